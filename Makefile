@@ -1,0 +1,72 @@
+# One verb for each thing a developer or an operator does. `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV  := .venv
+BIN   := $(VENV)/bin
+PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# The first interpreter that is new enough; a pyenv shim that points nowhere is passed over.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: help
+help: ## list the verbs
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "panic needs Python 3.11 to 3.14; name one with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: .locks/run.txt .locks/build.txt pyproject.toml | $(VENV)/bin/python
+	@echo "installing panic and what it runs on (pinned, hashes checked)"
+	@$(PIP) install --require-hashes --no-deps -r .locks/run.txt
+	@$(PIP) install --require-hashes --no-deps -r .locks/build.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: .locks/dev.txt | $(VENV)/.run
+	@echo "installing what the tests and checks need (pinned, hashes checked)"
+	@$(PIP) install --require-hashes --no-deps -r .locks/dev.txt
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.run ## prepare .venv with .venv/bin/panic
+
+.PHONY: drill
+drill: setup ## the whole main job against the embedded simulator
+	@$(BIN)/panic drill --format table
+
+.PHONY: test
+test: setup $(VENV)/.dev ## run the tests
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: lint test ## format, lint, types, import contract, tests
+
+.PHONY: lint
+lint: setup $(VENV)/.dev ## format, lint, types, import contract
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: format
+format: setup $(VENV)/.dev ## rewrite the sources in the house format
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+.PHONY: bench
+bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
+	@$(BIN)/python -m tests.bench.engine
+
+.PHONY: lock
+lock: ## pin every dependency again, with hashes and without a host (needs uv)
+	@for g in run build dev; do \
+	  case $$g in run) what="pyproject.toml";; build) what="--group build";; dev) what="pyproject.toml --group dev";; esac; \
+	  uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links $$what --output-file .locks/$$g.txt; done
+
+.PHONY: clean
+clean: ## remove what make made
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage dist

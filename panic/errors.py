@@ -1,0 +1,57 @@
+"""Everything panic can say no to, in one tree.
+
+    PanicError               70  panic itself failed
+    ├── UsageError           64  the command line or the call asks for something that makes no sense
+    └── ConfigurationError   78  the settings, the roster or a credential cannot be used
+
+Both of the lower two mean the same to the person who pressed: *nothing was sent*. Their text is
+written for somebody who is tired: it names the file, the line and the value, and ends with the
+remedy. What goes wrong with one account is never an exception; it is an outcome in the report.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+class PanicError(Exception):
+    """Panic itself failed. Report it; the report of a run never depends on this."""
+
+    exit_code = 70
+
+
+class UsageError(PanicError):
+    """The request makes no sense as it stands. Nothing was sent."""
+
+    exit_code = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in one file, with its remedy.
+
+    Attributes:
+        what: What is wrong, naming the offending value, without a full stop.
+        remedy: What to do about it, a sentence.
+        file: Where it stands; None when it stands in no file (an environment variable, say).
+        line: 1-based line in that file; None when the mistake is about the file as a whole.
+    """
+
+    what: str
+    remedy: str
+    file: Path | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.file is None else f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
+        return f"{place}{self.what}. {self.remedy}"
+
+
+class ConfigurationError(PanicError):
+    """Settings, roster or credentials cannot be used. Nothing was sent. Lists every mistake at once."""
+
+    exit_code = 78
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
