@@ -1,0 +1,14 @@
+"""The command `panic`, also as `python -m panic`."""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line and give its exit code."""
+    from panic.cli import run  # noqa: PLC0415  (importing this module must cost nothing)
+
+    return run(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""What one HTTP request brought back, as a value: the only thing that crosses from the broker to the engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from panic.orders import Order
+from panic.outcomes import Evidence, Outcome, classify
+from panic.proof import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One attempt and its result, whatever it was; nothing the network does becomes an exception.
+
+    Attributes:
+        began: Loop time at which the attempt began, seconds.
+        ended: Loop time at which it was over, seconds.
+        evidence: Status and body, as far as the outcome depends on them.
+        request_id: The broker's id of the request, to read out over the phone; may be empty.
+        error: What went wrong, in a few words; empty if nothing did.
+        retry_after: How long the broker asks us to wait, seconds, already clamped; None if it does not.
+        own_envelope: Whether an error came in the broker's own envelope.
+        orders: The orders that a cancel's answer named.
+        page: What a read's answer showed; None unless it counts as a read.
+        fresh: Whether it came over a connection that had carried nothing before.
+        note: Something odd that belongs into the report; empty if nothing was.
+        document: The answer as it is, of a request that was about no account's orders.
+    """
+
+    began: float
+    ended: float
+    evidence: Evidence
+    request_id: str = ""
+    error: str = ""
+    retry_after: float | None = None
+    own_envelope: bool = False
+    orders: tuple[Order, ...] = ()
+    page: Page | None = None
+    fresh: bool = False
+    note: str = ""
+    document: Mapping[str, Any] | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Name the outcome by the table."""
+        return classify(self.evidence)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the broker asked us to slow down."""
+        return self.outcome is Outcome.RATE_LIMITED
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether a valid status line came back."""
+        return self.evidence.status is not None

@@ -1,0 +1,246 @@
+"""One class that makes one wire request for one attempt and gives its answer as a value."""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Self
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from yarl import URL
+
+from panic._version import VERSION
+from panic.answers import Answer
+from panic.broker.connections import Connector, Resolver
+from panic.broker.wire import Exchange, answer
+from panic.clock import Clock
+from panic.config import Broker as Where
+from panic.orders import Filters
+from panic.outcomes import Body
+from panic.proof import Query
+from panic.roster import Account
+from panic.secret import Key
+
+_ERROR_BODY_MOST = 1 << 16
+"""Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""
+
+_NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
+"""The leash owns every deadline; aiohttp's own totals are rounded up to whole seconds and count queueing."""
+
+
+@dataclass(slots=True)
+class _Wire:
+    """What the trace of one request saw."""
+
+    sent: bool = False
+    reused: bool = False
+
+
+class Broker:
+    """Makes single requests; retries, slots and deadlines are other people's business.
+
+    Args:
+        where: Base URL, certificates, bounds.
+        keys: The usable keys by credential name.
+        clock: The run's clock.
+        mixed_up: Called when a connection brought what nobody asked for, or another account's orders: no
+            proof that came over a used connection is to be trusted any more.
+    """
+
+    def __init__(
+        self,
+        where: Where,
+        keys: Mapping[str, Key],
+        clock: Clock,
+        mixed_up: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._base = where.base_url
+        self._most = where.max_answer_bytes
+        self._clock = clock
+        self._keys = tuple(keys.values())
+        self._headers = {name: {"Authorization": f"Bearer {key.reveal()}"} for name, key in keys.items()}
+        self._tell_mixed_up = mixed_up
+        self._is_mixed_up = False
+        self._where = where
+        self.problem = ""
+        self._connector: Connector
+        self._session: aiohttp.ClientSession
+
+    def __repr__(self) -> str:
+        return f"Broker({self._base!r})"
+
+    async def __aenter__(self) -> Self:
+        self._connector = Connector(
+            self._mixed_up,
+            limit=0,  # the slots bound what is in flight; a second queue would only hide waits
+            resolver=Resolver(),
+            ssl=self._tls(),
+        )
+        self._session = aiohttp.ClientSession(
+            connector=self._connector,
+            timeout=_NO_TIMEOUT,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=self._where.environment_proxy,
+            headers={
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"panic/{VERSION}",
+            },
+            trace_configs=[_tracing()],
+        )
+        self._session._retry_connection = False  # noqa: SLF001  (one attempt is one wire request)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def cancel(self, account: Account, filters: Filters, leash: asyncio.Timeout) -> Answer:
+        """Make one DELETE of an account's open orders."""
+        parameters = filters.query().items()
+        return await self._ask("DELETE", _orders_of(account), parameters, account.credential, leash, account.id)
+
+    async def read(self, account: Account, query: Query, leash: asyncio.Timeout) -> Answer:
+        """Make one GET of an account's orders."""
+        return await self._ask("GET", _orders_of(account), query.items(), account.credential, leash, account.id)
+
+    async def get(
+        self, path: str, parameters: Iterable[tuple[str, str]], credential: str, leash: asyncio.Timeout
+    ) -> Answer:
+        """Make one GET of something that is no account's, such as /v1/accounts or /v1/clock."""
+        return await self._ask("GET", path, parameters, credential, leash, None)
+
+    def scrub(self, text: str) -> str:
+        """Take every key out of foreign words."""
+        for key in self._keys:
+            text = key.scrub(text)
+        return text
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        parameters: Iterable[tuple[str, str]],
+        credential: str,
+        leash: asyncio.Timeout,
+        account_id: int | None,
+    ) -> Answer:
+        exchange = await self._exchange(method, self._url(path, parameters), self._headers[credential], leash)
+        result = answer(exchange, account_id, self.scrub)
+        if result.evidence.body is Body.FOREIGN:
+            self._mixed_up()
+        return result
+
+    def _url(self, path: str, parameters: Iterable[tuple[str, str]]) -> URL:
+        query = urlencode(list(parameters), safe=",:", quote_via=quote)
+        return URL(f"{self._base}{path}?{query}" if query else f"{self._base}{path}", encoded=True)
+
+    async def _exchange(
+        self, method: str, url: URL, headers: Mapping[str, str], leash: asyncio.Timeout
+    ) -> Exchange:
+        began, wire, got = self._clock.now(), _Wire(), _Got()
+        try:
+            async with (
+                leash,
+                self._session.request(
+                    method, url, headers=headers, allow_redirects=False, trace_request_ctx=wire
+                ) as response,
+            ):
+                got.status, got.headers = response.status, response.headers
+                await got.read(response, self._most)
+        except TimeoutError:
+            got.failure = f"no answer within {self._clock.now() - began:.1f} s"
+        except Exception as error:  # noqa: BLE001  (whatever the client throws is one unanswered attempt)
+            got.failure = _words(error)
+        return Exchange(
+            began=began,
+            ended=self._clock.now(),
+            sent=wire.sent,
+            fresh=not wire.reused,
+            **got.facts(),
+        )
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        if self._where.ca_file is None:
+            return True
+        try:
+            return ssl.create_default_context(cafile=str(self._where.ca_file))
+        except OSError as error:  # ssl.SSLError is one; a press still fires, on the system's certificates
+            self.problem = f"{self._where.ca_file}: cannot be used ({error.strerror}): the system's are"
+            return True
+
+    def _mixed_up(self) -> None:
+        if not self._is_mixed_up:
+            self._is_mixed_up = True
+            self._connector.distrust()
+            self._tell_mixed_up()
+
+
+def _orders_of(account: Account) -> str:
+    return f"/v1/accounts/{account.id:d}/orders"
+
+
+class _Got:
+    """What has been received of an answer so far; it survives the exception that cuts the rest off."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.body = b""
+        self.whole = self.overlong = False
+        self.failure = ""
+
+    def facts(self) -> dict[str, Any]:
+        """Give the fields of an `Exchange`."""
+        return vars(self)
+
+    async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
+        """Read the body up to its bound; what is longer costs the connection."""
+        most = most if response.ok and response.status < 300 else _ERROR_BODY_MOST  # noqa: PLR2004
+        chunks, size = [], 0
+        while chunk := await response.content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                self.overlong = True
+                response.close()
+                return
+        self.body = b"".join(chunks)
+        self.whole = True
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    """Note on a request's `_Wire` whether it was sent and whether its connection had been used before."""
+    tracing = aiohttp.TraceConfig()
+
+    async def sent(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.sent = True
+
+    async def reused(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.reused = True
+
+    tracing.on_request_headers_sent.append(sent)
+    tracing.on_connection_reuseconn.append(reused)
+    return tracing
+
+
+_CAUSES: tuple[tuple[type[Exception], str], ...] = (  # a subclass stands before its parents
+    (aiohttp.ClientConnectorDNSError, "DNS: the host could not be resolved"),
+    (aiohttp.ClientConnectorCertificateError, "TLS: the certificate is not trusted"),
+    (aiohttp.ClientSSLError, "TLS: no handshake"),
+    (aiohttp.ClientConnectorError, "no connection: {detail}"),
+    (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
+    (aiohttp.ClientPayloadError, "the answer broke off"),
+    (aiohttp.ClientOSError, "the connection was lost: {detail}"),
+    (aiohttp.ClientResponseError, "what came back was not HTTP"),
+)
+
+
+def _words(error: Exception) -> str:
+    """Say what broke without quoting the exception: some of them carry the request's headers."""
+    reason = getattr(error, "os_error", error)
+    detail = getattr(reason, "strerror", None) or type(reason).__name__
+    words = next((words for kind, words in _CAUSES if isinstance(error, kind)), "no answer: {detail}")
+    return words.format(detail=detail)

@@ -1,0 +1,155 @@
+"""Connections that give one answer for each request, and names looked up without outlasting anything.
+
+aiohttp keeps an answer that nobody asked for and hands it to the next request on the connection: another
+account's answer. Its own resolver works in threads that the process waits for at its end. Both are closed
+here; the tests that pin them fail when an aiohttp release changes the private places this rests on.
+"""
+
+import asyncio
+import contextlib
+import functools
+import resource
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+
+_SPARE_DESCRIPTORS = 16
+"""Left for files, the terminal, the event loop and a resolver beside the connections."""
+
+_SOCKETS_A_CONNECTION = 2
+"""While connecting, an IPv6 and an IPv4 attempt may be under way for one request."""
+
+_STALE_AFTER_S = 2.0
+"""A lookup that takes so long gives way to the last good answer, if there is one."""
+
+
+def connections_possible() -> int:
+    """Give how many requests may be in flight without running out of file descriptors (RLIMIT_NOFILE)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 1 << 20
+    try:
+        in_use = len(list(Path("/proc/self/fd").iterdir()))
+    except OSError:  # no /proc on this system, or no descriptor left to look with
+        in_use = 16
+    return max(1, (soft - in_use - _SPARE_DESCRIPTORS) // _SOCKETS_A_CONNECTION)
+
+
+class Handler(ResponseHandler):
+    """A connection that says so, and closes, when it brought an answer or a byte that nobody asked for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, mixed_up: Callable[[], None]) -> None:
+        super().__init__(loop=loop)
+        self._mixed_up = mixed_up
+        self._owed = 0
+
+    def set_response_params(self, **parameters: Any) -> None:
+        """Expect one answer more: aiohttp calls this once for each request."""
+        self._owed += 1
+        super().set_response_params(**parameters)
+
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        """Take in the head of an answer."""
+        if not 100 <= data[0].code < 200:  # noqa: PLR2004  (an interim answer is not the answer)
+            self._owed -= 1
+        super().feed_data(data, size)
+        if self._owed < 0:
+            self._disown()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes from the wire."""
+        reading = self._payload is not None and not self._payload.is_eof()
+        unasked = bool(data) and self._owed <= 0 and not reading
+        super().data_received(data)
+        if unasked:
+            self._disown()
+
+    def _disown(self) -> None:
+        self.force_close()
+        if self.transport is not None:
+            self.transport.close()
+        self._mixed_up()
+
+
+class Connector(aiohttp.TCPConnector):
+    """A connection pool that can be told to trust no used connection any more."""
+
+    def __init__(self, mixed_up: Callable[[], None], **options: Any) -> None:
+        super().__init__(**options)
+        self._factory = functools.partial(Handler, self._loop, mixed_up)  # type: ignore[assignment]
+
+    def distrust(self) -> None:
+        """Use every connection once from now on, and close those that wait in the pool."""
+        self._force_close = True
+        for idle in self._conns.values():
+            for protocol, _ in idle:
+                protocol.close()
+        self._conns.clear()
+
+
+class Resolver(AbstractResolver):
+    """Looks a name up in a thread that nobody waits for, and keeps the last good answer for bad times."""
+
+    def __init__(self) -> None:
+        self._good: dict[tuple[str, int, int], list[ResolveResult]] = {}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """Give the host's addresses.
+
+        Raises:
+            OSError: It has none that we know of.
+        """
+        key = (host, port, family)
+        known = self._good.get(key)
+        try:
+            async with asyncio.timeout(_STALE_AFTER_S if known else None):
+                self._good[key] = await _look_up(host, port, family)
+        except OSError:  # TimeoutError is one
+            if not known:
+                raise
+        return self._good[key]
+
+    async def close(self) -> None:
+        """Nothing to close: a thread that still hangs dies with the process."""
+
+
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> asyncio.Future[list[ResolveResult]]:
+    """Ask the system in a daemon thread: unlike the loop's executor, it cannot hold up the process's end."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[ResolveResult]] = loop.create_future()
+
+    def tell(addresses: list[ResolveResult] | None, error: Exception | None) -> None:
+        if found.done():
+            return
+        if error is not None:
+            found.set_exception(error)
+        else:
+            found.set_result(addresses or [])
+
+    def ask() -> None:
+        told: tuple[list[ResolveResult] | None, Exception | None]
+        try:
+            told = (_addresses(host, port, family), None)
+        except Exception as error:  # noqa: BLE001  (whatever it is belongs to the one who waits)
+            told = (None, error if isinstance(error, OSError) else OSError(str(error)))
+        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(tell, *told)
+
+    threading.Thread(target=ask, name="panic-resolver", daemon=True).start()
+    return found
+
+
+def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+    numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    return [
+        ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=numeric)
+        for kind, _, proto, _, address in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    ]

@@ -1,0 +1,212 @@
+"""What an answer on the wire means: pure reading of status, headers and body. Nothing here sends or waits."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from math import ceil
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from panic.answers import Answer
+from panic.orders import Order, order
+from panic.outcomes import Body, Evidence
+from panic.pacing import HOLD_MOST_S
+from panic.proof import Page
+
+_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
+
+_OK = 200
+
+TEXT_MOST = 200
+"""Foreign words are clipped to this many characters: enough to read out, too few to flood a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what was received of its answer.
+
+    Attributes:
+        sent: Whether the request left or may have left.
+        status: None when no valid status line came back.
+        headers: As received, names case-insensitive.
+        body: What was read of the body, at most one byte more than the limit.
+        whole: Whether the body was read to its proper end.
+        overlong: Whether it was longer than we read.
+        failure: What broke, in a few words; empty if nothing did.
+        fresh: Whether the connection had carried nothing before.
+    """
+
+    began: float
+    ended: float
+    sent: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+    body: bytes = b""
+    whole: bool = False
+    overlong: bool = False
+    failure: str = ""
+    fresh: bool = False
+
+
+def answer(exchange: Exchange, account_id: int | None, scrub: Callable[[str], str]) -> Answer:
+    """Say what an exchange means for an account (None: for no account in particular).
+
+    Args:
+        exchange: What happened on the wire.
+        account_id: The account that was asked about; another one's orders are not believed.
+        scrub: Takes secrets out of foreign words.
+    """
+    document = _document(exchange)
+    orders = tuple(map(order, _rows(document)))
+    kind = _body(exchange, document, orders, account_id)
+    believed = kind is Body.OBJECT
+    foreign_words = clip(scrub(_error(document)))  # scrubbed first: a clipped key is still half a key
+    return Answer(
+        began=exchange.began,
+        ended=exchange.ended,
+        evidence=Evidence(sent=exchange.sent, status=exchange.status, body=kind),
+        request_id=clip(scrub(_request_id(exchange, document))),
+        error=_what_went_wrong(exchange, kind, foreign_words),
+        retry_after=retry_after(exchange.headers or {}),
+        own_envelope=_is_own_envelope(exchange.status, document),
+        orders=orders if believed and _is_success(exchange.status) else (),
+        page=_page(document, orders) if believed and exchange.status == _OK else None,
+        fresh=exchange.fresh,
+        note="the broker answered 2xx with an error inside: " + foreign_words
+        if foreign_words and _is_success(exchange.status)
+        else "",
+        document=document if account_id is None else None,
+    )
+
+
+def _is_success(status: int | None) -> bool:
+    return status is not None and 200 <= status <= 299  # noqa: PLR2004
+
+
+def _document(exchange: Exchange) -> dict[str, Any] | None:
+    """Give the body as a JSON object; None when it is anything else or was not read whole."""
+    if not exchange.whole or not exchange.body:
+        return None
+    try:
+        return _OBJECT.validate_json(exchange.body)
+    except (ValidationError, RecursionError):
+        return None
+
+
+def _rows(document: dict[str, Any] | None) -> list[Any]:
+    rows = None if document is None else document.get("data")
+    return rows if isinstance(rows, list) else []
+
+
+def _body(
+    exchange: Exchange, document: dict[str, Any] | None, orders: tuple[Order, ...], account_id: int | None
+) -> Body | None:
+    if exchange.status is None:
+        return None
+    if exchange.overlong:
+        return Body.OVERLONG
+    if exchange.whole and not exchange.body.strip():
+        return Body.EMPTY
+    if document is None:
+        return Body.INVALID
+    if account_id is not None and any(o.account_id not in {None, account_id} for o in orders):
+        return Body.FOREIGN
+    return Body.OBJECT
+
+
+def _page(document: dict[str, Any] | None, orders: tuple[Order, ...]) -> Page | None:
+    """Give the page of a read, or None unless `data` is an array and `error` null or absent.
+
+    An order whose account cannot be read might be anybody's, so a page that holds one proves nothing.
+    """
+    if document is None or not isinstance(document.get("data"), list) or document.get("error") is not None:
+        return None
+    if any(
+        o.account_id is None and _mapping(raw).get("account_id") is not None
+        for o, raw in zip(orders, document["data"], strict=True)
+    ):
+        return None
+    metadata = _mapping(document.get("metadata"))
+    token, total = metadata.get("next_page_token"), metadata.get("total_items")
+    if isinstance(total, str) and re.fullmatch("[0-9]{1,18}", total):
+        total = int(total)
+    return Page(
+        orders=orders,
+        next_token=token if isinstance(token, str) else "",
+        total=total if isinstance(total, int) and not isinstance(total, bool) else None,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _is_own_envelope(status: int | None, document: dict[str, Any] | None) -> bool:
+    """Tell whether an error came as the broker words it: its status again, a message, a request id."""
+    error = _mapping(_mapping(document).get("error"))
+    metadata = _mapping(_mapping(document).get("metadata"))
+    return (
+        error.get("code") == status
+        and isinstance(error.get("message"), str)
+        and isinstance(metadata.get("request_id"), str)
+    )
+
+
+def _request_id(exchange: Exchange, document: dict[str, Any] | None) -> str:
+    named = _mapping(_mapping(document).get("metadata")).get("request_id")
+    if not isinstance(named, str) or not named:
+        named = (exchange.headers or {}).get("x-request-id", "")
+    return named
+
+
+def _error(document: dict[str, Any] | None) -> str:
+    error = _mapping(document).get("error")
+    if error is None:
+        return ""
+    message = _mapping(error).get("message")
+    return message if isinstance(message, str) and message else str(error)
+
+
+def _what_went_wrong(exchange: Exchange, kind: Body | None, foreign_words: str) -> str:
+    if exchange.failure:
+        return exchange.failure
+    if not _is_success(exchange.status):
+        return foreign_words or f"HTTP {exchange.status}"
+    if kind in {Body.INVALID, Body.FOREIGN, Body.OVERLONG}:
+        return f"the answer was {kind}"
+    return foreign_words
+
+
+def clip(words: str) -> str:
+    """Make foreign words fit for a report: one line, printable, at most `TEXT_MOST` characters."""
+    line = "".join(c if c.isprintable() else " " for c in words[: 2 * TEXT_MOST])
+    return line if len(line) <= TEXT_MOST else line[: TEXT_MOST - 1] + "…"
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read Retry-After as seconds between 0 and `HOLD_MOST_S`, or None when it says nothing usable.
+
+    Whole seconds (a fraction is rounded up) or an HTTP date, which is measured against the answer's own Date
+    so that a clock that differs from the broker's does not matter.
+    """
+    words = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", words, re.ASCII):
+        return float(min(ceil(float(words)), HOLD_MOST_S))
+    if re.fullmatch("[0-9]+", words, re.ASCII):
+        return HOLD_MOST_S
+    then = _http_date(words)
+    if then is None:
+        return None
+    now = _http_date(headers.get("Date", "")) or datetime.now(UTC)
+    return min(max((then - now).total_seconds(), 0.0), HOLD_MOST_S)
+
+
+def _http_date(words: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(words[:64])
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

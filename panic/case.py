@@ -1,0 +1,326 @@
+"""One account's case in a run: what has happened to it, and what to do about it next.
+
+Pure: a `Case` is told what came back and says which step is due at what time. It never waits and never
+sends; the engine does, for all cases at once.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+
+from panic.answers import Answer
+from panic.orders import Filters, Order
+from panic.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
+from panic.pacing import FLOOR_S, HOLD_MOST_S, Pace, backoff, next_poll
+from panic.proof import Look
+from panic.roster import Account
+
+NEVER = float("inf")
+
+_MORE_TRIES_A_PAGE = 2
+"""A page that failed is asked for twice more before the look is given up: accounts with many pages need it."""
+
+_LOOKS_AFTER_A_REFUSAL = 5
+"""A refused account cannot be helped by reading; a few looks tell whether it is clear all the same."""
+
+_CANCELS_WITHOUT_A_LOOK = 2
+"""After so many DELETEs a read goes first, so that an account that only answers 429 is still looked at."""
+
+
+class Do(Enum):
+    """What a step is."""
+
+    CANCEL = "cancel"
+    READ = "read"
+    REST = "rest"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The next thing to do for an account, and the loop time from which it may be done."""
+
+    do: Do
+    at: float = NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One HTTP request on the wire; `began` is loop time, `elapsed` seconds."""
+
+    method: str
+    began: float
+    elapsed: float
+    status: int | None
+    request_id: str
+    error: str
+
+
+@dataclass(slots=True)
+class Tracked:
+    """An order that an answer of this run named: how filled it was at first, and how it was seen last."""
+
+    first: Order
+    last: Order
+    seen_ended: bool = False
+
+    @property
+    def filled(self) -> Decimal:
+        """Quantity filled since this run first saw the order."""
+        return max((self.last.filled or Decimal()) - (self.first.filled or Decimal()), Decimal())
+
+
+@dataclass(slots=True)
+class Case:
+    """One account under a run. The engine calls `cancelled` and `read`, and asks for the next `step`."""
+
+    account: Account
+    filters: Filters = field(default_factory=Filters)
+    outcome: Outcome = Outcome.NOT_ATTEMPTED
+    own_envelope: bool = False
+    standing: Standing = Standing.UNREAD
+    as_of: datetime | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    notes: dict[str, None] = field(default_factory=dict)
+    orders: dict[str, Tracked] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
+    open: tuple[Order, ...] = ()
+    look: Look | None = None
+    clear_at: float | None = None
+    cancels: int = 0
+    is_over: bool = False
+    proof_is_fresh: bool = False
+    reappeared: set[str] = field(default_factory=set)
+    _cancel_at: float = 0.0
+    _read_at: float = NEVER
+    _held_until: float = 0.0
+    _poll: float = 0.0
+    _cancel_began: float = 0.0
+    _cancel_ended: float = 0.0
+    _failures: int = 0
+    _recancels: int = 0
+    _unlooked: int = 0
+    _page_failures: int = 0
+    _looks: int = 0
+    _looks_concluded: int = 0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Give the account's one word."""
+        return judge(self.outcome, self.standing, own_envelope=self.own_envelope)
+
+    @property
+    def is_concluded(self) -> bool:
+        """Whether nothing more is to be done for this account, unless its orders reappear."""
+        return self.is_over or self.standing is Standing.CLEAR
+
+    def note(self, text: str) -> None:
+        """Add a note once."""
+        self.notes[text] = None
+
+    def step(self, now: float, pace: Pace) -> Step:
+        """Say what is due next. A DELETE goes before a read, unless reads have waited for two of them."""
+        if self.is_over:
+            return Step(Do.REST)
+        cancel_at = max(self._cancel_at, self._held_until, now)
+        read_at = max(self._read_at, self._held_until, now)
+        if self._keeps_quiet(cancel_at, pace):
+            cancel_at = NEVER
+        if cancel_at == read_at == NEVER:
+            return Step(Do.REST)
+        read_first = self._unlooked >= _CANCELS_WITHOUT_A_LOOK and now < self._cancel_began + FLOOR_S
+        if cancel_at < read_at or (cancel_at == read_at and not read_first):
+            return Step(Do.CANCEL, cancel_at)
+        return Step(Do.READ, read_at)
+
+    def _keeps_quiet(self, cancel_at: float, pace: Pace) -> bool:
+        # A DELETE in the last moments would only undo what the reads have shown, with no time to read again.
+        return (
+            pace.verify
+            and self.outcome in {Outcome.ACCEPTED, Outcome.NOTHING_TO_CANCEL}
+            and cancel_at > pace.deadline - pace.hush_s
+            and self._failures == 0
+        )
+
+    # ── DELETE ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def cancelled(self, answer: Answer, pace: Pace, *, queue_s: float = 0.0, jitter: float = 0.0) -> None:
+        """Take in the answer to a DELETE.
+
+        Args:
+            answer: What came back.
+            pace: The times of the run.
+            queue_s: How long the retry budget makes a retry of this account wait, seconds.
+            jitter: Between -1 and 1; spreads the waits.
+        """
+        self._record("DELETE", answer)
+        self._remember_cancel(answer)
+        # A read begun before this DELETE ended no longer counts, whatever it showed.
+        self.standing, self.as_of, self.look = Standing.UNREAD, None, None
+        again = answer.outcome in TRY_AGAIN
+        self._failures = self._failures + 1 if again else 0
+        latest = answer.began + FLOOR_S
+        if again:
+            wait = max(backoff(self._failures, jitter), queue_s)
+            self._cancel_at = min(answer.ended + wait, latest)
+        elif answer.outcome in REFUSED and self.outcome in REFUSED:
+            self._cancel_at = NEVER
+            self.is_over = not pace.verify
+        else:
+            self._cancel_at = latest if pace.verify else NEVER
+            self.is_over = not pace.verify
+        self._hold(answer)
+        if pace.verify:
+            self._poll = pace.poll_first_s
+            settles = answer.outcome in {Outcome.ACCEPTED, Outcome.UNKNOWN}
+            self._read_at = answer.ended + (self._poll if settles else 0.0)
+
+    def _remember_cancel(self, answer: Answer) -> None:
+        if self.standing is Standing.OPEN:
+            self._recancels += 1
+        self.cancels += 1
+        self._unlooked += 1
+        self._cancel_began, self._cancel_ended = answer.began, answer.ended
+        outcome = succeed(self.outcome, answer.outcome)
+        if answer.outcome is outcome:
+            self.own_envelope = answer.own_envelope
+        self.outcome = outcome
+        for order in answer.orders:
+            if order.id:
+                self.accepted.add(order.id)
+                tracked = self.orders.setdefault(order.id, Tracked(order, order))
+                tracked.seen_ended = tracked.seen_ended and order.is_ended
+        if answer.outcome is Outcome.NOTHING_TO_CANCEL and not answer.own_envelope:
+            self.note(
+                "answered 404, but not in the broker's own words: "
+                "a wrong account id, route or base_url answers like this"
+            )
+        if answer.evidence.body is Body.OVERLONG:
+            self.note("the answer to the cancel was longer than we read: accepted, and the reads decide")
+
+    # ── GET ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin_look(self, now: float, wall: datetime) -> Look:
+        """Give the look under way, or begin one."""
+        if self.look is None:
+            named = [id_ for id_, tracked in self.orders.items() if not tracked.seen_ended]
+            self.look = Look(began=now, now=wall, matches=self.filters.matches, named=named)
+            self._page_failures = 0
+        return self.look
+
+    def read(self, answer: Answer, pace: Pace) -> None:
+        """Take in the answer to one request of the look under way."""
+        self._record("GET", answer)
+        self._hold(answer)
+        look = self.look
+        if look is None:  # a doubt about mixed-up answers has thrown it away meanwhile
+            return
+        if answer.page is not None:
+            look.take(answer.page, fresh=answer.fresh)
+            self._read_at = answer.ended
+        else:
+            self._page_failed(look, answer)
+        if look.finished:
+            self._looked(look, answer, pace)
+
+    def _page_failed(self, look: Look, answer: Answer) -> None:
+        self._page_failures += 1
+        mixed_up = answer.evidence.body is Body.FOREIGN
+        if mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
+            look.break_off(answer.error)
+        else:
+            self._read_at = answer.ended + self._poll
+
+    def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
+        now, standing = answer.ended, look.standing
+        self.look = None
+        self._unlooked = 0
+        self._looks += 1
+        self._learn(look)
+        if standing is None:
+            self._note_unread(look)
+        else:
+            self._stand(standing, look, now)
+        self._decide(standing, answer, pace)
+
+    def _stand(self, standing: Standing, look: Look, now: float) -> None:
+        self._looks_concluded += 1
+        self.standing, self.as_of, self.proof_is_fresh = standing, look.at, look.fresh
+        self.open = tuple(look.open.values())
+        if standing is Standing.CLEAR:
+            self.clear_at = now if self.clear_at is None else self.clear_at
+            self._recancels = 0
+        elif self.outcome is Outcome.NOTHING_TO_CANCEL:
+            self.note("open orders were seen after the broker answered 404, nothing to cancel")
+
+    def _note_unread(self, look: Look) -> None:
+        if look.broke_off:
+            self.note(f"a read proved nothing: {look.broke_off}")
+
+    def _decide(self, standing: Standing | None, answer: Answer, pace: Pace) -> None:
+        now = answer.ended
+        if standing is Standing.CLEAR:
+            self._cancel_at = NEVER
+            self._read_at = now + pace.poll_most_s if pace.watch_s else NEVER
+            self.is_over = not pace.watch_s
+            return
+        if self.outcome in REFUSED:
+            read_refused = standing is None and answer.is_answered and answer.outcome not in TRY_AGAIN
+            futile = self._looks >= _LOOKS_AFTER_A_REFUSAL
+            self.is_over = standing is not None or read_refused or futile
+        elif standing is Standing.OPEN:
+            wait = backoff(self._recancels, 0.0) if self._recancels else 0.0
+            again = min(self._cancel_ended + wait, self._cancel_began + FLOOR_S)
+            self._cancel_at = min(self._cancel_at, max(now, again))
+        self._read_at = self._next_read(now, pace)
+
+    def _next_read(self, now: float, pace: Pace) -> float:
+        due = now + self._poll
+        self._poll = next_poll(self._poll, pace.poll_most_s)
+        last_look = pace.deadline - pace.hush_s / 2
+        return last_look if now < last_look < due else due
+
+    def _learn(self, look: Look) -> None:
+        """Bring the tracked orders up to date and note fills and orders that reappeared."""
+        for id_, order in look.orders.items():
+            tracked = self.orders.get(id_)
+            if tracked is not None:
+                tracked.last = order
+                tracked.seen_ended = order.is_ended
+            elif id_ in look.open and order.id:
+                self.orders[id_] = Tracked(order, order)
+                if self._looks_concluded:
+                    self.reappeared.add(id_)
+
+    # ── both ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _record(self, method: str, answer: Answer) -> None:
+        elapsed = answer.ended - answer.began
+        self.attempts.append(
+            Attempt(method, answer.began, elapsed, answer.evidence.status, answer.request_id, answer.error)
+        )
+        if answer.note:
+            self.note(answer.note)
+        if answer.evidence.body is Body.FOREIGN:
+            self.note("an answer carried another account's orders; it was not believed")
+
+    def _hold(self, answer: Answer) -> None:
+        if answer.retry_after:
+            self._held_until = answer.ended + min(answer.retry_after, HOLD_MOST_S)
+
+    def doubt(self, now: float) -> bool:
+        """Take back a clear whose answers may have been mixed up; tell whether there was one."""
+        self.look = None
+        if self.standing is not Standing.CLEAR or self.proof_is_fresh:
+            return False
+        self.standing, self.as_of = Standing.UNREAD, None
+        self._read_at, self._cancel_at = now, self._cancel_began + FLOOR_S
+        self.is_over = False
+        self.note("read again on a new connection: answers on this credential's connections were mixed up")
+        return True
+
+    def reappeared_prefix(self) -> str:
+        """Give the common beginning of the client order ids of the orders that reappeared."""
+        names = [self.orders[id_].last.client_order_id for id_ in self.reappeared]
+        first, last = min(names, default=""), max(names, default="")
+        return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]

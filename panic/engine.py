@@ -1,0 +1,326 @@
+"""The fan-out: every account cancelled, read and cancelled again until it is clear or the deadline has come.
+
+It knows no HTTP. It is handed two functions, `cancel` and `read`, which make one attempt each and give its
+answer as a value; what to do about an account is decided by its `Case`; here is only the doing: slots,
+sleeping, the deadline, stopping. One account's trouble never reaches another.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
+
+from panic.answers import Answer
+from panic.case import Case, Do, Step
+from panic.clock import Clock
+from panic.orders import Filters
+from panic.outcomes import Outcome, Standing
+from panic.pacing import Budget, Pace
+from panic.proof import Query
+from panic.roster import Account
+from panic.slots import Kind, Slots
+
+log = structlog.get_logger()
+
+STOP_GRACE_S = 1.0
+"""After a stop, requests in flight get so long to be answered; nobody waits longer to see it end."""
+
+QUIET_S = 0.1
+"""After the last proof the connections are listened to for so long: bytes nobody asked for would undo it."""
+
+Leash = asyncio.Timeout
+
+_BESIDE = 0  # no account has this id
+
+
+CancelCall = Callable[[Account, Filters, Leash], Awaitable[Answer]]
+"""Makes one DELETE of an account's orders within the leash; never raises but CancelledError."""
+
+ReadCall = Callable[[Account, Query, Leash], Awaitable[Answer]]
+"""Makes one GET of an account's orders within the leash; never raises but CancelledError."""
+
+
+class What(StrEnum):
+    """What an observer is told about a case."""
+
+    CANCELLED = "cancelled"
+    LOOKED = "looked"
+    REAPPEARED = "reappeared"
+    SETTLED = "settled"
+
+
+Observer = Callable[[What, Case | None], None]
+
+
+class Engine:
+    """One run over one set of cases.
+
+    Args:
+        cancel: Makes one DELETE.
+        read: Makes one GET.
+        pace: The times of the run.
+        slots: The concurrency bound; shared with whatever else asks the broker during the run.
+        clock: The run's clock.
+        observe: Told of every event, synchronously; must not block. SETTLED comes once, without a case,
+            when every account is concluded for the first time.
+        rng: Spreads the retries.
+    """
+
+    def __init__(
+        self,
+        *,
+        cancel: CancelCall,
+        read: ReadCall,
+        pace: Pace,
+        slots: Slots,
+        clock: Clock,
+        observe: Observer,
+        rng: random.Random,
+    ) -> None:
+        self._cancel_call, self._read_call = cancel, read
+        self._pace, self._slots, self._clock = pace, slots, clock
+        self._observe, self._rng = observe, rng
+        self._budget = Budget()
+        self._cases: list[Case] = []
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._leashes: set[Leash] = set()
+        self._sleepers: set[asyncio.Future[None]] = set()
+        self._idle = asyncio.Event()
+        self._unconcluded: set[int] = set()
+        self._unsent = 0
+        self._watch_until = float("inf")
+        self.swept = asyncio.Event()
+        self.stopped = False
+        self.settled_at: float | None = None
+        self.last_first_cancel_at: float | None = None
+        self.failures: list[str] = []
+
+    async def run(self, cases: Iterable[Case], beside: Coroutine[Any, Any, None] | None = None) -> None:
+        """Work on all cases until each is over, the deadline has come or `stop` was called.
+
+        Args:
+            cases: The accounts, in the order of their first DELETEs.
+            beside: Something else to do in the run; it waits for `swept` itself and asks by `aside`.
+        """
+        self._cases = list(cases)
+        self._unconcluded = {case.account.id for case in self._cases}
+        self._unsent = len(self._cases)
+        alarm = asyncio.get_running_loop().call_at(self._pace.deadline, self._send_no_more)
+        for case in self._cases:
+            self._start(case)
+        if beside is not None:
+            self._spawn(_BESIDE, beside, "what ran beside the accounts")
+        try:
+            await self._until_idle()
+            while self._pace.verify and await self._is_disturbed():
+                await self._until_idle()
+        finally:
+            alarm.cancel()
+            self._send_no_more()
+            await self._abandon()
+
+    @property
+    def watches_s(self) -> float:
+        """How long reading goes on after the first clear, seconds."""
+        return self._pace.watch_s
+
+    def stop(self) -> None:
+        """Send nothing more; what is in flight gets a moment to be answered."""
+        if self.stopped:
+            return
+        self.stopped = True
+        self._send_no_more()
+        self._wake_all()
+        latest = self._clock.now() + STOP_GRACE_S
+        for leash in self._leashes:
+            when = leash.when()
+            if when is None or when > latest:
+                leash.reschedule(latest)
+
+    def doubt(self) -> None:
+        """Take back every clear that rests on a connection that may have mixed up its answers."""
+        for case in self._cases:
+            if case.doubt(self._clock.now()):
+                self._unconcluded.add(case.account.id)
+                if case.account.id not in self._tasks:
+                    self._start(case)
+        self._wake_all()
+
+    async def aside(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer | None:
+        """Make another request of the run, after everything that concerns an account; None if it is too late."""
+        if not await self._slots.acquire(lane, (Kind.READ, 1 << 62)):
+            return None
+        return await self._attempt(lane, call)
+
+    # ── one account ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, case: Case) -> None:
+        self._spawn(case.account.id, self._clear(case), f"account {case.account.id}")
+
+    def _spawn(self, key: int, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._idle.clear()
+        task = asyncio.create_task(work)
+        self._tasks[key] = task
+        task.add_done_callback(lambda task: self._ended(key, name, task))
+
+    async def _clear(self, case: Case) -> None:
+        step = await self._take_step(case)
+        if step.do is Do.REST:  # most accounts of a run that is not verified: no retrying to set up
+            return
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda step: step.do is not Do.REST),
+            wait=self._wait,
+            sleep=self._sleep,
+            stop=stop_never,
+        )
+        await self._sleep(max(0.0, step.at - self._clock.now()))
+        await retrying(self._take_step, case)
+
+    async def _take_step(self, case: Case) -> Step:
+        """Do what is due for a case; give what is due after it."""
+        step = self._next(case)
+        if step.do is Do.CANCEL and step.at <= self._clock.now():
+            await self._cancel(case)
+        elif step.do is Do.READ and step.at <= self._clock.now():
+            await self._read(case)
+        return self._next(case)
+
+    def _next(self, case: Case) -> Step:
+        now = self._clock.now()
+        watched = case.is_concluded and now >= self._watch_until
+        if self.stopped or watched or now >= self._pace.deadline:
+            return Step(Do.REST)
+        return case.step(now, self._pace)
+
+    def _wait(self, state: RetryCallState) -> float:
+        assert state.outcome is not None  # noqa: S101  (tenacity sets it before it asks)
+        step: Step = state.outcome.result()
+        return max(0.0, min(step.at, self._pace.deadline) - self._clock.now())
+
+    async def _cancel(self, case: Case) -> None:
+        first = case.cancels == 0
+        kind = Kind.FIRST_CANCEL if first else Kind.CANCEL
+        if not await self._slots.acquire(case.account.credential, (kind, case.account.priority)):
+            return
+        answer = await self._attempt(
+            case.account.credential, lambda leash: self._cancel_call(case.account, case.filters, leash)
+        )
+        again = answer.outcome in {Outcome.BROKER_ERROR, Outcome.UNKNOWN, Outcome.UNREACHABLE}
+        queue_s = self._budget.spend(self._clock.now()) if again else 0.0
+        case.cancelled(answer, self._pace, queue_s=queue_s, jitter=self._rng.uniform(-1, 1))
+        self._tell(What.CANCELLED, case)
+        if first:
+            self._first_sent(answer)
+
+    def _first_sent(self, answer: Answer) -> None:
+        self._unsent -= 1
+        self.last_first_cancel_at = max(self.last_first_cancel_at or answer.began, answer.began)
+        if not self._unsent:
+            self.swept.set()
+
+    async def _read(self, case: Case) -> None:
+        if not await self._slots.acquire(case.account.credential, (Kind.READ, case.account.priority)):
+            return
+        look = case.begin_look(self._clock.now(), self._clock.wall())
+        query, reappeared = look.query(), len(case.reappeared)
+        answer = await self._attempt(
+            case.account.credential, lambda leash: self._read_call(case.account, query, leash)
+        )
+        case.read(answer, self._pace)
+        if len(case.reappeared) > reappeared:
+            self._tell(What.REAPPEARED, case)
+        if case.look is None:
+            self._tell(What.LOOKED, case)
+
+    async def _attempt(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer:
+        """Make one attempt in the slot already held; give the slot back."""
+        limit = self._clock.now() + self._pace.attempt_s
+        leash = asyncio.timeout_at(min(limit, self._pace.deadline))
+        self._leashes.add(leash)
+        limited, retry_after = None, None
+        try:
+            answer = await call(leash)
+            retry_after = answer.retry_after
+            limited = answer.is_limited if answer.is_answered else None
+        finally:
+            self._leashes.discard(leash)
+            self._slots.answered(lane, limited=limited, retry_after=retry_after)
+            self._slots.release()
+        return answer
+
+    # ── all of them ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, what: What, case: Case) -> None:
+        if case.is_concluded:
+            self._unconcluded.discard(case.account.id)
+        else:
+            self._unconcluded.add(case.account.id)
+        self._observe(what, case)
+        if not self._unconcluded and self.settled_at is None:
+            self.settled_at = self._clock.now()
+            self._watch_until = self.settled_at + self._pace.watch_s
+            asyncio.get_running_loop().call_at(self._watch_until, self._wake_all)
+            self._observe(What.SETTLED, None)
+
+    def _ended(self, key: int, name: str, task: "asyncio.Task[None]") -> None:
+        self._tasks.pop(key, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A fault of ours. The account keeps what it has, which is never a clear that was not proven.
+            log.error("task_failed", task=name, exc_info=error)
+            self.failures.append(f"{name}: {type(error).__name__}")
+        if not self._tasks:
+            self._idle.set()
+
+    def _send_no_more(self) -> None:
+        self._slots.close()
+        self.swept.set()
+
+    async def _until_idle(self) -> None:
+        # Every wait of a case ends at the deadline by itself; the rest is a backstop.
+        backstop = self._pace.deadline + 2 * STOP_GRACE_S
+        try:
+            async with asyncio.timeout_at(backstop):
+                await self._idle.wait()
+        except TimeoutError:
+            self.failures.append("some accounts did not end at the deadline")
+
+    async def _is_disturbed(self) -> bool:
+        """Listen a moment longer; tell whether something came that undid a proof."""
+        clear = any(case.standing is Standing.CLEAR for case in self._cases)
+        if clear and not self.stopped and self._clock.now() < self._pace.deadline:
+            await asyncio.sleep(QUIET_S)
+        return bool(self._tasks)
+
+    async def _abandon(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but not past a stop, a doubt, the watch's end or the deadline."""
+        loop = asyncio.get_running_loop()
+        sleeper: asyncio.Future[None] = loop.create_future()
+        until = min(self._clock.now() + seconds, self._pace.deadline)
+        handle = loop.call_at(until, _wake, sleeper)
+        self._sleepers.add(sleeper)
+        try:
+            if not self.stopped:
+                await sleeper
+        finally:
+            handle.cancel()
+            self._sleepers.discard(sleeper)
+
+    def _wake_all(self) -> None:
+        for sleeper in self._sleepers:
+            _wake(sleeper)
+
+
+def _wake(sleeper: "asyncio.Future[None]") -> None:
+    if not sleeper.done():
+        sleeper.set_result(None)

@@ -1,0 +1,218 @@
+"""Files that people write: read them without hanging, take what is right, say where the rest is wrong.
+
+Shared by settings, roster and keys. A mistake is a `Problem` in a list, never an exception, so that all of
+them can be told at once.
+"""
+
+import difflib
+import errno
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from panic.errors import ConfigurationError, Problem
+
+_LARGEST_DOCUMENT = 1 << 20
+_LONGEST_NAME = 40
+_DEEPEST = 3  # [credentials.NAME] env
+_SECRET = re.compile("key|token|secret|passw", re.IGNORECASE)
+
+
+def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """Read at most `limit` bytes, and the file's status.
+
+    Raises:
+        OSError: missing, unreadable, or longer than `limit`; or no regular file, since a pipe or a device
+            could keep a press waiting for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, "Not a file name") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+            raise OSError(errno.EINVAL, f"It is {kind}")
+        with open(descriptor, "rb", closefd=False) as stream:
+            data = stream.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"It is longer than {limit:,} bytes")
+    return data, status
+
+
+def why(error: OSError) -> str:
+    """The reason of an OSError in the middle of a sentence."""
+    text = error.strerror or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
+def shown(value: object, limit: int = 40) -> str:
+    """A value from a file, quoted, printable and clipped."""
+    try:
+        text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    except (ValueError, RecursionError):  # more digits than Python prints; tables within tables without end
+        return "too large to show"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
+    """A sentence that leads from a misspelt name to a known one."""
+    name = name[:_LONGEST_NAME]
+    close = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name.lower(), known, 1)
+    return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."
+
+
+def lines_of(text: str) -> dict[tuple[str, ...], int]:
+    """1-based line of each section and key of a TOML text where people write one: at the start of a line.
+
+    The parser forgets lines. A key inside an inline table is not found; the table is.
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    header: tuple[str, ...] = ()
+    for number, line in enumerate(text.split("\n"), 1):
+        head, bracket, rest = line.strip().lstrip("[").partition("]")
+        name, equals, _ = line.partition("=")
+        if line.lstrip().startswith("[") and bracket and rest.lstrip("] \t")[:1] in {"", "#"}:
+            names = header = _names(head)
+        elif equals and not name.lstrip().startswith("#"):
+            names = header + _names(name)
+        else:
+            continue
+        for depth in range(min(len(names), _DEEPEST)):
+            lines.setdefault(names[: depth + 1], number)
+    return lines
+
+
+def _names(dotted: str) -> tuple[str, ...]:
+    return tuple(name.strip(" \t\"'") for name in dotted.split("."))
+
+
+@dataclass
+class Document:
+    """A TOML file and the mistakes found in it so far."""
+
+    file: Path
+    tables: dict[str, Any]
+    lines: dict[tuple[str, ...], int]
+    problems: list[Problem] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, file: Path, remedy: str) -> "Document":
+        """Read and parse `file`.
+
+        Raises:
+            ConfigurationError: it cannot be read or is not TOML; `remedy` tells what to do about the former.
+        """
+        try:
+            text = read_regular(file, _LARGEST_DOCUMENT)[0].decode("utf-8-sig").replace("\r\n", "\n")
+            return cls(file, tomllib.loads(text), lines_of(text))
+        except OSError as error:
+            problem = Problem(f"the settings cannot be read: {why(error)}", remedy, file)
+        except UnicodeDecodeError:
+            problem = Problem("the settings are not UTF-8 text", "Save the file as UTF-8.", file)
+        except RecursionError:
+            problem = Problem("the settings are nested too deeply", "Write plain sections.", file)
+        except ValueError as error:
+            problem = _syntax_problem(file, text, str(error))
+        raise ConfigurationError([problem])
+
+    def complain(self, what: str, remedy: str, *path: str) -> None:
+        """Note a mistake at the key that `path` leads to."""
+        self.problems.append(self.problem(what, remedy, *path))
+
+    def problem(self, what: str, remedy: str, *path: str) -> Problem:
+        """A mistake at the key that `path` leads to, or at the nearest section around it."""
+        lines = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
+        return Problem(what, remedy, self.file, next(filter(None, lines), None))
+
+    def table(self, name: str) -> dict[str, Any]:
+        """The section `name`; empty, with a problem, when it is something else."""
+        table = self.tables.get(name, {})
+        if isinstance(table, dict):
+            return table
+        self.complain(f"{name} is not a section", f"Write [{name}] and its keys below it.", name)
+        return {}
+
+    def fields(self, model: type[BaseModel], table: Mapping[str, Any], *path: str) -> dict[str, Any]:
+        """What of `table` is right by `model`; file names are taken from this file's folder."""
+        values: dict[str, Any] = {}
+        for key, raw in table.items():
+            value = relative(model, key, raw, self.file.parent)
+            if key not in model.model_fields:
+                self._unknown(model, key, *path)
+            elif is_right(model, key, value, strict=True):
+                values[key] = value
+            else:
+                info = model.model_fields[key]
+                text = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
+                remedy = f"Give {expected(model, key)}; until then it is {toml(info.get_default())}."
+                self.complain(f"[{'.'.join(path)}] {key} is {text}", remedy, *path, key)
+        return values
+
+    def _unknown(self, model: type[BaseModel], key: str, *path: str) -> None:
+        remedy = did_you_mean(key, tuple(model.model_fields))
+        if _SECRET.search(key):
+            remedy = "A key never stands here: [credentials.NAME] names its env or file."
+        self.complain(f"[{'.'.join(path)}] has no setting {shown(key)}", remedy, *path, key)
+
+
+def _syntax_problem(file: Path, text: str, message: str) -> Problem:
+    found = re.search(r" ?\(?at line (\d+), column \d+\)?| ?\(at end of document\)", message)
+    line = int(found[1]) if found and found[1] else text.count("\n") + 1 if found else None
+    message = message.replace(found[0], "") if found else message
+    return Problem(f"this is not TOML: {message}", "Correct this line; text stands in quotes.", file, line)
+
+
+def relative(model: type[BaseModel], key: str, value: object, base: Path) -> object:
+    """`value`, or where the setting is a file the path it means."""
+    info = model.model_fields.get(key)
+    kinds = (info.annotation, *get_args(info.annotation)) if info else ()
+    if Path not in kinds or not isinstance(value, str):
+        return value
+    return base / os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises for a user that is unknown
+
+
+def is_right(model: type[BaseModel], key: str, value: object, *, strict: bool) -> bool:
+    """Whether `model` takes `value` for the field `key`, whatever its other fields."""
+    try:
+        model.model_validate({key: value}, strict=strict)
+    except ValidationError as error:
+        return all(detail["loc"][:1] != (key,) for detail in error.errors(include_url=False))
+    return True
+
+
+def expected(model: type[BaseModel], key: str) -> str:
+    """What the field `key` takes, in words: "a whole number from 1 to 1000"."""
+    schema = model.model_json_schema()["properties"][key]
+    schema = {**schema, **schema.get("anyOf", [{}])[0]}
+    words = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "path": "a file name",
+    }
+    kind = str(schema.get("description") or words.get(schema.get("format", schema["type"]), "a text"))
+    if "minimum" in schema:
+        return f"{kind} from {schema['minimum']} to {schema['maximum']}"
+    if "exclusiveMinimum" in schema:
+        return f"{kind} above {schema['exclusiveMinimum']}, at most {schema['maximum']}"
+    return kind
+
+
+def toml(value: object) -> str:
+    """A default as it would stand in the file; an empty one in a word."""
+    if value is None or value == "":
+        return "unset"
+    if isinstance(value, Path):
+        return f'"{value}"'
+    return str(value).lower()

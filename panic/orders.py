@@ -1,0 +1,174 @@
+"""Orders as the broker describes them, read tolerantly, and which of them are still open.
+
+The API had eleven breaking changes in its first three months, so nothing here fails on a field that is
+missing, null, of another type or new. What cannot be read counts as the dangerous thing: an unknown status
+is open, and an order whose fields are missing matches every filter.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+_ALWAYS_ENDED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
+_ENDED_FOR_A_DAY_ORDER = frozenset({"DONE_FOR_DAY", "CALCULATED"})
+
+OPEN_STATUSES = (
+    "PENDING_NEW",
+    "NEW",
+    "PARTIALLY_FILLED",
+    "PENDING_CANCEL",
+    "PENDING_REPLACE",
+    "REPLACED",
+    "DONE_FOR_DAY",
+    "STOPPED",
+    "SUSPENDED",
+    "CALCULATED",
+    "OTHER",
+)
+"""Every status that the specification knows and that can be an open order's."""
+
+SIDES = ("BUY", "SELL", "SELL_SHORT", "OTHER")
+TYPES = ("MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER")
+INSTRUMENT_TYPES = ("COMMON_STOCK", "INDEX", "OPTION", "CASH")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One order as an answer named it. Missing texts are empty, missing numbers None.
+
+    Attributes:
+        account_id: The account the answer says it belongs to; None when it does not say.
+        filled: Cumulative filled quantity in shares or contracts.
+        leaves: Quantity still working.
+    """
+
+    id: str = ""
+    account_id: int | None = None
+    client_order_id: str = ""
+    symbol: str = ""
+    side: str = ""
+    type: str = ""
+    instrument_type: str = ""
+    instrument_id: str = ""
+    time_in_force: str = ""
+    status: str = ""
+    filled: Decimal | None = None
+    leaves: Decimal | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether nothing of this order can trade any more."""
+        if self.status in _ALWAYS_ENDED:
+            return True
+        if self.status == "REPLACED":  # a replaced order keeps its id here and may live on
+            return self.leaves == 0
+        return self.status in _ENDED_FOR_A_DAY_ORDER and self.time_in_force == "DAY"
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the broker has accepted its cancel and not yet done it."""
+        return self.status == "PENDING_CANCEL"
+
+
+def order(raw: object) -> Order:
+    """Read one element of an answer's `data`; whatever it is, it becomes an order, if need be a blank one."""
+    if not isinstance(raw, dict):
+        return Order()
+    return Order(
+        id=_text(raw, "id"),
+        account_id=_whole(raw.get("account_id")),
+        client_order_id=_text(raw, "client_order_id"),
+        symbol=_text(raw, "symbol"),
+        side=_text(raw, "side"),
+        type=_text(raw, "order_type"),
+        instrument_type=_text(raw, "instrument_type"),
+        instrument_id=_text(raw, "instrument_id"),
+        time_in_force=_text(raw, "time_in_force"),
+        status=_text(raw, "status"),
+        filled=_number(raw.get("filled_quantity")),
+        leaves=_number(raw.get("leaves_quantity")),
+    )
+
+
+def _text(raw: Mapping[str, Any], field: str) -> str:
+    value = raw.get(field)
+    if isinstance(value, str):
+        return value
+    return "" if value is None or isinstance(value, (dict, list)) else str(value)
+
+
+def _whole(value: object) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"\s*[0-9]{1,19}\s*", value, re.ASCII):
+        return int(value)
+    return None
+
+
+def _number(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        number = Decimal(str(value)[:40])
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The broker's own order filters of a cancel; empty means every order.
+
+    The same filters are matched locally against what a read shows, because GET knows neither `side` nor
+    `type`. With filters, "clear" means that no order which they name is open.
+    """
+
+    side: str = ""
+    type: str = ""
+    instrument_type: str = ""
+    instrument_ids: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.side or self.type or self.instrument_type or self.instrument_ids)
+
+    def query(self) -> dict[str, str]:
+        """Give the query parameters of the DELETE."""
+        parameters = {
+            "side": self.side,
+            "type": self.type,
+            "instrument_type": self.instrument_type,
+            "instrument_ids": ",".join(self.instrument_ids),
+        }
+        return {name: value for name, value in parameters.items() if value}
+
+    def matches(self, order: Order) -> bool:
+        """Tell whether an order may be one that the filters name. When in doubt, it is."""
+        return (
+            _may_equal(self.side, order.side, SIDES)
+            and _may_equal(self.type, order.type, TYPES)
+            and _may_equal(self.instrument_type, order.instrument_type, INSTRUMENT_TYPES)
+            and (not self.instrument_ids or any(_may_name(wanted, order) for wanted in self.instrument_ids))
+        )
+
+
+def _may_equal(wanted: str, shown: str, known: tuple[str, ...]) -> bool:
+    return not wanted or shown == wanted or shown not in known or shown == "OTHER"
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def _may_name(wanted: str, order: Order) -> bool:
+    if _UUID.fullmatch(wanted):
+        return not order.instrument_id or order.instrument_id.lower() == wanted.lower()
+    if not order.symbol or order.symbol.upper() == wanted.upper():
+        return True
+    # An option may be shown by its OSI symbol or by its underlier, padded or not: only the root can tell.
+    return order.instrument_type not in {"COMMON_STOCK", "INDEX", "CASH"} and _root(order.symbol) == _root(wanted)
+
+
+def _root(symbol: str) -> str:
+    found = re.match(r"[A-Za-z]+", symbol)
+    return found.group().upper() if found else symbol.upper()

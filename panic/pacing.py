@@ -1,0 +1,71 @@
+"""How long to wait, and why: plain arithmetic over seconds of loop time. Nothing here sleeps."""
+
+from dataclasses import dataclass
+
+FLOOR_S = 18.0
+"""An account that is not clear gets a DELETE at least every 20 s; two of them are left for its slot and wire."""
+
+HOLD_MOST_S = 20.0
+"""The longest a Retry-After may silence an account: an absurd value must not outlast the run."""
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_FACTOR = 5.0
+"""0.5, 2.5, 12.5 and then 18 s: six DELETEs in a minute of nothing but 503, the second within a breath."""
+
+JITTER = 0.1
+"""Waits differ by up to a tenth either way, so that a thousand accounts do not return in one instant."""
+
+POLL_GROWTH = 1.5
+"""Reads spread out by half each time: the settle time is overshot by half at most."""
+
+RETRIES_A_SECOND = 50.0
+RETRIES_AT_ONCE = 100
+"""The retry budget of a run: a broker on its knees is not hit by thousands of accounts' retries at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The times of one run.
+
+    Attributes:
+        deadline: Loop time at which the run ends, seconds.
+        attempt_s: The longest one request may take, seconds.
+        poll_first_s: Wait before the first read of an accepted cancel, seconds.
+        poll_most_s: The longest wait between two reads, seconds.
+        watch_s: How long to go on reading after the first clear, seconds; 0 for not at all.
+        verify: Whether to read at all.
+        hush_s: The end of the run in which what was accepted is read, not cancelled again, seconds.
+    """
+
+    deadline: float
+    attempt_s: float = 5.0
+    poll_first_s: float = 0.5
+    poll_most_s: float = 5.0
+    watch_s: float = 15.0
+    verify: bool = True
+    hush_s: float = 2.0
+
+
+def backoff(failures: int, jitter: float) -> float:
+    """Give the wait after the n-th failure in a row, seconds; `jitter` is between -1 and 1."""
+    wait = BACKOFF_FIRST_S * BACKOFF_FACTOR ** min(max(failures, 1) - 1, 10)
+    return min(wait, FLOOR_S) * (1 + JITTER * jitter)
+
+
+def next_poll(poll: float, most: float) -> float:
+    """Give the wait that follows a wait of `poll` seconds between two reads."""
+    return min(poll * POLL_GROWTH, most)
+
+
+class Budget:
+    """The retries that a run may spend: a steady rate and a burst. It slows retries and never ends them."""
+
+    def __init__(self, rate: float = RETRIES_A_SECOND, burst: int = RETRIES_AT_ONCE) -> None:
+        self._interval = 1 / rate
+        self._burst_s = burst / rate
+        self._booked_until = float("-inf")
+
+    def spend(self, now: float) -> float:
+        """Book one retry; give how long it has to wait, seconds."""
+        self._booked_until = max(self._booked_until, now - self._burst_s) + self._interval
+        return max(0.0, self._booked_until - now)

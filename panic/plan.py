@@ -1,0 +1,141 @@
+"""Which accounts a press covers: scope and roster in, plan out. Pure."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from panic.errors import ConfigurationError, Problem, UsageError
+from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES, Filters
+from panic.roster import Account, BadRow, Roster
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which accounts a press covers, and which of their orders. There is no default scope.
+
+    Attributes:
+        all: Every account of the roster that is not excluded.
+        groups: Every account of these groups.
+        accounts: These account ids.
+        filters: The broker's order filters; empty means every order.
+    """
+
+    all: bool = False
+    groups: tuple[str, ...] = ()
+    accounts: tuple[int, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+
+    def __str__(self) -> str:
+        if self.all:
+            return "all accounts"
+        groups = [f"group {group}" for group in self.groups]
+        return ", ".join(groups + [f"account {id_}" for id_ in self.accounts])
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """An account, or a row of the roster, that a press covers and cannot reach, and why."""
+
+    why: str
+    account: Account | None = None
+    row: BadRow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a press will do: the accounts in the order of their first DELETE, and those it cannot fire."""
+
+    scope: Scope
+    accounts: tuple[Account, ...]
+    unsent: tuple[Unsent, ...] = ()
+
+
+def plan(roster: Roster, scope: Scope, usable: Collection[str]) -> Plan:
+    """Say which accounts a press covers.
+
+    Args:
+        roster: The accounts there are.
+        scope: What the caller asks for.
+        usable: Names of the credentials whose keys could be read.
+
+    Raises:
+        UsageError: The scope is empty, contradicts itself or names what is not in the roster.
+        ConfigurationError: Not one account of the scope can be fired.
+    """
+    _check_words(scope)
+    covered = sorted(_covered(roster, scope), key=lambda account: (account.priority, account.id))
+    fired = tuple(account for account in covered if account.credential in usable)
+    unsent = [
+        Unsent(f"its credential '{account.credential}' has no usable key", account=account)
+        for account in covered
+        if account.credential not in usable
+    ]
+    ids = {account.id for account in covered}  # an account that a better row names is listed there, once
+    unsent += [Unsent(str(row.problem), row=row) for row in _bad_rows(roster, scope) if row.id not in ids]
+    if not fired:
+        raise ConfigurationError(_nothing_to_fire(roster, unsent))
+    return Plan(scope, fired, tuple(unsent))
+
+
+def _check_words(scope: Scope) -> None:
+    if not (scope.all or scope.groups or scope.accounts):
+        raise UsageError("no scope: say --all, --group NAME or --account ID; there is no default")
+    if scope.all and (scope.groups or scope.accounts):
+        raise UsageError("--all covers every account already: leave out --group and --account, or --all")
+    _check_filter("--side", scope.filters.side, SIDES)
+    _check_filter("--type", scope.filters.type, TYPES)
+    _check_filter("--instrument-type", scope.filters.instrument_type, INSTRUMENT_TYPES)
+    for instrument in scope.filters.instrument_ids:
+        if not instrument.strip() or not instrument.isprintable() or "," in instrument:
+            raise UsageError(f"--instrument {instrument!r}: give one symbol or UUID each time")
+
+
+def _check_filter(flag: str, value: str, known: tuple[str, ...]) -> None:
+    if value and value not in known:
+        raise UsageError(f"{flag} {value!r}: the broker knows {', '.join(known)}")
+
+
+def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:
+    if scope.all:
+        return [account for account in roster.accounts if not account.excluded]
+    groups = {group for group in scope.groups if _is_group(group, roster)}
+    ids = set(scope.accounts)
+    known = {account.id: account for account in roster.accounts}
+    _check_ids(ids, known, roster)
+    return [a for a in roster.accounts if a.id in ids or (a.group in groups and not a.excluded)]
+
+
+def _is_group(group: str, roster: Roster) -> bool:
+    known = sorted({account.group for account in roster.accounts if account.group})
+    if group in known:
+        return True
+    close = get_close_matches(group, known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"the roster has {', '.join(known[:20]) or 'no groups'}"
+    raise UsageError(f"--group {group!r} is not in {roster.file}: {hint}")
+
+
+def _check_ids(ids: set[int], known: dict[int, Account], roster: Roster) -> None:
+    broken = {row.id for row in roster.bad_rows}
+    unknown = sorted(id_ for id_ in ids if id_ not in known and id_ not in broken)
+    if unknown:
+        names = ", ".join(map(str, unknown))
+        raise UsageError(f"--account {names}: not in {roster.file}; add it there, or correct the number")
+    excluded = sorted(id_ for id_ in ids if id_ in known and known[id_].excluded)
+    if excluded:
+        names = ", ".join(map(str, excluded))
+        raise UsageError(f"--account {names}: marked excluded in {roster.file}; take the mark away to press it")
+
+
+def _bad_rows(roster: Roster, scope: Scope) -> list[BadRow]:
+    """Give the unreadable rows that the scope may have meant: all of them, unless it names accounts only."""
+    if scope.all or scope.groups:
+        return list(roster.bad_rows)
+    return [row for row in roster.bad_rows if row.id in scope.accounts]
+
+
+def _nothing_to_fire(roster: Roster, unsent: list[Unsent]) -> list[Problem]:
+    what = "no account of this scope can be fired"
+    if not unsent:
+        return [Problem(what, "Give the roster accounts that are not excluded.", roster.file)]
+    reasons = sorted({one.why for one in unsent})[:20]
+    return [Problem(f"{what}: {why}", "Nothing was sent.", roster.file) for why in reasons]

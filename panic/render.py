@@ -1,0 +1,242 @@
+"""A report for people: one verdict line first, then the host, then the accounts, worst first.
+
+Names and messages come from outside, so everything is drawn as plain `Text`: no markup is interpreted.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from panic.check import CheckReport, State
+from panic.outcomes import Verdict
+from panic.plan import Plan
+from panic.report import AccountReport, Report, counts
+
+_DETAILED_MOST = 25
+"""So many accounts are told one by one; the rest are listed by id. Nobody reads a thousand paragraphs."""
+
+_LISTED_MOST = 60
+_NOTES_MOST = 4
+
+STYLES = {
+    Verdict.CLEAR: "bold green",
+    Verdict.UNVERIFIED: "bold yellow",
+    Verdict.OPEN: "bold red",
+    Verdict.UNKNOWN: "bold magenta",
+    Verdict.REFUSED: "bold red",
+}
+
+_HEADLINES = {
+    Verdict.CLEAR: "every one of {all} accounts was read and shows no open order",
+    Verdict.UNVERIFIED: "that nothing is open was not seen: {bad} of {all} accounts",
+    Verdict.OPEN: "orders are still open: {bad} of {all} accounts are not clear",
+    Verdict.UNKNOWN: "what became of the cancel is not known everywhere: {bad} of {all} accounts are not clear",
+    Verdict.REFUSED: "the broker refused to cancel: {bad} of {all} accounts are not clear",
+}
+
+
+def table(report: Report, *, width: int = 80, colour: bool = False) -> str:
+    """Draw a report as text, at most `width` columns wide."""
+    return _draw(_parts(report), width=width, colour=colour)
+
+
+def verdict_line(report: Report) -> Text:
+    """Give the one line that a reader at 3 a.m. reads."""
+    total = report.totals.accounts
+    bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
+    words = _HEADLINES[report.verdict].format(all=f"{total:,}", bad=f"{bad:,}")
+    if report.verdict is Verdict.UNVERIFIED and not bad:
+        words = "all accounts of the roster are clear, and the broker shows others that it does not list"
+    drill = "DRILL · " if report.drill else ""
+    return Text.assemble((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {words}")
+
+
+def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = False) -> str:
+    """Draw what a press would do."""
+    ids = ", ".join(str(account.id) for account in plan.accounts[:_LISTED_MOST])
+    more = ", …" if len(plan.accounts) > _LISTED_MOST else ""
+    parts: list[RenderableType] = [
+        Text("DRY RUN  nothing was sent", style="bold"),
+        Text(f"{base_url}"),
+        Text(
+            f"would cancel in {len(plan.accounts):,} accounts ({plan.scope}{_filters(plan.scope.filters.query())})"
+        ),
+        Text(f"in this order: {ids}{more}"),
+    ]
+    parts += [Text(f"cannot reach: {one.why}", style="yellow") for one in plan.unsent]
+    return _draw(parts, width=width, colour=colour)
+
+
+def check_table(found: CheckReport, *, width: int = 80, colour: bool = False) -> str:
+    """Draw what the check found, worst first."""
+    return _draw(_check_parts(found), width=width, colour=colour)
+
+
+def _check_parts(found: CheckReport) -> Iterable[RenderableType]:
+    good = found.states.get(State.OK, 0)
+    headline = (
+        "a press would work everywhere" if found.ok else "a press would not work everywhere, or not provably"
+    )
+    yield Text.assemble(
+        ("READY" if found.ok else "NOT READY", "bold green" if found.ok else "bold red"),
+        f"  {headline}: {good:,} of {len(found.accounts):,} accounts can be read",
+    )
+    skew = "not known" if found.clock_skew_s is None else f"{found.clock_skew_s:+.2f} s"
+    yield Text(found.base_url, style="bold")
+    yield Text(f"took {found.elapsed_s:.1f} s · clock skew {skew} · roster {found.roster_digest[:19]}")
+    yield from (Text(f"! {warning}", style="yellow") for warning in found.warnings)
+    bad = [account for account in found.accounts if account.state is not State.OK]
+    for account in bad[:_LISTED_MOST]:
+        request = f", request {account.request_id}" if account.request_id else ""
+        yield Text.assemble(
+            (f"{account.state.upper():<12}", "bold red"),
+            f"{account.id} {account.name}: {_REMEDIES[account.state]} ({account.error or account.status}{request})",
+        )
+    if len(bad) > _LISTED_MOST:
+        yield Text(f"and {len(bad) - _LISTED_MOST:,} more: --format json lists them all")
+    yield Text("Reads prove host, key, route and read permission; the right to cancel only a cancel can prove.")
+
+
+_REMEDIES = {
+    State.REFUSED: "this key may not read it; give it a key that may, or correct the id",
+    State.UNREACHABLE: "no valid answer; check the network, the host and the broker's status",
+    State.MISSING: "the broker does not list it; correct the id or take it out of the roster",
+    State.CLOSED: "the broker says it is closed; take it out of the roster or mark it excluded",
+}
+
+
+def _draw(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
+    target = io.StringIO()
+    console = Console(
+        file=target,
+        width=max(width, 40),
+        force_terminal=colour,
+        no_color=not colour,
+        color_system="standard" if colour else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    for part in parts:
+        console.print(part)
+    return target.getvalue()
+
+
+def _parts(report: Report) -> Iterable[RenderableType]:
+    if report.drill:
+        yield Text("DRILL  against the embedded simulator. No order at any broker was touched.", style="bold cyan")
+    yield verdict_line(report)
+    yield Text(f"{report.base_url}", style="bold")
+    yield from _circumstances(report)
+    yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags)
+    yield from _accounts(report)
+    yield from _sums(report)
+
+
+def _circumstances(report: Report) -> Iterable[Text]:
+    trigger, scope, timings = report.trigger, report.scope, report.timings
+    what = "all accounts" if scope.all else ", ".join([*scope.groups, *map(str, scope.accounts)])
+    filters = {
+        "side": scope.filters.side,
+        "type": scope.filters.type,
+        "instrument_type": scope.filters.instrument_type,
+        "instrument_ids": ",".join(scope.filters.instrument_ids),
+    }
+    yield Text(f"{what}{_filters(filters)} · {counts(report)}")
+    sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
+    yield Text(
+        f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
+        f"run {report.run_id} · last first DELETE after {sent} · took {timings.total_s:.1f} s "
+        f"of {timings.deadline_s:g} s"
+    )
+
+
+def _filters(filters: dict[str, str] | dict[str, str | None]) -> str:
+    words = ", ".join(f"{name} {value}" for name, value in filters.items() if value)
+    return f", only {words}" if words else ""
+
+
+def _accounts(report: Report) -> Iterable[RenderableType]:
+    bad = [account for account in report.accounts if account.verdict is not Verdict.CLEAR]
+    for account in bad[:_DETAILED_MOST]:
+        yield Text()
+        yield from _account(account)
+    yield from _rest(bad[_DETAILED_MOST:])
+    clear = [account for account in report.accounts if account.verdict is Verdict.CLEAR]
+    if clear:
+        yield Text()
+        yield from _clear(clear)
+
+
+def _account(account: AccountReport) -> Iterable[RenderableType]:
+    who = " · ".join(part for part in (account.name, account.group, account.owner) if part)
+    name = "(no readable id)" if account.id is None else str(account.id)
+    standing = f"read {account.standing}" + (f" at {account.as_of:%H:%M:%S}" if account.as_of else "")
+    count = f" · {account.orders.open} open" if account.orders.open else ""
+    yield Text.assemble(
+        (f"{account.verdict.upper():<10}", STYLES[account.verdict]),
+        (f" {name}", "bold"),
+        f"  {who}" if who else "",
+    )
+    yield _indented(f"cancel {account.outcome} · {standing}{count} · {_attempts(account)}")
+    yield _indented(f"→ {account.next_step}")
+    for note in account.notes[:_NOTES_MOST]:
+        yield _indented(f"· {note}", style="dim")
+
+
+def _attempts(account: AccountReport) -> str:
+    deletes = [attempt for attempt in account.attempts if attempt.method == "DELETE"]
+    if not deletes:
+        return "nothing sent"
+    last = deletes[-1]
+    result = last.error or f"HTTP {last.status}"
+    return f"{len(deletes)} DELETE{'s' * (len(deletes) != 1)}, the last: {result}"
+
+
+def _rest(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
+    for verdict in dict.fromkeys(account.verdict for account in accounts):
+        ids = [str(account.id or account.name) for account in accounts if account.verdict is verdict]
+        more = ", …" if len(ids) > _LISTED_MOST else ""
+        yield Text()
+        yield Text.assemble((f"{verdict.upper():<10}", STYLES[verdict]), f" {len(ids):,} more accounts")
+        yield _indented(", ".join(ids[:_LISTED_MOST]) + more)
+        yield _indented("→ --format json or --output FILE tells of each of them what to do")
+
+
+def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
+    times = sorted(account.as_of for account in accounts if account.as_of)
+    when = f", read between {times[0]:%H:%M:%S} and {times[-1]:%H:%M:%S} UTC" if times else ""
+    yield Text.assemble(("CLEAR     ", STYLES[Verdict.CLEAR]), f" {len(accounts):,} accounts{when}")
+    odd = [account for account in accounts if account.notes]
+    for account in odd[:_DETAILED_MOST]:
+        yield _indented(f"{account.id}: {'; '.join(account.notes[:_NOTES_MOST])}", style="dim")
+    if len(odd) > _DETAILED_MOST:
+        yield _indented(f"and {len(odd) - _DETAILED_MOST:,} more with notes in the JSON report", style="dim")
+
+
+def _sums(report: Report) -> Iterable[Text]:
+    orders, coverage = report.totals.orders, report.coverage
+    yield Text()
+    yield Text(
+        f"orders: {orders.accepted:,} accepted for cancel, {orders.canceled:,} seen cancelled, "
+        f"{orders.filled:,} filled meanwhile, {orders.open:,} seen open"
+    )
+    if report.totals.fills:
+        words = ", ".join(f"{fill.side} {fill.quantity:,} {fill.symbol}".strip() for fill in report.totals.fills)
+        yield Text(f"fills during the run: {words}")
+    if not report.scope.verify:
+        yield Text("coverage: nothing was read (--no-verify); accepted is not cancelled")
+        return
+    yield Text(
+        f"coverage: {coverage.accounts_clear:,} accounts read clear; open statuses over "
+        f"{coverage.open_lookback_s / 86_400:.0f} days, any status over {coverage.recent_lookback_s / 3600:.0f} hours, "
+        f"{coverage.named_seen_ended:,} of {coverage.named_orders:,} named orders seen ended"
+    )
+
+
+def _indented(words: str, style: str = "") -> Padding:
+    return Padding(Text(words, style=style), (0, 0, 0, 2))

@@ -1,0 +1,107 @@
+"""The broker's JSON: its envelope, its orders and its accounts."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from panic.simulator.book import Clock, Order, SimAccount, SimOrder, instrument_id
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer before it is put on the wire. A body that is not bytes is written as JSON."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+    def encoded(self) -> bytes:
+        """The body's bytes."""
+        if isinstance(self.body, bytes):
+            return self.body
+        return json.dumps(self.body, separators=(",", ":")).encode()
+
+    def response(self) -> web.Response:
+        """The answer as a well-behaved server sends it."""
+        body, kind = self.encoded(), self.content_type
+        return web.Response(status=self.status, body=body, content_type=kind, headers=self.headers)
+
+
+def success(data: Any, request_id: str, pagination: Json | None = None) -> Answer:
+    """The envelope of a 200."""
+    metadata = {"request_id": request_id, **(pagination or {})}
+    return Answer(200, {"data": data, "error": None, "metadata": metadata})
+
+
+def failure(status: int, message: str, request_id: str) -> Answer:
+    """The envelope of an error; it has no `data`."""
+    return Answer(status, {"error": {"code": status, "message": message}, "metadata": {"request_id": request_id}})
+
+
+def order_json(order: Order, clock: Clock) -> Json:
+    """An order as the specification has it."""
+    seed = order.seed
+    return {
+        "account_id": order.account_id,
+        "average_fill_price": "149.95" if order.filled else None,
+        "client_order_id": order.client_order_id,
+        "created_at": clock.stamp(order.created),
+        "details": [],
+        "expires_at": None,
+        "extended_hours": False,
+        "filled_quantity": str(order.filled),
+        "id": order.id,
+        "instrument_id": instrument_id(seed.symbol),
+        "instrument_type": seed.instrument_type,
+        "leaves_quantity": str(order.leaves),
+        **_prices(seed),
+        "order_type": seed.order_type,
+        "quantity": str(seed.quantity),
+        "queue_state": seed.queue_state,
+        "side": seed.side,
+        "status": order.status,
+        "symbol": seed.symbol,
+        "time_in_force": seed.time_in_force,
+        "updated_at": clock.stamp(order.updated),
+        "venue": "XNAS",
+    }
+
+
+def _prices(seed: SimOrder) -> Json:
+    return {
+        "limit_price": "150.00" if seed.order_type in {"LIMIT", "STOP_LIMIT"} else None,
+        "stop_price": "140.00" if seed.order_type in {"STOP", "STOP_LIMIT"} else None,
+    }
+
+
+def account_json(account: SimAccount) -> Json:
+    """An account as the list has it."""
+    return {
+        "account_holder_entity_id": 900_000_000 + account.id,
+        "close_date": "2026-01-15" if account.status == "CLOSED" else None,
+        "full_name": full_name(account),
+        "id": account.id,
+        "open_date": "2023-01-15",
+        "options_level": 1,
+        "short_name": f"SIM-{account.id}",
+        "status": account.status,
+        "subtype": "MARGIN",
+        "type": "CUSTOMER",
+    }
+
+
+def account_details_json(account: SimAccount) -> Json:
+    """An account asked for by its id; nothing about a holder is on file."""
+    personal = ("country_of_tax_residency", "date_of_birth", "mailing_address", "phone_number")
+    return account_json(account) | dict.fromkeys(personal)
+
+
+def full_name(account: SimAccount) -> str:
+    """The name that the `account_name` filter looks at."""
+    return account.name or f"Simulated Account {account.id}"

@@ -1,0 +1,262 @@
+"""The orders of one account, their lives, and the truth about them."""
+
+import heapq
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from hashlib import blake2b
+from itertools import count
+
+from panic.simulator.faults import Course, Fault
+
+# The specification's list, and the two that the broker's own SDK 0.11 sends in `status`.
+STATUSES = frozenset(
+    {
+        *("PENDING_NEW", "NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "REJECTED", "EXPIRED"),
+        *("PENDING_CANCEL", "PENDING_REPLACE", "REPLACED", "DONE_FOR_DAY", "STOPPED", "SUSPENDED"),
+        *("CALCULATED", "OTHER", "QUEUED", "PENDING_TRIGGER"),
+    }
+)
+ENDED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class SimOrder:
+    """An order to put into a book.
+
+    Attributes:
+        client_order_id: Generated when empty.
+        age_s: How long before the simulator's start it was created; orders added later are born then.
+        queue_state: `AWAITING_RELEASE` or `RELEASED` for a queued parent.
+    """
+
+    symbol: str = "AAPL"
+    side: str = "BUY"
+    order_type: str = "LIMIT"
+    instrument_type: str = "COMMON_STOCK"
+    quantity: int = 100
+    filled: int = 0
+    time_in_force: str = "DAY"
+    status: str = "NEW"
+    client_order_id: str = ""
+    age_s: float = 60.0
+    queue_state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SimAccount:
+    """An account to simulate: its orders at the start and what goes wrong with it."""
+
+    id: int
+    name: str = ""
+    orders: tuple[SimOrder, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    status: str = "ACTIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What is really so in one account, whatever was answered.
+
+    Attributes:
+        open: Ids of the orders that have not ended, `PENDING_CANCEL` included.
+        pending: Ids of those in `PENDING_CANCEL`.
+        canceled: Ids of the orders cancelled since the start.
+        filled: Shares filled since the start, by order id; only orders with any.
+        deletes: DELETEs that arrived for the account, refused ones included.
+        executed: DELETEs that reached the book, whether or not they found an order.
+    """
+
+    account_id: int
+    open: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    canceled: tuple[str, ...] = ()
+    filled: dict[str, int] = field(default_factory=dict)
+    deletes: int = 0
+    executed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The loop's clock, anchored once to the wall: a virtual loop then moves both."""
+
+    time: Callable[[], float]
+    started: float
+    epoch_us: int
+
+    def now(self) -> float:
+        """Seconds since the start."""
+        return self.time() - self.started
+
+    def microseconds(self, at: float) -> int:
+        """Whole microseconds since 1970 of a time since the start; exact, so that filters include it."""
+        return self.epoch_us + round(at * 1_000_000)
+
+    def moment(self, at: float) -> datetime:
+        """The wall-clock time, in UTC, of a time since the start."""
+        return _EPOCH + timedelta(microseconds=self.microseconds(at))
+
+    def stamp(self, at: float) -> str:
+        """The same as the broker writes it, with nine decimals."""
+        return self.moment(at).isoformat(timespec="microseconds")[:26] + "000Z"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What an order turns into next."""
+
+    status: str
+    fill: int | None = 0
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """A live order. `ahead` is None while nothing is under way with it."""
+
+    id: str
+    account_id: int
+    seed: SimOrder
+    client_order_id: str
+    status: str
+    filled: int
+    created: float
+    updated: float
+    already_filled: int
+    ahead: Stage | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can happen to it any more; a DAY order is over when its day is."""
+        if self.status == "REPLACED":
+            return self.seed.quantity == self.filled
+        if self.status in {"DONE_FOR_DAY", "CALCULATED"}:
+            return self.seed.time_in_force == "DAY"
+        return self.status in ENDED
+
+    @property
+    def leaves(self) -> int:
+        """Shares that may still fill."""
+        return 0 if self.status in ENDED else self.seed.quantity - self.filled
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether a DELETE finds it.
+
+        The specification says "no *open* orders matched" and nothing about orders whose cancel is under
+        way. Those are not found again here: it is the harder case, a 404 while orders may still fill.
+        A cancel that is stuck is not under way, so a later DELETE does find the order.
+        """
+        return not self.ended and (self.ahead is None or self.ahead.status not in ENDED)
+
+
+@cache
+def instrument_id(symbol: str) -> str:
+    """The instrument's UUID, the same in every simulator."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, symbol.upper()))
+
+
+class Book:
+    """One account's orders. What is due happens when somebody looks, so idle accounts cost nothing."""
+
+    def __init__(self, account: SimAccount, clock: Clock, *, settle_s: float, seed: int) -> None:
+        self.account = account
+        self.orders: dict[str, Order] = {}
+        self.deletes = 0
+        self.executed = 0
+        self._clock = clock
+        self._seed = seed
+        self._requotes = 0
+        self._due: list[tuple[float, int, Callable[[float], object]]] = []
+        self._turn = count()
+        for seeded in account.orders:
+            order = self._enter(seeded, -seeded.age_s)
+            if order.status == "PENDING_CANCEL":
+                self._ahead(order, Stage("CANCELED"), settle_s)
+
+    def settle(self) -> float:
+        """Let everything that is due happen, in its order; returns the time since the start."""
+        now = self._clock.now()
+        while self._due and self._due[0][0] <= now:
+            at, _, happen = heapq.heappop(self._due)
+            happen(at)
+        return now
+
+    def add(self, seed: SimOrder, *, becomes: str = "", after: float = 0.0) -> Order:
+        """Enter an order now, which turns into `becomes` after `after` seconds, if that is given."""
+        now = self.settle()
+        order = self._enter(seed, now)
+        if becomes:
+            self._ahead(order, Stage(becomes), now + after)
+        return order
+
+    def cancel(self, matches: Callable[[Order], bool], course: Course) -> list[Order]:
+        """Execute a DELETE: the orders that it found, already in the course's first status."""
+        now = self.settle()
+        if course.starts_in > 0:
+            self._at(now + course.starts_in, partial(self._cancel, matches, course))
+            return []
+        return self._cancel(matches, course, now)
+
+    def truth(self) -> Truth:
+        """What is so now."""
+        self.settle()
+        orders = self.orders.values()
+        fills = {order.id: order.filled - order.already_filled for order in orders}
+        return Truth(
+            account_id=self.account.id,
+            open=_ids(order for order in orders if not order.ended),
+            pending=_ids(order for order in orders if order.status == "PENDING_CANCEL"),
+            canceled=_ids(o for o in orders if o.status == "CANCELED" and o.seed.status != "CANCELED"),
+            filled={id_: shares for id_, shares in fills.items() if shares},
+            deletes=self.deletes,
+            executed=self.executed,
+        )
+
+    def _enter(self, seed: SimOrder, at: float) -> Order:
+        # Not from a running generator: which account is asked first must not change anybody's ids.
+        name = f"{self._seed}/{self.account.id}/{len(self.orders)}".encode()
+        id_ = str(uuid.UUID(bytes=blake2b(name, digest_size=16).digest(), version=4))
+        client_id = seed.client_order_id or f"sim-{self.account.id}-{len(self.orders) + 1}"
+        filled = seed.quantity if seed.status == "FILLED" else seed.filled
+        order = Order(id_, self.account.id, seed, client_id, seed.status, filled, at, at, filled)
+        self.orders[id_] = order
+        return order
+
+    def _cancel(self, matches: Callable[[Order], bool], course: Course, at: float) -> list[Order]:
+        self.executed += 1
+        found = [order for order in self.orders.values() if order.cancellable and matches(order)]
+        for order in found:
+            order.status, order.updated, order.ahead = course.first, at, None
+            if course.settle_s is not None:
+                self._ahead(order, Stage(course.last, course.fill), at + course.settle_s)
+        for delay, number in course.reappear:
+            self._at(at + delay, partial(self._reappear, number))
+        return found
+
+    def _reappear(self, number: int, at: float) -> None:
+        for _ in range(number):
+            self._requotes += 1
+            self._enter(SimOrder(client_order_id=f"requote-{self.account.id}-{self._requotes}"), at)
+
+    def _ahead(self, order: Order, stage: Stage, at: float) -> None:
+        order.ahead = stage
+        self._at(at, partial(self._advance, order, stage))
+
+    def _advance(self, order: Order, stage: Stage, at: float) -> None:
+        if order.ahead is not stage:  # a later DELETE has put it on another course
+            return
+        leaves = order.seed.quantity - order.filled
+        order.filled += leaves if stage.fill is None else min(stage.fill, leaves)
+        full = order.filled == order.seed.quantity
+        order.status = "FILLED" if full else stage.status
+        order.updated, order.ahead = at, None
+
+    def _at(self, at: float, happen: Callable[[float], object]) -> None:
+        heapq.heappush(self._due, (at, next(self._turn), happen))
+
+
+def _ids(orders: Iterable[Order]) -> tuple[str, ...]:
+    return tuple(order.id for order in orders)

@@ -1,0 +1,119 @@
+"""The whole engine beside a bare aiohttp loop: `make bench`.
+
+Both cancel the same accounts at the same broker, a process of its own that answers at once. The bare loop
+does the least that cancels: gather, a semaphore, one DELETE each, its JSON read. The engine does all of its
+work (validation, retrying, slots, classification, report) but the reads, as `--no-verify` does. They take
+turns; the figure is the median of the ratios of neighbouring turns.
+"""
+
+import argparse
+import asyncio
+import multiprocessing
+import statistics
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import aiohttp
+
+from panic.config import Broker, RosterFile, Settings
+from panic.plan import Scope, plan
+from panic.roster import Account, Roster
+from panic.run import Prepared, Press, Run
+from panic.secret import Key
+
+CONCURRENCY = 64
+_ORDER = (
+    b'{"account_id":%d,"client_order_id":"a-1","created_at":"2025-10-31T13:30:00.000000000Z",'
+    b'"filled_quantity":"0","id":"019c0b48-b8fb-700d-8c5e-931d54555f54","leaves_quantity":"100",'
+    b'"order_type":"LIMIT","quantity":"100","side":"BUY","status":"PENDING_CANCEL","symbol":"AAPL",'
+    b'"time_in_force":"DAY","venue":"XNAS"}'
+)
+
+
+class _AtOnce(asyncio.Protocol):
+    """Answers every request in full the moment its head has arrived."""
+
+    def __init__(self) -> None:
+        self._head = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        while b"\r\n\r\n" in self._head:
+            head, _, self._head = self._head.partition(b"\r\n\r\n")
+            account = int(head.split(b"/", 5)[3])
+            body = b'{"data":[' + _ORDER % account + b'],"error":null,"metadata":{"request_id":"fb1c2d3e"}}'
+            self._transport.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+            )
+
+
+def _serve(tell: Connection) -> None:
+    async def serve() -> None:
+        server = await asyncio.get_running_loop().create_server(_AtOnce, "127.0.0.1", 0, backlog=4096)
+        tell.send(server.sockets[0].getsockname()[1])
+        await server.serve_forever()
+
+    asyncio.run(serve())
+
+
+async def bare(base_url: str, ids: range) -> None:
+    """Cancel with nothing around it."""
+    turn = asyncio.Semaphore(CONCURRENCY)
+    headers = {"Authorization": "Bearer bench.key"}
+
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY)) as session:
+
+        async def cancel(account: int) -> None:
+            url = f"{base_url}/v1/accounts/{account}/orders"
+            async with turn, session.delete(url, headers=headers) as response:
+                assert response.status == 200
+                assert (await response.json())["data"]
+
+        await asyncio.gather(*map(cancel, ids))
+
+
+async def engine(base_url: str, ids: range) -> None:
+    """Cancel with panic, from the plan to the report."""
+    roster = Roster(Path("bench"), "sha256:bench", time.time(), tuple(map(Account, ids)), (), ())
+    scope = Scope(all=True)
+    settings = Settings(broker=Broker(base_url=base_url), roster=RosterFile(file=Path("bench")))
+    press = Press(scope, "bench", concurrency=CONCURRENCY, verify=False)
+    keys = {"default": Key("bench.key-of-nobody")}
+    report = await Run(Prepared(press, settings, roster, keys, plan(roster, scope, keys))).go()
+    assert report.totals.outcomes == {"accepted": len(ids)}
+
+
+def _time(work: object) -> float:
+    began = time.perf_counter()
+    asyncio.run(work)  # type: ignore[arg-type]
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    """Print each turn's rates and the median ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accounts", type=int, default=5000)
+    parser.add_argument("--turns", type=int, default=7)
+    options = parser.parse_args()
+    ids = range(1, options.accounts + 1)
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
+    process.start()
+    base_url = f"http://127.0.0.1:{ours.recv()}"
+    _time(bare(base_url, ids)), _time(engine(base_url, ids))
+    ratios = []
+    for _ in range(options.turns):
+        alone, whole = _time(bare(base_url, ids)), _time(engine(base_url, ids))
+        ratios.append(alone / whole)
+        print(f"bare {len(ids) / alone:6.0f}/s   engine {len(ids) / whole:6.0f}/s   ratio {ratios[-1]:.2f}")
+    print(f"S1  engine at {statistics.median(ratios):.2f} x the bare loop (median of {options.turns} turns)")
+    process.terminate()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,464 @@
+"""Settings: what is taken, what is reported, and the little that stops a press."""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from panic.config import Broker, Credential, RosterFile, Run, Settings, load
+from panic.errors import ConfigurationError, Problem
+from panic.files import expected, toml
+
+ROOT = Path(__file__).parent.parent
+URL = "https://api.clearstreet.com"
+GOOD = f'[broker]\nbase_url = "{URL}"\n[credentials.default]\nenv = "KEY"\n'
+SECTIONS: dict[str, type[BaseModel]] = {
+    "broker": Broker,
+    "credentials": Credential,
+    "roster": RosterFile,
+    "run": Run,
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path):
+    """Load settings from a text, as if it stood in a file."""
+
+    def read(text: str | bytes, env: dict[str, str] | None = None):
+        file = tmp_path / "panic.toml"
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load(file, env or {})
+
+    return read
+
+
+Load = Callable[..., Settings]
+
+
+def told(problems: Iterable[Problem], folder: Path):
+    """The problems as an operator reads them, without the folder of this test."""
+    return [str(problem).replace(f"{folder}/", "") for problem in problems]
+
+
+def test_the_least_that_is_needed_leaves_the_defaults(settings: Load, tmp_path: Path):
+    """A file with an address and a credential is enough and has no problem."""
+    loaded = settings(GOOD)
+
+    assert () == loaded.problems
+    assert Broker(base_url=URL) == loaded.broker
+    assert {"default": Credential(env="KEY")} == loaded.credentials
+    assert tmp_path / "accounts.csv" == loaded.roster.file
+    assert Run() == loaded.run
+    assert tmp_path / "panic.toml" == loaded.file
+
+
+def test_settings_can_be_built_in_code():
+    """A library caller needs no file."""
+    built = Settings(broker=Broker(base_url=URL), roster=RosterFile(file=Path("a.csv")))
+
+    assert (None, (), Run()) == (built.file, built.problems, built.run)
+
+
+def test_settings_are_frozen():
+    """Nobody changes the settings of a run that is under way."""
+    with pytest.raises(ValidationError, match="frozen"):
+        Run().concurrency = 5
+
+
+def test_an_unsafe_address_in_code_is_a_configuration_error():
+    """It carries the exit code and keeps the password to itself."""
+    with pytest.raises(ConfigurationError) as caught:
+        Broker(base_url="https://joe:hunter2@api.clearstreet.com")
+
+    assert 78 == caught.value.exit_code
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("places", [{}, {"env": "KEY", "file": Path("a.key")}])
+def test_a_credential_has_exactly_one_place(places: dict[str, Any]):
+    """Two would leave open which of them was used."""
+    with pytest.raises(ValidationError, match="a credential names either env or file"):
+        Credential(**places)
+
+
+def test_a_wrong_value_in_code_does_not_echo_its_neighbours():
+    """What pydantic prints could hold a password."""
+    with pytest.raises(ValidationError) as caught:
+        Broker.model_validate({"base_url": b"\xffhunter2", "contact": 5})
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            'contct = "x"',
+            "3: [broker] has no setting 'contct'. Did you mean contact?",
+        ),
+        (
+            "colour = 1",
+            (
+                "3: [broker] has no setting 'colour'. "
+                "Known are: base_url, contact, ca_file, environment_proxy, max_answer_bytes."
+            ),
+        ),
+        (
+            'api_key = "id.secret"',
+            (
+                "3: [broker] has no setting 'api_key'. "
+                "A key never stands here: [credentials.NAME] names its env or file."
+            ),
+        ),
+        (
+            "environment_proxy = 1",
+            "3: [broker] environment_proxy is 1. Give true or false; until then it is false.",
+        ),
+        (
+            "ca_file = 'no.pem'",
+            (
+                "3: [broker] ca_file no.pem cannot be used: no such file or directory. "
+                "Give a PEM file of certificates; until then the system's authorities are trusted."
+            ),
+        ),
+        (
+            "ca_file = 'panic.toml'",
+            (
+                "3: [broker] ca_file panic.toml cannot be used: it holds no certificate. "
+                "Give a PEM file of certificates; until then the system's authorities are trusted."
+            ),
+        ),
+        (
+            "[run]\n\nconcurrency = 0",
+            "5: [run] concurrency is 0. Give a whole number from 1 to 1000; until then it is 64.",
+        ),
+        (
+            "[run]\nattempt_s = '5'",
+            "4: [run] attempt_s is '5'. Give a number above 0, at most 60; until then it is 5.0.",
+        ),
+        (
+            "[run]\nattempt_s = true",
+            "4: [run] attempt_s is true. Give a number above 0, at most 60; until then it is 5.0.",
+        ),
+        (
+            "[run]\nwatch_s = nan",
+            "4: [run] watch_s is nan. Give a number from 0 to 86400; until then it is 15.0.",
+        ),
+        (
+            "[run]\ndeadline_s = inf",
+            "4: [run] deadline_s is inf. Give a number above 0, at most 86400; until then it is 120.0.",
+        ),
+        (
+            "[run]\npoll_first_s = 6",
+            "4: [run] poll_first_s 6.0 is more than poll_max_s 5.0. Raise poll_max_s or lower poll_first_s.",
+        ),
+        (
+            "[run]\ndeadline_s = 2",
+            "3: [run] attempt_s 5.0 is more than deadline_s 2.0. Raise deadline_s or lower attempt_s.",
+        ),
+        (
+            "[roster]\nfile = 5",
+            '4: [roster] file is 5. Give a file name; until then it is "accounts.csv".',
+        ),
+        (
+            "[runs]\nwatch_s = 5",
+            "3: there is no section or setting 'runs'. Did you mean run?",
+        ),
+        (
+            "[[run]]\nwatch_s = 5",
+            "3: run is not a section. Write [run] and its keys below it.",
+        ),
+        (
+            "[credentials.other]",
+            '3: [credentials.other] names neither env nor file. Add env = "VARIABLE" or file = "FILE".',
+        ),
+        (
+            "[credentials.other]\nenv = 'A'\nfile = 'a.key'",
+            ("3: [credentials.other] names both env and file. Remove one of them; until then the file is used."),
+        ),
+        (
+            "[credentials.other]\nenv = 'id.secret'",
+            (
+                "4: [credentials.other] env is unusable (not shown, it could be a key). "
+                "Give the name of an environment variable; until then it is unset."
+            ),
+        ),
+        (
+            "[credentials]\nother = 'id.secret'",
+            (
+                "4: [credentials] other is not a section. "
+                'Write [credentials.NAME] and, below it, env = "VARIABLE" or file = "FILE".'
+            ),
+        ),
+    ],
+)
+def test_a_mistake_is_told_with_line_value_and_remedy(settings: Load, tmp_path: Path, text: str, message: str):
+    """One mistake is one problem, and the rest of the file still counts."""
+    loaded = settings(GOOD.replace("[credentials", f"{text}\n[credentials"))
+
+    assert [f"panic.toml:{message}"] == told(loaded.problems, tmp_path)
+    assert {"default": Credential(env="KEY")}.items() <= loaded.credentials.items()
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(settings: Load):
+    """Nobody corrects a file one error at a time."""
+    loaded = settings(f"{GOOD}[run]\nwatch_s = -1\nconcurrency = 2000\nwat_s = 1\n")
+
+    assert [6, 7, 8] == [problem.line for problem in loaded.problems]
+
+
+def test_a_setting_that_lost_its_section_is_led_home(settings: Load, tmp_path: Path):
+    """A key above the first header belongs somewhere."""
+    loaded = settings(f"concurrency = 5\n{GOOD}")
+
+    message = "panic.toml:1: there is no section or setting 'concurrency'. Move it below [run]."
+    assert [message] == told(loaded.problems, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "[credentials]\n"])
+def test_no_credential_is_a_problem(settings: Load, text: str):
+    """The roster will then say of each account that it cannot be fired."""
+    loaded = settings(f'[broker]\nbase_url = "{URL}"\n{text}')
+
+    assert ["no credential is named, so that no account can be reached"] == [p.what for p in loaded.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[run]\n# concurrency = 5\n\n  concurrency = 0", 8),
+        ("run.concurrency = 0", None),
+        ("run = { concurrency = 0 }", 1),
+        ("[ run ] # limits\n'concurrency'=0", 6),
+        ("[run]\nconcurrency =\t0 # = [x]", 6),
+    ],
+)
+def test_the_line_of_a_mistake_is_found(settings: Load, text: str, line: int | None):
+    """Comments, quotes and blanks do not mislead; an inline table has one line."""
+    above = line in {1, None}
+    loaded = settings(f"{text}\n{GOOD}" if above else f"{GOOD}{text}\n")
+
+    assert [line or 1] == [problem.line for problem in loaded.problems]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[broker\n", "this is not TOML: Expected ']' at the end of a table declaration"),
+        ("a = [", "this is not TOML: Invalid value"),
+        (b"a = '\xff'", "the settings are not UTF-8 text"),
+        (b"a = " + b"[" * 100_000, "the settings are nested too deeply"),
+        ("# nothing\n", "[broker] names no base_url"),
+        (GOOD.replace("base_url", "base"), "[broker] names no base_url"),
+        (GOOD.replace("https", "http"), "[broker] base_url would send the key unencrypted"),
+        ("[broker]\nbase_url = 5", "[broker] base_url is not a plain address of a host"),
+    ],
+)
+def test_only_what_makes_sending_unsafe_or_impossible_raises(settings: Load, text: str | bytes, message: str):
+    """The first problem says why nothing was sent."""
+    with pytest.raises(ConfigurationError) as caught:
+        settings(text)
+
+    assert message == caught.value.problems[0].what
+
+
+def test_a_syntax_error_has_the_line_of_the_parser(settings: Load):
+    """An unfinished file points at its end."""
+    with pytest.raises(ConfigurationError) as caught:
+        settings("a = 1\nb = \n")
+
+    assert 2 == caught.value.problems[0].line
+
+
+def test_a_missing_file_names_the_example(tmp_path: Path):
+    """The remedy is a command away."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path / "no.toml", {})
+
+    expected_text = (
+        "no.toml: the settings cannot be read: no such file or directory. "
+        "Copy config/panic.example.toml to no.toml, or name another in PANIC_CONFIG."
+    )
+    assert [expected_text] == told(caught.value.problems, tmp_path)
+
+
+def test_a_pipe_does_not_hang_the_press(tmp_path: Path):
+    """Every wait is bounded, that for a writer who never comes too."""
+    os.mkfifo(tmp_path / "panic.toml")
+
+    with pytest.raises(ConfigurationError, match="it is a pipe or a device"):
+        load(tmp_path / "panic.toml", {})
+
+
+def test_a_fatal_mistake_does_not_hide_the_others(settings: Load):
+    """All are listed at once, what stops the press first."""
+    with pytest.raises(ConfigurationError) as caught:
+        settings("[run]\nwatch_s = -1\n")
+
+    assert [None, None, 2] == [problem.line for problem in caught.value.problems]
+
+
+def test_authorities_that_are_certificates_are_taken(settings: Load, tmp_path: Path):
+    """A proxy that opens TLS has its own."""
+    trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    loaded = settings(GOOD.replace("[credentials", "ca_file = 'ca.pem'\n[credentials"))
+
+    assert () == loaded.problems
+    assert tmp_path / "ca.pem" == loaded.broker.ca_file
+
+
+def test_the_environment_beats_the_file(settings: Load):
+    """Each setting has its variable; an empty one counts as unset."""
+    env = {
+        "PANIC_RUN_CONCURRENCY": "7",
+        "PANIC_RUN_WATCH_S": "",
+        "PANIC_BROKER_CONTACT": "desk\tone\n",
+        "PANIC_BROKER_ENVIRONMENT_PROXY": "yes",
+        "PANIC_ROSTER_FILE": "here.csv",
+    }
+    loaded = settings(f"{GOOD}[run]\nconcurrency = 5\nwatch_s = 3\n", env)
+
+    assert () == loaded.problems
+    assert (7, 3.0) == (loaded.run.concurrency, loaded.run.watch_s)
+    assert ("desk one", True) == (loaded.broker.contact, loaded.broker.environment_proxy)
+    assert Path("here.csv") == loaded.roster.file
+
+
+def test_a_wrong_value_in_the_environment_leaves_that_of_the_file(settings: Load):
+    """It gives way to what was decided on a quiet day, not to the default."""
+    loaded = settings(f"{GOOD}[run]\nconcurrency = 5\n", {"PANIC_RUN_CONCURRENCY": "many"})
+
+    message = (
+        "PANIC_RUN_CONCURRENCY is 'many'. "
+        "Set it to a whole number from 1 to 1000, or unset it; until then it is ignored."
+    )
+    assert 5 == loaded.run.concurrency
+    assert [message] == [str(problem) for problem in loaded.problems]
+
+
+def test_a_variable_that_means_nothing_is_told(settings: Load):
+    """A misspelt override would otherwise be believed in."""
+    env = {"PANIC_RUN_CONCURENCY": "7", "PANIC_X": "1", "PANIC_CONFIG": "x", "KEY": "k", "PANIC_KEY": "k"}
+    loaded = settings(GOOD.replace("KEY", "PANIC_KEY"), env)
+
+    assert [
+        "the environment variable 'PANIC_RUN_CONCURENCY' means nothing. Did you mean PANIC_RUN_CONCURRENCY?",
+        "the environment variable 'PANIC_X' means nothing. Unset it.",
+    ] == [str(problem) for problem in loaded.problems]
+
+
+@pytest.mark.parametrize("stray", ["https://evil.example", "https://joe:hunter2@evil.example", "nonsense"])
+def test_a_stray_address_does_not_redirect_a_press(settings: Load, stray: str):
+    """The file wins, and the difference is told without the address."""
+    loaded = settings(GOOD, {"PANIC_BROKER_BASE_URL": stray})
+
+    message = (
+        "PANIC_BROKER_BASE_URL differs from the settings' base_url. "
+        "Unset it, or correct the file; the file's address is used."
+    )
+    assert URL == loaded.broker.base_url
+    assert [message] == [str(problem) for problem in loaded.problems]
+
+
+def test_the_same_address_in_the_environment_is_no_mistake(settings: Load):
+    """What panic drops makes no difference."""
+    assert () == settings(GOOD, {"PANIC_BROKER_BASE_URL": f"{URL.upper()}/v1/"}).problems
+
+
+def test_the_address_of_the_environment_is_used_where_the_file_has_none(settings: Load):
+    """And is checked like any other."""
+    text = GOOD.replace("base_url", "# base_url")
+
+    assert URL == settings(text, {"PANIC_BROKER_BASE_URL": URL}).broker.base_url
+    with pytest.raises(ConfigurationError, match="PANIC_BROKER_BASE_URL: base_url would send"):
+        settings(text, {"PANIC_BROKER_BASE_URL": "http://x.example"})
+
+
+def test_files_start_in_the_folder_of_the_settings(
+    settings: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """So that a service and a person in another directory mean the same one."""
+    monkeypatch.setenv("HOME", "/home/joe")
+    names = {"a": "a.key", "b": "/b.key", "c": "~/c.key"}
+    files = "".join(f"[credentials.{name}]\nfile = '{file}'\n" for name, file in names.items())
+    found = settings(f"{GOOD}{files}").credentials
+
+    assert [tmp_path / "a.key", Path("/b.key"), Path("/home/joe/c.key")] == [found[c].file for c in "abc"]
+
+
+def test_the_file_is_found_by_argument_then_variable_then_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The nearest word counts."""
+    (tmp_path / "config").mkdir()
+    for name in ("a.toml", "b.toml", "config/panic.toml"):
+        (tmp_path / name).write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+    env = {"PANIC_CONFIG": "b.toml"}
+    found = [load(Path("a.toml"), env).file, load(env=env).file, load(env={"PANIC_CONFIG": ""}).file]
+
+    assert [Path("a.toml"), Path("b.toml"), Path("config/panic.toml")] == found
+
+
+@pytest.mark.parametrize("key", ["concurrency." + "a." * 9000 + "b = 1", f"concurrency = 0x{'f' * 9000}"])
+def test_a_monstrous_value_is_just_a_wrong_value(settings: Load, key: str):
+    """Even one that Python cannot print."""
+    loaded = settings(f"{GOOD}[run]\n{key}\n")
+
+    assert ["[run] concurrency is too large to show"] == [problem.what for problem in loaded.problems]
+
+
+@given(st.text() | st.text(alphabet="[]{}=.,\"'\n #ab1_"))
+def test_no_text_does_anything_but_load_or_raise_a_configuration_error(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+):
+    """A press ends with settings or with a remedy."""
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_text(GOOD + text, encoding="utf-8", errors="replace", newline="")
+    try:
+        loaded = load(file, {})
+    except ConfigurationError as error:
+        assert error.problems  # noqa: PT017 - either end is right
+    else:
+        assert loaded.broker.base_url
+
+
+def test_the_example_file_shows_every_setting_with_its_default():
+    """People copy it: taking a mark away must change nothing."""
+    text = (ROOT / "config/panic.example.toml").read_text()
+    shown = tomllib.loads(re.sub(r"(?m)^# (\w+ = )", r"\1", text))
+
+    loaded = load(ROOT / "config/panic.example.toml", {})
+
+    assert () == loaded.problems
+    assert set(SECTIONS) == set(shown)
+    for name in ("broker", "roster", "run"):
+        assert list(SECTIONS[name].model_fields) == list(shown[name])
+    assert Run() == Run(**shown["run"]) == loaded.run
+    assert Broker(base_url=URL) == Broker(**{**shown["broker"], "ca_file": None}) == loaded.broker
+    assert RosterFile() == RosterFile(**shown["roster"])
+
+
+def test_the_page_on_configuration_tells_the_truth():
+    """Its tables name every setting, what it takes and its default, in the order of the code."""
+    page = (ROOT / "docs/configuration.md").read_text()
+    settings = page.partition("## Settings")[2].partition("\n## ")[0]
+    found = {
+        section.partition("\n")[0]: re.findall(r"(?m)^\| `(\w+)` \| (.*?) \| (.*?) \| .+ \|$", section)
+        for section in settings.split("### ")[1:]
+    }
+
+    assert list(SECTIONS) == list(found)
+    for name, model in SECTIONS.items():
+        fields = model.model_fields.items()
+        defaults = ["required" if info.is_required() else toml(info.get_default()) for _, info in fields]
+        assert (
+            list(zip(model.model_fields, [expected(model, key) for key, _ in fields], defaults, strict=True))
+            == (found[name])
+        )
