@@ -1,22 +1,21 @@
 """What one HTTP request brought back, as a value: the only thing that crosses from the broker to the engine."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from panic.orders import Order
-from panic.outcomes import Evidence, Outcome, classify
+from panic.outcomes import Evidence, Outcome
 from panic.proof import Page
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One attempt and its result, whatever it was; nothing the network does becomes an exception.
 
     Attributes:
         began: Loop time at which the attempt began, seconds.
         ended: Loop time at which it was over, seconds.
         evidence: Status and body, as far as the outcome depends on them.
+        outcome: What the table makes of the evidence.
         request_id: The broker's id of the request, to read out over the phone; may be empty.
         error: What went wrong, in a few words; empty if nothing did.
         retry_after: How long the broker asks us to wait, seconds, already clamped; None if it does not.
@@ -31,6 +30,7 @@ class Answer:
     began: float
     ended: float
     evidence: Evidence
+    outcome: Outcome
     request_id: str = ""
     error: str = ""
     retry_after: float | None = None
@@ -40,11 +40,6 @@ class Answer:
     fresh: bool = False
     note: str = ""
     document: Mapping[str, Any] | None = None
-
-    @property
-    def outcome(self) -> Outcome:
-        """Name the outcome by the table."""
-        return classify(self.evidence)
 
     @property
     def is_limited(self) -> bool:

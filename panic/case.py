@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from typing import NamedTuple
 
 from panic.answers import Answer
 from panic.orders import Filters, Order
@@ -36,16 +37,14 @@ class Do(Enum):
     REST = "rest"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The next thing to do for an account, and the loop time from which it may be done."""
 
     do: Do
     at: float = NEVER
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One HTTP request on the wire; `began` is loop time, `elapsed` seconds."""
 
     method: str
@@ -67,7 +66,7 @@ class Tracked:
     @property
     def filled(self) -> Decimal:
         """Quantity filled since this run first saw the order."""
-        return max((self.last.filled or Decimal()) - (self.first.filled or Decimal()), Decimal())
+        return Decimal() if self.last is self.first else max(self.last.filled - self.first.filled, Decimal())
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ sleeping, the deadline, stopping. One account's trouble never reaches another.
 """
 
 import asyncio
+import gc
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from enum import StrEnum
@@ -18,7 +19,7 @@ from panic.answers import Answer
 from panic.case import Case, Do, Step
 from panic.clock import Clock
 from panic.orders import Filters
-from panic.outcomes import Outcome, Standing
+from panic.outcomes import TRY_AGAIN, Standing
 from panic.pacing import Budget, Pace
 from panic.proof import Query
 from panic.roster import Account
@@ -92,6 +93,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._unconcluded: set[int] = set()
         self._unsent = 0
+        self._paused_collector = False
         self._watch_until = float("inf")
         self.swept = asyncio.Event()
         self.stopped = False
@@ -110,6 +112,7 @@ class Engine:
         self._unconcluded = {case.account.id for case in self._cases}
         self._unsent = len(self._cases)
         alarm = asyncio.get_running_loop().call_at(self._pace.deadline, self._send_no_more)
+        self._collect_garbage(on=False)
         for case in self._cases:
             self._start(case)
         if beside is not None:
@@ -154,7 +157,8 @@ class Engine:
         """Make another request of the run, after everything that concerns an account; None if it is too late."""
         if not await self._slots.acquire(lane, (Kind.READ, 1 << 62)):
             return None
-        return await self._attempt(lane, call)
+        leash = self._leash()
+        return await self._attempt(lane, leash, call(leash))
 
     # ── one account ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -168,7 +172,9 @@ class Engine:
         task.add_done_callback(lambda task: self._ended(key, name, task))
 
     async def _clear(self, case: Case) -> None:
-        step = await self._take_step(case)
+        if not case.cancels:
+            await self._cancel(case)
+        step = self._next(case)
         if step.do is Do.REST:  # most accounts of a run that is not verified: no retrying to set up
             return
         retrying = AsyncRetrying(
@@ -206,12 +212,14 @@ class Engine:
         kind = Kind.FIRST_CANCEL if first else Kind.CANCEL
         if not await self._slots.acquire(case.account.credential, (kind, case.account.priority)):
             return
-        answer = await self._attempt(
-            case.account.credential, lambda leash: self._cancel_call(case.account, case.filters, leash)
-        )
-        again = answer.outcome in {Outcome.BROKER_ERROR, Outcome.UNKNOWN, Outcome.UNREACHABLE}
-        queue_s = self._budget.spend(self._clock.now()) if again else 0.0
-        case.cancelled(answer, self._pace, queue_s=queue_s, jitter=self._rng.uniform(-1, 1))
+        leash = self._leash()
+        call = self._cancel_call(case.account, case.filters, leash)
+        answer = await self._attempt(case.account.credential, leash, call)
+        if answer.outcome in TRY_AGAIN:
+            queue_s, jitter = self._budget.spend(self._clock.now()), self._rng.uniform(-1, 1)
+            case.cancelled(answer, self._pace, queue_s=queue_s, jitter=jitter)
+        else:
+            case.cancelled(answer, self._pace)
         self._tell(What.CANCELLED, case)
         if first:
             self._first_sent(answer)
@@ -221,29 +229,32 @@ class Engine:
         self.last_first_cancel_at = max(self.last_first_cancel_at or answer.began, answer.began)
         if not self._unsent:
             self.swept.set()
+            self._collect_garbage(on=True)
 
     async def _read(self, case: Case) -> None:
         if not await self._slots.acquire(case.account.credential, (Kind.READ, case.account.priority)):
             return
         look = case.begin_look(self._clock.now(), self._clock.wall())
         query, reappeared = look.query(), len(case.reappeared)
-        answer = await self._attempt(
-            case.account.credential, lambda leash: self._read_call(case.account, query, leash)
-        )
+        leash = self._leash()
+        call = self._read_call(case.account, query, leash)
+        answer = await self._attempt(case.account.credential, leash, call)
         case.read(answer, self._pace)
         if len(case.reappeared) > reappeared:
             self._tell(What.REAPPEARED, case)
         if case.look is None:
             self._tell(What.LOOKED, case)
 
-    async def _attempt(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer:
+    def _leash(self) -> Leash:
+        """Bound an attempt by its own limit and by the run's deadline."""
+        return asyncio.timeout_at(min(self._clock.now() + self._pace.attempt_s, self._pace.deadline))
+
+    async def _attempt(self, lane: str, leash: Leash, call: Awaitable[Answer]) -> Answer:
         """Make one attempt in the slot already held; give the slot back."""
-        limit = self._clock.now() + self._pace.attempt_s
-        leash = asyncio.timeout_at(min(limit, self._pace.deadline))
         self._leashes.add(leash)
         limited, retry_after = None, None
         try:
-            answer = await call(leash)
+            answer = await call
             retry_after = answer.retry_after
             limited = answer.is_limited if answer.is_answered else None
         finally:
@@ -278,6 +289,7 @@ class Engine:
     def _send_no_more(self) -> None:
         self._slots.close()
         self.swept.set()
+        self._collect_garbage(on=True)
 
     async def _until_idle(self) -> None:
         # Every wait of a case ends at the deadline by itself; the rest is a backstop.
@@ -301,6 +313,16 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+
+    def _collect_garbage(self, *, on: bool) -> None:
+        # Until every first DELETE is out, nothing pauses the process: thousands of live tasks make a full
+        # collection long, and the sweep leaves no cycles worth one.
+        if on and self._paused_collector:
+            gc.enable()
+            self._paused_collector = False
+        elif not on and gc.isenabled():
+            gc.disable()
+            self._paused_collector = True
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but not past a stop, a doubt, the watch's end or the deadline."""

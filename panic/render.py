@@ -93,7 +93,8 @@ def _check_parts(found: CheckReport) -> Iterable[RenderableType]:
         request = f", request {account.request_id}" if account.request_id else ""
         yield Text.assemble(
             (f"{account.state.upper():<12}", "bold red"),
-            f"{account.id} {account.name}: {_REMEDIES[account.state]} ({account.error or account.status}{request})",
+            f"{account.id} {account.name}: {_REMEDIES[account.state]} "
+            f"({account.error or account.status}{request})",
         )
     if len(bad) > _LISTED_MOST:
         yield Text(f"and {len(bad) - _LISTED_MOST:,} more: --format json lists them all")
@@ -233,7 +234,8 @@ def _sums(report: Report) -> Iterable[Text]:
         return
     yield Text(
         f"coverage: {coverage.accounts_clear:,} accounts read clear; open statuses over "
-        f"{coverage.open_lookback_s / 86_400:.0f} days, any status over {coverage.recent_lookback_s / 3600:.0f} hours, "
+        f"{coverage.open_lookback_s / 86_400:.0f} days, any status over "
+        f"{coverage.recent_lookback_s / 3600:.0f} hours, "
         f"{coverage.named_seen_ended:,} of {coverage.named_orders:,} named orders seen ended"
     )
 

@@ -23,6 +23,8 @@ from panic.proof import OPEN_LOOKBACK, RECENT_LOOKBACK
 
 SCHEMA: Final = "panic-report/1"
 
+_RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
+
 _NAMED_MOST = 5
 """So many request ids are named in an account's advice: the latest are what the broker asks for."""
 
@@ -231,8 +233,8 @@ def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, 
     cases = list(cases)
     accounts = [_account(case, facts, clock) for case in cases]
     accounts += [_unsent_account(one) for one in unsent]
-    accounts.sort(key=lambda a: (WORST_FIRST.index(a.verdict), a.id is None, a.id or 0))
-    verdict = worst(*(account.verdict for account in accounts))
+    accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
+    verdict = accounts[0].verdict
     if facts.unlisted:
         verdict = worst(verdict, Verdict.UNVERIFIED)
     return Report(
@@ -299,11 +301,12 @@ def _totals(accounts: list[AccountReport], cases: list[Case], scrub: Callable[[s
 
 
 def _fills(tracked: Iterable[Tracked], scrub: Callable[[str], str]) -> tuple[Fill, ...]:
-    sums: Counter[tuple[str, str]] = Counter()
+    sums: dict[tuple[str, str], Decimal] = {}
     for one in tracked:
-        if one.filled:
-            sums[scrub(one.last.symbol or one.first.symbol)[:40], one.last.side[:20]] += one.filled  # type: ignore[assignment]
-    return tuple(Fill(symbol, side, Decimal(sum_)) for (symbol, side), sum_ in sorted(sums.items()))
+        if filled := one.filled:
+            what = scrub(one.last.symbol or one.first.symbol)[:40], one.last.side[:20]
+            sums[what] = sums.get(what, Decimal()) + filled
+    return tuple(Fill(symbol, side, quantity) for (symbol, side), quantity in sorted(sums.items()))
 
 
 def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumstances) -> Coverage:
@@ -321,7 +324,8 @@ def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumsta
 
 
 def _account(case: Case, facts: Circumstances, clock: Clock) -> AccountReport:
-    notes = [facts.scrub(note) for note in (*case.notes, *_order_notes(case))]
+    fills = _fills(case.orders.values(), facts.scrub)
+    notes = [facts.scrub(note) for note in (*case.notes, *_order_notes(case, fills))]
     return AccountReport(
         id=case.account.id,
         name=case.account.name,
@@ -360,8 +364,8 @@ def _orders(case: Case) -> Orders:
     )
 
 
-def _order_notes(case: Case) -> Iterable[str]:
-    if fills := _fills(case.orders.values(), lambda text: text):
+def _order_notes(case: Case, fills: Sequence[Fill]) -> Iterable[str]:
+    if fills:
         words = ", ".join(f"{fill.side} {fill.quantity} {fill.symbol}".strip() for fill in fills)
         yield f"filled during the cancel: {words}"
     if case.reappeared:

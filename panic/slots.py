@@ -106,6 +106,7 @@ class Slots:
         self._numbers = count()
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False
+        self._waiting = 0
 
     async def acquire(self, lane_name: str, rank: Rank) -> bool:
         """Wait for a slot; False means that the run is over and nothing may be sent any more."""
@@ -117,18 +118,23 @@ class Slots:
             return True
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         heapq.heappush(lane.queue, (*rank, next(self._numbers), turn))
-        self._dispatch()
+        self._waiting += 1
+        if self._free:
+            self._dispatch()
         try:
             return await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result():
                 self.release()  # the slot was handed over in the moment of cancellation
             raise
+        finally:
+            self._waiting -= 1
 
     def release(self) -> None:
         """Give a slot back."""
         self._free += 1
-        self._dispatch()
+        if self._waiting:
+            self._dispatch()
 
     def answered(self, lane_name: str, *, limited: bool | None, retry_after: float | None = None) -> None:
         """Tell a lane's gate what came back (None: nothing did). Call it before `release`."""
@@ -147,16 +153,22 @@ class Slots:
 
     def _dispatch(self) -> None:
         now = self._now()
-        while self._free and not self._closed:
-            heads = [(waiter, lane) for lane in self._lanes.values() if (waiter := lane.head(now))]
-            if not heads:
-                break
-            (*_, turn), lane = min(heads, key=lambda pair: pair[0])
-            heapq.heappop(lane.queue)
+        while self._free and (lane := self._next_lane(now)):
+            *_, turn = heapq.heappop(lane.queue)
             lane.gate.passed(now)
             self._free -= 1
             turn.set_result(True)
-        self._set_alarm(now)
+        if self._free:
+            self._set_alarm(now)
+
+    def _next_lane(self, now: float) -> _Lane | None:
+        """Give the lane whose first waiter goes before those of all others."""
+        best, best_head = None, None
+        for lane in self._lanes.values():
+            head = lane.head(now)
+            if head is not None and (best_head is None or head < best_head):
+                best, best_head = lane, head
+        return best
 
     def _set_alarm(self, now: float) -> None:
         """Come back when the first closed gate with a queue lets somebody through."""
@@ -164,6 +176,6 @@ class Slots:
             self._wake.cancel()
             self._wake = None
         shut = [lane for lane in self._lanes.values() if lane.queue and not lane.gate.is_open]
-        if self._free and shut and not self._closed:
+        if shut:
             due = min(lane.gate.admits_at(lane.queue[0][0]) for lane in shut)
             self._wake = asyncio.get_running_loop().call_at(max(due, now), self._dispatch)

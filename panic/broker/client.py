@@ -2,18 +2,20 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
-from types import SimpleNamespace
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
+from aiohttp.connector import Connection
+from multidict import CIMultiDict
 from yarl import URL
 
 from panic._version import VERSION
 from panic.answers import Answer
-from panic.broker.connections import Connector, Resolver
+from panic.broker.connections import Connector, Handler, Resolver
 from panic.broker.wire import Exchange, answer
 from panic.clock import Clock
 from panic.config import Broker as Where
@@ -32,10 +34,44 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None,
 
 @dataclass(slots=True)
 class _Wire:
-    """What the trace of one request saw."""
+    """What was seen of one request and its answer so far; it survives the exception that cuts the rest off."""
 
     sent: bool = False
-    reused: bool = False
+    fresh: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+    body: bytes = b""
+    whole: bool = False
+    overlong: bool = False
+    failure: str = ""
+
+    async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
+        """Read an answer, its body up to the bound; what is longer costs the connection."""
+        self.status, self.headers = response.status, response.headers
+        most = most if response.status < 300 else _ERROR_BODY_MOST  # noqa: PLR2004
+        chunks, size = [], 0
+        while chunk := await response.content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                self.overlong = True
+                response.close()
+                return
+        self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self.whole = True
+
+
+_WIRE: ContextVar[_Wire] = ContextVar("wire")
+
+
+class _Request(aiohttp.ClientRequest):
+    """Notes, in the last moment before its head is written, that it may have been sent, and on what connection."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        wire = _WIRE.get()
+        wire.sent = True
+        wire.fresh = isinstance(conn.protocol, Handler) and conn.protocol.asked == 1
+        return await super().send(conn)
 
 
 class Broker:
@@ -60,7 +96,7 @@ class Broker:
         self._most = where.max_answer_bytes
         self._clock = clock
         self._keys = tuple(keys.values())
-        self._headers = {name: {"Authorization": f"Bearer {key.reveal()}"} for name, key in keys.items()}
+        self._headers = {name: _headers(key) for name, key in keys.items()}
         self._tell_mixed_up = mixed_up
         self._is_mixed_up = False
         self._where = where
@@ -84,12 +120,7 @@ class Broker:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=self._where.environment_proxy,
-            headers={
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-                "User-Agent": f"panic/{VERSION}",
-            },
-            trace_configs=[_tracing()],
+            request_class=_Request,
         )
         self._session._retry_connection = False  # noqa: SLF001  (one attempt is one wire request)
         return self
@@ -97,20 +128,20 @@ class Broker:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def cancel(self, account: Account, filters: Filters, leash: asyncio.Timeout) -> Answer:
+    def cancel(self, account: Account, filters: Filters, leash: asyncio.Timeout) -> Awaitable[Answer]:
         """Make one DELETE of an account's open orders."""
-        parameters = filters.query().items()
-        return await self._ask("DELETE", _orders_of(account), parameters, account.credential, leash, account.id)
+        parameters = filters.query().items() if filters else ()
+        return self._ask("DELETE", _orders_of(account), parameters, account.credential, leash, account.id)
 
-    async def read(self, account: Account, query: Query, leash: asyncio.Timeout) -> Answer:
+    def read(self, account: Account, query: Query, leash: asyncio.Timeout) -> Awaitable[Answer]:
         """Make one GET of an account's orders."""
-        return await self._ask("GET", _orders_of(account), query.items(), account.credential, leash, account.id)
+        return self._ask("GET", _orders_of(account), query.items(), account.credential, leash, account.id)
 
-    async def get(
-        self, path: str, parameters: Iterable[tuple[str, str]], credential: str, leash: asyncio.Timeout
-    ) -> Answer:
+    def get(
+        self, path: str, parameters: Collection[tuple[str, str]], credential: str, leash: asyncio.Timeout
+    ) -> Awaitable[Answer]:
         """Make one GET of something that is no account's, such as /v1/accounts or /v1/clock."""
-        return await self._ask("GET", path, parameters, credential, leash, None)
+        return self._ask("GET", path, parameters, credential, leash, None)
 
     def scrub(self, text: str) -> str:
         """Take every key out of foreign words."""
@@ -122,44 +153,47 @@ class Broker:
         self,
         method: str,
         path: str,
-        parameters: Iterable[tuple[str, str]],
+        parameters: Collection[tuple[str, str]],
         credential: str,
         leash: asyncio.Timeout,
         account_id: int | None,
     ) -> Answer:
         exchange = await self._exchange(method, self._url(path, parameters), self._headers[credential], leash)
-        result = answer(exchange, account_id, self.scrub)
+        result = answer(exchange, account_id, self.scrub, is_read=method == "GET")
         if result.evidence.body is Body.FOREIGN:
             self._mixed_up()
         return result
 
-    def _url(self, path: str, parameters: Iterable[tuple[str, str]]) -> URL:
-        query = urlencode(list(parameters), safe=",:", quote_via=quote)
-        return URL(f"{self._base}{path}?{query}" if query else f"{self._base}{path}", encoded=True)
+    def _url(self, path: str, parameters: Collection[tuple[str, str]]) -> URL:
+        query = f"?{urlencode(list(parameters), safe=',:', quote_via=quote)}" if parameters else ""
+        return URL(f"{self._base}{path}{query}", encoded=True)
 
     async def _exchange(
         self, method: str, url: URL, headers: Mapping[str, str], leash: asyncio.Timeout
     ) -> Exchange:
-        began, wire, got = self._clock.now(), _Wire(), _Got()
+        began, wire = self._clock.now(), _Wire()
+        _WIRE.set(wire)
         try:
             async with (
                 leash,
-                self._session.request(
-                    method, url, headers=headers, allow_redirects=False, trace_request_ctx=wire
-                ) as response,
+                self._session.request(method, url, headers=headers, allow_redirects=False) as response,
             ):
-                got.status, got.headers = response.status, response.headers
-                await got.read(response, self._most)
+                await wire.read(response, self._most)
         except TimeoutError:
-            got.failure = f"no answer within {self._clock.now() - began:.1f} s"
+            wire.failure = f"no answer within {self._clock.now() - began:.1f} s"
         except Exception as error:  # noqa: BLE001  (whatever the client throws is one unanswered attempt)
-            got.failure = _words(error)
+            wire.failure = _words(error)
         return Exchange(
-            began=began,
-            ended=self._clock.now(),
-            sent=wire.sent,
-            fresh=not wire.reused,
-            **got.facts(),
+            began,
+            self._clock.now(),
+            wire.sent,
+            wire.status,
+            wire.headers,
+            wire.body,
+            wire.whole,
+            wire.overlong,
+            wire.failure,
+            wire.fresh,
         )
 
     def _tls(self) -> ssl.SSLContext | bool:
@@ -178,52 +212,19 @@ class Broker:
             self._tell_mixed_up()
 
 
+def _headers(key: Key) -> CIMultiDict[str]:
+    return CIMultiDict(
+        {
+            "Authorization": f"Bearer {key.reveal()}",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": f"panic/{VERSION}",
+        }
+    )
+
+
 def _orders_of(account: Account) -> str:
     return f"/v1/accounts/{account.id:d}/orders"
-
-
-class _Got:
-    """What has been received of an answer so far; it survives the exception that cuts the rest off."""
-
-    def __init__(self) -> None:
-        self.status: int | None = None
-        self.headers: Mapping[str, str] = {}
-        self.body = b""
-        self.whole = self.overlong = False
-        self.failure = ""
-
-    def facts(self) -> dict[str, Any]:
-        """Give the fields of an `Exchange`."""
-        return vars(self)
-
-    async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
-        """Read the body up to its bound; what is longer costs the connection."""
-        most = most if response.ok and response.status < 300 else _ERROR_BODY_MOST  # noqa: PLR2004
-        chunks, size = [], 0
-        while chunk := await response.content.readany():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > most:
-                self.overlong = True
-                response.close()
-                return
-        self.body = b"".join(chunks)
-        self.whole = True
-
-
-def _tracing() -> aiohttp.TraceConfig:
-    """Note on a request's `_Wire` whether it was sent and whether its connection had been used before."""
-    tracing = aiohttp.TraceConfig()
-
-    async def sent(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.sent = True
-
-    async def reused(_: object, context: SimpleNamespace, __: object) -> None:
-        context.trace_request_ctx.reused = True
-
-    tracing.on_request_headers_sent.append(sent)
-    tracing.on_connection_reuseconn.append(reused)
-    return tracing
 
 
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (  # a subclass stands before its parents

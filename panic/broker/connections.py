@@ -48,10 +48,12 @@ class Handler(ResponseHandler):
         super().__init__(loop=loop)
         self._mixed_up = mixed_up
         self._owed = 0
+        self.asked = 0
 
     def set_response_params(self, **parameters: Any) -> None:
         """Expect one answer more: aiohttp calls this once for each request."""
         self._owed += 1
+        self.asked += 1
         super().set_response_params(**parameters)
 
     def feed_data(self, data: Any, size: int = 0) -> None:

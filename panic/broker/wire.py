@@ -2,21 +2,18 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil
-from typing import Any
+from typing import Any, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from panic.answers import Answer
 from panic.orders import Order, order
-from panic.outcomes import Body, Evidence
+from panic.outcomes import Body, Evidence, classify
 from panic.pacing import HOLD_MOST_S
 from panic.proof import Page
-
-_OBJECT: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
 
 _OK = 200
 
@@ -24,8 +21,7 @@ TEXT_MOST = 200
 """Foreign words are clipped to this many characters: enough to read out, too few to flood a report."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """One request and what was received of its answer.
 
     Attributes:
@@ -51,39 +47,41 @@ class Exchange:
     fresh: bool = False
 
 
-def answer(exchange: Exchange, account_id: int | None, scrub: Callable[[str], str]) -> Answer:
+def answer(
+    exchange: Exchange, account_id: int | None, scrub: Callable[[str], str], *, is_read: bool = True
+) -> Answer:
     """Say what an exchange means for an account (None: for no account in particular).
 
     Args:
         exchange: What happened on the wire.
         account_id: The account that was asked about; another one's orders are not believed.
         scrub: Takes secrets out of foreign words.
+        is_read: Whether what it shows may prove something; a cancel's answer cannot.
     """
     document = _document(exchange)
+    success = exchange.status is not None and 200 <= exchange.status <= 299  # noqa: PLR2004
     orders = tuple(map(order, _rows(document)))
     kind = _body(exchange, document, orders, account_id)
     believed = kind is Body.OBJECT
-    foreign_words = clip(scrub(_error(document)))  # scrubbed first: a clipped key is still half a key
+    words = _error(document)
+    foreign_words = clip(scrub(words)) if words else ""  # scrubbed first: a clipped key is still half a key
+    evidence = Evidence(exchange.sent, exchange.status, kind)
     return Answer(
         began=exchange.began,
         ended=exchange.ended,
-        evidence=Evidence(sent=exchange.sent, status=exchange.status, body=kind),
+        evidence=evidence,
+        outcome=classify(evidence),
         request_id=clip(scrub(_request_id(exchange, document))),
-        error=_what_went_wrong(exchange, kind, foreign_words),
+        error=exchange.failure
+        or ("" if success and believed and not words else _what_went_wrong(exchange.status, kind, foreign_words)),
         retry_after=retry_after(exchange.headers or {}),
-        own_envelope=_is_own_envelope(exchange.status, document),
-        orders=orders if believed and _is_success(exchange.status) else (),
-        page=_page(document, orders) if believed and exchange.status == _OK else None,
+        own_envelope=not success and _is_own_envelope(exchange.status, document),
+        orders=orders if believed and success else (),
+        page=_page(document, orders) if is_read and believed and exchange.status == _OK else None,
         fresh=exchange.fresh,
-        note="the broker answered 2xx with an error inside: " + foreign_words
-        if foreign_words and _is_success(exchange.status)
-        else "",
+        note="the broker answered 2xx with an error inside: " + foreign_words if foreign_words and success else "",
         document=document if account_id is None else None,
     )
-
-
-def _is_success(status: int | None) -> bool:
-    return status is not None and 200 <= status <= 299  # noqa: PLR2004
 
 
 def _document(exchange: Exchange) -> dict[str, Any] | None:
@@ -91,9 +89,10 @@ def _document(exchange: Exchange) -> dict[str, Any] | None:
     if not exchange.whole or not exchange.body:
         return None
     try:
-        return _OBJECT.validate_json(exchange.body)
-    except (ValidationError, RecursionError):
+        document = from_json(exchange.body)
+    except (ValueError, RecursionError):
         return None
+    return document if isinstance(document, dict) else None
 
 
 def _rows(document: dict[str, Any] | None) -> list[Any]:
@@ -170,19 +169,18 @@ def _error(document: dict[str, Any] | None) -> str:
     return message if isinstance(message, str) and message else str(error)
 
 
-def _what_went_wrong(exchange: Exchange, kind: Body | None, foreign_words: str) -> str:
-    if exchange.failure:
-        return exchange.failure
-    if not _is_success(exchange.status):
-        return foreign_words or f"HTTP {exchange.status}"
-    if kind in {Body.INVALID, Body.FOREIGN, Body.OVERLONG}:
+def _what_went_wrong(status: int | None, kind: Body | None, foreign_words: str) -> str:
+    success = status in range(200, 300)
+    if success and kind in {Body.INVALID, Body.FOREIGN, Body.OVERLONG}:
         return f"the answer was {kind}"
-    return foreign_words
+    return foreign_words or ("" if success else f"HTTP {status}")
 
 
 def clip(words: str) -> str:
     """Make foreign words fit for a report: one line, printable, at most `TEXT_MOST` characters."""
-    line = "".join(c if c.isprintable() else " " for c in words[: 2 * TEXT_MOST])
+    line = words[: 2 * TEXT_MOST]
+    if not line.isprintable():
+        line = "".join(c if c.isprintable() else " " for c in line)
     return line if len(line) <= TEXT_MOST else line[: TEXT_MOST - 1] + "…"
 
 
@@ -193,6 +191,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     so that a clock that differs from the broker's does not matter.
     """
     words = headers.get("Retry-After", "").strip()
+    if not words:
+        return None
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", words, re.ASCII):
         return float(min(ceil(float(words)), HOLD_MOST_S))
     if re.fullmatch("[0-9]+", words, re.ASCII):

@@ -63,8 +63,8 @@ async def play(fault: Fault, request: web.Request, answer: Answer) -> web.Stream
 
 async def _hang(_transport: asyncio.Transport, _fault: Fault, _answer: Answer) -> bool:
     # Ends by cancellation: when the client leaves or the server stops.
-    await asyncio.get_running_loop().create_future()
-    return False
+    never: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    return await never
 
 
 async def _reset(transport: asyncio.Transport, _fault: Fault, _answer: Answer) -> bool:

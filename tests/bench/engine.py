@@ -48,7 +48,8 @@ class _AtOnce(asyncio.Protocol):
             account = int(head.split(b"/", 5)[3])
             body = b'{"data":[' + _ORDER % account + b'],"error":null,"metadata":{"request_id":"fb1c2d3e"}}'
             self._transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+                + body
             )
 
 

@@ -163,6 +163,7 @@ async def test_page_forgets_filters(sdk: AsyncClearStreet):
         ({"instrument_ids": ["TSLA", OSI]}, 2),
         ({"underlying_instrument_ids": ["TSLA"]}, 1),
         ({"order_ids": ["sim-100345-1"]}, 1),
+        ({"from_": "2025-01-01", "to": "2025-01-02T00:00:00"}, 0),
     ],
 )
 async def test_list_with_filters(sdk: AsyncClearStreet, filters: dict[str, Any], count: int):
