@@ -60,6 +60,14 @@ format: setup $(VENV)/.dev ## rewrite the sources in the house format
 bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 	@$(BIN)/python -m tests.bench.engine
 
+.PHONY: prove
+prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear (minutes)
+	@$(BIN)/python -m tests.test_seeds --seeds 500
+
+.PHONY: docs
+docs: setup $(VENV)/.dev ## write what the docs take from the code: the outcome table and the schema
+	@$(BIN)/python -m tests.docs
+
 .PHONY: lock
 lock: ## pin every dependency again, with hashes and without a host (needs uv)
 	@for g in run build dev; do \

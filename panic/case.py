@@ -226,7 +226,7 @@ class Case:
         self._page_failures += 1
         mixed_up = answer.evidence.body is Body.FOREIGN
         if mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
-            look.break_off(answer.error)
+            look.break_off(answer.error or f"HTTP {answer.evidence.status} without a list of orders")
         else:
             self._read_at = answer.ended + self._poll
 

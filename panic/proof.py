@@ -116,6 +116,7 @@ class Look:
         self.open: dict[str, Order] = {}
         self.broke_off = ""
         self.finished = False
+        self._answered_whole = False
         self.fresh = True
         self._matches = matches
         self._named = frozenset(named)
@@ -141,16 +142,17 @@ class Look:
 
     def break_off(self, why: str) -> None:
         """End the look early: what it saw open stays seen, what it did not see proves nothing."""
-        self.broke_off = why
+        self.broke_off = why or "no valid answer"
         self.finished = True
+        self._answered_whole = False
 
     @property
     def standing(self) -> Standing | None:
         """What the finished look proves; None when it proves nothing."""
         if self.open:
-            pending_only = not self.broke_off and all(order.is_pending for order in self.open.values())
+            pending_only = self._answered_whole and all(order.is_pending for order in self.open.values())
             return Standing.PENDING if pending_only else Standing.OPEN
-        return None if self.broke_off else Standing.CLEAR
+        return Standing.CLEAR if self._answered_whole else None
 
     def _see(self, order: Order) -> None:
         key = order.id or f"(nameless {len(self.orders)})"
@@ -163,10 +165,10 @@ class Look:
     def _go_on(self) -> None:
         self._pages = _Pages()
         following = None if self.open else next(self._questions, None)
-        if following is None:
-            self.finished = True
-        else:
+        if following is not None:
             self._parameters = following
+        elif not self.broke_off:
+            self.finished = self._answered_whole = True
 
     def _ask(self) -> Iterator[tuple[tuple[str, str], ...]]:
         size = ("page_size", str(PAGE_SIZE))

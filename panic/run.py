@@ -106,7 +106,12 @@ class Run:
     """One run. Create it inside a running loop, then `await go()`; `report()` tells at any time what is known."""
 
     def __init__(
-        self, prepared: Prepared, observe: Observer = lambda _what, _case: None, *, drill: bool = False
+        self,
+        prepared: Prepared,
+        observe: Observer = lambda _what, _case: None,
+        *,
+        drill: bool = False,
+        rng: random.Random | None = None,
     ) -> None:
         settings, press = prepared.settings, prepared.press
         if drill and not _is_loopback(settings.broker.base_url):
@@ -133,7 +138,7 @@ class Run:
             slots=self._slots,
             clock=self._clock,
             observe=observe,
-            rng=random.Random(),  # noqa: S311  (spreads retries; nothing secret)
+            rng=rng or random.Random(),  # noqa: S311  (spreads retries; nothing secret)
         )
 
     async def go(self) -> Report:

@@ -1,0 +1,32 @@
+# Two stages: the first builds a virtual environment from the hashed lock, the second carries nothing else.
+#
+#   docker build --tag panic .
+#   docker run --rm --read-only --tmpfs /tmp --volume "$PWD/config:/config:ro" \
+#       --env CLEAR_STREET_API_KEY panic --config /config/panic.toml press --all --reason "…"
+
+FROM python:3.13.9-slim-trixie AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+WORKDIR /src
+COPY .locks/ .locks/
+RUN python -m pip install --require-hashes --no-deps -r .locks/build.txt \
+ && python -m venv --without-pip /opt/panic \
+ && python -m pip --python /opt/panic/bin/python install --require-hashes --no-deps -r .locks/run.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY panic/ panic/
+RUN python -m hatchling build -t wheel -d /tmp/wheel \
+ && python -m pip --python /opt/panic/bin/python install --no-deps --no-index /tmp/wheel/*.whl
+# Compiled ahead of time: the root file system is read-only, and a cold start counts.
+RUN python -m compileall -q -j 0 /opt/panic/lib
+
+FROM python:3.13.9-slim-trixie
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin panic
+COPY --from=build /opt/panic /opt/panic
+ENV PATH=/opt/panic/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+USER 10001:10001
+WORKDIR /tmp
+# Healthy means that the installation is whole: a container that cannot start panic cannot press.
+HEALTHCHECK --interval=60s --timeout=10s --start-period=5s CMD ["panic", "--version"]
+# Exec form, so that a signal reaches panic itself: SIGTERM stops a run and still gives its report.
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["panic"]
+CMD ["--help"]

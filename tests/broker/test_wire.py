@@ -1,0 +1,482 @@
+"""Pure reading: what status, headers and body of an answer mean."""
+
+import json
+from collections.abc import Mapping
+from email.utils import format_datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from panic.answers import Answer
+from panic.broker.wire import TEXT_MOST, Exchange, answer, clip, retry_after
+from panic.orders import Order
+from panic.outcomes import Body, Outcome
+from panic.pacing import HOLD_MOST_S
+from panic.secret import Key
+from tests.broker.support import ID, OTHER_ID, envelope, refusal
+
+KEY = "tenant-7.the-secret-of-the-firm"
+NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+
+
+def received(
+    body: object = b"",
+    status: int = 200,
+    *,
+    headers: Mapping[str, str] | None = None,
+    account_id: int | None = ID,
+    is_read: bool = True,
+) -> Answer:
+    """Read a whole answer with this body."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    exchange = Exchange(1.0, 2.0, True, status, CIMultiDict(headers or {}), content, whole=True)  # noqa: FBT003
+    return answer(exchange, account_id, Key(KEY).scrub, is_read=is_read)
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        ("0", 0.0),
+        ("1", 1.0),
+        (" 7 ", 7.0),
+        ("0.2", 1.0),
+        ("1.0", 1.0),
+        ("1.5", 2.0),
+        ("20", 20.0),
+        ("21", 20.0),
+        ("86400", 20.0),
+        ("9" * 5000, 20.0),
+        ("1" + "0" * 5000, 20.0),
+        ("0" * 5000, None),
+        ("", None),
+        ("   ", None),
+        ("nan", None),
+        ("NaN", None),
+        ("inf", None),
+        ("-inf", None),
+        ("Infinity", None),
+        ("-1", None),
+        ("-0", None),
+        ("+5", None),
+        ("1e3", None),
+        ("1e999", None),
+        ("0x10", None),
+        ("1_000", None),
+        ("1,5", None),
+        (".5", None),
+        ("5.", None),
+        ("5s", None),
+        ("5 seconds", None),
+        ("soon", None),
+        ("٣", None),
+        ("５", None),
+        ("²", None),
+        ("\x00", None),
+        ("5\x00", None),
+        ("Mon, 02 Mar 2026 14:30:05 GMT", 5.0),
+        ("Monday, 02-Mar-26 14:30:05 GMT", 5.0),
+        ("Mon Mar  2 14:30:05 2026", 5.0),
+        ("Mon, 02 Mar 2026 14:30:05 -0000", 5.0),
+        ("Mon, 02 Mar 2026 15:30:05 +0100", 5.0),
+        ("Mon, 02 Mar 2026 14:29:00 GMT", 0.0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 20.0),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", 20.0),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("Mon, 30 Feb 2026 14:30:05 GMT", None),
+        ("Mon, 02 Mar 2026 25:30:05 GMT", None),
+        ("Mon, 02 Mar 2026 14:30:05 +9999999999", None),
+        ("Mon, 99999999999999999999 Mar 2026 14:30:05 GMT", None),
+        ("2026-03-02T14:30:05Z", None),
+        ("Mon, 02 Mar 2026 14:30:05 GMT" + "x" * 100_000, None),
+    ],
+)
+def test_retry_after(words: str, seconds: float | None):
+    """Whole seconds, a fraction rounded up, or a date against the answer's own; anything else says nothing."""
+    waits = retry_after(CIMultiDict({"Retry-After": words, "Date": format_datetime(NOW, usegmt=True)}))
+
+    if words.startswith("0000") or words.endswith("xxx"):  # how to read these is nobody's concern
+        assert waits is None or 0 <= waits <= HOLD_MOST_S
+    else:
+        assert seconds == waits
+
+
+@given(words=st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d{1,6} [A-Z][a-z]{2} \d{1,6} [\d:]+ \S*"), date=st.text())
+@example(words="Mon, 02 Mar 2026 14:30:05 GMT", date="Mon, 01 Jan 0001 00:00:00 +2359")
+@example(words="Mon, 01 Jan 0001 00:00:00 +2359", date="Fri, 31 Dec 9999 23:59:59 -2359")
+def test_retry_after_never_raises(words: str, date: str):
+    """Whatever stands there is None or a wait that the run can bear."""
+    waits = retry_after(CIMultiDict({"Retry-After": words, "Date": date}))
+
+    assert waits is None or 0.0 <= waits <= HOLD_MOST_S
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=-400), timedelta(hours=1)])
+def test_retry_after_is_measured_on_the_brokers_clock(ahead: timedelta):
+    """A date is compared with the answer's own Date: our clock may be wrong."""
+    there = datetime.now(UTC) + ahead
+    headers = {
+        "Retry-After": format_datetime(there + timedelta(seconds=7), usegmt=True),
+        "Date": format_datetime(there, usegmt=True),
+    }
+
+    assert 7.0 == retry_after(CIMultiDict(headers))
+
+
+@pytest.mark.parametrize("date", [None, "", "yesterday", "Mon, 99 Mar 2026 14:30:05 GMT"])
+def test_retry_after_without_a_date(date: str | None):
+    """Without a Date that can be read our own clock has to do."""
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=10), usegmt=True)
+    waits = retry_after(CIMultiDict({"Retry-After": later} | ({} if date is None else {"Date": date})))
+
+    assert waits is not None
+    assert 5.0 < waits <= 10.0
+
+
+@pytest.mark.parametrize("name", ["Retry-After", "retry-after", "RETRY-AFTER"])
+def test_an_answer_carries_its_retry_after(name: str):
+    """On any status, under any spelling."""
+    assert 3.0 == received(refusal(503), 503, headers={name: "3"}).retry_after
+
+
+def test_nothing_sent():
+    """Without a request there is nothing to know and everything to try again."""
+    got = answer(Exchange(1.0, 2.0, failure="DNS: no such host"), ID, str)
+
+    assert Outcome.UNREACHABLE == got.outcome
+    assert "DNS: no such host" == got.error
+    assert not got.is_answered
+    assert got.page is None
+
+
+def test_sent_and_not_answered():
+    """A request that left and was not answered may have been carried out."""
+    got = answer(Exchange(1.0, 2.0, sent=True, failure="lost"), ID, str)
+
+    assert Outcome.UNKNOWN == got.outcome
+    assert "lost" == got.error
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"),
+    [(200, Outcome.UNKNOWN), (404, Outcome.NOTHING_TO_CANCEL), (503, Outcome.BROKER_ERROR)],
+)
+def test_a_body_cut_short_is_not_read(status: int, outcome: Outcome):
+    """Half a body is no body, even where it would parse."""
+    body = json.dumps(envelope(ID)).encode()
+    got = answer(Exchange(1.0, 2.0, True, status, {}, body, whole=False, failure="broke off"), ID, str)  # noqa: FBT003
+
+    assert outcome == got.outcome
+    assert Body.INVALID == got.evidence.body
+    assert "broke off" == got.error
+    assert got.page is None
+    assert not got.orders
+
+
+DRIFT: dict[str, object] = {
+    "nothing": {},
+    "data is null": {"data": None},
+    "data is an object": {"data": {"orders": []}},
+    "data is a number": {"data": 7},
+    "no metadata": {"data": []},
+    "metadata is a list": {"data": [], "metadata": []},
+    "unknown fields": {"data": [], "warnings": ["x"], "links": {"next": None}},
+    "an order is null": {"data": [None]},
+    "an order is a list": {"data": [[1, 2]]},
+    "an order is empty": {"data": [{}]},
+    "numbers for strings": {"data": [{"id": 7, "account_id": str(ID), "filled_quantity": 1.5}]},
+    "nested surprises": {"data": [{"id": {"v": 1}, "symbol": None, "status": ["NEW"], "account_id": None}]},
+    "an unknown status": {"data": [{"id": "a", "account_id": ID, "status": "HELD_AT_VENUE"}]},
+    "an unreadable account": {"data": [{"id": "a", "account_id": "desk-7"}]},
+    "a request id of another kind": {"data": [], "metadata": {"request_id": 7}},
+    "not a number": {"data": [], "metadata": {"total_items": float("nan")}},
+}
+
+
+@pytest.mark.parametrize("document", DRIFT.values(), ids=list(DRIFT))
+def test_drift_never_unmakes_an_accepted_cancel(document: object):
+    """Eleven breaking changes in three months: no missing, null, new or retyped field is an error."""
+    got = received(document, is_read=False)
+
+    assert Outcome.ACCEPTED == got.outcome
+    assert not got.error
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["data", "error", "metadata", "id", "status", "request_id", "message", "x"]),
+                inner,
+                max_size=4,
+            )
+        ),
+        max_leaves=12,
+    ).map(lambda inner: {"data": [inner], "more": inner})
+)
+def test_any_object_is_accepted(document: dict[str, Any]):
+    """A 2xx with a JSON object about no other account is an accepted cancel."""
+    assert Outcome.ACCEPTED == received(document, is_read=False).outcome
+
+
+@pytest.mark.parametrize("status", [200, 202])
+def test_a_2xx_with_an_error_inside(status: int):
+    """It stays accepted, proves nothing and is noted with the broker's words."""
+    got = received({"data": None, "error": {"code": 500, "message": "Half failed"}}, status)
+
+    assert Outcome.ACCEPTED == got.outcome
+    assert got.page is None
+    assert got.note.endswith("Half failed")
+    assert "Half failed" == got.error
+
+
+@pytest.mark.parametrize(
+    "mixed", [(OTHER_ID,), (ID, OTHER_ID), (None, OTHER_ID), (OTHER_ID, None), (-1,), (0,), (2**70,)]
+)
+@pytest.mark.parametrize("is_read", [True, False])
+def test_another_accounts_orders(mixed: tuple[int | None, ...], is_read: bool):
+    """One order of another account and nothing in the answer is believed."""
+    got = received(envelope(*mixed), is_read=is_read)
+
+    assert Body.FOREIGN == got.evidence.body
+    assert Outcome.UNKNOWN == got.outcome
+    assert got.page is None
+    assert not got.orders
+    assert "another account's orders" in got.error
+
+
+@pytest.mark.parametrize("spelled", [str(OTHER_ID), f" {OTHER_ID} "])
+def test_another_account_spelled_as_text(spelled: str):
+    """Numbers come as strings in this API."""
+    got = received({"data": [{"id": "a", "account_id": spelled}]})
+
+    assert Body.FOREIGN == got.evidence.body
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_another_accounts_orders_in_an_error(status: int):
+    """An error's status speaks for itself, but the answer counts as mixed up."""
+    assert Body.FOREIGN == received(envelope(OTHER_ID), status).evidence.body
+
+
+def test_no_account_in_particular():
+    """A request about no account's orders may be answered with anybody's, and gives the document."""
+    got = received(envelope(ID, OTHER_ID), account_id=None)
+
+    assert Body.OBJECT == got.evidence.body
+    assert envelope(ID, OTHER_ID) == got.document
+
+
+@pytest.mark.parametrize(
+    ("account", "counts"),
+    [
+        ({}, True),
+        ({"account_id": None}, True),
+        ({"account_id": ID}, True),
+        ({"account_id": str(ID)}, True),
+        ({"account_id": "desk-7"}, False),
+        ({"account_id": ""}, False),
+        ({"account_id": True}, False),
+        ({"account_id": float(ID)}, False),
+        ({"account_id": [ID]}, False),
+        ({"account_id": f"-{ID}"}, False),
+        ({"account_id": "１９８１６"}, False),
+    ],
+)
+def test_whose_order_it_is(account: dict[str, Any], counts: bool):
+    """A missing account is fine; one that cannot be read might be anybody's and makes no page."""
+    got = received({"data": [{"id": "a", "status": "FILLED", **account}]})
+
+    assert Outcome.ACCEPTED == got.outcome
+    assert counts == (got.page is not None)
+
+
+PAGES: dict[str, tuple[object, bool]] = {
+    "empty list": ({"data": []}, True),
+    "error is null": ({"data": [], "error": None}, True),
+    "no data": ({"error": None}, False),
+    "data is null": ({"data": None}, False),
+    "data is an object": ({"data": {}}, False),
+    "data is a text": ({"data": ""}, False),
+    "error is a text": ({"data": [], "error": "no"}, False),
+    "error is an empty text": ({"data": [], "error": ""}, False),
+    "error is an empty object": ({"data": [], "error": {}}, False),
+    "error is false": ({"data": [], "error": False}, False),
+    "error is zero": ({"data": [], "error": 0}, False),
+}
+
+
+@pytest.mark.parametrize(("document", "counts"), PAGES.values(), ids=list(PAGES))
+def test_what_counts_as_a_page(document: object, counts: bool):
+    """`data` is an array and `error` null or absent, or it proves nothing."""
+    assert counts == (received(document).page is not None)
+
+
+def test_a_cancels_answer_is_no_page():
+    """What a DELETE shows is what it cancelled, not what there is."""
+    got = received(envelope(ID), is_read=False)
+
+    assert got.page is None
+    assert (Order(id="order-0", account_id=ID, status="NEW"),) == got.orders
+
+
+@pytest.mark.parametrize(
+    ("metadata", "token", "total"),
+    [
+        ({}, "", None),
+        ({"next_page_token": None, "total_items": None}, "", None),
+        ({"next_page_token": "abc", "total_items": 7}, "abc", 7),
+        ({"next_page_token": 7, "total_items": "7"}, "", 7),
+        ({"total_items": True}, "", None),
+        ({"total_items": 7.0}, "", None),
+        ({"total_items": "٧"}, "", None),
+        ({"total_items": "-7"}, "", None),
+        ({"total_items": "9" * 5000}, "", None),
+        ("page 1 of 2", "", None),
+    ],
+)
+def test_where_the_pages_go_on(metadata: object, token: str, total: int | None):
+    """Token and total are read tolerantly."""
+    page = received({"data": [], "metadata": metadata}).page
+
+    assert page is not None
+    assert (token, total) == (page.next_token, page.total)
+
+
+@pytest.mark.xfail(strict=True, reason="see the comment")
+@pytest.mark.parametrize("token", [7, True, {"at": 7}, ["x"]])
+def test_a_token_that_cannot_be_read_is_not_the_last_page(token: object):
+    """A page that says in a new way that it has a successor must not pass for the last one."""
+    page = received({"data": [], "metadata": {"next_page_token": token}}).page
+
+    assert page is None or page.next_token
+
+
+@pytest.mark.parametrize(
+    ("document", "status", "own"),
+    [
+        (refusal(404), 404, True),
+        (refusal(503), 404, False),
+        (refusal(404), 503, False),
+        ({"error": {"code": 404, "message": "No"}}, 404, False),
+        ({"error": {"code": "404", "message": "No"}, "metadata": {"request_id": "x"}}, 404, False),
+        ({"error": {"code": 404}, "metadata": {"request_id": "x"}}, 404, False),
+        ({"error": "No", "metadata": {"request_id": "x"}}, 404, False),
+        ({}, 404, False),
+        (b"", 404, False),
+        (b"<html>", 404, False),
+        (envelope(ID), 200, False),
+    ],
+)
+def test_own_envelope(document: object, status: int, own: bool):
+    """An error is the broker's own when it repeats its status with a message and a request id."""
+    assert own == received(document, status).own_envelope
+
+
+def test_request_id():
+    """The envelope's comes before the header's, which a proxy may have made up."""
+    named = {"X-Request-ID": "from-the-header"}
+
+    assert "req-1" == received(envelope(), headers=named).request_id
+    assert "from-the-header" == received(b"", headers=named).request_id
+    assert "from-the-header" == received(envelope(request_id=""), headers=named).request_id
+    assert not received(b"").request_id
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "error"),
+    [
+        (envelope(), 200, ""),
+        (b"", 204, ""),
+        (refusal(403, "Not yours"), 403, "Not yours"),
+        ({"error": "plain words"}, 400, "plain words"),
+        ({"error": {"code": 7}}, 400, "{'code': 7}"),
+        ({"error": {"message": 7}}, 400, "{'message': 7}"),
+        (b"<html>", 502, "HTTP 502"),
+        (b"", 302, "HTTP 302"),
+        (b"<html>", 200, f"the answer was {Body.INVALID}"),
+    ],
+)
+def test_what_went_wrong(body: object, status: int, error: str):
+    """A few words: the broker's where it gave some."""
+    assert error == received(body, status).error
+
+
+@pytest.mark.parametrize("status", [200, 400, 404, 500])
+@pytest.mark.parametrize("leaked", [KEY, KEY.partition(".")[2], f"Bearer {KEY}"])
+def test_the_key_is_taken_out_of_foreign_words(status: int, leaked: str):
+    """A broker that quotes our request does not make us print the key, not even half of it at a clip's edge."""
+    secret = KEY.partition(".")[2]
+    for padding in range(TEXT_MOST - 2 * len(leaked), TEXT_MOST + 2):
+        words = "x" * padding + leaked
+        got = received(refusal(status, words, request_id=words), status, headers={"X-Request-ID": words})
+
+        assert secret[:8] not in repr(got)
+
+
+def test_foreign_words_fit_a_report():
+    """One line, printable and clipped."""
+    words = "a\nb\r\x1b[31m\u202e\x00" + "c" * 10_000
+    got = received(refusal(500, words, request_id=words), 500)
+
+    for text in (got.error, got.request_id, clip(words)):
+        assert TEXT_MOST == len(text)
+        assert text.isprintable()
+        assert text.endswith("c…")
+
+
+HEADERS = st.dictionaries(
+    st.sampled_from(["Retry-After", "Date", "X-Request-Id", "Content-Type"]), st.text(max_size=40)
+).map(CIMultiDict)
+JSONISH = st.sampled_from(
+    [
+        b"",
+        b"{}",
+        b"[" * 100_000,
+        b'{"data":' * 10_000,
+        b"1" * 5000,
+        b'{"error":' + b"1" * 5000 + b"}",
+        b'{"error":{"message":' + b"9" * 4200 + b"}}",
+        b'{"data":[{"id":' + b"9" * 4299 + b',"account_id":' + b"9" * 4299 + b"}]}",
+        b'{"data":[{"id":1e999,"filled_quantity":NaN}],"error":-Infinity}',
+        b'{"error":{"message":"\\ud800"},"metadata":{"request_id":"\\udfff"}}',
+        b'\xef\xbb\xbf{"data":[]}',
+        '{"data":[]}'.encode("utf-16"),
+    ]
+)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(
+    body=st.binary(max_size=200) | JSONISH | st.text(max_size=50).map(str.encode),
+    status=st.none() | st.integers(0, 999) | st.integers(),
+    headers=st.none() | HEADERS,
+    flags=st.tuples(st.booleans(), st.booleans(), st.booleans()),
+    account_id=st.none() | st.just(ID),
+    is_read=st.booleans(),
+)
+def test_reading_never_raises(
+    body: bytes,
+    status: int | None,
+    headers: Mapping[str, str] | None,
+    flags: tuple[bool, bool, bool],
+    account_id: int | None,
+    is_read: bool,
+):
+    """Whatever came back becomes an answer of bounded, printable words, and only a whole 200 makes a page."""
+    sent, whole, overlong = flags
+    exchange = Exchange(1.0, 2.0, sent, status, headers, body, whole=whole, overlong=overlong)
+    got = answer(exchange, account_id, Key(KEY).scrub, is_read=is_read)
+
+    assert isinstance(got.outcome, Outcome)
+    assert got.page is None or (is_read and whole and status == 200 and not overlong)
+    assert len(got.error) <= TEXT_MOST
+    assert len(got.request_id) <= TEXT_MOST
+    assert (got.error + got.request_id + got.note).isprintable()

@@ -1,0 +1,236 @@
+"""A press as its caller sees it: whom it fires and in which order, what it sends, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from panic.simulator import Fault, SimAccount, SimOrder
+from tests.cli.support import (
+    KEY,
+    PRESS,
+    STARTING_S,
+    Firm,
+    account,
+    codes,
+    panic,
+    sent,
+    simulate,
+    told,
+    valid,
+    verdicts,
+)
+
+COLUMNS = "id,name,group,owner,priority,excluded"
+ROWS = (
+    "5,Slow,arb,desk-b,20,",
+    "1,Fast,equities,desk-a,1,",
+    "4,Treasury,treasury,desk-c,,yes",
+    "3,Blank,equities,desk-a,,",
+    "2,Also fast,equities,desk-a,1,",
+)
+FIRST_TO_LAST = [1, 2, 5, 3]
+
+
+async def test_a_press_of_the_whole_firm(tmp_path: Path):
+    """Everything in the roster is cancelled in the order of priority and proven gone, and one report says so."""
+    accounts = (account(1), account(2, orders=0), account(3, orders=3), account(4), account(5))
+    async with simulate(*accounts) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
+        output = tmp_path / "report.json"
+        words = (*PRESS, "--by", "Risk Officer", "--concurrency", "1", "--output", str(output))
+        done = await panic(*firm.lines(*words), cwd=tmp_path)
+        report = done.report
+
+        assert (0, "clear", 0) == (done.code, report["verdict"], report["exit_code"])
+        assert dict.fromkeys([1, 2, 3, 5], "clear") == verdicts(report)
+        assert ("accepted", "nothing_to_cancel") == (told(report, 1)["outcome"], told(report, 2)["outcome"])
+        assert {"source": "cli", "by": "Risk Officer", "reason": "runaway algo"}.items() <= report["trigger"].items()
+        assert (simulator.base_url, False, []) == (report["base_url"], report["drill"], report["flags"])
+        assert report["coverage"]["roster_checked"]
+        assert valid(output.read_text()) == report
+        assert FIRST_TO_LAST == sent(simulator, "DELETE")
+        assert ["DELETE"] * 4 == [one.method for one in simulator.requests[:4]]
+        assert all(one.authorized for one in simulator.requests)
+        assert 4 not in sent(simulator, "GET")
+        assert [(), (), (), ()] == [simulator.truth(id_).open for id_ in (1, 2, 3, 5)]
+        assert 1 == len(simulator.truth(4).open)
+        assert "CLEAR" in done.last_line
+        assert done.last_line.endswith("(exit 0)")
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+async def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form: str):
+    """Whom it would fire, in which order, at which host and whom it could not reach: and the wire stays quiet."""
+    async with simulate() as simulator:
+        firm = Firm(tmp_path, simulator.base_url, (*ROWS, "x,Broken,arb,,,"), COLUMNS)
+        done = await panic(*firm.lines(*PRESS, "--dry-run", "--format", form), cwd=tmp_path)
+
+        assert [] == simulator.requests
+        assert 0 == done.code
+        assert simulator.base_url in done.out
+        assert "accounts.csv:7" in done.out
+        if form == "table":
+            assert done.out.startswith("DRY RUN")
+            assert "in this order: 1, 2, 5, 3" in done.out
+        else:
+            assert FIRST_TO_LAST == json.loads(done.out)["accounts"]
+
+
+@pytest.mark.parametrize(
+    ("scope", "fired"),
+    [
+        (("--account", "3"), [3]),
+        (("--group", "equities", "--account", "5"), [1, 2, 5, 3]),
+        (("--group", "arb", "--group", "equities"), [1, 2, 5, 3]),
+    ],
+)
+async def test_a_scope_without_verification(tmp_path: Path, scope: tuple[str, ...], fired: list[int]):
+    """Only what the scope names is fired; unread is unverified at best; and nobody is asked about other accounts."""
+    async with simulate(*(account(id_) for id_ in range(1, 8))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
+        words = ("press", *scope, "--reason", "x", "--no-verify", "--concurrency", "1")
+        done = await panic(*firm.lines(*words), cwd=tmp_path)
+
+        assert fired == sent(simulator, "DELETE")
+        assert len(fired) == len(simulator.requests)
+        assert 10 == done.code
+        assert dict.fromkeys(sorted(fired), "unverified") == verdicts(done.report)
+        assert (False, 0) == (done.report["scope"]["verify"], done.report["coverage"]["accounts_clear"])
+
+
+async def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
+    """Orders that the filters do not name stay open, and the account is clear all the same."""
+    orders = (
+        SimOrder("AAPL", "BUY", "LIMIT"),
+        SimOrder("MSFT", "BUY", "LIMIT"),
+        SimOrder("AAPL", "SELL", "LIMIT"),
+        SimOrder("AAPL", "BUY", "MARKET"),
+        SimOrder("TSLA", "BUY", "LIMIT"),
+    )
+    filters = ("--side", "BUY", "--type", "LIMIT", "--instrument-type", "COMMON_STOCK")
+    instruments = ("--instrument", "AAPL", "--instrument", "MSFT")
+    async with simulate(SimAccount(1, orders=orders)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1])
+        done = await panic(*firm.lines(*PRESS, *filters, *instruments), cwd=tmp_path)
+        truth, report = simulator.truth(1), done.report
+        on_the_wire = {
+            "side": "BUY",
+            "type": "LIMIT",
+            "instrument_type": "COMMON_STOCK",
+            "instrument_ids": "AAPL,MSFT",
+        }
+
+        assert [on_the_wire] == [one.query for one in simulator.requests if one.method == "DELETE"]
+        assert (2, 3) == (len(truth.canceled), len(truth.open))
+        assert (0, {1: "clear"}) == (done.code, verdicts(report))
+        assert {**on_the_wire, "instrument_ids": ["AAPL", "MSFT"]} == report["scope"]["filters"]
+
+
+async def test_no_more_requests_in_flight_than_allowed(tmp_path: Path):
+    """--concurrency bounds what the broker sees at once, DELETEs and reads alike."""
+    async with simulate(*(account(id_) for id_ in range(1, 13)), latency_s=0.03) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, range(1, 13))
+        done = await panic(*firm.lines(*PRESS, "--concurrency", "3"), cwd=tmp_path)
+
+        assert (0, 3) == (done.code, simulator.max_in_flight)
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "code", "verdict", "advice"),
+    [
+        (Fault("stuck"), ("--deadline", "1.5"), 20, "open", "these orders may still fill"),
+        (Fault("hang", on="ANY"), ("--deadline", "1.5"), 30, "unknown", "take its orders as open"),
+        (Fault("status", on="ANY", status=403), (), 40, "refused", "Use a key that may"),
+        (Fault("hidden_orders"), ("--no-verify",), 10, "unverified", "nobody saw that nothing is open"),
+    ],
+)
+async def test_the_worst_account_names_the_exit_code(
+    tmp_path: Path, fault: Fault, options: tuple[str, ...], code: int, verdict: str, advice: str
+):
+    """One bad account decides the run, comes first, and tells whom to call; its neighbours are untouched by it."""
+    async with simulate(account(1), account(2, fault), account(3)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ["1,One", "2,Two", "3,Three"], "id,name")
+        done = await panic(*firm.lines(*PRESS, *options), cwd=tmp_path)
+        report, worst = done.report, done.report["accounts"][0]
+        others = "clear" if report["scope"]["verify"] else "unverified"
+
+        assert (code, code, verdict) == (done.code, report["exit_code"], report["verdict"])
+        assert {1: others, 2: verdict, 3: others} == verdicts(report)
+        assert 2 == worst["id"] or "unverified" == verdict
+        assert advice in told(report, 2)["next_step"]
+        assert "Call the desk, +1 555 0100" in told(report, 2)["next_step"]
+        assert report["timings"]["total_s"] <= report["timings"]["deadline_s"] + 0.5
+        assert verdict.upper() in done.last_line
+
+
+async def test_the_deadline_is_kept_whatever_the_broker_does(tmp_path: Path):
+    """Hangs, drips, endless bodies and absurd Retry-Afters: the run ends on time and loses no account."""
+    faults = (
+        Fault("hang", on="ANY"),
+        Fault("drip", on="ANY", seconds=0.2),
+        Fault("endless", on="ANY", seconds=0.05),
+        Fault("status", on="ANY", status=429, retry_after="86400"),
+        Fault("page_loop"),
+        Fault("executed_unanswered"),
+    )
+    accounts = (account(id_, fault) for id_, fault in enumerate(faults, 1))
+    async with simulate(*accounts) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, range(1, 7))
+        done = await panic(*firm.lines(*PRESS, "--deadline", "2", "--concurrency", "4"), cwd=tmp_path)
+        report = done.report
+
+        assert [1, 2, 3, 4, 5, 6] == sorted(verdicts(report))
+        assert "clear" not in [verdicts(report)[id_] for id_ in (1, 2, 3, 4, 5)]
+        assert 2 <= report["timings"]["total_s"] <= 2.5
+        assert done.took <= 2.5 + STARTING_S
+        assert 30 == done.code
+
+
+async def test_what_reappears_is_named_and_cancelled(tmp_path: Path):
+    """--watch goes on after the first clear, says who is still trading, and leaves nothing of it open."""
+    again = Fault("reappears", times=1, seconds=0.4, count=2)
+    async with simulate(account(7, again), account(8)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [7, 8])
+        done = await panic(*firm.lines(*PRESS, "--watch", "1.5"), cwd=tmp_path)
+        note = told(done.report, 7)["notes"][0]
+
+        assert (0, ()) == (done.code, simulator.truth(7).open)
+        assert [7, 7, 8] == sorted(sent(simulator, "DELETE"))
+        assert "2 new orders appeared after the cancel: something is still trading" in note
+        assert "'requote-7-'" in note
+        assert "account 7: new orders after the cancel, client order ids requote-7-" in done.err
+        assert "watching 1.5 s for orders that reappear" in done.err
+        assert [] == told(done.report, 8)["notes"]
+
+
+async def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
+    """An active account that is nowhere in the roster leaves the run unverified; an excluded or closed one does not."""
+    strangers = (account(8, status="ACTIVE"), account(9, status="CLOSED"))
+    async with simulate(account(1), account(2), *strangers) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ["1,", "2,yes"], "id,excluded")
+        whole = await panic(*firm.lines(*PRESS), cwd=tmp_path)
+        one = await panic(*firm.lines("press", "--account", "1", "--reason", "x"), cwd=tmp_path)
+        flag = whole.report["flags"][0]
+
+        assert (10, "unverified", {1: "clear"}) == (whole.code, whole.report["verdict"], verdicts(whole.report))
+        assert [8] == whole.report["coverage"]["unlisted_accounts"]
+        assert ["unlisted_accounts"] == codes(whole.report)
+        assert flag["text"].endswith("not in the roster: 8; add them, or list them as excluded")
+        assert "the broker shows others that it does not list" in whole.last_line
+        assert {1} == set(sent(simulator, "DELETE"))
+        assert (0, []) == (one.code, one.report["flags"])
+        assert not one.report["coverage"]["roster_checked"]
+
+
+async def test_a_report_never_holds_the_key(tmp_path: Path):
+    """Neither at the finest log level nor in the table nor in the file."""
+    async with simulate(account(1, Fault("status", on="ANY", status=401))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1])
+        output = tmp_path / "report.json"
+        words = ("--log-level", "debug", *PRESS, "--format", "table", "--output", str(output))
+        done = await panic(*firm.lines(*words), cwd=tmp_path)
+
+        assert 40 == done.code
+        assert KEY not in done.out + done.err + output.read_text()
+        assert KEY.partition(".")[2] not in done.out + done.err + output.read_text()

@@ -1,0 +1,64 @@
+"""The docs say what is true: commands parse, links lead somewhere, what comes from the code is today's."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from panic.cli import _parser
+from tests import docs
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+_NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
+
+
+def _commands(page: Path, program: str) -> list[str]:
+    lines = [line.strip() for line in page.read_text().splitlines() if line.startswith("    ")]
+    return [line for line in lines if line.split(" ")[0] == program]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_NAMES)
+def test_every_panic_command_is_understood(page: Path) -> None:
+    """A command in the docs can be typed as it stands."""
+    for command in _commands(page, "panic"):
+        options = _parser().parse_args(shlex.split(command, comments=True)[1:])
+
+        assert callable(options.command)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_NAMES)
+def test_every_make_verb_exists(page: Path) -> None:
+    """A make verb in the docs is one of the Makefile's."""
+    verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    used = set(re.findall(r"`make ([a-z]+)`", page.read_text()))
+    used |= {shlex.split(command, comments=True)[1] for command in _commands(page, "make")}
+
+    assert set() == used - verbs
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_NAMES)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """A relative link names a file that is there."""
+    targets = [t.split("#")[0] for t in re.findall(r"\]\(([^)]+)\)", page.read_text()) if "://" not in t]
+
+    assert [] == [target for target in targets if target and not (page.parent / target).exists()]
+
+
+def test_the_outcome_table_is_todays() -> None:
+    """docs/report.md prints the table that the code uses; `make docs` writes it."""
+    assert docs.report_page() == (docs.DOCS / "report.md").read_text()
+
+
+def test_the_published_schema_is_todays() -> None:
+    """docs/report.schema.json is the schema of the report; `make docs` writes it."""
+    assert docs.schema() == (docs.DOCS / "report.schema.json").read_text()
+
+
+def test_no_page_names_a_package_host() -> None:
+    """Where packages come from is the reader's business."""
+    hosts = re.compile(r"pypi\.org|pythonhosted|registry\.npmjs|debian\.org", re.IGNORECASE)
+    files = [*PAGES, ROOT / "Makefile", ROOT / "Dockerfile", ROOT / "pyproject.toml", *(ROOT / ".locks").iterdir()]
+
+    assert [] == [str(file) for file in files if hosts.search(file.read_text())]
