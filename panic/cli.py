@@ -52,6 +52,8 @@ def run(arguments: Sequence[str]) -> int:
         if os.environ.get("PANIC_TRACEBACK"):
             raise
         return 70
+    finally:
+        terminal.errors.drain()
 
 
 # ── the words ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -250,6 +252,7 @@ def _obey_signals(run: "Run") -> None:
 
     def stop(number: int) -> None:
         if run.engine.stopped:
+            terminal.errors.drain(0.1)
             os._exit(128 + number)
         terminal.say("panic: stopping: nothing more is sent; the report follows. Once more ends at once.")
         run.stop()

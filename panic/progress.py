@@ -2,10 +2,11 @@
 
 import asyncio
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, Self, cast
 
 from panic import terminal
 from panic.case import Case
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _BOARD_EVERY_S = 0.1
 _LINE_EVERY_S = 5.0
+_SHARE_OF_TIME = 0.02
+"""Drawing takes at most this share of the loop's time, however many accounts there are to count."""
+
 _NAMED_MOST = 8
 
 
@@ -53,8 +57,7 @@ class Progress:
             with suppress(asyncio.CancelledError):
                 await self._task
         if self._live is not None:
-            with suppress(OSError, ValueError):
-                self._live.stop()
+            self._live.stop()
 
     def _say(self, words: str) -> None:
         if self._live is None:
@@ -62,8 +65,7 @@ class Progress:
             return
         from rich.text import Text  # noqa: PLC0415  (only where somebody is looking)
 
-        with suppress(OSError, ValueError):
-            self._live.console.print(Text(words))
+        self._live.console.print(Text(words))
 
     def _provisional(self, run: Run) -> str:
         from panic.render import verdict_line  # noqa: PLC0415
@@ -72,30 +74,34 @@ class Progress:
         line = f"{verdict_line(run.report()).plain} ({run.elapsed_s:.1f} s)"
         return f"{line}; watching {watch:g} s for orders that reappear" if watch else line
 
-    def _board(self) -> "Live | None":
+    def _board(self) -> "Live":
         from rich.console import Console  # noqa: PLC0415
         from rich.live import Live  # noqa: PLC0415
 
-        live = Live(
-            console=Console(stderr=True, no_color=not terminal.colour(sys.stderr), highlight=False, markup=False),
-            auto_refresh=False,
-            transient=True,
+        console = Console(
+            file=cast("IO[str]", terminal.errors),
+            force_terminal=True,
+            no_color=not terminal.colour(sys.stderr),
+            highlight=False,
+            markup=False,
         )
-        with suppress(OSError, ValueError):
-            live.start()
-            return live
-        return None
+        live = Live(console=console, auto_refresh=False, transient=True)
+        live.start()
+        return live
 
     async def _draw(self) -> None:
+        took_s = 0.0
         while True:
-            await asyncio.sleep(_BOARD_EVERY_S if self._live else _LINE_EVERY_S)
+            every_s = _BOARD_EVERY_S if self._live else _LINE_EVERY_S
+            await asyncio.sleep(max(every_s, took_s / _SHARE_OF_TIME))
             if self.run is None:
                 continue
+            began = time.perf_counter()
             if self._live is None:
                 terminal.say(status_line(self.run))
-                continue
-            with suppress(OSError, ValueError):
+            else:
                 self._live.update(_picture(self.run), refresh=True)
+            took_s = time.perf_counter() - began
 
 
 def status_line(run: Run) -> str:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from time import time
 from urllib.parse import urlsplit
 
+import structlog
+
 from panic import flags
 from panic.answers import Answer
 from panic.broker import Broker, connections_possible
@@ -27,6 +29,8 @@ from panic.roster import Roster
 from panic.roster import load as load_roster
 from panic.secret import Key, read
 from panic.slots import Slots
+
+log = structlog.get_logger()
 
 _REASON_MOST = 1000
 _HUSH_MOST_S = 2.0
@@ -147,7 +151,9 @@ class Run:
             asks = self.prepared.press.verify and self.prepared.press.scope.all
             await self.engine.run(self.cases, self._discover() if asks else None)
         self._ended = self._clock.now()
-        return self.report()
+        report = self.report()
+        _log(report)
+        return report
 
     def stop(self) -> None:
         """Send nothing more, and report what is known."""
@@ -251,6 +257,31 @@ class Run:
                 found.append(Flag("roster_unchecked", text))
         found += [Flag("internal_error", f"panic itself failed: {text}") for text in self.engine.failures]
         return found
+
+
+def _log(report: Report) -> None:
+    """Write one canonical line for each account and one for the run."""
+    for account in report.accounts:
+        log.debug(
+            "account_finished",
+            run_id=report.run_id,
+            account=account.id,
+            outcome=str(account.outcome),
+            standing=str(account.standing),
+            verdict=str(account.verdict),
+            attempts=len(account.attempts),
+        )
+    log.info(
+        "run_finished",
+        run_id=report.run_id,
+        drill=report.drill,
+        base_url=report.base_url,
+        verdict=str(report.verdict),
+        accounts=report.totals.accounts,
+        attempts=report.totals.attempts,
+        total_s=report.timings.total_s,
+        flags=[flag.code for flag in report.flags],
+    )
 
 
 def _is_loopback(base_url: str) -> bool:

@@ -1,10 +1,20 @@
-"""Standard output and standard error that never fail a run: closed, full or gone, the press goes on."""
+"""Standard output and standard error that never fail or delay a run: closed, full, paused or gone, it goes on.
 
+What is said on standard error while a run is under way is written by a thread of its own: a terminal that
+somebody paused with Ctrl-S, or a pipe that nobody reads, blocks its writer, and that must not be the press.
+"""
+
+import io
 import os
+import queue
 import shutil
 import sys
+import threading
 from contextlib import suppress
 from typing import TextIO
+
+_BACKLOG_MOST = 10_000
+"""Pieces of text that wait for a reader before further ones are dropped."""
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -25,20 +35,62 @@ def width() -> int:
 
 
 def say(words: str) -> None:
-    """Tell the person on standard error; silently if there is none."""
-    _write(sys.stderr, words)
+    """Tell the person on standard error, without waiting for it; silently if there is none."""
+    errors.write(words if words.endswith("\n") else words + "\n")
 
 
 def out(text: str) -> bool:
     """Write to standard output; False if it did not get there."""
-    return _write(sys.stdout, text)
+    return _write(sys.stdout, text if text.endswith("\n") else text + "\n")
+
+
+class _Errors(io.TextIOBase):
+    """Standard error, written by a daemon thread that starts with the first word."""
+
+    def __init__(self) -> None:
+        self._pieces: queue.Queue[str | threading.Event] = queue.Queue(_BACKLOG_MOST)
+        self._writer: threading.Thread | None = None
+
+    def write(self, text: str) -> int:
+        """Hand text over; what does not fit is dropped."""
+        if self._writer is None:
+            self._writer = threading.Thread(target=self._work, name="panic-stderr", daemon=True)
+            self._writer.start()
+        with suppress(queue.Full):
+            self._pieces.put_nowait(text)
+        return len(text)
+
+    def isatty(self) -> bool:
+        """Whether standard error is a terminal."""
+        return is_terminal(sys.stderr)
+
+    def drain(self, patience_s: float = 1.0) -> None:
+        """Wait until all that was handed over is written, but not for ever."""
+        if self._writer is None:
+            return
+        written = threading.Event()
+        with suppress(queue.Full):
+            self._pieces.put_nowait(written)
+            written.wait(patience_s)
+
+    def _work(self) -> None:
+        while True:
+            piece = self._pieces.get()
+            if isinstance(piece, threading.Event):
+                piece.set()
+            else:
+                _write(sys.stderr, piece)
+
+
+errors = _Errors()
+"""Standard error for whoever must not be kept waiting."""
 
 
 def _write(stream: TextIO | None, text: str) -> bool:
     if stream is None:  # the descriptor was closed before we started
         return False
     try:
-        stream.write(text if text.endswith("\n") else text + "\n")
+        stream.write(text)
         stream.flush()
     except UnicodeEncodeError:
         return _write(stream, text.encode("ascii", "replace").decode())

@@ -350,7 +350,7 @@ def test_where_the_pages_go_on(metadata: object, token: str, total: int | None):
     assert (token, total) == (page.next_token, page.total)
 
 
-@pytest.mark.xfail(strict=True, reason="see the comment")
+# fails today: a token that is no text reads as "no further page", and one page without a total proves clear.
 @pytest.mark.parametrize("token", [7, True, {"at": 7}, ["x"]])
 def test_a_token_that_cannot_be_read_is_not_the_last_page(token: object):
     """A page that says in a new way that it has a successor must not pass for the last one."""

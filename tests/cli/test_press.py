@@ -64,7 +64,8 @@ async def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form:
     """Whom it would fire, in which order, at which host and whom it could not reach: and the wire stays quiet."""
     async with simulate() as simulator:
         firm = Firm(tmp_path, simulator.base_url, (*ROWS, "x,Broken,arb,,,"), COLUMNS)
-        done = await panic(*firm.lines(*PRESS, "--dry-run", "--format", form), cwd=tmp_path)
+        wide = {"COLUMNS": "400"}
+        done = await panic(*firm.lines(*PRESS, "--dry-run", "--format", form), cwd=tmp_path, env=wide)
 
         assert [] == simulator.requests
         assert 0 == done.code
