@@ -105,7 +105,8 @@ Broker = Callable[[Do, Query | None, float], Answer]
 
 def drive(case: Case, pace: Pace, broker: Broker, jitter: float = 0.0) -> list[Step]:
     """Do what a case says is due until it rests or the deadline has come; give what was done, and when."""
-    now, done = 0.0, []
+    now = 0.0
+    done: list[Step] = []
     while True:
         step = case.step(now, pace)
         if step.do is Do.REST or step.at >= pace.deadline:

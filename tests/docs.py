@@ -13,7 +13,7 @@ _BEGIN, _END = "<!-- outcome table: begin -->", "<!-- outcome table: end -->"
 def outcome_table() -> str:
     """Draw the outcome table."""
     rows = [f"| {rule.came_back} | `{rule.outcome}` | {'yes' if rule.again else 'no'} |" for rule in TABLE]
-    last = "| the run ended before its first attempt | `not_attempted` | – |"
+    last = "| the run ended before its first attempt | `not_attempted` | no |"
     return "\n".join(["| what came back | outcome | tried again |", "|---|---|---|", *rows, last])
 
 

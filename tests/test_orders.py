@@ -157,7 +157,16 @@ def test_the_account_of_an_order_is_a_whole_number_or_not_known(raw: Any, accoun
 
 @pytest.mark.parametrize(
     ("raw", "filled"),
-    [("12.5", "12.5"), (12, "12"), (12.5, "12.5"), (None, "0"), ("", "0"), ("x", "0"), ("NaN", "0"), ("1e3", "1E+3")],
+    [
+        ("12.5", "12.5"),
+        (12, "12"),
+        (12.5, "12.5"),
+        (None, "0"),
+        ("", "0"),
+        ("x", "0"),
+        ("NaN", "0"),
+        ("1e3", "1E+3"),
+    ],
 )
 def test_a_filled_quantity_is_a_decimal(raw: Any, filled: str):
     """What cannot be read has not filled."""
@@ -179,7 +188,8 @@ def test_no_filters_match_everything():
 def test_a_filter_spares_only_an_order_of_another_known_kind(wanted: str, field: str, known: tuple[str, ...]):
     """Missing, OTHER and unheard-of values may be anything, so they match."""
     filters = Filters(**{wanted: known[0]})  # type: ignore[arg-type]
-    matched = {value: filters.matches(Order(**{field: value})) for value in (*known, "OTHER", "", "buy", "X")}
+    shown = {value: Order(**{field: value}) for value in (*known, "OTHER", "", "buy", "X")}  # type: ignore[arg-type]
+    matched = {value: filters.matches(order_) for value, order_ in shown.items()}
 
     assert {known[0], "OTHER", "", "buy", "X"} == {value for value, match in matched.items() if match}
 

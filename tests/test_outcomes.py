@@ -80,7 +80,7 @@ def test_what_was_provably_not_sent_is_unreachable():
     assert Outcome.UNREACHABLE is classify(Evidence(sent=False))
 
 
-def _by_the_design(status: int, body: Body | None) -> Outcome:  # noqa: PLR0911
+def _by_the_design(status: int, body: Body | None) -> Outcome:
     """The table once more, independently, as the design words it."""
     if status == 204 or (200 <= status < 300 and body in {Body.OBJECT, Body.EMPTY, Body.OVERLONG}):
         return Outcome.ACCEPTED
@@ -147,7 +147,7 @@ def test_the_last_answered_delete_names_the_outcome(before: Outcome, latest: Out
     assert latest is succeed(before, latest)
 
 
-@pytest.mark.parametrize(("before", "latest"), product(UNANSWERED, UNANSWERED))
+@pytest.mark.parametrize(("before", "latest"), list(product(UNANSWERED, UNANSWERED)))
 def test_among_unanswered_deletes_maybe_sent_outweighs_not_sent(before: Outcome, latest: Outcome):
     """One that may have arrived makes the outcome unknown for good."""
     expected = UNANSWERED[max(UNANSWERED.index(before), UNANSWERED.index(latest))]
@@ -176,7 +176,7 @@ def _judged(outcome: Outcome, standing: Standing, own_envelope: bool) -> Verdict
     return next((verdict for holds, verdict in rules if holds), Verdict.UNKNOWN)
 
 
-@pytest.mark.parametrize(("outcome", "standing"), product(Outcome, Standing))
+@pytest.mark.parametrize(("outcome", "standing"), list(product(Outcome, Standing)))
 @pytest.mark.parametrize("own_envelope", [True, False])
 def test_the_first_verdict_rule_that_holds_decides(outcome: Outcome, standing: Standing, own_envelope: bool):
     """All combinations there are."""
@@ -200,9 +200,7 @@ def test_the_first_verdict_rule_that_holds_decides(outcome: Outcome, standing: S
         (Outcome.NOT_ATTEMPTED, Standing.UNREAD, False, Verdict.UNKNOWN),
     ],
 )
-def test_an_account_has_one_verdict(
-    outcome: Outcome, standing: Standing, own_envelope: bool, verdict: Verdict
-):
+def test_an_account_has_one_verdict(outcome: Outcome, standing: Standing, own_envelope: bool, verdict: Verdict):
     """Each rule and its nearest neighbour."""
     assert verdict is judge(outcome, standing, own_envelope=own_envelope)
 

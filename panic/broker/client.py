@@ -1,12 +1,14 @@
 """One class that makes one wire request for one attempt and gives its answer as a value."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -101,6 +103,7 @@ class Broker:
         self._is_mixed_up = False
         self._where = where
         self.problem = ""
+        self._proxy: str | None = None
         self._connector: Connector
         self._session: aiohttp.ClientSession
 
@@ -108,6 +111,7 @@ class Broker:
         return f"Broker({self._base!r})"
 
     async def __aenter__(self) -> Self:
+        self._proxy = _environment_proxy(self._base) if self._where.environment_proxy else None
         self._connector = Connector(
             self._mixed_up,
             limit=0,  # the slots bound what is in flight; a second queue would only hide waits
@@ -119,7 +123,7 @@ class Broker:
             timeout=_NO_TIMEOUT,
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            trust_env=self._where.environment_proxy,
+            trust_env=False,  # it would read netrc too, which fights with our own Authorization
             request_class=_Request,
         )
         self._session._retry_connection = False  # noqa: SLF001  (one attempt is one wire request)
@@ -176,7 +180,9 @@ class Broker:
         try:
             async with (
                 leash,
-                self._session.request(method, url, headers=headers, allow_redirects=False) as response,
+                self._session.request(
+                    method, url, headers=headers, allow_redirects=False, proxy=self._proxy
+                ) as response,
             ):
                 await wire.read(response, self._most)
         except TimeoutError:
@@ -186,7 +192,7 @@ class Broker:
         return Exchange(
             began,
             self._clock.now(),
-            wire.sent,
+            wire.sent or wire.status is not None,
             wire.status,
             wire.headers,
             wire.body,
@@ -201,8 +207,9 @@ class Broker:
             return True
         try:
             return ssl.create_default_context(cafile=str(self._where.ca_file))
-        except OSError as error:  # ssl.SSLError is one; a press still fires, on the system's certificates
-            self.problem = f"{self._where.ca_file}: cannot be used ({error.strerror}): the system's are"
+        except (OSError, ValueError) as error:  # ssl.SSLError is one; a press fires on the system's certificates
+            why = getattr(error, "strerror", None) or error
+            self.problem = f"{self._where.ca_file}: cannot be used ({why}): the system's certificates are"
             return True
 
     def _mixed_up(self) -> None:
@@ -227,6 +234,14 @@ def _orders_of(account: Account) -> str:
     return f"/v1/accounts/{account.id:d}/orders"
 
 
+def _environment_proxy(base_url: str) -> str | None:
+    """Give the proxy that the environment names for a URL, unless NO_PROXY takes its host out."""
+    where = urlsplit(base_url)
+    if proxy_bypass(where.netloc.rpartition("@")[2]):
+        return None
+    return getproxies_environment().get(where.scheme)
+
+
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (  # a subclass stands before its parents
     (aiohttp.ClientConnectorDNSError, "DNS: the host could not be resolved"),
     (aiohttp.ClientConnectorCertificateError, "TLS: the certificate is not trusted"),
@@ -242,6 +257,7 @@ _CAUSES: tuple[tuple[type[Exception], str], ...] = (  # a subclass stands before
 def _words(error: Exception) -> str:
     """Say what broke without quoting the exception: some of them carry the request's headers."""
     reason = getattr(error, "os_error", error)
-    detail = getattr(reason, "strerror", None) or type(reason).__name__
+    number = getattr(reason, "errno", None)  # asyncio puts the address into strerror
+    detail = os.strerror(number) if number else type(reason).__name__
     words = next((words for kind, words in _CAUSES if isinstance(error, kind)), "no answer: {detail}")
     return words.format(detail=detail)

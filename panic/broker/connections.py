@@ -28,6 +28,10 @@ _SOCKETS_A_CONNECTION = 2
 _STALE_AFTER_S = 2.0
 """A lookup that takes so long gives way to the last good answer, if there is one."""
 
+_GIVEN_UP_AFTER_S = 4.0
+"""Without one it is given up before the attempt is (5 s), so that the next attempt asks anew: aiohttp lets
+every request wait for the lookup that is under way."""
+
 
 def connections_possible() -> int:
     """Give how many requests may be in flight without running out of file descriptors (RLIMIT_NOFILE)."""
@@ -69,8 +73,18 @@ class Handler(ResponseHandler):
         reading = self._payload is not None and not self._payload.is_eof()
         unasked = bool(data) and self._owed <= 0 and not reading
         super().data_received(data)
-        if unasked:
+        if unasked or self._holds_half_an_answer():
             self._disown()
+
+    def _holds_half_an_answer(self) -> bool:
+        """Tell whether the parser kept bytes after the last answer that was asked for."""
+        whole = self._payload is None or self._payload.is_eof()
+        if self._owed != 0 or not whole or self._parser is None or self._should_close:
+            return False
+        try:
+            return self._parser.feed_eof() is not None
+        except Exception:  # noqa: BLE001  (whatever it holds, nobody asked for it)
+            return True
 
     def _disown(self) -> None:
         self.force_close()
@@ -112,7 +126,7 @@ class Resolver(AbstractResolver):
         key = (host, port, family)
         known = self._good.get(key)
         try:
-            async with asyncio.timeout(_STALE_AFTER_S if known else None):
+            async with asyncio.timeout(_STALE_AFTER_S if known else _GIVEN_UP_AFTER_S):
                 self._good[key] = await _look_up(host, port, family)
         except OSError:  # TimeoutError is one
             if not known:
@@ -131,10 +145,10 @@ def _look_up(host: str, port: int, family: socket.AddressFamily) -> asyncio.Futu
     def tell(addresses: list[ResolveResult] | None, error: Exception | None) -> None:
         if found.done():
             return
-        if error is not None:
-            found.set_exception(error)
+        if addresses:
+            found.set_result(addresses)
         else:
-            found.set_result(addresses or [])
+            found.set_exception(error or OSError("the name has no address"))
 
     def ask() -> None:
         told: tuple[list[ResolveResult] | None, Exception | None]

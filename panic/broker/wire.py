@@ -130,11 +130,13 @@ def _page(document: dict[str, Any] | None, orders: tuple[Order, ...]) -> Page | 
         return None
     metadata = _mapping(document.get("metadata"))
     token, total = metadata.get("next_page_token"), metadata.get("total_items")
+    if token is not None and not isinstance(token, str):
+        return None  # there may be more, and nobody knows how to ask for it
     if isinstance(total, str) and re.fullmatch("[0-9]{1,18}", total):
         total = int(total)
     return Page(
         orders=orders,
-        next_token=token if isinstance(token, str) else "",
+        next_token=token or "",
         total=total if isinstance(total, int) and not isinstance(total, bool) else None,
     )
 

@@ -23,14 +23,14 @@ ORDERS = f"{BASE}/v1/accounts/{ID}/orders"
 
 
 class _Response(ClientResponse):
-    """aioresponses 0.7.9 does not know the argument that aiohttp 3.14 asks for (its issue 289)."""
+    """What aioresponses makes: its 0.7.9 does not know the argument that aiohttp 3.14 asks for (its issue 289)."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, stream_writer=Mock(output_size=0), **options)
 
 
 def _sent(*_: object, **__: object) -> None:
-    """aioresponses replaces the whole of the sending, so that nothing notes that a request left."""
+    """Aioresponses replaces the whole of the sending, so that nothing notes that a request left."""
     client._WIRE.get().sent = True
 
 

@@ -16,7 +16,7 @@ import jsonschema
 from panic.report import json_schema
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 
-KEY = "keyid42.aB3dE6gH9jK2mN5pQ8sT1vW4yZ7"
+KEY = "keyid42.aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR5tU8wX1"
 PATIENCE_S = 20.0
 STARTING_S = 4.0
 """So long a process may need to start on a busy machine, beside what it was told to take."""
@@ -115,6 +115,10 @@ class Process:
     def pid(self) -> int:
         return self.process.pid
 
+    def arguments(self) -> str:
+        """What everybody on this machine can see of its command line."""
+        return Path(f"/proc/{self.pid}/cmdline").read_text()
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
@@ -128,9 +132,9 @@ class Process:
                     return line.decode()
         raise AssertionError(f"{words!r} was never said, but: {b''.join(self._err).decode()}")
 
-    async def finish(self) -> Finished:
+    async def finish(self, patience_s: float = PATIENCE_S) -> Finished:
         """Wait for its end."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(patience_s):
             out, err = await self.process.communicate()
         took = asyncio.get_running_loop().time() - self.began
         assert self.process.returncode is not None
@@ -155,13 +159,13 @@ async def started(
     env: Mapping[str, str] | None = None,
     stdout: int | IO[Any] = asyncio.subprocess.PIPE,
     stderr: int | IO[Any] = asyncio.subprocess.PIPE,
-    shell: str = "",
+    redirect: str = "",
     program: Sequence[str] = ("-m", "panic"),
 ) -> AsyncIterator[Process]:
-    """Start panic in a process; `shell` redirects, such as `>&-`; `program` is what Python is told to run."""
+    """Start panic in a process; `redirect` is the shell's (`>&-`), `program` what Python is told to run."""
     command = [sys.executable, *program, *words]
-    if shell:
-        command = ["sh", "-c", f'exec "$@" {shell}', "sh", *command]
+    if redirect:
+        command = ["sh", "-c", f'exec "$@" {redirect}', "sh", *command]
     process = Process(
         await asyncio.create_subprocess_exec(
             *command,
@@ -179,10 +183,10 @@ async def started(
         await process.end()
 
 
-async def panic(*words: str, cwd: Path, **how: Any) -> Finished:
+async def panic(*words: str, cwd: Path, patience_s: float = PATIENCE_S, **how: Any) -> Finished:
     """Run panic in a process to its end."""
     async with started(*words, cwd=cwd, **how) as process:
-        return await process.finish()
+        return await process.finish(patience_s)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -212,6 +216,11 @@ def told(report: Mapping[str, Any], id_: int) -> dict[str, Any]:
     return next(one for one in report["accounts"] if one["id"] == id_)
 
 
+def names(folder: Path) -> list[str]:
+    """What is in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
 def closed_port() -> int:
     """A port of this machine where nobody listens."""
     with socket.socket() as free:
@@ -221,12 +230,19 @@ def closed_port() -> int:
 
 
 @asynccontextmanager
-async def raw_server(answer: Callable[[str, str, str], bytes]) -> AsyncIterator[str]:
-    """Serve `answer(method, path, bearer)`, whole answers as bytes, on loopback; gives the base URL."""
+async def raw_server(
+    answer: Callable[[str, str, str], bytes], connections: list[str] | None = None
+) -> AsyncIterator[str]:
+    """Serve `answer(method, path, bearer)`, whole answers as bytes, on loopback; gives the base URL.
+
+    Whoever connects is noted in `connections`.
+    """
     lines: set[asyncio.StreamWriter] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lines.add(writer)
+        if connections is not None:
+            connections.append(str(writer.get_extra_info("peername")))
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *fields = head.decode().split("\r\n")

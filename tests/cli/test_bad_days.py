@@ -1,6 +1,7 @@
 """Bad input, which sends nothing; bad files, which do not stop a press; and brokers that are beyond help."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ ROWS = ("1,equities", "2,arbitrage")
 def refused(firm: Firm, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
     """Run the command line in this process: a refusal needs no process of its own, and never gets to a loop."""
     monkeypatch.chdir(firm.folder)
-    for name in set(dict(cli.os.environ)) - set(clean_environment()):
+    for name in set(os.environ) - set(clean_environment()):
         monkeypatch.delenv(name)
     return cli.run([word.replace("SETTINGS", str(firm.settings)) for word in words])
 
@@ -128,7 +129,10 @@ def _set_url(url: str) -> Callable[[Firm], None]:
         (_set_url("https://joe:hunter2@api.clearstreet.com"), ["panic.toml:2:", "a user name or a password", "@"]),
         (_set_url("https://api.clearstreet.com?x=1"), ["panic.toml:2:", "a query", "Remove"]),
         (_set_url(""), ["panic.toml:2:", "base_url is empty", "https://api.clearstreet.com"]),
-        (_replace("settings", "base_url", "base_urls"), ["panic.toml:1:", "names no base_url", "Write base_url ="]),
+        (
+            _replace("settings", "base_url", "base_urls"),
+            ["panic.toml:1:", "names no base_url", "Write base_url ="],
+        ),
         (lambda firm: firm.settings.unlink(), ["panic.toml", "no such file", "Copy config/panic.example.toml"]),
         (_replace("settings", "[broker]", "[broker"), ["panic.toml:1:", "not TOML", "Correct this line"]),
         (lambda firm: firm.settings.write_bytes(b"\xff\xfe\x00"), ["panic.toml", "not UTF-8", "Save the file"]),
@@ -230,7 +234,7 @@ async def test_refusals_of_a_real_process(tmp_path: Path):
 
 
 async def test_a_press_fires_all_that_it_can_read(tmp_path: Path):
-    """Broken rows, a dead credential, wrong settings and a stray environment cost only themselves, and are flagged."""
+    """Broken rows, a dead credential, wrong settings and a stray environment cost only themselves."""
     rows = (
         "1,,One,equities",
         "oops,,Bad id,equities",
@@ -238,7 +242,7 @@ async def test_a_press_fires_all_that_it_can_read(tmp_path: Path):
         "4,dead,Dead credential,arb",
         "5,,,",
         "5,,,",
-        "6,,Quote \" left open,equities",
+        '6,,Quote " left open,equities',
     )
     credentials = '[credentials.default]\nfile = "panic.key"\n[credentials.dead]\nfile = "nowhere.key"\n'
     async with simulate(*(account(id_) for id_ in (1, 3, 4, 5, 6))) as simulator, Simulator([]) as elsewhere:
@@ -261,7 +265,9 @@ async def test_a_press_fires_all_that_it_can_read(tmp_path: Path):
 
         assert ([1, 5, 6], []) == (sorted(set(sent(simulator, "DELETE"))), elsewhere.requests)
         assert (30, "unknown") == (done.code, report["verdict"])
-        assert {1: "clear", 3: "unknown", 4: "unknown", 5: "clear", 6: "clear", None: "unknown"} == verdicts(report)
+        assert {1: "clear", 3: "unknown", 4: "unknown", 5: "clear", 6: "clear", None: "unknown"} == verdicts(
+            report
+        )
         assert ["not_attempted"] * 3 == [told(report, 3)["outcome"], told(report, 4)["outcome"], broken["outcome"]]
         assert "oops" in broken["name"]
         assert "Nothing was sent. Cancel its orders at the broker by hand now" in broken["next_step"]
@@ -298,7 +304,7 @@ async def test_mistakes_that_cost_no_account_leave_the_verdict_alone(tmp_path: P
         assert (0, [1]) == (done.code, sent(simulator, "DELETE"))
         assert done.out.startswith("CLEAR  every one of 1 accounts was read")
         assert f"! {firm.key}: credential default: the key file is open to other users. Run: chmod 600" in done.out
-        assert f"! {firm.settings}:8: [run] has no setting 'colour'" in done.out
+        assert f"! {firm.settings}:9: [run] has no setting 'colour'" in done.out
 
 
 async def test_a_traceback_may_be_asked_for(tmp_path: Path):
@@ -324,14 +330,23 @@ async def test_an_account_that_only_a_broken_row_names(tmp_path: Path):
         assert (78, [1]) == (alone.code, sent(simulator, "DELETE"))
         assert "accounts.csv:3" in alone.err
         assert "'nobody' is not in the settings" in alone.err
+        # fails today: whoever is told to cancel by hand at the broker is not told whom to call there
+        assert "the desk, +1 555 0100" in told(both.report, 2)["next_step"]
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+from panic.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
 
 
 async def test_few_file_descriptors(tmp_path: Path):
     """A process that may open few files sends less at once, says so, and fires every account."""
     async with simulate(*(account(id_) for id_ in range(1, 41)), latency_s=0.01) as simulator:
         firm = Firm(tmp_path, simulator.base_url, range(1, 41))
-        limited = ("-c", "import resource, sys; resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)); "
-                   "from panic.cli import run; sys.exit(run(sys.argv[1:]))")  # fmt: skip
+        limited = ("-c", LIMITED)
         done = await panic(*firm.lines(*PRESS), cwd=tmp_path, program=limited)
 
         assert (0, 40) == (done.code, len(verdicts(done.report)))
@@ -353,8 +368,8 @@ async def test_a_broker_out_of_reach(tmp_path: Path):
     assert "unreachable" in codes(report)
     assert f"nothing could be sent: {firm.base_url} could not be reached" in [f["text"] for f in report["flags"]]
     assert {"unreachable"} == {one["outcome"] for one in report["accounts"]}
-    assert report["accounts"][0]["attempts"][0]["error"].lower() == "no connection: connection refused"
     assert report["timings"]["total_s"] <= 1.7
+    assert "no connection: connection refused" == report["accounts"][0]["attempts"][0]["error"].lower()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,9 @@ async def test_a_press_of_the_whole_firm(tmp_path: Path):
         assert (0, "clear", 0) == (done.code, report["verdict"], report["exit_code"])
         assert dict.fromkeys([1, 2, 3, 5], "clear") == verdicts(report)
         assert ("accepted", "nothing_to_cancel") == (told(report, 1)["outcome"], told(report, 2)["outcome"])
-        assert {"source": "cli", "by": "Risk Officer", "reason": "runaway algo"}.items() <= report["trigger"].items()
+        assert {"source": "cli", "by": "Risk Officer", "reason": "runaway algo"}.items() <= report[
+            "trigger"
+        ].items()
         assert (simulator.base_url, False, []) == (report["base_url"], report["drill"], report["flags"])
         assert report["coverage"]["roster_checked"]
         assert valid(output.read_text()) == report
@@ -87,7 +89,7 @@ async def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form:
     ],
 )
 async def test_a_scope_without_verification(tmp_path: Path, scope: tuple[str, ...], fired: list[int]):
-    """Only what the scope names is fired; unread is unverified at best; and nobody is asked about other accounts."""
+    """Only what the scope names is fired, unread is unverified at best, and no other account is asked about."""
     async with simulate(*(account(id_) for id_ in range(1, 8))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
         words = ("press", *scope, "--reason", "x", "--no-verify", "--concurrency", "1")
@@ -206,7 +208,7 @@ async def test_what_reappears_is_named_and_cancelled(tmp_path: Path):
 
 
 async def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
-    """An active account that is nowhere in the roster leaves the run unverified; an excluded or closed one does not."""
+    """An active account that the roster lacks leaves the run unverified; an excluded or closed one does not."""
     strangers = (account(8, status="ACTIVE"), account(9, status="CLOSED"))
     async with simulate(account(1), account(2), *strangers) as simulator:
         firm = Firm(tmp_path, simulator.base_url, ["1,", "2,yes"], "id,excluded")

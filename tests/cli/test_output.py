@@ -1,0 +1,428 @@
+"""Where the report goes, whatever becomes of the streams; and that no key goes anywhere."""
+
+import asyncio
+import fcntl
+import json
+import os
+import pty
+import re
+import signal
+import struct
+import sys
+import termios
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from panic.simulator import Fault, Simulator
+from tests.cli.support import (
+    KEY,
+    PATIENCE_S,
+    PRESS,
+    STARTING_S,
+    Firm,
+    Process,
+    account,
+    clean_environment,
+    codes,
+    http,
+    names,
+    panic,
+    raw_server,
+    sent,
+    simulate,
+    started,
+    told,
+    until,
+    valid,
+    verdicts,
+)
+
+SECRET = KEY.partition(".")[2]
+
+
+def firm_of(simulator: Simulator, folder: Path) -> Firm:
+    """Two good accounts and a bad one."""
+    return Firm(folder, simulator.base_url, ["1,One", "2,Zürich", "3,Three"], "id,name")
+
+
+def simulate_40() -> Simulator:
+    """A broker that refuses one account of three, so that the exit code is not an accident."""
+    return simulate(account(1), account(2, Fault("status", on="ANY", status=403)), account(3))
+
+
+# ── streams that are gone ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("redirect", [">&-", ">/dev/full"])
+async def test_standard_output_is_gone(tmp_path: Path, redirect: str):
+    """The press happens, its exit code stands, and the report is on standard error, or in the file."""
+    async with simulate_40() as simulator:
+        firm, output = firm_of(simulator, tmp_path), tmp_path / "report.json"
+        bare, saved = await asyncio.gather(
+            panic(*firm.lines(*PRESS), cwd=tmp_path, redirect=redirect),
+            panic(*firm.lines(*PRESS, "--output", str(output)), cwd=tmp_path, redirect=redirect),
+        )
+
+        assert (40, "") == (bare.code, bare.out)
+        assert "standard output is gone; the report follows here" in bare.err
+        assert "Use a key that may" in bare.err
+        assert (40, {1: "clear", 2: "refused", 3: "clear"}) == (saved.code, verdicts(valid(output.read_text())))
+        assert "REFUSED" in saved.last_line
+        assert "Traceback" not in bare.err + saved.err
+
+
+async def test_the_reader_of_standard_output_is_gone(tmp_path: Path):
+    """A broken pipe changes neither the exit code nor who is told."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        ours, theirs = os.pipe()
+        os.close(ours)
+        try:
+            done = await panic(*firm.lines(*PRESS), cwd=tmp_path, stdout=theirs)
+        finally:
+            os.close(theirs)
+
+        assert 40 == done.code
+        assert "standard output is gone; the report follows here" in done.err
+        assert "Use a key that may" in done.err
+        assert "Exception ignored" not in done.err
+
+
+@pytest.mark.parametrize("redirect", ["2>&-", "2>/dev/full", "<&- 2>&-"])
+async def test_standard_error_is_gone(tmp_path: Path, redirect: str):
+    """Nobody hears of progress, and the report is on standard output all the same."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        done = await panic(*firm.lines(*PRESS), cwd=tmp_path, redirect=redirect)
+
+        assert (40, "") == (done.code, done.err)
+        assert {1: "clear", 2: "refused", 3: "clear"} == verdicts(done.report)
+
+
+async def test_every_stream_is_gone(tmp_path: Path):
+    """Even then every account is fired and the exit code is right; a refusal is one too."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        done, refusal = await asyncio.gather(
+            panic(*firm.lines(*PRESS), cwd=tmp_path, redirect="<&- >&- 2>&-"),
+            panic(*firm.lines("press", "--all"), cwd=tmp_path, redirect="<&- >&- 2>&-"),
+        )
+
+        assert (40, 64) == (done.code, refusal.code)
+        assert [1, 2, 3] == sorted(sent(simulator, "DELETE"))
+
+
+@pytest.mark.parametrize("output", ["missing/report.json", ".", "/", "", "report.json/"])
+async def test_an_output_that_cannot_be_written(tmp_path: Path, output: str):
+    """The press has happened: the report goes to standard output and the exit code stands."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        (tmp_path / "report.json").mkdir()
+        done = await panic(*firm.lines(*PRESS, "--output", output), cwd=tmp_path)
+
+        # fails today for ".", "/" and "": a ValueError after the run, exit code 70, and no report anywhere
+        assert 40 == done.code
+        assert {1: "clear", 2: "refused", 3: "clear"} == verdicts(done.report)
+        assert "the report could not be written to" in done.err
+        assert [] == [name for name in names(tmp_path) if name.endswith(".part")]
+
+
+async def test_words_that_are_no_text(tmp_path: Path):
+    """Bytes of the command line that are not UTF-8 cost neither the press nor its report."""
+    async with simulate(account(1)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1])
+        words = (os.fsdecode(b"M\xfcller"), os.fsdecode(b"why\xff"))
+        done = await panic(*firm.lines("press", "--all", "--by", words[0], "--reason", words[1]), cwd=tmp_path)
+
+        assert [1] == sent(simulator, "DELETE")
+        # fails today: --by is not made printable like --reason; 70 after the run, and no report anywhere
+        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_nobody_reads_standard_error(tmp_path: Path, *, closed: bool):
+    """A pipe that is full blocks its writer; the press goes on, and its exit code stands."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        ours, theirs = os.pipe()
+        os.set_blocking(theirs, False)
+        try:
+            while os.write(theirs, b"." * 1024):
+                pass
+        except BlockingIOError:
+            os.set_blocking(theirs, True)
+        try:
+            options = {"stdout": asyncio.subprocess.DEVNULL} if closed else {}
+            done = await panic(*firm.lines(*PRESS), cwd=tmp_path, stderr=theirs, patience_s=8, **options)
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+        # fails today: the report is delivered, and then the process never ends: logging.shutdown flushes standard
+        # error at exit and waits for the lock that the writing thread holds in its blocked write
+        assert 40 == done.code
+        assert done.took <= 3 + STARTING_S
+        assert closed or {1: "clear", 2: "refused", 3: "clear"} == verdicts(done.report)
+
+
+# ── a terminal, a pipe, and what they look like ─────────────────────────────────────────────────────────────
+
+
+class Screen:
+    """The other end of a pseudo-terminal."""
+
+    def __init__(self, columns: int) -> None:
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+        self._data = bytearray()
+        asyncio.get_running_loop().add_reader(self.master, self._read)
+
+    def _read(self) -> None:
+        try:
+            self._data += os.read(self.master, 1 << 16)
+        except OSError:  # the last process that had it open is gone
+            asyncio.get_running_loop().remove_reader(self.master)
+
+    @property
+    def text(self) -> str:
+        return self._data.decode(errors="replace").replace("\r\n", "\n")
+
+    @property
+    def plain(self) -> str:
+        """What was shown, without colours and movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@asynccontextmanager
+async def on_screen(
+    firm: Firm, *words: str, columns: int = 100, **env: str
+) -> AsyncIterator[tuple[Process, Screen]]:
+    """A process whose streams are a terminal."""
+    screen = Screen(columns)
+    try:
+        async with started(
+            *firm.lines(*words), cwd=firm.folder, env=env, stdout=screen.slave, stderr=screen.slave
+        ) as process:
+            yield process, screen
+    finally:
+        screen.close()
+
+
+async def test_a_terminal_gets_colour_a_live_board_and_a_table(tmp_path: Path):
+    """The board shows host, bar and deadline while the run lasts; the table begins with the verdict."""
+    accounts = (account(1, Fault("slow_settle", seconds=0.5)), account(2, Fault("status", on="ANY", status=403)))
+    async with simulate(*accounts) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ["1,One", "2,Two"], "id,name")
+        async with on_screen(firm, *PRESS) as (process, screen):
+            await until(lambda: "(deadline 120 s)" in screen.plain)
+            board = screen.plain
+            done = await process.finish()
+            await until(lambda: "coverage:" in screen.plain)
+
+        assert 40 == done.code
+        assert f"{simulator.base_url}\n" in board
+        assert re.search("[█░]{20}", board)
+        assert "sent 2/2" in board
+        assert "\x1b[1;31mREFUSED" in screen.text
+        assert "REFUSED  the broker refused to cancel: 1 of 2 accounts are not clear" in screen.plain
+        assert '"schema"' not in screen.plain
+        assert SECRET not in screen.text
+
+
+async def test_a_terminal_without_colour(tmp_path: Path):
+    """NO_COLOR is heeded by the table and by the board."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        async with on_screen(firm, *PRESS, NO_COLOR="1") as (process, screen):
+            done = await process.finish()
+            await until(lambda: "coverage:" in screen.plain)
+
+        assert 40 == done.code
+        assert not re.search(r"\x1b\[(\d+;)*(3|4|9|10)\d[;m]", screen.text)
+        assert "REFUSED  the broker refused" in screen.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT])
+async def test_a_paused_terminal_does_not_pause_a_press(tmp_path: Path, number: int):
+    """Ctrl-S stops the picture and not the press: accounts that need another DELETE still get it."""
+    failing = Fault("status", status=503, times=1)
+    async with simulate(account(1, failing), account(2)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2])
+        async with on_screen(firm, *PRESS) as (process, screen):
+            termios.tcflow(screen.slave, termios.TCOOFF)
+            await until(lambda: not simulator.truth(1).open and not simulator.truth(2).open)
+            shown = screen.plain
+            termios.tcflow(screen.slave, termios.TCOON)
+            done = await process.finish()
+            await until(lambda: "coverage:" in screen.plain)
+
+        assert "" == shown
+        assert 0 == done.code
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+async def test_a_narrow_table(tmp_path: Path, columns: int):
+    """It fits into the columns there are, and a pipe gets no colour even when it gets a table."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        words, env = firm.lines(*PRESS, "--format", "table"), {"COLUMNS": str(columns)}
+        done = await panic(*words, cwd=tmp_path, env=env)
+
+        assert 40 == done.code
+        assert max(map(len, done.out.splitlines())) <= columns
+        assert "\x1b" not in done.out + done.err
+        assert "Zürich" in done.out
+        assert "Call the desk" in " ".join(done.out.split())
+        assert done.out.startswith("REFUSED")
+
+
+async def test_the_table_tells_the_story_worst_first(tmp_path: Path):
+    """Verdict, host, who asked for what, the bad account with advice and request id, the clear ones counted."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        words = (*PRESS, "--by", "Risk [red]Officer", "--format", "table")
+        done = await panic(*firm.lines(*words), cwd=tmp_path, env={"COLUMNS": "200"})
+        lines = done.out.splitlines()
+
+        assert "REFUSED  the broker refused to cancel: 1 of 3 accounts are not clear" == lines[0]
+        assert simulator.base_url == lines[1]
+        assert "all accounts · 1 refused, 2 clear" == lines[2]
+        assert "by Risk [red]Officer: runaway algo" in lines[3]
+        assert "REFUSED    2  Zürich" in done.out
+        assert re.search(r"→ The key may not cancel in this account\. .*, quoting [0-9a-f-]{36} or", done.out)
+        assert re.search("CLEAR +2 accounts, read between", done.out)
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"LANG": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "latin-1"},
+    ],
+)
+async def test_a_locale_without_our_letters(tmp_path: Path, env: dict[str, str]):
+    """Letters that cannot be written are replaced; the report is whole, in both formats."""
+    async with simulate_40() as simulator:
+        firm = firm_of(simulator, tmp_path)
+        table, json_ = await asyncio.gather(
+            panic(*firm.lines(*PRESS, "--format", "table"), cwd=tmp_path, env=env),
+            panic(*firm.lines(*PRESS), cwd=tmp_path, env=env),
+        )
+
+        assert (40, 40) == (table.code, json_.code)
+        assert table.out.startswith("REFUSED")
+        assert "coverage:" in table.out
+        assert [1, 2, 3] == sorted(verdicts(json_.report))
+        assert "Traceback" not in table.err + json_.err
+
+
+# ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _echo(looks: int, method: str, path: str, bearer: str) -> bytes:
+    """What a broker might do that repeats the key wherever it can."""
+    key = bearer.removeprefix("Bearer ")
+    header = f"X-Request-Id: {key}"
+    order = {"id": key, "account_id": 2, "client_order_id": key, "symbol": key, "side": key, "order_type": key}
+    if "/accounts/1/" in path:
+        error = {"error": {"code": 500, "message": f"bad {bearer}"}, "metadata": {"request_id": key}}
+        return http(500, json.dumps(error).encode(), header)
+    if "/accounts/2/" in path:
+        orders = [{**order, "status": key, "filled_quantity": "0" if method == "DELETE" else "7"}]
+        orders += [{**order, "id": f"new-{n}", "status": "NEW"} for n in range(looks // 2)]
+        return http(200, json.dumps({"data": orders, "error": None, "metadata": {"request_id": key}}).encode())
+    if "/accounts/3/" in path:
+        return http(404, f"<html>{bearer}</html>".encode(), header, f"Location: /{key}", f"Retry-After: {key}")
+    if "/accounts/4/" in path:
+        return f"HTTP/1.1 200 {key}\r\n{key}\r\n\r\n".encode()
+    return http(400, json.dumps({"error": {"code": 400, "message": bearer}}).encode())
+
+
+@pytest.mark.parametrize("form", ["json", "table"])
+async def test_a_broker_that_repeats_the_key(tmp_path: Path, form: str):
+    """Neither report nor log nor file nor argument list shows it, whole or half."""
+    requests = count()
+    async with raw_server(lambda *seen: _echo(next(requests) // 6, *seen)) as base_url:
+        firm = Firm(tmp_path, base_url, range(1, 5))
+        output = tmp_path / "report.json"
+        words = ("--log-level", "debug", *PRESS, "--deadline", "1.5", "--format", form, "--output", str(output))
+        async with started(
+            *firm.lines(*words), cwd=tmp_path, env={"PANIC_TRACEBACK": "1", "COLUMNS": "999"}
+        ) as process:
+            await process.says("new orders after the cancel")
+            arguments = process.arguments()
+            done = await process.finish()
+        report = valid(output.read_text())
+        shown = {"stdout": done.out, "stderr": done.err, "file": output.read_text(), "arguments": arguments}
+
+        assert [1, 2, 3, 4] == sorted(verdicts(report))
+        assert "clear" not in verdicts(report).values()
+        assert "bad Bearer [key]" in str(told(report, 1)["attempts"])
+        assert "roster_unchecked" in codes(report)
+        # fails today: neither the prefix of client order ids (whole on standard error, half a key in the note) nor
+        # the side of a fill is scrubbed
+        assert [] == [name for name, text in shown.items() if KEY[:16] in text or SECRET[:16] in text]
+
+
+async def test_a_broker_cannot_write_on_the_terminal(tmp_path: Path):
+    """Control characters in what the broker says are not sent to the screen."""
+
+    def answer(method: str, path: str, bearer: str) -> bytes:
+        evil = "\x1b[2J\x1b]0;owned\x07"
+        order = {
+            "id": "a",
+            "account_id": 1,
+            "client_order_id": evil,
+            "symbol": evil,
+            "side": evil,
+            "status": "NEW",
+        }
+        filled = {**order, "filled_quantity": "0" if method == "DELETE" else "7"}
+        looks.append(method)
+        new = [{**order, "id": f"new-{n}"} for n in range(len(looks) // 3)]
+        return http(
+            200, json.dumps({"data": [filled, *new], "error": None, "metadata": {"request_id": evil}}).encode()
+        )
+
+    looks: list[str] = []
+    async with raw_server(answer) as base_url:
+        firm = Firm(tmp_path, base_url, [1])
+        words = ("press", "--account", "1", "--reason", "x", "--deadline", "1.2", "--format", "table")
+        done = await panic(*firm.lines(*words), cwd=tmp_path)
+
+        assert 20 == done.code
+        assert "new orders after the cancel" in done.err
+        # fails today: the prefix of client order ids on standard error, and symbol and side of fills in the table
+        assert "\x1b" not in done.err
+        assert "\x1b" not in done.out
+
+
+async def test_nothing_waits_for_a_key(tmp_path: Path):
+    """A press whose standard input is a silent terminal asks nobody anything."""
+    async with simulate(account(1)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1])
+        screen = Screen(80)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *("sh", "-c", 'exec "$@" <"$TTY"', "sh", sys.executable, "-m", "panic", *firm.lines(*PRESS)),
+                cwd=tmp_path,
+                env={**clean_environment(), "TTY": os.ttyname(screen.slave)},
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            async with asyncio.timeout(PATIENCE_S):
+                out, _ = await process.communicate()
+        finally:
+            screen.close()
+
+        assert (0, {1: "clear"}) == (process.returncode, verdicts(valid(out.decode())))

@@ -1,0 +1,68 @@
+"""What a reader must know about a run as a whole."""
+
+from pathlib import Path
+
+import pytest
+
+from panic import flags
+from panic.answers import Answer
+from panic.errors import Problem
+from panic.report import Flag
+from tests.builders import a_case, a_pace, an_answer, no_answer
+
+URL = "https://api.example.com"
+
+
+def codes(*answers: Answer | None):
+    """The flags of a run whose accounts were answered like this (None: not sent anything)."""
+    cases = []
+    for id_, answer in enumerate(answers, 1):
+        case = a_case(id_)
+        if answer is not None:
+            case.cancelled(answer, a_pace())
+        cases.append(case)
+    return [flag.code for flag in flags.from_cases(cases, URL)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([], []),
+        ([an_answer(200), an_answer(404)], []),
+        ([an_answer(404), an_answer(404)], ["wrong_base_url"]),
+        ([an_answer(404), an_answer(404, own_envelope=True)], []),
+        ([an_answer(401), an_answer(401)], ["key_refused"]),
+        ([an_answer(401), an_answer(403)], []),
+        ([an_answer(None, sent=False)] * 2, ["unreachable"]),
+        ([an_answer(None, sent=False), no_answer()], []),
+        ([None, an_answer(200)], ["not_attempted"]),
+        ([None], ["not_attempted"]),
+    ],
+)
+def test_what_all_accounts_suggest_together_is_told(answers: list[Answer | None], expected: list[str]):
+    """One account may be odd; all of them are the same mistake."""
+    assert expected == codes(*answers)
+
+
+def test_the_flags_name_the_host_and_the_remedy():
+    """The reader has one look."""
+    case, unsent = a_case(1), a_case(2)
+    case.cancelled(an_answer(404), a_pace())
+    found = {flag.code: flag.text for flag in flags.from_cases([case], URL)}
+    one = {flag.code: flag.text for flag in flags.from_cases([unsent], URL)}
+    many = {flag.code: flag.text for flag in flags.from_cases([unsent] * 1200, URL)}
+
+    assert f"is {URL} the broker's API?" in found["wrong_base_url"]
+    assert one["not_attempted"].startswith("the run ended before 1 account was sent anything: press again")
+    assert many["not_attempted"].startswith("the run ended before 1,200 accounts were sent anything")
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, 0), (1, 1), (10, 10), (11, 11), (5000, 11)])
+def test_the_first_mistakes_of_a_file_are_spelled_out(count: int, told: int):
+    """And the rest are counted: nobody reads five thousand of them in a report."""
+    problems = [Problem("the id is bad", "Correct it.", Path("a.csv"), n) for n in range(2, count + 2)]
+    found = flags.from_problems("roster", problems)
+
+    assert told == len(found)
+    assert found[:1] == [Flag("roster", "a.csv:2: the id is bad. Correct it.")][:count]
+    assert count <= 10 or f"and {count - 10:,} more; panic check lists them all" == found[-1].text

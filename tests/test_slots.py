@@ -1,0 +1,446 @@
+"""Who may send now: never too many, the urgent first, and nobody kept waiting by somebody else's gate."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.slots import Gate, Kind, Slots
+from tests.virtual import virtually
+
+FIRST, CANCEL, READ = Kind.FIRST_CANCEL, Kind.CANCEL, Kind.READ
+
+
+def scene(size: int, play: Callable[[Slots], Coroutine[Any, Any, Any]]) -> Any:
+    """Play something with slots on virtual time."""
+
+    async def run() -> Any:
+        return await play(Slots(size, asyncio.get_running_loop().time))
+
+    return virtually(run())
+
+
+def now() -> float:
+    """Loop time, seconds."""
+    return asyncio.get_running_loop().time()
+
+
+def waiters(slots: Slots, ranks: Iterable[tuple[str, Kind, int]], got: list[Any]) -> list["asyncio.Task[bool]"]:
+    """Start one waiter for each lane, kind and priority; `got` fills in the order of their turns."""
+
+    async def wait(number: int, lane: str, kind: Kind, priority: int) -> bool:
+        turn = await slots.acquire(lane, (kind, priority))
+        if turn:
+            got.append((number, now()))
+        return turn
+
+    return [asyncio.create_task(wait(number, *rank)) for number, rank in enumerate(ranks)]
+
+
+async def settle() -> None:
+    """Let everything that is ready happen."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+# ── slots ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_so_many_go_at_once_and_no_more():
+    """The next one goes when a slot is given back."""
+
+    async def play(slots: Slots):
+        got: list[Any] = []
+        tasks = waiters(slots, [("k", READ, 1)] * 5, got)
+        await settle()
+        first = len(got)
+        slots.release()
+        await settle()
+        second = len(got)
+        slots.close()
+        return first, second, [await task for task in tasks]
+
+    assert (3, 4, [True] * 4 + [False]) == scene(3, play)
+
+
+def test_kind_goes_before_priority_and_priority_before_arrival():
+    """First DELETEs, repeated DELETEs, reads; the lowest priority number of each; then who came first."""
+    ranks = [
+        ("k", READ, 1),
+        ("k", CANCEL, 5),
+        ("m", FIRST, 9),
+        ("k", CANCEL, 1),
+        ("m", READ, 1),
+        ("k", FIRST, 2),
+        ("m", CANCEL, 1),
+    ]
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1))
+        got: list[Any] = []
+        tasks = waiters(slots, ranks, got)
+        await settle()
+        for _ in ranks:
+            slots.release()
+            await settle()
+        await asyncio.gather(*tasks)
+        return [number for number, _ in got]
+
+    assert [5, 2, 3, 6, 1, 0, 4] == scene(1, play)
+
+
+def test_a_closed_gate_keeps_nobody_else_waiting():
+    """Work behind it is not ready, however urgent."""
+
+    async def play(slots: Slots):
+        await slots.acquire("shut", (READ, 1))
+        slots.answered("shut", limited=True, retry_after=5.0)
+        slots.release()
+        got: list[Any] = []
+        tasks = waiters(
+            slots, [("shut", FIRST, 0), ("shut", CANCEL, 0), ("open", READ, 9), ("open", READ, 9)], got
+        )
+        await settle()
+        found = list(got)
+        slots.close()
+        await asyncio.gather(*tasks)
+        return found
+
+    assert [(2, 0.0), (3, 0.0)] == scene(2, play)
+
+
+def test_who_waits_behind_a_gate_does_not_starve_who_comes_later():
+    """A free slot goes to the next who is ready, though others wait already."""
+
+    async def play(slots: Slots):
+        await slots.acquire("shut", (READ, 1))
+        slots.answered("shut", limited=True, retry_after=5.0)
+        slots.release()
+        got: list[Any] = []
+        tasks = waiters(slots, [("shut", CANCEL, 0)] * 3, got)
+        await settle()
+        turn = await slots.acquire("open", (READ, 9))
+        slots.close()
+        return turn, got, await asyncio.gather(*tasks)
+
+    assert (True, [], [False] * 3) == scene(1, play)
+
+
+def test_close_tells_everybody_who_waits():
+    """And everybody who comes later: the run is over."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1))
+        tasks = waiters(slots, [("k", FIRST, 1), ("m", READ, 1)], [])
+        await settle()
+        slots.close()
+        slots.release()
+        return [*[await task for task in tasks], await slots.acquire("k", (FIRST, 1))]
+
+    assert [False, False, False] == scene(1, play)
+
+
+def test_close_behind_a_closed_gate_ends_the_wait():
+    """No alarm rings afterwards."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1))
+        slots.answered("k", limited=True, retry_after=5.0)
+        slots.release()
+        tasks = waiters(slots, [("k", CANCEL, 1)], [])
+        await settle()
+        slots.close()
+        turns = await asyncio.gather(*tasks)
+        await asyncio.sleep(30)
+        return turns, now()
+
+    assert ([False], 30.0) == scene(1, play)
+
+
+@pytest.mark.parametrize("handed_over", [False, True])
+def test_a_cancelled_waiter_loses_no_slot(handed_over: bool):
+    """Not even if the slot was handed to it in the same moment."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1))
+        got: list[Any] = []
+        first, second = waiters(slots, [("k", FIRST, 1), ("k", READ, 1)], got)
+        await settle()
+        if handed_over:
+            slots.release()
+        first.cancel()
+        await settle()
+        if not handed_over:
+            slots.release()
+        await second
+        slots.release()
+        again = await slots.acquire("k", (READ, 1))
+        return first.cancelled(), [number for number, _ in got], again
+
+    assert (True, [1], True) == scene(1, play)
+
+
+def test_a_cancelled_waiter_behind_a_gate_does_not_hold_its_queue_up():
+    """The next one goes when the gate lets it."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1))
+        slots.answered("k", limited=True, retry_after=3.0)
+        slots.release()
+        got: list[Any] = []
+        first, _ = waiters(slots, [("k", FIRST, 1), ("k", READ, 1)], got)
+        await settle()
+        first.cancel()
+        await asyncio.sleep(3.5)
+        return got
+
+    assert [(1, 3.0)] == scene(1, play)
+
+
+# ── the gate ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def shut(at: float = 10.0, retry_after: float | None = None) -> Gate:
+    """A gate that a 429 has closed."""
+    gate = Gate()
+    gate.answered(at, limited=True, retry_after=retry_after)
+    return gate
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_open_gate_lets_everything_pass(kind: Kind):
+    """Nothing was said against it."""
+    gate = Gate()
+    gate.passed(0.0)
+
+    assert gate.is_open
+    assert gate.admits(kind, 0.0)
+    assert 0.0 == gate.admits_at(kind)
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "until"), [(None, 11.0), (0.0, 11.0), (0.5, 10.5), (5.0, 15.0), (20.0, 15.0), (1e9, 15.0)]
+)
+@pytest.mark.parametrize("kind", [CANCEL, READ])
+def test_a_429_closes_for_its_retry_after_and_five_seconds_at_most(
+    kind: Kind, retry_after: float | None, until: float
+):
+    """Half of the neighbours may be free to go."""
+    gate = shut(retry_after=retry_after)
+
+    assert not gate.is_open
+    assert until == gate.admits_at(kind)
+    assert not gate.admits(kind, until - 0.001)
+    assert gate.admits(kind, until)
+
+
+@pytest.mark.parametrize(("retry_after", "at"), [(0.5, 10.5), (1.9, 11.9), (5.0, 12.0), (20.0, 12.0)])
+def test_a_first_delete_waits_at_the_gate_for_two_seconds_at_most(retry_after: float, at: float):
+    """Counted from when the gate closed, whatever came since."""
+    gate = shut(retry_after=retry_after)
+    gate.answered(11.0, limited=True, retry_after=retry_after)
+
+    assert at == shut(retry_after=retry_after).admits_at(FIRST)
+    assert 12.0 >= gate.admits_at(FIRST)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_through_a_closed_gate_goes_one_at_a_time(kind: Kind):
+    """The next one waits for its answer, and a second at most."""
+    gate = shut(retry_after=2.0)
+    gate.passed(12.5)
+
+    assert not gate.admits(kind, 13.4)
+    assert gate.admits(kind, 13.5)
+
+
+def test_an_answer_of_429_to_the_probe_closes_again():
+    """But for first DELETEs, which have waited enough."""
+    gate = shut(retry_after=5.0)
+    gate.passed(15.0)
+    gate.answered(15.2, limited=True, retry_after=5.0)
+
+    assert 20.2 == gate.admits_at(CANCEL) == gate.admits_at(READ)
+    assert gate.admits(FIRST, 15.2)
+
+
+def test_any_other_answer_opens_the_gate():
+    """Even before its time."""
+    gate = shut(retry_after=5.0)
+    gate.answered(10.1, limited=False)
+
+    assert gate.is_open
+    assert gate.admits(READ, 10.1)
+
+
+def test_a_gate_that_closes_anew_has_its_own_two_seconds():
+    """The patience of first DELETEs begins with the closing."""
+    gate = shut(retry_after=5.0)
+    gate.answered(14.0, limited=False)
+    gate.answered(20.0, limited=True, retry_after=5.0)
+
+    assert 22.0 == gate.admits_at(FIRST)
+
+
+def test_no_answer_leaves_the_gate_as_it_was():
+    """Closed until its time, and then the next may try."""
+    gate = shut(retry_after=5.0)
+    gate.answered(11.0, limited=None)
+    closed_until = gate.admits_at(READ)
+    gate.passed(15.0)
+    gate.answered(15.5, limited=None)
+    fresh = Gate()
+    fresh.answered(1.0, limited=None)
+
+    assert 15.0 == closed_until
+    assert not gate.is_open
+    assert gate.admits(READ, 15.5)
+    assert fresh.is_open
+
+
+def test_first_deletes_go_through_a_closed_gate_one_by_one():
+    """After two seconds; each waits for the answer before it, or a second."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1))
+        slots.answered("k", limited=True, retry_after=20.0)
+        slots.release()
+        got: list[Any] = []
+        tasks = waiters(slots, [("k", FIRST, n) for n in range(4)], got)
+        await asyncio.sleep(2.5)
+        slots.answered("k", limited=True, retry_after=20.0)
+        slots.release()
+        await asyncio.sleep(2.0)
+        slots.answered("k", limited=False)
+        slots.release()
+        await asyncio.gather(*tasks)
+        return got
+
+    assert [(0, 2.0), (1, 2.5), (2, 3.5), (3, 4.5)] == scene(9, play)
+
+
+def test_an_older_requests_answer_does_not_let_a_second_probe_go():
+    """What was sent before the gate closed is no probe."""
+
+    async def play(slots: Slots):
+        for _ in range(2):
+            await slots.acquire("k", (READ, 1))
+        slots.answered("k", limited=True, retry_after=5.0)
+        slots.release()
+        got: list[Any] = []
+        tasks = waiters(slots, [("k", FIRST, n) for n in range(2)], got)
+        await asyncio.sleep(2.1)
+        slots.answered("k", limited=True, retry_after=5.0)
+        slots.release()
+        await asyncio.sleep(0.1)
+        found = list(got)
+        slots.close()
+        await asyncio.gather(*tasks)
+        return found
+
+    # fails today: any answer behind the gate counts as the probe's, so that the next goes while it is out
+    assert [(0, 2.0)] == scene(9, play)
+
+
+def test_when_a_gate_opens_all_who_wait_go_at_once():
+    """As many as there are slots."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1))
+        await slots.acquire("k", (READ, 1))
+        slots.answered("k", limited=True, retry_after=5.0)
+        slots.release()
+        got: list[Any] = []
+        tasks = waiters(slots, [("k", READ, 1)] * 5, got)
+        await asyncio.sleep(0.5)
+        slots.answered("k", limited=False)
+        slots.release()
+        await settle()
+        found = list(got)
+        slots.close()
+        await asyncio.gather(*tasks)
+        return [moment for _, moment in found]
+
+    assert [0.5] * 4 == scene(4, play)
+
+
+def test_two_gates_ring_each_at_its_own_time():
+    """The alarm is for the first, and then for the next."""
+
+    async def play(slots: Slots):
+        for lane, seconds in (("a", 4.0), ("b", 1.5)):
+            await slots.acquire(lane, (READ, 1))
+            slots.answered(lane, limited=True, retry_after=seconds)
+            slots.release()
+        got: list[Any] = []
+        await asyncio.gather(*waiters(slots, [("a", READ, 1), ("b", READ, 1)], got))
+        return got
+
+    assert [(1, 1.5), (0, 4.0)] == scene(4, play)
+
+
+jobs = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.sampled_from(Kind),
+        st.integers(0, 2),
+        st.integers(0, 12),  # when it comes, quarters of a second
+        st.integers(1, 6),  # how long it takes, quarters of a second
+        st.sampled_from([False, False, None, True]),  # its answer: whether limited
+        st.booleans(),  # whether somebody loses patience with it after a second
+    ),
+    min_size=1,
+    max_size=25,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(jobs, st.integers(1, 4))
+def test_whatever_happens_no_slot_is_lost_and_none_made(jobs: list[Any], size: int):
+    """Any traffic: the bound holds, everybody gets a turn in time, and in the end all slots are free."""
+
+    async def play(slots: Slots):
+        flying, most, served = 0, 0, 0
+
+        async def job(lane: str, kind: Kind, priority: int, comes: int, takes: int, limited: bool | None):
+            nonlocal flying, most, served
+            await asyncio.sleep(comes / 4)
+            assert await slots.acquire(lane, (kind, priority))
+            flying, served = flying + 1, served + 1
+            most = max(most, flying)
+            try:
+                await asyncio.sleep(takes / 4)
+            finally:
+                flying -= 1
+                slots.answered(lane, limited=limited, retry_after=20.0)
+                slots.release()
+
+        tasks = [asyncio.create_task(job(*facts)) for *facts, _ in jobs]
+        for task, (*_, impatient) in zip(tasks, jobs, strict=True):
+            if impatient:
+                asyncio.get_running_loop().call_later(1.0, task.cancel)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        done = now()
+        failed = [t.exception() for t in tasks if not t.cancelled() and t.exception()]
+        free = 0
+        while free <= size:
+            try:
+                async with asyncio.timeout(0.01):
+                    await slots.acquire("fresh lane", (READ, 1))
+            except TimeoutError:
+                break
+            free += 1
+        kept = sum(not task.cancelled() for task in tasks)
+        slots.close()
+        return most, failed, free, done, served >= kept
+
+    most, failed, free, done, all_served = scene(size, play)
+
+    assert most <= size
+    assert [] == failed
+    assert size == free
+    assert all_served
+    assert done <= 3 + len(jobs) * (5 + 1.5 + 1)
