@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from panic.orders import Order
 from panic.outcomes import Evidence, Outcome
-from panic.proof import Page
+from panic.proof import Page, Receipt
 
 
 class Answer(NamedTuple):
@@ -20,9 +20,9 @@ class Answer(NamedTuple):
         error: What went wrong, in a few words; empty if nothing did.
         retry_after: How long the broker asks us to wait, seconds, already clamped; None if it does not.
         own_envelope: Whether an error came in the broker's own envelope.
-        orders: The orders that a cancel's answer named.
+        orders: The orders that it named, whatever its status, unless they are another account's.
         page: What a read's answer showed; None unless it counts as a read.
-        fresh: Whether it came over a connection that had carried nothing before.
+        receipt: How far the connection that it came over is to be trusted.
         note: Something odd that belongs into the report; empty if nothing was.
         document: The answer as it is, of a request that was about no account's orders.
     """
@@ -37,9 +37,14 @@ class Answer(NamedTuple):
     own_envelope: bool = False
     orders: tuple[Order, ...] = ()
     page: Page | None = None
-    fresh: bool = False
+    receipt: Receipt = Receipt()
     note: str = ""
     document: Mapping[str, Any] | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether it came over a connection that had carried nothing before."""
+        return self.receipt.fresh
 
     @property
     def is_limited(self) -> bool:

@@ -4,6 +4,7 @@ Pure: a `Case` is told what came back and says which step is due at what time. I
 sends; the engine does, for all cases at once.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -14,8 +15,9 @@ from panic.answers import Answer
 from panic.orders import Filters, Order
 from panic.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
 from panic.pacing import FLOOR_S, HOLD_MOST_S, Pace, backoff, next_poll
-from panic.proof import Look
+from panic.proof import Look, Receipt
 from panic.roster import Account
+from panic.words import clip
 
 NEVER = float("inf")
 
@@ -88,11 +90,15 @@ class Case:
     clear_at: float | None = None
     cancels: int = 0
     is_over: bool = False
-    proof_is_fresh: bool = False
+    seen_open: tuple[int, datetime] | None = None
     reappeared: set[str] = field(default_factory=set)
     _cancel_at: float = 0.0
     _read_at: float = NEVER
     _held_until: float = 0.0
+    _reads_held_until: float = 0.0
+    _doubts: bool = False
+    _found_nothing: bool = False
+    _receipts: list[Receipt] = field(default_factory=list)
     _poll: float = 0.0
     _cancel_began: float = 0.0
     _cancel_ended: float = 0.0
@@ -122,12 +128,12 @@ class Case:
         if self.is_over:
             return Step(Do.REST)
         cancel_at = max(self._cancel_at, self._held_until, now)
-        read_at = max(self._read_at, self._held_until, now)
+        read_at = max(self._read_at, self._held_until, self._reads_held_until, now)
         if self._keeps_quiet(cancel_at, pace):
             cancel_at = NEVER
         if cancel_at == read_at == NEVER:
             return Step(Do.REST)
-        read_first = self._unlooked >= _CANCELS_WITHOUT_A_LOOK and now < self._cancel_began + FLOOR_S
+        read_first = self._unlooked >= _CANCELS_WITHOUT_A_LOOK
         if cancel_at < read_at or (cancel_at == read_at and not read_first):
             return Step(Do.CANCEL, cancel_at)
         return Step(Do.READ, read_at)
@@ -154,8 +160,7 @@ class Case:
         """
         self._record("DELETE", answer)
         self._remember_cancel(answer)
-        # A read begun before this DELETE ended no longer counts, whatever it showed.
-        self.standing, self.as_of, self.look = Standing.UNREAD, None, None
+        self._lose_standing()
         again = answer.outcome in TRY_AGAIN
         self._failures = self._failures + 1 if again else 0
         latest = answer.began + FLOOR_S
@@ -174,48 +179,65 @@ class Case:
             settles = answer.outcome in {Outcome.ACCEPTED, Outcome.UNKNOWN}
             self._read_at = answer.ended + (self._poll if settles else 0.0)
 
+    def _lose_standing(self) -> None:
+        # A read begun before this DELETE ended no longer counts as proof, but what it saw stays seen.
+        if self.standing in {Standing.OPEN, Standing.PENDING} and self.as_of is not None:
+            self.seen_open = (len(self.open), self.as_of)
+        self.standing, self.as_of = Standing.UNREAD, None
+        self._drop_look()
+
+    def _drop_look(self) -> None:
+        if self.look is not None:
+            self._learn(self.look)
+            self.look = None
+
     def _remember_cancel(self, answer: Answer) -> None:
         if self.standing is Standing.OPEN:
             self._recancels += 1
         self.cancels += 1
         self._unlooked += 1
         self._cancel_began, self._cancel_ended = answer.began, answer.ended
+        if answer.is_answered:
+            self._found_nothing = answer.outcome is Outcome.NOTHING_TO_CANCEL
         outcome = succeed(self.outcome, answer.outcome)
         if answer.outcome is outcome:
             self.own_envelope = answer.own_envelope
         self.outcome = outcome
-        for order in answer.orders:
-            if order.id:
-                self.accepted.add(order.id)
-                tracked = self.orders.setdefault(order.id, Tracked(order, order))
-                tracked.seen_ended = tracked.seen_ended and order.is_ended
+        self._name(answer.orders)
+        if answer.outcome is Outcome.ACCEPTED:
+            self.accepted.update(order.id for order in answer.orders if order.id)
         if answer.outcome is Outcome.NOTHING_TO_CANCEL and not answer.own_envelope:
             self.note(
                 "answered 404, but not in the broker's own words: "
                 "a wrong account id, route or base_url answers like this"
             )
-        if answer.evidence.body is Body.OVERLONG:
+        if answer.outcome is Outcome.ACCEPTED and answer.evidence.body is Body.OVERLONG:
             self.note("the answer to the cancel was longer than we read: accepted, and the reads decide")
 
     # ── GET ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def begin_look(self, now: float, wall: datetime) -> Look:
-        """Give the look under way, or begin one."""
+    def begin_look(self, now: float, wall: datetime, since: datetime | None = None) -> Look:
+        """Give the look under way, or begin one; `since` is where the questions look back from."""
         if self.look is None:
             named = [id_ for id_, tracked in self.orders.items() if not tracked.seen_ended]
-            self.look = Look(began=now, now=wall, matches=self.filters.matches, named=named)
+            self.look = Look(began=now, now=wall, since=since, matches=self.filters.matches, named=named)
             self._page_failures = 0
         return self.look
+
+    @property
+    def must_cancel_by(self) -> float:
+        """Give the loop time at which a read has to make way for the next DELETE."""
+        return self._cancel_at
 
     def read(self, answer: Answer, pace: Pace) -> None:
         """Take in the answer to one request of the look under way."""
         self._record("GET", answer)
-        self._hold(answer)
+        self._hold_reads(answer)
         look = self.look
-        if look is None:  # a doubt about mixed-up answers has thrown it away meanwhile
-            return
+        assert look is not None, "a read belongs to a look"  # noqa: S101  (begin_look came before)
         if answer.page is not None:
-            look.take(answer.page, fresh=answer.fresh)
+            look.take(answer.page, answer.receipt)
+            self._page_failures = 0
             self._read_at = answer.ended
         else:
             self._page_failed(look, answer)
@@ -223,7 +245,8 @@ class Case:
             self._looked(look, answer, pace)
 
     def _page_failed(self, look: Look, answer: Answer) -> None:
-        self._page_failures += 1
+        self._name(answer.orders)
+        self._page_failures += not answer.is_limited  # being told to wait is no failure
         mixed_up = answer.evidence.body is Body.FOREIGN
         if mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
             look.break_off(answer.error or f"HTTP {answer.evidence.status} without a list of orders")
@@ -232,6 +255,8 @@ class Case:
 
     def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
         now, standing = answer.ended, look.standing
+        if standing is Standing.CLEAR and self._doubts and not _are_trusted(look.receipts):
+            standing = None  # it came over connections that may have mixed up their answers
         self.look = None
         self._unlooked = 0
         self._looks += 1
@@ -243,13 +268,13 @@ class Case:
         self._decide(standing, answer, pace)
 
     def _stand(self, standing: Standing, look: Look, now: float) -> None:
-        self._looks_concluded += 1
-        self.standing, self.as_of, self.proof_is_fresh = standing, look.at, look.fresh
+        self._looks_concluded += not look.broke_off
+        self.standing, self.as_of, self._receipts = standing, look.at, look.receipts
         self.open = tuple(look.open.values())
         if standing is Standing.CLEAR:
             self.clear_at = now if self.clear_at is None else self.clear_at
             self._recancels = 0
-        elif self.outcome is Outcome.NOTHING_TO_CANCEL:
+        elif self._found_nothing:
             self.note("open orders were seen after the broker answered 404, nothing to cancel")
 
     def _note_unread(self, look: Look) -> None:
@@ -267,10 +292,12 @@ class Case:
             read_refused = standing is None and answer.is_answered and answer.outcome not in TRY_AGAIN
             futile = self._looks >= _LOOKS_AFTER_A_REFUSAL
             self.is_over = standing is not None or read_refused or futile
-        elif standing is Standing.OPEN:
+        elif standing is Standing.OPEN and not self._failures:  # else the retry has its own time
             wait = backoff(self._recancels, 0.0) if self._recancels else 0.0
             again = min(self._cancel_ended + wait, self._cancel_began + FLOOR_S)
             self._cancel_at = min(self._cancel_at, max(now, again))
+        elif standing is not None:  # it was clear, and is pending now: it needs a next DELETE again
+            self._cancel_at = min(self._cancel_at, max(now, self._cancel_began + FLOOR_S))
         self._read_at = self._next_read(now, pace)
 
     def _next_read(self, now: float, pace: Pace) -> float:
@@ -278,6 +305,12 @@ class Case:
         self._poll = next_poll(self._poll, pace.poll_most_s)
         last_look = pace.deadline - pace.hush_s / 2
         return last_look if now < last_look < due else due
+
+    def _name(self, orders: Iterable[Order]) -> None:
+        """Remember orders that an answer named; each has to be seen ended before the account is clear."""
+        for order in orders:
+            if order.id and not order.is_ended:
+                self.orders.setdefault(order.id, Tracked(order, order)).seen_ended = False
 
     def _learn(self, look: Look) -> None:
         """Bring the tracked orders up to date and note fills and orders that reappeared."""
@@ -307,19 +340,31 @@ class Case:
         if answer.retry_after:
             self._held_until = answer.ended + min(answer.retry_after, HOLD_MOST_S)
 
+    def _hold_reads(self, answer: Answer) -> None:
+        # A read's Retry-After holds the next DELETE too, but not past the twenty seconds in which one is due.
+        if answer.retry_after:
+            until = answer.ended + min(answer.retry_after, HOLD_MOST_S)
+            self._reads_held_until = until
+            self._held_until = max(self._held_until, min(until, self._cancel_began + FLOOR_S))
+
     def doubt(self, now: float) -> bool:
         """Take back a clear whose answers may have been mixed up; tell whether there was one."""
-        self.look = None
-        if self.standing is not Standing.CLEAR or self.proof_is_fresh:
+        self._doubts = True
+        if self.standing is not Standing.CLEAR or _are_trusted(self._receipts):
             return False
         self.standing, self.as_of = Standing.UNREAD, None
-        self._read_at, self._cancel_at = now, self._cancel_began + FLOOR_S
+        self._read_at = now
+        self._cancel_at = NEVER if self.outcome in REFUSED else self._cancel_began + FLOOR_S
         self.is_over = False
         self.note("read again on a new connection: answers on this credential's connections were mixed up")
         return True
 
-    def reappeared_prefix(self) -> str:
-        """Give the common beginning of the client order ids of the orders that reappeared."""
-        names = [self.orders[id_].last.client_order_id for id_ in self.reappeared]
+    def reappeared_prefix(self, scrub: Callable[[str], str] = str) -> str:
+        """Give the common beginning of the client order ids of the orders that reappeared, scrubbed first."""
+        names = [clip(scrub(self.orders[id_].last.client_order_id)) for id_ in self.reappeared]
         first, last = min(names, default=""), max(names, default="")
         return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+
+
+def _are_trusted(receipts: Iterable[Receipt]) -> bool:
+    return all(receipt.fresh and not receipt.revoked for receipt in receipts)

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from tenacity import AsyncRetrying, retry_if_result, stop_after_attempt, wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_result, wait_random_exponential
 
 from panic.answers import Answer
 from panic.broker import Broker, connections_possible
@@ -122,7 +122,7 @@ class _Check:
         async with self._broker:
             skew_s, listings = await self._skew(), [await self._list(name) for name in sorted(self._keys)]
             answers = await asyncio.gather(*(self._account(account) for account in accounts))
-        shown = {one.id: one.is_active for listing in listings for one in listing.accounts}
+        shown = {id_: active for listing in listings for id_, active in listing.active.items()}
         whole = not any(listing.failure for listing in listings)
         found = tuple(
             _judge(a, answer, shown if whole else None) for a, answer in zip(accounts, answers, strict=True)
@@ -145,43 +145,53 @@ class _Check:
 
     async def _account(self, account: Account) -> Answer:
         async def ask() -> Answer:
-            await self._slots.acquire(account.credential, (Kind.READ, account.priority))
+            await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id)
             try:
                 return await self._broker.read(account, _ONE_ORDER, self._leash())
             finally:
                 self._slots.release()
 
-        return await _persistently(ask)
+        return await self._persistently(ask)
 
     async def _list(self, credential: str) -> Listing:
         async def ask(parameters: tuple[tuple[str, str], ...]) -> Answer:
             return await self._broker.get("/v1/accounts", parameters, credential, self._leash())
 
-        return await list_accounts(ask)
+        listing = Listing()
+        await list_accounts(ask, listing, self._pause)
+        return listing
 
     async def _skew(self) -> float | None:
         """Give our clock less the broker's, taken in the middle of the request."""
         credential = min(self._keys)
-        answer = await _persistently(lambda: self._broker.get("/v1/clock", (), credential, self._leash()))
+
+        async def ask() -> Answer:
+            return await self._broker.get("/v1/clock", (), credential, self._leash())
+
+        answer = await self._persistently(ask)
         theirs = _time(answer.document)
         if theirs is None:
             return None
         ours = self._clock.wall((answer.began + answer.ended) / 2)
         return (ours - theirs).total_seconds()
 
+    async def _persistently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask up to three times, but not past the deadline."""
+        wait = wait_random_exponential(multiplier=0.5, max=2.0)
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda answer: answer.outcome in TRY_AGAIN),
+            wait=lambda state: min(wait(state), max(0.0, self._deadline - self._clock.now())),
+            stop=lambda state: state.attempt_number >= _TRIES or self._clock.now() >= self._deadline,
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        answer: Answer = await retrying(ask)
+        return answer
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, min(seconds, self._deadline - self._clock.now())))
+
     def _leash(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._clock.now() + self._settings.run.attempt_s, self._deadline))
-
-
-async def _persistently(ask: Any) -> Answer:
-    retrying = AsyncRetrying(
-        retry=retry_if_result(lambda answer: answer.outcome in TRY_AGAIN),
-        wait=wait_random_exponential(multiplier=0.5, max=2.0),
-        stop=stop_after_attempt(_TRIES),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-    )
-    answer: Answer = await retrying(ask)
-    return answer
 
 
 def _judge(account: Account, answer: Answer, shown: Mapping[int, bool] | None) -> AccountCheck:
@@ -196,6 +206,8 @@ def _judge(account: Account, answer: Answer, shown: Mapping[int, bool] | None) -
 
 
 def _state(account: Account, answer: Answer, shown: Mapping[int, bool] | None) -> State:
+    if answer.evidence.status == 404 and shown is not None and account.id not in shown:  # noqa: PLR2004
+        return State.MISSING
     if answer.page is None:
         refused = answer.outcome in REFUSED or answer.evidence.status == 404  # noqa: PLR2004
         return State.REFUSED if refused else State.UNREACHABLE

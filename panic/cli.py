@@ -48,7 +48,8 @@ def run(arguments: Sequence[str]) -> int:
         terminal.say("panic: stopped before anything was sent")
         return 130
     except Exception as error:
-        terminal.say(f"panic: panic itself failed: {type(error).__name__}. Cancel at the broker by hand, now.")
+        by_hand = " Cancel at the broker by hand, now." if "press" in arguments else ""
+        terminal.say(f"panic: panic itself failed: {type(error).__name__}.{by_hand}")
         if os.environ.get("PANIC_TRACEBACK"):
             raise
         return 70
@@ -160,7 +161,7 @@ def _drill_words(parser: argparse.ArgumentParser) -> None:
 
 def _simulate_words(parser: argparse.ArgumentParser) -> None:
     _firm_words(parser)
-    parser.add_argument("--port", type=int, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
+    parser.add_argument("--port", type=_port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
     parser.add_argument("--write", type=Path, metavar="DIR", help="write settings, roster and key for it there")
 
 
@@ -173,6 +174,12 @@ def _account_id(words: str) -> int:
 def _positive(words: str) -> int:
     if not (words.isascii() and words.isdigit() and 0 < int(words[:9]) <= 1_000_000):  # noqa: PLR2004
         raise argparse.ArgumentTypeError(f"{words!r}: a whole number from 1 to 1,000,000")
+    return int(words)
+
+
+def _port(words: str) -> int:
+    if not (words.isascii() and words.isdigit() and int(words[:6]) < 1 << 16):
+        raise argparse.ArgumentTypeError(f"{words!r}: a port from 0 to 65535")
     return int(words)
 
 
@@ -190,6 +197,7 @@ def _press(options: argparse.Namespace) -> int:
     from panic import config, logs
     from panic.run import prepare
 
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes does not stop a press
     logs.configure(options.log_level)
     press = _press_of(options)
     settings = config.load(options.config)
@@ -259,7 +267,6 @@ def _obey_signals(run: "Run") -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # a terminal that closes does not stop a press
 
 
 def _run_loop(work: Coroutine[Any, Any, _T]) -> _T:
@@ -284,6 +291,9 @@ def _deliver(report: "Report", options: argparse.Namespace) -> None:
     """Bring the report to its readers; whatever is broken on the way, the run is done and its exit code stands."""
     from panic.report import to_json
 
+    for number in (signal.SIGINT, signal.SIGTERM):  # as when a pager that reads the report is left
+        signal.signal(number, signal.SIG_IGN)
+
     document = to_json(report).decode()
     saved = _save(document, options.output)
     text = document if _format(options) == "json" else _table(report, sys.stdout)
@@ -306,13 +316,15 @@ def _save(document: str, path: Path | None) -> bool:
     """Write the report beside its name and move it there, so that nobody reads half of one."""
     if path is None:
         return False
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = None
     try:
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         part.write_text(document + "\n", encoding="utf-8")
         part.replace(path)
     except (OSError, ValueError) as error:
         with suppress(OSError, ValueError):
-            part.unlink()
+            if part is not None:
+                part.unlink()
         why = getattr(error, "strerror", None) or type(error).__name__
         terminal.say(f"panic: the report could not be written to {path} ({why}); it is on standard output only")
         return False
@@ -351,7 +363,7 @@ def _drill(options: argparse.Namespace) -> int:
         simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency)
         async with simulator:
             report = await _with_progress(drill.prepare(made_up, simulator.base_url), drill=True)
-            return report, drill.examine(report, simulator.truth)
+            return report, drill.examine(report, made_up, simulator.truth)
 
     report, examination = _run_loop(practise())
     _deliver(report, options)

@@ -1,11 +1,13 @@
 """One clock for a run: the loop's for every wait, tied once to the wall clock for every stamp.
 
-A wall clock that is set while a run is under way neither stretches a wait nor reorders a report.
+A wall clock that is set while a run is under way neither stretches a wait nor reorders a report. One that
+is wrong is found out by the broker's Date, so that "the last 24 hours" does not begin in the future.
 """
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 
 class Clock:
@@ -14,7 +16,27 @@ class Clock:
     def __init__(self) -> None:
         self.now = asyncio.get_running_loop().time
         self._offset = time.time() - self.now()
+        self.ahead_s: float | None = None
 
     def wall(self, moment: float | None = None) -> datetime:
         """Give the wall-clock time of a loop time (seconds), or of now; UTC, aware."""
         return datetime.fromtimestamp((self.now() if moment is None else moment) + self._offset, UTC)
+
+    def compare(self, date: str, moment: float) -> None:
+        """Learn from an answer's Date, received at a loop time, how far our wall clock is ahead."""
+        theirs = http_date(date)
+        if theirs is not None:
+            self.ahead_s = (self.wall(moment) - theirs).total_seconds()
+
+    def earlier(self) -> datetime:
+        """Give the wall-clock time of now by our clock or by the broker's, whichever is earlier."""
+        return self.wall() - timedelta(seconds=max(self.ahead_s or 0.0, 0.0))
+
+
+def http_date(words: str) -> datetime | None:
+    """Read an HTTP date; None when it is none."""
+    try:
+        moment = parsedate_to_datetime(words[:64])
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -95,7 +95,7 @@ class Run(_Section):
     concurrency: int = Field(default=64, ge=1, le=1000)
     """Requests in flight. Default: 64. Clears 1,000 accounts in seconds and stays far below file limits."""
 
-    attempt_s: float = Field(default=5.0, gt=0, le=60)
+    attempt_s: float = Field(default=5.0, gt=0, le=15)
     """Seconds for one HTTP request. Default: 5. A hung connection must leave time to try again."""
 
     deadline_s: float = Field(default=120.0, gt=0, le=86_400)
@@ -242,7 +242,7 @@ def _unknown_sections(document: Document) -> None:
 
 def _stray_variables(document: Document, env: Mapping[str, str], credentials: Mapping[str, Credential]) -> None:
     known = {f"PANIC_{name}_{key}".upper() for name, model in _SECTIONS.items() for key in model.model_fields}
-    spoken_for = {"PANIC_CONFIG", *(credential.env for credential in credentials.values())}
+    spoken_for = {"PANIC_CONFIG", "PANIC_TRACEBACK", *(credential.env for credential in credentials.values())}
     for name in sorted(name for name in env if name.startswith("PANIC_")):
         if name not in known | spoken_for:
             guess = did_you_mean(name, sorted(known), "Unset it.")

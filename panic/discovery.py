@@ -1,66 +1,96 @@
 """Which accounts the broker shows, page by page; asked after the DELETEs of a press and by the check."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from panic.answers import Answer
 
-_MOST_PAGES = 1000
+_TRIES = 3
+_PAUSE_S = 1.0
+_PAUSE_MOST_S = 5.0
 _ASLEEP = frozenset({"INACTIVE", "CLOSED"})
 
 Ask = Callable[[tuple[tuple[str, str], ...]], Awaitable[Answer | None]]
 """Make one GET /v1/accounts with these parameters; None when it is too late to ask."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One account as the broker lists it."""
-
-    id: int
-    status: str
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it can hold orders; a status nobody has heard of counts as active."""
-        return self.status not in _ASLEEP
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Listing:
-    """What the broker shows behind one credential, or why it could not be had."""
+    """What the broker shows behind one credential, filled page by page.
 
-    accounts: tuple[Shown, ...] = ()
-    failure: str = ""
+    Attributes:
+        active: Whether each account can hold orders; a status nobody has heard of counts as active.
+        failure: Why the list is not whole; empty once it is.
+    """
+
+    active: dict[int, bool] = field(default_factory=dict)
+    failure: str = "the broker did not answer in time"
 
 
-async def list_accounts(ask: Ask, tries: int = 3) -> Listing:
-    """Ask for all pages; a page that fails is asked for again at once, `tries` times in all."""
-    shown: list[Shown] = []
-    token = ""
-    for _ in range(_MOST_PAGES):
-        answer = await _ask_page(ask, token, tries)
-        if answer is None or answer.document is None or not isinstance(answer.document.get("data"), list):
-            return Listing(failure=(answer.error or "no list came back") if answer else "the run ended first")
-        shown.extend(_rows(answer.document["data"]))
-        metadata = answer.document.get("metadata")
-        token = str(metadata.get("next_page_token") or "") if isinstance(metadata, dict) else ""
+Pause = Callable[[float], Awaitable[None]]
+"""Sleep for so many seconds, but not past the end of the run."""
+
+
+async def list_accounts(ask: Ask, listing: Listing, pause: Pause = asyncio.sleep) -> None:
+    """Fill a listing with all pages. What the pages before a failure showed stays in it."""
+    tokens = {""}
+    token, rows = "", 0
+    while True:
+        answer = await _ask_page(ask, token, pause)
+        if answer is None:
+            return
+        document = answer.document or {}
+        data, metadata = document.get("data"), document.get("metadata")
+        if answer.evidence.status != 200 or not isinstance(data, list) or document.get("error") is not None:  # noqa: PLR2004
+            listing.failure = answer.error or "no list came back"
+            return
+        rows += len(data)
+        _take(data, listing)
+        token, wrong = _go_on(metadata, rows)
         if not token:
-            return Listing(accounts=tuple(shown))
-    return Listing(failure="the broker's pages have no end")
+            listing.failure = wrong
+            return
+        if token in tokens:
+            listing.failure = "the broker's pages have no end"
+            return
+        tokens.add(token)
 
 
-async def _ask_page(ask: Ask, token: str, tries: int) -> Answer | None:
+async def _ask_page(ask: Ask, token: str, pause: Pause) -> Answer | None:
     parameters = (("page_size", "1000"), *((("page_token", token),) if token else ()))
-    answer = None
-    for _ in range(tries):
-        answer = await ask(parameters)
-        if answer is None or answer.evidence.status is not None:
+    answer = await ask(parameters)
+    for _ in range(_TRIES - 1):
+        if answer is None or (answer.is_answered and not answer.is_limited):
             break
+        await pause(min(answer.retry_after or _PAUSE_S, _PAUSE_MOST_S))
+        answer = await ask(parameters)
     return answer
 
 
-def _rows(data: Iterable[Any]) -> Iterable[Shown]:
+def _take(data: list[Any], listing: Listing) -> None:
     for row in data:
-        if isinstance(row, dict) and isinstance(row.get("id"), int):
-            yield Shown(row["id"], str(row.get("status") or ""))
+        if isinstance(row, Mapping) and (id_ := _id(row.get("id"))) is not None:
+            listing.active[id_] = str(row.get("status") or "") not in _ASLEEP
+
+
+def _id(value: object) -> int | None:
+    if type(value) is int:
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,19}", value, re.ASCII) else None
+
+
+def _go_on(metadata: object, rows: int) -> tuple[str, str]:
+    """Give the next page's token, and what is wrong with a list that ends here."""
+    if not isinstance(metadata, Mapping):
+        return "", ""
+    token, total = metadata.get("next_page_token"), metadata.get("total_items")
+    if token is not None and not isinstance(token, str):
+        return "", "the next page's token cannot be read"
+    if not token and type(total) is int and total != rows:
+        return "", f"the broker counts {total} accounts and shows {rows}"
+    return token or "", ""

@@ -193,15 +193,19 @@ def write(made_up: Firm, base_url: str, folder: Path) -> Path:
     return settings
 
 
-def examine(report: Report, truth: Callable[[int], Truth]) -> Examination:
-    """Hold a report against what is really so, account by account."""
-    wrong = [
-        f"account {account.id}: {what}"
-        for account in report.accounts
-        if account.id is not None
-        for what in list(_contradictions(account, truth(account.id)))[:1]
-    ]
-    return Examination(len(report.accounts), tuple(wrong))
+def examine(report: Report, made_up: Firm, truth: Callable[[int], Truth]) -> Examination:
+    """Hold a report against what is really so, account of the firm by account of the firm."""
+    told: dict[int | None, list[AccountReport]] = {}
+    for reported in report.accounts:
+        told.setdefault(reported.id, []).append(reported)
+    wrong: list[str] = []
+    for account in made_up.accounts:
+        reports = told.get(account.id, [])
+        if len(reports) != 1:
+            wrong.append(f"account {account.id}: reported {len(reports)} times")
+        else:
+            wrong += [f"account {account.id}: {w}" for w in _contradictions(reports[0], truth(account.id))][:1]
+    return Examination(len(made_up.accounts), tuple(wrong))
 
 
 def _contradictions(account: AccountReport, truth: Truth) -> Iterable[str]:

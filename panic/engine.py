@@ -16,26 +16,31 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
 from panic.answers import Answer
-from panic.case import Case, Do, Step
+from panic.case import NEVER, Case, Do, Step
 from panic.clock import Clock
 from panic.orders import Filters
 from panic.outcomes import TRY_AGAIN, Standing
 from panic.pacing import Budget, Pace
 from panic.proof import Query
 from panic.roster import Account
-from panic.slots import Kind, Slots
+from panic.slots import NOBODY, Kind, Slots
 
 log = structlog.get_logger()
 
 STOP_GRACE_S = 1.0
 """After a stop, requests in flight get so long to be answered; nobody waits longer to see it end."""
 
-QUIET_S = 0.1
-"""After the last proof the connections are listened to for so long: bytes nobody asked for would undo it."""
+QUIET_LEAST_S, QUIET_MOST_S = 0.1, 2.0
+"""After the last proof the connections are listened to for as long as the slowest answer of the run took,
+within these bounds: an answer that nobody asked for would undo the proof."""
+
+BESIDE_MOST_S = 2.0
+"""When all accounts are settled, what runs beside them gets so long to come to an end."""
+
+LEAST_ATTEMPT_S = 1.0
+"""A read that would have to make way for a DELETE gets so long at least."""
 
 Leash = asyncio.Timeout
-
-_BESIDE = 0  # no account has this id
 
 
 CancelCall = Callable[[Account, Filters, Leash], Awaitable[Answer]]
@@ -89,11 +94,13 @@ class Engine:
         self._cases: list[Case] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leashes: set[Leash] = set()
-        self._sleepers: set[asyncio.Future[None]] = set()
+        self.pauseers: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._unconcluded: set[int] = set()
         self._unsent = 0
         self._paused_collector = False
+        self._slowest_s = 0.0
+        self._doubting = False
         self._watch_until = float("inf")
         self.swept = asyncio.Event()
         self.stopped = False
@@ -116,7 +123,7 @@ class Engine:
         for case in self._cases:
             self._start(case)
         if beside is not None:
-            self._spawn(_BESIDE, beside, "what ran beside the accounts")
+            self._spawn(NOBODY, beside, "what ran beside the accounts")
         try:
             await self._until_idle()
             while self._pace.verify and await self._is_disturbed():
@@ -145,7 +152,13 @@ class Engine:
                 leash.reschedule(latest)
 
     def doubt(self) -> None:
-        """Take back every clear that rests on a connection that may have mixed up its answers."""
+        """Take back every clear that rests on a connection that may have mixed up its answers; soon, and once."""
+        if not self._doubting:
+            self._doubting = True
+            asyncio.get_running_loop().call_soon(self._doubt_all)
+
+    def _doubt_all(self) -> None:
+        self._doubting = False
         for case in self._cases:
             if case.doubt(self._clock.now()):
                 self._unconcluded.add(case.account.id)
@@ -155,10 +168,10 @@ class Engine:
 
     async def aside(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer | None:
         """Make another request of the run, after everything that concerns an account; None if it is too late."""
-        if not await self._slots.acquire(lane, (Kind.READ, 1 << 62)):
+        if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
             return None
         leash = self._leash()
-        return await self._attempt(lane, leash, call(leash))
+        return await self._attempt(lane, NOBODY, leash, call(leash))
 
     # ── one account ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -180,10 +193,10 @@ class Engine:
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda step: step.do is not Do.REST),
             wait=self._wait,
-            sleep=self._sleep,
+            sleep=self.pause,
             stop=stop_never,
         )
-        await self._sleep(max(0.0, step.at - self._clock.now()))
+        await self.pause(max(0.0, step.at - self._clock.now()))
         await retrying(self._take_step, case)
 
     async def _take_step(self, case: Case) -> Step:
@@ -210,11 +223,12 @@ class Engine:
     async def _cancel(self, case: Case) -> None:
         first = case.cancels == 0
         kind = Kind.FIRST_CANCEL if first else Kind.CANCEL
-        if not await self._slots.acquire(case.account.credential, (kind, case.account.priority)):
+        account = case.account
+        if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
             return
         leash = self._leash()
-        call = self._cancel_call(case.account, case.filters, leash)
-        answer = await self._attempt(case.account.credential, leash, call)
+        call = self._cancel_call(account, case.filters, leash)
+        answer = await self._attempt(account.credential, account.id, leash, call)
         if answer.outcome in TRY_AGAIN:
             queue_s, jitter = self._budget.spend(self._clock.now()), self._rng.uniform(-1, 1)
             case.cancelled(answer, self._pace, queue_s=queue_s, jitter=jitter)
@@ -232,34 +246,40 @@ class Engine:
             self._collect_garbage(on=True)
 
     async def _read(self, case: Case) -> None:
-        if not await self._slots.acquire(case.account.credential, (Kind.READ, case.account.priority)):
+        account = case.account
+        if not await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id):
             return
-        look = case.begin_look(self._clock.now(), self._clock.wall())
+        look = case.begin_look(self._clock.now(), self._clock.wall(), self._clock.earlier())
         query, reappeared = look.query(), len(case.reappeared)
-        leash = self._leash()
-        call = self._read_call(case.account, query, leash)
-        answer = await self._attempt(case.account.credential, leash, call)
+        leash = self._leash(case.must_cancel_by)
+        call = self._read_call(account, query, leash)
+        answer = await self._attempt(account.credential, account.id, leash, call)
         case.read(answer, self._pace)
         if len(case.reappeared) > reappeared:
             self._tell(What.REAPPEARED, case)
         if case.look is None:
             self._tell(What.LOOKED, case)
 
-    def _leash(self) -> Leash:
-        """Bound an attempt by its own limit and by the run's deadline."""
-        return asyncio.timeout_at(min(self._clock.now() + self._pace.attempt_s, self._pace.deadline))
+    def _leash(self, until: float = NEVER) -> Leash:
+        """Bound an attempt by its own limit, by what has to come after it and by the run's deadline."""
+        now = self._clock.now()
+        limit = min(now + self._pace.attempt_s, max(until, now + LEAST_ATTEMPT_S))
+        return asyncio.timeout_at(min(limit, self._pace.deadline))
 
-    async def _attempt(self, lane: str, leash: Leash, call: Awaitable[Answer]) -> Answer:
+    async def _attempt(self, lane: str, account: int, leash: Leash, call: Awaitable[Answer]) -> Answer:
         """Make one attempt in the slot already held; give the slot back."""
         self._leashes.add(leash)
         limited, retry_after = None, None
         try:
             answer = await call
             retry_after = answer.retry_after
-            limited = answer.is_limited if answer.is_answered else None
+            if answer.is_answered and not (account == NOBODY and answer.is_limited):
+                limited = answer.is_limited
+            if answer.is_answered:
+                self._slowest_s = max(self._slowest_s, answer.ended - answer.began)
         finally:
             self._leashes.discard(leash)
-            self._slots.answered(lane, limited=limited, retry_after=retry_after)
+            self._slots.answered(lane, account, limited=limited, retry_after=retry_after)
             self._slots.release()
         return answer
 
@@ -274,17 +294,24 @@ class Engine:
         if not self._unconcluded and self.settled_at is None:
             self.settled_at = self._clock.now()
             self._watch_until = self.settled_at + self._pace.watch_s
-            asyncio.get_running_loop().call_at(self._watch_until, self._wake_all)
+            loop = asyncio.get_running_loop()
+            loop.call_at(self._watch_until, self._wake_all)
+            loop.call_later(BESIDE_MOST_S, self._end_beside)
             self._observe(What.SETTLED, None)
 
     def _ended(self, key: int, name: str, task: "asyncio.Task[None]") -> None:
         self._tasks.pop(key, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             # A fault of ours. The account keeps what it has, which is never a clear that was not proven.
-            log.error("task_failed", task=name, exc_info=error)
+            if structlog.is_configured():
+                log.error("task_failed", task=name, exc_info=error)
             self.failures.append(f"{name}: {type(error).__name__}")
         if not self._tasks:
             self._idle.set()
+
+    def _end_beside(self) -> None:
+        if (task := self._tasks.get(NOBODY)) is not None:
+            task.cancel()
 
     def _send_no_more(self) -> None:
         self._slots.close()
@@ -303,9 +330,10 @@ class Engine:
     async def _is_disturbed(self) -> bool:
         """Listen a moment longer; tell whether something came that undid a proof."""
         clear = any(case.standing is Standing.CLEAR for case in self._cases)
-        if clear and not self.stopped and self._clock.now() < self._pace.deadline:
-            await asyncio.sleep(QUIET_S)
-        return bool(self._tasks)
+        if clear and not self.stopped:
+            quiet_s = min(max(self._slowest_s, QUIET_LEAST_S), QUIET_MOST_S)
+            await asyncio.sleep(max(0.0, min(quiet_s, self._pace.deadline - self._clock.now())))
+        return bool(self._tasks) or self._doubting
 
     async def _abandon(self) -> None:
         tasks = list(self._tasks.values())
@@ -324,22 +352,22 @@ class Engine:
             gc.disable()
             self._paused_collector = True
 
-    async def _sleep(self, seconds: float) -> None:
+    async def pause(self, seconds: float) -> None:
         """Sleep, but not past a stop, a doubt, the watch's end or the deadline."""
         loop = asyncio.get_running_loop()
         sleeper: asyncio.Future[None] = loop.create_future()
         until = min(self._clock.now() + seconds, self._pace.deadline)
         handle = loop.call_at(until, _wake, sleeper)
-        self._sleepers.add(sleeper)
+        self.pauseers.add(sleeper)
         try:
             if not self.stopped:
                 await sleeper
         finally:
             handle.cancel()
-            self._sleepers.discard(sleeper)
+            self.pauseers.discard(sleeper)
 
     def _wake_all(self) -> None:
-        for sleeper in self._sleepers:
+        for sleeper in self.pauseers:
             _wake(sleeper)
 
 

@@ -81,11 +81,12 @@ def order(raw: object) -> Order:
     if not isinstance(raw, dict):
         return Order()
     field = raw.get
+    symbol = field("symbol")
     return Order(
         _text(field("id")),
         _whole(field("account_id")),
         _text(field("client_order_id")),
-        _text(field("symbol")),
+        symbol if isinstance(symbol, str) else "",  # a symbol that is a number is no symbol
         _text(field("side")),
         _text(field("order_type")),
         _text(field("instrument_type")),
@@ -111,12 +112,19 @@ def _whole(value: object) -> int | None:
     return None
 
 
+_DIGITS_MOST = 40
+_MAGNITUDE_MOST = 18
+"""No order is for more than 10^18 shares; what claims to be is no number to add up."""
+
+
 def _number(text: str) -> Decimal | None:
+    if len(text) > _DIGITS_MOST:
+        return None
     try:
-        number = Decimal(text[:40])
+        number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and number.adjusted() <= _MAGNITUDE_MOST else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,15 +170,21 @@ def _may_equal(wanted: str, shown: str, known: tuple[str, ...]) -> bool:
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
+_OSI = re.compile(r"[A-Z0-9]+[0-9]{6}[CP][0-9]{8}")
+
+
 def _may_name(wanted: str, order: Order) -> bool:
     if _UUID.fullmatch(wanted):
         return not order.instrument_id or order.instrument_id.lower() == wanted.lower()
-    if not order.symbol or order.symbol.upper() == wanted.upper():
+    asked, shown = _letters(wanted), _letters(order.symbol)
+    if not shown or shown == asked:
         return True
-    # An option may be shown by its OSI symbol or by its underlier, padded or not: only the root can tell.
-    return order.instrument_type not in {"COMMON_STOCK", "INDEX", "CASH"} and _root(order.symbol) == _root(wanted)
+    if order.instrument_type in {"COMMON_STOCK", "INDEX", "CASH"}:
+        return False
+    # An option may be shown by its OSI symbol or by its underlier or class: one cannot be told from the other.
+    return bool(_OSI.fullmatch(asked)) != bool(_OSI.fullmatch(shown))
 
 
-def _root(symbol: str) -> str:
-    found = re.match(r"[A-Za-z]+", symbol)
-    return found.group().upper() if found else symbol.upper()
+def _letters(symbol: str) -> str:
+    """Give a symbol as all spellings have it: BRK.B, BRK/B and BRK B are one."""
+    return "".join(c for c in symbol.upper() if c.isalnum())

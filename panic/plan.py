@@ -1,12 +1,15 @@
 """Which accounts a press covers: scope and roster in, plan out. Pure."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES, Filters
 from panic.roster import Account, BadRow, Roster
+
+_LISTED_MOST = 50
+"""Mistakes that are spelled out when nothing can be fired; `panic check` lists them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +53,14 @@ class Plan:
     unsent: tuple[Unsent, ...] = ()
 
 
-def plan(roster: Roster, scope: Scope, usable: Collection[str]) -> Plan:
+def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence[Problem] = ()) -> Plan:
     """Say which accounts a press covers.
 
     Args:
         roster: The accounts there are.
         scope: What the caller asks for.
         usable: Names of the credentials whose keys could be read.
+        broken: What is wrong with the others; told when not one account can be fired.
 
     Raises:
         UsageError: The scope is empty, contradicts itself or names what is not in the roster.
@@ -73,7 +77,7 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str]) -> Plan:
     ids = {account.id for account in covered}  # an account that a better row names is listed there, once
     unsent += [Unsent(str(row.problem), row=row) for row in _bad_rows(roster, scope) if row.id not in ids]
     if not fired:
-        raise ConfigurationError(_nothing_to_fire(roster, unsent))
+        raise ConfigurationError([*broken, *_nothing_to_fire(roster, unsent)])
     return Plan(scope, fired, tuple(unsent))
 
 
@@ -86,8 +90,10 @@ def _check_words(scope: Scope) -> None:
     _check_filter("--type", scope.filters.type, TYPES)
     _check_filter("--instrument-type", scope.filters.instrument_type, INSTRUMENT_TYPES)
     for instrument in scope.filters.instrument_ids:
-        if not instrument.strip() or not instrument.isprintable() or "," in instrument:
-            raise UsageError(f"--instrument {instrument!r}: give one symbol or UUID each time")
+        if not instrument or instrument != instrument.strip() or not instrument.isprintable() or "," in instrument:
+            raise UsageError(
+                f"--instrument {instrument!r}: give one symbol or UUID each time, without blanks around"
+            )
 
 
 def _check_filter(flag: str, value: str, known: tuple[str, ...]) -> None:
@@ -137,5 +143,7 @@ def _nothing_to_fire(roster: Roster, unsent: list[Unsent]) -> list[Problem]:
     what = "no account of this scope can be fired"
     if not unsent:
         return [Problem(what, "Give the roster accounts that are not excluded.", roster.file)]
-    reasons = sorted({one.why for one in unsent})[:20]
-    return [Problem(f"{what}: {why}", "Nothing was sent.", roster.file) for why in reasons]
+    reasons = sorted({one.why for one in unsent if one.row is None})
+    found = [Problem(f"{what}: {why}", "Mend the credential or the roster.", roster.file) for why in reasons]
+    found += [one.row.problem for one in unsent if one.row is not None]
+    return found[:_LISTED_MOST]

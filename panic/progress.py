@@ -13,6 +13,7 @@ from panic.case import Case
 from panic.engine import What
 from panic.outcomes import TRY_AGAIN, Standing
 from panic.run import Run
+from panic.words import clip
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -37,8 +38,8 @@ class Progress:
     def observe(self, what: What, case: Case | None) -> None:
         """Take an event of the engine."""
         if what is What.REAPPEARED and case is not None:
-            prefix = case.reappeared_prefix()
-            whose = f", client order ids {prefix[:40]}…" if prefix else ""
+            prefix = clip(case.reappeared_prefix(self.run.scrub), 40) if self.run else ""
+            whose = f", client order ids {prefix}…" if prefix else ""
             self._say(f"account {case.account.id}: new orders after the cancel{whose}: something is still trading")
         elif what is What.SETTLED and self.run is not None:
             self._say(self._provisional(self.run))

@@ -60,6 +60,19 @@ class Page:
     total: int | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Receipt:
+    """How far an answer's connection is to be trusted; it may be revoked later.
+
+    Attributes:
+        fresh: It had carried nothing before.
+        revoked: After the answer it brought something that nobody had asked for.
+    """
+
+    fresh: bool = False
+    revoked: bool = False
+
+
 def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -90,8 +103,8 @@ class _Pages:
         if len(self.totals) > 1:
             return "the number of orders changed between pages"
         total = next(iter(self.totals))
-        if total is None and self.tokens:
-            return "several pages and no total to check them against"
+        if self.tokens and (total is None or self.nameless):
+            return "several pages, and no total or no ids to check them against"
         if total is not None and total != shown:
             return f"the broker counts {total} orders and shows {shown}"
         return ""
@@ -103,21 +116,29 @@ class Look:
     Args:
         began: Loop time at which the look began, seconds.
         now: The same moment on the wall clock, aware.
+        since: The moment from which the questions look back, if not `now`: no later than the broker's own time.
         matches: Whether an order is one this run is to cancel.
         named: Ids of the orders that answers of this run named and that were not yet seen ended.
     """
 
     def __init__(
-        self, *, began: float, now: datetime, matches: Callable[[Order], bool], named: Collection[str]
+        self,
+        *,
+        began: float,
+        now: datetime,
+        since: datetime | None = None,
+        matches: Callable[[Order], bool],
+        named: Collection[str],
     ) -> None:
         self.began = began
         self.at = now
+        self._since = since or now
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
         self.broke_off = ""
         self.finished = False
         self._answered_whole = False
-        self.fresh = True
+        self.receipts: list[Receipt] = []
         self._matches = matches
         self._named = frozenset(named)
         self._questions = self._ask()
@@ -129,9 +150,9 @@ class Look:
         """Give the request to make next; meaningless once the look has finished."""
         return Query(self._parameters, self._token)
 
-    def take(self, page: Page, *, fresh: bool = False) -> None:
-        """Take in the answer to `query`; `fresh` if it came over a connection nobody had used before."""
-        self.fresh = self.fresh and fresh
+    def take(self, page: Page, receipt: Receipt | None = None) -> None:
+        """Take in the answer to `query`, and how far the connection it came over is to be trusted."""
+        self.receipts.append(receipt or Receipt())
         for order in page.orders:
             self._see(order)
         self._token = page.next_token
@@ -156,10 +177,10 @@ class Look:
 
     def _see(self, order: Order) -> None:
         key = order.id or f"(nameless {len(self.orders)})"
+        if key in self.open:  # shown twice: open wins, whichever came first
+            return
         self.orders[key] = order
-        if order.is_ended:
-            self.open.pop(key, None)
-        elif order.id in self._named or self._matches(order):
+        if not order.is_ended and (order.id in self._named or self._matches(order)):
             self.open[key] = order
 
     def _go_on(self) -> None:
@@ -172,9 +193,9 @@ class Look:
 
     def _ask(self) -> Iterator[tuple[tuple[str, str], ...]]:
         size = ("page_size", str(PAGE_SIZE))
-        since = ("from", _stamp(self.at - OPEN_LOOKBACK))
+        since = ("from", _stamp(self._since - OPEN_LOOKBACK))
         yield (("status", ",".join(OPEN_STATUSES)), since, size)
-        yield (("from", _stamp(self.at - RECENT_LOOKBACK)), size)
+        yield (("from", _stamp(self._since - RECENT_LOOKBACK)), size)
         missing = sorted(id_ for id_ in self._named if id_ not in self.orders)
         for start in range(0, len(missing), NAMED_AT_ONCE):
             yield (("order_ids", ",".join(missing[start : start + NAMED_AT_ONCE])), since, size)

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
-from rich.text import Text
+from rich.text import Text as RichText
 
 from panic.check import CheckReport, State
 from panic.outcomes import Verdict
 from panic.plan import Plan
 from panic.report import AccountReport, Report, counts
+from panic.words import clean
 
 _DETAILED_MOST = 25
 """So many accounts are told one by one; the rest are listed by id. Nobody reads a thousand paragraphs."""
@@ -38,6 +39,13 @@ _HEADLINES = {
 }
 
 
+class Text(RichText):
+    """Text without anything that could steer the terminal, whoever wrote it."""
+
+    def __init__(self, words: str = "", style: str = "") -> None:
+        super().__init__(clean(words), style)
+
+
 def table(report: Report, *, width: int = 80, colour: bool = False) -> str:
     """Draw a report as text, at most `width` columns wide."""
     return _draw(_parts(report), width=width, colour=colour)
@@ -50,8 +58,9 @@ def verdict_line(report: Report) -> Text:
     words = _HEADLINES[report.verdict].format(all=f"{total:,}", bad=f"{bad:,}")
     if report.verdict is Verdict.UNVERIFIED and not bad:
         words = "all accounts of the roster are clear, and the broker shows others that it does not list"
+    words += _filters(_report_filters(report))
     drill = "DRILL · " if report.drill else ""
-    return Text.assemble((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {words}")
+    return _line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {words}")
 
 
 def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = False) -> str:
@@ -66,7 +75,9 @@ def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = Fal
         ),
         Text(f"in this order: {ids}{more}"),
     ]
-    parts += [Text(f"cannot reach: {one.why}", style="yellow") for one in plan.unsent]
+    parts += [Text(f"cannot reach: {one.why}", style="yellow") for one in plan.unsent[:_LISTED_MOST]]
+    if len(plan.unsent) > _LISTED_MOST:
+        parts.append(Text(f"and {len(plan.unsent) - _LISTED_MOST:,} more; panic check lists them all"))
     return _draw(parts, width=width, colour=colour)
 
 
@@ -80,7 +91,7 @@ def _check_parts(found: CheckReport) -> Iterable[RenderableType]:
     headline = (
         "a press would work everywhere" if found.ok else "a press would not work everywhere, or not provably"
     )
-    yield Text.assemble(
+    yield _line(
         ("READY" if found.ok else "NOT READY", "bold green" if found.ok else "bold red"),
         f"  {headline}: {good:,} of {len(found.accounts):,} accounts can be read",
     )
@@ -91,7 +102,7 @@ def _check_parts(found: CheckReport) -> Iterable[RenderableType]:
     bad = [account for account in found.accounts if account.state is not State.OK]
     for account in bad[:_LISTED_MOST]:
         request = f", request {account.request_id}" if account.request_id else ""
-        yield Text.assemble(
+        yield _line(
             (f"{account.state.upper():<12}", "bold red"),
             f"{account.id} {account.name}: {_REMEDIES[account.state]} "
             f"({account.error or account.status}{request})",
@@ -107,6 +118,15 @@ _REMEDIES = {
     State.MISSING: "the broker does not list it; correct the id or take it out of the roster",
     State.CLOSED: "the broker says it is closed; take it out of the roster or mark it excluded",
 }
+
+
+def _line(*pieces: str | tuple[str, str]) -> Text:
+    """Join pieces of text, each plain or with a style."""
+    line = Text("")
+    for piece in pieces:
+        words, style = (piece, "") if isinstance(piece, str) else piece
+        line.append(clean(words), style=style)
+    return line
 
 
 def _draw(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
@@ -141,13 +161,7 @@ def _parts(report: Report) -> Iterable[RenderableType]:
 def _circumstances(report: Report) -> Iterable[Text]:
     trigger, scope, timings = report.trigger, report.scope, report.timings
     what = "all accounts" if scope.all else ", ".join([*scope.groups, *map(str, scope.accounts)])
-    filters = {
-        "side": scope.filters.side,
-        "type": scope.filters.type,
-        "instrument_type": scope.filters.instrument_type,
-        "instrument_ids": ",".join(scope.filters.instrument_ids),
-    }
-    yield Text(f"{what}{_filters(filters)} · {counts(report)}")
+    yield Text(f"{what}{_filters(_report_filters(report))} · {counts(report)}")
     sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
     yield Text(
         f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
@@ -156,7 +170,17 @@ def _circumstances(report: Report) -> Iterable[Text]:
     )
 
 
-def _filters(filters: dict[str, str] | dict[str, str | None]) -> str:
+def _report_filters(report: Report) -> dict[str, str]:
+    filters = report.scope.filters
+    return {
+        "side": filters.side or "",
+        "type": filters.type or "",
+        "instrument_type": filters.instrument_type or "",
+        "instrument_ids": ",".join(filters.instrument_ids),
+    }
+
+
+def _filters(filters: dict[str, str]) -> str:
     words = ", ".join(f"{name} {value}" for name, value in filters.items() if value)
     return f", only {words}" if words else ""
 
@@ -178,7 +202,7 @@ def _account(account: AccountReport) -> Iterable[RenderableType]:
     name = "(no readable id)" if account.id is None else str(account.id)
     standing = f"read {account.standing}" + (f" at {account.as_of:%H:%M:%S}" if account.as_of else "")
     count = f" · {account.orders.open} open" if account.orders.open else ""
-    yield Text.assemble(
+    yield _line(
         (f"{account.verdict.upper():<10}", STYLES[account.verdict]),
         (f" {name}", "bold"),
         f"  {who}" if who else "",
@@ -203,7 +227,7 @@ def _rest(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
         ids = [str(account.id or account.name) for account in accounts if account.verdict is verdict]
         more = ", …" if len(ids) > _LISTED_MOST else ""
         yield Text()
-        yield Text.assemble((f"{verdict.upper():<10}", STYLES[verdict]), f" {len(ids):,} more accounts")
+        yield _line((f"{verdict.upper():<10}", STYLES[verdict]), f" {len(ids):,} more accounts")
         yield _indented(", ".join(ids[:_LISTED_MOST]) + more)
         yield _indented("→ --format json or --output FILE tells of each of them what to do")
 
@@ -211,7 +235,7 @@ def _rest(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
 def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
     times = sorted(account.as_of for account in accounts if account.as_of)
     when = f", read between {times[0]:%H:%M:%S} and {times[-1]:%H:%M:%S} UTC" if times else ""
-    yield Text.assemble(("CLEAR     ", STYLES[Verdict.CLEAR]), f" {len(accounts):,} accounts{when}")
+    yield _line(("CLEAR     ", STYLES[Verdict.CLEAR]), f" {len(accounts):,} accounts{when}")
     odd = [account for account in accounts if account.notes]
     for account in odd[:_DETAILED_MOST]:
         yield _indented(f"{account.id}: {'; '.join(account.notes[:_NOTES_MOST])}", style="dim")

@@ -20,10 +20,14 @@ from panic.orders import OPEN_STATUSES
 from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, judge, worst
 from panic.plan import Plan, Scope, Unsent
 from panic.proof import OPEN_LOOKBACK, RECENT_LOOKBACK
+from panic.words import clip
 
 SCHEMA: Final = "panic-report/1"
 
 _RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
+
+_NOTE_MOST = 300
+"""Characters of a note."""
 
 _NAMED_MOST = 5
 """So many request ids are named in an account's advice: the latest are what the broker asks for."""
@@ -95,6 +99,9 @@ class Orders:
     canceled: int = 0
     filled: int = 0
     open: int = 0
+
+
+_NO_ORDERS = Orders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +238,8 @@ class Circumstances:
 def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, clock: Clock) -> Report:
     """Make the report of a run from what is known at this moment."""
     cases = list(cases)
-    accounts = [_account(case, facts, clock) for case in cases]
-    accounts += [_unsent_account(one) for one in unsent]
+    accounts = [_account_or_less(case, facts, clock) for case in cases]
+    accounts += [_unsent_account(one, facts.contact) for one in unsent]
     accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
     verdict = accounts[0].verdict
     if facts.unlisted:
@@ -304,7 +311,7 @@ def _fills(tracked: Iterable[Tracked], scrub: Callable[[str], str]) -> tuple[Fil
     sums: dict[tuple[str, str], Decimal] = {}
     for one in tracked:
         if filled := one.filled:
-            what = scrub(one.last.symbol or one.first.symbol)[:40], one.last.side[:20]
+            what = clip(scrub(one.last.symbol or one.first.symbol), 40), clip(scrub(one.last.side), 20)
             sums[what] = sums.get(what, Decimal()) + filled
     return tuple(Fill(symbol, side, quantity) for (symbol, side), quantity in sorted(sums.items()))
 
@@ -323,9 +330,31 @@ def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumsta
     )
 
 
+def _account_or_less(case: Case, facts: Circumstances, clock: Clock) -> AccountReport:
+    """Tell of an account; should that fail, tell less: one account's oddity never costs the others' report."""
+    try:
+        return _account(case, facts, clock)
+    except Exception as error:  # noqa: BLE001  (see above)
+        return AccountReport(
+            id=case.account.id,
+            name=case.account.name,
+            group=case.account.group,
+            owner=case.account.owner,
+            outcome=case.outcome,
+            standing=Standing.UNREAD,
+            as_of=None,
+            verdict=Verdict.UNKNOWN,
+            next_step=f"Panic could not tell of it. Take its orders as open. {_call(facts.contact)}.",
+            notes=(f"panic itself failed on this account: {type(error).__name__}",),
+            orders=_NO_ORDERS,
+            attempts=(),
+        )
+
+
 def _account(case: Case, facts: Circumstances, clock: Clock) -> AccountReport:
     fills = _fills(case.orders.values(), facts.scrub)
-    notes = [facts.scrub(note) for note in (*case.notes, *_order_notes(case, fills))]
+    told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
+    notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
     return AccountReport(
         id=case.account.id,
         name=case.account.name,
@@ -355,6 +384,8 @@ def _attempt(attempt: Attempt, clock: Clock) -> AttemptReport:
 
 def _orders(case: Case) -> Orders:
     tracked = case.orders.values()
+    if not tracked:
+        return _NO_ORDERS
     still_open = case.standing in {Standing.OPEN, Standing.PENDING}
     return Orders(
         accepted=len(case.accepted),
@@ -364,18 +395,24 @@ def _orders(case: Case) -> Orders:
     )
 
 
-def _order_notes(case: Case, fills: Sequence[Fill]) -> Iterable[str]:
+def _seen_before(case: Case) -> Iterable[str]:
+    if case.standing is Standing.UNREAD and case.seen_open is not None:
+        count, moment = case.seen_open
+        yield f"{count} open orders were seen at {moment:%H:%M:%S} UTC, before the last cancel, and nothing since"
+
+
+def _order_notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str]) -> Iterable[str]:
     if fills:
         words = ", ".join(f"{fill.side} {fill.quantity} {fill.symbol}".strip() for fill in fills)
         yield f"filled during the cancel: {words}"
     if case.reappeared:
-        count, prefix = len(case.reappeared), case.reappeared_prefix()
-        whose = f"; their client order ids begin with {prefix[:40]!r}" if prefix else ""
+        count, prefix = len(case.reappeared), clip(case.reappeared_prefix(scrub), 40)
+        whose = f"; their client order ids begin with {prefix!r}" if prefix else ""
         orders = "new order" if count == 1 else "new orders"
         yield f"{count} {orders} appeared after the cancel: something is still trading{whose}"
 
 
-def _unsent_account(one: Unsent) -> AccountReport:
+def _unsent_account(one: Unsent, contact: str) -> AccountReport:
     account, row = one.account, one.row
     return AccountReport(
         id=account.id if account else row.id if row else None,
@@ -386,7 +423,7 @@ def _unsent_account(one: Unsent) -> AccountReport:
         standing=Standing.UNREAD,
         as_of=None,
         verdict=judge(Outcome.NOT_ATTEMPTED, Standing.UNREAD, own_envelope=False),
-        next_step="Nothing was sent. Cancel its orders at the broker by hand now; then mend roster or key.",
+        next_step=f"Nothing was sent: cancel its orders by hand. {_call(contact)}. Then mend roster or key.",
         notes=(one.why,),
         orders=Orders(),
         attempts=(),
@@ -397,10 +434,13 @@ def _next_step(case: Case, contact: str) -> str:
     """Say in a sentence or two what the reader is to do about an account that is not clear."""
     if case.verdict is Verdict.CLEAR:
         return ""
-    call = f"Call {contact or 'the Clear Street desk (set [broker] contact to name it here)'}"
     ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_NAMED_MOST:]
     quoting = f", quoting {' or '.join(reversed(ids[-2:]))}" if ids else ""
-    return f"{_advice(case)} {call}{quoting}."
+    return f"{_advice(case)} {_call(contact)}{quoting}."
+
+
+def _call(contact: str) -> str:
+    return f"Call {contact or 'the Clear Street desk (set [broker] contact to name it here)'}"
 
 
 _REFUSED_ADVICE = {
@@ -454,6 +494,8 @@ class PlanReport:
 
     schema: Literal["panic-plan/1"]
     base_url: str
+    scope: str
+    filters: dict[str, str]
     accounts: tuple[int, ...]
     unsent: tuple[str, ...]
 
@@ -463,6 +505,8 @@ def plan_json(plan: Plan, base_url: str) -> bytes:
     found = PlanReport(
         schema="panic-plan/1",
         base_url=base_url,
+        scope=str(plan.scope),
+        filters=plan.scope.filters.query(),
         accounts=tuple(account.id for account in plan.accounts),
         unsent=tuple(one.why for one in plan.unsent),
     )

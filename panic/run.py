@@ -21,7 +21,7 @@ from panic.clock import Clock
 from panic.config import Settings
 from panic.discovery import Listing, list_accounts
 from panic.engine import Engine, Leash, Observer, What
-from panic.errors import PanicError, UsageError
+from panic.errors import PanicError, Problem, UsageError
 from panic.pacing import Pace
 from panic.plan import Plan, Scope, plan
 from panic.report import Circumstances, Flag, Report, RosterFacts, Trigger, fold
@@ -29,12 +29,15 @@ from panic.roster import Roster
 from panic.roster import load as load_roster
 from panic.secret import Key, read
 from panic.slots import Slots
+from panic.words import clip
 
 log = structlog.get_logger()
 
 _REASON_MOST = 1000
+_SKEW_MOST_S = 5.0
 _HUSH_MOST_S = 2.0
 _HUSH_SHARE = 0.1
+_HUSH_OVER_POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +86,18 @@ def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.enviro
     """
     _check(press)
     keys: dict[str, Key] = {}
+    broken: list[Problem] = []
     raised = flags.from_problems("settings", settings.problems)
     for name, credential in settings.credentials.items():
         key, problems = read(name, credential, env)
         raised += flags.from_problems("credential", problems)
-        if key is not None:
+        if key is None:
+            broken += problems
+        else:
             keys[name] = key
     roster = load_roster(settings.roster.file, settings.credentials)
     raised += flags.from_problems("roster", roster.problems)
-    return Prepared(press, settings, roster, keys, plan(roster, press.scope, keys), tuple(raised))
+    return Prepared(press, settings, roster, keys, plan(roster, press.scope, keys, broken), tuple(raised))
 
 
 def _check(press: Press) -> None:
@@ -127,11 +133,14 @@ class Run:
         self._clock = Clock()
         self._began = self._clock.now()
         self._ended: float | None = None
-        self._trigger = Trigger(press.source, press.by or whoami(), _reason(press), self._clock.wall())
+        by = clip(press.by or whoami())
+        self._trigger = Trigger(press.source, by, clip(press.reason.strip(), _REASON_MOST), self._clock.wall())
         self._deadline_s = press.deadline_s or settings.run.deadline_s
         self._watch_s = settings.run.watch_s if press.watch_s is None else press.watch_s
         self._flags = list(prepared.flags)
-        self._listings: dict[str, Listing] = {}
+        self._asks = press.verify and press.scope.all
+        used = {account.credential for account in prepared.roster.accounts}
+        self._listings = {name: Listing() for name in sorted(used & prepared.keys.keys()) if self._asks}
         self._mixed_up = False
         self._slots = Slots(self._concurrency(), self._clock.now)
         self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt)
@@ -148,12 +157,15 @@ class Run:
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
         async with self._broker:
-            asks = self.prepared.press.verify and self.prepared.press.scope.all
-            await self.engine.run(self.cases, self._discover() if asks else None)
+            await self.engine.run(self.cases, self._discover() if self._asks else None)
         self._ended = self._clock.now()
         report = self.report()
         _log(report)
         return report
+
+    def scrub(self, text: str) -> str:
+        """Take every key out of foreign words."""
+        return self._broker.scrub(text)
 
     def stop(self) -> None:
         """Send nothing more, and report what is known."""
@@ -211,7 +223,7 @@ class Run:
             poll_most_s=max(settings.poll_max_s, settings.poll_first_s),
             watch_s=self._watch_s if press.verify else 0.0,
             verify=press.verify,
-            hush_s=min(_HUSH_MOST_S, _HUSH_SHARE * self._deadline_s),
+            hush_s=_hush(settings.poll_first_s, self._deadline_s),
         )
 
     def _doubt(self) -> None:
@@ -221,8 +233,7 @@ class Run:
     async def _discover(self) -> None:
         """Ask which accounts there are, once every first DELETE was sent."""
         await self.engine.swept.wait()
-        used = {account.credential for account in self.prepared.roster.accounts}
-        for name in sorted(used & self.prepared.keys.keys()):
+        for name, listing in self._listings.items():
 
             async def ask(parameters: tuple[tuple[str, str], ...], name: str = name) -> Answer | None:
                 async def call(leash: Leash) -> Answer:
@@ -230,12 +241,12 @@ class Run:
 
                 return await self.engine.aside(name, call)
 
-            self._listings[name] = await list_accounts(ask)
+            await list_accounts(ask, listing, self.engine.pause)
 
     def _unlisted(self) -> tuple[int, ...]:
         roster = self.prepared.roster
         known = {account.id for account in roster.accounts} | {row.id for row in roster.bad_rows}
-        shown = {a.id for one in self._listings.values() for a in one.accounts if a.is_active}
+        shown = {id_ for one in self._listings.values() for id_, active in one.active.items() if active}
         return tuple(sorted(shown - known))
 
     def _all_flags(self) -> list[Flag]:
@@ -247,20 +258,32 @@ class Run:
         if self._mixed_up:
             text = "a connection brought an answer nobody asked for; proofs were repeated on new connections"
             found.append(Flag("mixed_up_answers", text))
+        ahead_s = self._clock.ahead_s or 0.0
+        if abs(ahead_s) > _SKEW_MOST_S:
+            text = f"this machine's clock differs from the broker's by {ahead_s:+.0f} s: set it (NTP)"
+            found.append(Flag("clock_skew", text))
         if unlisted := self._unlisted():
             ids = ", ".join(map(str, unlisted[:10])) + (", …" if len(unlisted) > 10 else "")  # noqa: PLR2004
             text = f"{len(unlisted)} active accounts are at the broker and not in the roster: {ids}"
             found.append(Flag("unlisted_accounts", f"{text}; add them, or list them as excluded"))
         for name, listing in self._listings.items():
             if listing.failure:
-                text = f"the broker did not say which accounts credential '{name}' may see: {listing.failure}"
+                text = f"which accounts credential '{name}' may see was not learned: {listing.failure}"
                 found.append(Flag("roster_unchecked", text))
         found += [Flag("internal_error", f"panic itself failed: {text}") for text in self.engine.failures]
         return found
 
 
+def _hush(poll_first_s: float, deadline_s: float) -> float:
+    """Give how long before the deadline nothing is cancelled again: long enough to read once more, seconds."""
+    wanted = max(_HUSH_SHARE * deadline_s, poll_first_s + _HUSH_OVER_POLL_S)
+    return min(_HUSH_MOST_S, wanted, deadline_s / 2)
+
+
 def _log(report: Report) -> None:
-    """Write one canonical line for each account and one for the run."""
+    """Write one canonical line for each account and one for the run, where the process has set logs up."""
+    if not structlog.is_configured():  # structlog's default writes to the caller's standard output
+        return
     for account in report.accounts:
         log.debug(
             "account_finished",
@@ -291,10 +314,6 @@ def _is_loopback(base_url: str) -> bool:
 def _roster_facts(roster: Roster) -> RosterFacts:
     age_s = max(0.0, round(time() - roster.modified_at, 1))
     return RosterFacts(roster.digest, len(roster.accounts), age_s)
-
-
-def _reason(press: Press) -> str:
-    return "".join(c if c.isprintable() else " " for c in press.reason.strip())[:_REASON_MOST]
 
 
 def whoami() -> str:

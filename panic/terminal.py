@@ -79,11 +79,27 @@ class _Errors(io.TextIOBase):
             if isinstance(piece, threading.Event):
                 piece.set()
             else:
-                _write(sys.stderr, piece)
+                _write_raw(piece)
 
 
 errors = _Errors()
 """Standard error for whoever must not be kept waiting."""
+
+
+def _write_raw(text: str) -> None:
+    """Write to the descriptor of standard error: a blocked write must not hold a lock that the exit waits for."""
+    stream = sys.stderr
+    if stream is None:
+        return
+    try:
+        descriptor = stream.fileno()
+    except (OSError, ValueError):  # something that stands in for it, as in a test
+        _write(stream, text)
+        return
+    rest = text.encode(stream.encoding or "utf-8", "replace")
+    with suppress(OSError):
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
 
 
 def _write(stream: TextIO | None, text: str) -> bool:

@@ -8,12 +8,13 @@ from typing import Any, cast
 from panic.answers import Answer
 from panic.case import Case, Do, Step
 from panic.clock import Clock
+from panic.engine import LEAST_ATTEMPT_S
 from panic.errors import Problem
 from panic.orders import Filters, Order
 from panic.outcomes import Body, Evidence, Outcome, classify
 from panic.pacing import Pace
 from panic.plan import Scope
-from panic.proof import Page, Query
+from panic.proof import Look, Page, Query, Receipt
 from panic.report import Circumstances, RosterFacts, Trigger
 from panic.roster import Account, BadRow, Roster
 
@@ -21,6 +22,9 @@ MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 """The wall clock at loop time 0."""
 
 FILE = Path("accounts.csv")
+
+STALE = Receipt()
+"""Of a connection that had carried something before, and that nothing else is known of."""
 
 
 class FixedClock:
@@ -85,16 +89,21 @@ def a_pace(deadline: float = 120.0, **fields: Any) -> Pace:
 def look(case: Case, *answers: Answer, pace: Pace | None = None) -> None:
     """Feed answers to reads of a case, the first of which begins a look at its own time."""
     for answer in answers:
-        case.begin_look(answer.began, wall(answer.began))
+        begin_look(case, answer.began)
         case.read(answer, pace or a_pace())
 
 
-def look_clear(case: Case, at: float = 1.0, pace: Pace | None = None, *, fresh: bool = False) -> None:
+def begin_look(case: Case, at: float) -> Look:
+    """Give the look under way, or begin one at a loop time, by a clock that is right."""
+    return case.begin_look(at, wall(at), wall(at))
+
+
+def look_clear(case: Case, at: float = 1.0, pace: Pace | None = None, receipt: Receipt = STALE) -> None:
     """Let a look ask all its questions and see no order but those it asks for by id, all of them ended."""
     while True:
-        asked = dict(case.begin_look(at, wall(at)).query().parameters).get("order_ids", "")
+        asked = dict(begin_look(case, at).query().parameters).get("order_ids", "")
         shown = [an_order(id_, "CANCELED") for id_ in asked.split(",") if id_]
-        case.read(a_read(*shown, began=at, fresh=fresh), pace or a_pace())
+        case.read(a_read(*shown, began=at, receipt=receipt), pace or a_pace())
         if case.look is None:
             return
 
@@ -119,7 +128,10 @@ def drive(case: Case, pace: Pace, broker: Broker, jitter: float = 0.0) -> list[S
             answer = broker(Do.CANCEL, None, now)
             case.cancelled(answer, pace, jitter=jitter)
         else:
-            answer = broker(Do.READ, case.begin_look(now, wall(now)).query(), now)
+            until = max(case.must_cancel_by, now + LEAST_ATTEMPT_S)
+            answer = broker(Do.READ, begin_look(case, now).query(), now)
+            if answer.ended > until:  # the engine gives it no more time than that
+                answer = no_answer(began=now, ended=until)
             case.read(answer, pace)
         now = max(answer.ended, now + 0.001)
         assert len(done) < 10_000

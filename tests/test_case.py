@@ -13,7 +13,7 @@ from panic.case import NEVER, Case, Do, Step
 from panic.orders import Filters
 from panic.outcomes import Body, Outcome, Standing, Verdict
 from panic.pacing import Pace
-from panic.proof import Query
+from panic.proof import Query, Receipt
 from tests.builders import (
     a_case,
     a_pace,
@@ -21,6 +21,7 @@ from tests.builders import (
     a_read,
     an_answer,
     an_order,
+    begin_look,
     drive,
     look,
     look_clear,
@@ -116,7 +117,6 @@ def test_an_open_order_does_not_jump_the_retry_budget():
     case.cancelled(an_answer(503), PACE, queue_s=10.0)
     look(case, a_read(an_order()))
 
-    # fails today: a read that shows an open order pulls the retry forward to now, past back-off and budget
     assert 10.0 == case._cancel_at
 
 
@@ -194,17 +194,6 @@ def test_a_read_begun_before_the_last_delete_ended_never_counts():
     assert 0.9 == case.look.began
 
 
-def test_an_answer_that_arrives_after_the_next_delete_is_dropped():
-    """Though it stays on record."""
-    case = cancelled(a_case(), an_answer(ended=0.1))
-    case.begin_look(0.6, wall(0.6))
-    cancelled(case, an_answer(began=0.7, ended=0.8))
-    case.read(a_read(began=0.6, ended=0.9), PACE)
-
-    assert Standing.UNREAD is case.standing
-    assert ["DELETE", "DELETE", "GET"] == [attempt.method for attempt in case.attempts]
-
-
 def test_a_delete_takes_back_what_reads_have_shown():
     """A standing is what was seen after the last DELETE, or nothing."""
     case = cancelled(a_case(), an_answer())
@@ -212,6 +201,7 @@ def test_a_delete_takes_back_what_reads_have_shown():
     standing = case.standing
     cancelled(case, an_answer(began=2.0))
 
+    assert (1, wall(1.0)) == case.seen_open
     assert Standing.OPEN is standing
     assert (Standing.UNREAD, None) == (case.standing, case.as_of)
 
@@ -223,7 +213,6 @@ def test_orders_of_a_look_that_a_delete_cut_short_must_be_seen_ended_too():
     cancelled(case, an_answer(404, began=0.5))
     look(case, a_read(began=1.0), a_read(began=1.1))
 
-    # fails today: what a dropped look has seen is forgotten, so that order "old" is never asked for by id
     assert Standing.CLEAR is not case.standing
     assert {"old"} <= set(case.orders)
 
@@ -233,7 +222,7 @@ def test_an_order_that_a_delete_named_must_be_seen_ended(status: str):
     """It is asked for by its id, unless the look has shown it already."""
     case = cancelled(a_case(), an_answer(orders=(an_order("x", "PENDING_CANCEL"),)))
     look(case, a_read(began=1.0), a_read(began=1.0))
-    query = dict(case.begin_look(1.0, wall(1.0)).query().parameters)
+    query = dict(begin_look(case, 1.0).query().parameters)
     look(case, a_read(an_order("x", status), began=1.0))
 
     assert "x" == query["order_ids"]
@@ -266,7 +255,7 @@ def test_a_named_order_that_is_not_shown_keeps_the_account_from_clear():
 
 @pytest.mark.parametrize(
     "failure",
-    [no_answer(), an_answer(503), an_answer(429), an_answer(200, Body.INVALID)],
+    [no_answer(), an_answer(503), an_answer(200, Body.INVALID)],
 )
 def test_a_page_that_failed_is_asked_for_twice_more(failure: Answer):
     """Then the look is given up, and the next one begins anew."""
@@ -280,6 +269,24 @@ def test_a_page_that_failed_is_asked_for_twice_more(failure: Answer):
     assert Standing.UNREAD is case.standing
 
 
+def test_being_told_to_wait_is_no_failure_of_a_page():
+    """The look goes on when the broker lets it."""
+    case = cancelled(a_case(), an_answer())
+    look(case, *[an_answer(429)] * 9, a_read(began=1.0), a_read(began=1.0))
+
+    assert Standing.CLEAR is case.standing
+
+
+def test_an_order_that_a_failed_answer_names_must_be_seen_ended_too():
+    """Whatever its status: the broker knows of it."""
+    case = cancelled(a_case(), an_answer(503, orders=(an_order("x"), an_order("y", "FILLED"))))
+    look(case, an_answer(500, orders=(an_order("z"),)), *[a_read(began=1.0)] * 3)
+
+    assert {"x", "z"} == set(case.orders)
+    assert set() == case.accepted
+    assert Standing.UNREAD is case.standing
+
+
 def test_a_page_that_came_gives_the_next_page_its_tries_back():
     """An account of many pages would never be proven otherwise."""
     case = cancelled(a_case(), an_answer())
@@ -287,7 +294,6 @@ def test_a_page_that_came_gives_the_next_page_its_tries_back():
         page = a_read(an_order(f"x{n}", "CANCELED"), next_token=f"t{n}", total=5)
         look(case, no_answer(), page)
 
-    # fails today: failures are counted over the whole look, so the third one ends it
     assert case.look is not None
     assert not case.notes
 
@@ -370,11 +376,11 @@ def test_after_a_clear_the_waits_begin_anew():
     for now in (1.0, 2.0):
         look(case, a_read(an_order(), began=now), pace=WATCH)
         cancelled(case, an_answer(began=now), pace=WATCH)
-    look(case, a_read(began=3.0), a_read(an_order("a", "CANCELED"), began=3.0), pace=WATCH)
-    watched = case.step(3.0, WATCH)
-    look(case, a_read(an_order("b"), began=8.0), pace=WATCH)
+    look(case, a_read(began=2.5), a_read(an_order("a", "CANCELED"), began=2.5), pace=WATCH)
+    watched = case.step(2.5, WATCH)
+    look(case, a_read(an_order("b"), began=2.6), pace=WATCH)
 
-    assert (Step(READ, 8.0), Step(CANCEL, 8.0)) == (watched, case.step(8.0, WATCH))
+    assert (Step(READ, 7.5), Step(CANCEL, 2.6)) == (watched, case.step(2.6, WATCH))
 
 
 def test_a_case_with_nothing_due_rests():
@@ -407,7 +413,6 @@ def test_a_pending_account_that_was_clear_before_is_cancelled_before_twenty_seco
     look(case, a_read(an_order("b", "PENDING_CANCEL"), began=6.0), pace=WATCH)
     done = drive(case, a_pace(60.0, watch_s=15.0), stuck)
 
-    # fails today: a clear sets the next DELETE to never, and pending alone does not set it again
     assert times(done, CANCEL)
 
 
@@ -447,7 +452,6 @@ def test_a_minute_of_503_to_deletes_alone_makes_six_at_most_as_well(jitter: floa
 
     done = drive(a_case(), a_pace(60.0), broker, jitter)
 
-    # fails today: seven, because an open order skips the back-off of the failed DELETE
     assert len(times(done, CANCEL)) <= 6
 
 
@@ -460,9 +464,10 @@ def test_an_account_that_only_answers_429_is_still_looked_at(retry_after: float 
         lambda _do, _query, at: an_answer(429, began=at, ended=at + 0.01, retry_after=retry_after),
     )
 
+    assert READ in {step.do for step in done[:3]}
     assert len(times(done, READ)) >= 2
     assert len(times(done, CANCEL)) >= 3
-    assert max(gaps(times(done, CANCEL))) <= 20.0 + 18.0  # the hold of a read comes on top
+    assert max(gaps(times(done, CANCEL))) <= 20.0
 
 
 def test_the_longest_retry_after_does_not_keep_an_account_from_being_looked_at():
@@ -473,7 +478,6 @@ def test_the_longest_retry_after_does_not_keep_an_account_from_being_looked_at()
         lambda _do, _query, at: an_answer(429, began=at, ended=at + 0.01, retry_after=20.0),
     )
 
-    # fails today: after a hold of more than 18 s a DELETE is always due first, so that no read is ever made
     assert times(done, READ)
 
 
@@ -495,7 +499,6 @@ def test_an_account_that_never_answers_gets_a_delete_every_twenty_seconds(took: 
     """A hanging read must not eat the time of the next DELETE."""
     done = drive(a_case(), a_pace(), lambda _do, _query, at: no_answer(began=at, ended=at + took))
 
-    # fails today for slow ones: a read that is begun just before the DELETE is due holds it up for 5 s
     assert max(gaps(times(done, CANCEL))) <= 20.0
     assert times(done, READ)
 
@@ -510,11 +513,12 @@ def test_a_retry_after_holds_delete_and_read_alike(seconds: float, status: int):
 
 
 def test_a_retry_after_of_a_read_holds_the_delete():
-    """The account is held, not the kind of request."""
+    """But not past the twenty seconds in which a DELETE is due; the next read waits for all of it."""
     case = cancelled(a_case(), an_answer())
     look(case, an_answer(429, began=1.0, retry_after=19.5))
 
-    assert Step(CANCEL, 20.5) == case.step(1.0, PACE)
+    assert Step(CANCEL, 18.0) == case.step(1.0, PACE)
+    assert Step(READ, 20.5) == cancelled(case, an_answer(began=18.0, ended=18.0)).step(18.0, PACE)
 
 
 @pytest.mark.parametrize("seconds", [20.1, 3600.0, 1e300, float("inf")])
@@ -578,7 +582,7 @@ def test_a_refused_account_ends_after_one_conclusive_look(status: int, order: ob
     assert len(times(done, READ)) <= 2
 
 
-@pytest.mark.parametrize(("read", "looks"), [(401, 1), (403, 1), (404, 1), (503, 5), (429, 5), (None, 5)])
+@pytest.mark.parametrize(("read", "looks"), [(401, 1), (403, 1), (404, 1), (503, 5), (None, 5)])
 def test_a_refused_account_that_cannot_be_read_ends_too(read: int | None, looks: int):
     """At once if its reads are refused as well, after five looks if they fail."""
     case = a_case()
@@ -661,7 +665,6 @@ def test_an_absurd_quantity_does_not_break_the_report(filled: str):
     case = cancelled(a_case(), an_answer(orders=(an_order("a", filled_quantity="40"),)))
     look(case, a_read(an_order("a", "CANCELED", filled_quantity=filled)), a_read())
 
-    # fails today: decimal.Overflow for an exponent of more than 999,999, and with it no report at all
     assert case.orders["a"].filled >= 0
 
 
@@ -681,7 +684,6 @@ def test_orders_that_a_broken_look_could_not_show_are_not_new():
     look(case, a_read(an_order("a"), next_token="t", total=2), an_answer(404))
     look(case, a_read(an_order("a"), an_order("b"), began=1.0))
 
-    # fails today: after any conclusive look, a broken one too, what was not seen before counts as new
     assert set() == case.reappeared
 
 
@@ -704,7 +706,7 @@ def test_the_common_beginning_of_new_orders_tells_whose_they_are(names: list[str
     look(case, a_read(*new, an_order("z", "CANCELED")))
 
     assert len(names) == len(case.reappeared)
-    assert prefix == case.reappeared_prefix()
+    assert prefix == case.reappeared_prefix(str)
 
 
 @pytest.mark.parametrize(
@@ -732,7 +734,6 @@ def test_the_brokers_own_404_is_not_odd():
     "before",
     [
         [],
-        # fails today: only a case whose outcome is the 404 is noted, and accepted stays accepted
         [an_answer()],
     ],
 )
@@ -775,10 +776,20 @@ def test_doubt_takes_back_a_clear_that_was_not_fresh():
 def test_doubt_leaves_a_fresh_clear():
     """A connection that carried nothing before has mixed up nothing."""
     case = cancelled(a_case(), an_answer())
-    look_clear(case, 1.0, fresh=True)
+    look_clear(case, 1.0, receipt=Receipt(fresh=True))
 
     assert not case.doubt(2.0)
     assert (Standing.CLEAR, True) == (case.standing, case.is_over)
+
+
+def test_doubt_takes_back_a_fresh_clear_whose_receipt_was_revoked():
+    """The connection brought more than was asked for: which answer was whose is not known."""
+    case, receipt = cancelled(a_case(), an_answer()), Receipt(fresh=True)
+    look_clear(case, 1.0, receipt=receipt)
+    receipt.revoked = True
+
+    assert case.doubt(2.0)
+    assert Standing.UNREAD is case.standing
 
 
 @pytest.mark.parametrize("order", [an_order("a"), an_order("a", "PENDING_CANCEL")])
@@ -792,7 +803,7 @@ def test_doubt_leaves_what_is_not_clear(order: object):
     assert standing is case.standing
 
 
-def test_doubt_throws_a_look_under_way_away():
+def test_a_look_under_way_in_the_moment_of_doubt_proves_nothing():
     """What it has seen may be another's, and the answer still to come as well."""
     case = cancelled(a_case(), an_answer())
     look(case, a_read(began=1.0))
@@ -809,7 +820,6 @@ def test_a_refused_account_that_is_doubted_is_read_and_not_cancelled():
     look_clear(case, 1.0, WATCH)
     case.doubt(19.0)
 
-    # fails today: doubt makes a DELETE due 18 s after the last one, of a refused account too
     assert Step(READ, 19.0) == case.step(19.0, WATCH)
 
 

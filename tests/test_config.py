@@ -142,11 +142,11 @@ def test_a_wrong_value_in_code_does_not_echo_its_neighbours():
         ),
         (
             "[run]\nattempt_s = '5'",
-            "4: [run] attempt_s is '5'. Give a number above 0, at most 60; until then it is 5.0.",
+            "4: [run] attempt_s is '5'. Give a number above 0, at most 15; until then it is 5.0.",
         ),
         (
             "[run]\nattempt_s = true",
-            "4: [run] attempt_s is true. Give a number above 0, at most 60; until then it is 5.0.",
+            "4: [run] attempt_s is true. Give a number above 0, at most 15; until then it is 5.0.",
         ),
         (
             "[run]\nwatch_s = nan",

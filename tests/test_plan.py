@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.errors import ConfigurationError, UsageError
+from panic.errors import ConfigurationError, Problem, UsageError
 from panic.orders import Filters, Order
 from panic.plan import Scope, plan
 from panic.roster import Account, Roster
@@ -86,7 +86,6 @@ def test_a_blank_around_an_instrument_does_not_empty_the_filter(instrument: str)
     except UsageError:
         return
 
-    # fails today: it is neither refused nor cut, so that an account with an open order in AAPL reads as clear
     assert filters.matches(Order(symbol="AAPL", instrument_type="COMMON_STOCK"))
 
 
@@ -137,7 +136,7 @@ def test_a_bad_row_of_an_account_that_is_fired_is_not_listed_again():
             "Give the roster accounts that are not excluded",
         ),
         (a_roster(), Scope(all=True), BOTH, "no account of this scope can be fired"),
-        (ROSTER, Scope(all=True), set(), "its credential 'other' has no usable key. Nothing was sent."),
+        (ROSTER, Scope(all=True), set(), "its credential 'other' has no usable key. Mend the credential"),
         (ROSTER, Scope(accounts=(3,)), {"default"}, "its credential 'other' has no usable key"),
         (ROSTER, Scope(accounts=(70,)), BOTH, "accounts.csv:8: the id 'x1' is not a number"),
     ],
@@ -149,6 +148,15 @@ def test_a_press_that_reaches_nobody_is_refused(roster: Roster, scope: Scope, us
 
     assert 78 == caught.value.exit_code
     assert words in str(caught.value)
+
+
+def test_what_is_wrong_with_the_keys_is_told_first():
+    """It is the reason, and it names the file or variable."""
+    broken = Problem("credential default: the environment variable KEY is not set", "Set it.")
+    with pytest.raises(ConfigurationError) as caught:
+        plan(a_roster(Account(1)), Scope(all=True), set(), [broken])
+
+    assert broken is caught.value.problems[0]
 
 
 def test_each_reason_that_nobody_is_reached_is_told_once_and_all_at_once():

@@ -148,7 +148,6 @@ def test_a_clear_that_is_filtered_says_so_where_it_says_clear():
     filtered = all_clear(scope=Scope(all=True, filters=Filters(side="BUY")))
 
     assert "only side BUY" in table(filtered)
-    # fails today: the verdict line says that no order at all is open
     assert str(verdict_line(all_clear())) != str(verdict_line(filtered))
 
 
@@ -240,7 +239,6 @@ def test_control_characters_do_not_reach_the_terminal(place: str, colour: bool):
     if place == "check":
         text = check_table(a_check(), colour=colour)
 
-    # fails today: only what the roster and the broker's words were cleaned of before is kept out
     assert not set(uncoloured(text)) & {"\x1b", "\x07", "\x00", "\x9b", "\u202e"}
     assert colour == ("\x1b" in text)
 
@@ -266,7 +264,6 @@ def test_a_dry_run_of_a_broken_roster_stays_readable():
     unsent = tuple(Unsent("its credential 'x' has no usable key", account=Account(n)) for n in range(2, 5002))
     text = plan_table(Plan(Scope(all=True), (Account(1),), unsent), "https://api.example.com")
 
-    # fails today: every one of them is a line
     assert len(text.splitlines()) <= 200
 
 

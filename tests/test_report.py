@@ -135,9 +135,8 @@ def test_an_account_that_was_not_reached_tells_whom_to_call():
     unsent = (Unsent("no key", account=Account(5)),)
     found = a_report(a_worked_case(1, *ACCEPTED), unsent=unsent)
 
-    assert the(found, 5).next_step.startswith("Nothing was sent. Cancel its orders at the broker by hand now")
-    # fails today: its advice leaves the contact out
-    assert "the desk, +1 555 0100" in the(found, 5).next_step
+    step = "Nothing was sent: cancel its orders by hand. Call the desk, +1 555 0100. Then mend roster or key."
+    assert step == the(found, 5).next_step
 
 
 @pytest.mark.parametrize(
@@ -227,8 +226,8 @@ def test_open_orders_are_counted_only_while_the_standing_shows_them():
             f"2 new orders {NEW}; their client order ids begin with 'algo7-'",
         ),
         (["x", "y"], f"2 new orders {NEW}"),
-        (["\x1b[2J"], "begin with '\\x1b[2J'"),
-        (["z" * 100], f"begin with '{'z' * 40}'"),
+        (["\x1b[2J"], "begin with ' [2J'"),
+        (["z" * 100], f"begin with '{'z' * 39}…'"),
     ],
 )
 def test_orders_that_reappeared_become_a_note(names: list[str], note: str):
@@ -272,8 +271,28 @@ def test_control_characters_of_a_broker_do_not_reach_the_report(field: str):
     shown = order._replace(status="FILLED", filled_quantity="1")
     look(case, *([a_read()] * 3 if field == "id" else [a_read(shown), a_read()]))
 
-    # fails today: symbols, sides and ids are passed on as they came
     assert all(note.isprintable() for note in the(a_report(case), 1).notes)
+
+
+def test_open_orders_seen_before_an_unread_cancel_are_told():
+    """They may be gone; nobody has looked since."""
+    case = a_worked_case(1, *ACCEPTED, standing=Standing.OPEN)
+    case.cancelled(an_answer(began=2.0), PACE)
+
+    note = "1 open orders were seen at 00:00:01 UTC, before the last cancel, and nothing since"
+    assert (note,) == the(a_report(case), 1).notes
+
+
+def test_an_account_that_cannot_be_told_of_costs_no_other_its_report():
+    """It is listed as unknown, with what to do."""
+    odd = a_worked_case(1, *ACCEPTED, standing=Standing.CLEAR)
+    odd.attempts = [None]  # type: ignore[list-item]
+    found = a_report(odd, a_worked_case(2, *ACCEPTED, standing=Standing.CLEAR))
+
+    assert [1, 2] == [account.id for account in found.accounts]
+    assert (Verdict.UNKNOWN, Standing.UNREAD) == (the(found, 1).verdict, the(found, 1).standing)
+    assert ("panic itself failed on this account: AttributeError",) == the(found, 1).notes
+    assert the(found, 1).next_step.endswith("Take its orders as open. Call the desk, +1 555 0100.")
 
 
 def test_totals_and_coverage_add_up():
@@ -364,6 +383,7 @@ def test_a_plan_is_written_with_what_it_cannot_reach():
         written["base_url"],
         written["accounts"],
     )
+    assert ("all accounts", {}) == (written["scope"], written["filters"])
     assert 2 == len(written["unsent"])
 
 

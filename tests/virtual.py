@@ -12,7 +12,7 @@ _GRACE_S = 0.002
 """Loopback bytes may be on their way while nothing is ready yet; so long the real clock is given to them."""
 
 
-class _Jumping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
+class _Jumping(selectors.DefaultSelector):
     """Selects without waiting: when nothing is ready, the time until the next timer has passed at once."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ import os
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
@@ -23,7 +23,7 @@ from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.orders import Filters
 from panic.outcomes import Body
-from panic.proof import Query
+from panic.proof import Query, Receipt
 from panic.roster import Account
 from panic.secret import Key
 
@@ -39,7 +39,7 @@ class _Wire:
     """What was seen of one request and its answer so far; it survives the exception that cuts the rest off."""
 
     sent: bool = False
-    fresh: bool = False
+    receipt: Receipt = field(default_factory=Receipt)
     status: int | None = None
     headers: Mapping[str, str] | None = None
     body: bytes = b""
@@ -72,7 +72,9 @@ class _Request(aiohttp.ClientRequest):
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         wire = _WIRE.get()
         wire.sent = True
-        wire.fresh = isinstance(conn.protocol, Handler) and conn.protocol.asked == 1
+        if isinstance(conn.protocol, Handler):
+            wire.receipt.fresh = conn.protocol.asked == 1
+            conn.protocol.receipt = wire.receipt
         return await super().send(conn)
 
 
@@ -84,7 +86,7 @@ class Broker:
         keys: The usable keys by credential name.
         clock: The run's clock.
         mixed_up: Called when a connection brought what nobody asked for, or another account's orders: no
-            proof that came over a used connection is to be trusted any more.
+            proof that came over a used connection, or whose receipt was revoked, is to be trusted any more.
     """
 
     def __init__(
@@ -100,7 +102,6 @@ class Broker:
         self._keys = tuple(keys.values())
         self._headers = {name: _headers(key) for name, key in keys.items()}
         self._tell_mixed_up = mixed_up
-        self._is_mixed_up = False
         self._where = where
         self.problem = ""
         self._proxy: str | None = None
@@ -165,7 +166,10 @@ class Broker:
         exchange = await self._exchange(method, self._url(path, parameters), self._headers[credential], leash)
         result = answer(exchange, account_id, self.scrub, is_read=method == "GET")
         if result.evidence.body is Body.FOREIGN:
+            exchange.receipt.revoked = True
             self._mixed_up()
+        if self._clock.ahead_s is None and exchange.headers is not None:
+            self._clock.compare(exchange.headers.get("Date", ""), exchange.ended)
         return result
 
     def _url(self, path: str, parameters: Collection[tuple[str, str]]) -> URL:
@@ -199,7 +203,7 @@ class Broker:
             wire.whole,
             wire.overlong,
             wire.failure,
-            wire.fresh,
+            wire.receipt,
         )
 
     def _tls(self) -> ssl.SSLContext | bool:
@@ -213,10 +217,8 @@ class Broker:
             return True
 
     def _mixed_up(self) -> None:
-        if not self._is_mixed_up:
-            self._is_mixed_up = True
-            self._connector.distrust()
-            self._tell_mixed_up()
+        self._connector.distrust()
+        self._tell_mixed_up()
 
 
 def _headers(key: Key) -> CIMultiDict[str]:

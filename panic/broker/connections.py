@@ -18,12 +18,18 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ConnectionKey
+
+from panic.proof import Receipt
 
 _SPARE_DESCRIPTORS = 16
 """Left for files, the terminal, the event loop and a resolver beside the connections."""
 
 _SOCKETS_A_CONNECTION = 2
 """While connecting, an IPv6 and an IPv4 attempt may be under way for one request."""
+
+LINGER_S = 0.1
+"""Once answers got mixed up, each connection is listened to for so long after its only answer."""
 
 _STALE_AFTER_S = 2.0
 """A lookup that takes so long gives way to the last good answer, if there is one."""
@@ -53,6 +59,8 @@ class Handler(ResponseHandler):
         self._mixed_up = mixed_up
         self._owed = 0
         self.asked = 0
+        self.receipt: Receipt | None = None
+        self._disowned = False
 
     def set_response_params(self, **parameters: Any) -> None:
         """Expect one answer more: aiohttp calls this once for each request."""
@@ -87,9 +95,14 @@ class Handler(ResponseHandler):
             return True
 
     def _disown(self) -> None:
+        if self._disowned:
+            return
+        self._disowned = True
         self.force_close()
         if self.transport is not None:
             self.transport.close()
+        if self.receipt is not None:
+            self.receipt.revoked = True
         self._mixed_up()
 
 
@@ -98,15 +111,24 @@ class Connector(aiohttp.TCPConnector):
 
     def __init__(self, mixed_up: Callable[[], None], **options: Any) -> None:
         super().__init__(**options)
+        self._distrusts = False
         self._factory = functools.partial(Handler, self._loop, mixed_up)  # type: ignore[assignment]
 
     def distrust(self) -> None:
         """Use every connection once from now on, and close those that wait in the pool."""
-        self._force_close = True
+        self._distrusts = True
         for idle in self._conns.values():
             for protocol, _ in idle:
                 protocol.close()
         self._conns.clear()
+
+    def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
+        if not self._distrusts or should_close or protocol.should_close or self._closed:
+            super()._release(key, protocol, should_close=should_close)
+            return
+        # It is closed, but a moment later: the bytes that would revoke its answer may still be on their way.
+        self._release_acquired(key, protocol)
+        self._loop.call_later(LINGER_S, protocol.close)
 
 
 class Resolver(AbstractResolver):

@@ -3,22 +3,24 @@
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from math import ceil
 from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
 from panic.answers import Answer
+from panic.clock import http_date
 from panic.orders import Order, order
 from panic.outcomes import Body, Evidence, classify
 from panic.pacing import HOLD_MOST_S
-from panic.proof import Page
+from panic.proof import Page, Receipt
+from panic.words import clip
 
 _OK = 200
 
-TEXT_MOST = 200
-"""Foreign words are clipped to this many characters: enough to read out, too few to flood a report."""
+ROWS_MOST = 10_000
+"""Elements of one answer that are looked at, ten times the largest page: four megabytes of nothing but commas
+would keep the loop from everything else for seconds."""
 
 
 class Exchange(NamedTuple):
@@ -32,7 +34,7 @@ class Exchange(NamedTuple):
         whole: Whether the body was read to its proper end.
         overlong: Whether it was longer than we read.
         failure: What broke, in a few words; empty if nothing did.
-        fresh: Whether the connection had carried nothing before.
+        receipt: How far the connection is to be trusted.
     """
 
     began: float
@@ -44,7 +46,7 @@ class Exchange(NamedTuple):
     whole: bool = False
     overlong: bool = False
     failure: str = ""
-    fresh: bool = False
+    receipt: Receipt = Receipt()
 
 
 def answer(
@@ -60,7 +62,8 @@ def answer(
     """
     document = _document(exchange)
     success = exchange.status is not None and 200 <= exchange.status <= 299  # noqa: PLR2004
-    orders = tuple(map(order, _rows(document)))
+    rows = _rows(document)
+    orders = tuple(map(order, rows)) if len(rows) <= ROWS_MOST else ()
     kind = _body(exchange, document, orders, account_id)
     believed = kind is Body.OBJECT
     words = _error(document)
@@ -76,9 +79,9 @@ def answer(
         or ("" if success and believed and not words else _what_went_wrong(exchange.status, kind, foreign_words)),
         retry_after=retry_after(exchange.headers or {}),
         own_envelope=not success and _is_own_envelope(exchange.status, document),
-        orders=orders if believed and success else (),
+        orders=orders if believed else (),
         page=_page(document, orders) if is_read and believed and exchange.status == _OK else None,
-        fresh=exchange.fresh,
+        receipt=exchange.receipt,
         note="the broker answered 2xx with an error inside: " + foreign_words if foreign_words and success else "",
         document=document if account_id is None else None,
     )
@@ -105,7 +108,7 @@ def _body(
 ) -> Body | None:
     if exchange.status is None:
         return None
-    if exchange.overlong:
+    if exchange.overlong or len(_rows(document)) > ROWS_MOST:
         return Body.OVERLONG
     if exchange.whole and not exchange.body.strip():
         return Body.EMPTY
@@ -128,17 +131,35 @@ def _page(document: dict[str, Any] | None, orders: tuple[Order, ...]) -> Page | 
         for o, raw in zip(orders, document["data"], strict=True)
     ):
         return None
-    metadata = _mapping(document.get("metadata"))
-    token, total = metadata.get("next_page_token"), metadata.get("total_items")
-    if token is not None and not isinstance(token, str):
-        return None  # there may be more, and nobody knows how to ask for it
-    if isinstance(total, str) and re.fullmatch("[0-9]{1,18}", total):
-        total = int(total)
-    return Page(
-        orders=orders,
-        next_token=token or "",
-        total=total if isinstance(total, int) and not isinstance(total, bool) else None,
-    )
+    metadata = document.get("metadata")
+    if metadata is None:
+        return Page(orders)
+    if not isinstance(metadata, dict):
+        return None
+    try:
+        total = _count(metadata.get("total_items"))
+        pages, number = _count(metadata.get("total_pages")), _count(metadata.get("page_number"))
+        token = _token(metadata.get("next_page_token"))
+    except ValueError:
+        return None
+    if not token and pages is not None and (number or 1) < pages:
+        return None  # there are more, and nobody says how to ask for them
+    return Page(orders, token, total)
+
+
+def _count(value: object) -> int | None:
+    """Read a count that may be missing; what is there and cannot be read proves nothing."""
+    if value is None or type(value) is int:
+        return value
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value, re.ASCII):
+        return int(value)
+    raise ValueError("no count")
+
+
+def _token(value: object) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    raise ValueError("no token")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
@@ -178,14 +199,6 @@ def _what_went_wrong(status: int | None, kind: Body | None, foreign_words: str) 
     return foreign_words or ("" if success else f"HTTP {status}")
 
 
-def clip(words: str) -> str:
-    """Make foreign words fit for a report: one line, printable, at most `TEXT_MOST` characters."""
-    line = words[: 2 * TEXT_MOST]
-    if not line.isprintable():
-        line = "".join(c if c.isprintable() else " " for c in line)
-    return line if len(line) <= TEXT_MOST else line[: TEXT_MOST - 1] + "…"
-
-
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Read Retry-After as seconds between 0 and `HOLD_MOST_S`, or None when it says nothing usable.
 
@@ -199,16 +212,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return float(min(ceil(float(words)), HOLD_MOST_S))
     if re.fullmatch("[0-9]+", words, re.ASCII):
         return HOLD_MOST_S
-    then = _http_date(words)
+    then = http_date(words)
     if then is None:
         return None
-    now = _http_date(headers.get("Date", "")) or datetime.now(UTC)
+    now = http_date(headers.get("Date", "")) or datetime.now(UTC)
     return min(max((then - now).total_seconds(), 0.0), HOLD_MOST_S)
-
-
-def _http_date(words: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(words[:64])
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -456,7 +456,6 @@ async def test_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch, name:
     assert through != bool(listener.heads)
 
 
-# fails today with `environment_proxy`: aiohttp's trust_env reads the netrc too and refuses to combine it with
 # our header, so that one line for the host, or a `default`, makes every request unreachable.
 @pytest.mark.parametrize("asked", [False, True])
 async def test_a_netrc_does_not_replace_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: bool):

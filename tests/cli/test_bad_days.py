@@ -197,7 +197,6 @@ async def test_no_key_at_all(
 
         assert ([], 78) == (simulator.requests, code)
         assert said.err.endswith(f"{NOTHING_SENT}\n")
-        # fails today: only "its credential 'default' has no usable key" is said, and the roster is blamed
         assert [] == [message for message in messages if message not in said.err]
 
 
@@ -210,7 +209,6 @@ async def test_nothing_was_sent_is_said_once(
     firm.roster.write_text("id\nx\ny\n")
 
     assert 78 == refused(firm, ("--config", "SETTINGS", *PRESS), monkeypatch)
-    # fails today: every problem of a roster without a usable row ends with it as well, in place of a remedy
     assert 1 == capsys.readouterr().err.count(NOTHING_SENT)
 
 
@@ -270,7 +268,7 @@ async def test_a_press_fires_all_that_it_can_read(tmp_path: Path):
         )
         assert ["not_attempted"] * 3 == [told(report, 3)["outcome"], told(report, 4)["outcome"], broken["outcome"]]
         assert "oops" in broken["name"]
-        assert "Nothing was sent. Cancel its orders at the broker by hand now" in broken["next_step"]
+        assert "Nothing was sent: cancel its orders by hand. Call" in broken["next_step"]
         assert "accounts.csv:4" in told(report, 3)["notes"][0]
         assert simulator.base_url == report["base_url"]
         assert [] == [part for part in FLAGGED if part not in flags]
@@ -315,7 +313,6 @@ async def test_a_traceback_may_be_asked_for(tmp_path: Path):
 
         assert 0 == done.code
         assert KEY not in done.out + done.err
-        # fails today: the report says "the environment variable 'PANIC_TRACEBACK' means nothing"; check refuses it
         assert [] == done.report["flags"]
 
 
@@ -330,7 +327,6 @@ async def test_an_account_that_only_a_broken_row_names(tmp_path: Path):
         assert (78, [1]) == (alone.code, sent(simulator, "DELETE"))
         assert "accounts.csv:3" in alone.err
         assert "'nobody' is not in the settings" in alone.err
-        # fails today: whoever is told to cancel by hand at the broker is not told whom to call there
         assert "the desk, +1 555 0100" in told(both.report, 2)["next_step"]
 
 

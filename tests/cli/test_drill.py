@@ -116,7 +116,6 @@ def test_an_account_that_the_report_forgot_fails_a_drill(
     monkeypatch.setattr(Run, "go", forget)
     code = cli.run(["drill", "--accounts", "4", "--latency", "0", "--faults", "none", "--format", "table"])
 
-    # fails today: the examiner walks the report's accounts and not the firm's, and passes 3 of 3
     assert 1 == code
     assert "DRILL FAILED  the report agrees with the simulator on 3 of 4 accounts" in capsys.readouterr().out
 
@@ -160,7 +159,6 @@ async def test_a_port_that_is_none(port: str, capsys: pytest.CaptureFixture[str]
     code = await asyncio.to_thread(cli.run, ["simulate", "--accounts", "1", "--port", port])
     said = capsys.readouterr().err
 
-    # fails today for numbers: OverflowError, 70, and "Cancel at the broker by hand, now."
     assert 64 == code
     assert "--port" in said
 
@@ -200,7 +198,6 @@ def test_a_drill_that_breaks_is_no_false_alarm(
     said = capsys.readouterr().err
 
     assert 70 == code
-    # fails today: a drill, check or simulate that breaks says "Cancel at the broker by hand, now." too
     assert "Cancel at the broker by hand" not in said
 
 
