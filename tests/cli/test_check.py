@@ -1,4 +1,4 @@
-"""The check: would a press work everywhere? It only reads, and it refuses what a press would tolerate.
+"""The check: would a press work everywhere? It only reads, and it refuses what a press would tolerate."""
 
 import json
 from pathlib import Path
