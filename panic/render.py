@@ -19,6 +19,9 @@ from panic.words import clean
 _DETAILED_MOST = 25
 """So many accounts are told one by one; the rest are listed by id. Nobody reads a thousand paragraphs."""
 
+_ODD_MOST = 8
+"""So many clear accounts with notes are told: they are for tomorrow, and must not bury the rest."""
+
 _LISTED_MOST = 60
 _NOTES_MOST = 4
 
@@ -144,7 +147,7 @@ def _draw(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
     )
     for part in parts:
         console.print(part)
-    return target.getvalue()
+    return "".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines())
 
 
 def _parts(report: Report) -> Iterable[RenderableType]:
@@ -237,10 +240,10 @@ def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
     when = f", read between {times[0]:%H:%M:%S} and {times[-1]:%H:%M:%S} UTC" if times else ""
     yield _line(("CLEAR     ", STYLES[Verdict.CLEAR]), f" {len(accounts):,} accounts{when}")
     odd = [account for account in accounts if account.notes]
-    for account in odd[:_DETAILED_MOST]:
+    for account in odd[:_ODD_MOST]:
         yield _indented(f"{account.id}: {'; '.join(account.notes[:_NOTES_MOST])}", style="dim")
-    if len(odd) > _DETAILED_MOST:
-        yield _indented(f"and {len(odd) - _DETAILED_MOST:,} more with notes in the JSON report", style="dim")
+    if len(odd) > _ODD_MOST:
+        yield _indented(f"and {len(odd) - _ODD_MOST:,} more with notes in the JSON report", style="dim")
 
 
 def _sums(report: Report) -> Iterable[Text]:

@@ -276,8 +276,8 @@ def test_clear_accounts_with_notes_are_told():
     text = table(a_report(*cases), width=120)
 
     assert "CLEAR      30 accounts, read between 00:00:01 and 00:00:01 UTC" in text
-    assert "  25: answered 404, but not in the broker's own words" in text
-    assert "and 5 more with notes in the JSON report" in text
+    assert "  8: answered 404, but not in the broker's own words" in text
+    assert "and 22 more with notes in the JSON report" in text
 
 
 def test_a_row_without_an_id_is_told_by_its_text():
