@@ -175,6 +175,32 @@ def test_an_account_that_only_answers_429_is_read_all_the_same() -> None:
     assert (Verdict.CLEAR, Outcome.RATE_LIMITED) == (pressed[1].verdict, pressed[1].outcome)
 
 
+@pytest.mark.parametrize("header", ["5", "1", None])
+def test_accounts_limited_by_themselves_do_not_hold_their_neighbours(header: str | None) -> None:
+    """A quarter of the accounts answers 429 for ever; the others are clear as if it did not."""
+    limited = [Fault("status", on="ANY", status=429, retry_after=header)]
+    pressed = press(accounts(*[limited] * 15, *[()] * 45), deadline_s=40.0)
+
+    assert {Verdict.CLEAR: 45, Verdict.UNKNOWN: 15} == pressed.report.totals.verdicts
+    assert 12.0 > max(max(pressed.times("GET", id_)) for id_ in range(16, 61))
+
+
+def test_reads_that_show_orders_open_do_not_bring_a_failing_accounts_retry_forward() -> None:
+    """The broker is down for cancels only: the retry keeps its own time."""
+    pressed = press(accounts(*[[Fault("status", status=503)]] * 5), deadline_s=60.0)
+
+    assert all(6 >= len(pressed.times("DELETE", id_)) for id_ in range(1, 6))
+    assert Verdict.OPEN is pressed.report.verdict
+
+
+@pytest.mark.parametrize("faults", [[Fault("hang", on="GET")], [Fault("latency", on="GET", seconds=4.8)]])
+def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault]) -> None:
+    """A read makes way for the DELETE that is due within twenty seconds."""
+    pressed = press(accounts([Fault("stuck"), *faults]), deadline_s=70.0)
+
+    assert 20.0 >= max(gaps(pressed.times("DELETE", 1)))
+
+
 def test_open_orders_after_a_404_are_cancelled_again_at_once_and_noted() -> None:
     """A 404 is what the broker said; the read is what is so."""
     pressed = press(accounts([Fault("lying_404", times=1)]))
@@ -207,6 +233,14 @@ def test_the_run_ends_at_its_deadline_whatever_hangs(deadline_s: float) -> None:
     assert deadline_s - 0.01 <= pressed.report.timings.total_s <= deadline_s + 0.25
     assert 6 == len(pressed.report.accounts)
     assert Verdict.UNKNOWN is pressed.report.verdict
+
+
+@pytest.mark.parametrize("deadline_s", [2.0, 3.0, 4.0, 5.0])
+def test_orders_that_stay_open_are_told_open_however_short_the_run(deadline_s: float) -> None:
+    """The last DELETE leaves time for one more read."""
+    pressed = press(accounts([Fault("lying_404")]), deadline_s=deadline_s)
+
+    assert Verdict.OPEN is pressed.report.verdict
 
 
 def test_a_run_too_short_for_its_accounts_says_which_were_never_sent() -> None:
