@@ -12,21 +12,34 @@ from panic._version import VERSION
 if TYPE_CHECKING:
     from panic.config import Settings
     from panic.config import load as load_settings
+    from panic.errors import ConfigurationError, PanicError, UsageError
     from panic.orders import Filters
     from panic.plan import Scope
     from panic.report import Report
-    from panic.run import Press
 
 __version__ = VERSION
 
-__all__ = ["Filters", "Press", "Report", "Scope", "Settings", "__version__", "load_settings", "press"]
+__all__ = [
+    "ConfigurationError",
+    "Filters",
+    "PanicError",
+    "Report",
+    "Scope",
+    "Settings",
+    "UsageError",
+    "__version__",
+    "load_settings",
+    "press",
+]
 
 _HOMES = {
+    "ConfigurationError": ("panic.errors", "ConfigurationError"),
     "Filters": ("panic.orders", "Filters"),
-    "Press": ("panic.run", "Press"),
+    "PanicError": ("panic.errors", "PanicError"),
     "Report": ("panic.report", "Report"),
     "Scope": ("panic.plan", "Scope"),
     "Settings": ("panic.config", "Settings"),
+    "UsageError": ("panic.errors", "UsageError"),
     "load_settings": ("panic.config", "load"),
 }
 
@@ -40,14 +53,28 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-async def press(settings: "Settings", *, scope: "Scope", reason: str, **how: Any) -> "Report":
+async def press(
+    settings: "Settings",
+    *,
+    scope: "Scope",
+    reason: str,
+    by: str = "",
+    deadline_s: float | None = None,
+    concurrency: int | None = None,
+    watch_s: float | None = None,
+    verify: bool = True,
+) -> "Report":
     """Press the button and give the report.
 
     Args:
         settings: From `load_settings`, or built in code.
         scope: Which accounts and orders; there is no default.
         reason: Why, for the report.
-        how: Any other field of `Press`: by, deadline_s, concurrency, watch_s, verify.
+        by: Who; empty for the user of this process.
+        deadline_s: When the run ends at the latest, seconds; None for the settings'.
+        concurrency: Requests in flight at most; None for the settings'.
+        watch_s: How long to go on reading after the first clear, seconds; None for the settings'.
+        verify: Whether to read until the accounts are proven clear.
 
     Raises:
         UsageError: No reason, or a scope that makes no sense. Nothing was sent.
@@ -55,4 +82,13 @@ async def press(settings: "Settings", *, scope: "Scope", reason: str, **how: Any
     """
     from panic.run import Press, Run, prepare  # noqa: PLC0415
 
-    return await Run(prepare(settings, Press(scope=scope, reason=reason, **how))).go()
+    how = Press(
+        scope=scope,
+        reason=reason,
+        by=by,
+        deadline_s=deadline_s,
+        concurrency=concurrency,
+        watch_s=watch_s,
+        verify=verify,
+    )
+    return await Run(prepare(settings, how)).go()

@@ -22,7 +22,7 @@ class Answer(NamedTuple):
         own_envelope: Whether an error came in the broker's own envelope.
         orders: The orders that it named, whatever its status, unless they are another account's.
         page: What a read's answer showed; None unless it counts as a read.
-        receipt: How far the connection that it came over is to be trusted.
+        receipt: How far the connection that it came over is to be trusted; None for not at all.
         note: Something odd that belongs into the report; empty if nothing was.
         document: The answer as it is, of a request that was about no account's orders.
     """
@@ -37,14 +37,14 @@ class Answer(NamedTuple):
     own_envelope: bool = False
     orders: tuple[Order, ...] = ()
     page: Page | None = None
-    receipt: Receipt = Receipt()
+    receipt: Receipt | None = None
     note: str = ""
     document: Mapping[str, Any] | None = None
 
     @property
     def fresh(self) -> bool:
         """Whether it came over a connection that had carried nothing before."""
-        return self.receipt.fresh
+        return self.receipt is not None and self.receipt.fresh
 
     @property
     def is_limited(self) -> bool:

@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import TypeAdapter
-from tenacity import AsyncRetrying, retry_if_result, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
+from panic import flags
 from panic.answers import Answer
 from panic.broker import Broker, connections_possible
 from panic.clock import Clock
@@ -18,6 +19,7 @@ from panic.config import Settings
 from panic.discovery import Listing, list_accounts
 from panic.errors import ConfigurationError, Problem
 from panic.outcomes import EXIT_CODES, REFUSED, TRY_AGAIN, Verdict
+from panic.pacing import backoff
 from panic.proof import Query
 from panic.roster import Account, Roster
 from panic.roster import load as load_roster
@@ -25,9 +27,6 @@ from panic.secret import Key, read
 from panic.slots import Kind, Slots
 
 _TRIES = 3
-_SKEW_MOST_S = 5.0
-"""More than this between our clock and the broker's makes times in reports hard to compare."""
-
 _ONE_ORDER = Query((("page_size", "1"),))
 
 
@@ -146,12 +145,20 @@ class _Check:
     async def _account(self, account: Account) -> Answer:
         async def ask() -> Answer:
             await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id)
+            answer = None
             try:
-                return await self._broker.read(account, _ONE_ORDER, self._leash())
+                answer = await self._broker.read(account, _ONE_ORDER, self._leash())
             finally:
-                self._slots.release()
+                self._answered(account, answer)
+            return answer
 
         return await self._persistently(ask)
+
+    def _answered(self, account: Account, answer: Answer | None) -> None:
+        limited = answer.is_limited if answer is not None and answer.is_answered else None
+        retry_after = None if answer is None else answer.retry_after
+        self._slots.answered(account.credential, account.id, limited=limited, retry_after=retry_after)
+        self._slots.release()
 
     async def _list(self, credential: str) -> Listing:
         async def ask(parameters: tuple[tuple[str, str], ...]) -> Answer:
@@ -176,13 +183,20 @@ class _Check:
         return (ours - theirs).total_seconds()
 
     async def _persistently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask up to three times, but not past the deadline."""
-        wait = wait_random_exponential(multiplier=0.5, max=2.0)
+        """Ask up to three times, and as often as the broker says "later"; but not past the deadline."""
+        failures = 0
+
+        def is_enough(state: RetryCallState) -> bool:
+            nonlocal failures
+            failures += not _last(state).is_limited
+            return failures >= _TRIES or self._clock.now() >= self._deadline
+
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda answer: answer.outcome in TRY_AGAIN),
-            wait=lambda state: min(wait(state), max(0.0, self._deadline - self._clock.now())),
-            stop=lambda state: state.attempt_number >= _TRIES or self._clock.now() >= self._deadline,
-            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+            wait=lambda state: max(_last(state).retry_after or 0.0, backoff(state.attempt_number, 0.0)),
+            stop=is_enough,
+            sleep=self._pause,
+            retry_error_callback=_last,
         )
         answer: Answer = await retrying(ask)
         return answer
@@ -192,6 +206,12 @@ class _Check:
 
     def _leash(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._clock.now() + self._settings.run.attempt_s, self._deadline))
+
+
+def _last(state: RetryCallState) -> Answer:
+    assert state.outcome is not None  # noqa: S101  (tenacity sets it before it asks)
+    answer: Answer = state.outcome.result()
+    return answer
 
 
 def _judge(account: Account, answer: Answer, shown: Mapping[int, bool] | None) -> AccountCheck:
@@ -231,11 +251,8 @@ def _warnings(listings: Sequence[Listing], skew_s: float | None, unlisted: tuple
             yield f"the broker did not list its accounts ({listing.failure}): drift was not checked"
     if skew_s is None:
         yield "the broker did not tell its time: clock skew was not checked"
-    elif abs(skew_s) > _SKEW_MOST_S:
-        yield f"this machine's clock differs from the broker's by {skew_s:+.1f} s: set it (NTP)"
-    if unlisted:
-        ids = ", ".join(map(str, unlisted[:20]))
-        yield f"{len(unlisted)} active accounts are at the broker and not in the roster: {ids}"
+    yield from (flag.text for flag in flags.from_clock(skew_s))
+    yield from (flag.text for flag in flags.from_listings({}, unlisted))
 
 
 def _exit_code(found: Sequence[AccountCheck], warnings: Sequence[str]) -> int:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -16,7 +17,7 @@ from panic.errors import PanicError, UsageError
 
 if TYPE_CHECKING:
     from panic.report import Report
-    from panic.run import Prepared, Run
+    from panic.run import Prepared, Press, Run
 
 _T = TypeVar("_T")
 
@@ -26,6 +27,14 @@ _T = TypeVar("_T")
 _EXIT_CODES = """exit codes:
   0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
   64 usage, 78 configuration (both: nothing was sent) · 70 panic itself failed"""
+
+
+_CHECK_CODES = """exit codes:
+  0 a press would work everywhere · 10 drift, skew or something not learned
+  30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files"""
+
+_DRILL_CODES = """exit codes:
+  0 the report agrees with the simulator on every account · 1 it does not · 64 usage"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -45,7 +54,7 @@ def run(arguments: Sequence[str]) -> int:
         terminal.say(f"panic: {error}\nNothing was sent." if error.exit_code in {64, 78} else f"panic: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        terminal.say("panic: stopped before anything was sent")
+        terminal.say("panic: interrupted; if a press was under way, look at the broker")
         return 130
     except Exception as error:
         by_hand = " Cancel at the broker by hand, now." if "press" in arguments else ""
@@ -69,29 +78,41 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"panic {VERSION}")
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="settings (else PANIC_CONFIG, else config/panic.toml)"
-    )
-    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="warning")
+    parser.set_defaults(config=None, log_level="warning")
+    _common_words(parser)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
-    _press_words(_command(commands, "press", _press, "cancel every open order of a scope"))
-    _check_words(_command(commands, "check", _check, "would a press work everywhere? reads only"))
-    _drill_words(_command(commands, "drill", _drill, "the whole job against the embedded simulator"))
-    _simulate_words(_command(commands, "simulate", _simulate, "serve a simulated broker on loopback"))
+    press = _command(commands, "press", _press, "cancel every open order of a scope", _EXIT_CODES)
+    check = _command(commands, "check", _check, "would a press work everywhere? reads only", _CHECK_CODES)
+    drill = _command(commands, "drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES)
+    simulate = _command(commands, "simulate", _simulate, "serve a simulated broker on loopback", "")
+    _press_words(press)
+    _output_words(check)
+    _drill_words(drill)
+    _simulate_words(simulate)
     return parser
 
 
+def _common_words(parser: argparse.ArgumentParser) -> None:
+    """Add what may stand before the command or after it."""
+    nothing = argparse.SUPPRESS  # else the later parser's default would undo what the earlier one read
+    where = "settings (else PANIC_CONFIG, else config/panic.toml)"
+    levels = ("debug", "info", "warning", "error")
+    parser.add_argument("--config", type=Path, metavar="FILE", default=nothing, help=where)
+    parser.add_argument("--log-level", choices=levels, default=nothing, help="what to log on standard error")
+
+
 def _command(
-    commands: Any, name: str, do: Callable[[argparse.Namespace], int], words: str
+    commands: Any, name: str, do: Callable[[argparse.Namespace], int], words: str, codes: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=words,
         description=f"{words[0].upper()}{words[1:]}.",
-        epilog=_EXIT_CODES,
+        epilog=codes,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    _common_words(parser)
     parser.set_defaults(command=do)
     return parser
 
@@ -121,10 +142,14 @@ def _press_words(parser: argparse.ArgumentParser) -> None:
     )
     how = parser.add_argument_group("how")
     how.add_argument(
-        "--deadline", type=float, metavar="S", help="the run ends after so many seconds (default 120)"
+        "--deadline", type=float, metavar="S", help="the run ends after so many seconds (default: the settings')"
     )
-    how.add_argument("--concurrency", type=int, metavar="N", help="requests in flight at most (default 64)")
-    how.add_argument("--watch", type=float, metavar="S", help="go on reading after the first clear (default 15)")
+    how.add_argument(
+        "--concurrency", type=int, metavar="N", help="requests in flight at most (default: the settings')"
+    )
+    how.add_argument(
+        "--watch", type=float, metavar="S", help="go on reading after the first clear (default: the settings')"
+    )
     how.add_argument("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
     how.add_argument("--dry-run", action="store_true", help="print the plan and send nothing")
     _output_words(parser)
@@ -133,10 +158,6 @@ def _press_words(parser: argparse.ArgumentParser) -> None:
 def _output_words(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, json in a pipe")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the whole report there, as JSON")
-
-
-def _check_words(parser: argparse.ArgumentParser) -> None:
-    _output_words(parser)
 
 
 def _firm_words(parser: argparse.ArgumentParser) -> None:
@@ -209,7 +230,7 @@ def _press(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _press_of(options: argparse.Namespace) -> Any:
+def _press_of(options: argparse.Namespace) -> "Press":
     from panic.orders import Filters
     from panic.plan import Scope
     from panic.run import Press
@@ -228,17 +249,17 @@ def _press_of(options: argparse.Namespace) -> Any:
 
 
 def _dry_run(prepared: "Prepared", options: argparse.Namespace) -> int:
-    if _format(options) == "json":
-        from panic.report import plan_json
-
-        terminal.out(plan_json(prepared.plan, prepared.settings.broker.base_url).decode())
-        return 0
     from panic.render import plan_table
+    from panic.report import plan_json
 
+    base_url = prepared.settings.broker.base_url
+    document = plan_json(prepared.plan, base_url).decode()
+    _save(document, options.output)
     colour = terminal.colour(sys.stdout)
-    terminal.out(
-        plan_table(prepared.plan, prepared.settings.broker.base_url, width=terminal.width(), colour=colour)
-    )
+    table = plan_table(prepared.plan, base_url, width=terminal.width(), colour=colour)
+    terminal.out(document if _format(options) == "json" else table)
+    for flag in prepared.flags:
+        terminal.say(f"! {flag.text}")
     return 0
 
 
@@ -251,7 +272,11 @@ async def _with_progress(prepared: "Prepared", *, drill: bool) -> "Report":
     progress.run = run
     _obey_signals(run)
     async with progress:
-        return await run.go()
+        report = await run.go()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().remove_signal_handler(number)
+    _ignore_signals()
+    return report
 
 
 def _obey_signals(run: "Run") -> None:
@@ -271,7 +296,9 @@ def _obey_signals(run: "Run") -> None:
 
 def _run_loop(work: Coroutine[Any, Any, _T]) -> _T:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(work)
+        result = runner.run(work)
+        _ignore_signals()  # the runner has put its own handler back; the work is done
+        return result
 
 
 def _loop_factory() -> Any:
@@ -291,19 +318,34 @@ def _deliver(report: "Report", options: argparse.Namespace) -> None:
     """Bring the report to its readers; whatever is broken on the way, the run is done and its exit code stands."""
     from panic.report import to_json
 
-    for number in (signal.SIGINT, signal.SIGTERM):  # as when a pager that reads the report is left
-        signal.signal(number, signal.SIG_IGN)
+    try:
+        document = to_json(report).decode()
+        saved = _save(document, options.output)
+        _print(report, document, options, saved=saved)
+    except Exception as error:  # noqa: BLE001  (the run is over, and its verdict must still get out)
+        terminal.say(f"panic: the report could not be shown: {type(error).__name__}")
+        terminal.say(_closing(report))
 
-    document = to_json(report).decode()
-    saved = _save(document, options.output)
-    text = document if _format(options) == "json" else _table(report, sys.stdout)
-    delivered = terminal.out(text)
+
+def _print(report: "Report", document: str, options: argparse.Namespace, *, saved: bool) -> None:
+    delivered = terminal.out(document if _format(options) == "json" else _table(report, sys.stdout))
     if not delivered and not saved:
         terminal.say(f"panic: standard output is gone; the report follows here\n{_table(report, sys.stderr)}")
     elif not terminal.is_terminal(sys.stdout) or not delivered:
-        from panic.render import verdict_line
+        terminal.say(_closing(report))
 
-        terminal.say(f"panic: {verdict_line(report).plain} (exit {report.exit_code})")
+
+def _closing(report: "Report") -> str:
+    from panic.render import verdict_line
+
+    code = "" if report.drill else f" (exit {report.exit_code})"
+    return f"panic: {verdict_line(report).plain}{code}"
+
+
+def _ignore_signals() -> None:
+    """Let nothing interrupt the report, as when a pager that reads it is left."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _table(report: "Report", stream: Any) -> str:
@@ -312,12 +354,21 @@ def _table(report: "Report", stream: Any) -> str:
     return table(report, width=terminal.width(), colour=terminal.colour(stream))
 
 
+def _a_file(path: Path) -> Path:
+    """Give what a path leads to, so that a link stays a link; OSError for a directory or a device."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    return path
+
+
 def _save(document: str, path: Path | None) -> bool:
     """Write the report beside its name and move it there, so that nobody reads half of one."""
     if path is None:
         return False
     part = None
     try:
+        path = _a_file(path)
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         part.write_text(document + "\n", encoding="utf-8")
         part.replace(path)

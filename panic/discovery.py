@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from panic.answers import Answer
+from panic.pages import paging
 
 _TRIES = 3
 _PAUSE_S = 1.0
@@ -86,11 +87,10 @@ def _id(value: object) -> int | None:
 
 def _go_on(metadata: object, rows: int) -> tuple[str, str]:
     """Give the next page's token, and what is wrong with a list that ends here."""
-    if not isinstance(metadata, Mapping):
-        return "", ""
-    token, total = metadata.get("next_page_token"), metadata.get("total_items")
-    if token is not None and not isinstance(token, str):
-        return "", "the next page's token cannot be read"
-    if not token and type(total) is int and total != rows:
-        return "", f"the broker counts {total} accounts and shows {rows}"
-    return token or "", ""
+    try:
+        where = paging(metadata)
+    except ValueError as error:
+        return "", str(error)
+    if not where.next_token and where.total not in {None, rows}:
+        return "", f"the broker counts {where.total} accounts and shows {rows}"
+    return where.next_token, ""

@@ -94,13 +94,14 @@ class Engine:
         self._cases: list[Case] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._leashes: set[Leash] = set()
-        self.pauseers: set[asyncio.Future[None]] = set()
+        self._sleepers: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._unconcluded: set[int] = set()
         self._unsent = 0
         self._paused_collector = False
         self._slowest_s = 0.0
         self._doubting = False
+        self._is_over = False
         self._watch_until = float("inf")
         self.swept = asyncio.Event()
         self.stopped = False
@@ -162,7 +163,7 @@ class Engine:
         for case in self._cases:
             if case.doubt(self._clock.now()):
                 self._unconcluded.add(case.account.id)
-                if case.account.id not in self._tasks:
+                if case.account.id not in self._tasks and not self._is_over:
                     self._start(case)
         self._wake_all()
 
@@ -211,7 +212,7 @@ class Engine:
     def _next(self, case: Case) -> Step:
         now = self._clock.now()
         watched = case.is_concluded and now >= self._watch_until
-        if self.stopped or watched or now >= self._pace.deadline:
+        if self._is_over or watched or now >= self._pace.deadline:
             return Step(Do.REST)
         return case.step(now, self._pace)
 
@@ -314,6 +315,7 @@ class Engine:
             task.cancel()
 
     def _send_no_more(self) -> None:
+        self._is_over = True
         self._slots.close()
         self.swept.set()
         self._collect_garbage(on=True)
@@ -358,16 +360,16 @@ class Engine:
         sleeper: asyncio.Future[None] = loop.create_future()
         until = min(self._clock.now() + seconds, self._pace.deadline)
         handle = loop.call_at(until, _wake, sleeper)
-        self.pauseers.add(sleeper)
+        self._sleepers.add(sleeper)
         try:
-            if not self.stopped:
+            if not self._is_over:
                 await sleeper
         finally:
             handle.cancel()
-            self.pauseers.discard(sleeper)
+            self._sleepers.discard(sleeper)
 
     def _wake_all(self) -> None:
-        for sleeper in self.pauseers:
+        for sleeper in self._sleepers:
             _wake(sleeper)
 
 

@@ -1,11 +1,17 @@
 """What a reader must know about a run as a whole: pure, from what the run was made of and how it went."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from panic.case import Case
+from panic.discovery import Listing
 from panic.errors import Problem
 from panic.outcomes import Outcome
 from panic.report import Flag
+from panic.words import clip
+
+_TEXT_MOST = 500
+_SKEW_MOST_S = 5.0
+"""More than this between our clock and the broker's makes the times in a report hard to compare."""
 
 _LISTED_MOST = 10
 """So many mistakes of one file are spelled out in a report; `panic check` lists them all."""
@@ -13,14 +19,16 @@ _LISTED_MOST = 10
 
 def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
     """Turn configuration mistakes that did not stop the press into flags, the first few in words."""
-    flags = [Flag(code, str(problem)) for problem in problems[:_LISTED_MOST]]
+    flags = [Flag(code, clip(str(problem), _TEXT_MOST)) for problem in problems[:_LISTED_MOST]]
     if len(problems) > _LISTED_MOST:
         flags.append(Flag(code, f"and {len(problems) - _LISTED_MOST:,} more; panic check lists them all"))
     return flags
 
 
-def from_cases(cases: Sequence[Case], base_url: str) -> Iterable[Flag]:
+def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool) -> Iterable[Flag]:
     """Say what all accounts together suggest: a wrong base_url, a dead key, a broker out of reach."""
+    if stopped:
+        yield Flag("stopped", "somebody stopped this run before it was done")
     if not cases:
         return
     if all(case.outcome is Outcome.NOTHING_TO_CANCEL and not case.own_envelope for case in cases):
@@ -34,8 +42,27 @@ def from_cases(cases: Sequence[Case], base_url: str) -> Iterable[Flag]:
         yield Flag("unreachable", f"nothing could be sent: {base_url} could not be reached")
     unsent = sum(case.outcome is Outcome.NOT_ATTEMPTED for case in cases)
     if unsent:
+        accounts = "1 account was" if unsent == 1 else f"{unsent:,} accounts were"
+        remedy = "press again" if stopped else "press again, with a longer --deadline or more --concurrency"
+        yield Flag("not_attempted", f"the run ended before {accounts} sent anything: {remedy}")
+
+
+def from_clock(ahead_s: float | None) -> Iterable[Flag]:
+    """Say that our clock and the broker's differ; `ahead_s` is how far ours is ahead, None if nobody knows."""
+    if ahead_s is not None and abs(ahead_s) > _SKEW_MOST_S:
         yield Flag(
-            "not_attempted",
-            f"the run ended before {unsent:,} account{'s were' if unsent > 1 else ' was'} sent anything: "
-            "press again, with a longer --deadline or more --concurrency",
+            "clock_skew", f"this machine's clock differs from the broker's by {ahead_s:+.0f} s: set it (NTP)"
         )
+
+
+def from_listings(listings: Mapping[str, Listing], unlisted: Sequence[int]) -> Iterable[Flag]:
+    """Say which accounts the broker shows that the roster lacks, and where it could not be asked."""
+    if unlisted:
+        ids = ", ".join(map(str, unlisted[:_LISTED_MOST])) + (", …" if len(unlisted) > _LISTED_MOST else "")
+        count = "1 active account is" if len(unlisted) == 1 else f"{len(unlisted):,} active accounts are"
+        text = f"{count} at the broker and not in the roster: {ids}; add them, or list them as excluded"
+        yield Flag("unlisted_accounts", text)
+    for name, listing in listings.items():
+        if listing.failure:
+            text = f"which accounts credential '{name}' may see was not learned: {listing.failure}"
+            yield Flag("roster_unchecked", text)

@@ -17,7 +17,11 @@ def configure(level: str = "warning") -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info if not readable else _as_it_is,
-            structlog.dev.ConsoleRenderer(colors=terminal.colour(sys.stderr))
+            structlog.dev.ConsoleRenderer(
+                colors=terminal.colour(sys.stderr),
+                # rich tracebacks print local variables, and a local may hold the request's headers
+                exception_formatter=structlog.dev.plain_traceback,
+            )
             if readable
             else structlog.processors.JSONRenderer(),
         ],

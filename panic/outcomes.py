@@ -37,7 +37,7 @@ class Body(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """What one DELETE left behind, as far as its outcome depends on it.
+    """What one request left behind, as far as its outcome depends on it.
 
     Attributes:
         sent: Whether the request left or may have left this machine.
@@ -112,7 +112,7 @@ _UNANSWERED = (Outcome.NOT_ATTEMPTED, Outcome.UNREACHABLE, Outcome.UNKNOWN)  # t
 
 @cache
 def classify(evidence: Evidence) -> Outcome:
-    """Name the outcome of one DELETE by the first row of `TABLE` that holds."""
+    """Name the outcome of one request by the first row of `TABLE` that holds."""
     return next(rule.outcome for rule in TABLE if rule.holds(evidence))
 
 

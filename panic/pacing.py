@@ -18,6 +18,11 @@ JITTER = 0.1
 POLL_GROWTH = 1.5
 """Reads spread out by half each time: the settle time is overshot by half at most."""
 
+HUSH_MOST_S = 2.0
+HUSH_SHARE = 0.1
+HUSH_OVER_POLL_S = 0.5
+"""A DELETE in the last moments would only undo what the reads have shown, with no time to read again."""
+
 RETRIES_A_SECOND = 50.0
 RETRIES_AT_ONCE = 100
 """The retry budget of a run: a broker on its knees is not hit by thousands of accounts' retries at once."""
@@ -55,6 +60,12 @@ def backoff(failures: int, jitter: float) -> float:
 def next_poll(poll: float, most: float) -> float:
     """Give the wait that follows a wait of `poll` seconds between two reads."""
     return min(poll * POLL_GROWTH, most)
+
+
+def hush(poll_first_s: float, deadline_s: float) -> float:
+    """Give how long before the end nothing is cancelled again, seconds: long enough to read once more."""
+    wanted = max(HUSH_SHARE * deadline_s, poll_first_s + HUSH_OVER_POLL_S)
+    return min(HUSH_MOST_S, wanted, deadline_s / 2)
 
 
 class Budget:

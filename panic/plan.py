@@ -43,6 +43,9 @@ class Unsent:
     account: Account | None = None
     row: BadRow | None = None
 
+    def __str__(self) -> str:
+        return self.why if self.account is None else f"account {self.account.id}: {self.why}"
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

@@ -45,8 +45,6 @@ class Progress:
             self._say(self._provisional(self.run))
 
     async def __aenter__(self) -> Self:
-        if terminal.is_terminal(sys.stderr):
-            self._live = self._board()
         self._task = asyncio.create_task(self._draw())
         return self
 
@@ -92,6 +90,9 @@ class Progress:
 
     async def _draw(self) -> None:
         took_s = 0.0
+        await asyncio.sleep(_BOARD_EVERY_S)  # the first DELETEs are out before anything is drawn
+        if terminal.is_terminal(sys.stderr):
+            self._live = self._board()
         while True:
             every_s = _BOARD_EVERY_S if self._live else _LINE_EVERY_S
             await asyncio.sleep(max(every_s, took_s / _SHARE_OF_TIME))

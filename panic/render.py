@@ -35,10 +35,10 @@ STYLES = {
 
 _HEADLINES = {
     Verdict.CLEAR: "every one of {all} accounts was read and shows no open order",
-    Verdict.UNVERIFIED: "that nothing is open was not seen: {bad} of {all} accounts",
-    Verdict.OPEN: "orders are still open: {bad} of {all} accounts are not clear",
-    Verdict.UNKNOWN: "what became of the cancel is not known everywhere: {bad} of {all} accounts are not clear",
-    Verdict.REFUSED: "the broker refused to cancel: {bad} of {all} accounts are not clear",
+    Verdict.UNVERIFIED: "nobody saw that nothing is open in {these} of {all} accounts",
+    Verdict.OPEN: "orders are still open in {these} of {all} accounts",
+    Verdict.UNKNOWN: "nobody knows what became of the cancel in {these} of {all} accounts",
+    Verdict.REFUSED: "the broker refused to cancel in {these} of {all} accounts",
 }
 
 
@@ -57,13 +57,17 @@ def table(report: Report, *, width: int = 80, colour: bool = False) -> str:
 def verdict_line(report: Report) -> Text:
     """Give the one line that a reader at 3 a.m. reads."""
     total = report.totals.accounts
+    these = report.totals.verdicts.get(report.verdict, 0)
     bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
-    words = _HEADLINES[report.verdict].format(all=f"{total:,}", bad=f"{bad:,}")
-    if report.verdict is Verdict.UNVERIFIED and not bad:
+    words = _HEADLINES[report.verdict].format(all=f"{total:,}", these=f"{these:,}")
+    if report.verdict is Verdict.UNVERIFIED and not these:
         words = "all accounts of the roster are clear, and the broker shows others that it does not list"
-    words += _filters(_report_filters(report))
+    if bad > these and report.verdict is not Verdict.CLEAR:
+        words += f"; {bad:,} are not clear"
+    filters = _filters(_report_filters(report)).removeprefix(", ")
+    only = f"({filters}; other orders were left alone)  " if filters else ""
     drill = "DRILL · " if report.drill else ""
-    return _line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {words}")
+    return _line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {only}{words}")
 
 
 def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = False) -> str:
@@ -78,7 +82,7 @@ def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = Fal
         ),
         Text(f"in this order: {ids}{more}"),
     ]
-    parts += [Text(f"cannot reach: {one.why}", style="yellow") for one in plan.unsent[:_LISTED_MOST]]
+    parts += [Text(f"cannot reach {one}", style="yellow") for one in plan.unsent[:_LISTED_MOST]]
     if len(plan.unsent) > _LISTED_MOST:
         parts.append(Text(f"and {len(plan.unsent) - _LISTED_MOST:,} more; panic check lists them all"))
     return _draw(parts, width=width, colour=colour)

@@ -1,36 +1,20 @@
-"""The report: one document for a run, folded purely from its plan, its cases and its circumstances.
+"""The report: the one document of a run.
 
 The dataclasses are the schema: `json_schema` publishes them, `to_json` writes them. Times are ISO 8601 in
 UTC, durations are seconds unless the name says `ms`, quantities are decimal strings.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
-from panic._version import VERSION
-from panic.case import Attempt, Case, Tracked
-from panic.clock import Clock
-from panic.orders import OPEN_STATUSES
-from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, judge, worst
-from panic.plan import Plan, Scope, Unsent
-from panic.proof import OPEN_LOOKBACK, RECENT_LOOKBACK
-from panic.words import clip
+from panic.outcomes import WORST_FIRST, Outcome, Standing, Verdict
+from panic.plan import Plan
 
 SCHEMA: Final = "panic-report/1"
-
-_RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
-
-_NOTE_MOST = 300
-"""Characters of a note."""
-
-_NAMED_MOST = 5
-"""So many request ids are named in an account's advice: the latest are what the broker asks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +83,6 @@ class Orders:
     canceled: int = 0
     filled: int = 0
     open: int = 0
-
-
-_NO_ORDERS = Orders()
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,263 +192,6 @@ class Report:
     accounts: tuple[AccountReport, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """Everything a report says that is no account's. Times are loop time, seconds."""
-
-    run_id: str
-    drill: bool
-    base_url: str
-    contact: str
-    roster: RosterFacts
-    trigger: Trigger
-    scope: Scope
-    verify: bool
-    watch_s: float
-    deadline_s: float
-    began: float
-    ended: float
-    settled: float | None = None
-    last_first_cancel: float | None = None
-    flags: Sequence[Flag] = ()
-    roster_checked: bool = False
-    unlisted: tuple[int, ...] = ()
-    scrub: Callable[[str], str] = field(default=lambda text: text)
-
-
-def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, clock: Clock) -> Report:
-    """Make the report of a run from what is known at this moment."""
-    cases = list(cases)
-    accounts = [_account_or_less(case, facts, clock) for case in cases]
-    accounts += [_unsent_account(one, facts.contact) for one in unsent]
-    accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
-    verdict = accounts[0].verdict
-    if facts.unlisted:
-        verdict = worst(verdict, Verdict.UNVERIFIED)
-    return Report(
-        schema=SCHEMA,
-        version=VERSION,
-        run_id=facts.run_id,
-        verdict=verdict,
-        exit_code=EXIT_CODES[verdict],
-        drill=facts.drill,
-        base_url=facts.base_url,
-        contact=facts.contact,
-        roster=facts.roster,
-        trigger=facts.trigger,
-        scope=_scope(facts),
-        started_at=clock.wall(facts.began),
-        finished_at=clock.wall(facts.ended),
-        timings=_timings(facts),
-        totals=_totals(accounts, cases, facts.scrub),
-        coverage=_coverage(accounts, cases, facts),
-        flags=tuple(facts.flags),
-        accounts=tuple(accounts),
-    )
-
-
-def _scope(facts: Circumstances) -> ScopeReport:
-    scope, filters = facts.scope, facts.scope.filters
-    shown = FiltersReport(
-        side=filters.side or None,
-        type=filters.type or None,
-        instrument_type=filters.instrument_type or None,
-        instrument_ids=filters.instrument_ids,
-    )
-    return ScopeReport(scope.all, scope.groups, scope.accounts, shown, facts.verify, facts.watch_s)
-
-
-def _timings(facts: Circumstances) -> Timings:
-    def since(moment: float | None) -> float | None:
-        return None if moment is None else round(moment - facts.began, 3)
-
-    return Timings(
-        last_first_delete_s=since(facts.last_first_cancel),
-        settled_s=since(facts.settled),
-        total_s=round(facts.ended - facts.began, 3),
-        deadline_s=facts.deadline_s,
-    )
-
-
-def _totals(accounts: list[AccountReport], cases: list[Case], scrub: Callable[[str], str]) -> Totals:
-    counts = [account.orders for account in accounts]
-    return Totals(
-        accounts=len(accounts),
-        verdicts=dict(Counter(account.verdict for account in accounts)),
-        outcomes=dict(Counter(account.outcome for account in accounts)),
-        standings=dict(Counter(account.standing for account in accounts)),
-        attempts=sum(len(account.attempts) for account in accounts),
-        orders=Orders(
-            accepted=sum(c.accepted for c in counts),
-            canceled=sum(c.canceled for c in counts),
-            filled=sum(c.filled for c in counts),
-            open=sum(c.open for c in counts),
-        ),
-        fills=_fills((t for case in cases for t in case.orders.values()), scrub),
-    )
-
-
-def _fills(tracked: Iterable[Tracked], scrub: Callable[[str], str]) -> tuple[Fill, ...]:
-    sums: dict[tuple[str, str], Decimal] = {}
-    for one in tracked:
-        if filled := one.filled:
-            what = clip(scrub(one.last.symbol or one.first.symbol), 40), clip(scrub(one.last.side), 20)
-            sums[what] = sums.get(what, Decimal()) + filled
-    return tuple(Fill(symbol, side, quantity) for (symbol, side), quantity in sorted(sums.items()))
-
-
-def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumstances) -> Coverage:
-    tracked = [one for case in cases for one in case.orders.values()]
-    return Coverage(
-        open_statuses=OPEN_STATUSES if facts.verify else (),
-        open_lookback_s=OPEN_LOOKBACK.total_seconds() if facts.verify else 0.0,
-        recent_lookback_s=RECENT_LOOKBACK.total_seconds() if facts.verify else 0.0,
-        accounts_clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
-        named_orders=len(tracked),
-        named_seen_ended=sum(one.seen_ended for one in tracked),
-        roster_checked=facts.roster_checked,
-        unlisted_accounts=facts.unlisted,
-    )
-
-
-def _account_or_less(case: Case, facts: Circumstances, clock: Clock) -> AccountReport:
-    """Tell of an account; should that fail, tell less: one account's oddity never costs the others' report."""
-    try:
-        return _account(case, facts, clock)
-    except Exception as error:  # noqa: BLE001  (see above)
-        return AccountReport(
-            id=case.account.id,
-            name=case.account.name,
-            group=case.account.group,
-            owner=case.account.owner,
-            outcome=case.outcome,
-            standing=Standing.UNREAD,
-            as_of=None,
-            verdict=Verdict.UNKNOWN,
-            next_step=f"Panic could not tell of it. Take its orders as open. {_call(facts.contact)}.",
-            notes=(f"panic itself failed on this account: {type(error).__name__}",),
-            orders=_NO_ORDERS,
-            attempts=(),
-        )
-
-
-def _account(case: Case, facts: Circumstances, clock: Clock) -> AccountReport:
-    fills = _fills(case.orders.values(), facts.scrub)
-    told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
-    notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
-    return AccountReport(
-        id=case.account.id,
-        name=case.account.name,
-        group=case.account.group,
-        owner=case.account.owner,
-        outcome=case.outcome,
-        standing=case.standing,
-        as_of=case.as_of,
-        verdict=case.verdict,
-        next_step=_next_step(case, facts.contact),
-        notes=tuple(notes),
-        orders=_orders(case),
-        attempts=tuple(_attempt(attempt, clock) for attempt in case.attempts),
-    )
-
-
-def _attempt(attempt: Attempt, clock: Clock) -> AttemptReport:
-    return AttemptReport(
-        method=attempt.method,
-        at=clock.wall(attempt.began),
-        status=attempt.status,
-        request_id=attempt.request_id or None,
-        error=attempt.error or None,
-        elapsed_ms=round(attempt.elapsed * 1000, 1),
-    )
-
-
-def _orders(case: Case) -> Orders:
-    tracked = case.orders.values()
-    if not tracked:
-        return _NO_ORDERS
-    still_open = case.standing in {Standing.OPEN, Standing.PENDING}
-    return Orders(
-        accepted=len(case.accepted),
-        canceled=sum(one.last.status == "CANCELED" for one in tracked),
-        filled=sum(one.filled > 0 for one in tracked),
-        open=len(case.open) if still_open else 0,
-    )
-
-
-def _seen_before(case: Case) -> Iterable[str]:
-    if case.standing is Standing.UNREAD and case.seen_open is not None:
-        count, moment = case.seen_open
-        yield f"{count} open orders were seen at {moment:%H:%M:%S} UTC, before the last cancel, and nothing since"
-
-
-def _order_notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str]) -> Iterable[str]:
-    if fills:
-        words = ", ".join(f"{fill.side} {fill.quantity} {fill.symbol}".strip() for fill in fills)
-        yield f"filled during the cancel: {words}"
-    if case.reappeared:
-        count, prefix = len(case.reappeared), clip(case.reappeared_prefix(scrub), 40)
-        whose = f"; their client order ids begin with {prefix!r}" if prefix else ""
-        orders = "new order" if count == 1 else "new orders"
-        yield f"{count} {orders} appeared after the cancel: something is still trading{whose}"
-
-
-def _unsent_account(one: Unsent, contact: str) -> AccountReport:
-    account, row = one.account, one.row
-    return AccountReport(
-        id=account.id if account else row.id if row else None,
-        name=account.name if account else row.text if row else "",
-        group=account.group if account else "",
-        owner=account.owner if account else "",
-        outcome=Outcome.NOT_ATTEMPTED,
-        standing=Standing.UNREAD,
-        as_of=None,
-        verdict=judge(Outcome.NOT_ATTEMPTED, Standing.UNREAD, own_envelope=False),
-        next_step=f"Nothing was sent: cancel its orders by hand. {_call(contact)}. Then mend roster or key.",
-        notes=(one.why,),
-        orders=Orders(),
-        attempts=(),
-    )
-
-
-def _next_step(case: Case, contact: str) -> str:
-    """Say in a sentence or two what the reader is to do about an account that is not clear."""
-    if case.verdict is Verdict.CLEAR:
-        return ""
-    ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_NAMED_MOST:]
-    quoting = f", quoting {' or '.join(reversed(ids[-2:]))}" if ids else ""
-    return f"{_advice(case)} {_call(contact)}{quoting}."
-
-
-def _call(contact: str) -> str:
-    return f"Call {contact or 'the Clear Street desk (set [broker] contact to name it here)'}"
-
-
-_REFUSED_ADVICE = {
-    Outcome.UNAUTHENTICATED: "The broker does not know the key. Put a valid key in place and press again.",
-    Outcome.FORBIDDEN: "The key may not cancel in this account. Use a key that may, and press again.",
-    Outcome.REJECTED: "The broker rejected the request itself. Check the filters and press again.",
-}
-_UNKNOWN_ADVICE = {
-    Outcome.NOT_ATTEMPTED: "Nothing was sent: the run ended first. Press again.",
-    Outcome.NOTHING_TO_CANCEL: "It answered 404, and not in the broker's words. Check the id and base_url.",
-}
-
-
-def _advice(case: Case) -> str:
-    match case.verdict:
-        case Verdict.REFUSED:
-            return _REFUSED_ADVICE[case.outcome]
-        case Verdict.OPEN if case.standing is Standing.PENDING:
-            return "The broker accepted the cancel and has not finished it: these orders may still fill."
-        case Verdict.OPEN:
-            return "Orders are still open. Stop what is trading, and press again."
-        case Verdict.UNVERIFIED:
-            return "The broker answered the cancel, but nobody saw that nothing is open. Look, or press again."
-    otherwise = "No answer says what became of the cancel: take its orders as open, and press again."
-    return _UNKNOWN_ADVICE.get(case.outcome, otherwise)
-
-
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
 
@@ -508,6 +232,6 @@ def plan_json(plan: Plan, base_url: str) -> bytes:
         scope=str(plan.scope),
         filters=plan.scope.filters.query(),
         accounts=tuple(account.id for account in plan.accounts),
-        unsent=tuple(one.why for one in plan.unsent),
+        unsent=tuple(map(str, plan.unsent)),
     )
     return TypeAdapter(PlanReport).dump_json(found, indent=2)

@@ -1,6 +1,5 @@
 """The one use-case that every caller uses: a press becomes a run, the run one report."""
 
-import getpass
 import os
 import random
 import secrets
@@ -20,11 +19,12 @@ from panic.case import Case
 from panic.clock import Clock
 from panic.config import Settings
 from panic.discovery import Listing, list_accounts
-from panic.engine import Engine, Leash, Observer, What
+from panic.engine import Engine, Leash, Observer
 from panic.errors import PanicError, Problem, UsageError
-from panic.pacing import Pace
+from panic.fold import Circumstances, fold
+from panic.pacing import Pace, hush
 from panic.plan import Plan, Scope, plan
-from panic.report import Circumstances, Flag, Report, RosterFacts, Trigger, fold
+from panic.report import Flag, Report, RosterFacts, Trigger
 from panic.roster import Roster
 from panic.roster import load as load_roster
 from panic.secret import Key, read
@@ -34,10 +34,6 @@ from panic.words import clip
 log = structlog.get_logger()
 
 _REASON_MOST = 1000
-_SKEW_MOST_S = 5.0
-_HUSH_MOST_S = 2.0
-_HUSH_SHARE = 0.1
-_HUSH_OVER_POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +219,7 @@ class Run:
             poll_most_s=max(settings.poll_max_s, settings.poll_first_s),
             watch_s=self._watch_s if press.verify else 0.0,
             verify=press.verify,
-            hush_s=_hush(settings.poll_first_s, self._deadline_s),
+            hush_s=hush(settings.poll_first_s, self._deadline_s),
         )
 
     def _doubt(self) -> None:
@@ -250,34 +246,17 @@ class Run:
         return tuple(sorted(shown - known))
 
     def _all_flags(self) -> list[Flag]:
-        found = [*self._flags, *flags.from_cases(self.cases, self.prepared.settings.broker.base_url)]
+        base_url = self.prepared.settings.broker.base_url
+        found = [*self._flags, *flags.from_cases(self.cases, base_url, stopped=self.engine.stopped)]
         if self._broker.problem:
-            found.append(Flag("certificates", self._broker.problem))
-        if self.engine.stopped:
-            found.append(Flag("stopped", "somebody stopped this run before it was done"))
+            found.append(Flag("certificates", clip(self._broker.problem)))
         if self._mixed_up:
             text = "a connection brought an answer nobody asked for; proofs were repeated on new connections"
             found.append(Flag("mixed_up_answers", text))
-        ahead_s = self._clock.ahead_s or 0.0
-        if abs(ahead_s) > _SKEW_MOST_S:
-            text = f"this machine's clock differs from the broker's by {ahead_s:+.0f} s: set it (NTP)"
-            found.append(Flag("clock_skew", text))
-        if unlisted := self._unlisted():
-            ids = ", ".join(map(str, unlisted[:10])) + (", …" if len(unlisted) > 10 else "")  # noqa: PLR2004
-            text = f"{len(unlisted)} active accounts are at the broker and not in the roster: {ids}"
-            found.append(Flag("unlisted_accounts", f"{text}; add them, or list them as excluded"))
-        for name, listing in self._listings.items():
-            if listing.failure:
-                text = f"which accounts credential '{name}' may see was not learned: {listing.failure}"
-                found.append(Flag("roster_unchecked", text))
+        found += flags.from_clock(self._clock.ahead_s)
+        found += flags.from_listings(self._listings, self._unlisted())
         found += [Flag("internal_error", f"panic itself failed: {text}") for text in self.engine.failures]
         return found
-
-
-def _hush(poll_first_s: float, deadline_s: float) -> float:
-    """Give how long before the deadline nothing is cancelled again: long enough to read once more, seconds."""
-    wanted = max(_HUSH_SHARE * deadline_s, poll_first_s + _HUSH_OVER_POLL_S)
-    return min(_HUSH_MOST_S, wanted, deadline_s / 2)
 
 
 def _log(report: Report) -> None:
@@ -317,12 +296,9 @@ def _roster_facts(roster: Roster) -> RosterFacts:
 
 
 def whoami() -> str:
-    """Give user@host of this process, for the report."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's user may have no name
-        user = f"uid {os.getuid()}"
+    """Give user@host of this process, for the report, without asking a directory that may hang."""
+    user = os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
     return f"{user}@{socket.gethostname()}"
 
 
-__all__ = ["Prepared", "Press", "Run", "What", "prepare", "whoami"]
+__all__ = ["Prepared", "Press", "Run", "prepare", "whoami"]

@@ -10,12 +10,13 @@ from panic.case import Case, Do, Step
 from panic.clock import Clock
 from panic.engine import LEAST_ATTEMPT_S
 from panic.errors import Problem
+from panic.fold import Circumstances
 from panic.orders import Filters, Order
 from panic.outcomes import Body, Evidence, Outcome, classify
 from panic.pacing import Pace
 from panic.plan import Scope
 from panic.proof import Look, Page, Query, Receipt
-from panic.report import Circumstances, RosterFacts, Trigger
+from panic.report import RosterFacts, Trigger
 from panic.roster import Account, BadRow, Roster
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)

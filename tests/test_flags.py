@@ -21,7 +21,7 @@ def codes(*answers: Answer | None):
         if answer is not None:
             case.cancelled(answer, a_pace())
         cases.append(case)
-    return [flag.code for flag in flags.from_cases(cases, URL)]
+    return [flag.code for flag in flags.from_cases(cases, URL, stopped=False)]
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_the_flags_name_the_host_and_the_remedy():
     """The reader has one look."""
     case, unsent = a_case(1), a_case(2)
     case.cancelled(an_answer(404), a_pace())
-    found = {flag.code: flag.text for flag in flags.from_cases([case], URL)}
-    one = {flag.code: flag.text for flag in flags.from_cases([unsent], URL)}
-    many = {flag.code: flag.text for flag in flags.from_cases([unsent] * 1200, URL)}
+    found = {flag.code: flag.text for flag in flags.from_cases([case], URL, stopped=False)}
+    one = {flag.code: flag.text for flag in flags.from_cases([unsent], URL, stopped=False)}
+    many = {flag.code: flag.text for flag in flags.from_cases([unsent] * 1200, URL, stopped=False)}
 
     assert f"is {URL} the broker's API?" in found["wrong_base_url"]
     assert one["not_attempted"].startswith("the run ended before 1 account was sent anything: press again")

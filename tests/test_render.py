@@ -17,7 +17,7 @@ from tests.builders import a_bad_row, a_read, a_roster, an_answer, an_order, loo
 from tests.test_report import a_report, a_worked_case
 
 GOLDEN = """\
-OPEN  orders are still open: 2 of 3 accounts are not clear
+OPEN  orders are still open in 1 of 3 accounts; 2 are not clear
 https://api.example.com
 all accounts · 1 open, 1 unverified, 1 clear
 pressed 2026-03-02 00:00:00 UTC by joe@desk: a bad algo
@@ -132,10 +132,10 @@ def test_a_drill_says_so_before_anything_else():
         ),
         (
             a_report(a_worked_case(1, an_answer())),
-            "UNVERIFIED  that nothing is open was not seen: 1 of 1 accounts",
+            "UNVERIFIED  nobody saw that nothing is open in 1 of 1 accounts",
         ),
-        (a_report(a_worked_case(1, an_answer(403))), "REFUSED  the broker refused to cancel: 1 of 1 accounts"),
-        (a_report(a_worked_case(1, no_answer())), "UNKNOWN  what became of the cancel is not known everywhere"),
+        (a_report(a_worked_case(1, an_answer(403))), "REFUSED  the broker refused to cancel in 1 of 1 accounts"),
+        (a_report(a_worked_case(1, no_answer())), "UNKNOWN  nobody knows what became of the cancel in 1 of 1"),
     ],
 )
 def test_the_verdict_line_says_it_in_a_sentence(report: Report, line: str):
@@ -339,7 +339,7 @@ def test_a_dry_run_says_what_it_would_do():
     assert "would cancel in 100 accounts (all accounts, only side BUY)" == lines[2]
     assert lines[3].startswith("in this order: 1, 2, 3, ")
     assert any(line.endswith("60, …") for line in lines)
-    assert lines[-1].startswith("cannot reach: accounts.csv:7: ")
+    assert lines[-1].startswith("cannot reach accounts.csv:7: ")
 
 
 def test_a_short_dry_run_lists_every_account():

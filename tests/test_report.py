@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from panic.answers import Answer
 from panic.case import Case
+from panic.fold import fold
 from panic.orders import OPEN_STATUSES, Filters, Order
 from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, worst
 from panic.plan import Plan, Scope, Unsent, plan
@@ -24,7 +25,6 @@ from panic.report import (
     Report,
     Timings,
     counts,
-    fold,
     json_schema,
     plan_json,
     to_json,

@@ -163,10 +163,11 @@ class Broker:
         leash: asyncio.Timeout,
         account_id: int | None,
     ) -> Answer:
-        exchange = await self._exchange(method, self._url(path, parameters), self._headers[credential], leash)
+        exchange = await self._exchange(method, self._url(path, parameters), credential, leash)
         result = answer(exchange, account_id, self.scrub, is_read=method == "GET")
         if result.evidence.body is Body.FOREIGN:
-            exchange.receipt.revoked = True
+            if exchange.receipt is not None:
+                exchange.receipt.revoked = True
             self._mixed_up()
         if self._clock.ahead_s is None and exchange.headers is not None:
             self._clock.compare(exchange.headers.get("Date", ""), exchange.ended)
@@ -176,10 +177,8 @@ class Broker:
         query = f"?{urlencode(list(parameters), safe=',:', quote_via=quote)}" if parameters else ""
         return URL(f"{self._base}{path}{query}", encoded=True)
 
-    async def _exchange(
-        self, method: str, url: URL, headers: Mapping[str, str], leash: asyncio.Timeout
-    ) -> Exchange:
-        began, wire = self._clock.now(), _Wire()
+    async def _exchange(self, method: str, url: URL, credential: str, leash: asyncio.Timeout) -> Exchange:
+        began, wire, headers = self._clock.now(), _Wire(), self._headers[credential]
         _WIRE.set(wire)
         try:
             async with (
@@ -213,7 +212,7 @@ class Broker:
             return ssl.create_default_context(cafile=str(self._where.ca_file))
         except (OSError, ValueError) as error:  # ssl.SSLError is one; a press fires on the system's certificates
             why = getattr(error, "strerror", None) or error
-            self.problem = f"{self._where.ca_file}: cannot be used ({why}): the system's certificates are"
+            self.problem = f"{self._where.ca_file}: cannot be used ({why}); the system's certificates are used"
             return True
 
     def _mixed_up(self) -> None:

@@ -13,6 +13,7 @@ from panic.clock import http_date
 from panic.orders import Order, order
 from panic.outcomes import Body, Evidence, classify
 from panic.pacing import HOLD_MOST_S
+from panic.pages import paging
 from panic.proof import Page, Receipt
 from panic.words import clip
 
@@ -46,7 +47,7 @@ class Exchange(NamedTuple):
     whole: bool = False
     overlong: bool = False
     failure: str = ""
-    receipt: Receipt = Receipt()
+    receipt: Receipt | None = None
 
 
 def answer(
@@ -81,7 +82,7 @@ def answer(
         own_envelope=not success and _is_own_envelope(exchange.status, document),
         orders=orders if believed else (),
         page=_page(document, orders) if is_read and believed and exchange.status == _OK else None,
-        receipt=exchange.receipt,
+        receipt=exchange.receipt or Receipt(),
         note="the broker answered 2xx with an error inside: " + foreign_words if foreign_words and success else "",
         document=document if account_id is None else None,
     )
@@ -131,35 +132,11 @@ def _page(document: dict[str, Any] | None, orders: tuple[Order, ...]) -> Page | 
         for o, raw in zip(orders, document["data"], strict=True)
     ):
         return None
-    metadata = document.get("metadata")
-    if metadata is None:
-        return Page(orders)
-    if not isinstance(metadata, dict):
-        return None
     try:
-        total = _count(metadata.get("total_items"))
-        pages, number = _count(metadata.get("total_pages")), _count(metadata.get("page_number"))
-        token = _token(metadata.get("next_page_token"))
+        where = paging(document.get("metadata"))
     except ValueError:
         return None
-    if not token and pages is not None and (number or 1) < pages:
-        return None  # there are more, and nobody says how to ask for them
-    return Page(orders, token, total)
-
-
-def _count(value: object) -> int | None:
-    """Read a count that may be missing; what is there and cannot be read proves nothing."""
-    if value is None or type(value) is int:
-        return value
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value, re.ASCII):
-        return int(value)
-    raise ValueError("no count")
-
-
-def _token(value: object) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    raise ValueError("no token")
+    return Page(orders, where.next_token, where.total)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

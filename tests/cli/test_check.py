@@ -129,7 +129,7 @@ async def test_accounts_that_drifted(tmp_path: Path):
 
         assert 10 == done.code
         assert "CLOSED      2 Two: the broker says it is closed; take it out" in done.out
-        assert "! 1 active accounts are at the broker and not in the roster: 7" in done.out
+        assert "! 1 active account is at the broker and not in the roster: 7" in done.out
         assert is_read_only(simulator)
 
 

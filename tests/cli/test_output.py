@@ -230,7 +230,7 @@ async def test_a_terminal_gets_colour_a_live_board_and_a_table(tmp_path: Path):
         assert re.search("[█░]{20}", board)
         assert "sent 2/2" in board
         assert "\x1b[1;31mREFUSED" in screen.text
-        assert "REFUSED  the broker refused to cancel: 1 of 2 accounts are not clear" in screen.plain
+        assert "REFUSED  the broker refused to cancel in 1 of 2 accounts" in screen.plain
         assert '"schema"' not in screen.plain
         assert SECRET not in screen.text
 
@@ -290,7 +290,7 @@ async def test_the_table_tells_the_story_worst_first(tmp_path: Path):
         done = await panic(*firm.lines(*words), cwd=tmp_path, env={"COLUMNS": "200"})
         lines = done.out.splitlines()
 
-        assert "REFUSED  the broker refused to cancel: 1 of 3 accounts are not clear" == lines[0]
+        assert "REFUSED  the broker refused to cancel in 1 of 3 accounts" == lines[0]
         assert simulator.base_url == lines[1]
         assert "all accounts · 1 refused, 2 clear" == lines[2]
         assert "by Risk [red]Officer: runaway algo" in lines[3]

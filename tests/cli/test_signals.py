@@ -139,7 +139,7 @@ async def test_a_signal_before_the_run(tmp_path: Path, number: int, code: int):
         done = await panic(*firm.lines(*PRESS), cwd=tmp_path, program=program, env=env)
 
         assert (code, "", []) == (done.code, done.out, simulator.requests)
-        assert number != signal.SIGINT or "stopped before anything was sent" in done.err
+        assert number != signal.SIGINT or "interrupted; if a press was under way" in done.err
         assert "Traceback" not in done.err
 
 
@@ -167,7 +167,7 @@ async def test_a_signal_while_the_report_is_printed(tmp_path: Path):
             done = await process.finish()
 
         assert 150 == len(valid(output.read_text())["accounts"])
-        assert "stopped before anything was sent" not in done.err
+        assert "interrupted; if a press was under way" not in done.err
         assert 0 == done.code
         assert 150 == len(json.loads(done.out)["accounts"])
 
