@@ -87,7 +87,7 @@ class Case:
     accepted: set[str] = field(default_factory=set)
     open: tuple[Order, ...] = ()
     look: Look | None = None
-    clear_at: float | None = None
+    clear_since: float | None = None
     cancels: int = 0
     is_over: bool = False
     seen_open: tuple[int, datetime] | None = None
@@ -96,7 +96,7 @@ class Case:
     _read_at: float = NEVER
     _held_until: float = 0.0
     _reads_held_until: float = 0.0
-    _doubts: bool = False
+    _doubts: int = 0
     _found_nothing: bool = False
     _receipts: list[Receipt] = field(default_factory=list)
     _poll: float = 0.0
@@ -183,7 +183,7 @@ class Case:
         # A read begun before this DELETE ended no longer counts as proof, but what it saw stays seen.
         if self.standing in {Standing.OPEN, Standing.PENDING} and self.as_of is not None:
             self.seen_open = (len(self.open), self.as_of)
-        self.standing, self.as_of = Standing.UNREAD, None
+        self.standing, self.as_of, self.clear_since = Standing.UNREAD, None, None
         self._drop_look()
 
     def _drop_look(self) -> None:
@@ -245,7 +245,7 @@ class Case:
             self._looked(look, answer, pace)
 
     def _page_failed(self, look: Look, answer: Answer) -> None:
-        self._name(answer.orders)
+        self._name(order for order in answer.orders if self.filters.matches(order))
         self._page_failures += not answer.is_limited  # being told to wait is no failure
         mixed_up = answer.evidence.body is Body.FOREIGN
         if mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
@@ -255,24 +255,32 @@ class Case:
 
     def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
         now, standing = answer.ended, look.standing
-        if standing is Standing.CLEAR and self._doubts and not _are_trusted(look.receipts):
-            standing = None  # it came over connections that may have mixed up their answers
         self.look = None
         self._unlooked = 0
         self._looks += 1
         self._learn(look)
+        if standing is Standing.CLEAR and not self._bears_out(look):
+            standing = None
         if standing is None:
             self._note_unread(look)
         else:
             self._stand(standing, look, now)
         self._decide(standing, answer, pace)
 
+    def _bears_out(self, look: Look) -> bool:
+        """Tell whether nothing outside a look speaks against the clear that it shows."""
+        if self._doubts and not _are_trusted(look.receipts):
+            return False  # it came over connections that may have mixed up their answers
+        return all(tracked.seen_ended for tracked in self.orders.values())
+
     def _stand(self, standing: Standing, look: Look, now: float) -> None:
         self._looks_concluded += not look.broke_off
         self.standing, self.as_of, self._receipts = standing, look.at, look.receipts
         self.open = tuple(look.open.values())
+        if standing is not Standing.CLEAR:
+            self.clear_since = None
         if standing is Standing.CLEAR:
-            self.clear_at = now if self.clear_at is None else self.clear_at
+            self.clear_since = now if self.clear_since is None else self.clear_since
             self._recancels = 0
         elif self._found_nothing:
             self.note("open orders were seen after the broker answered 404, nothing to cancel")
@@ -349,15 +357,21 @@ class Case:
 
     def doubt(self, now: float) -> bool:
         """Take back a clear whose answers may have been mixed up; tell whether there was one."""
-        self._doubts = True
+        self._doubts += 1
         if self.standing is not Standing.CLEAR or _are_trusted(self._receipts):
             return False
-        self.standing, self.as_of = Standing.UNREAD, None
-        self._read_at = now
+        self.standing, self.as_of, self.clear_since = Standing.UNREAD, None, None
+        self._read_at = now + (self._poll if self._doubts > 1 else 0.0)  # the first doubt is looked into at once
         self._cancel_at = NEVER if self.outcome in REFUSED else self._cancel_began + FLOOR_S
         self.is_over = False
         self.note("read again on a new connection: answers on this credential's connections were mixed up")
         return True
+
+    def take_back_unless_quiet(self, now: float, quiet_s: float) -> None:
+        """At the end of a run with doubts: a clear that was not listened to for long enough is none."""
+        if self._doubts and self.clear_since is not None and now - self.clear_since < quiet_s:
+            self.standing, self.as_of, self.clear_since = Standing.UNREAD, None, None
+            self.note("a read had just shown it clear, too late to rule out that answers were mixed up")
 
     def reappeared_prefix(self, scrub: Callable[[str], str] = str) -> str:
         """Give the common beginning of the client order ids of the orders that reappeared, scrubbed first."""

@@ -287,8 +287,8 @@ def _obey_signals(run: "Run") -> None:
         if run.engine.stopped:
             terminal.errors.drain(0.1)
             os._exit(128 + number)
-        terminal.say("panic: stopping: nothing more is sent; the report follows. Once more ends at once.")
         run.stop()
+        terminal.say("panic: stopping: nothing more is sent; the report follows. Once more ends at once.")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop, number)

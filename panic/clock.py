@@ -9,6 +9,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+_BELIEVED_S = 400 * 86_400.0
+"""A Date that is further off than this says something about its sender, not about our clock."""
+
 
 class Clock:
     """Reads the running loop's time; create it inside the loop."""
@@ -26,7 +29,9 @@ class Clock:
         """Learn from an answer's Date, received at a loop time, how far our wall clock is ahead."""
         theirs = http_date(date)
         if theirs is not None:
-            self.ahead_s = (self.wall(moment) - theirs).total_seconds()
+            ahead_s = (self.wall(moment) - theirs).total_seconds()
+            if abs(ahead_s) < _BELIEVED_S:
+                self.ahead_s = ahead_s
 
     def earlier(self) -> datetime:
         """Give the wall-clock time of now by our clock or by the broker's, whichever is earlier."""

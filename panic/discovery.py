@@ -38,7 +38,7 @@ Pause = Callable[[float], Awaitable[None]]
 async def list_accounts(ask: Ask, listing: Listing, pause: Pause = asyncio.sleep) -> None:
     """Fill a listing with all pages. What the pages before a failure showed stays in it."""
     tokens = {""}
-    token, rows = "", 0
+    token, rows, unreadable = "", 0, False
     while True:
         answer = await _ask_page(ask, token, pause)
         if answer is None:
@@ -49,10 +49,10 @@ async def list_accounts(ask: Ask, listing: Listing, pause: Pause = asyncio.sleep
             listing.failure = answer.error or "no list came back"
             return
         rows += len(data)
-        _take(data, listing)
+        unreadable = unreadable or not _take(data, listing)
         token, wrong = _go_on(metadata, rows)
         if not token:
-            listing.failure = wrong
+            listing.failure = wrong or ("an account of the list cannot be read" if unreadable else "")
             return
         if token in tokens:
             listing.failure = "the broker's pages have no end"
@@ -71,10 +71,16 @@ async def _ask_page(ask: Ask, token: str, pause: Pause) -> Answer | None:
     return answer
 
 
-def _take(data: list[Any], listing: Listing) -> None:
+def _take(data: list[Any], listing: Listing) -> bool:
+    """Take in the rows of a page; tell whether all could be read."""
+    whole = True
     for row in data:
-        if isinstance(row, Mapping) and (id_ := _id(row.get("id"))) is not None:
-            listing.active[id_] = str(row.get("status") or "") not in _ASLEEP
+        id_ = _id(row.get("id")) if isinstance(row, Mapping) else None
+        if id_ is None:
+            whole = False
+        else:  # shown twice: active wins
+            listing.active[id_] = listing.active.get(id_, False) or str(row.get("status") or "") not in _ASLEEP
+    return whole
 
 
 def _id(value: object) -> int | None:

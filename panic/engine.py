@@ -101,6 +101,7 @@ class Engine:
         self._paused_collector = False
         self._slowest_s = 0.0
         self._doubting = False
+        self._doubts = 0
         self._is_over = False
         self._watch_until = float("inf")
         self.swept = asyncio.Event()
@@ -133,6 +134,8 @@ class Engine:
             alarm.cancel()
             self._send_no_more()
             await self._abandon()
+            for case in self._cases:
+                case.take_back_unless_quiet(self._clock.now(), QUIET_MOST_S)
 
     @property
     def watches_s(self) -> float:
@@ -154,6 +157,7 @@ class Engine:
 
     def doubt(self) -> None:
         """Take back every clear that rests on a connection that may have mixed up its answers; soon, and once."""
+        self._doubts += 1
         if not self._doubting:
             self._doubting = True
             asyncio.get_running_loop().call_soon(self._doubt_all)
@@ -274,7 +278,7 @@ class Engine:
         try:
             answer = await call
             retry_after = answer.retry_after
-            if answer.is_answered and not (account == NOBODY and answer.is_limited):
+            if answer.is_answered and account != NOBODY:  # the accounts' gate is the accounts' business
                 limited = answer.is_limited
             if answer.is_answered:
                 self._slowest_s = max(self._slowest_s, answer.ended - answer.began)
@@ -330,12 +334,18 @@ class Engine:
             self.failures.append("some accounts did not end at the deadline")
 
     async def _is_disturbed(self) -> bool:
-        """Listen a moment longer; tell whether something came that undid a proof."""
+        """Listen for one quiet time; tell whether something came in it that undid a proof."""
         clear = any(case.standing is Standing.CLEAR for case in self._cases)
-        if clear and not self.stopped:
-            quiet_s = min(max(self._slowest_s, QUIET_LEAST_S), QUIET_MOST_S)
-            await asyncio.sleep(max(0.0, min(quiet_s, self._pace.deadline - self._clock.now())))
-        return bool(self._tasks) or self._doubting
+        if not clear or self.stopped or self._clock.now() >= self._pace.deadline:
+            return False
+        doubts = self._doubts
+        await asyncio.sleep(max(0.0, min(self._quiet_s, self._pace.deadline - self._clock.now())))
+        return bool(self._tasks) or doubts != self._doubts
+
+    @property
+    def _quiet_s(self) -> float:
+        """How long to listen after the last proof, seconds; to the full, once answers got mixed up."""
+        return QUIET_MOST_S if self._doubts else min(max(self._slowest_s, QUIET_LEAST_S), QUIET_MOST_S)
 
     async def _abandon(self) -> None:
         tasks = list(self._tasks.values())

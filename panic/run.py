@@ -1,5 +1,6 @@
 """The one use-case that every caller uses: a press becomes a run, the run one report."""
 
+import asyncio
 import os
 import random
 import secrets
@@ -138,8 +139,9 @@ class Run:
         used = {account.credential for account in prepared.roster.accounts}
         self._listings = {name: Listing() for name in sorted(used & prepared.keys.keys()) if self._asks}
         self._mixed_up = False
-        self._slots = Slots(self._concurrency(), self._clock.now)
-        self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt)
+        concurrency = self._concurrency()
+        self._slots = Slots(concurrency, self._clock.now)
+        self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt, concurrency)
         self.engine = Engine(
             cancel=self._broker.cancel,
             read=self._broker.read,
@@ -229,15 +231,16 @@ class Run:
     async def _discover(self) -> None:
         """Ask which accounts there are, once every first DELETE was sent."""
         await self.engine.swept.wait()
-        for name, listing in self._listings.items():
+        await asyncio.gather(*(self._list(name, listing) for name, listing in self._listings.items()))
 
-            async def ask(parameters: tuple[tuple[str, str], ...], name: str = name) -> Answer | None:
-                async def call(leash: Leash) -> Answer:
-                    return await self._broker.get("/v1/accounts", parameters, name, leash)
+    async def _list(self, name: str, listing: Listing) -> None:
+        async def ask(parameters: tuple[tuple[str, str], ...]) -> Answer | None:
+            async def call(leash: Leash) -> Answer:
+                return await self._broker.get("/v1/accounts", parameters, name, leash)
 
-                return await self.engine.aside(name, call)
+            return await self.engine.aside(name, call)
 
-            await list_accounts(ask, listing, self.engine.pause)
+        await list_accounts(ask, listing, self.engine.pause)
 
     def _unlisted(self) -> tuple[int, ...]:
         roster = self.prepared.roster

@@ -7,7 +7,7 @@ keeps a slot from work that is.
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
@@ -20,6 +20,9 @@ CLOSED_DEFAULT_S = 1.0
 
 FIRST_CANCEL_PATIENCE_S = 2.0
 """A first DELETE waits so long at a closed gate, and then goes all the same, one at a time."""
+
+_STRIKES = 2
+"""So many times a neighbour has to pass an account that answers 429 before it counts as limited by itself."""
 
 PROBE_PATIENCE_S = 1.0
 """A probe without an answer for so long no longer keeps the next one back."""
@@ -45,15 +48,15 @@ Rank = tuple[Kind, int]
 class Gate:
     """What the broker lets pass behind one credential. Times are loop time, seconds.
 
-    A 429 closes it, unless its account is known to be limited by itself: it answered 429 while a neighbour
-    passed. Otherwise a few limited accounts would keep shutting it in front of all others.
+    A 429 closes it, unless its account is known to be limited by itself: it answered 429 twice, and each time a
+    neighbour passed after it. Otherwise a few limited accounts would keep shutting it in front of all others.
     """
 
     _closed_at: float | None = None
     _until: float = 0.0
     _probe: int | None = None
     _probed_at: float = 0.0
-    _limited: set[int] = field(default_factory=set)
+    _limited: dict[int, int] = field(default_factory=dict)
     _limited_alone: set[int] = field(default_factory=set)
 
     @property
@@ -92,17 +95,21 @@ class Gate:
         if limited is False:
             self._opened_by(account)
         elif limited:
-            self._limited.add(account)
+            self._limited.setdefault(account, 0)
             if account not in self._limited_alone:
                 self._closed_at = now if self._closed_at is None else self._closed_at
                 self._until = now + min(retry_after or CLOSED_DEFAULT_S, CLOSED_MOST_S)
 
     def _opened_by(self, account: int) -> None:
-        self._limited.discard(account)
+        self._limited.pop(account, None)
         self._limited_alone.discard(account)
-        if self._closed_at is not None:
-            self._limited_alone |= self._limited
-            self._closed_at = self._probe = None
+        if self._closed_at is None:
+            return
+        self._closed_at = self._probe = None
+        for limited in self._limited:
+            self._limited[limited] += 1
+            if self._limited[limited] >= _STRIKES:
+                self._limited_alone.add(limited)
 
 
 Waiter = tuple[Kind, int, int, int, asyncio.Future[bool]]
@@ -111,28 +118,48 @@ Waiter = tuple[Kind, int, int, int, asyncio.Future[bool]]
 
 @dataclass(slots=True)
 class _Lane:
+    """One credential's gate and those who wait at it; accounts known to be limited wait apart.
+
+    In both heaps the first waiter is also the first that a closed gate would let through.
+    """
+
     gate: Gate = field(default_factory=Gate)
     queue: list[Waiter] = field(default_factory=list)
+    limited: list[Waiter] = field(default_factory=list)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody waits and everybody may pass."""
+        return self.gate.is_open and not self.queue and not self.limited
+
+    def push(self, waiter: Waiter) -> None:
+        """Let somebody wait."""
+        heapq.heappush(self.limited if self.gate.is_limited(waiter[3]) else self.queue, waiter)
 
     def head(self, now: float) -> Waiter | None:
-        """Give the first waiter that may go now. One that has had its turn is dropped when it comes up."""
-        while self.queue and self.queue[0][-1].done():
-            heapq.heappop(self.queue)
-        if not self.queue:
+        """Give the first waiter that may go now; through a closed gate rather not one who is limited anyway."""
+        heads = [head for head in self._heads() if self.gate.admits(head[0], now)]
+        if not heads:
             return None
-        if self.gate.is_open:
-            return self.queue[0]
-        return self._probe(now)
-
-    def _probe(self, now: float) -> Waiter | None:
-        """Give the waiter that probes a closed gate: rather not one whose account is known to be limited."""
-        ready = [one for one in self.queue if not one[-1].done() and self.gate.admits(one[0], now)]
-        return min(ready, key=lambda one: (self.gate.is_limited(one[3]), one), default=None)
+        return min(heads) if self.gate.is_open else heads[0]
 
     def alarm(self) -> float | None:
         """Give the time at which the closed gate lets somebody through; None when nothing waits for that."""
-        kinds = {one[0] for one in self.queue if not one[-1].done()}
-        return None if self.gate.is_open or not kinds else min(map(self.gate.admits_at, kinds))
+        due = [self.gate.admits_at(head[0]) for head in self._heads()]
+        return min(due) if due and not self.gate.is_open else None
+
+    def clear(self) -> list[Waiter]:
+        """Give all who wait, and let nobody wait any more."""
+        waiters = [*self.queue, *self.limited]
+        self.queue, self.limited = [], []
+        return waiters
+
+    def _heads(self) -> Iterator[Waiter]:
+        for heap in (self.queue, self.limited):
+            while heap and heap[0][-1].done():  # it has had its turn, or has gone
+                heapq.heappop(heap)
+            if heap:
+                yield heap[0]
 
 
 class Slots:
@@ -158,11 +185,11 @@ class Slots:
         if self._closed:
             return False
         lane = self._lanes.setdefault(lane_name, _Lane())
-        if self._free and not lane.queue and lane.gate.is_open:
+        if self._free and lane.is_free:
             self._free -= 1
             return True
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        heapq.heappush(lane.queue, (*rank, next(self._numbers), account, turn))
+        lane.push((*rank, next(self._numbers), account, turn))
         self._waiting += 1
         if self._free:
             self._dispatch()
@@ -194,10 +221,9 @@ class Slots:
         if self._wake is not None:
             self._wake.cancel()
         for lane in self._lanes.values():
-            for *_, turn in lane.queue:
+            for *_, turn in lane.clear():
                 if not turn.done():
                     turn.set_result(False)
-            lane.queue.clear()
 
     def _dispatch(self) -> None:
         now = self._now()

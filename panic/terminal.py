@@ -41,6 +41,8 @@ def say(words: str) -> None:
 
 def out(text: str) -> bool:
     """Write to standard output; False if it did not get there."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.set_blocking(sys.stdout.fileno(), True)  # else a slow reader of a pipe would get half a report
     return _write(sys.stdout, text if text.endswith("\n") else text + "\n")
 
 
@@ -54,8 +56,10 @@ class _Errors(io.TextIOBase):
     def write(self, text: str) -> int:
         """Hand text over; what does not fit is dropped."""
         if self._writer is None:
-            self._writer = threading.Thread(target=self._work, name="panic-stderr", daemon=True)
-            self._writer.start()
+            writer = threading.Thread(target=self._work, name="panic-stderr", daemon=True)
+            with suppress(RuntimeError):  # no thread is to be had: then nothing is said, and the press goes on
+                writer.start()
+                self._writer = writer
         with suppress(queue.Full):
             self._pieces.put_nowait(text)
         return len(text)

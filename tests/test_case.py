@@ -178,7 +178,7 @@ def test_a_whole_look_without_open_orders_is_clear():
     look_clear(case, at=1.0)
 
     assert (Standing.CLEAR, wall(1.0), Verdict.CLEAR) == (case.standing, case.as_of, case.verdict)
-    assert (True, 1.0) == (case.is_over, case.clear_at)
+    assert (True, 1.0) == (case.is_over, case.clear_since)
     assert Step(REST) == case.step(1.0, PACE)
 
 

@@ -345,15 +345,18 @@ def test_an_older_requests_answer_does_not_let_a_second_probe_go():
 
 
 def test_an_account_that_is_limited_by_itself_does_not_shut_the_gate_again():
-    """It answered 429 while a neighbour passed; once it has passed itself it counts like any other."""
+    """It answered 429 twice and a neighbour passed each time; once it has passed itself, it counts again."""
     gate = shut()
     gate.answered(2, 11.0, limited=False)
     gate.answered(1, 12.0, limited=True, retry_after=5.0)
+    once = gate.is_open
+    gate.answered(2, 12.5, limited=False)
+    gate.answered(1, 13.0, limited=True, retry_after=5.0)
     alone = gate.is_open
-    gate.answered(1, 13.0, limited=False)
+    gate.answered(1, 13.5, limited=False)
     gate.answered(1, 14.0, limited=True, retry_after=5.0)
 
-    assert (True, False) == (alone, gate.is_open)
+    assert (False, True, False) == (once, alone, gate.is_open)
 
 
 def test_an_account_that_was_not_limited_shuts_the_gate_whoever_is():

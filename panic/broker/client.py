@@ -40,6 +40,7 @@ class _Wire:
 
     sent: bool = False
     receipt: Receipt = field(default_factory=Receipt)
+    connection: Handler | None = None
     status: int | None = None
     headers: Mapping[str, str] | None = None
     body: bytes = b""
@@ -74,7 +75,8 @@ class _Request(aiohttp.ClientRequest):
         wire.sent = True
         if isinstance(conn.protocol, Handler):
             wire.receipt.fresh = conn.protocol.asked == 1
-            conn.protocol.receipt = wire.receipt
+            conn.protocol.receipts.append(wire.receipt)
+            wire.connection = conn.protocol
         return await super().send(conn)
 
 
@@ -87,6 +89,7 @@ class Broker:
         clock: The run's clock.
         mixed_up: Called when a connection brought what nobody asked for, or another account's orders: no
             proof that came over a used connection, or whose receipt was revoked, is to be trusted any more.
+        lingering_most: How many connections may be listened to after their last answer: each is a descriptor.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Broker:
         keys: Mapping[str, Key],
         clock: Clock,
         mixed_up: Callable[[], None] = lambda: None,
+        lingering_most: int = 64,
     ) -> None:
         self._base = where.base_url
         self._most = where.max_answer_bytes
@@ -103,6 +107,7 @@ class Broker:
         self._headers = {name: _headers(key) for name, key in keys.items()}
         self._tell_mixed_up = mixed_up
         self._where = where
+        self._lingering_most = lingering_most
         self.problem = ""
         self._proxy: str | None = None
         self._connector: Connector
@@ -115,6 +120,7 @@ class Broker:
         self._proxy = _environment_proxy(self._base) if self._where.environment_proxy else None
         self._connector = Connector(
             self._mixed_up,
+            lingering_most=self._lingering_most,
             limit=0,  # the slots bound what is in flight; a second queue would only hide waits
             resolver=Resolver(),
             ssl=self._tls(),
@@ -166,9 +172,12 @@ class Broker:
         exchange = await self._exchange(method, self._url(path, parameters), credential, leash)
         result = answer(exchange, account_id, self.scrub, is_read=method == "GET")
         if result.evidence.body is Body.FOREIGN:
-            if exchange.receipt is not None:
-                exchange.receipt.revoked = True
-            self._mixed_up()
+            wire = _WIRE.get()
+            wire.receipt.revoked = True
+            if wire.connection is None:
+                self._mixed_up()
+            else:
+                wire.connection.disown()
         if self._clock.ahead_s is None and exchange.headers is not None:
             self._clock.compare(exchange.headers.get("Date", ""), exchange.ended)
         return result

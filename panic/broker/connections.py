@@ -11,6 +11,7 @@ import functools
 import resource
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,10 @@ _SOCKETS_A_CONNECTION = 2
 """While connecting, an IPv6 and an IPv4 attempt may be under way for one request."""
 
 LINGER_S = 0.1
-"""Once answers got mixed up, each connection is listened to for so long after its only answer."""
+"""A connection that closes after its answer is listened to for so long."""
+
+LINGER_DOUBTED_S = 2.0
+"""Once answers got mixed up, each connection is used once, and listened to for so long after its answer."""
 
 _STALE_AFTER_S = 2.0
 """A lookup that takes so long gives way to the last good answer, if there is one."""
@@ -59,7 +63,7 @@ class Handler(ResponseHandler):
         self._mixed_up = mixed_up
         self._owed = 0
         self.asked = 0
-        self.receipt: Receipt | None = None
+        self.receipts: list[Receipt] = []
         self._disowned = False
 
     def set_response_params(self, **parameters: Any) -> None:
@@ -74,7 +78,7 @@ class Handler(ResponseHandler):
             self._owed -= 1
         super().feed_data(data, size)
         if self._owed < 0:
-            self._disown()
+            self.disown()
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the wire."""
@@ -82,7 +86,7 @@ class Handler(ResponseHandler):
         unasked = bool(data) and self._owed <= 0 and not reading
         super().data_received(data)
         if unasked or self._holds_half_an_answer():
-            self._disown()
+            self.disown()
 
     def _holds_half_an_answer(self) -> bool:
         """Tell whether the parser kept bytes after the last answer that was asked for."""
@@ -94,24 +98,27 @@ class Handler(ResponseHandler):
         except Exception:  # noqa: BLE001  (whatever it holds, nobody asked for it)
             return True
 
-    def _disown(self) -> None:
+    def disown(self) -> None:
+        """Close, believe nothing that ever came this way, and say so."""
         if self._disowned:
             return
         self._disowned = True
         self.force_close()
         if self.transport is not None:
             self.transport.close()
-        if self.receipt is not None:
-            self.receipt.revoked = True
+        for receipt in self.receipts:
+            receipt.revoked = True
         self._mixed_up()
 
 
 class Connector(aiohttp.TCPConnector):
     """A connection pool that can be told to trust no used connection any more."""
 
-    def __init__(self, mixed_up: Callable[[], None], **options: Any) -> None:
+    def __init__(self, mixed_up: Callable[[], None], lingering_most: int, **options: Any) -> None:
         super().__init__(**options)
         self._distrusts = False
+        self._lingering: deque[ResponseHandler] = deque()
+        self._lingering_most = lingering_most
         self._factory = functools.partial(Handler, self._loop, mixed_up)  # type: ignore[assignment]
 
     def distrust(self) -> None:
@@ -123,12 +130,21 @@ class Connector(aiohttp.TCPConnector):
         self._conns.clear()
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        if not self._distrusts or should_close or protocol.should_close or self._closed:
+        closes = self._distrusts or protocol.should_close
+        if not closes or should_close or protocol.exception() is not None or self._closed:
             super()._release(key, protocol, should_close=should_close)
             return
         # It is closed, but a moment later: the bytes that would revoke its answer may still be on their way.
         self._release_acquired(key, protocol)
-        self._loop.call_later(LINGER_S, protocol.close)
+        self._lingering.append(protocol)
+        if len(self._lingering) > self._lingering_most:
+            self._lingering.popleft().close()
+        self._loop.call_later(LINGER_DOUBTED_S if self._distrusts else LINGER_S, self._see_off, protocol)
+
+    def _see_off(self, protocol: ResponseHandler) -> None:
+        with contextlib.suppress(ValueError):  # it had to make room before
+            self._lingering.remove(protocol)
+        protocol.close()
 
 
 class Resolver(AbstractResolver):

@@ -64,7 +64,7 @@ def answer(
     document = _document(exchange)
     success = exchange.status is not None and 200 <= exchange.status <= 299  # noqa: PLR2004
     rows = _rows(document)
-    orders = tuple(map(order, rows)) if len(rows) <= ROWS_MOST else ()
+    orders = tuple(map(order, rows[:ROWS_MOST]))
     kind = _body(exchange, document, orders, account_id)
     believed = kind is Body.OBJECT
     words = _error(document)
@@ -80,7 +80,7 @@ def answer(
         or ("" if success and believed and not words else _what_went_wrong(exchange.status, kind, foreign_words)),
         retry_after=retry_after(exchange.headers or {}),
         own_envelope=not success and _is_own_envelope(exchange.status, document),
-        orders=orders if believed else (),
+        orders=orders if believed else tuple(o for o in orders if o.account_id == account_id is not None),
         page=_page(document, orders) if is_read and believed and exchange.status == _OK else None,
         receipt=exchange.receipt or Receipt(),
         note="the broker answered 2xx with an error inside: " + foreign_words if foreign_words and success else "",
