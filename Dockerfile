@@ -3,6 +3,8 @@
 #   docker build --tag panic .
 #   docker run --rm --read-only --tmpfs /tmp --volume "$PWD/config:/config:ro" \
 #       --env CLEAR_STREET_API_KEY panic --config /config/panic.toml press --all --reason "…"
+#
+# It runs as user 10001, which must be able to read the mounted files; a key file belongs to that user.
 
 FROM python:3.13.9-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
@@ -26,7 +28,6 @@ USER 10001:10001
 WORKDIR /tmp
 # Healthy means that the installation is whole: a container that cannot start panic cannot press.
 HEALTHCHECK --interval=60s --timeout=10s --start-period=5s CMD ["panic", "--version"]
-# Exec form, so that a signal reaches panic itself: SIGTERM stops a run and still gives its report.
-STOPSIGNAL SIGTERM
+# Exec form, so that signals reach panic itself: SIGTERM stops a run and still gives its report.
 ENTRYPOINT ["panic"]
 CMD ["--help"]

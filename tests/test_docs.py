@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from panic import cli
 from panic.cli import _parser
 from tests import docs
 
@@ -16,7 +17,7 @@ _NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 def _commands(page: Path, program: str) -> list[str]:
     lines = [line.strip() for line in page.read_text().splitlines() if line.startswith("    ")]
-    return [line for line in lines if line.split(" ")[0] == program]
+    return [line.removesuffix(" --dry-run") for line in lines if line.split(" ")[0] == program]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_NAMES)
@@ -26,6 +27,25 @@ def test_every_panic_command_is_understood(page: Path) -> None:
         options = _parser().parse_args(shlex.split(command, comments=True)[1:])
 
         assert callable(options.command)
+
+
+_PRESSES = sorted({c for page in PAGES for c in _commands(page, "panic") if c.startswith("panic press")})
+
+
+@pytest.mark.parametrize("command", _PRESSES)
+def test_every_press_in_the_docs_works_with_the_examples(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever copies the two example files and sets a key can type it: here with --dry-run, which sends nothing."""
+    (tmp_path / "config").mkdir()
+    for name in ("panic.toml", "accounts.csv"):
+        example = ROOT / "config" / name.replace(".", ".example.")
+        (tmp_path / "config" / name).write_text(example.read_text())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CLEAR_STREET_API_KEY", "an-id.a-secret-for-a-test")
+    code = cli.run([*shlex.split(command)[1:], "--dry-run"])
+
+    assert (0, "") == (code, capfd.readouterr().err)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_NAMES)
