@@ -35,6 +35,8 @@ from panic.words import clip
 log = structlog.get_logger()
 
 _REASON_MOST = 1000
+_LINGERING_MOST = 4096
+"""Connections that may be listened to after their last answer, where the descriptors allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ class Run:
         self._mixed_up = False
         concurrency = self._concurrency()
         self._slots = Slots(concurrency, self._clock.now)
-        self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt, concurrency)
+        lingering = min(max(connections_possible() - concurrency, concurrency), _LINGERING_MOST)
+        self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt, lingering)
         self.engine = Engine(
             cancel=self._broker.cancel,
             read=self._broker.read,

@@ -36,7 +36,7 @@ _PRESSES = sorted({c for page in PAGES for c in _commands(page, "panic") if c.st
 def test_every_press_in_the_docs_works_with_the_examples(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Whoever copies the two example files and sets a key can type it: here with --dry-run, which sends nothing."""
+    """Whoever copies the example files and sets a key can type it: here with --dry-run, which sends nothing."""
     (tmp_path / "config").mkdir()
     for name in ("panic.toml", "accounts.csv"):
         example = ROOT / "config" / name.replace(".", ".example.")

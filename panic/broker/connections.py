@@ -11,7 +11,6 @@ import functools
 import resource
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,6 +97,12 @@ class Handler(ResponseHandler):
         except Exception:  # noqa: BLE001  (whatever it holds, nobody asked for it)
             return True
 
+    @property
+    def is_answered(self) -> bool:
+        """Whether all that was asked came whole, and the connection is still there to bring more."""
+        whole = self._payload is None or self._payload.is_eof()
+        return self._owed == 0 and whole and self.exception() is None and self.is_connected()
+
     def disown(self) -> None:
         """Close, believe nothing that ever came this way, and say so."""
         if self._disowned:
@@ -117,7 +122,7 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, mixed_up: Callable[[], None], lingering_most: int, **options: Any) -> None:
         super().__init__(**options)
         self._distrusts = False
-        self._lingering: deque[ResponseHandler] = deque()
+        self._lingering: dict[Handler, float] = {}  # the oldest first
         self._lingering_most = lingering_most
         self._factory = functools.partial(Handler, self._loop, mixed_up)  # type: ignore[assignment]
 
@@ -130,20 +135,23 @@ class Connector(aiohttp.TCPConnector):
         self._conns.clear()
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
-        closes = self._distrusts or protocol.should_close
-        if not closes or should_close or protocol.exception() is not None or self._closed:
+        closes = self._distrusts or should_close or protocol.should_close
+        if not closes or self._closed or not isinstance(protocol, Handler) or not protocol.is_answered:
             super()._release(key, protocol, should_close=should_close)
             return
         # It is closed, but a moment later: the bytes that would revoke its answer may still be on their way.
         self._release_acquired(key, protocol)
-        self._lingering.append(protocol)
+        self._lingering[protocol] = self._loop.time()
         if len(self._lingering) > self._lingering_most:
-            self._lingering.popleft().close()
+            self._see_off(next(iter(self._lingering)))
         self._loop.call_later(LINGER_DOUBTED_S if self._distrusts else LINGER_S, self._see_off, protocol)
 
-    def _see_off(self, protocol: ResponseHandler) -> None:
-        with contextlib.suppress(ValueError):  # it had to make room before
-            self._lingering.remove(protocol)
+    def _see_off(self, protocol: Handler) -> None:
+        since = self._lingering.pop(protocol, None)
+        if since is None:  # it had to make room before
+            return
+        if self._distrusts and self._loop.time() - since < LINGER_S:
+            protocol.disown()  # too soon to believe what it brought
         protocol.close()
 
 
