@@ -62,7 +62,7 @@ bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 
 .PHONY: prove
 prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear (minutes)
-	@$(BIN)/python -m tests.test_seeds --seeds 500
+	@$(BIN)/python -m tests.test_seeds --seeds 250
 
 .PHONY: docs
 docs: setup $(VENV)/.dev ## write what the docs take from the code: the outcome table and the schema

@@ -6,7 +6,6 @@ sleeping, the deadline, stopping. One account's trouble never reaches another.
 """
 
 import asyncio
-import gc
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from enum import StrEnum
@@ -18,6 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 from panic.answers import Answer
 from panic.case import NEVER, Case, Do, Step
 from panic.clock import Clock
+from panic.collector import Pause
 from panic.orders import Filters
 from panic.outcomes import TRY_AGAIN, Standing
 from panic.pacing import Budget, Pace
@@ -98,7 +98,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._unconcluded: set[int] = set()
         self._unsent = 0
-        self._paused_collector = False
+        self._collector_pause = Pause()
         self._slowest_s = 0.0
         self._doubting = False
         self._doubts = 0
@@ -121,7 +121,7 @@ class Engine:
         self._unconcluded = {case.account.id for case in self._cases}
         self._unsent = len(self._cases)
         alarm = asyncio.get_running_loop().call_at(self._pace.deadline, self._send_no_more)
-        self._collect_garbage(on=False)
+        self._collector_pause.begin()
         for case in self._cases:
             self._start(case)
         if beside is not None:
@@ -248,7 +248,7 @@ class Engine:
         self.last_first_cancel_at = max(self.last_first_cancel_at or answer.began, answer.began)
         if not self._unsent:
             self.swept.set()
-            self._collect_garbage(on=True)
+            self._collector_pause.end()
 
     async def _read(self, case: Case) -> None:
         account = case.account
@@ -322,7 +322,7 @@ class Engine:
         self._is_over = True
         self._slots.close()
         self.swept.set()
-        self._collect_garbage(on=True)
+        self._collector_pause.end()
 
     async def _until_idle(self) -> None:
         # Every wait of a case ends at the deadline by itself; the rest is a backstop.
@@ -353,16 +353,6 @@ class Engine:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-
-    def _collect_garbage(self, *, on: bool) -> None:
-        # Until every first DELETE is out, nothing pauses the process: thousands of live tasks make a full
-        # collection long, and the sweep leaves no cycles worth one.
-        if on and self._paused_collector:
-            gc.enable()
-            self._paused_collector = False
-        elif not on and gc.isenabled():
-            gc.disable()
-            self._paused_collector = True
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but not past a stop, a doubt, the watch's end or the deadline."""

@@ -145,7 +145,9 @@ def _totals(accounts: list[AccountReport], fills: Iterable[Fill]) -> Totals:
 
 
 def _fills(tracked: Iterable[Tracked], scrub: Callable[[str], str]) -> tuple[Fill, ...]:
-    filled = ((one, quantity) for one in tracked if (quantity := one.filled))
+    filled = [(one, quantity) for one in tracked if (quantity := one.filled)]
+    if not filled:
+        return ()
     return _sum(
         (clip(scrub(one.last.symbol or one.first.symbol), 40), clip(scrub(one.last.side), 20), quantity)
         for one, quantity in filled
@@ -199,6 +201,7 @@ def _account(case: Case, facts: Circumstances, clock: Clock) -> Told:
     fills = _fills(case.orders.values(), facts.scrub)
     told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
     notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
+    verdict = case.verdict
     account = AccountReport(
         id=case.account.id,
         name=case.account.name,
@@ -207,8 +210,8 @@ def _account(case: Case, facts: Circumstances, clock: Clock) -> Told:
         outcome=case.outcome,
         standing=case.standing,
         as_of=case.as_of,
-        verdict=case.verdict,
-        next_step=_next_step(case, facts.contact),
+        verdict=verdict,
+        next_step=_next_step(case, verdict, facts.contact),
         notes=tuple(notes),
         orders=_orders(case),
         attempts=tuple(_attempt(attempt, clock) for attempt in case.attempts),
@@ -275,13 +278,13 @@ def _unsent_account(one: Unsent, contact: str) -> AccountReport:
     )
 
 
-def _next_step(case: Case, contact: str) -> str:
+def _next_step(case: Case, verdict: Verdict, contact: str) -> str:
     """Say in a sentence or two what the reader is to do about an account that is not clear."""
-    if case.verdict is Verdict.CLEAR:
+    if verdict is Verdict.CLEAR:
         return ""
     ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_NAMED_MOST:]
     quoting = f", quoting {' or '.join(reversed(ids))}" if ids else ""
-    return f"{_advice(case)} {_call(contact)}{quoting}."
+    return f"{_advice(case, verdict)} {_call(contact)}{quoting}."
 
 
 def _call(contact: str) -> str:
@@ -299,8 +302,8 @@ _UNKNOWN_ADVICE = {
 }
 
 
-def _advice(case: Case) -> str:
-    match case.verdict:
+def _advice(case: Case, verdict: Verdict) -> str:
+    match verdict:
         case Verdict.REFUSED:
             return _REFUSED_ADVICE[case.outcome]
         case Verdict.OPEN if case.standing is Standing.PENDING:

@@ -18,6 +18,7 @@ from panic.answers import Answer
 from panic.broker import Broker, connections_possible
 from panic.case import Case
 from panic.clock import Clock
+from panic.collector import Pause
 from panic.config import Settings
 from panic.discovery import Listing, list_accounts
 from panic.engine import Engine, Leash, Observer
@@ -205,7 +206,8 @@ class Run:
             unlisted=self._unlisted(),
             scrub=self._broker.scrub,
         )
-        return fold(self.cases, self.prepared.plan.unsent, facts, self._clock)
+        with Pause():  # it makes a hundred thousand small values and no garbage
+            return fold(self.cases, self.prepared.plan.unsent, facts, self._clock)
 
     def _concurrency(self) -> int:
         wanted = self.prepared.press.concurrency or self.prepared.settings.run.concurrency

@@ -112,7 +112,7 @@ def main() -> None:
         alone, whole = _time(bare(base_url, ids)), _time(engine(base_url, ids))
         ratios.append(alone / whole)
         print(f"bare {len(ids) / alone:6.0f}/s   engine {len(ids) / whole:6.0f}/s   ratio {ratios[-1]:.2f}")
-    print(f"S1  engine at {statistics.median(ratios):.2f} x the bare loop (median of {options.turns} turns)")
+    print(f"engine at {statistics.median(ratios):.2f} x the bare loop (median of {options.turns} turns)")
     process.terminate()
 
 
