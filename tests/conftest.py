@@ -1,7 +1,9 @@
-"""What every test shares: no task is left behind."""
+"""What every test shares: no task is left behind, and no signal stays ignored."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import signal
+import threading
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
@@ -14,3 +16,14 @@ async def no_task_is_left_behind() -> AsyncIterator[None]:
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert not left
+
+
+@pytest.fixture(autouse=True)
+def no_signal_stays_ignored() -> Iterator[None]:
+    """Undo what a command run in this process does to signals at its end; a child would inherit it."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in before.items():
+            signal.signal(number, handler)
