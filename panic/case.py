@@ -183,10 +183,7 @@ class Case:
         # A read begun before this DELETE ended no longer counts as proof, but what it saw stays seen.
         if self.standing in {Standing.OPEN, Standing.PENDING} and self.as_of is not None:
             self.seen_open = (len(self.open), self.as_of)
-        self.standing, self.as_of, self.clear_since = Standing.UNREAD, None, None
-        self._drop_look()
-
-    def _drop_look(self) -> None:
+        self._unread()
         if self.look is not None:
             self._learn(self.look)
             self.look = None
@@ -277,12 +274,12 @@ class Case:
         self._looks_concluded += not look.broke_off
         self.standing, self.as_of, self._receipts = standing, look.at, look.receipts
         self.open = tuple(look.open.values())
-        if standing is not Standing.CLEAR:
-            self.clear_since = None
         if standing is Standing.CLEAR:
             self.clear_since = now if self.clear_since is None else self.clear_since
             self._recancels = 0
-        elif self._found_nothing:
+            return
+        self.clear_since = None
+        if self._found_nothing:
             self.note("open orders were seen after the broker answered 404, nothing to cancel")
 
     def _note_unread(self, look: Look) -> None:
@@ -355,12 +352,15 @@ class Case:
             self._reads_held_until = until
             self._held_until = max(self._held_until, min(until, self._cancel_began + FLOOR_S))
 
+    def _unread(self) -> None:
+        self.standing, self.as_of, self.clear_since = Standing.UNREAD, None, None
+
     def doubt(self, now: float) -> bool:
         """Take back a clear whose answers may have been mixed up; tell whether there was one."""
         self._doubts += 1
         if self.standing is not Standing.CLEAR or _are_trusted(self._receipts):
             return False
-        self.standing, self.as_of, self.clear_since = Standing.UNREAD, None, None
+        self._unread()
         self._read_at = now + (self._poll if self._doubts > 1 else 0.0)  # the first doubt is looked into at once
         self._cancel_at = NEVER if self.outcome in REFUSED else self._cancel_began + FLOOR_S
         self.is_over = False
@@ -370,7 +370,7 @@ class Case:
     def take_back_unless_quiet(self, now: float, quiet_s: float) -> None:
         """At the end of a run with doubts: a clear that was not listened to for long enough is none."""
         if self._doubts and self.clear_since is not None and now - self.clear_since < quiet_s:
-            self.standing, self.as_of, self.clear_since = Standing.UNREAD, None, None
+            self._unread()
             self.note("a read had just shown it clear, too late to rule out that answers were mixed up")
 
     def reappeared_prefix(self, scrub: Callable[[str], str] = str) -> str:

@@ -115,9 +115,9 @@ def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:
 
 
 def _is_group(group: str, roster: Roster) -> bool:
-    known = sorted({account.group for account in roster.accounts if account.group})
-    if group in known:
+    if group in roster.groups:
         return True
+    known = sorted(roster.groups)
     close = get_close_matches(group, known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"the roster has {', '.join(known[:20]) or 'no groups'}"
     raise UsageError(f"--group {group!r} is not in {roster.file}: {hint}")
