@@ -63,6 +63,7 @@ async def press(
     concurrency: int | None = None,
     watch_s: float | None = None,
     verify: bool = True,
+    latch: bool = False,
 ) -> "Report":
     """Press the button and give the report.
 
@@ -75,12 +76,13 @@ async def press(
         concurrency: Requests in flight at most; None for the settings'.
         watch_s: How long to go on reading after the first clear, seconds; None for the settings'.
         verify: Whether to read until the accounts are proven clear.
+        latch: Whether to leave the scope engaged in the settings' latch file.
 
     Raises:
         UsageError: No reason, or a scope that makes no sense. Nothing was sent.
         ConfigurationError: Nothing could be sent with this roster and these credentials.
     """
-    from panic.run import Press, Run, prepare  # noqa: PLC0415
+    from panic.run import Press, Run, open_ledger, prepare  # noqa: PLC0415
 
     how = Press(
         scope=scope,
@@ -90,5 +92,11 @@ async def press(
         concurrency=concurrency,
         watch_s=watch_s,
         verify=verify,
+        latch=latch,
     )
-    return await Run(prepare(settings, how)).go()
+    prepared = prepare(settings, how)
+    ledger = open_ledger(settings)
+    report = await Run(prepared, ledger=ledger).go()
+    if ledger is not None:
+        ledger.close(0.0)
+    return report

@@ -47,7 +47,11 @@ class Step(NamedTuple):
 
 
 class Attempt(NamedTuple):
-    """One HTTP request on the wire; `began` is loop time, `elapsed` seconds."""
+    """One HTTP request on the wire; `began` is loop time, `elapsed` seconds.
+
+    Attributes:
+        at: The time of day it began, where it is known already because an earlier process made it.
+    """
 
     method: str
     began: float
@@ -55,6 +59,7 @@ class Attempt(NamedTuple):
     status: int | None
     request_id: str
     error: str
+    at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -73,7 +78,15 @@ class Tracked:
 
 @dataclass(slots=True)
 class Case:
-    """One account under a run. The engine calls `cancelled` and `read`, and asks for the next `step`."""
+    """One account under a run. The engine calls `cancelled` and `read`, and asks for the next `step`.
+
+    Attributes:
+        open: How many open orders the last conclusive look saw.
+        cancels: DELETEs of this sweep; 0 means that the account's first one is still owed.
+        clear_since: Loop time since which it has been clear.
+        seen_open: How many orders were seen open before the last DELETE, and when.
+        looks_concluded: Looks that saw everything: orders that appear after one are new.
+    """
 
     account: Account
     filters: Filters = field(default_factory=Filters)
@@ -85,13 +98,14 @@ class Case:
     notes: dict[str, None] = field(default_factory=dict)
     orders: dict[str, Tracked] = field(default_factory=dict)
     accepted: set[str] = field(default_factory=set)
-    open: tuple[Order, ...] = ()
+    open: int = 0
     look: Look | None = None
     clear_since: float | None = None
     cancels: int = 0
     is_over: bool = False
     seen_open: tuple[int, datetime] | None = None
     reappeared: set[str] = field(default_factory=set)
+    looks_concluded: int = 0
     _cancel_at: float = 0.0
     _read_at: float = NEVER
     _held_until: float = 0.0
@@ -107,7 +121,6 @@ class Case:
     _unlooked: int = 0
     _page_failures: int = 0
     _looks: int = 0
-    _looks_concluded: int = 0
 
     @property
     def verdict(self) -> Verdict:
@@ -182,7 +195,7 @@ class Case:
     def _lose_standing(self) -> None:
         # A read begun before this DELETE ended no longer counts as proof, but what it saw stays seen.
         if self.standing in {Standing.OPEN, Standing.PENDING} and self.as_of is not None:
-            self.seen_open = (len(self.open), self.as_of)
+            self.seen_open = (self.open, self.as_of)
         self._unread()
         if self.look is not None:
             self._learn(self.look)
@@ -271,9 +284,9 @@ class Case:
         return all(tracked.seen_ended for tracked in self.orders.values())
 
     def _stand(self, standing: Standing, look: Look, now: float) -> None:
-        self._looks_concluded += not look.broke_off
+        self.looks_concluded += not look.broke_off
         self.standing, self.as_of, self._receipts = standing, look.at, look.receipts
-        self.open = tuple(look.open.values())
+        self.open = len(look.open)
         if standing is Standing.CLEAR:
             self.clear_since = now if self.clear_since is None else self.clear_since
             self._recancels = 0
@@ -326,7 +339,7 @@ class Case:
                 tracked.seen_ended = order.is_ended
             elif id_ in look.open and order.id:
                 self.orders[id_] = Tracked(order, order)
-                if self._looks_concluded:
+                if self.looks_concluded:
                     self.reappeared.add(id_)
 
     # ── both ────────────────────────────────────────────────────────────────────────────────────────────
@@ -366,6 +379,17 @@ class Case:
         self.is_over = False
         self.note("read again on a new connection: answers on this credential's connections were mixed up")
         return True
+
+    def take_up(self, now: float, pace: Pace) -> None:
+        """Go on where an earlier process died: what it proved clear is read again, all else is sent again."""
+        proven = self.standing is Standing.CLEAR
+        self._lose_standing()
+        self.is_over = False
+        self.cancels = int(proven)
+        self._poll = pace.poll_first_s
+        self._cancel_began = self._cancel_ended = now
+        self._cancel_at = now + FLOOR_S if proven and self.outcome not in REFUSED else NEVER if proven else now
+        self._read_at = now if proven else NEVER
 
     def take_back_unless_quiet(self, now: float, quiet_s: float) -> None:
         """At the end of a run with doubts: a clear that was not listened to for long enough is none."""

@@ -23,7 +23,11 @@ class Clock:
 
     def wall(self, moment: float | None = None) -> datetime:
         """Give the wall-clock time of a loop time (seconds), or of now; UTC, aware."""
-        return datetime.fromtimestamp((self.now() if moment is None else moment) + self._offset, UTC)
+        return time_of_day((self.now() if moment is None else moment) + self._offset)
+
+    def epoch(self, moment: float) -> float:
+        """Give the seconds since 1970 of a loop time; `time_of_day` makes of them what `wall` gives, exactly."""
+        return moment + self._offset
 
     def compare(self, date: str, moment: float) -> None:
         """Learn from an answer's Date, received at a loop time, how far our wall clock is ahead."""
@@ -36,6 +40,11 @@ class Clock:
     def earlier(self) -> datetime:
         """Give the wall-clock time of now by our clock or by the broker's, whichever is earlier."""
         return self.wall() - timedelta(seconds=max(self.ahead_s or 0.0, 0.0))
+
+
+def time_of_day(epoch: float) -> datetime:
+    """Give the time of day, UTC, of seconds since 1970."""
+    return datetime.fromtimestamp(epoch, UTC)
 
 
 def http_date(words: str) -> datetime | None:

@@ -4,8 +4,10 @@
 takes its place. Only what makes sending unsafe or impossible raises. `panic check` refuses every problem.
 """
 
+import hashlib
 import os
 import ssl
+import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +113,23 @@ class Run(_Section):
     """Seconds to keep looking after the first clear. Default: 15. A running strategy sends new orders."""
 
 
+class LedgerFiles(_Section):
+    """Where every run is put on record."""
+
+    file: Path | None = None
+    """SQLite file on a local disk. Default: ledger.db beside the settings. Survives the process, and proves."""
+
+    fallback: Path | None = None
+    """Second file, on another file system. Default: in the temporary folder. A full disk stops no press."""
+
+
+class LatchFile(_Section):
+    """Where strategies read whether they are stopped."""
+
+    file: Path | None = None
+    """Text file. Default: panic.latch beside the settings. `press --latch` engages it, `reset` ends that."""
+
+
 class Settings(_Section):
     """All settings of one file, or built in code: `Settings(broker=…, credentials=…, roster=…)`.
 
@@ -118,17 +137,29 @@ class Settings(_Section):
         file: Where they were read; None when built in code.
         problems: Every mistake that was replaced by a default or ignored.
         credentials: Name, as the roster's `credential` column has it, to the place of its key.
+        digest: "sha256:" and the hexadecimal digest of the file's bytes; empty when built in code.
+        ledger: Settings built in code keep no ledger unless they name a file.
+        latch: Settings built in code have no latch unless they name a file.
     """
 
     file: Path | None = None
+    digest: str = ""
     problems: tuple[Problem, ...] = ()
     broker: Broker
     credentials: dict[str, Credential] = {}
     roster: RosterFile
     run: Run = Run()
+    ledger: LedgerFiles = LedgerFiles()
+    latch: LatchFile = LatchFile()
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"broker": Broker, "roster": RosterFile, "run": Run}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "broker": Broker,
+    "roster": RosterFile,
+    "run": Run,
+    "ledger": LedgerFiles,
+    "latch": LatchFile,
+}
 
 
 def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
@@ -141,7 +172,7 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
     file = path or Path(env.get("PANIC_CONFIG") or DEFAULT_FILE)
     document = Document.read(file, f"Copy config/panic.example.toml to {file}, or name another in PANIC_CONFIG.")
     url, fatal = _base_url(document, env)
-    broker, roster, run = (_section(document, env, name) for name in _SECTIONS)
+    broker, roster, run, ledger, latch = (_section(document, env, name) for name in _SECTIONS)
     credentials = _credentials(document)
     _unknown_sections(document)
     _stray_variables(document, env, credentials)
@@ -151,12 +182,24 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
         raise ConfigurationError(problems)
     return Settings(
         file=file,
+        digest=document.digest,
         problems=problems,
         broker=Broker(**{**broker, "base_url": url}),
         credentials=credentials,
         roster=RosterFile(**{"file": file.parent / "accounts.csv", **roster}),
         run=Run(**run),
+        ledger=_ledger(file, **ledger),
+        latch=LatchFile(**{"file": file.parent / "panic.latch", **latch}),
     )
+
+
+def _ledger(settings: Path, file: Path | None = None, fallback: Path | None = None) -> LedgerFiles:
+    """The ledger's places; the second is one of this user and this ledger, for others read the same folder."""
+    file = file or settings.parent / "ledger.db"
+    if fallback is None:
+        ours = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:12]
+        fallback = Path(tempfile.gettempdir()) / f"panic-{os.getuid()}" / f"ledger-{ours}.db"
+    return LedgerFiles(file=file, fallback=fallback)
 
 
 def _base_url(document: Document, env: Mapping[str, str]) -> tuple[str, list[Problem]]:

@@ -51,10 +51,17 @@ ReadCall = Callable[[Account, Query, Leash], Awaitable[Answer]]
 
 
 class What(StrEnum):
-    """What an observer is told about a case."""
+    """What an observer is told about a case.
 
+    SENDING comes right before a DELETE leaves, CANCELLED when it is over, LOOKED when a look is, DOUBTED when
+    a proof was taken back, REAPPEARED when new orders were seen, and SETTLED once, without a case, when every
+    account is concluded for the first time.
+    """
+
+    SENDING = "sending"
     CANCELLED = "cancelled"
     LOOKED = "looked"
+    DOUBTED = "doubted"
     REAPPEARED = "reappeared"
     SETTLED = "settled"
 
@@ -71,8 +78,7 @@ class Engine:
         pace: The times of the run.
         slots: The concurrency bound; shared with whatever else asks the broker during the run.
         clock: The run's clock.
-        observe: Told of every event, synchronously; must not block. SETTLED comes once, without a case,
-            when every account is concluded for the first time.
+        observe: Told of every event, synchronously; must not block.
         rng: Spreads the retries.
     """
 
@@ -119,9 +125,11 @@ class Engine:
         """
         self._cases = list(cases)
         self._unconcluded = {case.account.id for case in self._cases}
-        self._unsent = len(self._cases)
+        self._unsent = sum(case.cancels == 0 for case in self._cases)
         alarm = asyncio.get_running_loop().call_at(self._pace.deadline, self._send_no_more)
         self._collector_pause.begin()
+        if not self._unsent:  # a run that was taken up again may owe nobody a first DELETE
+            self._end_sweep()
         for case in self._cases:
             self._start(case)
         if beside is not None:
@@ -167,6 +175,7 @@ class Engine:
         for case in self._cases:
             if case.doubt(self._clock.now()):
                 self._unconcluded.add(case.account.id)
+                self._observe(What.DOUBTED, case)
                 if case.account.id not in self._tasks and not self._is_over:
                     self._start(case)
         self._wake_all()
@@ -231,6 +240,7 @@ class Engine:
         account = case.account
         if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
             return
+        self._observe(What.SENDING, case)
         leash = self._leash()
         call = self._cancel_call(account, case.filters, leash)
         answer = await self._attempt(account.credential, account.id, leash, call)
@@ -247,8 +257,11 @@ class Engine:
         self._unsent -= 1
         self.last_first_cancel_at = max(self.last_first_cancel_at or answer.began, answer.began)
         if not self._unsent:
-            self.swept.set()
-            self._collector_pause.end()
+            self._end_sweep()
+
+    def _end_sweep(self) -> None:
+        self.swept.set()
+        self._collector_pause.end()
 
     async def _read(self, case: Case) -> None:
         account = case.account
@@ -321,8 +334,7 @@ class Engine:
     def _send_no_more(self) -> None:
         self._is_over = True
         self._slots.close()
-        self.swept.set()
-        self._collector_pause.end()
+        self._end_sweep()
 
     async def _until_idle(self) -> None:
         # Every wait of a case ends at the deadline by itself; the rest is a backstop.

@@ -6,6 +6,7 @@ them can be told at once.
 
 import difflib
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -99,11 +100,12 @@ def _names(dotted: str) -> tuple[str, ...]:
 
 @dataclass
 class Document:
-    """A TOML file and the mistakes found in it so far."""
+    """A TOML file and the mistakes found in it so far; `digest` is of its bytes."""
 
     file: Path
     tables: dict[str, Any]
     lines: dict[tuple[str, ...], int]
+    digest: str = ""
     problems: list[Problem] = field(default_factory=list)
 
     @classmethod
@@ -114,8 +116,10 @@ class Document:
             ConfigurationError: it cannot be read or is not TOML; `remedy` tells what to do about the former.
         """
         try:
-            text = read_regular(file, _LARGEST_DOCUMENT)[0].decode("utf-8-sig").replace("\r\n", "\n")
-            return cls(file, tomllib.loads(text), lines_of(text))
+            data = read_regular(file, _LARGEST_DOCUMENT)[0]
+            text = data.decode("utf-8-sig").replace("\r\n", "\n")
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            return cls(file, tomllib.loads(text), lines_of(text), digest)
         except OSError as error:
             problem = Problem(f"the settings cannot be read: {why(error)}", remedy, file)
         except UnicodeDecodeError:

@@ -6,11 +6,11 @@ One account's oddity never costs the others their report: what cannot be told of
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 
 from panic._version import VERSION
 from panic.case import Attempt, Case, Tracked
-from panic.clock import Clock
 from panic.orders import OPEN_STATUSES
 from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, judge, worst
 from panic.plan import Scope, Unsent
@@ -21,15 +21,16 @@ from panic.report import (
     AttemptReport,
     Coverage,
     Fill,
-    FiltersReport,
     Flag,
+    LatchReport,
     Orders,
     Report,
+    Resumption,
     RosterFacts,
-    ScopeReport,
     Timings,
     Totals,
     Trigger,
+    scope_report,
 )
 from panic.words import clip
 
@@ -49,7 +50,12 @@ Told = tuple[AccountReport, tuple[Fill, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Everything a report says that is no account's. Times are loop time, seconds."""
+    """Everything a report says that is no account's.
+
+    Attributes:
+        finished: Whether the run came to its end. If not, it is unverified at best: nobody listened it out.
+        scrub: Takes secrets out of foreign words.
+    """
 
     run_id: str
     drill: bool
@@ -60,31 +66,36 @@ class Circumstances:
     scope: Scope
     verify: bool
     watch_s: float
-    deadline_s: float
-    began: float
-    ended: float
-    settled: float | None = None
-    last_first_cancel: float | None = None
+    timings: Timings
+    started_at: datetime
+    finished_at: datetime
+    version: str = VERSION
+    finished: bool = True
+    resumed: tuple[Resumption, ...] = ()
+    latch: LatchReport | None = None
     flags: Sequence[Flag] = ()
     roster_checked: bool = False
     unlisted: tuple[int, ...] = ()
     scrub: Callable[[str], str] = field(default=lambda text: text)
 
 
-def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, clock: Clock) -> Report:
-    """Make the report of a run from what is known at this moment."""
+def fold(
+    cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, wall: Callable[[float], datetime]
+) -> Report:
+    """Make the report of a run from what is known at this moment; `wall` gives the time of day of a loop time."""
     cases = list(cases)
-    told = [_account_or_less(case, facts, clock) for case in cases]
+    told = [_account_or_less(case, facts, wall) for case in cases]
     accounts = [account for account, _ in told]
     accounts += [_unsent_account(one, facts.contact) for one in unsent]
     accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
     verdict = accounts[0].verdict
-    if facts.unlisted:
+    if facts.unlisted or not facts.finished:
         verdict = worst(verdict, Verdict.UNVERIFIED)
     return Report(
         schema=SCHEMA,
-        version=VERSION,
+        version=facts.version,
         run_id=facts.run_id,
+        finished=facts.finished,
         verdict=verdict,
         exit_code=EXIT_CODES[verdict],
         drill=facts.drill,
@@ -92,37 +103,17 @@ def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, 
         contact=facts.contact,
         roster=facts.roster,
         trigger=facts.trigger,
-        scope=_scope(facts),
-        started_at=clock.wall(facts.began),
-        finished_at=clock.wall(facts.ended),
-        timings=_timings(facts),
+        scope=scope_report(facts.scope, verify=facts.verify, watch_s=facts.watch_s),
+        started_at=facts.started_at,
+        finished_at=facts.finished_at,
+        resumed=facts.resumed,
+        latch=facts.latch,
+        timings=facts.timings,
         totals=_totals(accounts, [fill for _, fills in told for fill in fills]),
         coverage=_coverage(accounts, cases, facts),
         flags=tuple(facts.flags),
+        ledger_head=None,
         accounts=tuple(accounts),
-    )
-
-
-def _scope(facts: Circumstances) -> ScopeReport:
-    scope, filters = facts.scope, facts.scope.filters
-    shown = FiltersReport(
-        side=filters.side or None,
-        type=filters.type or None,
-        instrument_type=filters.instrument_type or None,
-        instrument_ids=filters.instrument_ids,
-    )
-    return ScopeReport(scope.all, scope.groups, scope.accounts, shown, facts.verify, facts.watch_s)
-
-
-def _timings(facts: Circumstances) -> Timings:
-    def since(moment: float | None) -> float | None:
-        return None if moment is None else round(moment - facts.began, 3)
-
-    return Timings(
-        last_first_delete_s=since(facts.last_first_cancel),
-        settled_s=since(facts.settled),
-        total_s=round(facts.ended - facts.began, 3),
-        deadline_s=facts.deadline_s,
     )
 
 
@@ -175,10 +166,10 @@ def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumsta
     )
 
 
-def _account_or_less(case: Case, facts: Circumstances, clock: Clock) -> Told:
+def _account_or_less(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:
     """Tell of an account; should that fail, tell less: one account's oddity never costs the others' report."""
     try:
-        return _account(case, facts, clock)
+        return _account(case, facts, wall)
     except Exception as error:  # noqa: BLE001  (see above)
         less = AccountReport(
             id=case.account.id,
@@ -197,7 +188,7 @@ def _account_or_less(case: Case, facts: Circumstances, clock: Clock) -> Told:
         return less, ()
 
 
-def _account(case: Case, facts: Circumstances, clock: Clock) -> Told:
+def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:
     fills = _fills(case.orders.values(), facts.scrub)
     told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
     notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
@@ -214,15 +205,15 @@ def _account(case: Case, facts: Circumstances, clock: Clock) -> Told:
         next_step=_next_step(case, verdict, facts.contact),
         notes=tuple(notes),
         orders=_orders(case),
-        attempts=tuple(_attempt(attempt, clock) for attempt in case.attempts),
+        attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
     )
     return account, fills
 
 
-def _attempt(attempt: Attempt, clock: Clock) -> AttemptReport:
+def _attempt(attempt: Attempt, wall: Callable[[float], datetime]) -> AttemptReport:
     return AttemptReport(
         method=attempt.method,
-        at=clock.wall(attempt.began),
+        at=attempt.at or wall(attempt.began),
         status=attempt.status,
         request_id=attempt.request_id or None,
         error=attempt.error or None,
@@ -239,7 +230,7 @@ def _orders(case: Case) -> Orders:
         accepted=len(case.accepted),
         canceled=sum(one.last.status == "CANCELED" for one in tracked),
         filled=sum(one.filled > 0 for one in tracked),
-        open=len(case.open) if still_open else 0,
+        open=case.open if still_open else 0,
     )
 
 

@@ -5,12 +5,14 @@ Names and messages come from outside, so everything is drawn as plain `Text`: no
 
 import io
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text as RichText
 
 from panic.check import CheckReport, State
+from panic.history import Summary
 from panic.outcomes import Verdict
 from panic.plan import Plan
 from panic.report import AccountReport, Report, counts
@@ -61,7 +63,11 @@ def verdict_line(report: Report) -> Text:
     bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
     words = _HEADLINES[report.verdict].format(all=f"{total:,}", these=f"{these:,}")
     if report.verdict is Verdict.UNVERIFIED and not these:
-        words = "all accounts of the roster are clear, and the broker shows others that it does not list"
+        words = (
+            "all accounts of the roster are clear, and the broker shows others that it does not list"
+            if report.finished
+            else "every account was read clear, and the run has not come to its end"
+        )
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"
     filters = _filters(_report_filters(report)).removeprefix(", ")
@@ -86,6 +92,39 @@ def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = Fal
     if len(plan.unsent) > _LISTED_MOST:
         parts.append(Text(f"and {len(plan.unsent) - _LISTED_MOST:,} more; panic check lists them all"))
     return _draw(parts, width=width, colour=colour)
+
+
+def runs_table(
+    found: Sequence[Summary],
+    *,
+    more: int,
+    damage: Sequence[str],
+    now: datetime,
+    width: int = 80,
+    colour: bool = False,
+) -> str:
+    """Draw the runs on record, in the order given; `more` are not among them."""
+    return _draw(_runs_parts(found, more, damage, now), width=width, colour=colour)
+
+
+def _runs_parts(
+    found: Sequence[Summary], more: int, damage: Sequence[str], now: datetime
+) -> Iterable[RenderableType]:
+    yield from (Text(f"! {words}", style="bold yellow") for words in damage)
+    if not found:
+        yield Text("no run is on record")
+    for one in found:
+        trigger, state = one.pressed.trigger, one.state(now)
+        style = STYLES[one.finished.verdict] if one.finished else "bold red"
+        yield _line(
+            (f"{state.upper():<10}", style),
+            (f" {one.run}", "bold"),
+            f"  {'DRILL · ' if one.pressed.drill else ''}{trigger.source} · {trigger.by}: {trigger.reason}",
+        )
+        if one.finished is None and now < one.resumable_until and not one.alive:
+            yield _indented(f"→ panic resume {one.run}, until {one.resumable_until:%H:%M:%S} UTC; or press again")
+    if more:
+        yield Text(f"and {more:,} more: --limit")
 
 
 def check_table(found: CheckReport, *, width: int = 80, colour: bool = False) -> str:
@@ -160,6 +199,7 @@ def _parts(report: Report) -> Iterable[RenderableType]:
     yield verdict_line(report)
     yield Text(f"{report.base_url}", style="bold")
     yield from _circumstances(report)
+    yield from _record(report)
     yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags)
     yield from _accounts(report)
     yield from _sums(report)
@@ -190,6 +230,15 @@ def _report_filters(report: Report) -> dict[str, str]:
 def _filters(filters: dict[str, str]) -> str:
     words = ", ".join(f"{name} {value}" for name, value in filters.items() if value)
     return f", only {words}" if words else ""
+
+
+def _record(report: Report) -> Iterable[Text]:
+    for one in report.resumed:
+        yield Text(f"taken up again {one.at:%Y-%m-%d %H:%M:%S} UTC by {one.by}")
+    if report.latch is not None:
+        yield Text(f"latch: {report.latch.text}", style="" if report.latch.engaged else "bold red")
+    if report.ledger_head is not None:
+        yield Text(f"ledger head {report.ledger_head}", style="dim")
 
 
 def _accounts(report: Report) -> Iterable[RenderableType]:

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 
 from panic.outcomes import WORST_FIRST, Outcome, Standing, Verdict
-from panic.plan import Plan
+from panic.plan import Plan, Scope
 
 SCHEMA: Final = "panic-report/1"
 
@@ -56,6 +56,34 @@ class ScopeReport:
     filters: FiltersReport
     verify: bool
     watch_s: float
+
+
+def scope_report(scope: Scope, *, verify: bool, watch_s: float) -> ScopeReport:
+    """Tell what was asked for."""
+    filters = scope.filters
+    shown = FiltersReport(
+        side=filters.side or None,
+        type=filters.type or None,
+        instrument_type=filters.instrument_type or None,
+        instrument_ids=filters.instrument_ids,
+    )
+    return ScopeReport(scope.all, scope.groups, scope.accounts, shown, verify, watch_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A later process that took this run up again after the one before it had died."""
+
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatchReport:
+    """What `--latch` did: whether the scope is now engaged in the latch file, and in words what that means."""
+
+    engaged: bool
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +198,19 @@ class AccountReport:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The run's one document, worst accounts first."""
+    """The run's one document, worst accounts first.
+
+    Attributes:
+        finished: Whether the run came to its end; one that did not is unverified at best.
+        resumed: Who took it up again after a crash; empty for almost every run.
+        latch: What became of the latch; null where the press did not ask for it.
+        ledger_head: The ledger's head once it held the whole run, "number:hash"; null where it does not.
+    """
 
     schema: Literal["panic-report/1"]
     version: str
     run_id: str
+    finished: bool
     verdict: Verdict
     exit_code: int
     drill: bool
@@ -185,10 +221,13 @@ class Report:
     scope: ScopeReport
     started_at: datetime
     finished_at: datetime
+    resumed: tuple[Resumption, ...]
+    latch: LatchReport | None
     timings: Timings
     totals: Totals
     coverage: Coverage
     flags: tuple[Flag, ...]
+    ledger_head: str | None
     accounts: tuple[AccountReport, ...]
 
 

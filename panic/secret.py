@@ -35,6 +35,13 @@ class Key:
         secret = self.__text.partition(".")[2]
         return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_SECRET else text
 
+    def scrub_json(self, text: str) -> str:
+        """The same for a JSON document, in which the key may stand with backslashes."""
+        text = self.scrub(text)
+        if '"' in self.__text or "\\" in self.__text:
+            text = Key(self.__text.replace("\\", "\\\\").replace('"', '\\"')).scrub(text)
+        return text
+
     def __repr__(self) -> str:
         return "Key('****')"
 

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from panic.answers import Answer
 from panic.case import Case, Do, Step
-from panic.clock import Clock
 from panic.engine import LEAST_ATTEMPT_S
 from panic.errors import Problem
 from panic.fold import Circumstances
@@ -16,7 +15,7 @@ from panic.outcomes import Body, Evidence, Outcome, classify
 from panic.pacing import Pace
 from panic.plan import Scope
 from panic.proof import Look, Page, Query, Receipt
-from panic.report import RosterFacts, Trigger
+from panic.report import RosterFacts, Timings, Trigger
 from panic.roster import Account, BadRow, Roster
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
@@ -26,16 +25,6 @@ FILE = Path("accounts.csv")
 
 STALE = Receipt()
 """Of a connection that had carried something before, and that nothing else is known of."""
-
-
-class FixedClock:
-    """A clock of which only the tie between loop time and wall clock is used."""
-
-    def wall(self, moment: float | None = None) -> datetime:
-        return MIDNIGHT + timedelta(seconds=moment or 0.0)
-
-
-CLOCK = cast("Clock", FixedClock())
 
 
 def wall(moment: float) -> datetime:
@@ -154,8 +143,18 @@ def a_roster(*accounts: Account, bad_rows: Iterable[BadRow] = ()) -> Roster:
     return Roster(FILE, "sha256:00", 0.0, accounts, bad_rows, tuple(row.problem for row in bad_rows))
 
 
-def circumstances(**fields: Any) -> Circumstances:
-    """All that a report says of a run as a whole."""
+def circumstances(
+    began: float = 0.0,
+    ended: float = 10.0,
+    settled: float | None = None,
+    last_first_cancel: float | None = None,
+    **fields: Any,
+) -> Circumstances:
+    """All that a report says of a run as a whole; the times are loop time."""
+
+    def since(moment: float | None) -> float | None:
+        return None if moment is None else round(moment - began, 3)
+
     return Circumstances(
         **{
             "run_id": "20260302T000000Z-abc123",
@@ -167,9 +166,9 @@ def circumstances(**fields: Any) -> Circumstances:
             "scope": Scope(all=True),
             "verify": True,
             "watch_s": 15.0,
-            "deadline_s": 120.0,
-            "began": 0.0,
-            "ended": 10.0,
+            "timings": Timings(since(last_first_cancel), since(settled), round(ended - began, 3), 120.0),
+            "started_at": wall(began),
+            "finished_at": wall(ended),
             **fields,
         }
     )

@@ -352,7 +352,7 @@ def test_reads_see_only_what_the_filters_name():
     sell = an_order("s", side="SELL")
     look(case, a_read(sell), a_read(sell))
 
-    assert (Standing.CLEAR, {}, ()) == (case.standing, case.orders, case.open)
+    assert (Standing.CLEAR, {}, 0) == (case.standing, case.orders, case.open)
 
 
 # ── what is due next ───────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from panic import cli
-from panic.cli import _parser
+from panic.cli.words import parser
 from tests import docs
 
 ROOT = Path(__file__).parent.parent
@@ -24,7 +24,7 @@ def _commands(page: Path, program: str) -> list[str]:
 def test_every_panic_command_is_understood(page: Path) -> None:
     """A command in the docs can be typed as it stands."""
     for command in _commands(page, "panic"):
-        options = _parser().parse_args(shlex.split(command, comments=True)[1:])
+        options = parser().parse_args(shlex.split(command, comments=True)[1:])
 
         assert callable(options.command)
 

@@ -31,7 +31,6 @@ from panic.report import (
 )
 from panic.roster import Account
 from tests.builders import (
-    CLOCK,
     a_bad_row,
     a_case,
     a_pace,
@@ -51,7 +50,7 @@ PACE = a_pace()
 
 def a_report(*cases: Case, unsent: tuple[Unsent, ...] = (), **facts: Any) -> Report:
     """The report of these cases."""
-    return fold(cases, unsent, circumstances(**facts), CLOCK)
+    return fold(cases, unsent, circumstances(**facts), wall)
 
 
 def a_worked_case(id_: int, *answers: Answer, standing: Standing = Standing.UNREAD, **fields: Any) -> Case:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from panic import cli
+from panic.cli import loop
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.support import (
     KEY,
@@ -44,7 +45,7 @@ def hush(monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> None:
         raise AssertionError("this press should have been refused")
 
-    monkeypatch.setattr(cli, "_run_loop", never)
+    monkeypatch.setattr(loop, "run", never)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,41 @@
+"""The command line: words in, a run of the one use-case, a report out.
+
+    words     what may be typed, and which command it is     grammar   what words are made of
+    press, check, practice   the commands                    loop      the event loop and its signals
+                                                             output    the report, to its readers
+
+Starting cold counts, and `panic --help` needs nothing: a command is imported when it is carried out.
+"""
+
+import os
+from collections.abc import Sequence
+
+from panic import terminal
+from panic.cli.words import parser
+from panic.errors import PanicError
+
+_CANCELLING = frozenset({"press", "resume"})
+"""The commands that somebody must do by hand when panic itself fails."""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out one command and give its exit code."""
+    try:
+        options = parser().parse_args(arguments)
+        code: int = options.command(options)
+    except PanicError as error:
+        terminal.say(f"panic: {error}\nNothing was sent." if error.exit_code in {64, 78} else f"panic: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        terminal.say("panic: interrupted; if a press was under way, look at the broker")
+        return 130
+    except Exception as error:
+        by_hand = "" if _CANCELLING.isdisjoint(arguments) else " Cancel at the broker by hand, now."
+        terminal.say(f"panic: panic itself failed: {type(error).__name__}.{by_hand}")
+        if os.environ.get("PANIC_TRACEBACK"):
+            raise
+        return 70
+    else:
+        return code
+    finally:
+        terminal.errors.drain()

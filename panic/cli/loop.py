@@ -1,0 +1,84 @@
+"""The event loop: what runs in it, and what Ctrl-C and SIGTERM mean while it does."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from panic import terminal
+
+if TYPE_CHECKING:
+    from panic.ledger.writer import Writer
+    from panic.report import Report
+    from panic.run import Prepared, Run
+
+_T = TypeVar("_T")
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+# What has no run to watch needs no progress.
+# ruff: noqa: PLC0415
+
+
+def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Do the work in an event loop of its own; afterwards nothing interrupts what is made of its result."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        result = runner.run(work)
+        _ignore_signals()  # the runner has put its own handler back; the work is done
+        return result
+
+
+def _loop_factory() -> Any:
+    with suppress(ImportError):
+        import uvloop
+
+        return uvloop.new_event_loop
+    return None
+
+
+async def with_progress(prepared: "Prepared", *, drill: bool, ledger: "Writer | None" = None) -> "Report":
+    """Carry out a run that shows its progress and stops when it is told to."""
+    from panic.progress import Progress
+    from panic.run import Run
+
+    progress = Progress()
+    run = Run(prepared, progress.observe, ledger=ledger, drill=drill)
+    progress.run = run
+    _obey_signals(run)
+    async with progress:
+        report = await run.go()
+    for number in _ENDING:
+        asyncio.get_running_loop().remove_signal_handler(number)
+    _ignore_signals()
+    return report
+
+
+def _obey_signals(run: "Run") -> None:
+    """Let the first Ctrl-C or SIGTERM stop the run and report, the second end the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        if run.engine.stopped:
+            terminal.errors.drain(0.1)
+            os._exit(128 + number)
+        run.stop()
+        terminal.say("panic: stopping: nothing more is sent; the report follows. Once more ends at once.")
+
+    for number in _ENDING:
+        loop.add_signal_handler(number, stop, number)
+
+
+def _ignore_signals() -> None:
+    """Let nothing interrupt the report, as when a pager that reads it is left."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
+
+
+async def until_signal() -> None:
+    """Wait for Ctrl-C or SIGTERM."""
+    over = asyncio.Event()
+    for number in _ENDING:
+        asyncio.get_running_loop().add_signal_handler(number, over.set)
+    await over.wait()

@@ -1,0 +1,50 @@
+"""`panic drill` and `panic simulate`: a made-up firm, and a broker that is not one."""
+
+import argparse
+
+from panic import drill, logs, terminal
+from panic.cli import loop, output
+from panic.errors import UsageError
+from panic.report import Report
+
+
+def do_drill(options: argparse.Namespace) -> int:
+    """Press against the embedded simulator and say whether the report tells the truth."""
+    logs.configure(options.log_level)
+    made_up = drill.firm(options.accounts, options.seed, options.faults)
+
+    async def practise() -> tuple[Report, drill.Examination]:
+        simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency)
+        async with simulator:
+            report = await loop.with_progress(drill.prepare(made_up, simulator.base_url), drill=True)
+            return report, drill.examine(report, made_up, simulator.truth)
+
+    report, examination = loop.run(practise())
+    output.deliver(report, options)
+    text = "\n".join([*examination.disagreements[:20], str(examination)])
+    (terminal.say if output.wants_json(options) else terminal.out)(text)
+    return 0 if examination.passed else 1
+
+
+def do_simulate(options: argparse.Namespace) -> int:
+    """Serve a simulated broker until a signal ends it."""
+    made_up = drill.firm(options.accounts, options.seed, options.faults)
+
+    async def serve() -> int:
+        simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency, port=options.port)
+        try:
+            await simulator.start()
+        except OSError as error:
+            raise UsageError(
+                f"--port {options.port}: {error.strerror or error}; name another, or 0 for any"
+            ) from None
+        terminal.say(f"a simulated broker with {options.accounts:,} accounts listens on {simulator.base_url}")
+        if options.write is not None:
+            settings = drill.write(made_up, simulator.base_url, options.write)
+            terminal.say(f'try: panic --config {settings} press --all --reason "practice"')
+        terminal.say("Ctrl-C ends it.")
+        await loop.until_signal()
+        await simulator.stop()
+        return 0
+
+    return loop.run(serve())

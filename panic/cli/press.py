@@ -1,0 +1,71 @@
+"""`panic press`: the whole job, or with --dry-run its plan; `panic resume`: what is left of one."""
+
+import argparse
+import signal
+from functools import partial
+
+from panic import config, logs, resume, terminal
+from panic.cli import loop, output
+from panic.ledger.writer import Writer
+from panic.orders import Filters
+from panic.plan import Scope
+from panic.report import plan_json
+from panic.run import Prepared, Press, open_ledger, prepare
+
+_CLOSING_S = 0.5
+"""The report is out: what is left is tidying up, and nobody waits for that."""
+
+
+def do_press(options: argparse.Namespace) -> int:
+    """Press, bring the report to its readers and give its exit code."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes does not stop a press
+    logs.configure(options.log_level)
+    press = _press_of(options)
+    settings = config.load(options.config)
+    if options.dry_run:
+        return _dry_run(prepare(settings, press), options)
+    ledger = open_ledger(settings)  # on a thread of its own, while the roster is read
+    return _carry_out(prepare(settings, press), ledger, options)
+
+
+def do_resume(options: argparse.Namespace) -> int:
+    """Complete a run that a process left unfinished; otherwise as `press`."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    logs.configure(options.log_level)
+    settings = config.load(options.config)
+    prepared = resume.prepare(settings, options.run, options.by)
+    return _carry_out(prepared, open_ledger(settings), options)
+
+
+def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:
+    report = loop.run(loop.with_progress(prepared, drill=False, ledger=ledger))
+    output.deliver(report, options)
+    if ledger is not None:
+        ledger.close(_CLOSING_S)
+    return report.exit_code
+
+
+def _press_of(options: argparse.Namespace) -> Press:
+    filters = Filters(options.side, options.type, options.instrument_type, tuple(options.instrument))
+    return Press(
+        scope=Scope(options.all, tuple(options.group), tuple(options.account), filters),
+        reason=options.reason,
+        by=options.by,
+        source="cli",
+        deadline_s=options.deadline,
+        concurrency=options.concurrency,
+        watch_s=options.watch,
+        verify=not options.no_verify,
+        latch=options.latch,
+    )
+
+
+def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
+    from panic.render import plan_table  # noqa: PLC0415  (a real press must not wait for it)
+
+    base_url = prepared.settings.broker.base_url
+    document = plan_json(prepared.plan, base_url).decode()
+    output.show(document, partial(plan_table, prepared.plan, base_url), options)
+    for flag in prepared.flags:
+        terminal.say(f"! {flag.text}")
+    return 0

@@ -1,0 +1,190 @@
+"""What may be typed: each command, its words, and the function that carries it out, imported when it is."""
+
+from argparse import Namespace
+from pathlib import Path
+
+from panic._version import VERSION
+from panic.cli.grammar import (
+    Commands,
+    Parser,
+    account_id,
+    common_words,
+    output_words,
+    port,
+    positive,
+    seconds,
+)
+
+# `panic --help` and a refused command line import no command.
+# ruff: noqa: PLC0415
+
+_EXIT_CODES = """exit codes:
+  0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
+  64 usage, 78 configuration (both: nothing was sent) · 70 panic itself failed"""
+
+_RUNS_CODES = """exit codes:
+  0 every run came to its end · 10 some did not, or a part of the ledger cannot be read · 64 usage"""
+
+_CHECK_CODES = """exit codes:
+  0 a press would work everywhere · 10 drift, skew or something not learned
+  30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files"""
+
+_DRILL_CODES = """exit codes:
+  0 the report agrees with the simulator on every account · 1 it does not · 64 usage"""
+
+
+def parser() -> Parser:
+    """Make the parser of the command line; what it reads names the function to call with it as `command`."""
+    parser = Parser(
+        prog="panic",
+        description="Cancel every open order in every Clear Street account, and prove that they are gone.",
+        epilog=_EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"panic {VERSION}")
+    parser.set_defaults(config=None, log_level="warning")
+    common_words(parser)
+    commands = Commands(parser)
+    _press_words(commands.add("press", _press, "cancel every open order of a scope", _EXIT_CODES))
+    _resume_words(commands.add("resume", _resume, "complete a run whose process died", _EXIT_CODES))
+    _runs_words(commands.add("runs", _runs, "list the runs on record, unfinished ones first", _RUNS_CODES))
+    _show_words(commands.add("show", _show, "print the report of a run again, from the ledger", _EXIT_CODES))
+    output_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
+    _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
+    _simulate_words(commands.add("simulate", _simulate, "serve a simulated broker on loopback"))
+    return parser
+
+
+# ── press and check ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _press(options: Namespace) -> int:
+    from panic.cli.press import do_press
+
+    return do_press(options)
+
+
+def _press_words(parser: Parser) -> None:
+    scope = parser.add_argument_group("scope (required; there is no default)")
+    scope.add_argument("--all", action="store_true", help="every account of the roster")
+    scope.add_argument(
+        "--group", action="append", default=[], metavar="G", help="every account of a group; repeatable"
+    )
+    scope.add_argument(
+        "--account",
+        action="append",
+        default=[],
+        type=account_id,
+        metavar="ID",
+        help="one account; repeatable",
+    )
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
+    parser.add_argument("--by", default="", metavar="NAME", help="who presses (default: user@host)")
+    only = parser.add_argument_group("only these orders (default: every order)")
+    only.add_argument("--side", default="", metavar="SIDE", help="BUY, SELL, SELL_SHORT or OTHER")
+    only.add_argument("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
+    only.add_argument("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
+    only.add_argument(
+        "--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--deadline", type=float, metavar="S", help="the run ends after so many seconds (default: the settings')"
+    )
+    how.add_argument(
+        "--concurrency", type=int, metavar="N", help="requests in flight at most (default: the settings')"
+    )
+    how.add_argument(
+        "--watch", type=float, metavar="S", help="go on reading after the first clear (default: the settings')"
+    )
+    how.add_argument("--latch", action="store_true", help="leave the scope engaged: see panic latch")
+    how.add_argument("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
+    how.add_argument("--dry-run", action="store_true", help="print the plan and send nothing")
+    output_words(parser)
+
+
+def _check(options: Namespace) -> int:
+    from panic.cli.check import do_check
+
+    return do_check(options)
+
+
+# ── what is on record ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _resume(options: Namespace) -> int:
+    from panic.cli.press import do_resume
+
+    return do_resume(options)
+
+
+def _resume_words(parser: Parser) -> None:
+    _run_word(parser)
+    parser.add_argument("--by", default="", metavar="NAME", help="who takes it up (default: user@host)")
+    output_words(parser)
+
+
+def _run_word(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `last`")
+
+
+def _runs(options: Namespace) -> int:
+    from panic.cli.history import do_runs
+
+    return do_runs(options)
+
+
+def _runs_words(parser: Parser) -> None:
+    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="so many at most (20)")
+    output_words(parser)
+
+
+def _show(options: Namespace) -> int:
+    from panic.cli.history import do_show
+
+    return do_show(options)
+
+
+def _show_words(parser: Parser) -> None:
+    _run_word(parser)
+    output_words(parser)
+
+
+# ── drill and simulate ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _drill(options: Namespace) -> int:
+    from panic.cli.practice import do_drill
+
+    return do_drill(options)
+
+
+def _simulate(options: Namespace) -> int:
+    from panic.cli.practice import do_simulate
+
+    return do_simulate(options)
+
+
+def _firm_words(parser: Parser) -> None:
+    parser.add_argument(
+        "--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="what everything random is derived from (1)"
+    )
+    parser.add_argument(
+        "--latency", type=seconds, default=0.02, metavar="S", help="seconds an answer travels (0.02)"
+    )
+    parser.add_argument(
+        "--faults", default="typical", metavar="KINDS", help="typical, none, or kinds of fault, with commas"
+    )
+
+
+def _drill_words(parser: Parser) -> None:
+    _firm_words(parser)
+    output_words(parser)
+
+
+def _simulate_words(parser: Parser) -> None:
+    _firm_words(parser)
+    parser.add_argument("--port", type=port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write settings, roster and key for it there")

@@ -1,0 +1,47 @@
+"""Each event is linked to all before it: whoever kept one head can tell whether anything before it was changed."""
+
+import re
+from hashlib import sha256
+from typing import NamedTuple
+
+_HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})", re.ASCII)
+
+
+class Head(NamedTuple):
+    """Where a chain ends: so many events, and the hash (SHA-256, 64 hex digits) that stands for all of them."""
+
+    seq: int
+    hash: str
+
+    def __str__(self) -> str:
+        return f"{self.seq}:{self.hash}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Head":
+        """Read what `str` gave.
+
+        Raises:
+            ValueError: it is no head.
+        """
+        found = _HEAD.fullmatch(text.strip())
+        if found is None:
+            raise ValueError(
+                "A head is a number, a colon and 64 hexadecimal digits, such as 12:ab34…; "
+                f"this is {text if len(text) <= 100 else text[:99] + '…'!r}."
+            )
+        return cls(int(found[1]), found[2])
+
+
+GENESIS = Head(0, "0" * 64)
+"""What the first event of all is linked to."""
+
+
+def digest(record: bytes) -> bytes:
+    """Give the SHA-256 of a record."""
+    return sha256(record).digest()
+
+
+def link(head: Head, digest: bytes) -> Head:
+    """Give the head after one more event with this digest."""
+    seq = head.seq + 1
+    return Head(seq, sha256(bytes.fromhex(head.hash) + seq.to_bytes(8, "big") + digest).hexdigest())

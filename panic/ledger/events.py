@@ -1,0 +1,103 @@
+"""What a ledger is made of: events, and the one way in which each is written down."""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+
+class Event(NamedTuple):
+    """Something that happened.
+
+    Attributes:
+        run: The run's id; "" where it is about no run.
+        kind: What sort of thing happened.
+        id: Unique for ever: "<leg>-<n>", where the leg is a random token of one process's part of a run and n
+            counts up in it. An event that stands in two ledgers has the same id in both.
+        at: When, ISO 8601, UTC, with microseconds.
+        body: JSON: dicts with text keys, lists, tuples, str, int, float, bool, None; a datetime becomes text.
+    """
+
+    run: str
+    kind: str
+    id: str
+    at: str
+    body: Any
+
+
+class UnencodableError(ValueError):
+    """An event cannot be written down. Its text names the type that stands in the way, never a value."""
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise UnencodableError(type(value).__name__)
+
+
+_encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=_plain)
+_FIELDS = list(Event._fields)
+
+
+def _unchanged(text: str) -> str:
+    return text
+
+
+def encode(event: Event, scrub: Callable[[str], str] = _unchanged) -> bytes:
+    """Write an event down: the same event always gives the same bytes.
+
+    Args:
+        event: What happened.
+        scrub: Takes secrets out of the text; what it leaves must still be such a text.
+
+    Raises:
+        UnencodableError: it holds something that JSON has no word for, or scrubbing broke it.
+    """
+    run, kind, name, at, body = event
+    try:
+        text = _encoder.encode({"run": run, "kind": kind, "id": name, "at": at, "body": body})
+    except UnencodableError:
+        raise
+    except (
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:  # a key that is no text, a NaN, a circle, endless depth
+        raise UnencodableError(type(error).__name__) from error
+    scrubbed = scrub(text)
+    if scrubbed == text:
+        return text.encode("ascii")
+    return _mended(scrubbed)
+
+
+def _mended(scrubbed: str) -> bytes:
+    """Write a scrubbed text as any other: what stands for a secret may be no ASCII."""
+    try:
+        return encode(_parse(scrubbed))
+    except ValueError as error:
+        raise UnencodableError("scrubbed") from error
+
+
+def decode(record: bytes) -> Event:
+    """Read what `encode` wrote, and nothing else.
+
+    Raises:
+        ValueError: it is not exactly what `encode` would write.
+    """
+    event = _parse(record.decode("ascii"))
+    if encode(event) != record:
+        raise ValueError("it is not written the one way in which events are")
+    return event
+
+
+def _parse(text: str) -> Event:
+    try:
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if not isinstance(value, dict) or list(value) != _FIELDS:
+        raise ValueError(f"it is no object of {', '.join(_FIELDS)}")
+    run, kind, name, at, body = value.values()
+    if not all(isinstance(word, str) for word in (run, kind, name, at)):
+        raise ValueError("its run, kind, id and at are not all text")
+    return Event(run, kind, name, at, body)

@@ -1,0 +1,58 @@
+"""This process, told apart from every other one there was: a pid alone is soon somebody else's."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+_PROC = Path("/proc")
+_BORN = 19
+"""Where the time of birth stands in /proc/PID/stat, counted from after the name, which may hold blanks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process on a machine.
+
+    Attributes:
+        born: Clock ticks from the boot that `boot` names; empty where the system does not tell.
+    """
+
+    host: str
+    pid: int
+    boot: str = ""
+    born: str = ""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
+
+
+def here() -> Process:
+    """Give this process."""
+    pid = os.getpid()
+    return Process(socket.gethostname(), pid, _boot(), _born(pid))
+
+
+def is_alive(process: Process) -> bool | None:
+    """Tell whether a process still runs; None where it cannot be told from here."""
+    if process.host != socket.gethostname() or not process.born:
+        return None
+    return process.boot == _boot() and process.born == _born(process.pid)
+
+
+def _boot() -> str:
+    return _read(_PROC / "sys/kernel/random/boot_id").strip()
+
+
+def _born(pid: int) -> str:
+    fields = _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
+    if len(fields) <= _BORN or fields[0] in {"Z", "X"}:  # a process that ended and was not waited for is dead
+        return ""
+    return fields[_BORN]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""

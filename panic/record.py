@@ -1,0 +1,306 @@
+"""What of a run is put on record: the bodies of its events, and an account's case as a chain of changes.
+
+A case is recorded as what changed in it since the last time, and is made again from these changes. Only what
+the report and a resume need is kept: attempts, outcome, standing, notes and the orders that answers named.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic import TypeAdapter
+
+from panic.case import Attempt, Case, Tracked
+from panic.clock import Clock, time_of_day
+from panic.orders import Order
+from panic.outcomes import Outcome, Standing, Verdict
+from panic.plan import Plan, Unsent
+from panic.process import Process
+from panic.report import Flag, LatchReport, RosterFacts, ScopeReport, Timings, Trigger
+from panic.roster import Account, BadRow
+
+SCHEMA: Final = "panic-run/1"
+
+_T = TypeVar("_T")
+
+
+class Kind(StrEnum):
+    """What an event tells."""
+
+    PRESSED = "pressed"
+    PLANNED = "planned"
+    ATTEMPT = "attempt"
+    OUTCOME = "outcome"
+    STANDING = "standing"
+    FLAG = "flag"
+    LATCHED = "latched"
+    RESUMED = "resumed"
+    FINISHED = "finished"
+    RESET = "reset"
+    ARCHIVED = "archived"
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """Who pressed, why, with which settings, and in which process the run began."""
+
+    schema: Literal["panic-run/1"]
+    version: str
+    drill: bool
+    base_url: str
+    contact: str
+    settings_digest: str
+    roster: RosterFacts
+    trigger: Trigger
+    scope: ScopeReport
+    started_at: datetime
+    deadline_s: float
+    concurrency: int
+    latch: bool
+    process: Process
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Which process took the run up again, and whose."""
+
+    at: datetime
+    by: str
+    version: str
+    process: Process
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How the run ended: everything of its report that no other event tells."""
+
+    version: str
+    verdict: Verdict
+    exit_code: int
+    finished_at: datetime
+    timings: Timings
+    roster_checked: bool
+    unlisted: tuple[int, ...]
+
+
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    if kind not in _ADAPTERS:  # made when they are first needed: a press needs few of them
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
+
+
+def body(event: Pressed | Resumed | Finished | Flag | LatchReport) -> dict[str, Any]:
+    """Give an event's body as JSON values."""
+    found: dict[str, Any] = _adapter(type(event)).dump_python(event, mode="json")
+    return found
+
+
+def read(kind: type[_T], words: object) -> _T:
+    """Read an event's body again.
+
+    Raises:
+        ValueError: It is none of this kind.
+    """
+    found: _T = _adapter(kind).validate_python(words)
+    return found
+
+
+# ── the plan ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """Give a plan as JSON values: rows of cells, since a firm has thousands of accounts."""
+    return {
+        "accounts": [_row(account) for account in plan.accounts],
+        "unsent": [[one.why, *(_row(one.account) if one.account else _bad(one.row))] for one in plan.unsent],
+    }
+
+
+def _row(account: Account) -> list[Any]:
+    return [account.id, account.name, account.group, account.owner, account.priority, account.credential]
+
+
+def _bad(row: BadRow | None) -> list[Any]:
+    return [row.id, row.text] if row else []
+
+
+def read_plan(words: Any) -> tuple[tuple[Account, ...], tuple[Unsent, ...]]:
+    """Read a plan again: its accounts, and those that could not be reached.
+
+    Raises:
+        ValueError: It is no plan.
+    """
+    try:
+        return tuple(Account(*row) for row in words["accounts"]), tuple(_unsent(*row) for row in words["unsent"])
+    except (TypeError, KeyError) as error:
+        raise ValueError("this is no plan") from error
+
+
+_WHOLE_ROW = 6
+
+
+def _unsent(why: str, *cells: Any) -> Unsent:
+    if len(cells) == _WHOLE_ROW:
+        return Unsent(why, account=Account(*cells))
+    from panic.errors import Problem  # noqa: PLC0415  (only a broken row of the roster needs one)
+
+    id_, text = cells
+    return Unsent(why, row=BadRow(0, text, id_, Problem(why, "")))
+
+
+# ── a case ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(slots=True)
+class Mark:
+    """How much of a case is on record."""
+
+    attempts: int = 0
+    notes: int = 0
+    state: tuple[Any, ...] = (Outcome.NOT_ATTEMPTED, False, Standing.UNREAD, None, 0, None, 0)
+    orders: dict[str, tuple[Order, bool]] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
+    reappeared: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, case: Case) -> "Mark":
+        """Give the mark of a case that is on record as it is."""
+        orders = {id_: (tracked.last, tracked.seen_ended) for id_, tracked in case.orders.items()}
+        return cls(
+            len(case.attempts), len(case.notes), _state(case), orders, set(case.accepted), set(case.reappeared)
+        )
+
+
+_STATE = ("outcome", "own_envelope", "standing", "as_of", "open", "seen_open", "looks")
+
+
+def _state(case: Case) -> tuple[Any, ...]:
+    return (
+        case.outcome,
+        case.own_envelope,
+        case.standing,
+        case.as_of,
+        case.open,
+        case.seen_open,
+        case.looks_concluded,
+    )
+
+
+def changes(case: Case, mark: Mark, clock: Clock) -> dict[str, Any]:
+    """Give what changed in a case since it was last recorded, as JSON values; empty if nothing did."""
+    found: dict[str, Any] = {}
+    if len(case.attempts) > mark.attempts:
+        found["attempts"] = [_attempt(one, clock) for one in case.attempts[mark.attempts :]]
+        mark.attempts = len(case.attempts)
+    state = _state(case)
+    if state != mark.state:
+        found.update(_differences(state, mark.state))
+        mark.state = state
+    if len(case.notes) > mark.notes:
+        found["notes"] = list(case.notes)[mark.notes :]
+        mark.notes = len(case.notes)
+    if case.orders and (orders := _orders(case, mark)):
+        found["orders"] = orders
+    if len(case.accepted) > len(mark.accepted):
+        found["accepted"] = sorted(case.accepted - mark.accepted)
+        mark.accepted = set(case.accepted)
+    if len(case.reappeared) > len(mark.reappeared):
+        found["reappeared"] = sorted(case.reappeared - mark.reappeared)
+        mark.reappeared = set(case.reappeared)
+    return {"account": case.account.id, **found} if found else found
+
+
+def _differences(state: tuple[Any, ...], before: tuple[Any, ...]) -> dict[str, Any]:
+    """Name what differs between two states."""
+    return {name: new for name, new, old in zip(_STATE, state, before, strict=True) if new != old}
+
+
+def _attempt(one: Attempt, clock: Clock) -> list[Any]:
+    at = one.at.timestamp() if one.at else clock.epoch(one.began)
+    return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
+
+
+def _orders(case: Case, mark: Mark) -> list[list[Any]]:
+    found = []
+    for id_, tracked in case.orders.items():
+        last, ended = tracked.last, tracked.seen_ended
+        known = mark.orders.get(id_)
+        if known is not None and known[0] is last and known[1] is ended:
+            continue
+        row = [
+            id_,
+            last.status,
+            ended,
+            last.filled_quantity,
+            last.symbol or tracked.first.symbol,
+            last.side,
+            last.client_order_id,
+        ]
+        if known is None and tracked.first is not last:
+            row.append(tracked.first.filled_quantity)
+        mark.orders[id_] = (last, ended)
+        found.append(row)
+    return found
+
+
+def apply(case: Case, found: dict[str, Any]) -> None:
+    """Bring a case to where it stood when these changes were recorded."""
+    for method, epoch, elapsed, status, request_id, error in found.get("attempts", ()):
+        case.attempts.append(Attempt(method, 0.0, elapsed, status, request_id, error, time_of_day(epoch)))
+        case.cancels += method == "DELETE"
+    _restore_state(case, found)
+    for note in found.get("notes", ()):
+        case.note(note)
+    for row in found.get("orders", ()):
+        _restore_order(case, *row)
+    case.accepted.update(found.get("accepted", ()))
+    case.reappeared.update(found.get("reappeared", ()))
+
+
+def _restore_state(case: Case, found: dict[str, Any]) -> None:
+    case.outcome = Outcome(found.get("outcome", case.outcome))
+    case.own_envelope = found.get("own_envelope", case.own_envelope)
+    case.standing = Standing(found.get("standing", case.standing))
+    case.open = found.get("open", case.open)
+    case.looks_concluded = found.get("looks", case.looks_concluded)
+    if "as_of" in found:
+        case.as_of = _moment(found["as_of"])
+    if "seen_open" in found:
+        seen = found["seen_open"]
+        case.seen_open = None if seen is None else (seen[0], datetime.fromisoformat(seen[1]))
+
+
+def _moment(words: str | None) -> datetime | None:
+    return None if words is None else datetime.fromisoformat(words)
+
+
+def _restore_order(
+    case: Case,
+    id_: str,
+    status: str,
+    ended: bool,
+    filled: str,
+    symbol: str,
+    side: str,
+    client_order_id: str,
+    filled_at_first: str | None = None,
+) -> None:
+    last = Order(
+        id=id_,
+        status=status,
+        filled_quantity=filled,
+        symbol=symbol,
+        side=side,
+        client_order_id=client_order_id,
+        account_id=case.account.id,
+    )
+    known = case.orders.get(id_)
+    if known is None:
+        first = last if filled_at_first is None else last._replace(filled_quantity=filled_at_first)
+        case.orders[id_] = Tracked(first, last, ended)
+    else:
+        known.last, known.seen_ended = last, ended

@@ -1,0 +1,187 @@
+"""A run made again from its record: the cases as they stood, and the report that was, or would have been, printed.
+
+Pure: events in, values out. A record that breaks off tells what it can: a DELETE that left and whose end is
+not on record is an unanswered one, and a run that did not come to its end is unverified at best.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from panic.answers import Answer
+from panic.case import Case
+from panic.clock import time_of_day
+from panic.flags import from_cases
+from panic.fold import Circumstances, fold
+from panic.ledger.chain import Head
+from panic.ledger.events import Event
+from panic.orders import Filters
+from panic.outcomes import Evidence, Outcome
+from panic.pacing import Pace
+from panic.plan import Scope, Unsent
+from panic.process import Process
+from panic.record import Finished, Kind, Pressed, Resumed, apply, read, read_plan
+from panic.report import Flag, LatchReport, Report, Resumption, ScopeReport, Timings
+
+_NO_PACE = Pace(deadline=0.0, watch_s=0.0)
+_LOST = "nothing is on record of its end: the process died first"
+
+UNFINISHED = "unfinished"
+"""Code of the flag that a report of a run without an end carries."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """A run as far as its record tells. Feed it the events in their order."""
+
+    run: str
+    pressed: Pressed | None = None
+    cases: dict[int, Case] = field(default_factory=dict)
+    unsent: tuple[Unsent, ...] = ()
+    flags: list[Flag] = field(default_factory=list)
+    latch: LatchReport | None = None
+    resumed: list[Resumed] = field(default_factory=list)
+    finished: Finished | None = None
+    last_at: str = ""
+    has_plan: bool = False
+    oddities: list[str] = field(default_factory=list)
+    _sent: dict[int, tuple[int, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: str, events: Iterable[Event]) -> "Replay":
+        """Replay a run's events; an event that tells nothing is noted in `oddities`."""
+        replay = cls(run)
+        for event in events:
+            try:
+                replay.take(event)
+            except (ValueError, KeyError, TypeError, IndexError) as error:
+                replay.oddities.append(f"event {event.id} ({event.kind}) cannot be read: {type(error).__name__}")
+        return replay
+
+    def take(self, event: Event) -> None:
+        """Go one event on.
+
+        Raises:
+            ValueError, KeyError, TypeError, IndexError: Its body is not what its kind has.
+        """
+        self.last_at = max(self.last_at, event.at)
+        match event.kind:
+            case Kind.PRESSED:
+                self.pressed = read(Pressed, event.body)
+            case Kind.PLANNED:
+                self._plan(event.body)
+            case Kind.ATTEMPT:
+                self._sent.update({account: (nth, at) for account, nth, at in event.body["deletes"]})
+            case Kind.OUTCOME | Kind.STANDING:
+                for found in event.body["accounts"]:
+                    apply(self.cases[found["account"]], found)
+            case Kind.FLAG:
+                self.flags.append(read(Flag, event.body))
+            case Kind.LATCHED:
+                self.latch = read(LatchReport, event.body)
+            case Kind.RESUMED:
+                self._resume(read(Resumed, event.body))
+            case Kind.FINISHED:
+                self.finished = read(Finished, event.body)
+
+    @property
+    def process(self) -> Process | None:
+        """The process that had the run last."""
+        if self.resumed:
+            return self.resumed[-1].process
+        return self.pressed.process if self.pressed else None
+
+    @property
+    def scope(self) -> Scope:
+        """What was asked for."""
+        return scope_of(self.pressed.scope) if self.pressed else Scope()
+
+    def close(self) -> None:
+        """Take what left and has no end on record for an unanswered DELETE: it may have arrived."""
+        for account, (nth, at) in self._sent.items():
+            case = self.cases.get(account)
+            if case is not None and nth > case.cancels:
+                answer = Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=_LOST)
+                case.cancelled(answer, _NO_PACE)
+                case.attempts[-1] = case.attempts[-1]._replace(at=time_of_day(at))
+        self._sent.clear()
+
+    def report(self, head: Head | None = None) -> Report:
+        """Fold the report, as it was printed; `head` is the ledger's after the run's last event.
+
+        Raises:
+            ValueError: The record does not tell who pressed.
+        """
+        self.close()
+        if self.pressed is None:
+            raise ValueError("the record does not tell who pressed, and why")
+        report = fold(self.cases.values(), self.unsent, self._circumstances(self.pressed), time_of_day)
+        return replace(report, ledger_head=None if head is None or self.finished is None else str(head))
+
+    def _plan(self, words: Any) -> None:
+        if self.has_plan:  # the same plan again, from a second file
+            return
+        accounts, self.unsent = read_plan(words)
+        filters = self.scope.filters
+        self.cases = {account.id: Case(account, filters) for account in accounts}
+        self.has_plan = True
+
+    def _resume(self, resumed: Resumed) -> None:
+        self.close()
+        self.finished = None
+        self.resumed.append(resumed)
+        for case in self.cases.values():
+            case.take_up(0.0, _NO_PACE)
+
+    def _circumstances(self, pressed: Pressed) -> Circumstances:
+        finished = self.finished
+        last = datetime.fromisoformat(self.last_at)
+        lasted_s = round((last - pressed.started_at).total_seconds(), 3)
+        return Circumstances(
+            run_id=self.run,
+            version=finished.version if finished else pressed.version,
+            drill=pressed.drill,
+            base_url=pressed.base_url,
+            contact=pressed.contact,
+            roster=pressed.roster,
+            trigger=pressed.trigger,
+            scope=self.scope,
+            verify=pressed.scope.verify,
+            watch_s=pressed.scope.watch_s,
+            timings=finished.timings if finished else Timings(None, None, lasted_s, pressed.deadline_s),
+            started_at=pressed.started_at,
+            finished_at=finished.finished_at if finished else last,
+            finished=finished is not None,
+            resumed=tuple(Resumption(one.at, one.by) for one in self.resumed),
+            latch=self.latch,
+            flags=self.flags if finished else self._unfinished_flags(),
+            roster_checked=finished.roster_checked if finished else False,
+            unlisted=finished.unlisted if finished else (),
+        )
+
+    def _unfinished_flags(self) -> Sequence[Flag]:
+        where = f" ({self.process})" if self.process else ""
+        text = f"this run did not come to its end{where}: panic resume {self.run}, or press again"
+        odd = [Flag("record_damaged", words) for words in self.oddities]
+        base_url = self.pressed.base_url if self.pressed else ""
+        return [
+            Flag(UNFINISHED, text),
+            *self.flags,
+            *from_cases(list(self.cases.values()), base_url, stopped=False),
+            *odd,
+        ]
+
+
+def scope_of(shown: ScopeReport) -> Scope:
+    """Make the scope again that a report shows."""
+    filters = shown.filters
+    return Scope(
+        shown.all,
+        shown.groups,
+        shown.accounts,
+        Filters(filters.side or "", filters.type or "", filters.instrument_type or "", filters.instrument_ids),
+    )
+
+
+__all__ = ["UNFINISHED", "Replay", "scope_of"]

@@ -1,0 +1,127 @@
+"""Taking up a run that a process left unfinished: the same path as a press, minus what the ledger proves.
+
+What the ledger proves clear is read again, everything else is sent again. Yesterday's run must not cancel
+today's book, so that past its deadline and five minutes a run is not taken up: press again instead.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from panic import history
+from panic._version import VERSION
+from panic.config import Settings
+from panic.errors import ConfigurationError, Problem, UsageError
+from panic.history import Past
+from panic.ledger.events import Event, encode
+from panic.plan import Plan
+from panic.process import here
+from panic.record import Kind, Pressed, Resumed, body
+from panic.report import Flag
+from panic.roster import Roster
+from panic.roster import load as load_roster
+from panic.run import Prepared, Press, read_keys, whoami
+from panic.words import clip
+
+
+def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] = os.environ) -> Prepared:
+    """Read what the ledger tells of an unfinished run, and make ready what is left of it.
+
+    Raises:
+        UsageError: There is no such run, or it came to its end, is under way, or is too old.
+        ConfigurationError: The settings name another broker now, or not one account can be reached.
+    """
+    run = history.find(settings.ledger, name)
+    past = history.recall(settings.ledger, run)
+    pressed = _resumable(past, settings)
+    replay = past.replay
+    replay.close()
+    keys, raised, broken = read_keys(settings, env)
+    if not any(case.account.credential in keys for case in replay.cases.values()):
+        raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Mend the keys.")])
+    who = clip(by or whoami())
+    resumed = Resumed(datetime.now(UTC), who, VERSION, here())
+    raised.append(Flag("resumed", f"taken up again by {who}: {replay.process} had died in the middle of it"))
+    raised += [Flag("record_damaged", clip(words, 500)) for words in past.damage]
+    press = Press(
+        scope=replay.scope,
+        reason=pressed.trigger.reason,
+        by=pressed.trigger.by,
+        source=pressed.trigger.source,
+        deadline_s=pressed.deadline_s,
+        concurrency=pressed.concurrency,
+        watch_s=pressed.scope.watch_s,
+        verify=pressed.scope.verify,
+        latch=pressed.latch,
+    )
+    accounts = tuple(case.account for case in replay.cases.values())
+    return Prepared(
+        press=press,
+        settings=settings,
+        roster=_roster(settings, accounts),
+        keys=keys,
+        plan=Plan(replay.scope, accounts, replay.unsent),
+        flags=(*replay.flags, *raised),
+        earlier=replay,
+        resumed=resumed,
+        claimed=_claim(settings, past, resumed),
+    )
+
+
+def _resumable(past: Past, settings: Settings) -> Pressed:
+    """Give who pressed, if this run may be taken up here and now."""
+    replay = past.replay
+    again = "Press again: that is always possible."
+    pressed = replay.pressed
+    if pressed is None or not replay.has_plan or replay.oddities:
+        raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged. {again}")
+    if replay.finished is not None:
+        raise UsageError(f"run {replay.run} came to its end: {replay.finished.verdict}. {again}")
+    if pressed.drill:
+        raise UsageError(f"run {replay.run} was a drill, and its simulator is gone")
+    summary = history.summary(replay)
+    now = datetime.now(UTC)
+    if summary.alive:
+        raise UsageError(f"run {replay.run} is under way in {summary.process}")
+    if summary.alive is None and now < summary.deadline:
+        raise UsageError(f"run {replay.run} may be under way in {summary.process}; look there. {again}")
+    if now >= summary.resumable_until:
+        end = f"{summary.deadline:%Y-%m-%d %H:%M:%S} UTC"
+        raise UsageError(f"run {replay.run} is too old to take up: it was to end by {end}. {again}")
+    if pressed.base_url != settings.broker.base_url:
+        now_says = settings.broker.base_url
+        what = f"run {replay.run} was pressed against {pressed.base_url}, and the settings say {now_says}"
+        raise ConfigurationError([Problem(what, again, settings.file)])
+    return pressed
+
+
+def _roster(settings: Settings, accounts: tuple[object, ...]) -> Roster:
+    """Give today's roster, for who is excluded; without one, the accounts of the run are all that is known."""
+    try:
+        return load_roster(settings.roster.file, settings.credentials)
+    except ConfigurationError:
+        return Roster(settings.roster.file, "", 0.0, accounts, (), ())  # type: ignore[arg-type]
+
+
+def _claim(settings: Settings, past: Past, resumed: Resumed) -> bool:
+    """Say in the ledger that this process has the run now; of two that try at once, one is refused.
+
+    Where the ledger cannot be written the run is taken up all the same: stopping fails open.
+    """
+    import sqlite3  # noqa: PLC0415  (a press opens the ledger on a thread of its own)
+
+    from panic.ledger.store import ConflictError, SqliteStore  # noqa: PLC0415
+
+    assert settings.ledger.file is not None  # noqa: S101  (the run was found in it)
+    event = Event(past.replay.run, Kind.RESUMED, f"{os.urandom(4).hex()}-0", resumed.at.isoformat(), body(resumed))
+    try:
+        store = SqliteStore(settings.ledger.file)
+        try:
+            store.append([(event.run, event.kind, encode(event))], after=past.last_seq)
+        finally:
+            store.close()
+    except ConflictError:
+        raise UsageError(f"run {event.run} was taken up by somebody else just now") from None
+    except (OSError, sqlite3.Error):
+        return False
+    return True
