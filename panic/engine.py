@@ -265,7 +265,8 @@ class Engine:
 
     async def _read(self, case: Case) -> None:
         account = case.account
-        if not await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id):
+        kind = Kind.READ if case.standing is Standing.UNREAD else Kind.READ_AGAIN
+        if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
             return
         look = case.begin_look(self._clock.now(), self._clock.wall(), self._clock.earlier())
         query, reappeared = look.query(), len(case.reappeared)

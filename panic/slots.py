@@ -33,11 +33,16 @@ NOBODY = 0
 
 
 class Kind(IntEnum):
-    """The kinds of request, in the order in which they get slots."""
+    """The kinds of request, in the order in which they get slots.
+
+    READ_AGAIN is a read of an account that was seen since its last DELETE: looking again at what is clear must
+    not starve those that nobody has seen yet.
+    """
 
     FIRST_CANCEL = 0
     CANCEL = 1
     READ = 2
+    READ_AGAIN = 3
 
 
 Rank = tuple[Kind, int]

@@ -45,11 +45,12 @@ def prepared(
     ids: Sequence[int],
     *,
     credentials: Callable[[int], str] = lambda _: "default",
+    priorities: Callable[[int], int] = lambda _: 1,
     run: RunSettings | None = None,
     **how: Any,
 ) -> Prepared:
     """Make a press of these accounts ready."""
-    listed = tuple(Account(id_, credential=credentials(id_)) for id_ in ids)
+    listed = tuple(Account(id_, priority=priorities(id_), credential=credentials(id_)) for id_ in ids)
     roster = Roster(Path("made-up"), "sha256:made-up", time.time(), listed, (), ())
     scope = Scope(accounts=tuple(ids), filters=how.pop("filters", Filters()))
     names = {account.credential for account in listed}
@@ -77,12 +78,19 @@ class Pressed:
         return [round(request.at - self.began, 3) for request in self.seen(method, id_)]
 
 
-def press(simulated: list[SimAccount], *, during: Any = None, settle_s: float = 0.2, **how: Any) -> Pressed:
+def press(
+    simulated: list[SimAccount],
+    *,
+    during: Any = None,
+    settle_s: float = 0.2,
+    latency_s: float = 0.01,
+    **how: Any,
+) -> Pressed:
     """Press on virtual time, over real sockets."""
     how.setdefault("watch_s", 0.0)
 
     async def work() -> Pressed:
-        async with Simulator(simulated, settle_s=settle_s, latency_s=0.01) as simulator:
+        async with Simulator(simulated, settle_s=settle_s, latency_s=latency_s) as simulator:
             run = Run(prepared(simulator.base_url, [a.id for a in simulated], **how), rng=random.Random(1))
             began = asyncio.get_running_loop().time()
             if during is not None:
@@ -125,6 +133,14 @@ def test_accounts_that_hang_do_not_keep_the_others_from_clear() -> None:
     assert all(pressed[i].as_of is not None for i in range(1, 34))
     others = [pressed.times("GET", i)[0] for i in range(4, 34)]
     assert 1.0 > max(others)
+
+
+def test_accounts_seen_clear_do_not_keep_the_others_from_being_read() -> None:
+    """Watching accounts that are clear already takes only the slots that nothing else wants."""
+    pressed = press(accounts(*[()] * 40), concurrency=2, latency_s=0.2, watch_s=15.0, priorities=int)
+
+    assert Verdict.CLEAR is pressed.report.verdict
+    assert {Standing.CLEAR} == {account.standing for account in pressed.report.accounts}
 
 
 # ── retrying ────────────────────────────────────────────────────────────────────────────────────────────────
