@@ -95,7 +95,7 @@ async def press(
         latch=latch,
     )
     prepared = prepare(settings, how)
-    ledger = open_ledger(settings)
+    ledger = open_ledger(settings.ledger)
     report = await Run(prepared, ledger=ledger).go()
     if ledger is not None:
         ledger.close(0.0)

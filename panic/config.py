@@ -123,6 +123,13 @@ class LedgerFiles(_Section):
     """Second file, on another file system. Default: in the temporary folder. A full disk stops no press."""
 
 
+    @property
+    def second(self) -> Path:
+        """The second file, where settings built in code name only the first."""
+        assert self.file is not None  # noqa: S101  (without a first there is no second)
+        return self.fallback or self.file.with_name(f"{self.file.name}.fallback")
+
+
 class LatchFile(_Section):
     """Where strategies read whether they are stopped."""
 

@@ -6,7 +6,7 @@ made up here, and the report says `drill`. A `Run` that is a drill refuses any o
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from time import time
@@ -78,6 +78,10 @@ class Examination:
 
     accounts: int
     disagreements: tuple[str, ...]
+
+    def but(self, disagreement: str) -> "Examination":
+        """Give the same with something else found wrong."""
+        return replace(self, disagreements=(*self.disagreements, disagreement))
 
     @property
     def passed(self) -> bool:

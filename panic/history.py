@@ -88,8 +88,7 @@ def files(ledger: LedgerFiles) -> tuple[Path, ...]:
     """
     if ledger.file is None:
         raise UsageError("the settings name no [ledger] file")
-    fallback = ledger.fallback or ledger.file.with_name(f"{ledger.file.name}.fallback")
-    return reader.files(ledger.file, fallback)
+    return reader.files(ledger.file, ledger.second)
 
 
 def runs(ledger: LedgerFiles) -> tuple[list[Summary], list[str]]:

@@ -30,7 +30,7 @@ class Recorder:
     def __init__(self, writer: Writer, run_id: str, clock: Clock) -> None:
         self._writer, self._run_id, self._clock = writer, run_id, clock
         self._marks: dict[int, Mark] = {}
-        self._sending: list[tuple[int, int, float]] = []
+        self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
         self._flagged: set[Flag] = set()
         self._is_due = False
@@ -62,7 +62,7 @@ class Recorder:
         if case is None:
             return
         if what is What.SENDING:
-            self._sending.append((case.account.id, case.cancels + 1, self._clock.epoch(self._clock.now())))
+            self._sending.append((case.account.id, case.cancels + 1))
         elif what is What.CANCELLED:
             self._changed[case.account.id] = (Kind.OUTCOME, case)
         else:

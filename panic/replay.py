@@ -27,6 +27,8 @@ from panic.report import Flag, LatchReport, Report, Resumption, ScopeReport, Tim
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)
 _LOST = "nothing is on record of its end: the process died first"
 
+_UNSENT = "no DELETE of it is on record; one may have left in the last moment before the process died"
+
 UNFINISHED = "unfinished"
 """Code of the flag that a report of a run without an end carries."""
 
@@ -46,7 +48,7 @@ class Replay:
     last_at: str = ""
     has_plan: bool = False
     oddities: list[str] = field(default_factory=list)
-    _sent: dict[int, tuple[int, float]] = field(default_factory=dict)
+    _sent: dict[int, tuple[int, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: str, events: Iterable[Event]) -> "Replay":
@@ -72,7 +74,7 @@ class Replay:
             case Kind.PLANNED:
                 self._plan(event.body)
             case Kind.ATTEMPT:
-                self._sent.update({account: (nth, at) for account, nth, at in event.body["deletes"]})
+                self._sent.update({account: (nth, event.at) for account, nth in event.body["deletes"]})
             case Kind.OUTCOME | Kind.STANDING:
                 for found in event.body["accounts"]:
                     apply(self.cases[found["account"]], found)
@@ -104,8 +106,12 @@ class Replay:
             if case is not None and nth > case.cancels:
                 answer = Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=_LOST)
                 case.cancelled(answer, _NO_PACE)
-                case.attempts[-1] = case.attempts[-1]._replace(at=time_of_day(at))
+                case.attempts[-1] = case.attempts[-1]._replace(at=datetime.fromisoformat(at))
         self._sent.clear()
+        if self.finished is None:
+            for case in self.cases.values():
+                if case.outcome is Outcome.NOT_ATTEMPTED:
+                    case.note(_UNSENT)
 
     def report(self, head: Head | None = None) -> Report:
         """Fold the report, as it was printed; `head` is the ledger's after the run's last event.

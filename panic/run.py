@@ -20,7 +20,7 @@ from panic.broker import Broker, connections_possible
 from panic.case import Case
 from panic.clock import Clock
 from panic.collector import Pause
-from panic.config import Settings
+from panic.config import LedgerFiles, Settings
 from panic.discovery import Listing, list_accounts
 from panic.engine import Engine, Leash, Observer, What
 from panic.errors import PanicError, Problem, UsageError
@@ -97,12 +97,11 @@ class Prepared:
     claimed: bool = False
 
 
-def open_ledger(settings: Settings) -> Writer | None:
-    """Begin to open the ledger that the settings name, on a thread of its own; None where they name none."""
-    file, fallback = settings.ledger.file, settings.ledger.fallback
-    if file is None:
+def open_ledger(files: LedgerFiles) -> Writer | None:
+    """Begin to open a ledger on a thread of its own; None where the settings name none."""
+    if files.file is None:
         return None
-    writer = sqlite_writer(file, fallback or file.with_name(f"{file.name}.fallback"))
+    writer = sqlite_writer(files.file, files.second)
     writer.start()
     return writer
 

@@ -1,29 +1,45 @@
 """`panic drill` and `panic simulate`: a made-up firm, and a broker that is not one."""
 
 import argparse
+import tempfile
+from pathlib import Path
 
-from panic import drill, logs, terminal
+from panic import drill, history, logs, terminal
 from panic.cli import loop, output
+from panic.config import LedgerFiles
 from panic.errors import UsageError
-from panic.report import Report
+from panic.report import Report, to_json
+from panic.run import open_ledger
 
 
 def do_drill(options: argparse.Namespace) -> int:
     """Press against the embedded simulator and say whether the report tells the truth."""
     logs.configure(options.log_level)
     made_up = drill.firm(options.accounts, options.seed, options.faults)
-
-    async def practise() -> tuple[Report, drill.Examination]:
-        simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency)
-        async with simulator:
-            report = await loop.with_progress(drill.prepare(made_up, simulator.base_url), drill=True)
-            return report, drill.examine(report, made_up, simulator.truth)
-
-    report, examination = loop.run(practise())
-    output.deliver(report, options)
+    with tempfile.TemporaryDirectory(prefix="panic-drill-") as folder:
+        files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"), fallback=Path(folder, "fallback.db"))
+        report, examination = loop.run(_practise(made_up, files, options))
+        output.deliver(report, options)
     text = "\n".join([*examination.disagreements[:20], str(examination)])
     (terminal.say if output.wants_json(options) else terminal.out)(text)
     return 0 if examination.passed else 1
+
+
+async def _practise(
+    made_up: drill.Firm, files: LedgerFiles, options: argparse.Namespace
+) -> tuple[Report, drill.Examination]:
+    simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency)
+    async with simulator:
+        prepared = drill.prepare(made_up, simulator.base_url)
+        ledger = open_ledger(files)
+        report = await loop.with_progress(prepared, drill=True, ledger=ledger)
+        examination = drill.examine(report, made_up, simulator.truth)
+    if ledger is not None:
+        ledger.close()
+    past = history.recall(files, report.run_id)
+    if to_json(past.replay.report(past.head)) != to_json(report):
+        examination = examination.but("the ledger tells another report than this one")
+    return report, examination
 
 
 def do_simulate(options: argparse.Namespace) -> int:

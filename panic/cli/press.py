@@ -24,7 +24,7 @@ def do_press(options: argparse.Namespace) -> int:
     settings = config.load(options.config)
     if options.dry_run:
         return _dry_run(prepare(settings, press), options)
-    ledger = open_ledger(settings)  # on a thread of its own, while the roster is read
+    ledger = open_ledger(settings.ledger)  # on a thread of its own, while the roster is read
     return _carry_out(prepare(settings, press), ledger, options)
 
 
@@ -34,7 +34,7 @@ def do_resume(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     settings = config.load(options.config)
     prepared = resume.prepare(settings, options.run, options.by)
-    return _carry_out(prepared, open_ledger(settings), options)
+    return _carry_out(prepared, open_ledger(settings.ledger), options)
 
 
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:

@@ -181,6 +181,8 @@ def _firm_words(parser: Parser) -> None:
 
 def _drill_words(parser: Parser) -> None:
     _firm_words(parser)
+    kept = "keep the drill's ledger there (default: it is thrown away)"
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help=kept)
     output_words(parser)
 
 

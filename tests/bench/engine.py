@@ -1,25 +1,26 @@
-"""The whole engine beside a bare aiohttp loop: `make bench`.
+"""The whole engine beside a bare aiohttp loop, without and with its ledger: `make bench`.
 
-Both cancel the same accounts at the same broker, a process of its own that answers at once. The bare loop
+All cancel the same accounts at the same broker, a process of its own that answers at once. The bare loop
 does the least that cancels: gather, a semaphore, one DELETE each, its JSON read. The engine does all of its
 work (validation, retrying, slots, classification, report) but the reads, as `--no-verify` does. They take
-turns; the figure is the median of the ratios of neighbouring turns.
+turns; the figures are the medians of the ratios of neighbouring turns.
 """
 
 import argparse
 import asyncio
 import multiprocessing
 import statistics
+import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import aiohttp
 
-from panic.config import Broker, RosterFile, Settings
+from panic.config import Broker, LedgerFiles, RosterFile, Settings
 from panic.plan import Scope, plan
 from panic.roster import Account, Roster
-from panic.run import Prepared, Press, Run
+from panic.run import Prepared, Press, Run, open_ledger
 from panic.secret import Key
 
 CONCURRENCY = 64
@@ -78,15 +79,21 @@ async def bare(base_url: str, ids: range) -> None:
         await asyncio.gather(*map(cancel, ids))
 
 
-async def engine(base_url: str, ids: range) -> None:
-    """Cancel with panic, from the plan to the report."""
+async def engine(base_url: str, ids: range, ledger: Path | None = None) -> None:
+    """Cancel with panic, from the plan to the report, on record or not."""
     roster = Roster(Path("bench"), "sha256:bench", time.time(), tuple(map(Account, ids)), (), ())
     scope = Scope(all=True)
-    settings = Settings(broker=Broker(base_url=base_url), roster=RosterFile(file=Path("bench")))
+    settings = Settings(
+        broker=Broker(base_url=base_url), roster=RosterFile(file=Path("bench")), ledger=LedgerFiles(file=ledger)
+    )
     press = Press(scope, "bench", concurrency=CONCURRENCY, verify=False)
     keys = {"default": Key("bench.key-of-nobody")}
-    report = await Run(Prepared(press, settings, roster, keys, plan(roster, scope, keys))).go()
+    writer = open_ledger(settings.ledger)
+    report = await Run(Prepared(press, settings, roster, keys, plan(roster, scope, keys)), ledger=writer).go()
     assert report.totals.outcomes == {"accepted": len(ids)}
+    if writer is not None:
+        assert report.ledger_head is not None
+        writer.close()
 
 
 def _time(work: object) -> float:
@@ -107,12 +114,19 @@ def main() -> None:
     process.start()
     base_url = f"http://127.0.0.1:{ours.recv()}"
     _time(bare(base_url, ids)), _time(engine(base_url, ids))
-    ratios = []
-    for _ in range(options.turns):
-        alone, whole = _time(bare(base_url, ids)), _time(engine(base_url, ids))
-        ratios.append(alone / whole)
-        print(f"bare {len(ids) / alone:6.0f}/s   engine {len(ids) / whole:6.0f}/s   ratio {ratios[-1]:.2f}")
-    print(f"engine at {statistics.median(ratios):.2f} x the bare loop (median of {options.turns} turns)")
+    against_bare, against_silent = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Path(folder) / "ledger.db"
+        for _ in range(options.turns):
+            alone, silent = _time(bare(base_url, ids)), _time(engine(base_url, ids))
+            on_record = _time(engine(base_url, ids, ledger))
+            against_bare.append(alone / on_record)
+            against_silent.append(silent / on_record)
+            rates = [f"{len(ids) / took:6.0f}/s" for took in (alone, silent, on_record)]
+            print(f"bare {rates[0]}   engine without a ledger {rates[1]}   engine {rates[2]}")
+    of = f"(median of {options.turns} turns)"
+    print(f"engine, ledger on, at {statistics.median(against_bare):.2f} x the bare loop {of}")
+    print(f"engine, ledger on, at {statistics.median(against_silent):.2f} x the engine without one {of}")
     process.terminate()
 
 
