@@ -6,16 +6,20 @@ Names and messages come from outside, so everything is drawn as plain `Text`: no
 import io
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text as RichText
 
+from panic import latch
 from panic.check import CheckReport, State
 from panic.history import Summary
+from panic.latch import State as LatchState
 from panic.outcomes import Verdict
 from panic.plan import Plan
 from panic.report import AccountReport, Report, counts
+from panic.reset import WILL_NOT, Engagement, Reset
 from panic.words import clean
 
 _DETAILED_MOST = 25
@@ -125,6 +129,37 @@ def _runs_parts(
             yield _indented(f"→ panic resume {one.run}, until {one.resumable_until:%H:%M:%S} UTC; or press again")
     if more:
         yield Text(f"and {more:,} more: --limit")
+
+
+def latch_table(found: Engagement, file: Path, *, width: int = 80, colour: bool = False) -> str:
+    """Draw what is engaged."""
+    state = found.state
+    head = ("ENGAGED" if state.engaged else "DISENGAGED", "bold red" if state.engaged else "bold green")
+    words = f"for {'everything' if state.problem else latch.listed(state.holds)}" if state.engaged else ""
+    parts: list[RenderableType] = [_line(head, f"  {words}".rstrip()), Text(str(file))]
+    if state.problem:
+        parts.append(Text(f"! it {state.problem}, which means engaged for everything", style="yellow"))
+    parts += [Text(f"! {warning}", style="yellow") for warning in found.warnings[:_LISTED_MOST]]
+    for hold in found.holds[:_LISTED_MOST]:
+        parts.append(Text(f"{hold}: since {hold.at}, by run {hold.run}"))
+        if hold in found.doubts:
+            parts.append(_indented(f"not clear: {found.doubts[hold]}"))
+    if state.engaged:
+        parts.append(Text('→ panic reset --reason "…" ends it'))
+    return _draw(parts, width=width, colour=colour)
+
+
+def reset_table(reset: Reset, state: LatchState | None, *, width: int = 80, colour: bool = False) -> str:
+    """Draw what a reset did, or without a state what it would do."""
+    head = ("DRY RUN", "bold") if state is None else ("RESET", "bold green")
+    parts: list[RenderableType] = [_line(head, f"  this {reset}"), Text(WILL_NOT)]
+    if state is not None:
+        parts.append(Text(f"the latch is {state} now", style="bold"))
+    parts += [Text(f"! {doubt}", style="yellow") for doubt in reset.doubts[:_LISTED_MOST]]
+    if reset.forced_because:
+        parts.append(Text(f"forced: {reset.forced_because}"))
+    parts.append(Text(f"by {reset.by}: {reset.reason}"))
+    return _draw(parts, width=width, colour=colour)
 
 
 def check_table(found: CheckReport, *, width: int = 80, colour: bool = False) -> str:

@@ -1,5 +1,6 @@
 """Settings: what is taken, what is reported, and the little that stops a press."""
 
+import hashlib
 import os
 import re
 import tomllib
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from panic.config import Broker, Credential, RosterFile, Run, Settings, load
+from panic.config import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Settings, load
 from panic.errors import ConfigurationError, Problem
 from panic.files import expected, toml
 
@@ -25,6 +26,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "credentials": Credential,
     "roster": RosterFile,
     "run": Run,
+    "ledger": LedgerFiles,
+    "latch": LatchFile,
 }
 
 
@@ -441,11 +444,31 @@ def test_the_example_file_shows_every_setting_with_its_default():
 
     assert () == loaded.problems
     assert set(SECTIONS) == set(shown)
-    for name in ("broker", "roster", "run"):
+    for name in ("broker", "roster", "run", "ledger", "latch"):
         assert list(SECTIONS[name].model_fields) == list(shown[name])
     assert Run() == Run(**shown["run"]) == loaded.run
     assert Broker(base_url=URL) == Broker(**{**shown["broker"], "ca_file": None}) == loaded.broker
     assert RosterFile() == RosterFile(**shown["roster"])
+    assert loaded.ledger.file == ROOT / "config" / shown["ledger"]["file"]
+    assert loaded.latch.file == ROOT / "config" / shown["latch"]["file"]
+
+
+def test_the_ledger_and_the_latch_stand_beside_the_settings_unless_they_are_named(settings: Load, tmp_path: Path):
+    """Its second file is one of this user and this ledger, so that two firms on one machine never share it."""
+    loaded = settings(GOOD)
+
+    assert (tmp_path / "ledger.db", tmp_path / "panic.latch") == (loaded.ledger.file, loaded.latch.file)
+    assert loaded.ledger.fallback is not None
+    assert f"panic-{os.getuid()}" == loaded.ledger.fallback.parent.name
+    assert loaded.ledger.fallback != settings(GOOD + '[ledger]\nfile = "other.db"\n').ledger.fallback
+
+
+def test_the_digest_of_the_settings_is_that_of_their_bytes(settings: Load, tmp_path: Path):
+    """An auditor compares it with the file that was in force."""
+    loaded = settings(GOOD)
+
+    assert loaded.file is not None
+    assert f"sha256:{hashlib.sha256(loaded.file.read_bytes()).hexdigest()}" == loaded.digest
 
 
 def test_the_page_on_configuration_tells_the_truth():

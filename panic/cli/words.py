@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from panic._version import VERSION
 from panic.cli.grammar import (
@@ -24,6 +25,12 @@ _EXIT_CODES = """exit codes:
 
 _RUNS_CODES = """exit codes:
   0 every run came to its end · 10 some did not, or a part of the ledger cannot be read · 64 usage"""
+
+_LATCH_CODES = """exit codes:
+  0 disengaged · 20 engaged, or missing or unreadable, which means engaged · 64 usage"""
+
+_RESET_CODES = """exit codes:
+  0 done · 64 refused · 70 the latch could not be changed · 78 the ledger could not take it"""
 
 _CHECK_CODES = """exit codes:
   0 a press would work everywhere · 10 drift, skew or something not learned
@@ -48,6 +55,8 @@ def parser() -> Parser:
     _resume_words(commands.add("resume", _resume, "complete a run whose process died", _EXIT_CODES))
     _runs_words(commands.add("runs", _runs, "list the runs on record, unfinished ones first", _RUNS_CODES))
     _show_words(commands.add("show", _show, "print the report of a run again, from the ledger", _EXIT_CODES))
+    _latch_words(commands.add("latch", _latch, "what is engaged, for strategies to stop?", _LATCH_CODES))
+    _reset_words(commands.add("reset", _reset, "end the engaged state", _RESET_CODES))
     output_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
     _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
     _simulate_words(commands.add("simulate", _simulate, "serve a simulated broker on loopback"))
@@ -64,19 +73,7 @@ def _press(options: Namespace) -> int:
 
 
 def _press_words(parser: Parser) -> None:
-    scope = parser.add_argument_group("scope (required; there is no default)")
-    scope.add_argument("--all", action="store_true", help="every account of the roster")
-    scope.add_argument(
-        "--group", action="append", default=[], metavar="G", help="every account of a group; repeatable"
-    )
-    scope.add_argument(
-        "--account",
-        action="append",
-        default=[],
-        type=account_id,
-        metavar="ID",
-        help="one account; repeatable",
-    )
+    _scope_words(parser.add_argument_group("scope (required; there is no default)"))
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
     parser.add_argument("--by", default="", metavar="NAME", help="who presses (default: user@host)")
     only = parser.add_argument_group("only these orders (default: every order)")
@@ -100,6 +97,21 @@ def _press_words(parser: Parser) -> None:
     how.add_argument("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
     how.add_argument("--dry-run", action="store_true", help="print the plan and send nothing")
     output_words(parser)
+
+
+def _scope_words(scope: Any) -> None:
+    scope.add_argument("--all", action="store_true", help="every account of the roster")
+    scope.add_argument(
+        "--group", action="append", default=[], metavar="G", help="every account of a group; repeatable"
+    )
+    scope.add_argument(
+        "--account",
+        action="append",
+        default=[],
+        type=account_id,
+        metavar="ID",
+        help="one account; repeatable",
+    )
 
 
 def _check(options: Namespace) -> int:
@@ -146,6 +158,35 @@ def _show(options: Namespace) -> int:
 
 def _show_words(parser: Parser) -> None:
     _run_word(parser)
+    output_words(parser)
+
+
+# ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _latch(options: Namespace) -> int:
+    from panic.cli.latch import do_latch
+
+    return do_latch(options)
+
+
+def _latch_words(parser: Parser) -> None:
+    parser.add_argument("--create", action="store_true", help="set it up, disengaged, once")
+    output_words(parser)
+
+
+def _reset(options: Namespace) -> int:
+    from panic.cli.latch import do_reset
+
+    return do_reset(options)
+
+
+def _reset_words(parser: Parser) -> None:
+    _scope_words(parser.add_argument_group("what to end (default: everything that is engaged)"))
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes on record")
+    parser.add_argument("--force", default="", metavar="TEXT", help="why, although it was not seen clear")
+    parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
+    parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
     output_words(parser)
 
 

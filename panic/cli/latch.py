@@ -1,0 +1,60 @@
+"""`panic latch` and `panic reset`: what is engaged, and the deliberate act that ends it."""
+
+import argparse
+import json
+from functools import partial
+
+from panic import config, latch, logs, reset, terminal
+from panic.cli import output
+from panic.errors import UsageError
+from panic.plan import Scope
+from panic.render import latch_table, reset_table
+from panic.run import whoami
+
+ENGAGED = 20
+
+
+def do_latch(options: argparse.Namespace) -> int:
+    """Print what is engaged, or set the latch up; the exit code tells whether anything is."""
+    logs.configure(options.log_level)
+    settings = config.load(options.config)
+    file = settings.latch.file
+    if file is None:
+        raise UsageError("the settings name no [latch] file")
+    if options.create:
+        latch.create(file)
+        terminal.say(f"panic: the latch {file} is set up, disengaged")
+    found = reset.look(settings)
+    document = {
+        "schema": "panic-latch/1",
+        "file": str(file),
+        "engaged": found.state.engaged,
+        "problem": found.state.problem,
+        "holds": [{**hold._asdict(), "doubt": found.doubts.get(hold, "")} for hold in found.holds],
+        "warnings": found.warnings,
+    }
+    output.show(json.dumps(document, indent=2), partial(latch_table, found, file), options)
+    return ENGAGED if found.state.engaged else 0
+
+
+def do_reset(options: argparse.Namespace) -> int:
+    """End the engaged state, and say what that does and what not."""
+    logs.configure(options.log_level)
+    settings = config.load(options.config)
+    scope = Scope(options.all, tuple(options.group), tuple(options.account))
+    by = options.by or whoami()
+    prepared = reset.prepare(settings, scope, by=by, reason=options.reason, force=options.force)
+    state = None if options.dry_run else reset.carry_out(settings, prepared)
+    document = {
+        "schema": "panic-reset/1",
+        "done": state is not None,
+        "ends": [hold._asdict() for hold in prepared.holds],
+        "by": prepared.by,
+        "reason": prepared.reason,
+        "forced_because": prepared.forced_because or None,
+        "doubts": prepared.doubts,
+        "engaged_now": None if state is None else state.engaged,
+        "will_not": reset.WILL_NOT,
+    }
+    output.show(json.dumps(document, indent=2), partial(reset_table, prepared, state), options)
+    return 0

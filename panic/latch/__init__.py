@@ -1,0 +1,33 @@
+r"""The latch: the durable word that a press with `--latch` leaves behind, for strategies to look at.
+
+It is a small local file. Missing, unreadable or not whole means engaged, for everything. It is UTF-8 text:
+
+    engaged
+    all<TAB>RUN<TAB>TIME
+    group<TAB>NAME<TAB>RUN<TAB>TIME
+    account<TAB>ID<TAB>RUN<TAB>TIME
+    end CRC
+
+The first line is `engaged` or `disengaged`. One line follows for each scope that is engaged, with the run that
+engaged it and the ISO time of the press. The last line is the word `end` and the CRC-32 (as zlib and gzip have
+it, eight lower-case hexadecimal digits) of all bytes before it. Every line ends with a line feed, names hold no
+control characters, and no file is longer than 1 MiB. A disengaged latch is therefore always the same 24 bytes:
+
+    printf 'disengaged\nend 94defd48\n' | cmp -s - panic.latch || stop_trading
+
+That is the least test a strategy should make, in any language: read 25 bytes, and go on only if there are 24 and
+they are these. The first byte alone is one flipped bit away from saying the opposite: `d` is 0x64, `e` is 0x65.
+A strategy that may go on while others are stopped reads all lines, stops unless the CRC is right, and stops if
+`all`, its group or its account is listed.
+
+Open the file anew for each test, and give a container its folder, never the file alone: each change is a new
+file under the old name. Whoever still holds a file that has been replaced finds `engaged` and `all` written over
+its beginning; so whoever finds one that is not whole may look again before believing it.
+
+`text` is the file's text and how it is read; `change` is how it is changed.
+"""
+
+from panic.latch.change import LatchError, create, engage, release
+from panic.latch.text import Hold, State, holds, listed, read
+
+__all__ = ["Hold", "LatchError", "State", "create", "engage", "holds", "listed", "read", "release"]

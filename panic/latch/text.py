@@ -1,0 +1,199 @@
+"""The latch's text, and reading it: text that is not exactly what would be written now is not whole."""
+
+import errno
+import os
+import re
+import stat
+import zlib
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from panic.words import clip
+
+LARGEST = 1 << 20
+"""Bytes: room for some fifteen thousand scopes."""
+
+OPEN_FLAGS = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+"""What keeps a pipe or a device in the latch's place from keeping us."""
+
+_LOOKS = 50  # at a file that is replaced each time we look
+_ACCOUNT = re.compile("[1-9][0-9]{0,18}")
+_SAME_FOR_ALL = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
+
+
+class Hold(NamedTuple):
+    """One scope that is engaged.
+
+    Attributes:
+        what: "all", "group" or "account".
+        name: "" for all; the group's name; the account's id in digits.
+        run: The run that engaged it.
+        at: When it was pressed, ISO, UTC.
+    """
+
+    what: str
+    name: str
+    run: str
+    at: str
+
+    def __str__(self) -> str:
+        return "all accounts" if self.what == "all" else clip(f"{self.what} {self.name}")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the latch says.
+
+    Attributes:
+        holds: The scopes that are engaged.
+        problem: Why it cannot be believed, a verb's phrase about it; all but "" means engaged for everything.
+    """
+
+    holds: tuple[Hold, ...]
+    problem: str = ""
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"engaged for everything, because it {self.problem}"
+        return f"engaged for {listed(self.holds)}" if self.holds else "disengaged"
+
+    @property
+    def engaged(self) -> bool:
+        """Whether anything is engaged."""
+        return bool(self.problem or self.holds)
+
+    def covers(self, account: int, group: str | None = None) -> bool:
+        """Tell whether an account must stop; `group` is "" if it has none, and without it every group counts.
+
+        Raises:
+            ValueError: `account` is no whole number.
+        """
+        id_ = f"{account:d}"
+        return bool(self.problem) or any(
+            what == "all"
+            or (what == "account" and name == id_)
+            or (what == "group" and (group is None or name == group))
+            for what, name, _, _ in self.holds
+        )
+
+    def includes(self, wanted: Iterable[Hold]) -> bool:
+        """Tell whether these scopes are engaged, whoever engaged them."""
+        scopes = {hold[:2] for hold in self.holds}
+        return bool(self.problem) or ("all", "") in scopes or {hold[:2] for hold in wanted} <= scopes
+
+
+def listed(found: Iterable[Hold]) -> str:
+    """Give scopes in one clipped line."""
+    return clip(", ".join(map(str, found)))
+
+
+def read(file: Path) -> State:
+    """Say what the latch says. Never raises, never waits."""
+    try:
+        return look(file)
+    except Exception as error:  # noqa: BLE001  (whatever it is, it means engaged)
+        return State((), f"cannot be read: {why(error)}")
+
+
+def holds(file: Path, account: int, group: str | None = None) -> bool:
+    """Tell a strategy whether it must not trade an account now: in microseconds, and true in doubt.
+
+    Args:
+        file: The latch.
+        account: The account's id.
+        group: Its group, "" if it has none; without it every group that is engaged counts.
+    """
+    try:
+        return _glance(file)[0] != DISENGAGED and look(file).covers(account, group)
+    except Exception:  # noqa: BLE001  (whatever it is, it means engaged)
+        return True
+
+
+def look(file: Path) -> State:
+    """Say what the latch says to everybody.
+
+    Raises:
+        OSError: We cannot read it, and somebody else perhaps can: no permission, no descriptors left.
+    """
+    for _ in range(_LOOKS):
+        try:
+            data, there = _glance(file)
+        except OSError as error:
+            if error.errno not in _SAME_FOR_ALL:
+                raise
+            return State((), "is missing" if error.errno == errno.ENOENT else f"cannot be read: {why(error)}")
+        state = State((), "is no regular file") if data is None else parse(data)
+        if there or not state.problem:
+            return state
+    raise OSError(errno.EAGAIN, "It keeps changing")
+
+
+def _glance(file: Path) -> tuple[bytes | None, bool]:
+    """Give the bytes, None if it is no regular file, and whether it had not been replaced when they were read."""
+    descriptor = os.open(file, os.O_RDONLY | OPEN_FLAGS)
+    try:
+        found = os.fstat(descriptor)
+        data = os.read(descriptor, min(found.st_size, LARGEST) + 1) if stat.S_ISREG(found.st_mode) else None
+        # While it is open: afterwards another file may get its inode's number.
+        return data, data == DISENGAGED or _is_at(file, found)
+    finally:
+        os.close(descriptor)
+
+
+def _is_at(file: Path, found: os.stat_result) -> bool:
+    with suppress(FileNotFoundError):
+        return os.path.samestat(found, file.stat())
+    return False
+
+
+@lru_cache(4)
+def parse(data: bytes) -> State:
+    """Say what a latch of these bytes says."""
+    try:
+        found = tuple(_hold(line.split("\t")) for line in data.decode().split("\n")[1:-2])
+    except (ValueError, TypeError):  # no UTF-8; another number of fields
+        found = ()
+    if render(merge(map(writable, found))) == data:
+        return State(found)
+    return State((), "is not whole: it was cut off, damaged or edited")
+
+
+def _hold(fields: list[str]) -> Hold:
+    return Hold(fields[0], "", *fields[1:]) if fields[0] == "all" else Hold(*fields)
+
+
+def render(found: Sequence[Hold]) -> bytes:
+    """Give the bytes of a latch."""
+    lines = [
+        "\t".join((what, run, at) if what == "all" else (what, name, run, at)) for what, name, run, at in found
+    ]
+    lines.insert(0, "engaged" if found else "disengaged")
+    body = "".join(f"{line}\n" for line in lines).encode()
+    return body + b"end %08x\n" % zlib.crc32(body)
+
+
+def writable(hold: Hold) -> Hold:
+    """Give a hold as the file can have it: `all` in place of a name that it cannot have."""
+    what, name = hold.what, str(hold.name)
+    named = (what == "group" and name and name.isprintable()) or (what == "account" and _ACCOUNT.fullmatch(name))
+    run, at = clip(str(hold.run)) or "-", clip(str(hold.at)) or "-"
+    return Hold(what, name, run, at) if named else Hold("all", "", run, at)
+
+
+def merge(found: Iterable[Hold]) -> tuple[Hold, ...]:
+    """Leave one hold for each scope, the last."""
+    return tuple({hold[:2]: hold for hold in found}.values())
+
+
+def why(error: Exception) -> str:
+    """Give an error's reason as it stands in the middle of a sentence."""
+    text = (error.strerror if isinstance(error, OSError) else "") or repr(error)
+    return text[:1].lower() + text[1:]
+
+
+DISENGAGED = render(())
+"""All bytes of a latch that stops nobody."""
