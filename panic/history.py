@@ -71,13 +71,15 @@ class Past:
     Attributes:
         head: The ledger's head after the run's last event in the file that holds it.
         last_seq: The greatest number of an event of the run in the main file; 0 where it has none there.
-        damage: What is wrong with the record, in words.
+        damage: What is wrong with the files that hold the record, in words.
+        faults: Which of its events are not what was written, in words.
     """
 
     replay: Replay
     head: Head | None
     last_seq: int
     damage: tuple[str, ...]
+    faults: tuple[str, ...]
 
 
 def files(ledger: LedgerFiles) -> tuple[Path, ...]:
@@ -126,7 +128,8 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
     """Make a run again from its record."""
     volumes = [reader.read(file, run=run) for file in files(ledger)]
     damage = [f"{volume.file}: {volume.damage}" for volume in volumes if volume.damage]
-    events = in_order(_events(volumes, damage))
+    faults = [f"{volume.file}: {fault}" for volume in volumes for fault in reader.faults_of_rows(volume.rows)]
+    events = in_order(_events(volumes, faults))
     replay = Replay.of(run, events)
     head = None
     for volume in volumes:
@@ -134,7 +137,10 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
             if row.kind == Kind.FINISHED and events and _id(row) == events[-1].id:
                 head = Head(row.seq, row.hash)
     main = volumes[0].rows if volumes and volumes[0].file == ledger.file else ()
-    return Past(replay, head, max((row.seq for row in main), default=0), tuple(dict.fromkeys(damage)))
+    faults += replay.oddities
+    return Past(
+        replay, head, max((row.seq for row in main), default=0), tuple(damage), tuple(dict.fromkeys(faults))
+    )
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:

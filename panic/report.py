@@ -80,10 +80,17 @@ class Resumption:
 
 @dataclass(frozen=True, slots=True)
 class LatchReport:
-    """What `--latch` did: whether the scope is now engaged in the latch file, and in words what that means."""
+    """What `--latch` did.
+
+    Attributes:
+        engaged: Whether strategies that ask the latch find the whole scope engaged.
+        text: What that means, in words.
+        as_asked: Whether exactly what was asked for was done; otherwise more is engaged, or too little.
+    """
 
     engaged: bool
     text: str
+    as_asked: bool
 
 
 @dataclass(frozen=True, slots=True)

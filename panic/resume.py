@@ -73,8 +73,9 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
     replay = past.replay
     again = "Press again: that is always possible."
     pressed = replay.pressed
-    if pressed is None or not replay.has_plan or replay.oddities:
-        raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged. {again}")
+    if pressed is None or not replay.has_plan or past.faults:
+        why = past.faults[0] if past.faults else "who pressed, or the plan, is not in it"
+        raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged ({why}). {again}")
     if replay.finished is not None:
         raise UsageError(f"run {replay.run} came to its end: {replay.finished.verdict}. {again}")
     if pressed.drill:

@@ -351,6 +351,7 @@ class Run:
         if head is None:
             text = "the end of this run is not on record: keep this report"
             late.append(Flag("ledger_incomplete", text))
+        _page(self.id, [flag for flag in (*report.flags, *late) if flag.code.startswith("ledger_")])
         return replace(report, ledger_head=str(head) if head else None, flags=(*report.flags, *late))
 
     def _resumptions(self) -> tuple[Resumption, ...]:
@@ -364,7 +365,7 @@ class Run:
 
     # ── the latch ───────────────────────────────────────────────────────────────────────────────────────
 
-    def _engage(self) -> "asyncio.Future[str] | None":
+    def _engage(self) -> "asyncio.Future[LatchReport] | None":
         """Begin to engage the latch; strategies stop while the first DELETEs are on their way."""
         file = self.prepared.settings.latch.file
         if file is None or not self.prepared.press.latch:
@@ -373,20 +374,25 @@ class Run:
         holds = [latch.Hold("all", "", self.id, at)] if scope.all else []
         holds += [latch.Hold("group", group, self.id, at) for group in scope.groups]
         holds += [latch.Hold("account", str(id_), self.id, at) for id_ in scope.accounts]
-        return background.begin(lambda: latch.engage(file, holds), "latch")
+        def engage() -> LatchReport:
+            wrong = latch.engage(file, holds)
+            text = wrong or f"{file} says engaged for {scope}, until panic reset"
+            return LatchReport(latch.read(file).includes(holds), clip(text, _REASON_MOST), as_asked=not wrong)
 
-    async def _latched(self, engaging: "asyncio.Future[str] | None") -> None:
+        return background.begin(engage, "latch")
+
+    async def _latched(self, engaging: "asyncio.Future[LatchReport] | None") -> None:
         file = self.prepared.settings.latch.file
-        words = "the settings name no [latch] file: strategies were not stopped"
+        text = "the settings name no [latch] file: strategies were not stopped"
+        self._latch = LatchReport(engaged=False, text=text, as_asked=False)
         try:
             async with asyncio.timeout(_LATCH_MOST_S):
-                words = words if engaging is None else await engaging
+                self._latch = self._latch if engaging is None else await engaging
         except Exception as error:  # noqa: BLE001  (whatever became of it, the run is done)
-            words = f"{file} could not be written ({type(error).__name__}): strategies may not be stopped"
-        text = words or f"{file} says engaged for {self.prepared.press.scope}, until panic reset"
-        self._latch = LatchReport(not words, clip(text, _REASON_MOST))
-        if words:
-            self._flags.append(Flag("latch", f"the latch: {text}"))
+            text = f"{file} could not be written ({type(error).__name__}): strategies may not be stopped"
+            self._latch = LatchReport(engaged=False, text=text, as_asked=False)
+        if not self._latch.as_asked:
+            self._flags.append(Flag("latch", self._latch.text))
         if self._recorder is not None:
             self._recorder.latched(self._latch)
 
@@ -462,6 +468,13 @@ def _finished(report: Report) -> Finished:
     )
 
 
+def _page(run_id: str, flags_: Sequence[Flag]) -> None:
+    """Tell whoever runs panic, beside whoever reads the report, that its ledger is not well."""
+    if structlog.is_configured():
+        for flag in flags_:
+            log.error("ledger_trouble", run_id=run_id, code=flag.code, text=flag.text)
+
+
 def _log(report: Report) -> None:
     """Write one canonical line for each account and one for the run, where the process has set logs up."""
     if not structlog.is_configured():  # structlog's default writes to the caller's standard output
@@ -486,6 +499,7 @@ def _log(report: Report) -> None:
         attempts=report.totals.attempts,
         total_s=report.timings.total_s,
         flags=[flag.code for flag in report.flags],
+        ledger_head=report.ledger_head,
     )
 
 

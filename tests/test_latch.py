@@ -722,6 +722,9 @@ def test_whatever_call_fails_a_reset_is_true_or_told(tmp_path: Path):
     assert told > len(STEPS) / 2
 
 
+ALL_LEFT = float("inf")
+
+
 class Player(threading.Thread):
     """Somebody who changes or reads a latch, one system call each time we let him."""
 
@@ -746,7 +749,7 @@ class Player(threading.Thread):
         self._stands.release()
         self._go.acquire()
 
-    def move(self, steps: float = float("inf")) -> None:
+    def move(self, steps: float = ALL_LEFT) -> None:
         """Make so many calls, or all that are left."""
         while steps and not self.over:
             self._go.release()
@@ -769,10 +772,11 @@ def play(moves: Iterable[float], *acts: Callable[[], object]):
             players[index % len(players)].move(steps)
         for player in players:
             player.move()
-    return [player.result for player in players]
+    results: list[Any] = [player.result for player in players]
+    return results
 
 
-def interruptions(calls: int = 22) -> Iterable[tuple[int, int]]:
+def interruptions(calls: int = 25) -> Iterable[tuple[int, int]]:
     """All ways in which one is interrupted once by another, who is interrupted once."""
     return product(range(calls), range(calls))
 
@@ -846,13 +850,12 @@ def test_a_press_while_the_latch_is_set_up_is_not_lost(tmp_path: Path):
 
 
 def test_who_reads_while_the_latch_is_replaced_sees_it_whole(file: Path):
-    """What was written over the old file is not believed."""
-    for steps in range(8):
+    """What was written over the old file is not believed, also when the next file gets its inode."""
+    for first, second in product(range(10), range(6)):
         file.write_bytes(DISENGAGED)
-        state, held, _, _ = play(
-            [steps, steps, float("inf")],
-            lambda: latch.read(file),
-            lambda: latch.holds(file, 8, ""),
+        (state, held), _, _ = play(
+            [first, ALL_LEFT, 0, second, 0, ALL_LEFT],
+            lambda: (latch.read(file), latch.holds(file, 8, "")),
             lambda: latch.engage(file, [SEVEN]),
             lambda: latch.release(file, [SEVEN]),
         )

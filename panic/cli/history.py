@@ -2,14 +2,17 @@
 
 import argparse
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from panic import config, history, logs, terminal
+from panic import config, history, logs
 from panic.cli import output
 from panic.errors import UsageError
 from panic.history import Summary
 from panic.render import runs_table
+from panic.report import Flag
+from panic.words import clip
 
 
 def do_runs(options: argparse.Namespace) -> int:
@@ -52,11 +55,11 @@ def do_show(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     ledger = config.load(options.config).ledger
     past = history.recall(ledger, history.find(ledger, options.run))
-    for words in (*past.damage, *past.replay.oddities):
-        terminal.say(f"! {words}")
     try:
         report = past.replay.report(past.head)
     except ValueError as error:
         raise UsageError(f"run {past.replay.run}: {error}") from error
+    damage = [Flag("record_damaged", clip(words, 500)) for words in (*past.damage, *past.faults)]
+    report = replace(report, flags=(*damage, *report.flags))
     output.deliver(report, options)
     return report.exit_code

@@ -39,6 +39,19 @@ _CHECK_CODES = """exit codes:
 _DRILL_CODES = """exit codes:
   0 the report agrees with the simulator on every account · 1 it does not · 64 usage"""
 
+_EXPORT_CODES = """exit codes:
+  0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
+
+_VERIFY_CODES = """exit codes:
+  0 anchored: the heads prove every event told, and every run is whole
+  10 consistent, but not (wholly) anchored · 20 altered or damaged · 64 usage"""
+
+_BACKUP_CODES = """exit codes:
+  0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
+
+_ARCHIVE_CODES = """exit codes:
+  0 archived, or nothing is old enough · 64 usage · 70 some doubt, and nothing was removed"""
+
 
 def parser() -> Parser:
     """Make the parser of the command line; what it reads names the function to call with it as `command`."""
@@ -57,6 +70,7 @@ def parser() -> Parser:
     _show_words(commands.add("show", _show, "print the report of a run again, from the ledger", _EXIT_CODES))
     _latch_words(commands.add("latch", _latch, "what is engaged, for strategies to stop?", _LATCH_CODES))
     _reset_words(commands.add("reset", _reset, "end the engaged state", _RESET_CODES))
+    _evidence_words(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
     output_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
     _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
     _simulate_words(commands.add("simulate", _simulate, "serve a simulated broker on loopback"))
@@ -188,6 +202,55 @@ def _reset_words(parser: Parser) -> None:
     parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
     parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
     output_words(parser)
+
+
+# ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _evidence_words(commands: Commands) -> None:
+    export = commands.add("export", _export, "write the evidence of a run or a period", _EXPORT_CODES)
+    export.add_argument("run", metavar="RUN", nargs="?", help="its id, the beginning of it, or `last`")
+    export.add_argument("--from", dest="since", metavar="DATE", help="from then on: a day or a time, UTC")
+    export.add_argument("--to", dest="until", metavar="DATE", help="before then")
+    export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
+    verify = commands.add("verify", _verify, "was it altered? needs no settings and no ledger", _VERIFY_CODES)
+    verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
+    head = "a ledger head that was kept elsewhere; repeatable"
+    verify.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
+    output_words(verify)
+    backup = commands.add("backup", _backup, "copy the ledger while it is in use", _BACKUP_CODES)
+    backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
+    archive = commands.add("archive", _archive, "move old events out of the ledger", _ARCHIVE_CODES)
+    archive.add_argument("--before", required=True, metavar="DATE", help="everything before: a day or a time, UTC")
+    archive.add_argument("--output", type=Path, required=True, metavar="FILE", help="a new file")
+    archive.add_argument("--reason", default="", metavar="TEXT", help="why, for the record")
+    archive.add_argument("--by", default="", metavar="NAME", help="who archives (default: user@host)")
+    for parser in (backup, archive):
+        parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
+
+
+def _export(options: Namespace) -> int:
+    from panic.cli.evidence import do_export
+
+    return do_export(options)
+
+
+def _verify(options: Namespace) -> int:
+    from panic.cli.evidence import do_verify
+
+    return do_verify(options)
+
+
+def _backup(options: Namespace) -> int:
+    from panic.cli.evidence import do_backup
+
+    return do_backup(options)
+
+
+def _archive(options: Namespace) -> int:
+    from panic.cli.evidence import do_archive
+
+    return do_archive(options)
 
 
 # ── drill and simulate ──────────────────────────────────────────────────────────────────────────────────────
