@@ -6,19 +6,26 @@ costs little. Nothing here waits but `intend` and `finish`, and both are bounded
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
+
+import structlog
 
 from panic.case import Case
 from panic.clock import Clock
 from panic.engine import What
-from panic.ledger.chain import Head
 from panic.ledger.writer import Writer
 from panic.plan import Plan
 from panic.record import Finished, Kind, Mark, Pressed, Resumed, body, changes, planned
-from panic.report import Flag, LatchReport
+from panic.report import Flag, Report
+from panic.words import clip
+
+log = structlog.get_logger()
 
 INTENT_S = 0.03
 """The intent is recorded before the act, but the first DELETE waits no longer for it than this."""
+
+_TEXT_MOST = 1000
 
 FINISH_S = 2.0
 """When all is over the record gets so long to be safe before the report is printed without its head."""
@@ -34,6 +41,7 @@ class Recorder:
         self._changed: dict[int, tuple[Kind, Case]] = {}
         self._flagged: set[Flag] = set()
         self._is_due = False
+        self._is_late = False
 
     # ── before the first DELETE ─────────────────────────────────────────────────────────────────────────
 
@@ -51,9 +59,17 @@ class Recorder:
         self._marks = {case.account.id: Mark.of(case) for case in cases}
         self._flagged = set(flags)
 
-    async def intend(self) -> bool:
-        """Wait until the intent is safe, but not for long; tell whether it is."""
-        return await self._writer.settle(INTENT_S)
+    async def intend(self) -> None:
+        """Wait until the intent is safe, but not for long."""
+        self._is_late = not await self._writer.settle(INTENT_S)
+
+    def troubles(self) -> list[Flag]:
+        """Say what a reader of the report must know of the ledger."""
+        found = [Flag(one.code, clip(one.text, _TEXT_MOST)) for one in self._writer.troubles]
+        if self._is_late and not found:
+            text = f"the intent was not on record within {INTENT_S * 1000:.0f} ms, and no DELETE waited for it"
+            found.append(Flag("ledger_late", f"{text}: is {self._writer.place} on a slow disk?"))
+        return found
 
     # ── while it goes ───────────────────────────────────────────────────────────────────────────────────
 
@@ -70,10 +86,6 @@ class Recorder:
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_soon(self._flush)
-
-    def latched(self, latch: LatchReport) -> None:
-        """Record what became of the latch."""
-        self._append(Kind.LATCHED, body(latch))
 
     def flag(self, flags: Iterable[Flag]) -> None:
         """Record flags, each once."""
@@ -104,14 +116,42 @@ class Recorder:
 
     # ── when it is over ─────────────────────────────────────────────────────────────────────────────────
 
-    async def finish(self, finished: Finished, cases: Sequence[Case], flags: Iterable[Flag]) -> Head | None:
-        """Record the end; give the ledger's head, or None where the record is not safe in time."""
+    async def finish(self, report: Report, cases: Sequence[Case]) -> Report:
+        """Record the end; give the report with the ledger's head, or with flags that say why it has none."""
         self._flush()
         self._record(Kind.STANDING, cases)
-        self.flag(flags)
-        self._append(Kind.FINISHED, body(finished))
-        return self._writer.head if await self._writer.settle(FINISH_S) else None
+        if report.latch is not None:
+            self._append(Kind.LATCHED, body(report.latch))
+        self.flag(report.flags)
+        self._append(Kind.FINISHED, body(_finished(report)))
+        head = self._writer.head if await self._writer.settle(FINISH_S) else None
+        late = [flag for flag in self.troubles() if flag not in report.flags]
+        if head is None:
+            late.append(Flag("ledger_incomplete", "the end of this run is not on record: keep this report"))
+        report = replace(report, ledger_head=None if head is None else str(head), flags=(*report.flags, *late))
+        _page(report)
+        return report
 
     def _append(self, kind: Kind, words: Any, *, keep: bool = False) -> None:
         at = self._clock.wall().isoformat(timespec="microseconds")
         self._writer.append(self._run_id, kind, at, words, keep=keep)
+
+
+def _finished(report: Report) -> Finished:
+    return Finished(
+        version=report.version,
+        verdict=report.verdict,
+        exit_code=report.exit_code,
+        finished_at=report.finished_at,
+        timings=report.timings,
+        roster_checked=report.coverage.roster_checked,
+        unlisted=report.coverage.unlisted_accounts,
+    )
+
+
+def _page(report: Report) -> None:
+    """Tell whoever runs panic, beside whoever reads the report, that its ledger is not well."""
+    if structlog.is_configured():
+        for flag in report.flags:
+            if flag.code.startswith("ledger_"):
+                log.error("ledger_trouble", run_id=report.run_id, code=flag.code, text=flag.text)

@@ -5,11 +5,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from panic import history, latch
 from panic._version import VERSION
 from panic.config import Settings
+from panic.engage import holds_of
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.history import Summary
 from panic.latch import Hold, State
@@ -17,7 +17,8 @@ from panic.ledger import reader
 from panic.ledger.events import Event, decode, encode
 from panic.outcomes import Verdict
 from panic.plan import Scope
-from panic.record import Kind
+from panic.record import Kind, Pressed, read
+from panic.replay import scope_of
 from panic.words import clip
 
 WILL_NOT = (
@@ -174,41 +175,38 @@ def _covers(one: Summary, hold: Hold) -> bool:
 
 
 def _recorded(settings: Settings) -> tuple[tuple[Hold, ...], list[str]]:
-    """Give what is engaged by the ledger: what presses engaged and no reset ended."""
+    """Give what presses were to engage and no reset ended, by the ledger; and what of it cannot be read."""
     events: dict[str, Event] = {}
     warnings = []
     for file in history.files(settings.ledger):
-        volume = reader.read(file, kinds=(Kind.PRESSED, Kind.LATCHED, Kind.RESET))
-        for row in volume.rows:
+        for row in reader.read(file, kinds=(Kind.PRESSED, Kind.RESET)).rows:
             try:
                 event = decode(row.record)
             except ValueError:
                 warnings.append(f"{file}: event {row.seq} ({row.kind}) cannot be read")
             else:
                 events[event.id] = event
-    scopes: dict[str, dict[str, Any]] = {}
     holds: dict[tuple[str, str], Hold] = {}
     for event in sorted(events.values(), key=lambda event: event.at):
-        if event.kind == Kind.PRESSED:
-            scopes[event.run] = event.body
-        elif event.kind == Kind.LATCHED and event.body["engaged"]:
-            pressed = scopes.get(event.run, {})
-            for hold in holds_of(pressed.get("scope", {}), event.run, pressed.get("started_at", event.at)):
-                holds[hold[:2]] = hold
-        elif event.kind == Kind.RESET and event.body["state"] == "done":
-            for what, name, *_ in event.body["holds"]:
-                holds.pop((what, name), None)
-            if event.body["recreate"]:
-                holds.clear()
+        try:
+            _follow(holds, event)
+        except (ValueError, KeyError, TypeError):
+            warnings.append(f"event {event.id} ({event.kind}) cannot be read")
     return tuple(holds.values()), warnings
 
 
-def holds_of(scope: dict[str, Any], run: str, at: str) -> list[Hold]:
-    """Give what a press engages, from its scope as it is on record."""
-    if scope.get("all"):
-        return [Hold("all", "", run, at)]
-    found = [Hold("group", group, run, at) for group in scope.get("groups", ())]
-    return found + [Hold("account", str(id_), run, at) for id_ in scope.get("accounts", ())]
+def _follow(holds: dict[tuple[str, str], Hold], event: Event) -> None:
+    """Go one event on: a press engages, even if the file could not be written; a reset that was done ends it."""
+    if event.kind == Kind.PRESSED:
+        pressed = read(Pressed, event.body)
+        if pressed.latch:
+            engaged = holds_of(scope_of(pressed.scope), event.run, pressed.started_at)
+            holds.update({hold[:2]: hold for hold in engaged})
+    elif event.body["state"] == "done":
+        for what, name, *_ in event.body["holds"]:
+            holds.pop((what, name), None)
+        if event.body["recreate"]:
+            holds.clear()
 
 
 def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:

@@ -1,0 +1,112 @@
+"""The press: who asks for what, made ready. Everything is read and validated here; nothing is sent."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from panic import flags
+from panic.config import Settings
+from panic.errors import Problem, UsageError
+from panic.plan import Plan, Scope, plan
+from panic.record import Resumed
+from panic.replay import Replay
+from panic.report import Flag
+from panic.roster import Roster
+from panic.roster import load as load_roster
+from panic.secret import Key, read
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """The act: which accounts, why, and how this run differs from the settings (None: it does not).
+
+    Attributes:
+        scope: Which accounts and orders.
+        reason: Why; goes into the report.
+        by: Who; empty for the user of this process.
+        source: cli, library or drill.
+        deadline_s: When the run ends at the latest, seconds.
+        concurrency: Requests in flight at most.
+        watch_s: How long to go on reading after the first clear, seconds.
+        verify: Whether to read until the accounts are proven clear.
+        latch: Whether to leave the scope engaged.
+    """
+
+    scope: Scope
+    reason: str
+    by: str = ""
+    source: str = "library"
+    deadline_s: float | None = None
+    concurrency: int | None = None
+    watch_s: float | None = None
+    verify: bool = True
+    latch: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything a run needs, read and validated; nothing has been sent.
+
+    Attributes:
+        earlier: What is on record of the run, if this is to go on with one that a process left unfinished.
+        resumed: Who goes on with it; None where nobody does.
+        claimed: Whether the ledger knows already that they do.
+    """
+
+    press: Press
+    settings: Settings
+    roster: Roster
+    keys: Mapping[str, Key]
+    plan: Plan
+    flags: tuple[Flag, ...] = ()
+    earlier: Replay | None = None
+    resumed: Resumed | None = None
+    claimed: bool = False
+
+
+def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.environ) -> Prepared:
+    """Read roster and keys and make the plan.
+
+    Raises:
+        UsageError: No reason, or a scope that makes no sense.
+        ConfigurationError: The roster cannot be used, or not one account of the scope can be fired.
+    """
+    _check(press)
+    keys, raised, broken = read_keys(settings, env)
+    roster = load_roster(settings.roster.file, settings.credentials)
+    raised += flags.from_problems("roster", roster.problems)
+    return Prepared(press, settings, roster, keys, plan(roster, press.scope, keys, broken), tuple(raised))
+
+
+def read_keys(settings: Settings, env: Mapping[str, str]) -> tuple[dict[str, Key], list[Flag], list[Problem]]:
+    """Give the usable keys by name, what is wrong with the settings and keys as flags, and the unusable ones."""
+    keys: dict[str, Key] = {}
+    broken: list[Problem] = []
+    raised = flags.from_problems("settings", settings.problems)
+    for name, credential in settings.credentials.items():
+        key, problems = read(name, credential, env)
+        raised += flags.from_problems("credential", problems)
+        if key is None:
+            broken += problems
+        else:
+            keys[name] = key
+    return keys, raised, broken
+
+
+def _check(press: Press) -> None:
+    if not press.reason.strip():
+        raise UsageError("no reason: say --reason TEXT; the report and the auditor will ask for it")
+    for name, value in (("--deadline", press.deadline_s), ("--watch", press.watch_s)):
+        if value is not None and not 0 <= value <= 86_400:  # noqa: PLR2004  (a day; also refuses NaN)
+            raise UsageError(f"{name} {value}: give seconds between 0 and 86400")
+    if press.deadline_s == 0:
+        raise UsageError("--deadline 0 leaves no time to send anything: give seconds, or leave it out")
+    if press.concurrency is not None and not 1 <= press.concurrency <= 1000:  # noqa: PLR2004
+        raise UsageError(f"--concurrency {press.concurrency}: give a number between 1 and 1000")
+
+
+def whoami() -> str:
+    """Give user@host of this process, for the report, without asking a directory that may hang."""
+    user = os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
