@@ -1,10 +1,11 @@
 # Two stages: the first builds a virtual environment from the hashed lock, the second carries nothing else.
 #
 #   docker build --tag panic .
-#   docker run --rm --read-only --tmpfs /tmp --volume "$PWD/config:/config:ro" \
+#   docker run --rm --read-only --tmpfs /tmp --volume "$PWD/config:/config:ro" --volume panic:/var/lib/panic \
 #       --env CLEAR_STREET_API_KEY panic --config /config/panic.toml press --all --reason "…"
 #
-# It runs as user 10001, which must be able to read the mounted files; a key file belongs to that user.
+# It runs as user 10001, which must be able to read the mounted files; a key file belongs to that user. The ledger and
+# the latch are kept in the volume on /var/lib/panic: strategies get that folder, read-only.
 
 FROM python:3.13.9-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
@@ -21,9 +22,12 @@ RUN python -m hatchling build -t wheel -d /tmp/wheel \
 RUN python -m compileall -q -j 0 /opt/panic/lib
 
 FROM python:3.13.9-slim-trixie
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin panic
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin panic \
+ && install --directory --owner=10001 --group=10001 --mode=755 /var/lib/panic
 COPY --from=build /opt/panic /opt/panic
 ENV PATH=/opt/panic/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+ENV PANIC_LEDGER_FILE=/var/lib/panic/ledger.db PANIC_LATCH_FILE=/var/lib/panic/panic.latch
+VOLUME /var/lib/panic
 USER 10001:10001
 WORKDIR /tmp
 # Healthy means that the installation is whole: a container that cannot start panic cannot press.

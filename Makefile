@@ -63,6 +63,11 @@ bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 .PHONY: prove
 prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear (minutes)
 	@$(BIN)/python -m tests.test_seeds --seeds 250
+	@$(BIN)/python -m tests.test_seeds --seeds 250 --crash
+
+.PHONY: kill
+kill: setup $(VENV)/.dev ## kill real processes in the middle, hundreds of times: nothing lost (minutes)
+	@$(BIN)/python -m tests.kill --times 200
 
 .PHONY: docs
 docs: setup $(VENV)/.dev ## write what the docs take from the code: the outcome table and the schema

@@ -4,7 +4,7 @@ import argparse
 import signal
 from functools import partial
 
-from panic import config, logs, resume, terminal
+from panic import config, logs, terminal
 from panic.cli import loop, output
 from panic.ledger.writer import Writer
 from panic.orders import Filters
@@ -30,6 +30,8 @@ def do_press(options: argparse.Namespace) -> int:
 
 def do_resume(options: argparse.Namespace) -> int:
     """Complete a run that a process left unfinished; otherwise as `press`."""
+    from panic import resume  # noqa: PLC0415  (a press does not look back)
+
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(options.log_level)
     settings = config.load(options.config)
