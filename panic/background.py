@@ -26,9 +26,12 @@ def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
             future.set_exception(error)
 
     def run() -> None:
-        result, failure = None, None
+        result: _T | None = None
+        failure: BaseException | None = None
         try:
             result = work()
+        except StopIteration as error:  # a future takes none, and would never be done
+            failure = RuntimeError(f"StopIteration: {error}")
         except BaseException as error:  # noqa: BLE001  (it belongs to whoever awaits the future)
             failure = error
         with suppress(RuntimeError):  # the loop is over: nobody waits any more

@@ -53,6 +53,6 @@ def _born(pid: int) -> str:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(errors="replace")  # a process may be called anything, cut off in a letter
     except OSError:
         return ""

@@ -7,9 +7,9 @@ the report and a resume need is kept: attempts, outcome, standing, notes and the
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import AfterValidator, AwareDatetime, Field, InstanceOf, StrictBool, StrictInt, TypeAdapter
 
 from panic.case import Attempt, Case, Tracked
 from panic.clock import Clock, time_of_day
@@ -54,7 +54,7 @@ class Pressed:
     roster: RosterFacts
     trigger: Trigger
     scope: ScopeReport
-    started_at: datetime
+    started_at: AwareDatetime
     deadline_s: float
     concurrency: int
     latch: bool
@@ -65,10 +65,20 @@ class Pressed:
 class Resumed:
     """Which process took the run up again, and whose."""
 
-    at: datetime
+    at: AwareDatetime
     by: str
     version: str
     process: Process
+
+
+_Count = Annotated[int, Field(strict=True, ge=0)]
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Which DELETEs were about to leave: the account of each, and the how many-eth of this sweep it was."""
+
+    deletes: tuple[tuple[StrictInt, _Count], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +88,7 @@ class Finished:
     version: str
     verdict: Verdict
     exit_code: int
-    finished_at: datetime
+    finished_at: AwareDatetime
     timings: Timings
     roster_checked: bool
     unlisted: tuple[int, ...]
@@ -135,9 +145,13 @@ def read_plan(words: Any) -> tuple[tuple[Account, ...], tuple[Unsent, ...]]:
         ValueError: It is no plan.
     """
     try:
-        return tuple(Account(*row) for row in words["accounts"]), tuple(_unsent(*row) for row in words["unsent"])
-    except (TypeError, KeyError) as error:
+        found = read(_Planned, words)
+    except ValueError as error:
         raise ValueError("this is no plan") from error
+    accounts = tuple(Account(*row) for row in found.accounts)
+    if len({account.id for account in accounts}) != len(accounts):
+        raise ValueError("this is no plan: an account stands in it twice")
+    return accounts, tuple(_unsent(*row) for row in found.unsent)
 
 
 _WHOLE_ROW = 6
@@ -146,10 +160,29 @@ _WHOLE_ROW = 6
 def _unsent(why: str, *cells: Any) -> Unsent:
     if len(cells) == _WHOLE_ROW:
         return Unsent(why, account=Account(*cells))
+    if not cells:
+        return Unsent(why)
     from panic.errors import Problem  # noqa: PLC0415  (only a broken row of the roster needs one)
 
     id_, text = cells
     return Unsent(why, row=BadRow(0, text, id_, Problem(why, "")))
+
+
+_Text = InstanceOf[str]
+"""Any text, also one with half a surrogate pair, which the broker's JSON can hold."""
+
+_Row = tuple[StrictInt, _Text, _Text, _Text, StrictInt, _Text]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    accounts: tuple[_Row, ...]
+    unsent: tuple[
+        tuple[_Text]
+        | tuple[_Text, StrictInt | None, _Text]
+        | tuple[_Text, StrictInt, _Text, _Text, _Text, StrictInt, _Text],
+        ...,
+    ]
 
 
 # ── a case ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,8 +280,15 @@ def _orders(case: Case, mark: Mark) -> list[list[Any]]:
     return found
 
 
-def apply(case: Case, found: dict[str, Any]) -> None:
-    """Bring a case to where it stood when these changes were recorded."""
+def apply(case: Case, found: Any) -> None:
+    """Bring a case to where it stood when these changes were recorded.
+
+    Raises:
+        ValueError: They are none; the case is as it was.
+    """
+    read(_Changes, found)
+    if not case.orders.keys() | {row[0] for row in found.get("orders", ())} >= set(found.get("reappeared", ())):
+        raise ValueError("an order reappeared that nobody saw")
     for method, epoch, elapsed, status, request_id, error in found.get("attempts", ()):
         case.attempts.append(Attempt(method, 0.0, elapsed, status, request_id, error, time_of_day(epoch)))
         case.cancels += method == "DELETE"
@@ -259,6 +299,37 @@ def apply(case: Case, found: dict[str, Any]) -> None:
         _restore_order(case, *row)
     case.accepted.update(found.get("accepted", ()))
     case.reappeared.update(found.get("reappeared", ()))
+
+
+def _is_moment(words: str) -> str:
+    if datetime.fromisoformat(words).tzinfo is None:
+        raise ValueError("a time without a zone")
+    return words
+
+
+_Moment = Annotated[_Text, AfterValidator(_is_moment)]
+_Epoch = Annotated[float, Field(strict=True, ge=0, lt=2**37)]
+_Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+_OrderRow = tuple[_Text, _Text, StrictBool, _Text, _Text, _Text, _Text]
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What `changes` gives; all that is left out stayed as it was."""
+
+    account: StrictInt
+    attempts: tuple[tuple[_Text, _Epoch, _Seconds, StrictInt | None, _Text, _Text], ...] = ()
+    outcome: Outcome = Outcome.NOT_ATTEMPTED
+    own_envelope: StrictBool = False
+    standing: Standing = Standing.UNREAD
+    as_of: _Moment | None = None
+    open: _Count = 0
+    seen_open: tuple[_Count, _Moment] | None = None
+    looks: _Count = 0
+    notes: tuple[_Text, ...] = ()
+    orders: tuple[_OrderRow | tuple[_Text, _Text, StrictBool, _Text, _Text, _Text, _Text, _Text], ...] = ()
+    accepted: tuple[_Text, ...] = ()
+    reappeared: tuple[_Text, ...] = ()
 
 
 def _restore_state(case: Case, found: dict[str, Any]) -> None:

@@ -17,14 +17,17 @@ from panic.fold import Circumstances, fold
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
 from panic.orders import Filters
-from panic.outcomes import Evidence, Outcome
+from panic.outcomes import EXIT_CODES, Evidence, Outcome, Standing, worst
 from panic.pacing import Pace
 from panic.plan import Scope, Unsent
 from panic.process import Process
-from panic.record import Finished, Kind, Pressed, Resumed, apply, read, read_plan
+from panic.record import Finished, Kind, Pressed, Resumed, Sending, apply, read, read_plan
 from panic.report import Flag, LatchReport, Report, Resumption, ScopeReport, Timings
 
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)
+_UNREADABLE = (ValueError, KeyError, TypeError)
+"""What it comes to when an event is not what was written."""
+
 _LOST = "nothing is on record of its end: the process died first"
 
 _UNSENT = "no DELETE of it is on record; one may have left in the last moment before the process died"
@@ -52,32 +55,34 @@ class Replay:
 
     @classmethod
     def of(cls, run: str, events: Iterable[Event]) -> "Replay":
-        """Replay a run's events; an event that tells nothing is noted in `oddities`."""
+        """Replay a run's events; what of them tells nothing is noted in `oddities`."""
         replay = cls(run)
         for event in events:
             try:
                 replay.take(event)
-            except (ValueError, KeyError, TypeError, IndexError) as error:
-                replay.oddities.append(f"event {event.id} ({event.kind}) cannot be read: {type(error).__name__}")
+            except _UNREADABLE as error:
+                replay._note_odd(event, error)
         return replay
 
     def take(self, event: Event) -> None:
         """Go one event on.
 
         Raises:
-            ValueError, KeyError, TypeError, IndexError: Its body is not what its kind has.
+            ValueError, KeyError, TypeError: It is not what its kind is.
         """
+        kind = Kind(event.kind)
+        if datetime.fromisoformat(event.at).tzinfo is None:
+            raise ValueError("a time without a zone")
         self.last_at = max(self.last_at, event.at)
-        match event.kind:
+        match kind:
             case Kind.PRESSED:
                 self.pressed = read(Pressed, event.body)
             case Kind.PLANNED:
                 self._plan(event.body)
             case Kind.ATTEMPT:
-                self._sent.update({account: (nth, event.at) for account, nth in event.body["deletes"]})
+                self._send(event, read(Sending, event.body))
             case Kind.OUTCOME | Kind.STANDING:
-                for found in event.body["accounts"]:
-                    apply(self.cases[found["account"]], found)
+                self._change(event)
             case Kind.FLAG:
                 self.flags.append(read(Flag, event.body))
             case Kind.LATCHED:
@@ -117,13 +122,20 @@ class Replay:
         """Fold the report, as it was printed; `head` is the ledger's after the run's last event.
 
         Raises:
-            ValueError: The record does not tell who pressed.
+            ValueError: The record does not tell who pressed, or of which accounts.
         """
         self.close()
         if self.pressed is None:
             raise ValueError("the record does not tell who pressed, and why")
+        if not self.cases and not self.unsent:
+            raise ValueError("the record does not tell of which accounts")
         report = fold(self.cases.values(), self.unsent, self._circumstances(self.pressed), time_of_day)
-        return replace(report, ledger_head=None if head is None or self.finished is None else str(head))
+        if self.finished is None:
+            return report
+        verdict = worst(report.verdict, self.finished.verdict)  # they differ only where something is lost
+        return replace(
+            report, verdict=verdict, exit_code=EXIT_CODES[verdict], ledger_head=None if head is None else str(head)
+        )
 
     def _plan(self, words: Any) -> None:
         if self.has_plan:  # the same plan again, from a second file
@@ -132,6 +144,42 @@ class Replay:
         filters = self.scope.filters
         self.cases = {account.id: Case(account, filters) for account in accounts}
         self.has_plan = True
+
+    def _send(self, event: Event, sending: Sending) -> None:
+        for account, nth in sending.deletes:
+            if account in self.cases:
+                self._sent[account] = nth, event.at
+            else:
+                self._note_odd(event, KeyError(account))
+
+    def _change(self, event: Event) -> None:
+        """Take in what became of accounts; one that cannot be read does not cost the others theirs."""
+        try:
+            for found in list(event.body["accounts"]):
+                self._change_one(event, found)
+        except _UNREADABLE:
+            self._forget(None)
+            raise
+
+    def _change_one(self, event: Event, found: Any) -> None:
+        account = None
+        try:
+            account = found["account"]
+            apply(self.cases[account], found)
+        except _UNREADABLE as error:
+            self._note_odd(event, error)
+            self._forget(account)
+
+    def _forget(self, account: Any) -> None:
+        """Something is lost of an account, or of nobody knows which: what was proven before is proven no more."""
+        known = [case for case in self.cases.values() if case.account.id == account]
+        for case in known or self.cases.values():
+            case.standing, case.as_of = Standing.UNREAD, None
+
+    def _note_odd(self, event: Event, error: Exception) -> None:
+        words = f"event {event.id} ({event.kind}) cannot be read: {type(error).__name__}"
+        if words not in self.oddities:
+            self.oddities.append(words)
 
     def _resume(self, resumed: Resumed) -> None:
         self.close()

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from panic import config, history, logs, terminal
 from panic.cli import output
 from panic.errors import PanicError, UsageError
-from panic.evidence.answer import to_json
+from panic.evidence.answer import Verification, to_json
 from panic.evidence.archive import archive
 from panic.evidence.export import export
 from panic.evidence.form import Asked, moment
@@ -23,7 +23,7 @@ from panic.evidence.verify import verify
 from panic.files import why
 from panic.ledger import reader, upkeep
 from panic.ledger.chain import Head
-from panic.render import evidence_table
+from panic.press import whoami
 from panic.words import clip
 
 _DAMAGED = 20
@@ -37,7 +37,7 @@ def do_export(options: argparse.Namespace) -> int:
     ledger = config.load(options.config).ledger
     asked = _asked(options, ledger)
     volumes = [reader.read(file, whole=True) for file in history.files(ledger)]
-    lines = export(volumes, asked, by=_whoami(), at=datetime.now(UTC))
+    lines = export(volumes, asked, by=whoami(), at=datetime.now(UTC))
     if options.output is None:
         _print(lines)
     else:
@@ -99,12 +99,6 @@ def _complain(volumes: Sequence[reader.Volume]) -> bool:
     return bool(found)
 
 
-def _whoami() -> str:
-    from panic.run import whoami  # noqa: PLC0415  (to check evidence one needs nothing that can send)
-
-    return whoami()
-
-
 # ── verify ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -115,12 +109,18 @@ def do_verify(options: argparse.Namespace) -> int:
         heads = [Head.parse(words) for words in options.head]
     except ValueError as error:
         raise UsageError(f"--head: {error}") from None
-    if options.output is not None and options.output.resolve() == options.file.resolve():
+    if options.output is not None and os.path.realpath(options.output) == os.path.realpath(options.file):
         raise UsageError("--output would overwrite the evidence: name another file")
     with _opened(options.file) as stream:
         found = verify(lines_of(stream), heads)
-    output.show(to_json(found).decode(), partial(evidence_table, found), options)
+    output.show(to_json(found).decode(), partial(_table, found), options)
     return found.exit_code
+
+
+def _table(found: Verification, *, width: int, colour: bool) -> str:
+    from panic.render import evidence_table  # noqa: PLC0415  (it imports what can send; to check needs nothing of it)
+
+    return evidence_table(found, width=width, colour=colour)
 
 
 @contextmanager
@@ -132,9 +132,8 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise UsageError(f"{clip(str(file))} is no regular file")
             yield stream
-    except (OSError, ValueError) as error:
-        reason = why(error) if isinstance(error, OSError) else "that is no file name"
-        raise UsageError(f"{clip(str(file))} cannot be read: {reason}") from None
+    except OSError as error:
+        raise UsageError(f"{clip(str(file))} cannot be read: {why(error)}") from None
 
 
 # ── upkeep ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +167,7 @@ def do_archive(options: argparse.Namespace) -> int:
     before = _moment("--before", options.before)
     if before is None or before > datetime.now(UTC):
         raise UsageError(f"--before {clip(options.before, 40)} is yet to come: only the past can be archived")
-    by = options.by or _whoami()
+    by = options.by or whoami()
     found = archive(history.files(ledger), before, options.output, by=by, reason=options.reason)
     for words in found.stopped:
         terminal.say(f"! {words}")

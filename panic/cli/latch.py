@@ -3,13 +3,15 @@
 import argparse
 import json
 from functools import partial
+from pathlib import Path
 
 from panic import config, latch, logs, reset, terminal
 from panic.cli import output
+from panic.config import Settings
 from panic.errors import UsageError
 from panic.plan import Scope
+from panic.press import whoami
 from panic.render import latch_table, reset_table
-from panic.run import whoami
 
 ENGAGED = 20
 
@@ -22,7 +24,7 @@ def do_latch(options: argparse.Namespace) -> int:
     if file is None:
         raise UsageError("the settings name no [latch] file")
     if options.create:
-        latch.create(file)
+        _create(settings, file)
         terminal.say(f"panic: the latch {file} is set up, disengaged")
     found = reset.look(settings)
     document = {
@@ -35,6 +37,17 @@ def do_latch(options: argparse.Namespace) -> int:
     }
     output.show(json.dumps(document, indent=2), partial(latch_table, found, file), options)
     return ENGAGED if found.state.engaged else 0
+
+
+def _create(settings: Settings, file: Path) -> None:
+    """Set the latch up, unless that would end what somebody engaged before all of it went, as with a RAM disk."""
+    found = reset.look(settings)
+    if found.recorded and found.state.problem:
+        held, wrong = latch.listed(found.recorded), found.state.problem
+        raise UsageError(
+            f"the latch {file} {wrong}, and the ledger says that {held} is engaged: panic reset ends that"
+        )
+    latch.create(file)
 
 
 def do_reset(options: argparse.Namespace) -> int:

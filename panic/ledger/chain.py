@@ -4,6 +4,8 @@ import re
 from hashlib import sha256
 from typing import NamedTuple
 
+from panic.words import clip
+
 _HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})", re.ASCII)
 
 
@@ -26,8 +28,7 @@ class Head(NamedTuple):
         found = _HEAD.fullmatch(text.strip())
         if found is None:
             raise ValueError(
-                "A head is a number, a colon and 64 hexadecimal digits, such as 12:ab34…; "
-                f"this is {text if len(text) <= 100 else text[:99] + '…'!r}."
+                f"{clip(text, 100)!r} is no head of a ledger: it is a number, a colon and 64 hexadecimal digits"
             )
         return cls(int(found[1]), found[2])
 

@@ -84,7 +84,7 @@ def decode(record: bytes) -> Event:
     Raises:
         ValueError: it is not exactly what `encode` would write.
     """
-    event = _parse(record.decode("ascii"))
+    event = _parse(record.decode("latin-1"))
     if encode(event) != record:
         raise ValueError("it is not written the one way in which events are")
     return event
@@ -93,8 +93,8 @@ def decode(record: bytes) -> Event:
 def _parse(text: str) -> Event:
     try:
         value = json.loads(text)
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError("it is no JSON") from error
     if not isinstance(value, dict) or list(value) != _FIELDS:
         raise ValueError(f"it is no object of {', '.join(_FIELDS)}")
     run, kind, name, at, body = value.values()

@@ -1,17 +1,26 @@
-"""Read ledgers back, damaged ones too, and say what is wrong with them. Nothing here changes a ledger."""
+"""Read ledgers back, damaged ones too, and say what is wrong with them. Nothing here changes what was recorded."""
 
 import os
+import shutil
 import sqlite3
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from panic.files import why
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import decode
-from panic.ledger.store import BUSY_S, address, check_regular
+from panic.ledger.place import BUSY_S, SMALLEST, address, check_regular, has_orphaned_log, wal
+from panic.ledger.salvage import SELECT, Unreadable, is_damage, salvage
+from panic.ledger.store import APPLICATION, VERSION
+from panic.words import clip
+
+_OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+"""What SQLite says when it may not make the index of the write-ahead log that even reading needs."""
 
 
 class Row(NamedTuple):
@@ -44,64 +53,191 @@ class Volume:
 
 
 def files(main: Path, fallback: Path) -> tuple[Path, ...]:
-    """List the ledgers that exist: the main one, damaged ones that stood there before, and the same of the other."""
+    """List the ledgers that exist: the main one, damaged ones that stood in its place, and so with the other."""
     found: dict[Path, None] = {}
     for file in (main, fallback):
         if os.path.lexists(file):
             found[file] = None
-        for sibling in sorted(file.parent.glob(f"{escape(file.name)}.damaged-*")):
-            if not sibling.name.endswith(("-wal", "-shm")):
-                found[sibling] = None
+        real = Path(os.path.realpath(file))
+        siblings = sorted(real.parent.glob(f"{escape(real.name)}.damaged-*"))
+        found.update(dict.fromkeys(one for one in siblings if not one.name.endswith(("-wal", "-shm"))))
     return tuple(found)
 
 
 def read(file: Path, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
-    """Read a ledger, as much of it as can be read."""
+    """Read a ledger, as much of it as can be read; never raises.
+
+    Args:
+        file: The ledger; another process may be writing it.
+        run: Only this run's events; "" for all runs.
+        kinds: Only events of these kinds; none for all kinds.
+        whole: Every event, whatever `run` and `kinds` say, and a check of the file's own structure as well: it
+            alone finds events that a damaged page hides.
+    """
+    run, kinds = ("", ()) if whole else (run, kinds)
     try:
         check_regular(file)
-        connection = sqlite3.connect(address(file, "mode=ro"), uri=True, timeout=BUSY_S, isolation_level=None)
+        if has_orphaned_log(file):
+            volume = _from_copy(file, run, kinds, whole=whole)
+            return replace(volume, damage=volume.damage or "it is empty, but its write-ahead log is not")
+        try:
+            return _read(file, "mode=ro", run, kinds, whole=whole)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _OUT_OF_REACH:
+                raise
+        if wal(file).exists():
+            return _from_copy(file, run, kinds, whole=whole)
+        return _read(file, "mode=ro&immutable=1", run, kinds, whole=whole)
     except OSError as error:
         return Volume(file, damage=why(error))
-    try:
-        base = Head(*connection.execute("SELECT seq, lower(hex(hash)) FROM base").fetchone())
-        where, values = ["1"], list[str]()
-        if run and not whole:
-            where.append("run = ?")
-            values.append(run)
-        if kinds and not whole:
-            where.append(f"kind IN ({','.join('?' * len(kinds))})")
-            values += kinds
-        rows = tuple(
-            Row(*row)
-            for row in connection.execute(
-                f"SELECT seq, run, kind, record, lower(hex(hash)) FROM events WHERE {' AND '.join(where)} ORDER BY seq",
-                values,
-            )
-        )
-        last = connection.execute("SELECT seq, lower(hex(hash)) FROM events ORDER BY seq DESC LIMIT 1").fetchone()
-        return Volume(file, base, rows, Head(*last) if last else base)
-    except sqlite3.Error as error:
-        return Volume(file, damage=str(error))
-    finally:
-        connection.close()
+    except (sqlite3.Error, ValueError) as error:  # a NUL in the name
+        return Volume(file, damage=clip(f"it cannot be read: {error}"))
 
 
 def faults(volume: Volume) -> tuple[str, ...]:
-    """Walk the chain of a volume that was read whole and name each event that is not what was written."""
-    found: list[str] = []
-    head = volume.base
-    for row in volume.rows:
-        name = f"event {row.seq} ({row.kind})"
-        if row.seq != head.seq + 1:
-            found.append(f"{name}: it follows event {head.seq}")
-        elif link(head, digest(row.record)).hash != row.hash:
-            found.append(f"{name}: its record does not match its hash")
+    """Walk the chain of a volume that was read whole and name every event that is not what was written."""
+    return tuple(_faults(volume.rows, volume.base))
+
+
+def faults_of_rows(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Do the same for some of a ledger's events: links are checked where an event follows the one before it."""
+    return tuple(_faults(rows, None))
+
+
+def _faults(rows: Iterable[Row], head: Head | None) -> Iterator[str]:
+    is_whole = head is not None
+    for row in rows:
+        name = f"event {row.seq} ({clip(row.kind, 40)})"
+        follows = head is not None and row.seq == head.seq + 1
+        if head is not None and is_whole and not follows:
+            yield f"{name}: it follows event {head.seq}"
+        if head is not None and follows and not _fits(row, head):
+            yield f"{name}: it does not match its hash"
         try:
             event = decode(row.record)
         except ValueError as error:
-            found.append(f"{name}: its record is broken: {error}")
+            yield f"{name}: its record cannot be read: {clip(str(error), 80)}"
         else:
             if (event.run, event.kind) != (row.run, row.kind):
-                found.append(f"{name}: its record is of another run or kind")
+                yield f"{name}: its record is of another run or kind"
         head = Head(row.seq, row.hash)
-    return tuple(found)
+
+
+def _fits(row: Row, head: Head) -> bool:
+    try:
+        return link(head, digest(row.record)).hash == row.hash
+    except OverflowError:  # below zero nothing is counted
+        return False
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def _opened(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
+    with closing(
+        sqlite3.connect(address(file, mode), uri=True, timeout=BUSY_S, isolation_level=None)
+    ) as connection:
+        connection.text_factory = _text
+        yield connection
+
+
+def _text(stored: bytes) -> str:
+    return stored.decode("utf-8", "replace")
+
+
+def _read(file: Path, mode: str, run: str, kinds: Collection[str], *, whole: bool) -> Volume:
+    with _opened(file, mode) as connection:
+        try:
+            connection.execute("BEGIN")
+            if _is_unbegun(connection):
+                return Volume(file)
+            base = _base(connection)
+            rows = _select(connection, run, kinds)
+            last = _rows(connection, f"{SELECT} ORDER BY seq DESC LIMIT 1")
+            damage = _identity(connection) or ("" if base else "what its first event is linked to is lost")
+            if whole and not damage:
+                damage = _structure(connection)
+        except Unreadable as error:
+            if not is_damage(error):
+                raise
+            reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
+        else:
+            head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
+            return Volume(file, base or GENESIS, rows, head, damage)
+    with _opened(file, mode) as connection:
+        return _salvage(connection, file, reason, run, kinds)
+
+
+def _from_copy(file: Path, run: str, kinds: Collection[str], *, whole: bool) -> Volume:
+    """Read a copy of the file and its write-ahead log where SQLite may do what it needs to."""
+    with TemporaryDirectory(prefix="panic-") as folder:
+        copy = Path(folder, "ledger")
+        shutil.copyfile(file, copy)
+        shutil.copyfile(wal(file), wal(copy))
+        if copy.stat().st_size < SMALLEST:
+            os.truncate(copy, SMALLEST)  # else SQLite throws the log away
+        return replace(_read(copy, "mode=ro", run, kinds, whole=whole), file=file)
+
+
+def _is_unbegun(connection: sqlite3.Connection) -> bool:
+    """Whether whoever was about to begin this ledger has written nothing yet."""
+    marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    return not any(marks) and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+
+
+def _identity(connection: sqlite3.Connection) -> str:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application != APPLICATION:
+        return "it is not marked as a ledger"
+    return "" if version == VERSION else f"it is of format {version}, and this panic reads format {VERSION}"
+
+
+def _structure(connection: sqlite3.Connection) -> str:
+    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    return "" if found == "ok" else clip(f"its structure is damaged: {found}")
+
+
+def _base(connection: sqlite3.Connection) -> Head | None:
+    found = connection.execute("SELECT seq, lower(hex(hash)) FROM base LIMIT 2").fetchall()
+    if len(found) != 1 or not isinstance(found[0][0], int):
+        return None
+    return Head(*found[0])
+
+
+def _select(connection: sqlite3.Connection, run: str, kinds: Collection[str]) -> tuple[Row, ...]:
+    where: list[str] = []
+    values: list[str] = []
+    if run:
+        where, values = ["run = ?"], [run]
+    if kinds:
+        where.append(f"kind IN ({','.join('?' * len(kinds))})")
+        values += map(str, kinds)
+    condition = f" WHERE {' AND '.join(where)}" if where else ""
+    return tuple(_rows(connection, f"{SELECT}{condition} ORDER BY seq", values))
+
+
+def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
+    return [_row(*found) for found in connection.execute(query, values)]
+
+
+def _row(seq: object, run: object, kind: object, record: object, hashed: str) -> Row:
+    """Take a row as it is: in a damaged file a column can hold anything."""
+    if not isinstance(record, bytes):
+        record = str(record).encode()
+    return Row(seq if isinstance(seq, int) else 0, str(run), str(kind), record, hashed)
+
+
+def _salvage(connection: sqlite3.Connection, file: Path, reason: str, run: str, kinds: Collection[str]) -> Volume:
+    base = None
+    connection.execute("PRAGMA writable_schema = ON")  # then SQLite reads what there is of a file that was cut off
+    for _ in range(2):  # at the first time it gives up when it meets a broken table; then it leaves that one out
+        with suppress(*Unreadable):
+            base = _base(connection)
+    size = sum(one.stat().st_size for one in (file, wal(file)) if one.exists())
+    found = [_row(*row) for row in salvage(connection, base.seq if base else 0, size)]
+    rows = tuple(row for row in found if run in {"", row.run} and (not kinds or row.kind in kinds))
+    head = Head(found[-1].seq, found[-1].hash) if found else base or GENESIS
+    damage = clip(f"it is damaged ({reason}); {len(found)} of its events can be read")
+    return Volume(file, base or GENESIS, rows, head, damage)

@@ -4,7 +4,7 @@ A store that fails or hangs is left for the next one; when none is left, the run
 """
 
 import asyncio
-import secrets
+import os
 import threading
 import time
 from collections import deque
@@ -39,7 +39,7 @@ _TICK_S = 0.05
 """How often a wait looks whether the store hangs."""
 
 _JOIN_S = 0.5
-"""So long a close waits for a store to be closed when all is durable: what it leaves undone, the next opening does."""
+"""So long a close waits for the store to be closed when all is durable: the next opening can finish that."""
 
 MEMORY = "memory"
 
@@ -92,7 +92,7 @@ class Writer:
         leg: str = "",
         patience_s: float = PATIENCE_S,
     ) -> None:
-        self.leg = leg or secrets.token_hex(4)
+        self.leg = leg or os.urandom(4).hex()
         self.scrub: Callable[[str], str] = str
         self.head: Head | None = None
         self.troubles: list[Trouble] = []
@@ -152,8 +152,10 @@ class Writer:
         news = asyncio.Event()
 
         def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            try:
                 loop.call_soon_threadsafe(news.set)
+            except RuntimeError:  # the loop is closed: nobody waits any more
+                self._waiters.pop(wake)
 
         number = self._hurry(wake)
         try:
@@ -168,7 +170,7 @@ class Writer:
             return durable
         finally:
             with self._changed:
-                del self._waiters[wake]
+                self._waiters.pop(wake, None)
 
     def wait(self, within_s: float) -> bool:
         """Do what `settle` does where there is no loop."""
@@ -179,12 +181,9 @@ class Writer:
         until = time.monotonic() + within_s
         with self._changed:
             self._closing = True
-            thread = self._thread
-        durable = self._wait(
-            within_s, min(self._patience_s, within_s / 2)
-        )  # the next store needs some time as well
-        if durable and thread is not None:
-            thread.join(max(min(until - time.monotonic(), _JOIN_S), 0.0))
+        durable = self._wait(within_s, min(self._patience_s, within_s / 2))  # the next store needs time as well
+        if durable and self._thread is not None:
+            self._thread.join(max(min(until - time.monotonic(), _JOIN_S), 0.0))
         return durable
 
     # ── the caller's side; all of it under the lock ─────────────────────────────────────────────────────
@@ -227,7 +226,6 @@ class Writer:
             self._doubted_at = now
         elif now - self._doubted_at >= _DOUBT_S:
             self._leave(self._line, "ledger_hangs", "it does not answer")
-            self._begin()
 
     def _begin(self) -> None:
         """Start a thread on the present store, unless there is one."""
@@ -239,17 +237,15 @@ class Writer:
             self._thread.start()
         except RuntimeError:
             self._thread = None
-            while self._line is not None:
-                self._leave(self._line, "ledger_failed", "no thread can be started for it")
-                self._line = None if self._is_in_memory else _Line(self._index)
+            self._leave(self._line, "ledger_failed", "no thread can be started for it", to=len(self._places))
 
-    def _leave(self, line: _Line, code: str, reason: str) -> None:
-        """Go on to the next place, if the line is still the present one."""
+    def _leave(self, line: _Line, code: str, reason: str, *, to: int | None = None) -> None:
+        """Go on to the next place, or to another, if the line is still the present one."""
         if line is not self._line:
             return
         name = self.place
         self._line, self._doubted_at, self.head = None, None, None
-        self._index += 1
+        self._index = self._index + 1 if to is None else to
         if self._is_in_memory:
             self._note(code, f"{name}: {reason}")
             what = "the rest" if self._was_durable else "nothing"
@@ -259,6 +255,7 @@ class Writer:
         else:
             self._note(code, f"{name}: {reason}; the run is recorded in {self.place} instead")
             self._todo.extendleft(reversed(self._kept))
+            self._begin()
         self._kept.clear()
         self._wake()
 
@@ -269,17 +266,13 @@ class Writer:
 
     def _wake(self) -> None:
         self._changed.notify_all()
-        for wake in self._waiters:
+        for wake in tuple(self._waiters):
             wake()
 
     # ── the thread's side ───────────────────────────────────────────────────────────────────────────────
 
-    def _work(self, line: _Line | None) -> None:
-        while line is not None:
-            line = self._serve(line)
-
-    def _serve(self, line: _Line) -> _Line | None:
-        """Write to the line's store until there is nothing more to do; give the next line if it failed."""
+    def _work(self, line: _Line) -> None:
+        """Write to the line's store until there is nothing more to do."""
         store: Store | None = None
         try:
             store = self._places[line.index]()
@@ -288,22 +281,12 @@ class Writer:
                 head = store.append([self._record(item) for item in batch])
                 self._confirm(line, len(batch), head)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next store may do better
-            return self._fail(line, error)
-        finally:
-            if store is not None:
-                self._note_damage(store)
-                with suppress(Exception):
-                    store.close()
-        return None
-
-    def _fail(self, line: _Line, error: Exception) -> _Line | None:
-        with self._changed:
-            if line is not self._line:
-                return None
-            self._leave(line, "ledger_failed", _reason(error))
-            if not self._is_in_memory:
-                self._line, self._moved_at = _Line(self._index), time.monotonic()
-            return self._line
+            with self._changed:
+                self._leave(line, "ledger_failed", _reason(error))
+        if store is not None:
+            self._note_damage(store)
+            with suppress(Exception):
+                store.close()
 
     def _note_damage(self, store: "Store") -> None:
         aside: Path | None = getattr(store, "set_aside", None)
@@ -344,8 +327,8 @@ class Writer:
             name = f"{self.leg}-{item.number}"
             try:
                 record = encode(Event(item.run, item.kind, name, item.at, item.body), self.scrub)
-                item.run.encode(), item.kind.encode()
-                item.record = item.run, item.kind, record
+                item.run.encode()  # SQLite takes no half of a surrogate pair; JSON does
+                item.record = item.run, str(item.kind), record
             except Exception as error:  # noqa: BLE001 - one event must not take the others with it
                 item.record = self._lost(item, name, error)
         return item.record

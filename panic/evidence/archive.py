@@ -1,0 +1,199 @@
+"""Old events leave the ledger: as evidence in a file that was checked, and only then.
+
+Any doubt, and nothing is removed. What is removed is the ledger's beginning, up to a point that cuts no run in two
+and that comes before every run which is not finished or has gone on since.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from panic.errors import PanicError
+from panic.evidence.answer import Wrong
+from panic.evidence.export import export
+from panic.evidence.form import Asked, moment
+from panic.evidence.intake import lines_of
+from panic.evidence.verify import verify
+from panic.history import in_order
+from panic.ledger.chain import Head
+from panic.ledger.events import Event, decode, encode
+from panic.ledger.reader import Volume, faults, read
+from panic.ledger.upkeep import Removal, new_file, remove
+from panic.record import Kind
+from panic.replay import Replay
+from panic.words import clip
+
+_HEADINGS = (Kind.PRESSED, Kind.RESUMED, Kind.FINISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class Archived:
+    """What became of it.
+
+    Attributes:
+        file: The archive; None where there was nothing to archive, and so no file was written.
+        sha256: Of its bytes, hexadecimal; empty without a file.
+        events: How many events left the ledger.
+        runs: Of how many runs.
+        heads: For each ledger file from which some did, the last of them: the head that anchors the archive.
+        stopped: What older events had to stay, and why, in words.
+    """
+
+    file: Path | None
+    sha256: str
+    events: int
+    runs: int
+    heads: dict[str, str]
+    stopped: tuple[str, ...]
+
+
+def archive(files: Sequence[Path], before: datetime, output: Path, *, by: str, reason: str = "") -> Archived:
+    """Move everything before a moment from the ledger into a new file.
+
+    Args:
+        files: All files of the ledger.
+        before: The first moment to stay.
+        output: The file to write.
+        by: Who archives.
+        reason: Why, if anybody says.
+
+    Raises:
+        UsageError: The file cannot be written.
+        PanicError: The ledger or the file is not beyond doubt; nothing was removed, or the error says what was.
+    """
+    volumes = [read(file, whole=True) for file in files]
+    _refuse_doubt(volumes)
+    events = [[decode(row.record) for row in volume.rows] for volume in volumes]
+    counts, staying = _cut(events, before)
+    parts = [_beginning(*pair) for pair in zip(volumes, counts, strict=True)]
+    stops = list(_stops(volumes, events, counts, before, staying))
+    if not any(counts):
+        return Archived(None, "", 0, 0, {}, tuple(stops))
+    now = datetime.now(UTC)
+    with new_file(output) as stream:
+        leaving = [part for part in parts if part.rows]
+        for line in export(leaving, Asked(until=before), by=by, at=now):
+            stream.write(line)
+        stream.flush()
+        found = _verified(output, leaving)
+    runs = {event.run for its, count in zip(events, counts, strict=True) for event in its[:count]} - {""}
+    words = {"by": clip(by), "reason": clip(reason, 1000), "before": before.isoformat(), "file": output.name}
+    for volume, part in zip(volumes, parts, strict=True):
+        if part.rows:
+            left = {"events": len(part.rows), "head": str(part.head), "sha256": found, "runs": sorted(runs)}
+            _remove(volume, part, frozenset(runs), {**words, **left}, now)
+    heads = {part.file.name: str(part.head) for part in leaving}
+    return Archived(output, found, sum(counts), len(runs), heads, tuple(stops))
+
+
+def _refuse_doubt(volumes: Iterable[Volume]) -> None:
+    for volume in volumes:
+        wrong = [volume.damage] if volume.damage else faults(volume)
+        if wrong:
+            remedy = "Back it up, and find out who changed it; a file that was set aside can be moved elsewhere."
+            raise PanicError(f"nothing was removed: {clip(str(volume.file))}: {clip(wrong[0])}. {remedy}")
+
+
+# ── how far ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _cut(events: Sequence[Sequence[Event]], before: datetime) -> tuple[list[int], dict[str, str]]:
+    """Count the events that may go from the beginning of each volume; give the runs that stay, and why."""
+    staying = dict(_unfinished(events))
+    for event in (event for its in events for event in its if event.run):
+        if not _is_before(event, before):
+            staying.setdefault(event.run, "has gone on since")
+    while True:
+        counts = [_first(its, staying, before) for its in events]
+        rest = {event.run for its, count in zip(events, counts, strict=True) for event in its[count:]}
+        more = rest - staying.keys() - {""}
+        if not more:
+            return counts, staying
+        staying.update(dict.fromkeys(more, "goes on behind events that stay"))
+
+
+def _unfinished(events: Iterable[Iterable[Event]]) -> Iterator[tuple[str, str]]:
+    headings: dict[str, list[Event]] = {}
+    archived: set[str] = set()
+    for event in (event for its in events for event in its):
+        if event.run:
+            headings.setdefault(event.run, []).extend([event] if event.kind in _HEADINGS else [])
+        elif event.kind == Kind.ARCHIVED:  # of a run in two files the first may have gone when the power failed
+            archived.update(event.body["runs"])
+    for run, its in headings.items():
+        if run not in archived and Replay.of(run, in_order(its)).finished is None:
+            yield run, "did not come to its end"
+
+
+def _first(events: Sequence[Event], staying: dict[str, str], before: datetime) -> int:
+    """Find the first event that must stay."""
+    for number, event in enumerate(events):
+        if event.run in staying or not _is_before(event, before):
+            return number
+    return len(events)
+
+
+def _is_before(event: Event, before: datetime) -> bool:
+    at = moment(event.at)
+    return at is not None and at < before
+
+
+def _stops(
+    volumes: Sequence[Volume],
+    events: Sequence[Sequence[Event]],
+    counts: Sequence[int],
+    before: datetime,
+    staying: dict[str, str],
+) -> Iterator[str]:
+    """Say which run keeps older events in the ledger."""
+    for volume, its, count in zip(volumes, events, counts, strict=True):
+        left = sum(_is_before(event, before) for event in its[count:])
+        if left:
+            first = its[count]
+            who = f"run {first.run} {staying[first.run]}" if first.run in staying else "it is not older itself"
+            yield clip(
+                f"{volume.file.name}: {left:,} older events stay from event {volume.rows[count].seq} on: {who}"
+            )
+
+
+def _beginning(volume: Volume, count: int) -> Volume:
+    rows = volume.rows[:count]
+    return replace(volume, rows=rows, head=Head(rows[-1].seq, rows[-1].hash) if rows else volume.base)
+
+
+# ── out of the ledger ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def _verified(file: Path, parts: Sequence[Volume]) -> str:
+    """Read the archive again, and make sure that it tells every event; give its SHA-256."""
+    seal = sha256()
+
+    def lines(stream: Any) -> Iterator[bytes]:
+        for line in lines_of(stream):
+            seal.update(line)
+            yield line
+
+    with file.open("rb") as stream:
+        found = verify(lines(stream), [part.head for part in parts])
+    wrong = [fault.text for fault in found.faults if fault.kind is not Wrong.RUN]
+    told = [(one.name, one.in_full, one.anchored) for one in found.volumes]
+    if wrong or told != [(clip(part.file.name), len(part.rows), part.head.seq) for part in parts]:
+        what = clip(wrong[0]) if wrong else "it does not tell every event"
+        raise PanicError(
+            f"nothing was removed: {clip(str(file))} does not hold what it should: {what}. Try again."
+        )
+    return seal.hexdigest()
+
+
+def _remove(volume: Volume, part: Volume, runs: frozenset[str], words: dict[str, Any], at: datetime) -> None:
+    event = Event("", Kind.ARCHIVED, f"{secrets.token_hex(4)}-1", at.isoformat(timespec="microseconds"), words)
+    removal = Removal(volume.file, volume.base, part.head, len(part.rows), volume.head, runs)
+    remove(removal, (event.run, event.kind, encode(event)))
+    after = read(volume.file, whole=True)
+    if after.damage or faults(after):
+        wrong = clip(after.damage or faults(after)[0])
+        raise PanicError(f"{clip(str(volume.file))} is not whole after the removal: {wrong}. The archive is.")

@@ -1,0 +1,53 @@
+"""A firm's ledgers on disk: begun, looked into, and made to tell something else."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from panic import history
+from panic.config import LedgerFiles
+from panic.ledger.events import Event, decode, encode
+from panic.ledger.reader import read
+from panic.ledger.store import SqliteStore
+from panic.replay import Replay
+
+LEDGER, FALLBACK = "records/ledger.db", "second/fallback.db"
+SETTINGS = f'[ledger]\nfile = "{LEDGER}"\nfallback = "{FALLBACK}"\n'
+
+
+def begun(folder: Path, events: int = 3) -> Path:
+    """Begin a ledger in which something stands already; its log is written back, as when all is quiet."""
+    file = folder / LEDGER
+    store = SqliteStore(file)
+    at = "2026-03-01T15:30:00.000000+00:00"
+    body = "x" * 200
+    store.append([("", "archived", encode(Event("", "archived", f"old-{n}", at, body))) for n in range(events)])
+    store.close()
+    return file
+
+
+def replayed(folder: Path) -> Replay | None:
+    """The unfinished or else latest run that the ledger tells of, as far as it does now."""
+    files = LedgerFiles(file=folder / LEDGER, fallback=folder / FALLBACK)
+    found, _ = history.runs(files)
+    return history.recall(files, found[0].run).replay if found else None
+
+
+def kinds(file: Path) -> set[str]:
+    """The kinds of the events in a ledger."""
+    return {row.kind for row in read(file).rows}
+
+
+def events(file: Path) -> list[Event]:
+    """The events of a ledger."""
+    return [decode(row.record) for row in read(file).rows]
+
+
+def retell(folder: Path, change: Callable[[Event], Event | None]) -> None:
+    """Write the ledger anew as if something else had happened."""
+    file = folder / LEDGER
+    before = events(file)
+    for old in file.parent.iterdir():
+        old.unlink()
+    store = SqliteStore(file)
+    store.append([(one.run, one.kind, encode(one)) for event in before if (one := change(event))])
+    store.close()

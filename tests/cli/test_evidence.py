@@ -1,0 +1,339 @@
+"""`panic evidence`, as an auditor, an operator and an attacker see it."""
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic.ledger.events import encode
+from panic.ledger.reader import faults, read
+from panic.ledger.store import SqliteStore
+from tests.cli.support import KEY, PRESS, Finished, Firm, account, panic, simulate
+from tests.evidence import RUN, Lines, a_run, edited, exported, relinked, resealed, volume
+from tests.kill import Round
+
+LEDGER = volume(a_run())
+HEAD = str(LEDGER.head)
+
+
+async def evidence(*words: str, cwd: Path, **how: Any) -> Finished:
+    """Run a command of the group."""
+    return await panic("evidence", *words, cwd=cwd, **how)
+
+
+def firm_with(tmp_path: Path, *runs: str) -> Firm:
+    """A firm whose ledger holds these runs."""
+    store = SqliteStore(tmp_path / "ledger.db")
+    told = [one for n, run in enumerate(runs) for one in a_run(run, leg=f"leg{n}", reason=f"reason of {run}")]
+    store.append([(one.run, one.kind, encode(one)) for one in told])
+    store.close()
+    return Firm(tmp_path, "https://api.example.com", [1])
+
+
+def checked(done: Finished) -> dict[str, Any]:
+    """The answer on standard output."""
+    found: dict[str, Any] = json.loads(done.out)
+    assert found["exit_code"] == done.code
+    return found
+
+
+def seq_of(head: str) -> int:
+    """The number of a head's event."""
+    return int(head.partition(":")[0])
+
+
+async def test_from_a_press_to_the_proof(tmp_path: Path):
+    """The head that was printed with a report proves it, where there are no settings and no ledger."""
+    async with simulate(account(1), account(2)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2])
+        first, second = await asyncio.gather(
+            panic(*firm.lines(*PRESS), cwd=tmp_path),
+            panic(*firm.lines("press", "--account", "2", "--reason", "nobody's business"), cwd=tmp_path),
+        )
+        report = first.report
+        away = tmp_path / "away"
+        away.mkdir()
+        file = away / "evidence.jsonl"
+        done = await panic(
+            *firm.lines("evidence", "export", report["run_id"], "--output", str(file)), cwd=tmp_path
+        )
+    firm.settings.unlink()
+    (tmp_path / "ledger.db").unlink()
+    kept = (report["ledger_head"], second.report["ledger_head"])
+    found = checked(await evidence("verify", str(file), "--head", kept[0], "--head", kept[1], cwd=away))
+    text = file.read_text()
+
+    assert (0, "", 0o600) == (done.code, done.out, file.stat().st_mode & 0o777)
+    assert f"ledger.db: ledger head {max(kept, key=seq_of)}: keep it" in done.err
+    assert ("anchored", [], []) == (found["finding"], found["faults"], found["doubts"])
+    assert [(report["run_id"], "whole", "clear", True)] == [
+        (run["run"], run["state"], run["verdict"], run["anchored"]) for run in found["runs"]
+    ]
+    assert "runaway algo" in text
+    assert "nobody's business" not in text
+    assert KEY not in text
+    assert second.report["run_id"] not in text
+    assert report == json.loads(text.splitlines()[-2])["report"]
+
+
+async def test_without_a_head_and_for_people(tmp_path: Path):
+    """One line says what it is worth."""
+    file = tmp_path / "evidence.jsonl"
+    file.write_bytes(b"".join(exported(LEDGER)))
+    done = await evidence("verify", str(file), "--format", "table", cwd=tmp_path)
+    anchored = await evidence("verify", str(file), "--format", "table", "--head", HEAD, cwd=tmp_path)
+
+    assert (10, 0) == (done.code, anchored.code)
+    assert done.out.startswith("CONSISTENT, NOT ANCHORED  ")
+    assert anchored.out.startswith("ANCHORED  ")
+    assert "ledger.db: events 1 to 7, 7 told in full · anchored up to event 7" in anchored.out
+    assert f"CLEAR      {RUN}  https://api.example.com\n" in anchored.out
+    assert "pressed 2026-03-02T12:00:00+00:00 by joe@desk: runaway algo" in anchored.out
+    assert "The file says of itself, and nothing proves it: run" in anchored.out
+
+
+def forged(lines: Lines) -> Lines:
+    """Another reason, and every hash made anew."""
+
+    def change(words: dict[str, Any]) -> None:
+        words["record"]["at"] = words["record"]["at"].replace("2026", "2025")
+
+    return relinked(edited(lines, 2, change))
+
+
+@pytest.mark.parametrize(
+    ("change", "head", "code", "words"),
+    [
+        (lambda lines: lines[:-1], HEAD, 20, "the seal at its end is missing"),
+        (lambda lines: [*lines[:4], *lines[5:]], HEAD, 20, "event 3 is missing"),
+        (forged, HEAD, 20, "event 7 has another hash than the head kept"),
+        (lambda lines: lines, f"9:{'ab' * 32}", 10, "ledger.db ends at event 7: 2 events were cut off, or"),
+        (lambda lines: lines, f"3:{LEDGER.rows[2].hash}", 10, "anchored up to event 3"),
+        (lambda _: [b"\xff\0garbage"], HEAD, 20, "the header is missing: this is no evidence"),
+        (lambda _: [], HEAD, 20, "the header is missing: this is no evidence"),
+        (lambda _: [b"[" * 1_000_000], HEAD, 20, "line 1: it breaks off"),
+        (lambda _: [b"[" * 1_000_000 + b"\n"], HEAD, 20, "line 1: it is nested too deeply"),
+    ],
+)
+async def test_what_is_wrong_is_said(
+    tmp_path: Path, change: Callable[[Lines], Lines], head: str, code: int, words: str
+):
+    """In words, and by the exit code."""
+    file = tmp_path / "evidence.jsonl"
+    file.write_bytes(b"".join(change(exported(LEDGER))))
+    wide = {"COLUMNS": "300"}
+    done = await evidence("verify", str(file), "--head", head, "--format", "table", cwd=tmp_path, env=wide)
+
+    assert (code, "") == (done.code, done.err)
+    assert words in done.out
+
+
+async def test_a_flood_of_faults_is_no_wall_of_text(tmp_path: Path):
+    """Twenty are listed, the worst first."""
+    lines = exported(LEDGER)
+    file = tmp_path / "evidence.jsonl"
+    file.write_bytes(b"".join(resealed([*edited(lines, 3, lambda w: w.update(hash="")), *[b"x\n"] * 500])))
+    done = await evidence("verify", str(file), "--format", "table", cwd=tmp_path, env={"COLUMNS": "200"})
+    text = done.out.splitlines()
+
+    assert "event 2 (planned): its hash was edited" in text[1]
+    assert "and 481 more: --format json lists 501" in done.out
+    assert 40 > len(text)
+
+
+async def test_nothing_in_the_file_steers_the_terminal(tmp_path: Path):
+    """Whoever wrote it, and whichever way it is printed."""
+    evil = "\x1b[2J\x9b31m\u202e"
+    lines = exported(volume(a_run(RUN, reason=evil), name=f"l{evil}"))
+    (tmp_path / evil).write_bytes(b"".join(edited(lines, 0, lambda w: w.update(by=evil))))
+    for form in ("table", "json"):
+        done = await evidence("verify", evil, "--format", form, cwd=tmp_path)
+
+        assert 20 == done.code
+        assert all(character.isprintable() or character == "\n" for character in done.out)
+    refused = await evidence("verify", f"no{evil}", cwd=tmp_path)
+
+    assert all(character.isprintable() or character == "\n" for character in refused.err)
+
+
+@pytest.mark.parametrize("what", ["missing", "folder", "pipe", "device"])
+async def test_what_is_no_file_is_refused_at_once(tmp_path: Path, what: str):
+    """Nobody waits for a pipe."""
+    file = tmp_path / "evidence"
+    if what == "folder":
+        file.mkdir()
+    elif what == "pipe":
+        os.mkfifo(file)
+    elif what == "device":
+        file = Path("/dev/zero")
+    done = await evidence("verify", str(file), cwd=tmp_path)
+
+    assert (64, "") == (done.code, done.out)
+    assert str(file) in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("verify", "FILE", "--head", "12:xy"), "'12:xy' is no head of a ledger"),
+        (("verify", "FILE", "--output", "./FILE"), "--output would overwrite the evidence"),
+        (("verify",), "required: FILE"),
+        (("export",), "say what to export: either RUN, or a period"),
+        (("export", "last", "--from", "2026-01-01"), "say what to export: either RUN, or a period"),
+        (("export", "--from", "yesterday"), "--from yesterday: give a day such as 2026-03-31"),
+        (("export", "--from", "2026-03-02", "--to", "2026-03-02"), "there is no time between them"),
+        (("export", "nosuch"), "run nosuch is not in"),
+        (
+            ("export", "--to", "2026-01-01"),
+            "the ledger holds nothing of everything before 2026-01-01 00:00:00 UTC",
+        ),
+        (("export", "last", "--output", "FILE"), "FILE cannot be begun: file exists; name a new file"),
+        (("backup", "FILE"), "FILE cannot be begun: file exists; name a new file"),
+        (("archive", "--before", "2026-03-03", "--output", "FILE"), "file exists; name a new file"),
+        (("archive", "--before", "2999-01-01", "--output", "new"), "only the past can be archived"),
+        (("archive", "--before", "2026-03-03"), "required: --output"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(tmp_path: Path, words: tuple[str, ...], said: str):
+    """With the remedy, and without touching anything."""
+    firm = firm_with(tmp_path, "run1")
+    (tmp_path / "FILE").write_text("kept")
+    done = await panic(*firm.lines("evidence", *words), cwd=tmp_path)
+
+    assert (64, "") == (done.code, done.out)
+    assert said in done.err
+    assert "kept" == (tmp_path / "FILE").read_text()
+    assert not (tmp_path / "new").exists()
+
+
+async def test_a_period_on_standard_output(tmp_path: Path):
+    """In a pipe it is the file itself."""
+    firm = firm_with(tmp_path, "run1", "run2")
+    words = ("evidence", "export", "--from", "2026-03-02T12:00", "--to", "2026-03-03T00:00:00+01:00")
+    done = await panic(*firm.lines(*words), cwd=tmp_path)
+    (tmp_path / "period").write_text(done.out)
+    head = done.err.partition("ledger head ")[2].partition(": ")[0]
+    found = checked(await evidence("verify", "period", "--head", head, cwd=tmp_path))
+
+    assert 0 == done.code
+    assert {"from": "2026-03-02T12:00:00+00:00", "to": "2026-03-02T23:00:00+00:00"} == json.loads(
+        done.out.splitlines()[0]
+    )["asked"]
+    assert ("anchored", ["run1", "run2"]) == (found["finding"], [run["run"] for run in found["runs"]])
+
+
+async def test_standard_output_that_is_gone_is_no_success(tmp_path: Path):
+    """Half a file is none."""
+    firm = firm_with(tmp_path, "run1")
+    done = await panic(*firm.lines("evidence", "export", "last"), cwd=tmp_path, redirect=">/dev/full")
+
+    assert 70 == done.code
+    assert "name a file with --output" in done.err
+
+
+async def test_a_ledger_that_was_altered_is_exported_and_said_to_be(tmp_path: Path):
+    """Who exports it hears of it, and so does who checks it."""
+    firm = firm_with(tmp_path, "run1")
+    damage(tmp_path / "ledger.db")
+    done = await panic(*firm.lines("evidence", "export", "last", "--output", "e"), cwd=tmp_path)
+    copy = await panic(*firm.lines("evidence", "backup", "copy.db"), cwd=tmp_path)
+    found = checked(await evidence("verify", "e", cwd=tmp_path))
+
+    assert (20, 20) == (done.code, copy.code)
+    assert "ledger.db: event 3 (attempt): it does not match its hash" in done.err
+    assert "event 3 (attempt): its record does not match its hash" in found["faults"][0]["text"]
+    assert (("edited record", 3), False) == (
+        (found["faults"][0]["kind"], found["faults"][0]["event"]),
+        json.loads(copy.out)["whole"],
+    )
+
+
+def damage(file: Path) -> None:
+    """Change an event as somebody can who owns the ledger."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER events_keep")
+        connection.execute("UPDATE events SET record = replace(record, '[1,1]', '[1,2]') WHERE seq = 3")
+
+
+async def test_a_backup_of_a_ledger(tmp_path: Path):
+    """It says what it is, and what it is not."""
+    firm = firm_with(tmp_path, "run1")
+    (tmp_path / "ledger.db.damaged-1").write_bytes(b"torn")
+    done = await panic(*firm.lines("evidence", "backup", "copy.db"), cwd=tmp_path)
+    for_people = await panic(*firm.lines("evidence", "backup", "b.db", "--format", "table"), cwd=tmp_path)
+    copy = read(tmp_path / "copy.db", whole=True)
+
+    assert (0, 0) == (done.code, for_people.code)
+    assert {
+        "schema": "panic-backup/1",
+        "file": "copy.db",
+        "events": 7,
+        "head": str(copy.head),
+        "whole": True,
+    } == json.loads(done.out)
+    assert f"7 events in b.db\nledger head {copy.head}: keep it" in for_people.out
+    assert "damaged-1 is a part of the ledger too" in done.err
+    assert ("", ()) == (copy.damage, faults(copy))
+
+
+async def test_old_events_are_archived(tmp_path: Path):
+    """The archive is evidence, the ledger goes on, and a head that was kept is found in the archive."""
+    firm = firm_with(tmp_path, "run1", "run2")
+    kept = str(read(tmp_path / "ledger.db", whole=True).head)
+    words = ("evidence", "archive", "--before", "2026-03-03", "--output", "old.jsonl", "--reason", "seven years")
+    done = await panic(*firm.lines(*words), cwd=tmp_path)
+    told = json.loads(done.out)
+    found = checked(await evidence("verify", "old.jsonl", "--head", kept, cwd=tmp_path))
+    runs = await panic(*firm.lines("runs"), cwd=tmp_path)
+    words = ("evidence", "archive", "--before", "2026-03-03", "--output", "more.jsonl", "--format", "table")
+    again = await panic(*firm.lines(*words), cwd=tmp_path)
+
+    assert (0, 14, 2, {"ledger.db": kept}) == (done.code, told["events"], told["runs"], told["heads"])
+    assert ("anchored", 2) == (found["finding"], len(found["runs"]))
+    assert [] == json.loads(runs.out)["runs"]
+    assert [] == json.loads(runs.out)["damage"]
+    assert (0, "nothing is old enough; no file was written\n") == (again.code, again.out)
+    assert not (tmp_path / "more.jsonl").exists()
+
+
+async def test_an_altered_ledger_is_not_archived(tmp_path: Path):
+    """Nothing is removed before somebody has looked at it."""
+    firm = firm_with(tmp_path, "run1")
+    damage(tmp_path / "ledger.db")
+    words = ("evidence", "archive", "--before", "2026-03-03", "--output", "old.jsonl")
+    done = await panic(*firm.lines(*words), cwd=tmp_path)
+
+    assert (70, "") == (done.code, done.out)
+    assert "nothing was removed" in done.err
+    assert 7 == len(read(tmp_path / "ledger.db", whole=True).rows)
+
+
+async def test_to_check_evidence_imports_nothing_that_can_send(tmp_path: Path):
+    """An auditor's machine needs no broker."""
+    file = tmp_path / "evidence.jsonl"
+    file.write_bytes(b"".join(exported(LEDGER)))
+    done = await panic(
+        *("evidence", "verify", str(file)), cwd=tmp_path, program=("-X", "importtime", "-m", "panic")
+    )
+
+    assert 10 == done.code
+    assert "panic.evidence.verify" in done.err
+    assert not any(word in done.err for word in ("aiohttp", "panic.run", "panic.broker", "uvloop"))
+
+
+@pytest.mark.parametrize("seed", [3, 15])
+async def test_a_run_that_was_killed_and_taken_up_proves_like_any_other(tmp_path: Path, seed: int):
+    """Whichever files it is in, and however often it died."""
+    died = await Round(seed, tmp_path).go()
+    exporting = await panic(*died.firm.lines("evidence", "export", "last", "--output", "e"), cwd=tmp_path)
+    kept = [line.split()[-1].removesuffix(":") for line in exporting.err.split(": keep it")[:-1]]
+    found = checked(await evidence("verify", "e", *(f"--head={head}" for head in kept), cwd=tmp_path))
+
+    assert 0 < died.figures["resumed"]
+    assert ("anchored", ["whole"]) == (found["finding"], [run["state"] for run in found["runs"]])

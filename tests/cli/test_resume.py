@@ -1,0 +1,540 @@
+"""Runs whose process was killed, taken up again by another: what is done again, what is not, and who may."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic.ledger.events import Event
+from panic.outcomes import Outcome, Standing
+from panic.replay import Replay
+from panic.simulator import Fault, SimAccount, SimOrder, Simulator
+from tests.cli.breakages import FAILS_LATER, HANGING, NO_PRIVILEGES, after, held
+from tests.cli.ledgers import FALLBACK, LEDGER, SETTINGS, events, kinds, replayed, retell
+from tests.cli.support import (
+    KEY,
+    PRESS,
+    Finished,
+    Firm,
+    account,
+    codes,
+    panic,
+    sent,
+    simulate,
+    started,
+    told,
+    until,
+    verdicts,
+)
+from tests.kill import play
+
+HANGS = Fault("hang", times=1)
+RESUME = ("resume", "last")
+AGAIN = "Press again: that is always possible."
+NIGHT = ("--by", "the night shift")
+
+
+def attempted(*ids: int) -> Callable[[Replay], bool]:
+    """Whether it is on record that DELETEs of these accounts left."""
+    return lambda replay: set(ids) <= replay._sent.keys()
+
+
+def clear(*ids: int) -> Callable[[Replay], bool]:
+    """Whether it is on record that these accounts are clear."""
+    return lambda replay: all(replay.cases[id_].standing is Standing.CLEAR for id_ in ids)
+
+
+async def died(
+    firm: Firm,
+    *so: Callable[[Replay], bool],
+    words: tuple[str, ...] = PRESS,
+    program: tuple[str, ...] = ("-m", "panic"),
+) -> str:
+    """Start a press, or something else, and kill it when the record says so; give the run's id."""
+    async with started(*firm.lines(*words), cwd=firm.folder, program=program) as process:
+
+        def is_so() -> bool:
+            assert process.process.returncode is None, "it ended before it was to die"
+            replay = replayed(firm.folder)
+            return replay is not None and replay.has_plan and all(one(replay) for one in so)
+
+        await until(is_so)
+        process.signal(signal.SIGKILL)
+        await process.finish()
+    replay = replayed(firm.folder)
+    assert replay is not None
+    return replay.run
+
+
+async def resume(firm: Firm, *words: str, **how: Any) -> Finished:
+    """Take the last run up again to its end."""
+    return await panic(*firm.lines(*RESUME, *words), cwd=firm.folder, **how)
+
+
+async def shown(firm: Firm, run: str = "last") -> Finished:
+    """Print a run's report again."""
+    return await panic(*firm.lines("show", run, "--format", "json"), cwd=firm.folder)
+
+
+def otherwise(*, began_ago_s: float = 0.0, **changes: Any) -> Callable[[Event], Event]:
+    """Change what is on record of the press, for one that began so long ago if that is not 0."""
+
+    def change(event: Event) -> Event:
+        if event.kind != "pressed":
+            return event
+        began = {"started_at": (datetime.now(UTC) - timedelta(seconds=began_ago_s)).isoformat()}
+        return event._replace(body=event.body | changes | (began if began_ago_s else {}))
+
+    return change
+
+
+ELSEWHERE = {"host": "elsewhere", "pid": 1, "boot": "b", "born": "1"}
+
+
+def times_sent(simulator: Simulator) -> dict[int, int]:
+    """How many DELETEs each account got."""
+    ids = sent(simulator, "DELETE")
+    return {id_: ids.count(id_) for id_ in sorted(set(ids))}
+
+
+# ── what is done again ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("seed", [8, 11])
+async def test_a_press_that_is_killed_at_any_moment_is_completed(seed: int):
+    """A few rounds of the long proof: every account once, nothing clear without evidence, the record whole."""
+    found = await play(seed)
+
+    assert [] == found.wrong
+    assert 36 <= found.figures["accounts checked"]
+
+
+async def test_what_is_proven_is_read_again_and_the_rest_is_sent_again(tmp_path: Path):
+    """No clear is taken on trust, and nobody is cancelled again without a reason."""
+    async with simulate(account(1), account(2, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
+        run = await died(firm, clear(1), attempted(2))
+        before, reads = (await shown(firm)).report, sent(simulator, "GET").count(1)
+        done = await resume(firm, *NIGHT)
+        report = done.report
+
+        assert ({1: "clear", 2: "unknown"}, 30, False) == (
+            verdicts(before),
+            before["exit_code"],
+            before["finished"],
+        )
+        assert "unfinished" == codes(before)[0]
+        assert (0, run, True, {1: "clear", 2: "clear"}) == (
+            done.code,
+            report["run_id"],
+            report["finished"],
+            verdicts(report),
+        )
+        assert {1: 1, 2: 2} == times_sent(simulator)
+        assert sent(simulator, "GET").count(1) > reads
+        assert ["the night shift"] == [one["by"] for one in report["resumed"]]
+        assert ["resumed"] == codes(report)
+        assert before["trigger"] == report["trigger"]
+        assert before["started_at"] == report["started_at"]
+        assert "the process died first" in told(report, 2)["attempts"][0]["error"]
+        assert done.out == (await shown(firm)).out
+
+
+async def test_an_account_that_was_not_sent_is_sent(tmp_path: Path):
+    """What the dead process did not come to is told apart from what it may have sent, and is done."""
+    async with simulate(account(1, HANGS), account(2), account(3)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], more=SETTINGS)
+        await died(firm, attempted(1), words=(*PRESS, "--concurrency", "1"))
+        before = (await shown(firm)).report
+        done = await resume(firm)
+
+        assert {1: "unknown", 2: "not_attempted", 3: "not_attempted"} == {
+            one["id"]: one["outcome"] for one in before["accounts"]
+        }
+        assert "one may have left in the last moment" in told(before, 3)["notes"][0]
+        assert (0, dict.fromkeys([1, 2, 3], "clear")) == (done.code, verdicts(done.report))
+        assert {1: 2, 2: 1, 3: 1} == times_sent(simulator)
+
+
+async def test_a_scope_with_filters_and_without_reads_is_kept(tmp_path: Path):
+    """A resume covers what the press covered, no account and no order more, and does not read if that did not."""
+    orders = (SimOrder(side="BUY"), SimOrder(side="SELL"))
+    accounts = [SimAccount(1, orders=orders, faults=(HANGS,)), SimAccount(2, orders=orders), account(3)]
+    async with simulate(*accounts) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], more=SETTINGS)
+        only = ("press", "--account", "1", "--account", "2", "--reason", "x", "--side", "BUY", "--no-verify")
+        await died(firm, attempted(1, 2), lambda replay: replay.cases[2].outcome is Outcome.ACCEPTED, words=only)
+        done = await resume(firm)
+
+        assert (10, {1: "unverified", 2: "unverified"}) == (done.code, verdicts(done.report))
+        assert {1: 2, 2: 2} == times_sent(simulator)
+        assert [{"side": "BUY"}] * 4 == [one.query for one in simulator.requests]
+        assert [1, 1] == [len(simulator.truth(id_).open) for id_ in (1, 2)]
+
+
+async def test_a_resume_that_dies_is_taken_up_as_well(tmp_path: Path):
+    """As often as it takes: each process is named, and nothing of the earlier ones is lost."""
+    async with simulate(account(1), account(2, Fault("hang", times=2))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
+        await died(firm, clear(1), attempted(2))
+        await died(firm, lambda replay: len(replay.resumed) == 1, clear(1), attempted(2), words=(*RESUME, *NIGHT))
+        done = await resume(firm, "--by", "the day shift")
+        report = done.report
+
+        assert (0, {1: "clear", 2: "clear"}) == (done.code, verdicts(report))
+        assert ["the night shift", "the day shift"] == [one["by"] for one in report["resumed"]]
+        assert ["resumed", "resumed"] == codes(report)
+        assert {1: 1, 2: 3} == times_sent(simulator)
+        lost = [one for one in told(report, 2)["attempts"] if "died first" in (one["error"] or "")]
+        assert 2 == len(lost)
+        assert done.out == (await shown(firm)).out
+
+
+async def test_the_latch_is_engaged_again(tmp_path: Path):
+    """A press with --latch that is completed later leaves the latch engaged, whatever became of it meanwhile."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        file = tmp_path / "panic.latch"
+        await panic(*firm.lines("latch", "--create"), cwd=tmp_path)
+        await died(firm, attempted(1), words=(*PRESS, "--latch"))
+        reset = await panic(*firm.lines("reset", "--reason", "false alarm", "--force", "I looked"), cwd=tmp_path)
+        disengaged = file.read_text()
+        done = await resume(firm)
+
+        assert 0 == reset.code, reset.err
+        assert disengaged.startswith("disengaged\n")
+        assert (0, True) == (done.code, done.report["latch"]["engaged"])
+        assert file.read_text().startswith(f"engaged\nall\t{done.report['run_id']}\t")
+        assert done.out == (await shown(firm)).out
+
+
+# ── what has changed since ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_key_that_has_vanished_for_some_accounts(tmp_path: Path):
+    """They are in the report with a note and nothing is sent for them; all others are done."""
+    two = '[credentials.default]\nfile = "panic.key"\n[credentials.other]\nfile = "other.key"\n'
+    async with simulate(account(1, HANGS), account(2, HANGS)) as simulator:
+        rows = ["1,default", "2,other"]
+        firm = Firm(tmp_path, simulator.base_url, rows, "id,credential", credentials=two, more=SETTINGS)
+        other = tmp_path / "other.key"
+        other.touch(mode=0o600)
+        other.write_text(KEY + "\n")
+        await died(firm, attempted(1, 2))
+        other.unlink()
+        done = await resume(firm)
+        report = done.report
+
+        assert (30, {1: "clear", 2: "unknown"}) == (done.code, verdicts(report))
+        assert {1: 2, 2: 1} == times_sent(simulator)
+        assert any("its credential 'other' has no usable key now" in note for note in told(report, 2)["notes"])
+        assert ["credential", "resumed"] == sorted(codes(report))
+        assert done.out == (await shown(firm)).out
+
+
+async def test_a_roster_that_has_changed(tmp_path: Path):
+    """The run's own accounts count: neither is one left out that was taken out, nor is one done that is new."""
+    accounts = [account(1), account(2, HANGS, status="ACTIVE"), account(3, HANGS), account(4)]
+    async with simulate(*accounts) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ["1,One", "2,Two", "3,Three"], "id,name", more=SETTINGS)
+        await died(firm, clear(1), attempted(2, 3))
+        firm.roster.write_text("id,name,excluded\n1,Uno,\n3,Tres,yes\n4,Cuatro,\n")
+        done = await resume(firm)
+        report = done.report
+
+        assert dict.fromkeys([1, 2, 3], "clear") == verdicts(report)
+        assert {1: 1, 2: 2, 3: 2} == times_sent(simulator)
+        assert "Two" == told(report, 2)["name"]
+        assert [] == report["coverage"]["unlisted_accounts"]
+        assert (0, ["resumed"]) == (done.code, codes(report))
+
+
+@pytest.mark.parametrize("roster", ["", "name\nnobody\n"])
+async def test_a_roster_that_cannot_be_used_any_more(tmp_path: Path, roster: str):
+    """The accounts are on record: a resume needs no roster."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        firm.roster.write_text(roster)
+        done = await resume(firm)
+
+        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
+
+
+async def test_what_is_wrong_with_the_files_is_told_once(tmp_path: Path):
+    """A mistake that was there at the press and is still there is one mistake, on paper and on record."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        firm.key.chmod(0o644)
+        await died(firm, attempted(1))
+        done = await resume(firm)
+
+        assert ["credential", "resumed"] == sorted(codes(done.report))
+        assert done.out == (await shown(firm)).out
+
+
+# ── what became of the ledger ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_ledger_that_nobody_may_write_any_more(tmp_path: Path):
+    """Stopping fails open: the run is completed all the same, on record in the second file."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        folder = (tmp_path / LEDGER).parent
+        for one in folder.iterdir():
+            one.chmod(0o400)
+        folder.chmod(0o500)
+        done = await resume(firm, program=after(NO_PRIVILEGES))
+        again = await shown(firm)
+        folder.chmod(0o700)
+
+        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
+        assert ["resumed", "ledger_failed"] == codes(done.report)
+        assert {1: 2} == times_sent(simulator)
+        assert done.out == again.out
+
+
+@pytest.mark.parametrize("what", ["__init__", "append"])
+async def test_a_ledger_that_hangs_when_it_is_to_be_written(tmp_path: Path, what: str):
+    """What is on record can be read, and no more is needed to send: every wait is bounded."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        async with started(
+            *firm.lines(*RESUME), cwd=tmp_path, program=after(HANGING.format(what, LEDGER))
+        ) as process:
+            await until(lambda: {1: 2} == times_sent(simulator))
+            done = await process.finish()
+
+        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
+        assert "resumed" in codes(done.report)
+
+
+async def test_a_ledger_that_somebody_holds(tmp_path: Path):
+    """Whoever copies it, or looks into it with another program, keeps nobody from going on."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        with held(tmp_path / LEDGER):
+            done = await resume(firm)
+
+        assert (0, {1: "clear"}, {1: 2}) == (done.code, verdicts(done.report), times_sent(simulator))
+        assert "ledger_failed" in codes(done.report)
+
+
+async def test_a_clock_that_was_set_back(tmp_path: Path):
+    """What came after what is told by the ledger itself, not by the time of day of two processes."""
+    async with simulate(account(1), account(2, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
+        await died(firm, clear(1), attempted(2))
+        first = {leg(event) for event in events(tmp_path / LEDGER)}
+        done = await resume(firm)
+        retell(tmp_path, lambda event: event if leg(event) in first else a_minute_earlier(event))
+        again = await shown(firm)
+
+        assert (0, 0) == (done.code, again.code)
+        assert done.out == again.out
+
+
+def leg(event: Event) -> str:
+    """Which process an event comes from."""
+    return event.id.partition("-")[0]
+
+
+def a_minute_earlier(event: Event) -> Event:
+    """The same event by a clock that is a minute slow."""
+    at = datetime.fromisoformat(event.at) - timedelta(minutes=1)
+    return event._replace(at=at.isoformat(timespec="microseconds"))
+
+
+async def test_a_run_that_lies_in_two_files(tmp_path: Path):
+    """Its ledger failed in the middle, and it is one run all the same: shown, and taken up, as one."""
+    ids = range(1, 13)
+    slow = Fault("latency", seconds=0.1)
+    async with simulate(account(12, HANGS), *(account(id_, slow) for id_ in range(1, 12))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ids, more=SETTINGS)
+        words = (*PRESS, "--concurrency", "4")
+        await died(firm, attempted(12), clear(*range(1, 12)), words=words, program=after(FAILS_LATER.format(4)))
+        main, second = kinds(tmp_path / LEDGER), kinds(tmp_path / FALLBACK)
+        done = await resume(firm)
+
+        assert {"pressed", "planned", "attempt"} <= main
+        assert {"pressed", "planned", "standing"} <= second
+        assert (0, dict.fromkeys(ids, "clear")) == (done.code, verdicts(done.report))
+        assert dict.fromkeys(range(1, 12), 1) | {12: 2} == times_sent(simulator)
+        assert done.out == (await shown(firm)).out
+
+
+async def test_a_ledger_whose_end_is_lost(tmp_path: Path):
+    """What can be read of it is enough to go on with, and nobody is told that somebody else has the run."""
+    ids = range(1, 60)
+    async with simulate(*(account(id_, HANGS) for id_ in ids)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ids, more=SETTINGS)
+        await died(firm, attempted(*ids))
+        file = tmp_path / LEDGER
+        retell(tmp_path, lambda event: event)
+        os.truncate(file, file.stat().st_size - 4096)
+        done = await resume(firm)
+
+        assert 0 == done.code, done.err
+        assert dict.fromkeys(ids, "clear") == verdicts(done.report)
+        assert {"resumed", "record_damaged"} <= set(codes(done.report))
+
+
+# ── who may not ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def refused(firm: Firm, simulator: Simulator, code: int, words: str) -> None:
+    """Try to take the last run up; nothing is sent, and it is said why."""
+    before = len(simulator.requests)
+    done = await resume(firm)
+
+    assert (code, "", before) == (done.code, done.out, len(simulator.requests)), done.err
+    assert words in done.err
+    assert "Nothing was sent." in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_a_run_that_came_to_its_end(tmp_path: Path):
+    """There is nothing left of it to do, and whoever wants it done again presses again."""
+    async with simulate(account(1)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await panic(*firm.lines(*PRESS), cwd=tmp_path)
+
+        await refused(firm, simulator, 64, f"came to its end: clear. {AGAIN}")
+
+
+async def test_a_run_that_was_stopped(tmp_path: Path):
+    """Somebody ended it on purpose: that is an end."""
+    async with simulate(account(1, Fault("hang"))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        async with started(*firm.lines(*PRESS), cwd=tmp_path) as process:
+            await until(lambda: bool(simulator.requests))
+            process.signal(signal.SIGTERM)
+            await process.finish()
+
+        await refused(firm, simulator, 64, f"came to its end: unknown. {AGAIN}")
+
+
+async def test_a_run_that_is_under_way(tmp_path: Path):
+    """A process that lives has it, and is not disturbed."""
+    async with simulate(account(1, Fault("hang"))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], run="attempt_s = 15\n", more=SETTINGS)
+        async with started(*firm.lines(*PRESS), cwd=tmp_path) as process:
+            await until(lambda: (replay := replayed(tmp_path)) is not None and attempted(1)(replay))
+            listed = await panic(*firm.lines("runs", "--format", "table"), cwd=tmp_path)
+            await refused(firm, simulator, 64, f"is under way in process {process.pid} on ")
+
+            assert (0, "UNDER WAY") == (listed.code, listed.out[:9])
+            assert {1: 1} == times_sent(simulator)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (otherwise(began_ago_s=421), f"UTC. {AGAIN}"),
+        (otherwise(drill=True), "was a drill, and its simulator is gone"),
+        (
+            otherwise(process=ELSEWHERE),
+            f"may be under way in process 1 on elsewhere; look there. {AGAIN}",
+        ),
+        (lambda event: event if event.kind == "pressed" else None, "its record is damaged"),
+    ],
+    ids=["too old", "a drill", "elsewhere", "no plan"],
+)
+async def test_a_run_that_nobody_may_take_up(tmp_path: Path, change: Callable[[Event], Event | None], words: str):
+    """Yesterday's run must not cancel today's book, nor a drill a real one, nor two machines the same one."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        retell(tmp_path, change)
+
+        await refused(firm, simulator, 64, words)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        otherwise(began_ago_s=400),
+        otherwise(process=ELSEWHERE, began_ago_s=121),
+    ],
+    ids=["just not too old", "elsewhere and over"],
+)
+async def test_a_run_past_its_deadline(tmp_path: Path, change: Callable[[Event], Event]):
+    """For five minutes more it may be taken up, and then has its whole time again."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        retell(tmp_path, change)
+        done = await resume(firm)
+
+        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
+        assert done.report["timings"]["total_s"] > done.report["timings"]["deadline_s"]
+        assert done.out == (await shown(firm)).out
+
+
+async def test_a_process_that_got_the_number_of_the_dead_one(tmp_path: Path):
+    """After a restart of the machine its number may be anybody's: that keeps nobody from going on."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+
+        def reuse(event: Event) -> Event:
+            if event.kind != "pressed":
+                return event
+            return event._replace(body=event.body | {"process": event.body["process"] | {"pid": os.getpid()}})
+
+        retell(tmp_path, reuse)
+
+        assert 0 == (await resume(firm)).code
+
+
+async def test_another_broker_now(tmp_path: Path):
+    """A run is never completed at another address than it was pressed at."""
+    async with simulate(account(1, HANGS)) as simulator, simulate(account(1)) as other:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        firm.settings.write_text(firm.settings.read_text().replace(simulator.base_url, other.base_url))
+
+        await refused(
+            firm, simulator, 78, f"was pressed against {simulator.base_url}, and the settings say {other.base_url}"
+        )
+        assert [] == other.requests
+
+
+async def test_no_key_any_more(tmp_path: Path):
+    """Without a usable key there is nothing to do it with; the run may be taken up when there is one again."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        firm.key.write_text("")
+
+        await refused(firm, simulator, 78, "no account of this run can be reached")
+        firm.key.write_text(KEY)
+        assert 0 == (await resume(firm)).code
+
+
+@pytest.mark.parametrize("attempt", range(3))
+async def test_two_who_take_it_up_at_the_same_moment(tmp_path: Path, attempt: int):
+    """Exactly one goes on; the other is told so and sends nothing."""
+    async with simulate(account(1, HANGS), account(2, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
+        await died(firm, attempted(1, 2))
+        both = await asyncio.gather(resume(firm, *NIGHT), resume(firm, "--by", "the day shift"))
+        winner, loser = sorted(both, key=lambda done: done.code)
+        report = winner.report
+
+        assert [0, 64] == [winner.code, loser.code]
+        assert {1: 2, 2: 2} == times_sent(simulator)
+        assert 1 == len(report["resumed"])
+        assert "Nothing was sent." in loser.err
+        assert any(
+            words in loser.err for words in ("was taken up by somebody else", "is under way in", "came to its end")
+        )
+        assert winner.out == (await shown(firm)).out

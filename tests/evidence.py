@@ -1,0 +1,176 @@
+"""Runs on record, ledgers made of them, their evidence, and what somebody who owns the file can do to it."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from panic._version import VERSION
+from panic.evidence.answer import Finding, Verification
+from panic.evidence.export import export
+from panic.evidence.form import Asked, write
+from panic.evidence.verify import verify
+from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.events import Event, encode
+from panic.ledger.reader import Row, Volume
+from panic.orders import Filters
+from panic.outcomes import Verdict
+from panic.plan import Plan, Scope
+from panic.process import Process
+from panic.record import SCHEMA, Finished, Kind, Pressed, Resumed, body, planned
+from panic.report import RosterFacts, Timings, Trigger, scope_report
+from panic.roster import Account
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+RUN = "20260302T120000Z-abc123"
+OTHER = "20260302T120001Z-def456"
+ASKED = Asked(RUN)
+ALWAYS = Asked(until=NOON + timedelta(days=365))
+ANCHORED, CONSISTENT, PARTLY, ALTERED = Finding
+
+Lines = list[bytes]
+
+
+def stamp(at: datetime) -> str:
+    """A time as events have it."""
+    return at.isoformat(timespec="microseconds")
+
+
+def a_run(
+    run: str = RUN,
+    *,
+    at: datetime = NOON,
+    reason: str = "runaway algo",
+    leg: str = "",
+    accounts: Sequence[int] = (1, 2),
+    end: bool = True,
+) -> list[Event]:
+    """The events of a run that cleared its accounts, a second apart; `end` tells whether it came to its end."""
+    scope = Scope(all=True, filters=Filters())
+    pressed = Pressed(
+        schema=SCHEMA,
+        version=VERSION,
+        drill=False,
+        base_url="https://api.example.com",
+        contact="the desk, +1 555 0100",
+        settings_digest="sha256:00",
+        roster=RosterFacts("sha256:00", len(accounts), 3.0),
+        trigger=Trigger("cli", "joe@desk", reason, at),
+        scope=scope_report(scope, verify=True, watch_s=0.0),
+        started_at=at,
+        deadline_s=120.0,
+        concurrency=64,
+        latch=False,
+        process=Process("host", 1),
+    )
+    told: list[tuple[Kind, Any]] = [
+        (Kind.PRESSED, body(pressed)),
+        (Kind.PLANNED, planned(Plan(scope, tuple(Account(id_) for id_ in accounts), ()))),
+        (Kind.ATTEMPT, {"deletes": [[id_, 1] for id_ in accounts]}),
+        *((Kind.OUTCOME, {"accounts": [_accepted(id_, at)]}) for id_ in accounts),
+        (Kind.STANDING, {"accounts": [_clear(id_, at) for id_ in accounts]}),
+    ]
+    if end:
+        timings = Timings(0.1, 2.0, 5.0, 120.0)
+        finished = Finished(VERSION, Verdict.CLEAR, 0, at + timedelta(seconds=5), timings, True, ())
+        told.append((Kind.FINISHED, body(finished)))
+    return events(told, run, at, leg or run.replace("-", "")[-6:])
+
+
+def events(told: Iterable[tuple[str, Any]], run: str, at: datetime, leg: str) -> list[Event]:
+    """Events of one process, a second apart."""
+    return [
+        Event(run, kind, f"{leg}-{n}", stamp(at + timedelta(seconds=n)), words)
+        for n, (kind, words) in enumerate(told, 1)
+    ]
+
+
+def _accepted(id_: int, at: datetime) -> dict[str, Any]:
+    attempt = ["DELETE", at.timestamp() + 0.25, 0.0125, 200, f"request-{id_}", ""]
+    return {"account": id_, "attempts": [attempt], "outcome": "accepted", "accepted": [f"order-{id_}"]}
+
+
+def _clear(id_: int, at: datetime) -> dict[str, Any]:
+    return {"account": id_, "standing": "clear", "as_of": at.isoformat(), "looks": 1}
+
+
+def taken_up(run: str = RUN, *, after: datetime = NOON, leg: str = "again") -> list[Event]:
+    """Somebody takes a run up again, half a day later, and completes it."""
+    at = after + timedelta(hours=12)
+    resumed = Resumed(at, "jane@desk", VERSION, Process("host", 2))
+    claim = Event(run, Kind.RESUMED, f"{leg}-0", stamp(at), body(resumed))
+    return [claim, *events([(one.kind, one.body) for one in a_run(run, at=at)[-2:]], run, at, f"{leg}2")]
+
+
+def notes(number: int = 5, run: str = RUN, leg: str = "note") -> list[Event]:
+    """Small events that tell nothing."""
+    return events([("note", {"n": n}) for n in range(1, number + 1)], run, NOON, leg)
+
+
+def volume(told: Iterable[Event], name: str = "ledger.db", base: Head = GENESIS) -> Volume:
+    """A ledger file that holds these events."""
+    head, rows = base, []
+    for event in told:
+        record = encode(event)
+        head = link(head, digest(record))
+        rows.append(Row(head.seq, event.run, event.kind, record, head.hash))
+    return Volume(Path("/somewhere", name), base, tuple(rows), head)
+
+
+def exported(*volumes: Volume, asked: Asked = ASKED) -> Lines:
+    """The evidence of what was asked for."""
+    return list(export(volumes, asked, by="auditor@desk", at=NOON))
+
+
+def head_of(ledger: Volume, seq: int) -> Head:
+    """The head after an event."""
+    return next(Head(row.seq, row.hash) for row in ledger.rows if row.seq == seq)
+
+
+def faults_of(found: Verification) -> list[tuple[str, int | None]]:
+    """The kind of each fault, and the number of the event it names."""
+    return [(str(fault.kind), fault.event) for fault in found.faults]
+
+
+# ── what somebody can do who owns the file ──────────────────────────────────────────────────────────────────
+
+
+def resealed(lines: Iterable[bytes]) -> Lines:
+    """Make count and seal right again."""
+    header, *rest = (line for line in lines if not line.startswith(b'{"seal"'))
+    words = json.loads(header)
+    words["lines"] = len(rest) + 2
+    whole = [write(words), *rest]
+    return [*whole, write({"seal": sha256(b"".join(whole)).hexdigest()})]
+
+
+def edited(lines: Sequence[bytes], number: int, change: Callable[[Any], Any]) -> Lines:
+    """Change the words of one line."""
+    words = json.loads(lines[number])
+    words = change(words) or words
+    return [*lines[:number], write(words), *lines[number + 1 :]]
+
+
+def relinked(lines: Iterable[bytes]) -> Lines:
+    """Number the events anew and compute every hash again, and make count and seal right."""
+    found: Lines = []
+    head, numbers = GENESIS, count(1)
+    for line in lines:
+        words = json.loads(line)
+        if "volume" in words:
+            head = Head.parse(words["base"])
+            numbers = count(head.seq + 1)
+        elif "seq" in words:
+            record = write(words["record"])[:-1] if "record" in words else b""
+            head = link(head, digest(record) if record else bytes.fromhex(words["digest"]))
+            words |= {"seq": next(numbers), "hash": head.hash}
+        found.append(write(words))
+    return resealed(found)
+
+
+def rechecked(lines: Iterable[bytes], *heads: Head) -> Verification:
+    """What becomes of the check; it never fails."""
+    return verify(lines, heads)

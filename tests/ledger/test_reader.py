@@ -1,0 +1,469 @@
+"""The reader: it says what is there, what is wrong with it, and never more than it knows."""
+
+import os
+import random
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from panic.ledger import reader
+from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.events import decode
+from panic.ledger.reader import Row, Volume, faults, faults_of_rows, files, read
+from panic.ledger.store import SqliteStore
+from tests.ledger.support import begun, ids, names, record
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.db"
+
+
+def numbers(volume: Volume) -> list[int]:
+    return [row.seq for row in volume.rows]
+
+
+# ── what is there ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_reader_finds_what_was_written(file: Path):
+    """As it was written, while it is being written."""
+    records = [record(n) for n in range(1, 4)]
+    heads = [GENESIS]
+    for one in records:
+        heads.append(link(heads[-1], digest(one[2])))
+    with closing(SqliteStore(file)) as store:
+        store.append(records)
+        volume = read(file)
+
+    rows = tuple(Row(head.seq, *one, head.hash) for head, one in zip(heads[1:], records, strict=True))
+    assert Volume(file, GENESIS, rows, heads[-1], "") == volume
+
+
+def test_a_reader_finds_one_run_or_some_kinds(file: Path):
+    """And tells the head of the whole file all the same."""
+    with closing(SqliteStore(file)) as store:
+        kinds = ("pressed", "outcome", "finished")
+        head = store.append([record(n, run=f"r{n % 2}", kind=kinds[n % 3]) for n in range(1, 13)])
+    found = {
+        "run": read(file, run="r1"),
+        "kinds": read(file, kinds=("pressed", "finished")),
+        "both": read(file, run="r0", kinds={"outcome"}),
+        "none": read(file, run="r7"),
+        "whole": read(file, run="r1", kinds=("pressed",), whole=True),
+    }
+
+    assert {
+        "run": [1, 3, 5, 7, 9, 11],
+        "kinds": [2, 3, 5, 6, 8, 9, 11, 12],
+        "both": [4, 10],
+        "none": [],
+        "whole": list(range(1, 13)),
+    } == {name: numbers(volume) for name, volume in found.items()}
+    assert {(head, "")} == {(volume.head, volume.damage) for volume in found.values()}
+
+
+def test_an_empty_ledger_is_nothing_wrong(file: Path):
+    """It was just begun."""
+    begun(file).close()
+    volume = read(file, whole=True)
+
+    assert Volume(file) == volume
+    assert () == faults(volume)
+
+
+def test_a_ledger_goes_on_from_its_base(file: Path):
+    """When older events were archived, what is left is linked to the last of them."""
+    begun(file, 10).close()
+    cut = Head(7, read(file).rows[6].hash)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER events_stay")
+        connection.execute("DELETE FROM events WHERE seq <= 7")
+        connection.execute("UPDATE base SET seq = 7, hash = ?", [bytes.fromhex(cut.hash)])
+    rest = ids(file)
+    base = read(file).base
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DELETE FROM events")
+    with closing(SqliteStore(file)) as store:
+        head = store.append([])
+
+    assert names(8, 9, 10) == rest
+    assert cut == base == head == read(file).head
+
+
+def test_names_with_signs_in_them_are_names(tmp_path: Path):
+    """An address would take them for something else."""
+    file = tmp_path / "what? 100% #1 é&mode=memory"
+    begun(file, 1).close()
+
+    assert [file] == list(tmp_path.iterdir())
+    assert names(1) == ids(file)
+
+
+def test_all_files_that_may_hold_events_are_listed(tmp_path: Path):
+    """Those that were set aside as well, and none twice; not what belongs to one of them, nor to another file."""
+    main, fallback = tmp_path / "a[1].db", tmp_path / "b.db"
+    others = [
+        "a[1].db-wal",
+        "a[1].db.damaged-1-wal",
+        "a[1].db.damaged-1-shm",
+        "a1.db.damaged-1",
+        "c.db",
+        "b.db.bak",
+    ]
+    wanted = ["a[1].db", "a[1].db.damaged-1", "a[1].db.damaged-2", "b.db", "b.db.damaged-1"]
+    for name in (*others, *wanted):
+        (tmp_path / name).touch()
+
+    assert tuple(tmp_path / name for name in wanted) == files(main, fallback)
+    assert (fallback, tmp_path / "b.db.damaged-1") == files(fallback, fallback)
+    assert () == files(tmp_path / "none" / "x", tmp_path / "y")
+
+
+# ── what cannot be read ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def missing(at: Path) -> None:
+    assert not at.exists()
+
+
+def loop(at: Path) -> None:
+    at.symlink_to(at.name)
+
+
+def notes(at: Path) -> None:
+    at.write_bytes(b"notes of somebody's\n" * 500)
+
+
+def theirs(at: Path) -> None:
+    with closing(sqlite3.connect(at)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+
+
+@pytest.mark.parametrize(
+    ("make", "damage"),
+    [
+        (missing, "no such file or directory"),
+        (os.mkfifo, "it is a pipe or a device"),
+        (Path.mkdir, "it is a directory"),
+        (loop, "too many levels of symbolic links"),
+        (notes, "it is damaged (file is not a database); 0 of its events can be read"),
+        (theirs, "it cannot be read: no such table: base"),
+        (Path.touch, ""),
+    ],
+)
+def test_what_is_no_ledger_is_said(file: Path, make: Callable[[Path], None], damage: str):
+    """At once, and without an exception."""
+    make(file)
+    began = time.monotonic()
+    volume = read(file, whole=True)
+
+    assert Volume(file, damage=damage) == volume
+    assert time.monotonic() - began < 1
+
+
+def test_a_name_that_cannot_be_one_is_said(tmp_path: Path):
+    """Rather than raised."""
+    assert "it cannot be read: embedded null byte" == read(tmp_path / "a\0b").damage
+
+
+def test_a_ledger_that_stays_locked_is_said(file: Path, monkeypatch: pytest.MonkeyPatch):
+    """It is waited for, but not for long."""
+    monkeypatch.setattr(reader, "BUSY_S", 0.05)
+    begun(file, 1).close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        damage = read(file).damage
+
+    assert "it cannot be read: database is locked" == damage
+
+
+@pytest.mark.parametrize(
+    ("change", "damage"),
+    [
+        ("PRAGMA application_id = 1", "it is not marked as a ledger"),
+        ("PRAGMA user_version = 9", "it is of format 9, and this panic reads format 1"),
+        ("DELETE FROM base", "what its first event is linked to is lost"),
+        ("INSERT INTO base VALUES (1, x'00')", "what its first event is linked to is lost"),
+    ],
+)
+def test_a_ledger_that_is_not_quite_one_is_read_and_named(file: Path, change: str, damage: str):
+    """A person decides what to make of it."""
+    begun(file, 3).close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute(change)
+    volume = read(file)
+
+    assert damage == volume.damage
+    assert [1, 2, 3] == numbers(volume)
+
+
+@pytest.mark.parametrize("left", [0, 1, 99, 100, 511, 512, 1000, 4095])
+def test_a_log_without_its_file_is_read(file: Path, tmp_path: Path, left: int):
+    """SQLite may throw it away when so little is left of the file; here it stays, and all its events are found."""
+    with closing(begun(tmp_path / "from" / "ledger.db", 3)) as store:
+        shutil.copy(f"{store.place}-wal", f"{file}-wal")
+        file.write_bytes(Path(store.place).read_bytes()[:left])
+    log = Path(f"{file}-wal").read_bytes()
+    volume = read(file, whole=True)
+
+    assert [1, 2, 3] == numbers(volume)
+    assert () == faults(volume)
+    assert volume.damage
+    assert log == Path(f"{file}-wal").read_bytes()
+    assert file == volume.file
+
+
+def test_a_log_that_holds_all_there_is_is_read_without_its_file(file: Path, tmp_path: Path):
+    """Nothing is lost, but how it came to that is for a person to find out."""
+    with closing(begun(tmp_path / "from" / "ledger.db", 3)) as store:
+        store._connection.execute("VACUUM")  # now every page stands in the log
+        shutil.copy(f"{store.place}-wal", f"{file}-wal")
+    file.touch()
+
+    assert "it is empty, but its write-ahead log is not" == read(file, whole=True).damage
+    assert [1, 2, 3] == numbers(read(file))
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can enter; pytest's own they cannot."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("with_log", [False, True])
+def test_a_ledger_is_read_where_nothing_can_be_written(open_folder: Path, with_log: bool):
+    """Also when its last events stand in the log alone; nobody writes there, not even root, who becomes nobody."""
+    store = begun(open_folder / "from" / "ledger.db", 3)
+    to = open_folder / "to" / "ledger.db"
+    to.parent.mkdir()
+    if not with_log:
+        store.close()
+    for name in ("ledger.db", "ledger.db-wal")[: 1 + with_log]:
+        shutil.copy(open_folder / "from" / name, to.with_name(name))
+        to.with_name(name).chmod(0o444)
+    to.parent.chmod(0o555)
+    before = sorted(to.parent.iterdir())
+    try:
+        with nobody():
+            volume = read(to, whole=True)
+            with pytest.raises(sqlite3.OperationalError, match=r"unable to open|readonly"):
+                SqliteStore(to)
+    finally:
+        to.parent.chmod(0o755)
+        store.close()
+
+    assert [1, 2, 3] == numbers(volume)
+    assert "" == volume.damage
+    assert () == faults(volume)
+    assert before == sorted(to.parent.iterdir())
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Be somebody whom rights bind; whoever is not root is already."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+# ── what was changed ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def changed(file: Path, *statements: str) -> tuple[str, ...]:
+    """The faults of a ledger of five events after somebody who knows SQL has been at it."""
+    begun(file, 5).close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for trigger in ("events_stay", "events_keep"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            connection.execute(statement.replace("ANOTHER", record(9)[2].hex()))
+    volume = read(file, whole=True)
+
+    assert "" == volume.damage
+    return faults(volume)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE events SET seq = seq", []),
+        (
+            "UPDATE events SET record = x'ANOTHER' WHERE seq = 3",
+            ["event 3 (outcome): it does not match its hash"],
+        ),
+        ("UPDATE events SET hash = zeroblob(32) WHERE seq = 5", ["event 5 (outcome): it does not match its hash"]),
+        ("DELETE FROM events WHERE seq = 3", ["event 4 (outcome): it follows event 2"]),
+        ("DELETE FROM events WHERE seq = 1", ["event 2 (outcome): it follows event 0"]),
+        (
+            "UPDATE events SET run = 'r2' WHERE seq = 2",
+            ["event 2 (outcome): its record is of another run or kind"],
+        ),
+        (
+            "UPDATE events SET kind = 'flag' WHERE seq = 2",
+            ["event 2 (flag): its record is of another run or kind"],
+        ),
+        ("UPDATE events SET seq = 9 WHERE seq = 5", ["event 9 (outcome): it follows event 4"]),
+        (
+            "UPDATE base SET hash = zeroblob(31) || x'01'",
+            ["event 1 (outcome): it does not match its hash"],
+        ),
+        (
+            "UPDATE events SET record = x'7b7d' WHERE seq = 3",
+            [
+                "event 3 (outcome): it does not match its hash",
+                "event 3 (outcome): its record cannot be read: it is no object of run, kind, id, at, body",
+            ],
+        ),
+        (
+            "UPDATE events SET hash = x'00' WHERE seq = 3",
+            ["event 3 (outcome): it does not match its hash", "event 4 (outcome): it does not match its hash"],
+        ),
+        (
+            "INSERT INTO events VALUES (-9223372036854775808, 'r1', 'outcome', x'00', 'text')",
+            [
+                "event -9223372036854775808 (outcome): it follows event 0",
+                "event -9223372036854775808 (outcome): its record cannot be read: it is no JSON",
+                "event 1 (outcome): it follows event -9223372036854775808",
+            ],
+        ),
+        (
+            "INSERT INTO events SELECT -seq, run, kind, record, hash FROM events WHERE seq IN (1, 2)",
+            [
+                "event -2 (outcome): it follows event 0",
+                "event -1 (outcome): it does not match its hash",
+                "event 1 (outcome): it follows event -1",
+            ],
+        ),
+    ],
+)
+def test_every_change_is_named_where_it_is(file: Path, statement: str, found: list[str]):
+    """And only there: what follows is linked to what stands there now."""
+    assert found == list(changed(file, statement))
+
+
+def test_events_in_another_order_are_named(file: Path):
+    """Each of them."""
+    swapped = changed(
+        file,
+        "UPDATE events SET seq = -1 WHERE seq = 2",
+        "UPDATE events SET seq = 2 WHERE seq = 3",
+        "UPDATE events SET seq = 3 WHERE seq = -1",
+    )
+
+    assert {f"event {n} (outcome): it does not match its hash" for n in (2, 3, 4)} == set(swapped)
+
+
+def test_a_chain_made_anew_shows_only_in_its_head(file: Path):
+    """Whoever can write the file can link all of it again; who kept the head elsewhere can tell."""
+    begun(file, 5).close()
+    kept = read(file).head
+    file.unlink()
+    begun(file, 4).close()
+    with closing(SqliteStore(file)) as store:
+        store.append([record(6)])
+    volume = read(file, whole=True)
+
+    assert () == faults(volume)
+    assert kept.seq == volume.head.seq
+    assert kept != volume.head
+
+
+def test_a_thousand_changes_are_all_found_against_a_head_kept_elsewhere(file: Path):
+    """Edits, deletions, reorderings and truncations, each of a random event."""
+    begun(file, 40).close()
+    good = read(file, whole=True)
+    lot = random.Random(7)
+    missed = []
+    for _ in range(1000):
+        rows = list(good.rows)
+        at = lot.randrange(len(rows))
+        other = lot.choice([n for n in range(len(rows)) if n != at])
+        act = lot.choice(["edit", "delete", "swap", "cut"])
+        if act == "edit":
+            rows[at] = rows[at]._replace(record=rows[other].record)
+        elif act == "delete":
+            del rows[at]
+        elif act == "swap":
+            rows[at], rows[other] = rows[at]._replace(seq=other + 1), rows[other]._replace(seq=at + 1)
+            rows.sort()
+        else:
+            del rows[at:]
+        head = Head(rows[-1].seq, rows[-1].hash) if rows else good.base
+        volume = Volume(file, good.base, tuple(rows), head)
+        if not faults(volume) and volume.head == good.head:
+            missed.append((act, at, other))
+
+    assert [] == missed
+
+
+def test_some_of_a_ledgers_events_can_be_checked_by_themselves(file: Path):
+    """Those that follow each other by their links, all by their records; gaps are no fault there."""
+    with closing(SqliteStore(file)) as store:
+        store.append([record(n, run=f"r{n // 4}") for n in range(12)])
+    rows = read(file, run="r1").rows
+    edited = (rows[0], rows[1]._replace(record=record(99, run="r1")[2]), *rows[2:])
+    moved = (rows[0]._replace(run="r2"), *rows[1:])
+
+    assert [5, 6, 7, 8] == [row.seq for row in rows]
+    assert () == faults_of_rows(rows)
+    assert () == faults_of_rows(rows[::2])
+    assert () == faults_of_rows(())
+    assert ("event 6 (outcome): it does not match its hash",) == faults_of_rows(edited)
+    assert ("event 5 (outcome): its record is of another run or kind",) == faults_of_rows(moved)
+
+
+def with_cells(file: Path, tree: str, count: int) -> None:
+    """Make a page forget all its entries but so many."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [tree]).fetchone()
+    data = bytearray(file.read_bytes())
+    at = (root - 1) * 4096 + 3
+    assert 5 == int.from_bytes(data[at : at + 2], "big")
+    data[at + 1] = count
+    file.write_bytes(data)
+
+
+def test_an_event_that_a_damaged_page_hides_is_missed(file: Path):
+    """The chain ends one event earlier and is whole; the index still knows of the last one."""
+    begun(file, 5).close()
+    with_cells(file, "events", 4)
+    volume = read(file, whole=True)
+
+    assert [1, 2, 3, 4] == numbers(volume)
+    assert () == faults(volume)
+    assert volume.damage.startswith("its structure is damaged")
+
+
+def test_a_damaged_index_hides_no_event(file: Path):
+    """Whatever is asked for."""
+    begun(file, 5).close()
+    with_cells(file, "events_of_run", 0)
+
+    assert [1, 2, 3, 4, 5] == numbers(read(file, run="r1")) == numbers(read(file, run="r1", kinds=("outcome",)))
+    assert read(file, whole=True).damage.startswith("its structure is damaged")
+
+
+def test_an_event_is_read_as_it_is_however_odd_its_row(file: Path):
+    """Whatever stands in a column, the row has the types that a reader counts on."""
+    begun(file, 1).close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO events VALUES (2, x'ff', 'kind', 'a text', 'a text')")
+        connection.execute("INSERT INTO events VALUES (3, 7, 8, 9, 10)")
+    rows = read(file).rows[1:]
+
+    assert [Row(2, "b'\\xff'", "kind", b"a text", "612074657874"), Row(3, "7", "8", b"9", "3130")] == list(rows)
+    assert decode(read(file).rows[0].record).id == "leg-1"

@@ -1,0 +1,610 @@
+"""The store: a file that only grows, whose every refusal is an error and never a wait."""
+
+import fcntl
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from panic.ledger import place
+from panic.ledger import store as store_module
+from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.reader import files, read
+from panic.ledger.store import ConflictError, SqliteStore
+from tests.ledger.support import begun, ids, names, python, record
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "ledger.db"
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for another process gives up soon."""
+    monkeypatch.setattr(store_module, "BUSY_S", 0.05)
+    monkeypatch.setattr(place, "BUSY_S", 0.05)
+
+
+def raw(file: Path) -> "closing[sqlite3.Connection]":
+    return closing(sqlite3.connect(file, isolation_level=None))
+
+
+# ── it grows ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_ledger_is_its_owners_alone(file: Path):
+    """The file, its log, and the folder if there was none."""
+    with closing(begun(file, 1)):
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in file.parent.iterdir()}
+
+    assert {"ledger.db": 0o600, "ledger.db-wal": 0o600, "ledger.db-shm": 0o600} == modes
+    assert 0o700 == stat.S_IMODE(file.parent.stat().st_mode)
+
+
+def test_a_commit_is_on_the_disk_before_it_is_confirmed(file: Path):
+    """That is what SQLite calls a write-ahead log with full synchronisation."""
+    with closing(begun(file)) as store:
+        found = [store._connection.execute(f"PRAGMA {one}").fetchone() for one in ("journal_mode", "synchronous")]
+
+    assert [("wal",), (2,)] == found
+
+
+def test_appending_gives_the_head_of_the_chain(file: Path):
+    """It is linked from event to event, and goes on where an earlier store ended."""
+    records = [record(n) for n in range(1, 8)]
+    heads = [GENESIS]
+    for one in records:
+        heads.append(link(heads[-1], digest(one[2])))
+    with closing(SqliteStore(file)) as store:
+        found = [store.append([]), store.append(records[:3]), store.append([])]
+    with closing(SqliteStore(file)) as store:
+        found += [store.append(records[3:4]), store.append(records[4:])]
+
+    assert [heads[n] for n in (0, 3, 3, 4, 7)] == found
+    assert heads[7] == read(file).head
+    assert names(*range(1, 8)) == ids(file)
+
+
+def test_a_batch_of_any_size_is_written_whole(file: Path):
+    """Whatever number of statements it takes."""
+    sizes = [1, 2, 3, 127, 1023, 1024, 1025, 2500]
+    numbers = iter(range(1, 10_000))
+    with closing(SqliteStore(file)) as store:
+        for size in sizes:
+            head = store.append([record(n) for n in islice(numbers, size)])
+
+    assert sum(sizes) == head.seq
+    assert names(*range(1, head.seq + 1)) == ids(file)
+
+
+def test_a_rush_takes_few_statements(file: Path):
+    """After each one the thread must get the interpreter back from a busy loop, 5 ms a time."""
+    statements: list[str] = []
+    with closing(SqliteStore(file)) as store:
+        store._connection.set_trace_callback(statements.append)
+        store.append([record(n) for n in range(2_000)])
+
+    assert len(statements) < 16
+
+
+def test_nothing_of_a_batch_that_fails_is_kept(file: Path):
+    """And the next one is written as if it had not been."""
+    with closing(begun(file, 1)) as store:
+        with pytest.raises(sqlite3.IntegrityError):
+            store.append([record(2), (None, "outcome", b"")])  # type: ignore[list-item]
+        head = store.append([record(3)])
+
+    assert 2 == head.seq
+    assert names(1, 3) == ids(file)
+
+
+@pytest.mark.parametrize("change", ["DELETE FROM events", "UPDATE events SET record = x'00' WHERE seq = 1"])
+def test_what_is_written_stays(file: Path, change: str):
+    """Even a tool that opens the file may not change an event, by mistake at least."""
+    begun(file, 2).close()
+    with raw(file) as connection, pytest.raises(sqlite3.IntegrityError, match="a ledger only grows"):
+        connection.execute(change)
+
+    assert names(1, 2) == ids(file)
+
+
+def test_after_keeps_two_who_take_up_one_run_apart(file: Path):
+    """Only the first of them finds the run as it was read; events of other runs do not matter."""
+    with closing(SqliteStore(file)) as store, closing(SqliteStore(file)) as other:
+        store.append([record(1)], after=0)
+        other.append([record(2, run="r2")], after=0)
+        head = store.append([record(3), record(4)], after=1)
+        with pytest.raises(ConflictError, match="run r1 has gone on to event 4 since event 1"):
+            other.append([record(5)], after=1)
+        with pytest.raises(ConflictError):
+            other.append([record(5)], after=0)
+        last = other.append([record(6)], after=4)
+
+    assert (4, 5) == (head.seq, last.seq)
+    assert names(1, 2, 3, 4, 6) == ids(file)
+
+
+def test_two_stores_of_one_process_share_a_file(file: Path):
+    """And closing one takes nothing from the other: neither its locks nor its log."""
+    with closing(SqliteStore(file)) as store:
+        other = SqliteStore(file)
+        other.append([record(1)])
+        store.append([record(2)])
+        other.close()
+        SqliteStore(file).close()
+        store.append([record(3)])
+        with python(READ, file) as reader:
+            assert "3\n" == reader.communicate()[0]
+
+    assert names(1, 2, 3) == ids(file)
+
+
+READ = """
+import sys, pathlib
+from panic.ledger.reader import read
+print(len(read(pathlib.Path(sys.argv[1]), whole=True).rows))
+"""
+
+
+# ── it is refused ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fifo(at: Path) -> None:
+    os.mkfifo(at)
+
+
+def loop(at: Path) -> None:
+    at.symlink_to(at.name)
+
+
+def device(at: Path) -> None:
+    at.symlink_to("/dev/zero")
+
+
+def virtual(at: Path) -> None:
+    at.symlink_to("/proc/self/status")
+
+
+@pytest.mark.parametrize("make", [fifo, loop, device, virtual, Path.mkdir])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]):
+    """Whatever stands there, nothing waits for it and nothing is moved."""
+    file = tmp_path / "ledger.db"
+    make(file)
+    began = time.monotonic()
+    with pytest.raises((OSError, sqlite3.Error)):
+        SqliteStore(file)
+
+    assert time.monotonic() - began < 0.5
+    assert [file] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name", ["a file/ledger.db", "ledger\0.db", "n" * 300, "/proc/ledger.db", "/proc/x/ledger.db"]
+)
+def test_where_no_file_can_be_begun_is_an_error(tmp_path: Path, name: str):
+    """Of the one kind that the writer expects."""
+    (tmp_path / "a file").touch()
+    with pytest.raises(OSError, match=r"."):
+        SqliteStore(tmp_path / name)
+
+
+def notes(file: Path) -> None:
+    file.write_bytes(b"account_id,name\n1,one\n" * 300)
+
+
+def short_notes(file: Path) -> None:
+    file.write_bytes(b"a-key\n")
+
+
+def damaged_database(file: Path) -> None:
+    with raw(file) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+        connection.execute("INSERT INTO theirs VALUES (zeroblob(20000))")
+    cut_off(file)
+
+
+def notes_with_a_log(file: Path) -> None:
+    file.touch()
+    file.with_name("ledger.db-wal").write_bytes(b"what is this\n" * 300)
+
+
+@pytest.mark.parametrize("make", [notes, short_notes, damaged_database, notes_with_a_log])
+def test_what_is_not_marked_as_a_ledger_is_left_alone(tmp_path: Path, make: Callable[[Path], None]):
+    """A slip in the settings may name the roster or a key: neither may be moved."""
+    file = tmp_path / "ledger.db"
+    make(file)
+    before = {one: one.read_bytes() for one in tmp_path.iterdir()}
+    with pytest.raises((OSError, sqlite3.Error)) as caught:
+        SqliteStore(file)
+
+    assert before == {one: one.read_bytes() for one in tmp_path.iterdir()}
+    assert "no ledger" in str(caught.value)
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path):
+    """It is neither changed nor moved."""
+    file = tmp_path / "ledger.db"
+    with raw(file) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    before = file.read_bytes()
+    with pytest.raises(OSError, match="another program"):
+        SqliteStore(file)
+
+    assert before == file.read_bytes()
+    assert [file] == list(tmp_path.iterdir())
+
+
+def test_a_ledger_of_a_later_version_is_left_alone(file: Path):
+    """Whoever wrote it knows better."""
+    begun(file, 1).close()
+    with raw(file) as connection:
+        connection.execute("PRAGMA user_version = 2")
+    with pytest.raises(OSError, match="format 2"):
+        SqliteStore(file)
+
+    assert [file] == list(files(file, file))
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_ledger_that_another_process_keeps_locked_is_an_error_and_stays(file: Path):
+    """At the opening as at an append."""
+    begun(file, 1).close()
+    with raw(file) as connection, closing(SqliteStore(file)) as store:
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            store.append([record(2)])
+        connection.execute("ROLLBACK")
+        store.append([record(3)])
+    with raw(file) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            SqliteStore(file)
+
+    assert names(1, 3) == ids(file)
+    assert [file] == list(files(file, file))
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_file_that_another_process_reads_as_it_is_begun_is_an_error_or_waited_for(file: Path):
+    """Until nobody reads it, it cannot be given a log."""
+    file.parent.mkdir()
+    with raw(file) as connection:
+        connection.execute("PRAGMA user_version = 0")
+        connection.execute("VACUUM")
+        connection.execute("BEGIN")
+        connection.execute("SELECT * FROM sqlite_master").fetchall()
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            SqliteStore(file)
+        connection.execute("COMMIT")
+    begun(file, 1).close()
+
+    assert names(1) == ids(file)
+
+
+def test_who_waits_for_another_process_goes_on_as_soon_as_it_can(file: Path):
+    """SQLite itself would sleep up to a tenth of a second between two tries."""
+    with closing(SqliteStore(file)) as store, raw(file) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        tries: list[float] = []
+
+        def tell(statement: str) -> None:
+            tries.append(time.monotonic())
+            if len(tries) == 50:
+                connection.execute("ROLLBACK")
+
+        store._connection.set_trace_callback(tell)
+        store.append([record(1)])
+
+    assert tries[50] - tries[0] < 0.5
+    assert names(1) == ids(file)
+
+
+def test_who_was_not_the_first_to_begin_a_ledger_leaves_it_as_it_is(file: Path):
+    """Between looking and beginning another process may have been faster."""
+    with closing(begun(file, 2)) as store:
+        store_module._begin(store._connection)
+
+    assert names(1, 2) == ids(file)
+
+
+def test_a_full_disk_is_an_error_and_the_ledger_stays(file: Path):
+    """What fits is written; what does not is refused whole."""
+    with closing(begun(file, 3)) as store:
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            store.append([record(n) for n in range(4, 100)])
+        store.append([record(4)])
+
+    assert names(1, 2, 3, 4) == ids(file)
+    assert [file] == list(files(file, file))
+
+
+# ── it is set aside ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def cut_off(file: Path) -> None:
+    os.truncate(file, file.stat().st_size - 5000)
+
+
+def overwritten(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:4096] + bytes(file.stat().st_size - 4096))
+
+
+def no_text(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"events_of_run ON", b"events_of_run \xff\xfe"))
+
+
+def no_header(file: Path) -> None:
+    file.write_bytes(bytes(16) + file.read_bytes()[16:])
+
+
+def no_hash(file: Path) -> None:
+    with raw(file) as connection:
+        connection.execute("INSERT INTO events VALUES (1000, 'r1', 'outcome', x'00', x'00')")
+
+
+def no_number(file: Path) -> None:
+    with raw(file) as connection:
+        connection.execute("INSERT INTO events VALUES (9223372036854775807, 'r1', 'outcome', x'00', zeroblob(32))")
+
+
+def no_column(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"hash BLOB", b"hasj BLOB"))
+
+
+def no_numbers(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b"INTEGER PRIMARY KEY", b"INTEGER PRIMARX KEY"))
+
+
+DAMAGES = [no_column, no_numbers, no_header, cut_off, overwritten, no_text, no_hash, no_number]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_ledger_is_set_aside_and_a_new_one_begins(file: Path, damage: Callable[[Path], None]):
+    """It is kept as it was found, and found again."""
+    begun(file, 50).close()
+    damage(file)
+    before = file.read_bytes()
+    with closing(SqliteStore(file)) as store:
+        head = store.append([record(1, leg="new")])
+        aside = store.set_aside
+
+    assert aside is not None
+    assert aside.name.startswith("ledger.db.damaged-20")
+    assert before == aside.read_bytes()
+    assert (file, aside) == files(file, file)
+    assert 1 == head.seq
+    assert ["new-1"] == ids(file)
+
+
+@pytest.mark.parametrize("left", [0, 1, 100, 511])
+def test_a_log_is_set_aside_with_its_file(file: Path, left: int):
+    """SQLite would throw the log of an empty file away, and with it every event that stands only there."""
+    with closing(begun(file, 3)):
+        log, image = file.with_name("ledger.db-wal").read_bytes(), file.read_bytes()
+    file.write_bytes(image[:left])
+    file.with_name("ledger.db-wal").write_bytes(log)
+    with closing(SqliteStore(file)) as store:
+        aside = store.set_aside
+
+    assert aside is not None
+    assert log == aside.with_name(f"{aside.name}-wal").read_bytes()
+    assert 3 == len(read(aside).rows)
+    assert [] == ids(file)
+
+
+def test_a_link_to_a_file_that_is_not_there_yet_begins_it_there(file: Path, tmp_path: Path):
+    """It says on which disk the ledger is to be."""
+    (tmp_path / "link.db").symlink_to(file)
+    begun(tmp_path / "link.db", 1).close()
+
+    assert names(1) == ids(file)
+
+
+def test_a_file_of_nothing_becomes_a_ledger(file: Path):
+    """Somebody may have made it with the rights it is to have."""
+    file.parent.mkdir()
+    file.touch(0o640)
+    with closing(begun(file, 1)) as store:
+        aside = store.set_aside
+
+    assert aside is None
+    assert names(1) == ids(file)
+    assert 0o640 == stat.S_IMODE(file.stat().st_mode)
+
+
+def test_a_run_can_be_taken_up_though_its_ledger_was_set_aside(file: Path):
+    """Whoever opens it finds nothing of the run in the new one, and that is nobody else's doing; but only once."""
+    begun(file, 50).close()
+    cut_off(file)
+    with closing(SqliteStore(file)) as store, closing(SqliteStore(file)) as other:
+        head = store.append([record(51)], after=44)
+        for one in (store, other):
+            with pytest.raises(ConflictError, match="has gone on to event 1 since event 44"):
+                one.append([record(52)], after=44)
+
+    assert 1 == head.seq
+    assert names(51) == ids(file)
+
+
+def test_behind_a_link_the_file_itself_is_set_aside(file: Path, tmp_path: Path):
+    """It stays on its disk, next to the new one, and is found through the link."""
+    link_to = tmp_path / "link.db"
+    begun(file, 50).close()
+    link_to.symlink_to(file)
+    cut_off(file)
+    SqliteStore(link_to).close()
+    main, aside = files(link_to, link_to)
+
+    assert link_to == main
+    assert file.parent == aside.parent
+    assert link_to.is_symlink()
+    assert file.is_file()
+
+
+def test_damage_that_shows_while_writing_sets_aside_for_the_next(file: Path):
+    """This append fails; whoever opens the ledger next begins a new one."""
+    with closing(begun(file, 200, body="x" * 500)):
+        pass
+    with closing(SqliteStore(file)) as store:
+        (root,) = store._connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE name = 'events_of_run'"
+        ).fetchone()
+        with file.open("r+b") as stream:
+            stream.seek((root - 1) * 4096)
+            stream.write(b"\xff" * 4096)
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            store.append([record(201)])
+        aside = store.set_aside
+    begun(file, 1, leg="new").close()
+
+    assert aside is not None
+    assert (file, aside) == files(file, file)
+    assert ["new-1"] == ids(file)
+    assert 200 == len(read(aside).rows)
+
+
+def test_who_still_writes_to_a_ledger_that_was_set_aside_leaves_the_new_one_alone(file: Path):
+    """SQLite throws a log away by its name when the last one closes; the name belongs to the new ledger now."""
+    begun(file, 5).close()
+    with python(HOLD, file) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        assert "open\n" == holder.stdout.readline()
+        aside = file.with_name("ledger.db.damaged-by-test")
+        assert place.moved(file, aside, file.stat().st_ino)
+        with closing(begun(file, 3, leg="new")) as store:
+            assert "wrote\n" == holder.communicate("go\n")[0]
+            assert 0 == holder.returncode
+            store.append([record(4, leg="new")])
+            with python(READ, file) as reader:
+                assert "4\n" == reader.communicate()[0]
+
+    assert ["new-1", "new-2", "new-3", "new-4"] == ids(file)
+    assert [*names(1, 2, 3, 4, 5), "late-6"] == ids(aside)
+
+
+HOLD = """
+import sys, pathlib
+from tests.ledger.support import SqliteStore, record
+store = SqliteStore(pathlib.Path(sys.argv[1]))
+print("open", flush=True)
+sys.stdin.readline()
+store.append([record(6, leg="late")])
+store.close()
+print("wrote", flush=True)
+"""
+
+
+def test_of_two_who_find_a_ledger_damaged_only_the_first_moves_it(file: Path):
+    """The second must not move the new one."""
+    begun(file, 50).close()
+    cut_off(file)
+    inode = file.stat().st_ino
+    begun(file, 1, leg="new").close()
+    moved = place.moved(file, file.with_name("ledger.db.damaged-again"), inode)
+
+    assert not moved
+    assert ["new-1"] == ids(file)
+    assert 2 == len(files(file, file))
+
+
+def test_who_finds_a_ledger_damaged_after_another_did_goes_on_with_the_new_one(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It has set nothing aside, and says so."""
+    begun(file, 50).close()
+    cut_off(file)
+
+    def late(found: Path, aside: Path, inode: int) -> bool:
+        with monkeypatch.context() as patch:
+            patch.setattr(store_module, "moved", place.moved)
+            begun(file, 1, leg="new").close()
+        return place.moved(found, aside, inode)
+
+    monkeypatch.setattr(store_module, "moved", late)
+    with closing(SqliteStore(file)) as store:
+        store.append([record(2, leg="new")])
+
+    assert store.set_aside is None
+    assert ["new-1", "new-2"] == ids(file)
+    assert 2 == len(files(file, file))
+
+
+def test_without_locks_on_folders_a_ledger_is_opened_and_never_moved(file: Path, monkeypatch: pytest.MonkeyPatch):
+    """Some file systems have none."""
+
+    def flock(descriptor: int, how: int) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    begun(file, 50).close()
+    before = ids(file)
+    cut_off(file)
+    with pytest.raises(OSError, match="cannot be moved safely"):
+        SqliteStore(file)
+
+    assert 50 == len(before)
+    assert (file,) == files(file, file)
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_folder_that_stays_locked_is_an_error(file: Path):
+    """Nobody waits for it."""
+    begun(file, 50).close()
+    cut_off(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            SqliteStore(file)
+    finally:
+        os.close(folder)
+
+    assert (file,) == files(file, file)
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_many_open_one_ledger_at_once(file: Path, is_damaged: bool):
+    """Whoever is first begins it, or sets the damaged one aside; all write to the same."""
+    if is_damaged:
+        begun(file, 50).close()
+        cut_off(file)
+    together = [python(BEGIN, file, leg) for leg in range(6)]
+    ready = [one.stdout and one.stdout.readline() for one in together]
+    for one in together:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    ends = [(one.communicate()[0], one.returncode) for one in together]
+
+    assert ["ready\n"] * 6 == ready
+    assert [("", 0)] * 6 == ends
+    assert {f"{leg}-1" for leg in range(6)} == set(ids(file))
+    assert 1 + is_damaged == len(files(file, file))
+
+
+BEGIN = """
+import sys, pathlib
+from tests.ledger.support import SqliteStore, record
+print("ready", flush=True)
+sys.stdin.readline()
+SqliteStore(pathlib.Path(sys.argv[1])).append([record(1, leg=sys.argv[2])])
+"""
+
+
+def test_the_head_is_a_head(file: Path):
+    """With a number and a hash that can be kept elsewhere."""
+    with closing(begun(file, 1)) as store:
+        head = store.append([record(2)])
+
+    assert head == Head.parse(str(head))

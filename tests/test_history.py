@@ -1,0 +1,210 @@
+"""Runs made again from the files that they lie in: each event once, and nothing that is wrong is kept quiet."""
+
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic import history
+from panic.config import LedgerFiles
+from panic.errors import UsageError
+from panic.history import Summary
+from panic.ledger import reader
+from panic.ledger.events import Event, encode
+from panic.ledger.store import SqliteStore
+from panic.outcomes import Outcome, Verdict
+from panic.process import here
+from panic.record import Kind
+from panic.replay import Replay
+from tests.builders import MIDNIGHT
+from tests.test_replay import accepted, clear, event, finished, pressed, resumed, sending, start, told
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> LedgerFiles:
+    """Two files that are not there yet."""
+    return LedgerFiles(file=tmp_path / "ledger.db", fallback=tmp_path / "second.db")
+
+
+def put(file: Path | None, events: Iterable[Event], run: str = "run") -> None:
+    """Put events of a run on record."""
+    assert file is not None
+    with closing(SqliteStore(file)) as store:
+        store.append([(run, one.kind, encode(one._replace(run=run))) for one in events])
+
+
+def summed_up(*events: Event) -> Summary:
+    """What the list of runs tells of one."""
+    return history.summary(Replay.of("run", events))
+
+
+WHOLE = [*start(1), sending(3, (1, 1)), told(4, accepted(1)), told(5, clear(1)), finished(6)]
+
+
+# ── one run ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_whose_ledger_failed_in_the_middle_is_told_as_one(ledger: LedgerFiles):
+    """Its beginning stands in both files, its end in the second, whose head vouches for it."""
+    put(ledger.file, WHOLE[:4])
+    put(ledger.fallback, [*WHOLE[:2], *WHOLE[4:]])
+    past = history.recall(ledger, "run")
+    last = reader.read(ledger.second).rows[-1]
+
+    assert Replay.of("run", WHOLE).report(past.head) == past.replay.report(past.head)
+    assert ((), ()) == (past.damage, past.faults)
+    assert (4, (last.seq, last.hash)) == (past.last_seq, past.head)
+
+
+@pytest.mark.parametrize("file", ["file", "fallback"])
+def test_a_run_in_one_file_of_many(ledger: LedgerFiles, file: str):
+    """Others' events are no concern of it."""
+    place = getattr(ledger, file)
+    put(place, start(2), "other")
+    put(place, WHOLE)
+    past = history.recall(ledger, "run")
+
+    assert [1] == list(past.replay.cases)
+    assert past.head is not None
+    assert (8, 8 if file == "file" else 0) == (past.head.seq, past.last_seq)
+
+
+@pytest.mark.parametrize("events", [WHOLE[:5], [*WHOLE, resumed(1, at=60.0)], [*WHOLE, event(7, Kind.FLAG, None)]])
+def test_a_run_whose_end_is_not_its_last_event_has_no_head(ledger: LedgerFiles, events: list[Event]):
+    """A head says that everything before it is all there is."""
+    put(ledger.file, events)
+
+    assert None is history.recall(ledger, "run").head
+
+
+def test_a_run_that_nobody_knows(ledger: LedgerFiles):
+    """There is nothing to tell, with or without files."""
+    for _ in range(2):
+        past = history.recall(ledger, "run")
+
+        assert (None, None, 0, (), ()) == (past.replay.pressed, past.head, past.last_seq, past.damage, past.faults)
+        put(ledger.file, start(1), "other")
+
+
+def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
+    """Files that cannot be read, records that are none, and events that tell nothing."""
+    put(ledger.file, [*WHOLE[:3], told(4, accepted(99))])
+    assert ledger.file is not None
+    assert ledger.fallback is not None
+    with closing(SqliteStore(ledger.file)) as store:
+        store.append([("run", "outcome", b"{}")])
+    ledger.fallback.mkdir()
+    past = history.recall(ledger, "run")
+
+    assert (f"{ledger.fallback}: it is a directory",) == past.damage
+    assert any("event 5 (outcome)" in fault for fault in past.faults)
+    assert "event leg-4 (outcome) cannot be read: KeyError" in past.faults
+    assert len(set(past.faults)) == len(past.faults)
+    assert Outcome.UNKNOWN is past.replay.report().accounts[0].outcome
+
+
+def test_settings_without_a_ledger_tell_so():
+    """As a library may have them."""
+    with pytest.raises(UsageError, match=r"the settings name no \[ledger\] file"):
+        history.recall(LedgerFiles(), "run")
+
+
+# ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def beginning(second: float, **more: Any) -> Event:
+    """A press so many seconds after midnight."""
+    found = pressed()
+    moment = (MIDNIGHT + timedelta(seconds=second)).isoformat()
+    return found._replace(body={**found.body, "started_at": moment, **more}, id=f"leg{second}-1")
+
+
+def test_runs_are_listed_with_the_unfinished_first_and_then_the_latest(ledger: LedgerFiles):
+    """Wherever they stand."""
+    put(ledger.file, [beginning(1), finished(2, leg="leg1")], "a")
+    put(ledger.fallback, [beginning(3), finished(2, leg="leg3")], "b")
+    put(ledger.file, [beginning(2)], "c")
+    put(ledger.fallback, [beginning(0)], "d")
+    found, damage = history.runs(ledger)
+
+    assert ["c", "d", "b", "a"] == [one.run for one in found]
+    assert [] == damage
+
+
+def test_a_run_that_nobody_pressed_is_damage(ledger: LedgerFiles):
+    """So is an event that tells nothing."""
+    put(ledger.file, [finished(2)], "a")
+    put(ledger.file, [beginning(1), event(2, Kind.FINISHED, {}, leg="leg1")], "b")
+    assert ledger.file is not None
+    with closing(SqliteStore(ledger.file)) as store:
+        store.append([("c", "pressed", b"{}")])
+    found, damage = history.runs(ledger)
+
+    assert ["b"] == [one.run for one in found]
+    assert [
+        f"{ledger.file}: event 4 (pressed) cannot be read",
+        "run a: who pressed is not on record",
+        "run b: event leg1-2 (finished) cannot be read: ValidationError",
+    ] == damage
+
+
+@pytest.mark.parametrize(
+    ("name", "run"), [("last", "20260302-b"), ("20260302-a", "20260302-a"), ("20260301", "20260301"), ("x", "xyz")]
+)
+def test_a_run_is_found_by_its_name_or_the_beginning_of_it(ledger: LedgerFiles, name: str, run: str):
+    """A whole name goes before a beginning."""
+    for second, one in enumerate(("20260301", "20260301-z", "20260302-a", "20260302-b")):
+        put(ledger.file, [beginning(second)], one)
+    if run == "xyz":
+        put(ledger.file, [beginning(9)], run)
+
+    assert run == history.find(ledger, name)
+
+
+def test_a_run_that_is_not_found(ledger: LedgerFiles):
+    """The words help on."""
+    with pytest.raises(UsageError, match=r"run last is not in .*ledger.db: there is none yet; panic runs lists"):
+        history.find(ledger, "last")
+    for second, one in enumerate("ab"):
+        put(ledger.file, [beginning(second)], f"2026-{one}")
+    with pytest.raises(UsageError, match=r"run 2027 is not in .*: the latest are 2026-b, 2026-a; panic runs"):
+        history.find(ledger, "2027")
+    with pytest.raises(UsageError, match="run 20: 2 are called so: 2026-b, 2026-a; say more of it"):
+        history.find(ledger, "20")
+
+
+def test_the_state_of_a_run_is_a_word_or_two():
+    """Its verdict; or whether somebody works on it, or still may."""
+    open_run, ended = summed_up(pressed()), summed_up(pressed(), finished(2, Verdict.OPEN))
+    ours = beginning(0).body["process"] | body_of_here()
+    alive = summed_up(pressed()._replace(body={**pressed().body, "process": ours}))
+    just_in_time, too_late = (MIDNIGHT + timedelta(seconds=second) for second in (419.9, 420))
+
+    assert "open" == ended.state(MIDNIGHT)
+    assert "under way" == alive.state(too_late)
+    assert "unfinished" == open_run.state(just_in_time)
+    assert "unfinished, too old to resume" == open_run.state(too_late)
+
+
+def body_of_here() -> dict[str, Any]:
+    """This process as it is on record."""
+    its = here()
+    return {"host": its.host, "pid": its.pid, "boot": its.boot, "born": its.born}
+
+
+def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
+    """It counts from the resume."""
+    one = summed_up(pressed(), resumed(1, at=60.0))
+
+    assert MIDNIGHT + timedelta(seconds=60 + 120) == one.deadline
+    assert "process 18 on desk-2" == str(one.process)
+    assert None is one.alive
+
+
+def test_a_run_that_nobody_pressed_cannot_be_summed_up():
+    """There would be nobody to name."""
+    with pytest.raises(ValueError, match="who pressed"):
+        history.summary(Replay("run"))
