@@ -122,7 +122,6 @@ class LedgerFiles(_Section):
     fallback: Path | None = None
     """Second file, on another file system. Default: in the temporary folder. A full disk stops no press."""
 
-
     @property
     def second(self) -> Path:
         """The second file, where settings built in code name only the first."""

@@ -128,7 +128,11 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
     """Make a run again from its record."""
     volumes = [reader.read(file, run=run) for file in files(ledger)]
     damage = [f"{volume.file}: {volume.damage}" for volume in volumes if volume.damage]
-    faults = [f"{volume.file}: {fault}" for volume in volumes for fault in reader.faults_of_rows(volume.rows)]
+    faults = [
+        f"{volume.file}: {fault}"
+        for volume in volumes
+        for fault in reader.faults_of_rows(volume.rows, volume.before)
+    ]
     events = in_order(_events(volumes, faults))
     replay = Replay.of(run, events)
     head = None

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from glob import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +43,7 @@ class Volume:
         rows: The events that were asked for, in order.
         head: The last event of the whole file, whatever was asked for.
         damage: What is wrong with reading it, in words; "" when nothing is.
+        before: The hash of the event before each of them, "" where there is none; empty for a damaged file.
     """
 
     file: Path
@@ -50,6 +51,7 @@ class Volume:
     rows: tuple[Row, ...] = ()
     head: Head = GENESIS
     damage: str = ""
+    before: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 def files(main: Path, fallback: Path) -> tuple[Path, ...]:
@@ -99,9 +101,19 @@ def faults(volume: Volume) -> tuple[str, ...]:
     return tuple(_faults(volume.rows, volume.base))
 
 
-def faults_of_rows(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Do the same for some of a ledger's events: links are checked where an event follows the one before it."""
-    return tuple(_faults(rows, None))
+def faults_of_rows(rows: Sequence[Row], before: Sequence[str] = ()) -> tuple[str, ...]:
+    """Do the same for some of a ledger's events.
+
+    Args:
+        rows: The events, as a volume has them.
+        before: The hash of the event before each of them, as the volume has it; without it links are checked
+            only where an event follows the one before it.
+    """
+    links = [Head(row.seq - 1, hashed) for row, hashed in zip(rows, before, strict=False) if hashed]
+    ends = {head.seq + 1: head for head in links}
+    broken = [row for row in rows if row.seq in ends and not _fits(row, ends[row.seq])]
+    told = [f"event {row.seq} ({clip(row.kind, 40)}): it does not match its hash" for row in broken]
+    return tuple(dict.fromkeys([*told, *_faults(rows, None)]))
 
 
 def _faults(rows: Iterable[Row], head: Head | None) -> Iterator[str]:
@@ -164,7 +176,8 @@ def _read(file: Path, mode: str, run: str, kinds: Collection[str], *, whole: boo
             reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
         else:
             head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
-            return Volume(file, base or GENESIS, rows, head, damage)
+            before = _before(connection, rows)
+            return Volume(file, base or GENESIS, rows, head, damage, before)
     with _opened(file, mode) as connection:
         return _salvage(connection, file, reason, run, kinds)
 
@@ -216,6 +229,15 @@ def _select(connection: sqlite3.Connection, run: str, kinds: Collection[str]) ->
         values += map(str, kinds)
     condition = f" WHERE {' AND '.join(where)}" if where else ""
     return tuple(_rows(connection, f"{SELECT}{condition} ORDER BY seq", values))
+
+
+def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, ...]:
+    query = (
+        "SELECT lower(hex(hash)) FROM events NOT INDEXED WHERE seq = ?1 "
+        "UNION ALL SELECT lower(hex(hash)) FROM base WHERE seq = ?1"
+    )
+    found = (connection.execute(query, (max(row.seq, 0) - 1,)).fetchone() for row in rows)
+    return tuple(one[0] if one else "" for one in found)
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:

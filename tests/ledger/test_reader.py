@@ -14,7 +14,7 @@ import pytest
 
 from panic.ledger import reader
 from panic.ledger.chain import GENESIS, Head, digest, link
-from panic.ledger.events import decode
+from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import Row, Volume, faults, faults_of_rows, files, read
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, record
@@ -467,3 +467,22 @@ def test_an_event_is_read_as_it_is_however_odd_its_row(file: Path):
 
     assert [Row(2, "b'\\xff'", "kind", b"a text", "612074657874"), Row(3, "7", "8", b"9", "3130")] == list(rows)
     assert decode(read(file).rows[0].record).id == "leg-1"
+
+
+def test_one_event_of_a_run_that_was_edited_is_named_whatever_stands_before_it(file: Path):
+    """Who reads one run alone sees that its first event, too, is not what was written."""
+    store = SqliteStore(file)
+    for n, run in enumerate(("a", "b", "a", "b")):
+        store.append([(run, "pressed", encode(Event(run, "pressed", f"leg-{n}", "2026", "sound")))])
+    store.close()
+    connection = sqlite3.connect(file)
+    connection.execute("DROP TRIGGER events_stay_as_they_are")
+    edited = encode(Event("b", "pressed", "leg-1", "2026", "edited"))
+    connection.execute("UPDATE events SET record = ? WHERE seq = 2", (edited,))
+    connection.commit()
+    connection.close()
+
+    first, second = read(file, run="a"), read(file, run="b")
+
+    assert () == faults_of_rows(first.rows, first.before)
+    assert ("event 2 (pressed): it does not match its hash",) == faults_of_rows(second.rows, second.before)
