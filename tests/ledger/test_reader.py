@@ -476,7 +476,7 @@ def test_one_event_of_a_run_that_was_edited_is_named_whatever_stands_before_it(f
         store.append([(run, "pressed", encode(Event(run, "pressed", f"leg-{n}", "2026", "sound")))])
     store.close()
     connection = sqlite3.connect(file)
-    connection.execute("DROP TRIGGER events_stay_as_they_are")
+    connection.execute("DROP TRIGGER events_keep")
     edited = encode(Event("b", "pressed", "leg-1", "2026", "edited"))
     connection.execute("UPDATE events SET record = ? WHERE seq = 2", (edited,))
     connection.commit()
