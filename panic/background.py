@@ -1,6 +1,7 @@
 """Work that may hang, such as a file on a dead file system, on a thread that nobody ever has to wait for."""
 
 import asyncio
+import queue
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,3 +43,27 @@ def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
     except RuntimeError as error:  # no thread is to be had
         future.set_exception(error)
     return future
+
+
+def within(work: Callable[[], _T], seconds: float, name: str) -> _T:
+    """Do work where there is no loop, and wait for it so long at most.
+
+    Raises:
+        TimeoutError: It is not done; its thread is left behind.
+    """
+    told: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            told.put((work(), None))
+        except BaseException as error:  # noqa: BLE001  (it belongs to whoever waits)
+            told.put((None, error))
+
+    threading.Thread(target=run, name=f"panic-{name}", daemon=True).start()
+    try:
+        result, failure = told.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"{name} took longer than {seconds:g} s") from None
+    if failure is not None:
+        raise failure
+    return result  # type: ignore[return-value]

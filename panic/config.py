@@ -7,7 +7,6 @@ takes its place. Only what makes sending unsafe or impossible raises. `panic che
 import hashlib
 import os
 import ssl
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -204,7 +203,8 @@ def _ledger(settings: Path, file: Path | None = None, fallback: Path | None = No
     file = file or settings.parent / "ledger.db"
     if fallback is None:
         ours = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:12]
-        fallback = Path(tempfile.gettempdir()) / f"panic-{os.getuid()}" / f"ledger-{ours}.db"
+        folder = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  (a folder of our own in it, mode 700)
+        fallback = folder / f"panic-{os.getuid()}" / f"ledger-{ours}.db"
     return LedgerFiles(file=file, fallback=fallback)
 
 

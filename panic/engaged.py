@@ -158,11 +158,7 @@ class _Asked:
     def _end(self, reset: _Reset) -> None:
         if reset.state == "done":
             ended = {hold[:3] for hold in reset.holds}
-            self.holds = {
-                scope: hold
-                for scope, hold in self.holds.items()
-                if hold[:3] not in ended and ("all", "", hold.run) not in ended  # that stands for all its scopes
-            }
+            self.holds = {scope: hold for scope, hold in self.holds.items() if hold[:3] not in ended}
 
 
 def recorded(settings: Settings) -> tuple[tuple[Hold, ...], list[str]]:

@@ -4,6 +4,7 @@ A run's events may lie in two files, because the first one failed in the middle.
 ids of the events, which are unique, and never by the clock alone.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ RESUMABLE_S = 300.0
 """So long after its deadline a run may still be taken up; then it is yesterday's, and today's book is another."""
 
 LAST = "last"
+
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Past:
     Attributes:
         head: The ledger's head after the run's last event in the file that holds it.
         last_seq: The greatest number of an event of the run in the main file; 0 where it has none there.
+        leg: The last process's part of it.
         damage: What is wrong with the files that hold the record, in words.
         faults: Which of its events are not what was written, in words.
     """
@@ -78,6 +82,7 @@ class Past:
     replay: Replay
     head: Head | None
     last_seq: int
+    leg: str
     damage: tuple[str, ...]
     faults: tuple[str, ...]
 
@@ -112,7 +117,8 @@ def find(ledger: LedgerFiles, name: str) -> str:
     Raises:
         UsageError: None is called so, or several are.
     """
-    known = sorted((one.run for one in runs(ledger)[0]), reverse=True)
+    pressed = {one.run: one.pressed.started_at for one in runs(ledger)[0]}
+    known = sorted(pressed, key=lambda run: (pressed[run], run), reverse=True)
     if name == LAST and known:
         return known[0]
     meant = [run for run in known if run == name] or [run for run in known if run.startswith(name)]
@@ -127,7 +133,6 @@ def find(ledger: LedgerFiles, name: str) -> str:
 def recall(ledger: LedgerFiles, run: str) -> Past:
     """Make a run again from its record."""
     volumes = [reader.read(file, run=run) for file in files(ledger)]
-    damage = [f"{volume.file}: {volume.damage}" for volume in volumes if volume.damage]
     faults = [
         f"{volume.file}: {fault}"
         for volume in volumes
@@ -142,24 +147,52 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
                 head = Head(row.seq, row.hash)
     main = volumes[0].rows if volumes and volumes[0].file == ledger.file else ()
     faults += replay.oddities
+    # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
+    damage = [f"{one.file}: {one.damage}" for one in volumes if one.damage and (one.rows or not replay.finished)]
     return Past(
-        replay, head, max((row.seq for row in main), default=0), tuple(damage), tuple(dict.fromkeys(faults))
+        replay=replay,
+        head=head,
+        last_seq=max((row.seq for row in main), default=0),
+        leg=leg_of(events[-1]) if events else "",
+        damage=tuple(damage),
+        faults=tuple(dict.fromkeys(faults)),
     )
 
 
 def in_order(events: Iterable[Event]) -> list[Event]:
-    """Put the events of one run in order, each once: by the process that made them, and its own count."""
+    """Put the events of one run in order, each once: by the process that made them, and its own count.
+
+    Each process says after which other it took the run up; those that do not are in the order of their times.
+    """
     once = {event.id: event for event in events}
     first: dict[str, str] = {}
+    follows: dict[str, str] = {}
     for event in once.values():
-        leg = event.id.partition("-")[0]
+        leg = leg_of(event)
         first[leg] = min(first.get(leg, event.at), event.at)
+        if event.kind == Kind.RESUMED and isinstance(event.body, dict):
+            follows[leg] = str(event.body.get("after", ""))
+    pressed = {leg_of(event) for event in once.values() if event.kind == Kind.PRESSED}
+    ranks = {leg: (leg not in pressed, _generation(leg, follows), at, leg) for leg, at in first.items()}
 
-    def place(event: Event) -> tuple[str, str, int]:
-        leg, _, n = event.id.partition("-")
-        return first[leg], leg, int(n) if n.isdigit() else 0
+    def place(event: Event) -> tuple[tuple[bool, int, str, str], int]:
+        n = event.id.rpartition("-")[2]
+        return ranks[leg_of(event)], int(n) if _NUMBER.fullmatch(n) else 0
 
     return sorted(once.values(), key=place)
+
+
+def leg_of(event: Event) -> str:
+    """Give the process's part of the run that an event belongs to."""
+    return event.id.rpartition("-")[0]
+
+
+def _generation(leg: str, follows: dict[str, str]) -> int:
+    seen: set[str] = set()
+    while leg and leg not in seen:
+        seen.add(leg)
+        leg = follows.get(leg, "")
+    return len(seen)
 
 
 def _id(row: reader.Row) -> str:

@@ -52,6 +52,7 @@ class Prepared:
         earlier: What is on record of the run, if this is to go on with one that a process left unfinished.
         resumed: Who goes on with it; None where nobody does.
         claimed: Whether the ledger knows already that they do.
+        leg: What this process's events are to be called by; empty for anything unique.
     """
 
     press: Press
@@ -63,6 +64,7 @@ class Prepared:
     earlier: Replay | None = None
     resumed: Resumed | None = None
     claimed: bool = False
+    leg: str = ""
 
 
 def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.environ) -> Prepared:

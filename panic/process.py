@@ -16,12 +16,14 @@ class Process:
 
     Attributes:
         born: Clock ticks from the boot that `boot` names; empty where the system does not tell.
+        space: In which namespace the pid counts: two containers may share a host's name and a boot.
     """
 
     host: str
     pid: int
     boot: str = ""
     born: str = ""
+    space: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
@@ -30,18 +32,27 @@ class Process:
 def here() -> Process:
     """Give this process."""
     pid = os.getpid()
-    return Process(socket.gethostname(), pid, _boot(), _born(pid))
+    return Process(socket.gethostname(), pid, _boot(), _born(pid), _space())
 
 
 def is_alive(process: Process) -> bool | None:
     """Tell whether a process still runs; None where it cannot be told from here."""
     if process.host != socket.gethostname() or not process.born:
         return None
+    if process.boot == _boot() and process.space != _space():
+        return None
     return process.boot == _boot() and process.born == _born(process.pid)
 
 
 def _boot() -> str:
     return _read(_PROC / "sys/kernel/random/boot_id").strip()
+
+
+def _space() -> str:
+    try:
+        return os.readlink(_PROC / "self/ns/pid")
+    except OSError:
+        return ""
 
 
 def _born(pid: int) -> str:

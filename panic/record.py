@@ -63,12 +63,17 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Which process took the run up again, and whose."""
+    """Which process took the run up again, and whose.
+
+    Attributes:
+        after: The leg it goes on from: of two processes' clocks one may be slow.
+    """
 
     at: AwareDatetime
     by: str
     version: str
     process: Process
+    after: str = ""
 
 
 _Count = Annotated[int, Field(strict=True, ge=0)]

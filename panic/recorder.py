@@ -14,7 +14,7 @@ import structlog
 from panic.case import Case
 from panic.clock import Clock
 from panic.engine import What
-from panic.ledger.writer import Writer
+from panic.ledger.writer import REMOVED, Writer
 from panic.plan import Plan
 from panic.record import Finished, Kind, Mark, Pressed, Resumed, body, changes, planned
 from panic.report import Flag, Report
@@ -24,6 +24,9 @@ log = structlog.get_logger()
 
 INTENT_S = 0.03
 """The intent is recorded before the act, but the first DELETE waits no longer for it than this."""
+
+_ENDINGS_MOST = 3
+"""What goes wrong while the end is recorded is recorded as well, before a new end."""
 
 _TEXT_MOST = 1000
 
@@ -122,13 +125,20 @@ class Recorder:
         self._record(Kind.STANDING, cases)
         if report.latch is not None:
             self._append(Kind.LATCHED, body(report.latch))
-        self.flag(report.flags)
-        self._append(Kind.FINISHED, body(_finished(report)))
-        head = self._writer.head if await self._writer.settle(FINISH_S) else None
-        late = [flag for flag in self.troubles() if flag not in report.flags]
-        if head is None:
-            late.append(Flag("ledger_incomplete", "the end of this run is not on record: keep this report"))
-        report = replace(report, ledger_head=None if head is None else str(head), flags=(*report.flags, *late))
+        head = None
+        for _ in range(_ENDINGS_MOST):
+            self.flag(report.flags)
+            self._append(Kind.FINISHED, body(_finished(report)))
+            head = self._writer.head if await self._writer.settle(FINISH_S) else None
+            late = [flag for flag in self.troubles() if flag not in report.flags]
+            report = replace(report, flags=(*report.flags, *late))
+            if head is None or not late:
+                break
+        if head is None or any(flag.code == REMOVED for flag in report.flags):
+            head = None
+            incomplete = Flag("ledger_incomplete", "the whole of this run is not on record: keep this report")
+            report = replace(report, flags=(*report.flags, incomplete))
+        report = replace(report, ledger_head=None if head is None else str(head))
         _page(report)
         return report
 

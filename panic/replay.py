@@ -107,8 +107,8 @@ class Replay:
     def close(self) -> None:
         """Take what left and has no end on record for an unanswered DELETE: it may have arrived."""
         for account, (nth, at) in self._sent.items():
-            case = self.cases.get(account)
-            if case is not None and nth > case.cancels:
+            case = self.cases[account]
+            if nth > case.cancels:
                 answer = Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=_LOST)
                 case.cancelled(answer, _NO_PACE)
                 case.attempts[-1] = case.attempts[-1]._replace(at=datetime.fromisoformat(at))
@@ -209,16 +209,14 @@ class Replay:
             finished=finished is not None,
             resumed=tuple(Resumption(one.at, one.by) for one in self.resumed),
             latch=self.latch,
-            flags=self.flags if finished else self._unfinished_flags(),
+            flags=self.flags if finished else self._unfinished_flags(pressed.base_url),
             roster_checked=finished.roster_checked if finished else False,
             unlisted=finished.unlisted if finished else (),
         )
 
-    def _unfinished_flags(self) -> Sequence[Flag]:
-        where = f" ({self.process})" if self.process else ""
-        text = f"this run did not come to its end{where}: panic resume {self.run}, or press again"
+    def _unfinished_flags(self, base_url: str) -> Sequence[Flag]:
+        text = f"this run did not come to its end ({self.process}): panic resume {self.run}, or press again"
         odd = [Flag("record_damaged", words) for words in self.oddities]
-        base_url = self.pressed.base_url if self.pressed else ""
         return [
             Flag(UNFINISHED, text),
             *self.flags,

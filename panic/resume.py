@@ -5,10 +5,11 @@ today's book, so that past its deadline and five minutes a run is not taken up: 
 """
 
 import os
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from panic import history
+from panic import background, history
 from panic._version import VERSION
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem, UsageError
@@ -21,7 +22,11 @@ from panic.record import Kind, Pressed, Resumed, body
 from panic.report import Flag
 from panic.roster import Roster
 from panic.roster import load as load_roster
+from panic.secret import Key
 from panic.words import clip
+
+CLAIM_S = 2.0
+"""A ledger that hangs keeps a run from being taken up for so long at most."""
 
 
 def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] = os.environ) -> Prepared:
@@ -39,8 +44,8 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
     keys, raised, broken = read_keys(settings, env)
     if not any(case.account.credential in keys for case in replay.cases.values()):
         raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Mend the keys.")])
-    who = clip(by or whoami())
-    resumed = Resumed(datetime.now(UTC), who, VERSION, here())
+    who, leg = clip(_scrub(by or whoami(), keys)), secrets.token_hex(4)
+    resumed = Resumed(datetime.now(UTC), who, VERSION, here(), past.leg)
     raised.append(Flag("resumed", f"taken up again by {who}: {replay.process} had died in the middle of it"))
     raised += [Flag("record_damaged", clip(words, 500)) for words in past.damage]
     press = Press(
@@ -61,11 +66,18 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
         roster=_roster(settings, accounts),
         keys=keys,
         plan=Plan(replay.scope, accounts, replay.unsent),
-        flags=(*replay.flags, *raised),
+        flags=tuple(dict.fromkeys([*replay.flags, *raised])),
         earlier=replay,
         resumed=resumed,
-        claimed=_claim(settings, past, resumed),
+        claimed=_claim(settings, past, resumed, leg),
+        leg=leg,
     )
+
+
+def _scrub(text: str, keys: Mapping[str, Key]) -> str:
+    for key in keys.values():
+        text = key.scrub(text)
+    return text
 
 
 def _resumable(past: Past, settings: Settings) -> Pressed:
@@ -104,25 +116,28 @@ def _roster(settings: Settings, accounts: tuple[object, ...]) -> Roster:
         return Roster(settings.roster.file, "", 0.0, accounts, (), ())  # type: ignore[arg-type]
 
 
-def _claim(settings: Settings, past: Past, resumed: Resumed) -> bool:
+def _claim(settings: Settings, past: Past, resumed: Resumed, leg: str) -> bool:
     """Say in the ledger that this process has the run now; of two that try at once, one is refused.
 
-    Where the ledger cannot be written the run is taken up all the same: stopping fails open.
+    Where the ledger cannot be written in time the run is taken up all the same: stopping fails open.
     """
-    import sqlite3  # noqa: PLC0415  (a press opens the ledger on a thread of its own)
+    from panic.ledger.store import ConflictError, SqliteStore  # noqa: PLC0415  (a press opens it on a thread)
 
-    from panic.ledger.store import ConflictError, SqliteStore  # noqa: PLC0415
+    file = settings.ledger.file
+    assert file is not None  # noqa: S101  (the run was found in it)
+    event = Event(past.replay.run, Kind.RESUMED, f"{leg}-0", resumed.at.isoformat(), body(resumed))
 
-    assert settings.ledger.file is not None  # noqa: S101  (the run was found in it)
-    event = Event(past.replay.run, Kind.RESUMED, f"{os.urandom(4).hex()}-0", resumed.at.isoformat(), body(resumed))
-    try:
-        store = SqliteStore(settings.ledger.file)
+    def append() -> None:
+        store = SqliteStore(file)
         try:
             store.append([(event.run, event.kind, encode(event))], after=past.last_seq)
         finally:
             store.close()
+
+    try:
+        background.within(append, CLAIM_S, "claim")
     except ConflictError:
         raise UsageError(f"run {event.run} was taken up by somebody else just now") from None
-    except (OSError, sqlite3.Error):
+    except Exception:  # noqa: BLE001  (see above)
         return False
     return True

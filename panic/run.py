@@ -42,11 +42,11 @@ _LINGERING_MOST = 4096
 """Connections that may be listened to after their last answer, where the descriptors allow it."""
 
 
-def open_ledger(files: LedgerFiles) -> Writer | None:
+def open_ledger(files: LedgerFiles, leg: str = "") -> Writer | None:
     """Begin to open a ledger on a thread of its own; None where the settings name none."""
     if files.file is None:
         return None
-    writer = sqlite_writer(files.file, files.second)
+    writer = sqlite_writer(files.file, files.second, leg)
     writer.start()
     return writer
 
@@ -94,7 +94,7 @@ class Run:
         self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt, lingering)
         self._recorder: Recorder | None = None
         if ledger is not None:
-            ledger.scrub = self._broker.scrub_json
+            ledger.scrub = self._broker.scrub
             self._recorder = Recorder(ledger, self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
@@ -130,10 +130,6 @@ class Run:
         self.cases = list(earlier.cases.values())
         for case in self.cases:
             case.take_up(self._taken_up, self._pace())
-            if case.account.credential not in self.prepared.keys:
-                case.note(
-                    f"its credential '{case.account.credential}' has no usable key now: nothing was sent again"
-                )
 
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
@@ -251,8 +247,14 @@ class Run:
         return tuple(Resumption(one.at, one.by) for one in all_of_them)
 
     def _within_reach(self) -> Sequence[Case]:
-        """Give the cases that can be sent; after a crash, a key that was there may be gone."""
-        return [case for case in self.cases if case.account.credential in self.prepared.keys]
+        """Give the cases that can be sent; after a crash, a key that was there may be gone, which is noted."""
+        keys = self.prepared.keys
+        for case in self.cases:
+            if case.account.credential not in keys:
+                case.note(
+                    f"its credential '{case.account.credential}' has no usable key now: nothing was sent again"
+                )
+        return [case for case in self.cases if case.account.credential in keys]
 
     # ── how it goes ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -297,6 +299,7 @@ class Run:
     def _unlisted(self) -> tuple[int, ...]:
         roster = self.prepared.roster
         known = {account.id for account in roster.accounts} | {row.id for row in roster.bad_rows}
+        known |= {case.account.id for case in self.cases}  # of a run taken up, the roster may have lost some
         shown = {id_ for one in self._listings.values() for id_, active in one.active.items() if active}
         return tuple(sorted(shown - known))
 

@@ -1,5 +1,6 @@
 """Keys: read at every press, never printed."""
 
+import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +19,16 @@ _REMEDY = "Put the key there and nothing else, in one line."
 class Key:
     """An API key that cannot be printed, formatted or pickled; `reveal` is for the Authorization header."""
 
-    __slots__ = ("__text",)
+    __slots__ = ("__spellings", "__text")
 
     def __init__(self, text: str) -> None:
         if not text:
             raise ValueError("a key has at least one character")
         self.__text = text
+        secret = text.partition(".")[2]
+        self.__spellings = tuple(
+            _spellings(text) + (_spellings(secret) if len(secret) >= _SHORTEST_SECRET else [])
+        )
 
     def reveal(self) -> str:
         """The key itself."""
@@ -31,15 +36,8 @@ class Key:
 
     def scrub(self, text: str) -> str:
         """`text` with the key, and the secret part of it after the first dot, replaced by `[key]`."""
-        text = text.replace(self.__text, "[key]")
-        secret = self.__text.partition(".")[2]
-        return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_SECRET else text
-
-    def scrub_json(self, text: str) -> str:
-        """The same for a JSON document, in which the key may stand with backslashes."""
-        text = self.scrub(text)
-        if '"' in self.__text or "\\" in self.__text:
-            text = Key(self.__text.replace("\\", "\\\\").replace('"', '\\"')).scrub(text)
+        for spelling in self.__spellings:
+            text = text.replace(spelling, "[key]")
         return text
 
     def __repr__(self) -> str:
@@ -58,6 +56,13 @@ class Key:
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError("a key is not pickled: it would end up in a file or on a wire")
+
+
+def _spellings(secret: str) -> list[str]:
+    """How a secret stands in a text that quotes it: as it is, in JSON, in Python, and one in the other."""
+    by_repr = repr(secret)[1:-1]
+    found = (secret, json.dumps(secret)[1:-1], by_repr, json.dumps(by_repr)[1:-1])
+    return sorted(dict.fromkeys(found), key=len, reverse=True)
 
 
 def read(name: str, credential: Credential, env: Mapping[str, str]) -> tuple[Key | None, tuple[Problem, ...]]:

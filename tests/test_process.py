@@ -15,7 +15,7 @@ from panic import process
 from panic.process import Process, here, is_alive
 
 ROOT = Path(__file__).parent.parent
-TELL = "from panic.process import here; p = here(); print(p.host, p.pid, p.boot, p.born, flush=True); input()"
+TELL = "from panic.process import here; p = here(); print(p.host, p.pid, p.boot, p.born, p.space, flush=True); input()"
 
 
 @contextmanager
@@ -25,8 +25,8 @@ def other(before: str = "") -> Iterator[tuple["subprocess.Popen[str]", Process]]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
         try:
             assert child.stdout is not None
-            host, pid, boot, born = child.stdout.readline().split()
-            yield child, Process(host, int(pid), boot, born)
+            host, pid, boot, born, space = child.stdout.readline().split()
+            yield child, Process(host, int(pid), boot, born, space)
         finally:
             child.kill()
 

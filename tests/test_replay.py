@@ -211,6 +211,22 @@ def test_who_could_not_be_reached_is_told_again():
     assert (Outcome.NOT_ATTEMPTED, ("its key is gone",)) == (account(report, 9).outcome, account(report, 9).notes)
 
 
+def test_a_run_that_reached_nobody_is_told_again():
+    """That, too, is an answer."""
+    report = report_of([pressed(), event(2, Kind.PLANNED, {"accounts": [], "unsent": plan_of(1).body["unsent"]})])
+
+    assert [9] == [one.id for one in report.accounts]
+
+
+def test_what_all_accounts_together_suggest_is_told_of_a_broken_off_run_as_well():
+    """As that its base_url is wrong."""
+    nowhere = {**accepted(1), "outcome": "nothing_to_cancel"}
+    report = report_of([*start(1), told(4, nowhere)])
+
+    assert [UNFINISHED, "wrong_base_url"] == [flag.code for flag in report.flags]
+    assert "is https://api.example.com the broker's API?" in report.flags[1].text
+
+
 def test_the_scope_is_told_again():
     """With its filters, which a resume must not widen."""
     scope = Scope(groups=("arb",), accounts=(3,), filters=Filters("BUY", "LIMIT", "OPTION", ("AAPL", "MSFT")))
@@ -218,6 +234,7 @@ def test_the_scope_is_told_again():
 
     assert scope == replay.scope == scope_of(scope_report(scope, verify=True, watch_s=1.0))
     assert scope.filters == replay.cases[1].filters
+    assert Scope(all=True) == Replay.of("run", start(1)).scope
     assert Scope() == Replay("run").scope
 
 
@@ -342,6 +359,15 @@ def test_an_event_that_tells_nothing_is_noted(kind: str, words: Any):
 
     assert odd.startswith(f"event leg-5 ({kind}) cannot be read: ")
     assert Outcome.ACCEPTED is account(replay.report(), 1).outcome
+
+
+@pytest.mark.parametrize("words", [{"accounts": 5}, {}, None])
+def test_what_is_lost_of_nobody_knows_whom_takes_everybodys_proof_away(words: Any):
+    """Any of them may have been open again."""
+    events = [*start(1, 2), told(4, accepted(1), accepted(2)), told(5, clear(1), clear(2))]
+    replay = Replay.of("run", [*events, event(6, Kind.STANDING, words), finished(7)])
+
+    assert {Standing.UNREAD} == {one.standing for one in replay.report().accounts}
 
 
 @pytest.mark.parametrize(

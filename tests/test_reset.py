@@ -250,16 +250,20 @@ def test_what_stands_in_the_ledger_only_needs_no_file(firm: Firm):
     assert (before.st_ino, before.st_mtime_ns) == (firm.file.stat().st_ino, firm.file.stat().st_mtime_ns)
 
 
-def test_a_scope_that_the_file_cannot_name_is_not_lost(firm: Firm):
-    """It stands for everything there; that its run was clear does not show, and a reset of that ends it all."""
+@pytest.mark.parametrize("first", [Scope(), ALL])
+def test_a_scope_that_the_file_cannot_name_is_not_lost(firm: Firm, first: Scope):
+    """It stands for everything there; that its run was clear does not show, and it ends with the rest."""
     firm.press("r1", Scope(groups=("a\tb",), accounts=(7,)))
     found = firm.looks()
 
-    assert ["all"] == [hold.what for hold in found.state.holds if hold.what != "account"]
+    assert [("all", ""), ("account", "7")] == [hold[:2] for hold in found.state.holds]
     assert () == found.lost
     with pytest.raises(UsageError, match="r1 was clear of what its scope and filters name, which is not all"):
         firm.asks()
-    firm.ends(force="we know its accounts")
+    firm.ends(first, force="we know its accounts")
+    assert (first.all, first.all) == (firm.looks().state.engaged, bool(firm.looks().lost))
+    if first.all:
+        firm.ends()
     assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
 
 
@@ -291,6 +295,17 @@ def test_events_in_two_files_count_once(firm: Firm):
     firm.ends()
 
     assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
+
+
+def test_a_press_in_two_files_is_ended_once(firm: Firm):
+    """Though the clock that stamped it was ahead of the one that stamped the reset."""
+    tomorrow = (datetime.now(UTC) - BEGAN).total_seconds() + 86_400
+    firm.press("r1", second=tomorrow)
+    for row in reader.read(firm.ledger).rows:
+        firm.put_raw(row.kind, row.record, row.run, firm.settings.ledger.second)
+    firm.ends()
+
+    assert () == firm.looks().recorded
 
 
 @pytest.mark.parametrize(
@@ -388,6 +403,8 @@ def test_a_later_press_that_is_clear_shows_what_it_covers_clear(firm: Firm, scop
         (ARB, run(SEVEN)),
         (SEVEN, run(ARB)),
         (SEVEN, run(Scope(accounts=(77,)))),
+        (SEVEN, run(Scope(groups=("7",)))),
+        (Scope(groups=("7",)), run(SEVEN)),
         (ALL, run(Scope(all=True, filters=BUYS))),
         (ARB, run(Scope(groups=("arb",), filters=Filters(instrument_ids=("AAPL",))))),
         (ALL, run(drill=True)),

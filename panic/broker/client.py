@@ -160,12 +160,6 @@ class Broker:
             text = key.scrub(text)
         return text
 
-    def scrub_json(self, text: str) -> str:
-        """Take every key out of a JSON document, in which a key may stand with backslashes."""
-        for key in self._keys:
-            text = key.scrub_json(text)
-        return text
-
     async def _ask(
         self,
         method: str,

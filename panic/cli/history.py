@@ -60,6 +60,6 @@ def do_show(options: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(f"run {past.replay.run}: {error}") from error
     damage = [Flag("record_damaged", clip(words, 500)) for words in (*past.damage, *past.faults)]
-    report = replace(report, flags=(*damage, *report.flags))
+    report = replace(report, flags=tuple(dict.fromkeys([*damage, *report.flags])))
     output.deliver(report, options)
     return report.exit_code

@@ -36,7 +36,7 @@ def do_resume(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     settings = config.load(options.config)
     prepared = resume.prepare(settings, options.run, options.by)
-    return _carry_out(prepared, open_ledger(settings.ledger), options)
+    return _carry_out(prepared, open_ledger(settings.ledger, prepared.leg), options)
 
 
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:

@@ -141,6 +141,13 @@ def _sync(file: Path) -> None:
         os.close(descriptor)
 
 
+def is_at(file: Path, inode: int) -> bool:
+    """Whether a file is still the one under its name; SQLite goes on writing one that was removed."""
+    with suppress(OSError):
+        return file.stat().st_ino == inode
+    return False
+
+
 def moved(file: Path, aside: Path, inode: int) -> bool:
     """Rename a damaged file and its log together, so that SQLite still finds them; False if another process did.
 

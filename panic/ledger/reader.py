@@ -43,7 +43,7 @@ class Volume:
         rows: The events that were asked for, in order.
         head: The last event of the whole file, whatever was asked for.
         damage: What is wrong with reading it, in words; "" when nothing is.
-        before: The hash of the event before each of them, "" where there is none; empty for a damaged file.
+        before: The hash of the event before each of them, "" where not known; empty where all were asked for.
     """
 
     file: Path
@@ -167,6 +167,7 @@ def _read(file: Path, mode: str, run: str, kinds: Collection[str], *, whole: boo
             base = _base(connection)
             rows = _select(connection, run, kinds)
             last = _rows(connection, f"{SELECT} ORDER BY seq DESC LIMIT 1")
+            before = _before(connection, rows) if run or kinds else ()
             damage = _identity(connection) or ("" if base else "what its first event is linked to is lost")
             if whole and not damage:
                 damage = _structure(connection)
@@ -176,7 +177,6 @@ def _read(file: Path, mode: str, run: str, kinds: Collection[str], *, whole: boo
             reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
         else:
             head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
-            before = _before(connection, rows)
             return Volume(file, base or GENESIS, rows, head, damage, before)
     with _opened(file, mode) as connection:
         return _salvage(connection, file, reason, run, kinds)
@@ -261,5 +261,7 @@ def _salvage(connection: sqlite3.Connection, file: Path, reason: str, run: str, 
     found = [_row(*row) for row in salvage(connection, base.seq if base else 0, size)]
     rows = tuple(row for row in found if run in {"", row.run} and (not kinds or row.kind in kinds))
     head = Head(found[-1].seq, found[-1].hash) if found else base or GENESIS
+    hashes = {one.seq: one.hash for one in ((base,) if base else ()) + tuple(found)}
+    before = tuple(hashes.get(row.seq - 1, "") for row in rows) if run or kinds else ()
     damage = clip(f"it is damaged ({reason}); {len(found)} of its events can be read")
-    return Volume(file, base or GENESIS, rows, head, damage)
+    return Volume(file, base or GENESIS, rows, head, damage, before)

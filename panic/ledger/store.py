@@ -20,6 +20,7 @@ from panic.ledger.place import (
     created,
     has_orphaned_log,
     held,
+    is_at,
     moved,
     wal,
 )
@@ -130,6 +131,8 @@ class SqliteStore:
 
     def _append(self, records: Sequence[Record], after: int | None) -> Head:
         connection = self._connection
+        if not is_at(self._file, self._inode):
+            raise OSError(errno.ESTALE, "It was removed or replaced while it was in use")
         connection.execute("BEGIN IMMEDIATE")
         try:
             head = _last(connection)

@@ -4,6 +4,7 @@ A store that fails or hangs is left for the next one; when none is left, the run
 """
 
 import asyncio
+import errno
 import os
 import threading
 import time
@@ -42,6 +43,9 @@ _JOIN_S = 0.5
 """So long a close waits for the store to be closed when all is durable: the next opening can finish that."""
 
 MEMORY = "memory"
+
+REMOVED = "ledger_removed"
+"""The code of the trouble that what was recorded so far is gone."""
 
 
 class Trouble(NamedTuple):
@@ -282,7 +286,8 @@ class Writer:
                 self._confirm(line, len(batch), head)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next store may do better
             with self._changed:
-                self._leave(line, "ledger_failed", _reason(error))
+                is_gone = isinstance(error, OSError) and error.errno == errno.ESTALE
+                self._leave(line, REMOVED if is_gone else "ledger_failed", _reason(error))
         if store is not None:
             self._note_damage(store)
             with suppress(Exception):

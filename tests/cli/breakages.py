@@ -305,7 +305,7 @@ BREAKAGES = (
     Breakage("locked before it is begun", _FAILED, locked_when_new, lasts_s=_BUSY_S),
     Breakage("locked against readers", _FAILED, locked_while_read, lasts_s=_BUSY_S),
     Breakage("its folder held", _FAILED, folder_held, lasts_s=_BUSY_S),
-    Breakage("garbage", _DAMAGED, garbage),
+    Breakage("garbage", _FAILED, garbage),
     Breakage("cut off", _DAMAGED, cut_off),
     Breakage("no bytes", frozenset(), empty),
     Breakage("hangs when opened", _HANGS, nothing_wrong, _hanging("__init__", LEDGER), _ALIKE, 1.0),

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from panic.simulator import Fault
-from tests.cli.breakages import BREAKAGES, HEALTHY, NOTHING_WRITABLE, Breakage, after, garbage, locked
+from tests.cli.breakages import BREAKAGES, HEALTHY, NOTHING_WRITABLE, Breakage, after, cut_off, locked
 from tests.cli.ledgers import LEDGER, SETTINGS, kinds
 from tests.cli.support import PRESS, Firm, account, codes, panic, sent, simulate, started, until, verdicts
 
@@ -92,7 +92,7 @@ async def test_a_ledger_that_was_damaged_long_ago(tmp_path: Path):
     """What was set aside then says nothing about what is recorded since: it is shown as it was printed."""
     async with simulate(account(1)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        with garbage(tmp_path):
+        with cut_off(tmp_path):
             first = await panic(*firm.lines(*PRESS), cwd=tmp_path)
         second = await panic(*firm.lines(*PRESS), cwd=tmp_path)
         shown = await panic(*firm.lines(*SHOWING[1]), cwd=tmp_path)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from panic.ledger import salvage
-from panic.ledger.reader import Volume, faults, files, read
+from panic.ledger.reader import Volume, faults, faults_of_rows, files, read
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import sqlite_writer
 from tests.ledger.support import PATIENCE_S, append, begun, ids, names, python, record
@@ -216,6 +216,26 @@ def test_events_behind_the_damage_are_read_as_well(file: Path):
     assert good.head == volume.head
     assert f"{len(left)} of its events can be read" in volume.damage
     assert (volume.rows, (), ()) == tuple(some.rows for some in one)
+
+
+def test_a_run_is_read_though_another_runs_event_cannot_be(file: Path):
+    """And its own events are still checked against those before them, as far as these can be read."""
+    with closing(SqliteStore(file)) as store:
+        store.append(
+            [record(n, run="r1" if n % 2 else "r2", body="x" * 10 if n % 2 else "y" * 20_000) for n in range(9)]
+        )
+    data, good = bytearray(file.read_bytes()), read(file, run="r1")
+    at = data.index(b"y" * 4000, data.index(b'"id":"leg-4"') + 4200) // PAGE * PAGE
+    data[at : at + 4] = b"\xff" * 4
+    file.write_bytes(data)
+    volume = read(file, run="r1")
+
+    assert good.rows == volume.rows
+    assert 4 == len(volume.rows) == len(volume.before)
+    assert sorted(good.before) != sorted(volume.before)
+    assert [one for one in good.before if one in volume.before] == [one for one in volume.before if one]
+    assert () == faults_of_rows(volume.rows, volume.before)
+    assert "8 of its events can be read" in volume.damage
 
 
 def test_a_search_behind_the_damage_has_an_end(file: Path, monkeypatch: pytest.MonkeyPatch):

@@ -298,6 +298,23 @@ def is_a_roster(main: Path) -> None:
     main.write_bytes(b"account_id,name\n1,one\n" * 300)
 
 
+async def test_a_ledger_that_is_removed_meanwhile_is_left_for_the_next(main: Path, fallback: Path):
+    """With the plan; what else was in it is gone, and the reader is told."""
+    writer = sqlite_writer(main, fallback, leg="leg")
+    append(writer, 1, keep=True)
+    append(writer, 2)
+    first = await writer.settle(PATIENCE_S)
+    os.unlink(main)  # noqa: PTH108 - a loop may wait for that
+    append(writer, 3)
+    second = await writer.settle(PATIENCE_S)
+
+    assert (True, True) == (first, second)
+    assert names(1, 3) == ids(fallback)
+    text = f"{main}: it was removed or replaced while it was in use; the run is recorded in {fallback} instead"
+    assert [Trouble("ledger_removed", text)] == writer.troubles
+    assert writer.close()
+
+
 async def test_a_damaged_ledger_is_named_with_where_it_is_kept(main: Path, fallback: Path):
     """The run is recorded in a new one in its place."""
     is_damaged(main)
