@@ -192,7 +192,7 @@ def test_the_state_of_a_run_is_a_word_or_two():
 def body_of_here() -> dict[str, Any]:
     """This process as it is on record."""
     its = here()
-    return {"host": its.host, "pid": its.pid, "boot": its.boot, "born": its.born}
+    return {"host": its.host, "pid": its.pid, "boot": its.boot, "born": its.born, "space": its.space}
 
 
 def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():

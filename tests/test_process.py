@@ -15,7 +15,9 @@ from panic import process
 from panic.process import Process, here, is_alive
 
 ROOT = Path(__file__).parent.parent
-TELL = "from panic.process import here; p = here(); print(p.host, p.pid, p.boot, p.born, p.space, flush=True); input()"
+TELL = (
+    "from panic.process import here; p = here(); print(p.host, p.pid, p.boot, p.born, p.space, flush=1); input()"
+)
 
 
 @contextmanager
