@@ -78,15 +78,16 @@ class Examination:
 
     accounts: int
     disagreements: tuple[str, ...]
+    besides: tuple[str, ...] = ()
 
     def but(self, disagreement: str) -> "Examination":
-        """Give the same with something else found wrong."""
-        return replace(self, disagreements=(*self.disagreements, disagreement))
+        """Give the same with something else found wrong, which is about no account."""
+        return replace(self, besides=(*self.besides, disagreement))
 
     @property
     def passed(self) -> bool:
         """Whether the report agrees with the truth on every account."""
-        return not self.disagreements
+        return not self.disagreements and not self.besides
 
     def __str__(self) -> str:
         right = self.accounts - len(self.disagreements)

@@ -16,7 +16,7 @@ from panic.errors import ConfigurationError, Problem, UsageError
 from panic.history import Past
 from panic.ledger.events import Event, encode
 from panic.plan import Plan
-from panic.press import Prepared, Press, read_keys, whoami
+from panic.prepared import Prepared, Press, read_keys, whoami
 from panic.process import here
 from panic.record import Kind, Pressed, Resumed, body
 from panic.report import Flag

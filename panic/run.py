@@ -25,7 +25,7 @@ from panic.errors import PanicError
 from panic.fold import Circumstances, fold
 from panic.ledger.writer import Writer, sqlite_writer
 from panic.pacing import Pace, hush
-from panic.press import Prepared, Press, prepare, whoami
+from panic.prepared import Prepared, Press, prepare, whoami
 from panic.process import here
 from panic.record import SCHEMA, Pressed
 from panic.recorder import Recorder

@@ -23,7 +23,7 @@ from panic.evidence.verify import verify
 from panic.files import why
 from panic.ledger import reader, upkeep
 from panic.ledger.chain import Head
-from panic.press import whoami
+from panic.prepared import whoami
 from panic.words import clip
 
 _DAMAGED = 20

@@ -10,7 +10,7 @@ from panic.cli import output
 from panic.config import Settings
 from panic.errors import UsageError
 from panic.plan import Scope
-from panic.press import whoami
+from panic.prepared import whoami
 from panic.render import latch_table, reset_table
 
 ENGAGED = 20

@@ -20,7 +20,7 @@ def do_drill(options: argparse.Namespace) -> int:
         files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"), fallback=Path(folder, "fallback.db"))
         report, examination = loop.run(_practise(made_up, files, options))
         output.deliver(report, options)
-    text = "\n".join([*examination.disagreements[:20], str(examination)])
+    text = "\n".join([*examination.disagreements[:20], *examination.besides, str(examination)])
     (terminal.say if output.wants_json(options) else terminal.out)(text)
     return 0 if examination.passed else 1
 
