@@ -201,16 +201,15 @@ class Mark:
     notes: int = 0
     state: tuple[Any, ...] = (Outcome.NOT_ATTEMPTED, False, Standing.UNREAD, None, 0, None, 0)
     orders: dict[str, tuple[Order, bool]] = field(default_factory=dict)
-    accepted: set[str] = field(default_factory=set)
-    reappeared: set[str] = field(default_factory=set)
+    accepted: frozenset[str] = frozenset()
+    reappeared: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, case: Case) -> "Mark":
         """Give the mark of a case that is on record as it is."""
         orders = {id_: (tracked.last, tracked.seen_ended) for id_, tracked in case.orders.items()}
-        return cls(
-            len(case.attempts), len(case.notes), _state(case), orders, set(case.accepted), set(case.reappeared)
-        )
+        named = frozenset(case.accepted), frozenset(case.reappeared)
+        return cls(len(case.attempts), len(case.notes), _state(case), orders, *named)
 
 
 _STATE = ("outcome", "own_envelope", "standing", "as_of", "open", "seen_open", "looks")
@@ -245,10 +244,10 @@ def changes(case: Case, mark: Mark, clock: Clock) -> dict[str, Any]:
         found["orders"] = orders
     if len(case.accepted) > len(mark.accepted):
         found["accepted"] = sorted(case.accepted - mark.accepted)
-        mark.accepted = set(case.accepted)
+        mark.accepted = frozenset(case.accepted)
     if len(case.reappeared) > len(mark.reappeared):
         found["reappeared"] = sorted(case.reappeared - mark.reappeared)
-        mark.reappeared = set(case.reappeared)
+        mark.reappeared = frozenset(case.reappeared)
     return {"account": case.account.id, **found} if found else found
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 PATIENCE_S = 2.0
 """A store that confirms nothing for so long is taken for hung."""
 
-_GAP_S = 0.01
+_GAP_S = 0.05
 """Between batches: a rush of events makes few transactions."""
 
 _BATCH_MOST = 2_000

@@ -1,6 +1,7 @@
 """The whole engine beside a bare aiohttp loop, without and with its ledger: `make bench`.
 
-All cancel the same accounts at the same broker, a process of its own that answers at once. The bare loop
+All cancel the same accounts at the same broker, a process of its own that answers at once, or after `--latency`
+seconds as a broker across a network does. The bare loop
 does the least that cancels: gather, a semaphore, one DELETE each, its JSON read. The engine does all of its
 work (validation, retrying, slots, classification, report) but the reads, as `--no-verify` does. They take
 turns; the figures are the medians of the ratios of neighbouring turns.
@@ -32,10 +33,11 @@ _ORDER = (
 )
 
 
-class _AtOnce(asyncio.Protocol):
-    """Answers every request in full the moment its head has arrived."""
+class _Broker(asyncio.Protocol):
+    """Answers every request in full, so many seconds after its head has arrived."""
 
-    def __init__(self) -> None:
+    def __init__(self, latency: float) -> None:
+        self._latency = latency
         self._head = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -48,15 +50,17 @@ class _AtOnce(asyncio.Protocol):
             head, _, self._head = self._head.partition(b"\r\n\r\n")
             account = int(head.split(b"/", 5)[3])
             body = b'{"data":[' + _ORDER % account + b'],"error":null,"metadata":{"request_id":"fb1c2d3e"}}'
-            self._transport.write(
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-                + body
-            )
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+            if self._latency:
+                asyncio.get_running_loop().call_later(self._latency, self._transport.write, head + body)
+            else:
+                self._transport.write(head + body)
 
 
-def _serve(tell: Connection) -> None:
+def _serve(tell: Connection, latency: float) -> None:
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(_AtOnce, "127.0.0.1", 0, backlog=4096)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Broker(latency), "127.0.0.1", 0, backlog=4096)
         tell.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()
 
@@ -107,10 +111,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--accounts", type=int, default=5000)
     parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds that the broker takes to answer")
     options = parser.parse_args()
     ids = range(1, options.accounts + 1)
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs,), daemon=True)
+    process = multiprocessing.get_context("spawn").Process(
+        target=_serve, args=(theirs, options.latency), daemon=True
+    )
     process.start()
     base_url = f"http://127.0.0.1:{ours.recv()}"
     _time(bare(base_url, ids)), _time(engine(base_url, ids))
