@@ -83,6 +83,8 @@ class Case:
     Attributes:
         open: How many open orders the last conclusive look saw.
         cancels: DELETEs of this sweep; 0 means that the account's first one is still owed.
+        sending: Whether a DELETE is under way.
+        pressed_again: Whether somebody pressed since the last DELETE began: another first one is owed.
         clear_since: Loop time since which it has been clear.
         seen_open: How many orders were seen open before the last DELETE, and when.
         looks_concluded: Looks that saw everything: orders that appear after one are new.
@@ -102,6 +104,8 @@ class Case:
     look: Look | None = None
     clear_since: float | None = None
     cancels: int = 0
+    sending: bool = False
+    pressed_again: bool = False
     is_over: bool = False
     seen_open: tuple[int, datetime] | None = None
     reappeared: set[str] = field(default_factory=set)
@@ -132,6 +136,11 @@ class Case:
         """Whether nothing more is to be done for this account, unless its orders reappear."""
         return self.is_over or self.standing is Standing.CLEAR
 
+    @property
+    def owes_first(self) -> bool:
+        """Whether a press is still owed its first DELETE of this account."""
+        return self.pressed_again or not (self.cancels or self.sending)
+
     def note(self, text: str) -> None:
         """Add a note once."""
         self.notes[text] = None
@@ -140,6 +149,8 @@ class Case:
         """Say what is due next. A DELETE goes before a read, unless reads have waited for two of them."""
         if self.is_over:
             return Step(Do.REST)
+        if self.pressed_again:  # as the first DELETE of all, it waits for nothing that was said to an earlier one
+            return Step(Do.CANCEL, now)
         cancel_at = max(self._cancel_at, self._held_until, now)
         read_at = max(self._read_at, self._held_until, self._reads_held_until, now)
         if self._keeps_quiet(cancel_at, pace):
@@ -162,6 +173,18 @@ class Case:
 
     # ── DELETE ──────────────────────────────────────────────────────────────────────────────────────────
 
+    def send(self) -> bool:
+        """Note that a DELETE is about to leave; tell whether it is a press's first one."""
+        first = self.owes_first
+        self.sending, self.pressed_again = True, False
+        return first
+
+    def press_again(self) -> None:
+        """Owe a first DELETE once more: nobody's press is answered with somebody's older one."""
+        self._lose_standing()
+        self.pressed_again, self.is_over = True, False
+        self._failures = self._recancels = 0
+
     def cancelled(self, answer: Answer, pace: Pace, *, queue_s: float = 0.0, jitter: float = 0.0) -> None:
         """Take in the answer to a DELETE.
 
@@ -171,6 +194,7 @@ class Case:
             queue_s: How long the retry budget makes a retry of this account wait, seconds.
             jitter: Between -1 and 1; spreads the waits.
         """
+        self.sending = False
         self._record("DELETE", answer)
         self._remember_cancel(answer)
         self._lose_standing()
@@ -244,7 +268,8 @@ class Case:
         self._record("GET", answer)
         self._hold_reads(answer)
         look = self.look
-        assert look is not None, "a read belongs to a look"  # noqa: S101  (begin_look came before)
+        if look is None:  # somebody pressed meanwhile: what was begun before that proves nothing any more
+            return
         if answer.page is not None:
             look.take(answer.page, answer.receipt)
             self._page_failures = 0
@@ -384,7 +409,7 @@ class Case:
         """Go on where an earlier process died: what it proved clear is read again, all else is sent again."""
         proven = self.standing is Standing.CLEAR
         self._lose_standing()
-        self.is_over = False
+        self.sending = self.pressed_again = self.is_over = False
         self.cancels = int(proven)
         self._poll = pace.poll_first_s
         self._cancel_began = self._cancel_ended = now

@@ -7,7 +7,9 @@ sleeping, the deadline, stopping. One account's trouble never reaches another.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
+from contextlib import suppress
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -36,6 +38,9 @@ within these bounds: an answer that nobody asked for would undo the proof."""
 
 BESIDE_MOST_S = 2.0
 """When all accounts are settled, what runs beside them gets so long to come to an end."""
+
+OLDER_CANCEL_S = 0.25
+"""A DELETE that was under way when somebody pressed again gets so long to be answered before the new one goes."""
 
 LEAST_ATTEMPT_S = 1.0
 """A read that would have to make way for a DELETE gets so long at least."""
@@ -99,7 +104,7 @@ class Engine:
         self._budget = Budget()
         self._cases: list[Case] = []
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._leashes: set[Leash] = set()
+        self._leashes: dict[Leash, bool] = {}
         self._sleepers: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._unconcluded: set[int] = set()
@@ -109,6 +114,7 @@ class Engine:
         self._doubting = False
         self._doubts = 0
         self._is_over = False
+        self._alarm: asyncio.TimerHandle | None = None
         self._watch_until = float("inf")
         self.swept = asyncio.Event()
         self.stopped = False
@@ -125,8 +131,8 @@ class Engine:
         """
         self._cases = list(cases)
         self._unconcluded = {case.account.id for case in self._cases}
-        self._unsent = sum(case.cancels == 0 for case in self._cases)
-        alarm = asyncio.get_running_loop().call_at(self._pace.deadline, self._send_no_more)
+        self._unsent = sum(case.owes_first for case in self._cases)
+        self._set_alarm()
         self._collector_pause.begin()
         if not self._unsent:  # a run that was taken up again may owe nobody a first DELETE
             self._end_sweep()
@@ -139,7 +145,6 @@ class Engine:
             while self._pace.verify and await self._is_disturbed():
                 await self._until_idle()
         finally:
-            alarm.cancel()
             self._send_no_more()
             await self._abandon()
             for case in self._cases:
@@ -163,6 +168,57 @@ class Engine:
             if when is None or when > latest:
                 leash.reschedule(latest)
 
+    def press_again(self, accounts: Collection[int], *, deadline: float, watch_s: float) -> bool:
+        """Send every one of these accounts again, as a new press does; those not sent yet are sent once.
+
+        Args:
+            accounts: Which ones; all of them must be cases of this run.
+            deadline: Loop time at which the new press would end; the later one counts.
+            watch_s: How long the new press would go on reading; the longer one counts.
+
+        Returns:
+            Whether it was done; False once the run is over, or where it does not verify what it sends.
+        """
+        if self._is_over or not self._pace.verify:
+            return False
+        self._pace = replace(
+            self._pace, deadline=max(self._pace.deadline, deadline), watch_s=max(self._pace.watch_s, watch_s)
+        )
+        self._set_alarm()
+        self.settled_at, self._watch_until = None, float("inf")
+        for case in [case for case in self._cases if case.account.id in accounts and not case.owes_first]:
+            case.press_again()
+            self._unsent += 1
+            self._unconcluded.add(case.account.id)
+            self._tell_observer(What.DOUBTED, case)
+            self._go_on_with(case)
+        self._cut_short()
+        self._wake_all()
+        return True
+
+    @property
+    def takes_presses(self) -> bool:
+        """Whether another press can still become a part of this run."""
+        return not self._is_over
+
+    def give_way(self, *, while_so: bool) -> None:
+        """Send nothing for the time being, or go on: another run has to go first."""
+        self._slots.hold(so=while_so)
+
+    def _cut_short(self) -> None:
+        """Let no read, and no older DELETE, keep an account from the DELETE of a new press."""
+        now = self._clock.now()
+        for leash, is_read in self._leashes.items():
+            latest = now if is_read else now + OLDER_CANCEL_S
+            when = leash.when()
+            if when is None or when > latest:
+                leash.reschedule(latest)
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(self._pace.deadline, self._send_no_more)
+
     def doubt(self) -> None:
         """Take back every clear that rests on a connection that may have mixed up its answers; soon, and once."""
         self._doubts += 1
@@ -175,9 +231,9 @@ class Engine:
         for case in self._cases:
             if case.doubt(self._clock.now()):
                 self._unconcluded.add(case.account.id)
-                self._observe(What.DOUBTED, case)
-                if case.account.id not in self._tasks and not self._is_over:
-                    self._start(case)
+                self._tell_observer(What.DOUBTED, case)
+                if not self._is_over:
+                    self._go_on_with(case)
         self._wake_all()
 
     async def aside(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer | None:
@@ -185,12 +241,18 @@ class Engine:
         if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
             return None
         leash = self._leash()
-        return await self._attempt(lane, NOBODY, leash, call(leash))
+        return await self._attempt(lane, NOBODY, leash, call(leash), is_read=True)
 
     # ── one account ─────────────────────────────────────────────────────────────────────────────────────
 
     def _start(self, case: Case) -> None:
         self._spawn(case.account.id, self._clear(case), f"account {case.account.id}")
+
+    def _go_on_with(self, case: Case) -> None:
+        """Work on a case again, unless somebody still does."""
+        task = self._tasks.get(case.account.id)
+        if task is None or task.done():
+            self._start(case)
 
     def _spawn(self, key: int, work: Coroutine[Any, Any, None], name: str) -> None:
         self._idle.clear()
@@ -199,7 +261,7 @@ class Engine:
         task.add_done_callback(lambda task: self._ended(key, name, task))
 
     async def _clear(self, case: Case) -> None:
-        if not case.cancels:
+        if case.owes_first:
             await self._cancel(case)
         step = self._next(case)
         if step.do is Do.REST:  # most accounts of a run that is not verified: no retrying to set up
@@ -235,15 +297,15 @@ class Engine:
         return max(0.0, min(step.at, self._pace.deadline) - self._clock.now())
 
     async def _cancel(self, case: Case) -> None:
-        first = case.cancels == 0
-        kind = Kind.FIRST_CANCEL if first else Kind.CANCEL
+        kind = Kind.FIRST_CANCEL if case.owes_first else Kind.CANCEL
         account = case.account
         if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
             return
-        self._observe(What.SENDING, case)
+        first = case.send()
+        self._tell_observer(What.SENDING, case)
         leash = self._leash()
         call = self._cancel_call(account, case.filters, leash)
-        answer = await self._attempt(account.credential, account.id, leash, call)
+        answer = await self._attempt(account.credential, account.id, leash, call, is_read=False)
         if answer.outcome in TRY_AGAIN:
             queue_s, jitter = self._budget.spend(self._clock.now()), self._rng.uniform(-1, 1)
             case.cancelled(answer, self._pace, queue_s=queue_s, jitter=jitter)
@@ -268,11 +330,14 @@ class Engine:
         kind = Kind.READ if case.standing is Standing.UNREAD else Kind.READ_AGAIN
         if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
             return
+        if case.pressed_again:  # while this waited for its turn
+            self._slots.release()
+            return
         look = case.begin_look(self._clock.now(), self._clock.wall(), self._clock.earlier())
         query, reappeared = look.query(), len(case.reappeared)
         leash = self._leash(case.must_cancel_by)
         call = self._read_call(account, query, leash)
-        answer = await self._attempt(account.credential, account.id, leash, call)
+        answer = await self._attempt(account.credential, account.id, leash, call, is_read=True)
         case.read(answer, self._pace)
         if len(case.reappeared) > reappeared:
             self._tell(What.REAPPEARED, case)
@@ -285,9 +350,11 @@ class Engine:
         limit = min(now + self._pace.attempt_s, max(until, now + LEAST_ATTEMPT_S))
         return asyncio.timeout_at(min(limit, self._pace.deadline))
 
-    async def _attempt(self, lane: str, account: int, leash: Leash, call: Awaitable[Answer]) -> Answer:
+    async def _attempt(
+        self, lane: str, account: int, leash: Leash, call: Awaitable[Answer], *, is_read: bool
+    ) -> Answer:
         """Make one attempt in the slot already held; give the slot back."""
-        self._leashes.add(leash)
+        self._leashes[leash] = is_read
         limited, retry_after = None, None
         try:
             answer = await call
@@ -297,7 +364,7 @@ class Engine:
             if answer.is_answered:
                 self._slowest_s = max(self._slowest_s, answer.ended - answer.began)
         finally:
-            self._leashes.discard(leash)
+            del self._leashes[leash]
             self._slots.answered(lane, account, limited=limited, retry_after=retry_after)
             self._slots.release()
         return answer
@@ -309,17 +376,28 @@ class Engine:
             self._unconcluded.discard(case.account.id)
         else:
             self._unconcluded.add(case.account.id)
-        self._observe(what, case)
+        self._tell_observer(what, case)
         if not self._unconcluded and self.settled_at is None:
             self.settled_at = self._clock.now()
             self._watch_until = self.settled_at + self._pace.watch_s
             loop = asyncio.get_running_loop()
             loop.call_at(self._watch_until, self._wake_all)
             loop.call_later(BESIDE_MOST_S, self._end_beside)
-            self._observe(What.SETTLED, None)
+            self._tell_observer(What.SETTLED, None)
+
+    def _tell_observer(self, what: What, case: Case | None) -> None:
+        try:
+            self._observe(what, case)
+        except Exception as error:  # whoever watches must not end the work on an account
+            text = f"what watches the run: {type(error).__name__}"
+            if text not in self.failures:
+                self.failures.append(text)
+                if structlog.is_configured():
+                    log.exception("observer_failed")
 
     def _ended(self, key: int, name: str, task: "asyncio.Task[None]") -> None:
-        self._tasks.pop(key, None)
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
         if not task.cancelled() and (error := task.exception()) is not None:
             # A fault of ours. The account keeps what it has, which is never a clear that was not proven.
             if structlog.is_configured():
@@ -334,17 +412,21 @@ class Engine:
 
     def _send_no_more(self) -> None:
         self._is_over = True
+        if self._alarm is not None:
+            self._alarm.cancel()
         self._slots.close()
         self._end_sweep()
 
     async def _until_idle(self) -> None:
         # Every wait of a case ends at the deadline by itself; the rest is a backstop.
-        backstop = self._pace.deadline + 2 * STOP_GRACE_S
-        try:
-            async with asyncio.timeout_at(backstop):
-                await self._idle.wait()
-        except TimeoutError:
-            self.failures.append("some accounts did not end at the deadline")
+        while not self._idle.is_set():
+            backstop = self._pace.deadline + 2 * STOP_GRACE_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(backstop):
+                    await self._idle.wait()
+            if not self._idle.is_set() and self._clock.now() >= self._pace.deadline + 2 * STOP_GRACE_S:
+                self.failures.append("some accounts did not end at the deadline")  # else a later press moved it
+                return
 
     async def _is_disturbed(self) -> bool:
         """Listen for one quiet time; tell whether something came in it that undid a proof."""

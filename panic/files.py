@@ -24,6 +24,11 @@ _LARGEST_DOCUMENT = 1 << 20
 _LONGEST_NAME = 40
 _DEEPEST = 3  # [credentials.NAME] env
 _SECRET = re.compile("key|token|secret|passw", re.IGNORECASE)
+_NO_SECRET = {
+    "tokens": "A token never stands here: panic token makes one and prints the digest to write.",
+    "hooks": "A secret never stands here: secrets names its env or file.",
+    "notify": "A key never stands here: url names the env or file of the whole address.",
+}
 
 
 def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
@@ -147,26 +152,38 @@ class Document:
         self.complain(f"{name} is not a section", f"Write [{name}] and its keys below it.", name)
         return {}
 
-    def fields(self, model: type[BaseModel], table: Mapping[str, Any], *path: str) -> dict[str, Any]:
-        """What of `table` is right by `model`; file names are taken from this file's folder."""
+    def fields(
+        self, model: type[BaseModel], table: Mapping[str, Any], *path: str, otherwise: str = ""
+    ) -> dict[str, Any]:
+        """What of `table` is right by `model`; file names are taken from this file's folder.
+
+        Args:
+            model: The section.
+            table: What the file says.
+            path: The section's name.
+            otherwise: What holds until a mistake is mended; empty where a default takes its place.
+        """
         values: dict[str, Any] = {}
         for key, raw in table.items():
             value = relative(model, key, raw, self.file.parent)
             if key not in model.model_fields:
-                self._unknown(model, key, *path)
+                self._unknown(model, key, *path, otherwise=otherwise)
             elif is_right(model, key, value, strict=True):
                 values[key] = value
             else:
                 info = model.model_fields[key]
                 text = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
-                remedy = f"Give {expected(model, key)}; until then it is {toml(info.get_default())}."
+                holds = otherwise or f"it is {toml(info.get_default())}"
+                remedy = f"Give {expected(model, key)}; until then {holds}."
                 self.complain(f"[{'.'.join(path)}] {key} is {text}", remedy, *path, key)
         return values
 
-    def _unknown(self, model: type[BaseModel], key: str, *path: str) -> None:
+    def _unknown(self, model: type[BaseModel], key: str, *path: str, otherwise: str) -> None:
         remedy = did_you_mean(key, tuple(model.model_fields))
         if _SECRET.search(key):
-            remedy = "A key never stands here: [credentials.NAME] names its env or file."
+            remedy = _NO_SECRET.get(path[0], "A key never stands here: [credentials.NAME] names its env or file.")
+        if otherwise:
+            remedy += f" Until then {otherwise}."
         self.complain(f"[{'.'.join(path)}] has no setting {shown(key)}", remedy, *path, key)
 
 
@@ -205,7 +222,7 @@ def expected(model: type[BaseModel], key: str) -> str:
         "boolean": "true or false",
         "path": "a file name",
     }
-    kind = str(schema.get("description") or words.get(schema.get("format", schema["type"]), "a text"))
+    kind = str(schema.get("description") or words.get(schema.get("format") or schema.get("type", ""), "a text"))
     if "minimum" in schema:
         return f"{kind} from {schema['minimum']} to {schema['maximum']}"
     if "exclusiveMinimum" in schema:
@@ -217,6 +234,8 @@ def toml(value: object) -> str:
     """A default as it would stand in the file; an empty one in a word."""
     if value is None or value == "":
         return "unset"
-    if isinstance(value, Path):
+    if isinstance(value, Path | str):
         return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(toml, value))}]"
     return str(value).lower()

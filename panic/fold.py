@@ -22,6 +22,7 @@ from panic.report import (
     Coverage,
     Fill,
     Flag,
+    Joining,
     LatchReport,
     Orders,
     Report,
@@ -71,6 +72,7 @@ class Circumstances:
     finished_at: datetime
     version: str = VERSION
     finished: bool = True
+    joined: tuple[Joining, ...] = ()
     resumed: tuple[Resumption, ...] = ()
     latch: LatchReport | None = None
     flags: Sequence[Flag] = ()
@@ -106,6 +108,7 @@ def fold(
         scope=scope_report(facts.scope, verify=facts.verify, watch_s=facts.watch_s),
         started_at=facts.started_at,
         finished_at=facts.finished_at,
+        joined=facts.joined,
         resumed=facts.resumed,
         latch=facts.latch,
         timings=facts.timings,

@@ -19,7 +19,7 @@ from panic.process import Process, is_alive
 from panic.record import Finished, Kind, Pressed, Resumed
 from panic.replay import Replay
 
-_HEADINGS = (Kind.PRESSED, Kind.RESUMED, Kind.FINISHED)
+_HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED)
 RESUMABLE_S = 300.0
 """So long after its deadline a run may still be taken up; then it is yesterday's, and today's book is another."""
 

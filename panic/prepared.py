@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from panic import flags
@@ -78,6 +78,24 @@ def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.enviro
     keys, raised, broken = read_keys(settings, env)
     roster = load_roster(settings.roster.file, settings.credentials)
     raised += flags.from_problems("roster", roster.problems)
+    return prepared_of(settings, press, roster, keys, raised, broken)
+
+
+def prepared_of(
+    settings: Settings,
+    press: Press,
+    roster: Roster,
+    keys: Mapping[str, Key],
+    raised: Sequence[Flag],
+    broken: Sequence[Problem],
+) -> Prepared:
+    """Make the plan from what was read before.
+
+    Raises:
+        UsageError: No reason, or a scope that makes no sense.
+        ConfigurationError: Not one account of the scope can be fired.
+    """
+    _check(press)
     return Prepared(press, settings, roster, keys, plan(roster, press.scope, keys, broken), tuple(raised))
 
 

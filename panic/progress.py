@@ -67,7 +67,7 @@ class Progress:
         self._live.console.print(Text(words))
 
     def _provisional(self, run: Run) -> str:
-        from panic.render import verdict_line  # noqa: PLC0415
+        from panic.render.report import verdict_line  # noqa: PLC0415
 
         watch = run.engine.watches_s
         line = f"{verdict_line(run.report()).plain} ({run.elapsed_s:.1f} s)"

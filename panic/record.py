@@ -35,10 +35,14 @@ class Kind(StrEnum):
     STANDING = "standing"
     FLAG = "flag"
     LATCHED = "latched"
+    JOINED = "joined"
     RESUMED = "resumed"
     FINISHED = "finished"
     RESET = "reset"
     ARCHIVED = "archived"
+    REFUSED = "refused"
+    CALLED = "called"
+    ACKNOWLEDGED = "acknowledged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,25 @@ class Resumed:
     after: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Another press that became a part of the run.
+
+    Attributes:
+        accounts: Which accounts were sent again for it; empty where it is one with the press before it.
+        deadline_s: How long the run may take now, seconds from its start.
+        watch_s: How long it goes on reading now, seconds.
+        latch: Whether it leaves its scope engaged, and which that is.
+    """
+
+    trigger: Trigger
+    accounts: tuple[int, ...]
+    deadline_s: float
+    watch_s: float
+    scope: ScopeReport
+    latch: bool
+
+
 _Count = Annotated[int, Field(strict=True, ge=0)]
 
 
@@ -108,7 +131,7 @@ def _adapter(kind: type) -> TypeAdapter[Any]:
     return _ADAPTERS[kind]
 
 
-def body(event: Pressed | Resumed | Finished | Flag | LatchReport) -> dict[str, Any]:
+def body(event: Pressed | Joined | Resumed | Finished | Flag | LatchReport) -> dict[str, Any]:
     """Give an event's body as JSON values."""
     found: dict[str, Any] = _adapter(type(event)).dump_python(event, mode="json")
     return found

@@ -5,7 +5,7 @@ costs little. Nothing here waits but `intend` and `finish`, and both are bounded
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,10 @@ import structlog
 from panic.case import Case
 from panic.clock import Clock
 from panic.engine import What
-from panic.ledger.writer import REMOVED, Writer
+from panic.ledger.events import Event
+from panic.ledger.writer import REMOVED, Trouble, Writer
 from panic.plan import Plan
-from panic.record import Finished, Kind, Mark, Pressed, Resumed, body, changes, planned
+from panic.record import Finished, Joined, Kind, Mark, Pressed, Resumed, body, changes, planned
 from panic.report import Flag, Report
 from panic.words import clip
 
@@ -34,11 +35,15 @@ FINISH_S = 2.0
 """When all is over the record gets so long to be safe before the report is printed without its head."""
 
 
+Journal = Callable[[Event], None]
+"""Follows what is put on record, in the words in which it is; what these hold may hold keys."""
+
+
 class Recorder:
     """Records one run, or one process's part of it."""
 
-    def __init__(self, writer: Writer, run_id: str, clock: Clock) -> None:
-        self._writer, self._run_id, self._clock = writer, run_id, clock
+    def __init__(self, writer: Writer, run_id: str, clock: Clock, journal: Journal = lambda _event: None) -> None:
+        self._writer, self._run_id, self._clock, self._journal = writer, run_id, clock, journal
         self._marks: dict[int, Mark] = {}
         self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
@@ -56,6 +61,11 @@ class Recorder:
     def resume(self, resumed: Resumed) -> None:
         """Record who took the run up again."""
         self._append(Kind.RESUMED, body(resumed), keep=True)
+
+    def join(self, joined: Joined) -> None:
+        """Record another press that becomes a part of the run, before anything is sent for it."""
+        self._flush()
+        self._append(Kind.JOINED, body(joined), keep=True)
 
     def go_on(self, cases: Iterable[Case], flags: Iterable[Flag]) -> None:
         """Take these cases and flags for being on record already, as they are."""
@@ -119,7 +129,21 @@ class Recorder:
 
     # ── when it is over ─────────────────────────────────────────────────────────────────────────────────
 
-    async def finish(self, report: Report, cases: Sequence[Case]) -> Report:
+    async def end(self, report: Report, cases: Sequence[Case], *, left: bool) -> Report:
+        """Record the end, or where the run was left for somebody else to take up; never raises."""
+        try:
+            return await (self._leave if left else self._finish)(report, cases)
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, there is a report)
+            self.fail(error)
+            return replace(report, flags=(*report.flags, *self.troubles()))
+
+    def fail(self, error: Exception) -> None:
+        """Note that recording itself is broken, for the report."""
+        self._writer.troubles.append(Trouble("ledger_failed", f"recording failed: {type(error).__name__}"))
+        if structlog.is_configured():
+            log.error("recording_failed", run_id=self._run_id, exc_info=error)
+
+    async def _finish(self, report: Report, cases: Sequence[Case]) -> Report:
         """Record the end; give the report with the ledger's head, or with flags that say why it has none."""
         self._flush()
         self._record(Kind.STANDING, cases)
@@ -142,9 +166,17 @@ class Recorder:
         _page(report)
         return report
 
+    async def _leave(self, report: Report, cases: Sequence[Case]) -> Report:
+        """Record how far the run came, and not that it ended: it is to be taken up again."""
+        self._flush()
+        self._record(Kind.STANDING, cases)
+        await self._writer.settle(FINISH_S)
+        return report
+
     def _append(self, kind: Kind, words: Any, *, keep: bool = False) -> None:
         at = self._clock.wall().isoformat(timespec="microseconds")
-        self._writer.append(self._run_id, kind, at, words, keep=keep)
+        name = self._writer.append(self._run_id, kind, at, words, keep=keep)
+        self._journal(Event(self._run_id, kind, name, at, words))
 
 
 def _finished(report: Report) -> Finished:

@@ -21,8 +21,8 @@ from panic.outcomes import EXIT_CODES, Evidence, Outcome, Standing, worst
 from panic.pacing import Pace
 from panic.plan import Scope, Unsent
 from panic.process import Process
-from panic.record import Finished, Kind, Pressed, Resumed, Sending, apply, read, read_plan
-from panic.report import Flag, LatchReport, Report, Resumption, ScopeReport, Timings
+from panic.record import Finished, Joined, Kind, Pressed, Resumed, Sending, apply, read, read_plan
+from panic.report import Flag, Joining, LatchReport, Report, Resumption, ScopeReport, Timings
 
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)
 _UNREADABLE = (ValueError, KeyError, TypeError)
@@ -46,6 +46,7 @@ class Replay:
     unsent: tuple[Unsent, ...] = ()
     flags: list[Flag] = field(default_factory=list)
     latch: LatchReport | None = None
+    joined: list[Joined] = field(default_factory=list)
     resumed: list[Resumed] = field(default_factory=list)
     finished: Finished | None = None
     last_at: str = ""
@@ -87,8 +88,8 @@ class Replay:
                 self.flags.append(read(Flag, event.body))
             case Kind.LATCHED:
                 self.latch = read(LatchReport, event.body)
-            case Kind.RESUMED:
-                self._resume(read(Resumed, event.body))
+            case Kind.JOINED | Kind.RESUMED:
+                self._go_on(kind, event.body)
             case Kind.FINISHED:
                 self.finished = read(Finished, event.body)
 
@@ -149,6 +150,7 @@ class Replay:
         for account, nth in sending.deletes:
             if account in self.cases:
                 self._sent[account] = nth, event.at
+                self.cases[account].pressed_again = False
             else:
                 self._note_odd(event, KeyError(account))
 
@@ -181,6 +183,26 @@ class Replay:
         if words not in self.oddities:
             self.oddities.append(words)
 
+    def _go_on(self, kind: Kind, words: Any) -> None:
+        if kind is Kind.JOINED:
+            self._join(read(Joined, words))
+        else:
+            self._resume(read(Resumed, words))
+
+    def _join(self, joined: Joined) -> None:
+        """Another press: the run may take longer, and what was clear before it is clear no more."""
+        self.joined.append(joined)
+        for account in joined.accounts:
+            if account in self.cases:
+                self.cases[account].press_again()
+        if self.pressed is not None:
+            watch_s = max(self.pressed.scope.watch_s, joined.watch_s)
+            self.pressed = replace(
+                self.pressed,
+                deadline_s=max(self.pressed.deadline_s, joined.deadline_s),
+                scope=replace(self.pressed.scope, watch_s=watch_s),
+            )
+
     def _resume(self, resumed: Resumed) -> None:
         self.close()
         self.finished = None
@@ -207,6 +229,7 @@ class Replay:
             started_at=pressed.started_at,
             finished_at=finished.finished_at if finished else last,
             finished=finished is not None,
+            joined=tuple(map(joining, self.joined)),
             resumed=tuple(Resumption(one.at, one.by) for one in self.resumed),
             latch=self.latch,
             flags=self.flags if finished else self._unfinished_flags(pressed.base_url),
@@ -225,6 +248,12 @@ class Replay:
         ]
 
 
+def joining(joined: Joined) -> Joining:
+    """Tell of a later press in the report."""
+    trigger = joined.trigger
+    return Joining(trigger.source, trigger.by, trigger.reason, trigger.at, len(joined.accounts))
+
+
 def scope_of(shown: ScopeReport) -> Scope:
     """Make the scope again that a report shows."""
     filters = shown.filters
@@ -236,4 +265,4 @@ def scope_of(shown: ScopeReport) -> Scope:
     )
 
 
-__all__ = ["UNFINISHED", "Replay", "scope_of"]
+__all__ = ["UNFINISHED", "Replay", "joining", "scope_of"]

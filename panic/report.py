@@ -28,7 +28,7 @@ class RosterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What started the run: `source` is cli, library or drill."""
+    """What started the run: `source` is cli, library, api, hook, schedule or drill."""
 
     source: str
     by: str
@@ -76,6 +76,17 @@ class Resumption:
 
     at: datetime
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A later press that became a part of this run; `sent_again` counts the accounts sent again for it."""
+
+    source: str
+    by: str
+    reason: str
+    at: datetime
+    sent_again: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +220,7 @@ class Report:
 
     Attributes:
         finished: Whether the run came to its end; one that did not is unverified at best.
+        joined: Later presses that became a part of it; `sent_again` counts the accounts sent again for each.
         resumed: Who took it up again after a crash; empty for almost every run.
         latch: What became of the latch; null where the press did not ask for it.
         ledger_head: The ledger's head once it held the whole run, "number:hash"; null where it does not.
@@ -228,6 +240,7 @@ class Report:
     scope: ScopeReport
     started_at: datetime
     finished_at: datetime
+    joined: tuple[Joining, ...]
     resumed: tuple[Resumption, ...]
     latch: LatchReport | None
     timings: Timings

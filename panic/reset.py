@@ -12,7 +12,7 @@ from pathlib import Path
 from panic import latch, secret
 from panic._version import VERSION
 from panic.config import Settings
-from panic.engaged import Engagement, look, recorded
+from panic.engagement import Engagement, look, recorded
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.latch import Hold, State
 from panic.ledger.events import Event, encode

@@ -19,17 +19,17 @@ from panic.clock import Clock
 from panic.collector import Pause
 from panic.config import LedgerFiles
 from panic.discovery import Listing, list_accounts
-from panic.engage import Engaging
 from panic.engine import Engine, Leash, Observer, What
 from panic.errors import PanicError
 from panic.fold import Circumstances, fold
+from panic.latching import Engaging, both
 from panic.ledger.writer import Writer, sqlite_writer
 from panic.pacing import Pace, hush
 from panic.prepared import Prepared, Press, prepare, whoami
 from panic.process import here
-from panic.record import SCHEMA, Pressed
-from panic.recorder import Recorder
-from panic.replay import Replay
+from panic.record import SCHEMA, Joined, Pressed
+from panic.recorder import Journal, Recorder
+from panic.replay import Replay, joining
 from panic.report import Flag, LatchReport, Report, Resumption, RosterFacts, Timings, Trigger, scope_report
 from panic.roster import Roster
 from panic.slots import Slots
@@ -58,6 +58,8 @@ class Run:
         prepared: What to do.
         observe: Told of every event of the engine; must not block.
         ledger: Where the run is put on record; whoever opened it closes it.
+        broker: Connections that are open already; the run closes them. None opens new ones.
+        journal: Told of every event that is put on record, as it is before keys are taken out; must not block.
         drill: Whether the broker is the embedded simulator.
         rng: Spreads the retries.
     """
@@ -68,6 +70,8 @@ class Run:
         observe: Observer = lambda _what, _case: None,
         *,
         ledger: Writer | None = None,
+        broker: Broker | None = None,
+        journal: Journal = lambda _event: None,
         drill: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -91,11 +95,15 @@ class Run:
         self._concurrency = self._bound_concurrency()
         self._slots = Slots(self._concurrency, self._clock.now)
         lingering = min(max(connections_possible() - self._concurrency, self._concurrency), _LINGERING_MOST)
-        self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt, lingering)
+        if broker is None:
+            self._broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt, lingering)
+        else:
+            self._broker = broker
+            broker.adopt(self._clock, self._doubt, prepared.keys, lingering)
         self._recorder: Recorder | None = None
         if ledger is not None:
             ledger.scrub = self._broker.scrub
-            self._recorder = Recorder(ledger, self.id, self._clock)
+            self._recorder = Recorder(ledger, self.id, self._clock, journal)
         self._observe = observe
         self.engine = Engine(
             cancel=self._broker.cancel,
@@ -107,21 +115,19 @@ class Run:
             rng=rng or random.Random(),  # noqa: S311  (spreads retries; nothing secret)
         )
         self._begin(earlier)
+        self._joined = list(earlier.joined) if earlier else []
+        self._is_on_record = self._left = False
         self._latch: LatchReport | None = earlier.latch if earlier else None
-        self._engaging = (
-            Engaging(settings.latch.file, press.scope, self.id, self.started_at) if press.latch else None
-        )
+        self._engaging: list[Engaging] = []
+        if press.latch:
+            self._engaging.append(Engaging(settings.latch.file, press.scope, self.id, self.started_at))
 
     def _begin(self, earlier: Replay | None) -> None:
         press, plan = self.prepared.press, self.prepared.plan
         if earlier is None or earlier.pressed is None:
             self.started_at = self._clock.wall(self._began)
             self._roster = _roster_facts(self.prepared.roster)
-            by, reason = (
-                clip(self.scrub(press.by or whoami())),
-                clip(self.scrub(press.reason.strip()), _REASON_MOST),
-            )
-            self._trigger = Trigger(press.source, by, reason, self.started_at)
+            self._trigger = self._trigger_of(press, self.started_at)
             self.cases = [Case(account, press.scope.filters) for account in plan.accounts]
             return
         self.started_at, self._roster = earlier.pressed.started_at, earlier.pressed.roster
@@ -131,25 +137,71 @@ class Run:
         for case in self.cases:
             case.take_up(self._taken_up, self._pace())
 
+    def _trigger_of(self, press: Press, at: datetime) -> Trigger:
+        by, reason = clip(self.scrub(press.by or whoami())), clip(self.scrub(press.reason.strip()), _REASON_MOST)
+        return Trigger(press.source, by, reason, at)
+
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
         async with self._broker:
-            if self._engaging is not None:
-                self._engaging.begin()
+            for engaging in tuple(self._engaging):
+                engaging.begin()
             await self._intend()
             await self.engine.run(self._within_reach(), self._discover() if self._asks else None)
-        if self._engaging is not None:
-            self._latch = await self._engaging.end()
+        for engaging in self._engaging:
+            self._latch = both(self._latch, await engaging.end())
         self._ended = self._clock.now()
         report = self.report()
         if self._recorder is not None:
-            report = await self._recorder.finish(report, self.cases)
+            report = await self._recorder.end(report, self.cases, left=self._left)
         _log(report)
         return report
+
+    def join(self, prepared: Prepared, *, again: bool) -> bool:
+        """Make another press a part of this run.
+
+        Args:
+            prepared: The other press; every account of its plan must be one of this run's.
+            again: Whether to send again what was sent before it.
+
+        Returns:
+            Whether it is; False where it needs a run of its own.
+        """
+        press, settings = prepared.press, prepared.settings.run
+        now, takes = self._clock.now(), self.engine.takes_presses
+        ids = {account.id for account in prepared.plan.accounts}
+        sent = [one.account.id for one in self.cases if again and one.account.id in ids and not one.owes_first]
+        deadline_s = press.deadline_s or settings.deadline_s
+        watch_s = settings.watch_s if press.watch_s is None else press.watch_s
+        if not takes or (again and not self.engine.press_again(ids, deadline=now + deadline_s, watch_s=watch_s)):
+            return False
+        if again:
+            self._deadline_s = max(self._deadline_s, now - self._taken_up + deadline_s)
+            self._watch_s = max(self._watch_s, watch_s)
+        joined = Joined(
+            trigger=self._trigger_of(press, self._clock.wall(now)),
+            accounts=tuple(sent),
+            deadline_s=self._deadline_s,
+            watch_s=self._watch_s,
+            scope=scope_report(press.scope, verify=press.verify, watch_s=watch_s),
+            latch=press.latch,
+        )
+        self._joined.append(joined)
+        if self._recorder is not None and self._is_on_record:
+            self._recorder.join(joined)
+        if press.latch:
+            self._engaging.append(Engaging(prepared.settings.latch.file, press.scope, self.id, joined.trigger.at))
+            self._engaging[-1].begin()
+        return True
 
     def scrub(self, text: str) -> str:
         """Take every key out of foreign words."""
         return self._broker.scrub(text)
+
+    def leave(self) -> None:
+        """Send nothing more, and leave the run as a process that dies would: somebody else will take it up."""
+        self._left = True
+        self.engine.stop()
 
     def stop(self) -> None:
         """Send nothing more, and report what is known."""
@@ -182,7 +234,8 @@ class Run:
             timings=self._timings(ended),
             started_at=self.started_at,
             finished_at=self._clock.wall(ended),
-            finished=self._ended is not None,
+            finished=self._ended is not None and not self._left,
+            joined=tuple(map(joining, self._joined)),
             resumed=self._resumptions(),
             latch=self._latch,
             flags=self._all_flags(),
@@ -211,16 +264,25 @@ class Run:
         """Put the intent on record before the act, but do not wait for it for long."""
         if self._recorder is None:
             return
+        try:
+            self._record_intent(self._recorder)
+            await self._recorder.intend()
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, the press fires)
+            self._recorder.fail(error)
+
+    def _record_intent(self, recorder: Recorder) -> None:
         prepared = self.prepared
         if prepared.earlier is None:
-            self._recorder.press(self._pressed(), prepared.plan)
-            self._recorder.flag(prepared.flags)
+            recorder.press(self._pressed(), prepared.plan)
+            for joined in self._joined:
+                recorder.join(joined)
+            recorder.flag(prepared.flags)
         else:
-            self._recorder.go_on(self.cases, prepared.earlier.flags)
+            recorder.go_on(self.cases, prepared.earlier.flags)
             if prepared.resumed is not None and not prepared.claimed:
-                self._recorder.resume(prepared.resumed)
-            self._recorder.flag(prepared.flags)
-        await self._recorder.intend()
+                recorder.resume(prepared.resumed)
+            recorder.flag(prepared.flags)
+        self._is_on_record = True
 
     def _pressed(self) -> Pressed:
         settings, press = self.prepared.settings, self.prepared.press

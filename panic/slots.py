@@ -183,6 +183,7 @@ class Slots:
         self._numbers = count()
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False
+        self._held = False
         self._waiting = 0
 
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
@@ -196,7 +197,7 @@ class Slots:
         if self._closed:
             return False
         lane = self._lanes.setdefault(lane_name, _Lane())
-        if self._free and lane.is_free:
+        if self._free and lane.is_free and not self._held:
             self._free -= 1
             return True
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -226,6 +227,12 @@ class Slots:
         gate = self._lanes[lane_name].gate
         gate.answered(account, self._now(), limited=limited, retry_after=retry_after)
 
+    def hold(self, *, so: bool) -> None:
+        """Let nobody have a slot for the time being, or let them again."""
+        self._held = so
+        if not so:
+            self._dispatch()
+
     def close(self) -> None:
         """Send nothing more: everybody who waits is told so."""
         self._closed = True
@@ -237,6 +244,8 @@ class Slots:
                     turn.set_result(False)
 
     def _dispatch(self) -> None:
+        if self._held:
+            return
         now = self._now()
         while self._free and (first := self._next(now)):
             lane, (*_, account, turn) = first

@@ -14,9 +14,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from panic.config import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Settings, load
+from panic.config import (
+    Broker,
+    Channel,
+    Credential,
+    Hook,
+    LatchFile,
+    LedgerFiles,
+    Paging,
+    RosterFile,
+    Run,
+    Service,
+    Settings,
+    Token,
+    load,
+)
 from panic.errors import ConfigurationError, Problem
 from panic.files import expected, toml
+from panic.orders import Filters
+from panic.plan import Scope, plan
+from panic.roster import Account, Roster
 
 ROOT = Path(__file__).parent.parent
 URL = "https://api.clearstreet.com"
@@ -28,7 +45,14 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "run": Run,
     "ledger": LedgerFiles,
     "latch": LatchFile,
+    "service": Service,
+    "tokens": Token,
+    "hooks": Hook,
+    "notify": Channel,
+    "paging": Paging,
 }
+NAMED = ("tokens", "hooks", "notify")
+DIGEST = f"sha256:{'0' * 64}"
 
 
 @pytest.fixture
@@ -435,22 +459,33 @@ def test_no_text_does_anything_but_load_or_raise_a_configuration_error(
         assert loaded.broker.base_url
 
 
-def test_the_example_file_shows_every_setting_with_its_default():
-    """People copy it: taking a mark away must change nothing."""
+def test_the_example_file_shows_every_setting_with_its_default(settings: Load):
+    """People copy it: taking a mark away must change nothing, and the examples must be right."""
     text = (ROOT / "config/panic.example.toml").read_text()
-    shown = tomllib.loads(re.sub(r"(?m)^# (\w+ = )", r"\1", text))
+    bare = re.sub(r"(?m)^# (\w+ = |\[)", r"\1", text)
+    shown = tomllib.loads(bare)
 
     loaded = load(ROOT / "config/panic.example.toml", {})
 
     assert () == loaded.problems
     assert set(SECTIONS) == set(shown)
-    for name in ("broker", "roster", "run", "ledger", "latch"):
+    for name in set(SECTIONS) - {"credentials", *NAMED}:
         assert list(SECTIONS[name].model_fields) == list(shown[name])
+    for name in NAMED:
+        assert [list(SECTIONS[name].model_fields)] == [list(example) for example in shown[name].values()]
     assert Run() == Run(**shown["run"]) == loaded.run
     assert Broker(base_url=URL) == Broker(**{**shown["broker"], "ca_file": None}) == loaded.broker
     assert RosterFile() == RosterFile(**shown["roster"])
     assert loaded.ledger.file == ROOT / "config" / shown["ledger"]["file"]
     assert loaded.latch.file == ROOT / "config" / shown["latch"]["file"]
+    assert loaded.service.store == ROOT / "config" / shown["service"]["store"]
+    assert Service() == Service(**{**shown["service"], **dict.fromkeys(_FILES_OF_SERVICE), "allowed_hosts": ()})
+    assert Paging() == Paging(**shown["paging"]) == loaded.paging
+    assert ({}, {}, {}) == (loaded.tokens, loaded.hooks, loaded.channels)
+    assert ["panic.toml"] == [p.file.name for p in settings(bare).problems if p.file]  # its ca_file is not there
+
+
+_FILES_OF_SERVICE = ("tls_certificate", "tls_key", "store")
 
 
 def test_the_ledger_and_the_latch_stand_beside_the_settings_unless_they_are_named(settings: Load, tmp_path: Path):
@@ -488,3 +523,231 @@ def test_the_page_on_configuration_tells_the_truth():
             list(zip(model.model_fields, [expected(model, key) for key, _ in fields], defaults, strict=True))
             == (found[name])
         )
+
+
+SERVICE = """
+[service]
+host = "0.0.0.0"
+allowed_hosts = ["panic.example.com", "fd00::1"]
+tls_certificate = "panic.pem"
+tls_key = "panic.key"
+[tokens.desk-1]
+digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+roles = ["viewer", "presser"]
+groups = ["arb"]
+[hooks.risk]
+secrets = [{ file = "risk.secret" }, { env = "PANIC_RISK" }]
+accounts = [7]
+[notify.pager]
+url = { env = "PANIC_PAGER" }
+tells = ["page"]
+after_s = 60
+[paging]
+repeat_s = 30
+"""
+
+
+def test_what_the_service_needs_is_read_beside_what_a_press_needs(settings: Load, tmp_path: Path):
+    """And the variables that hold its secrets mean something."""
+    loaded = settings(GOOD + SERVICE, {"PANIC_RISK": "x", "PANIC_PAGER": "y", "PANIC_SERVICE_PORT": "0"})
+
+    assert () == loaded.problems
+    assert ("0.0.0.0", 0, tmp_path / "service.db") == (  # noqa: S104  (read, and not listened at)
+        loaded.service.host,
+        loaded.service.port,
+        loaded.service.store,
+    )
+    assert ("panic.example.com", "fd00::1") == loaded.service.allowed_hosts
+    assert (tmp_path / "panic.pem", tmp_path / "panic.key") == (
+        loaded.service.tls_certificate,
+        loaded.service.tls_key,
+    )
+    assert {"desk-1": Token(digest=DIGEST, roles=("viewer", "presser"), groups=("arb",))} == loaded.tokens
+    assert (Credential(file=tmp_path / "risk.secret"), Credential(env="PANIC_RISK")) == (
+        loaded.hooks["risk"].secrets
+    )
+    assert ((7,), "press", 300.0) == tuple(
+        getattr(loaded.hooks["risk"], key) for key in ("accounts", "on_odd", "tolerance_s")
+    )
+    assert {"pager": Channel(url=Credential(env="PANIC_PAGER"), tells=("page",), after_s=60)} == loaded.channels
+    assert Paging(repeat_s=30) == loaded.paging
+
+
+_TOKEN = f"[tokens.desk]\ndigest = '{DIGEST}'\n"
+_HOOK = "[hooks.risk]\nsecrets = [{ file = 'a.secret' }]\n"
+_NOBODY = "until then nobody is let in with it."
+_NOTHING = "until then nothing is pressed through it."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"{_TOKEN}roles = ['presser']\ngroup = ['arb']",
+            f"8: [tokens.desk] has no setting 'group'. Did you mean groups? {_NOBODY.capitalize()}",
+        ),
+        (
+            f"{_TOKEN}roles = ['presser']\ntoken = 'hunter2'",
+            (
+                "8: [tokens.desk] has no setting 'token'. A token never stands here: "
+                f"panic token makes one and prints the digest to write. {_NOBODY.capitalize()}"
+            ),
+        ),
+        (
+            f"{_TOKEN}roles = ['boss']",
+            (
+                "7: [tokens.desk] roles is ['boss']. Give a list of viewer, presser, resetter; "
+                "until then nobody is let in with it."
+            ),
+        ),
+        (
+            f"{_TOKEN}roles = []",
+            f"7: [tokens.desk] roles is []. Give a list of viewer, presser, resetter; {_NOBODY}",
+        ),
+        (
+            f"{_TOKEN}roles = ['presser']\ngroups = []",
+            f"8: [tokens.desk] groups is []. Give a list of groups of the roster; {_NOBODY}",
+        ),
+        (
+            _TOKEN,
+            f'5: [tokens.desk] has no roles. Add roles = ["viewer"], or "presser", or "resetter"; {_NOBODY}',
+        ),
+        (
+            "[tokens.desk]\nroles = ['viewer']\ndigest = 'hunter2'",
+            (
+                "7: [tokens.desk] digest is unusable (not shown, it could be a key). "
+                f"Give sha256: and 64 hexadecimal digits; {_NOBODY}"
+            ),
+        ),
+        (
+            "[tokens]\ndesk = 'hunter2'",
+            f"6: [tokens] 'desk' is not a section. Write [tokens.NAME] and its keys below it; {_NOBODY}",
+        ),
+        (
+            _TOKEN.replace("desk", "'a b'") + "roles = ['viewer']",
+            f"5: [tokens] 'a b' is no plain name. Use letters, digits, '.', '_' and '-', at most 64; {_NOBODY}",
+        ),
+        (
+            _HOOK,
+            (
+                "5: [hooks.risk] names no accounts to press. "
+                f"Write all = true, or else groups or accounts; {_NOTHING}"
+            ),
+        ),
+        (
+            f"{_HOOK}all = true\ngroups = ['arb']",
+            (
+                "5: [hooks.risk] names both all and some accounts to press. "
+                f"Write all = true, or else groups or accounts; {_NOTHING}"
+            ),
+        ),
+        (
+            f"{_HOOK}all = true\nside = 'buy'",
+            f"8: [hooks.risk] side is 'buy'. Give BUY, SELL, SELL_SHORT, OTHER; {_NOTHING}",
+        ),
+        (
+            "[hooks.risk]\nall = true",
+            f'5: [hooks.risk] has no secrets. Add secrets = [{{ file = "FILE" }}]; {_NOTHING}',
+        ),
+        (
+            "[hooks.risk]\nall = true\nsecrets = ['hunter2']",
+            (
+                "7: [hooks.risk] secrets is unusable (not shown, it could be a key). Give a list of places, "
+                f'such as [{{ file = "FILE" }}] or [{{ env = "VARIABLE" }}]; {_NOTHING}'
+            ),
+        ),
+        (
+            "[notify.desk]\nurl = 'https://hunter2@example.com'",
+            (
+                "6: [notify.desk] url is unusable (not shown, it could be a key). Give a place, "
+                'such as { file = "FILE" } or { env = "VARIABLE" }; until then nothing is sent there.'
+            ),
+        ),
+        (
+            "[notify.desk]\nurl = { env = 'A', file = 'b' }",
+            (
+                "6: [notify.desk] url is unusable (not shown, it could be a key). Give a place, "
+                'such as { file = "FILE" } or { env = "VARIABLE" }; until then nothing is sent there.'
+            ),
+        ),
+        (
+            "[service]\nallowed_hosts = ['panic.example.com:443']",
+            (
+                "6: [service] allowed_hosts is ['panic.example.com:443']. "
+                "Give a list of host names without port; until then it is []."
+            ),
+        ),
+        (
+            "[service]\nhost = '[::1]'",
+            (
+                "6: [service] host is '[::1]'. "
+                'Give an address of this machine, without port; until then it is "127.0.0.1".'
+            ),
+        ),
+        (
+            "[service]\ntls_key = 'a.key'",
+            (
+                "5: [service] tls_key stands there without tls_certificate. "
+                "Add tls_certificate; until then the service does not start."
+            ),
+        ),
+    ],
+)
+def test_a_mistake_in_a_token_a_hook_or_a_channel_leaves_it_out(
+    settings: Load, tmp_path: Path, text: str, message: str
+):
+    """Half of a token would allow too much; and what was pasted in the wrong place is not repeated."""
+    loaded = settings(f"{GOOD}{text}\n")
+
+    assert [f"panic.toml:{message}"] == told(loaded.problems, tmp_path)
+    assert ({}, {}, {}) == (loaded.tokens, loaded.hooks, loaded.channels)
+
+
+@given(st.text())
+def test_a_hook_takes_no_instrument_that_a_press_refuses(instrument: str):
+    """A breach is no time to find that out."""
+    what = {"all": True, "secrets": [{"env": "A"}], "instruments": [instrument]}
+    try:
+        Hook.model_validate(what)
+    except ValidationError:
+        return
+    roster = Roster(Path("a.csv"), "", 0.0, (Account(1),), (), ())
+
+    assert (Account(1),) == plan(
+        roster, Scope(all=True, filters=Filters(instrument_ids=(instrument,))), {"default"}
+    ).accounts
+
+
+def test_a_mistake_in_one_token_spares_the_others(settings: Load):
+    """Nobody is locked out for somebody else's mistake."""
+    other = _TOKEN.replace("desk", "other").replace("0" * 64, "1" * 64)
+    loaded = settings(f"{GOOD}{_TOKEN}roles = ['boss']\n{other}roles = ['viewer']\n")
+
+    assert ["other"] == list(loaded.tokens)
+
+
+def test_a_token_under_two_names_lets_nobody_in(settings: Load):
+    """Nobody could say on record who pressed."""
+    roles = "roles = ['viewer']\n"
+    loaded = settings(f"{GOOD}{_TOKEN}{roles}{_TOKEN.replace('desk', 'other')}{roles}")
+
+    assert ["[tokens.desk] and [tokens.other] are the same token"] == [p.what for p in loaded.problems]
+    assert {} == loaded.tokens
+
+
+@pytest.mark.parametrize("name", ["PANIC_SERVICE_ALLOWED_HOSTS", "PANIC_TOKENS_DESK", "PANIC_NOTIFY_URL"])
+def test_no_variable_gives_a_list_a_token_or_a_channel(settings: Load, name: str):
+    """A stray environment must let nobody in."""
+    loaded = settings(GOOD + SERVICE, {name: "x"})
+
+    assert [f"the environment variable '{name}' means nothing"] == [problem.what for problem in loaded.problems]
+
+
+def test_a_pasted_secret_does_not_show(settings: Load):
+    """Neither in what is printed of the settings nor in what pydantic says of a mistake in code."""
+    with pytest.raises(ValidationError) as caught:
+        Token(digest="hunter2", roles=("viewer",))
+    loaded = settings(GOOD + SERVICE)
+
+    assert "hunter2" not in str(caught.value)
+    assert "0000" not in repr(loaded)

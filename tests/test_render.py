@@ -10,7 +10,9 @@ from panic.check import AccountCheck, CheckReport, State
 from panic.orders import Filters
 from panic.outcomes import Standing, Verdict
 from panic.plan import Plan, Scope, Unsent, plan
-from panic.render import check_table, plan_table, table, verdict_line
+from panic.render.check import check_table
+from panic.render.plan import plan_table
+from panic.render.report import table, verdict_line
 from panic.report import Flag, Report
 from panic.roster import Account
 from tests.builders import a_bad_row, a_read, a_roster, an_answer, an_order, look, no_answer

@@ -15,9 +15,9 @@ import pytest
 
 from panic import latch, reset
 from panic.config import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Settings
-from panic.engage import holds_of
 from panic.errors import ConfigurationError, UsageError
 from panic.latch import Hold, LatchError, State
+from panic.latching import holds_of
 from panic.ledger import reader
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.store import SqliteStore

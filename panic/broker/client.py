@@ -90,6 +90,7 @@ class Broker:
         mixed_up: Called when a connection brought what nobody asked for, or another account's orders: no
             proof that came over a used connection, or whose receipt was revoked, is to be trusted any more.
         lingering_most: How many connections may be listened to after their last answer: each is a descriptor.
+        keepalive_s: How long a connection may wait in the pool, seconds.
     """
 
     def __init__(
@@ -99,31 +100,47 @@ class Broker:
         clock: Clock,
         mixed_up: Callable[[], None] = lambda: None,
         lingering_most: int = 64,
+        keepalive_s: float = 15.0,
     ) -> None:
         self._base = where.base_url
         self._most = where.max_answer_bytes
-        self._clock = clock
-        self._keys = tuple(keys.values())
-        self._headers = {name: _headers(key) for name, key in keys.items()}
-        self._tell_mixed_up = mixed_up
         self._where = where
-        self._lingering_most = lingering_most
+        self._keepalive_s = keepalive_s
         self.problem = ""
         self._proxy: str | None = None
+        self._ssl: ssl.SSLContext | bool | None = None
+        self._is_open = False
         self._connector: Connector
         self._session: aiohttp.ClientSession
+        self.adopt(clock, mixed_up, keys, lingering_most)
+
+    def adopt(
+        self, clock: Clock, mixed_up: Callable[[], None], keys: Mapping[str, Key], lingering_most: int = 64
+    ) -> None:
+        """Serve another from now on, over the connections there are; the arguments are those of the class."""
+        self._clock = clock
+        self._tell_mixed_up = mixed_up
+        self._keys = tuple(keys.values())
+        self._headers = {name: _headers(key) for name, key in keys.items()}
+        self._lingering_most = lingering_most
+        if self._is_open:
+            self._connector.lingering_most = lingering_most
 
     def __repr__(self) -> str:
         return f"Broker({self._base!r})"
 
     async def __aenter__(self) -> Self:
+        if self._is_open:  # somebody made it ready before
+            return self
+        self.load_certificates()
         self._proxy = _environment_proxy(self._base) if self._where.environment_proxy else None
         self._connector = Connector(
             self._mixed_up,
             lingering_most=self._lingering_most,
             limit=0,  # the slots bound what is in flight; a second queue would only hide waits
             resolver=Resolver(),
-            ssl=self._tls(),
+            ssl=True if self._ssl is None else self._ssl,
+            keepalive_timeout=self._keepalive_s,
         )
         self._session = aiohttp.ClientSession(
             connector=self._connector,
@@ -134,10 +151,35 @@ class Broker:
             request_class=_Request,
         )
         self._session._retry_connection = False  # noqa: SLF001  (one attempt is one wire request)
+        self._is_open = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._is_open = False
         await self._session.close()
+
+    def load_certificates(self) -> None:
+        """Read the authorities to trust, once. Their file may hang: where there is time, do this on a thread."""
+        if self._ssl is None:
+            self._ssl = self._tls()
+
+    def share_certificates(self, other: "Broker") -> None:
+        """Trust what another trusts that has read them."""
+        self._ssl, self.problem = other._ssl, other.problem  # noqa: SLF001  (of its own kind)
+
+    @property
+    def idle(self) -> int:
+        """How many open connections wait for a request."""
+        return self._connector.idle if self._is_open else 0
+
+    async def warm(self, credential: str, leash: asyncio.Timeout) -> Answer:
+        """Ask for the time, which opens a connection or keeps one open; its answer proves nothing later."""
+        result = await self.get("/v1/clock", (), credential, leash)
+        wire = _WIRE.get()
+        if wire.connection is not None:  # it would keep a receipt of every time it was asked
+            kept = [receipt for receipt in wire.connection.receipts if receipt is not wire.receipt]
+            wire.connection.receipts[:] = kept
+        return result
 
     def cancel(self, account: Account, filters: Filters, leash: asyncio.Timeout) -> Awaitable[Answer]:
         """Make one DELETE of an account's open orders."""

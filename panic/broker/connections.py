@@ -123,8 +123,13 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         self._distrusts = False
         self._lingering: dict[Handler, float] = {}  # the oldest first
-        self._lingering_most = lingering_most
+        self.lingering_most = lingering_most
         self._factory = functools.partial(Handler, self._loop, mixed_up)  # type: ignore[assignment]
+
+    @property
+    def idle(self) -> int:
+        """How many open connections wait in the pool."""
+        return sum(protocol.is_connected() for idle in self._conns.values() for protocol, _ in idle)
 
     def distrust(self) -> None:
         """Use every connection once from now on, and close those that wait in the pool."""
@@ -142,7 +147,7 @@ class Connector(aiohttp.TCPConnector):
         # It is closed, but a moment later: the bytes that would revoke its answer may still be on their way.
         self._release_acquired(key, protocol)
         self._lingering[protocol] = self._loop.time()
-        if len(self._lingering) > self._lingering_most:
+        if len(self._lingering) > self.lingering_most:
             self._see_off(next(iter(self._lingering)))
         self._loop.call_later(LINGER_DOUBTED_S if self._distrusts else LINGER_S, self._see_off, protocol)
 

@@ -7,7 +7,7 @@ from functools import partial
 from panic import config, logs
 from panic.check import check, to_json
 from panic.cli import loop, output
-from panic.render import check_table
+from panic.render.check import check_table
 
 
 def do_check(options: argparse.Namespace) -> int:

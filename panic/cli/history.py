@@ -10,7 +10,7 @@ from panic import config, history, logs
 from panic.cli import output
 from panic.errors import UsageError
 from panic.history import Summary
-from panic.render import runs_table
+from panic.render.history import runs_table
 from panic.report import Flag
 from panic.words import clip
 

@@ -11,7 +11,7 @@ from panic.config import Settings
 from panic.errors import UsageError
 from panic.plan import Scope
 from panic.prepared import whoami
-from panic.render import latch_table, reset_table
+from panic.render.latch import latch_table, reset_table
 
 ENGAGED = 20
 

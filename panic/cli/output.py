@@ -68,14 +68,14 @@ def _print(report: "Report", document: str, options: argparse.Namespace, *, save
 
 
 def _closing(report: "Report") -> str:
-    from panic.render import verdict_line
+    from panic.render.report import verdict_line
 
     code = "" if report.drill else f" (exit {report.exit_code})"
     return f"panic: {verdict_line(report).plain}{code}"
 
 
 def _table(report: "Report", stream: TextIO | None) -> str:
-    from panic.render import table
+    from panic.render.report import table
 
     return _drawn(partial(table, report), stream)
 

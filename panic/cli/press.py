@@ -63,7 +63,7 @@ def _press_of(options: argparse.Namespace) -> Press:
 
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
-    from panic.render import plan_table  # noqa: PLC0415  (a real press must not wait for it)
+    from panic.render.plan import plan_table  # noqa: PLC0415  (a real press must not wait for it)
 
     base_url = prepared.settings.broker.base_url
     document = plan_json(prepared.plan, base_url).decode()

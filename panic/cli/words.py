@@ -32,6 +32,9 @@ _LATCH_CODES = """exit codes:
 _RESET_CODES = """exit codes:
   0 done · 64 refused · 70 the latch could not be changed · 78 the ledger could not take it"""
 
+_MAKING_CODES = """exit codes:
+  0 made and shown · 64 usage · 70 it could not be shown"""
+
 _CHECK_CODES = """exit codes:
   0 a press would work everywhere · 10 drift, skew or something not learned
   30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files"""
@@ -70,6 +73,7 @@ def parser() -> Parser:
     _show_words(commands.add("show", _show, "print the report of a run again, from the ledger", _EXIT_CODES))
     _latch_words(commands.add("latch", _latch, "what is engaged, for strategies to stop?", _LATCH_CODES))
     _reset_words(commands.add("reset", _reset, "end the engaged state", _RESET_CODES))
+    _token_words(commands.add("token", _token, "make a token for the service, and show it once", _MAKING_CODES))
     _evidence_words(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
     output_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
     _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
@@ -202,6 +206,28 @@ def _reset_words(parser: Parser) -> None:
     parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
     parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
     output_words(parser)
+
+
+# ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _token(options: Namespace) -> int:
+    from panic.cli.token import do_token
+
+    return do_token(options)
+
+
+def _token_words(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="whose it is: goes on record with every press")
+    role = "what it allows, besides looking: viewer, presser or resetter; repeatable (default: viewer)"
+    parser.add_argument(
+        "--role", action="append", default=[], choices=("viewer", "presser", "resetter"), metavar="R", help=role
+    )
+    group = "press accounts of this group only; repeatable (default: every account)"
+    parser.add_argument("--group", action="append", default=[], metavar="G", help=group)
+    parser.add_argument(
+        "--automated", action="store_true", help="a program holds it: its identical presses are one"
+    )
 
 
 # ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -70,6 +70,20 @@ def encode(event: Event, scrub: Callable[[str], str] = _unchanged) -> bytes:
     return _mended(scrubbed)
 
 
+def encode_body(body: Any) -> str:
+    """Write the body of an event down by itself, in one line.
+
+    Raises:
+        UnencodableError: it holds something that JSON has no word for.
+    """
+    try:
+        return _encoder.encode(body)
+    except UnencodableError:
+        raise
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnencodableError(type(error).__name__) from error
+
+
 def _mended(scrubbed: str) -> bytes:
     """Write a scrubbed text as any other: what stands for a secret may be no ASCII."""
     try:

@@ -128,8 +128,8 @@ class Writer:
         with self._changed:
             self._begin()
 
-    def append(self, run: str, kind: str, at: str, body: Any, *, keep: bool = False) -> None:
-        """Hand an event over; do not change its body afterwards.
+    def append(self, run: str, kind: str, at: str, body: Any, *, keep: bool = False) -> str:
+        """Hand an event over and give its id; do not change its body afterwards.
 
         Args:
             run: The run's id; "" for none.
@@ -140,14 +140,16 @@ class Writer:
         """
         now = time.monotonic()
         with self._changed:
-            if self._is_in_memory:
-                return
             self._number += 1
+            name = f"{self.leg}-{self._number}"
+            if self._is_in_memory:
+                return name
             self._todo.append(_Item(self._number, run, kind, at, body, keep, now))
             self._begin()
             if self._line is not None and self._line.idle:
                 self._changed.notify_all()
             self._mind(now, self._patience_s)
+            return name
 
     async def settle(self, within_s: float) -> bool:
         """Wait until everything appended so far is durable; False when it is not within so many seconds."""

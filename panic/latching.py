@@ -35,7 +35,7 @@ class Engaging:
 
     def begin(self) -> None:
         """Engage it, beside whatever else the loop does."""
-        if self._file is not None:
+        if self._file is not None and self._done is None:
             self._done = background.begin(self._engage, "latch")
 
     async def end(self) -> LatchReport:
@@ -60,3 +60,14 @@ class Engaging:
 
 def _not(text: str) -> LatchReport:
     return LatchReport(engaged=False, text=clip(text, _TEXT_MOST), as_asked=False)
+
+
+def both(one: LatchReport | None, other: LatchReport) -> LatchReport:
+    """Tell of two presses' latches in one."""
+    if one is None or one == other:
+        return other
+    return LatchReport(
+        one.engaged and other.engaged,
+        clip(f"{one.text}; {other.text}", _TEXT_MOST),
+        one.as_asked and other.as_asked,
+    )

@@ -9,14 +9,14 @@ from pathlib import Path
 
 from panic import history, latch
 from panic.config import Settings
-from panic.engage import holds_of
 from panic.errors import UsageError
 from panic.history import Summary
 from panic.latch import Hold, State
+from panic.latching import holds_of
 from panic.ledger import reader
 from panic.ledger.events import Event, decode
 from panic.outcomes import Verdict
-from panic.record import Kind, Pressed, read
+from panic.record import Joined, Kind, Pressed, read
 from panic.replay import scope_of
 from panic.report import ScopeReport
 from panic.words import clip
@@ -153,6 +153,10 @@ class _Asked:
             pressed = read(Pressed, event.body)
             asked = holds_of(scope_of(pressed.scope), event.run, pressed.started_at) if pressed.latch else []
             self.by_run[event.run] = asked
+        elif event.kind == Kind.JOINED:
+            joined = read(Joined, event.body)
+            asked = holds_of(scope_of(joined.scope), event.run, joined.trigger.at) if joined.latch else []
+            self.by_run[event.run] = [*self.by_run.get(event.run, ()), *asked]
         self.holds.update({hold[:2]: hold for hold in self.by_run.get(event.run, ())})
 
     def _end(self, reset: _Reset) -> None:
@@ -179,7 +183,7 @@ def recorded(settings: Settings) -> tuple[tuple[Hold, ...], list[str]]:
 
 
 def _events(file: Path, warnings: list[str]) -> Iterator[Event]:
-    for row in reader.read(file, kinds=(Kind.PRESSED, Kind.RESUMED, Kind.RESET)).rows:
+    for row in reader.read(file, kinds=(Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.RESET)).rows:
         try:
             yield decode(row.record)
         except ValueError:

@@ -1,0 +1,57 @@
+"""`panic token`: make a token for the service, and show it once."""
+
+import argparse
+import hashlib
+import secrets
+
+from panic import terminal
+from panic.config import is_plain_name
+from panic.errors import PanicError, UsageError
+from panic.files import shown
+
+_BYTES = 32
+"""Of chance in a token: nobody guesses it, and its digest tells nothing."""
+
+
+def do_token(options: argparse.Namespace) -> int:
+    """Print a new token on standard output, and on standard error what to do with it; write no file."""
+    if not is_plain_name(options.name):
+        raise UsageError(f"{shown(options.name)} is no plain name: letters, digits, '.', '_' and '-', at most 64")
+    roles = list(dict.fromkeys(options.role or ["viewer"]))
+    groups = list(dict.fromkeys(options.group))
+    token = secrets.token_urlsafe(_BYTES)
+    if not terminal.out(token):
+        raise PanicError("standard output is gone: the token was not shown, and is good for nothing")
+    terminal.say(_words(options.name, token, roles, groups, person=not options.automated))
+    return 0
+
+
+def _words(name: str, token: str, roles: list[str], groups: list[str], *, person: bool) -> str:
+    head = f"[tokens.{name}]" if "." not in name else f'[tokens."{name}"]'
+    lines = [
+        head,
+        f'digest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"',
+        f"roles = {_list(roles)}",
+        *([f"groups = {_list(groups)}"] if groups else []),
+        f"person = {str(person).lower()}",
+    ]
+    return "\n".join(
+        [
+            "panic: this is the token; it is shown once and stored nowhere. Keep it in a password manager or in",
+            "a file of mode 600, never in an argument, an address or a log. Paste this into the settings of the",
+            "service, config/panic.toml, and let it read them again:",
+            "",
+            *lines,
+        ]
+    )
+
+
+def _list(names: list[str]) -> str:
+    return f"[{', '.join(map(_text, names))}]"
+
+
+def _text(name: str) -> str:
+    """A text as TOML writes it, whatever stands in it."""
+    marks = {'"': '\\"', "\\": "\\\\"}
+    plain = (marks.get(c, c) if c.isprintable() else f"\\U{ord(c):08x}" for c in name)
+    return f'"{"".join(plain)}"'

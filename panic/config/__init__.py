@@ -1,0 +1,33 @@
+"""Settings: what may be set, and how it is read.
+
+    sections   what a press needs          named      the sections that have names, such as credentials
+    service    what the service needs      loading    the file, the environment and every mistake in them
+    settings   all of it together
+
+Everybody else imports from here.
+"""
+
+from panic.config.loading import DEFAULT_FILE, load
+from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run
+from panic.config.service import Channel, Hook, Paging, Role, Service, Tells, Token, is_plain_name
+from panic.config.settings import Settings
+
+__all__ = [
+    "DEFAULT_FILE",
+    "Broker",
+    "Channel",
+    "Credential",
+    "Hook",
+    "LatchFile",
+    "LedgerFiles",
+    "Paging",
+    "Role",
+    "RosterFile",
+    "Run",
+    "Service",
+    "Settings",
+    "Tells",
+    "Token",
+    "is_plain_name",
+    "load",
+]

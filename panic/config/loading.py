@@ -1,0 +1,186 @@
+"""Read the settings: one TOML file, a few environment variables, and every mistake in them at once.
+
+`load` is tolerant, because a press fires with what it can read: a mistake becomes a `Problem` and the default
+takes its place. Only what makes sending unsafe or impossible raises. `panic check` refuses every problem.
+"""
+
+import hashlib
+import os
+import ssl
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_origin
+
+from pydantic import BaseModel
+
+from panic.address import safe_base_url
+from panic.config.named import NAMED, read_named
+from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run
+from panic.config.service import Paging, Service
+from panic.config.settings import Settings
+from panic.errors import ConfigurationError, Problem
+from panic.files import Document, did_you_mean, expected, is_right, read_regular, relative, shown, why
+
+DEFAULT_FILE = Path("config/panic.toml")
+_BASE_URL = "PANIC_BROKER_BASE_URL"
+_LARGEST_CA_FILE = 4 << 20
+
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "broker": Broker,
+    "roster": RosterFile,
+    "run": Run,
+    "ledger": LedgerFiles,
+    "latch": LatchFile,
+    "service": Service,
+    "paging": Paging,
+}
+
+
+def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from `path`, else from where PANIC_CONFIG says, else from config/panic.toml.
+
+    Raises:
+        ConfigurationError: the file cannot be read or is not TOML, or `base_url` is missing or unsafe.
+            Lists every other problem as well.
+    """
+    file = path or Path(env.get("PANIC_CONFIG") or DEFAULT_FILE)
+    document = Document.read(file, f"Copy config/panic.example.toml to {file}, or name another in PANIC_CONFIG.")
+    url, fatal = _base_url(document, env)
+    broker, roster, run, ledger, latch, service, paging = (_section(document, env, name) for name in _SECTIONS)
+    named = read_named(document)
+    _unknown_sections(document)
+    _stray_variables(document, env, named.variables)
+    _contradictions(document, broker, Run(**run))
+    _half_of_tls(document, service)
+    problems = (*fatal, *sorted(document.problems, key=lambda problem: problem.line or 0))
+    if fatal:
+        raise ConfigurationError(problems)
+    return Settings(
+        file=file,
+        digest=document.digest,
+        problems=problems,
+        broker=Broker(**{**broker, "base_url": url}),
+        credentials=named.credentials,
+        roster=RosterFile(**{"file": file.parent / "accounts.csv", **roster}),
+        run=Run(**run),
+        ledger=_ledger(file, **ledger),
+        latch=LatchFile(**{"file": file.parent / "panic.latch", **latch}),
+        service=Service(**{"store": file.parent / "service.db", **service}),
+        tokens=named.tokens,
+        hooks=named.hooks,
+        channels=named.channels,
+        paging=Paging(**paging),
+    )
+
+
+def _ledger(settings: Path, file: Path | None = None, fallback: Path | None = None) -> LedgerFiles:
+    """The ledger's places; the second is one of this user and this ledger, for others read the same folder."""
+    file = file or settings.parent / "ledger.db"
+    if fallback is None:
+        ours = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:12]
+        folder = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  (a folder of our own in it, mode 700)
+        fallback = folder / f"panic-{os.getuid()}" / f"ledger-{ours}.db"
+    return LedgerFiles(file=file, fallback=fallback)
+
+
+def _base_url(document: Document, env: Mapping[str, str]) -> tuple[str, list[Problem]]:
+    """The address to use, and what forbids to use it."""
+    stray = env.get(_BASE_URL, "")
+    broker = document.tables.get("broker")
+    url = broker.get("base_url") if isinstance(broker, dict) else None
+    named = url is not None
+    if not named and not stray:
+        remedy = 'Write base_url = "https://api.clearstreet.com" below [broker].'
+        return "", [document.problem("[broker] names no base_url", remedy, "broker")]
+    try:
+        safe = safe_base_url(str(url) if named else stray)
+    except ConfigurationError as error:
+        found = error.problems[0]
+        if named:
+            return "", [document.problem(f"[broker] {found.what}", found.remedy, "broker", "base_url")]
+        return "", [replace(found, what=f"{_BASE_URL}: {found.what}")]
+    if named and stray and not _is_same(stray, safe):
+        remedy = "Unset it, or correct the file; the file's address is used."
+        document.problems.append(Problem(f"{_BASE_URL} differs from the settings' base_url", remedy))
+    return safe, []
+
+
+def _is_same(url: str, safe: str) -> bool:
+    try:
+        return safe_base_url(url) == safe
+    except ConfigurationError:
+        return False
+
+
+def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str, Any]:
+    """What the file and, above it, the environment say rightly about one section."""
+    model, table = _SECTIONS[name], document.table(name)
+    values = document.fields(model, {key: table[key] for key in table if key != "base_url"}, name)
+    for key in _overridable(model):
+        variable = f"PANIC_{name}_{key}".upper()
+        raw = env.get(variable)
+        if not raw or variable == _BASE_URL:
+            continue
+        value = relative(model, key, raw, Path())
+        if is_right(model, key, value, strict=False):
+            values[key] = value
+        else:
+            remedy = f"Set it to {expected(model, key)}, or unset it; until then it is ignored."
+            document.problems.append(Problem(f"{variable} is {shown(raw)}", remedy))
+    return values
+
+
+def _overridable(model: type[BaseModel]) -> list[str]:
+    """The settings that a variable can hold: a list of names is no such thing."""
+    return [key for key, info in model.model_fields.items() if get_origin(info.annotation) is not tuple]
+
+
+def _unknown_sections(document: Document) -> None:
+    known = (*_SECTIONS, *NAMED)
+    for name in (name for name in document.tables if name not in known):
+        homes = [home for home, model in _SECTIONS.items() if name in model.model_fields]
+        remedy = f"Move it below [{homes[0]}]." if homes else did_you_mean(name, known)
+        document.complain(f"there is no section or setting {shown(name)}", remedy, name)
+
+
+def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Collection[str]) -> None:
+    known = {f"PANIC_{name}_{key}".upper() for name, model in _SECTIONS.items() for key in _overridable(model)}
+    for name in sorted(name for name in env if name.startswith("PANIC_")):
+        if name not in {*known, *spoken_for, "PANIC_CONFIG", "PANIC_TRACEBACK"}:
+            guess = did_you_mean(name, sorted(known), "Unset it.")
+            document.problems.append(Problem(f"the environment variable {shown(name)} means nothing", guess))
+
+
+def _contradictions(document: Document, broker: dict[str, Any], run: Run) -> None:
+    """Values that are right one by one and not together, or not on this machine."""
+    if run.poll_first_s > run.poll_max_s:
+        what = f"[run] poll_first_s {run.poll_first_s} is more than poll_max_s {run.poll_max_s}"
+        document.complain(what, "Raise poll_max_s or lower poll_first_s.", "run", "poll_first_s")
+    if run.attempt_s > run.deadline_s:
+        what = f"[run] attempt_s {run.attempt_s} is more than deadline_s {run.deadline_s}"
+        document.complain(what, "Raise deadline_s or lower attempt_s.", "run", "attempt_s")
+    file = broker.get("ca_file")
+    if file and (reason := _unusable_authorities(file)):
+        del broker["ca_file"]
+        remedy = "Give a PEM file of certificates; until then the system's authorities are trusted."
+        document.complain(f"[broker] ca_file {file} cannot be used: {reason}", remedy, "broker", "ca_file")
+
+
+def _half_of_tls(document: Document, service: dict[str, Any]) -> None:
+    given = {"tls_certificate", "tls_key"} & service.keys()
+    if len(given) == 1:
+        other = ({"tls_certificate", "tls_key"} - given).pop()
+        what = f"[service] {given.pop()} stands there without {other}"
+        document.complain(what, f"Add {other}; until then the service does not start.", "service")
+
+
+def _unusable_authorities(file: Path) -> str:
+    try:
+        read_regular(file, _LARGEST_CA_FILE)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except ssl.SSLError:
+        return "it holds no certificate"
+    except OSError as error:
+        return why(error)
+    return ""

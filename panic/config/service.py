@@ -1,0 +1,197 @@
+"""The sections of the settings that only the service needs: where it listens, whom it obeys, whom it tells."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from panic.config.sections import Credential, Section
+from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
+
+Role = Literal["viewer", "presser", "resetter"]
+"""What a token's bearer may do: look; look and press; look and end the engaged state."""
+
+Tells = Literal["start", "verdict", "flag", "page"]
+"""What a channel is told: that a run began, how it ended, what is odd about it, and what somebody must see to."""
+
+_LARGEST_ACCOUNT = (1 << 63) - 1
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HOST = r"^[A-Za-z0-9._:-]+$"
+_INSTRUMENT = r"^[^\s,\p{C}]+(?: [^\s,\p{C}]+)*$"  # what a press takes: it must not be refused in a breach
+_HOST_AND_PORT = re.compile(r"[^:]*:[^:]*")
+
+
+def is_plain_name(name: str) -> bool:
+    """Whether `name` can stand for a token, a hook or a channel: in an address, in a log and on record."""
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def _list(value: object) -> object:
+    """A list of the file, frozen."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _one_of(words: Sequence[str]) -> str:
+    """The pattern of one of these words, or of none."""
+    return f"^({'|'.join(words)}|)$"
+
+
+_Item = TypeVar("_Item")
+Items = Annotated[tuple[_Item, ...], BeforeValidator(_list)]
+_Text = Annotated[str, Field(min_length=1)]
+_Seconds = Annotated[float, Field(ge=0, le=86_400)]
+_Deadline = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Service(Section):
+    """Where the service listens, and how it keeps ready."""
+
+    host: str = Field(default="127.0.0.1", pattern=_HOST, description="an address of this machine, without port")
+    """Address to listen at. Default: loopback. Whoever can reach a kill switch can try it."""
+
+    port: int = Field(default=8787, ge=0, le=65_535)
+    """Port to listen at. Default: 8787. 0 is any that is free."""
+
+    allowed_hosts: Items[Annotated[str, Field(pattern=_HOST)]] = Field(
+        default=(), description="a list of host names without port"
+    )
+    """Names it may be asked for by. Default: its address and localhost, which always count. Stops rebinding."""
+
+    tls_certificate: Path | None = None
+    """PEM file of certificate and chain. Default: none, which only loopback or a proxy may have."""
+
+    tls_key: Path | None = None
+    """PEM file of its key, mode 600, without a password. Default: none."""
+
+    behind_proxy: bool = False
+    """Whether something in front speaks TLS. Default: no. Tokens must not travel in the clear."""
+
+    warm_connections: int = Field(default=8, ge=0, le=64)
+    """Connections to the broker kept open. Default: 8. Spares the first DELETEs their handshakes."""
+
+    store: Path | None = None
+    """SQLite file of what it must remember. Default: service.db beside the settings. No breach counts twice."""
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _without_port(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        if any(_HOST_AND_PORT.fullmatch(host) for host in hosts):
+            raise ValueError("an allowed host has no port")
+        return hosts
+
+
+class Token(Section):
+    """Who may ask the service for what: one bearer token, of which only the digest is here."""
+
+    digest: str = Field(
+        pattern=r"^sha256:[0-9a-f]{64}$",
+        repr=False,  # somebody will paste the token itself
+        description="sha256: and 64 hexadecimal digits",
+    )
+    """SHA-256 of the token. No default. A reader of the settings cannot press with it."""
+
+    roles: Items[Role] = Field(min_length=1, description="a list of viewer, presser, resetter")
+    """What it allows. No default: a right is given, not assumed. Each of them may look."""
+
+    groups: Items[_Text] | None = Field(default=None, min_length=1, description="a list of groups of the roster")
+    """The groups whose accounts it may press. Default: every account."""
+
+    person: bool = True
+    """Whether a person holds it. Default: yes. A program's identical presses are one, a person's never."""
+
+
+class Hook(Section):
+    """What a risk system's breach sets off: a press of this scope, if it is signed with one of these secrets.
+
+    Raises:
+        ValueError: No scope, or one that contradicts itself.
+    """
+
+    secrets: Items[Credential] = Field(
+        min_length=1,
+        repr=False,  # somebody will paste a secret itself
+        description='a list of places, such as [{ file = "FILE" }] or [{ env = "VARIABLE" }]',
+    )
+    """Where the secrets are. No default. Two of them while one is being replaced."""
+
+    scheme: Literal["standard-webhooks", "bearer"] = Field(
+        default="standard-webhooks", description="standard-webhooks or bearer"
+    )
+    """How the sender proves itself. Default: a signature. bearer is for senders that cannot sign."""
+
+    all: bool = False
+    """Press every account. Default: no."""
+
+    groups: Items[_Text] = Field(default=(), description="a list of groups of the roster")
+    """Press the accounts of these groups. Default: none."""
+
+    accounts: Items[Annotated[int, Field(ge=1, le=_LARGEST_ACCOUNT)]] = Field(
+        default=(), description="a list of account ids"
+    )
+    """Press these accounts. Default: none."""
+
+    side: str = Field(default="", pattern=_one_of(SIDES), description=", ".join(SIDES))
+    """Only orders of this side. Default: every side."""
+
+    type: str = Field(default="", pattern=_one_of(TYPES), description=", ".join(TYPES))
+    """Only orders of this type. Default: every type."""
+
+    instrument_type: str = Field(
+        default="", pattern=_one_of(INSTRUMENT_TYPES), description=", ".join(INSTRUMENT_TYPES)
+    )
+    """Only orders in instruments of this type. Default: every type."""
+
+    instruments: Items[Annotated[str, Field(pattern=_INSTRUMENT)]] = Field(
+        default=(), description="a list of symbols or UUIDs"
+    )
+    """Only orders in these instruments. Default: every instrument."""
+
+    watch_s: _Seconds | None = None
+    """Seconds to keep looking after the first clear. Default: as [run] has it."""
+
+    deadline_s: _Deadline | None = None
+    """Seconds for the whole run. Default: as [run] has it."""
+
+    latch: bool = False
+    """Whether to leave the scope engaged. Default: no. A person must then end that."""
+
+    on_odd: Literal["press", "page"] = Field(default="press", description="press or page")
+    """What an authentic body that is not understood sets off. Default: a press. Stopping fails open."""
+
+    tolerance_s: float = Field(default=300.0, ge=5, le=3600)
+    """Seconds that a signature's time may be off. Default: 300. An old message must not press again."""
+
+    @model_validator(mode="after")
+    def _has_a_scope(self) -> "Hook":
+        if self.all == bool(self.groups or self.accounts):
+            raise ValueError("a hook names either all, or groups and accounts")
+        return self
+
+
+class Channel(Section):
+    """Who is told what happens, and when."""
+
+    url: Credential = Field(
+        repr=False,  # somebody will paste the address itself
+        description='a place, such as { file = "FILE" } or { env = "VARIABLE" }',
+    )
+    """Where the address to notify is found. No default. It is a secret: it holds the channel's key."""
+
+    tells: Items[Tells] = Field(
+        default=("start", "verdict", "flag", "page"),
+        min_length=1,
+        description="a list of start, verdict, flag, page",
+    )
+    """What it is told. Default: everything."""
+
+    after_s: float = Field(default=0.0, ge=0, le=86_400)
+    """Seconds until a page that nobody acknowledged goes here. Default: 0, at once. For whoever is called next."""
+
+
+class Paging(Section):
+    """How long a page that nobody acknowledged is repeated."""
+
+    repeat_s: float = Field(default=300.0, ge=30, le=86_400)
+    """Seconds between repetitions. Default: 300. Something not clear must not be slept through."""

@@ -1,0 +1,40 @@
+"""All settings of one file together."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section
+from panic.config.service import Channel, Hook, Paging, Service, Token
+from panic.errors import Problem
+
+
+class Settings(Section):
+    """All settings of one file, or built in code: `Settings(broker=…, credentials=…, roster=…)`.
+
+    Attributes:
+        file: Where they were read; None when built in code.
+        problems: Every mistake that was replaced by a default or ignored.
+        credentials: Name, as the roster's `credential` column has it, to the place of its key.
+        digest: "sha256:" and the hexadecimal digest of the file's bytes; empty when built in code.
+        ledger: Settings built in code keep no ledger unless they name a file.
+        latch: Settings built in code have no latch unless they name a file.
+        tokens: Name to who may ask the service for what.
+        hooks: Name, as in the address that a risk system calls, to what that sets off.
+        channels: Name to whom to notify; [notify.NAME] in the file.
+    """
+
+    file: Path | None = None
+    digest: str = ""
+    problems: tuple[Problem, ...] = ()
+    broker: Broker
+    credentials: dict[str, Credential] = Field(default_factory=dict)
+    roster: RosterFile
+    run: Run = Run()
+    ledger: LedgerFiles = LedgerFiles()
+    latch: LatchFile = LatchFile()
+    service: Service = Service()
+    tokens: dict[str, Token] = Field(default_factory=dict)
+    hooks: dict[str, Hook] = Field(default_factory=dict)
+    channels: dict[str, Channel] = Field(default_factory=dict)
+    paging: Paging = Paging()

@@ -1,0 +1,213 @@
+"""Who sent this? Standard Webhooks signatures and bearer secrets, checked in the same time whatever is wrong.
+
+The reference library makes the signatures of the tests and is not used here: its `verify` forgets which ids it
+has seen, reads timestamps as floats ("1e9", "nan", " 5 "), rounds them before it signs again, and answers
+malformed input with ValueError, TypeError or UnicodeDecodeError.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+ID, TIMESTAMP, SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+AUTHORIZATION = "authorization"
+STANDARD, BEARER = "standard-webhooks", "bearer"
+
+PREFIX = "whsec_"
+SHORTEST_KEY = 24
+"""Bytes: what the Standard Webhooks specification asks for."""
+
+_HEADER_MOST = 4096
+_SIGNATURES_MOST = 16
+_ID = re.compile(r"[A-Za-z0-9_:~@+/=-]{1,255}")
+"""No dot: it separates what is signed, and an id with one could be read as another id with another time."""
+
+_SECONDS = re.compile(r"[1-9][0-9]{0,11}")
+_TOKEN = re.compile(r"bearer +([!-~]+)", re.IGNORECASE)
+
+
+class Kind(StrEnum):
+    """What a call proved about its sender.
+
+    Attributes:
+        AUTHENTIC: It holds a secret of the hook, and where calls are signed its time is right.
+        LATE: Well signed, but its timestamp is too far from our clock, before or after.
+        MALFORMED: Well signed, but its id or timestamp is none.
+        FORGED: Anything else.
+    """
+
+    AUTHENTIC = "authentic"
+    LATE = "late"
+    MALFORMED = "malformed"
+    FORGED = "forged"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was found out about the sender.
+
+    Attributes:
+        kind: What the call proved.
+        id: Its webhook-id, the same for every delivery of one message; empty where there is none.
+        timestamp: Its webhook-timestamp, seconds since 1970; 0 where there is none.
+        off_s: How far that is after our clock (negative: before), seconds.
+        wrong: What is wrong with a call that is well signed and not authentic, in the middle of a sentence.
+    """
+
+    kind: Kind
+    id: str = ""
+    timestamp: int = 0
+    off_s: float = 0.0
+    wrong: str = ""
+
+
+class Secrets:
+    """The secrets of one hook, several while one replaces another. They cannot be printed."""
+
+    __slots__ = ("__bearers", "__keys", "scheme")
+
+    def __init__(self, scheme: str, texts: Iterable[str], at_least: int = 1) -> None:
+        """Take secrets that `flaw` finds nothing wrong with.
+
+        Args:
+            scheme: How the callers of the hook prove who they are.
+            texts: The secrets as they stand in their files.
+            at_least: So many are checked by every call: secrets that nobody has fill up what is missing, so
+                that the time of an answer tells neither whether there is such a hook nor how many it has.
+        """
+        known = list(texts)
+        self.scheme = scheme
+        signed = [_decoded(text) or b"" for text in known] if scheme == STANDARD else []
+        borne = [_digest(text) for text in known] if scheme == BEARER else []
+        self.__keys = _filled(signed, at_least)
+        self.__bearers = _filled(borne, at_least)
+
+    def signed(self, content: Sequence[bytes], signatures: Iterable[bytes]) -> bool:
+        """Whether one of the signatures is one of the secrets' over the content."""
+        given = tuple(signatures)
+        found = False
+        for key in self.__keys:
+            mac = hmac.new(key, digestmod=hashlib.sha256)
+            for piece in content:
+                mac.update(piece)
+            expected = b"v1," + base64.b64encode(mac.digest())
+            for signature in given:
+                found |= hmac.compare_digest(expected, signature)
+        return found
+
+    def borne(self, token: str) -> bool:
+        """Whether the token is one of the secrets."""
+        digest = _digest(token)
+        found = False
+        for bearer in self.__bearers:
+            found |= hmac.compare_digest(bearer, digest)
+        return found
+
+    def __repr__(self) -> str:
+        return "Secrets('****')"
+
+
+def _filled(keys: list[bytes], at_least: int) -> tuple[bytes, ...]:
+    return (*keys, *(secrets.token_bytes(32) for _ in range(at_least - len(keys))))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def flaw(scheme: str, text: str) -> str:
+    """Say why a secret cannot be used by this scheme, in the middle of a sentence; empty if it can."""
+    if scheme == BEARER:
+        return ""
+    key = _decoded(text)
+    if key is None:
+        return f"is not '{PREFIX}' and base64 after it"
+    return "" if key else "is empty"
+
+
+def weakness(scheme: str, text: str) -> str:
+    """Say what is not good about a secret that can be used; empty if nothing is."""
+    length = len(_decoded(text) or b"") if scheme == STANDARD else len(text)
+    return f"is shorter than {SHORTEST_KEY} bytes" if length < SHORTEST_KEY else ""
+
+
+def _decoded(text: str) -> bytes | None:
+    """Give the key that a secret stands for; padding may be missing, as in the reference library."""
+    plain = text.removeprefix(PREFIX).rstrip("=")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def verify(
+    held: Secrets, headers: Mapping[str, Sequence[str]], body: bytes | None, now: float, tolerance_s: float
+) -> Verified:
+    """Find out who sent a call; never raises, whatever it is handed.
+
+    Signature and bearer are checked for every call and then one of them is asked, so that the time of an answer
+    does not tell which the hook uses.
+
+    Args:
+        held: The secrets of the hook; of nobody, where there is no such hook.
+        headers: The values of each header by its name in lower case, as they came.
+        body: The bytes that came; None if not all of them came, and so nothing can be signed.
+        now: Our clock, seconds since 1970.
+        tolerance_s: How far the timestamp may be from it, seconds.
+    """
+    id_, stamp = _only(headers, ID), _only(headers, TIMESTAMP)
+    content = (_raw(id_), b".", _raw(stamp), b".", body or b"")
+    is_signed = held.signed(content, _signatures(_only(headers, SIGNATURE)))
+    is_borne = held.borne(_token(_only(headers, AUTHORIZATION)))
+    if held.scheme == BEARER:
+        return Verified(Kind.AUTHENTIC if is_borne else Kind.FORGED)
+    if not is_signed or body is None:
+        return Verified(Kind.FORGED)
+    return _timely(id_, stamp, now, tolerance_s)
+
+
+def _timely(id_: str, stamp: str, now: float, tolerance_s: float) -> Verified:
+    """Judge the id and the time of a call that is well signed."""
+    if not _ID.fullmatch(id_):
+        wrong = "its webhook-id is not 1 to 255 letters, digits or _ : ~ @ + / = - (a dot is none of them)"
+        return Verified(Kind.MALFORMED, wrong=wrong)
+    if not _SECONDS.fullmatch(stamp):
+        wrong = "its webhook-timestamp is not the seconds since 1970 as a whole number"
+        return Verified(Kind.MALFORMED, id_, wrong=wrong)
+    off_s = int(stamp) - now
+    if abs(off_s) <= tolerance_s:
+        return Verified(Kind.AUTHENTIC, id_, int(stamp), off_s)
+    side = "ahead of" if off_s > 0 else "behind"
+    wrong = f"its webhook-timestamp is {abs(off_s):,.0f} s {side} our clock, and {tolerance_s:g} s are allowed"
+    return Verified(Kind.LATE, id_, int(stamp), off_s, wrong)
+
+
+def _only(headers: Mapping[str, Sequence[str]], name: str) -> str:
+    """Give a header that came once; one that came twice says two things, and so nothing."""
+    values = headers.get(name, ())
+    return values[0] if len(values) == 1 and len(values[0]) <= _HEADER_MOST else ""
+
+
+def _signatures(header: str) -> list[bytes]:
+    """Give what may be signatures; compared as they are spelled, so that one signature has one spelling."""
+    found = [_raw(one) for one in header.split(" ", _SIGNATURES_MOST)]
+    return found if len(found) <= _SIGNATURES_MOST else []
+
+
+def _token(header: str) -> str:
+    found = _TOKEN.fullmatch(header)
+    return found[1] if found else ""
+
+
+def _raw(text: str) -> bytes:
+    """Give the bytes of a header as they came over the wire; nothing for what no wire brings."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return b""

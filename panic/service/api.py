@@ -1,0 +1,286 @@
+"""The routes, beside presses: runs, reports and events, plan and check, latch and reset, and how the service is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from aiohttp import web
+
+from panic import history, latch, reset, resume
+from panic import prepared as preparing
+from panic._version import VERSION
+from panic.check import CheckReport
+from panic.check import to_json as check_json
+from panic.config import LedgerFiles, Settings
+from panic.errors import UsageError
+from panic.plan import Scope
+from panic.prepared import Press
+from panic.report import plan_json
+from panic.service import metrics, models, stream, views
+from panic.service.access import Identity, may_press
+from panic.service.answers import aside, document, find, read_body, report_of, require
+from panic.service.models import ByAsked, EventsQuery, PlanAsked, ResetAsked, RunsQuery
+from panic.service.parts import Parts, name_of
+from panic.service.presses import press
+from panic.service.problems import ProblemError, request_id
+
+NOBODY: Final = Identity("nobody", frozenset())
+"""Who asks where no token is needed."""
+
+Handler = Callable[[Parts, web.Request, Identity], Awaitable[web.StreamResponse]]
+
+_RESET_S = 30.0
+_CHECK_MORE_S = 15.0
+_PLAN_S = 5.0
+
+
+def query_of(request: web.Request) -> dict[str, list[str]]:
+    """Give what stands behind the question mark."""
+    return {name: request.query.getall(name) for name in request.query}
+
+
+# ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def runs(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+    """List runs, unfinished ones first; those that are here and on no record come before."""
+    limit = models.read_query(RunsQuery, query_of(request)).limit
+    ledger = parts.settings.ledger
+    found, damage = [], list[str]()
+    if ledger.file is not None:
+        found, damage = await aside(parts, lambda: history.runs(ledger), "runs", usage="not_found")
+    now = datetime.now(UTC)
+    recorded = {one.run for one in found}
+    unrecorded = [live for run, live in parts.desk.live.items() if run not in recorded]
+    here = [await views.live_row(live) for live in reversed(unrecorded)]
+    here.sort(key=lambda row: row.finished_at is not None)
+    shown = (*here[:limit], *(views.row(one, now) for one in found[: max(limit - len(here), 0)]))
+    more = len(found) + len(here) - len(shown)
+    return document(views.to_json(views.Runs("panic-runs/1", shown, more, tuple(damage))))
+
+
+async def run(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+    """Sum one run up."""
+    found = await find(parts, request.match_info["id"])
+    if isinstance(found, str):
+        ledger = parts.settings.ledger
+        row = await aside(parts, lambda: _row(ledger, found), "run", usage="not_found")
+        name, is_live = found, False
+    else:
+        row, name, is_live = await views.live_row(found), found.run.id, not found.is_over
+    return document(views.to_json(views.RunFound("panic-run-summary/1", is_live, row, views.links(name))))
+
+
+def _row(ledger: LedgerFiles, name: str) -> views.RunRow:
+    for one in history.runs(ledger)[0]:
+        if one.run == name:
+            return views.row(one, datetime.now(UTC))
+    raise UsageError(f"run {name} is not on record any more")
+
+
+async def report(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+    """Give the report as it is known now."""
+    return document(await report_of(parts, request.match_info["id"]))
+
+
+async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
+    """Follow a run's events."""
+    after = models.read_query(EventsQuery, query_of(request)).after
+    last_id = request.headers.get("Last-Event-ID", "") or after
+    found = await find(parts, request.match_info["id"])
+    if not isinstance(found, str):
+        return await stream.follow_live(request, parts, found.journal, last_id)
+    ledger = parts.settings.ledger
+    lines = await aside(parts, lambda: stream.recorded(ledger, found), "events", usage="not_found")
+    return await stream.follow_record(request, parts, lines, last_id)
+
+
+async def resume_run(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
+    """Complete a run that a process left unfinished."""
+    asked = models.read(ByAsked, await read_body(request, needed=False))
+    name, by, settings = request.match_info["id"], name_of(identity, asked.by), parts.settings
+    found = await find(parts, name)
+    if not isinstance(found, str):
+        state = "came to its end" if found.is_over else "is under way"
+        raise ProblemError(
+            "conflict", f"run {found.run.id} {state}", remedy="Press again: that is always possible."
+        )
+    scope = await aside(parts, lambda: _scope_of(settings, found), "resume", usage="not_found")
+    if identity.groups is not None:
+        roster = parts.standby.prepare(Press(Scope(all=True), "who may resume")).roster
+        require(may_press(identity, scope, roster))
+    prepared = await aside(
+        parts, lambda: resume.prepare(settings, found, by, parts.env), "resume", usage="conflict"
+    )
+    live = parts.desk.start(prepared, automated=not identity.person)
+    _record(parts, request, identity, "resume", run_id=live.run.id, by=live.run.scrub(by))
+    started = views.Started(
+        "panic-started/1", live.run.id, joined=False, resent=True, links=views.links(live.run.id)
+    )
+    return document(views.to_json(started), 202, {"Location": started.links.self})
+
+
+def _scope_of(settings: Settings, name: str) -> Scope:
+    return history.recall(settings.ledger, name).replay.scope
+
+
+async def acknowledge(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
+    """End the pages of a run."""
+    asked = models.read(ByAsked, await read_body(request, needed=False))
+    name, by = request.match_info["id"], name_of(identity, asked.by)
+    done = parts.notifier.acknowledge(name, by)
+    _record(parts, request, identity, "acknowledge", run_id=name, by=by, was_open=done)
+    return document(views.to_json(views.Acknowledged("panic-acknowledged/1", name, done, by)))
+
+
+def _record(parts: Parts, request: web.Request, identity: Identity, kind: str, **body: object) -> None:
+    where = {"from": request.remote, "request_id": request_id(request)}
+    parts.record.tell(kind, {"token": identity.name, **body, **where})
+
+
+# ── plan and check ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def plan(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+    """Say what a press would do; everything is read anew, aside."""
+    asked = models.read(PlanAsked, await read_body(request))
+    how, settings = Press(asked.to_scope(), "a plan"), parts.settings
+    found = await aside(
+        parts, lambda: preparing.prepare(settings, how, parts.env), "plan", usage="unprocessable", most_s=_PLAN_S
+    )
+    return document(plan_json(found.plan, settings.broker.base_url))
+
+
+async def check(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Try the whole path for every account, in a loop of its own: presses share this one with nobody."""
+    if parts.checking.locked():
+        raise ProblemError(
+            "conflict", "a check is under way", remedy="Wait for its end.", headers={"Retry-After": "5"}
+        )
+    settings = parts.settings
+    async with parts.checking:
+        found = await aside(
+            parts,
+            lambda: asyncio.run(_checked(parts, settings)),
+            "check",
+            usage="unprocessable",
+            most_s=settings.run.deadline_s + _CHECK_MORE_S,
+        )
+    return document(check_json(found))
+
+
+async def _checked(parts: Parts, settings: Settings) -> CheckReport:
+    return await parts.check(settings, parts.env)
+
+
+# ── latch and reset ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def get_latch(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Say what is engaged."""
+    settings = parts.settings
+    found = await aside(parts, lambda: reset.look(settings), "latch", usage="not_found")
+    return document(views.to_json(views.latch_view(found, str(settings.latch.file))))
+
+
+async def end_engaged(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
+    """End the engaged state."""
+    asked = models.read(ResetAsked, await read_body(request))
+    settings, by = parts.settings, name_of(identity, asked.by)
+    scope = Scope(asked.scope.all, asked.scope.groups, asked.scope.accounts)
+    if identity.groups is not None:
+        everything = Scope(all=True)
+        roster = parts.standby.prepare(Press(everything, "who may reset")).roster
+        named = scope if scope.groups or scope.accounts or scope.all else everything
+        require(may_press(replace(identity, roles=identity.roles | {"presser"}), named, roster))
+
+    def prepare() -> reset.Reset:
+        return reset.prepare(settings, scope, by=by, reason=asked.reason, force=asked.force, env=parts.env)
+
+    prepared = await aside(parts, prepare, "reset", usage="conflict")
+    state: latch.State | None = None
+    if not asked.dry_run:
+        _record(parts, request, identity, "reset", by=prepared.by, reason=prepared.reason, ends=str(prepared))
+        try:
+            state = await aside(
+                parts, lambda: reset.carry_out(settings, prepared), "reset", usage="conflict", most_s=_RESET_S
+            )
+        except ProblemError as error:
+            if error.code == "too_slow":
+                error.remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
+            raise
+    return document(views.to_json(views.reset_view(prepared, state)))
+
+
+# ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Say how the service is."""
+    why = parts.ready()
+    found = views.StatusView(
+        schema="panic-status/1",
+        version=VERSION,
+        base_url=parts.settings.broker.base_url,
+        ready=not why,
+        why=why,
+        standby=views.plain(dict(parts.standby.status())),
+        live=views.live_views(list(parts.desk.live.values())),
+        open_pages=tuple(views.PageView(one.kind, one.run, one.title) for one in parts.notifier.open_pages),
+        streams=len(parts.streams),
+    )
+    return document(views.to_json(found))
+
+
+async def healthz(_: Parts, __: web.Request, ___: Identity) -> web.Response:
+    """Say that the service answers."""
+    return document(views.to_json(views.Alive(alive=True)))
+
+
+async def readyz(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Say whether a press would work."""
+    why = parts.ready()
+    return document(views.to_json(views.Ready(ready=not why, why=why)), 503 if why else 200)
+
+
+async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Tell Prometheus; what cannot be learnt in time is left out."""
+    standby, file = parts.standby.status(), parts.settings.latch.file
+    engaged = certificate = None
+    try:
+        certificate = await parts.aside.do(parts.certificate_days, "certificate", 1.0)
+        if file is not None:
+            engaged = await parts.aside.do(lambda: latch.read(file).engaged, "latch", 1.0)
+    except (OSError, ValueError):  # a TimeoutError is one
+        pass
+    now = metrics.Standing(
+        latch_engaged=engaged,
+        roster_age_s=standby.get("roster_age_s"),
+        last_contact_age_s=standby.get("last_contact_age_s"),
+        warm_connections=standby.get("warm_connections"),
+        certificate_days_left=certificate,
+        failures=parts.notifier.failures,
+    )
+    return web.Response(body=parts.metrics.render(now), headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "press": press,
+    "runs": runs,
+    "run": run,
+    "report": report,
+    "events": events,
+    "resume": resume_run,
+    "acknowledge": acknowledge,
+    "plan": plan,
+    "check": check,
+    "latch": get_latch,
+    "reset": end_engaged,
+    "status": status,
+    "metrics": tell_metrics,
+    "healthz": healthz,
+    "readyz": readyz,
+}
+"""What carries out which operation of the document."""

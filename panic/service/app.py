@@ -1,0 +1,240 @@
+"""The application: who may ask, in which size and under which name, and the headers of every answer."""
+
+import json
+import os
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+from typing import Final
+
+from aiohttp import web
+
+from panic import check as checking
+from panic.check import CheckReport
+from panic.config import Settings
+from panic.service import api, problems
+from panic.service.access import Identity, host_is_allowed, may
+from panic.service.answers import HOOK_BODY_MOST, document, require
+from panic.service.desk import Desk
+from panic.service.document import OPERATIONS, RUN_ID, Operation
+from panic.service.document import document as openapi
+from panic.service.metrics import Metrics
+from panic.service.models import NoQuery, read_query
+from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, end_streams
+from panic.service.problems import REQUEST_ID, ProblemError
+from panic.service.reading import Aside
+from panic.service.repeats import Keys, Throttle
+
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Server": "panic",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Of every answer; a route may set its own policy, and nothing else."""
+
+_PROBES: Final = ("/healthz", "/readyz")
+"""Probes ask by address, and learn nothing that is worth a rebound name."""
+
+_RECORDED: Final = (401, 403, 421, 429)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+_Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+HooksHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(
+    settings: Settings,
+    desk: Desk,
+    standby: Standby,
+    notifier: Notifier,
+    *,
+    audit: Audit,
+    metrics: Metrics | None = None,
+    hooks_handler: HooksHandler | None = None,
+    ready: Callable[[], str] | None = None,
+    certificate_days: Callable[[], float | None] = lambda: None,
+    bound: tuple[str, ...] = (),
+    check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]] = checking.check,
+    env: Mapping[str, str] = os.environ,
+) -> web.Application:
+    """Make the application. Call it inside the running loop that serves it.
+
+    Args:
+        settings: As the service was started with; tokens and names count as `standby.settings` has them.
+        desk: Where presses become runs; the metrics are added to its observers.
+        standby: What is kept ready.
+        notifier: Who tells people.
+        audit: Told of every press, reset, resume and acknowledgement, and of some refusals.
+        metrics: For whoever counts into them as well; None for new ones.
+        hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
+        ready: Why a press would not work, in one word; None to judge by the standby.
+        certificate_days: How long the service's certificate is good for. Called on a thread.
+        bound: Addresses that it listens at, beside the settings' host.
+        check: The read-only check.
+        env: Where keys are looked for.
+    """
+    parts = Parts(
+        desk=desk,
+        standby=standby,
+        notifier=notifier,
+        record=Record(audit),
+        metrics=metrics or Metrics(),
+        env=env,
+        bound=(settings.service.host, *bound),
+        ready=ready or (lambda: _ready(standby)),
+        check=check,
+        certificate_days=certificate_days,
+        aside=Aside(),
+        keys=Keys(monotonic),
+        throttle=Throttle(monotonic),
+    )
+    desk.observers.append(parts.metrics.observe)
+    app = web.Application(middlewares=[_answers_always, _only_our_names], client_max_size=HOOK_BODY_MOST)
+    app[PARTS] = parts
+    app.on_response_prepare.append(_add_headers)
+    app.on_shutdown.append(_end_streams)
+    for path in dict.fromkeys(one.path for one in OPERATIONS):
+        _add_routes(app, path.replace("{id}", f"{{id:{RUN_ID}}}"), [one for one in OPERATIONS if one.path == path])
+    if hooks_handler is not None:
+        resource = app.router.add_resource("/v1/hooks/{name}")
+        resource.add_route("POST", hooks_handler, expect_handler=_expect)
+        resource.add_route("OPTIONS", _options("OPTIONS, POST"), expect_handler=_expect)
+    return app
+
+
+def _ready(standby: Standby) -> str:
+    found = standby.status()
+    if found.get("roster_age_s") is None:
+        return "roster"
+    return "keys" if found.get("keys_age_s") is None else ""
+
+
+# ── routes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_routes(app: web.Application, path: str, operations: list[Operation]) -> None:
+    resource = app.router.add_resource(path)
+    methods = {"OPTIONS"}
+    for one in operations:
+        guarded = _guarded(one, _document() if one.id == "openapi" else api.HANDLERS[one.id])
+        methods.add(one.method)
+        resource.add_route(one.method, guarded, expect_handler=_expect)
+        if one.method == "GET" and one.id != "events":
+            methods.add("HEAD")
+            resource.add_route("HEAD", guarded, expect_handler=_expect)
+    resource.add_route("OPTIONS", _options(", ".join(sorted(methods))), expect_handler=_expect)
+
+
+def _guarded(one: Operation, handler: api.Handler) -> _Next:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        parts = request.app[PARTS]
+        identity = _identify(parts, request, one) if one.role else api.NOBODY
+        if one.query is NoQuery:
+            read_query(NoQuery, api.query_of(request))
+        return await handler(parts, request, identity)
+
+    return handle
+
+
+def _identify(parts: Parts, request: web.Request, one: Operation) -> Identity:
+    given = request.headers.getall("Authorization", [])
+    identity = parts.identify(given[0]) if len(given) == 1 else None
+    if identity is None:
+        raise ProblemError("unauthenticated", headers={"WWW-Authenticate": 'Bearer realm="panic"'})
+    request[_WHO] = identity.name
+    require(may(identity, one.role))  # type: ignore[arg-type]
+    if one.person and not identity.person:
+        what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
+        raise ProblemError("forbidden", what, remedy="Use the token of a person.")
+    return identity
+
+
+_WHO: Final = web.RequestKey("who", str)
+
+
+def _options(allowed: str) -> _Next:
+    async def handle(_: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"Allow": allowed})
+
+    return handle
+
+
+def _document() -> api.Handler:
+    body = json.dumps(openapi(), indent=2).encode()
+
+    async def handle(_: Parts, __: web.Request, ___: Identity) -> web.Response:
+        return document(body)
+
+    return handle
+
+
+async def _expect(request: web.Request) -> None:
+    """Say "go on" to whoever waits for it; an odd expectation does not stop a press."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+# ── around every route ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@web.middleware
+async def _answers_always(request: web.Request, handler: _Next) -> web.StreamResponse:
+    """Make a problem of whatever is raised."""
+    theirs = request.headers.get("X-Request-Id", "")
+    request[REQUEST_ID] = theirs if _REQUEST_ID.fullmatch(theirs) else secrets.token_hex(8)
+    try:
+        return await handler(request)
+    except Exception as error:
+        if isinstance(error, web.HTTPException) and error.status < 400:  # noqa: PLR2004
+            raise
+        return _refused(request, error)
+
+
+def _refused(request: web.Request, error: Exception) -> web.Response:
+    parts, problem = request.app[PARTS], problems.of(error)
+    kind = problems.KINDS[problem.code]
+    if problem.code == "internal":
+        problems.report_failure(error, request)
+    if kind.status in _RECORDED:
+        parts.record.refusal(
+            {
+                "code": problem.code,
+                "token": request.get(_WHO, ""),
+                "method": request.method[:16],
+                "path": request.path[:100],
+                "from": request.remote,
+                "request_id": request[REQUEST_ID],
+            }
+        )
+    if request.method == "POST" and request.path == "/v1/runs":
+        parts.metrics.press_refused(problem.code)
+    return problem.response(request[REQUEST_ID])
+
+
+@web.middleware
+async def _only_our_names(request: web.Request, handler: _Next) -> web.StreamResponse:
+    """Refuse whoever was led here by another name."""
+    parts = request.app[PARTS]
+    given = request.headers.getall("Host", [])
+    ours = len(given) == 1 and host_is_allowed(given[0], parts.settings.service, parts.bound)
+    if not ours and request.path not in _PROBES:
+        raise ProblemError("wrong_host")
+    return await handler(request)
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in HEADERS.items():
+        if name != "Content-Security-Policy":
+            response.headers[name] = value
+        else:
+            response.headers.setdefault(name, value)
+    response.headers["X-Request-Id"] = problems.request_id(request)
+
+
+async def _end_streams(app: web.Application) -> None:
+    end_streams(app[PARTS])

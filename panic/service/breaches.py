@@ -1,0 +1,344 @@
+"""POST /v1/hooks/{name}: a breached limit presses by itself.
+
+Everything that is decided is decided in panic.hooks; here a call is read, a press is made, and everybody who
+must know is told. An authentic breach is pressed before anything else is waited for.
+"""
+
+import asyncio
+import hashlib
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from panic.config import Hook
+from panic.errors import ConfigurationError, UsageError
+from panic.hooks.bodies import Meaning, Understood, odd, understand
+from panic.hooks.decisions import NOT_LET_IN, Act, Decision, Earlier, decide
+from panic.hooks.keyring import Keyring
+from panic.hooks.replays import Replays
+from panic.hooks.signatures import Kind, Verified, verify
+from panic.notify import Notice
+from panic.orders import Filters
+from panic.plan import Scope
+from panic.prepared import Press
+from panic.service import problems
+from panic.words import clip
+
+log = structlog.get_logger()
+
+SOURCE = "hook"
+BODY_MOST = 1 << 20
+_BODY_S = 10.0
+_NAME_MOST = 64
+_PAGE_MOST = 1500
+_NO_TOLERANCE_S = 0.0
+
+_PROBLEM: TypeAdapter[problems.Problem] = TypeAdapter(problems.Problem)
+_CHALLENGE = {"WWW-Authenticate": "Bearer"}
+_LEDGER = "replay protection"
+
+
+class _Run(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+class _Live(Protocol):
+    @property
+    def run(self) -> _Run: ...
+    @property
+    def is_over(self) -> bool: ...
+
+
+class _Pressing(Protocol):
+    @property
+    def live(self) -> _Live: ...
+    @property
+    def joined(self) -> bool: ...
+
+
+class Presses(Protocol):
+    """The part of the desk that a hook needs."""
+
+    def press(self, press: Press, *, automated: bool = False) -> _Pressing:
+        """Press, at once; raises what keeps it from it."""
+
+    def find(self, run_id: str) -> _Live | None:
+        """Give a run that is under way or was lately."""
+
+
+Record = Callable[[str, dict[str, Any]], None]
+"""Told of each call: hook_pressed, hook_recorded, hook_paged, hook_refused or hook_failed, and its facts."""
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What came of a body: its bytes; or None, what answer that deserves, and why, in the middle of a sentence."""
+
+    data: bytes | None
+    status: int = 200
+    code: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """An authentic or refused call, and what is known of it."""
+
+    name: str
+    hook: Hook | None
+    verified: Verified
+    said: Understood
+    digest: str
+    remote: str
+
+
+class _Breaches:
+    """Answers the calls."""
+
+    def __init__(
+        self,
+        desk: Presses,
+        settings: Callable[[], Mapping[str, Hook]],
+        tell: Callable[[Notice], None],
+        record: Record,
+        replays: Replays,
+        keyring: Keyring,
+        now: Callable[[], float],
+    ) -> None:
+        self._desk, self._settings, self._tell, self._record = desk, settings, tell, record
+        self._replays, self._keyring, self._now = replays, keyring, now
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answer a call: whoever cannot prove where it comes from learns nothing and changes nothing."""
+        name, hooks = request.match_info["name"], self._settings()
+        hook = hooks.get(name)
+        body = await _read(request)
+        secrets = await self._keyring.of(hooks, name)
+        tolerance_s = hook.tolerance_s if hook else _NO_TOLERANCE_S
+        verified = verify(secrets, _headers(request), body.data, self._now(), tolerance_s)
+        if hook is None or verified.kind is Kind.FORGED:
+            return self._not_let_in(request, name, body)
+        said = odd(body.why) if body.data is None else understand(body.data)
+        digest = hashlib.sha256(body.data or b"").hexdigest()
+        call = _Call(name, hook, verified, said, digest, request.remote or "")
+        is_signed = bool(verified.id) and verified.kind is Kind.AUTHENTIC
+        flags = [] if not is_signed or await self._replays.ready() else [self._unprotected()]
+        return await self._answer(request, call, hook, flags, is_signed=is_signed)
+
+    async def _answer(
+        self, request: web.Request, call: _Call, hook: Hook, flags: list[str], *, is_signed: bool
+    ) -> web.StreamResponse:
+        """Decide and act. Up to where a call is taken nothing is awaited, so that no two copies of it cross."""
+        earlier = self._replays.earlier(call.name, call.verified.id) if is_signed else None
+        live = self._desk.find(earlier.run) if earlier and earlier.run else None
+        decision = decide(
+            call.name,
+            call.verified,
+            call.said,
+            on_odd=hook.on_odd,
+            earlier=earlier,
+            digest=call.digest,
+            is_live=live is not None and not live.is_over,
+        )
+        run, is_joined = decision.joins, bool(decision.joins)
+        if decision.act is Act.PRESS:
+            try:
+                pressing = self._desk.press(_press(call.name, hook, decision.reason), automated=True)
+                run, is_joined = pressing.live.run.id, pressing.joined
+            except Exception as error:  # noqa: BLE001  (whatever it was: a breach was not acted on)
+                return self._could_not(request, call, hook, error)
+        is_taken = is_signed and decision.act is not Act.REFUSE and not decision.is_copy
+        if is_taken:
+            taken = Earlier(call.digest, call.verified.timestamp, run)
+            self._replays.take(call.name, call.verified.id, taken, hook.tolerance_s)
+        self._page(call, hook, decision, run)
+        if is_taken and not flags and await self._replays.kept():
+            flags.append(self._unprotected())
+        for flag in flags:
+            self._tell(
+                Notice("flag", run, f"hook {call.name}: {_LEDGER} is out of order", flag, f"hook-{_LEDGER}")
+            )
+        self._put_on_record(decision, call, run=run, joined=is_joined, flags=flags)
+        if decision.act is Act.REFUSE:
+            return _problem(request, decision)
+        if call.said.meaning is Meaning.ODD and not decision.is_copy:
+            flags.append(f"not understood: {call.said.text}")
+        return web.json_response(
+            {
+                "hook": call.name,
+                "act": decision.code,
+                "meaning": call.said.meaning,
+                "title": decision.title,
+                "detail": decision.detail,
+                "run": run or None,
+                "joined": is_joined,
+                "flags": flags,
+            },
+            status=decision.status,
+            headers={"Location": f"/v1/runs/{run}"} if run else {},
+        )
+
+    def _not_let_in(self, request: web.Request, name: str, body: _Body) -> web.StreamResponse:
+        decision = NOT_LET_IN
+        if body.data is None:
+            what = f"Nothing was done: {body.why}."
+            decision = Decision(Act.REFUSE, body.status, body.code, "The body did not arrive", what, "Send less.")
+        nobody = _Call(clip(name, _NAME_MOST), None, Verified(Kind.FORGED), odd(""), "", request.remote or "")
+        self._put_on_record(decision, nobody)
+        return _problem(request, decision)
+
+    def _could_not(self, request: web.Request, call: _Call, hook: Hook, error: Exception) -> web.StreamResponse:
+        """Answer a breach that could not be acted on, so that its caller tries again; and page."""
+        if not isinstance(error, UsageError | ConfigurationError) and structlog.is_configured():
+            log.error("hook_press_failed", hook=call.name, error=type(error).__name__)
+        why = clip(str(error), _PAGE_MOST) or "the service is stopping, or panic itself failed"
+        decision = Decision(
+            Act.REFUSE,
+            503,
+            "not_pressed",
+            "NOTHING was pressed",
+            f"The call is authentic, but no run could be started: {why}",
+            f"Send it again. If it matters now: {_by_hand(hook)}, or cancel at the broker.",
+            f"a breach came in through hook {call.name} and NOTHING was pressed: {why}",
+        )
+        self._page(call, hook, decision, "")
+        self._put_on_record(decision, call, kind="hook_failed")
+        return _problem(request, decision, {"Retry-After": "1"})
+
+    def _page(self, call: _Call, hook: Hook, decision: Decision, run: str) -> None:
+        if decision.page:
+            title = f"hook {call.name}: {decision.title}"
+            text = decision.page if run else f"{decision.page}. If this was a breach: {_by_hand(hook)}"
+            self._tell(Notice("page", run, title, text, f"hook {call.name} {decision.code}"))
+
+    def _put_on_record(self, decision: Decision, call: _Call, kind: str = "", **more: Any) -> None:
+        facts = {
+            "hook": call.name,
+            "act": decision.code,
+            "status": decision.status,
+            "sender": call.verified.kind,
+            "wrong": call.verified.wrong,
+            "meaning": call.said.meaning,
+            "text": call.said.text,
+            "id": call.verified.id,
+            "timestamp": call.verified.timestamp,
+            "digest": call.digest,
+            "remote": call.remote,
+            **more,
+        }
+        self._record(kind or f"hook_{_PAST[decision.act]}", facts)
+
+    def _unprotected(self) -> str:
+        return f"a repeated call might press again: {self._replays.wrong or 'what was taken before is not known'}"
+
+
+_PAST = {Act.PRESS: "pressed", Act.RECORD: "recorded", Act.PAGE: "paged", Act.REFUSE: "refused"}
+
+
+def breach_handler(
+    desk: Presses,
+    settings: Callable[[], Mapping[str, Hook]],
+    tell: Callable[[Notice], None],
+    record: Record,
+    *,
+    replays: Replays,
+    keyring: Keyring,
+    now: Callable[[], float] = time.time,
+) -> Handler:
+    """Make the handler of POST /v1/hooks/{name}.
+
+    Args:
+        desk: Where presses become runs.
+        settings: Gives the hooks as they are set now.
+        tell: Told of pages and flags; must neither block nor raise.
+        record: Told of every call; must neither block nor raise.
+        replays: Which signed calls were taken before.
+        keyring: The secrets of the hooks.
+        now: Our clock, seconds since 1970.
+    """
+    return _Breaches(desk, settings, tell, record, replays, keyring, now).handle
+
+
+async def _read(request: web.Request) -> _Body:
+    """Read a body, for so long and so far at most."""
+    too_large = _Body(None, 413, "too_large", f"its body is larger than {BODY_MOST:,} bytes")
+    if (request.content_length or 0) > BODY_MOST:
+        return too_large
+    data = bytearray()
+    try:
+        async with asyncio.timeout(_BODY_S):
+            while chunk := await request.content.readany():
+                data += chunk
+                if len(data) > BODY_MOST:
+                    return too_large
+    except TimeoutError:
+        return _Body(None, 408, "too_slow", f"its body did not arrive within {_BODY_S:g} s")
+    except Exception as error:  # noqa: BLE001  (what a parser or a decompressor makes of bytes from anywhere)
+        return _Body(None, 400, "broken", f"its body broke off or cannot be decoded ({type(error).__name__})")
+    return _Body(bytes(data))
+
+
+def _headers(request: web.Request) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def _press(name: str, hook: Hook, reason: str) -> Press:
+    filters = Filters(hook.side, hook.type, hook.instrument_type, hook.instruments)
+    scope = Scope(hook.all, hook.groups, hook.accounts, filters)
+    return Press(
+        scope,
+        reason,
+        by=f"hook {name}",
+        source=SOURCE,
+        watch_s=hook.watch_s,
+        deadline_s=hook.deadline_s,
+        latch=hook.latch,
+    )
+
+
+def _by_hand(hook: Hook) -> str:
+    """Write the command that presses the same."""
+    words = ["panic", "press", *(["--all"] if hook.all else [])]
+    for flag, values in (
+        ("--group", hook.groups),
+        ("--account", hook.accounts),
+        ("--instrument", hook.instruments),
+    ):
+        words += [word for value in values for word in (flag, str(value))]
+    for flag, value in (("--side", hook.side), ("--type", hook.type), ("--instrument-type", hook.instrument_type)):
+        words += [flag, value] if value else []
+    return shlex.join([*words, *(["--latch"] if hook.latch else []), "--reason", "breach"])
+
+
+def _problem(
+    request: web.Request, decision: Decision, headers: Mapping[str, str] | None = None
+) -> web.StreamResponse:
+    found = problems.Problem(
+        type=f"urn:panic:problem:{decision.code}",
+        title=decision.title,
+        status=decision.status,
+        detail=decision.detail,
+        code=decision.code,
+        remedy=decision.remedy,
+        errors=(),
+        request_id=problems.request_id(request),
+    )
+    challenge = _CHALLENGE if decision is NOT_LET_IN else {}
+    return web.Response(
+        body=_PROBLEM.dump_json(found, indent=2),
+        status=found.status,
+        headers={**challenge, **(headers or {})},
+        content_type=problems.MEDIA_TYPE,
+    )

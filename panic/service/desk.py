@@ -1,0 +1,286 @@
+"""The desk: where presses come in, and become runs.
+
+A press starts a run of its own, unless it can be a part of one that is under way without losing anything: what
+that run has sent already is then sent again. Nobody's press is answered with somebody's older DELETE.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from panic.broker import Broker
+from panic.case import Case
+from panic.engine import What
+from panic.ledger.writer import Writer
+from panic.plan import Scope
+from panic.prepared import Prepared, Press
+from panic.report import Report
+from panic.run import Run
+from panic.service.journal import Journal
+
+log = structlog.get_logger()
+
+AS_ONE_S = 0.25
+"""Identical presses within so many seconds are one: a hand that shakes, or a caller that repeats."""
+
+ENDED_KEPT = 5
+"""Runs that ended are kept here so many; the ledger has them all."""
+
+SCHEDULE = "schedule"
+"""The source of presses that make way for all others."""
+
+_CLOSE_S = 10.0
+"""First DELETEs that are still owed when the service is told to end get so long to be sent."""
+
+
+class Refused(Exception):  # noqa: N818  (it is no error of ours)
+    """The service is coming to its end and starts no run any more."""
+
+
+class Supplies(Protocol):
+    """What a run needs, kept ready."""
+
+    def prepare(self, press: Press) -> Prepared:
+        """Make a press ready; raises UsageError and ConfigurationError."""
+
+    def take_broker(self) -> Broker | None:
+        """Give connections away that are open; None where there are none."""
+
+    def take_writer(self) -> Writer | None:
+        """Give a ledger away that is open; None where there is none."""
+
+
+class Live:
+    """A run that is under way, or was lately.
+
+    Attributes:
+        run: The run.
+        journal: Its events.
+        automated: Whether no person pressed.
+    """
+
+    def __init__(self, prepared: Prepared, supplies: Supplies, *, automated: bool, tell: "Tell") -> None:
+        self.journal = Journal(self._scrub)
+        self.automated = automated
+        self._tell = tell
+        self._writer = supplies.take_writer()
+        self.run = Run(
+            prepared,
+            self._observe,
+            ledger=self._writer,
+            broker=supplies.take_broker(),
+            journal=self.journal.add,
+        )
+        self.last_sent_at = self._now()
+        self._report: Report | None = None
+        self._task = asyncio.create_task(self._go())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it came to its end."""
+        return self._task.done()
+
+    async def finished(self) -> Report:
+        """Give its report, once it has come to its end; a caller that gives up does not end the run."""
+        return await asyncio.shield(self._task)
+
+    def is_same(self, prepared: Prepared) -> bool:
+        """Whether another press asks for exactly what started this run."""
+        mine, other = self.run.prepared.press, prepared.press
+        return _what(mine) == _what(other) and mine.latch >= other.latch and self._reaches(prepared)
+
+    def may_take_in(self, prepared: Prepared) -> bool:
+        """Whether another press can be a part of this run without losing anything."""
+        mine, other = self.run.prepared.press, prepared.press
+        is_whole = all(press.verify and not press.scope.filters for press in (mine, other))
+        return is_whole and mine.scope.all >= other.scope.all and self._reaches(prepared)
+
+    def _reaches(self, prepared: Prepared) -> bool:
+        """Whether this run sends to every account of another press, in the same way and with the same keys."""
+        mine, wanted = self.run.prepared, {account.id for account in prepared.plan.accounts}
+        return (
+            self.run.engine.takes_presses
+            and not self.run.drill
+            and not prepared.plan.unsent
+            and mine.settings.broker == prepared.settings.broker
+            and wanted <= {account.id for account in mine.plan.accounts}
+            and _keys(mine, wanted) == _keys(prepared, wanted)
+        )
+
+    def take_in(self, prepared: Prepared, *, again: bool) -> bool:
+        """Make another press a part of this run; False where it needs one of its own."""
+        if not self.run.join(prepared, again=again):
+            return False
+        if again and len(prepared.plan.accounts) == len(self.run.prepared.plan.accounts):
+            self.last_sent_at = self._now()  # a narrower press sent only its own again
+        return True
+
+    @property
+    def is_one_moment_old(self) -> bool:
+        """Whether everything that it sent was sent within the moment in which identical presses are one."""
+        return self._now() - self.last_sent_at <= AS_ONE_S
+
+    async def _go(self) -> Report:
+        try:
+            return await self.run.go()
+        finally:
+            self.journal.close()
+            if self._writer is not None:
+                self._writer.close(0.0)
+
+    def _observe(self, what: What, case: Case | None) -> None:
+        if what is What.SETTLED and case is None:
+            self._tell("settled", self)
+
+    def _scrub(self, text: str) -> str:
+        return self.run.scrub(text)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def when_over(self, do: Callable[["Live"], None]) -> None:
+        """Call something at its end."""
+        self._task.add_done_callback(lambda _task: do(self))
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What broke, where panic itself failed."""
+        return None if not self._task.done() or self._task.cancelled() else self._task.exception()
+
+
+Tell = Callable[[str, Live], None]
+"""Told "started", "joined", "settled" and "finished" with the run; must neither block nor raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressing:
+    """What became of a press.
+
+    Attributes:
+        live: The run that it started or became a part of.
+        joined: Whether that run was under way before.
+        resent: Whether what that run had sent before was sent again.
+    """
+
+    live: Live
+    joined: bool = False
+    resent: bool = False
+
+
+class Desk:
+    """Takes presses. All of it happens between two turns of the loop, so that no two presses cross."""
+
+    def __init__(self, supplies: Supplies) -> None:
+        self._supplies = supplies
+        self._live: dict[str, Live] = {}
+        self._closing = False
+        self.observers: list[Tell] = []
+
+    @property
+    def live(self) -> Mapping[str, Live]:
+        """The runs under way, and the last few that ended, by id; the latest last."""
+        return self._live
+
+    def find(self, run_id: str) -> Live | None:
+        """Give a run by its id; None where it is not here: the ledger may know it."""
+        return self._live.get(run_id)
+
+    def press(self, press: Press, *, automated: bool = False) -> Pressing:
+        """Press: at once, and without waiting for anything.
+
+        Raises:
+            UsageError: It makes no sense; nothing was sent.
+            ConfigurationError: Nothing could be sent.
+            Refused: The service is coming to its end.
+        """
+        if self._closing:
+            raise Refused
+        prepared = self._supplies.prepare(press)
+        for live in self._under_way():
+            if found := _joined(live, prepared, automated=automated):
+                self._tell("joined", live)
+                return found
+        return Pressing(self.start(prepared, automated=automated))
+
+    def start(self, prepared: Prepared, *, automated: bool = False) -> Live:
+        """Start a run, also one that a process left unfinished."""
+        live = Live(prepared, self._supplies, automated=automated, tell=self._tell)
+        self._live[live.run.id] = live
+        self._forget()
+        live.when_over(self._ended)
+        self._give_way()
+        self._tell("started", live)
+        return live
+
+    async def close(self) -> None:
+        """Start nothing more, let every first DELETE that is owed be sent, and stop: the rest can be resumed."""
+        self._closing = True
+        under_way = self._under_way()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await asyncio.gather(*(live.run.engine.swept.wait() for live in under_way))
+        for live in under_way:
+            live.run.leave()
+        await asyncio.gather(*(live.finished() for live in under_way), return_exceptions=True)
+
+    def _under_way(self) -> list[Live]:
+        return [live for live in reversed(self._live.values()) if not live.is_over]
+
+    def _ended(self, live: Live) -> None:
+        if live.failure is not None and structlog.is_configured():
+            log.error("run_failed", run_id=live.run.id, exc_info=live.failure)
+        self._give_way()
+        self._tell("finished", live)
+
+    def _forget(self) -> None:
+        ended = [run_id for run_id, live in self._live.items() if live.is_over]
+        for run_id in ended[:-ENDED_KEPT]:
+            del self._live[run_id]
+
+    def _give_way(self) -> None:
+        """Let scheduled runs wait while anybody else's is under way."""
+        under_way = self._under_way()
+        others = any(live.run.prepared.press.source != SCHEDULE for live in under_way)
+        for live in under_way:
+            if live.run.prepared.press.source == SCHEDULE:
+                live.run.engine.give_way(while_so=others)
+
+    def _tell(self, what: str, live: Live) -> None:
+        for observer in self.observers:
+            try:
+                observer(what, live)
+            except Exception:
+                if structlog.is_configured():
+                    log.exception("observer_failed", what=what, run_id=live.run.id)
+
+
+def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | None:
+    """Make a press a part of a run under way, if it can be."""
+    if _yields(live, prepared):
+        return None
+    same = live.is_same(prepared)
+    if same and (live.is_one_moment_old or (automated and live.automated)) and live.take_in(prepared, again=False):
+        return Pressing(live, joined=True)
+    if live.may_take_in(prepared) and live.take_in(prepared, again=True):
+        return Pressing(live, joined=True, resent=True)
+    return None
+
+
+def _yields(live: Live, prepared: Prepared) -> bool:
+    """Whether the run is a scheduled one, and the press is not: it must not wait as that run does."""
+    return SCHEDULE == live.run.prepared.press.source != prepared.press.source
+
+
+def _what(press: Press) -> tuple[Scope, bool, float | None, float | None]:
+    return press.scope, press.verify, press.watch_s, press.deadline_s
+
+
+def _keys(prepared: Prepared, ids: set[int]) -> dict[int, str]:
+    keys = {name: key.reveal() for name, key in prepared.keys.items()}
+    accounts = prepared.plan.accounts
+    return {account.id: keys[account.credential] for account in accounts if account.id in ids}

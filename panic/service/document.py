@@ -1,0 +1,233 @@
+"""What the service can be asked, in one table: the routes are made from it, and so is the OpenAPI 3.1 document."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel, TypeAdapter
+
+from panic._version import VERSION
+from panic.check import CheckReport
+from panic.report import PlanReport, Report
+from panic.service import problems, repeats, views
+from panic.service.models import ByAsked, EventsQuery, NoQuery, PlanAsked, PressAsked, ResetAsked, RunsQuery
+
+REF: Final = "#/components/schemas/{model}"
+VIEWER, PRESSER, RESETTER = "viewer", "presser", "resetter"
+RUN_ID: Final = "[A-Za-z0-9-]{1,64}"
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A header that an operation reads."""
+
+    name: str
+    text: str
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that can be asked.
+
+    Attributes:
+        role: What the token must be good for; empty where none is needed.
+        person: Whether the token must be a person's.
+        body: What the body must be; None where there is none.
+        needs_body: Whether there must be one.
+        answers: What a status comes with; a text is a media type other than JSON.
+        refuses: The other statuses, all of them problems.
+    """
+
+    id: str
+    method: str
+    path: str
+    text: str
+    role: str = ""
+    person: bool = False
+    body: type[BaseModel] | None = None
+    needs_body: bool = True
+    query: type[BaseModel] = NoQuery
+    headers: tuple[Parameter, ...] = ()
+    answers: Mapping[int, tuple[type | str, ...]] = field(default_factory=dict)
+    refuses: tuple[int, ...] = ()
+
+
+_KEY = Parameter(
+    "Idempotency-Key",
+    "Repeats of one trigger: the same key with the same body is the same run, for 24 hours.",
+    {"type": "string", "pattern": f"^{repeats.KEY}$"},
+)
+_PREFER = Parameter(
+    "Prefer", "`wait=N`: seconds to wait for the report, as `wait` in the body.", {"type": "string"}
+)
+_LAST = Parameter("Last-Event-ID", "After which event to go on.", {"type": "string"})
+_SSE = "text/event-stream"
+_RUN = "/v1/runs/{id}"
+
+OPERATIONS: Final = (
+    Operation(
+        "press", "POST", "/v1/runs", "Cancel every open order of a scope, now.", PRESSER,
+        body=PressAsked, headers=(_KEY, _PREFER), answers={200: (Report, PlanReport), 202: (views.Started,)},
+        refuses=(422, 429, 503),
+    ),
+    Operation(
+        "runs", "GET", "/v1/runs", "List runs, unfinished ones first.", VIEWER,
+        query=RunsQuery, answers={200: (views.Runs,)}, refuses=(504,),
+    ),
+    Operation(
+        "run", "GET", _RUN, "Sum one run up.", VIEWER, answers={200: (views.RunFound,)}, refuses=(404, 504)
+    ),
+    Operation(
+        "report", "GET", f"{_RUN}/report", "The report, as far as it is known now.", VIEWER,
+        answers={200: (Report,)}, refuses=(404, 504),
+    ),
+    Operation(
+        "events", "GET", f"{_RUN}/events", "Follow a run's events; 204 when there will be no more.", VIEWER,
+        query=EventsQuery, headers=(_LAST,), answers={200: (_SSE,), 204: ()}, refuses=(404, 429, 504),
+    ),
+    Operation(
+        "resume", "POST", f"{_RUN}/resume", "Complete a run that a process left unfinished.", PRESSER,
+        body=ByAsked, needs_body=False, answers={202: (views.Started,)}, refuses=(404, 409, 503, 504),
+    ),
+    Operation(
+        "acknowledge", "POST", f"{_RUN}/acknowledge", "Say that somebody sees to it: its pages end.", PRESSER,
+        body=ByAsked, needs_body=False, answers={200: (views.Acknowledged,)},
+    ),
+    Operation(
+        "plan", "POST", "/v1/plan", "What a press of this scope would do; nothing is sent.", VIEWER,
+        body=PlanAsked, answers={200: (PlanReport,)}, refuses=(422, 503, 504),
+    ),
+    Operation(
+        "check", "POST", "/v1/check", "Would a press work everywhere? Read-only, one at a time.", VIEWER,
+        answers={200: (CheckReport,)}, refuses=(409, 503, 504),
+    ),
+    Operation(
+        "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (views.LatchView,)},
+        refuses=(404, 504),
+    ),
+    Operation(
+        "reset", "POST", "/v1/reset", "End the engaged state: a person's deliberate act.", RESETTER, person=True,
+        body=ResetAsked, answers={200: (views.ResetView,)}, refuses=(409, 503, 504),
+    ),
+    Operation(
+        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (views.StatusView,)}
+    ),
+    Operation(
+        "metrics", "GET", "/metrics", "Metrics for Prometheus.", VIEWER, answers={200: ("text/plain",)}
+    ),
+    Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (views.Alive,)}),
+    Operation("readyz", "GET", "/readyz", "Would a press work?", answers={200: (views.Ready,), 503: (views.Ready,)}),
+    Operation("openapi", "GET", "/openapi.json", "This document.", answers={200: ("application/json",)}),
+)  # fmt: skip
+
+
+def refusals(operation: Operation) -> tuple[int, ...]:
+    """Give every status with which an operation may be refused."""
+    found = {400, 421, *operation.refuses}
+    if operation.role:
+        found |= {401, 403}
+    if operation.body is not None:
+        found |= {408, 413, 415}
+    return tuple(sorted(found))
+
+
+def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
+    """Write the OpenAPI document."""
+    schemas, components = _schemas(operations)
+    paths: dict[str, dict[str, Any]] = {}
+    for one in operations:
+        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "panic",
+            "version": VERSION,
+            "summary": "Cancel every open order in every account, and prove that they are gone.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+_Key = tuple[type, str]
+
+
+def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str, Any]]:
+    """Make the schema of everything that goes in and out, each part of it once."""
+    kinds: dict[_Key, None] = {(problems.Problem, "serialization"): None}
+    for one in operations:
+        if one.body is not None:
+            kinds[one.body, "validation"] = None
+        for answers in one.answers.values():
+            kinds.update({(kind, "serialization"): None for kind in answers if not isinstance(kind, str)})
+    inputs: list[Any] = [(kind, mode, TypeAdapter(kind)) for kind, mode in kinds]
+    found, defined = TypeAdapter.json_schemas(inputs, ref_template=REF)
+    return {key: schema for key, schema in found.items() if isinstance(key, tuple)}, defined.get("$defs", {})  # type: ignore[misc]
+
+
+def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "operationId": one.id,
+        "summary": one.text,
+        "description": _who_may(one),
+        "security": [{"token": []}] if one.role else [],
+        "parameters": [*_in_path(one), *_in_query(one), *_in_headers(one)],
+        "responses": {},
+    }
+    if one.body is not None:
+        content = {"application/json": {"schema": schemas[one.body, "validation"]}}
+        found["requestBody"] = {"required": one.needs_body, "content": content}
+    for status, answers in one.answers.items():
+        found["responses"][str(status)] = _response(status, answers, schemas)
+    problem = {problems.MEDIA_TYPE: {"schema": schemas[problems.Problem, "serialization"]}}
+    for status in refusals(one):
+        found["responses"].setdefault(str(status), {"description": _title(status), "content": problem})
+    return found
+
+
+def _who_may(one: Operation) -> str:
+    if not one.role:
+        return "Needs no token."
+    return f"Needs a token with the role {one.role}{', held by a person' if one.person else ''}."
+
+
+def _title(status: int) -> str:
+    return " / ".join(kind.title for kind in problems.KINDS.values() if kind.status == status)
+
+
+def _response(status: int, answers: Sequence[type | str], schemas: Mapping[_Key, Any]) -> dict[str, Any]:
+    texts = {200: "Done.", 202: "Begun; follow the links.", 204: "There will be no more.", 503: "Not ready."}
+    response: dict[str, Any] = {"description": texts[status]}
+    media = [kind for kind in answers if isinstance(kind, str)]
+    models = [schemas[kind, "serialization"] for kind in answers if not isinstance(kind, str)]
+    if media:
+        schema: dict[str, Any] = {"type": "object"} if media[0].endswith("json") else {"type": "string"}
+        response["content"] = {media[0]: {"schema": schema}}
+    elif models:
+        response["content"] = {
+            "application/json": {"schema": models[0] if len(models) == 1 else {"oneOf": models}}
+        }
+    return response
+
+
+def _in_path(one: Operation) -> Iterable[dict[str, Any]]:
+    if "{id}" in one.path:
+        text = "The run's id, the beginning of it, or `last`."
+        schema = {"type": "string", "pattern": f"^{RUN_ID}$"}
+        yield {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
+
+
+def _in_query(one: Operation) -> Iterable[dict[str, Any]]:
+    for name, schema in one.query.model_json_schema(ref_template=REF).get("properties", {}).items():
+        yield {"name": name, "in": "query", "schema": schema}
+
+
+def _in_headers(one: Operation) -> Iterable[dict[str, Any]]:
+    for header in one.headers:
+        yield {"name": header.name, "in": "header", "description": header.text, "schema": dict(header.schema)}

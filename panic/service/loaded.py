@@ -1,0 +1,248 @@
+"""Roster and keys, read before anybody presses, and read again whenever their files change.
+
+One thread looks at the files: every second, and at once when somebody presses. A press waits for a look of its
+own, but not for long: on a dead file system even a stat hangs, and then what was read last is what counts.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from panic import flags, secret
+from panic import roster as rosters
+from panic.config import Settings
+from panic.errors import ConfigurationError, Problem
+from panic.report import Flag
+from panic.roster import Roster
+from panic.secret import Key
+
+LOOK_S = 0.005
+"""So long a press waits to learn whether the files have changed."""
+
+READ_S = 0.5
+"""So long it waits for a file that has: an account that was added a moment ago is worth that, and no more is."""
+
+EVERY_S = 1.0
+
+_SETTLED_NS = 2_000_000_000
+"""A file that changed so shortly before it was read may change again without its times showing it."""
+
+_HUNG_S = 0.1
+"""A look that takes so long is not waited for at all."""
+
+T = TypeVar("T")
+
+Stamp = tuple[int, ...]
+"""What a stat says of a file when nobody has written to it; the error's number where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """One file or variable, as it was found last.
+
+    Attributes:
+        value: The last good reading; None if there never was one.
+        problems: What is wrong with that reading, usable as it is.
+        failure: Why what is there now is not used, or not alone; empty if it is.
+        seen_at: When `value` was what is there, monotonic seconds.
+        stamp: What a stat said before the last reading; None if it has to be read again.
+    """
+
+    value: T | None = None
+    problems: tuple[Problem, ...] = ()
+    failure: tuple[Problem, ...] = ()
+    seen_at: float = 0.0
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a press goes by.
+
+    Attributes:
+        whole: The last roster without a row that could not be read.
+    """
+
+    roster: Found[Roster]
+    keys: Mapping[str, Found[Key]]
+    whole: Roster | None = None
+
+    @property
+    def usable(self) -> dict[str, Key]:
+        """The keys that there are."""
+        return {name: found.value for name, found in self.keys.items() if found.value is not None}
+
+    @property
+    def broken(self) -> list[Problem]:
+        """What is wrong with the credentials that have no key, not even an older one."""
+        return [problem for found in self.keys.values() if found.value is None for problem in found.failure]
+
+    @property
+    def failures(self) -> list[Problem]:
+        """Everything that cannot be used as it is now."""
+        roster = self.roster.failure or tuple(self.roster.problems)
+        return [*(problem for found in self.keys.values() for problem in found.failure), *roster]
+
+    @property
+    def problems(self) -> list[Problem]:
+        """The same, and what is wrong with keys that can be used."""
+        return [*(problem for found in self.keys.values() for problem in found.problems), *self.failures]
+
+    def flags(self, now: float) -> list[Flag]:
+        """Say what a press at this moment (monotonic seconds) must know about what it goes by."""
+        raised: list[Flag] = []
+        for found in self.keys.values():
+            raised += flags.from_problems("credential", found.problems)
+            older = f"its key as it was {now - found.seen_at:.0f} s ago is used" if found.value else ""
+            raised += flags.from_problems("credential", [_aged(one, older) for one in found.failure])
+        older = f"the accounts it named {now - self.roster.seen_at:.0f} s ago are fired"
+        raised += flags.from_problems("roster", [_aged(one, older) for one in self.roster.failure])
+        return raised + flags.from_problems("roster", self.roster.problems)
+
+
+def _aged(problem: Problem, older: str) -> Problem:
+    return replace(problem, what=f"{problem.what}; {older}") if older else problem
+
+
+class Files:
+    """Keeps roster and keys loaded. Its thread is a daemon: one that hangs holds nobody up."""
+
+    def __init__(self, settings: Settings, env: Mapping[str, str], *, every_s: float = EVERY_S) -> None:
+        self._settings = settings
+        self._env = env
+        self._every_s = every_s
+        self._changed = threading.Condition()
+        self._asked = self._begun = self._done = 0
+        self._reading_since: float | None = None
+        self._looking_since: float | None = None
+        self._failed = False
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self.loaded = Loaded(Found(), {name: Found() for name in settings.credentials})
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread = threading.Thread(target=self._work, name="panic-files", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let the thread end; nobody waits for it."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+
+    def look(self, look_s: float = LOOK_S, read_s: float = READ_S) -> bool:
+        """Have the files looked at now; False if that was not done in time."""
+        with self._changed:
+            since = self._looking_since
+            if since is not None and self._reading_since is None and time.monotonic() - since > _HUNG_S:
+                return False
+            self._asked = number = self._begun + 1
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._done >= number or self._reading_since is not None, look_s)
+            if self._done < number and self._reading_since is not None:
+                until = self._reading_since + read_s
+                self._changed.wait_for(lambda: self._done >= number, max(until - time.monotonic(), 0.0))
+            return self._done >= number and not self._failed
+
+    # ── the thread ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._asked > self._begun, self._every_s)
+                if self._closing:
+                    return
+                self._begun += 1
+                self._looking_since = time.monotonic()
+            failed = True
+            try:
+                self.loaded = self.read()
+                failed = False
+            except Exception:  # noqa: BLE001  (too little memory, say: what was read before goes on to count)
+                failed = True
+            with self._changed:
+                self._done, self._failed = self._begun, failed
+                self._looking_since = self._reading_since = None
+                self._changed.notify_all()
+
+    def read(self) -> Loaded:
+        """Look at every file, and read again what has changed."""
+        old, credentials = self.loaded, self._settings.credentials
+        stamps = {name: _stamp(one.file) if one.file else None for name, one in credentials.items()}
+        stamp = _stamp(self._settings.roster.file)
+        keys = {name: self._key(name, found, stamps[name]) for name, found in old.keys.items()}
+        return self._roster(replace(old, keys=keys), stamp)
+
+    def _key(self, name: str, old: Found[Key], stamp: Stamp | None) -> Found[Key]:
+        if stamp is not None and stamp == old.stamp:
+            return replace(old, seen_at=time.monotonic())
+        credential = self._settings.credentials[name]
+        if credential.file is not None:
+            self._begin_to_read()
+        key, problems = secret.read(name, credential, self._env)
+        if key is None:
+            return replace(old, failure=problems, stamp=None)
+        if old.value is not None and old.value.reveal() == key.reveal():
+            key = old.value
+        return Found(key, problems, (), time.monotonic(), _settled(stamp))
+
+    def _roster(self, old: Loaded, stamp: Stamp) -> Loaded:
+        found = old.roster
+        if stamp == found.stamp:
+            return old if found.failure else replace(old, roster=replace(found, seen_at=time.monotonic()))
+        self._begin_to_read()
+        try:
+            roster = rosters.load(self._settings.roster.file, self._settings.credentials)
+        except ConfigurationError as error:
+            return replace(old, roster=replace(found, failure=error.problems, stamp=None))
+        if not roster.bad_rows:
+            new = Found(roster, roster.problems, (), time.monotonic(), _settled(stamp))
+            return replace(old, roster=new, whole=roster)
+        return replace(old, roster=_mended(roster, old, _settled(stamp)))
+
+    def _begin_to_read(self) -> None:
+        with self._changed:
+            if self._reading_since is None:
+                self._reading_since = time.monotonic()
+                self._changed.notify_all()
+
+
+def _mended(roster: Roster, old: Loaded, stamp: Stamp | None) -> Found[Roster]:
+    """Fire every row that can be read, and the accounts that stood where rows cannot be read now."""
+    missing = _missing(roster, old.whole)
+    if not missing:
+        return Found(roster, roster.problems, (), time.monotonic(), stamp)
+    mended = replace(roster, accounts=(*roster.accounts, *missing))
+    bad = {row.problem for row in roster.bad_rows}
+    rest = tuple(problem for problem in roster.problems if problem not in bad)
+    return Found(mended, rest, tuple(row.problem for row in roster.bad_rows), old.roster.seen_at, stamp)
+
+
+def _missing(roster: Roster, whole: Roster | None) -> list[rosters.Account]:
+    """Give the accounts of the last whole roster that the bad rows of a new one may have stood for."""
+    bad = {row.id for row in roster.bad_rows}
+    read = {account.id for account in roster.accounts}
+    before: Iterable[rosters.Account] = whole.accounts if whole is not None else ()
+    return [one for one in before if one.id not in read and (one.id in bad or None in bad)]
+
+
+def _stamp(file: Path) -> Stamp:
+    try:
+        status = os.stat(file)  # noqa: PTH116  (a test lets exactly this hang)
+    except OSError as error:
+        return (error.errno or 0,)
+    except ValueError:  # a NUL in the name
+        return (0,)
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
+
+
+def _settled(stamp: Stamp | None) -> Stamp | None:
+    """Give a stamp that may be relied on, or None."""
+    if stamp is None or len(stamp) == 1:
+        return stamp
+    return stamp if abs(time.time_ns() - max(stamp[:2])) > _SETTLED_NS else None

@@ -1,0 +1,151 @@
+"""What Prometheus is told: counts of runs and refusals, and how ready the service is. Never anything by account."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from panic.report import Report
+from panic.service.desk import Live
+
+METRICS: Final = (
+    "panic_runs_started_total",
+    "panic_runs_finished_total",
+    "panic_run_seconds",
+    "panic_accounts_total",
+    "panic_first_delete_seconds",
+    "panic_presses_refused_total",
+    "panic_hook_calls_total",
+    "panic_hook_refused_total",
+    "panic_notifications_failed_total",
+    "panic_ledger_troubles_total",
+    "panic_latch_engaged",
+    "panic_roster_age_seconds",
+    "panic_last_contact_age_seconds",
+    "panic_warm_connections",
+    "panic_certificate_days_left",
+)
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+_FIRST_DELETE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_RUN_S = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How things stand when Prometheus asks; None where nobody knows, and then it is not told."""
+
+    latch_engaged: bool | None = None
+    roster_age_s: float | None = None
+    last_contact_age_s: float | None = None
+    warm_connections: float | None = None
+    certificate_days_left: float | None = None
+    failures: Mapping[str, int] = field(default_factory=dict)
+
+
+class _Standings(Collector):
+    def __init__(self) -> None:
+        self.now = Standing()
+
+    def collect(self) -> Iterable[Metric]:
+        now = self.now
+        for name, text, value in (
+            ("panic_latch_engaged", "Whether anything is engaged.", now.latch_engaged),
+            ("panic_roster_age_seconds", "Since the roster was seen to be as loaded.", now.roster_age_s),
+            ("panic_last_contact_age_seconds", "Since the broker last answered.", now.last_contact_age_s),
+            ("panic_warm_connections", "Open connections to the broker, ready for a press.", now.warm_connections),
+            ("panic_certificate_days_left", "Until the service's certificate ends.", now.certificate_days_left),
+        ):
+            if value is not None:
+                yield GaugeMetricFamily(name, text, value=float(value))
+        failed = CounterMetricFamily(
+            "panic_notifications_failed", "Notices that a channel did not get.", labels=["channel"]
+        )
+        for channel, count in sorted(now.failures.items()):
+            failed.add_metric([channel], count)
+        yield failed
+
+
+class Metrics:
+    """The metrics of one service, in a registry of their own. Hand `observe` to the desk."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        self._started = counter("panic_runs_started", "Runs that began.", "source")
+        self._finished = counter("panic_runs_finished", "Runs that ended.", "source", "verdict")
+        self._accounts = counter("panic_accounts", "Accounts of runs that ended.", "verdict")
+        self._refused = counter("panic_presses_refused", "Presses that started nothing.", "why")
+        self._hook_calls = counter("panic_hook_calls", "Calls of hooks that were authentic.", "hook", "act")
+        self._hook_refused = counter("panic_hook_refused", "Calls of hooks that were refused.", "hook", "why")
+        self._ledger = counter("panic_ledger_troubles", "Troubles of the ledger, by runs that ended.", "code")
+        self._seconds = Histogram(
+            "panic_run_seconds", "From the press to the end.", buckets=_RUN_S, registry=registry
+        )
+        self._first_delete = Histogram(
+            "panic_first_delete_seconds",
+            "From the press to the first DELETE.",
+            buckets=_FIRST_DELETE_S,
+            registry=registry,
+        )
+        self._standings = _Standings()
+        registry.register(self._standings)
+        self._counting: set[asyncio.Task[None]] = set()
+
+    def press_refused(self, why: str) -> None:
+        """Count a press that started nothing; `why` is a problem's code."""
+        self._refused.labels(why).inc()
+
+    def hook_called(self, hook: str, act: str) -> None:
+        """Count an authentic call of a configured hook, and what was done about it."""
+        self._hook_calls.labels(hook, act).inc()
+
+    def hook_refused(self, hook: str, why: str) -> None:
+        """Count a refused call; `hook` must be a configured one's name, or empty."""
+        self._hook_refused.labels(hook, why).inc()
+
+    def observe(self, what: str, live: Live) -> None:
+        """Take what the desk tells of a run."""
+        if what == "started":
+            self._started.labels(live.run.prepared.press.source).inc()
+        elif what == "finished":
+            task = asyncio.ensure_future(self._finish(live))
+            self._counting.add(task)
+            task.add_done_callback(self._counting.discard)
+
+    async def _finish(self, live: Live) -> None:
+        source = live.run.prepared.press.source
+        try:
+            report = await live.finished()
+        except Exception:  # noqa: BLE001  (panic itself failed: that is logged where it happened)
+            self._finished.labels(source, "failed").inc()
+            return
+        self._finished.labels(source, str(report.verdict)).inc()
+        self._seconds.observe(report.timings.total_s)
+        for verdict, count in report.totals.verdicts.items():
+            self._accounts.labels(str(verdict)).inc(count)
+        for flag in report.flags:
+            if flag.code.startswith("ledger_"):
+                self._ledger.labels(flag.code).inc()
+        first = first_delete_s(report)
+        if first is not None and not report.resumed:
+            self._first_delete.observe(first)
+
+    def render(self, now: Standing) -> bytes:
+        """Write them for Prometheus."""
+        self._standings.now = now
+        return generate_latest(self._registry)
+
+
+def first_delete_s(report: Report) -> float | None:
+    """Give how long after the press the first DELETE left, seconds; None if none did."""
+    left = [one.at for account in report.accounts for one in account.attempts[:1] if one.method == "DELETE"]
+    return (min(left) - report.started_at).total_seconds() if left else None

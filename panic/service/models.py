@@ -1,0 +1,191 @@
+"""What may be asked of the service: the models that validate are the ones that the OpenAPI document shows.
+
+Closed, strict and bounded. A rule between fields stands in the schema as well, so that a client that obeys the
+schema is understood.
+"""
+
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from panic.orders import Filters
+from panic.plan import Scope
+from panic.service.problems import ProblemError, of_validation
+
+WAIT_MOST_S: Final = 3600.0
+"""Nobody keeps a connection open for longer than that to wait for a report; follow its events instead."""
+
+_DAY_S = 86_400.0
+_WORD = r"\S"
+_SYMBOL = r"^[!-+\--~]+( [!-+\--~]+)*$"
+
+Reason = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=_WORD)]
+Who = Annotated[str, StringConstraints(max_length=100)]
+Group = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+AccountId = Annotated[int, Field(ge=1, lt=1 << 63)]
+Symbol = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_SYMBOL)]
+
+
+class _Asked(BaseModel):
+    """Frozen, closed, strict, and silent about its input."""
+
+    model_config = ConfigDict(
+        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True
+    )
+
+
+_SCOPES: dict[str, Any] = {
+    "oneOf": [
+        {
+            "required": ["all"],
+            "properties": {"all": {"const": True}, "groups": {"maxItems": 0}, "accounts": {"maxItems": 0}},
+        },
+        {
+            "properties": {"all": {"const": False}},
+            "anyOf": [
+                {"required": ["groups"], "properties": {"groups": {"minItems": 1}}},
+                {"required": ["accounts"], "properties": {"accounts": {"minItems": 1}}},
+            ],
+        },
+    ]
+}
+
+
+class ScopeAsked(_Asked):
+    """Which accounts: all of them, or some groups and accounts. There is no default."""
+
+    model_config = ConfigDict(json_schema_extra=_SCOPES)
+
+    all: bool = False
+    groups: Annotated[tuple[Group, ...], Field(max_length=1000)] = ()
+    accounts: Annotated[tuple[AccountId, ...], Field(max_length=5000)] = ()
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "ScopeAsked":
+        some = bool(self.groups or self.accounts)
+        if self.all and some:
+            raise ValueError("`all` covers every account already: leave out `groups` and `accounts`, or `all`")
+        if not self.all and not some:
+            raise ValueError('no scope: say {"all": true}, or name `groups` or `accounts`; there is no default')
+        return self
+
+
+class FiltersAsked(_Asked):
+    """Which of their orders; what is left out means every order."""
+
+    side: Literal["BUY", "SELL", "SELL_SHORT", "OTHER"] | None = None
+    type: (
+        Literal["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"] | None
+    ) = None
+    instrument_type: Literal["COMMON_STOCK", "INDEX", "OPTION", "CASH"] | None = None
+    instruments: Annotated[
+        tuple[Symbol, ...], Field(max_length=1000, description="Symbols or UUIDs, one in each item.")
+    ] = ()
+
+
+class PlanAsked(_Asked):
+    """What a press would cover."""
+
+    scope: ScopeAsked
+    filters: FiltersAsked = FiltersAsked()
+
+    def to_scope(self) -> Scope:
+        """Give the scope as the engine has it."""
+        filters = self.filters
+        return Scope(
+            self.scope.all,
+            self.scope.groups,
+            self.scope.accounts,
+            Filters(filters.side or "", filters.type or "", filters.instrument_type or "", filters.instruments),
+        )
+
+
+class PressAsked(PlanAsked):
+    """A press: a scope and a reason are enough."""
+
+    reason: Annotated[Reason, Field(description="Why; goes into the report and on record.")]
+    by: Annotated[Who, Field(description="On behalf of whom, beside the token's own name.")] = ""
+    watch_s: Annotated[float, Field(ge=0, le=_DAY_S)] | None = None
+    deadline_s: Annotated[float, Field(gt=0, le=_DAY_S)] | None = None
+    concurrency: Annotated[int, Field(ge=1, le=1000)] | None = None
+    verify: bool = True
+    latch: bool = False
+    dry_run: Annotated[bool, Field(description="Answer with the plan and send nothing.")] = False
+    wait: Annotated[float, Field(ge=0, le=WAIT_MOST_S, description="Seconds to wait for the report.")] | None = (
+        None
+    )
+
+
+class ByAsked(_Asked):
+    """Who does it, beside the token's own name."""
+
+    by: Who = ""
+
+
+class ResetScope(_Asked):
+    """What is to be reset, by the names under which it is engaged; left out, everything that is."""
+
+    all: bool = False
+    groups: Annotated[tuple[Group, ...], Field(max_length=1000)] = ()
+    accounts: Annotated[tuple[AccountId, ...], Field(max_length=5000)] = ()
+
+
+class ResetAsked(_Asked):
+    """The deliberate act that ends the engaged state."""
+
+    reason: Reason
+    scope: ResetScope = ResetScope()
+    force: Annotated[str, StringConstraints(max_length=1000)] = ""
+    by: Who = ""
+    dry_run: bool = False
+
+
+class RunsQuery(BaseModel):
+    """How many runs to list."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
+class EventsQuery(BaseModel):
+    """After which event to go on, where the Last-Event-ID header cannot be set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    after: Annotated[str, StringConstraints(max_length=200)] = ""
+
+
+class NoQuery(BaseModel):
+    """Nothing may be asked behind the question mark."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def read(model: type[_Model], body: bytes) -> _Model:
+    """Read a body.
+
+    Raises:
+        ProblemError: It is not what the model is; every mistake is listed.
+    """
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise of_validation(error, "body") from None
+
+
+def read_query(model: type[_Model], query: dict[str, list[str]]) -> _Model:
+    """Read what stands behind the question mark, each name once.
+
+    Raises:
+        ProblemError: As above.
+    """
+    if twice := [name for name, values in query.items() if len(values) > 1]:
+        raise ProblemError("malformed", f"{len(twice)} names stand in the query more than once")
+    try:
+        return model.model_validate({name: values[0] for name, values in query.items()})
+    except ValidationError as error:
+        raise of_validation(error, "query") from None

@@ -1,0 +1,147 @@
+"""What the routes of the service work with, and what they count on from it."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final, Protocol
+
+import structlog
+from aiohttp import web
+
+from panic.check import CheckReport
+from panic.config import Settings, Token
+from panic.notify import Notice
+from panic.prepared import Prepared, Press
+from panic.service.access import Identity, Tokens
+from panic.service.desk import Desk
+from panic.service.metrics import Metrics
+from panic.service.reading import Aside
+from panic.service.repeats import Keys, Throttle
+from panic.words import clip
+
+log = structlog.get_logger()
+
+REFUSALS_MOST: Final = 3
+"""Refusals put on record in a second; more are counted, so that a flood of them does not fill the ledger."""
+
+STREAMS_MOST: Final = 200
+
+Audit = Callable[[str, dict[str, Any]], None]
+"""Told of presses, refusals, resets and acknowledgements, with who; must not block."""
+
+
+class Standby(Protocol):
+    """What the service keeps ready."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+
+    def prepare(self, press: Press) -> Prepared:
+        """Make a press ready from what is loaded."""
+
+    def status(self) -> Mapping[str, Any]:
+        """Tell how old all that is."""
+
+
+class Notifier(Protocol):
+    """Who tells people."""
+
+    @property
+    def open_pages(self) -> list[Notice]:
+        """The pages that nobody has acknowledged."""
+
+    @property
+    def failures(self) -> Mapping[str, int]:
+        """How many notices each channel did not get."""
+
+    def acknowledge(self, run: str, by: str) -> bool:
+        """End the pages of a run."""
+
+
+class Record:
+    """Puts on record who did what; of refusals only so many."""
+
+    def __init__(self, audit: Audit, now: Callable[[], float] = monotonic) -> None:
+        self._audit, self._now = audit, now
+        self._lately: deque[float] = deque(maxlen=REFUSALS_MOST)
+        self.unrecorded = 0
+
+    def tell(self, kind: str, body: dict[str, Any]) -> None:
+        """Put something on record; a record that fails never stops anything."""
+        try:
+            self._audit(kind, body)
+        except Exception as error:  # noqa: BLE001  (see above)
+            if structlog.is_configured():
+                log.error("audit_failed", kind=kind, error=type(error).__name__)
+
+    def refusal(self, body: dict[str, Any]) -> None:
+        """Put a refusal on record, or count it."""
+        now = self._now()
+        if len(self._lately) == REFUSALS_MOST and self._lately[0] > now - 1.0:
+            self.unrecorded += 1
+            return
+        self._lately.append(now)
+        self.tell("refused", {**body, "unrecorded_before": self.unrecorded})
+        self.unrecorded = 0
+
+
+@dataclass
+class Parts:
+    """Everything that a route may need.
+
+    Attributes:
+        bound: The addresses that the service listens at, for the host allow-list.
+        ready: Why a press would not work, in one word; empty if it would.
+        certificate_days: How long the service's own certificate is good for; None where it has none.
+        streams: The tasks of those who follow events.
+    """
+
+    desk: Desk
+    standby: Standby
+    notifier: Notifier
+    record: Record
+    metrics: Metrics
+    env: Mapping[str, str]
+    bound: tuple[str, ...]
+    ready: Callable[[], str]
+    check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]]
+    certificate_days: Callable[[], float | None]
+    aside: Aside
+    keys: Keys
+    throttle: Throttle
+    checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    streams: set["asyncio.Task[Any]"] = field(default_factory=set)
+    reports: dict[str, tuple[float, bytes]] = field(default_factory=dict)
+    _tokens: tuple[Mapping[str, Token], Tokens] | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.standby.settings
+
+    def identify(self, authorization: str) -> Identity | None:
+        """Say whose token it is, by the settings in force."""
+        known = self.settings.tokens
+        if self._tokens is None or self._tokens[0] is not known:
+            self._tokens = known, Tokens(known)
+        return self._tokens[1].identify(authorization)
+
+
+def name_of(identity: Identity, on_behalf_of: str = "") -> str:
+    """Say who does something: the token, and for whom."""
+    whom = clip(on_behalf_of.strip(), 100)
+    return f"{identity.name} on behalf of {whom}" if whom else identity.name
+
+
+def end_streams(parts: Parts) -> None:
+    """Let those who follow events go, so that nobody waits for them at the end."""
+    for task in list(parts.streams):
+        with suppress(RuntimeError):
+            task.cancel()
+
+
+PARTS: Final = web.AppKey("parts", Parts)

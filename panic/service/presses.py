@@ -1,0 +1,155 @@
+"""POST /v1/runs: a press, at once. Nothing is waited for between the request's last byte and the desk.
+
+Repeats of one Idempotency-Key never press again, and a program that floods is held back; a person never is.
+"""
+
+import asyncio
+import hashlib
+import re
+from contextlib import suppress
+from math import ceil
+from typing import Final
+
+from aiohttp import web
+
+from panic.errors import PanicError
+from panic.prepared import Prepared, Press
+from panic.report import plan_json, to_json
+from panic.service import models, views
+from panic.service.access import Identity, may_press
+from panic.service.answers import document, read_body, report_of, require
+from panic.service.desk import Refused
+from panic.service.models import WAIT_MOST_S, PressAsked
+from panic.service.parts import Parts, name_of
+from panic.service.problems import ProblemError, request_id
+from panic.service.repeats import Answered, is_key
+
+SOURCE: Final = "api"
+
+_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+
+
+async def press(parts: Parts, request: web.Request, identity: Identity) -> web.StreamResponse:
+    """Press, and answer with the run or its report."""
+    asked = models.read(PressAsked, await read_body(request))
+    how = _press_of(asked, identity)
+    if asked.dry_run:
+        prepared = _allowed(parts, how, identity)
+        return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
+    answered = _answered(parts, request, identity, asked, how)
+    wait_s = _preferred_wait(request) if asked.wait is None else asked.wait
+    if wait_s and (report := await _report_within(parts, answered.run_id, wait_s)) is not None:
+        return report
+    found = views.Started(
+        "panic-started/1", answered.run_id, answered.joined, answered.resent, views.links(answered.run_id)
+    )
+    return document(views.to_json(found), status=202, headers={"Location": found.links.self})
+
+
+def _press_of(asked: PressAsked, identity: Identity) -> Press:
+    return Press(
+        scope=asked.to_scope(),
+        reason=asked.reason,
+        by=name_of(identity, asked.by),
+        source=SOURCE,
+        deadline_s=asked.deadline_s,
+        concurrency=asked.concurrency,
+        watch_s=asked.watch_s,
+        verify=asked.verify,
+        latch=asked.latch,
+    )
+
+
+def _allowed(parts: Parts, how: Press, identity: Identity) -> Prepared:
+    prepared = parts.standby.prepare(how)
+    require(may_press(identity, how.scope, prepared.roster))
+    return prepared
+
+
+def _answered(parts: Parts, request: web.Request, identity: Identity, asked: PressAsked, how: Press) -> Answered:
+    """Press, unless that was done already; from here to the desk nothing else can come in between."""
+    key = request.headers.get("Idempotency-Key")
+    what = _digest(asked)
+    if key is not None:
+        if not is_key(key):
+            raise ProblemError("malformed", "the Idempotency-Key is not 1 to 255 visible ASCII characters")
+        earlier = parts.keys.find(identity.name, key)
+        if earlier is not None and earlier.what != what:
+            raise ProblemError("key_reused", f"this key stands for run {earlier.run_id}")
+        if earlier is not None:
+            return earlier
+    if identity.groups is not None:
+        _allowed(parts, how, identity)
+    answered = _flooded(parts, identity, what) or _at_the_desk(parts, request, identity, how, what)
+    if key is not None:
+        parts.keys.keep(identity.name, key, answered)
+    return answered
+
+
+def _digest(asked: PressAsked) -> str:
+    """Give what is pressed in a few bytes; how long the caller waits for the report is not part of it."""
+    return hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
+
+
+def _flooded(parts: Parts, identity: Identity, what: str) -> Answered | None:
+    """Let a program that presses too often join its own last press of the same; None where it may press.
+
+    Raises:
+        ProblemError: It has none that is under way.
+    """
+    wait_s = 0.0 if identity.person else parts.throttle.wait_s(identity.name)
+    if not wait_s:
+        return None
+    live = parts.desk.find(parts.throttle.last_run(identity.name, what))
+    if live is not None and not live.is_over:
+        parts.record.refusal({"code": "joined", "token": identity.name, "run_id": live.run.id})
+        return Answered(what, live.run.id, joined=True, resent=False)
+    words = f"the token {identity.name} is a program's, and pressed too often in the last seconds"
+    raise ProblemError("throttled", words, headers={"Retry-After": str(ceil(wait_s))})
+
+
+def _at_the_desk(parts: Parts, request: web.Request, identity: Identity, how: Press, what: str) -> Answered:
+    try:
+        found = parts.desk.press(how, automated=not identity.person)
+    except Refused:
+        raise ProblemError("stopping", headers={"Retry-After": "5"}) from None
+    run = found.live.run
+    if not identity.person and (found.resent or not found.joined):
+        parts.throttle.pressed(identity.name, what, run.id)
+    told = {
+        "run_id": run.id,
+        "token": identity.name,
+        "by": run.scrub(how.by),
+        "reason": run.scrub(how.reason.strip()),
+        "scope": str(how.scope),
+        "joined": found.joined,
+        "resent": found.resent,
+        "from": request.remote,
+        "request_id": request_id(request),
+    }
+    parts.record.tell("press", told)
+    return Answered(what, run.id, found.joined, found.resent)
+
+
+def _preferred_wait(request: web.Request) -> float:
+    """Give the seconds of `Prefer: wait=N`; a preference that is not understood is none."""
+    found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
+    return min(float(found[1]), WAIT_MOST_S) if found else 0.0
+
+
+async def _report_within(parts: Parts, run_id: str, wait_s: float) -> web.Response | None:
+    live = parts.desk.find(run_id)
+    if live is None:  # it ended a while ago, and is on record if anything is
+        with suppress(ProblemError):
+            return document(await report_of(parts, run_id))
+        return None
+    try:
+        async with asyncio.timeout(wait_s):
+            report = await live.finished()
+    except TimeoutError:
+        return None
+    except PanicError:
+        raise
+    except Exception:
+        raise ProblemError("internal", f"run {run_id} broke off: what is known is in its report") from None
+    return document(to_json(report), headers={"Preference-Applied": f"wait={int(wait_s)}"})

@@ -1,0 +1,231 @@
+"""What a press needs, ready before anybody presses: settings, roster, keys, connections and a ledger."""
+
+import asyncio
+import math
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from panic import config, flags
+from panic.background import begin
+from panic.broker import Broker
+from panic.config import Settings
+from panic.errors import ConfigurationError, Problem
+from panic.ledger.writer import Writer
+from panic.prepared import Prepared, Press, prepared_of
+from panic.report import Flag
+from panic.service.loaded import EVERY_S, READ_S, Files, Loaded
+from panic.service.spare import Spare
+from panic.service.warm import Warm
+
+START_S = 5.0
+"""So long a start waits for the files; then it goes on without, and every press looks again."""
+
+RELOAD_S = 10.0
+"""So long a reload may take before the old settings stay."""
+
+_AT_START = ("host", "port", "tls_certificate", "tls_key")
+"""What of [service] counts only at the start."""
+
+
+class Reloaded(NamedTuple):
+    """What came of reading everything anew.
+
+    Attributes:
+        problems: Why the old settings stay; empty if the new ones count.
+        notes: What of the new ones counts only after a restart, each a sentence.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Standby:
+    """Keeps ready what a press needs. Use it inside one running loop, between `start` and `close`.
+
+    Args:
+        settings: As `panic.config.load` gave them.
+        env: Where keys, and a reload's settings, are looked for beside the files.
+        every_s: Seconds between two looks at the files when nobody presses.
+
+    Attributes:
+        settings: Those that count now; a reload replaces them.
+    """
+
+    def __init__(
+        self, settings: Settings, env: Mapping[str, str] = os.environ, *, every_s: float = EVERY_S
+    ) -> None:
+        self.settings = settings
+        self._env = env
+        self._every_s = every_s
+        self._files = Files(settings, env, every_s=every_s)
+        self._spare = Spare(settings.ledger)
+        self._warm: Warm | None = None
+        self._tending: asyncio.Task[None] | None = None
+        self._reloading = asyncio.Lock()
+        self._refused: tuple[Problem, ...] = ()
+
+    async def start(self) -> None:
+        """Read the files, and begin to open the connections and the ledger; never fails for what is wrong."""
+        files = self._files
+        files.start()
+        with suppress(RuntimeError):  # there is no thread for it
+            await begin(lambda: files.look(START_S, START_S), "files-start")
+        self._open_connections()
+        await self._spare.tend()
+        self._tending = asyncio.create_task(self._tend(), name="panic-standby")
+
+    async def close(self) -> None:
+        """Let go of everything that nobody took."""
+        self._files.close()
+        if self._tending is not None:
+            self._tending.cancel()
+            await asyncio.wait([self._tending])
+        if self._warm is not None:
+            await self._warm.close()
+        await self._spare.close()
+
+    # ── for a press ─────────────────────────────────────────────────────────────────────────────────────
+
+    def prepare(self, press: Press) -> Prepared:
+        """Make a press ready from what is loaded; what changed since is read again, what cannot be is kept.
+
+        Raises:
+            UsageError: No reason, or a scope that makes no sense.
+            ConfigurationError: No roster could ever be read, or not one account of the scope can be fired.
+        """
+        settings, files = self.settings, self._files
+        in_time = files.look() if files.loaded.roster.value is not None else files.look(READ_S)
+        loaded, now = files.loaded, time.monotonic()
+        raised = [*flags.from_problems("settings", settings.problems), *loaded.flags(now)]
+        if not in_time:
+            raised.append(_not_in_time(loaded, now))
+        if loaded.roster.value is None:
+            raise ConfigurationError(loaded.failures or [_unread(settings)])
+        keys = loaded.usable
+        return prepared_of(settings, press, loaded.roster.value, keys, raised, loaded.broken)
+
+    def take_broker(self) -> Broker | None:
+        """Give an open Broker away, with its connections; None if none is ready. Whoever takes it closes it."""
+        if self._warm is None:
+            return None
+        self._warm.use(self._files.loaded.usable)
+        return self._warm.take()
+
+    def take_writer(self) -> Writer | None:
+        """Give a started writer away; None where the settings name no ledger. Whoever takes it closes it."""
+        return self._spare.take()
+
+    # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
+
+    async def reload(self) -> Reloaded:
+        """Read settings, roster and keys anew; they replace the old ones if nothing at all is wrong with them."""
+        async with self._reloading:
+            old = self.settings
+            try:
+                async with asyncio.timeout(RELOAD_S):
+                    settings, files = await begin(self._read_anew, "reload")
+            except ConfigurationError as error:
+                self._refused = error.problems
+            except (TimeoutError, RuntimeError):
+                self._refused = (_took_too_long(old),)
+            else:
+                self._refused = ()
+                await self._replace(settings, files)
+            notes = [] if self._refused else _notes(old, self.settings)
+            return Reloaded(self._refused, tuple(notes))
+
+    def status(self) -> dict[str, object]:
+        """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
+        now, loaded, warm = time.monotonic(), self._files.loaded, self._warm
+        contact_at = warm.health.contact_at if warm else None
+        loop_now = asyncio.get_running_loop().time()
+        ahead_s = warm.health.ahead_s if warm else None
+        return {
+            "roster_age_s": _age(loaded.roster.seen_at, now),
+            "keys_age_s": _age(min((found.seen_at for found in loaded.keys.values()), default=0.0), now),
+            "warm_connections": warm.idle if warm else 0,
+            "warm_connections_wanted": self.settings.service.warm_connections,
+            "last_contact_age_s": None if contact_at is None else round(loop_now - contact_at, 3),
+            "clock_ahead_s": None if ahead_s is None else round(ahead_s, 3),
+            "problems": self._problems(loaded),
+        }
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read_anew(self) -> tuple[Settings, Files]:
+        if self.settings.file is None:
+            raise ConfigurationError([Problem("the settings were built in code", "Restart to change them.")])
+        settings = config.load(self.settings.file, self._env)
+        files = Files(settings, self._env, every_s=self._every_s)
+        files.loaded = files.read()
+        problems = (*settings.problems, *files.loaded.failures)
+        if problems:
+            raise ConfigurationError(problems)
+        return settings, files
+
+    async def _replace(self, settings: Settings, files: Files) -> None:
+        old_files, old_warm, old_spare = self._files, self._warm, self._spare
+        self.settings, self._files = settings, files
+        if settings.ledger != old_spare.files:
+            self._spare = Spare(settings.ledger)
+        files.start()
+        self._open_connections()
+        old_files.close()
+        if old_warm is not None:
+            await old_warm.close()
+        if self._spare is not old_spare:
+            await old_spare.close()
+
+    def _open_connections(self) -> None:
+        wanted = self.settings.service.warm_connections
+        self._warm = Warm(self.settings.broker, wanted) if wanted else None
+        if self._warm is not None:
+            self._warm.use(self._files.loaded.usable)
+            self._warm.start()
+
+    async def _tend(self) -> None:
+        while True:
+            await asyncio.sleep(self._every_s)
+            if self._warm is not None:
+                self._warm.use(self._files.loaded.usable)
+            await self._spare.tend()
+
+    def _problems(self, loaded: Loaded) -> list[str]:
+        found = [str(problem) for problem in (*self.settings.problems, *loaded.problems)]
+        found += [f"the settings could not be loaded anew: {problem}" for problem in self._refused]
+        if self._warm is not None:
+            health = self._warm.health
+            refused = sorted(health.refused.items())
+            found += [f"credential {name}: the broker answers {status} to its key" for name, status in refused]
+            found += [f"connections to the broker: {health.trouble}"] if health.trouble else []
+        return found + [f"ledger: {text}" for text in self._spare.troubles]
+
+
+def _age(seen_at: float, now: float) -> float | None:
+    return round(now - seen_at, 3) if seen_at else None
+
+
+def _not_in_time(loaded: Loaded, now: float) -> Flag:
+    seen_at = [found.seen_at for found in loaded.keys.values()]
+    age = math.ceil(now - min(filter(None, (loaded.roster.seen_at, *seen_at)), default=now))
+    text = f"roster and keys could not be looked at in time: they are used as they were {age} s ago"
+    return Flag("stale_files", text)
+
+
+def _unread(settings: Settings) -> Problem:
+    what = "the roster could not be read in time"
+    return Problem(what, "Put it on a file system that answers, and press again.", settings.roster.file)
+
+
+def _took_too_long(settings: Settings) -> Problem:
+    what = f"the files could not be read within {RELOAD_S:.0f} s"
+    return Problem(what, "Put them on a file system that answers.", settings.file)
+
+
+def _notes(old: Settings, new: Settings) -> list[str]:
+    """Say what of the new settings counts only after a restart."""
+    changed = [key for key in _AT_START if getattr(old.service, key) != getattr(new.service, key)]
+    return [f"[service] {key} counts after a restart" for key in changed]

@@ -1,0 +1,139 @@
+"""The events of a run as server-sent events: from its journal while it is here, from the ledger afterwards.
+
+A reader holds an index into a list that all readers share, so that none holds up the run or the others; one that
+takes nothing for ten seconds is dropped, and goes on later where it was, by Last-Event-ID.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from panic import history
+from panic.config import LedgerFiles
+from panic.ledger import reader
+from panic.ledger.events import UnencodableError, decode, encode_body
+from panic.record import Kind
+from panic.service.journal import Entry, Journal
+from panic.service.parts import STREAMS_MOST, Parts
+from panic.service.problems import ProblemError
+
+HEARTBEAT_S: Final = 15.0
+STALLED_S: Final = 10.0
+RETRY_MS: Final = 3000
+"""Where a stream ends without the run's end, a browser comes back after so long."""
+
+_LOOK_S = 5.0
+
+
+class Line(NamedTuple):
+    """One event as it goes out."""
+
+    id: str
+    kind: str
+    text: str
+
+
+def recorded(ledger: LedgerFiles, run: str) -> list[Line]:
+    """Give the events of a run that the ledger holds, in their order. Blocks."""
+    volumes = [reader.read(file, run=run) for file in history.files(ledger)]
+    events = []
+    for row in (row for volume in volumes for row in volume.rows):
+        try:
+            events.append(decode(row.record))
+        except ValueError:  # the report says that the record is damaged
+            continue
+    found = []
+    for event in history.in_order(events):
+        try:
+            found.append(Line(event.id, event.kind, encode_body(event.body)))
+        except UnencodableError:
+            found.append(Line(event.id, event.kind, "null"))
+    return found
+
+
+async def follow_live(request: web.Request, parts: Parts, journal: Journal, last_id: str) -> web.StreamResponse:
+    """Send what the journal has after `last_id`, and what comes, until the run is over."""
+    index = journal.after(last_id)
+    if journal.closed and index and index >= len(journal.entries):
+        return web.Response(status=204)
+    async with _Stream(request, parts) as stream:
+        while True:
+            for entry in journal.entries[index : index + 64]:
+                index += 1
+                await stream.send(_line(entry))
+                if entry.kind == Kind.FINISHED:
+                    return stream.response
+            if index < len(journal.entries):
+                continue
+            if journal.closed or not stream.response.is_connected():
+                return stream.response
+            await _wait(journal, index)
+
+
+async def follow_record(
+    request: web.Request, parts: Parts, lines: Sequence[Line], last_id: str
+) -> web.StreamResponse:
+    """Send what is on record after `last_id`."""
+    ids = [line.id for line in lines]
+    index = ids.index(last_id) + 1 if last_id in ids else 0
+    if lines and index == len(lines) and lines[-1].kind == Kind.FINISHED:
+        return web.Response(status=204)
+    async with _Stream(request, parts) as stream:
+        for line in lines[index:]:
+            await stream.send(line)
+        return stream.response
+
+
+async def _wait(journal: Journal, index: int) -> None:
+    """Wait for more, but look now and then whether anybody still listens."""
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            await journal.wait(index)
+    except TimeoutError:
+        return
+
+
+def _line(entry: Entry) -> Line:
+    return Line(entry.id, str(entry.kind), entry.text)
+
+
+class _Stream:
+    """One reader: counted while it reads, and dropped where it takes nothing."""
+
+    def __init__(self, request: web.Request, parts: Parts) -> None:
+        if len(parts.streams) >= STREAMS_MOST:
+            what = f"{STREAMS_MOST} readers follow runs already"
+            raise ProblemError("throttled", what, headers={"Retry-After": "10"})
+        self._request, self._parts = request, parts
+        self.response = EventSourceResponse(ping_interval=HEARTBEAT_S, send_timeout=STALLED_S)
+
+    async def __aenter__(self) -> "_Stream":
+        self._task = asyncio.current_task()
+        if self._task is not None:
+            self._parts.streams.add(self._task)
+        try:
+            await self.response.prepare(self._request)
+            await self._write(f"retry: {RETRY_MS}\r\n\r\n")
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> bool:
+        if self._task is not None:
+            self._parts.streams.discard(self._task)
+        if self.response.prepared:
+            self.response.stop_streaming()
+            await self.response.wait()
+        return kind is not None and issubclass(kind, ConnectionError | TimeoutError)
+
+    async def send(self, line: Line) -> None:
+        await self.response.send(line.text, id=line.id, event=line.kind)
+        await asyncio.sleep(0)  # a long record is not sent in one turn of the loop
+
+    async def _write(self, words: str) -> None:
+        async with asyncio.timeout(STALLED_S):
+            await self.response.write(words.encode())

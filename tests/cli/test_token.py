@@ -1,0 +1,123 @@
+"""`panic token`: a token is shown once, and the settings take what is printed beside it."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panic import cli
+from panic.config import Settings, load
+from panic.service.access import Identity, Tokens
+
+GOOD = '[broker]\nbase_url = "https://api.clearstreet.com"\n[credentials.default]\nenv = "KEY"\n'
+
+
+def panic_token(*words: str) -> tuple[int, str, str]:
+    """Carry the command out, and give its exit code, its output and what it says."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = cli.run(("token", *words))
+    return code, out.getvalue(), err.getvalue()
+
+
+def pasted(said: str, file: Path) -> Settings:
+    """The settings with the section that was printed."""
+    file.write_text(f"{GOOD}{said[said.index('[tokens.') :]}", encoding="utf-8")
+    return load(file, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "identity"),
+    [
+        (("desk",), Identity("desk", frozenset({"viewer"}))),
+        (("desk-1", "--role", "presser"), Identity("desk-1", frozenset({"viewer", "presser"}))),
+        (
+            (
+                "joe.doe",
+                "--role",
+                "presser",
+                "--role",
+                "resetter",
+                "--role",
+                "presser",
+                "--group",
+                "a",
+                "--group",
+                "b",
+            ),
+            Identity("joe.doe", frozenset({"viewer", "presser", "resetter"}), frozenset({"a", "b"})),
+        ),
+        (
+            ("algo", "--role", "presser", "--automated", "--group", "arb"),
+            Identity("algo", frozenset({"viewer", "presser"}), frozenset({"arb"}), person=False),
+        ),
+    ],
+)
+def test_what_is_printed_lets_its_bearer_in(tmp_path: Path, words: tuple[str, ...], identity: Identity):
+    """The section can be pasted as it stands, and the token is that of the section."""
+    code, token, said = panic_token(*words)
+    settings = pasted(said, tmp_path / "panic.toml")
+
+    assert (0, ()) == (code, settings.problems)
+    assert re.fullmatch(r"[\w-]{43}\n", token)
+    assert identity == Tokens(settings.tokens).identify(f"Bearer {token.strip()}")
+
+
+def test_the_token_is_shown_once_and_written_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Neither beside the section nor in a file; and it is another one each time."""
+    monkeypatch.chdir(tmp_path)
+    _, token, said = panic_token("desk", "--role", "presser")
+    _, another, _ = panic_token("desk", "--role", "presser")
+
+    assert token.strip() not in said
+    assert "it is shown once and stored nowhere" in said
+    assert token != another
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("a b",), "panic: 'a b' is no plain name: letters, digits, '.', '_' and '-', at most 64\n"),
+        (("",), "panic: '' is no plain name"),
+        (("desk\n",), "panic: 'desk\\n' is no plain name"),
+        ((), "panic: the following arguments are required: NAME"),
+        (("desk", "--role", "boss"), "panic: argument --role: invalid choice: 'boss'"),
+    ],
+)
+def test_what_makes_no_sense_makes_no_token(words: tuple[str, ...], message: str):
+    """It is a usage error like any other."""
+    code, out, said = panic_token(*words)
+
+    assert (64, "") == (code, out)
+    assert said.startswith(message)
+
+
+@given(st.lists(st.text(min_size=1), min_size=1, unique=True))
+def test_any_group_can_be_pasted(tmp_path_factory: pytest.TempPathFactory, groups: list[str]):
+    """Whatever the roster calls its groups."""
+    code, _, said = panic_token("desk", *(f"--group={group}" for group in groups))
+    settings = pasted(said, tmp_path_factory.getbasetemp() / "token.toml")
+
+    assert (0, ()) == (code, settings.problems)
+    assert tuple(groups) == settings.tokens["desk"].groups
+
+
+def test_a_token_that_nobody_saw_is_an_error():
+    """Its section would be pasted, and nobody could ever use it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "panic", "token", "desk"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(writing)
+
+    assert 70 == done.returncode
+    assert "standard output is gone" in done.stderr
+    assert "[tokens." not in done.stderr

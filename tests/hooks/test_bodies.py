@@ -1,0 +1,181 @@
+"""What a call says: the worse of what it could mean, unless it says that it is over or a test."""
+
+import json
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.hooks.bodies import TEXT_MOST, Meaning, understand
+from tests.hooks.support import BREACH, alertmanager, grafana, legacy
+
+SUMMARY = "Desk A is below its daily loss limit"
+FIRING = f"firing: DrawdownLimit: {SUMMARY}"
+RESOLVED = f"resolved: DrawdownLimit: {SUMMARY}"
+
+
+@pytest.mark.parametrize(
+    ("body", "meaning", "text"),
+    [
+        (alertmanager("firing"), Meaning.FIRING, FIRING),
+        (alertmanager("firing", "firing"), Meaning.FIRING, FIRING),
+        (alertmanager("resolved", "firing"), Meaning.FIRING, FIRING),
+        (alertmanager("resolved", "resolved"), Meaning.RESOLVED, RESOLVED),
+        (alertmanager("resolved", "firing", status="resolved"), Meaning.FIRING, FIRING),
+        (alertmanager("resolved", status="firing"), Meaning.FIRING, FIRING),
+        (alertmanager("firing", truncatedAlerts=7), Meaning.FIRING, FIRING),
+        (grafana("firing"), Meaning.FIRING, FIRING),
+        (grafana("resolved", "firing"), Meaning.FIRING, FIRING),
+        (grafana("resolved"), Meaning.RESOLVED, RESOLVED),
+        (grafana("resolved", state="alerting"), Meaning.FIRING, FIRING),
+        (legacy("alerting"), Meaning.FIRING, f"firing: Drawdown: [alerting] Drawdown"),
+        (legacy("ok"), Meaning.RESOLVED, "resolved: Drawdown: [ok] Drawdown"),
+        (BREACH, Meaning.FIRING, "risk.limit.breached: desk A lost 2m"),
+        (b'{"type":"limit.resolved","data":{}}', Meaning.RESOLVED, "resolved: limit.resolved"),
+        (b'{"type":"limit","data":{"status":"resolved"}}', Meaning.RESOLVED, "resolved: limit"),
+        (b'{"type":"limit.resolved","data":{"status":"firing"}}', Meaning.FIRING, "firing: limit.resolved"),
+        (b'{"status":"RESOLVED"}', Meaning.RESOLVED, "resolved"),
+        (b'\xef\xbb\xbf{"status":"firing"}', Meaning.FIRING, "firing"),
+    ],
+)
+def test_what_senders_say_is_understood(body: bytes, meaning: Meaning, text: str):
+    """Any alert that fires makes its group fire, whatever the group says."""
+    assert (meaning, text) == (understand(body).meaning, understand(body).text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        grafana("firing", name="TestAlert", instance="Grafana"),
+        grafana("firing", name="TestAlert"),
+        legacy("alerting", ruleId=0, ruleName="Test notification"),
+        b'{"type":"test"}',
+        b'{"type":"risk.limit.test","data":{}}',
+        b'{"status":"test"}',
+    ],
+)
+def test_a_test_is_a_test(body: bytes):
+    """As the button of Grafana's contact point sends it, and by the type of an event."""
+    assert Meaning.TEST is understand(body).meaning
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        grafana("firing", name="TestAlert", instance="10.0.0.1:9090"),
+        alertmanager(
+            "firing", alerts=[json.loads(grafana("firing", name=n))["alerts"][0] for n in ("TestAlert", "X")]
+        ),
+        b'{"type":"latest","data":{}}',
+        b'{"type":"contest.test.failed","data":{}}',
+        b'{"type":"unresolved","data":{}}',
+    ],
+)
+def test_what_only_looks_like_a_test_fires(body: bytes):
+    """A rule of that name on a real machine, one alert among others, a word within a word."""
+    assert Meaning.FIRING is understand(body).meaning
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"firing", "it is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"\xff\xfe", "it is not UTF-8 text"),
+        (b'{"status":"resolved"'.decode().encode("utf-16"), "it is not UTF-8 text"),
+        (b'"resolved"', "it is JSON, but not an object"),
+        (b"[]", "it is JSON, but not an object"),
+        (b"{}", "it is JSON of no known form"),
+        (b'{"status":"resolved","status":"resolved"}', "it is not JSON: a name stands twice in one object"),
+        (b'{"status":"resolved","value":NaN}', "it is not JSON: NaN is no number"),
+        (b'{"status":"resolved","value":-Infinity}', "it is not JSON: -Infinity is no number"),
+        (b'{"status":["resolved"]}', "it is JSON of no known form"),
+        (b'{"status":"resolving"}', "it is JSON of no known form"),
+        (b'{"type":7,"data":{}}', "it is JSON of no known form"),
+        (b'{"type":"limit","data":{"status":"odd"}}', "it is JSON of no known form: limit"),
+        (legacy("no_data"), "it is JSON of no known form: Drawdown: [no_data] Drawdown"),
+        (alertmanager("resolved", "suppressed"), "it is neither firing nor resolved as a whole"),
+        (alertmanager(alerts=[], status="what"), "it is neither firing nor resolved as a whole"),
+        (alertmanager("resolved", alerts={}), "its alerts are no list of alerts"),
+        (alertmanager("resolved", alerts=[None]), "its alerts are no list of alerts"),
+        (alertmanager("resolved", truncatedAlerts=1), "its sender left alerts out, and those may be firing"),
+        (alertmanager("resolved", truncatedAlerts=[]), "its sender left alerts out, and those may be firing"),
+    ],
+)
+def test_what_nobody_knows_is_odd(body: bytes, why: str):
+    """Also where it seems to say that it is over, but may not."""
+    assert (Meaning.ODD, why) == (understand(body).meaning, understand(body).text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * (1 << 20),
+        b'{"status":' * 100_000,
+        b'{"status":"resolved","a":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+        b'{"status":"resolved","a":' + b"9" * (sys.get_int_max_str_digits() + 1) + b"}",
+    ],
+    ids=["brackets", "braces", "nested", "digits"],
+)
+def test_what_would_break_a_parser_is_odd(body: bytes):
+    """Too deep, or too many digits."""
+    assert Meaning.ODD is understand(body).meaning
+
+
+def test_what_steers_a_terminal_does_not_get_through():
+    """Escapes, line breaks, text that runs backwards and lone surrogates become blanks; the line is clipped."""
+    summary = "\x1b[2J\r\nall\u202eclear\ud800 " + "x" * 10_000
+    understood = understand(alertmanager("firing", commonAnnotations={"summary": summary}))
+
+    assert understood.text.startswith("firing: DrawdownLimit:")
+    assert understood.text.isprintable()
+    assert TEXT_MOST == len(understood.text)
+
+
+def test_alerts_are_named_once_each_and_counted():
+    """Five names, and how many there are besides."""
+    one = json.loads(alertmanager("firing"))["alerts"][0]
+    alerts = [one | {"labels": {"alertname": f"Limit{index // 2}"}} for index in range(16)]
+
+    assert (
+        "firing: Limit0, Limit1, Limit2, Limit3, Limit4 and 3 more" in understand(alertmanager(alerts=alerts)).text
+    )
+
+
+@settings(max_examples=200)
+@given(st.binary())
+def test_any_bytes_say_something(body: bytes):
+    """In one clean line."""
+    understood = understand(body)
+
+    assert understood.text.isprintable()
+    assert len(understood.text) <= TEXT_MOST
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["firing", "resolved", "ok", "test"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=3)
+            | st.sampled_from(
+                ["status", "state", "alerts", "type", "data", "labels", "alertname", "commonLabels"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(st.fixed_dictionaries({}, optional={key: _JSON for key in ("status", "state", "alerts", "type", "data")}))
+def test_any_json_says_something(said: dict[str, object]):
+    """And what fires at the top never counts as over."""
+    understood = understand(json.dumps(said).encode())
+
+    assert understood.text.isprintable()
+    assert len(understood.text) <= TEXT_MOST
+    assert said.get("status") != "firing" or understood.meaning in {Meaning.FIRING, Meaning.TEST}

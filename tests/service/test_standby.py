@@ -1,0 +1,735 @@
+"""What is kept ready for a press is what a press would have found, and is there when nothing else answers."""
+
+import asyncio
+import os
+import ssl
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from panic.broker import Broker
+from panic.clock import Clock
+from panic.config import Broker as Where
+from panic.config import LedgerFiles, load
+from panic.errors import ConfigurationError, UsageError
+from panic.ledger import reader
+from panic.outcomes import Outcome
+from panic.plan import Scope
+from panic.prepared import Prepared, Press, prepare
+from panic.report import Flag
+from panic.run import Run
+from panic.secret import Key
+from panic.service.spare import Spare
+from panic.service.standby import Standby
+from panic.service.warm import Warm
+from tests.broker.support import ACCOUNT, ID, Line, Listener, cancel, envelope, header, http, listening
+from tests.cli.support import KEY, Firm, account, closed_port, raw_server, sent, simulate, until
+
+ALL = Press(Scope(all=True), "runaway algo")
+TIME = http(200, {"data": {}, "error": None}, "Date: Tue, 24 Nov 2026 02:00:00 GMT")
+DONE = http(200, envelope(ID))
+NEW_KEY = "keyid43.zY3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR5tU8wX2"
+WARM = 4
+SERVICE = f"[service]\nwarm_connections = {WARM}\n"
+
+
+def firm_of(folder: Path, base_url: str = "", rows: Any = (1, 2), **more: Any) -> Firm:
+    """A firm whose service keeps a few connections."""
+    return Firm(folder, base_url or f"http://127.0.0.1:{closed_port()}", rows, **{"more": SERVICE, **more})
+
+
+@asynccontextmanager
+async def ready(firm: Firm, env: dict[str, str] | None = None, **options: Any) -> AsyncIterator[Standby]:
+    """A standby of the firm, started and at the end closed."""
+    standby = Standby(load(firm.settings, {}), env or {}, **options)
+    await standby.start()
+    try:
+        yield standby
+    finally:
+        await standby.close()
+
+
+def fired(prepared: Prepared) -> list[int]:
+    """The accounts that a press would send DELETEs for."""
+    return [one.id for one in prepared.plan.accounts]
+
+
+def key_of(prepared: Prepared) -> str:
+    """The key that a press would use."""
+    return prepared.keys["default"].reveal()
+
+
+def said(flags: tuple[Flag, ...]) -> str:
+    """All flags in one text."""
+    return "\n".join(f"{flag.code}: {flag.text}" for flag in flags)
+
+
+def warm_of(standby: Standby) -> object:
+    return standby.status()["warm_connections"]
+
+
+def problems_of(standby: Standby) -> str:
+    """Everything that the status names as wrong."""
+    found = standby.status()["problems"]
+    assert isinstance(found, list)
+    return "\n".join(found)
+
+
+async def taken(standby: Standby) -> Broker:
+    """The standby's Broker, once all its connections are open."""
+    await until(lambda: warm_of(standby) == WARM)
+    broker = standby.take_broker()
+    assert broker is not None
+    return broker
+
+
+async def serve(line: Line) -> None:
+    """Give the time to who asks for it, and take every DELETE."""
+    while head := await line.request():
+        line.write(TIME if head.startswith("GET") else DONE)
+
+
+def methods(listener: Listener) -> list[str]:
+    return [head.split()[0] for head in listener.heads]
+
+
+@pytest.fixture
+def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], threading.Event]]:
+    """Let every stat of a file hang, as on a dead file system; tells when one does."""
+    over, real = threading.Event(), os.stat
+
+    def hangs(file: Path) -> threading.Event:
+        begun = threading.Event()
+
+        def stat(path: Any, **options: Any) -> os.stat_result:
+            if path == file:
+                begun.set()
+                over.wait()
+            return real(path, **options)
+
+        monkeypatch.setattr(os, "stat", stat)
+        return begun
+
+    yield hangs
+    over.set()
+
+
+# ── files ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_press_finds_what_it_would_have_read_itself(tmp_path: Path):
+    """The same accounts, keys and flags as without a service."""
+    firm = firm_of(tmp_path, rows=["1", "2", "x3"])
+    firm.key.chmod(0o644)
+    async with ready(firm) as standby:
+        found, expected = standby.prepare(ALL), prepare(standby.settings, ALL, {})
+
+        assert (expected.plan, expected.flags, expected.roster) == (found.plan, found.flags, found.roster)
+        assert KEY == key_of(found)
+
+
+async def test_a_press_that_makes_no_sense_is_refused(tmp_path: Path):
+    """As ever."""
+    async with ready(firm_of(tmp_path)) as standby:
+        with pytest.raises(UsageError, match="no reason"):
+            standby.prepare(Press(Scope(all=True), " "))
+        with pytest.raises(UsageError, match="no scope"):
+            standby.prepare(Press(Scope(), "x"))
+
+
+async def test_what_changed_is_read_at_the_press(tmp_path: Path):
+    """Nobody has to wait for the next look: every_s is an hour here."""
+    firm = firm_of(tmp_path)
+    async with ready(firm, every_s=3600) as standby:
+        firm.roster.write_text("id\n1\n2\n3\n")
+        firm.key.write_text(NEW_KEY)
+        prepared = standby.prepare(ALL)
+
+        assert ([1, 2, 3], NEW_KEY, ()) == (fired(prepared), key_of(prepared), prepared.flags)
+
+
+async def test_a_change_that_the_times_do_not_show_is_read(tmp_path: Path):
+    """The same size, the same inode and, as far as we are concerned, within one tick of the disk's clock."""
+    firm = firm_of(tmp_path)
+    async with ready(firm, every_s=3600) as standby:
+        for first in "3456":
+            firm.roster.write_text(f"id\n{first}\n2\n")
+            os.utime(firm.roster, (1, 1))
+
+            assert [2, int(first)] == fired(standby.prepare(ALL))
+
+
+async def test_what_is_settled_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A stat is enough, and the roster is the very same."""
+    monkeypatch.setattr("panic.service.loaded._SETTLED_NS", -1)
+    async with ready(firm_of(tmp_path)) as standby:
+        assert standby.prepare(ALL).roster is standby.prepare(ALL).roster
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda file: file.unlink(), "accounts.csv: the roster cannot be read: no such file"),
+        (lambda file: (file.unlink(), os.mkfifo(file)), "accounts.csv: the roster cannot be read: it is a pipe"),
+        (lambda file: file.write_text("name\nx\n"), "accounts.csv:1: the roster has no column id"),
+        (lambda file: file.write_text(""), "accounts.csv: the roster is empty"),
+    ],
+    ids=["removed", "pipe", "no column", "empty"],
+)
+async def test_a_roster_that_cannot_be_used_gives_way_to_the_last_good_one(
+    tmp_path: Path, spoil: Callable[[Path], object], words: str
+):
+    """A press fires, and its flag says by which roster and why."""
+    firm = firm_of(tmp_path)
+    async with ready(firm) as standby:
+        spoil(firm.roster)
+        prepared = standby.prepare(ALL)
+
+        assert [1, 2] == fired(prepared)
+        assert ["roster"] == [flag.code for flag in prepared.flags]
+        assert words in said(prepared.flags)
+        assert "; the accounts it named 0 s ago are fired" in said(prepared.flags)
+        assert words in problems_of(standby)
+
+
+async def test_a_roster_that_is_mended_counts_again(tmp_path: Path):
+    """Without a flag."""
+    firm = firm_of(tmp_path)
+    async with ready(firm) as standby:
+        firm.roster.unlink()
+        standby.prepare(ALL)
+        firm.roster.write_text("id\n7\n")
+        prepared = standby.prepare(ALL)
+
+        assert ([7], ()) == (fired(prepared), prepared.flags)
+
+
+async def test_accounts_whose_rows_broke_are_fired_by_their_last_good_rows(tmp_path: Path):
+    """Beside every row that can be read; one that was taken out while all broken rows have a name stays out."""
+    firm = firm_of(tmp_path, rows=[1, 2, 3])
+    async with ready(firm) as standby:
+        firm.roster.write_text("id,credential\n1,typo\n3,\n4,\n")
+        prepared = standby.prepare(ALL)
+
+        assert [1, 3, 4] == fired(prepared)
+        assert () == prepared.plan.unsent
+        assert "accounts.csv:2: account 1: the credential 'typo' is not in the settings; the" in said(
+            prepared.flags
+        )
+
+
+async def test_a_row_that_nobody_can_read_may_be_any_account_that_is_missing(tmp_path: Path):
+    """So those are all fired, and the row is listed besides."""
+    firm = firm_of(tmp_path, rows=[1, 2, 3])
+    async with ready(firm) as standby:
+        firm.roster.write_text("id\n1\nxx\n4\n")
+        prepared = standby.prepare(ALL)
+
+        assert [1, 2, 3, 4] == fired(prepared)
+        assert [3] == [one.row.line for one in prepared.plan.unsent if one.row]
+
+
+async def test_a_key_that_cannot_be_read_gives_way_to_the_last_good_one(tmp_path: Path):
+    """And the flag says so, without the key."""
+    firm = firm_of(tmp_path)
+    async with ready(firm) as standby:
+        firm.key.unlink()
+        prepared = standby.prepare(ALL)
+
+        assert (KEY, ["credential"]) == (key_of(prepared), [flag.code for flag in prepared.flags])
+        assert "panic.key: credential default: the key file cannot be read" in said(prepared.flags)
+        assert "; its key as it was 0 s ago is used" in said(prepared.flags)
+        assert KEY not in said(prepared.flags) + problems_of(standby)
+
+
+async def test_keys_from_the_environment(tmp_path: Path):
+    """They are read from what the standby was given, at every press."""
+    env = {"THE_KEY": KEY}
+    firm = firm_of(tmp_path, credentials='[credentials.default]\nenv = "THE_KEY"\n')
+    async with ready(firm, env) as standby:
+        assert KEY == key_of(standby.prepare(ALL))
+        env["THE_KEY"] = NEW_KEY
+        assert NEW_KEY == key_of(standby.prepare(ALL))
+
+
+async def test_nothing_good_ever_is_refused_and_mended_at_the_press(tmp_path: Path):
+    """A service that starts on a broken roster says so, and a press finds a mended one."""
+    firm = firm_of(tmp_path)
+    firm.roster.unlink()
+    async with ready(firm) as standby:
+        with pytest.raises(ConfigurationError, match="the roster cannot be read"):
+            standby.prepare(ALL)
+        assert "the roster cannot be read" in problems_of(standby)
+        assert standby.status()["roster_age_s"] is None
+        firm.roster.write_text("id\n1\n")
+
+        assert [1] == fired(standby.prepare(ALL))
+
+
+async def test_a_file_system_that_hangs_delays_no_press(
+    tmp_path: Path, hang: Callable[[Path], threading.Event], monkeypatch: pytest.MonkeyPatch
+):
+    """What was loaded is used, with a flag; later presses do not even ask."""
+    firm = firm_of(tmp_path)
+    async with ready(firm, every_s=3600) as standby:
+        begun = hang(firm.roster)
+        before = time.perf_counter()
+        prepared = standby.prepare(ALL)
+        took = time.perf_counter() - before
+
+        assert begun.is_set()
+        assert [1, 2] == fired(prepared)
+        assert ["stale_files"] == [flag.code for flag in prepared.flags]
+        assert "they are used as they were 1 s ago" in prepared.flags[0].text
+        assert took < 0.1
+
+        monkeypatch.setattr("panic.service.loaded._HUNG_S", 0.0)
+        threads = threading.active_count()
+        before = time.perf_counter()
+        again = [standby.prepare(ALL) for _ in range(20)]
+        took = time.perf_counter() - before
+
+        assert [[1, 2]] * 20 == [fired(prepared) for prepared in again]
+        assert threads == threading.active_count()
+        assert took < 20 * 0.005
+
+
+async def test_the_files_are_looked_at_when_nobody_presses(tmp_path: Path):
+    """So that what is wrong is known before a press, and the ages are young."""
+    firm = firm_of(tmp_path)
+    async with ready(firm, every_s=0.01) as standby:
+        firm.roster.write_text("name\n")
+        await until(lambda: "the roster has no column id" in problems_of(standby))
+        status = standby.status()
+
+        assert isinstance(status["roster_age_s"], float)
+        assert isinstance(status["keys_age_s"], float)
+
+
+# ── connections ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_delete_opens_no_connection(tmp_path: Path):
+    """As many as are kept warm go out at once over what is open."""
+    async with listening(serve) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
+        async with await taken(standby) as broker:
+            opened = listener.connections
+            answers = await asyncio.gather(*(cancel(broker) for _ in range(WARM)))
+            opened = listener.connections - opened
+
+        assert ([Outcome.ACCEPTED] * WARM, 0) == ([one.outcome for one in answers], opened)
+        assert ["GET"] * WARM + ["DELETE"] * WARM == methods(listener)
+        assert "GET /v1/clock " in listener.heads[0]
+
+
+async def test_over_tls(tmp_path: Path):
+    """With an authority of one's own; the request goes over a connection that had been used."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with (
+        simulate(account(ID), ssl_context=context) as simulator,
+        ready(firm_of(tmp_path, simulator.base_url, broker='ca_file = "ca.pem"\n')) as standby,
+        await taken(standby) as broker,
+    ):
+        answer = await cancel(broker)
+
+        assert (Outcome.ACCEPTED, False, "") == (answer.outcome, answer.fresh, broker.problem)
+
+
+async def test_what_was_given_away_is_left_alone(tmp_path: Path):
+    """Nobody else asks anything over it or closes it; and the next Broker is another one."""
+    async with listening(serve) as listener:
+        async with ready(firm_of(tmp_path, listener.base_url)) as standby:
+            broker = await taken(standby)
+            others: list[Broker] = []
+            await until(lambda: others.extend(filter(None, [standby.take_broker()])) or bool(others))
+            await others[0].__aexit__()
+            gets = methods(listener).count("GET")
+        answer = await cancel(broker)
+        await broker.__aexit__()
+
+        assert broker is not others[0]
+        assert (Outcome.ACCEPTED, WARM, WARM) == (answer.outcome, gets, listener.connections)
+
+
+async def test_whoever_takes_it_sets_clock_doubts_and_keys(tmp_path: Path):
+    """Bytes that nobody asked for are then told to the taker, and its key is the one that is sent."""
+
+    async def play(line: Line) -> None:
+        while head := await line.request():
+            line.write(TIME if head.startswith("GET") else DONE + DONE)
+
+    doubts: list[str] = []
+    async with listening(play) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
+        async with await taken(standby) as broker:
+            clock = Clock()
+            broker.adopt(clock, lambda: doubts.append("mixed up"), {"default": Key(NEW_KEY)})
+            await cancel(broker)
+            await until(lambda: bool(doubts))
+
+            assert f"Bearer {NEW_KEY}" == header(listener.heads[-1], "Authorization")
+            assert "x [key]" == broker.scrub(f"x {NEW_KEY}")
+
+
+async def test_keys_that_changed_are_sent(tmp_path: Path):
+    """The connections stay; what goes over them does not."""
+    async with listening(serve) as listener:
+        firm = firm_of(tmp_path, listener.base_url)
+        async with ready(firm, every_s=3600) as standby:
+            await until(lambda: warm_of(standby) == WARM)
+            firm.key.write_text(NEW_KEY)
+            standby.prepare(ALL)
+            async with await taken(standby) as broker:
+                await cancel(broker)
+
+        assert WARM == listener.connections
+        assert f"Bearer {NEW_KEY}" == header(listener.heads[-1], "Authorization")
+        assert f"Bearer {KEY}" == header(listener.heads[0], "Authorization")
+
+
+async def test_a_key_that_the_broker_refuses_is_known_beforehand(tmp_path: Path):
+    """Every credential is shown to the broker, more of them than there are connections."""
+    refused = {f"key{number}" for number in range(7)} - {"key3"}
+
+    async def play(line: Line) -> None:
+        while head := await line.request():
+            bearer = (header(head, "Authorization") or "").removeprefix("Bearer ")
+            line.write(http(401 if bearer in refused else 200, {"error": {"code": 401, "message": bearer}}))
+
+    names = [f'[credentials.c{number}]\nenv = "KEY{number}"\n' for number in range(7)]
+    env = {f"KEY{number}": f"key{number}" for number in range(7)}
+    async with listening(play) as listener:
+        firm = firm_of(tmp_path, listener.base_url, ["1,c1"], columns="id,credential", credentials="".join(names))
+        async with ready(firm, env) as standby:
+            await until(lambda: problems_of(standby).count("the broker answers 401 to its key") == len(refused))
+
+            assert "credential c1: the broker answers 401 to its key" in problems_of(standby)
+            assert "credential c3:" not in problems_of(standby)
+
+
+async def test_the_brokers_clock_is_known(tmp_path: Path):
+    """By its Date, and when it was last heard."""
+    async with listening(serve) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
+        await until(lambda: standby.status()["clock_ahead_s"] is not None)
+        status = standby.status()
+
+        assert isinstance(status["last_contact_age_s"], float)
+        assert 0 <= status["last_contact_age_s"] < 20
+
+
+async def test_a_broker_out_of_reach_is_a_problem_and_no_hindrance(tmp_path: Path):
+    """The Broker that is given away opens its connections itself, as it would have anyway."""
+    async with ready(firm_of(tmp_path)) as standby:
+        await until(lambda: "no connection: Connection refused" in problems_of(standby))
+        broker = standby.take_broker()
+        assert broker is not None
+        async with broker:
+            assert Outcome.UNREACHABLE == (await cancel(broker)).outcome
+
+        assert standby.status()["last_contact_age_s"] is None
+
+
+async def test_none_wanted(tmp_path: Path):
+    """Then none are opened, and a run opens its own."""
+    async with simulate(account(1)) as simulator:
+        firm = firm_of(tmp_path, simulator.base_url, more="[service]\nwarm_connections = 0\n")
+        async with ready(firm) as standby:
+            assert standby.take_broker() is None
+            assert 0 == warm_of(standby)
+        assert [] == sent(simulator, "GET")
+
+
+@asynccontextmanager
+async def warmed(base_url: str, **options: Any) -> AsyncIterator[Warm]:
+    """Connections kept open with one key; every_s is short enough for a test."""
+    warm = Warm(Where(base_url=base_url), WARM, **{"every_s": 0.04, "after_press_s": 0.0, **options})
+    warm.use({"default": Key(KEY)})
+    warm.start()
+    try:
+        yield warm
+    finally:
+        await warm.close()
+
+
+async def test_connections_are_kept_open_by_turns():
+    """The same few, for ever; and nothing is remembered of each use."""
+    async with listening(serve) as listener, warmed(listener.base_url) as warm:
+        await until(lambda: len(listener.heads) > 10 * WARM and warm.idle == WARM)
+        broker = warm.take()
+        assert broker is not None
+        kept = [one.receipts for idle in broker._connector._conns.values() for one, _ in idle]
+        await broker.__aexit__()
+
+        assert WARM == listener.connections
+        assert [[]] * WARM == kept
+
+
+async def test_connections_that_the_broker_closes_are_opened_again():
+    """And a request never goes over one that is known to be closed."""
+
+    async def play(line: Line) -> None:
+        await line.answer(TIME)
+
+    async with listening(play) as listener, warmed(listener.base_url) as warm:
+        await until(lambda: listener.connections > 3 * WARM)
+
+        assert "" == warm.health.trouble
+
+
+async def test_a_connection_closed_while_idle_costs_no_attempt():
+    """The DELETE after it goes over a new one."""
+    close = asyncio.Event()
+
+    async def play(line: Line) -> None:
+        head = await line.request()
+        line.write(TIME if head.startswith("GET") else DONE)
+        await close.wait()
+
+    async with listening(play) as listener, warmed(listener.base_url, every_s=3600) as warm:
+        await until(lambda: warm.idle == WARM)
+        broker = warm.take()
+        assert broker is not None
+        close.set()
+        await until(lambda: broker.idle == 0)
+        answer = await cancel(broker)
+        await broker.__aexit__()
+
+        assert (Outcome.ACCEPTED, True) == (answer.outcome, answer.fresh)
+
+
+async def test_a_connection_closed_under_a_delete_is_an_attempt_that_is_tried_again(tmp_path: Path):
+    """Nobody knows whether it arrived: that is `unknown`; the run's next attempt goes over a new connection."""
+    went: list[str] = []
+
+    async def play(line: Line) -> None:
+        head = await line.request()
+        if head.startswith("GET"):
+            line.write(TIME)
+            went.append("warm " + (await line.request()).split()[0])
+            return
+        went.append("new " + head.split()[0])
+        line.write(DONE)
+        await line.gone()
+
+    async with listening(play) as listener:
+        async with ready(firm_of(tmp_path, listener.base_url, [ID])) as standby:
+            broker = await taken(standby)
+            report = await Run(standby.prepare(replace(ALL, verify=False)), broker=broker).go()
+
+        assert ["warm DELETE", "new DELETE"] == went
+        assert ["accepted"] == [one.outcome for one in report.accounts]
+        assert [None, 200] == [one.status for one in report.accounts[0].attempts]
+
+
+async def test_bytes_that_nobody_asked_for_cost_the_broker():
+    """All its connections are closed, and a new one is made, later."""
+    odd = asyncio.Event()
+
+    async def play(line: Line) -> None:
+        first = line.number <= WARM
+        await line.answer(TIME)
+        if first:
+            await odd.wait()
+            line.write(b"HTTP/1.1 200 OK\r\n")
+        await line.gone()
+
+    async with listening(play) as listener, warmed(listener.base_url, every_s=0.5) as warm:
+        await until(lambda: warm.idle == WARM)
+        odd.set()
+        await until(lambda: "nobody had asked for" in warm.health.trouble)
+
+        assert 0 == warm.idle
+        await until(lambda: warm.idle == WARM)
+        assert 2 * WARM == listener.connections
+        assert "" == warm.health.trouble
+
+
+async def test_no_more_is_asked_than_was_promised():
+    """Each connection once in every_s, whatever happens to it."""
+    async with listening(serve) as listener, warmed(listener.base_url, every_s=0.2) as warm:
+        began = asyncio.get_running_loop().time()
+        await until(lambda: len(listener.heads) >= 4 * WARM)
+        took = asyncio.get_running_loop().time() - began
+
+        assert took > 0.2 * 2
+
+
+async def test_an_end_waits_for_no_broker(tmp_path: Path):
+    """One that takes connections and says nothing."""
+
+    async def play(line: Line) -> None:
+        await line.gone()
+
+    async with listening(play) as listener:
+        async with ready(firm_of(tmp_path, listener.base_url)) as standby:
+            await until(lambda: listener.connections == WARM)
+            before = time.perf_counter()
+            await standby.close()
+            took = time.perf_counter() - before
+
+        assert took < 1
+
+
+# ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def recorded(file: Path) -> list[str]:
+    """The runs that a ledger knows."""
+    return [row.run for row in reader.read(file).rows]
+
+
+async def test_a_ledger_that_is_open_is_given_away(tmp_path: Path):
+    """Each only once; where it is, and that it can be written to, was settled before."""
+    async with ready(firm_of(tmp_path), every_s=0.01) as standby:
+        await until((tmp_path / "ledger.db").exists)
+        one, other = standby.take_writer(), standby.take_writer()
+        assert one is not None
+        assert other is not None
+        for number, writer in enumerate((one, other)):
+            writer.append(f"run-{number}", "note", "2026-11-24T02:00:00Z", {})
+            assert writer.close()
+
+        assert one is not other
+        assert ["run-0", "run-1"] == recorded(tmp_path / "ledger.db")
+
+
+async def test_a_ledger_whose_file_has_gone_is_not_given_away(tmp_path: Path):
+    """But one on a new file in its place, without trouble."""
+    async with ready(firm_of(tmp_path), every_s=0.01) as standby:
+        file = tmp_path / "ledger.db"
+        await until(file.exists)
+        for one in tmp_path.glob("ledger.db*"):
+            one.unlink()
+        writer = standby.take_writer()
+        assert writer is not None
+        writer.append("run-1", "note", "2026-11-24T02:00:00Z", {})
+
+        assert writer.close()
+        assert (["run-1"], []) == (recorded(file), writer.troubles)
+
+
+async def test_a_spare_ledger_does_not_grow_old(tmp_path: Path):
+    """It is replaced, and so is one whose file was."""
+    files = LedgerFiles(file=tmp_path / "ledger.db")
+    spare = Spare(files, renew_s=0.0)
+    await spare.tend()
+    await until((tmp_path / "ledger.db").exists)
+    first = spare._writer
+    await spare.tend()
+    second = spare._writer
+    await spare.close()
+
+    assert None not in (first, second)
+    assert first is not second
+    assert spare._writer is None
+
+
+async def test_a_ledger_that_hangs_delays_no_press(tmp_path: Path, hang: Callable[[Path], threading.Event]):
+    """A fresh one is given, which finds its way to the second place by itself."""
+    async with ready(firm_of(tmp_path), every_s=3600) as standby:
+        hang(tmp_path / "ledger.db")
+        before = time.perf_counter()
+        writer = standby.take_writer()
+        took = time.perf_counter() - before
+        assert writer is not None
+        writer.close(0.0)
+
+        assert took < 0.1
+
+
+async def test_no_ledger(tmp_path: Path):
+    """None where the settings name none."""
+    spare = Spare(LedgerFiles())
+    await spare.tend()
+
+    assert spare.take() is None
+
+
+# ── everything anew ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_reload_replaces_everything(tmp_path: Path):
+    """Settings, roster, keys and connections; what counts only at the start is told."""
+    async with raw_server(lambda *_: TIME) as old, listening(serve) as new:
+        firm = firm_of(tmp_path, old)
+        async with ready(firm) as standby:
+            await until(lambda: warm_of(standby) == WARM)
+            more = f"{SERVICE}port = 9999\n"
+            Firm(tmp_path, new.base_url, [7], credentials=firm.credentials, more=more)
+            reloaded = await standby.reload()
+            prepared = standby.prepare(ALL)
+            async with await taken(standby) as broker:
+                answer = await cancel(broker)
+
+        assert ((), ("[service] port counts after a restart",)) == reloaded
+        assert ([7], new.base_url) == (fired(prepared), prepared.settings.broker.base_url)
+        assert (Outcome.ACCEPTED, WARM) == (answer.outcome, new.connections)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda firm: firm.settings.write_text("[broker\n"), "panic.toml:1: this is not TOML"),
+        (lambda firm: firm.settings.write_text(firm.settings.read_text() + "prot = 1\n"), "no setting 'prot'"),
+        (lambda firm: firm.settings.unlink(), "panic.toml: the settings cannot be read: no such file"),
+        (lambda firm: firm.roster.write_text("id\n7\nx\n"), "accounts.csv:3: "),
+        (lambda firm: firm.roster.unlink(), "accounts.csv: the roster cannot be read"),
+        (lambda firm: firm.key.write_text(""), "panic.key: credential default: the key file is empty"),
+    ],
+    ids=["no TOML", "unknown setting", "no settings", "bad row", "no roster", "no key"],
+)
+async def test_a_reload_with_any_mistake_changes_nothing(
+    tmp_path: Path, spoil: Callable[[Firm], object], words: str
+):
+    """The old settings stay whole, and the mistake is told, also in the status."""
+    async with listening(serve) as listener:
+        firm = firm_of(tmp_path, listener.base_url)
+        async with ready(firm) as standby:
+            await until(lambda: warm_of(standby) == WARM)
+            old = standby.settings
+            spoil(firm)
+            reloaded = await standby.reload()
+
+            assert words in "\n".join(map(str, reloaded.problems))
+            assert () == reloaded.notes
+            assert old is standby.settings
+            assert words in problems_of(standby)
+            assert WARM == listener.connections
+
+
+async def test_a_reload_that_hangs_changes_nothing(
+    tmp_path: Path, hang: Callable[[Path], threading.Event], monkeypatch: pytest.MonkeyPatch
+):
+    """It is given up, and holds up no press meanwhile."""
+    monkeypatch.setattr("panic.service.standby.RELOAD_S", 0.05)
+    firm = firm_of(tmp_path)
+    async with ready(firm, every_s=3600) as standby:
+        old = standby.settings
+        hang(firm.roster)
+        reloaded = await standby.reload()
+
+        assert "the files could not be read within" in str(reloaded.problems[0])
+        assert old is standby.settings
+
+
+async def test_a_reload_mended_forgets_the_mistake(tmp_path: Path):
+    """The status is clean again."""
+    firm = firm_of(tmp_path)
+    async with ready(firm) as standby:
+        rows = firm.roster.read_text()
+        firm.roster.write_text("")
+        assert (await standby.reload()).problems
+        firm.roster.write_text(rows)
+        reloaded = await standby.reload()
+
+        assert ((), ()) == reloaded
+        assert "loaded anew" not in problems_of(standby)
