@@ -96,7 +96,8 @@ async def press(
     )
     prepared = prepare(settings, how)
     ledger = open_ledger(settings.ledger)
-    report = await Run(prepared, ledger=ledger).go()
-    if ledger is not None:
-        ledger.close(0.0)
-    return report
+    try:
+        return await Run(prepared, ledger=ledger).go()
+    finally:
+        if ledger is not None:
+            ledger.close(0.0)

@@ -11,14 +11,16 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, BinaryIO, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from panic.errors import ConfigurationError, Problem
+from panic.errors import ConfigurationError, PanicError, Problem, UsageError
+from panic.words import clip
 
 _LARGEST_DOCUMENT = 1 << 20
 _LONGEST_NAME = 40
@@ -60,6 +62,41 @@ def why(error: OSError) -> str:
     """The reason of an OSError in the middle of a sentence."""
     text = error.strerror or type(error).__name__
     return text[:1].lower() + text[1:]
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that is not there yet and that only its owner reads; it is durable at the end, or gone.
+
+    Raises:
+        UsageError: There is one, or there can be none.
+        PanicError: It could not be written whole.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except (OSError, ValueError) as error:
+        reason = why(error) if isinstance(error, OSError) else "that is no file name"
+        raise UsageError(f"{clip(str(path))} cannot be begun: {reason}; name a new file") from None
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        _sync(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink()
+        if isinstance(error, OSError):
+            raise PanicError(f"{clip(str(path))} could not be written: {why(error)}") from error
+        raise
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def shown(value: object, limit: int = 40) -> str:

@@ -5,25 +5,31 @@ ids of the events, which are unique, and never by the clock alone.
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from heapq import merge
+from itertools import pairwise
 from pathlib import Path
 
-from panic.config import LedgerFiles
+from panic.config import LedgerFiles, fallback_name
 from panic.errors import UsageError
-from panic.ledger import reader
+from panic.ledger import elsewhere, reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
 from panic.process import Process, is_alive
-from panic.record import Finished, Kind, Pressed, Resumed
+from panic.record import Finished, Joined, Kind, Pressed, Resumed
 from panic.replay import Replay
 
-_HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED)
+_HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED, Kind.RESET)
 RESUMABLE_S = 300.0
 """So long after its deadline a run may still be taken up; then it is yesterday's, and today's book is another."""
 
 LAST = "last"
+
+_TOLD_MOST = 5
+"""So many faults of one file are named."""
 
 _NUMBER = re.compile("[0-9]{1,18}")
 
@@ -34,6 +40,9 @@ class Summary:
 
     Attributes:
         alive: Whether its process still works on it; None where that cannot be told from this machine.
+        joined: The presses that became a part of it.
+        began: The place of its press among all that is on record: greater than those of all before it.
+        ended: The same of its end; 0 where it has none.
     """
 
     run: str
@@ -41,6 +50,9 @@ class Summary:
     finished: Finished | None
     resumed: tuple[Resumed, ...] = ()
     alive: bool | None = None
+    joined: tuple[Joined, ...] = ()
+    began: int = 0
+    ended: int = 0
 
     @property
     def process(self) -> Process:
@@ -49,14 +61,18 @@ class Summary:
 
     @property
     def deadline(self) -> datetime:
-        """When it was to end at the latest."""
+        """When the process that had it last was to end it at the latest."""
         began = self.resumed[-1].at if self.resumed else self.pressed.started_at
         return began + timedelta(seconds=self.pressed.deadline_s)
 
     @property
     def resumable_until(self) -> datetime:
-        """When nobody may take it up any more."""
-        return self.deadline + timedelta(seconds=RESUMABLE_S)
+        """When nobody may take it up any more, however often somebody did."""
+        return self.pressed.started_at + timedelta(seconds=self.pressed.deadline_s + RESUMABLE_S)
+
+    def resumable(self, now: datetime) -> bool:
+        """Whether the time to take it up has come, and not passed: a clock may have been set back."""
+        return self.finished is None and self.pressed.started_at <= now < self.resumable_until
 
     def state(self, now: datetime) -> str:
         """Give its state in a word or two."""
@@ -64,7 +80,9 @@ class Summary:
             return str(self.finished.verdict)
         if self.alive:
             return "under way"
-        return "unfinished" if now < self.resumable_until else "unfinished, too old to resume"
+        if self.resumable(now):
+            return "unfinished"
+        return "unfinished, " + ("of the future" if now < self.pressed.started_at else "too old to resume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,28 +105,100 @@ class Past:
     faults: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Headings:
+    """The beginnings and ends of all runs, and the resets.
+
+    Attributes:
+        events: Each once, in their order: a file's own, whatever the clock was set to; by their times across files.
+        runs: The runs, in the order of their presses.
+        damage: What is wrong with the ledger, in words.
+    """
+
+    events: tuple[Event, ...]
+    runs: tuple[Summary, ...]
+    damage: tuple[str, ...]
+
+
 def files(ledger: LedgerFiles) -> tuple[Path, ...]:
     """Give the ledger's files that there are.
 
     Raises:
         UsageError: The settings name no ledger.
     """
+    main = places(ledger)[0]
+    return (*reader.files(main, ledger.second), *others(ledger).files)
+
+
+def places(ledger: LedgerFiles) -> tuple[Path, Path]:
+    """Give the names of the ledger's two files, whether they are there or not.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
     if ledger.file is None:
         raise UsageError("the settings name no [ledger] file")
-    return reader.files(ledger.file, ledger.second)
+    return ledger.file, ledger.second
+
+
+def others(ledger: LedgerFiles) -> elsewhere.Elsewhere:
+    """Look for second files that were written with another TMPDIR, or by somebody else.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    main, second = places(ledger)
+    name = fallback_name(main)
+    found = elsewhere.search(name, reader.files(main, second))
+    # Where the settings name the second file, everybody has the same.
+    return found if second.name == name else found._replace(hidden=())
+
+
+def headings(ledger: LedgerFiles) -> Headings:
+    """Read the headings of every run on record, and check that they are what was written.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    volumes = [reader.read(file, kinds=_HEADINGS) for file in files(ledger)]
+    damage = [f"{volume.file}: {volume.damage}" for volume in volumes if volume.damage]
+    damage += [f"{volume.file}: {fault}" for volume in volumes for fault in _some(reader.faults_of_part(volume))]
+    damage += others(ledger).strange
+    events = _merged(volumes)
+    by_run: dict[str, list[int]] = {}
+    for place, event in enumerate(events, 1):
+        if event.kind != Kind.RESET:
+            by_run.setdefault(event.run, []).append(place)
+    summaries = [one for run, its in by_run.items() if (one := _summary(run, its, events, damage))]
+    summaries.sort(key=lambda one: one.began)
+    return Headings(tuple(events), tuple(summaries), tuple(damage))
+
+
+def _merged(volumes: Sequence[reader.Volume]) -> list[Event]:
+    """Put the events of several files in one order, each once."""
+    once: dict[str, Event] = {}
+    for event in merge(*(_events([volume]) for volume in volumes), key=lambda event: event.at):
+        once.setdefault(event.id, event)
+    return list(once.values())
 
 
 def runs(ledger: LedgerFiles) -> tuple[list[Summary], list[str]]:
     """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger."""
-    volumes = [reader.read(file, kinds=_HEADINGS) for file in files(ledger)]
-    found: dict[str, dict[str, Event]] = {}
-    damage = [f"{volume.file}: {volume.damage}" for volume in volumes if volume.damage]
-    for event in _events(volumes, damage):
-        found.setdefault(event.run, {})[event.id] = event
-    summaries = [one for run, events in found.items() if (one := _summary(run, events.values(), damage))]
-    summaries.sort(key=lambda one: one.pressed.started_at, reverse=True)
-    summaries.sort(key=lambda one: one.finished is not None)
-    return summaries, damage
+    found = headings(ledger)
+    return sorted(reversed(found.runs), key=lambda one: one.finished is not None), list(found.damage)
+
+
+def walk(ledger: LedgerFiles) -> Iterator[str]:
+    """Read all of every file, and say what is not what was written, or is missing between two events."""
+    for file in files(ledger):
+        volume = reader.read(file, whole=True)
+        told = (volume.damage, *_some(reader.faults(volume)))
+        yield from (f"{file}: {words}" for words in told if words)
+
+
+def _some(told: Sequence[str]) -> Iterable[str]:
+    more = len(told) - _TOLD_MOST
+    return (*told[:_TOLD_MOST], f"and {more:,} more of its events") if more > 0 else told
 
 
 def find(ledger: LedgerFiles, name: str) -> str:
@@ -117,8 +207,9 @@ def find(ledger: LedgerFiles, name: str) -> str:
     Raises:
         UsageError: None is called so, or several are.
     """
-    pressed = {one.run: one.pressed.started_at for one in runs(ledger)[0]}
-    known = sorted(pressed, key=lambda run: (pressed[run], run), reverse=True)
+    if not name:
+        raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
+    known = [one.run for one in reversed(headings(ledger).runs)]
     if name == LAST and known:
         return known[0]
     meant = [run for run in known if run == name] or [run for run in known if run.startswith(name)]
@@ -138,7 +229,7 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
         for volume in volumes
         for fault in reader.faults_of_rows(volume.rows, volume.before)
     ]
-    events = in_order(_events(volumes, faults))
+    events = in_order(_events(volumes))
     replay = Replay.of(run, events)
     head = None
     for volume in volumes:
@@ -149,6 +240,7 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
     faults += replay.oddities
     # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
     damage = [f"{one.file}: {one.damage}" for one in volumes if one.damage and (one.rows or not replay.finished)]
+    damage += gaps(events)
     return Past(
         replay=replay,
         head=head,
@@ -187,6 +279,23 @@ def leg_of(event: Event) -> str:
     return event.id.rpartition("-")[0]
 
 
+def gaps(events: Iterable[Event]) -> list[str]:
+    """Count through the events of each process: name those that are missing between or before two others."""
+    legs: dict[str, set[int]] = {}
+    for event in events:
+        number = event.id.rpartition("-")[2]
+        if _NUMBER.fullmatch(number):
+            legs.setdefault(leg_of(event), set()).add(int(number))
+    missing = [
+        (leg, before + 1, after - 1)
+        for leg, numbers in legs.items()
+        for before, after in pairwise(sorted({0, *numbers}))
+        if after > before + 1
+    ]
+    names = [f"{leg}-{first}" + (f" to {leg}-{last}" if last > first else "") for leg, first, last in missing]
+    return [f"event {name}: missing, though others of the same process are there" for name in names]
+
+
 def _generation(leg: str, follows: dict[str, str]) -> int:
     seen: set[str] = set()
     while leg and leg not in seen:
@@ -202,22 +311,24 @@ def _id(row: reader.Row) -> str:
         return ""
 
 
-def _events(volumes: Sequence[reader.Volume], damage: list[str]) -> Iterable[Event]:
+def _events(volumes: Sequence[reader.Volume]) -> Iterator[Event]:
+    """Give the events that can be read; of the others the reader tells."""
     for volume in volumes:
         for row in volume.rows:
-            try:
+            with suppress(ValueError):
                 yield decode(row.record)
-            except ValueError:
-                damage.append(f"{volume.file}: event {row.seq} ({row.kind}) cannot be read")
 
 
-def _summary(run: str, events: Iterable[Event], damage: list[str]) -> Summary | None:
-    replay = Replay.of(run, in_order(events))
+def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: list[str]) -> Summary | None:
+    events = {place: all_[place - 1] for place in places}
+    replay = Replay.of(run, in_order(events.values()))
     damage += [f"run {run}: {words}" for words in replay.oddities]
     if replay.pressed is None:
         damage.append(f"run {run}: who pressed is not on record")
         return None
-    return summary(replay)
+    began = min(place for place, event in events.items() if event.kind == Kind.PRESSED)
+    ends = [place for place, event in events.items() if event.kind == Kind.FINISHED]
+    return replace(summary(replay), began=began, ended=max(ends, default=0) if replay.finished else 0)
 
 
 def summary(replay: Replay) -> Summary:
@@ -229,4 +340,4 @@ def summary(replay: Replay) -> Summary:
     if replay.pressed is None:
         raise ValueError("the record does not tell who pressed, and why")
     alive = None if replay.process is None or replay.finished else is_alive(replay.process)
-    return Summary(replay.run, replay.pressed, replay.finished, tuple(replay.resumed), alive)
+    return Summary(replay.run, replay.pressed, replay.finished, tuple(replay.resumed), alive, tuple(replay.joined))

@@ -40,9 +40,7 @@ class Kind(StrEnum):
     FINISHED = "finished"
     RESET = "reset"
     ARCHIVED = "archived"
-    REFUSED = "refused"
-    CALLED = "called"
-    ACKNOWLEDGED = "acknowledged"
+    AUDIT = "audit"
 
 
 @dataclass(frozen=True, slots=True)

@@ -204,6 +204,8 @@ class Replay:
             )
 
     def _resume(self, resumed: Resumed) -> None:
+        if self.resumed and self.resumed[-1] == resumed:  # who waited for it in vain wrote it again
+            return
         self.close()
         self.finished = None
         self.resumed.append(resumed)

@@ -115,13 +115,17 @@ def test_without_a_head_it_is_consistent_and_no_more():
     assert not any(run.anchored for run in found.runs)
 
 
-def test_a_head_of_any_later_time_anchors_it():
-    """What came after is in the file by its digest, up to the end of the ledger."""
+def test_a_head_of_any_later_time_proves_every_event_told():
+    """What came after is in the file by its digest; but whether that is another run's, no such head can tell."""
     ledger = volume([*a_run(), *notes(3, ""), *a_run(OTHER, reason="nobody's business")])
     lines = exported(ledger)
 
-    for row in ledger.rows[6:]:
-        assert ANCHORED is verify(lines, [Head(row.seq, row.hash)]).finding
+    assert ANCHORED is verify(lines, [head_of(ledger, 7)]).finding
+    for row in ledger.rows[7:]:
+        found = verify(lines, [Head(row.seq, row.hash)])
+
+        assert (PARTLY, (), True) == (found.finding, found.faults, found.runs[0].anchored)
+        assert f"head {row.seq}: it is of an event that is told by digest only" in found.doubts[0]
 
 
 def test_an_earlier_head_anchors_what_was_then():
@@ -160,7 +164,7 @@ def test_events_of_no_run_that_name_it_are_a_part_of_its_evidence():
     lines = exported(ledger)
 
     assert ["record", "record", "digest", "digest"] == [list(json.loads(line))[2] for line in lines[9:13]]
-    assert ANCHORED is verify(lines, [ledger.head]).finding
+    assert ANCHORED is verify(lines, [head_of(ledger, 9)]).finding
 
 
 def test_a_period_holds_whole_everything_that_happened_in_it():
@@ -212,6 +216,17 @@ def test_a_run_that_was_taken_up_again():
     found = verify(exported(ledger), [ledger.head])
 
     assert (ANCHORED, "whole") == (found.finding, found.runs[0].state)
+
+
+def test_a_claim_that_stands_twice_takes_a_run_up_once():
+    """Who waited for it in vain wrote it again: that makes no cancel unanswered."""
+    claim, *_ = taken_up()
+    again = [("attempt", {"deletes": [[1, 2]]}), *((one.kind, one.body) for one in (a_run()[3], *a_run()[-2:]))]
+    later = [claim, *events([(claim.kind, claim.body), *again], RUN, NOON + timedelta(hours=12), "again")]
+    ledger = volume([*a_run(end=False), *later])
+    found = verify(exported(ledger), [ledger.head])
+
+    assert (ANCHORED, "clear") == (found.finding, found.runs[0].verdict)
 
 
 # ── what is altered is found ────────────────────────────────────────────────────────────────────────────────
@@ -604,6 +619,59 @@ def hide(words: dict[str, Any]) -> dict[str, Any]:
     return {"seq": words["seq"], "hash": words["hash"], "digest": digest(record).hex()}
 
 
+def without(lines: Lines, hidden: Iterable[int], *runs: str) -> Lines:
+    """The file with these events told by digest only, and without the reports of these runs."""
+    for seq in hidden:
+        lines = edited(lines, line_of(seq), hide)
+    return resealed(line for line in lines if not (b'{"report"' in line and json.loads(line)["run"] in runs))
+
+
+@pytest.mark.parametrize("since", [None, NOON])
+def test_a_run_that_was_hidden_in_the_middle_of_a_period_is_missed(since: Any):
+    """No time of a digest can be shown, and what stands between events of the period is likely of it."""
+    ledger = volume(one for n in range(4) for one in a_run(f"run-{n}", at=NOON + timedelta(hours=n)))
+    lines = exported(ledger, asked=Asked("", since, NOON + timedelta(days=1)))
+    found = verify(without(lines, range(8, 22), "run-1", "run-2"), [ledger.head])
+
+    assert ANCHORED is verify(lines, [ledger.head]).finding
+    assert (PARTLY, 10, ()) == (found.finding, found.exit_code, found.faults)
+    assert (
+        "ledger.db: between the events told 14 are told by digest only: nothing shows that they are of another time",
+    ) == found.doubts
+
+
+def test_a_run_that_was_hidden_at_the_end_of_a_period_is_missed():
+    """By whoever kept its head, or any later one."""
+    ledger = volume(one for n in range(3) for one in a_run(f"run-{n}", at=NOON + timedelta(hours=n)))
+    lines = without(exported(ledger, asked=ALWAYS), range(15, 22), "run-2")
+    earlier = verify(lines, [head_of(ledger, 14)])
+
+    assert PARTLY is verify(lines, [ledger.head]).finding
+    assert (ANCHORED, 1) == (earlier.finding, len(earlier.notes))
+    assert "7 events are told by digest only" in earlier.notes[0]
+
+
+def test_of_what_came_before_a_period_there_is_the_exporters_word():
+    """And the answer says so."""
+    ledger = volume(one for n in range(3) for one in a_run(f"run-{n}", at=NOON + timedelta(hours=n)))
+    found = verify(exported(ledger, asked=Asked("", NOON + timedelta(minutes=5))), [ledger.head])
+
+    assert ("ledger.db: that nothing before event 8 was asked for is the exporter's word",) == found.notes
+
+
+def test_a_later_end_that_was_hidden_is_missed_by_the_runs_own_head():
+    """A flag that came late ends a run once more; its report was printed with the head after that."""
+    told = a_run()
+    late = events([("flag", {"code": "ledger_late", "text": "late"}), ("finished", told[-1].body)], RUN, NOON, "abc123")
+    ledger = volume([*told, *(one._replace(id=f"abc123-{n}") for n, one in enumerate(late, 8))])
+    whole = exported(ledger)
+    found = verify(without(whole, [8, 9], RUN), [ledger.head])
+
+    assert ANCHORED is verify(whole, [ledger.head]).finding
+    assert (PARTLY, 10) == (found.finding, found.exit_code)
+    assert "head 9: it is of an event that is told by digest only" in found.doubts[0]
+
+
 def test_that_a_run_was_taken_up_again_cannot_be_hidden():
     """Else what was seen before would pass for what was seen after."""
     ledger = volume([*a_run(end=False), *taken_up()])
@@ -849,8 +917,9 @@ def test_two_runs_at_once_in_one_ledger(data: st.DataObject):
     ledger = volume(next(queues[run]) for run in turns)
     for run, mine, others in ((RUN, b"reason one", b"reason two"), (OTHER, b"reason two", b"reason one")):
         lines = exported(ledger, asked=Asked(run))
+        own = [Head(row.seq, row.hash) for row in ledger.rows if row.run == run][-1]
 
-        assert ANCHORED is verify(lines, [ledger.head]).finding
+        assert ANCHORED is verify(lines, [own]).finding
         assert mine in b"".join(lines)
         assert others not in b"".join(lines)
 
@@ -961,7 +1030,8 @@ def test_the_same_ledger_unchanged_is_anchored(kept: tuple[bytes, Head], tmp_pat
     file.write_bytes(kept[0])
     ledger = read(file, whole=True)
 
-    assert all(ANCHORED is verify(exported(ledger, asked=asked), [kept[1]]).finding for asked in (ASKED, ALWAYS))
+    assert ANCHORED is verify(exported(ledger), [head_of(ledger, 16)]).finding
+    assert ANCHORED is verify(exported(ledger, asked=ALWAYS), [kept[1]]).finding
 
 
 def test_a_chain_in_the_file_made_anew_is_found_by_the_head():

@@ -243,6 +243,8 @@ class Broker:
             wire.failure = f"no answer within {self._clock.now() - began:.1f} s"
         except Exception as error:  # noqa: BLE001  (whatever the client throws is one unanswered attempt)
             wire.failure = _words(error)
+        if wire.failure and wire.sent and wire.status is None and not wire.receipt.fresh:
+            self._connector.drop_unproven()
         return Exchange(
             began,
             self._clock.now(),

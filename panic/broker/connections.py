@@ -131,6 +131,16 @@ class Connector(aiohttp.TCPConnector):
         """How many open connections wait in the pool."""
         return sum(protocol.is_connected() for idle in self._conns.values() for protocol, _ in idle)
 
+    def drop_unproven(self) -> None:
+        """Close idle connections that were only kept open: where one was dead, so may be those beside it.
+
+        Each would cost a retry, and the waits between those grow. The others have answered somebody lately.
+        """
+        for idle in self._conns.values():
+            for protocol, _ in idle:
+                if isinstance(protocol, Handler) and not protocol.receipts:
+                    protocol.close()
+
     def distrust(self) -> None:
         """Use every connection once from now on, and close those that wait in the pool."""
         self._distrusts = True

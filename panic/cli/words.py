@@ -42,6 +42,9 @@ _CHECK_CODES = """exit codes:
 _DRILL_CODES = """exit codes:
   0 the report agrees with the simulator on every account · 1 it does not · 64 usage"""
 
+_SERVE_CODES = """exit codes:
+  0 ended by a signal · 78 it may not or cannot listen where the settings say"""
+
 _EXPORT_CODES = """exit codes:
   0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
 
@@ -71,12 +74,13 @@ def parser() -> Parser:
     _resume_words(commands.add("resume", _resume, "complete a run whose process died", _EXIT_CODES))
     _runs_words(commands.add("runs", _runs, "list the runs on record, unfinished ones first", _RUNS_CODES))
     _show_words(commands.add("show", _show, "print the report of a run again, from the ledger", _EXIT_CODES))
-    _latch_words(commands.add("latch", _latch, "what is engaged, for strategies to stop?", _LATCH_CODES))
+    _latch_words(commands.add("latch", _latch, "what is engaged, for strategies to stop", _LATCH_CODES))
     _reset_words(commands.add("reset", _reset, "end the engaged state", _RESET_CODES))
     _token_words(commands.add("token", _token, "make a token for the service, and show it once", _MAKING_CODES))
     _evidence_words(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
     output_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
     _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
+    commands.add("serve", _serve, "the service: presses by programs, hooks and pages", _SERVE_CODES)
     _simulate_words(commands.add("simulate", _simulate, "serve a simulated broker on loopback"))
     return parser
 
@@ -286,6 +290,12 @@ def _drill(options: Namespace) -> int:
     from panic.cli.practice import do_drill
 
     return do_drill(options)
+
+
+def _serve(options: Namespace) -> int:
+    from panic.cli.serve import do_serve
+
+    return do_serve(options)
 
 
 def _simulate(options: Namespace) -> int:

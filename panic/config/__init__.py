@@ -7,7 +7,7 @@
 Everybody else imports from here.
 """
 
-from panic.config.loading import DEFAULT_FILE, load
+from panic.config.loading import DEFAULT_FILE, fallback_name, load
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run
 from panic.config.service import Channel, Hook, Paging, Role, Service, Tells, Token, is_plain_name
 from panic.config.settings import Settings
@@ -28,6 +28,7 @@ __all__ = [
     "Settings",
     "Tells",
     "Token",
+    "fallback_name",
     "is_plain_name",
     "load",
 ]

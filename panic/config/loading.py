@@ -78,10 +78,14 @@ def _ledger(settings: Path, file: Path | None = None, fallback: Path | None = No
     """The ledger's places; the second is one of this user and this ledger, for others read the same folder."""
     file = file or settings.parent / "ledger.db"
     if fallback is None:
-        ours = hashlib.sha256(os.fsencode(file.absolute())).hexdigest()[:12]
         folder = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  (a folder of our own in it, mode 700)
-        fallback = folder / f"panic-{os.getuid()}" / f"ledger-{ours}.db"
+        fallback = folder / f"panic-{os.getuid()}" / fallback_name(file)
     return LedgerFiles(file=file, fallback=fallback)
+
+
+def fallback_name(ledger: Path) -> str:
+    """Give the name that a ledger's second file has where the settings name none."""
+    return f"ledger-{hashlib.sha256(os.fsencode(ledger.absolute())).hexdigest()[:12]}.db"
 
 
 def _base_url(document: Document, env: Mapping[str, str]) -> tuple[str, list[Problem]]:

@@ -50,7 +50,7 @@ class State(StrEnum):
 
 
 class Finding(StrEnum):
-    """The answer in a word, best first."""
+    """The answer in a word."""
 
     ANCHORED = "anchored"
     CONSISTENT = "consistent, not anchored"

@@ -10,7 +10,7 @@ from panic.evidence.form import Entry, Header
 from panic.evidence.intake import Content, Faults, ReportLine, take_in
 from panic.evidence.runs import Retold, retell
 from panic.evidence.walk import Met, Walk, walk
-from panic.ledger.chain import Head
+from panic.ledger.chain import GENESIS, Head
 from panic.outcomes import Verdict, worst
 from panic.words import clip
 
@@ -48,6 +48,8 @@ def verify(lines: Iterable[bytes], heads: Sequence[Head] = ()) -> Verification:
     check.ids(told)
     runs = tuple(check.runs(content, told))
     check.header(content, told, runs)
+    if content.header and not content.header.asked.run:
+        check.period(walks)
     finding = check.finding(told)
     return Verification(
         finding=finding,
@@ -83,6 +85,10 @@ class _Check:
         """Look for a head that was kept; what does not show it must not be taken for what was kept."""
         met = [(one, one.meet(kept)) for one in walks]
         if any(how is Met.HERE for _, how in met):
+            return
+        if any(how is Met.UNTOLD for _, how in met):
+            text = f"head {kept.seq}: it is of an event that is told by digest only: it proves every event told before"
+            self.doubts.append(f"{text}, but not that this one is none of what was asked for")
             return
         others = [one for one, how in met if how is Met.OTHER]
         for one in others:
@@ -179,6 +185,17 @@ class _Check:
             if line.damage and (parts or not asked.run):
                 words = f"{line.name}: it could not all be read when this was exported: {line.damage}"
                 self.doubts.append(clip(words, 300))
+
+    def period(self, walks: Sequence[Walk]) -> None:
+        """What was not told of a period: a digest shows no time, and only its place among the others can tell."""
+        for one in walks:
+            name, untold = clip(one.line.name), one.untold_between()
+            if untold:
+                text = f"{name}: between the events told {untold:,} are told by digest only"
+                self.doubts.append(f"{text}: nothing shows that they are of another time")
+            if one.line.base != GENESIS:
+                first = one.line.base.seq + 1
+                self.notes.append(f"{name}: that nothing before event {first} was asked for is the exporter's word")
 
 
 def _differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:

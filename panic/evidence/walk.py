@@ -1,7 +1,7 @@
 """Walk the chain of one volume: is each event what was chained, and does it lead to a head that was kept?"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import pairwise
@@ -19,6 +19,7 @@ class Met(Enum):
     """What became of a head that was kept, in one volume."""
 
     HERE = auto()
+    UNTOLD = auto()
     OTHER = auto()
     BEFORE = auto()
     AFTER = auto()
@@ -35,11 +36,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """A volume whose events were put in order, each once; `heads` are those after its events."""
+    """A volume whose events were put in order, each once.
+
+    Attributes:
+        heads: Those after its events, and of each whether that event is told in full.
+    """
 
     line: VolumeLine
     steps: tuple[Step, ...]
-    heads: frozenset[Head]
+    heads: Mapping[Head, bool]
 
     @property
     def end(self) -> Head:
@@ -52,7 +57,14 @@ class Walk:
             return Met.BEFORE
         if kept.seq > self.end.seq:
             return Met.AFTER
-        return Met.HERE if kept in self.heads else Met.OTHER
+        if kept not in self.heads:
+            return Met.OTHER
+        return Met.HERE if self.heads[kept] else Met.UNTOLD
+
+    def untold_between(self) -> int:
+        """Count the events that are told by digest only and stand between two that are told."""
+        told = [number for number, step in enumerate(self.steps) if step.entry.record is not None]
+        return told[-1] - told[0] + 1 - len(told) if told else 0
 
     def anchored(self, kept: Sequence[Head]) -> set[int]:
         """Give the numbers of the events that lead to one of these heads without a break."""
@@ -72,7 +84,7 @@ def walk(line: VolumeLine, entries: Sequence[Entry], faults: Faults) -> Walk:
         step = _step(line, head, entry, after, faults)
         head = step.head
         steps.append(step)
-    return Walk(line, tuple(steps), frozenset(step.head for step in steps))
+    return Walk(line, tuple(steps), {step.head: step.entry.record is not None for step in steps})
 
 
 def _in_order(line: VolumeLine, entries: Sequence[Entry], faults: Faults) -> list[Entry]:

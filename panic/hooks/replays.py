@@ -92,6 +92,8 @@ class Replays:
                     if working.cancelled() or working.exception() is not None:
                         return False
         except TimeoutError:
+            if is_done():
+                return True
             self.wrong = self.wrong or f"{self._file} does not answer within {self._patience_s:g} s"
             return False
         return True

@@ -1,5 +1,6 @@
 """Read ledgers back, damaged ones too, and say what is wrong with them. Nothing here changes what was recorded."""
 
+import json
 import os
 import shutil
 import sqlite3
@@ -14,10 +15,13 @@ from typing import NamedTuple
 from panic.files import why
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import decode
-from panic.ledger.place import BUSY_S, SMALLEST, address, check_regular, has_orphaned_log, wal
+from panic.ledger.place import BUSY_S, SMALLEST, address, check_own, check_regular, has_orphaned_log, wal
 from panic.ledger.salvage import SELECT, Unreadable, is_damage, salvage
 from panic.ledger.store import APPLICATION, VERSION
 from panic.words import clip
+
+_ASKED_MOST = 500
+"""Events in one question: to ask for each by itself takes longer than to read it."""
 
 _OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 """What SQLite says when it may not make the index of the write-ahead log that even reading needs."""
@@ -53,6 +57,10 @@ class Volume:
     damage: str = ""
     before: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
+    def wrong(self) -> tuple[str, ...]:
+        """Name all that is wrong with a ledger that was read whole: with reading it, and with its chain."""
+        return (*filter(None, [self.damage]), *faults(self))
+
 
 def files(main: Path, fallback: Path) -> tuple[Path, ...]:
     """List the ledgers that exist: the main one, damaged ones that stood in its place, and so with the other."""
@@ -66,34 +74,54 @@ def files(main: Path, fallback: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def read(file: Path, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
+def read(
+    file: Path,
+    *,
+    run: str = "",
+    runs: Collection[str] = (),
+    kinds: Collection[str] = (),
+    whole: bool = False,
+) -> Volume:
     """Read a ledger, as much of it as can be read; never raises.
 
     Args:
         file: The ledger; another process may be writing it.
         run: Only this run's events; "" for all runs.
+        runs: Only these runs' events; none for all runs.
         kinds: Only events of these kinds; none for all kinds.
-        whole: Every event, whatever `run` and `kinds` say, and a check of the file's own structure as well: it
+        whole: Every event, whatever else is said, and a check of the file's own structure as well: it
             alone finds events that a damaged page hides.
     """
-    run, kinds = ("", ()) if whole else (run, kinds)
+    asked = _Asked() if whole else _Asked(frozenset({run} if run else runs), frozenset(map(str, kinds)))
     try:
+        check_own(file)
         check_regular(file)
         if has_orphaned_log(file):
-            volume = _from_copy(file, run, kinds, whole=whole)
+            volume = _from_copy(file, asked, whole=whole)
             return replace(volume, damage=volume.damage or "it is empty, but its write-ahead log is not")
         try:
-            return _read(file, "mode=ro", run, kinds, whole=whole)
+            return _read(file, "mode=ro", asked, whole=whole)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in _OUT_OF_REACH:
                 raise
         if wal(file).exists():
-            return _from_copy(file, run, kinds, whole=whole)
-        return _read(file, "mode=ro&immutable=1", run, kinds, whole=whole)
+            return _from_copy(file, asked, whole=whole)
+        return _read(file, "mode=ro&immutable=1", asked, whole=whole)
     except OSError as error:
         return Volume(file, damage=why(error))
     except (sqlite3.Error, ValueError) as error:  # a NUL in the name
         return Volume(file, damage=clip(f"it cannot be read: {error}"))
+
+
+class _Asked(NamedTuple):
+    """Which events are asked for; nothing stands for all."""
+
+    runs: frozenset[str] = frozenset()
+    kinds: frozenset[str] = frozenset()
+
+    def holds(self, row: Row) -> bool:
+        """Whether an event is one of them."""
+        return (not self.runs or row.run in self.runs) and (not self.kinds or row.kind in self.kinds)
 
 
 def faults(volume: Volume) -> tuple[str, ...]:
@@ -114,6 +142,14 @@ def faults_of_rows(rows: Sequence[Row], before: Sequence[str] = ()) -> tuple[str
     broken = [row for row in rows if row.seq in ends and not _fits(row, ends[row.seq])]
     told = [f"event {row.seq} ({clip(row.kind, 40)}): it does not match its hash" for row in broken]
     return tuple(dict.fromkeys([*told, *_faults(rows, None)]))
+
+
+def faults_of_part(volume: Volume) -> tuple[str, ...]:
+    """Name those of a volume's events that are not what was written, or whose neighbour was taken away."""
+    pairs = () if volume.damage else zip(volume.rows, volume.before, strict=False)
+    lonely = [row for row, hashed in pairs if not hashed]
+    told = [f"event {row.seq} ({clip(row.kind, 40)}): the event before it is missing" for row in lonely]
+    return (*faults_of_rows(volume.rows, volume.before), *told)
 
 
 def _faults(rows: Iterable[Row], head: Head | None) -> Iterator[str]:
@@ -158,16 +194,16 @@ def _text(stored: bytes) -> str:
     return stored.decode("utf-8", "replace")
 
 
-def _read(file: Path, mode: str, run: str, kinds: Collection[str], *, whole: bool) -> Volume:
+def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
     with _opened(file, mode) as connection:
         try:
             connection.execute("BEGIN")
             if _is_unbegun(connection):
                 return Volume(file)
             base = _base(connection)
-            rows = _select(connection, run, kinds)
+            rows = _select(connection, asked)
             last = _rows(connection, f"{SELECT} ORDER BY seq DESC LIMIT 1")
-            before = _before(connection, rows) if run or kinds else ()
+            before = _before(connection, rows) if any(asked) else ()
             damage = _identity(connection) or ("" if base else "what its first event is linked to is lost")
             if whole and not damage:
                 damage = _structure(connection)
@@ -179,10 +215,10 @@ def _read(file: Path, mode: str, run: str, kinds: Collection[str], *, whole: boo
             head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
             return Volume(file, base or GENESIS, rows, head, damage, before)
     with _opened(file, mode) as connection:
-        return _salvage(connection, file, reason, run, kinds)
+        return _salvage(connection, file, reason, asked)
 
 
-def _from_copy(file: Path, run: str, kinds: Collection[str], *, whole: bool) -> Volume:
+def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
     """Read a copy of the file and its write-ahead log where SQLite may do what it needs to."""
     with TemporaryDirectory(prefix="panic-") as folder:
         copy = Path(folder, "ledger")
@@ -190,7 +226,7 @@ def _from_copy(file: Path, run: str, kinds: Collection[str], *, whole: bool) -> 
         shutil.copyfile(wal(file), wal(copy))
         if copy.stat().st_size < SMALLEST:
             os.truncate(copy, SMALLEST)  # else SQLite throws the log away
-        return replace(_read(copy, "mode=ro", run, kinds, whole=whole), file=file)
+        return replace(_read(copy, "mode=ro", asked, whole=whole), file=file)
 
 
 def _is_unbegun(connection: sqlite3.Connection) -> bool:
@@ -219,25 +255,24 @@ def _base(connection: sqlite3.Connection) -> Head | None:
     return Head(*found[0])
 
 
-def _select(connection: sqlite3.Connection, run: str, kinds: Collection[str]) -> tuple[Row, ...]:
-    where: list[str] = []
-    values: list[str] = []
-    if run:
-        where, values = ["run = ?"], [run]
-    if kinds:
-        where.append(f"kind IN ({','.join('?' * len(kinds))})")
-        values += map(str, kinds)
+def _select(connection: sqlite3.Connection, asked: _Asked) -> tuple[Row, ...]:
+    some = {column: names for column, names in (("run", asked.runs), ("kind", asked.kinds)) if names}
+    where = [f"{column} IN (SELECT value FROM json_each(?))" for column in some]  # noqa: S608 - our own constants
+    values = [json.dumps(sorted(names)) for names in some.values()]
     condition = f" WHERE {' AND '.join(where)}" if where else ""
     return tuple(_rows(connection, f"{SELECT}{condition} ORDER BY seq", values))
 
 
 def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, ...]:
-    query = (
-        "SELECT lower(hex(hash)) FROM events NOT INDEXED WHERE seq = ?1 "
-        "UNION ALL SELECT lower(hex(hash)) FROM base WHERE seq = ?1"
-    )
-    found = (connection.execute(query, (max(row.seq, 0) - 1,)).fetchone() for row in rows)
-    return tuple(one[0] if one else "" for one in found)
+    base = connection.execute("SELECT seq, lower(hex(hash)) FROM base LIMIT 1").fetchall()
+    hashes: dict[int, str] = dict(base)
+    wanted = [max(row.seq, 0) - 1 for row in rows]
+    for start in range(0, len(wanted), _ASKED_MOST):
+        some = wanted[start : start + _ASKED_MOST]
+        marks = ",".join("?" * len(some))
+        query = f"SELECT seq, lower(hex(hash)) FROM events NOT INDEXED WHERE seq IN ({marks})"  # noqa: S608 - marks
+        hashes |= dict(connection.execute(query, some).fetchall())
+    return tuple(hashes.get(seq, "") for seq in wanted)
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
@@ -251,7 +286,7 @@ def _row(seq: object, run: object, kind: object, record: object, hashed: str) ->
     return Row(seq if isinstance(seq, int) else 0, str(run), str(kind), record, hashed)
 
 
-def _salvage(connection: sqlite3.Connection, file: Path, reason: str, run: str, kinds: Collection[str]) -> Volume:
+def _salvage(connection: sqlite3.Connection, file: Path, reason: str, asked: _Asked) -> Volume:
     base = None
     connection.execute("PRAGMA writable_schema = ON")  # then SQLite reads what there is of a file that was cut off
     for _ in range(2):  # at the first time it gives up when it meets a broken table; then it leaves that one out
@@ -259,9 +294,9 @@ def _salvage(connection: sqlite3.Connection, file: Path, reason: str, run: str, 
             base = _base(connection)
     size = sum(one.stat().st_size for one in (file, wal(file)) if one.exists())
     found = [_row(*row) for row in salvage(connection, base.seq if base else 0, size)]
-    rows = tuple(row for row in found if run in {"", row.run} and (not kinds or row.kind in kinds))
+    rows = tuple(row for row in found if asked.holds(row))
     head = Head(found[-1].seq, found[-1].hash) if found else base or GENESIS
     hashes = {one.seq: one.hash for one in ((base,) if base else ()) + tuple(found)}
-    before = tuple(hashes.get(row.seq - 1, "") for row in rows) if run or kinds else ()
+    before = tuple(hashes.get(row.seq - 1, "") for row in rows) if any(asked) else ()
     damage = clip(f"it is damaged ({reason}); {len(found)} of its events can be read")
     return Volume(file, base or GENESIS, rows, head, damage, before)

@@ -17,6 +17,7 @@ from panic.ledger.place import (
     MARK,
     POLL_S,
     address,
+    check_own,
     created,
     has_orphaned_log,
     held,
@@ -98,7 +99,7 @@ class SqliteStore:
         self.place = str(file)
         self.set_aside: Path | None = None
         try:
-            self._file = Path(os.path.realpath(file))
+            self._named, self._file = file, Path(os.path.realpath(file))
         except ValueError as error:  # a NUL in the name
             raise OSError(errno.EINVAL, "Not a file name") from error
         try:
@@ -155,7 +156,9 @@ class SqliteStore:
         self._connection.close()
 
     def _open(self) -> None:
+        check_own(self._named)  # before anything is made where a link may lead
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_own(self._named)
         with held(self._file.parent, alone=False):
             self._inode = created(self._file, _fill)
             self._connection = _connect(self._file)

@@ -3,14 +3,13 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from panic.errors import PanicError, UsageError
-from panic.files import why
+from panic.files import new_file, why
 from panic.ledger.chain import Head, digest, link
 from panic.ledger.place import POLL_S, address, check_regular, held
 from panic.ledger.reader import Volume, read
@@ -19,41 +18,6 @@ from panic.words import clip
 
 PATIENCE_S = 10.0
 """So long this waits for a process that is writing: nobody is in a hurry here."""
-
-
-@contextmanager
-def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that is not there yet and that only its owner reads; it is durable at the end, or gone.
-
-    Raises:
-        UsageError: There is one, or there can be none.
-        PanicError: It could not be written whole.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except (OSError, ValueError) as error:
-        reason = why(error) if isinstance(error, OSError) else "that is no file name"
-        raise UsageError(f"{clip(str(path))} cannot be begun: {reason}; name a new file") from None
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(descriptor)
-        _sync(path.parent)
-    except BaseException as error:
-        with suppress(OSError):
-            path.unlink()
-        if isinstance(error, OSError):
-            raise PanicError(f"{clip(str(path))} could not be written: {why(error)}") from error
-        raise
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:

@@ -27,11 +27,14 @@ class Patience:
         delivery_s: One delivery; one that takes longer is given up, and may still get through.
         page_waits: The waits before a page is tried again; the pager repeats it in any case.
         other_waits: The same for everything else.
+        start_rest_s: The start of a run is told so much later: a delivery takes processor time, which belongs to
+            the first DELETEs.
     """
 
     delivery_s: float = 20.0
     page_waits: tuple[float, ...] = (2.0, 8.0, 20.0)
     other_waits: tuple[float, ...] = (2.0,)
+    start_rest_s: float = 1.0
 
 
 class Channel:
@@ -90,6 +93,8 @@ class Channel:
     def _try_all(self, notice: Notice) -> str:
         """Deliver a notice, trying again as often as it is worth; give "" or why not."""
         waits = self._patience.page_waits if notice.kind == "page" else self._patience.other_waits
+        if notice.kind == "start":
+            self.outbox.pause(self._patience.start_rest_s)
         why = self._try(notice)
         for wait in waits:
             if not why or not self.outbox.pause(wait):

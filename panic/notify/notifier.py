@@ -10,7 +10,9 @@ from functools import partial
 
 import structlog
 
-from panic import background, config
+from panic import background
+from panic.config import Channel as ChannelSettings
+from panic.config import Paging
 from panic.errors import Problem
 from panic.notify.channel import Channel, Patience
 from panic.notify.delivery import deliver, examine
@@ -38,8 +40,8 @@ class Notifier:
 
     def __init__(
         self,
-        channels: Mapping[str, config.Channel],
-        paging: config.Paging,
+        channels: Mapping[str, ChannelSettings],
+        paging: Paging,
         env: Mapping[str, str] = os.environ,
         *,
         now: Callable[[], float] = time.monotonic,

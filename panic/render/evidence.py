@@ -11,7 +11,7 @@ from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, indented, line
 _FAULTS_MOST = 20
 _FINDING_STYLES = {0: "bold green", 10: "bold yellow", 20: "bold red"}
 _FINDINGS = {
-    Finding.ANCHORED: "the heads that were kept prove every event told here, and every run is whole",
+    Finding.ANCHORED: "the heads that were kept prove every event told here, and every run told is whole",
     Finding.PARTLY: "nothing is wrong, but the heads that were kept do not prove all of it",
     Finding.CONSISTENT: "nothing is wrong, but whoever can write the file could have made all of it",
     Finding.ALTERED: "this is not what was recorded, or not all of it",

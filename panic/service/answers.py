@@ -13,9 +13,10 @@ from panic import history
 from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.report import Flag, to_json
+from panic.service.access import Identity
 from panic.service.desk import Live
 from panic.service.parts import Parts
-from panic.service.problems import ProblemError, of_usage
+from panic.service.problems import ProblemError, of_usage, request_id
 from panic.words import clip
 
 _T = TypeVar("_T")
@@ -138,3 +139,9 @@ def _told(ledger: LedgerFiles, run: str) -> bytes:
         raise UsageError(f"run {run}: {error}") from error
     damage = [Flag("record_damaged", clip(words, 500)) for words in (*past.damage, *past.faults)]
     return to_json(replace(report, flags=tuple(dict.fromkeys([*damage, *report.flags]))))
+
+
+def on_record(parts: Parts, request: web.Request, identity: Identity, kind: str, **body: object) -> None:
+    """Put on record who did something."""
+    where = {"from": request.remote, "request_id": request_id(request)}
+    parts.record.tell(kind, {"token": identity.name, **body, **where})

@@ -1,16 +1,14 @@
-"""The routes, beside presses: runs, reports and events, plan and check, latch and reset, and how the service is."""
+"""The routes, beside presses: runs, reports and events, plan and check."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from aiohttp import web
 
-from panic import history, latch, reset, resume
+from panic import history, resume
 from panic import prepared as preparing
-from panic._version import VERSION
 from panic.check import CheckReport
 from panic.check import to_json as check_json
 from panic.config import LedgerFiles, Settings
@@ -18,20 +16,19 @@ from panic.errors import UsageError
 from panic.plan import Scope
 from panic.prepared import Press
 from panic.report import plan_json
-from panic.service import metrics, models, stream, views
+from panic.service import facts, models, standing, stream, views
 from panic.service.access import Identity, may_press
-from panic.service.answers import aside, document, find, read_body, report_of, require
-from panic.service.models import ByAsked, EventsQuery, PlanAsked, ResetAsked, RunsQuery
+from panic.service.answers import aside, document, find, on_record, read_body, report_of, require
+from panic.service.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
 from panic.service.parts import Parts, name_of
 from panic.service.presses import press
-from panic.service.problems import ProblemError, request_id
+from panic.service.problems import ProblemError
 
 NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
 
 Handler = Callable[[Parts, web.Request, Identity], Awaitable[web.StreamResponse]]
 
-_RESET_S = 30.0
 _CHECK_MORE_S = 15.0
 _PLAN_S = 5.0
 
@@ -48,7 +45,8 @@ async def runs(parts: Parts, request: web.Request, _: Identity) -> web.Response:
     """List runs, unfinished ones first; those that are here and on no record come before."""
     limit = models.read_query(RunsQuery, query_of(request)).limit
     ledger = parts.settings.ledger
-    found, damage = [], list[str]()
+    found: list[history.Summary] = []
+    damage: list[str] = []
     if ledger.file is not None:
         found, damage = await aside(parts, lambda: history.runs(ledger), "runs", usage="not_found")
     now = datetime.now(UTC)
@@ -115,7 +113,7 @@ async def resume_run(parts: Parts, request: web.Request, identity: Identity) -> 
         parts, lambda: resume.prepare(settings, found, by, parts.env), "resume", usage="conflict"
     )
     live = parts.desk.start(prepared, automated=not identity.person)
-    _record(parts, request, identity, "resume", run_id=live.run.id, by=live.run.scrub(by))
+    on_record(parts, request, identity, "resume", run_id=live.run.id, by=live.run.scrub(by))
     started = views.Started(
         "panic-started/1", live.run.id, joined=False, resent=True, links=views.links(live.run.id)
     )
@@ -131,13 +129,8 @@ async def acknowledge(parts: Parts, request: web.Request, identity: Identity) ->
     asked = models.read(ByAsked, await read_body(request, needed=False))
     name, by = request.match_info["id"], name_of(identity, asked.by)
     done = parts.notifier.acknowledge(name, by)
-    _record(parts, request, identity, "acknowledge", run_id=name, by=by, was_open=done)
-    return document(views.to_json(views.Acknowledged("panic-acknowledged/1", name, done, by)))
-
-
-def _record(parts: Parts, request: web.Request, identity: Identity, kind: str, **body: object) -> None:
-    where = {"from": request.remote, "request_id": request_id(request)}
-    parts.record.tell(kind, {"token": identity.name, **body, **where})
+    on_record(parts, request, identity, "acknowledge", run_id=name, by=by, was_open=done)
+    return document(views.to_json(facts.Acknowledged("panic-acknowledged/1", name, done, by)))
 
 
 # ── plan and check ──────────────────────────────────────────────────────────────────────────────────────────
@@ -175,97 +168,6 @@ async def _checked(parts: Parts, settings: Settings) -> CheckReport:
     return await parts.check(settings, parts.env)
 
 
-# ── latch and reset ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def get_latch(parts: Parts, _: web.Request, __: Identity) -> web.Response:
-    """Say what is engaged."""
-    settings = parts.settings
-    found = await aside(parts, lambda: reset.look(settings), "latch", usage="not_found")
-    return document(views.to_json(views.latch_view(found, str(settings.latch.file))))
-
-
-async def end_engaged(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the engaged state."""
-    asked = models.read(ResetAsked, await read_body(request))
-    settings, by = parts.settings, name_of(identity, asked.by)
-    scope = Scope(asked.scope.all, asked.scope.groups, asked.scope.accounts)
-    if identity.groups is not None:
-        everything = Scope(all=True)
-        roster = parts.standby.prepare(Press(everything, "who may reset")).roster
-        named = scope if scope.groups or scope.accounts or scope.all else everything
-        require(may_press(replace(identity, roles=identity.roles | {"presser"}), named, roster))
-
-    def prepare() -> reset.Reset:
-        return reset.prepare(settings, scope, by=by, reason=asked.reason, force=asked.force, env=parts.env)
-
-    prepared = await aside(parts, prepare, "reset", usage="conflict")
-    state: latch.State | None = None
-    if not asked.dry_run:
-        _record(parts, request, identity, "reset", by=prepared.by, reason=prepared.reason, ends=str(prepared))
-        try:
-            state = await aside(
-                parts, lambda: reset.carry_out(settings, prepared), "reset", usage="conflict", most_s=_RESET_S
-            )
-        except ProblemError as error:
-            if error.code == "too_slow":
-                error.remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
-            raise
-    return document(views.to_json(views.reset_view(prepared, state)))
-
-
-# ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
-    """Say how the service is."""
-    why = parts.ready()
-    found = views.StatusView(
-        schema="panic-status/1",
-        version=VERSION,
-        base_url=parts.settings.broker.base_url,
-        ready=not why,
-        why=why,
-        standby=views.plain(dict(parts.standby.status())),
-        live=views.live_views(list(parts.desk.live.values())),
-        open_pages=tuple(views.PageView(one.kind, one.run, one.title) for one in parts.notifier.open_pages),
-        streams=len(parts.streams),
-    )
-    return document(views.to_json(found))
-
-
-async def healthz(_: Parts, __: web.Request, ___: Identity) -> web.Response:
-    """Say that the service answers."""
-    return document(views.to_json(views.Alive(alive=True)))
-
-
-async def readyz(parts: Parts, _: web.Request, __: Identity) -> web.Response:
-    """Say whether a press would work."""
-    why = parts.ready()
-    return document(views.to_json(views.Ready(ready=not why, why=why)), 503 if why else 200)
-
-
-async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Response:
-    """Tell Prometheus; what cannot be learnt in time is left out."""
-    standby, file = parts.standby.status(), parts.settings.latch.file
-    engaged = certificate = None
-    try:
-        certificate = await parts.aside.do(parts.certificate_days, "certificate", 1.0)
-        if file is not None:
-            engaged = await parts.aside.do(lambda: latch.read(file).engaged, "latch", 1.0)
-    except (OSError, ValueError):  # a TimeoutError is one
-        pass
-    now = metrics.Standing(
-        latch_engaged=engaged,
-        roster_age_s=standby.get("roster_age_s"),
-        last_contact_age_s=standby.get("last_contact_age_s"),
-        warm_connections=standby.get("warm_connections"),
-        certificate_days_left=certificate,
-        failures=parts.notifier.failures,
-    )
-    return web.Response(body=parts.metrics.render(now), headers={"Content-Type": metrics.CONTENT_TYPE})
-
-
 HANDLERS: Final[Mapping[str, Handler]] = {
     "press": press,
     "runs": runs,
@@ -276,11 +178,11 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "acknowledge": acknowledge,
     "plan": plan,
     "check": check,
-    "latch": get_latch,
-    "reset": end_engaged,
-    "status": status,
-    "metrics": tell_metrics,
-    "healthz": healthz,
-    "readyz": readyz,
+    "latch": standing.get_latch,
+    "reset": standing.end_engaged,
+    "status": standing.status,
+    "metrics": standing.tell_metrics,
+    "healthz": standing.healthz,
+    "readyz": standing.readyz,
 }
 """What carries out which operation of the document."""

@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -36,6 +36,9 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 """Of every answer; a route may set its own policy, and nothing else."""
+
+RUNNER: Final[Mapping[str, Any]] = {"auto_decompress": False, "access_log": None}
+"""What whoever serves it hands to `web.AppRunner`: no small body becomes a large one, or fails before it is ours."""
 
 _PROBES: Final = ("/healthz", "/readyz")
 """Probes ask by address, and learn nothing that is worth a rebound name."""

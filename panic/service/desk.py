@@ -19,7 +19,7 @@ from panic.ledger.writer import Writer
 from panic.plan import Scope
 from panic.prepared import Prepared, Press
 from panic.report import Report
-from panic.run import Run
+from panic.run import Run, open_ledger
 from panic.service.journal import Journal
 
 log = structlog.get_logger()
@@ -67,7 +67,8 @@ class Live:
         self.journal = Journal(self._scrub)
         self.automated = automated
         self._tell = tell
-        self._writer = supplies.take_writer()
+        ledger = prepared.settings.ledger
+        self._writer = open_ledger(ledger, prepared.leg) if prepared.leg else supplies.take_writer()
         self.run = Run(
             prepared,
             self._observe,

@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from panic._version import VERSION
 from panic.check import CheckReport
 from panic.report import PlanReport, Report
-from panic.service import problems, repeats, views
+from panic.service import facts, problems, repeats, views
 from panic.service.models import ByAsked, EventsQuery, NoQuery, PlanAsked, PressAsked, ResetAsked, RunsQuery
 
 REF: Final = "#/components/schemas/{model}"
@@ -92,7 +92,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "acknowledge", "POST", f"{_RUN}/acknowledge", "Say that somebody sees to it: its pages end.", PRESSER,
-        body=ByAsked, needs_body=False, answers={200: (views.Acknowledged,)},
+        body=ByAsked, needs_body=False, answers={200: (facts.Acknowledged,)},
     ),
     Operation(
         "plan", "POST", "/v1/plan", "What a press of this scope would do; nothing is sent.", VIEWER,
@@ -103,21 +103,21 @@ OPERATIONS: Final = (
         answers={200: (CheckReport,)}, refuses=(409, 503, 504),
     ),
     Operation(
-        "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (views.LatchView,)},
+        "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (facts.LatchView,)},
         refuses=(404, 504),
     ),
     Operation(
         "reset", "POST", "/v1/reset", "End the engaged state: a person's deliberate act.", RESETTER, person=True,
-        body=ResetAsked, answers={200: (views.ResetView,)}, refuses=(409, 503, 504),
+        body=ResetAsked, answers={200: (facts.ResetView,)}, refuses=(409, 503, 504),
     ),
     Operation(
-        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (views.StatusView,)}
+        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (facts.StatusView,)}
     ),
     Operation(
         "metrics", "GET", "/metrics", "Metrics for Prometheus.", VIEWER, answers={200: ("text/plain",)}
     ),
-    Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (views.Alive,)}),
-    Operation("readyz", "GET", "/readyz", "Would a press work?", answers={200: (views.Ready,), 503: (views.Ready,)}),
+    Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (facts.Alive,)}),
+    Operation("readyz", "GET", "/readyz", "Ready to press?", answers={200: (facts.Ready,), 503: (facts.Ready,)}),
     Operation("openapi", "GET", "/openapi.json", "This document.", answers={200: ("application/json",)}),
 )  # fmt: skip
 
@@ -168,7 +168,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str
             kinds.update({(kind, "serialization"): None for kind in answers if not isinstance(kind, str)})
     inputs: list[Any] = [(kind, mode, TypeAdapter(kind)) for kind, mode in kinds]
     found, defined = TypeAdapter.json_schemas(inputs, ref_template=REF)
-    return {key: schema for key, schema in found.items() if isinstance(key, tuple)}, defined.get("$defs", {})  # type: ignore[misc]
+    return dict(found), defined.get("$defs", {})
 
 
 def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:

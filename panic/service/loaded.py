@@ -97,9 +97,9 @@ class Loaded:
         raised: list[Flag] = []
         for found in self.keys.values():
             raised += flags.from_problems("credential", found.problems)
-            older = f"its key as it was {now - found.seen_at:.0f} s ago is used" if found.value else ""
+            older = f"the key of {now - found.seen_at:.0f} s ago is used" if found.value else ""
             raised += flags.from_problems("credential", [_aged(one, older) for one in found.failure])
-        older = f"the accounts it named {now - self.roster.seen_at:.0f} s ago are fired"
+        older = f"what the roster said {now - self.roster.seen_at:.0f} s ago counts"
         raised += flags.from_problems("roster", [_aged(one, older) for one in self.roster.failure])
         return raised + flags.from_problems("roster", self.roster.problems)
 

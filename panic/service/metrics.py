@@ -1,4 +1,4 @@
-"""What Prometheus is told: counts of runs and refusals, and how ready the service is. Never anything by account."""
+"""What Prometheus is told: counts of runs and refusals, and how ready the service is. Nothing by account."""
 
 import asyncio
 from collections.abc import Iterable, Mapping

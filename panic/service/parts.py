@@ -74,9 +74,9 @@ class Record:
         """Put something on record; a record that fails never stops anything."""
         try:
             self._audit(kind, body)
-        except Exception as error:  # noqa: BLE001  (see above)
+        except Exception:
             if structlog.is_configured():
-                log.error("audit_failed", kind=kind, error=type(error).__name__)
+                log.exception("audit_failed", kind=kind)
 
     def refusal(self, body: dict[str, Any]) -> None:
         """Put a refusal on record, or count it."""

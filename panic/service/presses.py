@@ -12,7 +12,6 @@ from typing import Final
 
 from aiohttp import web
 
-from panic.errors import PanicError
 from panic.prepared import Prepared, Press
 from panic.report import plan_json, to_json
 from panic.service import models, views
@@ -148,8 +147,6 @@ async def _report_within(parts: Parts, run_id: str, wait_s: float) -> web.Respon
             report = await live.finished()
     except TimeoutError:
         return None
-    except PanicError:
-        raise
-    except Exception:
-        raise ProblemError("internal", f"run {run_id} broke off: what is known is in its report") from None
+    except Exception as error:
+        raise ProblemError("internal", f"run {run_id} broke off: what is known is in its report") from error
     return document(to_json(report), headers={"Preference-Applied": f"wait={int(wait_s)}"})

@@ -193,7 +193,8 @@ def _of_http(error: web.HTTPException) -> ProblemError:
 
 def request_id(request: BaseRequest) -> str:
     """Give the id that this request goes by."""
-    return request[REQUEST_ID] if REQUEST_ID in request else ""
+    found: str = request.get(REQUEST_ID, "")
+    return found
 
 
 def report_failure(error: Exception, request: BaseRequest) -> None:

@@ -16,7 +16,7 @@ from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
 from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
-from panic.service.loaded import EVERY_S, READ_S, Files, Loaded
+from panic.service.loaded import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.spare import Spare
 from panic.service.warm import Warm
 
@@ -49,17 +49,25 @@ class Standby:
         settings: As `panic.config.load` gave them.
         env: Where keys, and a reload's settings, are looked for beside the files.
         every_s: Seconds between two looks at the files when nobody presses.
+        look_s: Seconds that a press waits to learn whether they have changed.
 
     Attributes:
         settings: Those that count now; a reload replaces them.
     """
 
     def __init__(
-        self, settings: Settings, env: Mapping[str, str] = os.environ, *, every_s: float = EVERY_S
+        self,
+        settings: Settings,
+        env: Mapping[str, str] = os.environ,
+        *,
+        every_s: float = EVERY_S,
+        look_s: float = LOOK_S,
     ) -> None:
         self.settings = settings
         self._env = env
         self._every_s = every_s
+        self._look_s = look_s
+        self._is_closed = False
         self._files = Files(settings, env, every_s=every_s)
         self._spare = Spare(settings.ledger)
         self._warm: Warm | None = None
@@ -79,6 +87,7 @@ class Standby:
 
     async def close(self) -> None:
         """Let go of everything that nobody took."""
+        self._is_closed = True
         self._files.close()
         if self._tending is not None:
             self._tending.cancel()
@@ -97,7 +106,7 @@ class Standby:
             ConfigurationError: No roster could ever be read, or not one account of the scope can be fired.
         """
         settings, files = self.settings, self._files
-        in_time = files.look() if files.loaded.roster.value is not None else files.look(READ_S)
+        in_time = files.look(READ_S if files.loaded.roster.value is None else self._look_s)
         loaded, now = files.loaded, time.monotonic()
         raised = [*flags.from_problems("settings", settings.problems), *loaded.flags(now)]
         if not in_time:
@@ -133,7 +142,8 @@ class Standby:
                 self._refused = (_took_too_long(old),)
             else:
                 self._refused = ()
-                await self._replace(settings, files)
+                if not self._is_closed:
+                    await self._replace(settings, files)
             notes = [] if self._refused else _notes(old, self.settings)
             return Reloaded(self._refused, tuple(notes))
 

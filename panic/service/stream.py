@@ -5,7 +5,8 @@ takes nothing for ten seconds is dropped, and goes on later where it was, by Las
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -59,18 +60,17 @@ async def follow_live(request: web.Request, parts: Parts, journal: Journal, last
     index = journal.after(last_id)
     if journal.closed and index and index >= len(journal.entries):
         return web.Response(status=204)
-    async with _Stream(request, parts) as stream:
-        while True:
-            for entry in journal.entries[index : index + 64]:
+    async with _reader(request, parts) as response:
+        is_over = False
+        while not is_over:
+            for entry in journal.entries[index:]:
                 index += 1
-                await stream.send(_line(entry))
-                if entry.kind == Kind.FINISHED:
-                    return stream.response
-            if index < len(journal.entries):
-                continue
-            if journal.closed or not stream.response.is_connected():
-                return stream.response
-            await _wait(journal, index)
+                await _send(response, _line(entry))
+                is_over = is_over or entry.kind == Kind.FINISHED
+            is_over = is_over or (journal.closed and index >= len(journal.entries)) or not response.is_connected()
+            if not is_over:
+                await _wait(journal, index)
+    return response
 
 
 async def follow_record(
@@ -81,10 +81,10 @@ async def follow_record(
     index = ids.index(last_id) + 1 if last_id in ids else 0
     if lines and index == len(lines) and lines[-1].kind == Kind.FINISHED:
         return web.Response(status=204)
-    async with _Stream(request, parts) as stream:
+    async with _reader(request, parts) as response:
         for line in lines[index:]:
-            await stream.send(line)
-        return stream.response
+            await _send(response, line)
+    return response
 
 
 async def _wait(journal: Journal, index: int) -> None:
@@ -100,40 +100,26 @@ def _line(entry: Entry) -> Line:
     return Line(entry.id, str(entry.kind), entry.text)
 
 
-class _Stream:
-    """One reader: counted while it reads, and dropped where it takes nothing."""
+async def _send(response: EventSourceResponse, line: Line) -> None:
+    await response.send(line.text, id=line.id, event=line.kind)
+    await asyncio.sleep(0)  # a long record is not sent in one turn of the loop
 
-    def __init__(self, request: web.Request, parts: Parts) -> None:
-        if len(parts.streams) >= STREAMS_MOST:
-            what = f"{STREAMS_MOST} readers follow runs already"
-            raise ProblemError("throttled", what, headers={"Retry-After": "10"})
-        self._request, self._parts = request, parts
-        self.response = EventSourceResponse(ping_interval=HEARTBEAT_S, send_timeout=STALLED_S)
 
-    async def __aenter__(self) -> "_Stream":
-        self._task = asyncio.current_task()
-        if self._task is not None:
-            self._parts.streams.add(self._task)
-        try:
-            await self.response.prepare(self._request)
-            await self._write(f"retry: {RETRY_MS}\r\n\r\n")
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> bool:
-        if self._task is not None:
-            self._parts.streams.discard(self._task)
-        if self.response.prepared:
-            self.response.stop_streaming()
-            await self.response.wait()
-        return kind is not None and issubclass(kind, ConnectionError | TimeoutError)
-
-    async def send(self, line: Line) -> None:
-        await self.response.send(line.text, id=line.id, event=line.kind)
-        await asyncio.sleep(0)  # a long record is not sent in one turn of the loop
-
-    async def _write(self, words: str) -> None:
-        async with asyncio.timeout(STALLED_S):
-            await self.response.write(words.encode())
+@asynccontextmanager
+async def _reader(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
+    """Begin to answer one reader, who is counted while it reads, and dropped where it takes nothing."""
+    if len(parts.streams) >= STREAMS_MOST:
+        what = f"{STREAMS_MOST} readers follow runs already"
+        raise ProblemError("throttled", what, headers={"Retry-After": "10"})
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  (a handler runs in one)
+    parts.streams.add(task)
+    response = EventSourceResponse(ping_interval=HEARTBEAT_S, send_timeout=STALLED_S)
+    try:
+        await response.prepare(request)
+        async with response:
+            with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
+                await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
+                yield response
+    finally:
+        parts.streams.discard(task)

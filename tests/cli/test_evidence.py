@@ -1,9 +1,13 @@
 """`panic evidence`, as an auditor, an operator and an attacker see it."""
 
+import argparse
 import asyncio
 import json
 import os
 import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,10 +15,15 @@ from typing import Any
 
 import pytest
 
+import panic as library
+from panic import terminal
+from panic.cli import output
 from panic.ledger.events import encode
 from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
-from tests.cli.support import KEY, PRESS, Finished, Firm, account, panic, simulate
+from panic.run import Run
+from panic.simulator import Fault
+from tests.cli.support import KEY, PRESS, Finished, Firm, account, panic, simulate, until
 from tests.evidence import RUN, Lines, a_run, edited, exported, relinked, resealed, volume
 from tests.kill import Round
 
@@ -66,12 +75,15 @@ async def test_from_a_press_to_the_proof(tmp_path: Path):
     firm.settings.unlink()
     (tmp_path / "ledger.db").unlink()
     kept = (report["ledger_head"], second.report["ledger_head"])
-    found = checked(await evidence("verify", str(file), "--head", kept[0], "--head", kept[1], cwd=away))
+    found = checked(await evidence("verify", str(file), "--head", kept[0], cwd=away))
+    with_another = checked(await evidence("verify", str(file), "--head", kept[0], "--head", kept[1], cwd=away))
     text = file.read_text()
 
     assert (0, "", 0o600) == (done.code, done.out, file.stat().st_mode & 0o777)
     assert f"ledger.db: ledger head {max(kept, key=seq_of)}: keep it" in done.err
     assert ("anchored", [], []) == (found["finding"], found["faults"], found["doubts"])
+    assert with_another["finding"] in {"anchored", "consistent, not wholly anchored"}
+    assert [] == with_another["faults"]
     assert [(report["run_id"], "whole", "clear", True)] == [
         (run["run"], run["state"], run["verdict"], run["anchored"]) for run in found["runs"]
     ]
@@ -208,6 +220,7 @@ async def test_what_makes_no_sense_is_refused(tmp_path: Path, words: tuple[str, 
 
     assert (64, "") == (done.code, done.out)
     assert said in done.err
+    assert "required: " in said or "sent" not in done.err
     assert "kept" == (tmp_path / "FILE").read_text()
     assert not (tmp_path / "new").exists()
 
@@ -314,6 +327,42 @@ async def test_an_altered_ledger_is_not_archived(tmp_path: Path):
     assert 7 == len(read(tmp_path / "ledger.db", whole=True).rows)
 
 
+async def test_no_key_comes_into_the_ledger_or_the_archive_with_who_and_why(tmp_path: Path):
+    """Somebody pastes the wrong line; both are kept for ever."""
+    firm = firm_with(tmp_path, "run1")
+    words = ("evidence", "archive", "--before", "2026-03-03", "--output", "old.jsonl")
+    done = await panic(*firm.lines(*words, "--by", f"by {KEY}", "--reason", f"why {KEY}"), cwd=tmp_path)
+    record = read(tmp_path / "ledger.db", whole=True).rows[-1].record
+    written = b"".join(file.read_bytes() for file in tmp_path.iterdir() if file != firm.key)
+
+    assert (0, "archived") == (done.code, read(tmp_path / "ledger.db").rows[-1].kind)
+    assert b'"by":"by [key]","reason":"why [key]"' in record
+    assert b'"by":"by [key]"' in (tmp_path / "old.jsonl").read_bytes()
+    assert KEY.encode() not in written
+    assert KEY not in done.out + done.err
+
+
+async def test_what_engaged_the_latch_stays_until_it_is_reset(tmp_path: Path):
+    """The latch's file may get lost, and then the ledger alone says that strategies are to stop."""
+    firm = firm_with(tmp_path)
+    firm.settings.write_text(f'{firm.settings.read_text()}[latch]\nfile = "panic.latch"\n')
+    told = a_run("run1", leg="leg1")
+    told[0].body["latch"] = True
+    store = SqliteStore(tmp_path / "ledger.db")
+    store.append([(one.run, one.kind, encode(one)) for one in (*a_run("run0", leg="leg0"), *told)])
+    store.close()
+    words = ("evidence", "archive", "--before", "2026-03-03", "--output")
+    first = await panic(*firm.lines(*words, "old.jsonl"), cwd=tmp_path)
+    blind = await panic(*firm.lines("latch", "--create"), cwd=tmp_path)
+    reset = await panic(*firm.lines("reset", "--reason", "over", "--force", "seen"), cwd=tmp_path)
+    second = await panic(*firm.lines(*words, "more.jsonl"), cwd=tmp_path)
+
+    assert (0, 7) == (first.code, json.loads(first.out)["events"])
+    assert "run run1 is still engaged: panic reset ends that" in first.err
+    assert (64, True) == (blind.code, "the ledger says that all is engaged" in blind.err)
+    assert (0, 0, 7) == (reset.code, second.code, json.loads(second.out)["events"] - 1)
+
+
 async def test_to_check_evidence_imports_nothing_that_can_send(tmp_path: Path):
     """An auditor's machine needs no broker."""
     file = tmp_path / "evidence.jsonl"
@@ -337,3 +386,85 @@ async def test_a_run_that_was_killed_and_taken_up_proves_like_any_other(tmp_path
 
     assert 0 < died.figures["resumed"]
     assert ("anchored", ["whole"]) == (found["finding"], [run["state"] for run in found["runs"]])
+
+
+# ── what was found reaches its readers ──────────────────────────────────────────────────────────────────────
+
+
+async def test_an_output_that_cannot_be_written_is_no_report(tmp_path: Path):
+    """What was found is on standard output all the same, and the exit code stands."""
+    file = tmp_path / "evidence.jsonl"
+    file.write_bytes(b"".join(exported(LEDGER)))
+    done = await evidence("verify", str(file), "--output", "missing/found.json", cwd=tmp_path)
+
+    assert "consistent, not anchored" == checked(done)["finding"]
+    assert "panic: the document could not be written to missing/found.json (No such file or directory)" in done.err
+
+
+def test_a_file_that_hangs_keeps_nobody_from_the_document(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """It is printed first; then the file gets so long, and no longer."""
+    shown: list[str] = []
+    dead, free = tmp_path / "dead" / "found.json", threading.Event()
+
+    def hang(path: Path, *_: Any, **__: Any) -> Path:
+        shown.append(capfd.readouterr().out)
+        free.wait()
+        return path
+
+    monkeypatch.setattr(Path, "resolve", hang)
+    monkeypatch.setattr(output, "SAVING_S", 0.1)
+    output.show('{"told": 1}', lambda **_: "", argparse.Namespace(format="json", output=dead))
+    terminal.errors.drain()
+    free.set()
+
+    assert ['{"told": 1}\n'] == shown
+    assert f"panic: the document could not be written to {dead} (output took longer than 0.1 s)" in (
+        capfd.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("form", ["json", "table"])
+def test_an_upgrade_during_a_run_does_not_cost_its_report(tmp_path: Path, form: str):
+    """All that shows it was imported before: what lies on the disk by then may be anything."""
+    script = """
+import argparse, importlib.abc, sys
+import panic.cli.press, panic.progress
+from panic.cli import output
+from panic.replay import Replay
+from tests.evidence import RUN, a_run
+
+class Replaced(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        raise ImportError(f"{name} was replaced")
+
+report = Replay.of(RUN, a_run(reason="Zürich 中")).report(None)
+sys.meta_path.insert(0, Replaced())
+output.deliver(report, argparse.Namespace(format=sys.argv[1], output=None))
+"""
+    done = subprocess.run([sys.executable, "-c", script, form], capture_output=True, text=True, check=True)
+
+    assert "could not be shown" not in done.stderr
+    assert done.stdout.startswith({"json": '{\n  "schema"', "table": "CLEAR  "}[form])
+
+
+@pytest.mark.parametrize("end", ["cancelled", "failed"])
+async def test_a_press_from_code_that_does_not_end_well_lets_go_of_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+):
+    """Else a service that goes on would keep a thread and an open file for each."""
+    slow = Fault("hang", seconds=30)
+    async with simulate(account(1, slow)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1])
+        if end == "failed":
+            monkeypatch.setattr(Run, "report", None)
+        how = {"scope": library.Scope(all=True), "reason": "runaway algo", "deadline_s": 0.5}
+        press = asyncio.create_task(library.press(library.load_settings(firm.settings), **how))
+        if end == "cancelled":
+            await until(lambda: bool(simulator.requests))
+            press.cancel()
+        with pytest.raises((asyncio.CancelledError, TypeError)):
+            await press
+
+        await until(lambda: "panic-ledger" not in {thread.name for thread in threading.enumerate()})

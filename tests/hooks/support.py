@@ -1,4 +1,4 @@
-"""Calls as their senders make them: signed by the reference signer, and as Alertmanager and Grafana document them."""
+"""Calls as senders make them: signed by the reference signer, and as Alertmanager and Grafana document them."""
 
 import json
 from datetime import UTC, datetime

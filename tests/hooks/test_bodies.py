@@ -29,7 +29,7 @@ RESOLVED = f"resolved: DrawdownLimit: {SUMMARY}"
         (grafana("resolved", "firing"), Meaning.FIRING, FIRING),
         (grafana("resolved"), Meaning.RESOLVED, RESOLVED),
         (grafana("resolved", state="alerting"), Meaning.FIRING, FIRING),
-        (legacy("alerting"), Meaning.FIRING, f"firing: Drawdown: [alerting] Drawdown"),
+        (legacy("alerting"), Meaning.FIRING, "firing: Drawdown: [alerting] Drawdown"),
         (legacy("ok"), Meaning.RESOLVED, "resolved: Drawdown: [ok] Drawdown"),
         (BREACH, Meaning.FIRING, "risk.limit.breached: desk A lost 2m"),
         (b'{"type":"limit.resolved","data":{}}', Meaning.RESOLVED, "resolved: limit.resolved"),
@@ -171,7 +171,7 @@ _JSON = st.recursive(
 
 
 @settings(max_examples=300)
-@given(st.fixed_dictionaries({}, optional={key: _JSON for key in ("status", "state", "alerts", "type", "data")}))
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("status", "state", "alerts", "type", "data"), _JSON)))
 def test_any_json_says_something(said: dict[str, object]):
     """And what fires at the top never counts as over."""
     understood = understand(json.dumps(said).encode())

@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -19,18 +19,21 @@ from panic.evidence.export import export
 from panic.evidence.form import Asked
 from panic.evidence.intake import lines_of
 from panic.evidence.verify import verify
+from panic.files import new_file
 from panic.ledger import upkeep
 from panic.ledger.chain import GENESIS, Head
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import Volume, faults, read
 from panic.ledger.store import SqliteStore
-from panic.ledger.upkeep import Removal, backup, new_file, remove
+from panic.ledger.upkeep import Removal, backup, remove
+from panic.process import here
 from panic.record import Kind
 from tests.evidence import ANCHORED, NOON, a_run, notes, stamp, taken_up
 from tests.ledger.support import python, until
 
 DAY = timedelta(days=1)
 BEFORE = NOON + 3 * DAY
+LATER = NOON + 30 * DAY
 FAREWELL = ("", "archived", encode(Event("", "archived", "x-1", stamp(NOON), {})))
 
 
@@ -60,9 +63,12 @@ def runs_in(volume: Volume) -> list[str]:
     return list(dict.fromkeys(row.run for row in volume.rows if row.run))
 
 
-def archived(tmp_path: Path, *files: Path, name: str = "old.jsonl", before: datetime = BEFORE) -> Archived:
-    """Archive everything before a moment."""
-    return archive(files or (tmp_path / "ledger.db",), before, tmp_path / name, by="joe@desk", reason="retention")
+def archived(
+    tmp_path: Path, *files: Path, name: str = "old.jsonl", before: datetime = BEFORE, **more: Any
+) -> Archived:
+    """Archive everything before a moment, much later."""
+    how = {"by": "joe@desk", "reason": "retention", "at": LATER, **more}
+    return archive(files or (tmp_path / "ledger.db",), before, tmp_path / name, **how)
 
 
 def mode(file: Path) -> int:
@@ -409,25 +415,69 @@ def test_with_nothing_old_enough_nothing_happens(tmp_path: Path):
 
 def test_without_a_ledger_nothing_happens(tmp_path: Path):
     """There is nothing to archive."""
-    assert archive([], BEFORE, tmp_path / "old.jsonl", by="joe").file is None
+    assert archive([], BEFORE, tmp_path / "old.jsonl", by="joe", at=LATER).file is None
     assert [] == list(tmp_path.iterdir())
 
 
-def test_before_the_first_event_of_an_unfinished_run_it_stops(tmp_path: Path):
-    """Somebody may yet take it up, and somebody must look at it; what comes after it stays too."""
+RESUMABLE = timedelta(seconds=120 + 300)
+"""So long after its beginning such a run may be taken up: its deadline, and five minutes."""
+
+
+def test_before_the_first_event_of_a_run_that_may_be_taken_up_it_stops(tmp_path: Path):
+    """Somebody may yet complete it; what comes after it stays too."""
     put(tmp_path / "ledger.db", run_of(0), run_of(1, end=False), run_of(2), run_of(4))
-    found = archived(tmp_path)
+    found = archived(tmp_path, at=NOON + DAY + RESUMABLE - timedelta(seconds=1))
 
     assert ["run1", "run2", "run4"] == runs_in(whole(tmp_path / "ledger.db"))
-    assert ("ledger.db: 13 older events stay from event 8 on: run run1 did not come to its end",) == found.stopped
+    assert ("ledger.db: 13 older events stay from event 8 on: run run1 may yet be taken up",) == found.stopped
 
 
-def test_a_run_that_was_taken_up_again_and_died_again_is_unfinished(tmp_path: Path):
-    """Its first end was not its last."""
-    put(tmp_path / "ledger.db", run_of(0), run_of(1), taken_up("run1", after=NOON + DAY)[:-1])
+def test_an_unfinished_run_that_is_too_old_to_take_up_is_archived_as_one(tmp_path: Path):
+    """It would keep everything after it in the ledger for ever; its evidence says that it has no end."""
+    put(tmp_path / "ledger.db", run_of(0), run_of(1, end=False), run_of(2), run_of(4))
+    found = archived(tmp_path, at=NOON + DAY + RESUMABLE)
+    with (tmp_path / "old.jsonl").open("rb") as stream:
+        check = verify(lines_of(stream), [Head.parse(found.heads["ledger.db"])])
+
+    assert (["run4"], ()) == (runs_in(whole(tmp_path / "ledger.db")), found.stopped)
+    assert [("run0", "whole"), ("run1", "without its end"), ("run2", "whole")] == [
+        (run.run, run.state) for run in check.runs
+    ]
+
+
+def test_an_unfinished_run_whose_process_is_alive_stays(tmp_path: Path):
+    """However old it is: it may go on at any moment."""
+    told = run_of(1, end=False)
+    told[0].body["process"] = asdict(here())
+    put(tmp_path / "ledger.db", run_of(0), told)
     archived(tmp_path)
 
     assert ["run1"] == runs_in(whole(tmp_path / "ledger.db"))
+
+
+def test_a_run_that_nobody_is_known_to_have_pressed_stays(tmp_path: Path):
+    """When it may be taken up no more, nobody can tell."""
+    put(tmp_path / "ledger.db", run_of(0), run_of(1, end=False)[1:])
+    archived(tmp_path)
+
+    assert ["run1"] == runs_in(whole(tmp_path / "ledger.db"))
+
+
+def test_a_run_that_was_taken_up_again_and_died_again_is_unfinished(tmp_path: Path):
+    """Its first end was not its last, and it may be taken up for longer."""
+    put(tmp_path / "ledger.db", run_of(0), run_of(1), taken_up("run1", after=NOON + DAY)[:-1])
+    archived(tmp_path, at=NOON + DAY + timedelta(hours=12) + RESUMABLE - timedelta(seconds=1))
+
+    assert ["run1"] == runs_in(whole(tmp_path / "ledger.db"))
+
+
+def test_a_run_whose_engaged_state_nobody_ended_stays(tmp_path: Path):
+    """Without it nobody could tell what a lost latch said."""
+    put(tmp_path / "ledger.db", run_of(0), run_of(1), run_of(2))
+    found = archived(tmp_path, engaged={"run1"})
+
+    assert ["run1", "run2"] == runs_in(whole(tmp_path / "ledger.db"))
+    assert "on: run run1 is still engaged: panic reset ends that" in found.stopped[0]
 
 
 def test_before_a_run_that_goes_beyond_the_day_it_stops(tmp_path: Path):
@@ -442,10 +492,10 @@ def test_before_a_run_that_goes_beyond_the_day_it_stops(tmp_path: Path):
 
 def test_no_run_is_cut_in_two(tmp_path: Path):
     """Where runs overlap one that stays, they stay with it, and those that overlap them."""
-    first, second, third = run_of(0), run_of(1), run_of(2, end=False)
+    first, second, third = run_of(0), run_of(1), run_of(2)
     mixed = [*first[:5], *second[:4], *first[5:], *third[:1], *second[4:], *third[1:]]
     put(tmp_path / "ledger.db", run_of(-1), mixed)
-    found = archived(tmp_path)
+    found = archived(tmp_path, engaged={"run2"})
 
     assert ["run0", "run1", "run2"] == runs_in(whole(tmp_path / "ledger.db"))
     assert 7 == found.events
@@ -487,7 +537,7 @@ def test_a_run_in_two_files_of_which_one_stays_leaves_neither(tmp_path: Path):
     told = run_of(1)
     put(main, run_of(0), told[:5], run_of(2))
     put(fallback, a_run("open", at=NOON, leg="open", end=False), told[:2], told[5:])
-    archived(tmp_path, main, fallback)
+    archived(tmp_path, main, fallback, engaged={"open"})
 
     assert (["run1", "run2"], ["open", "run1"]) == (runs_in(whole(main)), runs_in(whole(fallback)))
 
@@ -512,6 +562,25 @@ def test_after_a_power_cut_between_two_files_the_rest_can_follow(tmp_path: Path,
 
     assert (["run1"], []) == (between, runs_in(whole(fallback)))
     assert b'"leg1-6"' in (tmp_path / "rest.jsonl").read_bytes()
+
+
+def test_when_the_second_file_cannot_be_cut_it_is_said_what_left_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """That nothing was removed would be untrue, and the head of what was is needed to prove the archive."""
+    main, fallback = in_two_files(tmp_path)
+    first, second = whole(main), whole(fallback)
+    monkeypatch.setattr(upkeep, "PATIENCE_S", 0.1)
+    with closing(sqlite3.connect(fallback, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(PanicError) as raised:
+            archived(tmp_path, main, fallback)
+    head = Head(15, first.rows[14].hash)
+
+    assert str(raised.value).startswith(f"nothing was removed from {fallback}: database is locked")
+    assert f"But events have left ledger.db; they are in {tmp_path / 'old.jsonl'}" in str(raised.value)
+    assert f"keep it, and the head of each: {head}" in str(raised.value)
+    assert (head, second) == (whole(main).base, whole(fallback))
 
 
 def edit(connection: sqlite3.Connection) -> None:
@@ -630,7 +699,7 @@ from panic.evidence.archive import archive
 from tests.ledger.test_upkeep import BEFORE
 print("ready", flush=True)
 sys.stdin.readline()
-archive([Path(sys.argv[1])], BEFORE, Path(sys.argv[2]), by="joe")
+archive([Path(sys.argv[1])], BEFORE, Path(sys.argv[2]), by="joe", at=BEFORE)
 """
     seen = set()
     for n in range(12):

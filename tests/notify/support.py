@@ -15,7 +15,7 @@ from panic.notify.channel import Patience
 
 CANARY = "c4naryT0kenThatNobodyMaySee"
 RUN = "20260302T000000Z-abc123"
-QUICK = Patience(delivery_s=5.0, page_waits=(0.0, 0.0), other_waits=())
+QUICK = Patience(delivery_s=5.0, page_waits=(0.0, 0.0), other_waits=(), start_rest_s=0.0)
 
 
 def until(condition: Callable[[], object], seconds: float = 10.0) -> None:

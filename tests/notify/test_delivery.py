@@ -1,8 +1,12 @@
 """One delivery through the real library to real servers; its address never shows."""
 
 import logging
+import socketserver
 import sys
+import threading
+from email import message_from_string, policy
 from pathlib import Path
+from typing import cast
 
 import pytest
 from apprise.plugins import pagerduty, slack
@@ -178,6 +182,44 @@ def test_without_the_library_the_remedy_is_told(tmp_path: Path, monkeypatch: pyt
     assert "[notify.hook] the library apprise is not installed" == problem.what
     assert "Install panic with its extra 'notify'." == problem.remedy
     assert "the library apprise is not installed" == str(failure(tmp_path, f"json://{CANARY}"))
+
+
+class _Post(socketserver.StreamRequestHandler):
+    """Takes one message, as a mail server that asks for no password."""
+
+    def handle(self) -> None:
+        self._say("220 here")
+        while words := self.rfile.readline().decode().strip():
+            if words.upper() == "DATA":
+                self._say("354 go on")
+                lines = iter(self.rfile.readline, b".\r\n")
+                cast("_PostOffice", self.server).messages.append(b"".join(lines).decode())
+            self._say("221 bye" if words.upper() == "QUIT" else "250 fine")
+
+    def _say(self, words: str) -> None:
+        self.wfile.write(f"{words}\r\n".encode())
+
+
+class _PostOffice(socketserver.TCPServer):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        super().__init__(("127.0.0.1", 0), _Post)
+
+
+def test_a_mail_server_gets_a_message(tmp_path: Path):
+    """The first line is its subject."""
+    with _PostOffice() as office:
+        thread = threading.Thread(target=office.handle_request, daemon=True)
+        thread.start()
+        place = f"127.0.0.1:{office.server_address[1]}"
+        send(tmp_path, f"mailto://{place}/?from=panic@example.com&to=desk@example.com", a_notice())
+        thread.join(10)
+
+    (words,) = office.messages
+    message = message_from_string(words, policy=policy.default)
+    assert "OPEN still open" == message["Subject"]
+    assert "desk@example.com" == message["To"]
+    assert "What to do." == str(message.get_payload()).strip()
 
 
 class _Everything(logging.Handler):

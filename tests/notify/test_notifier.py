@@ -303,6 +303,20 @@ def test_deliveries_that_hang_are_bounded():
     assert expected == [line["why"] for line in logs]
 
 
+def test_the_start_of_a_run_is_told_when_the_first_deletes_are_out():
+    """A delivery would take the processor from them."""
+    delivered = threading.Event()
+    worker = Worker("hook", tuple, lambda _: delivered.set(), Patience(start_rest_s=600))
+    worker.start()
+    worker.outbox.put(a_notice("start"))
+    until(lambda: worker.outbox._busy)
+    too_soon = delivered.is_set()
+    worker.outbox.close()
+
+    assert delivered.wait(10)
+    assert not too_soon
+
+
 @pytest.mark.parametrize(
     ("error", "why"),
     [

@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from panic.broker import Broker
+from panic.broker.connections import Handler
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.config import LedgerFiles, load
@@ -29,7 +30,7 @@ from panic.secret import Key
 from panic.service.spare import Spare
 from panic.service.standby import Standby
 from panic.service.warm import Warm
-from tests.broker.support import ACCOUNT, ID, Line, Listener, cancel, envelope, header, http, listening
+from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, header, http, listening
 from tests.cli.support import KEY, Firm, account, closed_port, raw_server, sent, simulate, until
 
 ALL = Press(Scope(all=True), "runaway algo")
@@ -47,8 +48,8 @@ def firm_of(folder: Path, base_url: str = "", rows: Any = (1, 2), **more: Any) -
 
 @asynccontextmanager
 async def ready(firm: Firm, env: dict[str, str] | None = None, **options: Any) -> AsyncIterator[Standby]:
-    """A standby of the firm, started and at the end closed."""
-    standby = Standby(load(firm.settings, {}), env or {}, **options)
+    """A standby of the firm, started and at the end closed; it is as patient as a busy machine needs."""
+    standby = Standby(load(firm.settings, {}), env or {}, **{"look_s": PATIENCE_S, **options})
     await standby.start()
     try:
         yield standby
@@ -173,11 +174,16 @@ async def test_what_is_settled_is_not_read_again(tmp_path: Path, monkeypatch: py
         assert standby.prepare(ALL).roster is standby.prepare(ALL).roster
 
 
+def _pipe(file: Path) -> None:
+    file.unlink()
+    os.mkfifo(file)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda file: file.unlink(), "accounts.csv: the roster cannot be read: no such file"),
-        (lambda file: (file.unlink(), os.mkfifo(file)), "accounts.csv: the roster cannot be read: it is a pipe"),
+        (Path.unlink, "accounts.csv: the roster cannot be read: no such file"),
+        (_pipe, "accounts.csv: the roster cannot be read: it is a pipe"),
         (lambda file: file.write_text("name\nx\n"), "accounts.csv:1: the roster has no column id"),
         (lambda file: file.write_text(""), "accounts.csv: the roster is empty"),
     ],
@@ -195,7 +201,7 @@ async def test_a_roster_that_cannot_be_used_gives_way_to_the_last_good_one(
         assert [1, 2] == fired(prepared)
         assert ["roster"] == [flag.code for flag in prepared.flags]
         assert words in said(prepared.flags)
-        assert "; the accounts it named 0 s ago are fired" in said(prepared.flags)
+        assert "; what the roster said 0 s ago counts" in said(prepared.flags)
         assert words in problems_of(standby)
 
 
@@ -220,7 +226,7 @@ async def test_accounts_whose_rows_broke_are_fired_by_their_last_good_rows(tmp_p
 
         assert [1, 3, 4] == fired(prepared)
         assert () == prepared.plan.unsent
-        assert "accounts.csv:2: account 1: the credential 'typo' is not in the settings; the" in said(
+        assert "accounts.csv:2: account 1: the credential 'typo' is not in the settings; what" in said(
             prepared.flags
         )
 
@@ -245,7 +251,7 @@ async def test_a_key_that_cannot_be_read_gives_way_to_the_last_good_one(tmp_path
 
         assert (KEY, ["credential"]) == (key_of(prepared), [flag.code for flag in prepared.flags])
         assert "panic.key: credential default: the key file cannot be read" in said(prepared.flags)
-        assert "; its key as it was 0 s ago is used" in said(prepared.flags)
+        assert "; the key of 0 s ago is used" in said(prepared.flags)
         assert KEY not in said(prepared.flags) + problems_of(standby)
 
 
@@ -278,27 +284,23 @@ async def test_a_file_system_that_hangs_delays_no_press(
 ):
     """What was loaded is used, with a flag; later presses do not even ask."""
     firm = firm_of(tmp_path)
-    async with ready(firm, every_s=3600) as standby:
+    async with ready(firm, every_s=3600, look_s=0.005) as standby:
         begun = hang(firm.roster)
-        before = time.perf_counter()
         prepared = standby.prepare(ALL)
-        took = time.perf_counter() - before
 
         assert begun.is_set()
         assert [1, 2] == fired(prepared)
         assert ["stale_files"] == [flag.code for flag in prepared.flags]
         assert "they are used as they were 1 s ago" in prepared.flags[0].text
-        assert took < 0.1
 
         monkeypatch.setattr("panic.service.loaded._HUNG_S", 0.0)
-        threads = threading.active_count()
-        before = time.perf_counter()
-        again = [standby.prepare(ALL) for _ in range(20)]
+        threads, before = threading.active_count(), time.perf_counter()
+        in_time = standby._files.look(PATIENCE_S)
         took = time.perf_counter() - before
 
-        assert [[1, 2]] * 20 == [fired(prepared) for prepared in again]
+        assert not in_time
         assert threads == threading.active_count()
-        assert took < 20 * 0.005
+        assert took < PATIENCE_S / 2
 
 
 async def test_the_files_are_looked_at_when_nobody_presses(tmp_path: Path):
@@ -350,14 +352,14 @@ async def test_what_was_given_away_is_left_alone(tmp_path: Path):
     async with listening(serve) as listener:
         async with ready(firm_of(tmp_path, listener.base_url)) as standby:
             broker = await taken(standby)
-            others: list[Broker] = []
-            await until(lambda: others.extend(filter(None, [standby.take_broker()])) or bool(others))
-            await others[0].__aexit__()
+            while (other := standby.take_broker()) is None:  # noqa: ASYNC110  (there is no event for it)
+                await asyncio.sleep(0)
+            await other.__aexit__()
             gets = methods(listener).count("GET")
         answer = await cancel(broker)
         await broker.__aexit__()
 
-        assert broker is not others[0]
+        assert broker is not other
         assert (Outcome.ACCEPTED, WARM, WARM) == (answer.outcome, gets, listener.connections)
 
 
@@ -369,15 +371,18 @@ async def test_whoever_takes_it_sets_clock_doubts_and_keys(tmp_path: Path):
             line.write(TIME if head.startswith("GET") else DONE + DONE)
 
     doubts: list[str] = []
-    async with listening(play) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
-        async with await taken(standby) as broker:
-            clock = Clock()
-            broker.adopt(clock, lambda: doubts.append("mixed up"), {"default": Key(NEW_KEY)})
-            await cancel(broker)
-            await until(lambda: bool(doubts))
+    async with (
+        listening(play) as listener,
+        ready(firm_of(tmp_path, listener.base_url)) as standby,
+        await taken(standby) as broker,
+    ):
+        clock = Clock()
+        broker.adopt(clock, lambda: doubts.append("mixed up"), {"default": Key(NEW_KEY)})
+        await cancel(broker)
+        await until(lambda: bool(doubts))
 
-            assert f"Bearer {NEW_KEY}" == header(listener.heads[-1], "Authorization")
-            assert "x [key]" == broker.scrub(f"x {NEW_KEY}")
+        assert f"Bearer {NEW_KEY}" == header(listener.heads[-1], "Authorization")
+        assert "x [key]" == broker.scrub(f"x {NEW_KEY}")
 
 
 async def test_keys_that_changed_are_sent(tmp_path: Path):
@@ -466,7 +471,11 @@ async def test_connections_are_kept_open_by_turns():
         await until(lambda: len(listener.heads) > 10 * WARM and warm.idle == WARM)
         broker = warm.take()
         assert broker is not None
-        kept = [one.receipts for idle in broker._connector._conns.values() for one, _ in idle]
+        kept = [
+            one.receipts if isinstance(one, Handler) else None
+            for idle in broker._connector._conns.values()
+            for one, _ in idle
+        ]
         await broker.__aexit__()
 
         assert WARM == listener.connections
@@ -530,6 +539,29 @@ async def test_a_connection_closed_under_a_delete_is_an_attempt_that_is_tried_ag
         assert [None, 200] == [one.status for one in report.accounts[0].attempts]
 
 
+async def test_a_dead_connection_takes_those_beside_it_along_that_proved_nothing():
+    """They may be dead as well, and each would cost another retry; one that has answered a DELETE stays."""
+    deletes: list[str] = []
+
+    async def play(line: Line) -> None:
+        await line.answer(TIME)
+        deletes.append(await line.request())
+        if len(deletes) == 1:
+            line.write(DONE)
+            await line.gone()
+
+    async with listening(play) as listener, warmed(listener.base_url, every_s=3600, after_press_s=3600) as warm:
+        await until(lambda: warm.idle == WARM)
+        broker = warm.take()
+        assert broker is not None
+        answers = [await cancel(broker), await cancel(broker)]
+        idle = broker.idle
+        await broker.__aexit__()
+
+        assert [Outcome.ACCEPTED, Outcome.UNKNOWN] == [one.outcome for one in answers]
+        assert (WARM, 1) == (listener.connections, idle)
+
+
 async def test_bytes_that_nobody_asked_for_cost_the_broker():
     """All its connections are closed, and a new one is made, later."""
     odd = asyncio.Event()
@@ -555,7 +587,7 @@ async def test_bytes_that_nobody_asked_for_cost_the_broker():
 
 async def test_no_more_is_asked_than_was_promised():
     """Each connection once in every_s, whatever happens to it."""
-    async with listening(serve) as listener, warmed(listener.base_url, every_s=0.2) as warm:
+    async with listening(serve) as listener, warmed(listener.base_url, every_s=0.2):
         began = asyncio.get_running_loop().time()
         await until(lambda: len(listener.heads) >= 4 * WARM)
         took = asyncio.get_running_loop().time() - began
@@ -607,8 +639,8 @@ async def test_a_ledger_whose_file_has_gone_is_not_given_away(tmp_path: Path):
     async with ready(firm_of(tmp_path), every_s=0.01) as standby:
         file = tmp_path / "ledger.db"
         await until(file.exists)
-        for one in tmp_path.glob("ledger.db*"):
-            one.unlink()
+        for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
         writer = standby.take_writer()
         assert writer is not None
         writer.append("run-1", "note", "2026-11-24T02:00:00Z", {})
@@ -643,7 +675,7 @@ async def test_a_ledger_that_hangs_delays_no_press(tmp_path: Path, hang: Callabl
         assert writer is not None
         writer.close(0.0)
 
-        assert took < 0.1
+        assert took < 1
 
 
 async def test_no_ledger(tmp_path: Path):
@@ -719,6 +751,28 @@ async def test_a_reload_that_hangs_changes_nothing(
 
         assert "the files could not be read within" in str(reloaded.problems[0])
         assert old is standby.settings
+
+
+async def test_a_reload_that_ends_after_the_service_opens_nothing(tmp_path: Path):
+    """The settings stay, and nothing is left behind."""
+    async with listening(serve) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
+        await until(lambda: warm_of(standby) == WARM)
+        old = standby.settings
+        reloading = asyncio.create_task(standby.reload())
+        await asyncio.sleep(0)
+        await standby.close()
+        await reloading
+
+        assert old is standby.settings
+        assert WARM == listener.connections
+
+
+async def test_settings_built_in_code_cannot_be_loaded_anew(tmp_path: Path):
+    """There is no file to load."""
+    standby = Standby(load(firm_of(tmp_path).settings, {}).model_copy(update={"file": None}), {})
+    reloaded = await standby.reload()
+
+    assert "the settings were built in code" in str(reloaded.problems)
 
 
 async def test_a_reload_mended_forgets_the_mistake(tmp_path: Path):

@@ -1,0 +1,84 @@
+"""What an earlier process left: runs to take up again, and runs that somebody has to be told of."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from panic import history, resume
+from panic.config import Settings
+from panic.errors import PanicError
+from panic.history import Summary
+from panic.ledger import reader
+from panic.ledger.events import decode
+from panic.outcomes import Verdict
+from panic.prepared import Prepared
+from panic.record import Kind
+from panic.report import Report
+
+TOLD_FOR = timedelta(hours=24)
+"""Of what ended longer ago nobody is told anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """One run that an earlier process left.
+
+    Attributes:
+        run: Its id.
+        prepared: What is left of it, ready to go on; None where it may not.
+        report: Its report, where somebody has to be told of it: it was interrupted, or ended not clear.
+        why: Why it does not go on.
+    """
+
+    run: str
+    prepared: Prepared | None = None
+    report: Report | None = None
+    why: str = ""
+
+
+def look_back(settings: Settings, by: str, env: Mapping[str, str] = os.environ) -> list[Left]:
+    """Find out what earlier processes left; it reads the ledger, which may take long.
+
+    Raises:
+        PanicError: The ledger cannot be read.
+    """
+    if settings.ledger.file is None:
+        return []
+    summaries, _ = history.runs(settings.ledger)
+    since = datetime.now(UTC) - TOLD_FOR
+    known = set(_acknowledged(settings))
+    recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
+    return [left for one in recent if (left := _left(one, settings, by, env, known))]
+
+
+def _left(one: Summary, settings: Settings, by: str, env: Mapping[str, str], known: set[str]) -> Left | None:
+    if one.finished is not None:
+        if one.finished.verdict is Verdict.CLEAR or one.run in known:
+            return None
+        return Left(one.run, report=_report(settings, one.run))
+    if one.alive:
+        return None
+    try:
+        return Left(one.run, prepared=resume.prepare(settings, one.run, by, env))
+    except PanicError as error:
+        return Left(one.run, report=_report(settings, one.run), why=str(error))
+
+
+def _report(settings: Settings, run: str) -> Report | None:
+    past = history.recall(settings.ledger, run)
+    try:
+        return past.replay.report(past.head)
+    except ValueError:
+        return None
+
+
+def _acknowledged(settings: Settings) -> Iterator[str]:
+    for file in history.files(settings.ledger):
+        for row in reader.read(file, kinds=(Kind.AUDIT,)).rows:
+            try:
+                body = decode(row.record).body
+            except ValueError:
+                continue
+            if isinstance(body, dict) and body.get("what") == "acknowledge":
+                yield str(body.get("run_id"))

@@ -1,0 +1,219 @@
+"""The service as a whole: its parts begun in order, joined, and ended in order."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from panic import background
+from panic.clock import time_of_day
+from panic.config import Settings
+from panic.errors import ConfigurationError, PanicError, Problem
+from panic.hooks.keyring import Keyring
+from panic.hooks.replays import Replays
+from panic.ledger.writer import Writer
+from panic.notify import Notice, Notifier, notices_of
+from panic.record import Kind
+from panic.run import open_ledger
+from panic.service import tls
+from panic.service.access import refusal_to_bind
+from panic.service.app import make_app
+from panic.service.breaches import breach_handler
+from panic.service.desk import Desk, Live
+from panic.service.left import Left, look_back
+from panic.service.standby import Standby
+
+log = structlog.get_logger()
+
+BY = "panic serve"
+"""Who takes up a run that an earlier process left."""
+
+_LOOK_BACK_S = 30.0
+"""So long the ledger may take to tell what an earlier process left; presses do not wait for that."""
+
+_BACKLOG = 1024
+_END_S = 2.0
+
+Say = Callable[[str], None]
+"""Tells whoever runs the service, one line at a time."""
+
+
+class Server:
+    """One service. `await start()`, then `await end()`.
+
+    Args:
+        settings: As they were loaded.
+        say: Where lines for whoever runs it go.
+        env: Where keys, and a reload's settings, are looked for.
+    """
+
+    def __init__(self, settings: Settings, say: Say, env: Mapping[str, str] = os.environ) -> None:
+        self._settings, self._say, self._env = settings, say, env
+        self.standby = Standby(settings, env)
+        self.desk = Desk(self.standby)
+        self.notifier = Notifier(settings.channels, settings.paging, env)
+        self._audit_writer: Writer | None = None
+        self._runner: web.AppRunner | None = None
+        self._ending = AsyncExitStack()
+        self._looking_back: asyncio.Task[None] | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        """Begin everything; afterwards it takes presses.
+
+        Raises:
+            ConfigurationError: It may not or cannot listen where the settings say.
+        """
+        context = self._may_listen()
+        await self.standby.start()
+        self._ending.push_async_callback(self.standby.close)
+        self._ending.push_async_callback(self.notifier.close)
+        self._audit_writer = open_ledger(self._settings.ledger)
+        if self._audit_writer is not None:
+            self._ending.push_async_callback(_close_ledger, self._audit_writer)
+        self.desk.observers.append(self._tell_people)
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_END_S)
+        await self._runner.setup()
+        self._ending.push_async_callback(self._runner.cleanup)
+        await self._listen(context)
+        self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
+
+    async def end(self) -> None:
+        """Start no run any more, send every first DELETE that is owed, and let go of everything."""
+        if self._looking_back is not None:
+            self._looking_back.cancel()
+        await self.desk.close()
+        await self._ending.aclose()
+
+    async def reload(self) -> None:
+        """Read settings, roster and keys anew, and say what came of it: all of them count, or none."""
+        found = await self.standby.reload()
+        for problem in found.problems:
+            self._say(f"panic: not reloaded: {problem}")
+        if found.problems:
+            self._say("panic: the settings stay as they were; run panic check, mend them, and reload again")
+            log.error("reload_refused", problems=len(found.problems))
+            return
+        for note in found.notes:
+            self._say(f"panic: {note}")
+        self._say("panic: reloaded")
+        log.info("reloaded")
+
+    # ── beginning ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _may_listen(self) -> Any:
+        service = self._settings.service
+        if why := refusal_to_bind(service):
+            raise ConfigurationError([Problem(why, "See docs/service.md, Who may press.", self._settings.file)])
+        for problem in tls.doubts(service, datetime.now(UTC)):
+            self._say(f"panic: {problem}")
+        if not self._settings.tokens:
+            self._say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
+        return tls.server_context(service)
+
+    def _app(self) -> web.Application:
+        service = self._settings.service
+        return make_app(
+            self._settings,
+            self.desk,
+            self.standby,
+            self.notifier,
+            audit=self._audit,
+            hooks_handler=breach_handler(
+                self.desk,
+                lambda: self.standby.settings.hooks,
+                self.notifier.tell,
+                self._audit,
+                replays=Replays(_store(self._settings)),
+                keyring=Keyring(self._env),
+            ),
+            certificate_days=lambda: _days_left(service.tls_certificate),
+            env=self._env,
+        )
+
+    async def _listen(self, context: Any) -> None:
+        service = self._settings.service
+        assert self._runner is not None  # noqa: S101  (start made it)
+        site = web.TCPSite(self._runner, service.host, service.port, ssl_context=context, backlog=_BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._ending.aclose()
+            remedy = "Name another port in [service], or end what listens there."
+            what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
+            raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
+        port = self._runner.addresses[0][1]
+        host = f"[{service.host}]" if ":" in service.host else service.host
+        self.url = f"{'http' if context is None else 'https'}://{host}:{port}"
+
+    # ── what an earlier process left ────────────────────────────────────────────────────────────────────
+
+    async def _look_back(self) -> None:
+        try:
+            async with asyncio.timeout(_LOOK_BACK_S):
+                work = background.begin(lambda: look_back(self._settings, BY, self._env), "look-back")
+                found = await work
+        except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
+            text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
+            self.notifier.tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
+            log.exception("look_back_failed")
+            return
+        for left in found:
+            self._deal_with(left)
+
+    def _deal_with(self, left: Left) -> None:
+        if left.prepared is not None:
+            live = self.desk.start(left.prepared, automated=left.prepared.press.source in {"hook", "schedule"})
+            log.warning("run_taken_up", run_id=live.run.id)
+            self._say(f"panic: run {left.run} goes on: the process that had it died")
+            return
+        if left.why:
+            log.error("run_interrupted", run_id=left.run, why=left.why)
+            self._say(f"panic: run {left.run} was interrupted and does not go on: {left.why}")
+        if left.report is not None:
+            for notice in notices_of("interrupted" if left.why else "finished", left.report):
+                if notice.kind == "page":
+                    self.notifier.tell(notice)
+
+    # ── while it serves ─────────────────────────────────────────────────────────────────────────────────
+
+    def _tell_people(self, what: str, live: Live) -> None:
+        if what == "started":
+            for notice in notices_of(what, live.run.report()):
+                self.notifier.tell(notice)
+        elif what == "finished":
+            asyncio.create_task(self._tell_verdict(live))  # noqa: RUF006  (the loop ends after the last of them)
+
+    async def _tell_verdict(self, live: Live) -> None:
+        try:
+            report = await live.finished()
+        except Exception:  # noqa: BLE001  (panic itself failed: what is known is all there is)
+            report = live.run.report()
+        event = "finished" if report.finished else "interrupted"
+        for notice in notices_of(event, report):
+            self.notifier.tell(notice)
+
+    def _audit(self, what: str, body: dict[str, Any]) -> None:
+        log.info("audit", what=what, **{name: value for name, value in body.items() if name != "event"})
+        if self._audit_writer is not None:
+            at = time_of_day(datetime.now(UTC).timestamp()).isoformat(timespec="microseconds")
+            self._audit_writer.append("", Kind.AUDIT, at, {**body, "what": what})
+
+
+def _store(settings: Settings) -> Path:
+    """Where replays are remembered; settings built in code may not say."""
+    return settings.service.store or Path(os.devnull)
+
+
+def _days_left(certificate: Path | None) -> float | None:
+    return None if certificate is None else tls.days_left(certificate, datetime.now(UTC))
+
+
+async def _close_ledger(writer: Writer) -> None:
+    await background.begin(lambda: writer.close(_END_S), "audit-close")

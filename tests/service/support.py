@@ -1,0 +1,98 @@
+"""A service in a process of its own, beside an in-test broker, and a client with a person's and a program's token."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from panic.simulator import Simulator
+from tests.cli.ledgers import SETTINGS
+from tests.cli.support import Firm, Process, started
+
+TOKENS = {"desk": "token-of-the-desk-4711", "algo": "token-of-a-program-4712", "looker": "token-of-a-viewer-4713"}
+_KINDS = {
+    "desk": 'roles = ["presser", "resetter"]\nperson = true\n',
+    "algo": 'roles = ["presser"]\nperson = false\n',
+    "looker": 'roles = ["viewer"]\nperson = true\n',
+}
+QUICK = "poll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 0\n"
+
+
+def sections(more: str = "") -> str:
+    """The settings of a service on any port, with its tokens and a ledger."""
+    tokens = "".join(
+        f'[tokens.{name}]\ndigest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"\n{_KINDS[name]}'
+        for name, token in TOKENS.items()
+    )
+    return f"{SETTINGS}[service]\nport = 0\n{tokens}{more}"
+
+
+def firm(folder: Path, simulator: Simulator, ids: Sequence[int], *, run: str = QUICK, more: str = "") -> Firm:
+    """A firm whose settings have a service."""
+    return Firm(folder, simulator.base_url, ids, run=run, more=sections(more))
+
+
+@dataclass
+class Answer:
+    """What the service answered."""
+
+    status: int
+    headers: dict[str, str]
+    text: str
+    body: Any
+
+
+@dataclass
+class Service:
+    """A service that listens."""
+
+    process: Process
+    url: str
+    session: aiohttp.ClientSession
+
+    async def ask(
+        self, method: str, path: str, body: object = None, *, token: str = "desk", **headers: str
+    ) -> Answer:
+        """Ask as whoever has a token; "" asks as nobody."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token:
+            sent["Authorization"] = f"Bearer {TOKENS[token]}"
+        async with self.session.request(method, self.url + path, json=body, headers=sent) as response:
+            text = await response.text()
+            is_json = "json" in response.headers.get("Content-Type", "")
+            return Answer(
+                response.status,
+                dict(response.headers),
+                text,
+                await response.json(content_type=None) if is_json else None,
+            )
+
+    async def press(self, *, token: str = "desk", reason: str = "a test", **more: Any) -> Answer:
+        """Press for all accounts."""
+        return await self.ask("POST", "/v1/runs", {"scope": {"all": True}, "reason": reason, **more}, token=token)
+
+    async def report(self, run: str) -> Any:
+        """Wait for a run's report."""
+        async with asyncio.timeout(20):
+            while True:
+                found = await self.ask("GET", f"/v1/runs/{run}/report")
+                if found.status == 200 and found.body["finished"]:
+                    return found.body
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def serving(one: Firm, **how: Any) -> AsyncIterator[Service]:
+    """Start `panic serve`, and end it whatever happens."""
+    async with started(*one.lines("serve"), cwd=one.folder, **how) as process:
+        said = await process.says("serving on")
+        found = re.search(r"https?://\S+(?=;)", said)
+        assert found is not None, said
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
+            yield Service(process, found[0], session)

@@ -1,0 +1,207 @@
+"""The API: runs and reports over HTTP, what is engaged, and how the service is."""
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from panic import history, latch
+from panic.notify import Notice
+from panic.service.parts import PARTS
+from panic.simulator import Fault
+from tests.cli.support import account, sent, until
+from tests.service.support import QUICK, house
+
+# ── runs and reports ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_runs_are_listed_as_the_command_line_lists_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The same document, newest first; `limit` bounds it."""
+    from panic import cli  # noqa: PLC0415  (it would set the terminal up for all tests)
+
+    async with house(tmp_path) as it:
+        for _ in range(2):
+            await it.press({**QUICK, "wait": 30})
+        listed = (await it.ask("GET", "/v1/runs", token="viewer")).fits("Runs")
+        one = (await it.ask("GET", "/v1/runs?limit=1", token="viewer")).fits("Runs")
+        await asyncio.to_thread(cli.run, it.firm.lines("runs", "--format", "json"))
+        printed = json.loads(capsys.readouterr().out)
+
+        assert 2 == len(listed["runs"])
+        assert (1, 1) == (len(one["runs"]), one["more"])
+        assert [row["run_id"] for row in printed["runs"]] == [row["run_id"] for row in listed["runs"]]
+        assert printed["runs"][0].keys() == listed["runs"][0].keys()
+
+
+async def test_a_run_is_found_by_its_beginning_and_as_the_last(tmp_path: Path):
+    """As `panic show` finds it; one that nobody knows is a 404."""
+    async with house(tmp_path) as it:
+        run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
+        names = (run_id, run_id[:-1], "last")
+        found = [(await it.ask("GET", f"/v1/runs/{name}", token="viewer")).fits("RunFound") for name in names]
+        (await it.ask("GET", "/v1/runs/19990101T000000Z-000000/report")).problem("not_found")
+
+        assert [run_id] * 3 == [one["run"]["run_id"] for one in found]
+
+
+async def test_a_report_outlives_the_service(tmp_path: Path):
+    """What the ledger tells is what the run told."""
+    async with house(tmp_path) as it:
+        told = await it.press({**QUICK, "wait": 30})
+        await it.over(told.json["run_id"])
+        it.desk._live.clear()
+        recorded = await it.ask("GET", f"/v1/runs/{told.json['run_id']}/report", token="viewer")
+        summary = (await it.ask("GET", f"/v1/runs/{told.json['run_id']}", token="viewer")).fits("RunFound")
+
+        assert told.json == recorded.fits("Report")
+        assert (False, "clear") == (summary["live"], summary["run"]["state"])
+
+
+async def test_the_report_of_a_run_under_way_is_what_is_known_now(tmp_path: Path):
+    """It is not finished, and the summary says that it is live."""
+    async with house(tmp_path, account(1, Fault("stuck"))) as it:
+        run_id = (await it.press()).json["run_id"]
+        await until(lambda: 1 in sent(it.simulator, "DELETE"))
+        report = (await it.ask("GET", f"/v1/runs/{run_id}/report", token="viewer")).fits("Report")
+        summary = (await it.ask("GET", f"/v1/runs/{run_id}", token="viewer")).fits("RunFound")
+        status = (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")
+
+        assert (False, True, "under way") == (report["finished"], summary["live"], summary["run"]["state"])
+        assert [run_id] == [one["run_id"] for one in status["live"]]
+
+
+async def test_without_a_ledger_the_runs_that_are_here_are_known(tmp_path: Path):
+    """They are listed and found; the latch, which needs the ledger, is not."""
+    async with house(tmp_path, ledger=False) as it:
+        run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
+        listed = (await it.ask("GET", "/v1/runs", token="viewer")).fits("Runs")
+        last = (await it.ask("GET", "/v1/runs/last", token="viewer")).fits("RunFound")
+        (await it.ask("GET", "/v1/runs/nobody", token="viewer")).problem("not_found")
+        (await it.ask("GET", "/v1/latch", token="viewer")).problem("not_found")
+
+        assert [run_id] == [one["run_id"] for one in listed["runs"]]
+        assert run_id == last["run"]["run_id"]
+
+
+async def test_a_run_that_ended_is_not_resumed(tmp_path: Path):
+    """409 says so, whether the run is still here or on record only."""
+    async with house(tmp_path) as it:
+        run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
+        await it.over(run_id)
+        (await it.ask("POST", f"/v1/runs/{run_id}/resume")).problem("conflict")
+        it.desk._live.clear()
+        (await it.ask("POST", f"/v1/runs/{run_id}/resume")).problem("conflict")
+
+        assert 1 == it.kinds().count("press")
+
+
+# ── a run that a process left unfinished ────────────────────────────────────────────────────────────────────
+
+
+async def test_an_unfinished_run_is_resumed_under_its_own_id(tmp_path: Path):
+    """A service that was told to stop left it; the next one is asked to complete it, by whom is on record."""
+    async with house(tmp_path, account(1, Fault("stuck", times=1), orders=1)) as it:
+        run_id = (await it.press()).json["run_id"]
+        await until(lambda: 1 in sent(it.simulator, "DELETE"))
+        it.live(run_id).run.leave()
+        await it.over(run_id)
+        it.desk._live.clear()
+        answer = await it.ask("POST", f"/v1/runs/{run_id}/resume", {"by": "Ann"})
+
+        assert (202, run_id) == (answer.status, answer.fits("Started")["run_id"])
+        assert ("resume", "joe on behalf of Ann") == (it.told[-1][0], it.told[-1][1]["by"])
+
+
+# ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_latch_is_told_and_reset(tmp_path: Path):
+    """Engaged by a press, told with its doubts, ended by a person once clear; then there is nothing to end."""
+    async with house(tmp_path) as it:
+        latch.create(tmp_path / "panic.latch")
+        await it.press({**QUICK, "latch": True, "wait": 30})
+        engaged = (await it.ask("GET", "/v1/latch", token="viewer")).fits("LatchView")
+        dry = (await it.ask("POST", "/v1/reset", {"reason": "over", "dry_run": True}, token="boss")).fits(
+            "ResetView"
+        )
+        done = (await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")).fits("ResetView")
+        (await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")).problem("conflict")
+
+        assert (True, ["all"]) == (engaged["engaged"], [hold["what"] for hold in engaged["holds"]])
+        assert (False, True, False) == (dry["done"], done["done"], done["engaged_now"])
+        assert ["press", "reset"] == it.kinds()
+
+
+@pytest.mark.parametrize("token", ["joe", "robot", "east"])
+async def test_only_a_person_who_may_resets(tmp_path: Path, token: str):
+    """Not a presser, not a program, and nobody whose token is for one group resets everything."""
+    async with house(tmp_path) as it:
+        answer = await it.ask("POST", "/v1/reset", {"reason": "over"}, token=token)
+
+        assert answer.problem("forbidden")["remedy"]
+
+
+# ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_check_is_run_one_at_a_time(tmp_path: Path):
+    """It is the command's document; whoever asks meanwhile is told to wait."""
+    async with house(tmp_path, account(1, Fault("latency", on="ANY", seconds=0.3))) as it:
+        first = asyncio.create_task(it.ask("POST", "/v1/check", token="viewer"))
+        await until(lambda: bool(it.simulator.requests))
+        (await it.ask("POST", "/v1/check", token="viewer")).problem("conflict")
+        found = (await first).fits("CheckReport")
+
+        assert [1] == [one["id"] for one in found["accounts"]]
+        assert [] == sent(it.simulator, "DELETE")
+
+
+async def test_alive_and_ready_need_no_token_and_tell_nothing(tmp_path: Path):
+    """A probe asks by address; why a press would not work is one word."""
+    async with house(tmp_path, ready=lambda: "keys") as it:
+        alive = await it.ask("GET", "/healthz", token="", Host="10.1.2.3:80")
+        ready = await it.ask("GET", "/readyz", token="", Host="10.1.2.3:80")
+
+        assert (200, {"alive": True}) == (alive.status, alive.json)
+        assert (503, {"ready": False, "why": "keys"}) == (ready.status, ready.json)
+
+
+async def test_without_a_roster_the_service_is_not_ready(tmp_path: Path):
+    """Judged by what the standby holds."""
+    async with house(tmp_path) as it:
+        before = await it.ask("GET", "/readyz", token="")
+        it.standby._files.loaded = type(it.standby._files.loaded)(type(it.standby._files.loaded.roster)(), {})
+        it.standby._files.close()
+        after = await it.ask("GET", "/readyz", token="")
+
+        assert (200, 503, "roster") == (before.status, after.status, after.json["why"])
+
+
+async def test_a_page_is_acknowledged(tmp_path: Path):
+    """Where there is none that is said; who did it is on record."""
+    async with house(tmp_path) as it:
+        it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
+        status = (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")
+        first = (await it.ask("POST", "/v1/runs/run-1/acknowledge")).fits("Acknowledged")
+        second = (await it.ask("POST", "/v1/runs/run-1/acknowledge", {"by": "Ann"})).fits("Acknowledged")
+
+        assert ["NOT CLEAR"] == [one["title"] for one in status["open_pages"]]
+        assert (True, False) == (first["acknowledged"], second["acknowledged"])
+        assert ["acknowledge", "acknowledge"] == it.kinds()
+
+
+async def test_a_ledger_that_hangs_is_waited_for_no_longer_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """504 with a remedy, and a press goes on as if nothing were."""
+    over = threading.Event()
+    monkeypatch.setattr(history, "runs", lambda _: over.wait(20))
+    async with house(tmp_path) as it:
+        it.client.server.app[PARTS].aside._most_s = 0.05  # type: ignore[union-attr]
+        (await it.ask("GET", "/v1/runs", token="viewer")).problem("too_slow")
+        pressed = await it.press()
+        over.set()
+
+        assert 202 == pressed.status

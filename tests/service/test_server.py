@@ -1,0 +1,179 @@
+"""`panic serve` as a real process: pressed by programs, killed, reloaded and ended."""
+
+import asyncio
+import json
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from panic.simulator import Fault
+from tests.cli.ledgers import LEDGER, kinds
+from tests.cli.support import KEY, account, panic, sent, simulate, until, valid
+from tests.service.support import TOKENS, firm, serving
+
+IDS = range(1, 9)
+
+
+async def test_a_press_by_a_program_is_the_command_lines_press(tmp_path: Path):
+    """The answer names the run, the report is the published one, and the ledger tells the same."""
+    async with simulate(*(account(id_) for id_ in IDS)) as simulator:
+        one = firm(tmp_path, simulator, IDS)
+        async with serving(one) as service:
+            answer = await service.press(reason="runaway algo", wait=15)
+            run = answer.body["run_id"]
+            listed = await service.ask("GET", "/v1/runs", token="looker")
+        shown = await panic(*one.lines("show", run, "--format", "json"), cwd=tmp_path)
+
+        assert 200 == answer.status, answer.text
+        assert list(IDS) == sorted(sent(simulator, "DELETE"))
+        assert ("clear", "api", "runaway algo") == (
+            valid(answer.text)["verdict"],
+            answer.body["trigger"]["source"],
+            answer.body["trigger"]["reason"],
+        )
+        assert run == listed.body["runs"][0]["run_id"]
+        assert json.loads(answer.text) == json.loads(shown.out)
+
+
+async def test_a_hundred_identical_presses_at_once_are_one_run(tmp_path: Path):
+    """All are answered, with one run; every account is sent once."""
+    async with simulate(*(account(id_) for id_ in IDS), latency_s=0.05) as simulator:
+        async with serving(firm(tmp_path, simulator, IDS)) as service:
+            answers = await asyncio.gather(*(service.press() for _ in range(100)))
+            await service.report(answers[0].body["run_id"])
+
+        assert {202} == {one.status for one in answers}
+        assert 1 == len({one.body["run_id"] for one in answers})
+        assert dict.fromkeys(IDS, 1) == Counter(sent(simulator, "DELETE"))
+
+
+async def test_killed_in_mid_run_and_started_again_the_run_completes_once(tmp_path: Path):
+    """The second service takes the run up by itself; there is one run, with one report, and it is clear."""
+    slow = Fault("latency", seconds=0.3, times=1)
+    async with simulate(*(account(id_, slow) for id_ in IDS)) as simulator:
+        one = firm(
+            tmp_path, simulator, IDS, run="concurrency = 2\npoll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 1\n"
+        )
+        async with serving(one) as service:
+            run = (await service.press()).body["run_id"]
+            await until(lambda: len(sent(simulator, "DELETE")) >= 3 and "attempt" in kinds(tmp_path / LEDGER))
+            service.process.signal(signal.SIGKILL)
+            await service.process.finish()
+        async with serving(one) as service:
+            report = await service.report(run)
+            listed = await service.ask("GET", "/v1/runs")
+
+        assert ("clear", True, 1) == (report["verdict"], report["finished"], len(report["resumed"]))
+        assert [run] == [row["run_id"] for row in listed.body["runs"]]
+        assert set(IDS) == set(sent(simulator, "DELETE"))
+        assert not any(simulator.truth(id_).open for id_ in IDS)
+
+
+async def test_told_to_end_it_sends_every_first_delete_that_is_owed(tmp_path: Path):
+    """SIGTERM in mid-run: no account is left unsent, and the run can be taken up."""
+    async with simulate(*(account(id_) for id_ in IDS), latency_s=0.1) as simulator:
+        one = firm(tmp_path, simulator, IDS, run="concurrency = 1\nwatch_s = 60\n")
+        async with serving(one) as service:
+            run = (await service.press()).body["run_id"]
+            await until(lambda: bool(sent(simulator, "DELETE")))
+            service.process.signal(signal.SIGTERM)
+            done = await service.process.finish()
+        listed = await panic(*one.lines("runs", "--format", "json"), cwd=tmp_path)
+        resumed = await panic(*one.lines("resume", run), cwd=tmp_path, patience_s=90)
+
+        assert 0 == done.code, done.err
+        assert set(IDS) == set(sent(simulator, "DELETE"))
+        assert [(run, "unfinished")] == [(row["run_id"], row["state"]) for row in json.loads(listed.out)["runs"]]
+        assert 0 == resumed.code, resumed.err
+
+
+async def test_a_reload_counts_wholly_or_not_at_all(tmp_path: Path):
+    """SIGHUP with a mistake in the roster keeps the old one; with a good one the next press has it."""
+    async with simulate(*(account(id_) for id_ in IDS)) as simulator:
+        one = firm(tmp_path, simulator, [1, 2])
+        async with serving(one) as service:
+            one.settings.write_text(one.settings.read_text().replace("port = 0", 'port = "none"'))
+            service.process.signal(signal.SIGHUP)
+            refused = await service.process.says("not reloaded")
+            one.settings.write_text(one.settings.read_text().replace('port = "none"', "port = 0"))
+            one.roster.write_text("id\n1\n2\n3\n")
+            service.process.signal(signal.SIGHUP)
+            await service.process.says("panic: reloaded")
+            await service.press(wait=15)
+
+        assert "port" in refused
+        assert [1, 2, 3] == sorted(sent(simulator, "DELETE"))
+
+
+async def test_without_a_token_nothing_happens(tmp_path: Path):
+    """No token, a wrong one, or one that may only look: refused with the remedy, and put on record."""
+    async with simulate(account(1)) as simulator:
+        async with serving(firm(tmp_path, simulator, [1])) as service:
+            answers = [
+                await service.press(token=""),
+                await service.press(token="looker"),
+                await service.ask("POST", "/v1/runs", {}, token="", Authorization="Bearer nonsense"),
+            ]
+            probes = [await service.ask("GET", path, token="") for path in ("/healthz", "/readyz")]
+
+        assert [401, 403, 401] == [one.status for one in answers]
+        assert all(one.body["remedy"] for one in answers)
+        assert [200, 200] == [one.status for one in probes]
+        assert [] == sent(simulator, "DELETE")
+        assert "audit" in kinds(tmp_path / LEDGER)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("port = 0", 'port = 0\nhost = "0.0.0.0"', "behind_proxy"),
+        ("port = 0", 'port = 0\ntls_certificate = "none.pem"\ntls_key = "none.pem"', "cannot be read"),
+    ],
+    ids=["open to all", "no certificate"],
+)
+async def test_it_does_not_listen_where_it_must_not(tmp_path: Path, old: str, new: str, said: str):
+    """Elsewhere than on loopback it wants TLS, or to be told that a proxy stands before it."""
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1])
+        one.settings.write_text(one.settings.read_text().replace(old, new))
+        done = await panic(*one.lines("serve"), cwd=tmp_path)
+
+    assert 78 == done.code, done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+async def test_a_port_that_is_taken_is_said(tmp_path: Path):
+    """The second service on one port ends with a configuration error, not a traceback."""
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1])
+        async with serving(one) as service:
+            port = service.url.rpartition(":")[2]
+            one.settings.write_text(one.settings.read_text().replace("port = 0", f"port = {port}"))
+            done = await panic(*one.lines("serve"), cwd=tmp_path)
+
+    assert 78 == done.code
+    assert "cannot listen" in done.err
+
+
+async def test_no_secret_is_shown(tmp_path: Path):
+    """Neither keys nor tokens stand in what the service says, answers, records or has on its command line."""
+    async with simulate(account(1, Fault("status", status=403))) as simulator:
+        one = firm(tmp_path, simulator, [1], run="watch_s = 0\ndeadline_s = 2\n")
+        async with serving(one) as service:
+            texts = [
+                (await service.press(reason=f"leak {KEY} {TOKENS['desk']}", by=KEY, wait=15)).text,
+                (await service.ask("GET", "/v1/status")).text,
+                (await service.ask("GET", "/metrics")).text,
+                service.process.arguments(),
+            ]
+            service.process.signal(signal.SIGTERM)
+            done = await service.process.finish()
+        texts += [done.err, done.out, (tmp_path / LEDGER).read_bytes().decode("latin-1")]
+
+    assert not any(KEY in text for text in texts)
+    assert not any(token in text for token in list(TOKENS.values())[1:] for text in texts)
+
+
