@@ -2,7 +2,9 @@
 #
 #   docker build --tag panic .
 #   docker run --rm --read-only --tmpfs /tmp --volume "$PWD/config:/config:ro" --volume panic:/var/lib/panic \
-#       --env CLEAR_STREET_API_KEY panic --config /config/panic.toml press --all --reason "…"
+#       --env CLEAR_STREET_API_KEY panic press --all --reason "…"
+#
+# Without a command it serves. Its port is reachable from outside only with a certificate or behind a proxy: see docs/service.md.
 #
 # It runs as user 10001, which must be able to read the mounted files; a key file belongs to that user. The ledger and
 # the latch are kept in the volume on /var/lib/panic: strategies get that folder, read-only.
@@ -26,12 +28,13 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin pani
  && install --directory --owner=10001 --group=10001 --mode=755 /var/lib/panic
 COPY --from=build /opt/panic /opt/panic
 ENV PATH=/opt/panic/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
-ENV PANIC_LEDGER_FILE=/var/lib/panic/ledger.db PANIC_LATCH_FILE=/var/lib/panic/panic.latch
+ENV PANIC_LEDGER_FILE=/var/lib/panic/ledger.db PANIC_LATCH_FILE=/var/lib/panic/panic.latch \
+    PANIC_SERVICE_STORE=/var/lib/panic/service.db PANIC_CONFIG=/config/panic.toml
 VOLUME /var/lib/panic
 USER 10001:10001
 WORKDIR /tmp
 # Healthy means that the installation is whole: a container that cannot start panic cannot press.
 HEALTHCHECK --interval=60s --timeout=10s --start-period=5s CMD ["panic", "--version"]
-# Exec form, so that signals reach panic itself: SIGTERM stops a run and still gives its report.
+# Exec form, so that signals reach panic itself: SIGTERM lets the service send every first cancel that is owed.
 ENTRYPOINT ["panic"]
-CMD ["--help"]
+CMD ["serve"]

@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .PHONY: help
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "panic needs Python 3.11 to 3.14; name one with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
@@ -60,6 +60,10 @@ format: setup $(VENV)/.dev ## rewrite the sources in the house format
 bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 	@$(BIN)/python -m tests.bench.engine
 
+.PHONY: bench-service
+bench-service: setup $(VENV)/.dev ## measure the time from a press at a running service to its first DELETE
+	@$(BIN)/python -m tests.bench.service
+
 .PHONY: prove
 prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear (minutes)
 	@$(BIN)/python -m tests.test_seeds --seeds 250
@@ -76,7 +80,8 @@ docs: setup $(VENV)/.dev ## write what the docs take from the code: the outcome 
 .PHONY: lock
 lock: ## pin every dependency again, with hashes and without a host (needs uv)
 	@for g in run build dev; do \
-	  case $$g in run) what="pyproject.toml";; build) what="--group build";; dev) what="pyproject.toml --group dev";; esac; \
+	  case $$g in run) what="pyproject.toml --extra notify";; build) what="--group build";; \
+	    dev) what="pyproject.toml --extra notify --group dev";; esac; \
 	  uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links $$what --output-file .locks/$$g.txt; done
 

@@ -1,14 +1,12 @@
 """What is engaged, by the latch's file and by the ledger, and whether it is known to be clear."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from heapq import merge
-from pathlib import Path
 
 from panic import history, latch
-from panic.config import Settings
+from panic.config import LedgerFiles, Settings
 from panic.errors import UsageError
 from panic.history import Summary
 from panic.latch import Hold, State
@@ -16,9 +14,10 @@ from panic.latching import holds_of
 from panic.ledger import reader
 from panic.ledger.events import Event, decode
 from panic.outcomes import Verdict
-from panic.record import Joined, Kind, Pressed, read
+from panic.plan import Scope, Unsent
+from panic.record import Joined, Kind, Pressed, read, read_plan
 from panic.replay import scope_of
-from panic.report import ScopeReport
+from panic.roster import Account
 from panic.words import clip
 
 
@@ -31,7 +30,8 @@ class Engagement:
         recorded: What presses were to engage and no reset ended, by the ledger.
         lost: What of that the file does not say; empty where it is not whole, since that says everything.
         doubts: Why each hold is not known to be clear, by hold; those that are clear are not in it.
-        warnings: Where file and ledger contradict each other, and what of the ledger cannot be read.
+        warnings: Where file and ledger contradict each other, and what is wrong with the ledger.
+        unsure: Those of them that make it uncertain what the ledger says of anything.
     """
 
     state: State
@@ -39,6 +39,7 @@ class Engagement:
     lost: tuple[Hold, ...]
     doubts: dict[Hold, str]
     warnings: tuple[str, ...]
+    unsure: tuple[str, ...] = ()
 
     @property
     def holds(self) -> tuple[Hold, ...]:
@@ -51,8 +52,12 @@ class Engagement:
         return (*self.holds, *(hold for hold in self.recorded if hold not in self.holds))
 
 
-def look(settings: Settings) -> Engagement:
+def look(settings: Settings, *, walk: bool = False) -> Engagement:
     """Say what is engaged.
+
+    Args:
+        settings: Where the latch is, and the ledger.
+        walk: Whether to read all of the ledger, which takes a while, and not the headings of its runs alone.
 
     Raises:
         UsageError: The settings name no latch, or no ledger.
@@ -60,66 +65,200 @@ def look(settings: Settings) -> Engagement:
     if settings.latch.file is None:
         raise UsageError("the settings name no [latch] file")
     state = latch.read(settings.latch.file)
-    asked, warnings = recorded(settings)
-    summaries, damage = history.runs(settings.ledger)
+    ledger = settings.ledger
+    found = history.headings(ledger)
+    asked, unread = _recorded(found.events)
+    unsure = [*unread, *found.damage]
+    if walk:
+        unsure += [*history.walk(ledger), *history.others(ledger).hidden]
     lost = tuple(hold for hold in asked if not state.includes([hold]))
+    contradictions = []
     if lost:
         runs = clip(", ".join(sorted({hold.run for hold in lost})))
-        warnings.append(
+        contradictions.append(
             f"the ledger says that {latch.listed(lost)} is engaged (run {runs}), and the latch does not: it could "
             "not be engaged, or it was changed by something other than panic reset"
         )
-    found = Engagement(state, asked, lost, {}, (*warnings, *damage))
-    doubts = {hold: doubt for hold in found.known if (doubt := _doubt(hold, summaries, settings.broker.base_url))}
-    return replace(found, doubts=doubts)
+    unsure = list(dict.fromkeys(unsure))
+    engaged = Engagement(state, asked, lost, {}, (*contradictions, *unsure), tuple(unsure))
+    return replace(engaged, doubts=_doubts(engaged.known, found.runs, settings))
 
 
 # ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _doubt(hold: Hold, summaries: Iterable[Summary], base_url: str) -> str:
-    """Say why what a hold covers is not known to be clear, by the last run that says something about it."""
-    doubt = f"{hold}: run {hold.run} is not on record, so that nobody knows whether it is clear"
-    for one in sorted(summaries, key=lambda one: one.pressed.started_at):
-        if one.run != hold.run and not _comes_later(one, hold):
-            continue
-        if one.pressed.drill or not _touches(one.pressed.scope, hold):
-            continue
-        if one.pressed.base_url != base_url:
-            if one.run == hold.run:
-                doubt = f"{hold}: run {one.run} was pressed against {one.pressed.base_url}"
-        elif one.finished is None:
-            doubt = f"{hold}: run {one.run} {'is under way' if one.alive else 'did not come to its end'}"
-        elif one.finished.verdict is not Verdict.CLEAR:
-            doubt = f"{hold}: run {one.run} ended {one.finished.verdict}"
-        elif _covers(one.pressed.scope, hold):
-            doubt = ""
-        elif one.run == hold.run:
-            doubt = f"{hold}: run {one.run} was clear of what its scope and filters name, which is not all of it"
-    return doubt
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """Which accounts a run was about, those that it could not reach as well.
+
+    Attributes:
+        groups: Each account's group at that time, by the account's id; None where its row does not tell.
+        whole: Whether these are all: a row of the roster without a readable id may be any account.
+    """
+
+    groups: dict[int, str | None]
+    whole: bool
+
+    @classmethod
+    def of(cls, accounts: Iterable[Account], unsent: Sequence[Unsent]) -> "_Planned":
+        """Take them from a plan."""
+        groups: dict[int, str | None] = {account.id: account.group for account in accounts}
+        for one in unsent:
+            if one.account:
+                groups[one.account.id] = one.account.group
+        rows = [one.row.id if one.row else None for one in unsent if not one.account]
+        return cls(groups | dict.fromkeys(id_ for id_ in rows if id_ is not None), whole=None not in rows)
+
+    def within(self, hold: Hold) -> set[int]:
+        """Give those of its accounts that a hold of this run covers."""
+        if hold.what == "account":
+            return {int(hold.name)}
+        return {id_ for id_, group in self.groups.items() if hold.what == "all" or group in {hold.name, None}}
 
 
-def _comes_later(one: Summary, hold: Hold) -> bool:
-    """Whether a run began after a hold, whose time is given in whole seconds."""
+def _doubts(holds: Sequence[Hold], runs: Sequence[Summary], settings: Settings) -> dict[Hold, str]:
+    """Say why each hold is not known to be clear."""
+    own = {one.run: one for one in runs}
+    counting = {hold: [one for one in runs if _counts(one, hold, own.get(hold.run))] for hold in holds}
+    asked = {one.run for its in counting.values() for one in its}
+    plans = _plans(settings.ledger, asked) if asked else {}
+    found = {}
+    for hold, its in counting.items():
+        if doubt := _Question(hold, own.get(hold.run), plans, settings.broker.base_url).doubt(its):
+            found[hold] = doubt
+    return found
+
+
+def _counts(one: Summary, hold: Hold, own: Summary | None) -> bool:
+    """Whether a run may say anything about a hold: whatever was over before it does not."""
+    if one.pressed.drill:
+        return False
+    if one.alive or one is own:
+        return True
+    if own is not None:
+        return one.began > own.began or one.ended > own.began
+    return _is_later(one, hold) or bool(one.finished and _is_after(one.finished.finished_at, hold))
+
+
+def _is_later(one: Summary, hold: Hold) -> bool:
+    """Whether a run began after a hold whose own run is not on record."""
+    return _is_after(one.pressed.started_at, hold)
+
+
+def _is_after(moment: datetime, hold: Hold) -> bool:
     with suppress(ValueError, TypeError):  # no time, or one without a zone
-        return one.pressed.started_at >= datetime.fromisoformat(hold.at) + timedelta(seconds=1)
+        # A hold's time is given in whole seconds.
+        return moment >= datetime.fromisoformat(hold.at) + timedelta(seconds=1)
     return False
 
 
-def _touches(scope: ScopeReport, hold: Hold) -> bool:
-    """Whether a run was about anything that a hold covers, as far as their names tell."""
-    return hold.what == "all" or scope.all or _names(scope, hold)
+def _plans(ledger: LedgerFiles, runs: Collection[str]) -> dict[str, _Planned]:
+    """Read which accounts runs were about; a plan that is not what was written is none."""
+    found: dict[str, _Planned] = {}
+    for file in history.files(ledger):
+        volume = reader.read(file, runs=runs, kinds=(Kind.PLANNED,))
+        for row, before in zip(volume.rows, volume.before, strict=False):
+            if reader.faults_of_rows([row], [before]):
+                continue
+            with suppress(ValueError):
+                event = decode(row.record)
+                found.setdefault(event.run, _Planned.of(*read_plan(event.body)))
+    return found
 
 
-def _covers(scope: ScopeReport, hold: Hold) -> bool:
-    """Whether a run that is clear shows that all is clear that a hold covers."""
-    return not scope_of(scope).filters and (scope.all or _names(scope, hold))
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Is what a hold covers known to be clear?
+
+    Attributes:
+        own: The run that engaged it; None where it is not on record.
+    """
+
+    hold: Hold
+    own: Summary | None
+    plans: dict[str, _Planned]
+    base_url: str
+
+    def doubt(self, runs: Sequence[Summary]) -> str:
+        """Say why it is not, by the runs that count; "" if it is.
+
+        It is if one run was clear of all of it, and every other that was not clear was over before that began.
+        """
+        proofs = [one for one in runs if self._proves(one)]
+        against = [(one, words) for one in runs if (words := self._against(one))]
+        left = [(one, words) for one, words in against if not proofs or not _is_over_before(one, proofs[-1])]
+        if left:
+            return f"{self.hold}: {left[-1][1]}"
+        if proofs:
+            return ""
+        if self.own is None or self.own.pressed.drill:
+            why = f"run {self.hold.run} is not on record, so that nobody knows whether it is clear"
+        else:
+            why = f"run {self.own.run} was clear of what its scope and filters name, which is not all of it"
+        return f"{self.hold}: {why}"
+
+    def _proves(self, one: Summary) -> bool:
+        """Whether a run shows that all is clear; in doubt it does not."""
+        if one is not self.own:
+            is_later = one.began > self.own.began if self.own else _is_later(one, self.hold)
+            if not is_later:
+                return False
+        is_clear = one.finished is not None and one.finished.verdict is Verdict.CLEAR
+        return is_clear and one.pressed.base_url == self.base_url and self._covers(one)
+
+    def _against(self, one: Summary) -> str:
+        """Say how a run leaves it open whether all is clear; in doubt it was about the same accounts."""
+        if one.pressed.base_url != self.base_url:
+            return f"run {one.run} was pressed against {one.pressed.base_url}" if one is self.own else ""
+        if one is not self.own and not self._touches(one):
+            return ""
+        if one.finished is None:
+            return f"run {one.run} {'is under way' if one.alive else 'did not come to its end'}"
+        if one.finished.verdict is not Verdict.CLEAR:
+            return f"run {one.run} ended {one.finished.verdict}"
+        return ""
+
+    def _covers(self, one: Summary) -> bool:
+        its = self.plans.get(one.run)
+        if its is None or scope_of(one.pressed.scope).filters:
+            return False
+        if self.hold.what == "account":
+            return int(self.hold.name) in its.groups
+        mine = self.plans.get(self.hold.run)
+        if mine is None or not mine.whole or not its.groups.keys() >= mine.within(self.hold):
+            return False
+        # Those that are in the group now are, too, to stop.
+        return any(scope.all or self.hold.name in scope.groups for scope in _scopes(one))
+
+    def _touches(self, one: Summary) -> bool:
+        scopes = _scopes(one)
+        if self.hold.what == "all" or any(scope.all for scope in scopes):
+            return True
+        if self.hold.what == "group" and any(self.hold.name in scope.groups for scope in scopes):
+            return True
+        its = self.plans.get(one.run)
+        if its is None or not its.whole:
+            return True
+        if self.hold.what == "account":
+            return int(self.hold.name) in its.groups
+        mine = self.plans.get(self.hold.run)
+        if mine is None or not mine.whole:
+            return True
+        return not {self.hold.name, None}.isdisjoint(its.groups.values()) or not mine.within(self.hold).isdisjoint(
+            its.groups
+        )
 
 
-def _names(scope: ScopeReport, hold: Hold) -> bool:
-    return (hold.what == "group" and hold.name in scope.groups) or (
-        hold.what == "account" and int(hold.name) in scope.accounts
-    )
+def _scopes(one: Summary) -> list[Scope]:
+    """Give what a run was asked for: by the press, and by those that became a part of it."""
+    return [scope_of(shown) for shown in (one.pressed.scope, *(joined.scope for joined in one.joined))]
+
+
+def _is_over_before(one: Summary, proof: Summary) -> bool:
+    """Whether a run was over before another began; one that died sent nothing more, whenever that was."""
+    if one.finished is not None:
+        return one.ended < proof.began
+    return not one.alive and one.began < proof.began
 
 
 # ── on record ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,6 +296,8 @@ class _Asked:
             joined = read(Joined, event.body)
             asked = holds_of(scope_of(joined.scope), event.run, joined.trigger.at) if joined.latch else []
             self.by_run[event.run] = [*self.by_run.get(event.run, ()), *asked]
+        elif event.kind != Kind.RESUMED:
+            return
         self.holds.update({hold[:2]: hold for hold in self.by_run.get(event.run, ())})
 
     def _end(self, reset: _Reset) -> None:
@@ -165,26 +306,21 @@ class _Asked:
             self.holds = {scope: hold for scope, hold in self.holds.items() if hold[:3] not in ended}
 
 
-def recorded(settings: Settings) -> tuple[tuple[Hold, ...], list[str]]:
-    """Give what presses were to engage and no reset ended, by the ledger; and what of it cannot be read."""
-    warnings: list[str] = []
-    volumes = [_events(file, warnings) for file in history.files(settings.ledger)]
-    asked, seen = _Asked(), set()
-    # Within a file events stand in their order, whatever the clock was set to.
-    for event in merge(*volumes, key=lambda event: event.at):
-        if event.id in seen:
-            continue
-        seen.add(event.id)
+def recorded(settings: Settings) -> tuple[Hold, ...]:
+    """Give what presses were to engage and no reset ended, by the ledger.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    return _recorded(history.headings(settings.ledger).events)[0]
+
+
+def _recorded(events: Iterable[Event]) -> tuple[tuple[Hold, ...], list[str]]:
+    """Give that, and which events tell nothing."""
+    asked, unread = _Asked(), []
+    for event in events:
         try:
             asked.follow(event)
         except ValueError:
-            warnings.append(f"event {event.id} ({event.kind}) cannot be read")
-    return tuple(asked.holds.values()), warnings
-
-
-def _events(file: Path, warnings: list[str]) -> Iterator[Event]:
-    for row in reader.read(file, kinds=(Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.RESET)).rows:
-        try:
-            yield decode(row.record)
-        except ValueError:
-            warnings.append(f"{file}: event {row.seq} ({row.kind}) cannot be read")
+            unread.append(f"event {event.id} ({event.kind}) cannot be read")
+    return tuple(asked.holds.values()), unread

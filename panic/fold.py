@@ -114,10 +114,16 @@ def fold(
         timings=facts.timings,
         totals=_totals(accounts, [fill for _, fills in told for fill in fills]),
         coverage=_coverage(accounts, cases, facts),
-        flags=tuple(facts.flags),
+        flags=_loudest_first(facts),
         ledger_head=None,
         accounts=tuple(accounts),
     )
+
+
+def _loudest_first(facts: Circumstances) -> tuple[Flag, ...]:
+    """Put it first that strategies were to be stopped, and were not."""
+    is_quiet = facts.latch is None or facts.latch.engaged
+    return tuple(sorted(facts.flags, key=lambda flag: is_quiet or flag.code != "latch"))
 
 
 def _totals(accounts: list[AccountReport], fills: Iterable[Fill]) -> Totals:

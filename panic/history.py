@@ -110,7 +110,7 @@ class Headings:
     """The beginnings and ends of all runs, and the resets.
 
     Attributes:
-        events: Each once, in their order: a file's own, whatever the clock was set to; by their times across files.
+        events: Each once, in their order: a file's own, whatever the clock said; by their times across files.
         runs: The runs, in the order of their presses.
         damage: What is wrong with the ledger, in words.
     """
@@ -139,6 +139,17 @@ def places(ledger: LedgerFiles) -> tuple[Path, Path]:
     if ledger.file is None:
         raise UsageError("the settings name no [ledger] file")
     return ledger.file, ledger.second
+
+
+def looked(ledger: LedgerFiles) -> list[str]:
+    """Name the ledger's files, and say whether they are there.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    there = files(ledger)
+    named = dict.fromkeys((*places(ledger), *there))
+    return [str(file) if file in there else f"{file} (not there)" for file in named]
 
 
 def others(ledger: LedgerFiles) -> elsewhere.Elsewhere:
@@ -176,16 +187,18 @@ def headings(ledger: LedgerFiles) -> Headings:
 
 def _merged(volumes: Sequence[reader.Volume]) -> list[Event]:
     """Put the events of several files in one order, each once."""
-    once: dict[str, Event] = {}
+    once: dict[tuple[str, str], Event] = {}
     for event in merge(*(_events([volume]) for volume in volumes), key=lambda event: event.at):
-        once.setdefault(event.id, event)
+        once.setdefault((event.run, event.id), event)
     return list(once.values())
 
 
 def runs(ledger: LedgerFiles) -> tuple[list[Summary], list[str]]:
     """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger."""
     found = headings(ledger)
-    return sorted(reversed(found.runs), key=lambda one: one.finished is not None), list(found.damage)
+    latest_first = list(reversed(found.runs))
+    latest_first.sort(key=lambda one: one.finished is not None)
+    return latest_first, list(found.damage)
 
 
 def walk(ledger: LedgerFiles) -> Iterator[str]:

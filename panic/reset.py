@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from panic import latch, secret
+from panic import history, latch, secret
 from panic._version import VERSION
 from panic.config import Settings
 from panic.engagement import Engagement, look, recorded
@@ -35,7 +35,8 @@ class Reset:
         listed: Those of them that the file lists; the others stand in the ledger only.
         recreate: Whether a disengaged latch takes the place of one that is missing or not whole.
         forced_because: Why it may end although there are doubts; empty where there are none.
-        doubts: Why not all of it is known to be clear.
+        doubts: Why not all of it is known to be clear, and why the ledger is not to be relied on.
+        looked_in: The files of the ledger that were looked for, and what was there.
     """
 
     holds: tuple[Hold, ...]
@@ -45,6 +46,7 @@ class Reset:
     reason: str
     forced_because: str
     doubts: tuple[str, ...]
+    looked_in: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         scopes = {hold[:2]: hold for hold in self.holds}
@@ -68,7 +70,7 @@ def prepare(
     """
     if not reason.strip():
         raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
-    found = look(settings)
+    found = look(settings, walk=True)
     if not found.state.engaged and not found.lost:
         raise UsageError(f"nothing is engaged: {settings.latch.file} says disengaged")
     everything = not (scope.all or scope.groups or scope.accounts)
@@ -78,12 +80,13 @@ def prepare(
     doubts = [found.doubts[hold] for hold in holds if hold in found.doubts]
     if found.state.problem and not holds:
         doubts.append(f"the latch {found.state.problem}, and no press on record engaged it")
-    if found.state.problem:  # what else was engaged may stand where nobody can read it
-        doubts += found.warnings
+    doubts += found.unsure  # a press that is not clear may stand where nobody can read it
+    looked_in = tuple(history.looked(settings.ledger))
     if doubts and not force.strip():
         raise UsageError(
             "\n".join(dict.fromkeys(doubts))
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
+            + f"\nLooked in {' and '.join(looked_in)}"
         )
     return Reset(
         holds,
@@ -93,6 +96,7 @@ def prepare(
         clip(_scrubbed(settings, reason.strip(), env), 1000),
         clip(_scrubbed(settings, force.strip(), env), 1000) if doubts else "",
         tuple(dict.fromkeys(doubts)),
+        looked_in,
     )
 
 
@@ -113,22 +117,33 @@ def carry_out(settings: Settings, reset: Reset) -> State:
     """
     assert settings.latch.file is not None  # noqa: S101  (it was read before)
     _put_on_record(settings, reset, "intended")
+    wrong: latch.LatchError | None = None
     try:
         if reset.listed or reset.recreate:
             latch.release(settings.latch.file, reset.listed, recreate=reset.recreate)
-    except latch.LatchError:
+    except latch.LatchError as error:
+        wrong = error
+    if wrong is not None and not _is_ended(settings.latch.file, reset):
         with suppress(ConfigurationError):  # that the latch is still engaged is what has to be told
             _put_on_record(settings, reset, "failed")
-        raise
+        raise wrong
     if reset.recreate:
         _engage_late(settings, settings.latch.file, reset)
     _put_on_record(settings, reset, "done")
+    if wrong is not None:
+        raise wrong
     return latch.read(settings.latch.file)
+
+
+def _is_ended(file: Path, reset: Reset) -> bool:
+    """Whether nothing of it is engaged, whatever failed after that: what others read is what counts."""
+    state = latch.read(file)
+    return not state.problem and not any(state.includes([hold]) for hold in reset.holds)
 
 
 def _engage_late(settings: Settings, file: Path, reset: Reset) -> None:
     """Engage what came in between: a press that finds everything engaged writes nothing into the latch."""
-    late = [hold for hold in recorded(settings)[0] if hold not in reset.holds]
+    late = [hold for hold in recorded(settings) if hold not in reset.holds]
     if late:
         latch.engage(file, late)
 
@@ -175,4 +190,4 @@ def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:
         raise ConfigurationError([Problem(what, "Mend the ledger, and look at: panic latch", file)]) from error
 
 
-__all__ = ["WILL_NOT", "Engagement", "Reset", "carry_out", "look", "prepare"]
+__all__ = ["WILL_NOT", "Reset", "carry_out", "prepare"]

@@ -25,8 +25,13 @@ from panic.roster import load as load_roster
 from panic.secret import Key
 from panic.words import clip
 
+READ_S = 15.0
+"""So long the ledger has to tell of the run; one that hangs tells nothing, and then one presses again."""
+
 CLAIM_S = 2.0
-"""A ledger that hangs keeps a run from being taken up for so long at most."""
+"""So long it has to take in that the run is taken up; then that goes on without it."""
+
+_AGAIN = "Press again: that is always possible."
 
 
 def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] = os.environ) -> Prepared:
@@ -34,10 +39,10 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
 
     Raises:
         UsageError: There is no such run, or it came to its end, is under way, or is too old.
-        ConfigurationError: The settings name another broker now, or not one account can be reached.
+        ConfigurationError: The settings name another broker now, not one account can be reached, or the ledger
+            does not answer.
     """
-    run = history.find(settings.ledger, name)
-    past = history.recall(settings.ledger, run)
+    past = _recall(settings, name)
     pressed = _resumable(past, settings)
     replay = past.replay
     replay.close()
@@ -74,6 +79,15 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
     )
 
 
+def _recall(settings: Settings, name: str) -> Past:
+    ledger = settings.ledger
+    try:
+        return background.within(lambda: history.recall(ledger, history.find(ledger, name)), READ_S, "ledger")
+    except TimeoutError:
+        what = f"the ledger does not answer within {READ_S:g} s, so that nobody knows what is left to do"
+        raise ConfigurationError([Problem(what, _AGAIN, ledger.file)]) from None
+
+
 def _scrub(text: str, keys: Mapping[str, Key]) -> str:
     for key in keys.values():
         text = key.scrub(text)
@@ -83,13 +97,12 @@ def _scrub(text: str, keys: Mapping[str, Key]) -> str:
 def _resumable(past: Past, settings: Settings) -> Pressed:
     """Give who pressed, if this run may be taken up here and now."""
     replay = past.replay
-    again = "Press again: that is always possible."
     pressed = replay.pressed
     if pressed is None or not replay.has_plan or past.faults:
         why = past.faults[0] if past.faults else "who pressed, or the plan, is not in it"
-        raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged ({why}). {again}")
+        raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged ({why}). {_AGAIN}")
     if replay.finished is not None:
-        raise UsageError(f"run {replay.run} came to its end: {replay.finished.verdict}. {again}")
+        raise UsageError(f"run {replay.run} came to its end: {replay.finished.verdict}. {_AGAIN}")
     if pressed.drill:
         raise UsageError(f"run {replay.run} was a drill, and its simulator is gone")
     summary = history.summary(replay)
@@ -97,14 +110,17 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
     if summary.alive:
         raise UsageError(f"run {replay.run} is under way in {summary.process}")
     if summary.alive is None and now < summary.deadline:
-        raise UsageError(f"run {replay.run} may be under way in {summary.process}; look there. {again}")
+        raise UsageError(f"run {replay.run} may be under way in {summary.process}; look there. {_AGAIN}")
     if now >= summary.resumable_until:
-        end = f"{summary.deadline:%Y-%m-%d %H:%M:%S} UTC"
-        raise UsageError(f"run {replay.run} is too old to take up: it was to end by {end}. {again}")
+        end = f"{summary.resumable_until:%Y-%m-%d %H:%M:%S} UTC"
+        raise UsageError(f"run {replay.run} is too old to take up: that was possible until {end}. {_AGAIN}")
+    if not summary.resumable(now):
+        began = f"{pressed.started_at:%Y-%m-%d %H:%M:%S} UTC"
+        raise UsageError(f"run {replay.run} began at {began}, which is yet to come: look at the clock. {_AGAIN}")
     if pressed.base_url != settings.broker.base_url:
         now_says = settings.broker.base_url
         what = f"run {replay.run} was pressed against {pressed.base_url}, and the settings say {now_says}"
-        raise ConfigurationError([Problem(what, again, settings.file)])
+        raise ConfigurationError([Problem(what, _AGAIN, settings.file)])
     return pressed
 
 

@@ -1,5 +1,6 @@
 """Runs made again from the files that they lie in: each event once, and nothing that is wrong is kept quiet."""
 
+import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import timedelta
@@ -106,6 +107,23 @@ def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
     assert Outcome.UNKNOWN is past.replay.report().accounts[0].outcome
 
 
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ((3,), "event leg-3: missing"),
+        ((3, 4), "event leg-3 to leg-4: missing"),
+        ((2, 4), "event leg-2: missing"),
+    ],
+)
+def test_an_event_that_is_missing_between_others_is_told(
+    ledger: LedgerFiles, missing: tuple[int, ...], words: str
+):
+    """Each process counts its own."""
+    put(ledger.file, [one for one in WHOLE if int(one.id.rpartition("-")[2]) not in missing])
+
+    assert words in history.recall(ledger, "run").damage[0]
+
+
 def test_settings_without_a_ledger_tell_so():
     """As a library may have them."""
     with pytest.raises(UsageError, match=r"the settings name no \[ledger\] file"):
@@ -118,20 +136,57 @@ def test_settings_without_a_ledger_tell_so():
 def beginning(second: float, **more: Any) -> Event:
     """A press so many seconds after midnight."""
     found = pressed()
-    moment = (MIDNIGHT + timedelta(seconds=second)).isoformat()
-    return found._replace(body={**found.body, "started_at": moment, **more}, id=f"leg{second}-1")
+    moment = (MIDNIGHT + timedelta(seconds=second)).isoformat(timespec="microseconds")
+    return found._replace(body={**found.body, "started_at": moment, **more}, id=f"leg{second}-1", at=moment)
 
 
 def test_runs_are_listed_with_the_unfinished_first_and_then_the_latest(ledger: LedgerFiles):
     """Wherever they stand."""
-    put(ledger.file, [beginning(1), finished(2, leg="leg1")], "a")
-    put(ledger.fallback, [beginning(3), finished(2, leg="leg3")], "b")
-    put(ledger.file, [beginning(2)], "c")
+    put(ledger.file, [beginning(1), finished(2, leg="leg1", at=1.5)], "a")
     put(ledger.fallback, [beginning(0)], "d")
+    put(ledger.fallback, [beginning(3), finished(2, leg="leg3", at=3.5)], "b")
+    put(ledger.file, [beginning(2)], "c")
     found, damage = history.runs(ledger)
 
     assert ["c", "d", "b", "a"] == [one.run for one in found]
     assert [] == damage
+
+
+def test_the_order_of_a_file_counts_and_not_its_clock(ledger: LedgerFiles):
+    """The last run is the one that was pressed last, though the clock was set back an hour before."""
+    put(ledger.file, [beginning(3600), finished(2, leg="leg3600", at=3601)], "a")
+    put(ledger.file, [beginning(0), finished(2, leg="leg0", at=1)], "b")
+    put(ledger.fallback, [beginning(1800), finished(2, leg="leg1800", at=1801)], "c")
+
+    assert ["b", "a", "c"] == [one.run for one in history.runs(ledger)[0]]
+    assert "b" == history.find(ledger, "last")
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        (
+            "UPDATE events SET record = CAST(replace(CAST(record AS TEXT), 'clear', 'open') AS BLOB) WHERE seq = 2",
+            "event 2 (finished): it does not match its hash",
+        ),
+        ("DELETE FROM events WHERE seq = 3", "event 4 (pressed): the event before it is missing"),
+    ],
+)
+def test_headings_that_are_not_what_was_written_are_damage(ledger: LedgerFiles, statement: str, fault: str):
+    """What the list of runs says rests on them."""
+    for second, run in enumerate("abc"):
+        put(
+            ledger.file,
+            [beginning(second), finished(2, leg=f"leg{second}", at=second + 0.5)][: 2 - second % 2],
+            run,
+        )
+    assert ledger.file is not None
+    with closing(sqlite3.connect(ledger.file, isolation_level=None)) as connection:
+        for name in ("events_stay", "events_keep"):
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+
+    assert [f"{ledger.file}: {fault}"] == history.runs(ledger)[1]
 
 
 def test_a_run_that_nobody_pressed_is_damage(ledger: LedgerFiles):
@@ -145,7 +200,7 @@ def test_a_run_that_nobody_pressed_is_damage(ledger: LedgerFiles):
 
     assert ["b"] == [one.run for one in found]
     assert [
-        f"{ledger.file}: event 4 (pressed) cannot be read",
+        f"{ledger.file}: event 4 (pressed): its record cannot be read: it is no object of run, kind, id, at, body",
         "run a: who pressed is not on record",
         "run b: event leg1-2 (finished) cannot be read: ValidationError",
     ] == damage
@@ -172,6 +227,8 @@ def test_a_run_that_is_not_found(ledger: LedgerFiles):
         put(ledger.file, [beginning(second)], f"2026-{one}")
     with pytest.raises(UsageError, match=r"run 2027 is not in .*: the latest are 2026-b, 2026-a; panic runs"):
         history.find(ledger, "2027")
+    with pytest.raises(UsageError, match="no run is named: say its id"):
+        history.find(ledger, "")
     with pytest.raises(UsageError, match="run 20: 2 are called so: 2026-b, 2026-a; say more of it"):
         history.find(ledger, "20")
 
@@ -187,6 +244,10 @@ def test_the_state_of_a_run_is_a_word_or_two():
     assert "under way" == alive.state(too_late)
     assert "unfinished" == open_run.state(just_in_time)
     assert "unfinished, too old to resume" == open_run.state(too_late)
+    assert "unfinished, of the future" == open_run.state(MIDNIGHT - timedelta(seconds=1))
+    assert [True, False, False] == [
+        open_run.resumable(now) for now in (just_in_time, too_late, MIDNIGHT - timedelta(seconds=1))
+    ]
 
 
 def body_of_here() -> dict[str, Any]:
@@ -196,10 +257,11 @@ def body_of_here() -> dict[str, Any]:
 
 
 def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
-    """It counts from the resume."""
+    """It may be under way until then; but whether it may be taken up once more counts from the press."""
     one = summed_up(pressed(), resumed(1, at=60.0))
 
     assert MIDNIGHT + timedelta(seconds=60 + 120) == one.deadline
+    assert MIDNIGHT + timedelta(seconds=120 + 300) == one.resumable_until
     assert "process 18 on desk-2" == str(one.process)
     assert None is one.alive
 

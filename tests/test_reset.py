@@ -13,20 +13,30 @@ from typing import Any
 
 import pytest
 
-from panic import latch, reset
-from panic.config import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Settings
+from panic import engagement, history, latch, reset
+from panic.config import (
+    Broker,
+    Credential,
+    LatchFile,
+    LedgerFiles,
+    RosterFile,
+    Settings,
+    fallback_name,
+)
+from panic.engagement import Engagement
 from panic.errors import ConfigurationError, UsageError
-from panic.latch import Hold, LatchError, State
+from panic.latch import Hold, LatchError, State, change
 from panic.latching import holds_of
-from panic.ledger import reader
+from panic.ledger import elsewhere, reader
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.store import SqliteStore
 from panic.orders import Filters
 from panic.outcomes import EXIT_CODES, Verdict
-from panic.plan import Scope
+from panic.plan import Plan, Scope, Unsent
 from panic.process import Process, here
-from panic.record import Finished, Kind, Pressed, Resumed, body
+from panic.record import Finished, Kind, Pressed, Resumed, body, planned
 from panic.report import RosterFacts, Timings, Trigger, scope_report
+from panic.roster import Account
 from tests.ledger.support import until
 
 BEGAN = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -35,7 +45,15 @@ DEAD = Process("elsewhere", 17)
 KEY = "keyid42.aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR5tU8wX1"
 ALL, ARB, SEVEN = Scope(all=True), Scope(groups=("arb",)), Scope(accounts=(7,))
 BUYS = Filters(side="BUY")
-CLEAR, OPEN = Verdict.CLEAR, Verdict.OPEN
+CLEAR, OPEN, UNKNOWN = Verdict.CLEAR, Verdict.OPEN, Verdict.UNKNOWN
+GROUPS = {1: "arb", 2: "arb", 3: "fx", 7: "", 8: "", 70: "7", 77: "", 90: "a\tb"}
+"""The roster: whose group is which."""
+
+
+def plan(scope: Scope, groups: dict[int, str], unsent: tuple[Unsent, ...] = ()) -> Plan:
+    """The plan of a press over this scope of a roster."""
+    covered = [id_ for id_, group in groups.items() if scope.all or group in scope.groups or id_ in scope.accounts]
+    return Plan(scope, tuple(Account(id_, "", groups[id_], "", 100, "default") for id_ in covered), unsent)
 
 
 def at(second: float) -> datetime:
@@ -82,6 +100,9 @@ class Firm:
         latched: bool = True,
         engage: bool = True,
         file: Path | None = None,
+        groups: dict[int, str] | None = None,
+        unsent: tuple[Unsent, ...] = (),
+        is_planned: bool = True,
         **more: Any,
     ) -> list[Hold]:
         """Put a run on record that came to this end, or to none, and engage what it did."""
@@ -105,18 +126,20 @@ class Firm:
             }
         )
         self.put(Kind.PRESSED, body(pressed), run, at(second), file)
+        if is_planned:
+            self.put(Kind.PLANNED, planned(plan(scope, groups or GROUPS, unsent)), run, at(second), file)
         if verdict is not None:
-            self.finish(run, verdict, second + 1)
+            self.finish(run, verdict, second + 1, file)
         holds = holds_of(scope, run, at(second)) if latched else []
         if latched and engage:
             latch.engage(self.file, holds)
         return holds
 
-    def finish(self, run: str, verdict: Verdict, second: float) -> None:
+    def finish(self, run: str, verdict: Verdict, second: float, file: Path | None = None) -> None:
         """Put the end of a run on record."""
         timings = Timings(0.1, 0.5, 1.0, 1.0)
         end = Finished("1", verdict, EXIT_CODES[verdict], at(second), timings, roster_checked=True, unlisted=())
-        self.put(Kind.FINISHED, body(end), run, at(second))
+        self.put(Kind.FINISHED, body(end), run, at(second), file)
 
     def asks(self, scope: Scope | None = None, reason: str = "all is well", force: str = "") -> reset.Reset:
         """Ask for a reset."""
@@ -126,9 +149,9 @@ class Firm:
         """Reset."""
         return reset.carry_out(self.settings, self.asks(scope, force=force))
 
-    def looks(self) -> reset.Engagement:
+    def looks(self) -> Engagement:
         """Look at what is engaged."""
-        return reset.look(self.settings)
+        return engagement.look(self.settings)
 
     def resets(self) -> list[dict[str, Any]]:
         """What is on record of resets."""
@@ -162,7 +185,7 @@ def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Firm:
 
 def test_nothing_is_engaged_at_first(firm: Firm):
     """And there is nothing to reset."""
-    assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
+    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
     with pytest.raises(UsageError, match=r"nothing is engaged: .*panic.latch says disengaged"):
         firm.asks()
     assert not firm.ledger.exists()
@@ -208,7 +231,7 @@ def test_two_presses_at_once_end_together(firm: Firm, scope: Scope):
     reset.carry_out(firm.settings, prepared)
 
     assert "ends the engaged state of all accounts: " in str(prepared)
-    assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
+    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
 
 
 def test_a_latch_that_somebody_edited_is_told_of(firm: Firm):
@@ -236,7 +259,7 @@ def test_what_was_lost_ends_by_a_reset_like_the_rest(firm: Firm):
     assert [["all", "", "r1"], ["account", "7", "r2"]] == sorted(
         (hold[:3] for hold in firm.resets()[-1]["holds"]), reverse=True
     )
-    assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
+    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
 
 
 def test_what_stands_in_the_ledger_only_needs_no_file(firm: Firm):
@@ -264,7 +287,7 @@ def test_a_scope_that_the_file_cannot_name_is_not_lost(firm: Firm, first: Scope)
     assert (first.all, first.all) == (firm.looks().state.engaged, bool(firm.looks().lost))
     if first.all:
         firm.ends()
-    assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
+    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
 
 
 def test_a_run_that_was_taken_up_again_engages_again(firm: Firm):
@@ -294,7 +317,7 @@ def test_events_in_two_files_count_once(firm: Firm):
     firm.press("r2", ARB, second=60, file=firm.settings.ledger.second)
     firm.ends()
 
-    assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
+    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
 
 
 def test_a_press_in_two_files_is_ended_once(firm: Firm):
@@ -328,7 +351,7 @@ def test_events_that_tell_nothing_are_told_of(firm: Firm, kind: str, words: Any)
     found = firm.looks()
 
     assert holds == found.recorded
-    assert any(f"event leg-3 ({kind}) cannot be read" in warning for warning in found.warnings)
+    assert any(f"event leg-4 ({kind}) cannot be read" in warning for warning in found.warnings)
 
 
 def test_records_that_cannot_be_read_are_told_of(firm: Firm):
@@ -338,7 +361,10 @@ def test_records_that_cannot_be_read_are_told_of(firm: Firm):
     found = firm.looks()
 
     assert holds == found.recorded
-    assert (f"{firm.ledger}: event 3 (reset) cannot be read",) == found.warnings
+    assert (f"{firm.ledger}: event 4 (reset): its record cannot be read",) == tuple(
+        warning.rpartition(": ")[0] for warning in found.warnings
+    )
+    assert found.warnings == found.unsure
 
 
 def test_a_ledger_that_cannot_be_read_is_told_of(firm: Firm):
@@ -360,7 +386,7 @@ def test_settings_without_a_latch_or_a_ledger(firm: Firm, missing: str):
     settings = firm.settings.model_copy(update={missing: kind()})
 
     with pytest.raises(UsageError, match=rf"the settings name no \[{missing}\] file"):
-        reset.look(settings)
+        engagement.look(settings)
 
 
 # ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
@@ -409,12 +435,10 @@ def test_a_later_press_that_is_clear_shows_what_it_covers_clear(firm: Firm, scop
         (ARB, run(Scope(groups=("arb",), filters=Filters(instrument_ids=("AAPL",))))),
         (ALL, run(drill=True)),
         (ALL, run(base_url=OTHER_BROKER)),
-        (ALL, run(second=-60)),
-        (ALL, run(second=0.9)),
     ],
 )
 def test_other_runs_that_are_clear_show_nothing(firm: Firm, scope: Scope, later: Did):
-    """Narrower, filtered, a drill, at another broker, before it or at the same time."""
+    """Narrower, filtered, a drill, or at another broker."""
     firm.press("r1", scope, OPEN)
     later(firm)
 
@@ -453,12 +477,11 @@ def test_a_later_run_that_is_not_clear_counts(firm: Firm, scope: Scope, later: D
         (SEVEN, run(Scope(accounts=(8,)), OPEN)),
         (ALL, run(verdict=OPEN, drill=True)),
         (ALL, run(verdict=OPEN, base_url=OTHER_BROKER)),
-        (ALL, run(verdict=OPEN, second=-60)),
         (ALL, run(Scope(all=True, filters=BUYS))),
     ],
 )
 def test_runs_of_others_take_no_proof_away(firm: Firm, scope: Scope, later: Did):
-    """Of other accounts, at another broker, before it; or clear as far as they looked."""
+    """Of other accounts, at another broker; or clear as far as they looked."""
     firm.press("r1", scope)
     later(firm)
 
@@ -484,9 +507,254 @@ def test_the_run_that_engaged_it_says_whether_it_is_clear(firm: Firm, more: dict
 
     with pytest.raises(UsageError) as refused:
         firm.asks()
-    assert f'{doubt}\nPress again until it is clear, or say why it may end all the same: --force "TEXT"' == (
-        str(refused.value)
-    )
+    assert (
+        f'{doubt}\nPress again until it is clear, or say why it may end all the same: --force "TEXT"\n'
+        f"Looked in {firm.ledger} and {firm.settings.ledger.second} (not there)"
+    ) == str(refused.value)
+
+
+@pytest.mark.parametrize("verdict", [CLEAR, OPEN])
+def test_runs_before_it_say_nothing(firm: Firm, verdict: Verdict):
+    """Neither that it is clear nor that it is not."""
+    firm.press("r0", ALL, verdict, latched=False)
+    firm.press("r1", ALL, OPEN, second=60)
+    with pytest.raises(UsageError, match="run r1 ended open"):
+        firm.asks()
+    firm.press("r2", ALL, CLEAR, second=120, latched=False)
+
+    assert () == firm.asks().doubts
+
+
+@pytest.mark.parametrize(
+    ("verdict", "doubt"), [(UNKNOWN, "all accounts: run r2 ended unknown"), (None, "run r2 did not come")]
+)
+def test_a_clock_that_was_set_back_hides_no_run(firm: Firm, verdict: Verdict | None, doubt: str):
+    """What came later in a file was later, whatever it was stamped."""
+    firm.press("r1")
+    firm.press("r2", ALL, verdict, second=-3600, latched=False)
+
+    with pytest.raises(UsageError, match=doubt):
+        firm.asks()
+
+
+def test_a_press_after_the_clock_was_set_back_shows_it_clear(firm: Firm):
+    """Else nobody could end it for an hour."""
+    firm.press("r1", ALL, OPEN)
+    firm.press("r2", second=-3600, latched=False)
+
+    assert () == firm.asks().doubts
+
+
+def test_across_two_files_the_times_count(firm: Firm):
+    """There is nothing else."""
+    second = firm.settings.ledger.second
+    firm.press("r1", ALL, OPEN)
+    firm.press("r0", second=-60, latched=False, file=second)
+    with pytest.raises(UsageError, match="run r1 ended open"):
+        firm.asks()
+    firm.press("r2", second=60, latched=False, file=second)
+
+    assert () == firm.asks().doubts
+
+
+def test_a_run_that_another_outlasted_does_not_show_it_clear(firm: Firm):
+    """The last word is that orders were open."""
+    firm.press("r1", ALL, None)
+    firm.press("r2", second=1, latched=False)
+    firm.finish("r1", OPEN, 100)
+
+    with pytest.raises(UsageError, match="run r1 ended open"):
+        firm.asks()
+
+
+# ── which accounts they are ─────────────────────────────────────────────────────────────────────────────────
+
+MOVED = GROUPS | {2: "fx"}
+ARB_BY_NAME = Scope(accounts=(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("scope", "later"),
+    [
+        (ARB, run(Scope(accounts=(1,)), UNKNOWN)),
+        (Scope(accounts=(1,)), run(ARB, UNKNOWN)),
+        (ARB, run(Scope(groups=("fx",)), UNKNOWN, groups=MOVED)),
+        (ARB, run(Scope(accounts=(3,)), UNKNOWN, groups=GROUPS | {3: "arb"})),
+        (ARB, run(SEVEN, UNKNOWN, unsent=(Unsent("a row that nobody can read"),))),
+        (SEVEN, run(Scope(groups=("fx",)), UNKNOWN, unsent=(Unsent("no key", Account(7)),))),
+        (ARB, run(SEVEN, UNKNOWN, is_planned=False)),
+        (SEVEN, run(Scope(accounts=(8,)), UNKNOWN, is_planned=False)),
+    ],
+    ids=["in it", "around it", "moved", "joined it", "no id", "not reached", "no plan", "no plan, another"],
+)
+def test_a_run_over_the_same_accounts_by_another_name_takes_the_proof_away(firm: Firm, scope: Scope, later: Did):
+    """What counts is which accounts were planned, and in doubt they are the same."""
+    firm.press("r1", scope)
+    later(firm)
+
+    with pytest.raises(UsageError, match="run r2 ended unknown"):
+        firm.asks()
+
+
+@pytest.mark.parametrize(
+    ("scope", "later"),
+    [
+        (ARB, run(ARB, groups=MOVED)),
+        (ALL, run(ALL, groups={id_: group for id_, group in GROUPS.items() if id_ != 77})),
+        (ARB, run(ARB_BY_NAME)),
+        (ARB, run(ARB, is_planned=False)),
+        (SEVEN, run(ALL, is_planned=False)),
+    ],
+    ids=["moved", "left the roster", "another name", "no plan", "no plan for all"],
+)
+def test_a_run_that_was_not_about_every_account_shows_nothing(firm: Firm, scope: Scope, later: Did):
+    """Though it was called the same."""
+    firm.press("r1", scope, UNKNOWN)
+    later(firm)
+
+    with pytest.raises(UsageError, match="run r1 ended unknown"):
+        firm.asks()
+
+
+def test_a_run_of_which_nobody_knows_the_accounts_is_shown_clear_by_no_other(firm: Firm):
+    """Its plan is not on record."""
+    firm.press("r1", ARB, UNKNOWN, is_planned=False)
+    firm.press("r2", second=60, latched=False)
+
+    with pytest.raises(UsageError, match="run r1 ended unknown"):
+        firm.asks()
+
+
+def test_an_account_is_shown_clear_by_its_group(firm: Firm):
+    """It was one of those that were read."""
+    firm.press("r1", Scope(accounts=(1,)), UNKNOWN)
+    firm.press("r2", ARB, second=60, latched=False)
+
+    assert () == firm.asks().doubts
+
+
+# ── a ledger that is not what was written ───────────────────────────────────────────────────────────────────
+
+
+def edit(file: Path, *statements: str) -> None:
+    """Somebody who knows SQL has been at it."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for trigger in ("events_stay", "events_keep"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "doubt"),
+    [
+        ("UPDATE events SET record = x'00ff' WHERE run = 'r2' AND kind = 'pressed'", "does not match its hash"),
+        (
+            (
+                "UPDATE events SET record = CAST(replace(CAST(record AS TEXT), 'unknown', 'clear') AS BLOB)"
+                " WHERE run = 'r2' AND kind = 'finished'"
+            ),
+            r"event 6 \(finished\): it does not match its hash",
+        ),
+        ("DELETE FROM events WHERE run = 'r2'", r"event 7 \(pressed\): it follows event 3"),
+        ("UPDATE events SET kind = 'flag' WHERE run = 'r2'", "its record is of another run or kind"),
+    ],
+)
+def test_a_ledger_that_was_edited_shows_nothing_clear(firm: Firm, statement: str, doubt: str):
+    """In doubt everything stays engaged; a person may know better."""
+    firm.press("r1")
+    firm.press("r2", ALL, UNKNOWN, second=60, latched=False)
+    firm.press("r3", SEVEN, second=120, latched=False)
+    edit(firm.ledger, statement)
+    with pytest.raises(UsageError, match=doubt):
+        firm.asks()
+
+    assert not firm.ends(force="the auditor has the ledger").engaged
+
+
+def test_an_event_that_is_no_heading_counts_as_well(firm: Firm):
+    """The whole chain is walked."""
+    firm.press("r1")
+    firm.put(Kind.FLAG, {"code": "x", "text": "y"}, "r2")
+    firm.put(Kind.FLAG, {"code": "x", "text": "y"}, "r2")
+    edit(firm.ledger, "DELETE FROM events WHERE seq = 4")
+
+    assert () == firm.looks().warnings
+    with pytest.raises(UsageError, match=r"event 5 \(flag\): it follows event 3"):
+        firm.asks()
+
+
+# ── second files of others ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A temporary folder that everybody may write, and no other."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(elsewhere, "FOLDERS", ())
+    return folder
+
+
+def test_a_press_with_another_temporary_folder_is_found(firm: Firm, shared: Path):
+    """Its ledger failed, and it was not clear."""
+    file = shared / "panic-1234" / fallback_name(firm.ledger)
+    file.parent.mkdir(mode=0o700)
+    firm.press("r1")
+    firm.press("r2", ALL, UNKNOWN, second=60, latched=False, file=file)
+
+    with pytest.raises(UsageError, match=f"run r2 ended unknown\n(?s:.*) and {file}"):
+        firm.asks()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o707])
+def test_a_second_file_that_others_may_have_written_is_not_believed(firm: Firm, shared: Path, mode: int):
+    """It shows nothing clear, and hides perhaps what is not."""
+    file = shared / "panic-1234" / fallback_name(firm.ledger)
+    file.parent.mkdir(mode=0o700)
+    firm.press("r1", ALL, OPEN)
+    firm.press("r2", second=60, latched=False, file=file)
+    file.parent.chmod(mode)
+
+    with pytest.raises(UsageError, match=f"run r1 ended open\n{file}: it may be another part of this ledger"):
+        firm.asks()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make somebody else's folder")
+def test_a_second_file_of_another_user_is_not_believed(firm: Firm, shared: Path):
+    """Nor is one behind a link."""
+    file = shared / "panic-1234" / fallback_name(firm.ledger)
+    file.parent.mkdir(mode=0o700)
+    firm.press("r1")
+    firm.press("r2", SEVEN, second=60, latched=False, file=file)
+    os.chown(file.parent, 1234, 1234)
+
+    with pytest.raises(UsageError, match=f"{file}: .* is not read: its folder is not this user's"):
+        firm.asks()
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+def test_a_folder_that_cannot_be_looked_into_is_a_doubt(
+    shared: Path, is_default: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Where the second file's name is the usual one; else everybody writes the same."""
+    hidden = shared / "panic-1234"
+    hidden.mkdir(mode=0o700)
+    ledger = shared / "ours" / "ledger.db"
+    second = shared / "panic-9" / (fallback_name(ledger) if is_default else "second.db")
+
+    def refuse(path: Path) -> object:
+        if hidden in path.parents:
+            raise PermissionError(13, "Permission denied")
+        return os.lstat(path)
+
+    monkeypatch.setattr(Path, "lstat", refuse)
+    told = history.others(LedgerFiles(file=ledger, fallback=second)).hidden
+
+    assert is_default == bool(told)
+    assert all(words.startswith(f"{hidden}: it may hold another part of this ledger") for words in told)
 
 
 @pytest.mark.parametrize("when", ["-", "yesterday", "2026-03-02T10:00:00"])
@@ -565,8 +833,8 @@ def test_a_second_reason_that_nobody_needed_is_not_on_record(firm: Firm):
 
 def test_only_what_is_named_ends(firm: Firm):
     """The rest stays as it is, whoever engaged it."""
-    firm.press("r1", Scope(groups=("arb", "fx"), accounts=(7, 8)))
     firm.press("r2", ALL, OPEN, second=-60)
+    firm.press("r1", Scope(groups=("arb", "fx"), accounts=(7, 8)))
     prepared = firm.asks(Scope(groups=("fx",), accounts=(8, 8)))
     state = reset.carry_out(firm.settings, prepared)
 
@@ -603,6 +871,46 @@ def test_a_key_in_a_reason_is_not_on_record(firm: Firm):
         assert all(secret not in path.read_bytes() for path in folder.iterdir())
 
 
+def test_a_latch_whose_folder_could_not_be_made_durable_is_ended_on_record(
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
+):
+    """The person is told; what strategies read is disengaged, and the ledger says the same."""
+    firm.press("r1")
+
+    def fail(path: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(change, "_sync_folder", fail)
+    with pytest.raises(LatchError, match=r"could not be reset \(input/output error\); it is disengaged"):
+        firm.ends()
+
+    assert ["intended", "done"] == firm.states()
+    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "remedy"),
+    [
+        (lambda file: (file.unlink(), file.mkdir()), "mv {0} {0}.aside"),
+        (lambda file: file.parent.rename(file.parent.with_name("gone")), "mkdir -p {1}"),
+        (
+            lambda file: (file.parent.rename(file.parent.with_name("gone")), file.parent.touch()),
+            "mv {1} {1}.aside && mkdir -p {1}",
+        ),
+    ],
+)
+def test_what_stands_in_the_way_of_a_latch_is_told_with_its_command(
+    firm: Firm, spoil: Callable[[Path], object], remedy: str
+):
+    """Somebody is tired."""
+    firm.press("r1")
+    spoil(firm.file)
+
+    with pytest.raises(LatchError) as failed:
+        firm.ends()
+    assert str(failed.value).endswith(f": {remedy.format(firm.file, firm.file.parent)}")
+
+
 # ── a latch that is missing or not whole ────────────────────────────────────────────────────────────────────
 
 SPOIL: list[Callable[[Path], object]] = [Path.unlink, lambda file: file.write_bytes(b"engaged\n")]
@@ -618,7 +926,7 @@ def test_a_reset_puts_a_whole_latch_in_the_place_of_one_that_is_not(firm: Firm, 
     assert (True, ["7"], ()) == (found.state.engaged, [hold.name for hold in found.holds], found.lost)
     assert State(()) == firm.ends()
     assert [True, True] == [one["recreate"] for one in firm.resets()]
-    assert reset.Engagement(State(()), (), (), {}, ()) == firm.looks()
+    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
 
 
 def test_a_missing_latch_is_reset_as_a_whole(firm: Firm):
@@ -657,7 +965,7 @@ def test_a_missing_latch_and_a_ledger_that_cannot_be_read_as_a_whole(firm: Firm)
     firm.put_raw(Kind.PRESSED, b"{}", "r2")
     firm.file.unlink()
 
-    with pytest.raises(UsageError, match=r"event 3 \(pressed\) cannot be read"):
+    with pytest.raises(UsageError, match=r"event 4 \(pressed\): its record cannot be read"):
         firm.asks()
 
 

@@ -4,33 +4,51 @@ import argparse
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from panic import config, history, logs, terminal
+from panic import config, engagement, history, logs, terminal
 from panic.cli import output
 from panic.errors import PanicError, UsageError
-from panic.evidence.answer import Verification, to_json
+from panic.evidence.answer import to_json
 from panic.evidence.archive import archive
 from panic.evidence.export import export
 from panic.evidence.form import Asked, moment
 from panic.evidence.intake import lines_of
 from panic.evidence.verify import verify
-from panic.files import why
+from panic.files import new_file, why
 from panic.ledger import reader, upkeep
 from panic.ledger.chain import Head
-from panic.prepared import whoami
+from panic.prepared import read_keys, whoami
+from panic.render.evidence import evidence_table
 from panic.words import clip
 
 _DAMAGED = 20
 _PIECE = 1 << 20
 _KEEP = "keep it where nobody can change it"
 
+_Command = Callable[[argparse.Namespace], int]
 
+
+def _sends_nothing(command: _Command) -> _Command:
+    """Let a command say what is wrong and no more: that nothing was sent goes without saying here."""
+
+    @wraps(command)
+    def carry_out(options: argparse.Namespace) -> int:
+        try:
+            return command(options)
+        except PanicError as error:
+            terminal.say(f"panic: {error}")
+            return error.exit_code
+
+    return carry_out
+
+
+@_sends_nothing
 def do_export(options: argparse.Namespace) -> int:
     """Write the evidence of a run or a period."""
     logs.configure(options.log_level)
@@ -41,7 +59,7 @@ def do_export(options: argparse.Namespace) -> int:
     if options.output is None:
         _print(lines)
     else:
-        with upkeep.new_file(options.output) as stream:
+        with new_file(options.output) as stream:
             stream.writelines(lines)
     for volume in volumes:
         terminal.say(f"{clip(volume.file.name)}: ledger head {volume.head}: {_KEEP}")
@@ -87,11 +105,7 @@ def _out(piece: list[bytes]) -> None:
 
 def _complain(volumes: Sequence[reader.Volume]) -> bool:
     """Say what is wrong with the ledger itself."""
-    found = [
-        f"! {clip(str(volume.file))}: {words}"
-        for volume in volumes
-        for words in filter(None, (volume.damage, *reader.faults(volume)))
-    ]
+    found = [f"! {clip(str(volume.file))}: {words}" for volume in volumes for words in volume.wrong()]
     for words in found[:20]:
         terminal.say(words)
     if len(found) > 20:  # noqa: PLR2004  (see above)
@@ -102,6 +116,7 @@ def _complain(volumes: Sequence[reader.Volume]) -> bool:
 # ── verify ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@_sends_nothing
 def do_verify(options: argparse.Namespace) -> int:
     """Check evidence, print what was found and give its exit code; reads no settings."""
     logs.configure(options.log_level)
@@ -113,14 +128,8 @@ def do_verify(options: argparse.Namespace) -> int:
         raise UsageError("--output would overwrite the evidence: name another file")
     with _opened(options.file) as stream:
         found = verify(lines_of(stream), heads)
-    output.show(to_json(found).decode(), partial(_table, found), options)
+    output.show(to_json(found).decode(), partial(evidence_table, found), options)
     return found.exit_code
-
-
-def _table(found: Verification, *, width: int, colour: bool) -> str:
-    from panic.render.evidence import evidence_table  # noqa: PLC0415  (JSON needs nothing that draws)
-
-    return evidence_table(found, width=width, colour=colour)
 
 
 @contextmanager
@@ -139,6 +148,7 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 # ── upkeep ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@_sends_nothing
 def do_backup(options: argparse.Namespace) -> int:
     """Copy the ledger into a new file and check the copy."""
     logs.configure(options.log_level)
@@ -160,15 +170,18 @@ def do_backup(options: argparse.Namespace) -> int:
     return _DAMAGED if damaged else 0
 
 
+@_sends_nothing
 def do_archive(options: argparse.Namespace) -> int:
     """Move old events from the ledger into a file."""
     logs.configure(options.log_level)
-    ledger = config.load(options.config).ledger
-    before = _moment("--before", options.before)
-    if before is None or before > datetime.now(UTC):
+    settings = config.load(options.config)
+    before, now = _moment("--before", options.before), datetime.now(UTC)
+    if before is None or before > now:
         raise UsageError(f"--before {clip(options.before, 40)} is yet to come: only the past can be archived")
-    by = options.by or whoami()
-    found = archive(history.files(ledger), before, options.output, by=by, reason=options.reason)
+    by, reason = _scrubbed(settings, options.by or whoami(), options.reason)
+    engaged = {hold.run for hold in engagement.recorded(settings)}
+    files = history.files(settings.ledger)
+    found = archive(files, before, options.output, by=by, at=now, reason=reason, engaged=engaged)
     for words in found.stopped:
         terminal.say(f"! {words}")
     told = f"{found.events:,} events of {found.runs:,} runs left the ledger"
@@ -189,6 +202,15 @@ def do_archive(options: argparse.Namespace) -> int:
     }
     _show(document, words + "".join(heads), options)
     return 0
+
+
+def _scrubbed(settings: config.Settings, *words: str) -> list[str]:
+    """Take every key out of what a person typed: it stays on record for ever."""
+    keys, *_ = read_keys(settings, os.environ)
+    found = list(words)
+    for key in keys.values():
+        found = [key.scrub(one) for one in found]
+    return found
 
 
 def _show(document: dict[str, Any], words: str, options: argparse.Namespace) -> None:

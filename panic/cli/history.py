@@ -3,32 +3,46 @@
 import argparse
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from panic import config, history, logs
 from panic.cli import output
 from panic.errors import UsageError
 from panic.history import Summary
+from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.render.history import runs_table
 from panic.report import Flag
 from panic.words import clip
 
+_FRESH = timedelta(hours=24)
+"""So long a run that nobody completed is news; then it is history, and would hide the next one."""
+
 
 def do_runs(options: argparse.Namespace) -> int:
-    """List runs; the exit code tells whether each came to its end."""
+    """List runs; the exit code tells whether each of the last day's came to its end."""
     logs.configure(options.log_level)
-    found, damage = history.runs(config.load(options.config).ledger)
+    ledger = config.load(options.config).ledger
+    found, damage = history.runs(ledger)
+    looked_in = history.looked(ledger)
     shown, now = found[: options.limit], datetime.now(UTC)
     document = {
         "schema": "panic-runs/1",
         "runs": [_told(one, now) for one in shown],
         "more": len(found) - len(shown),
         "damage": damage,
+        "looked_in": looked_in,
     }
-    draw = partial(runs_table, shown, more=len(found) - len(shown), damage=damage, now=now)
+    draw = partial(runs_table, shown, more=len(found) - len(shown), damage=damage, looked_in=looked_in, now=now)
     output.show(json.dumps(document, indent=2), draw, options)
-    return 10 if damage or any(one.finished is None and not one.alive for one in found) else 0
+    return 10 if damage or any(_is_open(one, now) for one in found) else 0
+
+
+def _is_open(one: Summary, now: datetime) -> bool:
+    """Whether somebody should see to a run that came to no end."""
+    if one.finished is not None or one.alive:
+        return False
+    return one.resumable(now) or now - one.pressed.started_at < _FRESH
 
 
 def _told(one: Summary, now: datetime) -> dict[str, object]:
@@ -51,7 +65,7 @@ def _told(one: Summary, now: datetime) -> dict[str, object]:
 
 
 def do_show(options: argparse.Namespace) -> int:
-    """Print a report made again from the ledger; the exit code is the run's own."""
+    """Print a report made again from the ledger; the exit code is the run's own, and 10 at least in doubt."""
     logs.configure(options.log_level)
     ledger = config.load(options.config).ledger
     past = history.recall(ledger, history.find(ledger, options.run))
@@ -61,5 +75,8 @@ def do_show(options: argparse.Namespace) -> int:
         raise UsageError(f"run {past.replay.run}: {error}") from error
     damage = [Flag("record_damaged", clip(words, 500)) for words in (*past.damage, *past.faults)]
     report = replace(report, flags=tuple(dict.fromkeys([*damage, *report.flags])))
+    if damage:  # what a record tells that is not what was written is no evidence
+        verdict = worst(report.verdict, Verdict.UNVERIFIED)
+        report = replace(report, verdict=verdict, exit_code=EXIT_CODES[verdict])
     output.deliver(report, options)
     return report.exit_code

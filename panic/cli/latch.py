@@ -5,7 +5,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from panic import config, latch, logs, reset, terminal
+from panic import config, engagement, latch, logs, reset, terminal
 from panic.cli import output
 from panic.config import Settings
 from panic.errors import UsageError
@@ -26,22 +26,29 @@ def do_latch(options: argparse.Namespace) -> int:
     if options.create:
         _create(settings, file)
         terminal.say(f"panic: the latch {file} is set up, disengaged")
-    found = reset.look(settings)
+    found = engagement.look(settings)
     document = {
         "schema": "panic-latch/1",
         "file": str(file),
         "engaged": found.state.engaged,
         "problem": found.state.problem,
         "holds": [{**hold._asdict(), "doubt": found.doubts.get(hold, "")} for hold in found.holds],
+        "lost": [hold._asdict() for hold in found.lost],
         "warnings": found.warnings,
     }
     output.show(json.dumps(document, indent=2), partial(latch_table, found, file), options)
-    return ENGAGED if found.state.engaged else 0
+    return ENGAGED if found.state.engaged or found.lost else 0
 
 
 def _create(settings: Settings, file: Path) -> None:
     """Set the latch up, unless that would end what somebody engaged before all of it went, as with a RAM disk."""
-    found = reset.look(settings)
+    found = engagement.look(settings, walk=True)
+    if found.unsure:
+        words = "\n".join(found.unsure)
+        raise UsageError(
+            f"{words}\nSo nobody knows whether something is engaged: mend the ledger, or say that nothing is by "
+            'panic reset --reason "…" --force "…", which sets the latch up as well'
+        )
     if found.recorded and found.state.problem:
         held, wrong = latch.listed(found.recorded), found.state.problem
         raise UsageError(
@@ -68,6 +75,7 @@ def do_reset(options: argparse.Namespace) -> int:
         "doubts": prepared.doubts,
         "engaged_now": None if state is None else state.engaged,
         "will_not": reset.WILL_NOT,
+        "looked_in": prepared.looked_in,
     }
     output.show(json.dumps(document, indent=2), partial(reset_table, prepared, state), options)
     return 0

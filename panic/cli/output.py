@@ -10,15 +10,19 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import Protocol, TextIO
 
-from panic import terminal
+from rich.cells import cell_len
 
-if TYPE_CHECKING:
-    from panic.report import Report
+from panic import background, terminal
+from panic.render.report import table, verdict_line
+from panic.report import Report, to_json
 
-# A press must not wait until what draws its report is imported.
-# ruff: noqa: PLC0415
+SAVING_S = 5.0
+"""A file system that hangs keeps nobody for longer who has seen the document already."""
+
+# All that shows a report is there before the run begins: an upgrade may replace it on the disk meanwhile.
+cell_len("\u4e2d")  # else rich imports its table of wide letters with the first of them
 
 
 class Drawing(Protocol):
@@ -35,48 +39,41 @@ def wants_json(options: argparse.Namespace) -> bool:
 
 
 def show(document: str, draw: Drawing, options: argparse.Namespace) -> None:
-    """Save a document and print it.
+    """Print a document, and save it.
 
     Args:
         document: The whole of it, as JSON.
         draw: Draws it for people; called where it is not the document that is printed.
         options: Those of the command.
     """
-    save(document, options.output)
     terminal.out(document if wants_json(options) else _drawn(draw, sys.stdout))
+    save("document", document, options.output)
 
 
-def deliver(report: "Report", options: argparse.Namespace) -> None:
+def deliver(report: Report, options: argparse.Namespace) -> None:
     """Bring the report to its readers; whatever is broken on the way, the run is done and its exit code stands."""
-    from panic.report import to_json
-
     try:
-        document = to_json(report).decode()
-        saved = save(document, options.output)
-        _print(report, document, options, saved=saved)
+        _deliver(report, to_json(report).decode(), options)
     except Exception as error:  # noqa: BLE001  (the run is over, and its verdict must still get out)
         terminal.say(f"panic: the report could not be shown: {type(error).__name__}")
         terminal.say(_closing(report))
 
 
-def _print(report: "Report", document: str, options: argparse.Namespace, *, saved: bool) -> None:
+def _deliver(report: Report, document: str, options: argparse.Namespace) -> None:
     delivered = terminal.out(document if wants_json(options) else _table(report, sys.stdout))
+    saved = save("report", document, options.output)
     if not delivered and not saved:
         terminal.say(f"panic: standard output is gone; the report follows here\n{_table(report, sys.stderr)}")
     elif not terminal.is_terminal(sys.stdout) or not delivered:
         terminal.say(_closing(report))
 
 
-def _closing(report: "Report") -> str:
-    from panic.render.report import verdict_line
-
+def _closing(report: Report) -> str:
     code = "" if report.drill else f" (exit {report.exit_code})"
     return f"panic: {verdict_line(report).plain}{code}"
 
 
-def _table(report: "Report", stream: TextIO | None) -> str:
-    from panic.render.report import table
-
+def _table(report: Report, stream: TextIO | None) -> str:
     return _drawn(partial(table, report), stream)
 
 
@@ -84,24 +81,36 @@ def _drawn(draw: Drawing, stream: TextIO | None) -> str:
     return draw(width=terminal.width(), colour=terminal.colour(stream))
 
 
-def save(document: str, path: Path | None) -> bool:
-    """Write the report beside its name and move it there, so that nobody reads half of one."""
+def save(what: str, document: str, path: Path | None) -> bool:
+    """Write a document into a file, if one is named; what stands in the way is said, and costs nobody much time.
+
+    Args:
+        what: The document, in a word.
+        document: All of it.
+        path: The file.
+    """
     if path is None:
         return False
-    part = None
     try:
-        path = _a_file(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        part.write_text(document + "\n", encoding="utf-8")
-        part.replace(path)
-    except (OSError, ValueError) as error:
-        with suppress(OSError, ValueError):
-            if part is not None:
-                part.unlink()
-        why = getattr(error, "strerror", None) or type(error).__name__
-        terminal.say(f"panic: the report could not be written to {path} ({why}); it is on standard output only")
+        background.within(partial(_write, document, path), SAVING_S, "output")
+    except (OSError, ValueError, RuntimeError) as error:  # the last: no thread is to be had
+        why = getattr(error, "strerror", None) or str(error)
+        terminal.say(f"panic: the {what} could not be written to {path} ({why})")
         return False
     return True
+
+
+def _write(document: str, path: Path) -> None:
+    """Write it beside its name and move it there, so that nobody reads half of one."""
+    path = _a_file(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(document + "\n", encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            part.unlink()
+        raise
 
 
 def _a_file(path: Path) -> Path:

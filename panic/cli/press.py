@@ -42,6 +42,10 @@ def do_resume(options: argparse.Namespace) -> int:
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:
     report = loop.run(loop.with_progress(prepared, drill=False, ledger=ledger))
     output.deliver(report, options)
+    if (
+        report.latch is not None and not report.latch.engaged
+    ):  # last of all: whatever the verdict, strategies go on
+        terminal.say(f"panic: THE LATCH IS NOT ENGAGED: {report.latch.text}")
     if ledger is not None:
         ledger.close(_CLOSING_S)
     return report.exit_code

@@ -56,7 +56,8 @@ _BACKUP_CODES = """exit codes:
   0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
 
 _ARCHIVE_CODES = """exit codes:
-  0 archived, or nothing is old enough · 64 usage · 70 some doubt, and nothing was removed"""
+  0 archived, or nothing is old enough · 64 usage · 70 some doubt, or a failure:
+     it is said whether anything was removed"""
 
 
 def parser() -> Parser:

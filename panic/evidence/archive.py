@@ -1,13 +1,14 @@
 """Old events leave the ledger: as evidence in a file that was checked, and only then.
 
 Any doubt, and nothing is removed. What is removed is the ledger's beginning, up to a point that cuts no run in two
-and that comes before every run which is not finished or has gone on since.
+and that comes before every run which may yet be taken up, is still engaged or has gone on since. A ledger of two
+files is cut one file after the other: where the second cannot be, the error says what has left the first.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,17 @@ from panic.evidence.export import export
 from panic.evidence.form import Asked, moment
 from panic.evidence.intake import lines_of
 from panic.evidence.verify import verify
-from panic.history import in_order
+from panic.files import new_file
+from panic.history import in_order, summary
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode, encode
-from panic.ledger.reader import Volume, faults, read
-from panic.ledger.upkeep import Removal, new_file, remove
+from panic.ledger.reader import Volume, read
+from panic.ledger.upkeep import Removal, remove
 from panic.record import Kind
 from panic.replay import Replay
 from panic.words import clip
 
-_HEADINGS = (Kind.PRESSED, Kind.RESUMED, Kind.FINISHED)
+_HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,16 @@ class Archived:
     stopped: tuple[str, ...]
 
 
-def archive(files: Sequence[Path], before: datetime, output: Path, *, by: str, reason: str = "") -> Archived:
+def archive(
+    files: Sequence[Path],
+    before: datetime,
+    output: Path,
+    *,
+    by: str,
+    at: datetime,
+    reason: str = "",
+    engaged: Collection[str] = (),
+) -> Archived:
     """Move everything before a moment from the ledger into a new file.
 
     Args:
@@ -59,41 +70,50 @@ def archive(files: Sequence[Path], before: datetime, output: Path, *, by: str, r
         before: The first moment to stay.
         output: The file to write.
         by: Who archives.
+        at: When: a run that may be taken up then stays.
         reason: Why, if anybody says.
+        engaged: The runs that left something engaged which no reset has ended: they stay as well.
 
     Raises:
         UsageError: The file cannot be written.
-        PanicError: The ledger or the file is not beyond doubt; nothing was removed, or the error says what was.
+        PanicError: The ledger or the file is not beyond doubt, or a ledger file cannot be cut; nothing was
+            removed, or the error says what was.
     """
     volumes = [read(file, whole=True) for file in files]
     _refuse_doubt(volumes)
     events = [[decode(row.record) for row in volume.rows] for volume in volumes]
-    counts, staying = _cut(events, before)
+    staying = dict.fromkeys(engaged, "is still engaged: panic reset ends that") | dict(_unfinished(events, at))
+    counts = _cut(events, before, staying)
     parts = [_beginning(*pair) for pair in zip(volumes, counts, strict=True)]
     stops = list(_stops(volumes, events, counts, before, staying))
     if not any(counts):
         return Archived(None, "", 0, 0, {}, tuple(stops))
-    now = datetime.now(UTC)
     with new_file(output) as stream:
         leaving = [part for part in parts if part.rows]
-        for line in export(leaving, Asked(until=before), by=by, at=now):
+        for line in export(leaving, Asked(until=before), by=by, at=at):
             stream.write(line)
         stream.flush()
         found = _verified(output, leaving)
     runs = {event.run for its, count in zip(events, counts, strict=True) for event in its[:count]} - {""}
     words = {"by": clip(by), "reason": clip(reason, 1000), "before": before.isoformat(), "file": output.name}
+    heads: dict[str, str] = {}
     for volume, part in zip(volumes, parts, strict=True):
         if part.rows:
-            left = {"events": len(part.rows), "head": str(part.head), "sha256": found, "runs": sorted(runs)}
-            _remove(volume, part, frozenset(runs), {**words, **left}, now)
-    heads = {part.file.name: str(part.head) for part in leaving}
+            told = {"events": len(part.rows), "head": str(part.head), "sha256": found, "runs": sorted(runs)}
+            try:
+                _remove(volume, part, frozenset(runs), {**words, **told}, at)
+            except PanicError as error:
+                if not heads:
+                    raise
+                raise _partly(error, heads, output) from error
+            heads[part.file.name] = str(part.head)
+            _check_what_is_left(volume.file, heads, output)
     return Archived(output, found, sum(counts), len(runs), heads, tuple(stops))
 
 
 def _refuse_doubt(volumes: Iterable[Volume]) -> None:
     for volume in volumes:
-        wrong = [volume.damage] if volume.damage else faults(volume)
-        if wrong:
+        if wrong := volume.wrong():
             remedy = "Back it up, and find out who changed it; a file that was set aside can be moved elsewhere."
             raise PanicError(f"nothing was removed: {clip(str(volume.file))}: {clip(wrong[0])}. {remedy}")
 
@@ -101,9 +121,8 @@ def _refuse_doubt(volumes: Iterable[Volume]) -> None:
 # ── how far ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _cut(events: Sequence[Sequence[Event]], before: datetime) -> tuple[list[int], dict[str, str]]:
-    """Count the events that may go from the beginning of each volume; give the runs that stay, and why."""
-    staying = dict(_unfinished(events))
+def _cut(events: Sequence[Sequence[Event]], before: datetime, staying: dict[str, str]) -> list[int]:
+    """Count the events that may go from the beginning of each volume; `staying` gets the other runs that stay."""
     for event in (event for its in events for event in its if event.run):
         if not _is_before(event, before):
             staying.setdefault(event.run, "has gone on since")
@@ -112,11 +131,12 @@ def _cut(events: Sequence[Sequence[Event]], before: datetime) -> tuple[list[int]
         rest = {event.run for its, count in zip(events, counts, strict=True) for event in its[count:]}
         more = rest - staying.keys() - {""}
         if not more:
-            return counts, staying
+            return counts
         staying.update(dict.fromkeys(more, "goes on behind events that stay"))
 
 
-def _unfinished(events: Iterable[Iterable[Event]]) -> Iterator[tuple[str, str]]:
+def _unfinished(events: Iterable[Iterable[Event]], now: datetime) -> Iterator[tuple[str, str]]:
+    """Give the runs that may yet go on, and why."""
     headings: dict[str, list[Event]] = {}
     archived: set[str] = set()
     for event in (event for its in events for event in its):
@@ -125,8 +145,17 @@ def _unfinished(events: Iterable[Iterable[Event]]) -> Iterator[tuple[str, str]]:
         elif event.kind == Kind.ARCHIVED:  # of a run in two files the first may have gone when the power failed
             archived.update(event.body["runs"])
     for run, its in headings.items():
-        if run not in archived and Replay.of(run, in_order(its)).finished is None:
-            yield run, "did not come to its end"
+        replay = Replay.of(run, in_order(its))
+        if run in archived or replay.finished is not None:
+            continue
+        if replay.pressed is None:
+            yield run, "did not come to its end, and who pressed is not on record"
+            continue
+        one = summary(replay)
+        if one.alive or now < one.deadline:
+            yield run, "may be under way"
+        elif now < one.resumable_until:
+            yield run, "may yet be taken up"
 
 
 def _first(events: Sequence[Event], staying: dict[str, str], before: datetime) -> int:
@@ -193,7 +222,16 @@ def _remove(volume: Volume, part: Volume, runs: frozenset[str], words: dict[str,
     event = Event("", Kind.ARCHIVED, f"{secrets.token_hex(4)}-1", at.isoformat(timespec="microseconds"), words)
     removal = Removal(volume.file, volume.base, part.head, len(part.rows), volume.head, runs)
     remove(removal, (event.run, event.kind, encode(event)))
-    after = read(volume.file, whole=True)
-    if after.damage or faults(after):
-        wrong = clip(after.damage or faults(after)[0])
-        raise PanicError(f"{clip(str(volume.file))} is not whole after the removal: {wrong}. The archive is.")
+
+
+def _check_what_is_left(file: Path, heads: dict[str, str], output: Path) -> None:
+    if wrong := read(file, whole=True).wrong():
+        error = PanicError(f"{clip(str(file))} is not whole after the removal: {clip(wrong[0])}.")
+        raise _partly(error, heads, output)
+
+
+def _partly(error: PanicError, heads: dict[str, str], output: Path) -> PanicError:
+    """Say what has left the ledger all the same."""
+    names, kept = clip(", ".join(heads)), ", ".join(heads.values())
+    where = f"they are in {clip(str(output))}, which is whole: keep it, and the head of each: {kept}"
+    return PanicError(f"{error} But events have left {names}; {where}")

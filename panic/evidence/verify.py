@@ -87,7 +87,9 @@ class _Check:
         if any(how is Met.HERE for _, how in met):
             return
         if any(how is Met.UNTOLD for _, how in met):
-            text = f"head {kept.seq}: it is of an event that is told by digest only: it proves every event told before"
+            text = (
+                f"head {kept.seq}: it is of an event that is told by digest only: it proves those told before it"
+            )
             self.doubts.append(f"{text}, but not that this one is none of what was asked for")
             return
         others = [one for one, how in met if how is Met.OTHER]
@@ -191,11 +193,11 @@ class _Check:
         for one in walks:
             name, untold = clip(one.line.name), one.untold_between()
             if untold:
-                text = f"{name}: between the events told {untold:,} are told by digest only"
+                text = f"{name}: events between those told are told by digest only ({untold:,})"
                 self.doubts.append(f"{text}: nothing shows that they are of another time")
             if one.line.base != GENESIS:
-                first = one.line.base.seq + 1
-                self.notes.append(f"{name}: that nothing before event {first} was asked for is the exporter's word")
+                before = f"{name}: that nothing before event {one.line.base.seq + 1} was asked for"
+                self.notes.append(f"{before} is the exporter's word")
 
 
 def _differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:

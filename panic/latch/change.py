@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shlex import quote
 
 from panic.errors import PanicError, Problem, UsageError
 from panic.latch.text import LARGEST, OPEN_FLAGS, Hold, State, listed, look, merge, read, render, why, writable
@@ -309,7 +310,26 @@ def _told(file: Path, what: str) -> Iterator[None]:
         yield
     except (OSError, ValueError) as error:
         told = f"the latch could not be {what} ({why(error)}); it is {read(file)}"
-        raise LatchError(_words(file, told, "Mend that, look at the latch, and try again.")) from error
+        raise LatchError(_words(file, told, _remedy(file, error))) from error
+
+
+def _remedy(file: Path, error: Exception) -> str:
+    """Name the command that mends what stands in the way."""
+    again = "look at the latch, and try again"
+    with suppress(OSError, ValueError):
+        path = Path(os.path.realpath(file))
+        ours, folder = quote(str(path)), quote(str(path.parent))
+        for above in reversed(path.parents):
+            if above.exists() and not above.is_dir():
+                plain = quote(str(above))
+                return f"Move it out of the way, {again}: mv {plain} {plain}.aside && mkdir -p {folder}"
+        if not path.parent.exists():
+            return f"Make its folder, {again}: mkdir -p {folder}"
+        if path.exists() and not path.is_file():
+            return f"Move it out of the way, {again}: mv {ours} {ours}.aside"
+        if isinstance(error, PermissionError):
+            return f"Find out whose it is, become that user, {again}: ls -ld {folder} {ours}"
+    return f"Mend that, {again}."
 
 
 def _words(file: Path, what: str, remedy: str) -> str:

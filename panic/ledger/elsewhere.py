@@ -40,9 +40,8 @@ def search(name: str, known: Collection[Path]) -> Elsewhere:
         try:
             found = _files(folder, name)
         except OSError as error:
-            hidden[f"{folder}: it may hold another part of this ledger, and cannot be looked into: {why(error)}"] = (
-                None
-            )
+            words = f"{folder}: it may hold another part of this ledger, and cannot be looked into: {why(error)}"
+            hidden[words] = None
             continue
         for file in found:
             if os.path.realpath(file) in seen:

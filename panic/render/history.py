@@ -14,12 +14,15 @@ def runs_table(
     *,
     more: int,
     damage: Sequence[str],
+    looked_in: Sequence[str] = (),
     now: datetime,
     width: int = 80,
     colour: bool = False,
 ) -> str:
     """Draw the runs on record, in the order given; `more` are not among them."""
-    return draw(_runs_parts(found, more, damage, now), width=width, colour=colour)
+    parts = list(_runs_parts(found, more, damage, now))
+    parts += [Text(f"looked in {file}", style="dim") for file in looked_in]
+    return draw(parts, width=width, colour=colour)
 
 
 def _runs_parts(
@@ -36,7 +39,7 @@ def _runs_parts(
             (f" {one.run}", "bold"),
             f"  {'DRILL · ' if one.pressed.drill else ''}{trigger.source} · {trigger.by}: {trigger.reason}",
         )
-        if one.finished is None and now < one.resumable_until and not one.alive:
+        if one.resumable(now) and not one.alive:
             yield indented(f"→ panic resume {one.run}, until {one.resumable_until:%H:%M:%S} UTC; or press again")
     if more:
         yield Text(f"and {more:,} more: --limit")

@@ -39,4 +39,5 @@ def reset_table(reset: Reset, state: State | None, *, width: int = 80, colour: b
     if reset.forced_because:
         parts.append(Text(f"forced: {reset.forced_because}"))
     parts.append(Text(f"by {reset.by}: {reset.reason}"))
+    parts += [Text(f"looked in {file}", style="dim") for file in reset.looked_in]
     return draw(parts, width=width, colour=colour)

@@ -37,11 +37,11 @@ def verdict_line(report: Report) -> Text:
     bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
     words = _HEADLINES[report.verdict].format(all=f"{total:,}", these=f"{these:,}")
     if report.verdict is Verdict.UNVERIFIED and not these:
-        words = (
-            "all accounts of the roster are clear, and the broker shows others that it does not list"
-            if report.finished
-            else "every account was read clear, and the run has not come to its end"
-        )
+        words = "every account was read clear, by a record that is not what was written"
+        if not report.finished:
+            words = "every account was read clear, and the run has not come to its end"
+        elif report.coverage.unlisted_accounts:
+            words = "all accounts of the roster are clear, and the broker shows others that it does not list"
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"
     filters = narrowing(_report_filters(report)).removeprefix(", ")
@@ -54,6 +54,8 @@ def _parts(report: Report) -> Iterable[RenderableType]:
     if report.drill:
         yield Text("DRILL  against the embedded simulator. No order at any broker was touched.", style="bold cyan")
     yield verdict_line(report)
+    if report.latch is not None and not report.latch.engaged:
+        yield Text(f"! THE LATCH IS NOT ENGAGED: {report.latch.text}", style="bold red")
     yield Text(f"{report.base_url}", style="bold")
     yield from _circumstances(report)
     yield from _record(report)

@@ -38,7 +38,7 @@ HEADERS: Final = {
 """Of every answer; a route may set its own policy, and nothing else."""
 
 RUNNER: Final[Mapping[str, Any]] = {"auto_decompress": False, "access_log": None}
-"""What whoever serves it hands to `web.AppRunner`: no small body becomes a large one, or fails before it is ours."""
+"""What whoever serves it hands to `web.AppRunner`: no small body becomes a large one before it is ours."""
 
 _PROBES: Final = ("/healthz", "/readyz")
 """Probes ask by address, and learn nothing that is worth a rebound name."""

@@ -4,7 +4,6 @@ Everything that is decided is decided in panic.hooks; here a call is read, a pre
 must know is told. An authentic breach is pressed before anything else is waited for.
 """
 
-import asyncio
 import hashlib
 import shlex
 import time
@@ -28,20 +27,19 @@ from panic.orders import Filters
 from panic.plan import Scope
 from panic.prepared import Press
 from panic.service import problems
+from panic.service.calls import Body, Sparse, headers_of, read
 from panic.words import clip
 
 log = structlog.get_logger()
 
 SOURCE = "hook"
-BODY_MOST = 1 << 20
-_BODY_S = 10.0
 _NAME_MOST = 64
 _PAGE_MOST = 1500
 _NO_TOLERANCE_S = 0.0
 
 _PROBLEM: TypeAdapter[problems.Problem] = TypeAdapter(problems.Problem)
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
-_LEDGER = "replay protection"
+_GUARD = "replay protection"
 
 
 class _Run(Protocol):
@@ -80,21 +78,10 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
-    """What came of a body: its bytes; or None, what answer that deserves, and why, in the middle of a sentence."""
-
-    data: bytes | None
-    status: int = 200
-    code: str = ""
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class _Call:
     """An authentic or refused call, and what is known of it."""
 
     name: str
-    hook: Hook | None
     verified: Verified
     said: Understood
     digest: str
@@ -116,20 +103,21 @@ class _Breaches:
     ) -> None:
         self._desk, self._settings, self._tell, self._record = desk, settings, tell, record
         self._replays, self._keyring, self._now = replays, keyring, now
+        self._strangers = Sparse()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a call: whoever cannot prove where it comes from learns nothing and changes nothing."""
         name, hooks = request.match_info["name"], self._settings()
         hook = hooks.get(name)
-        body = await _read(request)
+        body = await read(request)
         secrets = await self._keyring.of(hooks, name)
         tolerance_s = hook.tolerance_s if hook else _NO_TOLERANCE_S
-        verified = verify(secrets, _headers(request), body.data, self._now(), tolerance_s)
+        verified = verify(secrets, headers_of(request), body.data, self._now(), tolerance_s)
         if hook is None or verified.kind is Kind.FORGED:
             return self._not_let_in(request, name, body)
         said = odd(body.why) if body.data is None else understand(body.data)
         digest = hashlib.sha256(body.data or b"").hexdigest()
-        call = _Call(name, hook, verified, said, digest, request.remote or "")
+        call = _Call(name, verified, said, digest, request.remote or "")
         is_signed = bool(verified.id) and verified.kind is Kind.AUTHENTIC
         flags = [] if not is_signed or await self._replays.ready() else [self._unprotected()]
         return await self._answer(request, call, hook, flags, is_signed=is_signed)
@@ -164,9 +152,7 @@ class _Breaches:
         if is_taken and not flags and await self._replays.kept():
             flags.append(self._unprotected())
         for flag in flags:
-            self._tell(
-                Notice("flag", run, f"hook {call.name}: {_LEDGER} is out of order", flag, f"hook-{_LEDGER}")
-            )
+            self._tell(Notice("flag", run, f"hook {call.name}: {_GUARD} is out of order", flag, f"hook-{_GUARD}"))
         self._put_on_record(decision, call, run=run, joined=is_joined, flags=flags)
         if decision.act is Act.REFUSE:
             return _problem(request, decision)
@@ -187,13 +173,15 @@ class _Breaches:
             headers={"Location": f"/v1/runs/{run}"} if run else {},
         )
 
-    def _not_let_in(self, request: web.Request, name: str, body: _Body) -> web.StreamResponse:
+    def _not_let_in(self, request: web.Request, name: str, body: Body) -> web.StreamResponse:
         decision = NOT_LET_IN
         if body.data is None:
             what = f"Nothing was done: {body.why}."
             decision = Decision(Act.REFUSE, body.status, body.code, "The body did not arrive", what, "Send less.")
-        nobody = _Call(clip(name, _NAME_MOST), None, Verified(Kind.FORGED), odd(""), "", request.remote or "")
-        self._put_on_record(decision, nobody)
+        nobody = _Call(clip(name, _NAME_MOST), Verified(Kind.FORGED), odd(""), "", request.remote or "")
+        left_out = self._strangers.take()
+        if left_out is not None:
+            self._put_on_record(decision, nobody, unrecorded=left_out)
         return _problem(request, decision)
 
     def _could_not(self, request: web.Request, call: _Call, hook: Hook, error: Exception) -> web.StreamResponse:
@@ -266,32 +254,6 @@ def breach_handler(
         now: Our clock, seconds since 1970.
     """
     return _Breaches(desk, settings, tell, record, replays, keyring, now).handle
-
-
-async def _read(request: web.Request) -> _Body:
-    """Read a body, for so long and so far at most."""
-    too_large = _Body(None, 413, "too_large", f"its body is larger than {BODY_MOST:,} bytes")
-    if (request.content_length or 0) > BODY_MOST:
-        return too_large
-    data = bytearray()
-    try:
-        async with asyncio.timeout(_BODY_S):
-            while chunk := await request.content.readany():
-                data += chunk
-                if len(data) > BODY_MOST:
-                    return too_large
-    except TimeoutError:
-        return _Body(None, 408, "too_slow", f"its body did not arrive within {_BODY_S:g} s")
-    except Exception as error:  # noqa: BLE001  (what a parser or a decompressor makes of bytes from anywhere)
-        return _Body(None, 400, "broken", f"its body broke off or cannot be decoded ({type(error).__name__})")
-    return _Body(bytes(data))
-
-
-def _headers(request: web.Request) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for name, value in request.headers.items():
-        found.setdefault(name.lower(), []).append(value)
-    return found
 
 
 def _press(name: str, hook: Hook, reason: str) -> Press:

@@ -129,6 +129,8 @@ def refusals(operation: Operation) -> tuple[int, ...]:
         found |= {401, 403}
     if operation.body is not None:
         found |= {408, 413, 415}
+    if "{id}" in operation.path:
+        found.add(404)
     return tuple(sorted(found))
 
 

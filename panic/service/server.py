@@ -62,6 +62,7 @@ class Server:
         self._runner: web.AppRunner | None = None
         self._ending = AsyncExitStack()
         self._looking_back: asyncio.Task[None] | None = None
+        self._telling: set[asyncio.Task[None]] = set()
         self.url = ""
 
     async def start(self) -> None:
@@ -82,6 +83,8 @@ class Server:
         await self._runner.setup()
         self._ending.push_async_callback(self._runner.cleanup)
         await self._listen(context)
+        for problem in (*self.standby.status()["problems"], *self.notifier.problems):
+            self._say(f"panic: {problem}")
         self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
 
     async def end(self) -> None:
@@ -89,6 +92,7 @@ class Server:
         if self._looking_back is not None:
             self._looking_back.cancel()
         await self.desk.close()
+        await asyncio.gather(*self._telling, return_exceptions=True)
         await self._ending.aclose()
 
     async def reload(self) -> None:
@@ -184,11 +188,17 @@ class Server:
     # ── while it serves ─────────────────────────────────────────────────────────────────────────────────
 
     def _tell_people(self, what: str, live: Live) -> None:
-        if what == "started":
-            for notice in notices_of(what, live.run.report()):
+        if self._settings.channels and what in {"started", "finished"}:
+            work = self._tell_start(live) if what == "started" else self._tell_verdict(live)
+            task = asyncio.create_task(work)
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_start(self, live: Live) -> None:
+        await live.run.engine.swept.wait()  # a report takes time, and no first DELETE waits for it
+        if not live.is_over:
+            for notice in notices_of("started", live.run.report()):
                 self.notifier.tell(notice)
-        elif what == "finished":
-            asyncio.create_task(self._tell_verdict(live))  # noqa: RUF006  (the loop ends after the last of them)
 
     async def _tell_verdict(self, live: Live) -> None:
         try:

@@ -6,7 +6,9 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import structlog
 
 from panic import config, flags
 from panic.background import begin
@@ -16,9 +18,12 @@ from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
 from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
+from panic.service.access import strangers
 from panic.service.loaded import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.spare import Spare
 from panic.service.warm import Warm
+
+log = structlog.get_logger()
 
 START_S = 5.0
 """So long a start waits for the files; then it goes on without, and every press looks again."""
@@ -147,7 +152,7 @@ class Standby:
             notes = [] if self._refused else _notes(old, self.settings)
             return Reloaded(self._refused, tuple(notes))
 
-    def status(self) -> dict[str, object]:
+    def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
         now, loaded, warm = time.monotonic(), self._files.loaded, self._warm
         contact_at = warm.health.contact_at if warm else None
@@ -171,7 +176,7 @@ class Standby:
         settings = config.load(self.settings.file, self._env)
         files = Files(settings, self._env, every_s=self._every_s)
         files.loaded = files.read()
-        problems = (*settings.problems, *files.loaded.failures)
+        problems = (*settings.problems, *files.loaded.failures, *_strangers(settings, files.loaded))
         if problems:
             raise ConfigurationError(problems)
         return settings, files
@@ -199,12 +204,16 @@ class Standby:
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
-            if self._warm is not None:
-                self._warm.use(self._files.loaded.usable)
-            await self._spare.tend()
+            try:
+                if self._warm is not None:
+                    self._warm.use(self._files.loaded.usable)
+                await self._spare.tend()
+            except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
+                log.warning("standby_failed", error=type(error).__name__)
 
     def _problems(self, loaded: Loaded) -> list[str]:
-        found = [str(problem) for problem in (*self.settings.problems, *loaded.problems)]
+        known = (*self.settings.problems, *loaded.problems, *_strangers(self.settings, loaded))
+        found = [str(problem) for problem in known]
         found += [f"the settings could not be loaded anew: {problem}" for problem in self._refused]
         if self._warm is not None:
             health = self._warm.health
@@ -212,6 +221,10 @@ class Standby:
             found += [f"credential {name}: the broker answers {status} to its key" for name, status in refused]
             found += [f"connections to the broker: {health.trouble}"] if health.trouble else []
         return found + [f"ledger: {text}" for text in self._spare.troubles]
+
+
+def _strangers(settings: Settings, loaded: Loaded) -> list[Problem]:
+    return [] if loaded.roster.value is None else strangers(settings, loaded.roster.value)
 
 
 def _age(seen_at: float, now: float) -> float | None:

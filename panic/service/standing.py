@@ -6,6 +6,7 @@ from aiohttp import web
 
 from panic import latch, reset
 from panic._version import VERSION
+from panic.engagement import look
 from panic.plan import Scope
 from panic.prepared import Press
 from panic.service import facts, metrics, models, views
@@ -24,7 +25,7 @@ _RESET_S = 30.0
 async def get_latch(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say what is engaged."""
     settings = parts.settings
-    found = await aside(parts, lambda: reset.look(settings), "latch", usage="not_found")
+    found = await aside(parts, lambda: look(settings), "latch", usage="not_found")
     return document(views.to_json(facts.latch_view(found, str(settings.latch.file))))
 
 

@@ -67,6 +67,7 @@ def test_a_test_is_a_test(body: bytes):
         alertmanager(
             "firing", alerts=[json.loads(grafana("firing", name=n))["alerts"][0] for n in ("TestAlert", "X")]
         ),
+        alertmanager(alerts=[*json.loads(grafana("firing", name="TestAlert"))["alerts"], "what?"]),
         b'{"type":"latest","data":{}}',
         b'{"type":"contest.test.failed","data":{}}',
         b'{"type":"unresolved","data":{}}',

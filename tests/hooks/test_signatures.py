@@ -4,14 +4,18 @@ import base64
 import copy
 import hmac
 import random
+import shutil
+import subprocess
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic.hooks import signatures
+from panic.hooks.bodies import Meaning, understand
 from panic.hooks.signatures import BEARER, STANDARD, Kind, Secrets, Verified, flaw, verify, weakness
 from tests.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, lists, sign
 
@@ -265,3 +269,20 @@ def test_secrets_cannot_be_printed():
 
     assert SECRET not in printed
     assert "not-a-real-key" not in printed
+
+
+@pytest.mark.skipif(not shutil.which("openssl"), reason="the example of the docs needs openssl")
+def test_the_docs_sign_by_hand_what_is_authentic(tmp_path: Path):
+    """As it stands there, with a `curl` that prints what it is given."""
+    page = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
+    script = page.partition("<!-- by hand: begin -->\n```sh\n")[2].partition("```")[0]
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    curl = 'curl() { printf "%s\\n" "$@"; }\n'
+    script = script.replace("/etc/panic/hook-desk.secret", str(tmp_path / "secret"))
+    done = subprocess.run(["sh", "-ec", curl + script], capture_output=True, text=True, check=True, timeout=30)
+    words = done.stdout.splitlines()
+    body = words[words.index("--data-raw") + 1].encode()
+    headers = dict(word.split(": ", 1) for word in words if word.startswith("webhook-"))
+
+    assert Kind.AUTHENTIC is check(headers, body, now=int(headers["webhook-timestamp"])).kind
+    assert Meaning.TEST is understand(body).meaning

@@ -379,12 +379,12 @@ def test_old_runs_move_into_the_archive(tmp_path: Path):
 
 
 def test_what_is_left_is_evidence_as_before(tmp_path: Path):
-    """It begins where the archive ends, and a head of later leads to both."""
+    """It begins where the archive ends, and a head of later proves both."""
     file = tmp_path / "ledger.db"
     put(file, run_of(1), run_of(4))
     archived(tmp_path)
     after = put(file, run_of(5))
-    check = verify(export([after], Asked("run4"), by="", at=NOON), [after.head])
+    check = verify(export([after], Asked("run4"), by="", at=NOON), [Head(14, after.rows[6].hash)])
 
     assert ANCHORED is check.finding
     assert [8] == [one.first for one in check.volumes]
@@ -450,9 +450,10 @@ def test_an_unfinished_run_whose_process_is_alive_stays(tmp_path: Path):
     told = run_of(1, end=False)
     told[0].body["process"] = asdict(here())
     put(tmp_path / "ledger.db", run_of(0), told)
-    archived(tmp_path)
+    found = archived(tmp_path)
 
     assert ["run1"] == runs_in(whole(tmp_path / "ledger.db"))
+    assert found.stopped[0].endswith("run run1 may be under way")
 
 
 def test_a_run_that_nobody_is_known_to_have_pressed_stays(tmp_path: Path):
@@ -464,9 +465,9 @@ def test_a_run_that_nobody_is_known_to_have_pressed_stays(tmp_path: Path):
 
 
 def test_a_run_that_was_taken_up_again_and_died_again_is_unfinished(tmp_path: Path):
-    """Its first end was not its last, and it may be taken up for longer."""
+    """Its first end was not its last, and another machine may be at it until the new deadline."""
     put(tmp_path / "ledger.db", run_of(0), run_of(1), taken_up("run1", after=NOON + DAY)[:-1])
-    archived(tmp_path, at=NOON + DAY + timedelta(hours=12) + RESUMABLE - timedelta(seconds=1))
+    archived(tmp_path, at=NOON + DAY + timedelta(hours=12, seconds=119))
 
     assert ["run1"] == runs_in(whole(tmp_path / "ledger.db"))
 
@@ -587,6 +588,26 @@ def edit(connection: sqlite3.Connection) -> None:
     """Change an event."""
     connection.execute("DROP TRIGGER events_keep")
     connection.execute("UPDATE events SET record = replace(record, 'joe', 'jim') WHERE seq = 8")
+
+
+def test_a_ledger_that_is_not_whole_afterwards_is_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With what has left it, which is safe."""
+    file = tmp_path / "ledger.db"
+    volume = put(file, run_of(1), run_of(4))
+
+    def remove_and_edit(removal: Removal, farewell: Any) -> Head:
+        head = remove(removal, farewell)
+        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+            edit(connection)
+        return head
+
+    monkeypatch.setattr("panic.evidence.archive.remove", remove_and_edit)
+    with pytest.raises(
+        PanicError, match=r"is not whole after the removal: event 8 .* But events have left"
+    ) as raised:
+        archived(tmp_path)
+
+    assert str(raised.value).endswith(f"keep it, and the head of each: {Head(7, volume.rows[6].hash)}")
 
 
 def take_out(connection: sqlite3.Connection) -> None:

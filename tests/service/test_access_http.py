@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from panic.service.document import OPERATIONS
-from panic.service.parts import PARTS, Record
-from tests.service.support import QUICK, House, bearer, house
+from panic.service.parts import Record
+from tests.service.house import QUICK, bearer, house
 
 _GUARDED = [one for one in OPERATIONS if one.role]
 
@@ -62,7 +62,7 @@ async def test_a_token_of_a_group_resumes_no_run_beyond_it(tmp_path: Path):
     """The run's scope is what counts."""
     async with house(tmp_path) as it:
         run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
-        it.desk._live.clear()
+        it.forget()
         answer = await it.ask("POST", f"/v1/runs/{run_id}/resume", token="east")
 
         assert "all accounts" in answer.problem("forbidden")["detail"]
@@ -133,11 +133,7 @@ async def test_a_flood_of_refusals_fills_no_ledger(tmp_path: Path):
             await it.press(token="viewer")
 
         assert 3 <= it.kinds().count("refused") <= 6
-        assert 20 == _refused(it, "forbidden")
-
-
-def _refused(it: House, why: str) -> float | None:
-    return it.metrics._registry.get_sample_value("panic_presses_refused_total", {"why": why})
+        assert 20 == it.counted("panic_presses_refused_total", why="forbidden")
 
 
 def test_refusals_that_were_not_recorded_are_told_with_the_next():
@@ -159,6 +155,6 @@ async def test_a_record_that_fails_stops_nothing(tmp_path: Path):
         def fail(_kind: str, _body: dict[str, Any]) -> None:
             raise OSError
 
-        it.client.server.app[PARTS].record._audit = fail  # type: ignore[union-attr]
+        it.parts.record._audit = fail
 
         assert 202 == (await it.press()).status

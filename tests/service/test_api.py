@@ -9,10 +9,9 @@ import pytest
 
 from panic import history, latch
 from panic.notify import Notice
-from panic.service.parts import PARTS
 from panic.simulator import Fault
-from tests.cli.support import account, sent, until
-from tests.service.support import QUICK, house
+from tests.cli.support import account, sent, started, until
+from tests.service.house import QUICK, house
 
 # ── runs and reports ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -51,7 +50,7 @@ async def test_a_report_outlives_the_service(tmp_path: Path):
     async with house(tmp_path) as it:
         told = await it.press({**QUICK, "wait": 30})
         await it.over(told.json["run_id"])
-        it.desk._live.clear()
+        it.forget()
         recorded = await it.ask("GET", f"/v1/runs/{told.json['run_id']}/report", token="viewer")
         summary = (await it.ask("GET", f"/v1/runs/{told.json['run_id']}", token="viewer")).fits("RunFound")
 
@@ -91,7 +90,7 @@ async def test_a_run_that_ended_is_not_resumed(tmp_path: Path):
         run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
         await it.over(run_id)
         (await it.ask("POST", f"/v1/runs/{run_id}/resume")).problem("conflict")
-        it.desk._live.clear()
+        it.forget()
         (await it.ask("POST", f"/v1/runs/{run_id}/resume")).problem("conflict")
 
         assert 1 == it.kinds().count("press")
@@ -101,17 +100,20 @@ async def test_a_run_that_ended_is_not_resumed(tmp_path: Path):
 
 
 async def test_an_unfinished_run_is_resumed_under_its_own_id(tmp_path: Path):
-    """A service that was told to stop left it; the next one is asked to complete it, by whom is on record."""
-    async with house(tmp_path, account(1, Fault("stuck", times=1), orders=1)) as it:
-        run_id = (await it.press()).json["run_id"]
-        await until(lambda: 1 in sent(it.simulator, "DELETE"))
-        it.live(run_id).run.leave()
-        await it.over(run_id)
-        it.desk._live.clear()
-        answer = await it.ask("POST", f"/v1/runs/{run_id}/resume", {"by": "Ann"})
+    """A command line that was killed left it; who had it completed is in the report and on record."""
+    async with house(tmp_path, account(1, Fault("stuck"))) as it:
+        async with started(*it.firm.lines("press", "--all", "--reason", "algo"), cwd=tmp_path) as dying:
+            await until(lambda: 1 in sent(it.simulator, "DELETE"))
+            dying.process.kill()
+            await dying.process.wait()
+        listed = (await it.ask("GET", "/v1/runs", token="viewer")).fits("Runs")["runs"][0]
+        answer = await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})
+        run_id = answer.fits("Started")["run_id"]
+        report = (await it.ask("GET", f"/v1/runs/{run_id}/report")).fits("Report")
 
-        assert (202, run_id) == (answer.status, answer.fits("Started")["run_id"])
-        assert ("resume", "joe on behalf of Ann") == (it.told[-1][0], it.told[-1][1]["by"])
+        assert ("unfinished", listed["run_id"]) == (listed["state"], run_id)
+        assert (202, ["joe on behalf of Ann"]) == (answer.status, [one["by"] for one in report["resumed"]])
+        assert ["resume"] == it.kinds()
 
 
 # ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -199,7 +201,7 @@ async def test_a_ledger_that_hangs_is_waited_for_no_longer_than_that(
     over = threading.Event()
     monkeypatch.setattr(history, "runs", lambda _: over.wait(20))
     async with house(tmp_path) as it:
-        it.client.server.app[PARTS].aside._most_s = 0.05  # type: ignore[union-attr]
+        it.parts.aside._most_s = 0.05
         (await it.ask("GET", "/v1/runs", token="viewer")).problem("too_slow")
         pressed = await it.press()
         over.set()

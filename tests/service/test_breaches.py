@@ -1,9 +1,10 @@
-"""POST /v1/hooks/{name}: exactly those calls press that should, and none gets a 5xx that could not press anyway."""
+"""POST /v1/hooks/{name}: exactly those calls press that should, and only one that could not press gets a 5xx."""
 
 import asyncio
 import gzip
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,10 +17,8 @@ import pytest
 from aiohttp import web
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
-from aiohttp.test_utils import make_mocked_request
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from multidict import CIMultiDict
 
 from panic.config import Credential, Hook
 from panic.errors import ConfigurationError, Problem, UsageError
@@ -28,9 +27,12 @@ from panic.hooks.replays import Replays
 from panic.notify import Notice
 from panic.plan import Scope
 from panic.prepared import Press
-from panic.service import breaches
-from panic.service.breaches import BODY_MOST, breach_handler
+from panic.service import breaches, calls
+from panic.service.breaches import breach_handler
+from panic.service.calls import BODY_MOST, STRANGERS_MOST, Sparse
+from tests.cli.support import account, sent, simulate
 from tests.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, alertmanager, grafana, legacy, sign
+from tests.service import support as processes
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 ENV = {"SECRET": SECRET, "OTHER": OTHER, "TOKEN": TOKEN}
@@ -104,6 +106,7 @@ class Service:
     notices: list[Notice]
     records: list[tuple[str, dict[str, Any]]]
     at: list[float]
+    recorded: asyncio.Event
 
     async def call(self, name: str, body: Any, headers: Mapping[str, str]) -> Answer:
         """Call a hook, and check what holds for every answer."""
@@ -134,26 +137,36 @@ async def serving(
     store: Path, desk: FakeDesk | None = None, hooks: Mapping[str, Hook] = HOOKS
 ) -> AsyncIterator[Service]:
     """Serve the hooks on loopback; the clock stands still at NOW until a test moves it."""
-    desk, notices, records, at = desk or FakeDesk(), [], [], [float(NOW)]
+    desk, at = desk or FakeDesk(), [float(NOW)]
+    notices: list[Notice] = []
+    records: list[tuple[str, dict[str, Any]]] = []
+    recorded = asyncio.Event()
+
+    def record(kind: str, facts: dict[str, Any]) -> None:
+        records.append((kind, facts))
+        recorded.set()
+
     handler = breach_handler(
         desk,
         lambda: hooks,
         notices.append,
-        lambda kind, body: records.append((kind, body)),
+        record,
         replays=Replays(store, now=lambda: at[0], patience_s=5),
         keyring=Keyring(ENV, patience_s=5),
         now=lambda: at[0],
     )
     app = web.Application()
     app.router.add_post("/v1/hooks/{name}", handler)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, lingering_time=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
     async with aiohttp.ClientSession(auto_decompress=False) as client:
-        yield Service(client, f"http://{host}:{port}", desk, notices, records, at)
+        yield Service(client, f"http://{host}:{port}", desk, notices, records, at, recorded)
     await runner.cleanup()
+    if lingering := [task for task in asyncio.all_tasks() if "RequestHandler.start" in repr(task)]:
+        await asyncio.wait(lingering, timeout=5)
 
 
 @pytest.fixture
@@ -238,7 +251,7 @@ async def test_what_a_signed_call_sets_off(
 async def test_what_a_call_with_a_bearer_secret_sets_off(
     service: Service, body: bytes, status: int, presses: bool, pages: bool
 ):
-    """Alertmanager's and Grafana's bodies work as they are; one too large to be read was a breach, for all we know."""
+    """Alertmanager's and Grafana's bodies work as they are; one too large to be read may be a breach."""
     answer = await service.call("alerts", body, BEARER)
 
     assert (status, presses, pages) == (answer.status, bool(service.desk.presses), bool(service.pages))
@@ -276,6 +289,25 @@ async def test_a_forged_call_learns_nothing_and_does_nothing(
     assert ([], []) == (service.desk.presses, service.notices)
     assert ["hook_refused"] * 2 == service.kinds
     assert all(facts["hook"].isprintable() for _, facts in service.records)
+
+
+async def test_a_flood_of_strangers_does_not_fill_the_record(service: Service):
+    """Some of each minute are on record; the test may see two of them."""
+    for _ in range(3 * STRANGERS_MOST):
+        assert 401 == (await service.call("desk", BREACH, {})).status
+
+    assert STRANGERS_MOST <= len(service.records) <= 2 * STRANGERS_MOST
+
+
+def test_what_is_left_out_of_the_record_is_counted():
+    """The next that is not tells how many there were."""
+    at = [6000.0]
+    sparse = Sparse(lambda: at[0])
+    first = [sparse.take() for _ in range(STRANGERS_MOST + 40)]
+    at[0] += 60
+
+    assert [0] * STRANGERS_MOST + [None] * 40 == first
+    assert [40, 0] == [sparse.take(), sparse.take()]
 
 
 @pytest.mark.parametrize("off_s", [-301, 301, -86_400])
@@ -348,9 +380,12 @@ async def test_an_id_with_another_body_is_refused_and_pages(service: Service):
     """Also while the run is under way."""
     await service.call("desk", BREACH, sign(BREACH))
     answer = await service.call("desk", ODD, sign(ODD))
+    again = await service.call("desk", ODD, sign(ODD))
 
     assert (409, "urn:panic:problem:id_used") == (answer.status, answer.json["type"])
-    assert (1, 1) == (len(service.desk.presses), len(service.pages))
+    assert 409 == again.status
+    assert 1 == len(service.desk.presses)
+    assert ["hook desk id_used"] * 2 == [page.key for page in service.pages]
 
 
 async def test_a_replay_after_a_restart_is_refused(tmp_path: Path):
@@ -394,15 +429,26 @@ async def test_ten_thousand_replays_and_mutations_press_nothing(tmp_path: Path):
     assert 1 == len(service.desk.presses)
 
 
-def _request(name: str, body: bytes, headers: Mapping[str, str]) -> web.Request:
-    """A request without a connection."""
+@dataclass
+class FakeRequest:
+    """A request without a connection: what the handler asks of one."""
+
+    match_info: dict[str, str]
+    headers: Mapping[str, str]
+    content: StreamReader
+    content_length: int
+    remote: str = "127.0.0.1"
+
+    def get(self, key: object, default: str) -> str:
+        return default
+
+
+def _request(name: str, body: bytes, headers: Mapping[str, str]) -> Any:
     loop = asyncio.get_running_loop()
-    payload = StreamReader(BaseProtocol(loop), BODY_MOST, loop=loop)
-    payload.feed_data(body)
-    payload.feed_eof()
-    return make_mocked_request(
-        "POST", f"/v1/hooks/{name}", CIMultiDict(headers), match_info={"name": name}, payload=payload
-    )
+    content = StreamReader(BaseProtocol(loop), BODY_MOST, loop=loop)
+    content.feed_data(body)
+    content.feed_eof()
+    return FakeRequest({"name": name}, headers, content, len(body))
 
 
 _UNREADABLE = {
@@ -423,6 +469,51 @@ async def test_a_body_that_cannot_be_read_is_the_callers_mistake(
     assert (status, [], []) == (answer.status, service.desk.presses, service.notices)
 
 
+_RAW = {
+    "no chunk": b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc\r\n0\r\n\r\n",
+    "two lengths": b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a negative length": b"Content-Length: -1\r\n\r\n{}",
+    "an endless length": b"Content-Length: " + b"9" * 400 + b"\r\n\r\n{}",
+    "ids twice": b"webhook-id: a\r\nwebhook-id: b\r\nContent-Length: 2\r\n\r\n{}",
+    "no UTF-8 in headers": b"webhook-id: \xff\xfe\r\nwebhook-signature: v1,\xe9\r\nContent-Length: 2\r\n\r\n{}",
+    "a long header": b"webhook-signature: " + b"v1,AAAA " * 4000 + b"\r\nContent-Length: 2\r\n\r\n{}",
+    "an odd expectation": b"Expect: the-spanish-inquisition\r\nContent-Length: 2\r\n\r\n{}",
+}
+
+
+@pytest.mark.parametrize("rest", _RAW.values(), ids=_RAW)
+async def test_what_is_no_http_is_the_callers_mistake(service: Service, rest: bytes):
+    """Whatever stands on the wire."""
+    host, port = service.base.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"POST /v1/hooks/desk HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + rest)
+    async with asyncio.timeout(5):
+        first = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+    assert b" 4" == first[8:10], first
+    assert [] == service.desk.presses
+
+
+async def test_a_bearer_that_hangs_up_in_mid_body_presses(service: Service):
+    """It called, and nobody knows any more what it wanted to say."""
+    host, port = service.base.removeprefix("http://").split(":")
+    _, writer = await asyncio.open_connection(host, int(port))
+    head = (
+        f"POST /v1/hooks/alerts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 99\r\n\r\n"
+    )
+    writer.write(head.encode() + b'{"status":')
+    await writer.drain()
+    writer.close()
+    await writer.wait_closed()
+    async with asyncio.timeout(5):
+        await service.recorded.wait()
+
+    assert 1 == len(service.desk.presses)
+    assert "broke off" in service.desk.presses[0].reason
+
+
 async def test_a_stream_without_an_end_is_cut_off(service: Service):
     """At the limit, although nobody announced how long it is."""
 
@@ -440,7 +531,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
     service: Service, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], status: int
 ):
     """Whoever bears the secret called all the same, and presses."""
-    monkeypatch.setattr(breaches, "_BODY_S", 0.02)
+    monkeypatch.setattr(calls, "BODY_S", 0.02)
     answered = asyncio.Event()
 
     async def stalls() -> AsyncIterator[bytes]:
@@ -449,8 +540,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
 
     call = asyncio.create_task(service.call("alerts", stalls(), headers))
     async with asyncio.timeout(5):
-        while not service.records:
-            await asyncio.sleep(0.005)
+        await service.recorded.wait()
     answered.set()
     answer = await call
 
@@ -546,3 +636,40 @@ async def test_whatever_comes_is_neither_a_5xx_nor_a_press(tmp_path: Path):
 
     assert statuses <= {400, 401}
     assert ([], []) == (service.desk.presses, service.notices)
+
+
+async def test_a_breach_cancels_through_the_real_service(tmp_path: Path):
+    """Signed and borne, beside a simulated broker: the run is the command line's, and is on record."""
+    secrets = tmp_path / "hook.secret", tmp_path / "alerts.secret"
+    for file, secret in zip(secrets, (SECRET, TOKEN), strict=True):
+        file.write_text(secret)
+        file.chmod(0o600)
+    hooks = (
+        f'[hooks.desk]\nsecrets = [{{ file = "{secrets[0]}" }}]\naccounts = [1]\n'
+        f'[hooks.alerts]\nscheme = "bearer"\nsecrets = [{{ file = "{secrets[1]}" }}]\nall = true\n'
+    )
+    async with simulate(*(account(id_) for id_ in range(1, 4))) as simulator:
+        async with processes.serving(processes.firm(tmp_path, simulator, range(1, 4), more=hooks)) as service:
+
+            async def call(name: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
+                url = f"{service.url}/v1/hooks/{name}"
+                async with service.session.post(url, data=body, headers=headers) as answer:
+                    return answer.status, await answer.json(content_type=None)
+
+            signed = sign(BREACH, at=int(time.time()))
+            forged, _ = await call("desk", BREACH + b" ", signed)
+            status, pressed = await call("desk", BREACH, signed)
+            report = await service.report(pressed["run"])
+            replayed, _ = await call("desk", BREACH, signed)
+            only_one = sent(simulator, "DELETE")
+            _, alerted = await call("alerts", alertmanager("firing"), BEARER)
+            everything = await service.report(alerted["run"])
+            resolved, _ = await call("alerts", alertmanager("resolved"), BEARER)
+
+        assert (401, 202, 409, 200) == (forged, status, replayed, resolved)
+        assert [1] == only_one
+        assert ("hook", "hook desk", "hook desk: risk.limit.breached: desk A lost 2m") == tuple(
+            report["trigger"][key] for key in ("source", "by", "reason")
+        )
+        assert ("clear", "clear") == (report["verdict"], everything["verdict"])
+        assert {1, 2, 3} == set(sent(simulator, "DELETE"))

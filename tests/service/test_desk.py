@@ -71,7 +71,8 @@ def at_the_desk(
 
 
 def deletes(simulator: Simulator) -> Counter[int]:
-    return Counter(request.account_id for request in simulator.requests if request.method == "DELETE")
+    deleted = [request.account_id for request in simulator.requests if request.method == "DELETE"]
+    return Counter(id_ for id_ in deleted if id_ is not None)
 
 
 async def until(so: Callable[[], bool]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from panic.simulator import Fault
 from tests.cli.support import account, sent, valid
-from tests.service.support import EVERYTHING, QUICK, house
+from tests.service.house import EVERYTHING, QUICK, house
 
 
 async def test_a_press_starts_a_run_and_says_where_it_is(tmp_path: Path):

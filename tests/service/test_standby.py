@@ -167,6 +167,18 @@ async def test_a_change_that_the_times_do_not_show_is_read(tmp_path: Path):
             assert [2, int(first)] == fired(standby.prepare(ALL))
 
 
+async def test_a_roster_that_was_only_saved_again_is_the_same_and_younger(tmp_path: Path):
+    """It is not taken apart again; the report tells when it was saved."""
+    firm = firm_of(tmp_path)
+    async with ready(firm) as standby:
+        before = standby.prepare(ALL).roster
+        os.utime(firm.roster, (1, 1))
+        after = standby.prepare(ALL).roster
+
+        assert before.accounts is after.accounts
+        assert 1.0 == after.modified_at
+
+
 async def test_what_is_settled_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A stat is enough, and the roster is the very same."""
     monkeypatch.setattr("panic.service.loaded._SETTLED_NS", -1)

@@ -1,0 +1,168 @@
+"""Whatever the OpenAPI document allows, and much that it does not, sent to the service.
+
+    python -m tests.service.fuzz --cases 2000
+
+Nothing may be a 5xx, and every answer must be what the document says. Presses are read and planned as always, and
+then come to one run that has ended: a run for each of thousands of them would be another test.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import load_all_checks, not_a_server_error
+from schemathesis.config import SchemathesisConfig
+
+from panic import latch
+from panic.prepared import Press
+from panic.service.desk import Desk, Pressing
+from tests.service.house import DOCUMENT, QUICK, House, bearer, house
+
+TOKEN = bearer("boss")
+_REFUSALS = ["2xx", "404", "409", "422"]
+"""What a request that the schema allows may come to: the schema knows neither the roster nor what is engaged."""
+
+_CONFIG = {
+    "checks": {"positive_data_acceptance": {"expected-statuses": _REFUSALS}},
+    "generation": {"with-security-parameters": False},
+}
+_CHECKS = (
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+    "negative_data_rejection",
+    "positive_data_acceptance",
+)
+
+
+class _Still(Desk):
+    """Takes presses as always, and lets each come to the run that there is."""
+
+    def press(self, press: Press, *, automated: bool = False) -> Pressing:
+        if not self._live:
+            return super().press(press, automated=automated)
+        self._supplies.prepare(press)
+        return Pressing(next(iter(self._live.values())), joined=True)
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[House]:
+    """Serve from a thread of its own, with one run that has ended and a latch."""
+    began: list[House] = []
+    failures: list[BaseException] = []
+    ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
+
+    async def serve() -> None:
+        async with house(folder, desk=_Still) as it:
+            await asyncio.to_thread(latch.create, folder / "panic.latch")
+            await it.press({**QUICK, "wait": 30})
+            began.append(it)
+            ready.set()
+            await over.wait()
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:  # noqa: BLE001  (the caller raises it)
+            failures.append(error)
+        finally:
+            loop.close()
+            ready.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    ready.wait()
+    try:
+        if failures:
+            raise failures[0]
+        yield began[0]
+    finally:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(over.set)
+        thread.join()
+
+
+def fuzz(it: House, cases: int, *, at: int = 0) -> Counter[int]:
+    """Send about so many requests, half of them against the document; give how often each status came back.
+
+    Raises:
+        FailureGroup: One of them was not answered as it must be; it says with which command to repeat it.
+    """
+    schema = schemathesis.openapi.from_dict(DOCUMENT, config=SchemathesisConfig.from_dict(_CONFIG))
+    operations = [one.ok() for one in schema.get_all_operations()]  # type: ignore[union-attr]
+    modes = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+    found: Counter[int] = Counter()
+    for operation in operations:
+        for mode in modes:
+            with suppress(Unsatisfiable):  # what takes no input cannot be asked wrongly
+                _send(operation.as_strategy(mode), it, max(cases // (len(operations) * 2), 1), at, found)
+    return found
+
+
+def _send(strategy: Any, it: House, cases: int, at: int, found: Counter[int]) -> None:
+    url, checks = str(it.client.make_url("/")), _checks()
+
+    @seed(at)
+    @settings(
+        max_examples=cases,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def send(case: Case[Any]) -> None:
+        response = case.call(base_url=url, headers=TOKEN, timeout=20)
+        found[response.status_code] += 1
+        left_out = [one for one in checks if one.__name__ == "positive_data_acceptance"]
+        case.validate_response(
+            response, checks=checks, excluded_checks=left_out if _has_whole_float(case.body) else []
+        )
+
+    send()
+
+
+def _has_whole_float(value: Any) -> bool:
+    """Whether there is a 7.0: JSON Schema calls it an integer, and we take no such account id: digits get lost."""
+    if isinstance(value, dict):
+        return any(map(_has_whole_float, value.values()))
+    if isinstance(value, list):
+        return any(map(_has_whole_float, value))
+    return isinstance(value, float) and value.is_integer()
+
+
+def _checks() -> list[Callable[..., Any]]:
+    load_all_checks()
+    return [not_a_server_error, *schemathesis.checks.CHECKS.get_by_names(list(_CHECKS))]
+
+
+def main() -> int:
+    """Fuzz, and say how it went."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as it:
+        began = monotonic()
+        found = fuzz(it, options.cases, at=options.seed)
+    sys.stdout.write(
+        f"{sum(found.values()):,} requests in {monotonic() - began:.0f} s: {dict(sorted(found.items()))}\n"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""The OpenAPI document: valid, served, and true to what validates and to what the routes do."""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+
+from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
+from panic.report import json_schema
+from panic.service import models
+from panic.service.api import HANDLERS
+from panic.service.document import OPERATIONS, document, refusals
+from panic.service.problems import KINDS, ProblemError, in_our_words
+from tests.service.house import DOCUMENT, EVERYTHING, house
+
+_SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def test_the_document_is_valid_openapi() -> None:
+    """By the specification's own schema."""
+    validate(document(), cls=OpenAPIV31SpecValidator)
+
+    assert "3.1.0" == DOCUMENT["openapi"]
+
+
+async def test_the_document_is_served_to_anybody(tmp_path: Path) -> None:
+    """As it is made, without a token."""
+    async with house(tmp_path) as it:
+        answer = await it.ask("GET", "/openapi.json", token="")
+
+        assert (200, "application/json") == (answer.status, answer.response.content_type)
+        assert json.loads(json.dumps(document())) == answer.json
+
+
+def test_every_operation_has_somebody_who_carries_it_out() -> None:
+    """And nobody carries out what is not documented."""
+    assert HANDLERS.keys() == {one.id for one in OPERATIONS} - {"openapi"}
+
+
+def test_every_refusal_is_a_kind_of_problem() -> None:
+    """With a title; and every sort of problem has a remedy."""
+    statuses = {kind.status for kind in KINDS.values()}
+
+    assert set() == {status for one in OPERATIONS for status in refusals(one)} - statuses
+    assert all(kind.remedy.endswith((".", "now.")) and kind.title for kind in KINDS.values())
+
+
+def test_the_report_is_the_published_one() -> None:
+    """Part by part what docs/report.schema.json says, but for where its parts stand."""
+    text = json.dumps(_SCHEMAS["Report"]).replace("#/components/schemas/", "#/$defs/")
+    published = json_schema()
+    parts = published.pop("$defs")
+    published.pop("$schema")
+
+    assert published == json.loads(text)
+    assert parts.keys() <= _SCHEMAS.keys()
+
+
+def test_the_filters_are_the_brokers() -> None:
+    """Words that the API takes are words that the plan takes."""
+
+    def words(name: str) -> tuple[str, ...]:
+        return get_args(get_args(models.FiltersAsked.model_fields[name].annotation)[0])
+
+    assert (SIDES, TYPES, INSTRUMENT_TYPES) == (words("side"), words("type"), words("instrument_type"))
+
+
+_Scopes = st.fixed_dictionaries(
+    {},
+    optional={
+        "all": st.booleans(),
+        "groups": st.lists(st.sampled_from(["East", "", "West"]), max_size=2),
+        "accounts": st.lists(st.sampled_from([1, 0, 2**63 - 1, 2**63]), max_size=2),
+    },
+)
+
+
+@given(_Scopes)
+def test_schema_and_model_agree_on_every_scope(scope: dict[str, Any]) -> None:
+    """What the document allows is understood, and nothing else is."""
+    body = {**EVERYTHING, "scope": scope}
+    schema = {"$ref": "#/components/schemas/PressAsked", "components": DOCUMENT["components"]}
+    allowed = Draft202012Validator(schema).is_valid(body)
+    try:
+        models.read(models.PressAsked, json.dumps(body).encode())
+        understood = True
+    except ProblemError:
+        understood = False
+
+    assert allowed == understood
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("--group 'x' is not in a.csv", "groups 'x' is not in a.csv"),
+        ("say --all, --group NAME or --account ID", "say all, groups NAME or accounts ID"),
+        ("--instrument-type 'x'", "instrument_type 'x'"),
+        ("--deadline 0 and --watch 1", "deadline_s 0 and watch_s 1"),
+        ("a -- b", "a -- b"),
+    ],
+)
+def test_the_command_lines_words_become_the_bodys(theirs: str, ours: str) -> None:
+    """A program knows no flags."""
+    assert ours == in_our_words(theirs)

@@ -1,0 +1,87 @@
+"""What Prometheus is told: the promised names, counted right, and no account among the labels."""
+
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from panic import latch
+from panic.service.metrics import METRICS, Metrics, Standing
+from panic.simulator import Fault
+from tests.cli.support import account
+from tests.service.house import QUICK, House, house
+
+
+async def scraped(it: House) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every sample, by name and labels."""
+    answer = await it.ask("GET", "/metrics", token="viewer")
+    assert (200, "text/plain") == (answer.status, answer.response.content_type)
+    families = text_string_to_metric_families(answer.body.decode())
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+async def test_a_run_is_counted(tmp_path: Path):
+    """Once at its start and once at its end, its accounts by verdict, and how soon the first DELETE left."""
+    async with house(tmp_path, account(1), account(2, Fault("status", on="ANY", status=403))) as it:
+        await it.press({**QUICK, "deadline_s": 2, "wait": 30})
+        found = await scraped(it)
+
+        assert 1 == found["panic_runs_started_total", (("source", "api"),)]
+        assert 1 == found["panic_runs_finished_total", (("source", "api"), ("verdict", "refused"))]
+        assert 1 == found["panic_accounts_total", (("verdict", "clear"),)]
+        assert 1 == found["panic_accounts_total", (("verdict", "refused"),)]
+        assert 1 == found["panic_run_seconds_count", ()] == found["panic_first_delete_seconds_count", ()]
+        assert 0 < found["panic_first_delete_seconds_sum", ()] < 1
+
+
+async def test_what_is_ready_and_engaged_is_told(tmp_path: Path):
+    """The latch, the roster's age; what nobody knows is left out rather than told as nothing."""
+    async with house(tmp_path, certificate_days=lambda: 20.5) as it:
+        unread = await scraped(it)
+        latch.create(tmp_path / "panic.latch")
+        found = await scraped(it)
+
+        assert (1, 0) == (unread["panic_latch_engaged", ()], found["panic_latch_engaged", ()])
+        assert 20.5 == found["panic_certificate_days_left", ()]
+        assert 0 <= found["panic_roster_age_seconds", ()] < 10
+        assert ("panic_last_contact_age_seconds", ()) not in found
+
+
+async def test_refusals_are_counted_by_why(tmp_path: Path):
+    """Whatever kept a press from starting."""
+    async with house(tmp_path) as it:
+        await it.press({})
+        await it.press(token="viewer")
+        await it.press(token="")
+        await it.press(Host="evil.example")
+
+        assert {"malformed", "forbidden", "unauthenticated", "wrong_host"} == {
+            dict(labels)["why"] for name, labels in await scraped(it) if name == "panic_presses_refused_total"
+        }
+
+
+def test_every_promised_metric_is_told() -> None:
+    """Under exactly the names that alert rules use."""
+    metrics = Metrics()
+    metrics.press_refused("forbidden")
+    metrics.hook_called("risk", "press")
+    metrics.hook_refused("risk", "forged")
+    text = metrics.render(Standing(True, 1.0, 2.0, 3, 4.0, {"pager": 2})).decode()
+    told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+
+    assert set(METRICS) == told
+    assert 'panic_notifications_failed_total{channel="pager"} 2.0' in text
+
+
+def test_two_services_share_no_count() -> None:
+    """Each has a registry of its own."""
+    one, two = Metrics(), Metrics()
+    one.press_refused("forbidden")
+
+    assert b'why="forbidden"' not in two.render(Standing())
+
+
+def test_no_label_names_an_account() -> None:
+    """Thousands of accounts would be thousands of time series."""
+    labels = {name for metric in vars(Metrics()).values() for name in getattr(metric, "_labelnames", ())}
+
+    assert {"source", "verdict", "why", "hook", "act", "code"} == labels
