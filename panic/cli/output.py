@@ -60,8 +60,10 @@ def deliver(report: Report, options: argparse.Namespace) -> None:
 
 
 def _deliver(report: Report, document: str, options: argparse.Namespace) -> None:
-    delivered = terminal.out(document if wants_json(options) else _table(report, sys.stdout))
-    saved = save("report", document, options.output)
+    try:
+        delivered = terminal.out(document if wants_json(options) else _table(report, sys.stdout))
+    finally:
+        saved = save("report", document, options.output)
     if not delivered and not saved:
         terminal.say(f"panic: standard output is gone; the report follows here\n{_table(report, sys.stderr)}")
     elif not terminal.is_terminal(sys.stdout) or not delivered:

@@ -27,7 +27,7 @@ def export(volumes: Sequence[Volume], asked: Asked, *, by: str, at: datetime) ->
     """Give the lines of the evidence of a run or a period.
 
     From its first event on everything up to the end of the ledger is in it, the rest by its digest only: so a
-    head that is kept at any later time can anchor it.
+    head that is kept at any later time proves what is told.
 
     Args:
         volumes: All files of the ledger, read whole, damaged ones too.

@@ -103,7 +103,7 @@ class _Breaches:
     ) -> None:
         self._desk, self._settings, self._tell, self._record = desk, settings, tell, record
         self._replays, self._keyring, self._now = replays, keyring, now
-        self._strangers = Sparse()
+        self._strangers, self._copies = Sparse(), Sparse()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a call: whoever cannot prove where it comes from learns nothing and changes nothing."""
@@ -153,7 +153,11 @@ class _Breaches:
             flags.append(self._unprotected())
         for flag in flags:
             self._tell(Notice("flag", run, f"hook {call.name}: {_GUARD} is out of order", flag, f"hook-{_GUARD}"))
-        self._put_on_record(decision, call, run=run, joined=is_joined, flags=flags)
+        is_copy = decision.act is Act.REFUSE or decision.is_copy  # whoever has one signed call can send many
+        left_out = self._copies.take() if is_copy else 0
+        if left_out is not None:
+            facts: dict[str, Any] = {"run": run, "joined": is_joined, "flags": list(flags), "unrecorded": left_out}
+            self._put_on_record(decision, call, **facts)
         if decision.act is Act.REFUSE:
             return _problem(request, decision)
         if call.said.meaning is Meaning.ODD and not decision.is_copy:

@@ -10,7 +10,7 @@ from aiohttp import web
 BODY_MOST = 1 << 20
 BODY_S = 10.0
 STRANGERS_MOST = 60
-"""Calls a minute that prove nothing and are put on record all the same."""
+"""Calls a minute that prove nothing, and as many that are copies or refused, are put on record all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ async def read(request: web.Request) -> Body:
 
 
 def headers_of(request: web.Request) -> dict[str, list[str]]:
+    """Give the values of each header by its name in lower case, as they came."""
     found: dict[str, list[str]] = {}
     for name, value in request.headers.items():
         found.setdefault(name.lower(), []).append(value)
@@ -50,7 +51,7 @@ def headers_of(request: web.Request) -> dict[str, list[str]]:
 
 
 class Sparse:
-    """Lets so many a minute onto the record, and counts the others: a flood of strangers must not fill a disk."""
+    """Lets so many a minute onto the record, and counts the others: a flood from outside must not fill a disk."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic

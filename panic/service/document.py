@@ -63,6 +63,12 @@ _PREFER = Parameter(
 )
 _LAST = Parameter("Last-Event-ID", "After which event to go on.", {"type": "string"})
 _SSE = "text/event-stream"
+_EVENT: Final = {
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("id", "event", "data", "retry")},
+    "description": "One event; `data` is the JSON of its body in the ledger.",
+}
+_MEDIA: Final[Mapping[str, dict[str, Any]]] = {"application/json": {"type": "object"}, _SSE: _EVENT}
 _RUN = "/v1/runs/{id}"
 
 OPERATIONS: Final = (
@@ -209,7 +215,7 @@ def _response(status: int, answers: Sequence[type | str], schemas: Mapping[_Key,
     media = [kind for kind in answers if isinstance(kind, str)]
     models = [schemas[kind, "serialization"] for kind in answers if not isinstance(kind, str)]
     if media:
-        schema: dict[str, Any] = {"type": "object"} if media[0].endswith("json") else {"type": "string"}
+        schema = _MEDIA.get(media[0], {"type": "string"})
         response["content"] = {media[0]: {"schema": schema}}
     elif models:
         response["content"] = {

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -112,6 +112,17 @@ class Metrics:
     def hook_refused(self, hook: str, why: str) -> None:
         """Count a refused call; `hook` must be a configured one's name, or empty."""
         self._hook_refused.labels(hook, why).inc()
+
+    def recorded(self, kind: str, facts: Mapping[str, Any]) -> None:
+        """Count what goes on record of a hook's call; a name that proved nothing is nobody's, and no label."""
+        if not kind.startswith("hook_"):
+            return
+        act = str(facts.get("act", ""))
+        if kind in {"hook_pressed", "hook_recorded", "hook_paged"}:
+            self.hook_called(str(facts.get("hook", "")), act)
+            return
+        name = "" if facts.get("sender") == "forged" else str(facts.get("hook", ""))
+        self._hook_refused.labels(name, act).inc(1 + int(facts.get("unrecorded", 0)))
 
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells of a run."""

@@ -31,11 +31,11 @@ _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNO
 async def press(parts: Parts, request: web.Request, identity: Identity) -> web.StreamResponse:
     """Press, and answer with the run or its report."""
     asked = models.read(PressAsked, await read_body(request))
-    how = _press_of(asked, identity)
+    how, key = _press_of(asked, identity), _key_of(request)
     if asked.dry_run:
         prepared = _allowed(parts, how, identity)
         return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
-    answered = _answered(parts, request, identity, asked, how)
+    answered = _answered(parts, request, identity, asked, how, key)
     wait_s = _preferred_wait(request) if asked.wait is None else asked.wait
     if wait_s and (report := await _report_within(parts, answered.run_id, wait_s)) is not None:
         return report
@@ -65,13 +65,12 @@ def _allowed(parts: Parts, how: Press, identity: Identity) -> Prepared:
     return prepared
 
 
-def _answered(parts: Parts, request: web.Request, identity: Identity, asked: PressAsked, how: Press) -> Answered:
+def _answered(
+    parts: Parts, request: web.Request, identity: Identity, asked: PressAsked, how: Press, key: str | None
+) -> Answered:
     """Press, unless that was done already; from here to the desk nothing else can come in between."""
-    key = request.headers.get("Idempotency-Key")
     what = _digest(asked)
     if key is not None:
-        if not is_key(key):
-            raise ProblemError("malformed", "the Idempotency-Key is not 1 to 255 visible ASCII characters")
         earlier = parts.keys.find(identity.name, key)
         if earlier is not None and earlier.what != what:
             raise ProblemError("key_reused", f"this key stands for run {earlier.run_id}")
@@ -83,6 +82,15 @@ def _answered(parts: Parts, request: web.Request, identity: Identity, asked: Pre
     if key is not None:
         parts.keys.keep(identity.name, key, answered)
     return answered
+
+
+def _key_of(request: web.Request) -> str | None:
+    given = request.headers.getall("Idempotency-Key", [])
+    if not given:
+        return None
+    if len(given) > 1 or not is_key(given[0]):
+        raise ProblemError("malformed", "the Idempotency-Key is not one of 1 to 255 visible ASCII characters")
+    return given[0]
 
 
 def _digest(asked: PressAsked) -> str:

@@ -27,6 +27,7 @@ from panic.service.app import make_app
 from panic.service.breaches import breach_handler
 from panic.service.desk import Desk, Live
 from panic.service.left import Left, look_back
+from panic.service.metrics import Metrics
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -58,6 +59,8 @@ class Server:
         self.standby = Standby(settings, env)
         self.desk = Desk(self.standby)
         self.notifier = Notifier(settings.channels, settings.paging, env)
+        self._metrics = Metrics()
+        self._replays, self._keyring = Replays(_store(settings)), Keyring(env)
         self._audit_writer: Writer | None = None
         self._runner: web.AppRunner | None = None
         self._ending = AsyncExitStack()
@@ -82,8 +85,9 @@ class Server:
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_END_S)
         await self._runner.setup()
         self._ending.push_async_callback(self._runner.cleanup)
+        await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))
         await self._listen(context)
-        for problem in (*self.standby.status()["problems"], *self.notifier.problems):
+        for problem in (*self.standby.status()["problems"], *self.notifier.problems, *self._keyring.problems):
             self._say(f"panic: {problem}")
         self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
 
@@ -133,10 +137,11 @@ class Server:
                 self.desk,
                 lambda: self.standby.settings.hooks,
                 self.notifier.tell,
-                self._audit,
-                replays=Replays(_store(self._settings)),
-                keyring=Keyring(self._env),
+                self._hook_called,
+                replays=self._replays,
+                keyring=self._keyring,
             ),
+            metrics=self._metrics,
             certificate_days=lambda: _days_left(service.tls_certificate),
             env=self._env,
         )
@@ -209,8 +214,14 @@ class Server:
         for notice in notices_of(event, report):
             self.notifier.tell(notice)
 
+    def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
+        self._metrics.recorded(kind, facts)
+        self._audit(kind, facts)
+
     def _audit(self, what: str, body: dict[str, Any]) -> None:
-        log.info("audit", what=what, **{name: value for name, value in body.items() if name != "event"})
+        log.info(
+            "audit", what=what, **{name: value for name, value in body.items() if name not in {"event", "what"}}
+        )
         if self._audit_writer is not None:
             at = time_of_day(datetime.now(UTC).timestamp()).isoformat(timespec="microseconds")
             self._audit_writer.append("", Kind.AUDIT, at, {**body, "what": what})

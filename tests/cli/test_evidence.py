@@ -22,6 +22,7 @@ from panic.cli import output
 from panic.ledger.events import encode
 from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
+from panic.replay import Replay
 from panic.run import Run
 from panic.simulator import Fault
 from tests.cli.support import KEY, PRESS, Finished, Firm, account, names, panic, simulate, until
@@ -424,6 +425,19 @@ def test_a_file_that_hangs_keeps_nobody_from_the_document(
     assert f"panic: the document could not be written to {dead} (output took longer than 0.1 s)" in (
         capfd.readouterr().err
     )
+
+
+def test_a_report_that_cannot_be_drawn_is_saved_all_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """The file needs no table; the verdict is said at least."""
+    monkeypatch.setattr(output, "table", None)
+    report, file = Replay.of(RUN, a_run()).report(None), tmp_path / "report.json"
+    output.deliver(report, argparse.Namespace(format="table", output=file))
+    terminal.errors.drain()
+
+    assert RUN == json.loads(file.read_bytes())["run_id"]
+    assert "the report could not be shown: TypeError\npanic: CLEAR" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("form", ["json", "table"])

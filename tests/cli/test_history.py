@@ -6,6 +6,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,64 @@ async def test_the_last_of_several_in_one_second(tmp_path: Path):
         assert names[last] == (await ask(firm, *SHOW)).report["run_id"]
 
 
+def edit(file: Path, statement: str) -> None:
+    """Somebody who knows SQL has been at the ledger."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for name in ("events_stay", "events_keep"):
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (
+            "UPDATE events SET record = CAST(replace(CAST(record AS TEXT), 'runaway', 'gallant') AS BLOB)"
+            " WHERE kind = 'pressed'",
+            "it does not match its hash",
+        ),
+        ("DELETE FROM events WHERE kind = 'attempt'", "missing, though others of the same process are there"),
+    ],
+    ids=["edited", "deleted"],
+)
+async def test_a_record_that_is_not_what_was_written_proves_nothing(tmp_path: Path, statement: str, words: str):
+    """Its report is unverified at best, says why first, and the list of runs is no clean one."""
+    async with simulate(account(1)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        done = await ask(firm, *PRESS)
+        edit(tmp_path / LEDGER, statement)
+        shown = await ask(firm, *SHOW)
+        table = await ask(firm, "show", "last", "--format", "table", env=WIDE)
+        runs = await ask(firm, *RUNS)
+
+        assert 0 == done.code
+        assert (10, 10, 10) == (shown.code, table.code, shown.report["exit_code"])
+        assert ("unverified", "record_damaged") == (shown.report["verdict"], shown.report["flags"][0]["code"])
+        assert words in shown.report["flags"][0]["text"]
+        assert table.out.startswith("UNVERIFIED  every account was read clear, by a record that is not what was")
+        assert (10 if "UPDATE" in statement else 0) == runs.code
+
+
+async def test_a_run_that_nobody_completed_is_news_for_a_day(tmp_path: Path):
+    """Then it would hide the next one: it is listed, and the exit code is that of the others."""
+    async with simulate(account(1, Fault("hang", times=1))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await killed(firm, simulator, *PRESS)
+        found = []
+        for hours in (23, 25):
+            began = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+            retell(
+                tmp_path,
+                lambda event, began=began: (
+                    event._replace(body=event.body | {"started_at": began}) if event.kind == "pressed" else event
+                ),
+            )
+            found.append(await ask(firm, *RUNS))
+
+        assert [10, 0] == [one.code for one in found]
+        assert ["unfinished, too old to resume"] * 2 == [listed(one)[0]["state"] for one in found]
+
+
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -215,12 +274,17 @@ async def test_no_ledger_yet(tmp_path: Path):
     firm = Firm(tmp_path, "http://127.0.0.1:9", [1], more=SETTINGS)
     found, table, shown = (
         await ask(firm, *RUNS),
-        await ask(firm, "runs", "--format", "table"),
+        await ask(firm, "runs", "--format", "table", env=WIDE),
         await ask(firm, *SHOW),
     )
 
     assert (0, [], []) == (found.code, listed(found), json.loads(found.out)["damage"])
-    assert (0, "no run is on record\n") == (table.code, table.out)
+    looked_in = [f"{tmp_path / name} (not there)" for name in (LEDGER, FALLBACK)]
+    assert (0, ["no run is on record", *(f"looked in {one}" for one in looked_in)]) == (
+        table.code,
+        table.out.splitlines(),
+    )
+    assert looked_in == json.loads(found.out)["looked_in"]
     assert (64, "") == (shown.code, shown.out)
     assert "there is none yet" in shown.err
     assert not (tmp_path / LEDGER).parent.exists()

@@ -6,8 +6,9 @@ import io
 import json
 import re
 import signal
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
+from contextlib import asynccontextmanager, closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,25 @@ async def test_a_latch_that_vanished_while_it_was_engaged_is_not_set_up_anew(tmp
         assert 64 == created.code
 
 
+async def test_a_latch_is_not_set_up_while_the_ledger_cannot_be_believed(tmp_path: Path):
+    """The press that engaged it may be the one that cannot be read; a reset sets it up."""
+    async with desk(tmp_path) as here:
+        await here.panic(*LATCHING)
+        for path in (here.file, here.file.with_name("panic.latch.lock")):
+            path.unlink()
+        with closing(sqlite3.connect(here.ledger, isolation_level=None)) as connection:
+            connection.execute("DROP TRIGGER events_keep")
+            connection.execute("UPDATE events SET record = x'00' WHERE kind = 'pressed'")
+        refused = here.command("latch", "--create")
+        missing = latch.read(here.file).problem
+        done = here.command("reset", *WHY, "--force", "all strategies are off")
+
+        assert (64, "is missing") == (refused.code, missing)
+        assert "event 1 (pressed): it does not match its hash" in refused.err
+        assert "So nobody knows whether something is engaged" in refused.err
+        assert (0, DISENGAGED) == (done.code, here.file.read_bytes())
+
+
 # ── a press engages it ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -250,8 +270,12 @@ async def test_a_latch_that_nobody_let_us_write_is_told_loudly(tmp_path: Path):
         assert 0 == done.code
         assert (False, False) == (done.report["latch"]["engaged"], done.report["latch"]["as_asked"])
         assert done.report["latch"]["text"].startswith(loud)
-        assert "latch" in codes(done.report)
+        assert "latch" == codes(done.report)[0]
         assert f"latch: {loud}" in table.out
+        assert table.out.splitlines()[1].startswith(f"! THE LATCH IS NOT ENGAGED: {loud}")
+        assert {True} == {
+            one.last_line.startswith(f"panic: THE LATCH IS NOT ENGAGED: {loud}") for one in (done, table)
+        }
         assert DISENGAGED == (folder / "panic.latch").read_bytes()
 
 
@@ -445,7 +469,8 @@ async def test_a_latch_edited_by_hand_is_told_of(tmp_path: Path):
         after_that = here.told()
         (warning,) = told["warnings"]
 
-        assert (False, []) == (told["engaged"], told["holds"])
+        assert (False, [], ["all"]) == (told["engaged"], told["holds"], [one["what"] for one in told["lost"]])
+        assert 20 == table.code
         assert f"the ledger says that all accounts is engaged (run {press.report['run_id']})" in warning
         assert "something other than panic reset" in warning
         assert table.out.startswith("DISENGAGED\n")

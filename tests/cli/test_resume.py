@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -396,7 +397,7 @@ async def refused(firm: Firm, simulator: Simulator, code: int, words: str) -> No
     done = await resume(firm)
 
     assert (code, "", before) == (done.code, done.out, len(simulator.requests)), done.err
-    assert words in done.err
+    assert re.search(words, done.err)
     assert "Nothing was sent." in done.err
     assert "Traceback" not in done.err
 
@@ -438,7 +439,8 @@ async def test_a_run_that_is_under_way(tmp_path: Path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (otherwise(began_ago_s=421), f"UTC. {AGAIN}"),
+        (otherwise(began_ago_s=421), f"is too old to take up: that was possible until .* UTC. {AGAIN}"),
+        (otherwise(began_ago_s=-3600), f"UTC, which is yet to come: look at the clock. {AGAIN}"),
         (otherwise(drill=True), "was a drill, and its simulator is gone"),
         (
             otherwise(process=ELSEWHERE),
@@ -446,7 +448,7 @@ async def test_a_run_that_is_under_way(tmp_path: Path):
         ),
         (lambda event: event if event.kind == "pressed" else None, "its record is damaged"),
     ],
-    ids=["too old", "a drill", "elsewhere", "no plan"],
+    ids=["too old", "of the future", "a drill", "elsewhere", "no plan"],
 )
 async def test_a_run_that_nobody_may_take_up(tmp_path: Path, change: Callable[[Event], Event | None], words: str):
     """Yesterday's run must not cancel today's book, nor a drill a real one, nor two machines the same one."""
@@ -477,6 +479,42 @@ async def test_a_run_past_its_deadline(tmp_path: Path, change: Callable[[Event],
         assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
         assert done.report["timings"]["total_s"] > done.report["timings"]["deadline_s"]
         assert done.out == (await shown(firm)).out
+
+
+async def test_a_run_that_was_taken_up_may_not_be_for_ever(tmp_path: Path):
+    """What counts is when it was pressed: yesterday's run stays yesterday's, however often somebody took it up."""
+    async with simulate(account(1, Fault("hang", times=2))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        await died(firm, lambda replay: len(replay.resumed) == 1, attempted(1), words=(*RESUME, *NIGHT))
+        retell(tmp_path, otherwise(began_ago_s=421))
+
+        await refused(firm, simulator, 64, f"is too old to take up: .* UTC. {AGAIN}")
+
+
+# A ledger on a file system that does not answer.
+READS_NOTHING = """
+import threading
+from panic import resume
+from panic.ledger import reader
+resume.READ_S = 0.2
+reader.check_regular = lambda file: threading.Event().wait()
+"""
+
+
+async def test_a_ledger_that_hangs_when_it_is_read(tmp_path: Path):
+    """Nobody knows what is left to do, and nobody waits for ever: one presses again."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        done = await resume(firm, program=after(READS_NOTHING))
+
+        assert (78, "") == (done.code, done.out)
+        assert (
+            f"the ledger does not answer within 0.2 s, so that nobody knows what is left to do. {AGAIN}"
+            in done.err
+        )
+        assert {1: 1} == times_sent(simulator)
 
 
 async def test_a_process_that_got_the_number_of_the_dead_one(tmp_path: Path):

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from panic.ledger import reader
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, decode, encode
-from panic.ledger.reader import Row, Volume, faults, faults_of_rows, files, read
+from panic.ledger.reader import Row, Volume, faults, faults_of_part, faults_of_rows, files, read
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, record
 
@@ -55,6 +56,7 @@ def test_a_reader_finds_one_run_or_some_kinds(file: Path):
         "run": read(file, run="r1"),
         "kinds": read(file, kinds=("pressed", "finished")),
         "both": read(file, run="r0", kinds={"outcome"}),
+        "several": read(file, runs={"r0", "r1", "r9"}, kinds={"outcome"}),
         "none": read(file, run="r7"),
         "whole": read(file, run="r1", kinds=("pressed",), whole=True),
     }
@@ -63,6 +65,7 @@ def test_a_reader_finds_one_run_or_some_kinds(file: Path):
         "run": [1, 3, 5, 7, 9, 11],
         "kinds": [2, 3, 5, 6, 8, 9, 11, 12],
         "both": [4, 10],
+        "several": [1, 4, 7, 10],
         "none": [],
         "whole": list(range(1, 13)),
     } == {name: numbers(volume) for name, volume in found.items()}
@@ -486,3 +489,21 @@ def test_one_event_of_a_run_that_was_edited_is_named_whatever_stands_before_it(f
 
     assert () == faults_of_rows(first.rows, first.before)
     assert ("event 2 (pressed): it does not match its hash",) == faults_of_rows(second.rows, second.before)
+
+
+def test_many_events_are_asked_for_with_those_before_them(file: Path):
+    """All at once, and it is said where one is missing, unless so much is damaged that some must be."""
+    count = 2 * reader._ASKED_MOST + 3
+    with closing(SqliteStore(file)) as store:
+        store.append([record(n, kind="flag" if n % 2 else "outcome") for n in range(1, count)])
+    whole, flags = read(file).rows, read(file, kinds={"flag"})
+    hashes = [GENESIS.hash, *(row.hash for row in whole)]
+
+    assert [hashes[row.seq - 1] for row in flags.rows] == list(flags.before)
+    assert () == faults_of_part(flags)
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER events_stay")
+        connection.execute("DELETE FROM events WHERE seq = 6")
+    lonely = read(file, kinds={"flag"})
+    assert ("event 7 (flag): the event before it is missing",) == faults_of_part(lonely)
+    assert () == faults_of_part(replace(lonely, damage="it is damaged"))

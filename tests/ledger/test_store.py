@@ -618,3 +618,57 @@ def test_the_head_is_a_head(file: Path):
         head = store.append([record(2)])
 
     assert head == Head.parse(str(head))
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A folder where everybody may put something, such as /tmp."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+def test_a_folder_of_our_own_is_made_where_everybody_may(shared: Path):
+    """And is for its owner only."""
+    file = shared / "panic-1" / "ledger.db"
+    begun(file, 1).close()
+
+    assert 0o700 == stat.S_IMODE(file.parent.stat().st_mode)
+    assert names(1) == ids(file)
+
+
+def _link(folder: Path) -> None:
+    (folder.parent.parent / "theirs").mkdir()
+    folder.symlink_to(folder.parent.parent / "theirs")
+
+
+def _open(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o707)
+
+
+def _strange(folder: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can make somebody else's folder")
+    folder.mkdir()
+    os.chown(folder, 1234, 1234)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (_link, "Its folder is not this user's"),
+        (_strange, "Its folder is not this user's"),
+        (_open, "Everybody may write its folder"),
+    ],
+)
+def test_a_folder_that_somebody_else_put_there_is_not_used(shared: Path, make: Callable[[Path], None], words: str):
+    """Neither is anything written into it, nor believed that stands in it."""
+    file = shared / "panic-1" / "ledger.db"
+    make(file.parent)
+    with pytest.raises(PermissionError, match=words):
+        SqliteStore(file)
+
+    assert [] == list(file.parent.iterdir())
+    assert words.lower()[:10] == read(file).damage.lower()[:10]

@@ -342,6 +342,7 @@ async def test_a_thousand_duplicates_are_one_run(service: Service):
     assert "run-1" == first.json["run"]
     assert {(202, "run-1", True)} == set(answers)
     assert (1, []) == (len(service.desk.presses), service.notices)
+    assert STRANGERS_MOST + 1 <= len(service.records) <= 2 * STRANGERS_MOST + 1
 
 
 async def test_duplicates_that_cross_are_one_press(service: Service):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.service.fuzz import fuzz, served
 
-CASES = int(os.environ.get("FUZZ_CASES", "320"))
+CASES = int(os.environ.get("FUZZ_CASES", "256"))
 
 
 def test_no_request_breaks_the_service(tmp_path: Path) -> None:
