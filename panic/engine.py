@@ -91,6 +91,9 @@ class Engine:
         clock: The run's clock.
         observe: Told of every event, synchronously; must not block.
         rng: Spreads the retries.
+
+    Attributes:
+        collector_pause: Ends with the sweep; whoever makes the run ready may begin it before.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class Engine:
         self._idle = asyncio.Event()
         self._unconcluded: set[int] = set()
         self._unsent = 0
-        self._collector_pause = Pause()
+        self.collector_pause = Pause()
         self._slowest_s = 0.0
         self._doubting = False
         self._doubts = 0
@@ -139,7 +142,7 @@ class Engine:
         self._unconcluded = {case.account.id for case in self._cases}
         self._unsent = sum(case.owes_first for case in self._cases)
         self._set_alarm()
-        self._collector_pause.begin()
+        self.collector_pause.begin()
         if not self._unsent:  # a run that was taken up again may owe nobody a first DELETE
             self._end_sweep()
         for case in self._cases[:_STARTED_AT_ONCE]:
@@ -333,7 +336,7 @@ class Engine:
 
     def _end_sweep(self) -> None:
         self.swept.set()
-        self._collector_pause.end()
+        self.collector_pause.end()
 
     async def _read(self, case: Case) -> None:
         account = case.account

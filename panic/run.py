@@ -144,9 +144,14 @@ class Run:
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
         async with self._broker:
-            for engaging in tuple(self._engaging):
-                engaging.begin()
-            await self._intend()
+            self.engine.collector_pause.begin()
+            try:
+                for engaging in tuple(self._engaging):
+                    engaging.begin()
+                await self._intend()
+            except BaseException:
+                self.engine.collector_pause.end()
+                raise
             await self.engine.run(self._within_reach(), self._discover() if self._asks else None)
         for engaging in self._engaging:
             self._latch = both(self._latch, await engaging.end())

@@ -21,6 +21,7 @@ from panic.report import (
     AccountReport,
     Fill,
     Flag,
+    LatchReport,
     Orders,
     Report,
     Timings,
@@ -362,6 +363,21 @@ def test_circumstances_are_told_as_they_were():
         filters.instrument_ids,
     )
     assert ["stopped"] == [flag.code for flag in found.flags]
+
+
+@pytest.mark.parametrize(
+    ("latch", "order"),
+    [
+        (LatchReport(engaged=False, text="not engaged", as_asked=False), ["latch", "roster", "stopped"]),
+        (LatchReport(engaged=True, text="engaged for all", as_asked=False), ["roster", "stopped", "latch"]),
+        (None, ["roster", "stopped", "latch"]),
+    ],
+)
+def test_a_latch_that_is_not_engaged_is_told_first(latch: LatchReport | None, order: list[str]):
+    """Whatever the verdict, strategies go on."""
+    flags = [Flag(code, code) for code in ("roster", "stopped", "latch")]
+
+    assert order == [flag.code for flag in a_report(a_case(1), flags=flags, latch=latch).flags]
 
 
 def test_counts_are_told_worst_first():

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
@@ -171,6 +172,11 @@ class Broker:
     def idle(self) -> int:
         """How many open connections wait for a request."""
         return self._connector.idle if self._is_open else 0
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """When the broker's certificate does; None where no connection is idle, or none of them has one."""
+        return self._connector.certificate_ends if self._is_open else None
 
     async def warm(self, credential: str, leash: asyncio.Timeout) -> Answer:
         """Ask for the time, which opens a connection or keeps one open; its answer proves nothing later."""

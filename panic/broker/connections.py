@@ -10,8 +10,10 @@ import contextlib
 import functools
 import resource
 import socket
+import ssl
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +132,14 @@ class Connector(aiohttp.TCPConnector):
     def idle(self) -> int:
         """How many open connections wait in the pool."""
         return sum(protocol.is_connected() for idle in self._conns.values() for protocol, _ in idle)
+
+    @property
+    def certificate_ends(self) -> datetime | None:
+        """When the certificate does that the host showed on an idle connection; None where there is none."""
+        transports = (protocol.transport for idle in self._conns.values() for protocol, _ in idle)
+        shown = (one.get_extra_info("peercert") for one in transports if one is not None)
+        ends = next((one["notAfter"] for one in shown if one and "notAfter" in one), None)
+        return None if ends is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
 
     def drop_unproven(self) -> None:
         """Close idle connections that were only kept open: where one was dead, so may be those beside it.

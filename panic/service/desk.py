@@ -14,6 +14,7 @@ import structlog
 
 from panic.broker import Broker
 from panic.case import Case
+from panic.collector import Pause
 from panic.engine import What
 from panic.ledger.writer import Writer
 from panic.plan import Scope
@@ -209,8 +210,15 @@ class Desk:
         return Pressing(self.start(prepared, automated=automated))
 
     def start(self, prepared: Prepared, *, automated: bool = False) -> Live:
-        """Start a run, also one that a process left unfinished."""
-        live = Live(prepared, self._supplies, automated=automated, tell=self._tell)
+        """Start a run, also one that a process left unfinished.
+
+        Raises:
+            Refused: The service is coming to its end.
+        """
+        if self._closing:
+            raise Refused
+        with Pause():  # thousands of cases are made, and none is garbage
+            live = Live(prepared, self._supplies, automated=automated, tell=self._tell)
         self._live[live.run.id] = live
         self._forget()
         live.when_over(self._ended)

@@ -23,7 +23,7 @@ from panic.record import Kind
 from panic.run import open_ledger
 from panic.service import tls
 from panic.service.access import refusal_to_bind
-from panic.service.app import make_app
+from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
 from panic.service.desk import Desk, Live
 from panic.service.left import Left, look_back
@@ -82,7 +82,7 @@ class Server:
         if self._audit_writer is not None:
             self._ending.push_async_callback(_close_ledger, self._audit_writer)
         self.desk.observers.append(self._tell_people)
-        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_END_S)
+        self._runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await self._runner.setup()
         self._ending.push_async_callback(self._runner.cleanup)
         await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))

@@ -20,7 +20,7 @@ _RUN = "poll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 0\n"
 
 async def _nothing(service: Service) -> float:
     began = time.monotonic()
-    await service.ask("GET", "/healthz", token="")
+    await service.ask("GET", "/healthz", who="")
     return time.monotonic() - began
 
 
@@ -37,21 +37,23 @@ async def measure(accounts: int, turns: int) -> None:
     ids = range(1, accounts + 1)
     firsts, answers, nothings = [], [], []
     with tempfile.TemporaryDirectory() as folder:
-        async with simulate(*(account(id_) for id_ in ids)) as simulator:
-            async with serving(firm(Path(folder), simulator, ids, run=_RUN)) as service:
-                for turn in range(turns + 1):
-                    await _warm(service)
-                    nothing, before = await _nothing(service), len(simulator.requests)
-                    began = time.monotonic()
-                    answer = await service.press(reason=f"turn {turn}")
-                    answered = time.monotonic()
-                    await service.report(answer.body["run_id"])
-                    first = next(one.at for one in simulator.requests[before:] if one.method == "DELETE")
-                    if turn:  # the first one imports what was not needed before
-                        firsts.append((first - began) * 1000)
-                        answers.append((answered - began) * 1000)
-                        nothings.append(nothing * 1000)
-                    await asyncio.sleep(0.3)  # two presses within 250 ms would be one
+        async with (
+            simulate(*(account(id_) for id_ in ids)) as simulator,
+            serving(firm(Path(folder), simulator, ids, run=_RUN)) as service,
+        ):
+            for turn in range(turns + 1):
+                await _warm(service)
+                nothing, before = await _nothing(service), len(simulator.requests)
+                began = time.monotonic()
+                answer = await service.press(reason=f"turn {turn}")
+                answered = time.monotonic()
+                await service.report(answer.body["run_id"])
+                first = next(one.at for one in simulator.requests[before:] if one.method == "DELETE")
+                if turn:  # the first one imports what was not needed before
+                    firsts.append((first - began) * 1000)
+                    answers.append((answered - began) * 1000)
+                    nothings.append(nothing * 1000)
+                await asyncio.sleep(0.3)  # two presses within 250 ms would be one
     for name, found in (("first DELETE", firsts), ("answer", answers), ("a request that does nothing", nothings)):
         print(
             f"{name:28} {min(found):6.1f} {statistics.median(found):6.1f} {max(found):6.1f}  ms (least, median, most)"

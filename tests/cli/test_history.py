@@ -7,12 +7,14 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from panic.ledger.events import Event
 from panic.ledger.reader import faults, read
 from panic.simulator import Fault, Simulator
 from tests.cli.ledgers import FALLBACK, LEDGER, SETTINGS, kinds, retell
@@ -191,8 +193,10 @@ def edit(file: Path, statement: str) -> None:
     ("statement", "words"),
     [
         (
-            "UPDATE events SET record = CAST(replace(CAST(record AS TEXT), 'runaway', 'gallant') AS BLOB)"
-            " WHERE kind = 'pressed'",
+            (
+                "UPDATE events SET record = CAST(replace(CAST(record AS TEXT), 'runaway', 'gallant') AS BLOB)"
+                " WHERE kind = 'pressed'"
+            ),
             "it does not match its hash",
         ),
         ("DELETE FROM events WHERE kind = 'attempt'", "missing, though others of the same process are there"),
@@ -217,6 +221,15 @@ async def test_a_record_that_is_not_what_was_written_proves_nothing(tmp_path: Pa
         assert (10 if "UPDATE" in statement else 0) == runs.code
 
 
+def began_ago(hours: int, event: Event) -> Event:
+    """The same event of a run that was pressed so long ago."""
+    if event.kind != "pressed":
+        return event
+    return event._replace(
+        body=event.body | {"started_at": (datetime.now(UTC) - timedelta(hours=hours)).isoformat()}
+    )
+
+
 async def test_a_run_that_nobody_completed_is_news_for_a_day(tmp_path: Path):
     """Then it would hide the next one: it is listed, and the exit code is that of the others."""
     async with simulate(account(1, Fault("hang", times=1))) as simulator:
@@ -224,13 +237,7 @@ async def test_a_run_that_nobody_completed_is_news_for_a_day(tmp_path: Path):
         await killed(firm, simulator, *PRESS)
         found = []
         for hours in (23, 25):
-            began = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
-            retell(
-                tmp_path,
-                lambda event, began=began: (
-                    event._replace(body=event.body | {"started_at": began}) if event.kind == "pressed" else event
-                ),
-            )
+            retell(tmp_path, partial(began_ago, hours))
             found.append(await ask(firm, *RUNS))
 
         assert [10, 0] == [one.code for one in found]

@@ -1,4 +1,4 @@
-"""A service in a process of its own, beside an in-test broker, and a client with a person's and a program's token."""
+"""A service in a process of its own, beside an in-test broker, and a client that has a token of each kind."""
 
 import asyncio
 import hashlib
@@ -57,12 +57,12 @@ class Service:
     session: aiohttp.ClientSession
 
     async def ask(
-        self, method: str, path: str, body: object = None, *, token: str = "desk", **headers: str
+        self, method: str, path: str, body: object = None, *, who: str = "desk", **headers: str
     ) -> Answer:
         """Ask as whoever has a token; "" asks as nobody."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token:
-            sent["Authorization"] = f"Bearer {TOKENS[token]}"
+        if who:
+            sent["Authorization"] = f"Bearer {TOKENS[who]}"
         async with self.session.request(method, self.url + path, json=body, headers=sent) as response:
             text = await response.text()
             is_json = "json" in response.headers.get("Content-Type", "")
@@ -73,9 +73,9 @@ class Service:
                 await response.json(content_type=None) if is_json else None,
             )
 
-    async def press(self, *, token: str = "desk", reason: str = "a test", **more: Any) -> Answer:
+    async def press(self, *, who: str = "desk", reason: str = "a test", **more: Any) -> Answer:
         """Press for all accounts."""
-        return await self.ask("POST", "/v1/runs", {"scope": {"all": True}, "reason": reason, **more}, token=token)
+        return await self.ask("POST", "/v1/runs", {"scope": {"all": True}, "reason": reason, **more}, who=who)
 
     async def report(self, run: str) -> Any:
         """Wait for a run's report."""

@@ -23,7 +23,7 @@ async def test_a_press_by_a_program_is_the_command_lines_press(tmp_path: Path):
         async with serving(one) as service:
             answer = await service.press(reason="runaway algo", wait=15)
             run = answer.body["run_id"]
-            listed = await service.ask("GET", "/v1/runs", token="looker")
+            listed = await service.ask("GET", "/v1/runs", who="looker")
         shown = await panic(*one.lines("show", run, "--format", "json"), cwd=tmp_path)
 
         assert 200 == answer.status, answer.text
@@ -112,11 +112,13 @@ async def test_without_a_token_nothing_happens(tmp_path: Path):
     async with simulate(account(1)) as simulator:
         async with serving(firm(tmp_path, simulator, [1])) as service:
             answers = [
-                await service.press(token=""),
-                await service.press(token="looker"),
-                await service.ask("POST", "/v1/runs", {}, token="", Authorization="Bearer nonsense"),
+                await service.press(who=""),
+                await service.press(who="looker"),
+                await service.ask("POST", "/v1/runs", {}, who="", Authorization="Bearer nonsense"),
             ]
-            probes = [await service.ask("GET", path, token="") for path in ("/healthz", "/readyz")]
+            probes = [await service.ask("GET", path, who="") for path in ("/healthz", "/readyz")]
+            service.process.signal(signal.SIGTERM)
+            await service.process.finish()
 
         assert [401, 403, 401] == [one.status for one in answers]
         assert all(one.body["remedy"] for one in answers)
@@ -175,5 +177,3 @@ async def test_no_secret_is_shown(tmp_path: Path):
 
     assert not any(KEY in text for text in texts)
     assert not any(token in text for token in list(TOKENS.values())[1:] for text in texts)
-
-
