@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from panic import flags
 from panic.answers import Answer
+from panic.background import begin
 from panic.broker import Broker, connections_possible
 from panic.clock import Clock
 from panic.config import Settings
@@ -31,6 +32,8 @@ _ONE_ORDER = Query((("page_size", "1"),))
 
 _PACED_AT_ONCE = 32
 """So many accounts are under way at once when there is a pace: enough to keep it while the broker hangs."""
+
+_CERTIFICATES_S = 10.0
 
 _HOPELESS = 10
 """After so many failures in a row behind one credential the next of its accounts is asked once."""
@@ -197,6 +200,9 @@ class _Check:
         self._certificate_ends: datetime | None = None
 
     async def run(self) -> CheckReport:
+        if self._settings.broker.ca_file is not None:  # its file system may hang, and others need this loop
+            async with asyncio.timeout(_CERTIFICATES_S):
+                await begin(self._broker.load_certificates, "certificates")
         async with self._broker:
             if self._keys:
                 await self._look_around()

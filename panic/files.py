@@ -11,6 +11,7 @@ import os
 import re
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -118,15 +119,20 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
 def lines_of(text: str) -> dict[tuple[str, ...], int]:
     """1-based line of each section and key of a TOML text where people write one: at the start of a line.
 
-    The parser forgets lines. A key inside an inline table is not found; the table is.
+    The parser forgets lines. A key inside an inline table is not found; the table is. The second section
+    [[schedules]] is ("schedules", "2").
     """
     lines: dict[tuple[str, ...], int] = {}
     header: tuple[str, ...] = ()
+    nth: Counter[tuple[str, ...]] = Counter()
     for number, line in enumerate(text.split("\n"), 1):
         head, bracket, rest = line.strip().lstrip("[").partition("]")
         name, equals, _ = line.partition("=")
         if line.lstrip().startswith("[") and bracket and rest.lstrip("] \t")[:1] in {"", "#"}:
             names = header = _names(head)
+            if line.lstrip().startswith("[["):
+                nth[header] += 1
+                names = header = (*header, str(nth[header]))
         elif equals and not name.lstrip().startswith("#"):
             names = header + _names(name)
         else:
@@ -190,7 +196,12 @@ class Document:
         return {}
 
     def fields(
-        self, model: type[BaseModel], table: Mapping[str, Any], *path: str, otherwise: str = ""
+        self,
+        model: type[BaseModel],
+        table: Mapping[str, Any],
+        *path: str,
+        otherwise: str = "",
+        called: str = "",
     ) -> dict[str, Any]:
         """What of `table` is right by `model`; file names are taken from this file's folder.
 
@@ -199,12 +210,14 @@ class Document:
             table: What the file says.
             path: The section's name.
             otherwise: What holds until a mistake is mended; empty where a default takes its place.
+            called: What a person calls it; unless given, the section's name in brackets.
         """
+        called = called or f"[{'.'.join(path)}]"
         values: dict[str, Any] = {}
         for key, raw in table.items():
             value = relative(model, key, raw, self.file.parent)
             if key not in model.model_fields:
-                self._unknown(model, key, *path, otherwise=otherwise)
+                self._unknown(model, key, *path, otherwise=otherwise, called=called)
             elif is_right(model, key, value, strict=True):
                 values[key] = value
             else:
@@ -212,16 +225,16 @@ class Document:
                 text = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
                 holds = otherwise or f"it is {toml(info.get_default())}"
                 remedy = f"Give {expected(model, key)}; until then {holds}."
-                self.complain(f"[{'.'.join(path)}] {key} is {text}", remedy, *path, key)
+                self.complain(f"{called} {key} is {text}", remedy, *path, key)
         return values
 
-    def _unknown(self, model: type[BaseModel], key: str, *path: str, otherwise: str) -> None:
+    def _unknown(self, model: type[BaseModel], key: str, *path: str, otherwise: str, called: str) -> None:
         remedy = did_you_mean(key, tuple(model.model_fields))
         if _SECRET.search(key):
             remedy = _NO_SECRET.get(path[0], "A key never stands here: [credentials.NAME] names its env or file.")
         if otherwise:
             remedy += f" Until then {otherwise}."
-        self.complain(f"[{'.'.join(path)}] has no setting {shown(key)}", remedy, *path, key)
+        self.complain(f"{called} has no setting {shown(key)}", remedy, *path, key)
 
 
 def _syntax_problem(file: Path, text: str, message: str) -> Problem:

@@ -24,6 +24,8 @@ from panic.config import (
     Paging,
     RosterFile,
     Run,
+    Schedule,
+    SelfTest,
     Service,
     Settings,
     Token,
@@ -50,6 +52,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "hooks": Hook,
     "notify": Channel,
     "paging": Paging,
+    "schedules": Schedule,
+    "self_test": SelfTest,
 }
 NAMED = ("tokens", "hooks", "notify")
 DIGEST = f"sha256:{'0' * 64}"
@@ -469,10 +473,11 @@ def test_the_example_file_shows_every_setting_with_its_default(settings: Load):
 
     assert () == loaded.problems
     assert set(SECTIONS) == set(shown)
-    for name in set(SECTIONS) - {"credentials", *NAMED}:
+    for name in set(SECTIONS) - {"credentials", "schedules", *NAMED}:
         assert list(SECTIONS[name].model_fields) == list(shown[name])
     for name in NAMED:
         assert [list(SECTIONS[name].model_fields)] == [list(example) for example in shown[name].values()]
+    assert [list(Schedule.model_fields)] == [list(example) for example in shown["schedules"]]
     assert Run() == Run(**shown["run"]) == loaded.run
     assert Broker(base_url=URL) == Broker(**{**shown["broker"], "ca_file": None}) == loaded.broker
     assert RosterFile() == RosterFile(**shown["roster"])
@@ -481,7 +486,8 @@ def test_the_example_file_shows_every_setting_with_its_default(settings: Load):
     assert loaded.service.store == ROOT / "config" / shown["service"]["store"]
     assert Service() == Service(**{**shown["service"], **dict.fromkeys(_FILES_OF_SERVICE), "allowed_hosts": ()})
     assert Paging() == Paging(**shown["paging"]) == loaded.paging
-    assert ({}, {}, {}) == (loaded.tokens, loaded.hooks, loaded.channels)
+    assert SelfTest() == SelfTest(**shown["self_test"]) == loaded.self_test
+    assert ({}, {}, {}, ()) == (loaded.tokens, loaded.hooks, loaded.channels, loaded.schedules)
     assert ["panic.toml"] == [p.file.name for p in settings(bare).problems if p.file]  # its ca_file is not there
 
 
@@ -751,3 +757,173 @@ def test_a_pasted_secret_does_not_show(settings: Load):
 
     assert "hunter2" not in str(caught.value)
     assert "0000" not in repr(loaded)
+
+
+_SCHEDULE = "[[schedules]]\nname = 'cleanup'\n"
+_AT = "at = '5 minutes before close'\n"
+_KNOWS = "cancels_gtc_and_close_orders = true\n"
+_DOES_NOT_RUN = "until then it does not run."
+
+
+def test_schedules_and_the_self_test_are_read(settings: Load):
+    """A press by the clock, a drill that needs no scope, and a test that is off."""
+    text = f"""
+        {_SCHEDULE}{_AT}{_KNOWS}groups = ["arb"]
+        [[schedules]]
+        name = "practice"
+        at = "07:00 Europe/London on monday, friday"
+        drill = true
+        [self_test]
+        every_s = 0
+    """
+    loaded = settings(GOOD + text, {"PANIC_SELF_TEST_SHARE": "0.5"})
+
+    assert () == loaded.problems
+    assert ["cleanup", "practice"] == [schedule.name for schedule in loaded.schedules]
+    assert (("arb",), 0.0, None) == (
+        loaded.schedules[0].groups,
+        loaded.schedules[0].watch_s,
+        loaded.schedules[0].deadline_s,
+    )
+    assert ["5 minutes before close", "07:00 Europe/London on monday, friday"] == [
+        str(schedule.when) for schedule in loaded.schedules
+    ]
+    assert SelfTest(every_s=0, share=0.5, rate=50) == loaded.self_test
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            f"{_SCHEDULE}{_AT}{_KNOWS}",
+            (
+                "5: [[schedules]] cleanup: it names no accounts to press. "
+                f"Write all = true, or else groups or accounts; {_DOES_NOT_RUN}"
+            ),
+        ),
+        (
+            f"{_SCHEDULE}{_AT}{_KNOWS}all = true\naccounts = [7]",
+            (
+                "5: [[schedules]] cleanup: it names both all and some accounts to press. "
+                f"Write all = true, or else groups or accounts; {_DOES_NOT_RUN}"
+            ),
+        ),
+        (
+            f"{_SCHEDULE}{_AT}all = true",
+            (
+                "5: [[schedules]] cleanup: cancels_gtc_and_close_orders is not true, and the broker's call cannot "
+                "spare good-till-cancel and on-close orders. "
+                f"Write cancels_gtc_and_close_orders = true if they may be cancelled too; {_DOES_NOT_RUN}"
+            ),
+        ),
+        (
+            f"{_SCHEDULE}{_AT}{_KNOWS.replace('true', 'false')}all = true",
+            (
+                "8: [[schedules]] cleanup: cancels_gtc_and_close_orders is not true, and the broker's call cannot "
+                "spare good-till-cancel and on-close orders. "
+                f"Write cancels_gtc_and_close_orders = true if they may be cancelled too; {_DOES_NOT_RUN}"
+            ),
+        ),
+        (
+            f"{_SCHEDULE}{_KNOWS}all = true\nat = '25:00 UTC on weekdays'",
+            (
+                "9: [[schedules]] cleanup: at is '25:00 UTC on weekdays': 25:00 is no time of day. "
+                f"Give 00:00 to 23:59. {_DOES_NOT_RUN.capitalize()}"
+            ),
+        ),
+        (
+            f"{_SCHEDULE}{_KNOWS}all = true\nat = 1600",
+            (
+                '9: [[schedules]] cleanup: at is 1600. Give a time, such as "16:10 America/New_York on weekdays" '
+                f'or "5 minutes before close"; {_DOES_NOT_RUN}'
+            ),
+        ),
+        (
+            f"{_SCHEDULE}{_KNOWS}all = true",
+            f'5: [[schedules]] cleanup: it has no at. Add at = "5 minutes before close"; {_DOES_NOT_RUN}',
+        ),
+        (
+            f"[[schedules]]\n{_AT}{_KNOWS}all = true",
+            f'5: [[schedules]] number 1: it has no name. Add name = "cleanup"; {_DOES_NOT_RUN}',
+        ),
+        (
+            f"[[schedules]]\nname = 'a b'\n{_AT}{_KNOWS}all = true",
+            f"6: [[schedules]] number 1: name is 'a b'. Give a plain name of its own; {_DOES_NOT_RUN}",
+        ),
+        (
+            f"{_SCHEDULE}{_AT}{_KNOWS}all = true\nzone = 'UTC'",
+            (
+                "10: [[schedules]] cleanup: has no setting 'zone'. Known are: "
+                f"{', '.join(Schedule.model_fields)}. {_DOES_NOT_RUN.capitalize()}"
+            ),
+        ),
+        (
+            f"{_SCHEDULE}{_AT}{_KNOWS}all = true\nwatch_s = -1",
+            f"10: [[schedules]] cleanup: watch_s is -1. Give a number from 0 to 86400; {_DOES_NOT_RUN}",
+        ),
+        (
+            "[schedules.cleanup]\nall = true",
+            f"5: schedules is no list. Write [[schedules]], in double brackets; {_DOES_NOT_RUN}",
+        ),
+    ],
+)
+def test_a_mistake_in_a_schedule_leaves_it_out(settings: Load, tmp_path: Path, text: str, message: str):
+    """Half of a schedule would cancel something else, or at another time."""
+    loaded = settings(f"{GOOD}{text}\n")
+
+    assert [f"panic.toml:{message}"] == told(loaded.problems, tmp_path)
+    assert () == loaded.schedules
+
+
+def test_a_mistake_in_one_schedule_spares_the_others_and_has_its_own_line(settings: Load):
+    """The second of them is the one that is wrong."""
+    good = f"{_SCHEDULE}{_AT}{_KNOWS}all = true\n"
+    loaded = settings(f"{GOOD}{good}{good.replace('cleanup', 'late').replace('5 minutes', '601 minutes')}")
+
+    assert ["cleanup"] == [schedule.name for schedule in loaded.schedules]
+    assert [12] == [problem.line for problem in loaded.problems]
+
+
+def test_of_two_schedules_of_one_name_the_first_runs(settings: Load, tmp_path: Path):
+    """A key that two of them had would keep one from running without a word."""
+    good = f"{_SCHEDULE}{_AT}{_KNOWS}all = true\n"
+    loaded = settings(f"{GOOD}{good}{good.replace('before', 'after')}")
+
+    assert ["5 minutes before close"] == [schedule.at for schedule in loaded.schedules]
+    assert [
+        (
+            "panic.toml:11: [[schedules]] cleanup: there is one of this name above. "
+            "Give each its own name; until then only the first runs."
+        )
+    ] == told(loaded.problems, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"at": "noon"}, {"all": False}, {"accounts": (7,)}, {"cancels_gtc_and_close_orders": False}, {"name": "a b"}],
+)
+def test_a_wrong_schedule_in_code_is_refused(wrong: dict[str, Any]):
+    """What a library caller builds obeys the same rules as the file."""
+    good = {"name": "a", "at": "0 minutes after close", "all": True, "cancels_gtc_and_close_orders": True}
+
+    assert Schedule.model_validate(good)
+    with pytest.raises(ValidationError):
+        Schedule.model_validate({**good, **wrong})
+
+
+@pytest.mark.parametrize(("every_s", "problems"), [(0, 0), (30, 0), (86_400, 0), (29.9, 1), (-1, 1), (86_401, 1)])
+def test_the_self_test_comes_every_thirty_seconds_at_most(settings: Load, every_s: float, problems: int):
+    """Or never; what is out of bounds is the default."""
+    loaded = settings(f"{GOOD}[self_test]\nevery_s = {every_s}\n")
+
+    assert problems == len(loaded.problems)
+    assert (300.0 if problems else every_s) == loaded.self_test.every_s
+
+
+def test_a_wrong_self_test_is_told(settings: Load, tmp_path: Path):
+    """With what it takes."""
+    loaded = settings(f"{GOOD}[self_test]\nevery_s = 5\n")
+
+    assert [
+        "panic.toml:6: [self_test] every_s is 5. Give 0, or a number from 30 to 86400; until then it is 300.0."
+    ] == told(loaded.problems, tmp_path)

@@ -1,18 +1,66 @@
-"""`panic check`: would a press work, everywhere, now?"""
+"""`panic check`: would a press work, everywhere, now? And with `--last`: what did the service's last one find?"""
 
 import argparse
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 
-from panic import config, logs
-from panic.check import check, to_json
+from panic import background, config, logs, selftest
+from panic.check import CheckReport, check, to_json
 from panic.cli import loop, output
-from panic.render.check import check_table
+from panic.config import Settings
+from panic.errors import UsageError
+from panic.outcomes import EXIT_CODES, Verdict
+from panic.render.check import check_table, last_table
+from panic.service.tls import days_left
+
+_LOOK_S = 10.0
+"""So long disks may take to be looked at."""
 
 
 def do_check(options: argparse.Namespace) -> int:
     """Check, print what was found and give its exit code."""
     logs.configure(options.log_level)
-    found = loop.run(check(config.load(options.config), os.environ))
+    settings = config.load(options.config)
+    if options.last:
+        return _do_last(settings, options)
+    found = _with_machine(settings, loop.run(check(settings, os.environ)))
     output.show(to_json(found).decode(), partial(check_table, found), options)
     return found.exit_code
+
+
+def _with_machine(settings: Settings, found: CheckReport) -> CheckReport:
+    """Count in what is wrong with this machine: such things do not stop a press, and need mending all the same."""
+    now = datetime.now(UTC)
+    try:
+        machine = background.within(partial(_look, settings, now), _LOOK_S, "machine")
+    except (TimeoutError, RuntimeError):
+        text = f"the disk of ledger or latch could not be looked at within {_LOOK_S:.0f} s"
+        warnings, code = [text], EXIT_CODES[Verdict.UNVERIFIED]
+    else:
+        around = selftest.Circumstances(now, machine)
+        beside = [*selftest.machine_findings(found, around)]
+        warnings, code = [str(one) for one in beside], selftest.exit_code(beside)
+    return replace(found, warnings=(*found.warnings, *warnings), exit_code=max(found.exit_code, code))
+
+
+def _look(settings: Settings, now: datetime) -> selftest.Machine:
+    certificate = settings.service.tls_certificate
+    return selftest.look(settings, None if certificate is None else days_left(certificate, now))
+
+
+def _do_last(settings: Settings, options: argparse.Namespace) -> int:
+    """Tell the last self-test of the service; nobody is asked anything."""
+    file, now = selftest.place(settings), datetime.now(UTC)
+    kept = None if file is None else background.within(partial(selftest.read, file), _LOOK_S, "last")
+    if kept is None:
+        raise UsageError(
+            "there is no self-test on record: panic serve makes one every few minutes. Type panic check"
+        )
+    if kept.last.base_url != settings.broker.base_url:
+        raise UsageError(
+            f"the last self-test was of {kept.last.base_url}, not of {settings.broker.base_url}. Type panic check"
+        )
+    output.show(selftest.to_json(kept.last).decode(), partial(last_table, kept.last, now), options)
+    return kept.last.exit_code_at(now)

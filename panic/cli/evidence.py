@@ -184,7 +184,8 @@ def do_archive(options: argparse.Namespace) -> int:
     found = archive(files, before, options.output, by=by, at=now, reason=reason, engaged=engaged)
     for words in found.stopped:
         terminal.say(f"! {words}")
-    told = f"{found.events:,} events of {found.runs:,} runs left the ledger"
+    events, runs = (f"{n:,} {what}{'s' * (n != 1)}" for n, what in ((found.events, "event"), (found.runs, "run")))
+    told = f"{events} of {runs} left the ledger"
     words = (
         f"{told}; they are in {clip(str(found.file))}"
         if found.file

@@ -36,8 +36,9 @@ _MAKING_CODES = """exit codes:
   0 made and shown · 64 usage · 70 it could not be shown"""
 
 _CHECK_CODES = """exit codes:
-  0 a press would work everywhere · 10 drift, skew or something not learned
-  30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files"""
+  0 a press would work everywhere · 10 drift, skew, a disk or something not learned
+  30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files
+  with --last: that of the last self-test, and 10 at least if it is long ago · 64 there was none"""
 
 _DRILL_CODES = """exit codes:
   0 the report agrees with the simulator on every account · 1 it does not · 64 usage"""
@@ -79,7 +80,7 @@ def parser() -> Parser:
     _reset_words(commands.add("reset", _reset, "end the engaged state", _RESET_CODES))
     _token_words(commands.add("token", _token, "make a token for the service, and show it once", _MAKING_CODES))
     _evidence_words(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
-    output_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
+    _check_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
     _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
     commands.add("serve", _serve, "the service: presses by programs, hooks and pages", _SERVE_CODES)
     _simulate_words(commands.add("simulate", _simulate, "serve a simulated broker on loopback"))
@@ -141,6 +142,12 @@ def _check(options: Namespace) -> int:
     from panic.cli.check import do_check
 
     return do_check(options)
+
+
+def _check_words(parser: Parser) -> None:
+    text = "tell what the service's last self-test found, and ask nobody"
+    parser.add_argument("--last", action="store_true", help=text)
+    output_words(parser)
 
 
 # ── what is on record ───────────────────────────────────────────────────────────────────────────────────────

@@ -1,12 +1,15 @@
 """Settings: what may be set, and how it is read.
 
     sections   what a press needs          named      the sections that have names, such as credentials
-    service    what the service needs      loading    the file, the environment and every mistake in them
+    service    what the service needs      schedules  [[schedules]], one by one
+    clock      what happens by itself      at         when a schedule runs
+    kinds      what several of them take   loading    the file, the environment and every mistake in them
     settings   all of it together
 
 Everybody else imports from here.
 """
 
+from panic.config.clock import Schedule, SelfTest
 from panic.config.loading import DEFAULT_FILE, fallback_name, load
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run
 from panic.config.service import Channel, Hook, Paging, Role, Service, Tells, Token, is_plain_name
@@ -24,6 +27,8 @@ __all__ = [
     "Role",
     "RosterFile",
     "Run",
+    "Schedule",
+    "SelfTest",
     "Service",
     "Settings",
     "Tells",

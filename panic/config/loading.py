@@ -15,7 +15,10 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from panic.address import safe_base_url
+from panic.config.clock import SelfTest
 from panic.config.named import NAMED, read_named
+from panic.config.schedules import SECTION as SCHEDULES
+from panic.config.schedules import read_schedules
 from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run
 from panic.config.service import Paging, Service
 from panic.config.settings import Settings
@@ -34,6 +37,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "latch": LatchFile,
     "service": Service,
     "paging": Paging,
+    "self_test": SelfTest,
 }
 
 
@@ -47,8 +51,10 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
     file = path or Path(env.get("PANIC_CONFIG") or DEFAULT_FILE)
     document = Document.read(file, f"Copy config/panic.example.toml to {file}, or name another in PANIC_CONFIG.")
     url, fatal = _base_url(document, env)
-    broker, roster, run, ledger, latch, service, paging = (_section(document, env, name) for name in _SECTIONS)
-    named = read_named(document)
+    broker, roster, run, ledger, latch, service, paging, self_test = (
+        _section(document, env, name) for name in _SECTIONS
+    )
+    named, schedules = read_named(document), read_schedules(document)
     _unknown_sections(document)
     _stray_variables(document, env, named.variables)
     _contradictions(document, broker, Run(**run))
@@ -71,6 +77,8 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
         hooks=named.hooks,
         channels=named.channels,
         paging=Paging(**paging),
+        schedules=schedules,
+        self_test=SelfTest(**self_test),
     )
 
 
@@ -141,7 +149,7 @@ def _overridable(model: type[BaseModel]) -> list[str]:
 
 
 def _unknown_sections(document: Document) -> None:
-    known = (*_SECTIONS, *NAMED)
+    known = (*_SECTIONS, *NAMED, SCHEDULES)
     for name in (name for name in document.tables if name not in known):
         homes = [home for home, model in _SECTIONS.items() if name in model.model_fields]
         remedy = f"Move it below [{homes[0]}]." if homes else did_you_mean(name, known)

@@ -1,14 +1,24 @@
 """The sections of the settings that only the service needs: where it listens, whom it obeys, whom it tells."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from panic.config.kinds import (
+    Accounts,
+    Deadline,
+    Groups,
+    Instruments,
+    InstrumentType,
+    Items,
+    Seconds,
+    Side,
+    Text,
+    Type,
+)
 from panic.config.sections import Credential, Section
-from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 
 Role = Literal["viewer", "presser", "resetter"]
 """What a token's bearer may do: look; look and press; look and end the engaged state."""
@@ -16,33 +26,14 @@ Role = Literal["viewer", "presser", "resetter"]
 Tells = Literal["start", "verdict", "flag", "page"]
 """What a channel is told: that a run began, how it ended, what is odd about it, and what somebody must see to."""
 
-_LARGEST_ACCOUNT = (1 << 63) - 1
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = r"^[A-Za-z0-9._:-]+$"
-_INSTRUMENT = r"^[^\s,\p{C}]+(?: [^\s,\p{C}]+)*$"  # what a press takes: it must not be refused in a breach
 _HOST_AND_PORT = re.compile(r"[^:]*:[^:]*")
 
 
 def is_plain_name(name: str) -> bool:
     """Whether `name` can stand for a token, a hook or a channel: in an address, in a log and on record."""
     return _PLAIN_NAME.fullmatch(name) is not None
-
-
-def _list(value: object) -> object:
-    """A list of the file, frozen."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _one_of(words: Sequence[str]) -> str:
-    """The pattern of one of these words, or of none."""
-    return f"^({'|'.join(words)}|)$"
-
-
-_Item = TypeVar("_Item")
-Items = Annotated[tuple[_Item, ...], BeforeValidator(_list)]
-_Text = Annotated[str, Field(min_length=1)]
-_Seconds = Annotated[float, Field(ge=0, le=86_400)]
-_Deadline = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Service(Section):
@@ -95,7 +86,7 @@ class Token(Section):
     roles: Items[Role] = Field(min_length=1, description="a list of viewer, presser, resetter")
     """What it allows. No default: a right is given, not assumed. Each of them may look."""
 
-    groups: Items[_Text] | None = Field(default=None, min_length=1, description="a list of groups of the roster")
+    groups: Items[Text] | None = Field(default=None, min_length=1, description="a list of groups of the roster")
     """The groups whose accounts it may press. Default: every account."""
 
     person: bool = True
@@ -124,34 +115,28 @@ class Hook(Section):
     all: bool = False
     """Press every account. Default: no."""
 
-    groups: Items[_Text] = Field(default=(), description="a list of groups of the roster")
+    groups: Groups = ()
     """Press the accounts of these groups. Default: none."""
 
-    accounts: Items[Annotated[int, Field(ge=1, le=_LARGEST_ACCOUNT)]] = Field(
-        default=(), description="a list of account ids"
-    )
+    accounts: Accounts = ()
     """Press these accounts. Default: none."""
 
-    side: str = Field(default="", pattern=_one_of(SIDES), description=", ".join(SIDES))
+    side: Side = ""
     """Only orders of this side. Default: every side."""
 
-    type: str = Field(default="", pattern=_one_of(TYPES), description=", ".join(TYPES))
+    type: Type = ""
     """Only orders of this type. Default: every type."""
 
-    instrument_type: str = Field(
-        default="", pattern=_one_of(INSTRUMENT_TYPES), description=", ".join(INSTRUMENT_TYPES)
-    )
+    instrument_type: InstrumentType = ""
     """Only orders in instruments of this type. Default: every type."""
 
-    instruments: Items[Annotated[str, Field(pattern=_INSTRUMENT)]] = Field(
-        default=(), description="a list of symbols or UUIDs"
-    )
+    instruments: Instruments = ()
     """Only orders in these instruments. Default: every instrument."""
 
-    watch_s: _Seconds | None = None
+    watch_s: Seconds | None = None
     """Seconds to keep looking after the first clear. Default: as [run] has it."""
 
-    deadline_s: _Deadline | None = None
+    deadline_s: Deadline | None = None
     """Seconds for the whole run. Default: as [run] has it."""
 
     latch: bool = False

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from panic.config.clock import Schedule, SelfTest
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section
 from panic.config.service import Channel, Hook, Paging, Service, Token
 from panic.errors import Problem
@@ -22,6 +23,7 @@ class Settings(Section):
         tokens: Name to who may ask the service for what.
         hooks: Name, as in the address that a risk system calls, to what that sets off.
         channels: Name to whom to notify; [notify.NAME] in the file.
+        schedules: What comes by the clock, each under a name of its own; [[schedules]] in the file.
     """
 
     file: Path | None = None
@@ -38,3 +40,5 @@ class Settings(Section):
     hooks: dict[str, Hook] = Field(default_factory=dict)
     channels: dict[str, Channel] = Field(default_factory=dict)
     paging: Paging = Paging()
+    schedules: tuple[Schedule, ...] = ()
+    self_test: SelfTest = SelfTest()

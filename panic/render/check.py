@@ -1,11 +1,14 @@
 """What the self-test found."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from rich.console import RenderableType
 
 from panic.check import CheckReport, State
-from panic.render.drawing import LISTED_MOST, Text, draw, line
+from panic.outcomes import Verdict
+from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, line
+from panic.selftest import Last
 
 _REMEDIES = {
     State.REFUSED: "this key may not read it; give it a key that may, or correct the id",
@@ -44,3 +47,27 @@ def _check_parts(found: CheckReport) -> Iterable[RenderableType]:
     if len(bad) > LISTED_MOST:
         yield Text(f"and {len(bad) - LISTED_MOST:,} more: --format json lists them all")
     yield Text("Reads prove host, key, route and read permission; the right to cancel only a cancel can prove.")
+
+
+def last_table(last: Last, now: datetime, *, width: int = 80, colour: bool = False) -> str:
+    """Draw what the last self-test of the service found, worst first."""
+    return draw(_last_parts(last, now), width=width, colour=colour)
+
+
+def _last_parts(last: Last, now: datetime) -> Iterable[RenderableType]:
+    stale = last.is_stale(now)
+    word, style = ("READY", "bold green") if last.ok else ("NOT READY", "bold red")
+    if stale:
+        word, style = "NOT KNOWN", "bold yellow"
+    yield line((word, style), f"  {last.headline(now)}")
+    yield Text(last.base_url, style="bold")
+    if stale:
+        every = f"{last.interval_s / 60:.0f} minutes"
+        yield Text(f"! one was wanted every {every}: is panic serve running? Type panic check", style="yellow")
+    for one in last.findings[:LISTED_MOST]:
+        if one.worst is Verdict.CLEAR:
+            yield Text(f"! {one}", style="yellow")
+        else:
+            yield line((f"{one.worst.upper():<12}", STYLES[one.worst]), str(one))
+    if len(last.findings) > LISTED_MOST:
+        yield Text(f"and {len(last.findings) - LISTED_MOST:,} more: --format json lists them all")

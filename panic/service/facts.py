@@ -97,7 +97,7 @@ class PageView:
     """Something that somebody must see to."""
 
     kind: str
-    run: str
+    run_id: str
     title: str
 
 

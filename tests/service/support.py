@@ -3,13 +3,14 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import web
 
 from panic.simulator import Simulator
 from tests.cli.ledgers import SETTINGS
@@ -96,3 +97,17 @@ async def serving(one: Firm, **how: Any) -> AsyncIterator[Service]:
         assert found is not None, said
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
             yield Service(process, found[0], session)
+
+
+@asynccontextmanager
+async def listening(handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[str]:
+    """Listen for whatever is posted, and give the address."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()

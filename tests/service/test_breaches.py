@@ -188,7 +188,7 @@ async def test_a_signed_breach_presses_its_hooks_scope(service: Service):
         "meaning": "firing",
         "title": "Pressed",
         "detail": "The hook's scope is being cancelled.",
-        "run": "run-1",
+        "run_id": "run-1",
         "joined": False,
         "flags": [],
     } == answer.json
@@ -203,7 +203,7 @@ async def test_a_signed_breach_presses_its_hooks_scope(service: Service):
     assert (("arbitrage",), "BUY") == (press.scope.groups, press.scope.filters.side)
     assert [] == service.notices
     assert ["hook_pressed"] == service.kinds
-    assert ("msg_1", "run-1") == (service.records[0][1]["id"], service.records[0][1]["run"])
+    assert ("msg_1", "run-1") == (service.records[0][1]["id"], service.records[0][1]["run_id"])
 
 
 ODD = b'{"what":"?"}'
@@ -335,11 +335,11 @@ async def test_a_thousand_duplicates_are_one_run(service: Service):
 
     async def again(number: int) -> tuple[int, str, bool]:
         answer = await service.call("desk", BREACH, sign(BREACH, at=NOW + number % 2))
-        return answer.status, answer.json["run"], answer.json["joined"]
+        return answer.status, answer.json["run_id"], answer.json["joined"]
 
     answers = await asyncio.gather(*(again(number) for number in range(999)))
 
-    assert "run-1" == first.json["run"]
+    assert "run-1" == first.json["run_id"]
     assert {(202, "run-1", True)} == set(answers)
     assert (1, []) == (len(service.desk.presses), service.notices)
     assert STRANGERS_MOST + 1 <= len(service.records) <= 2 * STRANGERS_MOST + 1
@@ -350,7 +350,7 @@ async def test_duplicates_that_cross_are_one_press(service: Service):
     answers = await asyncio.gather(*(service.call("desk", BREACH, sign(BREACH)) for _ in range(50)))
 
     assert [("run-1", False)] + [("run-1", True)] * 49 == sorted(
-        (a.json["run"], a.json["joined"]) for a in answers
+        (a.json["run_id"], a.json["joined"]) for a in answers
     )
     assert 1 == len(service.desk.presses)
 
@@ -362,7 +362,7 @@ async def test_duplicates_with_a_bearer_secret_join_at_the_desk(service: Service
     service.desk.lives[0].is_over = True
     later = await service.call("alerts", alertmanager("firing"), BEARER)
 
-    assert (2, "run-2", False) == (len(service.desk.lives), later.json["run"], later.json["joined"])
+    assert (2, "run-2", False) == (len(service.desk.lives), later.json["run_id"], later.json["joined"])
 
 
 async def test_a_replay_after_the_run_is_refused_and_pages(service: Service):
@@ -373,7 +373,7 @@ async def test_a_replay_after_the_run_is_refused_and_pages(service: Service):
     redelivery = await service.call("desk", BREACH, sign(BREACH, at=NOW + 30))
 
     assert (409, "urn:panic:problem:replayed") == (replay.status, replay.json["type"])
-    assert (202, "run-1") == (redelivery.status, redelivery.json["run"])
+    assert (202, "run-1") == (redelivery.status, redelivery.json["run_id"])
     assert (1, 1) == (len(service.desk.presses), len(service.pages))
 
 
@@ -660,11 +660,11 @@ async def test_a_breach_cancels_through_the_real_service(tmp_path: Path):
             signed = sign(BREACH, at=int(time.time()))
             forged, _ = await call("desk", BREACH + b" ", signed)
             status, pressed = await call("desk", BREACH, signed)
-            report = await service.report(pressed["run"])
+            report = await service.report(pressed["run_id"])
             replayed, _ = await call("desk", BREACH, signed)
             only_one = sent(simulator, "DELETE")
             _, alerted = await call("alerts", alertmanager("firing"), BEARER)
-            everything = await service.report(alerted["run"])
+            everything = await service.report(alerted["run_id"])
             resolved, _ = await call("alerts", alertmanager("resolved"), BEARER)
 
         assert (401, 202, 409, 200) == (forged, status, replayed, resolved)

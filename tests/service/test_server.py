@@ -7,11 +7,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from panic.simulator import Fault
 from tests.cli.ledgers import LEDGER, kinds
 from tests.cli.support import KEY, account, panic, sent, simulate, until, valid
-from tests.service.support import TOKENS, firm, serving
+from tests.service.support import TOKENS, firm, listening, serving
 
 IDS = range(1, 9)
 
@@ -177,3 +178,59 @@ async def test_no_secret_is_shown(tmp_path: Path):
 
     assert not any(KEY in text for text in texts)
     assert not any(token in text for token in list(TOKENS.values())[1:] for text in texts)
+
+
+async def test_a_run_that_is_not_clear_pages_until_somebody_acknowledges(tmp_path: Path):
+    """A plain webhook is told the verdict and the page; the service says which pages are open."""
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append((await request.json())["title"])
+        return web.Response()
+
+    async with simulate(account(1, Fault("status", status=403))) as simulator, listening(take) as url:
+        secret = tmp_path / "pager.url"
+        secret.touch(mode=0o600)
+        secret.write_text(url.replace("http://", "json://"))
+        more = f'[notify.pager]\nurl = {{ file = "{secret}" }}\ntells = ["page"]\n'
+        calm = {"PYTHONWARNINGS": "default"}  # the library that delivers is warned of what it uses itself
+        async with serving(firm(tmp_path, simulator, [1], more=more), env=calm) as service:
+            run = (await service.press(wait=15)).body["run_id"]
+            await until(lambda: bool(told))
+            before = (await service.ask("GET", "/v1/status")).body["open_pages"]
+            done = await service.ask("POST", f"/v1/runs/{run}/acknowledge")
+            after = (await service.ask("GET", "/v1/status")).body["open_pages"]
+
+    assert told[0].startswith("REFUSED")
+    assert ([run], 200, []) == ([one["run_id"] for one in before], done.status, after)
+
+
+async def test_a_breach_presses_its_scope_and_its_copies_join(tmp_path: Path):
+    """A firing alert with the hook's secret cancels; with another secret nothing happens, whatever it says."""
+    secret = tmp_path / "hook.secret"
+    secret.touch(mode=0o600)
+    secret.write_text("a-secret-of-the-alertmanager-4711")
+    more = f'[hooks.limits]\nscheme = "bearer"\nsecrets = [{{ file = "{secret}" }}]\naccounts = [2]\nwatch_s = 1\n'
+    breach = {
+        "version": "4",
+        "status": "firing",
+        "alerts": [{"status": "firing", "labels": {"alertname": "Loss"}}],
+    }
+    async with simulate(account(1), account(2)) as simulator:
+        async with serving(firm(tmp_path, simulator, [1, 2], more=more)) as service:
+            bearers = ("Bearer wrong", f"Bearer {secret.read_text()}", f"Bearer {secret.read_text()}")
+            answers = [
+                await service.ask("POST", "/v1/hooks/limits", breach, who="", Authorization=one) for one in bearers
+            ]
+            run = answers[1].body["run_id"]
+            report = await service.report(run)
+
+        assert [401, 202, 202] == [one.status for one in answers]
+        assert run == answers[2].body["run_id"]
+        assert [2] == sent(simulator, "DELETE")
+        assert ("clear", "hook", "hook limits") == (
+            report["verdict"],
+            report["trigger"]["source"],
+            report["trigger"]["by"],
+        )
+        assert "Loss" in report["trigger"]["reason"]

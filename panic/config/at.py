@@ -1,0 +1,139 @@
+"""When a schedule runs, as its `at` says it: a time of day in a zone, or a distance to a session's edge."""
+
+import re
+from dataclasses import dataclass
+from datetime import time
+from functools import cache
+from typing import Literal, TypeAlias
+from zoneinfo import ZoneInfo
+
+from panic.files import did_you_mean, shown
+
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MOST_MINUTES = 600
+
+FORMS = '"16:10 America/New_York on weekdays" or "5 minutes before close"'
+"""Two examples, for who must write one."""
+
+_EVERY = range(7)
+_WEEKDAYS = range(5)
+_FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
+"""Zones without summer time, and what is meant by whoever writes them."""
+
+_WALL = re.compile(r"([0-9]{2}):([0-9]{2}) (\S+) on ([a-z, ]+)", re.IGNORECASE)
+_EDGE = re.compile(r"([0-9]{1,4}) minutes? (before|after) (open|close)", re.IGNORECASE)
+_ZONE = re.compile(r"(?!posix/|right/|localtime$)[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*")
+
+
+@dataclass(frozen=True)
+class WallTime:
+    """A time of day on some days of the week, whatever the exchange does.
+
+    Attributes:
+        clock: What a clock on the wall there shows.
+        zone: The IANA name of where it hangs.
+        days: The days of the week, 0 for Monday, ascending.
+    """
+
+    clock: time
+    zone: str
+    days: tuple[int, ...]
+
+    def __str__(self) -> str:
+        named = {tuple(_EVERY): "every day", tuple(_WEEKDAYS): "weekdays"}
+        days = named.get(self.days) or ", ".join(DAYS[day] for day in self.days)
+        return f"{self.clock:%H:%M} {self.zone} on {days}"
+
+
+@dataclass(frozen=True)
+class SessionTime:
+    """A distance to the beginning or the end of each session of the exchange.
+
+    Attributes:
+        minutes: From there on; below 0 before it.
+        edge: Which of the two.
+    """
+
+    minutes: int
+    edge: Literal["open", "close"]
+
+    def __str__(self) -> str:
+        many = "minute" if abs(self.minutes) == 1 else "minutes"
+        return f"{abs(self.minutes)} {many} {'before' if self.minutes < 0 else 'after'} {self.edge}"
+
+
+At: TypeAlias = WallTime | SessionTime
+
+
+class AtError(ValueError):
+    """It says no time; `remedy` tells what to write."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}. {remedy}")
+        self.what, self.remedy = what, remedy
+
+
+def parse(text: str) -> At:
+    """Understand an `at`.
+
+    Raises:
+        AtError: It says no time.
+    """
+    words = " ".join(text[:200].split())
+    if edge := _EDGE.fullmatch(words):
+        return _session_time(int(edge[1]), *(word.lower() for word in edge.groups()[1:]))
+    if wall := _WALL.fullmatch(words):
+        return WallTime(_clock(int(wall[1]), int(wall[2])), _zone(wall[3]), _days(wall[4].lower()))
+    raise AtError(f"{shown(text)} is no time", f"Write it as in {FORMS}.")
+
+
+def _session_time(minutes: int, side: str, edge: str) -> SessionTime:
+    if minutes > MOST_MINUTES:
+        raise AtError(f"{minutes} minutes are too many", f"Give 0 to {MOST_MINUTES}, or a time of day.")
+    return SessionTime(-minutes if side == "before" else minutes, "open" if edge == "open" else "close")
+
+
+def _clock(hour: int, minute: int) -> time:
+    try:
+        return time(hour, minute)
+    except ValueError:
+        raise AtError(f"{hour:02}:{minute:02} is no time of day", "Give 00:00 to 23:59.") from None
+
+
+def _zone(name: str) -> str:
+    if instead := _FIXED.get(name):
+        raise AtError(f"{name} has no summer time", f"Write {instead}, or another place whose clocks you follow.")
+    if not _is_zone(name):
+        raise AtError(f"{shown(name)} is no time zone", did_you_mean(name, _known(), _A_ZONE))
+    return name
+
+
+_A_ZONE = "Write an IANA name such as America/New_York, or UTC."
+
+
+def _known() -> list[str]:
+    from zoneinfo import available_timezones  # noqa: PLC0415  (reads a thousand files: only for a mistake)
+
+    return sorted(available_timezones())
+
+
+@cache
+def _is_zone(name: str) -> bool:
+    if not _ZONE.fullmatch(name):
+        return False
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # none such; a folder of zones; a file that is none
+        return False
+    return True
+
+
+def _days(words: str) -> tuple[int, ...]:
+    if words in {"weekdays", "every day"}:
+        return tuple(_WEEKDAYS if words == "weekdays" else _EVERY)
+    names = [name.strip() for name in words.split(",")]
+    for name in names:
+        if name not in DAYS:
+            meant = did_you_mean(name, DAYS, "Write weekdays, every day, or days such as monday, friday.")
+            raise AtError(f"{shown(name)} is no day", meant)
+    return tuple(sorted({DAYS.index(name) for name in names}))
