@@ -218,7 +218,7 @@ class _Check:
         """Learn what is the same for all accounts, before any of them is judged."""
         self._skew_s = await self._skew()
         self._certificate_ends = self._broker.certificate_ends
-        self._listings = [await self._list(name) for name in sorted(self._keys)]
+        self._listings = await asyncio.gather(*map(self._list, sorted(self._keys)))
         for listing in self._listings:
             self._shown.update(listing.active)
 

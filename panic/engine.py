@@ -145,14 +145,14 @@ class Engine:
         self.collector_pause.begin()
         if not self._unsent:  # a run that was taken up again may owe nobody a first DELETE
             self._end_sweep()
+        if beside is not None:
+            self._spawn(NOBODY, beside, "what ran beside the accounts")
         for case in self._cases[:_STARTED_AT_ONCE]:
             self._start(case)
         for _ in range(_TURNS_TO_LEAVE):
             await asyncio.sleep(0)
         for case in self._cases[_STARTED_AT_ONCE:]:
             self._start(case)
-        if beside is not None:
-            self._spawn(NOBODY, beside, "what ran beside the accounts")
         try:
             await self._until_idle()
             while self._pace.verify and await self._is_disturbed():

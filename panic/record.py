@@ -40,6 +40,7 @@ class Kind(StrEnum):
     FINISHED = "finished"
     RESET = "reset"
     ARCHIVED = "archived"
+    CLAIMED = "claimed"
     AUDIT = "audit"
 
 

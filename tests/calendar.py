@@ -4,6 +4,7 @@ It takes the exceptions from exchange_calendars, which tests compare with `holid
 """
 
 import json
+import warnings
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ ZONE = "America/New_York"
 
 def exchange() -> Any:
     """Give the calendar of the New York Stock Exchange as exchange_calendars knows it."""
-    return exchange_calendars.get_calendar("XNYS", start=FIRST.isoformat(), end=LAST.isoformat())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what pandas has against it is not ours
+        return exchange_calendars.get_calendar("XNYS", start=FIRST.isoformat(), end=LAST.isoformat())
 
 
 def document(made: date) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -710,6 +710,7 @@ def test_a_mistake_in_a_token_a_hook_or_a_channel_leaves_it_out(
 
 
 @given(st.text())
+@example("\U00013440")  # unassigned in the table of one Unicode, and a mark in the next
 def test_a_hook_takes_no_instrument_that_a_press_refuses(instrument: str):
     """A breach is no time to find that out."""
     what = {"all": True, "secrets": [{"env": "A"}], "instruments": [instrument]}
@@ -863,7 +864,7 @@ def test_schedules_and_the_self_test_are_read(settings: Load):
         ),
         (
             "[schedules.cleanup]\nall = true",
-            f"5: schedules is no list. Write [[schedules]], in double brackets; {_DOES_NOT_RUN}",
+            f"5: [[schedules]] is no list. Write it in double brackets; {_DOES_NOT_RUN}",
         ),
     ],
 )
@@ -873,6 +874,15 @@ def test_a_mistake_in_a_schedule_leaves_it_out(settings: Load, tmp_path: Path, t
 
     assert [f"panic.toml:{message}"] == told(loaded.problems, tmp_path)
     assert () == loaded.schedules
+
+
+def test_a_schedule_that_is_no_section_is_left_out(settings: Load, tmp_path: Path):
+    """As in a list that somebody wrote in one line."""
+    loaded = settings(f"schedules = [5]\n{GOOD}")
+
+    assert ["panic.toml:1: [[schedules]] number 1 is 5. Write [[schedules]]; until then it does not run."] == told(
+        loaded.problems, tmp_path
+    )
 
 
 def test_a_mistake_in_one_schedule_spares_the_others_and_has_its_own_line(settings: Load):

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -53,7 +54,9 @@ def _look(settings: Settings, now: datetime) -> selftest.Machine:
 def _do_last(settings: Settings, options: argparse.Namespace) -> int:
     """Tell the last self-test of the service; nobody is asked anything."""
     file, now = selftest.place(settings), datetime.now(UTC)
-    kept = None if file is None else background.within(partial(selftest.read, file), _LOOK_S, "last")
+    kept = None
+    with suppress(TimeoutError, RuntimeError):
+        kept = None if file is None else background.within(partial(selftest.read, file), _LOOK_S, "last")
     if kept is None:
         raise UsageError(
             "there is no self-test on record: panic serve makes one every few minutes. Type panic check"

@@ -46,6 +46,9 @@ _DRILL_CODES = """exit codes:
 _SERVE_CODES = """exit codes:
   0 ended by a signal · 78 it may not or cannot listen where the settings say"""
 
+_SCHEDULE_CODES = """exit codes:
+  0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
+
 _EXPORT_CODES = """exit codes:
   0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
 
@@ -83,6 +86,7 @@ def parser() -> Parser:
     _check_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
     _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
     commands.add("serve", _serve, "the service: presses by programs, hooks and pages", _SERVE_CODES)
+    _schedule_words(commands.add("schedule", _schedule, "when schedules run next, and why then", _SCHEDULE_CODES))
     _simulate_words(commands.add("simulate", _simulate, "serve a simulated broker on loopback"))
     return parser
 
@@ -240,6 +244,20 @@ def _token_words(parser: Parser) -> None:
     parser.add_argument(
         "--automated", action="store_true", help="a program holds it: its identical presses are one"
     )
+
+
+# ── schedules ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _schedule(options: Namespace) -> int:
+    from panic.cli.schedule import do_schedule
+
+    return do_schedule(options)
+
+
+def _schedule_words(parser: Parser) -> None:
+    parser.add_argument("--count", type=positive, default=3, metavar="N", help="so many runs of each (3)")
+    output_words(parser)
 
 
 # ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────

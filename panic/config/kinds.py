@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 
@@ -21,6 +21,13 @@ def _one_of(words: Sequence[str]) -> str:
     return f"^({'|'.join(words)}|)$"
 
 
+def _printable(text: str) -> str:
+    """A text by this Python's table of characters, by which a press judges: the pattern's may be newer."""
+    if not text.isprintable():
+        raise ValueError("it cannot be printed")
+    return text
+
+
 _Item = TypeVar("_Item")
 Items = Annotated[tuple[_Item, ...], BeforeValidator(_list)]
 Text = Annotated[str, Field(min_length=1)]
@@ -35,5 +42,6 @@ Side = Annotated[str, Field(pattern=_one_of(SIDES), description=", ".join(SIDES)
 Type = Annotated[str, Field(pattern=_one_of(TYPES), description=", ".join(TYPES))]
 InstrumentType = Annotated[str, Field(pattern=_one_of(INSTRUMENT_TYPES), description=", ".join(INSTRUMENT_TYPES))]
 Instruments = Annotated[
-    Items[Annotated[str, Field(pattern=_INSTRUMENT)]], Field(description="a list of symbols or UUIDs")
+    Items[Annotated[str, Field(pattern=_INSTRUMENT), AfterValidator(_printable)]],
+    Field(description="a list of symbols or UUIDs"),
 ]

@@ -19,9 +19,7 @@ def read_schedules(document: Document) -> tuple[Schedule, ...]:
     """Read them all, and note every mistake in `document`."""
     raw = document.tables.get(SECTION, [])
     if not isinstance(raw, list):
-        document.complain(
-            f"{SECTION} is no list", f"Write {TITLE}, in double brackets; until then {_WITHOUT}.", SECTION
-        )
+        document.complain(f"{TITLE} is no list", f"Write it in double brackets; until then {_WITHOUT}.", SECTION)
         return ()
     found: dict[str, Schedule] = {}
     for nth, table in enumerate(raw, 1):

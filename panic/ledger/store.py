@@ -110,27 +110,28 @@ class SqliteStore:
             self._move_aside()
             self._open()
 
-    def append(self, records: Sequence[Record], *, after: int | None = None) -> Head:
+    def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
         """Make records durable, all or none, in this order, and give the head after the last.
 
         Args:
-            records: What to append; of one run, if `after` is given.
+            records: What to append; of one run, if `after` is given, and of one kind, if `unless` is.
             after: Append only if this is the last event of that run so far; 0 for none. What was set aside does
                 not count: then there may be none, too.
+            unless: Append only if no event of the same kind has these words in its record.
 
         Raises:
-            ConflictError: it is not.
+            ConflictError: it is not; or there is one.
             OSError, sqlite3.Error: they could not be made durable.
         """
         try:
-            return self._append(records, after)
+            return self._append(records, after, unless)
         except sqlite3.DatabaseError as error:
             if _is_damage(error):  # the next to open it finds a new one
                 self.close()
                 self._move_aside()
             raise
 
-    def _append(self, records: Sequence[Record], after: int | None) -> Head:
+    def _append(self, records: Sequence[Record], after: int | None, unless: str) -> Head:
         connection = self._connection
         if not is_at(self._file, self._inode):
             raise OSError(errno.ESTALE, "It was removed or replaced while it was in use")
@@ -139,6 +140,8 @@ class SqliteStore:
             head = _last(connection)
             if after is not None and records:
                 _expect(connection, records[0][0], (after,) if self.set_aside is None else (after, 0))
+            if unless and records:
+                _expect_none(connection, records[0][1], unless)
             rows: list[object] = []
             for run, kind, record in records:
                 head = link(head, digest(record))
@@ -270,6 +273,12 @@ def _expect(connection: sqlite3.Connection, run: str, after: Collection[int]) ->
         raise ConflictError(
             f"run {run} has gone on to event {last} since event {max(after)}: somebody else has it"
         )
+
+
+def _expect_none(connection: sqlite3.Connection, kind: str, words: str) -> None:
+    query = "SELECT 1 FROM events WHERE kind = ? AND instr(record, ?) LIMIT 1"
+    if connection.execute(query, (kind, words.encode())).fetchone() is not None:
+        raise ConflictError(f"there is an event with {words} already")
 
 
 def _insert(connection: sqlite3.Connection, values: Sequence[object]) -> None:

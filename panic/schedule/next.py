@@ -1,8 +1,8 @@
 """The next runs of a schedule, and which are owed after a restart or when the clock jumped.
 
-Each run has a key, the schedule's name and a day, such as "cleanup/2026-11-27". Whoever carries runs out writes the
-key down first and never runs one again that is written down. What is more than LATE_S late is not run but told: an
-old cleanup must not surprise a desk that has gone on.
+Each run has a key, the schedule's name and a day, such as "cleanup/2026-11-27". Whoever carries runs out writes
+the key down first and never runs one again that is written down. What is more than LATE_S late is not run but
+told: an old cleanup must not surprise a desk that has gone on.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from panic.config import Schedule
 from panic.schedule.at import SessionTime, WallTime
-from panic.schedule.sessions import Calendar, Closed, Session, clock
+from panic.schedule.sessions import Calendar, Closed, Session, clock, exchange_zone
 
 LATE_S = 300.0
 """Seconds after which a run that has not begun is late."""
@@ -25,7 +25,9 @@ _AROUND = timedelta(days=2)
 """No run is further than this from the day in its key: zones, and 600 minutes, and a day that a zone left out."""
 
 _A_SECOND = timedelta(seconds=1)
-_LAST_YEAR = 9999
+_THE_LAST = date(9999, 1, 1)
+_NOTES_MOST = 4
+_SATURDAY = 5
 
 
 @dataclass(frozen=True)
@@ -92,14 +94,14 @@ def between(schedule: Schedule, calendar: Calendar, since: datetime, until: date
 
 def _by_the_wall(name: str, when: WallTime, calendar: Calendar, after: datetime) -> Iterator[Next]:
     zone, before = ZoneInfo(when.zone), after
-    for day in _days(after.date() - _AROUND, date(_LAST_YEAR, 1, 1)):
+    for day in _days(after.date() - _AROUND, _THE_LAST):
         if day.weekday() not in when.days:
             continue
         at, note = moment(day, when.clock, zone)
         if at <= before:  # also where a zone left a whole day out: both days begin together
             continue
         before = at
-        known = calendar.on(at.date())
+        known = calendar.on(at.astimezone(exchange_zone()).date())
         session = known if isinstance(known, Session) else None
         notes = [note, *_about(session)]
         if isinstance(known, Closed) and not known.is_weekend:
@@ -130,23 +132,23 @@ def moment(day: date, wall: time, zone: ZoneInfo) -> tuple[datetime, str]:
 
 
 def _by_the_session(name: str, when: SessionTime, calendar: Calendar, after: datetime) -> Iterator[Next]:
-    last = calendar.last
+    first, last = min(calendar.days, default=date.max), calendar.last
     notes: list[str] = []
-    for day in _days(after.date() - _AROUND, last or date.min):
+    for day in _days(max(after.date() - _AROUND, first), last or date.min):
         known = calendar.on(day)
         if isinstance(known, Session):
             at = (known.opens if when.edge == "open" else known.closes) + timedelta(minutes=when.minutes)
             if at > after:
-                yield Due(at, f"{name}/{day}", "; ".join([*_about(known), *notes]), name, known)
+                yield Due(at, f"{name}/{day}", "; ".join([*_about(known), *notes[-_NOTES_MOST:]]), name, known)
             notes = []
         elif day < after.date():
             continue
-        elif known is None:
+        elif known is None and day.weekday() < _SATURDAY:
             notes.append(f"no calendar knows whether there is a session on {day}")
-        elif not known.is_weekend:
+        elif known and not known.is_weekend:
             notes.append(f"{day} is skipped: {known.reason}")
     notes.append(f"no calendar knows a day after {last}: upgrade panic" if last else "no calendar knows any day")
-    yield NoRun(name, "; ".join(notes[-3:]))
+    yield NoRun(name, "; ".join(notes[-_NOTES_MOST:]))
 
 
 def _about(session: Session | None) -> list[str]:
@@ -172,7 +174,8 @@ class Owed:
 
     Attributes:
         run: The runs to begin, in order; their `key` is to be written down first.
-        late: The runs that are not begun any more, in order; somebody is to be told, after writing down `late_key`.
+        late: The runs that are not begun any more, in order; somebody is to be told, once `late_key` is written
+            down.
         unknown: What was due so long ago that it is not told one by one; "" where there is no such time.
         seen: What to hand in as `seen` the next time.
     """

@@ -7,11 +7,10 @@ that comes too early can be repeated, one that comes after the close is none.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from importlib import resources
-from types import MappingProxyType
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -77,7 +76,7 @@ class Calendar:
         problems: What could not be understood.
     """
 
-    days: Mapping[date, Day] = MappingProxyType({})
+    days: Mapping[date, Day] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
     def on(self, day: date) -> Day | None:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from panic import latch
 from panic.config import Settings
 from panic.files import why
+from panic.latch import State
+from panic.latch import read as read_latch
 from panic.ledger import reader
 
 _NOTHING = "selftest"
@@ -48,7 +49,7 @@ class Machine:
 
     disks: tuple[Disk, ...] = ()
     ledger: str = ""
-    latch: latch.State | None = None
+    latch: State | None = None
     latch_is_missing: bool = False
     certificate_days: float | None = None
 
@@ -59,7 +60,7 @@ def look(settings: Settings, certificate_days: float | None = None) -> Machine:
     return Machine(
         disks=tuple(_disks(settings)),
         ledger="" if ledger is None else _ledger(ledger, settings.ledger.second),
-        latch=None if state_file is None else latch.read(state_file),
+        latch=None if state_file is None else read_latch(state_file),
         latch_is_missing=state_file is not None and not os.path.lexists(state_file),
         certificate_days=certificate_days,
     )

@@ -164,6 +164,15 @@ async def check(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     return document(check_json(found))
 
 
+async def last_check(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Tell what the last self-test found; the broker is not asked."""
+    last = parts.proving.last if parts.proving is not None else None
+    if last is None:
+        what, remedy = "no self-test has come to its end", "Wait for it, or ask with POST /v1/check."
+        raise ProblemError("not_found", what, remedy=remedy)
+    return document(views.to_json(last))
+
+
 async def _checked(parts: Parts, settings: Settings) -> CheckReport:
     return await parts.check(settings, parts.env)
 
@@ -178,6 +187,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "acknowledge": acknowledge,
     "plan": plan,
     "check": check,
+    "last_check": last_check,
     "latch": standing.get_latch,
     "reset": standing.end_engaged,
     "status": standing.status,

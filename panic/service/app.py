@@ -23,6 +23,7 @@ from panic.service.metrics import Metrics
 from panic.service.models import NoQuery, read_query
 from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, end_streams
 from panic.service.problems import REQUEST_ID, ProblemError
+from panic.service.proving import Proving
 from panic.service.reading import Aside
 from panic.service.repeats import Keys, Throttle
 
@@ -64,6 +65,7 @@ def make_app(
     bound: tuple[str, ...] = (),
     check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]] = checking.check,
     env: Mapping[str, str] = os.environ,
+    proving: Proving | None = None,
 ) -> web.Application:
     """Make the application. Call it inside the running loop that serves it.
 
@@ -80,6 +82,7 @@ def make_app(
         bound: Addresses that it listens at, beside the settings' host.
         check: The read-only check.
         env: Where keys are looked for.
+        proving: The self-test; None for none.
     """
     parts = Parts(
         desk=desk,
@@ -89,13 +92,16 @@ def make_app(
         metrics=metrics or Metrics(),
         env=env,
         bound=(settings.service.host, *bound),
-        ready=ready or (lambda: _ready(standby)),
+        ready=ready or (lambda: _ready(standby, proving)),
         check=check,
         certificate_days=certificate_days,
         aside=Aside(),
         keys=Keys(monotonic),
         throttle=Throttle(monotonic),
+        proving=proving,
     )
+    if proving is not None:
+        parts.metrics.add(proving)
     desk.observers.append(parts.metrics.observe)
     app = web.Application(middlewares=[_answers_always, _only_our_names], client_max_size=HOOK_BODY_MOST)
     app[PARTS] = parts
@@ -110,11 +116,13 @@ def make_app(
     return app
 
 
-def _ready(standby: Standby) -> str:
+def _ready(standby: Standby, proving: Proving | None) -> str:
     found = standby.status()
     if found.get("roster_age_s") is None:
         return "roster"
-    return "keys" if found.get("keys_age_s") is None else ""
+    if found.get("keys_age_s") is None:
+        return "keys"
+    return "" if proving is None else proving.not_ready
 
 
 # ── routes ──────────────────────────────────────────────────────────────────────────────────────────────────

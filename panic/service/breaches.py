@@ -156,7 +156,12 @@ class _Breaches:
         is_copy = decision.act is Act.REFUSE or decision.is_copy  # whoever has one signed call can send many
         left_out = self._copies.take() if is_copy else 0
         if left_out is not None:
-            facts: dict[str, Any] = {"run_id": run, "joined": is_joined, "flags": list(flags), "unrecorded": left_out}
+            facts: dict[str, Any] = {
+                "run_id": run,
+                "joined": is_joined,
+                "flags": list(flags),
+                "unrecorded": left_out,
+            }
             self._put_on_record(decision, call, **facts)
         if decision.act is Act.REFUSE:
             return _problem(request, decision)

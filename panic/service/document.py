@@ -9,6 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 from panic._version import VERSION
 from panic.check import CheckReport
 from panic.report import PlanReport, Report
+from panic.selftest import Last
 from panic.service import facts, problems, repeats, views
 from panic.service.models import ByAsked, EventsQuery, NoQuery, PlanAsked, PressAsked, ResetAsked, RunsQuery
 
@@ -107,6 +108,10 @@ OPERATIONS: Final = (
     Operation(
         "check", "POST", "/v1/check", "Would a press work everywhere? Read-only, one at a time.", VIEWER,
         answers={200: (CheckReport,)}, refuses=(409, 503, 504),
+    ),
+    Operation(
+        "last_check", "GET", "/v1/check/last", "What the last self-test found; the broker is not asked.", VIEWER,
+        answers={200: (Last,)}, refuses=(404,),
     ),
     Operation(
         "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (facts.LatchView,)},

@@ -103,7 +103,7 @@ class PageView:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """How the service is; `standby` tells how old what it holds ready is."""
+    """How the service is; `standby` tells how old what it holds ready is, `self_test` what was proven lately."""
 
     schema: Literal["panic-status/1"]
     version: str
@@ -114,6 +114,7 @@ class StatusView:
     live: tuple[LiveView, ...]
     open_pages: tuple[PageView, ...]
     streams: int
+    self_test: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ METRICS: Final = (
     "panic_last_contact_age_seconds",
     "panic_warm_connections",
     "panic_certificate_days_left",
+    "panic_self_test_age_seconds",
+    "panic_self_test_accounts",
+    "panic_self_test_ok",
+    "panic_self_test_findings",
 )
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -100,6 +104,10 @@ class Metrics:
         self._standings = _Standings()
         registry.register(self._standings)
         self._counting: set[asyncio.Task[None]] = set()
+
+    def add(self, collector: Collector) -> None:
+        """Let somebody else tell of something, too."""
+        self._registry.register(collector)
 
     def press_refused(self, why: str) -> None:
         """Count a press that started nothing; `why` is a problem's code."""

@@ -18,6 +18,7 @@ from panic.prepared import Prepared, Press
 from panic.service.access import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
+from panic.service.proving import Proving
 from panic.service.reading import Aside
 from panic.service.repeats import Keys, Throttle
 from panic.words import clip
@@ -97,6 +98,7 @@ class Parts:
         bound: The addresses that the service listens at, for the host allow-list.
         ready: Why a press would not work, in one word; empty if it would.
         certificate_days: How long the service's own certificate is good for; None where it has none.
+        proving: The self-test; None where there is none.
         streams: The tasks of those who follow events.
     """
 
@@ -113,6 +115,7 @@ class Parts:
     aside: Aside
     keys: Keys
     throttle: Throttle
+    proving: Proving | None = None
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     streams: set["asyncio.Task[Any]"] = field(default_factory=set)
     reports: dict[str, tuple[float, bytes]] = field(default_factory=dict)

@@ -53,15 +53,12 @@ AFTER_RUN_S: Final = 2.0
 ASIDE_S: Final = 10.0
 """So long files and disks may take; what takes longer is a finding."""
 
+_TELLING_ATTEMPTS = 12
+"""So many attempts at most go by, each to its end, before a broker that does not answer is told of."""
+
+_READ_S = 2.0
 _OFF_S = 30.0
 _TOLD_MOST = 6
-
-METRICS: Final = (
-    "panic_self_test_age_seconds",
-    "panic_self_test_accounts",
-    "panic_self_test_ok",
-    "panic_self_test_findings",
-)
 
 Do = Callable[[Callable[[], Any], str, float], Awaitable[Any]]
 """Does work that may hang, under a name and for so many seconds at most."""
@@ -80,15 +77,6 @@ class People(Protocol):
 
     def tell(self, notice: Notice) -> None:
         """Tell them; never waits."""
-
-
-class Every:
-    """How often, and at what pace, by the settings in force."""
-
-    def __init__(self, settings: Settings) -> None:
-        section = getattr(settings, "self_test", None)
-        self.every_s: float = getattr(section, "every_s", 300.0)
-        self.pace = Pace(getattr(section, "rate", 50.0), getattr(section, "share", 0.1))
 
 
 class Proving(Collector):
@@ -141,7 +129,7 @@ class Proving(Collector):
         file = place(self._source.settings)
         if file is not None:
             with suppress(TimeoutError, OSError, RuntimeError):
-                self._kept = await self._do(partial(read, file), "self-test-read", ASIDE_S)
+                self._kept = await self._do(partial(read, file), "self-test-read", _READ_S)
         self._loop = asyncio.create_task(self._go(), name="panic-self-test")
 
     async def close(self) -> None:
@@ -165,11 +153,11 @@ class Proving(Collector):
         await asyncio.sleep(self._first_s)
         loop = asyncio.get_running_loop()
         while True:
-            every_s, began = Every(self._source.settings).every_s, loop.time()
-            if not every_s:
+            settings, began = self._source.settings, loop.time()
+            if not settings.self_test.every_s:
                 await asyncio.sleep(_OFF_S)
             elif await self._one_round():
-                await asyncio.sleep(max(began + every_s - loop.time(), 0.0))
+                await asyncio.sleep(max(began + _gap_s(settings) - loop.time(), 0.0))
 
     async def _one_round(self) -> bool:
         """Carry one out while no run is under way; False if it was dropped, and is due again."""
@@ -209,7 +197,7 @@ class Proving(Collector):
 
     async def _found(self, settings: Settings) -> tuple[CheckReport | None, Circumstances, tuple[Finding, ...]]:
         loaded, machine, hung = await self._looked(settings)
-        every = Every(settings)
+        pace = Pace(settings.self_test.rate, settings.self_test.share)
         around = Circumstances(
             now=self._now(),
             machine=machine,
@@ -218,14 +206,14 @@ class Proving(Collector):
             covered_before=None if self._kept is None else _set(self._kept.covered),
             excluded=_excluded(loaded),
             pages_told=any("page" in channel.tells for channel in settings.channels.values()),
-            round_s=every.pace.needs_s(len(loaded.checkable)),
-            every_s=every.every_s,
+            round_s=pace.needs_s(len(loaded.checkable)),
+            every_s=settings.self_test.every_s,
         )
 
         def tell(so_far: CheckReport) -> None:
             self._warn((*findings(so_far, around), *hung))
 
-        report = await examine(settings, loaded, pace=every.pace, tell=tell)
+        report = await examine(settings, loaded, pace=pace, tell=tell)
         return report, around, (*hung, *findings(report, around))
 
     async def _looked(self, settings: Settings) -> tuple[Loaded, Machine, tuple[Finding, ...]]:
@@ -261,12 +249,11 @@ class Proving(Collector):
     ) -> None:
         now, before = self._now(), self._kept
         is_well = not any(one.is_alarming for one in found)
-        every = Every(settings)
         last = Last(
             schema="panic-self-test/1",
             finished_at=now,
             took_s=round(took_s, 3),
-            interval_s=max(every.every_s, around.round_s),
+            interval_s=max(settings.self_test.every_s, around.round_s),
             base_url=settings.broker.base_url,
             exit_code=exit_code(found, around.problems),
             proven_at=now if is_well else before.last.proven_at if before else None,
@@ -279,7 +266,7 @@ class Proving(Collector):
         if is_well:
             self._all_is_well()
         else:
-            self._warn(found, last)
+            self._warn(found, is_whole=True)
 
     async def _keep(self, settings: Settings) -> None:
         file = place(settings)
@@ -292,18 +279,16 @@ class Proving(Collector):
 
     # ── who is told ─────────────────────────────────────────────────────────────────────────────────────
 
-    def _warn(self, found: Iterable[Finding], last: Last | None = None) -> None:
+    def _warn(self, found: Iterable[Finding], *, is_whole: bool = False) -> None:
         """Page for what is wrong; in the middle of a round only for what is new: the rest is not known yet."""
         alarming = [one for one in found if one.is_alarming]
         codes = tuple(sorted({one.code for one in alarming}))
-        if not alarming or (last is None and set(codes) <= set(self._alarm)):
+        if not alarming or (not is_whole and set(codes) <= set(self._alarm)):
             return
         self._alarm = codes
         more = f"\nand {len(alarming) - _TOLD_MOST} more" if len(alarming) > _TOLD_MOST else ""
         text = "\n".join(f"{one.worst.upper()}  {one}" for one in alarming[:_TOLD_MOST]) + more
         title = "A press would not work everywhere, or not provably"
-        if last is not None:
-            title += f": {last.good:,} of {last.accounts:,} accounts can be pressed"
         self._people.tell(Notice("page", "", title, f"{text}\nType: panic check", KEY))
 
     def _all_is_well(self) -> None:
@@ -316,7 +301,7 @@ class Proving(Collector):
         """Say in a few words how things stand."""
         last, now = self.last, self._now()
         return {
-            "every_s": Every(self._source.settings).every_s,
+            "every_s": self._source.settings.self_test.every_s,
             "under_way": self._round is not None and not self._round.done(),
             "ok": None if last is None else last.ok,
             "age_s": None if last is None else round(last.age_s(now), 3),
@@ -346,6 +331,12 @@ class Proving(Collector):
         for code, count in sorted(Counter(one.code for one in last.findings).items()):
             found.add_metric([code], count)
         yield found
+
+
+def _gap_s(settings: Settings) -> float:
+    """Give the time from one beginning to the next: what fails is told within the interval, and that takes time."""
+    every_s = settings.self_test.every_s
+    return max(every_s - _TELLING_ATTEMPTS * settings.run.attempt_s, every_s / 2)
 
 
 def _own_certificate(settings: Settings, now: datetime) -> float | None:

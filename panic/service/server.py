@@ -25,6 +25,7 @@ from panic.service import tls
 from panic.service.access import refusal_to_bind
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
+from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk, Live
 from panic.service.left import Left, look_back
 from panic.service.metrics import Metrics
@@ -63,7 +64,7 @@ class Server:
         self._replays, self._keyring = Replays(_store(settings)), Keyring(env)
         self._audit_writer: Writer | None = None
         self._runner: web.AppRunner | None = None
-        self._ending = AsyncExitStack()
+        self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._looking_back: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
         self.url = ""
@@ -89,12 +90,16 @@ class Server:
         await self._listen(context)
         for problem in (*self.standby.status()["problems"], *self.notifier.problems, *self._keyring.problems):
             self._say(f"panic: {problem}")
+        clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit)
+        await clockwork.start()
+        self._before_runs.push_async_callback(clockwork.close)
         self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
 
     async def end(self) -> None:
         """Start no run any more, send every first DELETE that is owed, and let go of everything."""
         if self._looking_back is not None:
             self._looking_back.cancel()
+        await self._before_runs.aclose()
         await self.desk.close()
         await asyncio.gather(*self._telling, return_exceptions=True)
         await self._ending.aclose()

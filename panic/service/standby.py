@@ -18,6 +18,7 @@ from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
 from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
+from panic.secret import Key
 from panic.service.access import strangers
 from panic.service.loaded import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.spare import Spare
@@ -120,6 +121,11 @@ class Standby:
             raise ConfigurationError(loaded.failures or [_unread(settings)])
         keys = loaded.usable
         return prepared_of(settings, press, loaded.roster.value, keys, raised, loaded.broken)
+
+    @property
+    def keys(self) -> dict[str, Key]:
+        """The keys that can be used now, by name."""
+        return dict(self._files.loaded.usable)
 
     def take_broker(self) -> Broker | None:
         """Give an open Broker away, with its connections; None if none is ready. Whoever takes it closes it."""

@@ -74,6 +74,7 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
         live=facts.live_views(list(parts.desk.live.values())),
         open_pages=tuple(facts.PageView(one.kind, one.run, one.title) for one in parts.notifier.open_pages),
         streams=len(parts.streams),
+        self_test=None if parts.proving is None else parts.proving.status(),
     )
     return document(views.to_json(found))
 

@@ -1,9 +1,14 @@
 """The check: would a press work everywhere? It only reads, and it refuses what a press would tolerate."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from panic import latch
+from panic.check import State
+from panic.outcomes import Verdict
+from panic.selftest import Finding, Kept, Last, write
 from panic.simulator import Fault, Simulator
 from tests.cli.support import (
     KEY,
@@ -39,6 +44,7 @@ async def test_all_is_well(tmp_path: Path):
     """Exit 0, as JSON, as a table and as a file; excluded accounts are left alone and nothing is cancelled."""
     async with simulate(account(1), account(2, orders=0), account(3)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
+        latch.create(tmp_path / "panic.latch")
         output = tmp_path / "check.json"
         json_ = await panic(*firm.lines("check", "--output", str(output)), cwd=tmp_path)
         table = await panic(*firm.lines("check", "--format", "table"), cwd=tmp_path)
@@ -159,7 +165,7 @@ async def test_a_broker_that_hangs(tmp_path: Path):
         done = await panic(*firm.lines("check"), cwd=tmp_path)
 
         assert (30, {1: "unreachable", 2: "unreachable"}) == (done.code, states(done))
-        assert 2 == len(json.loads(done.out)["warnings"])
+        assert 3 == len(json.loads(done.out)["warnings"])
         assert json.loads(done.out)["elapsed_s"] <= 2
 
 
@@ -185,3 +191,87 @@ async def test_a_clock_that_is_wrong(tmp_path: Path):
 
         assert 10 == done.code
         assert "this machine's clock differs from the broker's by +" in done.out
+
+
+async def test_what_is_wrong_with_this_machine_is_told_as_well(tmp_path: Path):
+    """A press goes on without ledger and latch, and somebody has to mend them."""
+    async with simulate(account(1), account(2), account(3)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
+        missing = await panic(*firm.lines("check", "--format", "table"), cwd=tmp_path, env=WIDE)
+        (tmp_path / "panic.latch").write_text("disengaged")
+        (tmp_path / "ledger.db").mkdir()
+        broken = await panic(*firm.lines("check", "--format", "table"), cwd=tmp_path, env=WIDE)
+
+        assert (0, 10) == (missing.code, broken.code)
+        assert "! there is no latch, which means engaged to every strategy" in missing.out
+        assert "! the ledger is in trouble: it is a directory. Mend it" in broken.out
+        assert "! the latch is not whole: it was cut off, damaged or edited, which means engaged" in broken.out
+
+
+# ── the service's last one ──────────────────────────────────────────────────────────────────────────────────
+
+NOBODY_THERE = "http://127.0.0.1:1"
+
+
+def a_last(ago_s: float, *findings: Finding, ok: int = 4812, **fields: Any) -> Last:
+    """A self-test of 4,812 accounts."""
+    at = datetime.now(UTC) - timedelta(seconds=ago_s)
+    states = {State.OK: ok, State.REFUSED: 4812 - ok}
+    settled: dict[str, Any] = {"exit_code": 40 if findings else 0, "proven_at": None if findings else at}
+    fields = {"base_url": NOBODY_THERE, **settled, **fields}
+    return Last("panic-self-test/1", at, 9.0, 300.0, accounts=4812, states=states, findings=findings, **fields)
+
+
+REVOKED = Finding("key_refused", "the key is revoked for 3 accounts: 7, 8, 9", "Get a new key.", Verdict.REFUSED)
+
+
+async def test_the_last_one_is_told_without_asking_anybody(tmp_path: Path):
+    """How long ago it was and how many accounts it reached, although nothing else is there any more."""
+    firm = Firm(tmp_path, NOBODY_THERE, [])
+    firm.key.unlink()
+    write(tmp_path / "selftest.json", Kept(a_last(190), (1, 2)))
+    table = await panic(*firm.lines("check", "--last", "--format", "table"), cwd=tmp_path)
+    json_ = await panic(*firm.lines("check", "--last"), cwd=tmp_path)
+
+    assert (0, 0) == (table.code, json_.code)
+    assert "READY  last proven 3 minutes ago, 4,812 of 4,812" == table.out.splitlines()[0]
+    assert ("panic-self-test/1", 4812) == (json.loads(json_.out)["schema"], json.loads(json_.out)["accounts"])
+
+
+async def test_the_last_one_was_not_well(tmp_path: Path):
+    """Its worst finding leads, with the remedy, and its exit code is the check's."""
+    firm = Firm(tmp_path, NOBODY_THERE, [1])
+    proven = datetime.now(UTC) - timedelta(hours=2, seconds=5)
+    write(tmp_path / "selftest.json", Kept(a_last(70, REVOKED, ok=4809, proven_at=proven)))
+    done = await panic(*firm.lines("check", "--last", "--format", "table"), cwd=tmp_path, env=WIDE)
+    headline = "NOT READY  not proven 1 minute ago, 4,809 of 4,812; last proven 2 hours ago"
+
+    assert 40 == done.code
+    assert headline == done.out.splitlines()[0]
+    assert "REFUSED     the key is revoked for 3 accounts: 7, 8, 9. Get a new key." in done.out
+
+
+async def test_the_last_one_is_long_ago(tmp_path: Path):
+    """After two intervals nobody knows any more: 10, and never better than it was."""
+    firm = Firm(tmp_path, NOBODY_THERE, [1])
+    write(tmp_path / "selftest.json", Kept(a_last(601)))
+    well = await panic(*firm.lines("check", "--last", "--format", "table"), cwd=tmp_path)
+    write(tmp_path / "selftest.json", Kept(a_last(601, REVOKED)))
+    bad = await panic(*firm.lines("check", "--last", "--format", "table"), cwd=tmp_path)
+
+    assert (10, 40) == (well.code, bad.code)
+    assert well.out.startswith("NOT KNOWN  last proven 10 minutes ago")
+    assert "! one was wanted every 5 minutes: is panic serve running?" in well.out
+
+
+async def test_there_never_was_one(tmp_path: Path):
+    """Missing, damaged or of another broker: that is said, and what to do, and nothing is claimed."""
+    firm = Firm(tmp_path, NOBODY_THERE, [1])
+    missing = await panic(*firm.lines("check", "--last"), cwd=tmp_path)
+    (tmp_path / "selftest.json").write_text('{"last": {"schema": "panic-self-test/1"')
+    damaged = await panic(*firm.lines("check", "--last"), cwd=tmp_path)
+    write(tmp_path / "selftest.json", Kept(a_last(1, base_url="http://127.0.0.1:2")))
+    stray = await panic(*firm.lines("check", "--last"), cwd=tmp_path)
+
+    assert [(64, "")] * 3 == [(done.code, done.out) for done in (missing, damaged, stray)]
+    assert all("Type panic check" in done.err for done in (missing, damaged, stray))

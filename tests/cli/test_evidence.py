@@ -469,7 +469,7 @@ async def test_a_press_from_code_that_does_not_end_well_lets_go_of_the_ledger(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ):
     """Else a service that goes on would keep a thread and an open file for each."""
-    slow = Fault("hang", seconds=30)
+    slow, before = Fault("hang", seconds=30), set(threading.enumerate())
     async with simulate(account(1, slow)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1])
         if end == "failed":
@@ -482,4 +482,4 @@ async def test_a_press_from_code_that_does_not_end_well_lets_go_of_the_ledger(
         with pytest.raises((asyncio.CancelledError, TypeError)):
             await press
 
-        await until(lambda: "panic-ledger" not in {thread.name for thread in threading.enumerate()})
+        await until(lambda: "panic-ledger" not in {one.name for one in set(threading.enumerate()) - before})

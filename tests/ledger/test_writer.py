@@ -48,7 +48,7 @@ class Failing:
     def __init__(self, file: Path, batches: int) -> None:
         self._store, self._left = SqliteStore(file), batches
 
-    def append(self, records: Sequence[Record], *, after: int | None = None) -> Head:
+    def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
         if not self._left:
             raise OSError(5, "Input/output error")
         self._left -= 1
@@ -120,9 +120,9 @@ def test_a_rush_makes_few_transactions(main: Path):
     batches: list[int] = []
 
     class Counting(SqliteStore):
-        def append(self, records: Sequence[Record], *, after: int | None = None) -> Head:
+        def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
             batches.append(len(records))
-            return super().append(records, after=after)
+            return super().append(records, after=after, unless=unless)
 
     writer = Writer([lambda: Counting(main)], names=["main"], leg="leg")
     append(writer, *range(1, 3001))
@@ -540,7 +540,7 @@ async def test_a_store_that_fails_too_late_changes_nothing(main: Path, fallback:
     """It was left already."""
 
     class Late(Hanging):
-        def append(self, records: Sequence[Record], *, after: int | None = None) -> Head:
+        def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
             self._hang("append")
             raise OSError(5, "Input/output error")
 
@@ -624,7 +624,7 @@ def test_a_store_that_fails_and_then_hangs_at_its_close_keeps_nobody(main: Path,
     """The next store has a thread of its own."""
 
     class Stuck(Hanging):
-        def append(self, records: Sequence[Record], *, after: int | None = None) -> Head:
+        def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
             raise OSError(5, "Input/output error")
 
     stuck = Stuck(main, "close")

@@ -38,6 +38,10 @@ def test_what_must_wake_somebody_has_a_rule():
         "panic_latch_engaged",
         "panic_roster_age_seconds",
         "panic_certificate_days_left",
+        "panic_self_test_ok",
+        "panic_self_test_findings",
+        "panic_self_test_accounts",
+        "panic_self_test_age_seconds",
     } == used
     assert 'absent(up{job="panic"} == 1)' in [rule["expr"] for rule in rules()]
     assert len(rules()) == len({rule["alert"] for rule in rules()})

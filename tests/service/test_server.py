@@ -75,7 +75,7 @@ async def test_killed_in_mid_run_and_started_again_the_run_completes_once(tmp_pa
 async def test_told_to_end_it_sends_every_first_delete_that_is_owed(tmp_path: Path):
     """SIGTERM in mid-run: no account is left unsent, and the run can be taken up."""
     async with simulate(*(account(id_) for id_ in IDS), latency_s=0.1) as simulator:
-        one = firm(tmp_path, simulator, IDS, run="concurrency = 1\nwatch_s = 60\n")
+        one = firm(tmp_path, simulator, IDS, run="concurrency = 1\nwatch_s = 3\n")
         async with serving(one) as service:
             run = (await service.press()).body["run_id"]
             await until(lambda: bool(sent(simulator, "DELETE")))

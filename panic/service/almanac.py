@@ -1,0 +1,90 @@
+"""The exchange's days in the service: the broker's calendar, fetched some times a day and kept on disk."""
+
+import asyncio
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from panic import background
+from panic.broker import Broker
+from panic.clock import Clock
+from panic.config import Settings
+from panic.errors import PanicError
+from panic.schedule.cache import cache_file, load_cache, save_cache
+from panic.schedule.sessions import MARKET, Calendar, disagreement, fallback, from_broker, merge
+from panic.secret import Key
+
+log = structlog.get_logger()
+
+EVERY = timedelta(hours=6)
+"""So often the broker is asked."""
+
+AGAIN = timedelta(minutes=10)
+"""So long after it did not answer it is asked again."""
+
+DAYS = 8
+"""Days from today on for which it is asked."""
+
+_ATTEMPT_S = 5.0
+
+
+class Almanac:
+    """What is known of the exchange's days.
+
+    Attributes:
+        calendar: Both calendars in one.
+    """
+
+    def __init__(self, ledger: Path | None) -> None:
+        self._file = None if ledger is None else cache_file(ledger)
+        self._broker = Calendar()
+        self._next: datetime | None = None
+        self.calendar = fallback()
+
+    async def load(self) -> None:
+        """Read what was fetched last."""
+        if self._file is not None:
+            file = self._file
+            self._take(await background.begin(lambda: load_cache(file), "calendar"))
+
+    async def refresh(self, settings: Settings, keys: dict[str, Key], now: datetime) -> None:
+        """Ask the broker, if it is time to; what it does not answer stays as it was."""
+        if (self._next is not None and now < self._next) or not keys:
+            return
+        self._next = now + AGAIN
+        documents = await _fetch(settings, keys, now.date())
+        if len(documents) < DAYS:
+            log.warning("calendar_not_fetched", days=len(documents))
+        if not documents:
+            return
+        self._next = now + (EVERY if len(documents) >= DAYS else AGAIN)
+        self._take(from_broker(documents, now))
+        if self._file is not None:
+            file = self._file
+            try:
+                await background.begin(lambda: save_cache(file, documents, now), "calendar")
+            except (PanicError, RuntimeError) as error:
+                log.warning("calendar_not_kept", error=str(error))
+
+    def doubt(self, day: date) -> str:
+        """Say how broker and shipped calendar differ about a day; "" if they do not."""
+        return disagreement(self._broker, fallback(), day)
+
+    def _take(self, found: Calendar) -> None:
+        self._broker = found
+        self.calendar = merge(found, fallback())
+
+
+async def _fetch(settings: Settings, keys: dict[str, Key], first: date) -> list[object]:
+    name = min(keys)
+    found: list[object] = []
+    async with Broker(settings.broker, keys, Clock()) as broker:
+        for n in range(DAYS):
+            query = (("date", str(first + timedelta(days=n))), ("market", MARKET))
+            answer = await broker.get("/v1/calendars/market-hours", query, name, asyncio.timeout(_ATTEMPT_S))
+            data = answer.document.get("data") if answer.document is not None else None
+            if answer.evidence.status != 200 or not isinstance(data, list):  # noqa: PLR2004
+                break
+            found += data
+    return found

@@ -1,0 +1,269 @@
+"""Schedules in the service: each second it asks what is owed, writes it down, and presses or tells somebody."""
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from panic import background
+from panic.config import Schedule, Settings
+from panic.errors import PanicError
+from panic.notify import Notice
+from panic.orders import Filters
+from panic.plan import Scope
+from panic.prepared import Press
+from panic.schedule.next import Due, owed
+from panic.schedule.sessions import exchange_zone
+from panic.secret import Key
+from panic.service import claims
+from panic.service.almanac import Almanac
+from panic.service.desk import SCHEDULE, Pressing, Refused
+
+log = structlog.get_logger()
+
+TICK_S = 1.0
+"""How often it looks at the clock: no sleep is so long that a jump of the clock is slept through."""
+
+LEDGER_S = 5.0
+"""So long the ledger may take to write a key down."""
+
+_STILL_OPEN = "What it was to cancel may still be open: press by hand if it must not be."
+DRILL = ("drill",)
+"""What of the command line a scheduled drill is."""
+
+_KEEP = timedelta(seconds=30)
+_A_DAY = timedelta(hours=24)
+
+
+class Presses(Protocol):
+    """The part of the desk that a schedule needs."""
+
+    def press(self, press: Press, *, automated: bool = False) -> Pressing:
+        """Press, at once; raises what keeps it from it."""
+
+
+class Ready(Protocol):
+    """The part of the standby that a schedule needs."""
+
+    @property
+    def settings(self) -> Settings:
+        """Those in force."""
+
+    @property
+    def keys(self) -> dict[str, Key]:
+        """The usable keys."""
+
+
+class Clockwork:
+    """Carries schedules out: each run once, or told.
+
+    Args:
+        desk: Where presses become runs.
+        standby: The settings and keys in force.
+        tell: Tells people; must neither block nor raise.
+        audit: Puts on record what came of a drill.
+        now: The time of day, UTC.
+    """
+
+    def __init__(
+        self,
+        desk: Presses,
+        standby: Ready,
+        tell: Callable[[Notice], None],
+        audit: Callable[[str, dict[str, Any]], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._desk, self._standby, self._tell, self._audit, self._now = desk, standby, tell, audit, now
+        self.almanac = Almanac(standby.settings.ledger.file)
+        self._was = self.almanac.calendar
+        self._claimed: set[str] = set()
+        self._seen: datetime | None = None
+        self._kept: datetime | None = None
+        self._doubted = ""
+        self._drills: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Learn what was done before, and go."""
+        await self.learn()
+        self._task = asyncio.create_task(self._go(), name="panic-clockwork")
+
+    async def close(self) -> None:
+        """Begin nothing more."""
+        for task in filter(None, (self._task, *self._drills)):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await self._keep(self._now(), at_once=True)
+
+    async def learn(self) -> None:
+        """Read what is written down, and until when an earlier service looked at the clock."""
+        ledger, since = self._standby.settings.ledger, self._now() - _A_DAY
+        await self.almanac.load()
+        self._was = self.almanac.calendar
+        with suppress(Exception):
+            self._seen = await self._within(lambda: _read(_file(self._standby.settings)))
+        try:
+            self._claimed = await self._within(lambda: claims.claimed(ledger))
+            left = await self._within(lambda: claims.forsaken(ledger, since))
+        except Exception as error:  # noqa: BLE001  (each claim will say it again)
+            log.warning("claims_not_read", error=str(error))
+            return
+        for key in left:
+            self._page(key, f"{key} did NOT run", f"{_STILL_OPEN} The service died as it was to begin.")
+
+    async def _go(self) -> None:
+        while True:
+            try:
+                await self.turn()
+            except Exception:
+                log.exception("clockwork_failed")
+                self._page("clockwork", "schedules do not run", "The service's clock is broken: see its log.")
+            await asyncio.sleep(TICK_S)
+
+    async def turn(self) -> None:
+        """Look at the clock once, and do what is owed."""
+        settings, now = self._standby.settings, self._now()
+        if settings.schedules:
+            await self.almanac.refresh(settings, self._standby.keys, now)
+            self._warn_of_doubt(now)
+        found = owed(
+            settings.schedules,
+            self.almanac.calendar,
+            seen=self._seen,
+            now=now,
+            claimed=self._claimed,
+            was=self._was,
+        )
+        failed = False
+        for due in found.run:
+            failed = not await self._begin(due, settings) or failed
+        for due in found.late:
+            await self._be_late(due, settings)
+        if found.unknown:
+            self._page("clockwork-gap", "schedules may have been missed", f"Nobody looked: {found.unknown}.")
+        if not failed:  # what could not be written down is tried again until it is late
+            self._seen, self._was = found.seen, self.almanac.calendar
+            await self._keep(found.seen)
+
+    # ── one run ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _begin(self, due: Due, settings: Settings) -> bool:
+        """Write it down and begin; False if it could not be written down."""
+        try:
+            is_ours = await self._within(lambda: claims.claim(settings.ledger, due.key, self._now()))
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with the ledger)
+            self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {error}")
+            return False
+        self._claimed.add(due.key)
+        if not is_ours:  # another process has it
+            return True
+        schedule = next(one for one in settings.schedules if one.name == due.schedule)
+        if schedule.drill:
+            task = asyncio.create_task(self._drill(due, settings))
+            self._drills.add(task)
+            task.add_done_callback(self._drills.discard)
+            return True
+        try:
+            live = self._desk.press(press_of(schedule, due), automated=True).live
+            log.info("schedule_began", key=due.key, run_id=live.run.id)
+        except (PanicError, Refused) as error:
+            why = str(error) or "the service is ending"
+            self._page(due.key, f"{due.key} did NOT run", f"{_STILL_OPEN} Nothing was sent: {why}")
+        return True
+
+    async def _be_late(self, due: Due, settings: Settings) -> None:
+        """Tell once that a run did not begin in time."""
+        self._claimed.add(due.late_key)
+        first = True
+        with suppress(Exception):  # told twice is better than not at all
+            first = await self._within(lambda: claims.claim(settings.ledger, due.late_key, self._now()))
+        if first:
+            text = f"{_STILL_OPEN} It was due at {due.at:%Y-%m-%d %H:%M:%S} UTC, and now it is too late."
+            self._page(due.key, f"{due.key} did NOT run", text)
+
+    async def _drill(self, due: Due, settings: Settings) -> None:
+        """Run a drill in a process of its own, and put on record what came of it."""
+        assert settings.ledger.file is not None  # noqa: S101  (its key was written down there)
+        folder = settings.ledger.file.with_name("drills")
+        report = folder / f"{due.key.replace('/', '-')}.json"
+        await self._within(lambda: folder.mkdir(mode=0o700, exist_ok=True))
+        command = (*DRILL, "--format", "json", "--ledger", str(folder / "ledger.db"), "--output", str(report))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "panic", *command, stdout=asyncio.subprocess.DEVNULL
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            process.terminate()
+            raise
+        told = await self._within(lambda: report.read_bytes() if report.exists() else b"")
+        passed, digest = code == 0, hashlib.sha256(told).hexdigest()
+        self._audit("drill", {"key": due.key, "passed": passed, "report": report.name, "sha256": digest})
+        if not passed:
+            self._page(due.key, f"the drill {due.key} did NOT pass", f"Its report: {report}. Run: panic drill")
+
+    # ── what it knows ───────────────────────────────────────────────────────────────────────────────────
+
+    def _warn_of_doubt(self, now: datetime) -> None:
+        """At the start of a day, say that the calendars disagree about it."""
+        day = now.astimezone(exchange_zone()).date()
+        doubt = self.almanac.doubt(day)
+        if doubt and doubt != self._doubted:
+            self._doubted = doubt
+            self._page(f"calendar {day}", f"the calendars disagree about {day}", f"{doubt}. See: panic schedule")
+
+    def _page(self, key: str, title: str, text: str) -> None:
+        log.error("schedule_trouble", key=key, title=title, text=text)
+        self._tell(Notice("page", "", title, text, f"schedule {key}"))
+
+    async def _keep(self, seen: datetime, *, at_once: bool = False) -> None:
+        """Remember until when the clock was looked at."""
+        if self._kept is not None and seen - self._kept < _KEEP and not at_once:
+            return
+        self._kept = seen
+        with suppress(Exception):  # it is written again half a minute later
+            await self._within(lambda: _write(_file(self._standby.settings), seen))
+
+    async def _within(self, work: Callable[[], Any]) -> Any:
+        async with asyncio.timeout(LEDGER_S):
+            return await background.begin(work, "clockwork")
+
+
+def press_of(schedule: Schedule, due: Due) -> Press:
+    """Give the press of a scheduled run; its reason ends with its key."""
+    filters = Filters(schedule.side, schedule.type, schedule.instrument_type, schedule.instruments)
+    return Press(
+        Scope(schedule.all, schedule.groups, schedule.accounts, filters),
+        reason=f"scheduled {schedule.at}: {due.key}",
+        by=f"schedule {schedule.name}",
+        source=SCHEDULE,
+        watch_s=schedule.watch_s,
+        deadline_s=schedule.deadline_s,
+        latch=schedule.latch,
+    )
+
+
+def _file(settings: Settings) -> Path:
+    assert settings.ledger.file is not None  # noqa: S101  (else nothing is written down)
+    return settings.ledger.file.with_name("clock.json")
+
+
+def _read(file: Path) -> datetime | None:
+    try:
+        return datetime.fromisoformat(json.loads(file.read_text())["seen"]).astimezone(UTC)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(file: Path, seen: datetime) -> None:
+    part = file.with_name(f".{file.name}.part")
+    part.write_text(json.dumps({"seen": seen.isoformat()}))
+    part.replace(file)

@@ -1,0 +1,479 @@
+"""The self-test of a service: what is injected is told within one interval, and no press waits for it."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trustme
+from prometheus_client import CollectorRegistry, generate_latest
+
+from panic.check import State
+from panic.config import Broker, Channel, Credential, LedgerFiles, RosterFile, Settings
+from panic.latch import State as Latch
+from panic.notify import Notice
+from panic.outcomes import Verdict
+from panic.selftest import Disk, Finding, Kept, Last, Machine, place, read, write
+from panic.service.desk import Desk
+from panic.service.metrics import METRICS
+from panic.service.proving import FIRST_S, Proving
+from panic.simulator import Fault, SimAccount, Simulator
+from tests.cli.support import account
+from tests.service.house import house
+from tests.service.test_desk import Supplies, a_press, deletes
+from tests.test_engine import KEY
+from tests.virtual import virtually
+
+EVERY_S = 300.0
+"""The interval where settings do not say."""
+
+GAP_S = 240.0
+"""From one beginning to the next: a broker that does not answer is told of a minute later."""
+
+
+EPOCH = 1_800_000_000.0
+"""When the loop's time begins."""
+
+
+def now() -> datetime:
+    """The time of day on the loop's time."""
+    return datetime.fromtimestamp(EPOCH + asyncio.get_running_loop().time(), UTC)
+
+
+@dataclass
+class Firm:
+    """A service's settings and files, who was told what, and the self-test itself."""
+
+    folder: Path
+    simulator: Simulator
+    settings: Settings
+    desk: Desk
+    machine: Machine = field(default_factory=Machine)
+    told: list[Notice] = field(default_factory=list)
+    hangs: str = ""
+    patch: pytest.MonkeyPatch = field(default_factory=pytest.MonkeyPatch)
+
+    def __post_init__(self) -> None:
+        self.proving = self.another()
+
+    def another(self) -> Proving:
+        """The self-test of the next process."""
+        return Proving(self, self.desk, self, {}, do=self._do, machine=lambda *_: self.machine, now=now)
+
+    def tell(self, notice: Notice) -> None:
+        self.told.append(notice)
+
+    def list(self, ids: Sequence[int]) -> None:
+        """Write the roster."""
+        self.settings.roster.file.write_text("\n".join(["id", *map(str, ids), ""]))
+
+    @property
+    def last(self) -> Last:
+        """The last self-test."""
+        assert self.proving.last is not None
+        return self.proving.last
+
+    @property
+    def kept(self) -> Kept:
+        """What is in the file."""
+        kept = read(self.folder / "selftest.json")
+        assert kept is not None
+        return kept
+
+    async def _do(self, work: Callable[[], Any], name: str, _: float) -> Any:
+        if name == self.hangs:
+            raise TimeoutError
+        return work()
+
+
+def in_a_firm(
+    folder: Path,
+    accounts: Sequence[SimAccount],
+    work: Callable[[Firm], Coroutine[Any, Any, Any]],
+    *,
+    scheme: str = "",
+    **options: Any,
+) -> Any:
+    """Do something while the self-test goes on, on virtual time."""
+
+    async def go() -> Any:
+        async with Simulator(accounts, **{"latency_s": 0.01, "wall_clock": lambda: EPOCH, **options}) as simulator:
+            key = folder / "panic.key"
+            key.touch(mode=0o600)
+            key.write_text(KEY)
+            settings = Settings(
+                broker=Broker(base_url=scheme or simulator.base_url),
+                credentials={"default": Credential(file=key)},
+                roster=RosterFile(file=folder / "accounts.csv"),
+                ledger=LedgerFiles(file=folder / "ledger.db"),
+                channels={"pager": Channel(url=Credential(env="PAGER"))},
+            )
+            supplies = Supplies(simulator, [one.id for one in accounts])
+            firm = Firm(folder, simulator, settings, Desk(supplies))
+            firm.list([one.id for one in accounts])
+            await firm.proving.start()
+            try:
+                return await work(firm)
+            finally:
+                firm.patch.undo()
+                await firm.proving.close()
+                await firm.desk.close()
+
+    def wall() -> float:
+        return EPOCH + asyncio.get_running_loop().time()
+
+    with pytest.MonkeyPatch.context() as patch:  # our clock and the broker's pass at one speed
+        patch.setattr("panic.clock.time", SimpleNamespace(time=wall))
+        return virtually(go())
+
+
+def some(count: int = 3, **faults: Fault) -> list[SimAccount]:
+    """So many accounts; `_2` is what is wrong with the second."""
+    return [
+        SimAccount(id_, faults=(faults[f"_{id_}"],) if f"_{id_}" in faults else ()) for id_ in range(1, count + 1)
+    ]
+
+
+def test_all_is_well(tmp_path: Path):
+    """Soon after the start and then at the interval: kept in the file, told to Prometheus, and nobody is woken."""
+
+    async def work(firm: Firm) -> None:
+        before = firm.proving.status()
+        await asyncio.sleep(FIRST_S + 2)
+        first, asked = firm.last, len(firm.simulator.requests)
+        await asyncio.sleep(GAP_S - 4)
+        quiet = len(firm.simulator.requests) - asked
+        await asyncio.sleep(5)
+        registry = CollectorRegistry()
+        registry.register(firm.proving)
+        text = generate_latest(registry).decode()
+        names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+
+        assert (None, None, []) == (before["ok"], before["age_s"], before["findings"])
+        assert (True, 3, 0, EVERY_S) == (first.ok, first.good, first.exit_code, first.interval_s)
+        assert (0, 2 * asked) == (quiet, len(firm.simulator.requests))
+        assert (first.accounts, (1, 2, 3)) == (firm.kept.last.accounts, firm.kept.covered)
+        assert firm.last.proven_at == firm.kept.last.finished_at == firm.last.finished_at > first.finished_at
+        assert [] == firm.told
+        assert {name for name in METRICS if name.startswith("panic_self_test_")} == names | {
+            "panic_self_test_findings"
+        }
+        assert 'panic_self_test_accounts{state="ok"} 3.0' in text
+        assert "panic_self_test_ok 1.0" in text
+        assert "" == firm.proving.not_ready
+
+    in_a_firm(tmp_path, some(), work)
+
+
+# ── every failure is told within one interval, with its remedy ──────────────────────────────────────────────
+
+LOST = Fault("status", on="GET", status=403, skip=1)
+SHUT = SimAccount(2, status="CLOSED")
+
+
+def _revoke(firm: Firm) -> None:
+    (firm.folder / "panic.key").write_text("another.key")
+
+
+def _lose_key(firm: Firm) -> None:
+    (firm.folder / "panic.key").unlink()
+
+
+def _shrink(firm: Firm) -> None:
+    firm.list([1, 2])
+
+
+def _misspell(firm: Firm) -> None:
+    firm.list([1, 2, 99])
+
+
+def _empty(firm: Firm) -> None:
+    firm.settings.roster.file.write_text("")
+
+
+def _fill_disk(firm: Firm) -> None:
+    firm.machine = Machine((Disk("the ledger", firm.folder, 1, 10**12),))
+
+
+def _break_ledger(firm: Firm) -> None:
+    firm.machine = Machine(ledger="it is damaged")
+
+
+def _break_latch(firm: Firm) -> None:
+    firm.machine = Machine(latch=Latch((), "is not whole"))
+
+
+def _age_certificate(firm: Firm) -> None:
+    firm.machine = Machine(certificate_days=3.0)
+
+
+def _no_address(*_: Any) -> Any:
+    raise socket.gaierror(-2, "Name or service not known")
+
+
+def _lose_name(firm: Firm) -> None:
+    firm.patch.setattr(socket, "getaddrinfo", _no_address)
+    firm.settings = firm.settings.model_copy(update={"broker": Broker(base_url="https://no-such-host.invalid")})
+
+
+def _hang(firm: Firm) -> None:
+    firm.hangs = "self-test-machine"
+
+
+def _nothing(_: Firm) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("accounts", "inject", "code", "remedy"),
+    [
+        (some(), _revoke, "key_refused", "Get a new key"),
+        (some(), _lose_key, "configuration", "Put the key there"),
+        (some(_2=LOST), _nothing, "read_refused", "Have the broker give the key access again"),
+        (some(_2=Fault("status", on="GET", skip=1)), _nothing, "unreachable", "Look at the network"),
+        (some(), _lose_name, "dns", "Look at the resolver"),
+        (some(), _shrink, "roster_shrank", "Put them back"),
+        (some(), _shrink, "unlisted", "Add them"),
+        (some(), _misspell, "account_missing", "Correct the ids"),
+        (some(), _empty, "configuration", "accounts.csv"),
+        (some(), _fill_disk, "disk", "Free some space"),
+        (some(), _break_ledger, "ledger", "Mend it"),
+        (some(), _break_latch, "latch", "Type panic latch"),
+        (some(), _age_certificate, "service_certificate", "Put a new one in place"),
+        (some(), _hang, "hangs", "Put them on a file system that answers"),
+    ],
+)
+def test_what_happens_is_told_within_one_interval(
+    tmp_path: Path, accounts: list[SimAccount], inject: Callable[[Firm], None], code: str, remedy: str
+):
+    """All was well before; then a page with the remedy, the file and the exit code say the same."""
+
+    async def work(firm: Firm) -> None:
+        await asyncio.sleep(FIRST_S + 4)
+        well = firm.last.ok
+        inject(firm)
+        await asyncio.sleep(EVERY_S - 4)
+        (page,) = firm.told[-1:]
+
+        assert well
+        assert ("page", "selftest", False) == (page.kind, page.key, page.closes)
+        assert code in {one.code for one in firm.last.findings}
+        assert remedy in page.text
+        assert firm.last.exit_code >= 10
+        assert not firm.kept.last.ok
+        assert firm.kept.covered == (1, 2, 3)
+
+    in_a_firm(tmp_path, accounts, work)
+
+
+@pytest.mark.parametrize(
+    ("options", "accounts", "code"),
+    [
+        ({"wall_clock": lambda: 1_000_000_000.0}, some(), "clock_skew"),
+        ({}, [SimAccount(1), SHUT], "account_closed"),
+        ({"fault_all": (Fault("hang", on="OTHER"),)}, some(), "drift_unchecked"),
+    ],
+)
+def test_what_is_wrong_from_the_start(
+    tmp_path: Path, options: dict[str, Any], accounts: list[SimAccount], code: str
+):
+    """There was never a good one to compare with, and somebody is told all the same."""
+
+    async def work(firm: Firm) -> None:
+        await asyncio.sleep(FIRST_S + 60)
+
+        assert code in {one.code for one in firm.last.findings}
+        assert firm.told
+        assert firm.last.headline(now()).endswith("never proven")
+
+    in_a_firm(tmp_path, accounts, work, **options)
+
+
+def test_a_certificate_that_nobody_trusts(tmp_path: Path):
+    """The broker is there, and no press would be sent to it."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+
+    async def work(firm: Firm) -> None:
+        await asyncio.sleep(FIRST_S + 30)
+
+        assert "tls" == firm.last.findings[0].code
+        assert "self-test" == firm.proving.not_ready
+
+    in_a_firm(tmp_path, some(), work, ssl_context=context)
+
+
+def test_the_page_ends_when_all_is_well_again(tmp_path: Path):
+    """One page however long it lasts, closed by the first self-test that finds nothing."""
+
+    async def work(firm: Firm) -> None:
+        _break_ledger(firm)
+        await asyncio.sleep(FIRST_S + 2 * EVERY_S + 4)
+        pages = list(firm.told)
+        firm.machine = Machine()
+        await asyncio.sleep(EVERY_S)
+
+        assert 1 == len(set(pages))
+        assert [False] * len(pages) + [True] == [one.closes for one in firm.told]
+        assert "A press would work everywhere again: 3 of 3" == firm.told[-1].title
+
+    in_a_firm(tmp_path, some(), work)
+
+
+def test_a_self_test_that_breaks_is_told_and_goes_on(tmp_path: Path):
+    """Nobody may take its silence for health."""
+
+    async def work(firm: Firm) -> None:
+        firm.machine = None  # type: ignore[assignment]
+        await asyncio.sleep(FIRST_S + 4)
+        broken = [one.code for one in firm.last.findings]
+        firm.machine = Machine()
+        await asyncio.sleep(EVERY_S)
+
+        assert ["self_test_failed"] == broken
+        assert [False, True] == [one.closes for one in firm.told]
+
+    in_a_firm(tmp_path, some(), work)
+
+
+def test_the_next_process_remembers(tmp_path: Path):
+    """A roster that shrank while nobody looked is told, and the age goes on from before."""
+
+    async def work(firm: Firm) -> None:
+        await asyncio.sleep(FIRST_S + 4)
+        await firm.proving.close()
+        firm.list([1, 2])
+        firm.proving = firm.another()
+        await firm.proving.start()
+        remembered = firm.last.ok
+        await asyncio.sleep(FIRST_S + 4)
+
+        assert remembered
+        assert {"unlisted", "roster_shrank"} == {one.code for one in firm.last.findings}
+
+    in_a_firm(tmp_path, some(), work)
+
+
+# ── a press comes first ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_no_press_waits_for_ten_thousand_accounts_that_are_being_checked(tmp_path: Path):
+    """The first DELETE leaves in the same instant, every account is swept, and no read of ours comes between."""
+    count = 10_000
+
+    async def work(firm: Firm) -> None:
+        await asyncio.sleep(100)
+        checked = len(firm.simulator.requests)
+        clock = asyncio.get_running_loop().time
+        pressed_at, under_way = clock(), firm.proving.status()["under_way"]
+        live = firm.desk.press(a_press(verify=False)).live
+        await live.run.engine.swept.wait()
+        swept_at, after = clock(), firm.simulator.requests[checked:]
+        await live.finished()
+
+        assert under_way
+        assert 400 < checked < 550
+        assert after[0].at - pressed_at < 0.01
+        assert {"DELETE"} == {request.method for request in after}
+        assert count == len(deletes(firm.simulator))
+        assert swept_at - pressed_at < 10
+        assert firm.proving.last is None
+
+    in_a_firm(tmp_path, some(count), work, latency_s=0.0)
+
+
+def test_it_is_dropped_for_a_press_and_made_again_after_it(tmp_path: Path):
+    """Dropped, it is no result; the next one begins when the last run has ended, without waiting for its time."""
+
+    async def work(firm: Firm) -> None:
+        await asyncio.sleep(FIRST_S + 3)
+        first = firm.desk.press(a_press(watch_s=30.0)).live
+        await asyncio.sleep(1)
+        dropped = firm.proving.status()
+        other = firm.desk.press(a_press(reason="another", verify=False, watch_s=0.0)).live
+        await other.finished()
+        asked = len([one for one in firm.simulator.requests if one.account_id is None])
+        await first.finished()
+        during = len([one for one in firm.simulator.requests if one.account_id is None]) - asked
+        unproven = firm.proving.last
+        await asyncio.sleep(15)
+
+        assert (False, None) == (dropped["under_way"], dropped["ok"])
+        assert 0 == during
+        assert unproven is None
+        assert {State.OK: 30} == firm.last.states
+
+    in_a_firm(tmp_path, some(30), work)
+
+
+# ── who asks the service ────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Told:
+    """A self-test that came to its end, for the routes."""
+
+    def __init__(self, settings: Settings, last: Last | None) -> None:
+        self.settings = settings
+        self.live: dict[str, Any] = {}
+        self.observers: list[Any] = []
+        file = place(settings)
+        assert file is not None
+        if last is not None:
+            write(file, Kept(last, (1, 2)))
+        self.proving = Proving(self, self, self, {}, first_s=3600)  # type: ignore[arg-type]
+
+    def tell(self, _: Notice) -> None:
+        """Nobody is told."""
+
+
+def a_last(*found: Finding, refused: int = 0) -> Last:
+    """One of two accounts, that ended now."""
+    states = {State.OK: 2 - refused, State.REFUSED: refused}
+    now = datetime.now(UTC)
+    return Last("panic-self-test/1", now, 1.0, 300.0, "https://x.test", 0, None, 2, states, found)
+
+
+REVOKED = Finding("key_refused", "the key was revoked", "Get a new key.", Verdict.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "why"),
+    [
+        (None, 200, ""),
+        (a_last(), 200, ""),
+        (a_last(REVOKED, refused=1), 200, ""),
+        (a_last(REVOKED, refused=2), 503, "self-test"),
+    ],
+)
+async def test_the_routes_tell_it(tmp_path: Path, last: Last | None, status: int, why: str):
+    """GET /v1/check/last, its place in the status, the metrics; not ready if no account could be pressed."""
+    where = Settings(
+        broker=Broker(base_url="https://x.test"), roster=RosterFile(), ledger=LedgerFiles(file=tmp_path / "l.db")
+    )
+    told = _Told(where, last)
+    await told.proving.start()
+    try:
+        async with house(tmp_path, account(1), account(2), proving=told.proving) as it:
+            asked = await it.ask("GET", "/v1/check/last", token="viewer")
+            nobody = await it.ask("GET", "/v1/check/last", token="")
+            ready = await it.ask("GET", "/readyz", token="")
+            state = (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")["self_test"]
+            metrics = (await it.ask("GET", "/metrics", token="viewer")).body.decode()
+
+            assert 401 == nobody.status
+            assert (status, why) == (ready.status, ready.json["why"])
+            if last is None:
+                asked.problem("not_found")
+                assert "panic_self_test" not in metrics
+            else:
+                assert last.accounts == asked.fits("Last")["accounts"]
+                assert [one.code for one in last.findings] == state["findings"]
+                assert f"panic_self_test_ok {float(last.ok)}" in metrics
+    finally:
+        await told.proving.close()
