@@ -16,10 +16,9 @@ from panic import background
 from panic.config import Schedule, Settings
 from panic.errors import PanicError
 from panic.notify import Notice
-from panic.orders import Filters
-from panic.plan import Scope
 from panic.prepared import Press
 from panic.schedule.next import Due, owed
+from panic.schedule.presses import scope
 from panic.schedule.sessions import exchange_zone
 from panic.secret import Key
 from panic.service import claims
@@ -106,6 +105,9 @@ class Clockwork:
     async def learn(self) -> None:
         """Read what is written down, and until when an earlier service looked at the clock."""
         ledger, since = self._standby.settings.ledger, self._now() - _A_DAY
+        for problem in self._standby.settings.problems:
+            if problem.what.startswith("[[schedules]]"):
+                self._page("settings", "a schedule was left out: it will NOT run", str(problem))
         await self.almanac.load()
         self._was = self.almanac.calendar
         with suppress(Exception):
@@ -239,9 +241,8 @@ class Clockwork:
 
 def press_of(schedule: Schedule, due: Due) -> Press:
     """Give the press of a scheduled run; its reason ends with its key."""
-    filters = Filters(schedule.side, schedule.type, schedule.instrument_type, schedule.instruments)
     return Press(
-        Scope(schedule.all, schedule.groups, schedule.accounts, filters),
+        scope(schedule),
         reason=f"scheduled {schedule.at}: {due.key}",
         by=f"schedule {schedule.name}",
         source=SCHEDULE,
