@@ -185,6 +185,19 @@ class Case:
         self.pressed_again, self.is_over = True, False
         self._failures = self._recancels = 0
 
+    def look_again(self, now: float) -> bool:
+        """Take back a clear that was proven before now, and read anew; tell whether there was one."""
+        if self.look is not None:
+            self._learn(self.look)
+            self.look = None
+        if self.standing is not Standing.CLEAR:
+            return False
+        self._unread()
+        self.is_over = False
+        self._read_at = now
+        self._cancel_at = NEVER if self.outcome in REFUSED else self._cancel_began + FLOOR_S
+        return True
+
     def cancelled(self, answer: Answer, pace: Pace, *, queue_s: float = 0.0, jitter: float = 0.0) -> None:
         """Take in the answer to a DELETE.
 

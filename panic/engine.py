@@ -164,6 +164,11 @@ class Engine:
                 case.take_back_unless_quiet(self._clock.now(), QUIET_MOST_S)
 
     @property
+    def unsent(self) -> int:
+        """How many accounts are still owed their first DELETE."""
+        return self._unsent
+
+    @property
     def watches_s(self) -> float:
         """How long reading goes on after the first clear, seconds."""
         return self._pace.watch_s
@@ -198,16 +203,33 @@ class Engine:
             self._pace, deadline=max(self._pace.deadline, deadline), watch_s=max(self._pace.watch_s, watch_s)
         )
         self._set_alarm()
-        self.settled_at, self._watch_until = None, float("inf")
-        for case in [case for case in self._cases if case.account.id in accounts and not case.owes_first]:
+        owing = [case for case in self._cases if case.account.id in accounts and not case.owes_first]
+        for case in owing:
             case.press_again()
-            self._unsent += 1
-            self._unconcluded.add(case.account.id)
-            self._tell_observer(What.DOUBTED, case)
-            self._go_on_with(case)
+            self._take_back(case)
+        if owing:
+            self._unsent += len(owing)
+            self.swept.clear()
+        self._slots.recall({case.account.id for case in owing})
         self._cut_short()
         self._wake_all()
         return True
+
+    def look_again(self) -> None:
+        """Believe no clear that was proven before now: read every account anew."""
+        if self._is_over or not self._pace.verify:
+            return
+        for case in self._cases:
+            if case.look_again(self._clock.now()):
+                self._take_back(case)
+        self._wake_all()
+
+    def _take_back(self, case: Case) -> None:
+        """Go on with a case that was concluded, or may have been."""
+        self.settled_at, self._watch_until = None, float("inf")
+        self._unconcluded.add(case.account.id)
+        self._tell_observer(What.DOUBTED, case)
+        self._go_on_with(case)
 
     @property
     def takes_presses(self) -> bool:

@@ -5,6 +5,7 @@ import random
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from enum import Enum, auto
 from time import time
 from urllib.parse import urlsplit
 
@@ -49,6 +50,14 @@ def open_ledger(files: LedgerFiles, leg: str = "") -> Writer | None:
     writer = sqlite_writer(files.file, files.second, leg)
     writer.start()
     return writer
+
+
+class Join(Enum):
+    """What a press asks for that becomes a part of a run: nothing, newer evidence, or newer cancels."""
+
+    SAME = auto()
+    LOOK_AGAIN = auto()
+    SEND_AGAIN = auto()
 
 
 class Run:
@@ -162,12 +171,12 @@ class Run:
         _log(report)
         return report
 
-    def join(self, prepared: Prepared, *, again: bool) -> bool:
+    def join(self, prepared: Prepared, how: Join) -> bool:
         """Make another press a part of this run.
 
         Args:
             prepared: The other press; every account of its plan must be one of this run's.
-            again: Whether to send again what was sent before it.
+            how: What it asks for anew.
 
         Returns:
             Whether it is; False where it needs a run of its own.
@@ -175,9 +184,12 @@ class Run:
         press, settings = prepared.press, prepared.settings.run
         now, takes = self._clock.now(), self.engine.takes_presses
         ids = {account.id for account in prepared.plan.accounts}
+        again = how is Join.SEND_AGAIN
         sent = [one.account.id for one in self.cases if again and one.account.id in ids and not one.owes_first]
         deadline_s = press.deadline_s or settings.deadline_s
         watch_s = settings.watch_s if press.watch_s is None else press.watch_s
+        if takes and how is Join.LOOK_AGAIN:
+            self.engine.look_again()
         if not takes or (again and not self.engine.press_again(ids, deadline=now + deadline_s, watch_s=watch_s)):
             return False
         if again:

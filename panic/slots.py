@@ -7,7 +7,7 @@ keeps a slot from work that is.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import count
@@ -155,9 +155,13 @@ class _Lane:
         due = [self.gate.admits_at(head[0]) for head in self._heads()]
         return min(due) if due and not self.gate.is_open else None
 
+    def waiting(self) -> list[Waiter]:
+        """Give all who wait."""
+        return [*self.queue, *self.limited]
+
     def clear(self) -> list[Waiter]:
         """Give all who wait, and let nobody wait any more."""
-        waiters = [*self.queue, *self.limited]
+        waiters = self.waiting()
         self.queue, self.limited = [], []
         return waiters
 
@@ -187,7 +191,7 @@ class Slots:
         self._waiting = 0
 
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
-        """Wait for a slot; False means that the run is over and nothing may be sent any more.
+        """Wait for a slot; False means that nothing may be sent, or that something else is due before it.
 
         Args:
             lane_name: The credential.
@@ -232,6 +236,13 @@ class Slots:
         self._held = so
         if not so:
             self._dispatch()
+
+    def recall(self, accounts: Collection[int]) -> None:
+        """Send accounts out of the queue that wait for less than a first DELETE: they owe one now."""
+        for lane in self._lanes.values():
+            for kind, _, _, account, turn in lane.waiting():
+                if account in accounts and kind is not Kind.FIRST_CANCEL and not turn.done():
+                    turn.set_result(False)
 
     def close(self) -> None:
         """Send nothing more: everybody who waits is told so."""

@@ -5,6 +5,7 @@ that run has sent already is then sent again. Nobody's press is answered with so
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from panic.ledger.writer import Writer
 from panic.plan import Scope
 from panic.prepared import Prepared, Press
 from panic.report import Report
-from panic.run import Run, open_ledger
+from panic.run import Join, Run, open_ledger
 from panic.service.journal import Journal
 
 log = structlog.get_logger()
@@ -28,13 +29,16 @@ log = structlog.get_logger()
 AS_ONE_S = 0.25
 """Identical presses within so many seconds are one: a hand that shakes, or a caller that repeats."""
 
+AUTOMATED_AS_ONE_S = 5.0
+"""Identical presses of programs within so many seconds send once; what is clear is read anew for each."""
+
 ENDED_KEPT = 5
 """Runs that ended are kept here so many; the ledger has them all."""
 
 SCHEDULE = "schedule"
 """The source of presses that make way for all others."""
 
-_CLOSE_S = 10.0
+_CLOSE_S = 20.0
 """First DELETEs that are still owed when the service is told to end get so long to be sent."""
 
 
@@ -77,8 +81,7 @@ class Live:
             broker=supplies.take_broker(),
             journal=self.journal.add,
         )
-        self.last_sent_at = self._now()
-        self._report: Report | None = None
+        self.last_sent_at = self._now() if prepared.earlier is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
     @property
@@ -99,7 +102,20 @@ class Live:
         """Whether another press can be a part of this run without losing anything."""
         mine, other = self.run.prepared.press, prepared.press
         is_whole = all(press.verify and not press.scope.filters for press in (mine, other))
-        return is_whole and mine.scope.all >= other.scope.all and self._reaches(prepared)
+        is_as_wide = len(prepared.plan.accounts) == len(self.run.prepared.plan.accounts)
+        return (
+            is_whole
+            and mine.scope.all >= other.scope.all
+            and (is_as_wide or not self._is_outlasted_by(prepared))
+            and self._reaches(prepared)
+        )
+
+    def _is_outlasted_by(self, prepared: Prepared) -> bool:
+        """Whether a press may take or watch longer than this run: a narrower one must not draw others along."""
+        run, press = prepared.settings.run, prepared.press
+        deadline_s = press.deadline_s or run.deadline_s
+        watch_s = run.watch_s if press.watch_s is None else press.watch_s
+        return deadline_s > self.run.deadline_s or watch_s > self.run.engine.watches_s
 
     def _reaches(self, prepared: Prepared) -> bool:
         """Whether this run sends to every account of another press, in the same way and with the same keys."""
@@ -113,18 +129,17 @@ class Live:
             and _keys(mine, wanted) == _keys(prepared, wanted)
         )
 
-    def take_in(self, prepared: Prepared, *, again: bool) -> bool:
+    def take_in(self, prepared: Prepared, how: Join) -> bool:
         """Make another press a part of this run; False where it needs one of its own."""
-        if not self.run.join(prepared, again=again):
+        if not self.run.join(prepared, how):
             return False
-        if again and len(prepared.plan.accounts) == len(self.run.prepared.plan.accounts):
+        if how is Join.SEND_AGAIN and len(prepared.plan.accounts) == len(self.run.prepared.plan.accounts):
             self.last_sent_at = self._now()  # a narrower press sent only its own again
         return True
 
-    @property
-    def is_one_moment_old(self) -> bool:
-        """Whether everything that it sent was sent within the moment in which identical presses are one."""
-        return self._now() - self.last_sent_at <= AS_ONE_S
+    def sent_within(self, seconds: float) -> bool:
+        """Whether every account was sent, or is still to be, within the last so many seconds."""
+        return self._now() - self.last_sent_at <= seconds
 
     async def _go(self) -> Report:
         try:
@@ -234,6 +249,8 @@ class Desk:
             async with asyncio.timeout(_CLOSE_S):
                 await asyncio.gather(*(live.run.engine.swept.wait() for live in under_way))
         for live in under_way:
+            if not live.run.engine.swept.is_set() and structlog.is_configured():
+                log.error("first_cancels_left", run_id=live.run.id, accounts=live.run.engine.unsent)
             live.run.leave()
         await asyncio.gather(*(live.finished() for live in under_way), return_exceptions=True)
 
@@ -272,10 +289,13 @@ def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | No
     """Make a press a part of a run under way, if it can be."""
     if _yields(live, prepared):
         return None
-    same = live.is_same(prepared)
-    if same and (live.is_one_moment_old or (automated and live.automated)) and live.take_in(prepared, again=False):
-        return Pressing(live, joined=True)
-    if live.may_take_in(prepared) and live.take_in(prepared, again=True):
+    if live.is_same(prepared):
+        repeats = automated and live.automated and live.sent_within(AUTOMATED_AS_ONE_S)
+        if live.sent_within(AS_ONE_S) and live.take_in(prepared, Join.SAME):
+            return Pressing(live, joined=True)
+        if repeats and live.take_in(prepared, Join.LOOK_AGAIN):
+            return Pressing(live, joined=True)
+    if live.may_take_in(prepared) and live.take_in(prepared, Join.SEND_AGAIN):
         return Pressing(live, joined=True, resent=True)
     return None
 

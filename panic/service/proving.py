@@ -169,6 +169,8 @@ class Proving(Collector):
         self._round = asyncio.create_task(self._prove(), name="panic-self-test-round")
         try:
             await asyncio.wait([self._round])
+            if not self._round.cancelled() and (error := self._round.exception()):
+                log.error("self_test_failed", exc_info=error)
             return not self._round.cancelled()
         finally:
             self._drop()  # we are the one who is cancelled
@@ -334,7 +336,7 @@ class Proving(Collector):
 
 
 def _gap_s(settings: Settings) -> float:
-    """Give the time from one beginning to the next: what fails is told within the interval, and that takes time."""
+    """Give the time from one beginning to the next, so that what fails is told within the interval."""
     every_s = settings.self_test.every_s
     return max(every_s - _TELLING_ATTEMPTS * settings.run.attempt_s, every_s / 2)
 

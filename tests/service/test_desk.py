@@ -21,7 +21,7 @@ from panic.prepared import Prepared, Press
 from panic.record import Kind
 from panic.report import to_json
 from panic.secret import Key
-from panic.service.desk import AS_ONE_S, SCHEDULE, Desk, Live, Refused
+from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Live, Refused
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.tape import Tape
 from tests.test_engine import accounts, prepared
@@ -271,6 +271,93 @@ def test_an_identical_press_of_a_program_is_the_same_press(automated: bool):
         return second.joined, second.resent, deletes(simulator)[1]
 
     assert (True, not automated, 1 + (not automated)) == at_the_desk(accounts(QUIET), work)
+
+
+def test_what_a_programs_repeated_press_is_told_is_newer_than_it():
+    """It sends nothing again, and yet no account is called clear on what was read before it came."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        loop = asyncio.get_running_loop()
+        first = desk.press(a_press(watch_s=4.0), automated=True)
+        await until(lambda: first.live.run.engine.settled_at is not None)
+        before, asked = deletes(simulator), loop.time()
+        desk.press(a_press(watch_s=4.0), automated=True)
+        report = await first.live.finished()
+        reads = {one.account_id for one in simulator.requests if one.method == "GET" and one.at >= asked}
+        return report, reads, deletes(simulator) - before
+
+    report, reads, again = at_the_desk(accounts(QUIET, QUIET), work)
+
+    assert Verdict.CLEAR is report.verdict
+    assert {1, 2} == reads
+    assert not again
+
+
+def test_after_a_while_a_programs_press_sends_again_like_anybodys():
+    """A limit that is breached again is breached again."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        first = desk.press(a_press(watch_s=20.0), automated=True)
+        await asyncio.sleep(AUTOMATED_AS_ONE_S + 1)
+        second = desk.press(a_press(watch_s=20.0), automated=True)
+        await first.live.finished()
+        return second.live is first.live, second.resent, deletes(simulator)[1]
+
+    assert (True, True, 2) == at_the_desk(accounts(QUIET), work)
+
+
+def test_behind_a_closed_gate_a_second_press_goes_first_again():
+    """Every account's new DELETE leaves as soon as a first one would, though the old ones wait their turn."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        first = desk.press(a_press())
+        await until(lambda: set(deletes(simulator)) == set(range(1, 13)))
+        await asyncio.sleep(3.0)
+        asked = len(simulator.requests)
+        desk.press(a_press())
+        await asyncio.sleep(3.0)
+        found = {one.account_id for one in simulator.requests[asked:] if one.method == "DELETE"}
+        first.live.run.stop()
+        return found
+
+    limited = (Fault("status", status=429, retry_after="5"),)
+
+    assert set(range(1, 13)) == at_the_desk(accounts(*[limited] * 12), work)
+
+
+def test_told_to_end_it_sends_what_a_second_press_is_owed():
+    """Also where the first press had been sent in full."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        live = desk.press(a_press(concurrency=1, watch_s=30.0)).live
+        await live.run.engine.swept.wait()
+        await asyncio.sleep(1.0)
+        before = deletes(simulator)
+        desk.press(a_press(concurrency=1, watch_s=30.0))
+        await desk.close()
+        return deletes(simulator) - before
+
+    assert {1, 2, 3} == set(at_the_desk(accounts(*[QUIET] * 3), work, latency_s=0.1))
+
+
+@pytest.mark.parametrize(
+    "more", [{"watch_s": 900.0}, {"deadline_s": 900.0}], ids=["watches longer", "later deadline"]
+)
+def test_a_narrower_press_does_not_draw_a_wider_run_out(more: dict[str, float]):
+    """It gets a run of its own; a group's presser must not keep the whole firm under the button for a day."""
+
+    async def work(desk: Desk, _simulator: Simulator) -> Any:
+        wide = desk.press(a_press(watch_s=4.0))
+        await asyncio.sleep(1.0)
+        narrow = desk.press(a_press(NARROW, **more))
+        report = await wide.live.finished()
+        narrow.live.run.stop()
+        return narrow.live is wide.live, report.timings.total_s
+
+    joined, took = at_the_desk(accounts(QUIET, QUIET), work)
+
+    assert not joined
+    assert took < 10
 
 
 def test_a_press_with_a_new_key_does_not_join_a_run_with_the_old_one():

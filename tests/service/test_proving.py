@@ -15,7 +15,7 @@ import trustme
 from prometheus_client import CollectorRegistry, generate_latest
 
 from panic.check import State
-from panic.config import Broker, Channel, Credential, LedgerFiles, RosterFile, Settings
+from panic.config import Broker, Channel, Credential, LedgerFiles, RosterFile, SelfTest, Settings
 from panic.latch import State as Latch
 from panic.notify import Notice
 from panic.outcomes import Verdict
@@ -340,6 +340,37 @@ def test_a_self_test_that_breaks_is_told_and_goes_on(tmp_path: Path):
         assert [False, True] == [one.closes for one in firm.told]
 
     in_a_firm(tmp_path, some(), work)
+
+
+def test_it_can_be_turned_off_and_on(tmp_path: Path):
+    """By a reload: without an interval nothing is asked, and nothing is claimed."""
+
+    async def work(firm: Firm) -> None:
+        was = firm.settings
+        firm.settings = was.model_copy(update={"self_test": SelfTest(every_s=0)})
+        await asyncio.sleep(FIRST_S + 3 * EVERY_S)
+        asked, unproven = len(firm.simulator.requests), firm.proving.last
+        firm.settings = was
+        await asyncio.sleep(60)
+
+        assert (0, None) == (asked, unproven)
+        assert firm.last.ok
+
+    in_a_firm(tmp_path, some(), work)
+
+
+def test_a_file_that_cannot_be_written_costs_nothing_but_the_file(tmp_path: Path):
+    """What was found is told all the same, and what stands in the file's place is left alone."""
+    (tmp_path / "selftest.json").mkdir()
+
+    async def work(firm: Firm) -> None:
+        await asyncio.sleep(FIRST_S + 4)
+
+        assert firm.last.ok
+
+    in_a_firm(tmp_path, some(), work)
+
+    assert ["accounts.csv", "panic.key", "selftest.json"] == sorted(one.name for one in tmp_path.iterdir())
 
 
 def test_the_next_process_remembers(tmp_path: Path):
