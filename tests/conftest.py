@@ -1,4 +1,4 @@
-"""What every test shares: no task is left behind, and no signal stays ignored."""
+"""What every test shares: no task is left behind, no signal stays ignored, no log set up."""
 
 import asyncio
 import signal
@@ -6,6 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import structlog
 
 
 @pytest.fixture(autouse=True)
@@ -16,6 +17,13 @@ async def no_task_is_left_behind() -> AsyncIterator[None]:
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert not left
+
+
+@pytest.fixture(autouse=True)
+def no_log_stays_set_up() -> Iterator[None]:
+    """Take back what a command run in this process does to logs; the next test's output would hold them."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

@@ -4,22 +4,32 @@ import argparse
 import asyncio
 import os
 import signal
+from typing import Any, Final
+
+import structlog
 
 from panic import config, logs, terminal
 from panic.cli import loop
 from panic.service.server import Server
 
+log = structlog.get_logger()
+
+_TELL_S: Final = 1.0
+
 
 def do_serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; SIGHUP reads settings, roster and keys anew."""
+    asked: list[int] = []  # before there is a loop, too, SIGHUP asks for a reload and does not end us
+    signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
     logs.configure(options.log_level)
     settings = config.load(options.config)
-    return loop.run(_serve(Server(settings, terminal.say)))
+    return loop.run(_serve(Server(settings, terminal.say), asked))
 
 
-async def _serve(server: Server) -> int:
-    running, over = asyncio.get_running_loop(), asyncio.Event()
-    await server.start()
+async def _serve(server: Server, asked: list[int]) -> int:
+    """Serve; the signals mean what they mean from the first moment on, and are obeyed once it has started."""
+    running, over, started = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    running.set_exception_handler(_Unhandled())
 
     def end(number: int) -> None:
         if over.is_set():
@@ -31,6 +41,9 @@ async def _serve(server: Server) -> int:
     reloading: set[asyncio.Task[None]] = set()
 
     def reload() -> None:
+        if not started.is_set():
+            asked.append(signal.SIGHUP)
+            return
         task = asyncio.create_task(server.reload())
         reloading.add(task)
         task.add_done_callback(reloading.discard)
@@ -38,7 +51,32 @@ async def _serve(server: Server) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, end, number)
     running.add_signal_handler(signal.SIGHUP, reload)
+    await server.start()
     terminal.say(f"panic: serving on {server.url}; it speaks to {server.standby.settings.broker.base_url}")
+    started.set()
+    if asked:
+        reload()
     await over.wait()
     await server.end()
     return 0
+
+
+class _Unhandled:
+    """Logs what nobody awaited: where and which, never with whose words, and once a second at most."""
+
+    def __init__(self) -> None:
+        self._told_at = -_TELL_S
+        self._untold = 0
+
+    def __call__(self, running: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        now = running.time()
+        if now - self._told_at < _TELL_S:
+            self._untold += 1
+            return
+        error = context.get("exception")
+        last = error.__traceback__ if error is not None else None
+        while last is not None and last.tb_next is not None:
+            last = last.tb_next
+        place = "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
+        log.error("unhandled", what=context["message"], error=type(error).__name__, at=place, untold=self._untold)
+        self._told_at, self._untold = now, 0

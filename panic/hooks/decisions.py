@@ -91,6 +91,7 @@ def decide(
     earlier: Earlier | None = None,
     digest: str = "",
     is_live: bool = False,
+    is_known: bool = True,
 ) -> Decision:
     """Say what is done about a call.
 
@@ -102,12 +103,14 @@ def decide(
         earlier: The call of the same id that was taken before; None if there was none.
         digest: Hexadecimal SHA-256 of the body.
         is_live: Whether the run of the earlier call is still under way.
+        is_known: Whether it is under way or known to have finished. If it is not, the call may be all that is
+            left of a breach, and counts as a new one.
     """
     if verified.kind is Kind.FORGED:
         return NOT_LET_IN
     if verified.kind is not Kind.AUTHENTIC:
         return _refused(hook, verified)
-    if earlier is not None:
+    if earlier is not None and (is_known or not earlier.run or digest != earlier.digest):
         return _again(hook, verified, earlier, digest, is_live=is_live)
     if said.meaning in {Meaning.RESOLVED, Meaning.TEST}:
         word = "over" if said.meaning is Meaning.RESOLVED else "a test"

@@ -29,8 +29,9 @@ def notices_of(event: str, report: Report, run_id: str = "") -> list[Notice]:
     """Give what is to be told when something happens to a run, worst first.
 
     Args:
-        event: "started"; "finished"; "interrupted", when its process died and nobody takes it up again.
-            Of anything else nobody is told.
+        event: "started"; "finished"; "interrupted", when its process died and nobody takes it up again; "left",
+            when the service was told to end, and takes it up when it starts again. Of anything else nobody is
+            told.
         report: The run's report as it is then.
         run_id: The run, where it is not the report's.
     """
@@ -41,11 +42,20 @@ def notices_of(event: str, report: Report, run_id: str = "") -> list[Notice]:
         return _finished(run, report)
     if event == "interrupted":
         return [_page(run, report, f"INTERRUPTED  {_verdict_line(report)}", _INTERRUPTED)]
+    if event == "left":
+        return [_page(run, report, f"LEFT  {_verdict_line(report)}", _LEFT)]
     return []
 
 
 _INTERRUPTED = (
     "panic ended before this run did, and nobody takes it up again. Take what is not clear as open: press again.",
+)
+
+_LEFT = (
+    (
+        "The service was told to end before this run did. Its next start takes the run up, if that comes in time, and "
+        "so does panic resume. Until then take what is not clear as open."
+    ),
 )
 
 

@@ -1,6 +1,7 @@
 """The application: who may ask, in which size and under which name, and the headers of every answer."""
 
 import json
+import logging
 import os
 import re
 import secrets
@@ -38,11 +39,25 @@ HEADERS: Final = {
 }
 """Of every answer; a route may set its own policy, and nothing else."""
 
-RUNNER: Final[Mapping[str, Any]] = {"auto_decompress": False, "access_log": None}
+_DROPPED: Final = logging.getLogger("panic.dropped")
+_DROPPED.disabled = True
+"""What a server would log of a request that is none quotes it, token and all; nobody hears of that."""
+
+RUNNER: Final[Mapping[str, Any]] = {
+    "auto_decompress": False,
+    "access_log": None,
+    "logger": _DROPPED,
+    "keepalive_timeout": 75.0,
+    "lingering_time": 2.0,
+}
 """What whoever serves it hands to `web.AppRunner`: no small body becomes a large one before it is ours."""
 
 _PROBES: Final = ("/healthz", "/readyz")
 """Probes ask by address, and learn nothing that is worth a rebound name."""
+
+_WORDS: Final = ("application/json", problems.MEDIA_TYPE)
+_ECHO_MOST: Final = 256 << 10
+"""Bytes: no answer repeats more than its request could hold."""
 
 _RECORDED: Final = (401, 403, 421, 429)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -196,14 +211,26 @@ async def _expect(request: web.Request) -> None:
 @web.middleware
 async def _answers_always(request: web.Request, handler: _Next) -> web.StreamResponse:
     """Make a problem of whatever is raised."""
-    theirs = request.headers.get("X-Request-Id", "")
-    request[REQUEST_ID] = theirs if _REQUEST_ID.fullmatch(theirs) else secrets.token_hex(8)
+    parts, theirs = request.app[PARTS], request.headers.get("X-Request-Id", "")
+    is_id = _REQUEST_ID.fullmatch(theirs) and parts.scrub(theirs) == theirs
+    request[REQUEST_ID] = theirs if is_id else secrets.token_hex(8)
     try:
-        return await handler(request)
+        return _without_keys(parts, await handler(request))
     except Exception as error:
         if isinstance(error, web.HTTPException) and error.status < 400:  # noqa: PLR2004
             raise
-        return _refused(request, error)
+        return _without_keys(parts, _refused(request, error))
+
+
+def _without_keys(parts: Parts, response: web.StreamResponse) -> web.StreamResponse:
+    """Take keys out of an answer that may repeat what its caller said; a report had its own taken out before."""
+    body = response.body if isinstance(response, web.Response) and response.content_type in _WORDS else None
+    if isinstance(response, web.Response) and isinstance(body, bytes) and len(body) <= _ECHO_MOST:
+        text = body.decode("utf-8", "surrogateescape")
+        clean = parts.scrub(text)
+        if clean != text:
+            response.body = clean.encode("utf-8", "surrogateescape")
+    return response
 
 
 def _refused(request: web.Request, error: Exception) -> web.Response:
@@ -217,7 +244,7 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
                 "code": problem.code,
                 "token": request.get(_WHO, ""),
                 "method": request.method[:16],
-                "path": request.path[:100],
+                "path": parts.scrub(request.path)[:100],
                 "from": request.remote,
                 "request_id": request[REQUEST_ID],
             }

@@ -4,6 +4,7 @@ Everything that is decided is decided in panic.hooks; here a call is read, a pre
 must know is told. An authentic breach is pressed before anything else is waited for.
 """
 
+import asyncio
 import hashlib
 import shlex
 import time
@@ -15,6 +16,7 @@ import structlog
 from aiohttp import web
 from pydantic import TypeAdapter
 
+from panic.background import begin
 from panic.config import Hook
 from panic.errors import ConfigurationError, UsageError
 from panic.hooks.bodies import Meaning, Understood, odd, understand
@@ -36,6 +38,8 @@ SOURCE = "hook"
 _NAME_MOST = 64
 _PAGE_MOST = 1500
 _NO_TOLERANCE_S = 0.0
+_LEDGER_S = 1.0
+"""So long a repeated call waits to learn whether its run finished; then it presses."""
 
 _PROBLEM: TypeAdapter[problems.Problem] = TypeAdapter(problems.Problem)
 _CHALLENGE = {"WWW-Authenticate": "Bearer"}
@@ -52,6 +56,8 @@ class _Live(Protocol):
     def run(self) -> _Run: ...
     @property
     def is_over(self) -> bool: ...
+    @property
+    def failure(self) -> BaseException | None: ...
 
 
 class _Pressing(Protocol):
@@ -100,30 +106,47 @@ class _Breaches:
         replays: Replays,
         keyring: Keyring,
         now: Callable[[], float],
+        has_finished: Callable[[str], bool],
+        scrub: Callable[[str], str],
     ) -> None:
         self._desk, self._settings, self._tell, self._record = desk, settings, tell, record
         self._replays, self._keyring, self._now = replays, keyring, now
+        self._has_finished, self._scrub = has_finished, scrub
         self._strangers, self._copies = Sparse(), Sparse()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a call: whoever cannot prove where it comes from learns nothing and changes nothing."""
-        name, hooks = request.match_info["name"], self._settings()
-        hook = hooks.get(name)
+        name = request.match_info["name"]
         body = await read(request)
+        hooks = self._settings()  # as they are now: a hook that was removed while its body came presses nothing
+        hook = hooks.get(name)
         secrets = await self._keyring.of(hooks, name)
         tolerance_s = hook.tolerance_s if hook else _NO_TOLERANCE_S
         verified = verify(secrets, headers_of(request), body.data, self._now(), tolerance_s)
         if hook is None or verified.kind is Kind.FORGED:
             return self._not_let_in(request, name, body)
-        said = odd(body.why) if body.data is None else understand(body.data)
+        said = odd(body.why) if body.data is None else understand(body.data, self._scrub)
         digest = hashlib.sha256(body.data or b"").hexdigest()
         call = _Call(name, verified, said, digest, request.remote or "")
         is_signed = bool(verified.id) and verified.kind is Kind.AUTHENTIC
         flags = [] if not is_signed or await self._replays.ready() else [self._unprotected()]
-        return await self._answer(request, call, hook, flags, is_signed=is_signed)
+        over = await self._over(call) if is_signed else ""
+        return await self._answer(request, call, hook, flags, is_signed=is_signed, over=over)
+
+    async def _over(self, call: _Call) -> str:
+        """Give the run of an earlier call that the desk does not know, if it is on record that it finished."""
+        earlier = self._replays.earlier(call.name, call.verified.id)
+        if earlier is None or not earlier.run or _is_known(self._desk.find(earlier.run)):
+            return ""
+        run = earlier.run
+        try:
+            async with asyncio.timeout(_LEDGER_S):
+                return run if await begin(lambda: self._has_finished(run), "hook-run") else ""
+        except Exception:  # noqa: BLE001  (nobody knows, and so it has not)
+            return ""
 
     async def _answer(
-        self, request: web.Request, call: _Call, hook: Hook, flags: list[str], *, is_signed: bool
+        self, request: web.Request, call: _Call, hook: Hook, flags: list[str], *, is_signed: bool, over: str
     ) -> web.StreamResponse:
         """Decide and act. Up to where a call is taken nothing is awaited, so that no two copies of it cross."""
         earlier = self._replays.earlier(call.name, call.verified.id) if is_signed else None
@@ -136,6 +159,7 @@ class _Breaches:
             earlier=earlier,
             digest=call.digest,
             is_live=live is not None and not live.is_over,
+            is_known=_is_known(live) or bool(earlier and earlier.run == over),
         )
         run, is_joined = decision.joins, bool(decision.joins)
         if decision.act is Act.PRESS:
@@ -250,6 +274,8 @@ def breach_handler(
     replays: Replays,
     keyring: Keyring,
     now: Callable[[], float] = time.time,
+    has_finished: Callable[[str], bool] = lambda _: False,
+    scrub: Callable[[str], str] = str,
 ) -> Handler:
     """Make the handler of POST /v1/hooks/{name}.
 
@@ -261,8 +287,10 @@ def breach_handler(
         replays: Which signed calls were taken before.
         keyring: The secrets of the hooks.
         now: Our clock, seconds since 1970.
+        has_finished: Whether it is on record that a run came to its end. Called on a thread; may hang.
+        scrub: Takes keys out of what callers say.
     """
-    return _Breaches(desk, settings, tell, record, replays, keyring, now).handle
+    return _Breaches(desk, settings, tell, record, replays, keyring, now, has_finished, scrub).handle
 
 
 def _press(name: str, hook: Hook, reason: str) -> Press:
@@ -277,6 +305,11 @@ def _press(name: str, hook: Hook, reason: str) -> Press:
         deadline_s=hook.deadline_s,
         latch=hook.latch,
     )
+
+
+def _is_known(live: _Live | None) -> bool:
+    """Whether a run is under way, or came to its end and did not break off."""
+    return live is not None and (not live.is_over or live.failure is None)
 
 
 def _by_hand(hook: Hook) -> str:

@@ -52,6 +52,11 @@ def look_back(settings: Settings, by: str, env: Mapping[str, str] = os.environ) 
     return [left for one in recent if (left := _left(one, settings, by, env, known))]
 
 
+def has_finished(settings: Settings, run: str) -> bool:
+    """Whether the ledger says that a run came to its end; it reads the ledger, which may take long."""
+    return settings.ledger.file is not None and history.recall(settings.ledger, run).replay.finished is not None
+
+
 def _left(one: Summary, settings: Settings, by: str, env: Mapping[str, str], known: set[str]) -> Left | None:
     if one.finished is not None:
         if one.finished.verdict is Verdict.CLEAR or one.run in known:

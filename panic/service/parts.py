@@ -15,6 +15,7 @@ from panic.check import CheckReport
 from panic.config import Settings, Token
 from panic.notify import Notice
 from panic.prepared import Prepared, Press
+from panic.secret import Key
 from panic.service.access import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
@@ -46,6 +47,10 @@ class Standby(Protocol):
 
     def status(self) -> Mapping[str, Any]:
         """Tell how old all that is."""
+
+    @property
+    def keys(self) -> Mapping[str, Key]:
+        """The keys that can be used now."""
 
 
 class Notifier(Protocol):
@@ -132,6 +137,24 @@ class Parts:
         if self._tokens is None or self._tokens[0] is not known:
             self._tokens = known, Tokens(known)
         return self._tokens[1].identify(authorization)
+
+    def scrub(self, text: str) -> str:
+        """Take keys out of words from outside."""
+        for key in self.standby.keys.values():
+            text = key.scrub(text)
+        return text
+
+
+def scrubbed(said: Any, scrub: Callable[[str], str]) -> Any:
+    """Take keys out of every text in a document, before anything else sees it."""
+    match said:
+        case str():
+            return scrub(said)
+        case Mapping():
+            return {name: scrubbed(value, scrub) for name, value in said.items()}
+        case list() | tuple():
+            return [scrubbed(value, scrub) for value in said]
+    return said
 
 
 def name_of(identity: Identity, on_behalf_of: str = "") -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,11 @@ from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
 from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk, Live
-from panic.service.left import Left, look_back
+from panic.service.door import Door, room
+from panic.service.left import Left, has_finished, look_back
 from panic.service.metrics import Metrics
+from panic.service.parts import scrubbed
+from panic.service.proving import Proving
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -39,7 +43,6 @@ BY = "panic serve"
 _LOOK_BACK_S = 30.0
 """So long the ledger may take to tell what an earlier process left; presses do not wait for that."""
 
-_BACKLOG = 1024
 _END_S = 2.0
 
 Say = Callable[[str], None]
@@ -61,12 +64,14 @@ class Server:
         self.desk = Desk(self.standby)
         self.notifier = Notifier(settings.channels, settings.paging, env)
         self._metrics = Metrics()
+        self._proving = Proving(self.standby, self.desk, self, env)
         self._replays, self._keyring = Replays(_store(settings)), Keyring(env)
         self._audit_writer: Writer | None = None
         self._runner: web.AppRunner | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._looking_back: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self.url = ""
 
     async def start(self) -> None:
@@ -75,7 +80,7 @@ class Server:
         Raises:
             ConfigurationError: It may not or cannot listen where the settings say.
         """
-        context = self._may_listen()
+        context, most = self._may_listen(), room()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
         self._ending.push_async_callback(self.notifier.close)
@@ -87,16 +92,19 @@ class Server:
         await self._runner.setup()
         self._ending.push_async_callback(self._runner.cleanup)
         await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))
-        await self._listen(context)
+        await self._listen(context, most)
         for problem in (*self.standby.status()["problems"], *self.notifier.problems, *self._keyring.problems):
             self._say(f"panic: {problem}")
-        clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit)
+        clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
         await clockwork.start()
         self._before_runs.push_async_callback(clockwork.close)
+        await self._proving.start()
+        self._before_runs.push_async_callback(self._proving.close)
         self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
 
     async def end(self) -> None:
         """Start no run any more, send every first DELETE that is owed, and let go of everything."""
+        self._is_ending = True
         if self._looking_back is not None:
             self._looking_back.cancel()
         await self._before_runs.aclose()
@@ -141,30 +149,32 @@ class Server:
             hooks_handler=breach_handler(
                 self.desk,
                 lambda: self.standby.settings.hooks,
-                self.notifier.tell,
+                self.tell,
                 self._hook_called,
                 replays=self._replays,
                 keyring=self._keyring,
+                has_finished=lambda run: has_finished(self.standby.settings, run),
+                scrub=self._scrub,
             ),
             metrics=self._metrics,
             certificate_days=lambda: _days_left(service.tls_certificate),
             env=self._env,
+            proving=self._proving,
         )
 
-    async def _listen(self, context: Any) -> None:
+    async def _listen(self, context: Any, most: int) -> None:
         service = self._settings.service
         assert self._runner is not None  # noqa: S101  (start made it)
-        site = web.TCPSite(self._runner, service.host, service.port, ssl_context=context, backlog=_BACKLOG)
+        door = Door(self._runner, service.host, service.port, context=context, most=most)
         try:
-            await site.start()
+            await door.start()
         except OSError as error:
             await self._ending.aclose()
             remedy = "Name another port in [service], or end what listens there."
             what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
             raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
-        port = self._runner.addresses[0][1]
         host = f"[{service.host}]" if ":" in service.host else service.host
-        self.url = f"{'http' if context is None else 'https'}://{host}:{port}"
+        self.url = f"{'http' if context is None else 'https'}://{host}:{door.port}"
 
     # ── what an earlier process left ────────────────────────────────────────────────────────────────────
 
@@ -175,7 +185,7 @@ class Server:
                 found = await work
         except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
             text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
-            self.notifier.tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
+            self.tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
             log.exception("look_back_failed")
             return
         for left in found:
@@ -193,9 +203,19 @@ class Server:
         if left.report is not None:
             for notice in notices_of("interrupted" if left.why else "finished", left.report):
                 if notice.kind == "page":
-                    self.notifier.tell(notice)
+                    self.tell(notice)
 
     # ── while it serves ─────────────────────────────────────────────────────────────────────────────────
+
+    def tell(self, notice: Notice) -> None:
+        """Tell people; a key that somebody put into a call is none of their business."""
+        title, text, key = self._scrub(notice.title), self._scrub(notice.text), self._scrub(notice.key)
+        self.notifier.tell(replace(notice, title=title, text=text, key=key))
+
+    def _scrub(self, text: str) -> str:
+        for key in self.standby.keys.values():
+            text = key.scrub(text)
+        return text
 
     def _tell_people(self, what: str, live: Live) -> None:
         if self._settings.channels and what in {"started", "finished"}:
@@ -208,22 +228,23 @@ class Server:
         await live.run.engine.swept.wait()  # a report takes time, and no first DELETE waits for it
         if not live.is_over:
             for notice in notices_of("started", live.run.report()):
-                self.notifier.tell(notice)
+                self.tell(notice)
 
     async def _tell_verdict(self, live: Live) -> None:
         try:
             report = await live.finished()
         except Exception:  # noqa: BLE001  (panic itself failed: what is known is all there is)
             report = live.run.report()
-        event = "finished" if report.finished else "interrupted"
+        event = "finished" if report.finished else "left" if self._is_ending else "interrupted"
         for notice in notices_of(event, report):
-            self.notifier.tell(notice)
+            self.tell(notice)
 
     def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
         self._metrics.recorded(kind, facts)
         self._audit(kind, facts)
 
     def _audit(self, what: str, body: dict[str, Any]) -> None:
+        body = scrubbed(body, self._scrub)
         log.info(
             "audit", what=what, **{name: value for name, value in body.items() if name not in {"event", "what"}}
         )

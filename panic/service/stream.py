@@ -17,6 +17,7 @@ from panic.config import LedgerFiles
 from panic.ledger import reader
 from panic.ledger.events import UnencodableError, decode, encode_body
 from panic.record import Kind
+from panic.service.answers import aside
 from panic.service.journal import Entry, Journal
 from panic.service.parts import STREAMS_MOST, Parts
 from panic.service.problems import ProblemError
@@ -56,16 +57,24 @@ def recorded(ledger: LedgerFiles, run: str) -> list[Line]:
 
 
 async def follow_live(request: web.Request, parts: Parts, journal: Journal, last_id: str) -> web.StreamResponse:
-    """Send what the journal has after `last_id`, and what comes, until the run is over."""
+    """Send what the journal has after `last_id`, and what comes, until the run is over.
+
+    The journal of a run that was taken up knows nothing of the processes before: then the ledger comes first.
+    """
     index = journal.after(last_id)
     if journal.closed and index and index >= len(journal.entries):
         return web.Response(status=204)
+    before = [] if index else await _before(parts, journal, last_id)
+    seen = {line.id for line in before}
     async with _reader(request, parts) as response:
+        for line in before:
+            await _send(response, line)
         is_over = False
         while not is_over:
             for entry in journal.entries[index:]:
                 index += 1
-                await _send(response, _line(entry))
+                if entry.id not in seen:
+                    await _send(response, _line(entry))
                 is_over = is_over or entry.kind == Kind.FINISHED
             is_over = is_over or (journal.closed and index >= len(journal.entries)) or not response.is_connected()
             if not is_over:
@@ -77,14 +86,29 @@ async def follow_record(
     request: web.Request, parts: Parts, lines: Sequence[Line], last_id: str
 ) -> web.StreamResponse:
     """Send what is on record after `last_id`."""
-    ids = [line.id for line in lines]
-    index = ids.index(last_id) + 1 if last_id in ids else 0
+    index = _after(lines, last_id)
     if lines and index == len(lines) and lines[-1].kind == Kind.FINISHED:
         return web.Response(status=204)
     async with _reader(request, parts) as response:
         for line in lines[index:]:
             await _send(response, line)
     return response
+
+
+async def _before(parts: Parts, journal: Journal, last_id: str) -> Sequence[Line]:
+    """Give what the ledger has after an event that the journal does not know, where there may be anything."""
+    live = next((one for one in parts.desk.live.values() if one.journal is journal), None)
+    ledger = parts.settings.ledger
+    if live is None or not live.run.prepared.leg or ledger.file is None:
+        return []
+    run = live.run.id
+    lines = await aside(parts, lambda: recorded(ledger, run), "events", usage="not_found")
+    return lines[_after(lines, last_id) :]
+
+
+def _after(lines: Sequence[Line], last_id: str) -> int:
+    ids = [line.id for line in lines]
+    return ids.index(last_id) + 1 if last_id in ids else 0
 
 
 async def _wait(journal: Journal, index: int) -> None:

@@ -47,6 +47,59 @@ def test_what_senders_say_is_understood(body: bytes, meaning: Meaning, text: str
 @pytest.mark.parametrize(
     "body",
     [
+        b'{"type":"risk.limit.test","status":"firing","data":{}}',
+        b'{"type":"stress.test","data":{"status":"firing"}}',
+        b'{"type":"limit.breached","state":"ok","data":{"status":"breached"}}',
+        b'{"status":["firing"],"state":"resolved"}',
+        b'{"type":"limit.breached","state":"ok"}',
+        b'{"type":"limit.breach","status":"resolved"}',
+        b'{"type":"limit.breached.test","data":{}}',
+        b'{"state":"ok","status":" Firing "}',
+        b'{"state":"ok","data":[{"status":"firing"}]}',
+        b'{"status":"resolved","data":{"limit":{"state":"breached"}}}',
+        alertmanager("resolved", data={"status": "firing"}),
+        alertmanager("resolved", type="limit.breached"),
+        alertmanager(alerts=[{"status": "resolved", "state": "alerting"}], status="resolved"),
+        grafana("firing", name="TestAlert", type="limit.breached"),
+        legacy("alerting", ruleId=0, ruleName="Test notification", data={"status": "firing"}),
+    ],
+)
+def test_what_fires_anywhere_fires(body: bytes):
+    """Whatever else it says: that it is over, or a test."""
+    assert Meaning.FIRING is understand(body).meaning
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type":"limit.test","status":"severe"}',
+        b'{"type":"limit.resolved","data":{"status":"pending"}}',
+        b'{"type":["limit"],"state":"ok"}',
+        b'{"state":"ok","data":"breached"}',
+        b'{"status":"ok","state":7}',
+        alertmanager("resolved", data={"status": "pending"}),
+        alertmanager(alerts=[{"status": "resolved", "state": "pending"}], status="resolved"),
+    ],
+)
+def test_what_is_over_or_a_test_by_half_is_odd(body: bytes):
+    """Where something beside it is not understood, it may be anything."""
+    assert Meaning.ODD is understand(body).meaning
+
+
+def test_a_secret_is_taken_out_while_it_is_whole():
+    """Wherever in the text it stands, and however it is spelled: half a key is a key's half."""
+    key = "secretsecretsecret"
+    said = alertmanager("firing", commonAnnotations={"summary": "x" * (TEXT_MOST - 40) + key})
+    escaped = alertmanager("firing", commonAnnotations={"summary": key}).replace(b"secret", b"\\u0073ecret")
+    texts = [understand(body, lambda text: text.replace(key, "[key]")).text for body in (said, escaped)]
+
+    assert "firing: DrawdownLimit: [key]" == texts[1]
+    assert not any("sec" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
         grafana("firing", name="TestAlert", instance="Grafana"),
         grafana("firing", name="TestAlert"),
         legacy("alerting", ruleId=0, ruleName="Test notification"),

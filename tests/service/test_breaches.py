@@ -54,6 +54,7 @@ class FakeRun:
 class FakeLive:
     run: FakeRun
     is_over: bool = False
+    failure: BaseException | None = None
 
 
 @dataclass

@@ -1,0 +1,248 @@
+"""The door: so many connections and no more, none that only sits there, and descriptors left for the broker.
+
+Whoever holds connections open without asking for anything must not keep a press out. A new connection is always
+let in; where there is no room, one that waits for its caller goes: the oldest that never asked for anything
+first. One whose request is being carried out never goes.
+"""
+
+import asyncio
+import errno
+import resource
+import secrets
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from panic.service import problems
+from panic.service.app import HEADERS, RUNNER
+from panic.service.problems import ProblemError
+
+log = structlog.get_logger()
+
+FIRST_S: Final = 10.0
+"""So long a new connection may take for its first whole request, handshake included."""
+
+MOST: Final = 1024
+BACKLOG: Final = 128
+
+_COMPLAIN_S = 1.0
+_PAUSE_S = 0.05
+_STARTING_S = 1.0
+"""So long a request that has come in may take until its handler runs."""
+
+_FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+def room() -> int:
+    """Take as many descriptors as this process may have, and give how many of them callers may hold."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # not every system lets a process have what it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST if soft == resource.RLIM_INFINITY else max(min(MOST, soft // 2), 1)
+
+
+class Caller(web.RequestHandler):
+    """One connection; what it sends that is no HTTP is neither logged nor sent back, for it may hold a token."""
+
+    def __init__(self, *args: Any, gone: Callable[["Caller"], None], first_s: float, **how: Any) -> None:
+        super().__init__(*args, **how)
+        self._gone, self._first_s = gone, first_s
+        self._arrived_at = -_STARTING_S
+        self._silent: asyncio.TimerHandle | None = None
+
+    @property
+    def patience(self) -> int | None:
+        """How soon it goes where there is no room, the least first; None while it is our turn."""
+        if self._request_count == 0:
+            return 0
+        if self._waiter is not None and not self._waiter.done():
+            return 1
+        if self._request_in_progress:
+            request = self._current_request
+            is_whole = request is None or request.content.is_eof()
+            return None if is_whole and not self.writing_paused else 2
+        return None if self._loop.time() - self._arrived_at < _STARTING_S else 1
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, and end it soon if nothing comes."""
+        super().connection_made(transport)
+        self._silent = self._loop.call_later(self._first_s, self._end_if_silent)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes."""
+        super().data_received(data)
+        if self._messages:
+            self._arrived_at = self._loop.time()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        if self._silent is not None:
+            self._silent.cancel()
+        self._gone(self)
+        super().connection_lost(exc)
+
+    def _end_if_silent(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  (it quotes what came)
+    ) -> web.StreamResponse:
+        """Answer what is no request, or what nobody expected to fail."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer is under way")
+        if status < 500:  # noqa: PLR2004
+            name = type(exc).__name__ if exc is not None else "unknown"
+            problem = ProblemError("malformed", f"this is no HTTP request that can be read ({name})")
+        else:
+            problem = problems.of(exc if isinstance(exc, Exception) else TimeoutError())
+            if isinstance(exc, Exception):
+                problems.report_failure(exc, request)
+        id_ = secrets.token_hex(8)
+        response = problem.response(id_)
+        response.headers.update({**HEADERS, "X-Request-Id": id_})
+        response.force_close()
+        return response
+
+
+class Door(web.BaseSite):
+    """Listens, and lets callers in. Start it as any other site of a runner; the runner stops it.
+
+    Attributes:
+        port: Where it listens, once it has started.
+    """
+
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        host: str,
+        port: int,
+        *,
+        context: ssl.SSLContext | None,
+        most: int,
+        first_s: float = FIRST_S,
+    ) -> None:
+        super().__init__(runner, ssl_context=context, backlog=BACKLOG)
+        self.port = port
+        self._host, self._context, self._most, self._first_s = host, context, most, first_s
+        self._callers: dict[Caller, asyncio.Task[None]] = {}
+        self._listening: dict[asyncio.Task[None], socket.socket] = {}
+        self._complained_at = -_COMPLAIN_S
+        self._unsaid = 0
+
+    @property
+    def name(self) -> str:
+        """Where it listens."""
+        return f"{'http' if self._context is None else 'https'}://{self._host}:{self.port}"
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: That cannot be.
+        """
+        await super().start()
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self._host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listeners: list[socket.socket] = []
+        try:
+            for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+                place = (address[0], self.port, *address[2:])
+                listeners.append(socket.create_server(place, family=family, backlog=BACKLOG))
+                self.port = listeners[-1].getsockname()[1]
+        except OSError:
+            for one in listeners:
+                one.close()
+            raise
+        for one in listeners:
+            one.setblocking(False)
+            self._listening[asyncio.create_task(self._listen(one), name="panic-door")] = one
+
+    async def stop(self) -> None:
+        """Let nobody in any more; the runner ends who is inside."""
+        await super().stop()
+        listening, self._listening = self._listening, {}
+        for task in listening:
+            task.cancel()
+        if listening:
+            await asyncio.wait(listening)
+        for one in listening.values():
+            one.close()
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _listen(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                connection, _ = await loop.sock_accept(listener)
+            except OSError as error:
+                self._complain("accept_failed", error=errno.errorcode.get(error.errno or 0, "unknown"))
+                if error.errno in _FULL:
+                    self._make_room()
+                await asyncio.sleep(_PAUSE_S)
+                continue
+            if len(self._callers) >= self._most and not self._make_room():
+                connection.close()
+                self._complain("connection_refused", connections=len(self._callers))
+                continue
+            caller = self._caller()
+            self._callers[caller] = asyncio.create_task(self._let_in(caller, connection))
+
+    def _caller(self) -> Caller:
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None  # noqa: S101  (the runner was set up)
+        return Caller(server, loop=loop, gone=self._forget, first_s=self._first_s, **RUNNER)
+
+    async def _let_in(self, caller: Caller, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._first_s):
+                await loop.connect_accepted_socket(lambda: caller, connection, ssl=self._context)
+        except (OSError, TimeoutError):  # it hung up, or speaks no TLS
+            self._forget(caller)
+        except asyncio.CancelledError:
+            self._forget(caller)
+            raise
+        finally:
+            if caller not in self._callers and caller.transport is None:
+                connection.close()
+
+    def _make_room(self) -> bool:
+        """End the connection that is missed least; False if all of them are being served."""
+        found = [(patience, caller) for caller in self._callers if (patience := caller.patience) is not None]
+        if not found:
+            return False
+        caller = min(found, key=lambda one: one[0])[1]  # of equals the first, and that is the oldest
+        task = self._callers.pop(caller)
+        if caller.transport is None:
+            task.cancel()
+        else:
+            caller.transport.abort()
+        self._complain("connection_ended_for_another", connections=len(self._callers) + 1)
+        return True
+
+    def _forget(self, caller: Caller) -> None:
+        self._callers.pop(caller, None)
+
+    def _complain(self, event: str, **facts: object) -> None:
+        """Log, but not in a flood."""
+        now = asyncio.get_running_loop().time()
+        if now - self._complained_at < _COMPLAIN_S:
+            self._unsaid += 1
+            return
+        self._complained_at = now
+        if structlog.is_configured():
+            log.warning(event, **facts, unsaid=self._unsaid)
+        self._unsaid = 0
