@@ -1,0 +1,244 @@
+"""The door: nobody who only sits there keeps a press out, and what is no HTTP is neither repeated nor logged."""
+
+import asyncio
+import os
+import resource
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from panic.service.app import RUNNER
+from panic.service.door import MOST, Door, room
+from tests.cli.support import account, sent, simulate, until
+from tests.service.support import TOKENS, firm, serving
+from tests.service.test_tls import a_certificate, the_context
+
+ASK = b"GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
+WAIT = ASK.replace(b"quick", b"slow")
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass
+class Place:
+    """A door with a few routes behind it."""
+
+    door: Door = field(init=False)
+    runner: web.AppRunner = field(init=False)
+    go_on: asyncio.Event = field(default_factory=asyncio.Event)
+    inside: int = 0
+    lines: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def call(self, words: bytes = b"") -> Line:
+        """Connect, and say something."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.door.port)
+        self.lines.append(writer)
+        writer.write(words)
+        return reader, writer
+
+    async def quick(self, _: web.Request) -> web.Response:
+        return web.Response(text="quick")
+
+    async def slow(self, _: web.Request) -> web.Response:
+        self.inside += 1
+        await self.go_on.wait()
+        return web.Response(text="slow")
+
+    async def takes(self, request: web.Request) -> web.Response:
+        self.inside += 1
+        return web.Response(text=str(len(await request.read())))
+
+
+@asynccontextmanager
+async def standing(
+    most: int = 2, first_s: float = 30.0, context: ssl.SSLContext | None = None
+) -> AsyncIterator[Place]:
+    """Open a door on loopback."""
+    app = web.Application()
+    runner = web.AppRunner(app, **RUNNER, shutdown_timeout=0.1)
+    place = Place()
+    app.router.add_get("/quick", place.quick)
+    app.router.add_get("/slow", place.slow)
+    app.router.add_post("/takes", place.takes)
+    await runner.setup()
+    place.runner = runner
+    place.door = Door(runner, "127.0.0.1", 0, context=context, most=most, first_s=first_s)
+    await place.door.start()
+    try:
+        yield place
+    finally:
+        place.go_on.set()
+        for writer in place.lines:
+            writer.close()
+        await runner.cleanup()
+
+
+async def answer(line: Line) -> bytes:
+    """Give what comes back first; nothing if the line was cut."""
+    try:
+        async with asyncio.timeout(10):
+            return await line[0].read(4096)
+    except ConnectionError:
+        return b""
+
+
+async def test_whoever_comes_is_let_in_for_the_oldest_who_asked_for_nothing():
+    """One who asked before stays, and so does the younger one."""
+    async with standing(most=3) as place:
+        asked = await place.call(ASK)
+        assert (await answer(asked)).endswith(b"quick")
+        first, second = await place.call(), await place.call()
+        await until(lambda: 3 == len(place.door._callers))
+        new = await place.call(ASK)
+
+        assert (await answer(new)).endswith(b"quick")
+        assert b"" == await answer(first)
+        for line in (second, asked):
+            line[1].write(ASK)
+            assert (await answer(line)).endswith(b"quick")
+
+
+async def test_whoever_is_served_never_goes():
+    """One more is turned away, and gets in once there is room again."""
+    async with standing(most=1) as place:
+        served = await place.call(WAIT)
+        await until(lambda: 1 == place.inside)
+        turned_away = await place.call(ASK)
+
+        assert b"" == await answer(turned_away)
+        place.go_on.set()
+        assert (await answer(served)).endswith(b"slow")
+        assert (await answer(await place.call(ASK))).endswith(b"quick")
+
+
+async def test_a_body_that_does_not_come_gives_way():
+    """Nobody keeps a line by promising something."""
+    async with standing(most=1) as place:
+        promising = await place.call(b"POST /takes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab")
+        await until(lambda: 1 == place.inside)
+
+        assert (await answer(await place.call(ASK))).endswith(b"quick")
+        assert b"" == await answer(promising)
+
+
+@pytest.mark.parametrize("words", [b"", b"GET /quick HTTP/1.1\r\nHost: localhost\r\nX: "], ids=["nothing", "half"])
+async def test_a_line_without_a_whole_request_is_cut(words: bytes):
+    """One that asked in time is not."""
+    async with standing(first_s=0.2) as place:
+        asked = await place.call(ASK)
+        await answer(asked)
+        silent = await place.call(words)
+
+        assert b"" == await answer(silent)
+        asked[1].write(ASK)
+        assert (await answer(asked)).endswith(b"quick")
+
+
+async def test_a_handshake_that_does_not_come_gives_way_and_is_cut(tmp_path: Path):
+    """With TLS it holds a descriptor before there is anything to answer."""
+    made = a_certificate(tmp_path)
+    trusting = ssl.create_default_context()
+    made.ca.configure_trust(trusting)
+    async with standing(most=1, first_s=1.0, context=the_context(made.service)) as place:
+        silent = await place.call()
+        await until(lambda: 1 == len(place.door._callers))
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", place.door.port, ssl=trusting, server_hostname="panic.example.com"
+        )
+        place.lines.append(writer)
+        writer.write(ASK)
+
+        assert (await answer((reader, writer))).endswith(b"quick")
+        assert b"" == await answer(silent)
+        assert b"" == await answer(await place.call())
+        assert b"" == await answer(await place.call(b"no handshake at all\r\n\r\n"))
+
+
+async def test_a_port_that_is_taken_is_an_error():
+    """And nothing is left listening."""
+    async with standing() as place:
+        with pytest.raises(OSError, match="in use"):
+            await Door(place.runner, "127.0.0.1", place.door.port, context=None, most=1).start()
+
+
+def test_callers_get_half_of_what_there_is_at_most(monkeypatch: pytest.MonkeyPatch):
+    """The broker's connections, and files, have the other half."""
+    limits = [(100, 300)]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limit: limits.append(limit))
+    few = room()
+    limits.append((10, resource.RLIM_INFINITY))
+
+    assert (150, MOST) == (few, room())
+
+
+# ── the service behind it ───────────────────────────────────────────────────────────────────────────────────
+
+_FEW = (
+    "-c",
+    "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 160)); "
+    + "runpy.run_module('panic', run_name='__main__', alter_sys=True)",
+)
+
+
+async def test_three_hundred_who_ask_for_nothing_do_not_keep_a_press_out(tmp_path: Path):
+    """More than there are descriptors: the press is answered and sent, and the log stays short."""
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1])
+        async with serving(one, program=_FEW) as service:
+            host, port = "127.0.0.1", int(service.url.rpartition(":")[2])
+            lines = [await asyncio.open_connection(host, port) for _ in range(300)]
+            pressed = await service.press(wait=15)
+            kept = len(os.listdir(f"/proc/{service.process.pid}/fd"))
+            for _, writer in lines:
+                writer.close()
+            service.process.signal(15)
+            done = await service.process.finish()
+
+        assert (200, "clear") == (pressed.status, pressed.body["verdict"])
+        assert [1] == sent(simulator, "DELETE")
+        assert kept < 140
+        assert len(done.err) < 10_000
+
+
+TOKEN = TOKENS["desk"].encode()
+_BEARER = b"Authorization: Bearer " + TOKEN
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\n" + _BEARER + b"\x00\r\n\r\n",
+        b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization : Bearer " + TOKEN + b"\r\n\r\n",
+        b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\n" + _BEARER + b"\r\nX\x01: y\r\n\r\n",
+        b"GET /v1/runs?token=" + TOKEN + b" x HTTP/1.1\r\n\r\n",
+        TOKEN + b"\x7f / HTTP/1.1\r\n\r\n",
+        b"GET /" + TOKEN * 1000 + b" HTTP/1.1\r\n\r\n",
+        b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + TOKEN + b"\r\n\r\n",
+        b"\x16\x03\x01" + TOKEN,
+    ],
+)
+async def test_what_is_no_http_is_neither_repeated_nor_logged(tmp_path: Path, words: bytes):
+    """It is answered as every mistake is: with a problem and a remedy."""
+    async with simulate(account(1)) as simulator:
+        async with serving(firm(tmp_path, simulator, [1])) as service:
+            came = b""
+            with closing(socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])))) as line:
+                line.settimeout(10)
+                line.sendall(words + b"\r\n\r\n")
+                while piece := await asyncio.to_thread(line.recv, 65536):
+                    came += piece
+            service.process.signal(15)
+            done = await service.process.finish()
+
+    assert came.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
+    assert b"application/problem+json" in came
+    assert b"Server: panic\r\n" in came
+    assert TOKEN not in came
+    assert TOKEN.decode() not in done.err
+    assert "Traceback" not in done.err
