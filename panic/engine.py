@@ -117,6 +117,7 @@ class Engine:
         self._sleepers: set[asyncio.Future[None]] = set()
         self._idle = asyncio.Event()
         self._unconcluded: set[int] = set()
+        self._pressed_early: set[int] = set()
         self._unsent = 0
         self.collector_pause = Pause()
         self._slowest_s = 0.0
@@ -140,6 +141,9 @@ class Engine:
         """
         self._cases = list(cases)
         self._unconcluded = {case.account.id for case in self._cases}
+        for case in self._cases:
+            if case.account.id in self._pressed_early and not case.owes_first:
+                case.press_again()
         self._unsent = sum(case.owes_first for case in self._cases)
         self._set_alarm()
         self.collector_pause.begin()
@@ -203,6 +207,9 @@ class Engine:
             self._pace, deadline=max(self._pace.deadline, deadline), watch_s=max(self._pace.watch_s, watch_s)
         )
         self._set_alarm()
+        if not self._cases:  # it has not begun, and begins with these
+            self._pressed_early.update(accounts)
+            return True
         owing = [case for case in self._cases if case.account.id in accounts and not case.owes_first]
         for case in owing:
             case.press_again()

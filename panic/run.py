@@ -291,14 +291,14 @@ class Run:
         prepared = self.prepared
         if prepared.earlier is None:
             recorder.press(self._pressed(), prepared.plan)
-            for joined in self._joined:
-                recorder.join(joined)
             recorder.flag(prepared.flags)
         else:
             recorder.go_on(self.cases, prepared.earlier.flags)
             if prepared.resumed is not None and not prepared.claimed:
                 recorder.resume(prepared.resumed)
             recorder.flag(prepared.flags)
+        for joined in self._joined[len(prepared.earlier.joined) if prepared.earlier else 0 :]:
+            recorder.join(joined)
         self._is_on_record = True
 
     def _pressed(self) -> Pressed:

@@ -51,12 +51,7 @@ _INTERRUPTED = (
     "panic ended before this run did, and nobody takes it up again. Take what is not clear as open: press again.",
 )
 
-_LEFT = (
-    (
-        "The service was told to end before this run did. Its next start takes the run up, if that comes in time, and "
-        "so does panic resume. Until then take what is not clear as open."
-    ),
-)
+_LEFT = ("The service ended before this run did. Its next start takes the run up. Until then take it as open.",)
 
 
 def _started(run: str, report: Report) -> Notice:

@@ -1,8 +1,11 @@
 """The exchange's days in the service: the broker's calendar, fetched some times a day and kept on disk."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
@@ -27,6 +30,9 @@ DAYS = 8
 """Days from today on for which it is asked."""
 
 _ATTEMPT_S = 5.0
+_DISK_S = 5.0
+
+_T = TypeVar("_T")
 
 
 class Almanac:
@@ -46,7 +52,8 @@ class Almanac:
         """Read what was fetched last."""
         if self._file is not None:
             file = self._file
-            self._take(await background.begin(lambda: load_cache(file), "calendar"))
+            with suppress(TimeoutError, RuntimeError):
+                self._take(await _within(lambda: load_cache(file)))
 
     async def refresh(self, settings: Settings, keys: dict[str, Key], now: datetime) -> None:
         """Ask the broker, if it is time to; what it does not answer stays as it was."""
@@ -63,9 +70,9 @@ class Almanac:
         if self._file is not None:
             file = self._file
             try:
-                await background.begin(lambda: save_cache(file, documents, now), "calendar")
-            except (PanicError, RuntimeError) as error:
-                log.warning("calendar_not_kept", error=str(error))
+                await _within(lambda: save_cache(file, documents, now))
+            except (PanicError, TimeoutError, RuntimeError) as error:
+                log.warning("calendar_not_kept", error=str(error) or type(error).__name__)
 
     def doubt(self, day: date) -> str:
         """Say how broker and shipped calendar differ about a day; "" if they do not."""
@@ -76,10 +83,17 @@ class Almanac:
         self.calendar = merge(found, fallback())
 
 
+async def _within(work: Callable[[], _T]) -> _T:
+    """Do what asks a disk, which may be dead, on a thread, and wait for it so long at most."""
+    async with asyncio.timeout(_DISK_S):
+        return await background.begin(work, "calendar")
+
+
 async def _fetch(settings: Settings, keys: dict[str, Key], first: date) -> list[object]:
-    name = min(keys)
+    name, broker = min(keys), Broker(settings.broker, keys, Clock())
     found: list[object] = []
-    async with Broker(settings.broker, keys, Clock()) as broker:
+    await _within(broker.load_certificates)
+    async with broker:
         for n in range(DAYS):
             query = (("date", str(first + timedelta(days=n))), ("market", MARKET))
             answer = await broker.get("/v1/calendars/market-hours", query, name, asyncio.timeout(_ATTEMPT_S))

@@ -19,6 +19,7 @@ from panic.report import plan_json
 from panic.service import facts, models, standing, stream, views
 from panic.service.access import Identity, may_press
 from panic.service.answers import aside, document, find, on_record, read_body, report_of, require
+from panic.service.desk import Refused
 from panic.service.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
 from panic.service.parts import Parts, name_of
 from panic.service.presses import press
@@ -112,7 +113,10 @@ async def resume_run(parts: Parts, request: web.Request, identity: Identity) -> 
     prepared = await aside(
         parts, lambda: resume.prepare(settings, found, by, parts.env), "resume", usage="conflict"
     )
-    live = parts.desk.start(prepared, automated=not identity.person)
+    try:
+        live = parts.desk.start(prepared, automated=not identity.person)
+    except Refused:
+        raise ProblemError("stopping", headers={"Retry-After": "5"}) from None
     on_record(parts, request, identity, "resume", run_id=live.run.id, by=live.run.scrub(by))
     started = views.Started(
         "panic-started/1", live.run.id, joined=False, resent=True, links=views.links(live.run.id)

@@ -56,8 +56,8 @@ _PROBES: Final = ("/healthz", "/readyz")
 """Probes ask by address, and learn nothing that is worth a rebound name."""
 
 _WORDS: Final = ("application/json", problems.MEDIA_TYPE)
-_ECHO_MOST: Final = 256 << 10
-"""Bytes: no answer repeats more than its request could hold."""
+_ECHO_MOST: Final = 64 << 10
+"""Bytes: what repeats a caller is a problem or a few lines, and those are bounded; a report is longer."""
 
 _RECORDED: Final = (401, 403, 421, 429)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

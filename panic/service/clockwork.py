@@ -87,6 +87,8 @@ class Clockwork:
         self._kept: datetime | None = None
         self._doubted = ""
         self._drills: set[asyncio.Task[None]] = set()
+        self._refreshing: asyncio.Task[None] | None = None
+        self._claiming: dict[str, asyncio.Future[bool]] = {}
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -96,10 +98,9 @@ class Clockwork:
 
     async def close(self) -> None:
         """Begin nothing more."""
-        for task in filter(None, (self._task, *self._drills)):
+        for task in filter(None, (self._task, self._refreshing, *self._drills)):
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
         await self._keep(self._now(), at_once=True)
 
     async def learn(self) -> None:
@@ -134,7 +135,8 @@ class Clockwork:
         """Look at the clock once, and do what is owed."""
         settings, now = self._standby.settings, self._now()
         if settings.schedules:
-            await self.almanac.refresh(settings, self._standby.keys, now)
+            if self._refreshing is None or self._refreshing.done():
+                self._refreshing = asyncio.create_task(self._refresh(settings, now))
             self._warn_of_doubt(now)
         found = owed(
             settings.schedules,
@@ -155,14 +157,22 @@ class Clockwork:
             self._seen, self._was = found.seen, self.almanac.calendar
             await self._keep(found.seen)
 
+    async def _refresh(self, settings: Settings, now: datetime) -> None:
+        """Ask for the calendar beside everything else: no run waits for it."""
+        try:
+            await self.almanac.refresh(settings, self._standby.keys, now)
+        except Exception:  # what is known stays known
+            log.exception("calendar_failed")
+
     # ── one run ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self, due: Due, settings: Settings) -> bool:
         """Write it down and begin; False if it could not be written down."""
         try:
-            is_ours = await self._within(lambda: claims.claim(settings.ledger, due.key, self._now()))
+            is_ours = await self._claim(due.key, settings)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the ledger)
-            self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {error}")
+            why = str(error) or "the ledger does not answer"
+            self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {why}")
             return False
         self._claimed.add(due.key)
         if not is_ours:  # another process has it
@@ -181,6 +191,15 @@ class Clockwork:
             self._page(due.key, f"{due.key} did NOT run", f"{_STILL_OPEN} Nothing was sent: {why}")
         return True
 
+    async def _claim(self, key: str, settings: Settings) -> bool:
+        """Write a key down; one that took too long may still be written, and is asked after again."""
+        at = self._now()
+        if key not in self._claiming:
+            self._claiming[key] = background.begin(lambda: claims.claim(settings.ledger, key, at), "claim")
+        async with asyncio.timeout(LEDGER_S):
+            await asyncio.wait([self._claiming[key]])
+        return self._claiming.pop(key).result()
+
     async def _be_late(self, due: Due, settings: Settings) -> None:
         """Tell once that a run did not begin in time."""
         self._claimed.add(due.late_key)
@@ -193,6 +212,13 @@ class Clockwork:
 
     async def _drill(self, due: Due, settings: Settings) -> None:
         """Run a drill in a process of its own, and put on record what came of it."""
+        try:
+            await self._drilled(due, settings)
+        except Exception as error:  # whatever kept it from running
+            log.exception("drill_failed")
+            self._page(due.key, f"the drill {due.key} did NOT run", f"{type(error).__name__}. Run: panic drill")
+
+    async def _drilled(self, due: Due, settings: Settings) -> None:
         assert settings.ledger.file is not None  # noqa: S101  (its key was written down there)
         folder = settings.ledger.file.with_name("drills")
         report = folder / f"{due.key.replace('/', '-')}.json"
@@ -204,7 +230,9 @@ class Clockwork:
         try:
             code = await process.wait()
         except asyncio.CancelledError:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await process.wait()
             raise
         told = await self._within(lambda: report.read_bytes() if report.exists() else b"")
         passed, digest = code == 0, hashlib.sha256(told).hexdigest()

@@ -245,6 +245,8 @@ class Desk:
         """Start nothing more, let every first DELETE that is owed be sent, and stop: the rest can be resumed."""
         self._closing = True
         under_way = self._under_way()
+        for live in under_way:  # what made way is owed its first DELETEs as well
+            live.run.engine.give_way(while_so=False)
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await asyncio.gather(*(live.run.engine.swept.wait() for live in under_way))
@@ -312,4 +314,4 @@ def _what(press: Press) -> tuple[Scope, bool, float | None, float | None]:
 def _keys(prepared: Prepared, ids: set[int]) -> dict[int, str]:
     keys = {name: key.reveal() for name, key in prepared.keys.items()}
     accounts = prepared.plan.accounts
-    return {account.id: keys[account.credential] for account in accounts if account.id in ids}
+    return {account.id: keys.get(account.credential, "") for account in accounts if account.id in ids}

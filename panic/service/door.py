@@ -198,7 +198,9 @@ class Door(web.BaseSite):
                 self._complain("connection_refused", connections=len(self._callers))
                 continue
             caller = self._caller()
-            self._callers[caller] = asyncio.create_task(self._let_in(caller, connection))
+            self._callers[caller] = task = asyncio.create_task(self._let_in(caller, connection))
+            task.add_done_callback(lambda done, one=connection: one.close() if done.cancelled() else None)  # type: ignore[misc]
+            await asyncio.sleep(0)  # a flood of callers does not hold up the loop
 
     def _caller(self) -> Caller:
         loop, server = asyncio.get_running_loop(), self._runner.server
@@ -212,12 +214,7 @@ class Door(web.BaseSite):
                 await loop.connect_accepted_socket(lambda: caller, connection, ssl=self._context)
         except (OSError, TimeoutError):  # it hung up, or speaks no TLS
             self._forget(caller)
-        except asyncio.CancelledError:
-            self._forget(caller)
-            raise
-        finally:
-            if caller not in self._callers and caller.transport is None:
-                connection.close()
+            connection.close()
 
     def _make_room(self) -> bool:
         """End the connection that is missed least; False if all of them are being served."""

@@ -97,6 +97,7 @@ class PageView:
     """Something that somebody must see to."""
 
     kind: str
+    key: str
     run_id: str
     title: str
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from panic.prepared import Prepared, Press
 from panic.report import plan_json, to_json
+from panic.run import Join
 from panic.service import models, views
 from panic.service.access import Identity, may_press
 from panic.service.answers import document, read_body, report_of, require
@@ -78,7 +79,7 @@ def _answered(
             return earlier
     if identity.groups is not None:
         _allowed(parts, how, identity)
-    answered = _flooded(parts, identity, what) or _at_the_desk(parts, request, identity, how, what)
+    answered = _flooded(parts, identity, how, what) or _at_the_desk(parts, request, identity, how, what)
     if key is not None:
         parts.keys.keep(identity.name, key, answered)
     return answered
@@ -98,7 +99,7 @@ def _digest(asked: PressAsked) -> str:
     return hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
 
 
-def _flooded(parts: Parts, identity: Identity, what: str) -> Answered | None:
+def _flooded(parts: Parts, identity: Identity, how: Press, what: str) -> Answered | None:
     """Let a program that presses too often join its own last press of the same; None where it may press.
 
     Raises:
@@ -108,7 +109,7 @@ def _flooded(parts: Parts, identity: Identity, what: str) -> Answered | None:
     if not wait_s:
         return None
     live = parts.desk.find(parts.throttle.last_run(identity.name, what))
-    if live is not None and not live.is_over:
+    if live is not None and live.take_in(parts.standby.prepare(how), Join.LOOK_AGAIN):
         parts.record.refusal({"code": "joined", "token": identity.name, "run_id": live.run.id})
         return Answered(what, live.run.id, joined=True, resent=False)
     words = f"the token {identity.name} is a program's, and pressed too often in the last seconds"

@@ -86,6 +86,19 @@ def test_a_call_taken_before_never_presses_again(
     assert not decision.reason
 
 
+@pytest.mark.parametrize("timestamp", [1000, 1030])
+def test_a_repeat_of_a_run_that_nobody_knows_counts_as_new(timestamp: int):
+    """It joins nothing that there is not; another body under its id is refused all the same."""
+    verified = Verified(Kind.AUTHENTIC, "msg_1", timestamp)
+    again, other = (
+        decide("desk", verified, said(Meaning.FIRING), earlier=TAKEN, digest=digest, is_known=False)
+        for digest in ("digest", "another")
+    )
+
+    assert (Act.PRESS, "pressed", "", False) == (again.act, again.code, again.joins, again.is_copy)
+    assert "id_used" == other.code
+
+
 def test_a_copy_of_what_pressed_nothing_is_recorded():
     """There is nothing to join, and nothing was lost."""
     decision = decide("desk", AUTHENTIC, said(Meaning.TEST), earlier=Earlier("digest", 1000), digest="digest")

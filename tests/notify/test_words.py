@@ -136,6 +136,14 @@ def test_an_interrupted_run_says_what_that_means():
     assert page.text.startswith("panic ended before this run did")
 
 
+def test_a_run_that_the_service_left_says_who_takes_it_up():
+    """Its next start does, so it does not say that nobody does."""
+    (page,) = notices_of("left", clear())
+
+    assert page.title.startswith("LEFT  CLEAR  ")
+    assert page.text.startswith("The service ended before this run did. Its next start takes the run up.")
+
+
 def test_filters_and_a_small_scope_are_told():
     """A clear that is about some orders only must not read like one about all."""
     scope = Scope(groups=("mm", "arb"), accounts=(7,))

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import random
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -135,7 +136,7 @@ class Service:
 
 @asynccontextmanager
 async def serving(
-    store: Path, desk: FakeDesk | None = None, hooks: Mapping[str, Hook] = HOOKS
+    store: Path, desk: FakeDesk | None = None, hooks: Mapping[str, Hook] = HOOKS, **how: Any
 ) -> AsyncIterator[Service]:
     """Serve the hooks on loopback; the clock stands still at NOW until a test moves it."""
     desk, at = desk or FakeDesk(), [float(NOW)]
@@ -155,6 +156,7 @@ async def serving(
         replays=Replays(store, now=lambda: at[0], patience_s=5),
         keyring=Keyring(ENV, patience_s=5),
         now=lambda: at[0],
+        **how,
     )
     app = web.Application()
     app.router.add_post("/v1/hooks/{name}", handler)
@@ -394,11 +396,52 @@ async def test_a_replay_after_a_restart_is_refused(tmp_path: Path):
     """Another process with the same file knows what was taken."""
     async with serving(tmp_path / "service.db") as before:
         await before.call("desk", BREACH, sign(BREACH))
-    async with serving(tmp_path / "service.db") as after:
+    async with serving(tmp_path / "service.db", has_finished=lambda run: run == "run-1") as after:
         answer = await after.call("desk", BREACH, sign(BREACH))
+        again = await after.call("desk", BREACH, sign(BREACH, "msg_1", NOW + 1))
 
-    assert (409, []) == (answer.status, after.desk.presses)
+    assert (409, 202, []) == (answer.status, again.status, after.desk.presses)
     assert "run-1" in answer.json["detail"]
+    assert ("joined", "run-1") == (again.json["act"], again.json["run_id"])
+
+
+def _no_ledger(_: str) -> bool:
+    raise OSError("no ledger")
+
+
+@pytest.mark.parametrize("has_finished", [lambda _: False, _no_ledger], ids=["unfinished", "no ledger"])
+@pytest.mark.parametrize("at", [NOW, NOW + 1], ids=["an exact copy", "signed anew"])
+async def test_a_repeat_of_a_run_that_nobody_knows_presses(tmp_path: Path, has_finished: Any, at: int):
+    """The process that had the run died: the repeat may be all that is left of the breach; its repeats join it."""
+    async with serving(tmp_path / "service.db") as before:
+        await before.call("desk", BREACH, sign(BREACH))
+    async with serving(tmp_path / "service.db", has_finished=has_finished) as after:
+        answer, *again = [await after.call("desk", BREACH, sign(BREACH, "msg_1", at)) for _ in range(3)]
+
+    assert (202, "pressed", 1) == (answer.status, answer.json["act"], len(after.desk.presses))
+    assert ["joined"] * 2 == [one.json["act"] for one in again]
+
+
+async def test_a_repeat_of_a_run_that_broke_off_presses(service: Service):
+    """Over, but never finished: panic itself failed."""
+    await service.call("desk", BREACH, sign(BREACH))
+    service.desk.lives[0].is_over, service.desk.lives[0].failure = True, RuntimeError()
+    again = await service.call("desk", BREACH, sign(BREACH))
+
+    assert (202, "pressed", 2) == (again.status, again.json["act"], len(service.desk.presses))
+
+
+async def test_a_ledger_that_hangs_does_not_hold_a_repeat_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It presses."""
+    monkeypatch.setattr(breaches, "_LEDGER_S", 0.05)
+    over = threading.Event()
+    async with serving(tmp_path / "service.db") as before:
+        await before.call("desk", BREACH, sign(BREACH))
+    async with serving(tmp_path / "service.db", has_finished=lambda _: over.wait(20)) as after:
+        answer = await after.call("desk", BREACH, sign(BREACH))
+        over.set()
+
+    assert (202, "pressed") == (answer.status, answer.json["act"])
 
 
 async def test_ten_thousand_replays_and_mutations_press_nothing(tmp_path: Path):
@@ -597,6 +640,34 @@ async def test_hooks_may_change_while_it_serves(tmp_path: Path):
         after = await service.call("desk", BREACH, sign(BREACH, "msg_2"))
 
     assert (202, 401) == (before.status, after.status)
+
+
+async def test_a_hook_that_is_removed_while_a_body_comes_presses_nothing(tmp_path: Path):
+    """What counts is how the settings are when it has come."""
+    hooks = dict(HOOKS)
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield alertmanager("firing")[:5]
+        await asyncio.sleep(0)
+        del hooks["alerts"]
+        yield alertmanager("firing")[5:]
+
+    async with serving(tmp_path / "service.db", hooks=hooks) as service:
+        answer = await service.call("alerts", slow(), BEARER)
+
+    assert (401, []) == (answer.status, service.desk.presses)
+
+
+async def test_a_key_in_a_call_is_told_to_nobody(tmp_path: Path):
+    """Neither on record nor in an answer or a reason, though it may stand across where a text is cut."""
+    body = alertmanager("firing", commonAnnotations={"summary": "x" * 450 + TOKEN * 3})
+    async with serving(tmp_path / "service.db", scrub=lambda text: text.replace(TOKEN, "[key]")) as service:
+        answer = await service.call("desk", body, sign(body))
+
+    told = f"{answer.text} {service.records} {service.desk.presses}"
+    assert 202 == answer.status
+    assert "[key]" in told
+    assert TOKEN[:12] not in told
 
 
 def test_a_press_by_hand_is_the_hooks_press():

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import threading
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -178,6 +179,30 @@ async def test_a_ledger_that_is_well_again_lets_it_begin(world: World):
 
     assert 0 == len(world.presses) or [KEY] == [p.reason.rpartition(" ")[2] for p in world.presses]
     assert {f"{KEY} cannot begin"} >= set(world.titles)
+
+
+async def test_a_claim_that_took_too_long_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch):
+    """The ledger answers only after it was given up: the run begins then, once, and nobody else has it."""
+    answers = threading.Event()
+
+    def slow(*words: Any) -> bool:
+        answers.wait(10)
+        return claim(*words)
+
+    claim = claims.claim
+    monkeypatch.setattr(claims, "claim", slow)
+    monkeypatch.setattr(clockwork, "LEDGER_S", 0.05)
+    service = await world.service()
+    await world.see(service, DUE - timedelta(seconds=1))
+    await world.see(service, DUE)
+    before = len(world.presses)
+    answers.set()
+    monkeypatch.setattr(clockwork, "LEDGER_S", 5.0)
+    await world.see(service, DUE + timedelta(seconds=6))
+    await world.see(service, DUE + timedelta(seconds=7))
+
+    assert (0, 1) == (before, len(world.presses))
+    assert [f"{KEY} cannot begin"] == world.titles
 
 
 async def test_a_service_that_died_in_the_moment_of_beginning_is_told_of(world: World):

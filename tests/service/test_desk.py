@@ -376,6 +376,43 @@ def test_a_press_with_a_new_key_does_not_join_a_run_with_the_old_one():
     assert not at_the_desk(accounts(QUIET), work)
 
 
+def test_a_press_joins_no_run_that_lacks_a_key_of_its_accounts():
+    """A run that was taken up may cover accounts whose key was missing then: they get a run of their own."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        supplies = desk._supplies
+        assert isinstance(supplies, Supplies)
+        whole = supplies.ready.keys
+        keyless = replace(supplies.prepare(a_press()), keys={})
+        first = desk.start(keyless)
+        supplies.ready = replace(supplies.ready, keys=whole)
+        second = desk.press(a_press())
+        report = await second.live.finished()
+        first.run.stop()
+        return second.joined, report.verdict, set(deletes(simulator))
+
+    assert (False, Verdict.CLEAR, {1, 2}) == at_the_desk(accounts(QUIET, QUIET), work)
+
+
+def test_a_press_in_the_moment_before_a_run_begins_is_a_press():
+    """A run that was taken up owes nothing to accounts that were clear; whoever presses then is owed it."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        supplies = desk._supplies
+        assert isinstance(supplies, Supplies)
+        first = desk.press(a_press())
+        await first.live.finished()
+        earlier = supplies.tapes[0].replay()
+        earlier.finished = None
+        before = deletes(simulator)
+        taken_up = desk.start(replace(supplies.prepare(a_press()), earlier=earlier, leg=""))
+        second = desk.press(a_press())
+        report = await second.live.finished()
+        return second.live is taken_up, second.resent, deletes(simulator) - before, report.verdict
+
+    assert (True, True, {1: 1, 2: 1}, Verdict.CLEAR) == at_the_desk(accounts(QUIET, QUIET), work)
+
+
 def test_a_scheduled_run_gives_way_at_once_and_goes_on_afterwards():
     """From the moment of a person's press it sends nothing, until that run has ended."""
 

@@ -1,7 +1,6 @@
 """The door: nobody who only sits there keeps a press out, and what is no HTTP is neither repeated nor logged."""
 
 import asyncio
-import os
 import resource
 import socket
 import ssl
@@ -179,11 +178,12 @@ def test_callers_get_half_of_what_there_is_at_most(monkeypatch: pytest.MonkeyPat
 
 # ── the service behind it ───────────────────────────────────────────────────────────────────────────────────
 
-_FEW = (
-    "-c",
-    "import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 160)); "
-    + "runpy.run_module('panic', run_name='__main__', alter_sys=True)",
-)
+_RUN = "runpy.run_module('panic', run_name='__main__', alter_sys=True)"
+_FEW = ("-c", f"import resource, runpy; resource.setrlimit(resource.RLIMIT_NOFILE, (100, 160)); {_RUN}")
+
+
+def _descriptors(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 async def test_three_hundred_who_ask_for_nothing_do_not_keep_a_press_out(tmp_path: Path):
@@ -194,7 +194,7 @@ async def test_three_hundred_who_ask_for_nothing_do_not_keep_a_press_out(tmp_pat
             host, port = "127.0.0.1", int(service.url.rpartition(":")[2])
             lines = [await asyncio.open_connection(host, port) for _ in range(300)]
             pressed = await service.press(wait=15)
-            kept = len(os.listdir(f"/proc/{service.process.pid}/fd"))
+            kept = _descriptors(service.process.pid)
             for _, writer in lines:
                 writer.close()
             service.process.signal(15)
@@ -225,16 +225,15 @@ _BEARER = b"Authorization: Bearer " + TOKEN
 )
 async def test_what_is_no_http_is_neither_repeated_nor_logged(tmp_path: Path, words: bytes):
     """It is answered as every mistake is: with a problem and a remedy."""
-    async with simulate(account(1)) as simulator:
-        async with serving(firm(tmp_path, simulator, [1])) as service:
-            came = b""
-            with closing(socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])))) as line:
-                line.settimeout(10)
-                line.sendall(words + b"\r\n\r\n")
-                while piece := await asyncio.to_thread(line.recv, 65536):
-                    came += piece
-            service.process.signal(15)
-            done = await service.process.finish()
+    async with simulate(account(1)) as simulator, serving(firm(tmp_path, simulator, [1])) as service:
+        came = b""
+        with closing(socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])))) as line:
+            line.settimeout(10)
+            line.sendall(words + b"\r\n\r\n")
+            while piece := await asyncio.to_thread(line.recv, 65536):
+                came += piece
+        service.process.signal(15)
+        done = await service.process.finish()
 
     assert came.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
     assert b"application/problem+json" in came

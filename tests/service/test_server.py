@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -9,12 +10,28 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from panic import history
 from panic.simulator import Fault
-from tests.cli.ledgers import LEDGER, kinds
-from tests.cli.support import KEY, account, panic, sent, simulate, until, valid
+from tests.cli.ledgers import LEDGER, events, kinds
+from tests.cli.support import KEY, account, panic, sent, simulate, started, until, valid
 from tests.service.support import TOKENS, firm, listening, serving
 
 IDS = range(1, 9)
+_HUP_AT_START = """
+import os, runpy, signal
+from panic import config
+from panic.service import standby
+def hup(function):
+    def do(*args, **how):
+        os.kill(os.getpid(), signal.SIGHUP)
+        return function(*args, **how)
+    return do
+{patch}
+runpy.run_module("panic", run_name="__main__", alter_sys=True)
+"""
+"""Panic, with a SIGHUP at a moment of its start."""
+
+_LOUD = ("-m", "panic", "--log-level", "info")
 
 
 async def test_a_press_by_a_program_is_the_command_lines_press(tmp_path: Path):
@@ -70,6 +87,51 @@ async def test_killed_in_mid_run_and_started_again_the_run_completes_once(tmp_pa
         assert [run] == [row["run_id"] for row in listed.body["runs"]]
         assert set(IDS) == set(sent(simulator, "DELETE"))
         assert not any(simulator.truth(id_).open for id_ in IDS)
+
+
+async def test_whoever_followed_before_a_crash_misses_nothing_of_the_run(tmp_path: Path):
+    """The second service knows only its own part; what came before is on record, and each event comes once."""
+    slow = Fault("latency", seconds=0.3, times=1)
+    async with simulate(*(account(id_, slow) for id_ in IDS)) as simulator:
+        one = firm(
+            tmp_path, simulator, IDS, run="concurrency = 2\npoll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 1\n"
+        )
+        async with serving(one) as service:
+            run = (await service.press()).body["run_id"]
+            await until(lambda: len(sent(simulator, "DELETE")) >= 3 and "attempt" in kinds(tmp_path / LEDGER))
+            service.process.signal(signal.SIGKILL)
+            await service.process.finish()
+        early = [event.id for event in history.in_order(events(tmp_path / LEDGER)) if event.run == run]
+        async with serving(one) as service:
+            await service.process.says("goes on")
+            texts = [
+                (await service.ask("GET", f"/v1/runs/{run}/events", Last_Event_ID=last)).text
+                for last in ("", early[1], "nobody's")
+            ]
+        whole = [event.id for event in history.in_order(events(tmp_path / LEDGER)) if event.run == run]
+        ids = [re.findall(r"^id: (.*?)\r?$", text, re.MULTILINE) for text in texts]
+
+    assert len(early) < len(whole)
+    assert [whole, whole[2:], whole] == ids
+
+
+@pytest.mark.parametrize(
+    "patch",
+    ["config.load = hup(config.load)", "standby.Standby.start = hup(standby.Standby.start)"],
+    ids=["before the loop", "in the loop"],
+)
+async def test_asked_to_reload_while_it_starts_it_does_so_afterwards(tmp_path: Path, patch: str):
+    """SIGHUP does not end it, however early it comes."""
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1])
+        program = ("-c", _HUP_AT_START.format(patch=patch))
+        async with started(*one.lines("serve"), cwd=tmp_path, program=program) as process:
+            await process.says("serving on")
+            await process.says("panic: reloaded")
+            process.signal(signal.SIGTERM)
+            done = await process.finish()
+
+    assert 0 == done.code, done.err
 
 
 async def test_told_to_end_it_sends_every_first_delete_that_is_owed(tmp_path: Path):
@@ -178,6 +240,77 @@ async def test_no_secret_is_shown(tmp_path: Path):
 
     assert not any(KEY in text for text in texts)
     assert not any(token in text for token in list(TOKENS.values())[1:] for text in texts)
+
+
+async def test_a_key_that_somebody_sends_is_shown_nowhere(tmp_path: Path):
+    """In an acknowledgement, a hook's message, a scope that makes no sense, a name, a path or a request's id."""
+    secret = tmp_path / "hook.secret"
+    secret.touch(mode=0o600)
+    secret.write_text("a-secret-of-the-alertmanager-4711")
+    bearer = {"who": "", "Authorization": f"Bearer {secret.read_text()}"}
+    more = f'[hooks.limits]\nscheme = "bearer"\nsecrets = [{{ file = "{secret}" }}]\naccounts = [1]\n'
+    said = {"type": "limit.test", "data": {"message": KEY}}
+    async with simulate(account(1)) as simulator:
+        async with serving(firm(tmp_path, simulator, [1], more=more), program=_LOUD) as service:
+            answers = [
+                await service.ask("POST", "/v1/runs/last/acknowledge", {"by": KEY}),
+                await service.ask("POST", "/v1/hooks/limits", said, **bearer),
+                await service.ask("POST", "/v1/hooks/limits", {**said, "status": KEY}, **bearer),
+                await service.ask("POST", "/v1/runs", {"scope": {"groups": [KEY]}, "reason": "x"}),
+                await service.ask("GET", f"/v1/runs/{KEY}/report", X_Request_Id=KEY),
+                await service.ask("GET", f"/{'x' * 70}{KEY}", who="", Host=KEY),
+            ]
+            service.process.signal(signal.SIGTERM)
+            done = await service.process.finish()
+        texts = [str(answers), done.err, done.out]
+        texts += [file.read_bytes().decode("latin-1") for file in (tmp_path / LEDGER).parent.iterdir()]
+
+    assert [200, 200, 202, 422, 404, 421] == [one.status for one in answers]
+    assert all("acknowledge" in text for text in (done.err, texts[-1] + texts[-2] + texts[-3]))
+    assert not any(KEY[10:30] in text for text in texts)
+
+
+async def test_a_run_that_the_service_left_pages_that_its_next_start_takes_it_up(tmp_path: Path):
+    """Nobody is told that it is lost."""
+    told: list[str] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append((await request.json())["message"])
+        return web.Response()
+
+    async with simulate(account(1, Fault("stuck"))) as simulator, listening(take) as url:
+        secret = tmp_path / "pager.url"
+        secret.touch(mode=0o600)
+        secret.write_text(url.replace("http://", "json://"))
+        more = f'[notify.pager]\nurl = {{ file = "{secret}" }}\ntells = ["page"]\n'
+        calm = {"PYTHONWARNINGS": "default"}
+        async with serving(firm(tmp_path, simulator, [1], more=more), env=calm) as service:
+            await service.press()
+            await until(lambda: 1 in sent(simulator, "DELETE"))
+            service.process.signal(signal.SIGTERM)
+            await service.process.finish()
+
+    assert 1 == len(told)
+    assert "Its next start takes the run up" in told[0]
+
+
+async def test_a_self_test_is_told_to_whoever_asks(tmp_path: Path):
+    """By the metrics and at an address of its own, soon after the start."""
+    async with simulate(account(1), account(2)) as simulator:
+        one = firm(tmp_path, simulator, [1, 2])
+        async with serving(one) as service:
+            before = await service.ask("GET", "/v1/check/last")
+            last = before
+            async with asyncio.timeout(20):
+                while last.status == 404:
+                    await asyncio.sleep(0.1)
+                    last = await service.ask("GET", "/v1/check/last", who="looker")
+            metrics = await service.ask("GET", "/metrics", who="looker")
+
+    assert (404, 200) == (before.status, last.status)
+    assert (2, 0) == (last.body["accounts"], last.body["exit_code"]), last.text
+    assert 'panic_self_test_accounts{state="ok"} 2.0' in metrics.text, metrics.text
+    assert "panic_self_test_ok 1.0" in metrics.text
 
 
 async def test_a_run_that_is_not_clear_pages_until_somebody_acknowledges(tmp_path: Path):
