@@ -26,19 +26,23 @@ class Left:
 
     Attributes:
         run: Its id.
+        is_finished: Whether it came to its end.
         prepared: What is left of it, ready to go on; None where it may not.
         report: Its report, where somebody has to be told of it: it was interrupted, or ended not clear.
         why: Why it does not go on.
     """
 
     run: str
+    is_finished: bool = False
     prepared: Prepared | None = None
     report: Report | None = None
     why: str = ""
 
 
-def look_back(settings: Settings, by: str, env: Mapping[str, str] = os.environ) -> list[Left]:
-    """Find out what earlier processes left; it reads the ledger, which may take long.
+def look_back(settings: Settings) -> list[Left]:
+    """Find out what earlier processes left, of runs that did not end no more than their ids.
+
+    It reads the ledger, which may take long.
 
     Raises:
         PanicError: The ledger cannot be read.
@@ -49,7 +53,15 @@ def look_back(settings: Settings, by: str, env: Mapping[str, str] = os.environ) 
     since = datetime.now(UTC) - TOLD_FOR
     known = set(_acknowledged(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    return [left for one in recent if (left := _left(one, settings, by, env, known))]
+    return [left for one in recent if (left := _left(one, settings, known))]
+
+
+def take_up(settings: Settings, run: str, by: str, env: Mapping[str, str] = os.environ) -> Left:
+    """Make ready what is left of a run. It claims it in the ledger: whoever calls this must let it go on."""
+    try:
+        return Left(run, prepared=resume.prepare(settings, run, by, env))
+    except PanicError as error:
+        return Left(run, report=_report(settings, run), why=str(error))
 
 
 def has_finished(settings: Settings, run: str) -> bool:
@@ -57,17 +69,12 @@ def has_finished(settings: Settings, run: str) -> bool:
     return settings.ledger.file is not None and history.recall(settings.ledger, run).replay.finished is not None
 
 
-def _left(one: Summary, settings: Settings, by: str, env: Mapping[str, str], known: set[str]) -> Left | None:
-    if one.finished is not None:
-        if one.finished.verdict is Verdict.CLEAR or one.run in known:
-            return None
-        return Left(one.run, report=_report(settings, one.run))
-    if one.alive:
+def _left(one: Summary, settings: Settings, known: set[str]) -> Left | None:
+    if one.finished is None:
+        return None if one.alive else Left(one.run)
+    if one.finished.verdict is Verdict.CLEAR or one.run in known:
         return None
-    try:
-        return Left(one.run, prepared=resume.prepare(settings, one.run, by, env))
-    except PanicError as error:
-        return Left(one.run, report=_report(settings, one.run), why=str(error))
+    return Left(one.run, is_finished=True, report=_report(settings, one.run))
 
 
 def _report(settings: Settings, run: str) -> Report | None:

@@ -122,7 +122,11 @@ class Proving(Collector):
     @property
     def not_ready(self) -> str:
         """Why no press would work at all, in a word; empty if one would, or if nobody knows."""
-        return "self-test" if self.last is not None and self.last.none_could_be_pressed else ""
+        last, settings = self.last, self._source.settings
+        if last is None or not last.none_could_be_pressed:
+            return ""
+        is_of_now = settings.self_test.every_s > 0 and last.base_url == settings.broker.base_url
+        return "self-test" if is_of_now and not last.is_stale(self._now()) else ""
 
     async def start(self) -> None:
         """Begin; the last one is remembered from before, where there was one."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -29,7 +31,7 @@ from panic.service.breaches import breach_handler
 from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk, Live
 from panic.service.door import Door, room
-from panic.service.left import Left, has_finished, look_back
+from panic.service.left import Left, has_finished, look_back, take_up
 from panic.service.metrics import Metrics
 from panic.service.parts import scrubbed
 from panic.service.proving import Proving
@@ -44,6 +46,12 @@ _LOOK_BACK_S = 30.0
 """So long the ledger may take to tell what an earlier process left; presses do not wait for that."""
 
 _END_S = 2.0
+
+_AUDIT_LATER_S = 0.25
+"""Who did what goes on record a moment later: a run's own record must not wait for another writer of its file."""
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]+")
+_KEY_MOST = 64
 
 Say = Callable[[str], None]
 """Tells whoever runs the service, one line at a time."""
@@ -71,6 +79,7 @@ class Server:
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._looking_back: asyncio.Task[None] | None = None
         self._telling: set[asyncio.Task[None]] = set()
+        self._unrecorded: deque[tuple[str, dict[str, Any]]] = deque()
         self._is_ending = False
         self.url = ""
 
@@ -107,10 +116,13 @@ class Server:
         self._is_ending = True
         if self._looking_back is not None:
             self._looking_back.cancel()
-        await self._before_runs.aclose()
-        await self.desk.close()
-        await asyncio.gather(*self._telling, return_exceptions=True)
-        await self._ending.aclose()
+        try:
+            await self._before_runs.aclose()
+        finally:
+            await self.desk.close()
+            await asyncio.gather(*self._telling, return_exceptions=True)
+            self._put_on_record()
+            await self._ending.aclose()
 
     async def reload(self) -> None:
         """Read settings, roster and keys anew, and say what came of it: all of them count, or none."""
@@ -181,17 +193,24 @@ class Server:
     async def _look_back(self) -> None:
         try:
             async with asyncio.timeout(_LOOK_BACK_S):
-                work = background.begin(lambda: look_back(self._settings, BY, self._env), "look-back")
-                found = await work
+                found = await background.begin(lambda: look_back(self._settings), "look-back")
         except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
             text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
             self.tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
             log.exception("look_back_failed")
             return
         for left in found:
-            self._deal_with(left)
+            try:
+                await self._deal_with(left)
+            except Exception as error:  # the others are looked after all the same
+                log.exception("look_back_failed", run_id=left.run)
+                text = f"{type(error).__name__}. Run: panic resume {left.run}, or press again"
+                self.tell(Notice("page", left.run, f"run {left.run} could not be taken up", text, left.run))
 
-    def _deal_with(self, left: Left) -> None:
+    async def _deal_with(self, left: Left) -> None:
+        if not left.is_finished:
+            run = left.run
+            left = await background.begin(lambda: take_up(self._settings, run, BY, self._env), "take-up")
         if left.prepared is not None:
             live = self.desk.start(left.prepared, automated=left.prepared.press.source in {"hook", "schedule"})
             log.warning("run_taken_up", run_id=live.run.id)
@@ -209,7 +228,8 @@ class Server:
 
     def tell(self, notice: Notice) -> None:
         """Tell people; a key that somebody put into a call is none of their business."""
-        title, text, key = self._scrub(notice.title), self._scrub(notice.text), self._scrub(notice.key)
+        title, text = self._scrub(notice.title), self._scrub(notice.text)
+        key = _NOT_PLAIN.sub("-", self._scrub(notice.key))[:_KEY_MOST]  # it may stand in an address
         self.notifier.tell(replace(notice, title=title, text=text, key=key))
 
     def _scrub(self, text: str) -> str:
@@ -248,9 +268,16 @@ class Server:
         log.info(
             "audit", what=what, **{name: value for name, value in body.items() if name not in {"event", "what"}}
         )
-        if self._audit_writer is not None:
-            at = time_of_day(datetime.now(UTC).timestamp()).isoformat(timespec="microseconds")
-            self._audit_writer.append("", Kind.AUDIT, at, {**body, "what": what})
+        at = time_of_day(datetime.now(UTC).timestamp()).isoformat(timespec="microseconds")
+        self._unrecorded.append((at, {**body, "what": what}))
+        if len(self._unrecorded) == 1:
+            asyncio.get_running_loop().call_later(_AUDIT_LATER_S, self._put_on_record)
+
+    def _put_on_record(self) -> None:
+        while self._unrecorded:
+            at, body = self._unrecorded.popleft()
+            if self._audit_writer is not None:
+                self._audit_writer.append("", Kind.AUDIT, at, body)
 
 
 def _store(settings: Settings) -> Path:

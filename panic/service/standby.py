@@ -166,7 +166,7 @@ class Standby:
         ahead_s = warm.health.ahead_s if warm else None
         return {
             "roster_age_s": _age(loaded.roster.seen_at, now),
-            "keys_age_s": _age(min((found.seen_at for found in loaded.keys.values()), default=0.0), now),
+            "keys_age_s": _age(min((one.seen_at for one in loaded.keys.values() if one.value), default=0.0), now),
             "warm_connections": warm.idle if warm else 0,
             "warm_connections_wanted": self.settings.service.warm_connections,
             "last_contact_age_s": None if contact_at is None else round(loop_now - contact_at, 3),
