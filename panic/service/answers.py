@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from typing import Final, TypeVar
@@ -25,6 +26,7 @@ BODY_MOST: Final = 64 << 10
 HOOK_BODY_MOST: Final = 1 << 20
 BODY_S: Final = 10.0
 
+_SWEEP_S = 5.0
 _SHARED_S = 0.5
 """A report of a run under way is folded so often at most, however many watch: the loop is the run's."""
 
@@ -116,7 +118,15 @@ async def report_of(parts: Parts, name: str) -> bytes:
         return await aside(parts, lambda: _told(ledger, found), "report", usage="not_found")
     if found.is_over and found.failure is None:
         return to_json(await found.finished())
+    await _until_swept(found)
     return _live_report(parts, found)
+
+
+async def _until_swept(live: Live) -> None:
+    """Wait until every first DELETE has left, but not for long: to fold a report takes the loop's time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SWEEP_S):
+            await live.run.engine.swept.wait()
 
 
 def _live_report(parts: Parts, live: Live) -> bytes:
