@@ -173,7 +173,7 @@ def test_what_is_no_ledger_is_said(file: Path, make: Callable[[Path], None], dam
 
 def test_a_name_that_cannot_be_one_is_said(tmp_path: Path):
     """Rather than raised."""
-    assert "it cannot be read: embedded null byte" == read(tmp_path / "a\0b").damage
+    assert "embedded null" in read(tmp_path / "a\0b").damage
 
 
 def test_a_ledger_that_stays_locked_is_said(file: Path, monkeypatch: pytest.MonkeyPatch):
