@@ -53,9 +53,8 @@ def open_ledger(files: LedgerFiles, leg: str = "") -> Writer | None:
 
 
 class Join(Enum):
-    """What a press asks for that becomes a part of a run: nothing, newer evidence, or newer cancels."""
+    """What a press asks for that becomes a part of a run: newer evidence, or newer cancels as well."""
 
-    SAME = auto()
     LOOK_AGAIN = auto()
     SEND_AGAIN = auto()
 

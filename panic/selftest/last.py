@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from panic.check import State
 from panic.config import Settings
@@ -36,12 +36,12 @@ class Last:
     """
 
     schema: Literal["panic-self-test/1"]
-    finished_at: datetime
+    finished_at: AwareDatetime
     took_s: float
     interval_s: float
     base_url: str
     exit_code: int
-    proven_at: datetime | None
+    proven_at: AwareDatetime | None
     accounts: int
     states: dict[State, int]
     findings: tuple[Finding, ...]

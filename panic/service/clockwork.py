@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import Any, Protocol
 import structlog
 
 from panic import background
-from panic.config import Schedule, Settings
+from panic.config import LedgerFiles, Schedule, Settings
 from panic.errors import PanicError
 from panic.notify import Notice
 from panic.prepared import Press
@@ -34,6 +35,9 @@ LEDGER_S = 5.0
 """So long the ledger may take to write a key down."""
 
 _STILL_OPEN = "What it was to cancel may still be open: press by hand if it must not be."
+DRILL_S = 120.0
+"""A drill that takes longer than that hangs."""
+
 DRILL = ("drill",)
 """What of the command line a scheduled drill is."""
 
@@ -83,6 +87,7 @@ class Clockwork:
         self.almanac = Almanac(standby.settings.ledger.file)
         self._was = self.almanac.calendar
         self._claimed: set[str] = set()
+        self._has_learned = False
         self._seen: datetime | None = None
         self._kept: datetime | None = None
         self._doubted = ""
@@ -101,7 +106,8 @@ class Clockwork:
         for task in filter(None, (self._task, self._refreshing, *self._drills)):
             task.cancel()
             await asyncio.wait([task])
-        await self._keep(self._now(), at_once=True)
+        if self._seen is not None:  # not this moment: what was due since then is still owed
+            await self._keep(self._seen, at_once=True)
 
     async def learn(self) -> None:
         """Read what is written down, and until when an earlier service looked at the clock."""
@@ -111,14 +117,21 @@ class Clockwork:
                 self._page("settings", "a schedule was left out: it will NOT run", str(problem))
         await self.almanac.load()
         self._was = self.almanac.calendar
-        with suppress(Exception):
-            self._seen = await self._within(lambda: _read(_file(self._standby.settings)))
         try:
-            self._claimed = await self._within(lambda: claims.claimed(ledger))
+            self._seen = await self._within(lambda: _read(_file(self._standby.settings)))
+        except Exception as error:  # noqa: BLE001  (whatever keeps it from being read)
+            text = f"When the clock was looked at last cannot be read: {error}. See: panic schedule"
+            self._page("clockwork-gap", "schedules may have been missed", text)
+        await self._learn_claims(ledger, since)
+
+    async def _learn_claims(self, ledger: LedgerFiles, since: datetime) -> None:
+        try:
+            self._claimed |= await self._within(lambda: claims.claimed(ledger))
             left = await self._within(lambda: claims.forsaken(ledger, since))
-        except Exception as error:  # noqa: BLE001  (each claim will say it again)
+        except Exception as error:  # noqa: BLE001  (it is tried again; each claim says it as well)
             log.warning("claims_not_read", error=str(error))
             return
+        self._has_learned = True
         for key in left:
             self._page(key, f"{key} did NOT run", f"{_STILL_OPEN} The service died as it was to begin.")
 
@@ -134,6 +147,8 @@ class Clockwork:
     async def turn(self) -> None:
         """Look at the clock once, and do what is owed."""
         settings, now = self._standby.settings, self._now()
+        if settings.schedules and not self._has_learned:
+            await self._learn_claims(settings.ledger, now - _A_DAY)
         if settings.schedules:
             if self._refreshing is None or self._refreshing.done():
                 self._refreshing = asyncio.create_task(self._refresh(settings, now))
@@ -202,6 +217,10 @@ class Clockwork:
 
     async def _be_late(self, due: Due, settings: Settings) -> None:
         """Tell once that a run did not begin in time."""
+        with suppress(Exception):
+            if due.key in await self._within(lambda: claims.claimed(settings.ledger)):
+                self._claimed.add(due.key)  # another process ran it in time
+                return
         self._claimed.add(due.late_key)
         first = True
         with suppress(Exception):  # told twice is better than not at all
@@ -228,10 +247,11 @@ class Clockwork:
             sys.executable, "-m", "panic", *command, stdout=asyncio.subprocess.DEVNULL
         )
         try:
-            code = await process.wait()
-        except asyncio.CancelledError:
+            async with asyncio.timeout(DRILL_S):
+                code = await process.wait()
+        except (TimeoutError, asyncio.CancelledError):
             with suppress(ProcessLookupError):
-                process.terminate()
+                process.kill()
             await process.wait()
             raise
         told = await self._within(lambda: report.read_bytes() if report.exists() else b"")
@@ -286,13 +306,18 @@ def _file(settings: Settings) -> Path:
 
 
 def _read(file: Path) -> datetime | None:
+    """Give the moment; None the first time ever. Anything else that keeps it from being read is raised."""
     try:
-        return datetime.fromisoformat(json.loads(file.read_text())["seen"]).astimezone(UTC)
-    except (OSError, ValueError, KeyError, TypeError):
+        text = file.read_text()
+    except FileNotFoundError:
         return None
+    return datetime.fromisoformat(json.loads(text)["seen"]).astimezone(UTC)
 
 
 def _write(file: Path, seen: datetime) -> None:
     part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps({"seen": seen.isoformat()}))
+    with part.open("w") as stream:
+        stream.write(json.dumps({"seen": seen.isoformat()}))
+        stream.flush()
+        os.fsync(stream.fileno())
     part.replace(file)

@@ -293,9 +293,7 @@ def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | No
         return None
     if live.is_same(prepared):
         repeats = automated and live.automated and live.sent_within(AUTOMATED_AS_ONE_S)
-        if live.sent_within(AS_ONE_S) and live.take_in(prepared, Join.SAME):
-            return Pressing(live, joined=True)
-        if repeats and live.take_in(prepared, Join.LOOK_AGAIN):
+        if (repeats or live.sent_within(AS_ONE_S)) and live.take_in(prepared, Join.LOOK_AGAIN):
             return Pressing(live, joined=True)
     if live.may_take_in(prepared) and live.take_in(prepared, Join.SEND_AGAIN):
         return Pressing(live, joined=True, resent=True)
@@ -303,8 +301,8 @@ def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | No
 
 
 def _yields(live: Live, prepared: Prepared) -> bool:
-    """Whether the run is a scheduled one, and the press is not: it must not wait as that run does."""
-    return SCHEDULE == live.run.prepared.press.source != prepared.press.source
+    """Whether one of them is scheduled and the other is not: a person's must not wait, nor be drawn out."""
+    return (live.run.prepared.press.source == SCHEDULE) != (prepared.press.source == SCHEDULE)
 
 
 def _what(press: Press) -> tuple[Scope, bool, float | None, float | None]:

@@ -1,6 +1,7 @@
 """What the routes of the service work with, and what they count on from it."""
 
 import asyncio
+import resource
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -30,6 +31,17 @@ REFUSALS_MOST: Final = 3
 """Refusals put on record in a second; more are counted, so that a flood of them does not fill the ledger."""
 
 STREAMS_MOST: Final = 200
+"""Readers of events at once, where there are descriptors for them."""
+
+WAITING_MOST: Final = 100
+"""Callers at once that are let wait for a report; the others are told where it will be."""
+
+
+def fitting(most: int) -> int:
+    """Give how many connections may be held for long: a press must find one, whoever waits."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return most if soft == resource.RLIM_INFINITY else min(most, max(soft // 8, 1))
+
 
 Audit = Callable[[str, dict[str, Any]], None]
 """Told of presses, refusals, resets and acknowledgements, with who; must not block."""
@@ -105,6 +117,7 @@ class Parts:
         certificate_days: How long the service's own certificate is good for; None where it has none.
         proving: The self-test; None where there is none.
         streams: The tasks of those who follow events.
+        waiting: How many callers wait for a report.
     """
 
     desk: Desk
@@ -121,6 +134,7 @@ class Parts:
     keys: Keys
     throttle: Throttle
     proving: Proving | None = None
+    waiting: int = 0
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     streams: set["asyncio.Task[Any]"] = field(default_factory=set)
     reports: dict[str, tuple[float, bytes]] = field(default_factory=dict)

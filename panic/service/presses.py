@@ -20,7 +20,7 @@ from panic.service.access import Identity, may_press
 from panic.service.answers import document, read_body, report_of, require
 from panic.service.desk import Refused
 from panic.service.models import WAIT_MOST_S, PressAsked
-from panic.service.parts import Parts, name_of
+from panic.service.parts import WAITING_MOST, Parts, fitting, name_of
 from panic.service.problems import ProblemError, request_id
 from panic.service.repeats import Answered, is_key
 
@@ -38,7 +38,11 @@ async def press(parts: Parts, request: web.Request, identity: Identity) -> web.S
         return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
     answered = _answered(parts, request, identity, asked, how, key)
     wait_s = _preferred_wait(request) if asked.wait is None else asked.wait
-    if wait_s and (report := await _report_within(parts, answered.run_id, wait_s)) is not None:
+    if (
+        wait_s
+        and parts.waiting < fitting(WAITING_MOST)
+        and (report := await _report_within(parts, answered.run_id, wait_s)) is not None
+    ):
         return report
     found = views.Started(
         "panic-started/1", answered.run_id, answered.joined, answered.resent, views.links(answered.run_id)
@@ -109,7 +113,8 @@ def _flooded(parts: Parts, identity: Identity, how: Press, what: str) -> Answere
     if not wait_s:
         return None
     live = parts.desk.find(parts.throttle.last_run(identity.name, what))
-    if live is not None and live.take_in(parts.standby.prepare(how), Join.LOOK_AGAIN):
+    prepared = parts.standby.prepare(how)
+    if live is not None and live.is_same(prepared) and live.take_in(prepared, Join.LOOK_AGAIN):
         parts.record.refusal({"code": "joined", "token": identity.name, "run_id": live.run.id})
         return Answered(what, live.run.id, joined=True, resent=False)
     words = f"the token {identity.name} is a program's, and pressed too often in the last seconds"
@@ -151,6 +156,9 @@ async def _report_within(parts: Parts, run_id: str, wait_s: float) -> web.Respon
         with suppress(ProblemError):
             return document(await report_of(parts, run_id))
         return None
+    if parts.waiting >= fitting(WAITING_MOST):
+        return None
+    parts.waiting += 1
     try:
         async with asyncio.timeout(wait_s):
             report = await live.finished()
@@ -158,4 +166,6 @@ async def _report_within(parts: Parts, run_id: str, wait_s: float) -> web.Respon
         return None
     except Exception as error:
         raise ProblemError("internal", f"run {run_id} broke off: what is known is in its report") from error
+    finally:
+        parts.waiting -= 1
     return document(to_json(report), headers={"Preference-Applied": f"wait={int(wait_s)}"})

@@ -19,7 +19,7 @@ from panic.ledger.events import UnencodableError, decode, encode_body
 from panic.record import Kind
 from panic.service.answers import aside
 from panic.service.journal import Entry, Journal
-from panic.service.parts import STREAMS_MOST, Parts
+from panic.service.parts import STREAMS_MOST, Parts, fitting
 from panic.service.problems import ProblemError
 
 HEARTBEAT_S: Final = 15.0
@@ -132,8 +132,8 @@ async def _send(response: EventSourceResponse, line: Line) -> None:
 @asynccontextmanager
 async def _reader(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
     """Begin to answer one reader, who is counted while it reads, and dropped where it takes nothing."""
-    if len(parts.streams) >= STREAMS_MOST:
-        what = f"{STREAMS_MOST} readers follow runs already"
+    if len(parts.streams) >= (most := fitting(STREAMS_MOST)):
+        what = f"{most} readers follow runs already"
         raise ProblemError("throttled", what, headers={"Retry-After": "10"})
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  (a handler runs in one)

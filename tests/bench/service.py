@@ -56,7 +56,9 @@ async def measure(accounts: int, turns: int) -> None:
                 await asyncio.sleep(0.3)  # two presses within 250 ms would be one
     for name, found in (("first DELETE", firsts), ("answer", answers), ("a request that does nothing", nothings)):
         print(
-            f"{name:28} {min(found):6.1f} {statistics.median(found):6.1f} {max(found):6.1f}  ms (least, median, most)"
+            f"{name:28}",
+            *(f"{one:6.1f}" for one in (min(found), statistics.median(found), max(found))),
+            "ms: least, median, most",
         )
 
 

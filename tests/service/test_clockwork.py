@@ -132,6 +132,36 @@ async def test_started_again_at_every_second_around_its_time_it_runs_once_or_is_
             assert bool(world.presses) == (down_at > 0 or up_at <= 300)
 
 
+async def test_told_to_end_at_its_time_it_leaves_the_run_to_the_next_service(world: World):
+    """What was due in the moment of the end is still owed after the restart."""
+    first = await world.service()
+    await world.see(first, DUE - timedelta(seconds=1))
+    world.now = DUE + timedelta(milliseconds=20)
+    await first.close()
+    await world.see(await world.service(), DUE + timedelta(seconds=3))
+
+    assert (1, []) == (len(world.presses), world.titles)
+
+
+async def test_a_service_that_was_stopped_does_not_tell_what_another_one_ran(world: World):
+    """It comes back too late to run it, and looks whether anybody did."""
+    one, stopped = await world.service(), await world.service()
+    for service in (one, stopped):
+        await world.see(service, DUE - timedelta(seconds=1))
+    await world.see(one, DUE)
+    await world.see(stopped, DUE + timedelta(minutes=6))
+
+    assert (1, []) == (len(world.presses), world.titles)
+
+
+async def test_a_file_that_does_not_say_when_the_clock_was_looked_at_is_told(world: World):
+    """It is not taken for a first start: something may have been missed."""
+    (world.folder / "clock.json").write_text("")
+    await world.service()
+
+    assert ["schedules may have been missed"] == world.titles
+
+
 async def test_two_services_on_one_ledger_press_once(world: World):
     """Whoever writes the key down first has it."""
     one, other = await world.service(), await world.service()

@@ -220,8 +220,9 @@ FILTERED = Scope(all=True, filters=Filters(side="BUY"))
         (a_press(verify=False), a_press()),
         (a_press(), a_press(verify=False)),
         (a_press(source=SCHEDULE), a_press()),
+        (a_press(), a_press(source=SCHEDULE)),
     ],
-    ids=["narrower", "filtered", "filters more", "unverified", "verifies less", "scheduled"],
+    ids=["narrower", "filtered", "filters more", "unverified", "verifies less", "scheduled", "a schedule"],
 )
 def test_a_press_that_would_lose_something_gets_a_run_of_its_own(first: Press, second: Press):
     """It never joins a narrower, filtered, unverified or scheduled run, and its accounts are all sent."""
