@@ -39,6 +39,9 @@ within these bounds: an answer that nobody asked for would undo the proof."""
 BESIDE_MOST_S = 2.0
 """When all accounts are settled, what runs beside them gets so long to come to an end."""
 
+HELD_MOST_S = 600.0
+"""A run that gives way to others is given so much time for that in all: no run goes on without end."""
+
 _STARTED_AT_ONCE = 8
 """The DELETEs of so many accounts leave before the tasks of thousands of others are made, which takes time."""
 
@@ -93,6 +96,7 @@ class Engine:
         rng: Spreads the retries.
 
     Attributes:
+        held_s: For how long it gave way to other runs, seconds.
         collector_pause: Ends with the sweep; whoever makes the run ready may begin it before.
     """
 
@@ -124,6 +128,8 @@ class Engine:
         self._doubting = False
         self._doubts = 0
         self._is_over = False
+        self._held_at: float | None = None
+        self.held_s = 0.0
         self._alarm: asyncio.TimerHandle | None = None
         self._watch_until = float("inf")
         self.swept = asyncio.Event()
@@ -244,7 +250,21 @@ class Engine:
         return not self._is_over
 
     def give_way(self, *, while_so: bool) -> None:
-        """Send nothing for the time being, or go on: another run has to go first."""
+        """Send nothing for the time being, or go on: another run has to go first.
+
+        The time that this takes, up to HELD_MOST_S, does not count against the run's deadline.
+        """
+        if self._is_over or while_so == (self._held_at is not None):
+            return
+        now = self._clock.now()
+        if self._held_at is None:
+            self._held_at, more = now, HELD_MOST_S - self.held_s
+        else:
+            held = min(now - self._held_at, HELD_MOST_S - self.held_s)
+            more, self._held_at = held - (HELD_MOST_S - self.held_s), None
+            self.held_s += held
+        self._pace = replace(self._pace, deadline=self._pace.deadline + more)
+        self._set_alarm()
         self._slots.hold(so=while_so)
 
     def _cut_short(self) -> None:

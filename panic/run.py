@@ -267,7 +267,8 @@ class Run:
             return None if moment is None else round(moment - self._began, 3)
 
         last, settled = self.engine.last_first_cancel_at, self.engine.settled_at
-        return Timings(since(last), since(settled), round(ended - self._began, 3), self._deadline_s)
+        allowed_s = self._deadline_s + round(self.engine.held_s, 3)
+        return Timings(since(last), since(settled), round(ended - self._began, 3), allowed_s)
 
     # ── on record ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -433,6 +433,22 @@ def test_a_scheduled_run_gives_way_at_once_and_goes_on_afterwards():
     assert Verdict.CLEAR is report.verdict
 
 
+def test_the_time_for_which_a_scheduled_run_gives_way_is_not_its_own():
+    """A person's run that takes longer than the cleanup's deadline does not make it forget its accounts."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        cleanup = desk.press(a_press(source=SCHEDULE, deadline_s=5.0), automated=True)
+        pressed = desk.press(a_press(NARROW, watch_s=15.0))
+        await pressed.live.finished()
+        return await cleanup.live.finished(), set(deletes(simulator))
+
+    report, sent = at_the_desk(accounts(*[QUIET] * 3), work)
+
+    assert Verdict.CLEAR is report.verdict
+    assert {1, 2, 3} == sent
+    assert report.timings.total_s <= report.timings.deadline_s
+
+
 def test_a_desk_that_closes_sends_every_first_delete_that_is_owed():
     """Nothing new is started, and the run is left as one that somebody else takes up."""
 
