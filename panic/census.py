@@ -78,11 +78,11 @@ class _Sheet:
 
 class _Census:
     def __init__(self, prepared: Prepared) -> None:
-        settings, press = prepared.settings, prepared.press
+        settings = prepared.settings
         self._settings, self._plan = settings, prepared.plan
         self._clock = Clock()
         self._began = self._clock.now()
-        self._deadline = self._began + (press.deadline_s or settings.run.deadline_s)
+        self._deadline = self._began + prepared.deadline_s
         self._slots = Slots(min(settings.run.concurrency, connections_possible()), self._clock.now)
         self._broker = Broker(settings.broker, prepared.keys, self._clock, self._note_mixed_up)
         self._sheets: dict[int, _Sheet] = {}

@@ -66,6 +66,16 @@ class Prepared:
     claimed: bool = False
     leg: str = ""
 
+    @property
+    def deadline_s(self) -> float:
+        """When the run ends at the latest, seconds: as the press says, else the settings."""
+        return self.press.deadline_s or self.settings.run.deadline_s
+
+    @property
+    def watch_s(self) -> float:
+        """How long it goes on reading after the first clear, seconds: as the press says, else the settings."""
+        return self.settings.run.watch_s if self.press.watch_s is None else self.press.watch_s
+
 
 def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.environ) -> Prepared:
     """Read roster and keys and make the plan.

@@ -22,7 +22,7 @@ from panic.record import Kind, Pressed, Resumed, body
 from panic.report import Flag
 from panic.roster import Roster
 from panic.roster import load as load_roster
-from panic.secret import Key
+from panic.secret import scrub
 from panic.words import clip
 
 READ_S = 15.0
@@ -49,7 +49,7 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
     keys, raised, broken = read_keys(settings, env)
     if not any(case.account.credential in keys for case in replay.cases.values()):
         raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Mend the keys.")])
-    who, leg = clip(_scrub(by or whoami(), keys)), secrets.token_hex(4)
+    who, leg = clip(scrub(by or whoami(), keys.values())), secrets.token_hex(4)
     resumed = Resumed(datetime.now(UTC), who, VERSION, here(), past.leg)
     raised.append(Flag("resumed", f"taken up again by {who}: {replay.process} had died in the middle of it"))
     raised += [Flag("record_damaged", clip(words, 500)) for words in past.damage]
@@ -86,12 +86,6 @@ def _recall(settings: Settings, name: str) -> Past:
     except TimeoutError:
         what = f"the ledger does not answer within {READ_S:g} s, so that nobody knows what is left to do"
         raise ConfigurationError([Problem(what, _AGAIN, ledger.file)]) from None
-
-
-def _scrub(text: str, keys: Mapping[str, Key]) -> str:
-    for key in keys.values():
-        text = key.scrub(text)
-    return text
 
 
 def _resumable(past: Past, settings: Settings) -> Pressed:

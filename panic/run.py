@@ -93,8 +93,7 @@ class Run:
         self._taken_up = self._clock.now()
         self._began = self._taken_up
         self._ended: float | None = None
-        self._deadline_s = press.deadline_s or settings.run.deadline_s
-        self._watch_s = settings.run.watch_s if press.watch_s is None else press.watch_s
+        self._deadline_s, self._watch_s = prepared.deadline_s, prepared.watch_s
         self._flags = list(prepared.flags)
         self._asks = press.verify and press.scope.all
         used = {account.credential for account in prepared.roster.accounts}
@@ -180,13 +179,12 @@ class Run:
         Returns:
             Whether it is; False where it needs a run of its own.
         """
-        press, settings = prepared.press, prepared.settings.run
+        press = prepared.press
         now, takes = self._clock.now(), self.engine.takes_presses
         ids = {account.id for account in prepared.plan.accounts}
         again = how is Join.SEND_AGAIN
         sent = [one.account.id for one in self.cases if again and one.account.id in ids and not one.owes_first]
-        deadline_s = press.deadline_s or settings.deadline_s
-        watch_s = settings.watch_s if press.watch_s is None else press.watch_s
+        deadline_s, watch_s = prepared.deadline_s, prepared.watch_s
         if takes and how is Join.LOOK_AGAIN:
             self.engine.look_again()
         if not takes or (again and not self.engine.press_again(ids, deadline=now + deadline_s, watch_s=watch_s)):

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn, SupportsIndex
 
@@ -56,6 +56,13 @@ class Key:
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
         raise TypeError("a key is not pickled: it would end up in a file or on a wire")
+
+
+def scrub(text: str, keys: Iterable[Key]) -> str:
+    """`text` without any of these keys."""
+    for key in keys:
+        text = key.scrub(text)
+    return text
 
 
 def _spellings(secret: str) -> list[str]:

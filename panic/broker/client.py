@@ -26,7 +26,7 @@ from panic.orders import Filters
 from panic.outcomes import Body
 from panic.proof import Query, Receipt
 from panic.roster import Account
-from panic.secret import Key
+from panic.secret import Key, scrub
 
 _ERROR_BODY_MOST = 1 << 16
 """Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""
@@ -204,9 +204,7 @@ class Broker:
 
     def scrub(self, text: str) -> str:
         """Take every key out of foreign words."""
-        for key in self._keys:
-            text = key.scrub(text)
-        return text
+        return scrub(text, self._keys)
 
     async def _ask(
         self,

@@ -112,10 +112,8 @@ class Live:
 
     def _is_outlasted_by(self, prepared: Prepared) -> bool:
         """Whether a press may take or watch longer than this run: a narrower one must not draw others along."""
-        run, press = prepared.settings.run, prepared.press
-        deadline_s = press.deadline_s or run.deadline_s
-        watch_s = run.watch_s if press.watch_s is None else press.watch_s
-        return deadline_s > self.run.deadline_s or watch_s > self.run.engine.watches_s
+        run = self.run
+        return prepared.deadline_s > run.deadline_s or prepared.watch_s > run.engine.watches_s
 
     def _reaches(self, prepared: Prepared) -> bool:
         """Whether this run sends to every account of another press, in the same way and with the same keys."""

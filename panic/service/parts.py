@@ -16,7 +16,7 @@ from panic.check import CheckReport
 from panic.config import Settings, Token
 from panic.notify import Notice
 from panic.prepared import Prepared, Press
-from panic.secret import Key
+from panic.secret import Key, scrub
 from panic.service.access import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
@@ -154,9 +154,7 @@ class Parts:
 
     def scrub(self, text: str) -> str:
         """Take keys out of words from outside."""
-        for key in self.standby.keys.values():
-            text = key.scrub(text)
-        return text
+        return scrub(text, self.standby.keys.values())
 
 
 def scrubbed(said: Any, scrub: Callable[[str], str]) -> Any:

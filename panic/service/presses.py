@@ -38,11 +38,7 @@ async def press(parts: Parts, request: web.Request, identity: Identity) -> web.S
         return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
     answered = _answered(parts, request, identity, asked, how, key)
     wait_s = _preferred_wait(request) if asked.wait is None else asked.wait
-    if (
-        wait_s
-        and parts.waiting < fitting(WAITING_MOST)
-        and (report := await _report_within(parts, answered.run_id, wait_s)) is not None
-    ):
+    if wait_s and (report := await _report_within(parts, answered.run_id, wait_s)) is not None:
         return report
     found = views.Started(
         "panic-started/1", answered.run_id, answered.joined, answered.resent, views.links(answered.run_id)

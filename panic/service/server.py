@@ -24,6 +24,7 @@ from panic.ledger.writer import Writer
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
 from panic.run import open_ledger
+from panic.secret import scrub
 from panic.service import tls
 from panic.service.access import refusal_to_bind
 from panic.service.app import RUNNER, make_app
@@ -233,9 +234,7 @@ class Server:
         self.notifier.tell(replace(notice, title=title, text=text, key=key))
 
     def _scrub(self, text: str) -> str:
-        for key in self.standby.keys.values():
-            text = key.scrub(text)
-        return text
+        return scrub(text, self.standby.keys.values())
 
     def _tell_people(self, what: str, live: Live) -> None:
         if self._settings.channels and what in {"started", "finished"}:
