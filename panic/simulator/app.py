@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from itertools import count
 from types import MappingProxyType, TracebackType
 from typing import Self
 
@@ -80,15 +81,18 @@ class Simulator:
         self.requests: list[SeenRequest] = []
         self.in_flight = 0
         self.max_in_flight = 0
-        self._house = House(
+        accounts = tuple(accounts)
+        self._seeds = count(seed)
+        self._build: Callable[[], House] = lambda: House(
             accounts,
             keys,
             settle_s=settle_s,
             page_size=page_size,
             rate_limit=rate_limit,
-            seed=seed,
+            seed=next(self._seeds),
             fault_all=fault_all,
         )
+        self._house = self._build()
         self._latency_s = latency_s
         self._address = (host, port)
         self._special_days = special_days
@@ -145,6 +149,18 @@ class Simulator:
     def add_order(self, account_id: int, order: SimOrder) -> str:
         """Enter an order now, past the API; returns its id."""
         return self._house.desk(account_id).book.add(order).id
+
+    def restock(self) -> None:
+        """Begin anew with the accounts, orders and faults of the start, and other ids; connections stay.
+
+        What was seen is forgotten, and what is being answered is answered from before.
+        """
+        old = self._house.clock
+        elapsed_s = old.now()
+        fresh = self._build()
+        fresh.open(Clock(old.time, old.started + elapsed_s, old.microseconds(elapsed_s)))
+        self._house = fresh
+        self.requests.clear()
 
     def _application(self) -> web.Application:
         app = web.Application(middlewares=[self._witness], client_max_size=1 << 24)

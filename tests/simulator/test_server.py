@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from datetime import date
+from datetime import date, datetime
 
 import aiohttp
 import pytest
@@ -231,6 +231,52 @@ async def test_port_in_use():
         port = int(simulator.base_url.rsplit(":", 1)[1])
         with pytest.raises(OSError, match="address already in use"):
             await simulate(port=port).start()
+
+
+async def test_restocked():
+    """Orders and faults are those of the start again, under other ids, and a connection that is open stays so."""
+    async with simulate(Fault("status", times=1), orders=2, settle_s=0.0) as simulator:
+        line = await Line.to(simulator)
+        before = simulator.truth(ACCOUNT).open
+        statuses = []
+        for _ in range(2):
+            line.send()
+            statuses.append((await line.reply()).status)
+        emptied = simulator.truth(ACCOUNT).open
+        simulator.restock()
+        after = simulator.truth(ACCOUNT)
+        seen = list(simulator.requests)
+        line.send()
+        again = await line.reply()
+        await line.close()
+
+    assert [503, 200] == statuses
+    assert () == emptied
+    assert 2 == len(after.open)
+    assert set(before).isdisjoint(after.open)
+    assert (0, 0, []) == (after.deletes, after.executed, seen)
+    assert 503 == again.status
+
+
+def test_restocked_orders_are_no_older_than_those_of_the_start():
+    """The house's time goes on, and what a new order says of its age is counted from now."""
+
+    async def hour() -> None:
+        async with simulate() as simulator:
+            first = (await ask(simulator, "GET")).json["data"][0]["created_at"]
+            await asyncio.sleep(3600.0)
+            simulator.restock()
+            second = (await ask(simulator, "GET")).json["data"][0]["created_at"]
+            clock = (await ask(simulator, "GET", "/v1/clock")).json["data"]["clock"]
+
+        assert 3600 == pytest.approx((_time(second) - _time(first)).total_seconds(), abs=5)
+        assert 60 == pytest.approx((_time(clock) - _time(second)).total_seconds(), abs=5)
+
+    virtually(hour())
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text[:26].rstrip('Z')}+00:00")
 
 
 def test_not_started():
