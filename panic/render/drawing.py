@@ -46,12 +46,6 @@ def indented(words: str, style: str = "") -> Padding:
     return Padding(Text(words, style=style), (0, 0, 0, 2))
 
 
-def narrowing(filters: dict[str, str]) -> str:
-    """Give order filters as they stand behind a scope; "" where there are none."""
-    words = ", ".join(f"{name} {value}" for name, value in filters.items() if value)
-    return f", only {words}" if words else ""
-
-
 def draw(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
     """Draw parts below each other, at most `width` columns wide, but never narrower than 40."""
     target = io.StringIO()

@@ -3,7 +3,8 @@
 from rich.console import RenderableType
 
 from panic.plan import Plan
-from panic.render.drawing import LISTED_MOST, Text, draw, narrowing
+from panic.render.drawing import LISTED_MOST, Text, draw
+from panic.render.headline import narrowing
 
 
 def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = False) -> str:

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import RenderableType
 
 from panic.outcomes import Verdict
-from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, indented, line, narrowing
+from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, indented, line
+from panic.render.headline import headline, scope_words
 from panic.report import AccountReport, Report, counts
 
 _DETAILED_MOST = 25
@@ -16,14 +17,6 @@ _ODD_MOST = 8
 
 _NOTES_MOST = 4
 
-_HEADLINES = {
-    Verdict.CLEAR: "every one of {all} accounts was read and shows no open order",
-    Verdict.UNVERIFIED: "nobody saw that nothing is open in {these} of {all} accounts",
-    Verdict.OPEN: "orders are still open in {these} of {all} accounts",
-    Verdict.UNKNOWN: "nobody knows what became of the cancel in {these} of {all} accounts",
-    Verdict.REFUSED: "the broker refused to cancel in {these} of {all} accounts",
-}
-
 
 def table(report: Report, *, width: int = 80, colour: bool = False) -> str:
     """Draw a report as text, at most `width` columns wide."""
@@ -32,22 +25,8 @@ def table(report: Report, *, width: int = 80, colour: bool = False) -> str:
 
 def verdict_line(report: Report) -> Text:
     """Give the one line that a reader at 3 a.m. reads."""
-    total = report.totals.accounts
-    these = report.totals.verdicts.get(report.verdict, 0)
-    bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
-    words = _HEADLINES[report.verdict].format(all=f"{total:,}", these=f"{these:,}")
-    if report.verdict is Verdict.UNVERIFIED and not these:
-        words = "every account was read clear, by a record that is not what was written"
-        if not report.finished:
-            words = "every account was read clear, and the run has not come to its end"
-        elif report.coverage.unlisted_accounts:
-            words = "all accounts of the roster are clear, and the broker shows others that it does not list"
-    if bad > these and report.verdict is not Verdict.CLEAR:
-        words += f"; {bad:,} are not clear"
-    filters = narrowing(_report_filters(report)).removeprefix(", ")
-    only = f"({filters}; other orders were left alone)  " if filters else ""
     drill = "DRILL · " if report.drill else ""
-    return line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {only}{words}")
+    return line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {headline(report)}")
 
 
 def _parts(report: Report) -> Iterable[RenderableType]:
@@ -65,25 +44,14 @@ def _parts(report: Report) -> Iterable[RenderableType]:
 
 
 def _circumstances(report: Report) -> Iterable[Text]:
-    trigger, scope, timings = report.trigger, report.scope, report.timings
-    what = "all accounts" if scope.all else ", ".join([*scope.groups, *map(str, scope.accounts)])
-    yield Text(f"{what}{narrowing(_report_filters(report))} · {counts(report)}")
+    trigger, timings = report.trigger, report.timings
+    yield Text(f"{scope_words(report)} · {counts(report)}")
     sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
     yield Text(
         f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
         f"run {report.run_id} · last first DELETE after {sent} · took {timings.total_s:.1f} s "
         f"of {timings.deadline_s:g} s"
     )
-
-
-def _report_filters(report: Report) -> dict[str, str]:
-    filters = report.scope.filters
-    return {
-        "side": filters.side or "",
-        "type": filters.type or "",
-        "instrument_type": filters.instrument_type or "",
-        "instrument_ids": ",".join(filters.instrument_ids),
-    }
 
 
 def _record(report: Report) -> Iterable[Text]:

@@ -1,73 +1,22 @@
 """The next runs of the schedules, and what one of them would cancel."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 from rich.console import RenderableType
 
 from panic.render.drawing import LISTED_MOST, Text, draw, indented, line
-from panic.schedule.next import Due
+from panic.schedule.outlook import Line, Outlook
 from panic.schedule.sessions import BROKER, Session, clock
 from panic.schedule.spared import Missed, Tally, Unspared
 
 
-@dataclass(frozen=True)
-class Line:
-    """One schedule.
-
-    Attributes:
-        zone: Whose clocks its runs are shown by, beside UTC.
-        runs: The next ones.
-        refused: Why it would press nobody; "" where it would.
-        ends: Why there are no more; "" where there are.
-    """
-
-    name: str
-    at: str
-    drill: bool
-    zone: tzinfo
-    runs: tuple[Due, ...]
-    refused: str
-    ends: str
-
-    @property
-    def doubt(self) -> bool:
-        """Whether the calendars disagree about one of its runs."""
-        return any(due.session and due.session.doubt for due in self.runs)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All schedules, worst first.
-
-    Attributes:
-        left_out: What is wrong with those that do not run.
-        fetched_at: When the broker's calendar was fetched; None where there is none.
-        last: The last day of the shipped calendar.
-        problems: What is wrong with the calendars.
-    """
-
-    now: datetime
-    lines: tuple[Line, ...]
-    left_out: tuple[str, ...]
-    fetched_at: datetime | None
-    last: date | None
-    problems: tuple[str, ...]
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether somebody should see to it."""
-        told = any(one.refused or one.ends or one.doubt for one in self.lines)
-        return told or bool(self.left_out or self.problems)
-
-
-def schedule_table(plan: Plan, *, width: int = 80, colour: bool = False) -> str:
+def schedule_table(plan: Outlook, *, width: int = 80, colour: bool = False) -> str:
     """Draw the next runs of every schedule."""
     return draw(_parts(plan), width=width, colour=colour)
 
 
-def _parts(plan: Plan) -> Iterable[RenderableType]:
+def _parts(plan: Outlook) -> Iterable[RenderableType]:
     yield from (Text(f"! WILL NOT RUN: {words}", style="bold red") for words in plan.left_out)
     yield from (Text(f"! {words}", style="bold yellow") for words in plan.problems)
     if not plan.lines and not plan.left_out:
@@ -97,7 +46,7 @@ def _session(session: Session | None, now: datetime) -> str:
     return f"closes {clock(session.closes)} ({source}, {age(session.as_of, now)})"
 
 
-def _calendars(plan: Plan) -> str:
+def _calendars(plan: Outlook) -> str:
     broker = f"broker's, {age(plan.fetched_at, plan.now)}" if plan.fetched_at else "none of the broker's"
     return f"calendars: {broker}; shipped, until {plan.last or 'nowhere'}"
 
