@@ -25,8 +25,15 @@ def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
     return flags
 
 
-def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool) -> Iterable[Flag]:
-    """Say what all accounts together suggest: a wrong base_url, a dead key, a broker out of reach."""
+def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: bool = True) -> Iterable[Flag]:
+    """Say what all accounts together suggest: a wrong base_url, a dead key, a broker out of reach.
+
+    Args:
+        cases: All of them.
+        base_url: Whom they were sent to.
+        stopped: Whether somebody stopped the run.
+        over: Whether nothing more is sent: until then nobody was left out.
+    """
     if stopped:
         yield Flag("stopped", "somebody stopped this run before it was done")
     if not cases:
@@ -41,7 +48,7 @@ def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool) -> Iterab
     if all(case.outcome is Outcome.UNREACHABLE for case in cases):
         yield Flag("unreachable", f"nothing could be sent: {base_url} could not be reached")
     unsent = sum(case.outcome is Outcome.NOT_ATTEMPTED for case in cases)
-    if unsent:
+    if unsent and over:
         accounts = "1 account was" if unsent == 1 else f"{unsent:,} accounts were"
         remedy = "press again" if stopped else "press again, with a longer --deadline or more --concurrency"
         yield Flag("not_attempted", f"the run ended before {accounts} sent anything: {remedy}")

@@ -88,9 +88,17 @@ def fold(
     cases = list(cases)
     told = [_account_or_less(case, facts, wall) for case in cases]
     accounts = [account for account, _ in told]
-    accounts += [_unsent_account(one, facts.contact) for one in unsent]
+    accounts += unsent_of(unsent, facts.contact)
     accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
-    verdict = accounts[0].verdict
+    totals = _totals(accounts, [fill for _, fills in told for fill in fills])
+    return assemble(facts, accounts, totals, _coverage(accounts, cases, facts))
+
+
+def assemble(
+    facts: Circumstances, accounts: Sequence[AccountReport], totals: Totals, coverage: Coverage
+) -> Report:
+    """Make a report of its parts; `accounts` may be some of those that the totals count."""
+    verdict = worst(*totals.verdicts)
     if facts.unlisted or not facts.finished:
         verdict = worst(verdict, Verdict.UNVERIFIED)
     return Report(
@@ -112,11 +120,47 @@ def fold(
         resumed=facts.resumed,
         latch=facts.latch,
         timings=facts.timings,
-        totals=_totals(accounts, [fill for _, fills in told for fill in fills]),
-        coverage=_coverage(accounts, cases, facts),
+        totals=totals,
+        coverage=coverage,
         flags=_loudest_first(facts),
         ledger_head=None,
         accounts=tuple(accounts),
+    )
+
+
+def account_of(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> AccountReport:
+    """Tell of one account what the report of this moment would."""
+    return _account_or_less(case, facts, wall)[0]
+
+
+def unsent_of(unsent: Iterable[Unsent], contact: str) -> list[AccountReport]:
+    """Tell of those that could not be sent."""
+    return [_unsent_account(one, contact) for one in unsent]
+
+
+def sums_of(case: Case, scrub: Callable[[str], str]) -> tuple[Orders, tuple[Fill, ...]]:
+    """Count an account's orders, and give what filled in it."""
+    return _orders(case), _fills(case.orders.values(), scrub)
+
+
+def coverage_of(facts: Circumstances, *, clear: int, named: int, ended: int) -> Coverage:
+    """Say what "clear" rests on.
+
+    Args:
+        facts: All that is no account's.
+        clear: Accounts proven clear.
+        named: Orders that answers of the run named.
+        ended: How many of these were seen ended.
+    """
+    return Coverage(
+        open_statuses=OPEN_STATUSES if facts.verify else (),
+        open_lookback_s=OPEN_LOOKBACK.total_seconds() if facts.verify else 0.0,
+        recent_lookback_s=RECENT_LOOKBACK.total_seconds() if facts.verify else 0.0,
+        accounts_clear=clear,
+        named_orders=named,
+        named_seen_ended=ended,
+        roster_checked=facts.roster_checked,
+        unlisted_accounts=facts.unlisted,
     )
 
 
@@ -163,15 +207,11 @@ def _sum(fills: Iterable[tuple[str, str, Decimal]]) -> tuple[Fill, ...]:
 
 def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumstances) -> Coverage:
     tracked = [one for case in cases for one in case.orders.values()]
-    return Coverage(
-        open_statuses=OPEN_STATUSES if facts.verify else (),
-        open_lookback_s=OPEN_LOOKBACK.total_seconds() if facts.verify else 0.0,
-        recent_lookback_s=RECENT_LOOKBACK.total_seconds() if facts.verify else 0.0,
-        accounts_clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
-        named_orders=len(tracked),
-        named_seen_ended=sum(one.seen_ended for one in tracked),
-        roster_checked=facts.roster_checked,
-        unlisted_accounts=facts.unlisted,
+    return coverage_of(
+        facts,
+        clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
+        named=len(tracked),
+        ended=sum(one.seen_ended for one in tracked),
     )
 
 

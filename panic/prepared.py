@@ -25,7 +25,7 @@ class Press:
         scope: Which accounts and orders.
         reason: Why; goes into the report.
         by: Who; empty for the user of this process.
-        source: cli, library, api, hook, schedule or drill.
+        source: cli, library, api, room, hook, schedule or drill.
         deadline_s: When the run ends at the latest, seconds.
         concurrency: Requests in flight at most.
         watch_s: How long to go on reading after the first clear, seconds.

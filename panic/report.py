@@ -28,7 +28,7 @@ class RosterFacts:
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What started the run: `source` is cli, library, api, hook, schedule or drill."""
+    """What started the run: `source` is cli, library, api, room, hook, schedule or drill."""
 
     source: str
     by: str

@@ -233,9 +233,18 @@ class Run:
 
     def report(self) -> Report:
         """Fold what is known at this moment into the report."""
+        with Pause():  # it makes a hundred thousand small values and no garbage
+            return fold(self.cases, self.prepared.plan.unsent, self.facts(), self.wall)
+
+    def wall(self, moment: float | None = None) -> datetime:
+        """Give the time of day of a loop time, or of now."""
+        return self._clock.wall(moment)
+
+    def facts(self) -> Circumstances:
+        """Give what is known at this moment of the run as a whole."""
         settings, press = self.prepared.settings, self.prepared.press
         ended = self._clock.now() if self._ended is None else self._ended
-        facts = Circumstances(
+        return Circumstances(
             run_id=self.id,
             drill=self.drill,
             base_url=settings.broker.base_url,
@@ -257,8 +266,6 @@ class Run:
             unlisted=self._unlisted(),
             scrub=self._broker.scrub,
         )
-        with Pause():  # it makes a hundred thousand small values and no garbage
-            return fold(self.cases, self.prepared.plan.unsent, facts, self._clock.wall)
 
     def _timings(self, ended: float) -> Timings:
         def since(moment: float | None) -> float | None:
@@ -381,15 +388,15 @@ class Run:
         return tuple(sorted(shown - known))
 
     def _all_flags(self) -> list[Flag]:
-        base_url = self.prepared.settings.broker.base_url
-        found = [*self._flags, *flags.from_cases(self.cases, base_url, stopped=self.engine.stopped)]
+        base_url, over = self.prepared.settings.broker.base_url, self._ended is not None
+        found = [*self._flags, *flags.from_cases(self.cases, base_url, stopped=self.engine.stopped, over=over)]
         if self._broker.problem:
             found.append(Flag("certificates", clip(self._broker.problem)))
         if self._mixed_up:
             text = "a connection brought an answer nobody asked for; proofs were repeated on new connections"
             found.append(Flag("mixed_up_answers", text))
         found += flags.from_clock(self._clock.ahead_s)
-        found += flags.from_listings(self._listings, self._unlisted())
+        found += flags.from_listings(self._listings if over else {}, self._unlisted())
         if self._latch is not None and not self._latch.as_asked:
             found.append(Flag("latch", self._latch.text))
         if self._recorder is not None:

@@ -44,6 +44,11 @@ def test_what_all_accounts_suggest_together_is_told(answers: list[Answer | None]
     assert expected == codes(*answers)
 
 
+def test_nobody_was_left_out_while_cancels_still_leave():
+    """A run under way says nothing of what it has not sent yet."""
+    assert [] == list(flags.from_cases([a_case(1)], URL, stopped=False, over=False))
+
+
 def test_the_flags_name_the_host_and_the_remedy():
     """The reader has one look."""
     case, unsent = a_case(1), a_case(2)
