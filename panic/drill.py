@@ -176,8 +176,14 @@ def simulator(made_up: Firm, *, seed: int, latency_s: float, port: int = 0) -> S
     return Simulator(made_up.simulated, keys={_KEY: None}, seed=seed, latency_s=latency_s, port=port)
 
 
-def write(made_up: Firm, base_url: str, folder: Path) -> Path:
+def write(made_up: Firm, base_url: str, folder: Path, sections: str = "") -> Path:
     """Write settings, roster and key of a made-up firm into a folder; give the settings' path.
+
+    Args:
+        made_up: The firm.
+        base_url: Where it is simulated.
+        folder: Made if it is not there.
+        sections: Further sections of the settings, as TOML.
 
     Raises:
         UsageError: The folder cannot be written.
@@ -191,7 +197,7 @@ def write(made_up: Firm, base_url: str, folder: Path) -> Path:
         (folder / "simulator.key").write_text(_KEY + "\n")
         settings.write_text(
             f'[broker]\nbase_url = "{base_url}"\ncontact = "nobody: this is a simulator"\n\n'
-            '[credentials.default]\nfile = "simulator.key"\n\n[roster]\nfile = "accounts.csv"\n'
+            f'[credentials.default]\nfile = "simulator.key"\n\n[roster]\nfile = "accounts.csv"\n\n{sections}'
         )
     except OSError as error:
         raise UsageError(f"--write {folder}: {error.strerror}") from error

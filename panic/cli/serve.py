@@ -29,7 +29,7 @@ def do_serve(options: argparse.Namespace) -> int:
 async def _serve(server: Server, asked: list[int]) -> int:
     """Serve; the signals mean what they mean from the first moment on, and are obeyed once it has started."""
     running, over, started = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
-    running.set_exception_handler(_Unhandled())
+    running.set_exception_handler(Unhandled())
 
     def end(number: int) -> None:
         if over.is_set():
@@ -61,7 +61,7 @@ async def _serve(server: Server, asked: list[int]) -> int:
     return 0
 
 
-class _Unhandled:
+class Unhandled:
     """Logs what nobody awaited: where and which, never with whose words, and once a second at most."""
 
     def __init__(self) -> None:
@@ -69,6 +69,7 @@ class _Unhandled:
         self._untold = 0
 
     def __call__(self, running: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Log one."""
         now = running.time()
         if now - self._told_at < _TELL_S:
             self._untold += 1

@@ -15,6 +15,7 @@ from panic.cli.grammar import (
     positive,
     seconds,
 )
+from panic.errors import UsageError
 
 # `panic --help` and a refused command line import no command.
 # ruff: noqa: PLC0415
@@ -41,7 +42,8 @@ _CHECK_CODES = """exit codes:
   with --last: that of the last self-test, and 10 at least if it is long ago · 64 there was none"""
 
 _DRILL_CODES = """exit codes:
-  0 the report agrees with the simulator on every account · 1 it does not · 64 usage"""
+  0 the report agrees with the simulator on every account · 1 it does not · 64 usage
+  with --room: 0 ended by a signal"""
 
 _SERVE_CODES = """exit codes:
   0 ended by a signal · 78 it may not or cannot listen where the settings say"""
@@ -316,6 +318,13 @@ def _archive(options: Namespace) -> int:
 
 
 def _drill(options: Namespace) -> int:
+    if options.room:
+        from panic.cli.room import do_room
+
+        return do_room(options)
+    if options.port is not None or options.no_open:
+        word = "--no-open" if options.port is None else "--port"
+        raise UsageError(f"{word} is for the control room. Add --room, or leave {word} out")
     from panic.cli.practice import do_drill
 
     return do_drill(options)
@@ -352,6 +361,10 @@ def _drill_words(parser: Parser) -> None:
     _firm_words(parser)
     kept = "keep the drill's ledger there (default: it is thrown away)"
     parser.add_argument("--ledger", type=Path, metavar="FILE", help=kept)
+    room = parser.add_argument_group("in the control room, the page of panic serve")
+    room.add_argument("--room", action="store_true", help="serve it around the simulator, until Ctrl-C")
+    room.add_argument("--port", type=port, metavar="N", help="on 127.0.0.1 (8788; 0 for any)")
+    room.add_argument("--no-open", action="store_true", help="open no browser")
     output_words(parser)
 
 

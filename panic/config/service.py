@@ -65,6 +65,12 @@ class Service(Section):
     store: Path | None = None
     """SQLite file of what it must remember. Default: service.db beside the settings. No breach counts twice."""
 
+    session_idle_s: float = Field(default=900.0, ge=60, le=86_400)
+    """Seconds without a deliberate act until a page only looks. Default: 900. Desks are left alone at times."""
+
+    session_max_s: float = Field(default=43_200.0, ge=300, le=604_800)
+    """Seconds until a page must be signed in to anew. Default: 43200, one shift. A stolen cookie must die."""
+
     @field_validator("allowed_hosts")
     @classmethod
     def _without_port(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from aiohttp.client_exceptions import ClientError
 from panic import history
 from panic.config import LedgerFiles
 from panic.errors import UsageError
-from panic.report import Flag, to_json
+from panic.report import Flag, Report, to_json
 from panic.service.access import Identity
 from panic.service.desk import Live
 from panic.service.parts import Parts
@@ -141,14 +141,21 @@ def _live_report(parts: Parts, live: Live) -> bytes:
 
 
 def _told(ledger: LedgerFiles, run: str) -> bytes:
-    """Make a report again from the ledger, as `panic show` does. Blocks."""
-    past = history.recall(ledger, run)
+    return to_json(told_again(history.recall(ledger, run)))
+
+
+def told_again(past: history.Past) -> Report:
+    """Make a report again from what the ledger tells, as `panic show` does.
+
+    Raises:
+        UsageError: It does not tell who pressed, or of which accounts.
+    """
     try:
         report = past.replay.report(past.head)
     except ValueError as error:
-        raise UsageError(f"run {run}: {error}") from error
+        raise UsageError(f"run {past.replay.run}: {error}") from error
     damage = [Flag("record_damaged", clip(words, 500)) for words in (*past.damage, *past.faults)]
-    return to_json(replace(report, flags=tuple(dict.fromkeys([*damage, *report.flags]))))
+    return replace(report, flags=tuple(dict.fromkeys([*damage, *report.flags])))
 
 
 def on_record(parts: Parts, request: web.Request, identity: Identity, kind: str, **body: object) -> None:

@@ -24,6 +24,7 @@ from panic.service.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
 from panic.service.parts import Parts, name_of
 from panic.service.presses import press
 from panic.service.problems import ProblemError
+from panic.service.room import routes, signing
 
 NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
@@ -182,10 +183,19 @@ async def _checked(parts: Parts, settings: Settings) -> CheckReport:
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
+    "sign_in": signing.sign_in,
+    "session": signing.who_is_in,
+    "seen": signing.who_is_in,
+    "sign_out": signing.sign_out,
     "press": press,
     "runs": runs,
     "run": run,
     "report": report,
+    "room": routes.room,
+    "room_events": routes.events,
+    "board": routes.board,
+    "evidence": routes.evidence,
+    "schedule": routes.schedule,
     "events": events,
     "resume": resume_run,
     "acknowledge": acknowledge,

@@ -14,6 +14,7 @@ from aiohttp import web
 from panic import check as checking
 from panic.check import CheckReport
 from panic.config import Settings
+from panic.schedule.sessions import Calendar, fallback
 from panic.service import api, problems
 from panic.service.access import Identity, host_is_allowed, may
 from panic.service.answers import HOOK_BODY_MOST, document, require
@@ -27,6 +28,9 @@ from panic.service.problems import REQUEST_ID, ProblemError
 from panic.service.proving import Proving
 from panic.service.reading import Aside
 from panic.service.repeats import Keys, Throttle
+from panic.service.room import assets, signing
+from panic.service.room.feed import Hub
+from panic.service.room.sessions import Sessions
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -37,7 +41,9 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Of every answer; a route may set its own policy, and nothing else."""
+"""Of every answer; a route may set its own policy, and then how it may be cached, and nothing else."""
+
+_ITS_OWN: Final = ("Cache-Control", "Content-Security-Policy")
 
 _DROPPED: Final = logging.getLogger("panic.dropped")
 _DROPPED.disabled = True
@@ -81,6 +87,8 @@ def make_app(
     check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]] = checking.check,
     env: Mapping[str, str] = os.environ,
     proving: Proving | None = None,
+    drill: bool = False,
+    calendar: Callable[[], Calendar] = fallback,
 ) -> web.Application:
     """Make the application. Call it inside the running loop that serves it.
 
@@ -98,6 +106,8 @@ def make_app(
         check: The read-only check.
         env: Where keys are looked for.
         proving: The self-test; None for none.
+        drill: Whether the broker is the embedded simulator, and every run of the desk a drill.
+        calendar: The exchange's days, as far as they are known now.
     """
     parts = Parts(
         desk=desk,
@@ -113,17 +123,27 @@ def make_app(
         aside=Aside(),
         keys=Keys(monotonic),
         throttle=Throttle(monotonic),
+        sessions=Sessions(settings.service.store, lambda: standby.settings),
         proving=proving,
+        drill=drill,
     )
+    parts.room = Hub(parts, calendar)
     if proving is not None:
         parts.metrics.add(proving)
-    desk.observers.append(parts.metrics.observe)
+    desk.observers += [parts.metrics.observe, parts.room.observe]
     app = web.Application(middlewares=[_answers_always, _only_our_names], client_max_size=HOOK_BODY_MOST)
     app[PARTS] = parts
     app.on_response_prepare.append(_add_headers)
+    app.on_startup.append(_read_sessions)
     app.on_shutdown.append(_end_streams)
+    app.on_cleanup.append(_keep_sessions)
     for path in dict.fromkeys(one.path for one in OPERATIONS):
         _add_routes(app, path.replace("{id}", f"{{id:{RUN_ID}}}"), [one for one in OPERATIONS if one.path == path])
+    room = assets.Assets(assets.load())
+    for path, shown in (("/", room.page), ("/room/{name}", room.file)):
+        resource = app.router.add_resource(path)
+        for method, handler in (("GET", shown), ("HEAD", shown), ("OPTIONS", _options("GET, HEAD, OPTIONS"))):
+            resource.add_route(method, handler, expect_handler=_expect)
     if hooks_handler is not None:
         resource = app.router.add_resource("/v1/hooks/{name}")
         resource.add_route("POST", hooks_handler, expect_handler=_expect)
@@ -150,7 +170,7 @@ def _add_routes(app: web.Application, path: str, operations: list[Operation]) ->
         guarded = _guarded(one, _document() if one.id == "openapi" else api.HANDLERS[one.id])
         methods.add(one.method)
         resource.add_route(one.method, guarded, expect_handler=_expect)
-        if one.method == "GET" and one.id != "events":
+        if one.method == "GET" and one.id not in {"events", "room_events"}:
             methods.add("HEAD")
             resource.add_route("HEAD", guarded, expect_handler=_expect)
     resource.add_route("OPTIONS", _options(", ".join(sorted(methods))), expect_handler=_expect)
@@ -159,7 +179,7 @@ def _add_routes(app: web.Application, path: str, operations: list[Operation]) ->
 def _guarded(one: Operation, handler: api.Handler) -> _Next:
     async def handle(request: web.Request) -> web.StreamResponse:
         parts = request.app[PARTS]
-        identity = _identify(parts, request, one) if one.role else api.NOBODY
+        identity = await _identify(parts, request, one) if one.role else api.NOBODY
         if one.query is NoQuery:
             read_query(NoQuery, api.query_of(request))
         return await handler(parts, request, identity)
@@ -167,16 +187,22 @@ def _guarded(one: Operation, handler: api.Handler) -> _Next:
     return handle
 
 
-def _identify(parts: Parts, request: web.Request, one: Operation) -> Identity:
+async def _identify(parts: Parts, request: web.Request, one: Operation) -> Identity:
+    """Say who asks and may; a token that comes with the request counts alone, and a bad one is not made good."""
     given = request.headers.getall("Authorization", [])
-    identity = parts.identify(given[0]) if len(given) == 1 else None
+    who = None if given else await signing.signed(parts, request)
+    identity = who.identity if who else parts.identify(given[0]) if len(given) == 1 else None
     if identity is None:
-        raise ProblemError("unauthenticated", headers={"WWW-Authenticate": 'Bearer realm="panic"'})
+        raise ProblemError("unauthenticated", headers=signing.CHALLENGE)
     request[_WHO] = identity.name
+    if who is not None:
+        signing.require_ours(parts, request, who)
     require(may(identity, one.role))  # type: ignore[arg-type]
     if one.person and not identity.person:
         what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
         raise ProblemError("forbidden", what, remedy="Use the token of a person.")
+    if who is not None:
+        signing.require_awake(parts, request, who, one.role)
     return identity
 
 
@@ -238,7 +264,7 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
     kind = problems.KINDS[problem.code]
     if problem.code == "internal":
         problems.report_failure(error, request)
-    if kind.status in _RECORDED:
+    if kind.status in _RECORDED and not _only_opens_the_page(request, problem):
         parts.record.refusal(
             {
                 "code": problem.code,
@@ -254,6 +280,12 @@ def _refused(request: web.Request, error: Exception) -> web.Response:
     return problem.response(request[REQUEST_ID])
 
 
+def _only_opens_the_page(request: web.Request, problem: ProblemError) -> bool:
+    """Whether this is our page asking who is in, before anybody is: nobody tried anything."""
+    asks = (request.method, request.path, problem.code) == ("GET", "/v1/session", "unauthenticated")
+    return asks and "Authorization" not in request.headers
+
+
 @web.middleware
 async def _only_our_names(request: web.Request, handler: _Next) -> web.StreamResponse:
     """Refuse whoever was led here by another name."""
@@ -266,12 +298,19 @@ async def _only_our_names(request: web.Request, handler: _Next) -> web.StreamRes
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    kept = _ITS_OWN if "Content-Security-Policy" in response.headers else ()
     for name, value in HEADERS.items():
-        if name != "Content-Security-Policy":
+        if name not in kept:
             response.headers[name] = value
-        else:
-            response.headers.setdefault(name, value)
     response.headers["X-Request-Id"] = problems.request_id(request)
+
+
+async def _read_sessions(app: web.Application) -> None:
+    app[PARTS].sessions.start()
+
+
+async def _keep_sessions(app: web.Application) -> None:
+    await app[PARTS].sessions.close()
 
 
 async def _end_streams(app: web.Application) -> None:

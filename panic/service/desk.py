@@ -66,9 +66,12 @@ class Live:
         run: The run.
         journal: Its events.
         automated: Whether no person pressed.
+        has_record: Whether its events are put on record, and so into the journal.
     """
 
-    def __init__(self, prepared: Prepared, supplies: Supplies, *, automated: bool, tell: "Tell") -> None:
+    def __init__(
+        self, prepared: Prepared, supplies: Supplies, *, automated: bool, tell: "Tell", drill: bool = False
+    ) -> None:
         self.journal = Journal(self._scrub)
         self.automated = automated
         self._tell = tell
@@ -80,7 +83,9 @@ class Live:
             ledger=self._writer,
             broker=supplies.take_broker(),
             journal=self.journal.add,
+            drill=drill,
         )
+        self.has_record = self._writer is not None
         self.last_sent_at = self._now() if prepared.earlier is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
@@ -116,11 +121,13 @@ class Live:
         return prepared.deadline_s > run.deadline_s or prepared.watch_s > run.engine.watches_s
 
     def _reaches(self, prepared: Prepared) -> bool:
-        """Whether this run sends to every account of another press, in the same way and with the same keys."""
+        """Whether this run sends to every account of another press, in the same way and with the same keys.
+
+        Either all runs of a desk are drills, or none is.
+        """
         mine, wanted = self.run.prepared, {account.id for account in prepared.plan.accounts}
         return (
             self.run.engine.takes_presses
-            and not self.run.drill
             and not prepared.plan.unsent
             and mine.settings.broker == prepared.settings.broker
             and wanted <= {account.id for account in mine.plan.accounts}
@@ -163,6 +170,11 @@ class Live:
         self._task.add_done_callback(lambda _task: do(self))
 
     @property
+    def report(self) -> Report | None:
+        """Its report, once it is over; None where panic itself failed."""
+        return self._task.result() if self._task.done() and self.failure is None else None
+
+    @property
     def failure(self) -> BaseException | None:
         """What broke, where panic itself failed."""
         return None if not self._task.done() or self._task.cancelled() else self._task.exception()
@@ -188,10 +200,15 @@ class Pressing:
 
 
 class Desk:
-    """Takes presses. All of it happens between two turns of the loop, so that no two presses cross."""
+    """Takes presses. All of it happens between two turns of the loop, so that no two presses cross.
 
-    def __init__(self, supplies: Supplies) -> None:
-        self._supplies = supplies
+    Args:
+        supplies: What a run needs.
+        drill: Whether the broker is the embedded simulator: then every run is a drill.
+    """
+
+    def __init__(self, supplies: Supplies, *, drill: bool = False) -> None:
+        self._supplies, self._drill = supplies, drill
         self._live: dict[str, Live] = {}
         self._closing = False
         self.observers: list[Tell] = []
@@ -231,7 +248,7 @@ class Desk:
         if self._closing:
             raise Refused
         with Pause():  # thousands of cases are made, and none is garbage
-            live = Live(prepared, self._supplies, automated=automated, tell=self._tell)
+            live = Live(prepared, self._supplies, automated=automated, tell=self._tell, drill=self._drill)
         self._live[live.run.id] = live
         self._forget()
         live.when_over(self._ended)

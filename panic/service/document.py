@@ -11,11 +11,28 @@ from panic.check import CheckReport
 from panic.report import PlanReport, Report
 from panic.selftest import Last
 from panic.service import facts, problems, repeats, views
-from panic.service.models import ByAsked, EventsQuery, NoQuery, PlanAsked, PressAsked, ResetAsked, RunsQuery
+from panic.service.models import (
+    ByAsked,
+    EventsQuery,
+    NoQuery,
+    PlanAsked,
+    PressAsked,
+    ResetAsked,
+    RoomQuery,
+    RunsQuery,
+)
+from panic.service.room.signing import SessionView, TokenAsked
+from panic.service.room.views import Board, Room, Schedules
 
 REF: Final = "#/components/schemas/{model}"
 VIEWER, PRESSER, RESETTER = "viewer", "presser", "resetter"
 RUN_ID: Final = "[A-Za-z0-9-]{1,64}"
+
+_COOKIE: Final = (
+    "What POST /v1/session sets; its name has the port in it, and begins with __Host- where the service is asked "
+    "with TLS. It counts only without an Authorization header. Every method but GET and HEAD then needs the "
+    "`csrf` of the session as X-CSRF-Token, and an Origin that is the service's own."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +81,7 @@ _PREFER = Parameter(
 )
 _LAST = Parameter("Last-Event-ID", "After which event to go on.", {"type": "string"})
 _SSE = "text/event-stream"
+_LINES = "application/x-ndjson"
 _EVENT: Final = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("id", "event", "data", "retry")},
@@ -90,6 +108,14 @@ OPERATIONS: Final = (
         answers={200: (Report,)}, refuses=(404, 504),
     ),
     Operation(
+        "board", "GET", f"{_RUN}/board", "The run account by account, a letter for each, as the room shows it.",
+        VIEWER, answers={200: (Board,)}, refuses=(404, 504),
+    ),
+    Operation(
+        "evidence", "GET", f"{_RUN}/evidence", "The evidence of a run, as `panic evidence export` writes it.",
+        VIEWER, answers={200: (_LINES,)}, refuses=(404, 504),
+    ),
+    Operation(
         "events", "GET", f"{_RUN}/events", "Follow a run's events; 204 when there will be no more.", VIEWER,
         query=EventsQuery, headers=(_LAST,), answers={200: (_SSE,), 204: ()}, refuses=(404, 429, 504),
     ),
@@ -100,6 +126,17 @@ OPERATIONS: Final = (
     Operation(
         "acknowledge", "POST", f"{_RUN}/acknowledge", "Say that somebody sees to it: its pages end.", PRESSER,
         body=ByAsked, needs_body=False, answers={200: (facts.Acknowledged,)},
+    ),
+    Operation(
+        "room", "GET", "/v1/room", "How things stand, as the room shows it.", VIEWER, answers={200: (Room,)}
+    ),
+    Operation(
+        "room_events", "GET", "/v1/room/events", "Follow the room, and the board of one run.", VIEWER,
+        query=RoomQuery, answers={200: (_SSE,)}, refuses=(404, 429, 504),
+    ),
+    Operation(
+        "schedule", "GET", "/v1/schedule", "What comes by the clock, as `panic schedule --format json`.", VIEWER,
+        answers={200: (Schedules,)}, refuses=(504,),
     ),
     Operation(
         "plan", "POST", "/v1/plan", "What a press of this scope would do; nothing is sent.", VIEWER,
@@ -126,6 +163,20 @@ OPERATIONS: Final = (
     ),
     Operation(
         "metrics", "GET", "/metrics", "Metrics for Prometheus.", VIEWER, answers={200: ("text/plain",)}
+    ),
+    Operation(
+        "sign_in", "POST", "/v1/session", "Sign in from a browser: a token for a cookie.", body=TokenAsked,
+        answers={200: (SessionView,)}, refuses=(401, 403, 429),
+    ),
+    Operation(
+        "session", "GET", "/v1/session", "Who is signed in.", VIEWER, answers={200: (SessionView,)}, refuses=(404,)
+    ),
+    Operation(
+        "seen", "POST", "/v1/session/seen", "Somebody is there: a session that may act still may.", VIEWER,
+        answers={200: (SessionView,)}, refuses=(404,),
+    ),
+    Operation(
+        "sign_out", "DELETE", "/v1/session", "Sign out.", VIEWER, answers={204: ()}, refuses=(404,)
     ),
     Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (facts.Alive,)}),
     Operation("readyz", "GET", "/readyz", "Ready to press?", answers={200: (facts.Ready,), 503: (facts.Ready,)}),
@@ -163,7 +214,15 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "panic-8787",
+                    "description": _COOKIE,
+                },
+            },
         },
     }
 
@@ -189,7 +248,7 @@ def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
         "operationId": one.id,
         "summary": one.text,
         "description": _who_may(one),
-        "security": [{"token": []}] if one.role else [],
+        "security": [{"token": []}, {"session": []}] if one.role else [],
         "parameters": [*_in_path(one), *_in_query(one), *_in_headers(one)],
         "responses": {},
     }
@@ -215,7 +274,12 @@ def _title(status: int) -> str:
 
 
 def _response(status: int, answers: Sequence[type | str], schemas: Mapping[_Key, Any]) -> dict[str, Any]:
-    texts = {200: "Done.", 202: "Begun; follow the links.", 204: "There will be no more.", 503: "Not ready."}
+    texts = {
+        200: "Done.",
+        202: "Begun; follow the links.",
+        204: "There is nothing more to tell.",
+        503: "Not ready.",
+    }
     response: dict[str, Any] = {"description": texts[status]}
     media = [kind for kind in answers if isinstance(kind, str)]
     models = [schemas[kind, "serialization"] for kind in answers if not isinstance(kind, str)]

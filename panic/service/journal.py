@@ -14,17 +14,18 @@ class Entry:
         id: The event's id in the ledger.
         kind: What sort of thing happened.
         at: When, ISO 8601, UTC.
+        event: All of it, as it is before keys are taken out: nobody is shown that.
     """
 
     def __init__(self, event: Event, scrub: Callable[[str], str]) -> None:
-        self.id, self.kind, self.at = event.id, event.kind, event.at
-        self._body, self._scrub = event.body, scrub
+        self.id, self.kind, self.at, self.event = event.id, event.kind, event.at, event
+        self._scrub = scrub
 
     @cached_property
     def text(self) -> str:
         """The event's body as JSON in one line, without keys."""
         try:
-            return self._scrub(encode_body(self._body))
+            return self._scrub(encode_body(self.event.body))
         except UnencodableError:
             return "null"
 

@@ -156,6 +156,14 @@ class EventsQuery(BaseModel):
     after: Annotated[str, StringConstraints(max_length=200)] = ""
 
 
+class RoomQuery(BaseModel):
+    """Which run a page follows; without one the latest that is under way."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
+
+
 class NoQuery(BaseModel):
     """Nothing may be asked behind the question mark."""
 

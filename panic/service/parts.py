@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from aiohttp import web
@@ -16,6 +16,7 @@ from panic.check import CheckReport
 from panic.config import Settings, Token
 from panic.notify import Notice
 from panic.prepared import Prepared, Press
+from panic.roster import Roster
 from panic.secret import Key, scrub
 from panic.service.access import Identity, Tokens
 from panic.service.desk import Desk
@@ -23,7 +24,11 @@ from panic.service.metrics import Metrics
 from panic.service.proving import Proving
 from panic.service.reading import Aside
 from panic.service.repeats import Keys, Throttle
+from panic.service.room.sessions import Sessions
 from panic.words import clip
+
+if TYPE_CHECKING:
+    from panic.service.room.feed import Hub
 
 log = structlog.get_logger()
 
@@ -63,6 +68,10 @@ class Standby(Protocol):
     @property
     def keys(self) -> Mapping[str, Key]:
         """The keys that can be used now."""
+
+    @property
+    def roster(self) -> Roster | None:
+        """The roster that counts now; None where none could ever be read."""
 
 
 class Notifier(Protocol):
@@ -115,7 +124,10 @@ class Parts:
         bound: The addresses that the service listens at, for the host allow-list.
         ready: Why a press would not work, in one word; empty if it would.
         certificate_days: How long the service's own certificate is good for; None where it has none.
+        sessions: Who is signed in from a browser.
         proving: The self-test; None where there is none.
+        drill: Whether the broker is the embedded simulator, and every run a drill.
+        room: Tells the pages of the control room.
         streams: The tasks of those who follow events.
         waiting: How many callers wait for a report.
     """
@@ -133,7 +145,10 @@ class Parts:
     aside: Aside
     keys: Keys
     throttle: Throttle
+    sessions: Sessions
     proving: Proving | None = None
+    drill: bool = False
+    room: "Hub" = field(init=False)
     waiting: int = 0
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     streams: set["asyncio.Task[Any]"] = field(default_factory=set)

@@ -23,8 +23,11 @@ from panic.service.models import WAIT_MOST_S, PressAsked
 from panic.service.parts import WAITING_MOST, Parts, fitting, name_of
 from panic.service.problems import ProblemError, request_id
 from panic.service.repeats import Answered, is_key
+from panic.service.room.signing import SIGNED
 
 SOURCE: Final = "api"
+ROOM: Final = "room"
+"""The source of a press that came with a cookie: from the page, not from whoever has a token in a program."""
 
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
@@ -32,7 +35,7 @@ _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNO
 async def press(parts: Parts, request: web.Request, identity: Identity) -> web.StreamResponse:
     """Press, and answer with the run or its report."""
     asked = models.read(PressAsked, await read_body(request))
-    how, key = _press_of(asked, identity), _key_of(request)
+    how, key = _press_of(asked, identity, ROOM if SIGNED in request else SOURCE), _key_of(request)
     if asked.dry_run:
         prepared = _allowed(parts, how, identity)
         return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
@@ -46,12 +49,12 @@ async def press(parts: Parts, request: web.Request, identity: Identity) -> web.S
     return document(views.to_json(found), status=202, headers={"Location": found.links.self})
 
 
-def _press_of(asked: PressAsked, identity: Identity) -> Press:
+def _press_of(asked: PressAsked, identity: Identity, source: str) -> Press:
     return Press(
         scope=asked.to_scope(),
         reason=asked.reason,
         by=name_of(identity, asked.by),
-        source=SOURCE,
+        source=source,
         deadline_s=asked.deadline_s,
         concurrency=asked.concurrency,
         watch_s=asked.watch_s,

@@ -40,6 +40,11 @@ KINDS: Final[Mapping[str, Kind]] = {
     "malformed": Kind(400, "The request is not understood", "Correct what `errors` lists, and send it again."),
     "unauthenticated": Kind(401, "No valid token", "Send `Authorization: Bearer TOKEN` with a configured token."),
     "forbidden": Kind(403, "This token may not do that", "Use a token that has the role and the groups for it."),
+    "not_same_origin": Kind(
+        403, "Not sent by the page of this service", "Open the service's own page, and do it there."
+    ),
+    "csrf": Kind(403, "X-CSRF-Token is not this session's", "Read `csrf` of GET /v1/session, and send it again."),
+    "idle": Kind(403, "Nobody was there for a while", "Give your token again."),
     "not_found": Kind(404, "There is no such thing here", "Look at /openapi.json, or at GET /v1/runs for runs."),
     "method_not_allowed": Kind(405, "Not with this method", "Use a method that the Allow header lists."),
     "too_slow_a_request": Kind(408, "The request did not arrive in time", "Send it again, all at once."),

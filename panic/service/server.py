@@ -65,14 +65,18 @@ class Server:
         settings: As they were loaded.
         say: Where lines for whoever runs it go.
         env: Where keys, and a reload's settings, are looked for.
+        drill: Whether the broker is the embedded simulator, and every run a drill.
     """
 
-    def __init__(self, settings: Settings, say: Say, env: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, settings: Settings, say: Say, env: Mapping[str, str] = os.environ, *, drill: bool = False
+    ) -> None:
         self._settings, self._say, self._env = settings, say, env
         self.standby = Standby(settings, env)
-        self.desk = Desk(self.standby)
+        self.desk = Desk(self.standby, drill=drill)
         self.notifier = Notifier(settings.channels, settings.paging, env)
-        self._metrics = Metrics()
+        self._metrics, self._drill = Metrics(), drill
+        self._clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
         self._proving = Proving(self.standby, self.desk, self, env)
         self._replays, self._keyring = Replays(_store(settings)), Keyring(env)
         self._audit_writer: Writer | None = None
@@ -105,9 +109,8 @@ class Server:
         await self._listen(context, most)
         for problem in (*self.standby.status()["problems"], *self.notifier.problems, *self._keyring.problems):
             self._say(f"panic: {problem}")
-        clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
-        await clockwork.start()
-        self._before_runs.push_async_callback(clockwork.close)
+        await self._clockwork.start()
+        self._before_runs.push_async_callback(self._clockwork.close)
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
         self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
@@ -173,6 +176,8 @@ class Server:
             certificate_days=lambda: _days_left(service.tls_certificate),
             env=self._env,
             proving=self._proving,
+            drill=self._drill,
+            calendar=lambda: self._clockwork.almanac.calendar,
         )
 
     async def _listen(self, context: Any, most: int) -> None:

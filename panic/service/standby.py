@@ -18,6 +18,7 @@ from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
 from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
+from panic.roster import Roster
 from panic.secret import Key
 from panic.service.access import strangers
 from panic.service.loaded import EVERY_S, LOOK_S, READ_S, Files, Loaded
@@ -121,6 +122,11 @@ class Standby:
             raise ConfigurationError(loaded.failures or [_unread(settings)])
         keys = loaded.usable
         return prepared_of(settings, press, loaded.roster.value, keys, raised, loaded.broken)
+
+    @property
+    def roster(self) -> Roster | None:
+        """The roster that counts now; None where none could ever be read."""
+        return self._files.loaded.roster.value
 
     @property
     def keys(self) -> dict[str, Key]:

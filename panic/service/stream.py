@@ -15,7 +15,7 @@ from aiohttp_sse import EventSourceResponse
 from panic import history
 from panic.config import LedgerFiles
 from panic.ledger import reader
-from panic.ledger.events import UnencodableError, decode, encode_body
+from panic.ledger.events import Event, UnencodableError, decode, encode_body
 from panic.record import Kind
 from panic.service.answers import aside
 from panic.service.journal import Entry, Journal
@@ -38,7 +38,7 @@ class Line(NamedTuple):
     text: str
 
 
-def recorded(ledger: LedgerFiles, run: str) -> list[Line]:
+def events_of(ledger: LedgerFiles, run: str) -> list[Event]:
     """Give the events of a run that the ledger holds, in their order. Blocks."""
     volumes = [reader.read(file, run=run) for file in history.files(ledger)]
     events = []
@@ -47,8 +47,13 @@ def recorded(ledger: LedgerFiles, run: str) -> list[Line]:
             events.append(decode(row.record))
         except ValueError:  # the report says that the record is damaged
             continue
+    return history.in_order(events)
+
+
+def recorded(ledger: LedgerFiles, run: str) -> list[Line]:
+    """Give the same as they go out. Blocks."""
     found = []
-    for event in history.in_order(events):
+    for event in events_of(ledger, run):
         try:
             found.append(Line(event.id, event.kind, encode_body(event.body)))
         except UnencodableError:
@@ -66,7 +71,7 @@ async def follow_live(request: web.Request, parts: Parts, journal: Journal, last
         return web.Response(status=204)
     before = [] if index else await _before(parts, journal, last_id)
     seen = {line.id for line in before}
-    async with _reader(request, parts) as response:
+    async with reading(request, parts) as response:
         for line in before:
             await _send(response, line)
         is_over = False
@@ -89,7 +94,7 @@ async def follow_record(
     index = _after(lines, last_id)
     if lines and index == len(lines) and lines[-1].kind == Kind.FINISHED:
         return web.Response(status=204)
-    async with _reader(request, parts) as response:
+    async with reading(request, parts) as response:
         for line in lines[index:]:
             await _send(response, line)
     return response
@@ -130,7 +135,7 @@ async def _send(response: EventSourceResponse, line: Line) -> None:
 
 
 @asynccontextmanager
-async def _reader(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
+async def reading(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
     """Begin to answer one reader, who is counted while it reads, and dropped where it takes nothing."""
     if len(parts.streams) >= (most := fitting(STREAMS_MOST)):
         what = f"{most} readers follow runs already"

@@ -133,6 +133,8 @@ def _send(strategy: Any, it: House, cases: int, at: int, found: Counter[int]) ->
         names = {"positive_data_acceptance"} if _has_whole_float(case.body) else set()
         if response.status_code == 413:  # too large is refused as well, before anybody looks what it says
             names.add("negative_data_rejection")
+        if (case.method, case.path) == ("POST", "/v1/session"):  # a made-up token, and from no page of ours
+            names.add("positive_data_acceptance")
         left_out = [one for one in checks if one.__name__ in names]
         case.validate_response(response, checks=checks, excluded_checks=left_out)
 

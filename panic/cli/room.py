@@ -1,0 +1,200 @@
+"""`panic drill --room`: the control room around the embedded simulator, until a signal ends it."""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import webbrowser
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from panic import config, drill, history, latch, logs, terminal
+from panic.cli import loop
+from panic.cli.serve import Unhandled
+from panic.config import LedgerFiles, Settings
+from panic.errors import UsageError
+from panic.service.desk import Desk, Live
+from panic.service.server import Server
+from panic.simulator import Simulator
+
+PORT: Final = 8788
+"""Where the room listens unless another port is named: beside the real service's, never on it."""
+
+TOKEN = "drill"  # noqa: S105  (everybody may practise)
+"""What to type to sign in."""
+
+RESTOCK_S = 5.0
+"""So long after the last run ended the firm has open orders again."""
+
+WATCH_S: Final = 5.0
+"""So long a run looks after the first clear, unless its press says otherwise: whoever practises need not wait."""
+
+_HOST: Final = "127.0.0.1"
+_TAKE_AWAY_TRIES: Final = 40
+_AGAIN_S: Final = 0.05
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def do_room(options: argparse.Namespace) -> int:
+    """Serve the control room around a made-up firm."""
+    if options.format or options.output:
+        word = "--format" if options.format else "--output"
+        raise UsageError(f"--room {word}: the room prints no report. Leave {word} out, or leave --room out")
+    logs.configure(options.log_level)
+    port = PORT if options.port is None else options.port
+    _is_free(port)
+    made_up = drill.firm(options.accounts, options.seed, options.faults)
+    if options.ledger is not None:
+        _is_for_drills(options.ledger)
+    return loop.run(_Room(made_up, port, options).serve())
+
+
+def _is_free(port: int) -> None:
+    """Refuse a port where somebody listens, while there is nothing yet to take away again."""
+    try:
+        socket.create_server((_HOST, port)).close()
+    except OSError as error:
+        raise UsageError(f"--port {port}: {error.strerror or error}; name another, or 0 for any") from None
+
+
+def _is_for_drills(ledger: Path) -> None:
+    """Refuse a ledger of real runs: a service looks after what it finds there, and this one is a drill."""
+    summaries, _ = history.runs(LedgerFiles(file=ledger, fallback=ledger.with_name(f"{ledger.name}.fallback")))
+    if any(not one.pressed.drill for one in summaries):
+        raise UsageError(f"--ledger {ledger}: it has runs on record that are no drills. Name a file of its own")
+
+
+class Restocking:
+    """Gives the firm its open orders and its faults again, a while after the last run ended; never during one.
+
+    Args:
+        desk: Whose runs count.
+        simulator: What the firm is simulated by.
+        after_s: The while, in seconds.
+    """
+
+    def __init__(self, desk: Desk, simulator: Simulator, after_s: float) -> None:
+        self._desk, self._simulator, self._after_s = desk, simulator, after_s
+        self._due: asyncio.TimerHandle | None = None
+        desk.observers.append(self._observe)
+
+    def close(self) -> None:
+        """Do it no more."""
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+
+    def _observe(self, what: str, _live: Live) -> None:
+        if what in {"started", "finished"}:
+            self.close()
+        if what == "finished" and all(live.is_over for live in self._desk.live.values()):
+            self._due = asyncio.get_running_loop().call_later(self._after_s, self._restock)
+
+    def _restock(self) -> None:
+        self._due = None
+        self._simulator.restock()
+        terminal.say("DRILL  the simulated firm has open orders again: press again.")
+
+
+class _Room:
+    """The simulator, the service around it, and the folder that both live in."""
+
+    def __init__(self, made_up: drill.Firm, port: int, options: argparse.Namespace) -> None:
+        self._made_up, self._port, self._options = made_up, port, options
+        self._over = asyncio.Event()
+        self._folder: Path | None = None
+
+    async def serve(self) -> int:
+        """Serve until a signal; whatever happens, nothing is left behind."""
+        running = asyncio.get_running_loop()
+        running.set_exception_handler(Unhandled())
+        for number in _ENDING:
+            running.add_signal_handler(number, self._end, number)
+        self._folder = Path(tempfile.mkdtemp(prefix="panic-drill-"))
+        try:
+            options = self._options
+            async with drill.simulator(self._made_up, seed=options.seed, latency_s=options.latency) as simulator:
+                await self._serve(
+                    simulator, _settings(self._made_up, simulator, self._port, options, self._folder)
+                )
+        finally:
+            await _take_away(self._folder)
+        return 0
+
+    async def _serve(self, simulator: Simulator, settings: Settings) -> None:
+        server = Server(settings, terminal.say, {}, drill=True)
+        await server.start()
+        restocking = Restocking(server.desk, simulator, RESTOCK_S)
+        try:
+            terminal.say(
+                f"DRILL  the control room of {len(self._made_up.accounts):,} simulated accounts: {server.url}/"
+            )
+            terminal.say(
+                f"DRILL  Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it."
+            )
+            if not self._options.no_open:
+                _open_page(f"{server.url}/")
+            await self._over.wait()
+        finally:
+            restocking.close()
+            await server.end()
+
+    def _end(self, number: int) -> None:
+        if self._over.is_set():
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            terminal.errors.drain(0.1)
+            os._exit(128 + number)
+        self._over.set()
+        terminal.say("DRILL  ending. Once more ends at once.")
+
+
+def _settings(
+    made_up: drill.Firm, simulator: Simulator, port: int, options: argparse.Namespace, folder: Path
+) -> Settings:
+    """Write what a service reads into the folder, and read it as a service does."""
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    sections = (
+        f"[run]\ndeadline_s = {drill.DEADLINE_S}\nwatch_s = {WATCH_S}\n\n[service]\nport = {port}\n\n"
+        f'[tokens.{TOKEN}]\ndigest = "sha256:{digest}"\nroles = ["presser", "resetter"]\nperson = true\n'
+    )
+    settings = config.load(drill.write(made_up, simulator.base_url, folder, sections), {})
+    assert settings.latch.file is not None  # noqa: S101  (it is beside the settings)
+    latch.create(settings.latch.file)
+    files = LedgerFiles(file=options.ledger or settings.ledger.file, fallback=folder / "fallback.db")
+    return settings.model_copy(update={"ledger": files})
+
+
+async def _take_away(folder: Path) -> None:
+    """Remove the folder; a thread may just be closing a file in it, and then it takes a moment."""
+    for _ in range(_TAKE_AWAY_TRIES):
+        if _is_gone(folder):
+            return
+        await asyncio.sleep(_AGAIN_S)
+    terminal.say(f"DRILL  {folder} could not be removed")
+
+
+def _is_gone(folder: Path) -> bool:
+    shutil.rmtree(folder, ignore_errors=True)
+    return not folder.exists()
+
+
+def _open_page(url: str) -> None:
+    """Show the page to whoever started us, if there is a screen to show it on."""
+    has_display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not has_display or not terminal.is_terminal(sys.stderr):
+        return
+
+    def show() -> None:
+        with suppress(Exception):  # the address was said
+            webbrowser.open(url)
+
+    with suppress(RuntimeError):  # no thread is to be had
+        threading.Thread(target=show, name="panic-browser", daemon=True).start()

@@ -1,0 +1,332 @@
+"""The boards of the runs that somebody watches: one for each run, however many watch it.
+
+A board is made when its first watcher comes, is fed in slices of a few milliseconds, rests while nobody watches,
+and is written once for all who do. Before every first DELETE has left, it does next to nothing: the loop is the
+run's.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from time import perf_counter
+from typing import Final
+
+import structlog
+
+from panic import fold
+from panic.board import Board, Code
+from panic.fold import Circumstances
+from panic.ledger.events import Event
+from panic.outcomes import Standing
+from panic.report import AccountReport, Report
+from panic.service.answers import aside
+from panic.service.desk import Live
+from panic.service.parts import Parts
+from panic.service.problems import ProblemError
+from panic.service.room import tell
+from panic.service.room.mailbox import Mailbox, event
+from panic.service.room.sums import Sums
+from panic.service.stream import events_of
+
+log = structlog.get_logger()
+
+CELLS_S: Final = 0.2
+"""Letters that changed are told so often at most."""
+
+BOARD_S: Final = 1.0
+"""The whole board is written so often at most; seldomer where that would take more than a share of the time."""
+
+_SHARE: Final = 0.02
+_SLICE_S: Final = 0.002
+_REST_S: Final = 0.008
+"""After a slice the loop is the run's for so long."""
+
+_SWEEP_S: Final = 5.0
+_BYTES_A_SECOND: Final = 1e9
+"""What it takes to hand a text to one watcher."""
+
+
+class Watched:
+    """One run that is here, under way or lately over.
+
+    Attributes:
+        watchers: Who is told.
+    """
+
+    def __init__(self, parts: Parts, live: Live) -> None:
+        self.watchers: set[Mailbox] = set()
+        self._parts, self._live = parts, live
+        self._run = live.run
+        self._cases = live.run.cases
+        self._unsent = live.run.prepared.plan.unsent
+        self._board = Board(live.run.started_at)
+        self._rows: list[str] = []
+        self._sums = Sums(len(self._cases), len(self._unsent))
+        self._index, self._seen = 0, frozenset[str]()
+        self._by_journal = live.has_record
+        self._has_begun = False
+        self._lock = asyncio.Lock()
+        self._over = asyncio.Event()
+        self._text = b""
+        self._since: list[bytes] = []
+        self._written_at, self._cost_s = 0.0, 0.0
+        self._told: object = None
+        self._is_final = False
+        self._slice_began = 0.0
+        self._task: asyncio.Task[None] | None = None
+        live.when_over(lambda _: self._over.set())
+
+    # ── who watches ─────────────────────────────────────────────────────────────────────────────────────
+
+    def join(self, one: Mailbox) -> None:
+        """Tell somebody from now on; what is written already comes at once."""
+        self.watchers.add(one)
+        if self._text and (self._is_final or self._task is not None):
+            one.board(event("board", self._text))
+            for cells in self._since:
+                one.cells(cells)
+        if self._task is None and not self._is_final:
+            self._task = asyncio.create_task(self._go(), name=f"panic-board-{self._run.id}")
+
+    def leave(self, one: Mailbox) -> None:
+        """Tell somebody no more; with the last one all work on it ends."""
+        self.watchers.discard(one)
+        if not self.watchers and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def text(self) -> bytes:
+        """Give the board of this moment, for somebody who asks once."""
+        async with self._lock:
+            if not self._is_final:
+                await self._catch_up()
+                fresh = self._text and perf_counter() - self._written_at < BOARD_S / 2 and not self._since
+                if self._live.is_over or not fresh:
+                    await self._write()
+            return self._text
+
+    # ── the work ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _go(self) -> None:
+        while not self._is_final:
+            wait_s = 0.0 if self._over.is_set() else CELLS_S
+            try:
+                async with self._lock:
+                    await self._turn()
+            except Exception:  # the run goes on, and its report is right
+                log.exception("board_failed", run_id=self._run.id)
+                await asyncio.sleep(BOARD_S)
+            if wait_s and not self._is_final:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(wait_s):
+                        await self._over.wait()
+
+    async def _turn(self) -> None:
+        await self._catch_up()
+        if self._live.is_over or not self._text:
+            await self._write()
+            return
+        if self._board.changed:
+            self._tell_cells()
+        if self._swept and self._is_due:
+            await self._write()
+
+    @property
+    def _swept(self) -> bool:
+        return self._run.engine.swept.is_set()
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether the whole of it is to be written again: there is something new, and it was long enough ago."""
+        cost_s = self._cost_s + len(self.watchers) * len(self._text) / _BYTES_A_SECOND
+        if perf_counter() - self._written_at < max(BOARD_S, cost_s / _SHARE):
+            return False
+        return bool(self._since or self._board.touched) or self._about(self._run.facts()) != self._told
+
+    @staticmethod
+    def _about(facts: Circumstances) -> object:
+        return (
+            tuple(facts.flags),
+            facts.joined,
+            facts.resumed,
+            facts.latch,
+            facts.unlisted,
+            facts.roster_checked,
+            facts.timings.deadline_s,
+            facts.timings.settled_s,
+            facts.watch_s,
+        )
+
+    def _tell_cells(self) -> None:
+        board = self._board
+        changed: dict[str, list[int]] = {}
+        for place in sorted(board.changed):
+            changed.setdefault(chr(board.codes[place]), []).append(place)
+        board.changed.clear()
+        facts = {
+            "run_id": self._run.id,
+            "elapsed_s": round((self._run.wall() - self._run.started_at).total_seconds(), 3),
+            "counts": {str(code): count for code, count in board.counts.items() if count},
+            "changed": changed,
+        }
+        message = event("cells", json.dumps(facts, separators=(",", ":")).encode())
+        self._since.append(message)
+        for one in self.watchers:
+            one.cells(message)
+
+    # ── feeding ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _catch_up(self) -> None:
+        """Take in what happened since the last time, a slice at a time."""
+        self._slice_began = perf_counter()
+        if not self._has_begun:
+            await self._begin()
+        if self._by_journal:
+            entries = self._live.journal.entries
+            while self._index < len(entries):
+                entry = entries[self._index]
+                self._index += 1
+                if entry.id not in self._seen:
+                    self._board.take(entry.event)
+                await self._rest()
+        else:
+            for place, case in enumerate(self._cases):
+                self._board.show(place, case, self._run.wall)
+                await self._rest()
+        if self._board.finished or not self._swept:
+            return
+        self._board.withdraw(self._is_clear)
+
+    def _is_clear(self, place: int) -> bool:
+        """Whether the run itself takes an account for clear: the board never says more than the report."""
+        case = self._cases[place]
+        return case.standing is Standing.CLEAR and not case.pressed_again and not case.sending
+
+    async def _begin(self) -> None:
+        """Learn of which accounts the run is, and what an earlier process did."""
+        self._board, self._index = Board(self._run.started_at), 0  # one that broke off is begun anew
+        self._board.plan([case.account.id for case in self._cases], len(self._unsent))
+        rows = []
+        for case in self._cases:
+            account = case.account
+            rows.append(tell.row(account.id, account.name, account.group))
+            await self._rest()
+        rows += [tell.row(one.id, one.name, one.group) for one in fold.unsent_of(self._unsent, "")]
+        self._rows = rows
+        if self._run.prepared.earlier is not None:
+            self._board.touched.update(range(len(self._cases)))
+            await self._look_back()
+        self._has_begun = True
+
+    async def _look_back(self) -> None:
+        """The journal of a run that was taken up knows nothing of the processes before: the ledger does."""
+        ledger, run = self._parts.settings.ledger, self._run.id
+        events: list[Event] = []
+        if self._by_journal and ledger.file is not None:
+            with suppress(ProblemError):
+                events = await aside(self._parts, lambda: events_of(ledger, run), "board", usage="not_found")
+        self._by_journal = bool(events)  # else the cases tell it
+        for one in events:
+            self._board.take(one)
+            await self._rest()
+        self._seen = frozenset(one.id for one in events)
+
+    async def _rest(self) -> None:
+        if perf_counter() - self._slice_began > _SLICE_S:
+            await asyncio.sleep(_REST_S)
+            self._slice_began = perf_counter()
+
+    # ── writing ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _write(self) -> None:
+        began = perf_counter()
+        if self._live.is_over:
+            self._text = await self._whole()
+            self._is_final = True
+        else:
+            self._text = await self._now()
+        self._since, self._written_at = [], perf_counter()
+        self._cost_s = min(self._written_at - began, BOARD_S)
+        self._board.changed.clear()
+        message = event("board", self._text)
+        for one in self.watchers:
+            one.board(message)
+
+    async def _now(self) -> bytes:
+        """Write the board of a run under way; before the sweep is over without details."""
+        board, facts = self._board, self._run.facts()
+        self._told = self._about(facts)
+        worst: list[AccountReport] = []
+        if self._swept:
+            await self._count()
+            for place in board.places(tell.WORST_MOST):
+                worst += self._account(place, facts)
+                await self._rest()
+        clear = board.counts[Code.CLEAR]
+        report = fold.assemble(facts, worst, self._sums.totals, self._sums.coverage(facts))
+        letters = tell.Letters(self._rows, bytes(board.codes), board.counts)
+        more = len(self._rows) - clear - len(worst)
+        return self._scrubbed(tell.write(report, letters, board, live=True, more=more))
+
+    async def _count(self) -> None:
+        touched = self._board.touched
+        while touched:
+            if (place := touched.pop()) < len(self._cases):
+                self._sums.look(place, self._cases[place], self._run.scrub)
+                await self._rest()
+
+    def _account(self, place: int, facts: Circumstances) -> list[AccountReport]:
+        if place < len(self._cases):
+            return [fold.account_of(self._cases[place], facts, self._run.wall)]
+        return fold.unsent_of([self._unsent[place - len(self._cases)]], facts.contact)
+
+    async def _whole(self) -> bytes:
+        """Write the board of a run that is over: what the report says of it, and nothing else."""
+        report = await self._report()
+        order, board = [case.account.id for case in self._cases], self._board
+        work: Callable[[], bytes] = lambda: self._scrubbed(tell.over(report, order, board))  # noqa: E731
+        return await _off_the_loop(self._parts, work)
+
+    async def _report(self) -> Report:
+        try:
+            return await self._live.finished()
+        except Exception:  # noqa: BLE001  (panic itself failed: what is known is all there is)
+            return self._run.report()
+
+    def _scrubbed(self, text: bytes) -> bytes:
+        return self._run.scrub(text.decode()).encode()
+
+
+async def _off_the_loop(parts: Parts, work: Callable[[], bytes]) -> bytes:
+    try:
+        return await parts.aside.do(work, "board")
+    except TimeoutError:  # all threads hang on a dead disk: this one thing needs none
+        return work()
+
+
+class Boards:
+    """The boards of all runs that are here."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._watched: dict[str, Watched] = {}
+
+    def of(self, live: Live) -> Watched:
+        """Give the board of a run that is here; it is made when it is first asked for."""
+        for run in [run for run, one in self._watched.items() if not one.watchers]:
+            if self._parts.desk.find(run) is None:
+                del self._watched[run]
+        if live.run.id not in self._watched:
+            self._watched[live.run.id] = Watched(self._parts, live)
+        return self._watched[live.run.id]
+
+    async def text(self, found: Live | str) -> bytes:
+        """Give a board once, of a run that is here or on record."""
+        if not isinstance(found, str):
+            return await self.of(found).text()
+        ledger, scrub = self._parts.settings.ledger, self._parts.scrub
+        work: Callable[[], Awaitable[bytes]] = lambda: aside(  # noqa: E731
+            self._parts, lambda: scrub(tell.recorded(ledger, found).decode()).encode(), "board", usage="not_found"
+        )
+        return await work()

@@ -1,0 +1,69 @@
+"""The routes of the room that only look: how things stand, boards, evidence and what comes by the clock."""
+
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from panic import history
+from panic.config import LedgerFiles, Settings
+from panic.evidence.export import export
+from panic.evidence.form import Asked
+from panic.ledger import reader
+from panic.schedule.outlook import outlook, told
+from panic.service import views
+from panic.service.access import Identity
+from panic.service.answers import aside, document, find
+from panic.service.parts import Parts
+from panic.service.problems import ProblemError
+from panic.service.room import feed
+from panic.service.room.views import Schedules
+
+NDJSON = "application/x-ndjson"
+_RUNS_MOST = 3
+_EVIDENCE_S = 60.0
+
+
+async def room(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Say how things stand."""
+    return document(await parts.room.room())
+
+
+async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
+    """Tell a page all that it shows."""
+    return await feed.follow(parts, request)
+
+
+async def board(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+    """Give the board of a run, wherever it is."""
+    found = await find(parts, request.match_info["id"])
+    return document(await parts.room.boards.text(found))
+
+
+async def evidence(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
+    """Give what the ledger tells of a run as `panic evidence export` writes it, to be kept as a file."""
+    ledger = parts.settings.ledger
+    found = await find(parts, request.match_info["id"])
+    run = found if isinstance(found, str) else found.run.id
+    if ledger.file is None:
+        raise ProblemError("not_found", "the settings name no [ledger] file")
+    by = parts.scrub(identity.name)
+    body = await aside(
+        parts, lambda: _exported(ledger, run, by), "evidence", usage="not_found", most_s=_EVIDENCE_S
+    )
+    disposition = f'attachment; filename="panic-evidence-{run}.jsonl"'
+    return web.Response(body=body, content_type=NDJSON, headers={"Content-Disposition": disposition})
+
+
+def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:
+    volumes = [reader.read(file, whole=True) for file in history.files(ledger)]
+    return b"".join(export(volumes, Asked(run), by=by, at=datetime.now(UTC)))
+
+
+async def schedule(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+    """Say what comes by the clock."""
+    settings = parts.settings
+    return document(await aside(parts, lambda: _scheduled(settings), "schedule", usage="not_found"))
+
+
+def _scheduled(settings: Settings) -> bytes:
+    return views.to_json(Schedules(**told(outlook(settings, datetime.now(UTC), _RUNS_MOST))))

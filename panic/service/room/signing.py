@@ -1,0 +1,237 @@
+"""/v1/session: signing in with a token, and who asks when a cookie comes instead of one."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Annotated, Final, Literal, NamedTuple
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from panic.service import models
+from panic.service.access import Identity
+from panic.service.answers import document, on_record, read_body
+from panic.service.parts import Parts
+from panic.service.problems import ProblemError
+from panic.service.room import origin
+from panic.service.room.kept import Session
+from panic.service.room.sessions import identity_of
+from panic.service.views import to_json
+
+CSRF: Final = "X-CSRF-Token"
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
+
+_AGAIN: Final = "Sign in again with your token."
+_SEVERAL = "several cookies of its name came with it: another page of this host set one"
+_CLEAR: Final = "Delete the cookies of this host in the browser, and sign in again."
+
+
+class TokenAsked(BaseModel):
+    """Whose session it shall be."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    token: Annotated[str, Field(min_length=1, max_length=1000, repr=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """Who is signed in, and what they may do.
+
+    Attributes:
+        roles: What the token allows.
+        groups: Whose accounts it may press; null for every account.
+        may_act: Whether it may do more than look now; if not, give the token again.
+        acts_for_s: Until it only looks, if nobody does anything.
+        csrf: What every request but GET and HEAD repeats as X-CSRF-Token.
+    """
+
+    schema: Literal["panic-session/1"]
+    name: str
+    person: bool
+    roles: tuple[str, ...]
+    groups: tuple[str, ...] | None
+    may_act: bool
+    acts_for_s: float
+    csrf: str
+
+
+class Signed(NamedTuple):
+    """Somebody who asks with a cookie."""
+
+    cookie: str
+    session: Session
+    identity: Identity
+
+
+SIGNED: Final = web.RequestKey("signed", Signed)
+"""Of a request that was let in by its cookie, and of no other."""
+
+
+# ── who asks ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def signed(parts: Parts, request: web.Request) -> Signed | None:
+    """Say who asks with a cookie, which does not yet mean that they may; None without one.
+
+    Raises:
+        ProblemError: The session has ended, or several cookies leave open which it is.
+    """
+    cookies = _cookies(parts, request)
+    if not cookies:
+        return None
+    if len(cookies) > 1:
+        raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
+    session = await parts.sessions.find(cookies[0])
+    identity = None if session is None else identity_of(session, parts.settings.tokens)
+    if session is None or identity is None:
+        raise ProblemError("unauthenticated", "the session has ended", remedy=_AGAIN, headers=CHALLENGE)
+    return Signed(cookies[0], session, identity)
+
+
+def require_ours(parts: Parts, request: web.Request, who: Signed) -> None:
+    """Go on if our own page sent this.
+
+    Raises:
+        ProblemError: Another may have, or an older copy of ours.
+    """
+    _require_origin(parts, request)
+    if request.method not in origin.LOOKS and not origin.is_csrf(request.headers.getall(CSRF, []), who.cookie):
+        raise ProblemError("csrf")
+
+
+def require_awake(parts: Parts, request: web.Request, who: Signed, role: str) -> None:
+    """Go on if this only looks, or if somebody was there lately; what changes something says that they are.
+
+    Raises:
+        ProblemError: Nobody was, for too long.
+    """
+    if role != "viewer" and not parts.sessions.acts_for_s(who.session):
+        raise ProblemError("idle")
+    if request.method not in origin.LOOKS:
+        parts.sessions.act(who.session)
+    request[SIGNED] = who
+
+
+async def is_signed_in(parts: Parts, request: web.Request) -> bool:
+    """Whether who was let in by a cookie still would be; true of whoever came with a token. For long answers."""
+    who = request.get(SIGNED)
+    if who is None:
+        return True
+    session = await parts.sessions.find(who.cookie)
+    return session is not None and identity_of(session, parts.settings.tokens) is not None
+
+
+def _require_origin(parts: Parts, request: web.Request) -> None:
+    service = parts.settings.service
+    asked = origin.Asked(
+        request.method,
+        _host(request),
+        _is_secure(parts, request),
+        request.headers.getall("Origin", []),
+        request.headers.getall("Sec-Fetch-Site", []),
+    )
+    if why := origin.refusal(asked, in_front=service.allowed_hosts if service.behind_proxy else ()):
+        raise ProblemError("not_same_origin", why)
+
+
+def _cookies(parts: Parts, request: web.Request) -> list[str]:
+    name = _cookie_name(parts, request)
+    return origin.cookies(request.headers.getall("Cookie", []), name)
+
+
+def _cookie_name(parts: Parts, request: web.Request) -> str:
+    return origin.cookie_name(_host(request), secure=_is_secure(parts, request))
+
+
+def _host(request: web.Request) -> str:
+    """The one Host header: the allow-list has let it in."""
+    return request.headers.get("Host", "")
+
+
+def _is_secure(parts: Parts, request: web.Request) -> bool:
+    return request.secure or parts.settings.service.behind_proxy
+
+
+# ── the routes ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def sign_in(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+    """Give whoever has a token a session; the one that they had ends, so that nobody can have given it to them."""
+    _require_origin(parts, request)
+    cookies = _cookies(parts, request)
+    if len(cookies) > 1:
+        raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
+    asked = models.read(TokenAsked, await read_body(request))
+    identity = parts.identify(f"Bearer {asked.token.strip()}")
+    if identity is None:
+        if wait_s := parts.sessions.failed():
+            words = "this token is nobody's, and so were many before it; a right one is taken at once"
+            raise ProblemError("throttled", words, headers={"Retry-After": str(ceil(wait_s))})
+        raise ProblemError("unauthenticated", "this token is nobody's", remedy=_AGAIN, headers=CHALLENGE)
+    for one in cookies:
+        parts.sessions.end(one)
+    cookie = parts.sessions.begin(identity.name)
+    session = await parts.sessions.find(cookie)
+    if session is None:  # its token went in this moment
+        raise ProblemError("unauthenticated", headers=CHALLENGE)
+    on_record(parts, request, identity, "sign_in")
+    response = _view(parts, Signed(cookie, session, identity))
+    response.set_cookie(
+        _cookie_name(parts, request),
+        cookie,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=_is_secure(parts, request),
+    )
+    return response
+
+
+async def who_is_in(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+    """Say who is signed in."""
+    return _view(parts, _signed(request))
+
+
+async def sign_out(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
+    """End the session, here and on disk."""
+    parts.sessions.end(_signed(request).cookie)
+    await parts.sessions.kept()
+    on_record(parts, request, identity, "sign_out")
+    response = web.Response(status=204)
+    response.set_cookie(
+        _cookie_name(parts, request),
+        "",
+        max_age=0,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=_is_secure(parts, request),
+    )
+    return response
+
+
+def _signed(request: web.Request) -> Signed:
+    who: Signed | None = request.get(SIGNED)
+    if who is None:
+        what = "a request with a token of its own has no session"
+        raise ProblemError("not_found", what, remedy="A browser gets one with POST /v1/session.")
+    return who
+
+
+def _view(parts: Parts, who: Signed) -> web.Response:
+    groups = who.identity.groups
+    acts_for_s = parts.sessions.acts_for_s(who.session)
+    return document(
+        to_json(
+            SessionView(
+                "panic-session/1",
+                who.identity.name,
+                who.identity.person,
+                tuple(sorted(who.identity.roles)),
+                None if groups is None else tuple(sorted(groups)),
+                may_act=acts_for_s > 0,
+                acts_for_s=round(acts_for_s, 3),
+                csrf=origin.csrf_of(who.cookie),
+            )
+        )
+    )

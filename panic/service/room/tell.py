@@ -1,0 +1,146 @@
+"""A board as it is sent: a report, the letters of its accounts and how it went, in one text."""
+
+from collections.abc import Iterable, Sequence
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Final, NamedTuple
+
+from pydantic import TypeAdapter
+
+from panic import history
+from panic.board import OF_VERDICT, WORST_FIRST, Code
+from panic.board import Board as Fold
+from panic.config import LedgerFiles
+from panic.outcomes import Verdict
+from panic.render.headline import headline, scope_words
+from panic.report import AccountReport, AttemptReport, Report
+from panic.service.answers import told_again
+from panic.service.room.views import Board, BoardAccount, BoardRequest, Course
+from panic.service.stream import events_of
+
+WORST_MOST: Final = 200
+_IDS_MOST = 5
+_NO_ACCOUNTS = b'"accounts":[]'
+_ENDS = {ord(code): f'{code}"]' for code in Code}
+
+_BOARD: TypeAdapter[Board] = TypeAdapter(Board)
+
+
+class Letters(NamedTuple):
+    """The accounts in the plan's order.
+
+    Attributes:
+        rows: For each the JSON of its row up to its letter.
+        codes: The letters.
+        counts: How many there are of each.
+    """
+
+    rows: Sequence[str]
+    codes: bytes
+    counts: dict[Code, int]
+
+
+def row(id_: int | None, name: str, group: str) -> str:
+    """Write an account's row up to its letter."""
+    return f'[{"null" if id_ is None else id_},{quoted(name)},{quoted(group)},"'
+
+
+def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int) -> bytes:
+    """Write the board in one line; keys are still in it.
+
+    Args:
+        report: Of this moment; of its accounts only the worst need be there.
+        letters: All its accounts.
+        fold: How the run went.
+        live: Whether it is under way.
+        more: How many accounts that are not clear the report leaves out.
+    """
+    bad = [account for account in report.accounts if account.verdict is not Verdict.CLEAR]
+    view = Board(
+        schema="panic-board/1",
+        run_id=report.run_id,
+        live=live,
+        finished=report.finished,
+        drill=report.drill,
+        base_url=report.base_url,
+        contact=report.contact,
+        verdict=report.verdict,
+        headline=headline(report),
+        exit_code=report.exit_code,
+        trigger=report.trigger,
+        scope=scope_words(report),
+        verify=report.scope.verify,
+        started_at=report.started_at,
+        finished_at=report.finished_at if report.finished else None,
+        elapsed_s=report.timings.total_s,
+        deadline_s=report.timings.deadline_s,
+        watch_s=report.scope.watch_s,
+        joined=report.joined,
+        resumed=report.resumed,
+        flags=report.flags,
+        latch=report.latch,
+        ledger_head=report.ledger_head,
+        accounts=(),
+        counts={code: count for code, count in letters.counts.items() if count},
+        totals=report.totals,
+        coverage=report.coverage,
+        timings=report.timings,
+        worst=tuple(map(_account, bad[:WORST_MOST])),
+        more=more + max(len(bad) - WORST_MOST, 0),
+        course=Course(**fold.course()),
+        clearing=fold.clearing(),
+    )
+    rows = ",".join([begin + _ENDS[code] for begin, code in zip(letters.rows, letters.codes, strict=True)])
+    text = _BOARD.dump_json(view)
+    assert text.count(_NO_ACCOUNTS) == 1  # noqa: S101  (a quotation mark within words is written otherwise)
+    return text.replace(_NO_ACCOUNTS, b'"accounts":[' + rows.encode() + b"]")
+
+
+def _account(account: AccountReport) -> BoardAccount:
+    named = [one for one in account.attempts if one.request_id] or account.attempts
+    return BoardAccount(
+        id=account.id,
+        name=account.name,
+        group=account.group,
+        owner=account.owner,
+        verdict=account.verdict,
+        outcome=account.outcome,
+        standing=account.standing,
+        as_of=account.as_of,
+        next_step=account.next_step,
+        notes=account.notes,
+        orders=account.orders,
+        attempts=len(account.attempts),
+        request_ids=tuple(map(_request, reversed(named[-_IDS_MOST:]))),
+    )
+
+
+def _request(one: AttemptReport) -> BoardRequest:
+    return BoardRequest(one.method, one.status, one.error, one.request_id, one.at)
+
+
+def letters_of(report: Report, order: Iterable[int]) -> Letters:
+    """Put the accounts of a whole report into the plan's order, each with the letter of its verdict."""
+    places = {id_: place for place, id_ in enumerate(order)}
+    rest = len(places)
+    accounts = sorted(report.accounts, key=lambda one: rest if one.id is None else places.get(one.id, rest))
+    codes = [OF_VERDICT[one.verdict] for one in accounts]
+    counts = {code: codes.count(code) for code in (*WORST_FIRST, Code.CLEAR)}
+    return Letters([row(one.id, one.name, one.group) for one in accounts], "".join(codes).encode(), counts)
+
+
+def over(report: Report, order: Iterable[int], fold: Fold) -> bytes:
+    """Write the board of a run that nobody works on any more."""
+    return write(report, letters_of(report, order), fold, live=False, more=0)
+
+
+def recorded(ledger: LedgerFiles, run: str) -> bytes:
+    """Write the board of a run on record, whatever is left of its record. Blocks.
+
+    Raises:
+        UsageError: The ledger does not tell who pressed, or of which accounts.
+    """
+    past = history.recall(ledger, run)
+    report, fold = told_again(past), Fold(past.replay.pressed.started_at if past.replay.pressed else None)
+    for event in events_of(ledger, run):
+        fold.take(event)
+    return over(report, past.replay.cases, fold)

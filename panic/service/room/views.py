@@ -1,0 +1,238 @@
+"""What the control room is told: each a document with a published schema."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from panic.board import Clearing, Code
+from panic.outcomes import Outcome, Standing, Verdict
+from panic.report import (
+    Coverage,
+    Flag,
+    Joining,
+    LatchReport,
+    Orders,
+    Resumption,
+    Timings,
+    Totals,
+    Trigger,
+)
+from panic.service.facts import HoldView, PageView
+
+# ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class RoomGroup:
+    """A group of the roster, and how many accounts a press for it reaches."""
+
+    name: str
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFinding:
+    """One thing that stands in the way of the next press, or might."""
+
+    code: str
+    text: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSelfTest:
+    """The last self-test: `ok` and the times are null until one came to its end."""
+
+    ok: bool | None
+    ended_at: datetime | None
+    age_s: float | None
+    proven: str | None
+    every_s: float
+    under_way: bool
+    states: dict[str, int] = field(default_factory=dict)
+    findings: tuple[RoomFinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoomLatch:
+    """What is engaged; where it is not `known`, `problem` says why."""
+
+    known: bool
+    engaged: bool
+    problem: str
+    holds: tuple[HoldView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NextRun:
+    """What comes by the clock next; `why` is why then, where that needs a word."""
+
+    name: str
+    at: datetime
+    what: str
+    why: str
+    drill: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoomRun:
+    """A run under way here; times in seconds."""
+
+    run_id: str
+    source: str
+    by: str
+    reason: str
+    scope: str
+    accounts: int
+    drill: bool
+    started_at: datetime
+    elapsed_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """The run that ended last."""
+
+    run_id: str
+    verdict: Verdict
+    finished_at: datetime
+    drill: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How things stand.
+
+    Attributes:
+        why: Why a press would not work, in one word; empty if it would.
+        accounts: How many a press for all would reach; null where no roster could ever be read.
+        unreadable: Rows of the roster that cannot be read.
+        schedules: How many there are.
+    """
+
+    schema: Literal["panic-room/1"]
+    version: str
+    base_url: str
+    contact: str
+    drill: bool
+    now: datetime
+    ready: bool
+    why: str
+    problems: tuple[str, ...]
+    accounts: int | None
+    unreadable: int
+    groups: tuple[RoomGroup, ...]
+    self_test: RoomSelfTest | None
+    latch: RoomLatch
+    next_run: NextRun | None
+    schedules: int
+    live: tuple[RoomRun, ...]
+    last: LastRun | None
+    pages: tuple[PageView, ...]
+
+
+# ── the board ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRequest:
+    """One request that the broker may be asked about."""
+
+    method: str
+    status: int | None
+    error: str | None
+    id: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BoardAccount:
+    """An account that is not clear, as the report tells it; `request_ids` are the latest, newest first."""
+
+    id: int | None
+    name: str
+    group: str
+    owner: str
+    verdict: Verdict
+    outcome: Outcome
+    standing: Standing
+    as_of: datetime | None
+    next_step: str
+    notes: tuple[str, ...]
+    orders: Orders
+    attempts: int
+    request_ids: tuple[BoardRequest, ...]
+
+
+Points = tuple[tuple[float, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How many accounts had come how far after how many seconds since the press."""
+
+    sent: Points
+    accepted: Points
+    clear: Points
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """One run, account by account.
+
+    Attributes:
+        live: Whether it is under way in this service: then verdict, headline and exit code are provisional.
+        finished: Whether it came to its end.
+        accounts: Id, name, group and code of each, in the plan's order, those that could not be sent at the end.
+        counts: How many accounts have which code.
+        worst: Those that are not clear, worst first; `more` counts those beyond.
+        clearing: How long accounts took to be read clear; null where none was.
+    """
+
+    schema: Literal["panic-board/1"]
+    run_id: str
+    live: bool
+    finished: bool
+    drill: bool
+    base_url: str
+    contact: str
+    verdict: Verdict
+    headline: str
+    exit_code: int
+    trigger: Trigger
+    scope: str
+    verify: bool
+    started_at: datetime
+    finished_at: datetime | None
+    elapsed_s: float
+    deadline_s: float
+    watch_s: float
+    joined: tuple[Joining, ...]
+    resumed: tuple[Resumption, ...]
+    flags: tuple[Flag, ...]
+    latch: LatchReport | None
+    ledger_head: str | None
+    accounts: tuple[tuple[int | None, str, str, Code], ...]
+    counts: dict[Code, int]
+    totals: Totals
+    coverage: Coverage
+    timings: Timings
+    worst: tuple[BoardAccount, ...]
+    more: int
+    course: Course
+    clearing: Clearing | None
+
+
+# ── schedules ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """What comes by the clock, as `panic schedule --format json` says it."""
+
+    schema: Literal["panic-schedule/1"]
+    now: str
+    schedules: list[dict[str, Any]]
+    left_out: tuple[str, ...]
+    calendar: dict[str, Any]

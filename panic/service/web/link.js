@@ -1,0 +1,93 @@
+// The one stream of this page. It beats every two seconds; a page that does not hear it says so, loudly.
+
+const SILENT_MS = 6000; // three beats
+const LOST_MS = 1500; // a broken connection gets so long to come back before the page says that it is lost
+const AGAIN_MS = 1000;
+
+export class Link {
+  /** `on` has room, board, cells, lost and back. */
+  constructor(on) {
+    this.on = on;
+    this.run = ""; // the run to follow; "" for whichever is under way
+    this.heardAt = 0;
+    this.isLost = false;
+    this.source = null;
+    this.brokeAt = 0;
+    setInterval(() => this.look(), 500);
+    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
+  }
+
+  /** Follow this run from now on. */
+  follow(run) {
+    if (run === this.run && this.source) return;
+    this.run = run;
+    this.open();
+  }
+
+  open() {
+    this.close();
+    if (document.hidden) return; // a browser keeps six connections to a service: none for a page that nobody sees
+    this.wanted = true;
+    this.brokeAt ||= Date.now();
+    const source = new EventSource(`/v1/room/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
+    this.source = source;
+    const hear = (name, take) => source.addEventListener(name, (event) => {
+      if (source !== this.source) return;
+      this.heard();
+      take(JSON.parse(event.data));
+    });
+    hear("beat", () => {});
+    hear("room", (found) => this.on.room(found));
+    hear("board", (found) => this.on.board(found));
+    hear("cells", (found) => this.on.cells(found));
+    source.onerror = () => {
+      if (source !== this.source) return;
+      this.brokeAt ||= Date.now();
+      if (source.readyState === EventSource.CLOSED) { // refused: the browser does not try again by itself
+        this.source = null;
+        this.on.refused();
+      }
+    };
+  }
+
+  /** Let the connection go: a hidden page needs none, and a press may need it. */
+  close() {
+    this.wanted = false;
+    if (this.source) this.source.close();
+    this.source = null;
+  }
+
+  /** Not signed in any more: there is nothing to be heard, and nothing is lost. */
+  rest() {
+    this.close();
+    this.brokeAt = 0;
+    this.heardAt = 0;
+    this.isLost = false;
+  }
+
+  heard() {
+    this.heardAt = Date.now();
+    this.brokeAt = 0;
+    if (this.isLost) {
+      this.isLost = false;
+      this.on.back();
+    }
+  }
+
+  look() {
+    if (!this.wanted) return;
+    const now = Date.now();
+    const isBroken = this.brokeAt && now - this.brokeAt > LOST_MS;
+    const isSilent = this.heardAt && now - this.heardAt > SILENT_MS;
+    if (!isBroken && !isSilent) return;
+    if (!this.isLost) {
+      this.isLost = true;
+      this.on.lost();
+    }
+    const isStuck = this.source === null || isSilent;
+    if (isStuck && now - (this.triedAt || 0) > AGAIN_MS * 3) {
+      this.triedAt = now;
+      this.open();
+    }
+  }
+}

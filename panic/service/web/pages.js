@@ -1,0 +1,144 @@
+// What is behind the press: the runs on record, the schedule, and the latch with its reset.
+
+import { h, put, say, shout } from "./dom.js";
+import { ask, may } from "./service.js";
+import { verdictWord } from "./ready.js";
+import { ahead, count, utc } from "./words.js";
+
+/** A page that asks for something and draws it, or says why it cannot. */
+async function page(stage, heading, draw) {
+  const body = h("div", {}, h("p", { class: "note" }, "Asking the service…"));
+  put(stage, h("article", { class: "page" }, h("h1", {}, heading), body));
+  try {
+    put(body, await draw());
+  } catch (error) {
+    put(body, problem(error));
+  }
+}
+
+export function problem(error) {
+  return h("div", { class: "panel bad", role: "alert" }, h("h2", {}, error.message), h("p", {}, error.remedy ?? ""),
+    error.errors?.length ? h("ul", {}, error.errors.slice(0, 10).map((one) => h("li", {}, `${one.where}: ${one.what}`))) : null,
+    error.requestId ? h("p", { class: "note" }, `Request ${error.requestId}`) : null);
+}
+
+// ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const runs = (stage) => page(stage, "Runs", async () => {
+  const found = await ask("GET", "/v1/runs?limit=100");
+  const rows = found.runs.map((run) => h("tr", {},
+    h("td", {}, h("a", { href: `#/runs/${run.run_id}` }, utc(run.started_at))),
+    h("td", {}, verdictWord(run.verdict, run.state), run.drill ? h("span", { class: "tag" }, "drill") : null),
+    h("td", {}, run.by), h("td", {}, run.source), h("td", { class: "wide" }, run.reason)));
+  return [
+    found.damage.length ? h("div", { class: "panel bad" }, h("h2", {}, "The ledger is damaged"), h("ul", {}, found.damage.map((words) => h("li", {}, words)))) : null,
+    rows.length ? h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Runs" }, h("table", { class: "rows" },
+      h("thead", {}, h("tr", {}, ["Pressed", "Verdict", "By", "Through", "Why"].map((word) => h("th", { scope: "col" }, word)))), h("tbody", {}, rows)))
+      : h("p", {}, "Nobody has pressed yet."),
+    found.more ? h("p", { class: "note" }, `and ${count(found.more, "older run")}: panic runs lists them all`) : null,
+  ];
+});
+
+// ── schedule ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const schedule = (stage) => page(stage, "Schedule", async () => {
+  const found = await ask("GET", "/v1/schedule");
+  const parts = found.schedules.map((line) => h("section", { class: "panel" },
+    h("h2", {}, line.name, line.drill ? h("span", { class: "tag" }, "drill") : null, h("small", {}, ` ${line.at}`)),
+    line.refused ? h("p", { class: "bad" }, line.refused) : null,
+    h("ol", { class: "due" }, line.runs.map((run) => h("li", {}, h("b", {}, utc(run.at)), ` ${ahead((new Date(run.at) - Date.now()) / 1000)} `,
+      h("span", { class: "note" }, `${run.local.slice(11, 16)} local${run.why ? `; ${run.why}` : ""}`)))),
+    line.ends ? h("p", { class: "note" }, line.ends) : null));
+  const wrong = [...found.left_out, ...found.calendar.problems];
+  return [
+    wrong.length ? h("div", { class: "panel warn" }, h("h2", {}, "Somebody should see to this"), h("ul", {}, wrong.map((words) => h("li", {}, words)))) : null,
+    parts.length ? parts : h("p", {}, "No schedule is set up. See docs/schedule.md."),
+  ];
+});
+
+// ── latch ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const latch = (stage, room) => page(stage, "Latch", async () => {
+  const found = await ask("GET", "/v1/latch");
+  const state = found.problem ? "UNKNOWN" : found.engaged ? "ENGAGED" : "NOT ENGAGED";
+  return [
+    h("section", { class: `panel ${found.engaged || found.problem ? "warn" : ""}` }, h("h2", {}, state),
+      found.problem ? h("p", { class: "bad" }, found.problem) : null,
+      h("p", {}, found.engaged ? "Strategies that ask the latch do not trade in these scopes until a person resets them."
+        : "Strategies that ask the latch may trade. A press with “leave the scope engaged” engages it."),
+      found.holds.length ? h("ul", {}, found.holds.map((hold) => h("li", {}, h("b", {}, hold.name || hold.what), ` since ${utc(hold.at)}, `,
+        h("a", { href: `#/runs/${hold.run}` }, "its run"), hold.doubt ? h("p", { class: "bad" }, hold.doubt) : " — known to be clear"))) : null,
+      found.warnings.length ? h("ul", { class: "flags" }, found.warnings.map((words) => h("li", {}, words))) : null),
+    found.engaged || found.problem ? reset(stage, room) : null,
+  ];
+});
+
+/** Ending the engaged state: asked for, shown in full, and then done by typing the word. */
+function reset(stage, room) {
+  if (!may("resetter")) return h("p", { class: "note" }, "This token may not reset: it has not the role resetter.");
+  const reason = h("input", { id: "reset-reason", maxlength: "1000", required: true, autocomplete: "off" });
+  const force = h("input", { id: "reset-force", maxlength: "1000", autocomplete: "off" });
+  const forced = h("label", { class: "field", hidden: true }, h("span", {}, "Not all of it is known to be clear. Why may it end all the same?"), force);
+  const shown = h("div", { id: "reset-preview", role: "status" });
+  const asked = (dry_run) => ({ reason: reason.value.trim(), force: force.value.trim(), dry_run });
+  const refused = (error) => {
+    if (error.status === 409) forced.hidden = false;
+    put(shown, problem(error));
+  };
+  const look = async (event) => {
+    event.preventDefault();
+    try {
+      const found = await ask("POST", "/v1/reset", asked(true));
+      const word = h("input", { id: "reset-word", autocomplete: "off", size: "8", oninput: () => { go.disabled = word.value.trim().toUpperCase() !== "RESET"; } });
+      const go = h("button", { type: "button", id: "reset-go", class: "danger", disabled: true, onclick: async () => {
+        try {
+          const done = await ask("POST", "/v1/reset", asked(false));
+          shout(done.engaged_now ? "Some of it is still engaged." : "The engaged state has ended.");
+          await latch(stage, room);
+        } catch (error) {
+          refused(error);
+        }
+      } }, "Reset");
+      put(shown, h("div", { class: "panel warn" }, h("h2", {}, "What this will do"),
+        h("ul", {}, found.ends.map((hold) => h("li", {}, `End the engaged state of ${hold.name || hold.what}, engaged ${utc(hold.at)}: strategies that test the latch may trade again.`)),
+          found.ends.length ? null : h("li", {}, "End the engaged state: strategies that test the latch may trade again.")),
+        h("h2", {}, "What it will not do"), h("p", {}, found.will_not),
+        found.doubts.length ? [h("h2", {}, "Doubts"), h("ul", { class: "bad" }, found.doubts.map((words) => h("li", {}, words)))] : null,
+        h("label", { class: "field" }, h("span", {}, "Type RESET"), word), go));
+      word.focus();
+    } catch (error) {
+      refused(error);
+    }
+  };
+  return h("form", { class: "panel", id: "reset", onsubmit: look }, h("h2", {}, "Reset"),
+    h("p", {}, "Ends the engaged state. It is shown in full before anything is done."),
+    h("label", { class: "field" }, h("span", {}, "Why? Goes on record with your name"), reason), forced,
+    h("button", { type: "submit" }, "Show what it would do"), shown);
+}
+
+// ── sign in ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+export function signInPage(stage, { isDrill, enter }) {
+  const token = h("input", { type: "password", name: "token", id: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
+  const told = h("p", { class: "bad", role: "alert" });
+  const button = h("button", { type: "submit", class: "primary" }, "Sign in");
+  const form = h("form", { id: "sign-in", class: "panel", onsubmit: async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    try {
+      await enter(token.value.trim());
+    } catch (error) {
+      say(told, error.status === 401 ? "Nobody has this token." : `${error.message}. ${error.remedy ?? ""}`);
+      token.select();
+    } finally {
+      button.disabled = false;
+    }
+  } },
+  h("h1", {}, "panic"), h("p", {}, "Cancel every open order in every account, and see that they are gone."),
+  h("input", { type: "text", name: "username", value: "panic", autocomplete: "username", hidden: true }), // what a password manager keeps it under
+  h("label", { class: "field" }, h("span", {}, "Your token"), token), button, told,
+  isDrill ? h("p", { class: "note" }, "This is a drill: the token is the word drill.")
+    : h("p", { class: "note" }, "No token at hand? At a terminal with the settings: ", h("code", {}, "panic press --all --reason \"…\"")));
+  put(stage, h("article", { class: "alone" }, form));
+  token.focus();
+}

@@ -1,0 +1,313 @@
+// The press: which accounts, why, and one deliberate act. Two clicks for all of them.
+
+import { announce, command, h, put, s, say, shout } from "./dom.js";
+import { Refusal, Silence, ask, may, session, signIn } from "./service.js";
+import { count, isDrill, number } from "./words.js";
+
+const HOLD_MS = 1000;
+const ANSWER_MS = 500; // an answer that is not there by then may wait for a connection that this page holds itself
+const UNSAID = "not said at the press (control room)";
+const REASONS = ["Runaway algorithm", "Risk limit breached", "Compromised key", "Market event"];
+
+export class PressPanel {
+  /** `pressed(run_id)` is told of the run; `makeRoom()` lets a connection go. */
+  constructor({ pressed, makeRoom }) {
+    this.pressed = pressed;
+    this.makeRoom = makeRoom;
+    this.scope = "";
+    this.groups = new Set();
+    this.room = null;
+    this.planned = null;
+    this.isSending = false;
+    this.build();
+  }
+
+  build() {
+    const choice = (value, words) => h("label", { class: "choice" },
+      h("input", { type: "radio", name: "scope", value, id: `scope-${value}`, onchange: () => this.choose(value) }),
+      h("span", {}, words, " ", h("b", { id: `scope-${value}-count` })));
+    this.chips = h("div", { class: "chips" }, REASONS.map((reason) => h("button", {
+      type: "button", class: "chip", onclick: () => {
+        this.reason.value = reason;
+        this.update();
+      } }, reason)));
+    this.reason = h("input", {
+      id: "reason", name: "reason", maxlength: "1000", autocomplete: "off", placeholder: "Why? In a hurry, leave it empty",
+      "aria-describedby": "reason-note", oninput: () => this.update() });
+    this.list = h("div", { class: "choices", id: "groups" });
+    this.ids = h("textarea", {
+      id: "accounts", rows: "3", spellcheck: "false", inputmode: "numeric",
+      placeholder: "Account ids, with spaces, commas or lines between them", oninput: () => this.update() });
+    this.detail = h("div", { class: "detail-of-scope", hidden: true });
+    this.filters = this.buildFilters();
+    this.latch = h("input", { type: "checkbox", id: "latch" });
+    this.touched = h("p", { id: "touches", class: "touches", "aria-live": "polite" });
+    this.token = h("input", { type: "password", id: "token-again", autocomplete: "current-password", placeholder: "Your token" });
+    this.locked = h("label", { class: "field", hidden: true }, h("span", {}, "You have been away. To press, give your token again:"), this.token);
+    this.answer = h("div", { id: "answer", class: "answer", role: "status" });
+    this.buildHold();
+    this.element = h("section", { id: "press", class: "press", "aria-labelledby": "press-title" },
+      h("form", { class: "press-form", onsubmit: (event) => event.preventDefault() },
+        h("div", {}, h("h1", { id: "press-title" }, "Cancel every open order"),
+          h("p", { class: "note" }, "One cancel goes to each account at once, then each is read until it shows no open order. Positions stay as they are.")),
+        h("fieldset", {}, h("legend", {}, "In which accounts?"),
+          h("div", { class: "scopes" }, choice("all", "All accounts"), choice("groups", "Groups"), choice("accounts", "Accounts")),
+          this.detail),
+        h("label", { class: "field" }, h("span", {}, "Why?"), this.reason),
+        this.chips,
+        h("p", { id: "reason-note", class: "note" }, "Goes on record with your name. If empty, the record says that it was not said."),
+        h("details", { class: "more", id: "more" }, h("summary", {}, "Only some orders, or leave it engaged"), this.filters,
+          h("label", { class: "check" }, this.latch,
+            h("span", {}, "Leave the scope engaged: strategies that ask the latch stay stopped until a person resets it."))),
+        h("p", { class: "note without" }, isDrill() ? "In earnest, should this page fail you, you would type: " : "Should this page ever fail you, type at a terminal: ", command("panic press --all --reason 'why'"))),
+      h("div", { class: "act" }, this.touched, this.locked, this.hold, this.typed, this.answer));
+    this.update();
+  }
+
+  buildFilters() {
+    const pick = (name, label, values) => h("label", { class: "field" }, h("span", {}, label),
+      h("select", { name, onchange: () => this.update() }, h("option", { value: "" }, "every"),
+        values.map((value) => h("option", { value }, value.replaceAll("_", " ").toLowerCase()))));
+    return h("div", { class: "filters" },
+      pick("side", "Side", ["BUY", "SELL", "SELL_SHORT", "OTHER"]),
+      pick("type", "Order type", ["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"]),
+      pick("instrument_type", "Instrument type", ["COMMON_STOCK", "INDEX", "OPTION", "CASH"]),
+      h("label", { class: "field" }, h("span", {}, "Instruments"),
+        h("input", { name: "instruments", autocomplete: "off", placeholder: "every; or AAPL, MSFT", oninput: () => this.update() })));
+  }
+
+  buildHold() {
+    this.words = h("span", { class: "hold-words" }, "Choose the accounts");
+    this.hold = h("button", {
+      type: "button", id: "hold", class: "hold", "aria-describedby": "touches hold-note",
+      onpointerdown: (event) => event.button === 0 && this.begin(event), onpointerup: () => this.release(), onpointerleave: () => this.release(),
+      onpointercancel: () => this.release(), onblur: () => this.release(), oncontextmenu: (event) => event.preventDefault(),
+      onkeydown: (event) => {
+        if (event.key !== " " && event.key !== "Enter") return;
+        event.preventDefault();
+        if (!event.repeat) this.begin(event);
+      },
+      onkeyup: () => this.release(), onclick: (event) => event.detail === 0 && this.askForWord(),
+    }, s("svg", { viewBox: "0 0 200 200", "aria-hidden": "true" },
+      s("circle", { class: "track", cx: 100, cy: 100, r: 94 }), s("circle", { class: "ring", cx: 100, cy: 100, r: 94, pathLength: 100 })), this.words);
+    this.word = h("input", { id: "word", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", size: "10",
+      oninput: () => this.update(), onkeydown: (event) => event.key === "Enter" && this.fireByWord() });
+    this.go = h("button", { type: "button", id: "go", class: "danger", onclick: () => this.fireByWord() }, "Cancel the orders");
+    this.byWord = h("details", { class: "by-word" }, h("summary", {}, "Cannot hold? Type the word instead"),
+      h("label", { class: "field" }, h("span", {}, "Type CANCEL"), this.word), this.go);
+    this.note = h("p", { id: "hold-note", class: "note" }, "Press and hold for one second. With a keyboard: hold Space or Enter.");
+    this.typed = h("div", {}, this.note, this.byWord);
+  }
+
+  /** Take what is known of the room. */
+  know(room) {
+    this.room = room;
+    const all = this.limited ? null : room.accounts;
+    say(this.element.querySelector("#scope-all-count"), all === null ? "" : number(all));
+    const names = JSON.stringify([room.groups, session.now?.groups]);
+    if (names !== this.names) {
+      this.names = names;
+      this.drawGroups();
+    }
+    this.update();
+  }
+
+  get limited() {
+    return Boolean(session.now?.groups);
+  }
+
+  drawGroups() {
+    const ours = this.room.groups.filter((group) => !this.limited || session.now.groups.includes(group.name));
+    put(this.list, ours.map((group) => h("label", { class: "check" },
+      h("input", { type: "checkbox", value: group.name, checked: this.groups.has(group.name), onchange: (event) => {
+        this.groups[event.target.checked ? "add" : "delete"](group.name);
+        this.update();
+      } }), h("span", {}, group.name || "(no group)", " ", h("b", {}, number(group.accounts))))),
+    ours.length ? null : h("p", { class: "note" }, "The roster has no groups."));
+  }
+
+  choose(scope) {
+    this.scope = scope;
+    this.detail.hidden = scope === "all";
+    put(this.detail, scope === "groups" ? this.list : scope === "accounts" ? this.ids : null);
+    this.update();
+  }
+
+  asked() {
+    const filters = {};
+    for (const select of this.filters.querySelectorAll("select")) if (select.value) filters[select.name] = select.value;
+    const instruments = this.filters.querySelector("[name=instruments]").value.split(",").map((one) => one.trim()).filter(Boolean);
+    if (instruments.length) filters.instruments = instruments;
+    const body = { scope: {}, filters };
+    if (this.scope === "all") body.scope.all = true;
+    if (this.scope === "groups") body.scope.groups = [...this.groups].sort();
+    if (this.scope === "accounts") body.scope.accounts = this.listed();
+    return body;
+  }
+
+  /** The ids that were typed; what is no id stays as it is, and the service says so. */
+  listed() {
+    return [...new Set(this.ids.value.split(/[\s,;]+/).filter(Boolean))].map((one) => (/^\d{1,15}$/.test(one) ? Number(one) : one));
+  }
+
+  /** How many accounts the press will touch, as far as this page knows; null where it does not. */
+  touches() {
+    if (!this.room) return null;
+    if (this.scope === "all") return this.room.accounts;
+    if (this.scope === "groups") return this.room.groups.filter((one) => this.groups.has(one.name)).reduce((sum, one) => sum + one.accounts, 0);
+    if (this.scope === "accounts") return this.listed().length;
+    return null;
+  }
+
+  get isChosen() {
+    return this.scope === "all" || (this.scope === "groups" && this.groups.size > 0) || (this.scope === "accounts" && this.listed().length > 0);
+  }
+
+  update() {
+    const mayPress = may("presser"), n = this.touches();
+    const only = Object.keys(this.asked().filters).length ? " (only some orders)" : "";
+    this.element.classList.toggle("unchosen", !this.isChosen);
+    this.element.classList.toggle("barred", !mayPress);
+    const words = this.isSending ? ["SENDING"] : !mayPress ? ["View only"] : !this.isChosen ? ["Choose", "the accounts"]
+      : ["HOLD", `to cancel${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
+    const told = words.join("\n");
+    if (told !== this.told) {
+      this.told = told;
+      put(this.words, words.map((line, i) => h(i ? "small" : "strong", {}, line)));
+      this.hold.setAttribute("aria-label", this.isChosen && mayPress ? `Press and hold ${words.slice(1).join(" ")}` : words.join(" "));
+    }
+    const isIdle = Boolean(session.now) && !session.now.may_act;
+    this.locked.hidden = !(isIdle && mayPress);
+    this.element.querySelector("#scope-all").disabled = this.limited;
+    this.go.disabled = this.word.value.trim().toUpperCase() !== "CANCEL" || !this.isChosen || !mayPress;
+    this.plan();
+    if (!mayPress) say(this.touched, `The token ${session.now?.name ?? ""} may not press: it has not the role presser.`);
+  }
+
+  /** Ask what the press would touch, once the typing has come to rest: only the service knows the roster. */
+  plan() {
+    if (!this.isChosen) {
+      say(this.touched, "");
+      this.planned = null;
+      return;
+    }
+    const what = JSON.stringify(this.asked());
+    if (what === this.planned) return;
+    this.planned = what;
+    clearTimeout(this.planning);
+    this.planning = setTimeout(async () => {
+      try {
+        const plan = await ask("POST", "/v1/plan", JSON.parse(what));
+        if (what !== this.planned) return;
+        const unsent = plan.unsent.length ? `, ${number(plan.unsent.length)} that cannot be sent` : "";
+        say(this.touched, `Touches ${count(plan.accounts.length, "account")}${unsent}${plan.scope === "all accounts" ? "" : `: ${plan.scope}`}`);
+      } catch (error) {
+        if (what === this.planned) say(this.touched, [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "));
+      }
+    }, 250);
+  }
+
+  // ── the act ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  begin(event) {
+    if (!this.isChosen || !may("presser") || this.isSending) {
+      this.nudge();
+      return;
+    }
+    if (event.pointerId !== undefined) this.hold.setPointerCapture?.(event.pointerId);
+    this.hold.classList.add("held");
+    clearTimeout(this.holding);
+    this.heldAt = performance.now();
+    this.holding = setTimeout(() => this.fire(), HOLD_MS);
+  }
+
+  release() {
+    if (!this.hold.classList.contains("held")) return;
+    this.hold.classList.remove("held");
+    clearTimeout(this.holding);
+    if (!this.isSending && performance.now() - this.heldAt < HOLD_MS) {
+      put(this.answer, h("p", {}, "Nothing was sent: keep holding for one second."));
+    }
+  }
+
+  nudge() {
+    if (this.isSending) return;
+    put(this.answer, h("p", {}, may("presser") ? "Choose the accounts first: all of them is one click." : "This token may only look."));
+    if (may("presser")) this.element.querySelector("#scope-all").focus();
+  }
+
+  /** A screen reader's or a switch's click cannot be held: it gets the word instead. */
+  askForWord() {
+    if (this.isSending || performance.now() - (this.heldAt ?? -Infinity) < 2 * HOLD_MS) return;
+    this.byWord.open = true;
+    this.word.focus();
+  }
+
+  fireByWord() {
+    if (!this.go.disabled) this.fire();
+  }
+
+  async fire() {
+    if (this.isSending) return;
+    this.isSending = true;
+    this.hold.classList.add("fired");
+    this.word.value = "";
+    this.update();
+    shout("Pressed. Sending.");
+    put(this.answer);
+    const body = { ...this.asked(), reason: this.reason.value.trim() || UNSAID, latch: this.latch.checked };
+    try {
+      if (!session.now?.may_act && this.token.value) await signIn(this.token.value.trim());
+      this.token.value = "";
+      const found = await this.send(body);
+      shout(found.joined ? "The press became a part of the run that is under way." : "The run has begun.");
+      this.pressed(found.run_id, found);
+    } catch (error) {
+      this.failed(error, body);
+    } finally {
+      this.isSending = false;
+      this.hold.classList.remove("fired", "held");
+      this.update();
+    }
+  }
+
+  /** Send it, and once more if nothing answered: the same key makes both one press. */
+  async send(body) {
+    const headers = { "Idempotency-Key": [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("") };
+    const slow = setTimeout(() => this.makeRoom(), ANSWER_MS);
+    try {
+      return await ask("POST", "/v1/runs", body, { headers });
+    } catch (error) {
+      if (!(error instanceof Silence)) throw error;
+      return await ask("POST", "/v1/runs", body, { headers });
+    } finally {
+      clearTimeout(slow);
+    }
+  }
+
+  failed(error, body) {
+    const isIdle = error instanceof Refusal && (error.code === "idle" || error.status === 401);
+    const title = error instanceof Silence ? "Nobody knows whether this press arrived" : "Nothing was sent";
+    shout(`${title}: ${error.message}`);
+    put(this.answer, h("div", { class: "panel bad" },
+      h("h2", {}, title), h("p", {}, `${error.message}. ${error.remedy ?? ""}`),
+      error.errors?.length ? h("ul", {}, error.errors.slice(0, 5).map((one) => h("li", {}, `${one.where}: ${one.what}`))) : null,
+      isIdle ? null : h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(commandLine(body)))));
+    if (isIdle) this.token.focus();
+    announce(error.remedy ?? "");
+  }
+}
+
+const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
+
+/** The command line that does the same. */
+export function commandLine({ scope, filters = {}, reason }) {
+  const words = ["panic press"];
+  if (scope.all) words.push("--all");
+  for (const group of scope.groups ?? []) words.push(`--group ${quoted(group)}`);
+  for (const account of scope.accounts ?? []) words.push(`--account ${account}`);
+  for (const name of ["side", "type", "instrument_type"]) if (filters[name]) words.push(`--${name.replace("_", "-")} ${filters[name]}`);
+  for (const one of filters.instruments ?? []) words.push(`--instrument ${quoted(one)}`);
+  words.push(`--reason ${quoted(reason)}`);
+  return words.join(" ");
+}

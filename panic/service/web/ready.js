@@ -1,0 +1,91 @@
+// The panel at a glance: ready or not, engaged or not, what is under way, what comes next. Never colour alone.
+
+import { h, put } from "./dom.js";
+import { CODE_OF, ago, ahead, count, number, title, utc } from "./words.js";
+import { mark } from "./mosaic.js";
+
+const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
+
+/** The tiles of a room, the worst first in their colour but always in the same place. */
+export function tiles(room, heardAt) {
+  const passed = (Date.now() - heardAt) / 1000;
+  return h("section", { class: "tiles", "aria-label": "At a glance" },
+    ready(room), selfTest(room, passed), latch(room), next(room), last(room));
+}
+
+function tile(kind, label, word, detail, href) {
+  const inside = [h("span", { class: "label" }, label), h("strong", {}, lamp(kind), word), h("span", { class: "detail" }, detail)];
+  return href ? h("a", { class: `tile ${kind}`, href }, inside) : h("div", { class: `tile ${kind}` }, inside);
+}
+
+const lamp = (kind) => h("span", { class: "lamp", "aria-hidden": "true" }, { good: "✓", bad: "✕", warn: "!", calm: "–" }[kind]);
+
+function ready(room) {
+  const accounts = room.accounts === null ? "no roster" : count(room.accounts, "account");
+  const unreadable = room.unreadable ? `, ${count(room.unreadable, "row")} unreadable` : "";
+  if (!room.ready) return tile(BAD, "Press", "NOT READY", WHY[room.why] || room.why);
+  return tile(room.unreadable ? WARN : GOOD, "Press", "READY", `${accounts} in ${count(room.groups.length, "group")}${unreadable}`);
+}
+
+const WHY = {
+  roster: "the roster could not be read",
+  keys: "no key could be read",
+  self_test: "the last self-test found that a press would not work",
+};
+
+function selfTest(room, passed) {
+  const test = room.self_test;
+  if (!test) return tile(CALM, "Self-test", "OFF", "nobody proves that a press would work");
+  if (test.ok === null) return tile(WARN, "Self-test", test.under_way ? "UNDER WAY" : "NOT YET", "none has come to its end");
+  const when = ago(test.age_s + passed);
+  const known = Object.values(test.states).reduce((sum, n) => sum + n, 0);
+  const proven = test.states.ok ?? test.states.proven;
+  const detail = proven === undefined ? when : `${number(proven)} of ${number(known)} accounts, ${when}`;
+  return test.ok ? tile(GOOD, "Self-test", "PASSED", detail) : tile(BAD, "Self-test", "FAILED", `${count(test.findings.length, "finding")}, ${when}`);
+}
+
+function latch(room) {
+  const { known, engaged, holds, problem } = room.latch;
+  if (problem || !known) return tile(WARN, "Latch", "UNKNOWN", problem || "it could not be read", "#/latch");
+  if (!engaged) return tile(CALM, "Latch", "NOT ENGAGED", "strategies may trade", "#/latch");
+  const what = holds.map((hold) => hold.name || hold.what).slice(0, 3).join(", ");
+  return tile(WARN, "Latch", "ENGAGED", `${what || "everything"}: until a person resets it`, "#/latch");
+}
+
+function next(room) {
+  if (!room.next_run) return tile(CALM, "Next scheduled", "NONE", room.schedules ? "no further run is known" : "no schedule is set up", "#/schedule");
+  const wait = (new Date(room.next_run.at) - Date.now()) / 1000;
+  return tile(CALM, "Next scheduled", ahead(wait), `${room.next_run.name}, ${utc(room.next_run.at)}`, "#/schedule");
+}
+
+function last(room) {
+  if (!room.last) return tile(CALM, "Last run", "NONE", "nobody has pressed yet", "#/runs");
+  const { verdict, finished_at, run_id } = room.last;
+  const kind = verdict === "clear" ? GOOD : verdict ? BAD : WARN;
+  return tile(kind, "Last run", (verdict || "not finished").toUpperCase(), utc(finished_at), `#/runs/${run_id}`);
+}
+
+/** What stands in the way of a press, or deserves a look; empty where nothing does. */
+export function troubles(room) {
+  const findings = room.self_test?.findings ?? [];
+  const lines = [
+    ...room.problems.map((words) => h("li", {}, words)),
+    ...findings.map((one) => h("li", {}, one.text, one.remedy ? h("span", { class: "remedy" }, ` ${one.remedy}`) : null)),
+  ];
+  if (!lines.length) return null;
+  return h("section", { class: "panel warn" }, h("h2", {}, "Somebody should see to this"), h("ul", {}, lines));
+}
+
+/** The strip of runs under way, on every page. */
+export function underway(element, room, shown) {
+  const others = room.live.filter((run) => run.run_id !== shown);
+  element.hidden = !others.length;
+  put(element, others.slice(0, 4).map((run) => h("a", { href: `#/runs/${run.run_id}` },
+    h("strong", {}, run.drill ? "DRILL UNDER WAY" : "RUN UNDER WAY"),
+    ` ${run.scope}, ${count(run.accounts, "account")}: ${run.reason} (${run.by})`)));
+}
+
+/** A verdict as a word with its shape. */
+export function verdictWord(verdict, state = verdict) {
+  return h("span", { class: `verdict-word v-${verdict || "none"}` }, verdict ? mark(CODE_OF[verdict]) : null, title(verdict || state));
+}

@@ -1,0 +1,195 @@
+// The control room: who is signed in, which page is shown, and whether the service is still there.
+
+import { announce, byId, command, h, put, say, shout } from "./dom.js";
+import { Link } from "./link.js";
+import { latch, problem, runs, schedule, signInPage } from "./pages.js";
+import { PressPanel, commandLine } from "./press.js";
+import { tiles, troubles, underway } from "./ready.js";
+import { RunView } from "./run.js";
+import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
+import { ago, isDrill, utc } from "./words.js";
+
+const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "";
+
+const link = new Link({
+  room(found) {
+    const isFirst = room === null;
+    room = found;
+    roomAt = Date.now();
+    drawTop();
+    if (isFirst) route();
+    else if (page() === "ready") drawReady();
+  },
+  board(board) {
+    if (page() === "run" && shown === board.run_id) view.take(board);
+  },
+  cells(cells) {
+    view?.change(cells);
+  },
+  lost() {
+    document.body.classList.add("lost");
+    view?.freeze(true);
+    drawLost();
+    drawTop();
+    shout("Disconnected. This page does not hear the service. Use the command line.");
+  },
+  back() {
+    document.body.classList.remove("lost");
+    byId("lost").hidden = true;
+    view?.freeze(false);
+    drawTop();
+    announce("Connected again.");
+  },
+  async refused() { // by the service itself: most likely the session has ended
+    try {
+      if (!(await whoIsIn())) route();
+    } catch {
+      // it is not there at all: the link says so
+    }
+  },
+});
+
+// ── around every page ─────────────────────────────────────────────────────────────────────────────────────────
+
+function drawTop() {
+  byId("top").hidden = !session.now;
+  document.documentElement.classList.toggle("is-drill", isDrillPage || Boolean(room?.drill));
+  byId("drill").hidden = !isDrill();
+  if (!room) return;
+  say(byId("broker"), new URL(room.base_url).host);
+  const pill = byId("connection");
+  pill.className = `pill ${link.isLost ? "bad" : "good"}`;
+  say(pill, link.isLost ? "DISCONNECTED" : "Connected");
+  say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}` : "");
+  underway(byId("underway"), room, page() === "run" ? shown : "");
+  for (const one of document.querySelectorAll("nav a[data-page]")) {
+    if (one.dataset.page === page()) one.setAttribute("aria-current", "page");
+    else one.removeAttribute("aria-current");
+  }
+  document.title = title();
+}
+
+function title() {
+  if (link.isLost) return "DISCONNECTED · panic";
+  const drill = room?.drill ? "DRILL · " : "";
+  if (page() === "run" && view?.board) return `${drill}${view.board.finished ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
+  return `${drill}${room?.ready ? "ready" : "NOT READY"} · panic`;
+}
+
+function drawLost() {
+  const element = byId("lost");
+  element.hidden = false;
+  const since = link.heardAt ? `Last heard ${utc(new Date(link.heardAt).toISOString())}, ${ago((Date.now() - link.heardAt) / 1000)}. ` : "";
+  put(element, h("strong", {}, "DISCONNECTED"), h("p", {}, `This page does not hear the service. ${since}What you see is the past.`),
+    h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ", command(commandLine({ scope: { all: true }, reason: "control room disconnected" }))),
+    room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null);
+}
+
+// ── pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function page() {
+  const hash = location.hash.replace(/^#\/?/, "");
+  if (hash.startsWith("runs/")) return "run";
+  return ["runs", "schedule", "latch"].includes(hash) ? hash : "ready";
+}
+
+function route() {
+  view?.end();
+  view = null;
+  shown = "";
+  if (!session.now) {
+    link.rest();
+    room = null;
+    byId("lost").hidden = true;
+    byId("underway").hidden = true;
+    document.body.classList.remove("lost");
+    drawTop();
+    signInPage(stage, { isDrill: isDrillPage, enter });
+    return;
+  }
+  if (!room) {
+    put(stage, h("p", { class: "alone note" }, "Asking the service…"));
+    return;
+  }
+  const name = page();
+  if (name === "run") openRun(decodeURIComponent(location.hash.split("/")[2] ?? ""));
+  else link.follow("");
+  if (name === "ready") openReady();
+  if (name === "runs") runs(stage);
+  if (name === "schedule") schedule(stage);
+  if (name === "latch") latch(stage, room);
+  drawTop();
+}
+
+function openReady() {
+  panel ??= new PressPanel({
+    makeRoom: () => link.close(),
+    pressed(run) {
+      panel = null; // a new press begins with nothing chosen
+      location.hash = `#/runs/${run}`;
+    },
+  });
+  glance = h("div", {});
+  put(stage, glance, panel.element, h("div", { id: "troubles" }));
+  drawReady();
+}
+
+function drawReady() {
+  put(glance, tiles(room, roomAt));
+  put(byId("troubles"), troubles(room));
+  panel.know(room);
+}
+
+async function openRun(run) {
+  shown = run;
+  const mine = view = new RunView();
+  put(stage, mine.element);
+  link.follow(run);
+  try {
+    const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`);
+    if (view === mine && !mine.board?.finished) mine.take(board);
+    if (view === mine && shown !== board.run_id) shown = board.run_id;
+  } catch (error) {
+    if (view === mine && !mine.board) put(stage, h("article", { class: "page" }, h("h1", {}, "Run"), problem(error)));
+  }
+}
+
+// ── beginning ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function enter(token) {
+  await signIn(token);
+  link.open();
+  route();
+}
+
+session.changed = () => {
+  drawTop();
+  panel?.update();
+};
+
+byId("out").addEventListener("click", async () => {
+  await signOut().catch(() => {});
+  panel = null;
+  route();
+});
+window.addEventListener("hashchange", route);
+for (const act of ["pointerdown", "keydown"]) window.addEventListener(act, seen, { passive: true });
+setInterval(() => {
+  if (link.isLost) drawLost();
+  if (!session.now || !room) return;
+  if (session.now.may_act && Date.now() > session.now.until) {
+    session.now.may_act = false;
+    session.changed();
+  }
+  if (page() === "ready" && !link.isLost && glance) put(glance, tiles(room, roomAt));
+  document.title = title();
+}, 1000);
+
+try {
+  if (await whoIsIn()) link.open();
+  route();
+} catch {
+  link.open();
+  put(stage, h("p", { class: "alone note" }, "The service does not answer."));
+}

@@ -1,0 +1,64 @@
+// How this page says things: states, verdicts, numbers and times.
+
+/** The states of an account on the board, worst last; each has a shape of its own beside its colour. */
+export const STATES = {
+  w: { name: "waiting", tells: "nothing was sent yet" },
+  s: { name: "sent", tells: "the cancel was sent, no answer yet" },
+  t: { name: "trying again", tells: "the last try failed and is repeated" },
+  a: { name: "accepted", tells: "the broker took the cancel; nobody has read that nothing is open" },
+  p: { name: "pending", tells: "read: only orders that are being cancelled are left" },
+  c: { name: "clear", tells: "read: no order is open" },
+  u: { name: "unverified", tells: "nobody saw that nothing is open" },
+  o: { name: "open", tells: "read: orders are open" },
+  k: { name: "unknown", tells: "nobody knows what became of the cancel" },
+  r: { name: "refused", tells: "the broker refused to cancel" },
+};
+
+/** In which order counts are shown: what needs somebody first, then what is on its way, then what is done. */
+export const SHOWN = ["r", "k", "o", "u", "t", "w", "s", "a", "p", "c"];
+
+export const CODE_OF = { clear: "c", unverified: "u", open: "o", unknown: "k", refused: "r" };
+
+const NUMBER = new Intl.NumberFormat("en-GB");
+export const number = (n) => NUMBER.format(n);
+export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+
+/** Seconds, as a clock on a wall would tell them: 3.4 s, 1:05. */
+export function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  if (value < 60) return `${value.toFixed(1)} s`;
+  return `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")} min`;
+}
+
+/** How long ago, roughly. */
+export function ago(value) {
+  if (value === null || value === undefined) return "never";
+  if (value < 90) return `${Math.max(0, Math.round(value))} s ago`;
+  if (value < 5400) return `${Math.round(value / 60)} min ago`;
+  if (value < 129600) return `${Math.round(value / 3600)} h ago`;
+  return `${Math.round(value / 86400)} days ago`;
+}
+
+/** How long from now, roughly. */
+export function ahead(value) {
+  if (value < 90) return `in ${Math.max(0, Math.round(value))} s`;
+  if (value < 5400) return `in ${Math.round(value / 60)} min`;
+  if (value < 129600) return `in ${Math.round(value / 3600)} h`;
+  return `in ${Math.round(value / 86400)} days`;
+}
+
+/** 03:12:09 UTC, with the date where it is not today's. */
+export function utc(iso, now = new Date()) {
+  if (!iso) return "–";
+  const at = new Date(iso).toISOString();
+  const time = `${at.slice(11, 19)} UTC`;
+  return at.slice(0, 10) === now.toISOString().slice(0, 10) ? time : `${at.slice(0, 10)} ${time}`;
+}
+
+/** A request id in groups of four, to be read over the phone. */
+export const spelled = (id) => (id.length > 12 ? id.replace(/(.{4})(?=.)/g, "$1 ") : id);
+
+/** Whether this is practice: then no command may be typed that reaches a broker. */
+export const isDrill = () => document.documentElement.classList.contains("is-drill");
+
+export const title = (word) => word.slice(0, 1).toUpperCase() + word.slice(1);

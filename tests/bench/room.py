@@ -1,0 +1,180 @@
+"""What pages that watch cost a press: `make bench-room`.
+
+A service in a process of its own presses all accounts of a simulated broker, which is a process as well, with
+nobody watching and with `--watchers` pages that really read the room's stream, in a third process. The rounds take
+turns. Told are the times to the last first DELETE and to the settled end, by the report, and their ratios: of each
+round with watchers to the one without before it.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.cli.support import started
+
+_TOKEN = "token-of-the-bench-4711"
+_HEADERS = {"Authorization": f"Bearer {_TOKEN}"}
+_QUIET_S = 2.0
+
+
+def _settings(folder: Path) -> Path:
+    """The firm's settings, and a service on any port with one token."""
+    file = folder / "panic.toml"
+    digest = hashlib.sha256(_TOKEN.encode()).hexdigest()
+    token = f'[tokens.bench]\ndigest = "sha256:{digest}"\nroles = ["presser"]\nperson = true\n'
+    ledger = '[ledger]\nfile = "ledger.db"\nfallback = "second.db"\n'
+    more = "[service]\nport = 0\n[self_test]\nevery_s = 0\n"
+    text = file.read_text()
+    kept = [part for part in text.split("\n[") if not part.startswith(("ledger]", "service]", "self_test]"))]
+    file.write_text("\n[".join(kept) + f"\n{ledger}{more}{token}")
+    return file
+
+
+# ── the pages, in a process of their own ────────────────────────────────────────────────────────────────────
+
+
+async def _page(session: aiohttp.ClientSession, url: str, counts: dict[str, int]) -> None:
+    async with session.get(f"{url}/v1/room/events", headers=_HEADERS) as response:
+        assert response.status == 200, await response.text()
+        counts["connected"] += 1
+        async for line in response.content:
+            counts["bytes"] += len(line)
+            counts["boards"] += line.startswith(b"event: board")
+            counts["cells"] += line.startswith(b"event: cells")
+
+
+async def watch(url: str, watchers: int) -> None:
+    """Read until the standard input is closed; say when all are connected, and what they got."""
+    counts = {"connected": 0, "bytes": 0, "boards": 0, "cells": 0}
+    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=1 << 22) as session:
+        pages = [asyncio.create_task(_page(session, url, counts)) for _ in range(watchers)]
+        while counts["connected"] < watchers:  # noqa: ASYNC110  (nothing tells)
+            await asyncio.sleep(0.02)
+        print("connected", flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+        for page in pages:
+            page.cancel()
+        await asyncio.gather(*pages, return_exceptions=True)
+    print(json.dumps(counts), flush=True)
+
+
+# ── a round ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Service:
+    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
+        self.url, self.session = url, session
+
+    async def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Ask, and give what is answered."""
+        async with self.session.request(method, self.url + path, json=body, headers=_HEADERS) as response:
+            assert response.status < 400, await response.text()
+            return await response.json()
+
+    async def warm(self) -> None:
+        """Wait until the connections are open."""
+        while True:
+            found = (await self.ask("GET", "/v1/status"))["standby"]
+            if found["warm_connections"] >= found["warm_connections_wanted"]:
+                return
+            await asyncio.sleep(0.05)
+
+    async def round(self, watchers: int) -> tuple[float, float, dict[str, int]]:
+        """Press once; give the seconds to the last first DELETE and to the settled end, and what pages got."""
+        await self.warm()
+        pages = None
+        if watchers:
+            words = ("-m", "tests.bench.room", "--watch", self.url, "--watchers", str(watchers))
+            pages = await asyncio.create_subprocess_exec(
+                sys.executable, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            )
+            assert pages.stdout is not None
+            assert b"connected\n" == await pages.stdout.readline()
+        await asyncio.sleep(_QUIET_S)
+        press = {"scope": {"all": True}, "reason": "the price of pages", "watch_s": 0, "wait": 120}
+        report = await self.ask("POST", "/v1/runs", press)
+        assert report["verdict"] == "clear", report["verdict"]
+        counts: dict[str, int] = {}
+        if pages is not None:
+            await asyncio.sleep(0.5)
+            out, _ = await pages.communicate(b"")
+            counts = json.loads(out)
+        timings = report["timings"]
+        return timings["last_first_delete_s"], timings["settled_s"], counts
+
+
+async def measure(accounts: int, watchers: int, turns: int, latency_s: float) -> None:
+    """Print the medians, the spreads and the ratios."""
+    with tempfile.TemporaryDirectory() as name:
+        words = ("simulate", "--accounts", str(accounts), "--latency", str(latency_s), "--faults", "none")
+        async with started(*words, "--write", f"{name}/firm", cwd=Path(name)) as broker:
+            await broker.says("Ctrl-C ends it")
+            file = _settings(Path(name, "firm"))
+            async with (
+                started("--config", str(file), "serve", cwd=Path(name)) as serving,
+                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=180)) as session,
+            ):
+                said = await serving.says("serving on")
+                service = _Service(next(w for w in said.split() if w.startswith("http")).rstrip(";"), session)
+                await service.round(0)  # the first one imports what was not needed before
+                alone: list[tuple[float, float]] = []
+                watched: list[tuple[float, float]] = []
+                got: dict[str, int] = {}
+                for turn in range(turns):
+                    order = (0, watchers) if turn % 2 == 0 else (watchers, 0)
+                    for count in order:
+                        last, settled, counts = await service.round(count)
+                        (watched if count else alone).append((last, settled))
+                        got = counts or got
+    _tell(accounts, watchers, alone, watched, got)
+
+
+def _tell(accounts: int, watchers: int, alone: Sequence[Any], watched: Sequence[Any], got: dict[str, int]) -> None:
+    print(f"{accounts:,} accounts, {watchers} pages, {len(alone)} rounds of each")
+    for n, name in enumerate(("last first DELETE", "settled")):
+        nobody, pages = [one[n] for one in alone], [one[n] for one in watched]
+        ratios = [with_them / without for with_them, without in zip(pages, nobody, strict=True)]
+        for whose, found in (("nobody watches", nobody), (f"{watchers} watch", pages)):
+            figures = " ".join(f"{one:7.3f}" for one in (min(found), statistics.median(found), max(found)))
+            print(f"  {name:18} {whose:15} {figures} s: least, median, most")
+        print(
+            f"  {name:18} ratio of medians {statistics.median(pages) / statistics.median(nobody):.3f}, "
+            f"of rounds: median {statistics.median(ratios):.3f}, from {min(ratios):.3f} to {max(ratios):.3f}"
+        )
+    each = max(got.get("connected", 0), 1)
+    told = ", ".join(f"{got.get(what, 0) / each:,.0f} {what}" for what in ("boards", "cells", "bytes"))
+    print(f"  each page got {told}")
+
+
+def main() -> None:
+    """Measure, or watch for who measures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accounts", type=int, nargs="*", default=[1000, 5000])
+    parser.add_argument("--watchers", type=int, default=50)
+    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--latency", type=float, default=0.02, help="seconds that the broker takes to answer")
+    parser.add_argument("--watch", metavar="URL", help="be the pages")
+    options = parser.parse_args()
+    if options.watch:
+        asyncio.run(watch(options.watch, options.watchers))
+        return
+    for accounts in options.accounts:
+        began = time.monotonic()
+        asyncio.run(measure(accounts, options.watchers, options.turns, options.latency))
+        print(f"  measured in {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,422 @@
+"""Signing in from a browser: who is let in, for how long, and what goes on record."""
+
+import asyncio
+import json
+import re
+import signal
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from panic import latch
+from panic.service.room import kept
+from panic.service.room.sessions import FAILURES_MOST, Sessions
+from panic.simulator import Fault
+from tests.cli.support import account, simulate, until
+from tests.service.house import QUICK, House, bearer, house
+from tests.service.room.browser import Browser
+from tests.service.support import TOKENS as PROCESS_TOKENS
+from tests.service.support import firm, serving
+from tests.service.test_tls import a_certificate
+
+NAME = "20990101T000000Z-000000"
+
+
+@pytest.fixture
+async def it(tmp_path: Path) -> AsyncIterator[House]:
+    """A service."""
+    async with house(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def browser(it: House) -> Browser:
+    """Joe's browser, signed in."""
+    made = Browser(it)
+    assert 200 == (await made.sign_in()).status
+    return made
+
+
+def later(it: House, seconds: float) -> None:
+    """Let time pass for sessions."""
+    now = it.parts.sessions._now
+    it.parts.sessions._now = lambda: now() + seconds
+
+
+# ── in and out ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_token_is_given_for_a_cookie_that_scripts_cannot_read(it: House):
+    """Neither the token nor its name is in it; where TLS is not to be had the port is in its name."""
+    browser = Browser(it)
+    answer = await browser.sign_in()
+    cookies = SimpleCookie(answer.headers["Set-Cookie"])
+    name, found = next(iter(cookies.items()))
+
+    assert f"panic-{it.client.port}" == name
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", found.value)
+    assert (True, "", "Strict", "/", "", "") == tuple(
+        found[key] for key in ("httponly", "secure", "samesite", "path", "domain", "max-age")
+    )
+    assert 1 == len(cookies)
+    assert "secret-token" not in answer.body.decode()
+
+
+async def test_behind_a_proxy_the_cookie_is_bound_to_tls_and_to_this_host(tmp_path: Path):
+    """The browser takes it under that name only if it is; what it proves is proven to the proxy's name."""
+    async with house(tmp_path, more='behind_proxy = true\nallowed_hosts = ["panic.example"]') as it:
+        browser = Browser(it)
+        plain = await browser.sign_in()
+        for origin in ("https://panic.example", f"https://{browser.host}"):
+            answer = await browser.sign_in(Origin=origin)
+            pressed = await browser.ask("GET", "/v1/session")
+            found = SimpleCookie(answer.headers["Set-Cookie"])[f"__Host-panic-{it.client.port}"]
+
+            assert (True, True, "Strict", "/", "") == tuple(
+                found[key] for key in ("httponly", "secure", "samesite", "path", "domain")
+            )
+            assert 200 == pressed.status
+        assert "not_same_origin" == plain.problem("not_same_origin")["code"]
+
+
+@pytest.mark.parametrize(
+    ("name", "person", "roles", "groups"),
+    [
+        ("joe", True, ["presser", "viewer"], None),
+        ("robot", False, ["presser", "resetter", "viewer"], None),
+        ("east", True, ["presser", "resetter", "viewer"], ["East"]),
+        ("viewer", True, ["viewer"], None),
+    ],
+)
+async def test_the_page_is_told_who_is_in(
+    it: House, name: str, person: bool, roles: list[str], groups: list[str] | None
+):
+    """The same when it signs in and when it asks; a reload of the page needs no token."""
+    browser = Browser(it)
+    first = (await browser.sign_in(name)).fits("SessionView")
+    found = (await browser.ask("GET", "/v1/session")).fits("SessionView")
+
+    assert (name, person, roles, groups) == tuple(first[key] for key in ("name", "person", "roles", "groups"))
+    assert (True, first["csrf"]) == (found["may_act"], found["csrf"])
+    assert 890 < found["acts_for_s"] <= first["acts_for_s"] <= 900
+    assert {**first, "acts_for_s": 0} == {**found, "acts_for_s": 0}
+
+
+@pytest.mark.parametrize("token", ["nobody", "joe-secret-toke", "Bearer joe-secret-token", "ä", " "])
+async def test_a_token_that_is_nobodys_opens_nothing_and_is_on_record(it: House, token: str):
+    """As one in a header is; the words that were given are nowhere."""
+    answer = await Browser(it).ask("POST", "/v1/session", {"token": token})
+
+    assert 401 == answer.status
+    assert answer.problem("unauthenticated")["remedy"]
+    assert "Set-Cookie" not in answer.headers
+    assert [("refused", "unauthenticated", "/v1/session")] == [
+        (kind, body["code"], body["path"]) for kind, body in it.told
+    ]
+    assert "nobody" not in json.dumps(it.told)
+
+
+async def test_blanks_around_a_token_come_from_copying_it(it: House):
+    """They do no harm."""
+    answer = await Browser(it).ask("POST", "/v1/session", {"token": " joe-secret-token\r\n"})
+
+    assert 200 == answer.status
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"token": ""}, {"token": 1}, {"token": "x", "by": "me"}, [], {"token": "x" * 1001}]
+)
+async def test_what_is_no_token_is_not_understood_and_not_repeated(it: House, body: Any):
+    """400 lists the mistakes without what stood there."""
+    answer = await Browser(it).ask("POST", "/v1/session", body)
+
+    assert answer.problem("malformed")["errors"]
+    assert "xxx" not in answer.body.decode()
+
+
+async def test_too_many_wrong_tokens_are_told_so_and_lock_nobody_out(it: House):
+    """A right one is taken at once, from the same place."""
+    browser = Browser(it)
+    statuses = [(await browser.sign_in("nobody")).status for _ in range(FAILURES_MOST)]
+    refused = await browser.sign_in("nobody")
+    right = await browser.sign_in("joe")
+
+    assert {401} == set(statuses)
+    assert "a right one" in refused.problem("throttled")["detail"]
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert 200 == right.status
+
+
+async def test_signing_in_again_ends_the_session_before(browser: Browser):
+    """Whoever gave somebody a cookie of their own knows nothing of the one that they act with."""
+    before, word = browser.cookie, browser.session
+    await browser.sign_in("boss")
+    old = await browser.ask("GET", "/v1/session", Cookie=before)
+    mixed = await browser.press(X_CSRF_Token=str(word and word["csrf"]))
+
+    assert before != browser.cookie
+    assert "the session has ended" == old.problem("unauthenticated")["detail"]
+    assert "csrf" == mixed.problem("csrf")["code"]
+    assert 1 == len(browser.it.parts.sessions)
+
+
+async def test_signing_out_ends_the_session_there_and_here(browser: Browser):
+    """The cookie goes, and whoever kept a copy has nothing."""
+    answer = await browser.ask("DELETE", "/v1/session")
+    again = await browser.ask("GET", "/v1/session")
+
+    assert (204, 401) == (answer.status, again.status)
+    assert re.match(rf'panic-{browser.it.client.port}="?"?; .*Max-Age=0', answer.headers["Set-Cookie"])
+    assert ["sign_in", "sign_out"] == [kind for kind in browser.it.kinds() if kind != "refused"]
+
+
+async def test_a_request_with_a_token_of_its_own_has_no_session(browser: Browser):
+    """404 says so; the cookie beside it is not looked at."""
+    for method in ("GET", "DELETE"):
+        (await browser.ask(method, "/v1/session", **bearer("joe"))).problem("not_found")
+
+    assert 200 == (await browser.ask("GET", "/v1/session")).status
+
+
+# ── what a cookie is good for ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_press_from_the_page_is_the_tokens(browser: Browser):
+    """Its source is the room; on record stands the token's name, and the report says it."""
+    answer = await browser.ask("POST", "/v1/runs", {**QUICK, "wait": 30})
+    report = answer.fits("Report")
+    told = dict(browser.it.told)["press"]
+
+    assert ("room", "joe") == (report["trigger"]["source"], report["trigger"]["by"])
+    assert ("joe", "joe") == (told["token"], told["by"])
+    assert 1.0 == browser.it.counted("panic_runs_started_total", source="room")
+
+
+async def test_a_press_with_a_token_is_no_press_from_the_page(browser: Browser):
+    """Even where a browser sends it, cookie and all."""
+    answer = await browser.ask("POST", "/v1/runs", {**QUICK, "wait": 30}, **bearer("boss"))
+
+    assert ("api", "boss") == tuple(answer.json["trigger"][key] for key in ("source", "by"))
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer nobody", "Basic am9l"])
+async def test_a_bad_token_is_not_made_good_by_a_cookie(browser: Browser, authorization: str):
+    """Authorization counts alone, were it empty."""
+    headers = {"Cookie": browser.cookie, "Authorization": authorization}
+    async with browser.it.client.get("/v1/runs", headers=headers) as response:
+        assert 401 == response.status
+
+
+async def test_a_cookie_is_worth_its_token_in_every_route(it: House):
+    """Roles, groups and persons are those of the token, as they are now."""
+    await asyncio.to_thread(latch.create, it.firm.folder / "panic.latch")
+    east, viewer, robot = Browser(it), Browser(it), Browser(it)
+    for browser, name in ((east, "east"), (viewer, "viewer"), (robot, "robot")):
+        await browser.sign_in(name)
+    (await east.press()).problem("forbidden")
+    (await viewer.press()).problem("forbidden")
+    (await robot.ask("POST", "/v1/reset", {"reason": "over"})).problem("forbidden")
+    pressed = await east.ask("POST", "/v1/runs", {**QUICK, "scope": {"groups": ["East"]}})
+
+    assert 202 == pressed.status
+    assert ["token"] == [key for key in ("token", "cookie") if key in dict(it.told)["press"]]
+
+
+async def test_a_cookie_of_a_program_is_no_persons(it: House):
+    """Its press is automated: identical ones are one."""
+    browser = Browser(it)
+    await browser.sign_in("risk")
+    run_id = (await browser.press()).json["run_id"]
+
+    assert it.live(run_id).automated
+
+
+async def test_changed_roles_count_at_once(browser: Browser):
+    """A reload takes the right to press away from who is signed in already."""
+    it = browser.it
+    text = it.firm.settings.read_text()
+    joe = text.index("[tokens.joe]")
+    it.firm.settings.write_text(text[:joe] + text[joe:].replace('roles = ["presser"]', 'roles = ["viewer"]', 1))
+    await it.standby.reload()
+    pressed = await browser.press()
+    found = (await browser.ask("GET", "/v1/session")).fits("SessionView")
+
+    assert pressed.problem("forbidden")
+    assert ["viewer"] == found["roles"]
+
+
+@pytest.mark.parametrize("change", ["gone", "replaced"])
+async def test_a_token_that_goes_takes_its_sessions_along(browser: Browser, change: str):
+    """At the reload, not at the end of the shift."""
+    it = browser.it
+    text = it.firm.settings.read_text()
+    joe, risk = text.index("[tokens.joe]"), text.index("[tokens.risk]")
+    section = "" if change == "gone" else re.sub(r"sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, text[joe:risk])
+    it.firm.settings.write_text(text[:joe] + section + text[risk:])
+    reloaded = await it.standby.reload()
+    answer = await browser.press()
+
+    assert () == reloaded.problems
+    assert answer.problem("unauthenticated")
+    assert {} == it.desk.live
+
+
+# ── idle ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_who_is_idle_only_looks(browser: Browser):
+    """Reports, plans and the session itself are told; a press takes the token again, and then it works at once."""
+    later(browser.it, 901)
+    session = (await browser.ask("GET", "/v1/session")).fits("SessionView")
+    looks = [
+        (await browser.ask(method, path, body)).status
+        for method, path, body in (
+            ("GET", "/v1/runs", None),
+            ("GET", "/v1/status", None),
+            ("POST", "/v1/plan", {"scope": {"all": True}}),
+            ("POST", "/v1/session/seen", None),
+        )
+    ]
+    acts = [
+        (await browser.ask("POST", path, body)).problem("idle")["remedy"]
+        for path, body in (
+            ("/v1/runs", dict(QUICK)),
+            (f"/v1/runs/{NAME}/resume", None),
+            (f"/v1/runs/{NAME}/acknowledge", None),
+        )
+    ]
+    before = dict(browser.it.desk.live)
+    await browser.sign_in()
+    pressed = await browser.press()
+
+    assert (False, 0.0) == (session["may_act"], session["acts_for_s"])
+    assert [200] * 4 == looks
+    assert ["Give your token again."] * 3 == acts
+    assert ({}, 202) == (before, pressed.status)
+
+
+async def test_looking_keeps_nobody_awake_and_acting_does(browser: Browser):
+    """A page that refreshes itself is nobody; an act, or the word that somebody is there, is."""
+    it = browser.it
+    later(it, 600)
+    for path in ("/v1/runs", "/v1/session", "/v1/status"):
+        await browser.ask("GET", path)
+    looked = (await browser.ask("GET", "/v1/session")).json["acts_for_s"]
+    seen = (await browser.ask("POST", "/v1/session/seen")).json["acts_for_s"]
+    later(it, 600)
+    await browser.press()
+    pressed = (await browser.ask("GET", "/v1/session")).json["acts_for_s"]
+    later(it, 901)
+    late = (await browser.ask("POST", "/v1/session/seen")).json
+
+    assert 290 < looked <= 300
+    assert 890 < seen <= 900
+    assert 890 < pressed <= 900
+    assert (False, 0.0) == (late["may_act"], late["acts_for_s"])
+
+
+async def test_what_another_page_sends_keeps_nobody_awake(browser: Browser):
+    """It is refused, and counts as no act."""
+    later(browser.it, 600)
+    for headers in ({"Origin": "https://evil.example"}, {"X_CSRF_Token": "wrong"}, {"Origin": ""}):
+        assert 403 == (await browser.ask("POST", "/v1/session/seen", **headers)).status
+
+    assert (await browser.ask("GET", "/v1/session")).json["acts_for_s"] <= 300
+
+
+async def test_a_shift_ends_however_often_somebody_acts(browser: Browser):
+    """Then the session is over, for looking, too."""
+    for _ in range(43_200 // 800):
+        later(browser.it, 800)
+        await browser.ask("POST", "/v1/session/seen")
+
+    (await browser.ask("GET", "/v1/session")).problem("unauthenticated")
+
+
+# ── a service that comes back ───────────────────────────────────────────────────────────────────────────────
+
+
+async def test_who_was_in_is_in_when_the_service_comes_back(tmp_path: Path):
+    """In the middle of a run, and with the run to be seen; who had signed out is not."""
+    async with house(tmp_path, account(1, Fault("stuck"))) as it:
+        browser, out = Browser(it), Browser(it)
+        await browser.sign_in()
+        await out.sign_in("boss")
+        await out.ask("DELETE", "/v1/session")
+        await browser.press()
+        assert await it.parts.sessions.kept()
+        sessions = it.parts.sessions
+        it.parts.sessions = Sessions(sessions._file, sessions._settings)  # as a new process has them
+        found = (await browser.ask("GET", "/v1/session")).fits("SessionView")
+        listed = await browser.ask("GET", "/v1/runs")
+        gone = await out.ask("GET", "/v1/session", Cookie=out.cookie)
+
+        assert browser.session is not None
+        assert ("joe", browser.session["csrf"], True) == (found["name"], found["csrf"], found["may_act"])
+        assert 1 == len(listed.json["runs"])
+        assert 401 == gone.status
+
+
+async def test_a_store_that_cannot_be_used_is_in_nobodys_way(tmp_path: Path):
+    """Signing in, pressing and signing out work; the log says that a restart signs everybody out."""
+    async with house(tmp_path, more=f'store = "{tmp_path}"') as it:
+        browser = Browser(it)
+        await browser.sign_in()
+        pressed = await browser.press()
+        await until(lambda: bool(it.parts.sessions.wrong))
+        out = await browser.ask("DELETE", "/v1/session")
+
+        assert (202, 204) == (pressed.status, out.status)
+        assert "no regular file" in it.parts.sessions.wrong
+
+
+async def test_killed_and_started_again_over_tls_the_page_goes_on(tmp_path: Path):
+    """As a process: the cookie is bound to TLS and this host, and opens the service that comes after a SIGKILL."""
+    (tmp_path / "tls").mkdir()
+    made = a_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=30))
+    context = ssl.create_default_context()
+    made.ca.configure_trust(context)
+    async with simulate(account(1)) as simulator, aiohttp.ClientSession() as client:
+        one = firm(tmp_path, simulator, [1])
+        text = one.settings.read_text()
+        lines = f'tls_certificate = "{made.certificate}"\ntls_key = "{made.key}"\n'
+        one.settings.write_text(text.replace("port = 0\n", f"port = 0\n{lines}"))
+        async with serving(one) as service:
+            port = service.url.rpartition(":")[2]
+            how: dict[str, Any] = {"ssl": context, "server_hostname": "panic.example.com"}
+            body = {"token": PROCESS_TOKENS["desk"]}
+            headers = {"Origin": service.url}
+            async with client.post(f"{service.url}/v1/session", json=body, headers=headers, **how) as answer:
+                cookie, status = answer.headers["Set-Cookie"], answer.status
+                word = (await answer.json())["csrf"]
+            await until(lambda: 1 == len(kept.load(tmp_path / "service.db")))
+            service.process.signal(signal.SIGKILL)
+            await service.process.finish()
+        one.settings.write_text(one.settings.read_text().replace("port = 0\n", f"port = {port}\n"))
+        headers |= {"Cookie": cookie.partition(";")[0], "X-CSRF-Token": word}
+        async with (
+            serving(one) as service,
+            client.post(f"{service.url}/v1/runs", json={**QUICK, "wait": 15}, headers=headers, **how) as answer,
+        ):
+            report = await answer.json()
+
+    assert 200 == status
+    assert re.fullmatch(rf"__Host-panic-{port}=[^;]+; HttpOnly; Path=/; SameSite=Strict; Secure", cookie)
+    assert ("clear", "room", "desk") == (report["verdict"], *(report["trigger"][key] for key in ("source", "by")))
+
+
+async def test_our_page_may_ask_who_is_in_before_anybody_is(it: House):
+    """That is no attempt, and not on record; one with a wrong token or an old cookie elsewhere is."""
+    browser = Browser(it)
+    (await browser.ask("GET", "/v1/session")).problem("unauthenticated")
+    before = it.kinds()
+    await browser.ask("GET", "/v1/session", Authorization="Bearer nobody")
+    await browser.ask("GET", "/v1/runs")
+
+    assert ([], ["refused", "refused"]) == (before, it.kinds())
