@@ -353,6 +353,11 @@ class Board:
                 found.append(place)
         return found
 
+    def code_of(self, account: int | None) -> Code | None:
+        """Give an account's code; None for one that could not be sent."""
+        place = None if account is None else self._places.get(account)
+        return None if place is None else self._rows[place].code
+
     def times(self, account: int) -> tuple[float | None, float | None, float | None]:
         """Give when an account was first sent, accepted and read clear, seconds since the press."""
         row = self._rows[self._places[account]]

@@ -84,7 +84,7 @@ def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int
         totals=report.totals,
         coverage=report.coverage,
         timings=report.timings,
-        worst=tuple(map(_account, bad[:WORST_MOST])),
+        worst=tuple(_account(one, fold.code_of(one.id) if live else None) for one in bad[:WORST_MOST]),
         more=more + max(len(bad) - WORST_MOST, 0),
         course=Course(**fold.course()),
         clearing=fold.clearing(),
@@ -95,13 +95,14 @@ def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int
     return text.replace(_NO_ACCOUNTS, b'"accounts":[' + rows.encode() + b"]")
 
 
-def _account(account: AccountReport) -> BoardAccount:
+def _account(account: AccountReport, code: Code | None) -> BoardAccount:
     named = [one for one in account.attempts if one.request_id] or account.attempts
     return BoardAccount(
         id=account.id,
         name=account.name,
         group=account.group,
         owner=account.owner,
+        code=code or OF_VERDICT[account.verdict],
         verdict=account.verdict,
         outcome=account.outcome,
         standing=account.standing,

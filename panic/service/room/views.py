@@ -148,12 +148,18 @@ class BoardRequest:
 
 @dataclass(frozen=True, slots=True)
 class BoardAccount:
-    """An account that is not clear, as the report tells it; `request_ids` are the latest, newest first."""
+    """An account that is not clear, as the report tells it.
+
+    Attributes:
+        code: What the board shows of it.
+        request_ids: Of its latest requests, newest first.
+    """
 
     id: int | None
     name: str
     group: str
     owner: str
+    code: Code
     verdict: Verdict
     outcome: Outcome
     standing: Standing

@@ -5,16 +5,21 @@ const LOST_MS = 1500; // a broken connection gets so long to come back before th
 const AGAIN_MS = 1000;
 
 export class Link {
-  /** `on` has room, board, cells, lost and back. */
+  /** `on` has room, board, cells, paused, lost, back and refused. */
   constructor(on) {
     this.on = on;
     this.run = ""; // the run to follow; "" for whichever is under way
     this.heardAt = 0;
-    this.isLost = false;
+    this.isLost = this.isPaused = false;
     this.source = null;
     this.brokeAt = 0;
+    this.openedAt = 0;
     setInterval(() => this.look(), 500);
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.close() : this.open()));
+    document.addEventListener("visibilitychange", () => {
+      if (!this.isUsed) return;
+      if (document.hidden) this.pause();
+      else this.open();
+    });
   }
 
   /** Follow this run from now on. */
@@ -26,9 +31,11 @@ export class Link {
 
   open() {
     this.close();
-    if (document.hidden) return; // a browser keeps six connections to a service: none for a page that nobody sees
+    this.isUsed = true;
+    if (document.hidden) return this.pause();
     this.wanted = true;
     this.brokeAt ||= Date.now();
+    this.openedAt = Date.now();
     const source = new EventSource(`/v1/room/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
     this.source = source;
     const hear = (name, take) => source.addEventListener(name, (event) => {
@@ -50,7 +57,14 @@ export class Link {
     };
   }
 
-  /** Let the connection go: a hidden page needs none, and a press may need it. */
+  /** A browser keeps six connections to a service: a page that nobody sees takes none, and claims nothing. */
+  pause() {
+    this.close();
+    this.isPaused = true;
+    this.on.paused();
+  }
+
+  /** Let the connection go: a press may need it. */
   close() {
     this.wanted = false;
     if (this.source) this.source.close();
@@ -60,16 +74,17 @@ export class Link {
   /** Not signed in any more: there is nothing to be heard, and nothing is lost. */
   rest() {
     this.close();
+    this.isUsed = false;
     this.brokeAt = 0;
     this.heardAt = 0;
-    this.isLost = false;
+    this.isLost = this.isPaused = false;
   }
 
   heard() {
     this.heardAt = Date.now();
     this.brokeAt = 0;
-    if (this.isLost) {
-      this.isLost = false;
+    if (this.isLost || this.isPaused) {
+      this.isLost = this.isPaused = false;
       this.on.back();
     }
   }
@@ -78,7 +93,7 @@ export class Link {
     if (!this.wanted) return;
     const now = Date.now();
     const isBroken = this.brokeAt && now - this.brokeAt > LOST_MS;
-    const isSilent = this.heardAt && now - this.heardAt > SILENT_MS;
+    const isSilent = this.heardAt && now - Math.max(this.heardAt, this.openedAt) > SILENT_MS;
     if (!isBroken && !isSilent) return;
     if (!this.isLost) {
       this.isLost = true;

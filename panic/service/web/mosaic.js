@@ -1,9 +1,11 @@
-// The board: one cell for each account, thousands of them on one canvas. Each state has its own shape.
+// The board: one cell for each account, thousands of them on one canvas, by group. Each state has its own shape.
 
-import { h, s } from "./dom.js";
-import { SHOWN, STATES, number } from "./words.js";
+import { h, s, say } from "./dom.js";
+import { SHOWN, STATES, count, number } from "./words.js";
 
 const LARGEST = 26, SMALLEST = 6;
+const HEADING = 26; // pixels for a group's name
+const GROUPS_MOST = 12; // more of them would be headings with a few cells between
 
 let colours = null;
 
@@ -100,7 +102,10 @@ export class Mosaic {
   constructor() {
     this.accounts = [];
     this.codes = [];
+    this.sections = [];
+    this.where = []; // for each account its section, and its place in that
     this.dirty = new Set();
+    this.dirtyHeadings = new Set();
     this.cursor = -1;
     this.columns = 1;
     this.pitch = LARGEST;
@@ -121,43 +126,76 @@ export class Mosaic {
   show(accounts) {
     this.accounts = accounts;
     this.codes = accounts.map((row) => row[3]);
+    this.cursor = -1;
+    this.divide();
     this.arrange();
     this.hint();
+  }
+
+  /** Put the accounts of one group together, if the groups are few enough to be read. */
+  divide() {
+    const groups = new Map();
+    this.accounts.forEach(([, , group], index) => {
+      if (!groups.has(group)) groups.set(group, []);
+      groups.get(group).push(index);
+    });
+    const isDivided = groups.size > 1 && groups.size <= GROUPS_MOST;
+    this.sections = isDivided ? [...groups].map(([name, cells]) => ({ name: name || "no group", cells })) : [{ name: "", cells: [...this.accounts.keys()] }];
+    this.heading = isDivided ? HEADING : 0;
+    this.where = [];
+    this.sections.forEach((section, n) => {
+      section.clear = section.cells.filter((index) => this.codes[index] === "c").length;
+      section.cells.forEach((index, place) => (this.where[index] = [n, place]));
+    });
   }
 
   /** Take changes: {code: [index, …]}. */
   change(changed) {
     for (const [code, indices] of Object.entries(changed)) {
       for (const index of indices) {
-        if (index < this.codes.length) {
-          this.codes[index] = code;
-          this.dirty.add(index);
+        const before = this.codes[index];
+        if (before === undefined || before === code) continue;
+        this.codes[index] = code;
+        this.dirty.add(index);
+        if (code === "c" || before === "c") {
+          const n = this.where[index][0];
+          this.sections[n].clear += code === "c" ? 1 : -1;
+          this.dirtyHeadings.add(n);
         }
       }
     }
+    if (this.cursor >= 0) this.hint();
     this.later();
   }
 
   describe(words) {
-    this.canvas.setAttribute("aria-label", words);
+    const groups = this.heading ? this.sections.map((one) => `. ${one.name}: ${number(one.clear)} of ${number(one.cells.length)} clear`).join("") : "";
+    this.canvas.setAttribute("aria-label", words + groups);
   }
 
   /** Choose the largest cells with which all accounts fit. */
   arrange() {
     const { clientWidth: width, clientHeight: height } = this.frame;
     if (!width || !this.accounts.length) return;
-    const fits = (pitch) => Math.floor(width / pitch) * Math.floor(height / pitch) >= this.accounts.length;
+    const rows = (section, pitch) => Math.ceil(section.cells.length / Math.max(1, Math.floor(width / pitch)));
+    const needs = (pitch) => this.sections.reduce((sum, one) => sum + this.heading + rows(one, pitch) * pitch, 0);
     let pitch = LARGEST;
-    while (pitch > SMALLEST && !fits(pitch)) pitch -= 0.5;
+    while (pitch > SMALLEST && needs(pitch) > height) pitch -= 0.5;
     this.pitch = pitch;
     this.columns = Math.max(1, Math.floor(width / pitch));
-    const rows = Math.ceil(this.accounts.length / this.columns), scale = window.devicePixelRatio || 1;
+    let top = 0;
+    for (const section of this.sections) {
+      section.top = top + this.heading;
+      top = section.top + rows(section, pitch) * pitch;
+    }
+    const scale = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(width * scale);
-    this.canvas.height = Math.round(rows * pitch * scale);
-    this.canvas.style.height = `${rows * pitch}px`;
+    this.canvas.height = Math.round(top * scale);
+    this.canvas.style.height = `${top}px`;
     this.pen = this.canvas.getContext("2d");
     this.pen.setTransform(scale, 0, 0, scale, 0, 0);
     this.codes.forEach((_, index) => this.dirty.add(index));
+    if (this.heading) this.sections.forEach((_, n) => this.dirtyHeadings.add(n));
     this.later();
   }
 
@@ -174,8 +212,10 @@ export class Mosaic {
     const { pen, pitch, columns } = this;
     if (!pen) return;
     const gap = pitch > 10 ? 2 : 1;
+    for (const n of this.heading ? this.dirtyHeadings : []) this.paintHeading(this.sections[n]);
     for (const index of this.dirty) {
-      const x = (index % columns) * pitch, y = Math.floor(index / columns) * pitch;
+      const [n, place] = this.where[index];
+      const x = (place % columns) * pitch, y = this.sections[n].top + Math.floor(place / columns) * pitch;
       pen.clearRect(x - 0.5, y - 0.5, pitch, pitch);
       draw(pen, this.codes[index], x + gap / 2, y + gap / 2, pitch - gap);
       if (index === this.cursor) {
@@ -185,23 +225,58 @@ export class Mosaic {
       }
     }
     this.dirty.clear();
+    this.dirtyHeadings.clear();
+  }
+
+  paintHeading({ name, clear, cells, top }) {
+    const pen = this.pen, width = this.frame.clientWidth, isDone = clear === cells.length;
+    const style = getComputedStyle(this.frame);
+    pen.clearRect(0, top - HEADING, width, HEADING - 1);
+    pen.textBaseline = "alphabetic";
+    pen.font = `600 14px ${style.fontFamily}`;
+    pen.fillStyle = style.getPropertyValue("--text");
+    pen.textAlign = "left";
+    pen.fillText(name, 0, top - 8, width - 130);
+    pen.font = `400 13px ${style.fontFamily}`;
+    pen.fillStyle = style.getPropertyValue(isDone ? "--good" : "--dim");
+    const words = isDone ? `✓ ${count(clear, "account")} clear` : `${number(clear)} of ${number(cells.length)} clear`;
+    pen.textAlign = "right";
+    pen.fillText(words, this.columns * this.pitch - 1, top - 8);
   }
 
   point(event) {
-    const column = Math.floor(event.offsetX / this.pitch), row = Math.floor(event.offsetY / this.pitch);
-    const index = column < this.columns ? row * this.columns + column : -1;
-    this.pick(index >= 0 && index < this.accounts.length ? index : -1);
+    const column = Math.floor(event.offsetX / this.pitch), y = event.offsetY;
+    const section = this.sections.findLast((one) => y >= one.top);
+    const place = section && column < this.columns ? Math.floor((y - section.top) / this.pitch) * this.columns + column : -1;
+    this.pick(section?.cells[place] ?? -1);
   }
 
   key(event) {
-    const steps = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: this.columns, ArrowUp: -this.columns };
-    const ends = { Home: 0, End: this.accounts.length - 1 };
-    let index = null;
-    if (event.key in steps) index = this.cursor < 0 ? 0 : this.cursor + steps[event.key];
-    else if (event.key in ends) index = ends[event.key];
-    if (index === null) return;
+    const aims = {
+      ArrowRight: () => this.beside(1), ArrowLeft: () => this.beside(-1), ArrowDown: () => this.below(1), ArrowUp: () => this.below(-1),
+      Home: () => this.sections[0].cells[0], End: () => this.sections.at(-1).cells.at(-1),
+    };
+    if (!(event.key in aims) || !this.accounts.length) return;
     event.preventDefault();
-    if (index >= 0 && index < this.accounts.length) this.pick(index);
+    const index = this.cursor < 0 ? this.sections[0].cells[0] : aims[event.key]();
+    if (index !== undefined) this.pick(index);
+  }
+
+  /** The cell before or after the chosen one, over the ends of groups. */
+  beside(step) {
+    const [n, place] = this.where[this.cursor];
+    return this.sections[n].cells[place + step] ?? this.sections[n + step]?.cells.at(step > 0 ? 0 : -1);
+  }
+
+  /** The cell a row further down or up, in the same column where there is one. */
+  below(step) {
+    const [n, place] = this.where[this.cursor], column = place % this.columns, here = this.sections[n].cells;
+    const row = Math.floor(place / this.columns) + step, lastRow = Math.floor((here.length - 1) / this.columns);
+    if (row >= 0 && row <= lastRow) return here[Math.min(row * this.columns + column, here.length - 1)];
+    const there = this.sections[n + step]?.cells;
+    if (!there) return undefined;
+    const theirRow = step > 0 ? 0 : Math.floor((there.length - 1) / this.columns);
+    return there[Math.min(theirRow * this.columns + column, there.length - 1)];
   }
 
   pick(index) {
@@ -214,19 +289,21 @@ export class Mosaic {
 
   /** The frame of a cell touches its neighbours. */
   around(index) {
-    for (const step of [0, 1, -1, this.columns, -this.columns, this.columns + 1, this.columns - 1, -this.columns - 1, 1 - this.columns]) {
-      if (index + step >= 0 && index + step < this.codes.length) this.dirty.add(index + step);
+    const [n, place] = this.where[index], cells = this.sections[n].cells, row = this.columns;
+    for (const step of [0, 1, -1, row, -row, row + 1, row - 1, -row - 1, 1 - row]) {
+      if (cells[place + step] !== undefined) this.dirty.add(cells[place + step]);
     }
+    if (place < row && this.heading) this.dirtyHeadings.add(n);
   }
 
   hint() {
     const row = this.accounts[this.cursor];
     if (!row) {
-      this.told.textContent = "Point at a cell, or use the arrow keys, to see its account.";
+      say(this.told, "Point at a cell, or use the arrow keys, to see its account.");
       return;
     }
     const state = STATES[this.codes[this.cursor]];
-    this.told.textContent = [row[0] ?? "no readable id", row[1], row[2]].filter(Boolean).join(" · ") + ` — ${state.name}: ${state.tells}`;
+    say(this.told, [row[0] ?? "no readable id", row[1], row[2]].filter(Boolean).join(" · ") + ` — ${state.name}: ${state.tells}`);
   }
 
   end() {

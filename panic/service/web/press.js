@@ -43,7 +43,8 @@ export class PressPanel {
     this.latch = h("input", { type: "checkbox", id: "latch" });
     this.touched = h("p", { id: "touches", class: "touches", "aria-live": "polite" });
     this.token = h("input", { type: "password", id: "token-again", autocomplete: "current-password", placeholder: "Your token" });
-    this.locked = h("label", { class: "field", hidden: true }, h("span", {}, "You have been away. To press, give your token again:"), this.token);
+    this.locked = h("form", { hidden: true, onsubmit: (event) => event.preventDefault() },
+      h("label", { class: "field" }, h("span", {}, "You have been away. To press, give your token again:"), this.token));
     this.answer = h("div", { id: "answer", class: "answer", role: "status" });
     this.buildHold();
     this.element = h("section", { id: "press", class: "press", "aria-labelledby": "press-title" },

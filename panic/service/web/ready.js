@@ -1,9 +1,10 @@
 // The panel at a glance: ready or not, engaged or not, what is under way, what comes next. Never colour alone.
 
-import { h, put } from "./dom.js";
+import { h, put, say } from "./dom.js";
 import { CODE_OF, ago, ahead, count, number, title, utc } from "./words.js";
 import { mark } from "./mosaic.js";
 
+const STRIPS_MOST = 4;
 const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
 
 /** The tiles of a room, the worst first in their colour but always in the same place. */
@@ -76,13 +77,19 @@ export function troubles(room) {
   return h("section", { class: "panel warn" }, h("h2", {}, "Somebody should see to this"), h("ul", {}, lines));
 }
 
-/** The strip of runs under way, on every page. */
-export function underway(element, room, shown) {
-  const others = room.live.filter((run) => run.run_id !== shown);
+/** The strip of runs under way, on every page; of one that this page hears of also how far it is. */
+export function underway(element, room, shown, progress) {
+  const others = room.live.filter((run) => run.run_id !== shown).slice(0, STRIPS_MOST);
   element.hidden = !others.length;
-  put(element, others.slice(0, 4).map((run) => h("a", { href: `#/runs/${run.run_id}` },
-    h("strong", {}, run.drill ? "DRILL UNDER WAY" : "RUN UNDER WAY"),
-    ` ${run.scope}, ${count(run.accounts, "account")}: ${run.reason} (${run.by})`)));
+  if (element.dataset.runs !== others.map((run) => run.run_id).join()) {
+    element.dataset.runs = others.map((run) => run.run_id).join();
+    put(element, others.map((run) => h("a", { href: `#/runs/${run.run_id}` },
+      h("strong", {}, run.drill ? "DRILL UNDER WAY" : "RUN UNDER WAY"),
+      `${run.scope}, ${count(run.accounts, "account")}: ${run.reason} (${run.by})`, h("b", { class: "how-far" }))));
+  }
+  others.forEach((run, i) => {
+    say(element.children[i].querySelector(".how-far"), progress?.run === run.run_id ? `${number(progress.clear)} clear` : "");
+  });
 }
 
 /** A verdict as a word with its shape. */

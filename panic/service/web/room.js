@@ -10,7 +10,7 @@ import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
 import { ago, isDrill, utc } from "./words.js";
 
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "";
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", progress = null;
 
 const link = new Link({
   room(found) {
@@ -22,10 +22,19 @@ const link = new Link({
     else if (page() === "ready") drawReady();
   },
   board(board) {
+    progress = { run: board.run_id, clear: board.counts.c ?? 0 };
     if (page() === "run" && shown === board.run_id) view.take(board);
+    drawUnderway();
   },
   cells(cells) {
+    progress = { run: cells.run_id, clear: cells.counts.c ?? 0 };
     view?.change(cells);
+    drawUnderway();
+  },
+  paused() {
+    document.body.classList.add("lost");
+    view?.freeze(true);
+    drawTop();
   },
   lost() {
     document.body.classList.add("lost");
@@ -35,11 +44,12 @@ const link = new Link({
     shout("Disconnected. This page does not hear the service. Use the command line.");
   },
   back() {
+    const wasLost = !byId("lost").hidden;
     document.body.classList.remove("lost");
     byId("lost").hidden = true;
     view?.freeze(false);
     drawTop();
-    announce("Connected again.");
+    if (wasLost) announce("Connected again.");
   },
   async refused() { // by the service itself: most likely the session has ended
     try {
@@ -59,10 +69,10 @@ function drawTop() {
   if (!room) return;
   say(byId("broker"), new URL(room.base_url).host);
   const pill = byId("connection");
-  pill.className = `pill ${link.isLost ? "bad" : "good"}`;
-  say(pill, link.isLost ? "DISCONNECTED" : "Connected");
+  pill.className = `pill ${link.isLost ? "bad" : link.isPaused ? "calm" : "good"}`;
+  say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : "Connected");
   say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}` : "");
-  underway(byId("underway"), room, page() === "run" ? shown : "");
+  drawUnderway();
   for (const one of document.querySelectorAll("nav a[data-page]")) {
     if (one.dataset.page === page()) one.setAttribute("aria-current", "page");
     else one.removeAttribute("aria-current");
@@ -70,8 +80,13 @@ function drawTop() {
   document.title = title();
 }
 
+function drawUnderway() {
+  if (room) underway(byId("underway"), room, page() === "run" ? shown : "", progress);
+}
+
 function title() {
   if (link.isLost) return "DISCONNECTED · panic";
+  if (link.isPaused || !session.now) return "panic";
   const drill = room?.drill ? "DRILL · " : "";
   if (page() === "run" && view?.board) return `${drill}${view.board.finished ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
   return `${drill}${room?.ready ? "ready" : "NOT READY"} · panic`;

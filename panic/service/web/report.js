@@ -1,0 +1,72 @@
+// After a run: what to keep, how it went, and what its verdict rests on.
+
+import { distribution, timeline } from "./charts.js";
+import { copies, h } from "./dom.js";
+import { number, seconds } from "./words.js";
+
+const SIDES = [["BUY", "bought"], ["SELL", "sold"], ["SELL_SHORT", "sold short"]];
+const SYMBOLS_MOST = 20;
+
+/** Draw the report of a board whose run is over. */
+export function report(board) {
+  const { run_id: run, ledger_head: head } = board;
+  return [
+    h("nav", { class: "downloads", "aria-label": "Downloads" },
+      h("a", { class: "button", href: `/v1/runs/${run}/report`, download: `panic-report-${run}.json` }, "Report (JSON)"),
+      h("a", { class: "button", href: `/v1/runs/${run}/evidence`, download: "" }, "Evidence"),
+      h("button", { type: "button", class: "quiet", onclick: () => window.print() }, "Print")),
+    h("div", { class: "charts" }, timeline(board), distribution(board)),
+    h("div", { class: "columns" }, orders(board), fills(board.totals.fills), coverage(board), times(board)),
+    head ? h("p", { class: "note head" }, "Keep the ledger's head outside this machine: with it nobody can change the record unseen. ", h("code", {}, head), copies(head))
+      : h("p", { class: "note" }, "This run is on no ledger: the report is all there is of it."),
+  ];
+}
+
+const panel = (name, ...inside) => h("section", { class: "panel" }, h("h2", {}, name), inside);
+const term = (name, value, note) => [h("dt", {}, name), h("dd", {}, value, note ? h("small", {}, ` ${note}`) : null)];
+
+function orders({ totals: { orders: found, attempts } }) {
+  return panel("Orders", h("dl", {},
+    term("Accepted for cancel", number(found.accepted)), term("Seen cancelled", number(found.canceled)),
+    term("Filled meanwhile", number(found.filled)), term("Seen open", number(found.open)), term("Requests sent", number(attempts))));
+}
+
+/** What was traded while the cancels were under way: it changed positions. A row for each symbol. */
+function fills(found) {
+  if (!found.length) return panel("Fills during the cancel", h("p", { class: "note" }, "None was seen: no position changed."));
+  const symbols = new Map(), others = new Set();
+  for (const { symbol, side, quantity } of found) {
+    if (!symbols.has(symbol)) symbols.set(symbol, {});
+    symbols.get(symbol)[side] = quantity;
+    if (!SIDES.some(([name]) => name === side)) others.add(side);
+  }
+  const sides = [...SIDES.filter(([name]) => found.some((fill) => fill.side === name)), ...[...others].map((name) => [name, name.toLowerCase() || "?"])];
+  const rows = [...symbols].slice(0, SYMBOLS_MOST);
+  return panel("Fills during the cancel", h("div", { class: "scroll" }, h("table", { class: "tight" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Symbol"), sides.map(([, word]) => h("th", { class: "n", scope: "col" }, word)))),
+    h("tbody", {}, rows.map(([symbol, of]) => h("tr", {}, h("th", { scope: "row" }, symbol || "?"), sides.map(([name]) => h("td", { class: "n" }, quantity(of[name])))))))),
+  symbols.size > rows.length ? h("p", { class: "note" }, `and ${number(symbols.size - rows.length)} more symbols: see the report`) : null);
+}
+
+/** A quantity is a decimal in words; it is grouped and never rounded. */
+function quantity(words) {
+  if (words === undefined) return "–";
+  const [whole, rest] = String(words).split(".");
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",") + (rest ? `.${rest}` : "");
+}
+
+function coverage({ verify, coverage: on, totals }) {
+  if (!verify) return panel("What “clear” rests on", h("p", {}, "Nothing was read: accepted is not cancelled."));
+  return panel("What “clear” rests on", h("dl", {},
+    term("Accounts read clear", `${number(on.accounts_clear)} of ${number(totals.accounts)}`),
+    term("No open status", `${Math.round(on.open_lookback_s / 86400)} days back`),
+    term("Nothing that is not ended", `${Math.round(on.recent_lookback_s / 3600)} hours back`),
+    term("Named orders seen ended", `${number(on.named_seen_ended)} of ${number(on.named_orders)}`),
+    term("Accounts the roster lacks", on.roster_checked ? number(on.unlisted_accounts.length) : "not asked")));
+}
+
+function times({ timings }) {
+  return panel("Times since the press", h("dl", {},
+    term("Last first cancel left", seconds(timings.last_first_delete_s)), term("Every account concluded", seconds(timings.settled_s)),
+    term("The run took", seconds(timings.total_s)), term("It might have taken", seconds(timings.deadline_s))));
+}

@@ -1,0 +1,90 @@
+// Who is not clear, worst first, each with what to do next and the request ids to read over the phone.
+
+import { copies, h, put, say } from "./dom.js";
+import { mark } from "./mosaic.js";
+import { CODE_OF, STATES, count, number, spelled, title, utc } from "./words.js";
+
+const LISTED = 25;
+
+export class Worst {
+  constructor() {
+    this.cards = new Map();
+    this.title = h("h2", {});
+    this.list = h("ol", {});
+    this.rest = h("p", { class: "note" });
+    this.element = h("section", { id: "worst", class: "worst", "aria-label": "Accounts that are not clear", tabindex: "0" });
+  }
+
+  /** Take the whole board; a card that says the same as before stays, and stays open, as it is. */
+  take({ worst, more, live, finished }) {
+    this.isLive = live && !finished;
+    this.more = more;
+    const cards = new Map();
+    for (const one of worst.slice(0, LISTED)) {
+      const key = String(one.id ?? one.name), text = JSON.stringify([one, this.isLive]), before = this.cards.get(key);
+      cards.set(key, before?.text === text ? before : new Card(one, text, this.isLive, before?.isOpen));
+    }
+    this.cards = cards;
+    this.beyond = worst.length - cards.size + more;
+    const elements = [...cards.values()].map((card) => card.element);
+    if (elements.some((element, i) => this.list.children[i] !== element) || this.list.children.length !== elements.length) put(this.list, elements);
+    this.draw(worst.length + more);
+  }
+
+  /** Between two whole boards: what the listed accounts are by now, and how many are not clear. */
+  change(codeOf, left) {
+    for (const card of this.cards.values()) card.become(codeOf(card.id));
+    this.draw(left);
+  }
+
+  draw(left) {
+    say(this.title, this.isLive ? `Not clear yet: ${number(left)}` : `Not clear: ${number(left)}, worst first`);
+    say(this.rest, this.beyond > 0 && left > LISTED ? `and ${count(left - LISTED, "more account")}${this.isLive ? "" : ": all of them stand in the report"}` : "");
+    const kind = this.cards.size ? "list" : this.isLive ? "shapes" : left ? "list" : "clear";
+    if (kind === this.kind) return;
+    this.kind = kind;
+    put(this.element, kind === "list" ? [this.title, this.list, this.rest] : kind === "shapes" ? shapes()
+      : h("div", { class: "all-clear" }, mark("c"), h("p", {}, "Every account was read clear.")));
+  }
+}
+
+class Card {
+  constructor(one, text, isLive, isOpen = false) {
+    this.id = one.id;
+    this.text = text;
+    this.isLive = isLive;
+    this.state = h("span", { class: "state" });
+    this.details = h("details", { open: isOpen }, h("summary", {}, `${count(one.attempts, "request")}, cancel ${one.outcome.replaceAll("_", " ")}, read ${one.standing}`),
+      one.notes.length ? h("ul", { class: "notes" }, one.notes.map((note) => h("li", {}, note))) : null,
+      one.request_ids.length ? requests(one.request_ids) : null);
+    const who = [one.name, one.group, one.owner].filter(Boolean).join(" · ");
+    this.element = h("li", { class: `account v-${one.verdict}` },
+      h("div", { class: "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
+      isLive && one.verdict !== "refused" ? null : h("p", { class: "next" }, one.next_step), this.details);
+    this.become(isLive ? one.code : CODE_OF[one.verdict]);
+  }
+
+  get isOpen() {
+    return this.details.open;
+  }
+
+  become(code) {
+    if (code === this.code || code === undefined) return;
+    this.code = code;
+    put(this.state, mark(code), h("b", {}, title(STATES[code].name)),
+      this.isLive ? h("span", { class: "name" }, `: ${STATES[code].tells}`) : null);
+    this.element.classList.toggle("is-clear", code === "c");
+  }
+}
+
+function requests(ids) {
+  return h("table", { class: "ids" }, h("caption", {}, "Request ids, newest first"), h("tbody", {}, ids.map((request) => h("tr", {},
+    h("td", {}, request.method), h("td", {}, request.error ?? request.status ?? "–"), h("td", {}, utc(request.at)),
+    h("td", {}, request.id ? [h("code", {}, spelled(request.id)), copies(request.id)] : "none was given")))));
+}
+
+/** What the shapes mean, for as long as there is nothing worse to tell. */
+function shapes() {
+  return [h("h2", {}, "What the shapes mean"), h("ul", { class: "shapes" }, Object.entries(STATES).map(([code, { name, tells }]) =>
+    h("li", {}, mark(code), h("span", {}, h("b", {}, name), ` ${tells}`))))];
+}
