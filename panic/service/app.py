@@ -139,7 +139,7 @@ def make_app(
     app.on_cleanup.append(_keep_sessions)
     for path in dict.fromkeys(one.path for one in OPERATIONS):
         _add_routes(app, path.replace("{id}", f"{{id:{RUN_ID}}}"), [one for one in OPERATIONS if one.path == path])
-    room = assets.Assets(assets.load())
+    room = assets.Assets(assets.load(drill=drill))
     for path, shown in (("/", room.page), ("/room/{name}", room.file)):
         resource = app.router.add_resource(path)
         for method, handler in (("GET", shown), ("HEAD", shown), ("OPTIONS", _options("GET, HEAD, OPTIONS"))):

@@ -163,6 +163,7 @@ async def house(
     more: str = "",
     ledger: bool = True,
     rows: Sequence[str] = (),
+    columns: str = "id,group",
     desk: type[Desk] = Desk,
     **how: Any,
 ) -> AsyncIterator[House]:
@@ -174,7 +175,7 @@ async def house(
             folder,
             simulator.base_url,
             rows=rows or [f"{one.id},{groups[n % 2]}" for n, one in enumerate(accounts)],
-            columns="id,group",
+            columns=columns,
             more=f"[service]\nwarm_connections = 0\n{more}\n{sections()}",
         )
         settings = config.load(firm.settings, {})

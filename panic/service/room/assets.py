@@ -98,15 +98,19 @@ class Asset(NamedTuple):
     etag: str
 
 
-def load(folder: Path = FOLDER) -> dict[str, Asset]:
+def load(folder: Path = FOLDER, *, drill: bool = False) -> dict[str, Asset]:
     """Read every file of the page, by name; files of other kinds, such as an editor's, are none.
+
+    Args:
+        folder: Where they are.
+        drill: Whether the page says that it is one, before anybody signs in.
 
     Raises:
         ConfigurationError: There is no page: what is installed is not whole.
     """
     try:
         files = sorted(one for one in folder.iterdir() if one.suffix in _TYPES and one.is_file())
-        found = {one.name: _asset(one) for one in files if not one.name.startswith(".")}
+        found = {one.name: _asset(one, drill=drill) for one in files if not one.name.startswith(".")}
     except OSError as error:
         raise _broken(folder, f"cannot be read: {error.strerror or error}") from None
     if PAGE not in found:
@@ -118,8 +122,10 @@ def _broken(folder: Path, why: str) -> ConfigurationError:
     return ConfigurationError([Problem(f"the page of the service, {folder}, {why}", "Install panic again.")])
 
 
-def _asset(file: Path) -> Asset:
+def _asset(file: Path, *, drill: bool) -> Asset:
     body, is_text = file.read_bytes(), file.suffix in _WORDS
+    if drill and file.name == PAGE:
+        body = body.replace(b"<html ", b"<html data-drill ", 1)
     packed = gzip.compress(body, mtime=0) if is_text else body
     type_ = f"{_TYPES[file.suffix]}{'; charset=utf-8' if is_text else ''}"
     return Asset(type_, body, packed if len(packed) < len(body) else None, hashlib.sha256(body).hexdigest()[:32])

@@ -1,6 +1,6 @@
 // What is behind the press: the runs on record, the schedule, and the latch with its reset.
 
-import { h, put, say, shout } from "./dom.js";
+import { command, h, put, say, shout } from "./dom.js";
 import { ask, may } from "./service.js";
 import { verdictWord } from "./ready.js";
 import { ahead, count, utc } from "./words.js";
@@ -60,10 +60,11 @@ export const schedule = (stage) => page(stage, "Schedule", async () => {
 
 export const latch = (stage, room) => page(stage, "Latch", async () => {
   const found = await ask("GET", "/v1/latch");
-  const state = found.problem ? "UNKNOWN" : found.engaged ? "ENGAGED" : "NOT ENGAGED";
+  const state = found.problem || found.engaged ? "ENGAGED" : "NOT ENGAGED";
   return [
     h("section", { class: `panel ${found.engaged || found.problem ? "warn" : ""}` }, h("h2", {}, state),
-      found.problem ? h("p", { class: "bad" }, found.problem) : null,
+      found.problem ? h("p", { class: "bad" }, `It ${found.problem}, which means engaged for everything.`) : null,
+      found.problem ? h("p", {}, "If none was ever set up, type at a terminal: ", command("panic latch --create")) : null,
       h("p", {}, found.engaged ? "Strategies that ask the latch do not trade in these scopes until a person resets them."
         : "Strategies that ask the latch may trade. A press with “leave the scope engaged” engages it."),
       found.holds.length ? h("ul", {}, found.holds.map((hold) => h("li", {}, h("b", {}, hold.name || hold.what), ` since ${utc(hold.at)}, `,

@@ -200,12 +200,18 @@ export class PressPanel {
       try {
         const plan = await ask("POST", "/v1/plan", JSON.parse(what));
         if (what !== this.planned) return;
-        const unsent = plan.unsent.length ? `, ${number(plan.unsent.length)} that cannot be sent` : "";
-        say(this.touched, `Touches ${count(plan.accounts.length, "account")}${unsent}${plan.scope === "all accounts" ? "" : `: ${plan.scope}`}`);
+        say(this.touched, this.tells(plan));
       } catch (error) {
         if (what === this.planned) say(this.touched, [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "));
       }
     }, 250);
+  }
+
+  tells({ accounts, unsent, scope, filters }) {
+    const left = unsent.length ? `, ${number(unsent.length)} that cannot be sent` : "";
+    const where = this.scope === "groups" ? `: ${scope}` : "";
+    const only = Object.entries(filters).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
+    return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}`;
   }
 
   // ── the act ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -234,7 +240,7 @@ export class PressPanel {
   nudge() {
     if (this.isSending) return;
     put(this.answer, h("p", {}, may("presser") ? "Choose the accounts first: all of them is one click." : "This token may only look."));
-    if (may("presser")) this.element.querySelector("#scope-all").focus();
+    if (may("presser")) setTimeout(() => this.element.querySelector("#scope-all").focus()); // after the click has given it to the button
   }
 
   /** A screen reader's or a switch's click cannot be held: it gets the word instead. */

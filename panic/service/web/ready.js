@@ -47,7 +47,8 @@ function selfTest(room, passed) {
 
 function latch(room) {
   const { known, engaged, holds, problem } = room.latch;
-  if (problem || !known) return tile(WARN, "Latch", "UNKNOWN", problem || "it could not be read", "#/latch");
+  if (!known) return tile(WARN, "Latch", "UNKNOWN", problem || "it could not be read", "#/latch");
+  if (problem) return tile(WARN, "Latch", "ENGAGED", `for everything, because it ${problem}`, "#/latch");
   if (!engaged) return tile(CALM, "Latch", "NOT ENGAGED", "strategies may trade", "#/latch");
   const what = holds.map((hold) => hold.name || hold.what).slice(0, 3).join(", ");
   return tile(WARN, "Latch", "ENGAGED", `${what || "everything"}: until a person resets it`, "#/latch");
@@ -85,7 +86,7 @@ export function underway(element, room, shown, progress) {
     element.dataset.runs = others.map((run) => run.run_id).join();
     put(element, others.map((run) => h("a", { href: `#/runs/${run.run_id}` },
       h("strong", {}, run.drill ? "DRILL UNDER WAY" : "RUN UNDER WAY"),
-      `${run.scope}, ${count(run.accounts, "account")}: ${run.reason} (${run.by})`, h("b", { class: "how-far" }))));
+      ` ${run.scope}, ${count(run.accounts, "account")}: ${run.reason} (${run.by})`, h("b", { class: "how-far" }))));
   }
   others.forEach((run, i) => {
     say(element.children[i].querySelector(".how-far"), progress?.run === run.run_id ? `${number(progress.clear)} clear` : "");

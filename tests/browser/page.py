@@ -1,0 +1,117 @@
+"""Our page as a person uses it: who signs in, chooses, holds the button and looks what is said."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+
+PATIENCE_MS: Final = 20_000
+HELD_S: Final = 1.3
+"""Longer than the second for which the button is held."""
+
+_OPENING = re.compile(r"Failed to load resource: .* 401 ")
+"""A page that opens asks who is in, and the browser writes down that nobody is."""
+
+
+@dataclass
+class Screen:
+    """One page of ours.
+
+    Attributes:
+        complaints: What the browser found wrong: errors of scripts, what the policy stopped, requests to elsewhere.
+        loaded: How many bytes came over the wire for each address.
+    """
+
+    page: Page
+    url: str
+    complaints: list[str] = field(default_factory=list)
+    loaded: dict[str, int] = field(default_factory=dict)
+
+    async def open(self, place: str = "") -> None:
+        """Go there."""
+        await self.page.goto(f"{self.url}/{place}")
+
+    async def sign_in(self, token: str) -> None:
+        """Give a token, and wait until the page can be pressed."""
+        await self.page.locator("#token").fill(token)
+        await self.page.get_by_role("button", name="Sign in").click()
+        await self.page.locator("#press, article.run, article.page").first.wait_for()
+
+    async def hold(self) -> None:
+        """Hold the button for as long as it takes."""
+        await self.page.locator("#hold").hover()
+        await self.page.mouse.down()
+        await asyncio.sleep(HELD_S)  # a person holds it: nothing tells when that is enough
+        await self.page.mouse.up()
+
+    async def press_all(self) -> str:
+        """Press for all accounts; give the run."""
+        await self.page.locator("#scope-all").check()
+        await self.hold()
+        return await self.run()
+
+    async def run(self) -> str:
+        """Wait until a run is shown; give its id."""
+        await self.page.wait_for_url(re.compile(r"#/runs/"))
+        await self.page.locator("#verdict").wait_for()
+        return self.page.url.rpartition("/")[2]
+
+    async def verdict(self, word: str, patience_ms: float = PATIENCE_MS) -> None:
+        """Wait until the run is over, and this is what it came to."""
+        await expect(self.page.locator("#verdict h1")).to_have_text(
+            re.compile(f"^(DRILL · )?{word}$"), timeout=patience_ms
+        )
+
+    async def counts(self) -> dict[str, int]:
+        """How many accounts are in which state, as the page says."""
+        words = await self.page.locator(".counts li").all_inner_texts()
+        pairs = [word.strip().split(maxsplit=1) for word in words]
+        return {name: int(number.replace(",", "")) for number, name in pairs}
+
+    async def text(self, selector: str) -> str:
+        """What stands there."""
+        return " ".join((await self.page.locator(selector).first.inner_text()).split())
+
+    async def width_over(self) -> int:
+        """By how many pixels the page is wider than its window."""
+        found: int = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+        return max(found, 0)
+
+
+@asynccontextmanager
+async def screen(browser: Browser, url: str, **how: Any) -> AsyncIterator[Screen]:
+    """Open a window at a service's page; what the browser complains of at its end is a fault."""
+    context = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **how})
+    context.set_default_timeout(PATIENCE_MS)
+    try:
+        one = await another(context, url)
+        await one.open()
+        yield one
+    finally:
+        await context.close()
+
+    assert [] == one.complaints
+
+
+async def another(context: BrowserContext, url: str) -> Screen:
+    """Open one more page in the same browser, with the same cookies."""
+    one = Screen(await context.new_page(), url)
+    one.page.on("console", lambda message: _complain(one, message))
+    one.page.on("pageerror", lambda error: one.complaints.append(str(error)))
+    one.page.on("request", lambda request: _goes_elsewhere(one, request))
+    return one
+
+
+def _complain(one: Screen, message: ConsoleMessage) -> None:
+    if message.type in {"error", "warning"} and not _OPENING.search(message.text):
+        one.complaints.append(f"{message.type}: {message.text}")
+
+
+def _goes_elsewhere(one: Screen, request: Request) -> None:
+    if urlsplit(request.url).netloc != urlsplit(one.url).netloc and not request.url.startswith("data:"):
+        one.complaints.append(f"asked {request.url}")

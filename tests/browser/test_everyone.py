@@ -1,0 +1,230 @@
+"""For everyone: a screen reader, a phone, a window at twice its size, a slow link, hostile names."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, ViewportSize, expect
+
+from panic.simulator import Fault
+from tests.browser import chromium
+from tests.browser.conftest import address
+from tests.browser.page import Screen, screen
+from tests.cli.support import account
+from tests.service.house import House, house
+
+pytestmark = chromium.needed
+
+DESK: Final[dict[str, Any]] = {"viewport": {"width": 1440, "height": 900}}
+ZOOMED: Final[dict[str, Any]] = {"viewport": {"width": 720, "height": 450}, "device_scale_factor": 2}
+"""A window of 1440 by 900 at 200 %."""
+
+SCREENS: Final = {"desk": DESK, "zoomed": ZOOMED, "phone": chromium.phone()}
+
+SCHEDULE: Final = """
+[[schedules]]
+name = "cleanup"
+at = "5 minutes after close"
+all = true
+cancels_gtc_and_close_orders = true
+"""
+
+HOSTILE: Final = '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
+
+
+@asynccontextmanager
+async def everything(folder: Path) -> AsyncIterator[House]:
+    """A service that has something to show on every page: a refused account, a latch that is missing, a schedule."""
+    accounts = account(1), account(2, Fault("status", on="ANY", status=403)), account(3, Fault("stuck"))
+    rows = [
+        f'{n},"{name}",{group}' for n, name, group in ((1, "Ann", "East"), (2, "", "West"), (3, "Bob", "East"))
+    ]
+    async with house(folder, *accounts, rows=rows, columns="id,name,group", more=SCHEDULE) as it:
+        yield it
+
+
+async def _to_the_verdict(page: Screen) -> None:
+    await page.page.locator("#more summary").click()
+    await page.page.locator("#latch").check()
+    await page.page.request.post(
+        f"{page.url}/v1/runs",
+        data={"scope": {"all": True}, "reason": "to look at", "deadline_s": 2, "watch_s": 0, "latch": True},
+        headers={"Authorization": "Bearer joe-secret-token"},
+    )
+    await page.page.locator("#underway a").click()
+
+
+Step = Callable[[Screen], Awaitable[object]]
+PAGES: Final[dict[str, Step]] = {
+    "chosen": lambda page: page.page.locator("#scope-groups").check(),
+    "typed": lambda page: page.page.locator("details.by-word summary").click(),
+    "running": _to_the_verdict,
+    "verdict": lambda page: page.page.locator("#report .downloads").wait_for(),
+    "opened": lambda page: page.page.locator("#worst summary").first.click(),
+    "runs": lambda page: page.page.get_by_role("link", name="Runs", exact=True).click(),
+    "schedule": lambda page: page.page.get_by_role("link", name="Schedule", exact=True).click(),
+    "latch": lambda page: page.page.get_by_role("link", name="Latch", exact=True).click(),
+}
+"""How to come from the open page to each other one, in turn."""
+
+
+async def _faults(page: Screen, name: str) -> list[str]:
+    """What axe finds serious, whether the page is wider than its window, and whether the verdict is out of sight."""
+    await page.page.wait_for_timeout(150)  # what moves has come to rest
+    results = await Axe().run(page.page, options={"resultTypes": ["violations"]})
+    found = [
+        f"{name}: {one['id']}: {node['target']} {node['failureSummary']}"
+        for one in results.response["violations"]
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
+    if over := await page.width_over():
+        found.append(f"{name}: {over} pixels wider than the window")
+    if name == "verdict":
+        box = await page.page.locator("#verdict h1").bounding_box()
+        size: ViewportSize | None = page.page.viewport_size
+        assert box is not None
+        assert size is not None
+        if box["y"] < 0 or box["y"] + box["height"] > size["height"]:
+            found.append("the verdict is out of sight")
+    return found
+
+
+@pytest.mark.parametrize("how", SCREENS)
+async def test_axe_finds_nothing_serious_and_nothing_is_cut_off(tmp_path: Path, browser: Browser, how: str):
+    """On every page, before, during and after a run; the verdict is in sight without a turn of the wheel."""
+    async with everything(tmp_path) as it, screen(browser, address(it), **SCREENS[how]) as page:
+        found = await _faults(page, "sign in")
+        await page.sign_in("boss-secret-token")
+        found += await _faults(page, "ready")
+        for name, go in PAGES.items():
+            await go(page)
+            found += await _faults(page, name)
+
+    assert [] == found
+
+
+async def test_a_name_is_a_name(tmp_path: Path, browser: Browser):
+    """An account, an owner, a group and a reason that are markup are shown as they are, and do nothing."""
+    quoted = HOSTILE.replace('"', '""')
+    rows = [f'1,"{quoted}","{quoted}","{quoted}"']
+    refused = account(1, Fault("status", on="ANY", status=403))
+    async with (
+        house(tmp_path, refused, rows=rows, columns="id,name,group,owner") as it,
+        screen(browser, address(it)) as page,
+    ):
+        await page.sign_in("joe-secret-token")
+        await page.page.locator("#scope-groups").check()
+        await page.page.locator("#groups input").check()
+        await page.page.locator("#reason").fill(HOSTILE)
+        await page.hold()
+        await page.verdict("REFUSED")
+        await page.page.locator("#board").focus()
+        await page.page.keyboard.press("ArrowRight")
+        shown = [await page.text(selector) for selector in (".facts", "#worst .name", "#cell")]
+        title = await page.page.title()
+        scripts = await page.page.locator("#stage script, #stage img").count()
+
+    assert all(HOSTILE in text for text in shown)
+    assert "owned" not in title
+    assert 0 == scripts
+
+
+async def test_the_board_tells_each_account_by_the_keyboard(tmp_path: Path, browser: Browser):
+    """Arrow keys go from cell to cell over the ends of groups; the canvas sums itself up in words."""
+    async with house(tmp_path) as it, screen(browser, address(it)) as page:
+        await page.sign_in("joe-secret-token")
+        await page.press_all()
+        await page.verdict("CLEAR")
+        board = page.page.locator("#board")
+        await board.focus()
+        told = []
+        for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "Home", "End"):
+            await page.page.keyboard.press(key)
+            told.append((await page.text("#cell")).split(" ")[0])
+        words = await board.get_attribute("aria-label")
+
+    assert ["1", "2", "1", "2", "1", "2"] == told
+    assert "Board of 2 accounts: 2 clear. East: 1 of 1 clear. West: 1 of 1 clear" == words
+
+
+async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path, browser: Browser):
+    """A press, its quarters and its verdict are said; not every account."""
+    accounts = [account(n) for n in range(1, 201)]
+    async with house(tmp_path, *accounts) as it, screen(browser, address(it)) as page:
+        await page.sign_in("joe-secret-token")
+        await page.page.evaluate(
+            """() => {
+                window.heard = [];
+                const listen = new MutationObserver((all) => all.forEach(({ target }) => heard.push(target.textContent)));
+                for (const id of ["said", "shouted"]) listen.observe(document.getElementById(id), { childList: true });
+            }"""
+        )
+        await page.press_all()
+        await page.verdict("CLEAR", 30_000)
+        heard: list[str] = await page.page.evaluate("heard")
+
+    assert "Pressed. Sending." == heard[0]
+    assert "CLEAR: every one of 200 accounts was read and shows no open order" == heard[-1]
+    assert len(heard) <= 8
+
+
+async def test_the_first_paint_is_small_and_asks_nobody_else(it: House, browser: Browser):
+    """Under 100 kB over the wire for the whole page, all of it from the service."""
+    async with screen(browser, address(it)) as page:
+        network = await page.page.context.new_cdp_session(page.page)
+        sizes: list[float] = []
+        network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+        await network.send("Network.enable")
+        await network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+        await page.page.reload()
+        await page.page.locator("#sign-in").wait_for()
+        await page.page.wait_for_load_state("networkidle")
+
+    assert len(sizes) > 10
+    assert sum(sizes) < 100_000
+
+
+async def test_a_slow_link_delays_no_press(it: House, page: Screen):
+    """With half a second to the service and 50 kB a second, a press is there as soon as the wire allows."""
+    network = await page.page.context.new_cdp_session(page.page)
+    await network.send("Network.enable")
+    slow = {"offline": False, "latency": 500, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
+    await network.send("Network.emulateNetworkConditions", slow)
+    await page.press_all()
+    await page.verdict("CLEAR")
+
+    assert 1 == len(it.desk.live)
+
+
+async def test_who_wants_no_motion_and_who_sees_no_colour(tmp_path: Path, browser: Browser):
+    """With reduced motion and forced colours the page can be pressed and read as well."""
+    how = {"reduced_motion": "reduce", "forced_colors": "active"}
+    async with house(tmp_path) as it, screen(browser, address(it), **how) as page:
+        await page.sign_in("joe-secret-token")
+        await page.press_all()
+        await page.verdict("CLEAR")
+        marks = await page.page.locator(".counts li svg").count()
+
+    assert 1 == marks
+
+
+async def test_a_finger_presses(tmp_path: Path, browser: Browser):
+    """On a phone: one tap for all, one long touch, and the button is in sight."""
+    async with house(tmp_path) as it, screen(browser, address(it), **chromium.phone()) as page:
+        await page.sign_in("joe-secret-token")
+        await page.page.locator("label.choice", has_text="All accounts").tap()
+        await expect(page.page.locator("#hold")).to_be_in_viewport(ratio=0.6)
+        box = await page.page.locator("#hold").bounding_box()
+        assert box is not None
+        finger = await page.page.context.new_cdp_session(page.page)
+        at = {"x": box["x"] + box["width"] / 2, "y": min(box["y"] + box["height"] / 2, 800)}
+        await finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+        await page.run()
+        await finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+        await page.verdict("CLEAR")
+
+    assert 1 == len(it.desk.live)

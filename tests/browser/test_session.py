@@ -1,0 +1,121 @@
+"""Who is in: signing in and out, a desk that was left alone, and pages that lose the service."""
+
+from pathlib import Path
+
+import pytest
+from aiohttp.web import Request, StreamResponse
+from playwright.async_api import Browser, expect
+
+from panic.service.room import feed
+from tests.browser import chromium
+from tests.browser.conftest import address
+from tests.browser.page import Screen, another, screen
+from tests.cli.support import sent
+from tests.service.house import House, house
+
+pytestmark = chromium.needed
+
+
+async def test_a_wrong_token_is_told_and_a_right_one_is_let_in(it: House, browser: Browser):
+    """Blanks around it come from copying; the token stands nowhere on the page afterwards."""
+    async with screen(browser, address(it)) as page:
+        await page.page.locator("#token").fill("nobody")
+        await page.page.get_by_role("button", name="Sign in").click()
+        await expect(page.page.get_by_role("alert").filter(has_text="token")).to_have_text(
+            "Nobody has this token."
+        )
+        page.complaints.clear()  # the browser writes the refusal down
+        await page.sign_in("  joe-secret-token ")
+        kept = await page.page.evaluate(
+            "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+        )
+        html = await page.page.content()
+
+    assert '[{},{},""]' == kept
+    assert "joe-secret-token" not in html
+
+
+async def test_signing_out_ends_every_page_of_the_session(it: House, page: Screen):
+    """The other tab's stream ends and it asks for the token; nothing of the firm is left on the screen."""
+    second = await another(page.page.context, page.url)
+    await second.open("#/runs")
+    await expect(second.page.locator("#connection")).to_have_text("Connected")
+    await page.page.get_by_role("button", name="Sign out").click()
+    await expect(page.page.locator("#sign-in")).to_be_visible()
+    await expect(second.page.locator("#sign-in")).to_be_visible()
+    second.complaints.clear()  # the browser writes the refusal down
+    left = [await one.page.locator("#stage").inner_text() for one in (page, second)]
+
+    assert 0 == len(it.parts.sessions)
+    assert not any("account" in text.replace("in every account", "") for text in left)
+
+
+async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House, page: Screen):
+    """After a quarter of an hour the page only looks, and says so; with the token in place the hold presses at once."""
+    (session,) = it.parts.sessions._known.values()
+    it.parts.sessions._known[session.digest] = session._replace(
+        acted=session.acted - 1000, began=session.began - 1000
+    )
+    await page.page.reload()
+    await expect(page.page.locator("#who")).to_have_text("joe (view only)")
+    await page.page.locator("#scope-all").check()
+    await page.hold()
+    await expect(page.page.locator("#answer h2")).to_have_text("Nothing was sent")
+    before = dict(it.desk.live)
+    page.complaints.clear()  # the browser writes the refusal down
+    await page.page.locator("#token-again").fill("joe-secret-token")
+    await page.hold()
+    await page.run()
+
+    assert {} == before
+    assert [1, 2] == sorted(sent(it.simulator, "DELETE"))
+
+
+async def test_a_page_that_nobody_sees_claims_nothing(page: Screen):
+    """A hidden tab lets its stream go, says so in its title, and is back as soon as it is looked at."""
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    await page.page.evaluate(hide, True)
+    pill, title = await page.text("#connection"), await page.page.title()
+    await page.page.evaluate(hide, False)
+    await expect(page.page.locator("#connection")).to_have_text("Connected")
+    await expect(page.page.locator("#lost")).to_be_hidden()
+
+    assert ("Paused", "panic") == (pill, title)
+
+
+async def test_a_service_that_falls_silent_is_lost(page: Screen, monkeypatch: pytest.MonkeyPatch):
+    """The connection stands and nothing comes: three beats later the page says so, and it hears again by itself."""
+    proper, silent = feed._send, set[object]()
+
+    async def swallow(request: Request, response: StreamResponse, words: bytes) -> None:
+        if not silent:
+            silent.add(response)
+        if response not in silent:
+            await proper(request, response, words)
+
+    await page.page.clock.install()
+    monkeypatch.setattr(feed, "_send", swallow)
+    await page.page.clock.fast_forward(7000)
+    await expect(page.page.locator("#lost")).to_contain_text("DISCONNECTED")
+    await page.page.clock.fast_forward(4000)
+    await expect(page.page.locator("#connection")).to_have_text("Connected")
+    await expect(page.page.locator("#lost")).to_be_hidden()
+
+    assert 1 == len(silent)
+
+
+async def test_a_drill_is_marked_before_anybody_signs_in(tmp_path: Path, browser: Browser):
+    """Nobody takes it for the real thing, and no command is offered that would reach a broker."""
+    async with house(tmp_path, drill=True) as it, screen(browser, address(it)) as page:
+        before = await page.text("#drill")
+        told = await page.text("#sign-in")
+        await page.sign_in("joe-secret-token")
+        await expect(page.page).to_have_title("DRILL · ready · panic")
+        fallback = await page.text(".without")
+
+    assert "DRILL Practice against a simulator. Nothing here reaches a broker." == before
+    assert "the token is the word drill" in told
+    assert fallback.startswith("In earnest")
