@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 
 .PHONY: help
 help: ## list the verbs
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | sort | awk -F'|' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "panic needs Python 3.11 to 3.14; name one with: make setup PYTHON=/path/to/python3" >&2; exit 1; }
@@ -37,9 +37,19 @@ setup: $(VENV)/.run ## prepare .venv with .venv/bin/panic
 drill: setup ## the whole main job against the embedded simulator
 	@$(BIN)/panic drill --format table
 
+.PHONY: demo
+demo: setup ## the control room around the simulator, in your browser: practise
+	@$(BIN)/panic drill --room
+
 .PHONY: test
 test: setup $(VENV)/.dev ## run the tests
 	@$(BIN)/python -m pytest
+
+.PHONY: browser
+browser: ## install a browser for the tests of the control room, where there is none (Debian, as root)
+	@for b in chromium chromium-browser google-chrome-stable google-chrome chrome; do \
+	  command -v $$b >/dev/null && exit 0; done; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null
 
 .PHONY: check
 check: lint test ## format, lint, types, import contract, tests
@@ -63,6 +73,14 @@ bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 .PHONY: bench-service
 bench-service: setup $(VENV)/.dev ## measure the time from a press at a running service to its first DELETE
 	@$(BIN)/python -m tests.bench.service
+
+.PHONY: bench-room
+bench-room: setup $(VENV)/.dev ## measure what pages that watch cost a press, and how smooth the board is
+	@$(BIN)/python -m tests.bench.room
+
+.PHONY: pictures
+pictures: setup $(VENV)/.dev ## take the pictures of the control room in docs/pictures (needs a browser)
+	@$(BIN)/python -m tests.browser.pictures
 
 .PHONY: prove
 prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear (minutes)

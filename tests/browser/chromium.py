@@ -1,7 +1,7 @@
 """A real Chromium without a window, for the pages of the control room.
 
-It is the machine's own: `make browser` installs one where there is none. Without one these tests are skipped, each
-by its name; where `PANIC_TEST_BROWSER` says `required` they fail instead, and where it is a path that browser is used.
+It is the machine's own: `make browser` installs one where there is none. Without one these tests are skipped, and
+say so; where `PANIC_TEST_BROWSER` is `required` they fail instead, and where it is a path that browser is used.
 """
 
 import os

@@ -58,11 +58,20 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk(folder: Path, accounts: int, *, faults: str = "typical", more: str = "") -> AsyncIterator[Desk]:
-    """Make a firm up."""
+async def desk(
+    folder: Path,
+    accounts: int,
+    *,
+    faults: str = "typical",
+    more: str = "",
+    self_test: str = "every_s = 0",
+    deadline_s: float = DEADLINE_S,
+) -> AsyncIterator[Desk]:
+    """Make a firm up; `self_test` is its section of the settings: by default there is none."""
     made_up, port = drill.firm(accounts, 1, faults), closed_port()
     sections = (
-        f"[run]\ndeadline_s = {DEADLINE_S}\nattempt_s = 2.0\nwatch_s = 1.0\n\n[service]\nport = {port}\n\n[self_test]\nevery_s = 0\n\n"
+        f"[run]\ndeadline_s = {deadline_s}\nattempt_s = 2.0\nwatch_s = 1.0\n\n"
+        f"[service]\nport = {port}\n\n[self_test]\n{self_test}\n\n"
         f'[ledger]\nfile = "ledger.db"\nfallback = "second.db"\n\n'
         f'[tokens.desk]\ndigest = "sha256:{hashlib.sha256(TOKEN.encode()).hexdigest()}"\n'
         f'roles = ["presser", "resetter"]\nperson = true\n{more}'

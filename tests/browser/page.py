@@ -23,14 +23,12 @@ class Screen:
     """One page of ours.
 
     Attributes:
-        complaints: What the browser found wrong: errors of scripts, what the policy stopped, requests to elsewhere.
-        loaded: How many bytes came over the wire for each address.
+        complaints: What the browser found wrong: errors of scripts, what the policy stopped, requests elsewhere.
     """
 
     page: Page
     url: str
     complaints: list[str] = field(default_factory=list)
-    loaded: dict[str, int] = field(default_factory=dict)
 
     async def open(self, place: str = "") -> None:
         """Go there."""

@@ -35,9 +35,16 @@ cancels_gtc_and_close_orders = true
 HOSTILE: Final = '<script>document.title="owned"</script><img src=x onerror=alert(1)>'
 
 
+_LISTEN: Final = """() => {
+    window.heard = [];
+    const listen = new MutationObserver((all) => all.forEach(({ target }) => heard.push(target.textContent)));
+    for (const id of ["said", "shouted"]) listen.observe(document.getElementById(id), { childList: true });
+}"""
+
+
 @asynccontextmanager
 async def everything(folder: Path) -> AsyncIterator[House]:
-    """A service that has something to show on every page: a refused account, a latch that is missing, a schedule."""
+    """A service with something to show on every page: a refused account, a latch that is missing, a schedule."""
     accounts = account(1), account(2, Fault("status", on="ANY", status=403)), account(3, Fault("stuck"))
     rows = [
         f'{n},"{name}",{group}' for n, name, group in ((1, "Ann", "East"), (2, "", "West"), (3, "Bob", "East"))
@@ -72,7 +79,7 @@ PAGES: Final[dict[str, Step]] = {
 
 
 async def _faults(page: Screen, name: str) -> list[str]:
-    """What axe finds serious, whether the page is wider than its window, and whether the verdict is out of sight."""
+    """What axe finds serious, what is wider than the window, and a verdict that is out of sight."""
     await page.page.wait_for_timeout(150)  # what moves has come to rest
     results = await Axe().run(page.page, options={"resultTypes": ["violations"]})
     found = [
@@ -156,13 +163,7 @@ async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path,
     accounts = [account(n) for n in range(1, 201)]
     async with house(tmp_path, *accounts) as it, screen(browser, address(it)) as page:
         await page.sign_in("joe-secret-token")
-        await page.page.evaluate(
-            """() => {
-                window.heard = [];
-                const listen = new MutationObserver((all) => all.forEach(({ target }) => heard.push(target.textContent)));
-                for (const id of ["said", "shouted"]) listen.observe(document.getElementById(id), { childList: true });
-            }"""
-        )
+        await page.page.evaluate(_LISTEN)
         await page.press_all()
         await page.verdict("CLEAR", 30_000)
         heard: list[str] = await page.page.evaluate("heard")

@@ -1,4 +1,4 @@
-"""The press, as a person does it: two clicks for all, nothing by accident, and no doubt about what became of it."""
+"""The press, as a person does it: two acts for all, nothing by accident, no doubt about what became of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -209,7 +209,7 @@ async def test_a_token_is_offered_what_it_may(it: House, browser: Browser, token
 
 async def test_a_press_without_an_answer_is_sent_again_as_the_same(it: House, page: Screen):
     """The answer is lost on its way: the page asks once more, and there is one run."""
-    lost = []
+    lost: list[object] = []
 
     async def lose(route: Route) -> None:
         if not lost:

@@ -56,27 +56,30 @@ async def test_two_thousand_accounts_from_the_press_to_the_evidence(tmp_path: Pa
 async def test_a_service_that_dies_in_the_middle_is_missed_and_then_tells_the_truth(
     tmp_path: Path, browser: Browser
 ):
-    """Killed: the page says DISCONNECTED and what to type. Begun again: the run is completed, and the page shows it."""
-    async with desk(tmp_path / "firm", 600) as firm:
-        async with firm.serving() as process, screen(browser, firm.url) as page:
-            await page.sign_in(TOKEN)
-            run = await page.press_all()
-            await expect(page.page.locator(".counts")).to_contain_text("clear")
-            process.signal(signal.SIGKILL)
-            await process.finish()
-            await expect(page.page.locator("#lost")).to_contain_text("DISCONNECTED")
-            lost = await page.text("#lost")
-            pill, title = await page.text("#connection"), await page.page.title()
-            clock = await page.text(".clock")
-            await page.page.wait_for_timeout(400)
-            is_frozen = clock == await page.text(".clock")
-            async with firm.serving():
-                await expect(page.page.locator("#lost")).to_be_hidden(timeout=20_000)
-                await page.verdict("REFUSED", 40_000)
-                flags, counts = await page.text(".flags"), await page.counts()
-                report = valid(json.dumps(await firm.panic("show", run, "--format", "json")))
-            await expect(page.page.locator("#lost")).to_be_visible()
-            page.complaints.clear()  # the browser says of every try that nobody answers
+    """Killed: the page says DISCONNECTED and what to type. Begun again: the run is completed, and shown so."""
+    async with (
+        desk(tmp_path / "firm", 600) as firm,
+        firm.serving() as process,
+        screen(browser, firm.url) as page,
+    ):
+        await page.sign_in(TOKEN)
+        run = await page.press_all()
+        await expect(page.page.locator(".counts")).to_contain_text("clear")
+        process.signal(signal.SIGKILL)
+        await process.finish()
+        await expect(page.page.locator("#lost")).to_contain_text("DISCONNECTED")
+        lost = await page.text("#lost")
+        pill, title = await page.text("#connection"), await page.page.title()
+        clock = await page.text(".clock")
+        await page.page.wait_for_timeout(400)
+        is_frozen = clock == await page.text(".clock")
+        async with firm.serving():
+            await expect(page.page.locator("#lost")).to_be_hidden(timeout=20_000)
+            await page.verdict("REFUSED", 40_000)
+            flags, counts = await page.text(".flags"), await page.counts()
+            report = valid(json.dumps(await firm.panic("show", run, "--format", "json")))
+        await expect(page.page.locator("#lost")).to_be_visible()
+        page.complaints.clear()  # the browser says of every try that nobody answers
 
     assert "panic press --all --reason 'control room disconnected'" in lost
     assert ("DISCONNECTED", "DISCONNECTED · panic") == (pill, title)

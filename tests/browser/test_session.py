@@ -51,7 +51,7 @@ async def test_signing_out_ends_every_page_of_the_session(it: House, page: Scree
 
 
 async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House, page: Screen):
-    """After a quarter of an hour the page only looks, and says so; with the token in place the hold presses at once."""
+    """After a quarter of an hour the page only looks; with the token given again the hold presses at once."""
     (session,) = it.parts.sessions._known.values()
     it.parts.sessions._known[session.digest] = session._replace(
         acted=session.acted - 1000, began=session.began - 1000
@@ -87,7 +87,7 @@ async def test_a_page_that_nobody_sees_claims_nothing(page: Screen):
 
 
 async def test_a_service_that_falls_silent_is_lost(page: Screen, monkeypatch: pytest.MonkeyPatch):
-    """The connection stands and nothing comes: three beats later the page says so, and it hears again by itself."""
+    """The connection stands and nothing comes: three beats later the page says so, and then hears again."""
     proper, silent = feed._send, set[object]()
 
     async def swallow(request: Request, response: StreamResponse, words: bytes) -> None:

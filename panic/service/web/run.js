@@ -82,6 +82,7 @@ export class RunView {
     if (told !== this.told) {
       this.told = told;
       this.verdict.className = `verdict v-${this.isOver ? verdict : "live"}`;
+      this.again.className = this.isOver && verdict === "clear" ? "button" : "danger";
       put(this.verdict, h("h1", {}, mark(code), h("span", {}, drill ? "DRILL · " : "", word)), h("p", {}, rest), this.isOver ? null : bar(clear / this.all));
     }
     const step = `${word} ${Math.floor((4 * clear) / this.all)}`; // a screen reader hears of quarters, not of every account

@@ -43,8 +43,8 @@ export class Worst {
     const kind = this.cards.size ? "list" : this.isLive ? "shapes" : left ? "list" : "clear";
     if (kind === this.kind) return;
     this.kind = kind;
-    put(this.element, kind === "list" ? [this.title, this.list, this.rest] : kind === "shapes" ? shapes()
-      : h("div", { class: "all-clear" }, mark("c"), h("p", {}, "Every account was read clear.")));
+    this.element.hidden = kind === "clear"; // the verdict has said it, and the board has the room
+    put(this.element, kind === "list" ? [this.title, this.list, this.rest] : kind === "shapes" ? shapes() : null);
   }
 }
 
@@ -52,15 +52,16 @@ class Card {
   constructor(one, text, isLive, isOpen = false) {
     this.id = one.id;
     this.text = text;
-    this.isLive = isLive;
     this.state = h("span", { class: "state" });
     this.details = h("details", { open: isOpen }, h("summary", {}, `${count(one.attempts, "request")}, cancel ${one.outcome.replaceAll("_", " ")}, read ${one.standing}`),
       one.notes.length ? h("ul", { class: "notes" }, one.notes.map((note) => h("li", {}, note))) : null,
       one.request_ids.length ? requests(one.request_ids) : null);
     const who = [one.name, one.group, one.owner].filter(Boolean).join(" · ");
+    this.next = h("p", { class: "next" });
+    this.step = isLive && one.verdict !== "refused" ? "" : one.next_step; // of what is still being done there is nothing to do
     this.element = h("li", { class: `account v-${one.verdict}` },
       h("div", { class: "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
-      isLive && one.verdict !== "refused" ? null : h("p", { class: "next" }, one.next_step), this.details);
+      this.next, this.details);
     this.become(isLive ? one.code : CODE_OF[one.verdict]);
   }
 
@@ -71,8 +72,8 @@ class Card {
   become(code) {
     if (code === this.code || code === undefined) return;
     this.code = code;
-    put(this.state, mark(code), h("b", {}, title(STATES[code].name)),
-      this.isLive ? h("span", { class: "name" }, `: ${STATES[code].tells}`) : null);
+    put(this.state, mark(code), h("b", {}, title(STATES[code].name)));
+    say(this.next, this.step && code !== "c" ? this.step : title(STATES[code].tells));
     this.element.classList.toggle("is-clear", code === "c");
   }
 }
