@@ -77,6 +77,7 @@ bench-service: setup $(VENV)/.dev ## measure the time from a press at a running 
 .PHONY: bench-room
 bench-room: setup $(VENV)/.dev ## measure what pages that watch cost a press, and how smooth the board is
 	@$(BIN)/python -m tests.bench.room
+	@$(BIN)/python -m tests.bench.board
 
 .PHONY: pictures
 pictures: setup $(VENV)/.dev ## take the pictures of the control room in docs/pictures (needs a browser)
