@@ -3,7 +3,8 @@
 import { h, s } from "./dom.js";
 import { count, number, seconds } from "./words.js";
 
-const WIDTH = 640, HEIGHT = 220, LEFT = 56, TOP = 12, BOTTOM = 28;
+const HEIGHT = 220, LEFT = 56, TOP = 12, BOTTOM = 28;
+const width = () => (window.innerWidth < 700 ? 380 : 640); // drawn as wide as it is shown, so that words keep their size
 const LABELS = 118, EDGE = 20; // what is left free on the right
 const LINES = [["sent", "sent"], ["accepted", "accepted"], ["clear", "clear"]];
 
@@ -14,9 +15,9 @@ function step(most, parts) {
 }
 
 function axes(mostX, mostY, x, y, right) {
-  const marks = [], dx = step(mostX, 6), dy = Math.max(1, step(mostY, 4));
+  const marks = [], dx = step(mostX, width() / 105), dy = Math.max(1, step(mostY, 4));
   for (let at = 0; at <= mostY; at += dy) {
-    marks.push(s("line", { class: "grid", x1: LEFT, x2: WIDTH - right, y1: y(at), y2: y(at) }),
+    marks.push(s("line", { class: "grid", x1: LEFT, x2: width() - right, y1: y(at), y2: y(at) }),
       s("text", { class: "tick", x: LEFT - 8, y: y(at) + 4, "text-anchor": "end" }, number(at)));
   }
   for (let at = 0; at <= mostX + 1e-9; at += dx) {
@@ -26,13 +27,13 @@ function axes(mostX, mostY, x, y, right) {
 }
 
 function picture(label, ...parts) {
-  return s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": label }, parts);
+  return s("svg", { viewBox: `0 0 ${width()} ${HEIGHT}`, role: "img", "aria-label": label }, parts);
 }
 
 export function timeline({ course, accounts, elapsed_s: elapsed }) {
   const all = accounts.length, last = Math.max(...LINES.map(([name]) => course[name].at(-1)?.[0] ?? 0), 0.1);
   const mostX = Math.min(Math.max(elapsed, 0.1), last * 1.1);
-  const x = (at) => LEFT + (Math.min(at, mostX) / mostX) * (WIDTH - LEFT - LABELS), y = (n) => HEIGHT - BOTTOM - (n / all) * (HEIGHT - TOP - BOTTOM);
+  const x = (at) => LEFT + (Math.min(at, mostX) / mostX) * (width() - LEFT - LABELS), y = (n) => HEIGHT - BOTTOM - (n / all) * (HEIGHT - TOP - BOTTOM);
   const ends = [];
   const lines = LINES.map(([name, word]) => {
     let path = `M${x(0)} ${y(0)}`, n = 0;
@@ -46,7 +47,7 @@ export function timeline({ course, accounts, elapsed_s: elapsed }) {
   ends.sort((a, b) => a.y - b.y || b.n - a.n).forEach((end, i) => { // labels do not cover one another
     end.at = Math.min(i ? Math.max(end.y, ends[i - 1].at + 15) : end.y, HEIGHT - BOTTOM - 15 * (ends.length - 1 - i));
   });
-  const words = ends.map((end) => s("text", { class: `end l-${end.name}`, x: WIDTH - LABELS + 6, y: end.at + 4 }, `${end.word} ${number(end.n)}`));
+  const words = ends.map((end) => s("text", { class: `end l-${end.name}`, x: width() - LABELS + 6, y: end.at + 4 }, `${end.word} ${number(end.n)}`));
   const told = ends.map((end) => `${number(end.n)} ${end.word}`).reverse().join(", ");
   return h("figure", { class: "panel" }, h("figcaption", {}, h("h2", {}, "Timeline"), h("p", {}, `Accounts over the seconds since the press: ${told} of ${number(all)}`)),
     picture(`Timeline: ${told} of ${number(all)} accounts after ${seconds(elapsed)}`, axes(mostX, all, x, y, LABELS), lines, words));
@@ -58,7 +59,7 @@ export function distribution({ clearing }) {
   }
   const { bins, p50_s: half, p95_s: most, max_s: worst } = clearing;
   const from = bins[0].from_s, to = bins.at(-1).to_s, top = Math.max(...bins.map((bin) => bin.accounts));
-  const x = (at) => LEFT + (at / to) * (WIDTH - LEFT - EDGE), y = (n) => HEIGHT - BOTTOM - (n / top) * (HEIGHT - TOP - BOTTOM);
+  const x = (at) => LEFT + (at / to) * (width() - LEFT - EDGE), y = (n) => HEIGHT - BOTTOM - (n / top) * (HEIGHT - TOP - BOTTOM);
   const bars = bins.map((bin) => s("rect", { class: "bar", x: x(bin.from_s) + 0.5, width: Math.max(1, x(bin.to_s) - x(bin.from_s) - 1), y: y(bin.accounts), height: y(0) - y(bin.accounts) },
     s("title", {}, `${bin.from_s} to ${bin.to_s} s: ${count(bin.accounts, "account")}`)));
   const told = `half within ${seconds(half)}, 95 of 100 within ${seconds(most)}, the last after ${seconds(worst)}`;

@@ -175,7 +175,7 @@ export class Mosaic {
 
   /** Choose the largest cells with which all accounts fit. */
   arrange() {
-    const { clientWidth: width, clientHeight: height } = this.frame;
+    const width = this.frame.clientWidth, height = parseFloat(getComputedStyle(this.frame).maxHeight);
     if (!width || !this.accounts.length) return;
     const rows = (section, pitch) => Math.ceil(section.cells.length / Math.max(1, Math.floor(width / pitch)));
     const needs = (pitch) => this.sections.reduce((sum, one) => sum + this.heading + rows(one, pitch) * pitch, 0);

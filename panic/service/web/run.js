@@ -120,7 +120,7 @@ export class RunView {
     const lines = [
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,
       ...flags.map((flag) => h("li", {}, flag.text)),
-      latch?.engaged ? h("li", {}, `Latch: ${latch.text}`) : null,
+      latch?.engaged && !flags.some((flag) => flag.code === "latch") ? h("li", {}, `Latch: ${latch.text}`) : null,
       ...joined.map((one) => h("li", {}, `Pressed again ${utc(one.at)} by ${one.by}: ${one.reason}${one.sent_again ? `, ${count(one.sent_again, "account")} sent again` : ""}`)),
       ...resumed.map((one) => h("li", {}, `Taken up again ${utc(one.at)} by ${one.by}`)),
     ].filter(Boolean);
