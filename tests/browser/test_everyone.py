@@ -158,6 +158,16 @@ async def test_the_board_tells_each_account_by_the_keyboard(tmp_path: Path, brow
     assert "Board of 2 accounts: 2 clear. East: 1 of 1 clear. West: 1 of 1 clear" == words
 
 
+async def test_what_is_drawn_again_keeps_the_focus(page: Screen):
+    """The tiles tell the time anew each second, and whoever stands on one stays there."""
+    await page.page.clock.install()
+    tile = page.page.locator("a.tile", has_text="Latch")
+    await tile.focus()
+    await page.page.clock.run_for(3000)
+
+    await expect(tile).to_be_focused()
+
+
 async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path, browser: Browser):
     """A press, its quarters and its verdict are said; not every account."""
     accounts = [account(n) for n in range(1, 201)]

@@ -28,6 +28,19 @@ export function put(element, ...children) {
   return element;
 }
 
+/** Make an element's children be like those of a fresh one; what is the same stays, and so does the focus. */
+export function renew(element, fresh) {
+  [...fresh.children].forEach((child, i) => {
+    const old = element.children[i];
+    if (!old) element.append(child);
+    else if (old.tagName !== child.tagName) old.replaceWith(child);
+    else if (!old.isEqualNode(child)) {
+      for (const { name, value } of child.attributes) old.setAttribute(name, value);
+      old.replaceChildren(...child.childNodes);
+    }
+  });
+}
+
 /** Set an element's text, if it is another: what did not change is not drawn, and not read out, again. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;

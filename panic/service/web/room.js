@@ -1,6 +1,6 @@
 // The control room: who is signed in, which page is shown, and whether the service is still there.
 
-import { announce, byId, command, h, put, say, shout } from "./dom.js";
+import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { Link } from "./link.js";
 import { latch, problem, runs, schedule, signInPage } from "./pages.js";
 import { PressPanel, commandLine } from "./press.js";
@@ -95,10 +95,14 @@ function title() {
 function drawLost() {
   const element = byId("lost");
   element.hidden = false;
-  const since = link.heardAt ? `Last heard ${utc(new Date(link.heardAt).toISOString())}, ${ago((Date.now() - link.heardAt) / 1000)}. ` : "";
-  put(element, h("strong", {}, "DISCONNECTED"), h("p", {}, `This page does not hear the service. ${since}What you see is the past.`),
+  put(element, h("strong", {}, "DISCONNECTED"), h("p", {}, "This page does not hear the service. ", h("span", { id: "heard" }), "What you see is the past."),
     h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ", command(commandLine({ scope: { all: true }, reason: "control room disconnected" }))),
     room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null);
+  drawHeard();
+}
+
+function drawHeard() {
+  if (link.heardAt) say(byId("heard"), `Last heard ${utc(new Date(link.heardAt).toISOString())}, ${ago((Date.now() - link.heardAt) / 1000)}. `);
 }
 
 // ── pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,6 +114,7 @@ function page() {
 }
 
 function route() {
+  panel?.release(); // whoever leaves while holding has let go
   view?.end();
   view = null;
   shown = "";
@@ -145,13 +150,13 @@ function openReady() {
       location.hash = `#/runs/${run}`;
     },
   });
-  glance = h("div", {});
+  glance = tiles(room, roomAt);
   put(stage, glance, panel.element, h("div", { id: "troubles" }));
   drawReady();
 }
 
 function drawReady() {
-  put(glance, tiles(room, roomAt));
+  renew(glance, tiles(room, roomAt));
   put(byId("troubles"), troubles(room));
   panel.know(room);
 }
@@ -191,13 +196,13 @@ byId("out").addEventListener("click", async () => {
 window.addEventListener("hashchange", route);
 for (const act of ["pointerdown", "keydown"]) window.addEventListener(act, seen, { passive: true });
 setInterval(() => {
-  if (link.isLost) drawLost();
+  if (link.isLost) drawHeard();
   if (!session.now || !room) return;
   if (session.now.may_act && Date.now() > session.now.until) {
     session.now.may_act = false;
     session.changed();
   }
-  if (page() === "ready" && !link.isLost && glance) put(glance, tiles(room, roomAt));
+  if (page() === "ready" && !link.isLost && glance) renew(glance, tiles(room, roomAt));
   document.title = title();
 }, 1000);
 
