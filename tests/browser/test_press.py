@@ -239,3 +239,65 @@ async def test_a_press_that_nobody_answers_is_in_doubt_and_says_what_to_type(it:
 
     assert "panic press --group 'East' --reason 'it'\\''s on fire'" == command
     assert {} == it.desk.live
+
+
+async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(page: Screen):
+    """No answer comes at all: each try has its end, nobody knows is said, and the stream is there again."""
+    held: list[Route] = []
+    await page.page.route("**/v1/runs", lambda route: held.append(route))  # noqa: PLW0108  (it asks for a function)
+    await page.page.locator("#scope-all").check()
+    await page.page.locator("#more summary").click()
+    await page.page.locator("#latch").check()
+    await page.hold()
+    await expect(page.page.locator("#connection")).to_have_text("Sending")
+    await expect(page.page.locator("#answer h2")).to_have_text(
+        "Nobody knows whether this press arrived", timeout=15_000
+    )
+    command = await page.text("#answer code")
+    await expect(page.page.locator("#connection")).to_have_text("Connected")
+    for route in held:
+        await route.abort()
+    page.complaints.clear()  # the browser says that a request failed
+
+    assert 2 == len(held)
+    assert "panic press --all --latch --reason 'not said at the press (control room)'" == command
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (502, "<html>Bad gateway</html>", "Nobody knows whether this press arrived"),
+        (500, '{"code": "internal", "title": "panic itself failed"}', "Nobody knows whether this press arrived"),
+        (503, '{"code": "unusable", "title": "Nothing can be sent"}', "Nothing was sent"),
+        (403, "a proxy says no", "Nobody knows whether this press arrived"),
+    ],
+)
+async def test_nothing_was_sent_is_said_only_where_the_service_says_so(
+    page: Screen, status: int, body: str, told: str
+):
+    """What stands between the page and the service may answer anything."""
+    await page.page.route("**/v1/runs", lambda route: route.fulfill(status=status, body=body))
+    await page.page.locator("#scope-all").check()
+    await page.hold()
+    await expect(page.page.locator("#answer h2")).to_have_text(told)
+    page.complaints.clear()  # the browser writes the refusal down
+
+
+async def test_a_refusal_after_a_try_that_was_lost_is_no_all_clear(page: Screen):
+    """The first try may have arrived: what is said of the second does not undo it."""
+    tries: list[Route] = []
+
+    async def lose_and_refuse(route: Route) -> None:
+        tries.append(route)
+        if len(tries) == 1:
+            await route.abort()
+        else:
+            await route.fulfill(status=503, body='{"code": "stopping", "title": "The service is stopping"}')
+
+    await page.page.route("**/v1/runs", lose_and_refuse)
+    await page.page.locator("#scope-all").check()
+    await page.hold()
+    await expect(page.page.locator("#answer h2")).to_have_text("Nobody knows whether this press arrived")
+    page.complaints.clear()  # the browser writes both down
+
+    assert 2 == len(tries)

@@ -50,6 +50,40 @@ async def test_signing_out_ends_every_page_of_the_session(it: House, page: Scree
     assert not any("account" in text.replace("in every account", "") for text in left)
 
 
+async def test_a_tab_in_which_nobody_signed_in_again_presses_as_well(it: House, page: Screen):
+    """Another tab signed in and has another word for the session: this one reads it anew, and presses once."""
+    second = await another(page.page.context, page.url)
+    await second.open()
+    await second.page.locator("#out").wait_for()
+    await second.page.evaluate(
+        """fetch("/v1/session", { method: "POST", headers: { "Content-Type": "application/json" },
+            body: JSON.stringify({ token: "joe-secret-token" }) }).then((answer) => answer.status)"""
+    )
+    run = await page.press_all()
+    page.complaints.clear()  # the browser writes the refusal down
+
+    assert [run] == list(it.desk.live)
+
+
+async def test_a_command_can_be_copied(page: Screen):
+    """The button says that it did, and it is the command."""
+    await page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.page.locator(".without button").click()
+    await expect(page.page.locator(".without button")).to_have_text("Copied")
+
+
+async def test_an_address_of_no_run_is_told_and_the_page_still_hears(page: Screen):
+    """A link that was cut or mistyped is no lost service."""
+    await page.open("#/runs/nosuchrun")
+    await expect(page.page.get_by_role("alert")).to_contain_text("run nosuchrun is not in")
+    await page.page.wait_for_timeout(2000)
+    lost = await page.page.locator("#lost").is_visible()
+    page.complaints.clear()  # the browser writes the refusal down
+
+    assert not lost
+    assert "Connected" == (await page.text("#connection")).removeprefix("● ")
+
+
 async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House, page: Screen):
     """After a quarter of an hour the page only looks; with the token given again the hold presses at once."""
     (session,) = it.parts.sessions._known.values()

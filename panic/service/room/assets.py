@@ -28,7 +28,6 @@ _OFF: Final = (
     "browsing-topics",
     "camera",
     "clipboard-read",
-    "clipboard-write",
     "compute-pressure",
     "cross-origin-isolated",
     "display-capture",

@@ -6,7 +6,7 @@ import { count, number, seconds } from "./words.js";
 const HEIGHT = 220, LEFT = 56, TOP = 12, BOTTOM = 28;
 const width = () => (window.innerWidth < 700 ? 380 : 640); // drawn as wide as it is shown, so that words keep their size
 const LABELS = 118, EDGE = 20; // what is left free on the right
-const LINES = [["sent", "sent"], ["accepted", "accepted"], ["clear", "clear"]];
+const LINES = ["sent", "accepted", "clear"];
 
 /** A round step that gives about `parts` parts. */
 function step(most, parts) {
@@ -31,24 +31,24 @@ function picture(label, ...parts) {
 }
 
 export function timeline({ course, accounts, elapsed_s: elapsed }) {
-  const all = accounts.length, last = Math.max(...LINES.map(([name]) => course[name].at(-1)?.[0] ?? 0), 0.1);
+  const all = accounts.length, last = Math.max(...LINES.map((name) => course[name].at(-1)?.[0] ?? 0), 0.1);
   const mostX = Math.min(Math.max(elapsed, 0.1), last * 1.1);
   const x = (at) => LEFT + (Math.min(at, mostX) / mostX) * (width() - LEFT - LABELS), y = (n) => HEIGHT - BOTTOM - (n / all) * (HEIGHT - TOP - BOTTOM);
   const ends = [];
-  const lines = LINES.map(([name, word]) => {
+  const lines = LINES.map((name) => {
     let path = `M${x(0)} ${y(0)}`, n = 0;
     for (const [at, sum] of course[name]) {
       path += `H${x(at).toFixed(1)}V${y(sum).toFixed(1)}`;
       n = sum;
     }
-    ends.push({ word, name, n, y: y(n) });
+    ends.push({ name, n, y: y(n) });
     return s("path", { class: `line l-${name}`, d: `${path}H${x(mostX)}` });
   });
   ends.sort((a, b) => a.y - b.y || b.n - a.n).forEach((end, i) => { // labels do not cover one another
     end.at = Math.min(i ? Math.max(end.y, ends[i - 1].at + 15) : end.y, HEIGHT - BOTTOM - 15 * (ends.length - 1 - i));
   });
-  const words = ends.map((end) => s("text", { class: `end l-${end.name}`, x: width() - LABELS + 6, y: end.at + 4 }, `${end.word} ${number(end.n)}`));
-  const told = ends.map((end) => `${number(end.n)} ${end.word}`).reverse().join(", ");
+  const words = ends.map((end) => s("text", { class: `end l-${end.name}`, x: width() - LABELS + 6, y: end.at + 4 }, `${end.name} ${number(end.n)}`));
+  const told = ends.map((end) => `${number(end.n)} ${end.name}`).reverse().join(", ");
   return h("figure", { class: "panel" }, h("figcaption", {}, h("h2", {}, "Timeline"), h("p", {}, `Accounts over the seconds since the press: ${told} of ${number(all)}`)),
     picture(`Timeline: ${told} of ${number(all)} accounts after ${seconds(elapsed)}`, axes(mostX, all, x, y, LABELS), lines, words));
 }

@@ -69,6 +69,9 @@ export function shout(text) {
   byId("shouted").textContent = text;
 }
 
+/** The mistakes that a refusal lists, the first few. */
+export const mistakes = ({ errors }) => (errors?.length ? h("ul", {}, errors.slice(0, 5).map((one) => h("li", {}, `${one.where}: ${one.what}`))) : null);
+
 /** A button that copies a text and says that it did. */
 export function copies(text, label = "Copy") {
   const button = h("button", { type: "button", class: "quiet small", onclick: async () => {

@@ -10,7 +10,7 @@ export class Link {
     this.on = on;
     this.run = ""; // the run to follow; "" for whichever is under way
     this.heardAt = 0;
-    this.isLost = this.isPaused = false;
+    this.isLost = this.isPaused = this.isLent = false;
     this.source = null;
     this.brokeAt = 0;
     this.openedAt = 0;
@@ -31,6 +31,8 @@ export class Link {
 
   open() {
     this.close();
+    this.isBack = this.isBack || this.isLent;
+    this.isLent = false;
     this.isUsed = true;
     if (document.hidden) return this.pause();
     this.wanted = true;
@@ -64,7 +66,14 @@ export class Link {
     this.on.paused();
   }
 
-  /** Let the connection go: a press may need it. */
+  /** Let the connection go for a moment: a press may wait for it. Whoever borrows it calls `open` again. */
+  lend() {
+    if (!this.wanted) return;
+    this.close();
+    this.isLent = true;
+    this.on.paused();
+  }
+
   close() {
     this.wanted = false;
     if (this.source) this.source.close();
@@ -74,7 +83,8 @@ export class Link {
   /** Not signed in any more: there is nothing to be heard, and nothing is lost. */
   rest() {
     this.close();
-    this.isUsed = false;
+    this.run = "";
+    this.isUsed = this.isLent = false;
     this.brokeAt = 0;
     this.heardAt = 0;
     this.isLost = this.isPaused = false;
@@ -83,8 +93,8 @@ export class Link {
   heard() {
     this.heardAt = Date.now();
     this.brokeAt = 0;
-    if (this.isLost || this.isPaused) {
-      this.isLost = this.isPaused = false;
+    if (this.isLost || this.isPaused || this.isBack) {
+      this.isLost = this.isPaused = this.isBack = false;
       this.on.back();
     }
   }

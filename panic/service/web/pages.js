@@ -1,6 +1,6 @@
 // What is behind the press: the runs on record, the schedule, and the latch with its reset.
 
-import { command, h, put, say, shout } from "./dom.js";
+import { command, h, mistakes, put, say, shout } from "./dom.js";
 import { ask, may } from "./service.js";
 import { verdictWord } from "./ready.js";
 import { ahead, count, utc } from "./words.js";
@@ -18,7 +18,7 @@ async function page(stage, heading, draw) {
 
 export function problem(error) {
   return h("div", { class: "panel bad", role: "alert" }, h("h2", {}, error.message), h("p", {}, error.remedy ?? ""),
-    error.errors?.length ? h("ul", {}, error.errors.slice(0, 10).map((one) => h("li", {}, `${one.where}: ${one.what}`))) : null,
+    mistakes(error),
     error.requestId ? h("p", { class: "note" }, `Request ${error.requestId}`) : null);
 }
 

@@ -1,19 +1,21 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
-import { announce, command, h, put, s, say, shout } from "./dom.js";
+import { command, h, mistakes, put, s, say, shout } from "./dom.js";
 import { Refusal, Silence, ask, may, session, signIn } from "./service.js";
-import { count, isDrill, number } from "./words.js";
+import { commandLine, count, isDrill, number } from "./words.js";
 
 const HOLD_MS = 1000;
-const ANSWER_MS = 500; // an answer that is not there by then may wait for a connection that this page holds itself
+const ROOM_MS = 500; // an answer that is not there by then may wait for a connection that this page holds itself
+const TRY_MS = 6000; // the service answers a press at once: it waits for nothing
 const UNSAID = "not said at the press (control room)";
 const REASONS = ["Runaway algorithm", "Risk limit breached", "Compromised key", "Market event"];
 
 export class PressPanel {
-  /** `pressed(run_id)` is told of the run; `makeRoom()` lets a connection go. */
-  constructor({ pressed, makeRoom }) {
+  /** `pressed(run_id)` is told of the run; `lend()` lets a connection go for a press, and `back()` takes it again. */
+  constructor({ pressed, lend, back }) {
     this.pressed = pressed;
-    this.makeRoom = makeRoom;
+    this.lend = lend;
+    this.back = back;
     this.scope = "";
     this.groups = new Set();
     this.room = null;
@@ -57,7 +59,7 @@ export class PressPanel {
         h("label", { class: "field" }, h("span", {}, "Why?"), this.reason),
         this.chips,
         h("p", { id: "reason-note", class: "note" }, "Goes on record with your name. If empty, the record says that it was not said."),
-        h("details", { class: "more", id: "more" }, h("summary", {}, "Only some orders, or leave it engaged"), this.filters,
+        h("details", { id: "more" }, h("summary", {}, "Only some orders, or leave it engaged"), this.filters,
           h("label", { class: "check" }, this.latch,
             h("span", {}, "Leave the scope engaged: strategies that ask the latch stay stopped until a person resets it."))),
         h("p", { class: "note without" }, isDrill() ? "In earnest, should this page fail you, you would type: " : "Should this page ever fail you, type at a terminal: ", command("panic press --all --reason 'why'"))),
@@ -90,7 +92,7 @@ export class PressPanel {
       },
       onkeyup: () => this.release(), onclick: (event) => event.detail === 0 && this.askForWord(),
     }, s("svg", { viewBox: "0 0 200 200", "aria-hidden": "true" },
-      s("circle", { class: "track", cx: 100, cy: 100, r: 94 }), s("circle", { class: "ring", cx: 100, cy: 100, r: 94, pathLength: 100 })), this.words);
+      s("circle", { class: "ring", cx: 100, cy: 100, r: 94, pathLength: 100 })), this.words);
     this.word = h("input", { id: "word", autocomplete: "off", autocapitalize: "characters", spellcheck: "false", size: "10",
       oninput: () => this.update(), onkeydown: (event) => event.key === "Enter" && this.fireByWord() });
     this.go = h("button", { type: "button", id: "go", class: "danger", onclick: () => this.fireByWord() }, "Cancel the orders");
@@ -257,64 +259,56 @@ export class PressPanel {
   async fire() {
     if (this.isSending) return;
     this.isSending = true;
-    this.hold.classList.add("fired");
     this.word.value = "";
     this.update();
     shout("Pressed. Sending.");
     put(this.answer);
     const body = { ...this.asked(), reason: this.reason.value.trim() || UNSAID, latch: this.latch.checked };
+    let found = null, isOut = false;
     try {
       if (!session.now?.may_act && this.token.value) await signIn(this.token.value.trim());
       this.token.value = "";
-      const found = await this.send(body);
-      shout(found.joined ? "The press became a part of the run that is under way." : "The run has begun.");
-      this.pressed(found.run_id, found);
+      isOut = true;
+      found = await this.send(body);
     } catch (error) {
-      this.failed(error, body);
-    } finally {
-      this.isSending = false;
-      this.hold.classList.remove("fired", "held");
-      this.update();
+      this.failed(error, body, isOut);
     }
+    this.isSending = false;
+    this.hold.classList.remove("held");
+    this.update();
+    if (!found) return;
+    shout(found.joined ? "The press became a part of the run that is under way." : "The run has begun.");
+    this.pressed(found.run_id);
   }
 
   /** Send it, and once more if nothing answered: the same key makes both one press. */
   async send(body) {
-    const headers = { "Idempotency-Key": [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("") };
-    const slow = setTimeout(() => this.makeRoom(), ANSWER_MS);
+    const key = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
+    const how = { headers: { "Idempotency-Key": key }, within: TRY_MS };
+    const slow = setTimeout(() => this.lend(), ROOM_MS);
     try {
-      return await ask("POST", "/v1/runs", body, { headers });
+      return await ask("POST", "/v1/runs", body, how);
     } catch (error) {
       if (!(error instanceof Silence)) throw error;
-      return await ask("POST", "/v1/runs", body, { headers });
+      return await ask("POST", "/v1/runs", body, how).catch((second) => {
+        second.isSecond = true; // whatever is said of this one, the first may have arrived
+        throw second;
+      });
     } finally {
       clearTimeout(slow);
+      this.back();
     }
   }
 
-  failed(error, body) {
-    const isIdle = error instanceof Refusal && (error.code === "idle" || error.status === 401);
-    const title = error instanceof Silence ? "Nobody knows whether this press arrived" : "Nothing was sent";
-    shout(`${title}: ${error.message}`);
+  failed(error, body, isOut) {
+    const isRefused = !isOut || (error instanceof Refusal && error.isCertain && !error.isSecond);
+    const isIdle = isRefused && (error.code === "idle" || error.status === 401);
+    const title = isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived";
+    const words = error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
+    shout(`${title}: ${words}`);
     put(this.answer, h("div", { class: "panel bad" },
-      h("h2", {}, title), h("p", {}, `${error.message}. ${error.remedy ?? ""}`),
-      error.errors?.length ? h("ul", {}, error.errors.slice(0, 5).map((one) => h("li", {}, `${one.where}: ${one.what}`))) : null,
+      h("h2", {}, title), h("p", {}, `${words}. ${error.remedy ?? ""}`), mistakes(error),
       isIdle ? null : h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(commandLine(body)))));
     if (isIdle) this.token.focus();
-    announce(error.remedy ?? "");
   }
-}
-
-const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
-
-/** The command line that does the same. */
-export function commandLine({ scope, filters = {}, reason }) {
-  const words = ["panic press"];
-  if (scope.all) words.push("--all");
-  for (const group of scope.groups ?? []) words.push(`--group ${quoted(group)}`);
-  for (const account of scope.accounts ?? []) words.push(`--account ${account}`);
-  for (const name of ["side", "type", "instrument_type"]) if (filters[name]) words.push(`--${name.replace("_", "-")} ${filters[name]}`);
-  for (const one of filters.instruments ?? []) words.push(`--instrument ${quoted(one)}`);
-  words.push(`--reason ${quoted(reason)}`);
-  return words.join(" ");
 }

@@ -1,7 +1,7 @@
 // The panel at a glance: ready or not, engaged or not, what is under way, what comes next. Never colour alone.
 
 import { h, put, say } from "./dom.js";
-import { CODE_OF, ago, ahead, count, number, title, utc } from "./words.js";
+import { CODE_OF, ago, ahead, count, number, capital, utc } from "./words.js";
 import { mark } from "./mosaic.js";
 
 const STRIPS_MOST = 4;
@@ -31,7 +31,7 @@ function ready(room) {
 const WHY = {
   roster: "the roster could not be read",
   keys: "no key could be read",
-  self_test: "the last self-test found that a press would not work",
+  "self-test": "the last self-test found that a press would not work",
 };
 
 function selfTest(room, passed) {
@@ -40,8 +40,7 @@ function selfTest(room, passed) {
   if (test.ok === null) return tile(WARN, "Self-test", test.under_way ? "UNDER WAY" : "NOT YET", "none has come to its end");
   const when = ago(test.age_s + passed);
   const known = Object.values(test.states).reduce((sum, n) => sum + n, 0);
-  const proven = test.states.ok ?? test.states.proven;
-  const detail = proven === undefined ? when : `${number(proven)} of ${number(known)} accounts, ${when}`;
+  const detail = known ? `${number(test.states.ok ?? 0)} of ${number(known)} accounts, ${when}` : when;
   return test.ok ? tile(GOOD, "Self-test", "PASSED", detail) : tile(BAD, "Self-test", "FAILED", `${count(test.findings.length, "finding")}, ${when}`);
 }
 
@@ -95,5 +94,5 @@ export function underway(element, room, shown, progress) {
 
 /** A verdict as a word with its shape. */
 export function verdictWord(verdict, state = verdict) {
-  return h("span", { class: `verdict-word v-${verdict || "none"}` }, verdict ? mark(CODE_OF[verdict]) : null, title(verdict || state));
+  return h("span", { class: `verdict-word v-${verdict || "none"}` }, verdict ? mark(CODE_OF[verdict]) : null, capital(verdict || state));
 }

@@ -16,7 +16,7 @@ export function report(board) {
       h("a", { class: "button", href: `/v1/runs/${run}/evidence`, download: "" }, "Evidence"),
       h("button", { type: "button", class: "quiet", onclick: () => window.print() }, "Print")),
     h("div", { class: "charts" }, timeline(board), distribution(board)),
-    h("div", { class: "columns" }, orders(board), fills(board.totals.fills), coverage(board), times(board)),
+    h("div", { class: "columns" }, orders(board), fills(board), coverage(board), times(board)),
     head ? h("p", { class: "note head" }, "Keep the ledger's head outside this machine: with it nobody can change the record unseen. ", h("code", {}, head), copies(head))
       : h("p", { class: "note" }, "This run is on no ledger: the report is all there is of it."),
   ];
@@ -32,8 +32,8 @@ function orders({ totals: { orders: found, attempts } }) {
 }
 
 /** What was traded while the cancels were under way: it changed positions. A row for each symbol. */
-function fills(found) {
-  if (!found.length) return panel("Fills during the cancel", h("p", { class: "note" }, "None was seen: no position changed."));
+function fills({ totals: { fills: found, accounts, verdicts } }) {
+  if (!found.length) return panel("Fills during the cancel", h("p", { class: "note" }, verdicts.clear === accounts ? "None was seen." : "None was seen; not every account was read."));
   const symbols = new Map(), others = new Set();
   for (const { symbol, side, quantity } of found) {
     if (!symbols.has(symbol)) symbols.set(symbol, {});

@@ -3,12 +3,13 @@
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { Link } from "./link.js";
 import { latch, problem, runs, schedule, signInPage } from "./pages.js";
-import { PressPanel, commandLine } from "./press.js";
+import { PressPanel } from "./press.js";
 import { tiles, troubles, underway } from "./ready.js";
 import { RunView } from "./run.js";
 import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
-import { ago, isDrill, utc } from "./words.js";
+import { ago, commandLine, isDrill, utc } from "./words.js";
 
+const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
 let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", progress = null;
 
@@ -32,7 +33,7 @@ const link = new Link({
     drawUnderway();
   },
   paused() {
-    document.body.classList.add("lost");
+    document.body.classList.toggle("lost", link.isPaused);
     view?.freeze(true);
     drawTop();
   },
@@ -69,8 +70,8 @@ function drawTop() {
   if (!room) return;
   say(byId("broker"), new URL(room.base_url).host);
   const pill = byId("connection");
-  pill.className = `pill ${link.isLost ? "bad" : link.isPaused ? "calm" : "good"}`;
-  say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : "Connected");
+  pill.className = `pill ${link.isLost ? "bad" : link.isPaused || link.isLent ? "calm" : "good"}`;
+  say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : link.isLent ? "Sending" : "Connected");
   say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}` : "");
   drawUnderway();
   for (const one of document.querySelectorAll("nav a[data-page]")) {
@@ -88,7 +89,7 @@ function title() {
   if (link.isLost) return "DISCONNECTED · panic";
   if (link.isPaused || !session.now) return "panic";
   const drill = room?.drill ? "DRILL · " : "";
-  if (page() === "run" && view?.board) return `${drill}${view.board.finished ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
+  if (page() === "run" && view?.board) return `${drill}${view.isOver ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
   return `${drill}${room?.ready ? "ready" : "NOT READY"} · panic`;
 }
 
@@ -144,7 +145,8 @@ function route() {
 
 function openReady() {
   panel ??= new PressPanel({
-    makeRoom: () => link.close(),
+    lend: () => link.lend(),
+    back: () => link.isLent && link.open(),
     pressed(run) {
       panel = null; // a new press begins with nothing chosen
       location.hash = `#/runs/${run}`;
@@ -165,13 +167,19 @@ async function openRun(run) {
   shown = run;
   const mine = view = new RunView();
   put(stage, mine.element);
-  link.follow(run);
+  if (room.live.some((one) => one.run_id === run)) {
+    link.follow(run);
+    return;
+  }
+  link.follow(""); // until it is known that there is such a run
   try {
-    const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`);
-    if (view === mine && !mine.board?.finished) mine.take(board);
-    if (view === mine && shown !== board.run_id) shown = board.run_id;
+    const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`, undefined, { within: BOARD_MS });
+    if (view !== mine) return;
+    shown = board.run_id;
+    mine.take(board);
+    if (!board.finished) link.follow(shown); // under way, or cut off: then somebody may take it up
   } catch (error) {
-    if (view === mine && !mine.board) put(stage, h("article", { class: "page" }, h("h1", {}, "Run"), problem(error)));
+    if (view === mine) put(stage, h("article", { class: "page" }, h("h1", {}, "Run"), problem(error)));
   }
 }
 

@@ -1,5 +1,7 @@
 // Asking the service. Whatever it refuses becomes a Refusal that says what to do.
 
+const ANSWER_MS = 15_000; // nothing is waited for without end
+
 export class Refusal extends Error {
   constructor(problem) {
     super(problem.detail || problem.title || "the service refused");
@@ -8,6 +10,11 @@ export class Refusal extends Error {
     this.remedy = problem.remedy || "";
     this.errors = problem.errors || [];
     this.requestId = problem.request_id || "";
+  }
+
+  /** Whether the service itself says that it did nothing: what stands between us and it may say anything. */
+  get isCertain() {
+    return Boolean(this.code) && (this.status < 500 || ["unusable", "stopping"].includes(this.code));
   }
 }
 
@@ -22,29 +29,38 @@ export class Silence extends Error {
 export const session = { now: null, changed: () => {} };
 
 /** Ask, and give the document that it answers with; null where there is none. */
-export async function ask(method, path, body, { headers = {}, signal } = {}) {
+export async function ask(method, path, body, { headers = {}, within = ANSWER_MS } = {}) {
+  try {
+    return await askOnce(method, path, body, headers, within);
+  } catch (error) {
+    if (error.code !== "csrf") throw error;
+    await whoIsIn(); // another tab signed in: this one shares its session, and now knows its word
+    return askOnce(method, path, body, headers, within);
+  }
+}
+
+async function askOnce(method, path, body, headers, within) {
   const sent = { ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
   if (method !== "GET" && session.now) sent["X-CSRF-Token"] = session.now.csrf;
-  let answer;
+  let answer, found;
   try {
     answer = await fetch(path, {
-      method, signal, headers: sent, body: body === undefined ? undefined : JSON.stringify(body),
+      method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(within),
       credentials: "same-origin", cache: "no-store", redirect: "error",
     });
-  } catch (error) {
-    if (error.name === "AbortError") throw error;
+    if (answer.status === 204) return null;
+    found = await answer.text();
+  } catch {
     throw new Silence();
   }
-  if (answer.status === 204) return null;
-  let found;
   try {
-    found = await answer.json();
+    found = JSON.parse(found);
   } catch {
-    throw answer.ok ? new Silence() : new Refusal({ status: answer.status, title: `answered ${answer.status}` });
+    throw answer.ok ? new Silence() : new Refusal({ status: answer.status, title: `answered ${answer.status}, in words that are not the service's` });
   }
   if (answer.ok) return found;
-  const refusal = new Refusal(found);
+  const refusal = new Refusal({ ...found, status: answer.status });
   if (refusal.status === 401 && path !== "/v1/session") become(null);
   if (refusal.code === "idle" && session.now) become({ ...session.now, may_act: false });
   throw refusal;
@@ -78,9 +94,9 @@ export async function signOut() {
 
 let seenAt = 0;
 
-/** The person touched the page: that keeps a session awake, and is told once a minute at most. */
+/** The person touched the page: that keeps a session awake, and is told now and then. */
 export async function seen() {
-  if (!session.now || !session.now.may_act || Date.now() - seenAt < 60_000) return;
+  if (!session.now?.may_act || Date.now() - seenAt < Math.min(60_000, (session.now.acts_for_s * 1000) / 3)) return;
   seenAt = Date.now();
   try {
     become(await ask("POST", "/v1/session/seen"));

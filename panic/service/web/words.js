@@ -5,7 +5,7 @@ export const STATES = {
   w: { name: "waiting", tells: "nothing was sent yet" },
   s: { name: "sent", tells: "the cancel was sent, no answer yet" },
   t: { name: "trying again", tells: "the last try failed and is repeated" },
-  a: { name: "accepted", tells: "the broker took the cancel; nobody has read that nothing is open" },
+  a: { name: "accepted", tells: "accepted, or nothing to cancel; nobody has read the account yet" },
   p: { name: "pending", tells: "read: only orders that are being cancelled are left" },
   c: { name: "clear", tells: "read: no order is open" },
   u: { name: "unverified", tells: "nobody saw that nothing is open" },
@@ -61,4 +61,21 @@ export const spelled = (id) => (id.length > 12 ? id.replace(/(.{4})(?=.)/g, "$1 
 /** Whether this is practice: then no command may be typed that reaches a broker. */
 export const isDrill = () => document.documentElement.classList.contains("is-drill");
 
-export const title = (word) => word.slice(0, 1).toUpperCase() + word.slice(1);
+const quoted = (text) => `'${String(text).replaceAll("'", "'\\''")}'`;
+const bare = (text) => (/^\w+$/.test(text) ? text : quoted(text));
+
+/** The command line that presses the same. */
+export function commandLine({ scope, filters = {}, latch = false, reason }) {
+  const words = ["panic press"];
+  if (scope.all) words.push("--all");
+  for (const group of scope.groups ?? []) words.push(`--group ${quoted(group)}`);
+  for (const account of scope.accounts ?? []) words.push(`--account ${bare(account)}`);
+  for (const name of ["side", "type", "instrument_type"]) if (filters[name]) words.push(`--${name.replace("_", "-")} ${bare(filters[name])}`);
+  for (const one of filters.instruments ?? []) words.push(`--instrument ${quoted(one)}`);
+  if (latch) words.push("--latch");
+  words.push(`--reason ${quoted(reason)}`);
+  return words.join(" ");
+}
+
+/** With a capital, at the beginning of a line. */
+export const capital = (word) => word.slice(0, 1).toUpperCase() + word.slice(1);

@@ -2,7 +2,7 @@
 
 import { copies, h, put, say } from "./dom.js";
 import { mark } from "./mosaic.js";
-import { CODE_OF, STATES, count, number, spelled, title, utc } from "./words.js";
+import { CODE_OF, STATES, count, number, spelled, capital, utc } from "./words.js";
 
 const LISTED = 25;
 
@@ -72,8 +72,8 @@ class Card {
   become(code) {
     if (code === this.code || code === undefined) return;
     this.code = code;
-    put(this.state, mark(code), h("b", {}, title(STATES[code].name)));
-    say(this.next, this.step && code !== "c" ? this.step : title(STATES[code].tells));
+    put(this.state, mark(code), h("b", {}, capital(STATES[code].name)));
+    say(this.next, this.step && code !== "c" ? this.step : capital(STATES[code].tells));
     this.element.classList.toggle("is-clear", code === "c");
   }
 }
