@@ -10,6 +10,7 @@ import socket
 import sys
 import tempfile
 import threading
+import time
 import webbrowser
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,8 @@ WATCH_S: Final = 5.0
 _HOST: Final = "127.0.0.1"
 _TAKE_AWAY_TRIES: Final = 40
 _AGAIN_S: Final = 0.05
+_AT_ONCE_TRIES: Final = 20
+_AT_ONCE_S: Final = 0.01
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -148,8 +151,10 @@ class _Room:
 
     def _end(self, number: int) -> None:
         if self._over.is_set():
-            if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            tries = 0
+            while self._folder is not None and not _is_gone(self._folder) and tries < _AT_ONCE_TRIES:
+                tries += 1
+                time.sleep(_AT_ONCE_S)  # a thread is just writing a file in it
             terminal.errors.drain(0.1)
             os._exit(128 + number)
         self._over.set()

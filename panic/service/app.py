@@ -137,6 +137,7 @@ def make_app(
     app.on_startup.append(_read_sessions)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(_keep_sessions)
+    app.on_cleanup.append(_close_room)
     for path in dict.fromkeys(one.path for one in OPERATIONS):
         _add_routes(app, path.replace("{id}", f"{{id:{RUN_ID}}}"), [one for one in OPERATIONS if one.path == path])
     room = assets.Assets(assets.load(drill=drill))
@@ -311,6 +312,10 @@ async def _read_sessions(app: web.Application) -> None:
 
 async def _keep_sessions(app: web.Application) -> None:
     await app[PARTS].sessions.close()
+
+
+async def _close_room(app: web.Application) -> None:
+    await app[PARTS].room.standing.close()
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -171,8 +171,9 @@ class Live:
 
     @property
     def report(self) -> Report | None:
-        """Its report, once it is over; None where panic itself failed."""
-        return self._task.result() if self._task.done() and self.failure is None else None
+        """Its report, once it is over; None where panic itself failed, or the run was cut off."""
+        is_whole = self._task.done() and not self._task.cancelled() and self.failure is None
+        return self._task.result() if is_whole else None
 
     @property
     def failure(self) -> BaseException | None:

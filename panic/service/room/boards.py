@@ -87,6 +87,7 @@ class Watched:
             for cells in self._since:
                 one.cells(cells)
         if self._task is None and not self._is_final:
+            self._text, self._since = b"", []  # nobody kept it up to date
             self._task = asyncio.create_task(self._go(), name=f"panic-board-{self._run.id}")
 
     def leave(self, one: Mailbox) -> None:
@@ -116,6 +117,7 @@ class Watched:
                     await self._turn()
             except Exception:  # the run goes on, and its report is right
                 log.exception("board_failed", run_id=self._run.id)
+                self._told = None  # what was new is untold
                 await asyncio.sleep(BOARD_S)
             if wait_s and not self._is_final:
                 with suppress(TimeoutError):

@@ -124,7 +124,7 @@ class Hub:
     async def room(self) -> bytes:
         """Say how things stand, to somebody who asks once."""
         await self.standing.known()
-        return _ROOM.dump_json(self.standing.view(), indent=2)
+        return self._parts.scrub(_ROOM.dump_json(self.standing.view(), indent=2).decode()).encode()
 
     async def _beat(self) -> None:
         beaten_at = float("-inf")

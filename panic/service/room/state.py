@@ -28,6 +28,7 @@ from panic.schedule.sessions import Calendar
 from panic.service.desk import Live
 from panic.service.facts import HoldView, PageView
 from panic.service.parts import Parts
+from panic.service.reading import Aside
 from panic.service.room.views import (
     LastRun,
     NextRun,
@@ -101,6 +102,8 @@ class Standing:
         self._roster: tuple[Roster, int, int, tuple[RoomGroup, ...]] | None = None
         self._next: tuple[object, object, NextRun | None] | None = None
         self._reading: asyncio.Task[None] | None = None
+        # A page that is open asks again and again, and a disk that hangs keeps each place: these are only ours.
+        self._latch_aside, self._ledger_aside = Aside(1), Aside(1)
 
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells."""
@@ -128,6 +131,12 @@ class Standing:
             async with asyncio.timeout(within_s):
                 await asyncio.shield(self.refresh())
 
+    async def close(self) -> None:
+        """Read nothing more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
     async def _read(self) -> None:
         under_way = [live for live in self._parts.desk.live.values() if not live.is_over]
         if any(not live.run.engine.swept.is_set() for live in under_way):
@@ -143,7 +152,7 @@ class Standing:
             self._latch = Engaged(problem="the settings name no [latch] file", at=monotonic())
             return
         try:
-            state = await self._parts.aside.do(lambda: latch.read(file), "room-latch", _ASIDE_S)
+            state = await self._latch_aside.do(lambda: latch.read(file), "room-latch", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError) as error:
             self._latch = Engaged(problem=f"it does not answer: {type(error).__name__}", at=monotonic())
             return
@@ -156,7 +165,7 @@ class Standing:
         """Ask the ledger what it says of what is engaged."""
         known = self._latch
         try:
-            found = await self._parts.aside.do(lambda: look(settings), "room-engaged", _ASIDE_S)
+            found = await self._ledger_aside.do(lambda: look(settings), "room-engaged", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             known.doubts = dict.fromkeys(known.holds, f"the ledger does not answer: {type(error).__name__}")
         else:
@@ -169,7 +178,7 @@ class Standing:
         if ledger.file is None:
             return
         try:
-            found = await self._parts.aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
+            found = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             log.warning("last_run_unknown", error=type(error).__name__)
             return

@@ -1,0 +1,166 @@
+"""Boards of runs whose record tells of them, and what no board tells: keys."""
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic import history
+from panic.errors import UsageError
+from panic.service import stream
+from panic.service.desk import ENDED_KEPT
+from panic.service.room import boards
+from panic.simulator import Fault
+from tests.cli.support import KEY, account, started, until
+from tests.service.house import QUICK, House, house
+from tests.service.room.page import Spy, codes, held_clear, letters
+
+STUCK = Fault("stuck")
+pytestmark = pytest.mark.usefixtures("often")
+
+
+async def asked(it: House, name: str) -> dict[str, Any]:
+    """A board, asked for once."""
+    return (await it.ask("GET", f"/v1/runs/{name}/board", token="viewer")).fits("Board")
+
+
+async def test_a_run_on_record_has_the_board_that_it_had_when_it_was_here(tmp_path: Path):
+    """Word for word, by its whole name, its beginning, and as the last."""
+    async with house(tmp_path, account(1), account(2, STUCK), account(3, Fault("status", status=403))) as it:
+        run_id = (await it.press({**QUICK, "deadline_s": 1, "wait": 30})).json["run_id"]
+        here = await it.ask("GET", f"/v1/runs/{run_id}/board")
+        it.forget()
+        on_record = [await it.ask("GET", f"/v1/runs/{name}/board") for name in (run_id, run_id[:-1], "last")]
+
+        assert {1: "c", 2: "o"}.items() < letters(here.fits("Board")).items()
+        assert [here.json] * 3 == [one.json for one in on_record]
+
+
+@asynccontextmanager
+async def left(folder: Path) -> AsyncIterator[House]:
+    """A service, and on record a run that a process left: account 1 is clear, 2 is not."""
+    async with house(folder, account(1), account(2, Fault("stuck", times=1))) as it:
+        words = ("press", "--all", "--reason", f"algo {KEY}", "--watch", "1")
+        async with started(*it.firm.lines(*words), cwd=folder) as dying:
+            await until(lambda: {"clear", "pending"} <= set(standings(it)))
+            dying.process.kill()
+            await dying.process.wait()
+        yield it
+
+
+def standings(it: House) -> list[str]:
+    """What is on record of how accounts stand."""
+    ledger = it.parts.settings.ledger
+    events = [one for run in history.runs(ledger)[0] for one in stream.events_of(ledger, run.run)]
+    told = [one.body["accounts"] for one in events if one.kind in {"outcome", "standing"}]
+    return [account["standing"] for accounts in told for account in accounts if "standing" in account]
+
+
+async def test_a_run_that_died_has_a_board(tmp_path: Path):
+    """Nobody works on it, and it did not come to its end."""
+    async with left(tmp_path) as it:
+        found = await asked(it, "last")
+
+        assert (False, False, None, "open") == tuple(
+            found[key] for key in ("live", "finished", "finished_at", "verdict")
+        )
+        assert {1: "c", 2: "o"} == letters(found)
+        assert [2, 1] == [found["course"][key][-1][1] for key in ("sent", "clear")]
+
+
+@pytest.mark.parametrize("is_read", [True, False], ids=["ledger read", "ledger does not answer"])
+async def test_a_run_that_was_taken_up_has_one_board(
+    tmp_path: Path, is_read: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """Clear is nobody who was it only before; times are since the press, and the record ends as the run did."""
+
+    def hang(*_: Any) -> list[Any]:
+        raise UsageError("it does not answer")
+
+    async with left(tmp_path) as it:
+        if not is_read:
+            monkeypatch.setattr(boards, "events_of", hang)
+        live = it.live((await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})).json["run_id"])
+        spy = Spy(lambda spy: spy.shown.clear - held_clear(live))
+        board = it.parts.room.boards.of(live)
+        board.join(spy)
+        report = await live.finished()
+        await until(lambda: bool(spy.boards) and not spy.boards[-1]["live"])
+        board.leave(spy)
+        last = spy.boards[-1]
+        it.forget()
+        on_record = await asked(it, live.run.id)
+
+        assert [] == spy.wrong
+        assert {1: "c", 2: "c"} == letters(last) == codes(report)
+        assert [["joe on behalf of Ann"]] == [[one["by"] for one in last["resumed"]]]
+        assert last["course"]["sent"][0][0] < last["elapsed_s"] / 2
+        assert letters(last) == letters(on_record)
+        if is_read:
+            assert last == on_record
+
+
+async def test_a_damaged_record_has_a_board_that_says_so(tmp_path: Path):
+    """What is left of it is shown, and nobody is clear who is not any more."""
+    async with house(tmp_path) as it:
+        run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
+        it.forget()
+        with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
+            ledger.execute("DROP TRIGGER events_stay")
+            ledger.execute("DELETE FROM events WHERE kind = 'standing'")
+        found = await asked(it, run_id)
+
+        assert "c" not in letters(found).values()
+        assert "record_damaged" in [flag["code"] for flag in found["flags"]]
+
+
+async def test_a_run_that_nobody_knows_has_no_board(tmp_path: Path):
+    """404, also where there is no ledger at all."""
+    for ledger in (True, False):
+        async with house(tmp_path, ledger=ledger) as it:
+            (await it.ask("GET", "/v1/runs/nobody/board")).problem("not_found")
+            (await it.ask("GET", "/v1/runs/last/board")).problem("not_found")
+
+
+# ── what no board tells ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_no_key_is_in_a_board(tmp_path: Path):
+    """Whoever put it into a name, a reason or a group; under way, over, and on record."""
+    rows = (f"1,East,{KEY}", f"2,{KEY},Two")
+    async with house(tmp_path, account(1), account(2, STUCK), rows=rows, columns="id,group,name") as it:
+        run_id = (await it.press({**QUICK, "deadline_s": 1, "reason": f"it said {KEY}"})).json["run_id"]
+        live, spy = it.live(run_id), Spy()
+        board = it.parts.room.boards.of(live)
+        board.join(spy)
+        await until(lambda: bool(spy.boards) and bool(spy.boards[-1]["worst"]))
+        texts = [(await it.ask("GET", f"/v1/runs/{run_id}/board")).body]
+        await live.finished()
+        await until(lambda: not spy.boards[-1]["live"])
+        board.leave(spy)
+        texts += [one.text for one in spy.told]
+        it.forget()
+        texts.append((await it.ask("GET", f"/v1/runs/{run_id}/board")).body)
+        shown = json.loads(texts[0])
+
+        assert not any(part.encode() in text for text in texts for part in (KEY, KEY.partition(".")[2]))
+        assert [[1, "[key]", "East"], [2, "Two", "[key]"]] == [row[:3] for row in shown["accounts"]]
+        assert "it said [key]" == shown["trigger"]["reason"]
+
+
+# ── how many there are ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_boards_of_runs_that_are_not_here_any_more_are_forgotten(tmp_path: Path):
+    """The desk keeps a few that ended, and nobody keeps more."""
+    async with house(tmp_path) as it:
+        for _ in range(ENDED_KEPT + 3):
+            run_id = (await it.press({**QUICK, "scope": {"groups": ["East"]}, "wait": 30})).json["run_id"]
+            await asked(it, run_id)
+
+        assert ENDED_KEPT + 1 >= len(it.parts.room.boards._watched)
+        assert it.desk.live.keys() >= it.parts.room.boards._watched.keys()

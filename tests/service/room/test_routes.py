@@ -1,0 +1,199 @@
+"""The routes of the room that only look: boards, evidence, and what comes by the clock."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic import cli, history
+from panic.evidence.verify import verify
+from panic.ledger.chain import Head
+from panic.service.room import routes
+from panic.simulator import Fault
+from tests.cli.support import KEY, account, until
+from tests.service.house import QUICK, Answer, house
+from tests.service.room.browser import Browser
+from tests.service.room.page import pressed
+
+NAME = "20990101T000000Z-000000"
+SCHEDULES = """
+[[schedules]]
+name = "cleanup"
+at = "5 minutes before close"
+all = true
+cancels_gtc_and_close_orders = true
+
+[[schedules]]
+name = "practice"
+at = "07:00 Europe/London on monday"
+drill = true
+
+[[schedules]]
+name = "nobody"
+at = "06:00 Europe/London on monday"
+groups = ["North"]
+cancels_gtc_and_close_orders = true
+
+[[schedules]]
+name = "wrong"
+at = "soon"
+all = true
+"""
+PATHS = ("/v1/room", "/v1/schedule", "/v1/runs/{run}/board", "/v1/runs/{run}/evidence")
+
+
+# ── who may ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_whoever_may_look_may_and_nobody_else(tmp_path: Path):
+    """With a token or signed in; not without one, nor by another method."""
+    async with house(tmp_path) as it:
+        run_id = await pressed(it, wait=30)
+        browser = Browser(it)
+        await browser.sign_in("viewer")
+        for path in (path.format(run=run_id) for path in PATHS):
+            for token in ("viewer", "joe", "east", "robot"):
+                assert 200 == (await it.ask("GET", path, token=token)).status
+            assert 200 == (await browser.ask("GET", path)).status
+            assert 200 == (await it.ask("HEAD", path)).status
+            (await it.ask("GET", path, token="")).problem("unauthenticated")
+            (await it.ask("GET", f"{path}?x=1")).problem("malformed")
+            (await it.ask("POST", path, {})).problem("method_not_allowed")
+
+
+@pytest.mark.parametrize("ledger", [True, False])
+async def test_what_is_not_there_is_not_found(tmp_path: Path, ledger: bool):
+    """A run that nobody knows; and without a ledger there is no evidence, not of a run that is here."""
+    async with house(tmp_path, ledger=ledger) as it:
+        for what in ("board", "evidence"):
+            for name in (NAME, "last"):
+                (await it.ask("GET", f"/v1/runs/{name}/{what}")).problem("not_found")
+        run_id = await pressed(it, wait=30)
+        board, evidence = [await it.ask("GET", f"/v1/runs/{run_id}/{what}") for what in ("board", "evidence")]
+
+        assert "clear" == board.fits("Board")["verdict"]
+        if ledger:
+            assert 200 == evidence.status
+        else:
+            assert "no [ledger] file" in evidence.problem("not_found")["detail"]
+
+
+async def test_several_runs_that_are_meant_are_told(tmp_path: Path):
+    """The beginning of a name that two have is no name."""
+    async with house(tmp_path) as it:
+        ids = [await pressed(it, wait=30) for _ in range(2)]
+        it.forget()
+        answer = await it.ask("GET", f"/v1/runs/{ids[0][:4]}/board")
+
+        assert all(run_id in str(answer.problem("not_found")) for run_id in ids)
+
+
+# ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def checked(answer: Answer, *heads: Any) -> Any:
+    """What `panic evidence verify` would say of it."""
+    return verify(answer.body.splitlines(keepends=True), [Head.parse(str(head)) for head in heads])
+
+
+@pytest.mark.parametrize("is_here", [True, False], ids=["here", "on record"])
+async def test_evidence_of_a_run_proves_its_report(
+    tmp_path: Path, is_here: bool, capsys: pytest.CaptureFixture[str]
+):
+    """It is a file to be kept, which the command line verifies by the head that the report has."""
+    async with house(tmp_path, account(1), account(2, Fault("status", status=403))) as it:
+        report = (await it.press({**QUICK, "deadline_s": 1, "wait": 30, "reason": f"it said {KEY}"})).json
+        await pressed(it, wait=30, deadline_s=1, reason="nobody's business")
+        if not is_here:
+            it.forget()
+        run_id = report["run_id"]
+        answer = await it.ask("GET", f"/v1/runs/{run_id}/evidence", token="viewer")
+        found = checked(answer, report["ledger_head"])
+        (tmp_path / "kept.jsonl").write_bytes(answer.body)
+        words = ["evidence", "verify", str(tmp_path / "kept.jsonl"), "--head", report["ledger_head"]]
+        code = await asyncio.to_thread(cli.run, words)
+        said = json.loads(capsys.readouterr().out)
+
+        assert (200, "application/x-ndjson") == (answer.status, answer.response.content_type)
+        assert f'attachment; filename="panic-evidence-{run_id}.jsonl"' == answer.headers["Content-Disposition"]
+        assert ("anchored", (), 0) == (str(found.finding), found.faults, code)
+        assert [(run_id, "refused", True)] == [
+            (run["run"], run["verdict"], run["anchored"]) for run in said["runs"]
+        ]
+        assert b"nobody's business" not in answer.body
+        assert KEY.encode() not in answer.body
+        assert b'"viewer"' in answer.body.splitlines()[0] + answer.body.splitlines()[-1]
+
+
+async def test_evidence_of_a_run_under_way_is_what_is_on_record_of_it(tmp_path: Path):
+    """It has no end yet, and nothing is wrong with it."""
+    async with house(tmp_path, account(1, Fault("stuck"))) as it:
+        run_id = await pressed(it)
+        await until(lambda: bool(history.runs(it.parts.settings.ledger)[0]))
+        found = checked(await it.ask("GET", f"/v1/runs/{run_id}/evidence"))
+
+        assert () == found.faults
+        assert [(run_id, "without its end")] == [(run.run, str(run.state)) for run in found.runs]
+
+
+# ── what comes by the clock ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_what_comes_by_the_clock_is_what_the_command_line_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Word for word, but for the moment; what does not run is told."""
+    async with house(tmp_path, more=SCHEDULES) as it:
+        told = (await it.ask("GET", "/v1/schedule", token="viewer")).fits("Schedules")
+        code = await asyncio.to_thread(cli.run, it.firm.lines("schedule", "--format", "json"))
+        said = json.loads(capsys.readouterr().out)
+
+        assert 10 == code
+        assert said.pop("now")[:10] == told.pop("now")[:10]
+        assert said == told
+        assert "nobody" == told["schedules"][0]["name"]
+        assert "wrong" in told["left_out"][0]
+
+
+async def test_without_schedules_there_is_nothing_to_tell(tmp_path: Path):
+    """But the calendar."""
+    async with house(tmp_path) as it:
+        told = (await it.ask("GET", "/v1/schedule")).fits("Schedules")
+
+        assert ([], []) == (told["schedules"], told["left_out"])
+        assert told["calendar"]["shipped_until"]
+
+
+# ── disks that hang ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Reading the ledger, or the calendar beside it, does not come to its end."""
+    over = threading.Event()
+
+    def hang(*_: Any, **__: Any) -> Any:
+        over.wait(20)
+
+    monkeypatch.setattr(routes, "_EVIDENCE_S", 0.05)
+    monkeypatch.setattr(routes, "_exported", hang)
+    monkeypatch.setattr(routes, "_scheduled", hang)
+    yield
+    over.set()
+
+
+@pytest.mark.usefixtures("hung")
+async def test_a_disk_that_hangs_is_waited_for_no_longer_than_that(tmp_path: Path):
+    """504 with a remedy; a press goes on as if nothing were."""
+    async with house(tmp_path) as it:
+        run_id = await pressed(it, wait=30)
+        it.parts.aside._most_s = 0.05
+        for path in ("/v1/schedule", f"/v1/runs/{run_id}/evidence"):
+            (await it.ask("GET", path)).problem("too_slow")
+        again = await it.press({**QUICK, "wait": 30})
+
+        assert "clear" == again.json["verdict"]

@@ -1,0 +1,233 @@
+"""What the room says of the latch, and what it does while a disk hangs: nothing that anybody waits for."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic import latch
+from panic.config import Settings
+from panic.engagement import Engagement
+from panic.latch import State
+from panic.notify import Notice
+from panic.service.room import feed, state
+from panic.simulator import Fault
+from tests.cli.support import KEY, account, until
+from tests.service.house import QUICK, House, house
+from tests.service.room.page import opened, pressed
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read again soon."""
+    monkeypatch.setattr(state, "LATCH_S", 0.05)
+    monkeypatch.setattr(feed, "LOOK_S", 0.01)
+
+
+@pytest.fixture
+async def it(tmp_path: Path) -> AsyncIterator[House]:
+    """A service with a latch."""
+    async with house(tmp_path) as made:
+        await asyncio.to_thread(latch.create, tmp_path / "panic.latch")
+        yield made
+
+
+async def room(it: House) -> dict[str, Any]:
+    """How things stand."""
+    return (await it.ask("GET", "/v1/room", token="viewer")).fits("Room")
+
+
+async def latched(it: House, so: Any) -> dict[str, Any]:
+    """Ask until the latch is so."""
+    async with asyncio.timeout(10):
+        while True:
+            found: dict[str, Any] = (await room(it))["latch"]
+            if so(found):
+                return found
+            await asyncio.sleep(0.02)
+
+
+# ── what it says ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_latch_that_stops_nobody_is_told(it: House):
+    """It is known, and nothing is engaged."""
+    assert {"known": True, "engaged": False, "problem": "", "holds": []} == (await room(it))["latch"]
+
+
+async def test_a_latch_that_is_not_there_is_engaged_for_everything(tmp_path: Path):
+    """And it says why, as the strategies are told."""
+    async with house(tmp_path) as it:
+        found = (await room(it))["latch"]
+
+        assert (True, True, "is missing", []) == tuple(
+            found[key] for key in ("known", "engaged", "problem", "holds")
+        )
+
+
+async def test_without_a_latch_in_the_settings_nobody_knows(it: House):
+    """That is said, and not that it is disengaged."""
+    it.standby.settings = it.standby.settings.model_copy(
+        update={"latch": it.standby.settings.latch.model_copy(update={"file": None})}
+    )
+    found = (await room(it))["latch"]
+
+    assert (False, False, "the settings name no [latch] file") == tuple(
+        found[key] for key in ("known", "engaged", "problem")
+    )
+
+
+async def test_what_is_engaged_is_told_with_its_doubts(tmp_path: Path):
+    """While the run goes on nobody has looked whether it is clear; at its end it is, or why it is not."""
+    async with house(tmp_path, account(1), account(2, Fault("stuck"))) as it:
+        await asyncio.to_thread(latch.create, tmp_path / "panic.latch")
+        run_id = await pressed(it, latch=True, deadline_s=1)
+        under_way = await latched(it, lambda found: found["holds"])
+        await it.over(run_id)
+        after = await latched(it, lambda found: "not looked at" not in found["holds"][0]["doubt"])
+
+        assert [("all", "", run_id)] == [(one["what"], one["name"], one["run"]) for one in under_way["holds"]]
+        assert ["whether it is clear was not looked at yet"] == [one["doubt"] for one in under_way["holds"]]
+        assert (True, 1) == (after["engaged"], len(after["holds"]))
+        assert run_id in after["holds"][0]["doubt"]
+
+
+async def test_what_is_engaged_and_clear_has_no_doubt(it: House):
+    """And after a reset it is gone."""
+    await pressed(it, latch=True, wait=30)
+    engaged = await latched(it, lambda found: found["holds"] and not found["holds"][0]["doubt"])
+    await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")
+    over = await latched(it, lambda found: not found["engaged"])
+
+    assert ["all"] == [one["what"] for one in engaged["holds"]]
+    assert (True, []) == (over["known"], over["holds"])
+
+
+async def test_a_ledger_that_does_not_answer_leaves_the_doubt(it: House, monkeypatch: pytest.MonkeyPatch):
+    """What is engaged is known from the latch itself."""
+
+    def broken(_: Settings) -> Engagement:
+        raise OSError
+
+    await pressed(it, latch=True, wait=30)
+    await latched(it, lambda found: found["holds"] and not found["holds"][0]["doubt"])
+    monkeypatch.setattr(state, "look", broken)
+    monkeypatch.setattr(state, "DOUBTS_S", 0.01)
+    found = await latched(it, lambda found: found["holds"][0]["doubt"])
+
+    assert (True, ["the ledger does not answer: OSError"]) == (
+        found["engaged"],
+        [one["doubt"] for one in found["holds"]],
+    )
+
+
+# ── disks that hang ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Hung:
+    """A disk that does not answer until it is let go.
+
+    Attributes:
+        waiting: How many threads wait for it.
+    """
+
+    def __init__(self) -> None:
+        self.waiting, self._over = 0, threading.Event()
+
+    def read(self, _: Path) -> State:
+        """Hang."""
+        self.waiting += 1
+        self._over.wait(20)
+        return State(())
+
+    def let_go(self) -> None:
+        """Answer."""
+        self._over.set()
+
+
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hung]:
+    """A latch on a disk that hangs."""
+    disk = Hung()
+    monkeypatch.setattr(latch, "read", disk.read)
+    yield disk
+    disk.let_go()
+
+
+async def test_a_latch_that_hangs_keeps_nobody(it: House, hung: Hung):
+    """Everything else is told soon, and pages are told all the while."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    found = await room(it)
+    took_s = loop.time() - began
+    async with opened(it) as page:
+        await page.has("room", "beat")
+        run_id = await pressed(it, wait=30)
+        await until(lambda: run_id in str(page.latest("room")["last"]))
+
+    assert 2.5 > took_s
+    assert (False, False, "it was not read yet") == tuple(
+        found["latch"][key] for key in ("known", "engaged", "problem")
+    )
+    assert 2 == found["accounts"]
+
+
+async def test_a_latch_that_hangs_takes_no_place_from_others(
+    it: House, hung: Hung, monkeypatch: pytest.MonkeyPatch
+):
+    """However long a page is open: what the ledger tells is read as ever, and one thread hangs."""
+    monkeypatch.setattr(state, "_ASIDE_S", 0.01)
+    monkeypatch.setattr(state, "LATCH_S", 0.01)
+    run_id = await pressed(it, wait=30)
+    it.forget()
+    async with opened(it) as page:
+        found = []
+        async with asyncio.timeout(10):
+            for _ in range(30):
+                await asyncio.sleep(0.02)
+                found.append((await it.ask("GET", f"/v1/runs/{run_id}/report")).status)
+        await until(lambda: "does not answer" in page.latest("room")["latch"]["problem"])
+        await until(lambda: page.latest("room")["last"] is not None)
+        waiting = hung.waiting
+        hung.let_go()
+        await until(lambda: page.latest("room")["latch"]["known"])
+
+    assert {200} == set(found)
+    assert 1 == waiting
+
+
+async def test_the_end_of_the_service_waits_for_no_disk(tmp_path: Path, hung: Hung):
+    """No task of the room is left."""
+    async with house(tmp_path) as it:
+        await room(it)
+        at_work = [task for task in asyncio.all_tasks() if "panic-room-read" == task.get_name()]
+
+    assert 1 == len(at_work)
+    assert at_work[0].done()
+
+
+# ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("groups", [1, 3000])
+async def test_no_key_is_told(tmp_path: Path, groups: int):
+    """Whoever put it into a reason, a group, a name or a page; however much there is to tell."""
+    rows = [f"{n},Group {n} of a firm that has many,Name" for n in range(1, groups)] + [
+        f"99999,{KEY},",
+        f"x,{KEY},",
+    ]
+    async with house(tmp_path, rows=rows, columns="id,group,name") as it:
+        it.notifier.tell(Notice("page", "run-1", f"it said {KEY}", KEY, "run-1"))
+        await it.press({**QUICK, "scope": {"accounts": [99999]}, "reason": f"it said {KEY}", "by": KEY})
+        answer = await it.ask("GET", "/v1/room", token="viewer")
+        async with opened(it) as page:
+            await page.has("room")
+            texts = [answer.body, *(told.text for told in page.told)]
+
+        assert [["it said [key]", "joe on behalf of [key]"]] == [
+            [one["reason"], one["by"]] for one in answer.fits("Room")["live"]
+        ]
+        assert not any(part.encode() in text for text in texts for part in (KEY, KEY.partition(".")[2]))

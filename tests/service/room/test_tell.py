@@ -1,0 +1,279 @@
+"""A board as it is sent: one document, valid by its schema, with whatever accounts are called."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from panic.board import OF_VERDICT, Code
+from panic.board import Board as Fold
+from panic.case import Case
+from panic.config import LedgerFiles
+from panic.errors import UsageError
+from panic.ledger.events import Event, encode
+from panic.ledger.store import SqliteStore
+from panic.outcomes import Standing
+from panic.plan import Unsent
+from panic.replay import Replay
+from panic.report import Flag, Report
+from panic.roster import Account
+from panic.service.room.tell import WORST_MOST, Letters, letters_of, over, recorded, row, write
+from panic.service.room.views import Board
+from tests.builders import an_answer, no_answer, wall
+from tests.service.house import Answer
+from tests.test_replay import records
+from tests.test_report import a_report, a_worked_case
+
+BOARD = TypeAdapter(Board)
+EVIL = (
+    'a "quoted" name',
+    "back\\slash\\",
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "line\u2028and\u2029paragraph",
+    "\x00\x01\x1b[2J\x7f\x9b2J",
+    "two\r\ndata: lines\n\nevent: board",
+    "\u202eright to left",
+    "漢字 👍🏽 é",
+    '","c"],[7,"x","y","c"]],"accounts":[]',
+    "&lt;&amp;'`${x}",
+)
+
+
+def shown(report: Report, order: Iterable[int] = (), cases: Iterable[Case] = ()) -> Fold:
+    """A fold that was shown these cases."""
+    fold = Fold(report.started_at)
+    fold.plan(order, 0)
+    for place, case in enumerate(cases):
+        fold.show(place, case, wall)
+    return fold
+
+
+def read(text: bytes) -> dict[str, Any]:
+    """Read a board, which must be what the published schema says."""
+    return Answer(cast("Any", None), text).fits("Board")
+
+
+def valid(text: bytes) -> dict[str, Any]:
+    """Read a board, which must be what schema and model say and nothing else, in one line."""
+    found = read(text)
+    again = json.loads(BOARD.dump_json(BOARD.validate_json(text)))
+
+    assert again == found
+    assert not set(text) & {0x0A, 0x0D}
+    assert sum(found["counts"].values()) == len(found["accounts"])
+    return found
+
+
+def board_of(*cases: Case, unsent: tuple[Unsent, ...] = (), **facts: Any) -> dict[str, Any]:
+    """The board of a run of these that is over, read back."""
+    report = a_report(*cases, unsent=unsent, **facts)
+    ids = [case.account.id for case in cases]
+    return valid(over(report, ids, shown(report, ids, cases)))
+
+
+def one_of_each() -> list[Case]:
+    """An account of each verdict, the best first, and none in the order of its number."""
+    return [
+        a_worked_case(9, an_answer(), standing=Standing.CLEAR),
+        a_worked_case(3, an_answer()),
+        a_worked_case(7, an_answer(), standing=Standing.OPEN),
+        a_worked_case(1, no_answer()),
+        a_worked_case(5, an_answer(403, request_id="r5"), name="Five", group="mm", owner="joe"),
+    ]
+
+
+# ── what is in it ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_it_says_what_the_report_says():
+    """In the words of the report, and its accounts in the plan's order."""
+    cases = one_of_each()
+    report = a_report(*cases, flags=[Flag("roster", "odd")], drill=True)
+    report = replace(report, ledger_head="7:abc")
+    ids = [case.account.id for case in cases]
+    found = valid(over(report, ids, shown(report, ids, cases)))
+
+    assert (False, True, True) == (found["live"], found["finished"], found["drill"])
+    assert (report.run_id, report.base_url, report.contact) == (
+        found["run_id"],
+        found["base_url"],
+        found["contact"],
+    )
+    assert ("refused", 40, "7:abc") == (found["verdict"], found["exit_code"], found["ledger_head"])
+    assert "the broker refused to cancel in 1 of 5 accounts; 4 are not clear" == found["headline"]
+    assert ("all accounts", True, 15.0) == (found["scope"], found["verify"], found["watch_s"])
+    assert [{"code": "roster", "text": "odd"}] == found["flags"]
+    assert list(zip(ids, "cuokr", strict=True)) == [(id_, code) for id_, _, _, code in found["accounts"]]
+    assert {"c": 1, "u": 1, "o": 1, "k": 1, "r": 1} == found["counts"]
+    assert (5, 1) == (found["totals"]["accounts"], found["coverage"]["accounts_clear"])
+    assert 10.0 == found["elapsed_s"] == found["timings"]["total_s"]
+
+
+def test_the_worst_come_first_and_the_clear_are_not_among_them():
+    """As in the report; and each with what its reader needs at the telephone."""
+    found = board_of(*one_of_each())
+    first = found["worst"][0]
+
+    assert ["refused", "unknown", "open", "unverified"] == [one["verdict"] for one in found["worst"]]
+    assert 0 == found["more"]
+    assert (5, "Five", "mm", "joe", "forbidden", 1) == tuple(
+        first[key] for key in ("id", "name", "group", "owner", "outcome", "attempts")
+    )
+    assert ["r5"] == [one["id"] for one in first["request_ids"]]
+    assert "quoting r5" in first["next_step"]
+
+
+def test_only_so_many_are_told_one_by_one():
+    """The rest are counted, beside those that the report left out; the letters are of all."""
+    cases = [a_worked_case(n, no_answer()) for n in range(1, WORST_MOST + 31)]
+    found = board_of(*cases, a_worked_case(9999, an_answer(), standing=Standing.CLEAR))
+    report = a_report(*cases)
+    text = write(report, letters_of(report, range(1, 9)), shown(report), live=True, more=5)
+
+    assert (WORST_MOST, 30, WORST_MOST + 31) == (len(found["worst"]), found["more"], len(found["accounts"]))
+    assert (True, 35) == (valid(text)["live"], valid(text)["more"])
+
+
+@pytest.mark.parametrize(
+    ("answers", "named"),
+    [
+        ([an_answer(503, request_id=f"r{n}", began=n) for n in range(8)], ["r7", "r6", "r5", "r4", "r3"]),
+        ([an_answer(503, request_id="r0"), no_answer(), no_answer()], ["r0"]),
+        ([no_answer(), no_answer()], [None, None]),
+        ([], []),
+    ],
+)
+def test_the_latest_requests_that_have_a_name_are_told(answers: list[Any], named: list[str | None]):
+    """Newest first, for the broker; and any, where none has one."""
+    found = board_of(a_worked_case(1, *answers))
+
+    assert named == [one["id"] for one in found["worst"][0]["request_ids"]]
+    assert len(answers) == found["worst"][0]["attempts"]
+
+
+def test_who_could_not_be_sent_stands_at_the_end():
+    """Also one whose number nobody can read."""
+    unsent = (Unsent("no key", account=Account(2, "Two")), Unsent("nobody can read it"))
+    found = board_of(a_worked_case(1, an_answer(), standing=Standing.CLEAR), unsent=unsent)
+
+    assert [[1, "", "", "c"], [2, "Two", "", "k"], [None, "", "", "k"]] == found["accounts"]
+    assert {2, None} == {one["id"] for one in found["worst"]}
+
+
+def test_a_run_without_accounts_has_a_board():
+    """Of nobody."""
+    report = replace(a_report(a_worked_case(1, no_answer())), accounts=())
+
+    assert ([], [], {}) == tuple(
+        valid(over(report, [], shown(report)))[key] for key in ("accounts", "worst", "counts")
+    )
+
+
+def test_a_run_under_way_has_no_end():
+    """Its verdict is provisional."""
+    report = a_report(a_worked_case(1, an_answer()), finished=False)
+    found = valid(write(report, letters_of(report, [1]), shown(report), live=True, more=0))
+
+    assert (True, False, None) == (found["live"], found["finished"], found["finished_at"])
+
+
+# ── words from outside ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_whatever_a_name_is_it_stays_a_name():
+    """Of accounts and groups, flags and reasons: what is read back is what was written."""
+    cases = [a_worked_case(n, an_answer(403), name=name, group=name, owner=name) for n, name in enumerate(EVIL, 1)]
+    flags = [Flag("roster", words) for words in EVIL]
+    found = board_of(*cases, flags=flags, contact="".join(EVIL), base_url="".join(EVIL))
+
+    assert [[n, name, name, "r"] for n, name in enumerate(EVIL, 1)] == found["accounts"]
+    assert list(EVIL) == [one["name"] for one in found["worst"]] == [one["text"] for one in found["flags"]]
+    assert ("".join(EVIL), "".join(EVIL)) == (found["contact"], found["base_url"])
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 2**63 - 1) | st.none(),
+    st.text(st.characters(categories=None, exclude_categories=())),
+    st.sampled_from(Code),
+)
+def test_a_row_can_hold_any_text(id_: int | None, name: str, code: Code):
+    """Half a surrogate pair as well; it stays in one line, and in ASCII."""
+    text = f'{row(id_, name, name[::-1])}{code}"]'
+
+    assert [id_, name, name[::-1], str(code)] == json.loads(text)
+    assert text.isascii()
+    assert not set(text) & {"\n", "\r"}
+
+
+def test_half_a_surrogate_pair_in_the_name_of_an_account_spoils_no_board():
+    """It stays that, and the others' names theirs."""
+    report = a_report(a_worked_case(1, an_answer(), standing=Standing.CLEAR))
+    names = ("a\ud800b", "\udfff", "Two")
+    letters = Letters([row(n, name, "") for n, name in enumerate(names)], b"ccc", {Code.CLEAR: 3})
+    text = write(report, letters, shown(report), live=False, more=0)
+
+    assert list(names) == [name for _, name, *_ in read(text)["accounts"]]
+
+
+# ── the letters ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(st.permutations(range(1, 8)))
+def test_letters_are_in_the_order_of_the_plan(order: list[int]):
+    """Whatever order the report has, and those the plan does not know come last."""
+    cases = [
+        a_worked_case(
+            n, an_answer(403) if n % 2 else an_answer(), standing=Standing.UNREAD if n % 2 else Standing.CLEAR
+        )
+        for n in range(1, 8)
+    ]
+    letters = letters_of(a_report(*cases, unsent=(Unsent("nobody can read it"),)), order)
+
+    assert [row(n, "", "") for n in order] + [row(None, "", "")] == list(letters.rows)
+    assert "".join("r" if n % 2 else "c" for n in order) + "k" == letters.codes.decode()
+    assert (3, 4, 1, 0) == tuple(letters.counts[Code(code)] for code in "crko")
+
+
+# ── on record ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kept(folder: Path, events: Iterable[Event]) -> LedgerFiles:
+    """A ledger that holds these events."""
+    store = SqliteStore(folder / "ledger.db")
+    store.append([(one.run, one.kind, encode(one)) for one in events])
+    store.close()
+    return LedgerFiles(file=folder / "ledger.db", fallback=folder / "second.db")
+
+
+@pytest.mark.parametrize("name", ["ended", "died", "taken up"])
+def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
+    """At each event: what is told of each account is what the report of that record tells."""
+    events = records()[name]
+    for n in range(2, len(events) + 1):
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        found = valid(recorded(kept(folder, events[:n]), events[0].run))
+        replay = Replay.of(events[0].run, events[:n])
+        report = replay.report()
+        verdicts = {one.id: one.verdict for one in report.accounts}
+
+        assert not found["live"]
+        assert (report.finished, str(report.verdict)) == (found["finished"], found["verdict"])
+        assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == {
+            id_: code for id_, _, _, code in found["accounts"]
+        }
+        assert [*replay.cases] == [id_ for id_, *_ in found["accounts"]][: len(replay.cases)]
+
+
+def test_a_record_of_nothing_has_no_board(tmp_path: Path):
+    """It does not tell who pressed."""
+    with pytest.raises(UsageError):
+        recorded(kept(tmp_path, records()["ended"][1:]), records()["ended"][0].run)
