@@ -231,6 +231,11 @@ class Run:
         """How long the run may take, seconds."""
         return self._deadline_s
 
+    @property
+    def ends_s(self) -> float:
+        """When it ends at the latest, seconds since the press; a run that was taken up has its time anew."""
+        return round(self._taken_up - self._began + self._deadline_s + self.engine.held_s, 3)
+
     def report(self) -> Report:
         """Fold what is known at this moment into the report."""
         with Pause():  # it makes a hundred thousand small values and no garbage

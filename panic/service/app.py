@@ -127,10 +127,10 @@ def make_app(
         proving=proving,
         drill=drill,
     )
-    parts.room = Hub(parts, calendar)
+    parts.hub = Hub(parts, calendar)
     if proving is not None:
         parts.metrics.add(proving)
-    desk.observers += [parts.metrics.observe, parts.room.observe]
+    desk.observers += [parts.metrics.observe, parts.hub.observe]
     app = web.Application(middlewares=[_answers_always, _only_our_names], client_max_size=HOOK_BODY_MOST)
     app[PARTS] = parts
     app.on_response_prepare.append(_add_headers)
@@ -315,7 +315,7 @@ async def _keep_sessions(app: web.Application) -> None:
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[PARTS].room.standing.close()
+    await app[PARTS].hub.standing.close()
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -127,7 +127,7 @@ class Parts:
         sessions: Who is signed in from a browser.
         proving: The self-test; None where there is none.
         drill: Whether the broker is the embedded simulator, and every run a drill.
-        room: Tells the pages of the control room.
+        hub: Tells the pages of the control room.
         streams: The tasks of those who follow events.
         waiting: How many callers wait for a report.
     """
@@ -148,7 +148,7 @@ class Parts:
     sessions: Sessions
     proving: Proving | None = None
     drill: bool = False
-    room: "Hub" = field(init=False)
+    hub: "Hub" = field(init=False)
     waiting: int = 0
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     streams: set["asyncio.Task[Any]"] = field(default_factory=set)

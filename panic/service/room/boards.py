@@ -7,7 +7,7 @@ run's.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
 from typing import Final
@@ -19,7 +19,7 @@ from panic.board import Board, Code
 from panic.fold import Circumstances
 from panic.ledger.events import Event
 from panic.outcomes import Standing
-from panic.report import AccountReport, Report
+from panic.report import AccountReport
 from panic.service.answers import aside
 from panic.service.desk import Live
 from panic.service.parts import Parts
@@ -43,6 +43,9 @@ _REST_S: Final = 0.008
 """After a slice the loop is the run's for so long."""
 
 _SWEEP_S: Final = 5.0
+_FAILED_AGAIN_S: Final = 60.0
+"""A fault that stays is written down so often."""
+
 _BYTES_A_SECOND: Final = 1e9
 """What it takes to hand a text to one watcher."""
 
@@ -61,7 +64,7 @@ class Watched:
         self._cases = live.run.cases
         self._unsent = live.run.prepared.plan.unsent
         self._board = Board(live.run.started_at)
-        self._rows: list[str] = []
+        self._rows = b""
         self._sums = Sums(len(self._cases), len(self._unsent))
         self._index, self._seen = 0, frozenset[str]()
         self._by_journal = live.has_record
@@ -73,7 +76,8 @@ class Watched:
         self._written_at, self._cost_s = 0.0, 0.0
         self._told: object = None
         self._is_final = False
-        self._slice_began = 0.0
+        self._slice_began = self._worked_s = 0.0
+        self._failed_at = -_FAILED_AGAIN_S
         self._task: asyncio.Task[None] | None = None
         live.when_over(lambda _: self._over.set())
 
@@ -83,7 +87,7 @@ class Watched:
         """Tell somebody from now on; what is written already comes at once."""
         self.watchers.add(one)
         if self._text and (self._is_final or self._task is not None):
-            one.board(event("board", self._text))
+            one.board(event("board", self._whole()))
             for cells in self._since:
                 one.cells(cells)
         if self._task is None and not self._is_final:
@@ -102,10 +106,16 @@ class Watched:
         async with self._lock:
             if not self._is_final:
                 await self._catch_up()
-                fresh = self._text and perf_counter() - self._written_at < BOARD_S / 2 and not self._since
-                if self._live.is_over or not fresh:
+                self._board.withdraw(self._is_clear)
+                is_news = bool(self._since or self._board.changed)
+                is_old = perf_counter() - self._written_at >= BOARD_S / 2
+                if self._live.is_over or not self._text or is_news or is_old:
                     await self._write()
-            return self._text
+            return self._whole()
+
+    def _whole(self) -> bytes:
+        """Give the board as it was written last, with its accounts."""
+        return self._text if self._is_final else tell.whole(self._text, self._rows)
 
     # ── the work ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -115,20 +125,30 @@ class Watched:
             try:
                 async with self._lock:
                     await self._turn()
-            except Exception:  # the run goes on, and its report is right
-                log.exception("board_failed", run_id=self._run.id)
-                self._told = None  # what was new is untold
+            except Exception as error:  # noqa: BLE001  (the run goes on, and its report is right)
+                self._fail(error)
                 await asyncio.sleep(BOARD_S)
             if wait_s and not self._is_final:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(wait_s):
                         await self._over.wait()
 
+    def _fail(self, error: Exception) -> None:
+        """Say that what is shown is old: a page must not look alive when it is not."""
+        self._told = None  # what was new is untold
+        if perf_counter() - self._failed_at >= _FAILED_AGAIN_S:
+            self._failed_at = perf_counter()
+            log.error("board_failed", run_id=self._run.id, exc_info=error)
+        message = event("stale", json.dumps({"run_id": self._run.id}).encode())
+        for one in self.watchers:
+            one.cells(message)
+
     async def _turn(self) -> None:
         await self._catch_up()
         if self._live.is_over or not self._text:
             await self._write()
             return
+        self._board.withdraw(self._is_clear)
         if self._board.changed:
             self._tell_cells()
         if self._swept and self._is_due:
@@ -196,9 +216,6 @@ class Watched:
             for place, case in enumerate(self._cases):
                 self._board.show(place, case, self._run.wall)
                 await self._rest()
-        if self._board.finished or not self._swept:
-            return
-        self._board.withdraw(self._is_clear)
 
     def _is_clear(self, place: int) -> bool:
         """Whether the run itself takes an account for clear: the board never says more than the report."""
@@ -215,7 +232,7 @@ class Watched:
             rows.append(tell.row(account.id, account.name, account.group))
             await self._rest()
         rows += [tell.row(one.id, one.name, one.group) for one in fold.unsent_of(self._unsent, "")]
-        self._rows = rows
+        self._rows = self._scrubbed(",".join(rows).encode())
         if self._run.prepared.earlier is not None:
             self._board.touched.update(range(len(self._cases)))
             await self._look_back()
@@ -235,25 +252,25 @@ class Watched:
         self._seen = frozenset(one.id for one in events)
 
     async def _rest(self) -> None:
-        if perf_counter() - self._slice_began > _SLICE_S:
+        worked_s = perf_counter() - self._slice_began
+        if worked_s > _SLICE_S:
+            self._worked_s += worked_s
             await asyncio.sleep(_REST_S)
             self._slice_began = perf_counter()
 
     # ── writing ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _write(self) -> None:
-        began = perf_counter()
-        if self._live.is_over:
-            self._text = await self._whole()
-            self._is_final = True
-        else:
-            self._text = await self._now()
+        self._slice_began, self._worked_s = perf_counter(), 0.0
+        is_over = self._live.is_over
+        self._text = await self._report_of_it() if is_over else await self._now()
+        self._is_final = is_over
         self._since, self._written_at = [], perf_counter()
-        self._cost_s = min(self._written_at - began, BOARD_S)
+        self._cost_s = self._worked_s + self._written_at - self._slice_began
         self._board.changed.clear()
-        message = event("board", self._text)
+        short, whole = event("board", self._text), event("board", self._whole())
         for one in self.watchers:
-            one.board(message)
+            one.board(short if one.knows_accounts else whole)
 
     async def _now(self) -> bytes:
         """Write the board of a run under way; before the sweep is over without details."""
@@ -265,11 +282,12 @@ class Watched:
             for place in board.places(tell.WORST_MOST):
                 worst += self._account(place, facts)
                 await self._rest()
-        clear = board.counts[Code.CLEAR]
         report = fold.assemble(facts, worst, self._sums.totals, self._sums.coverage(facts))
-        letters = tell.Letters(self._rows, bytes(board.codes), board.counts)
-        more = len(self._rows) - clear - len(worst)
-        return self._scrubbed(tell.write(report, letters, board, live=True, more=more))
+        board.withdraw(self._is_clear)  # and from here to the end nothing else can happen
+        letters = tell.Letters(bytes(board.codes), board.counts)
+        more = len(board.codes) - board.counts[Code.CLEAR] - len(worst)
+        ends_s = self._run.ends_s
+        return self._scrubbed(tell.write(report, letters, board, live=True, more=more, deadline_s=ends_s))
 
     async def _count(self) -> None:
         touched = self._board.touched
@@ -283,18 +301,12 @@ class Watched:
             return [fold.account_of(self._cases[place], facts, self._run.wall)]
         return fold.unsent_of([self._unsent[place - len(self._cases)]], facts.contact)
 
-    async def _whole(self) -> bytes:
+    async def _report_of_it(self) -> bytes:
         """Write the board of a run that is over: what the report says of it, and nothing else."""
-        report = await self._report()
+        report = self._live.report or self._run.report()  # panic itself failed: what is known is all there is
         order, board = [case.account.id for case in self._cases], self._board
-        work: Callable[[], bytes] = lambda: self._scrubbed(tell.over(report, order, board))  # noqa: E731
+        work = lambda: self._scrubbed(tell.over(report, order, board))  # noqa: E731  (on a thread, or here)
         return await _off_the_loop(self._parts, work)
-
-    async def _report(self) -> Report:
-        try:
-            return await self._live.finished()
-        except Exception:  # noqa: BLE001  (panic itself failed: what is known is all there is)
-            return self._run.report()
 
     def _scrubbed(self, text: bytes) -> bytes:
         return self._run.scrub(text.decode()).encode()
@@ -328,7 +340,6 @@ class Boards:
         if not isinstance(found, str):
             return await self.of(found).text()
         ledger, scrub = self._parts.settings.ledger, self._parts.scrub
-        work: Callable[[], Awaitable[bytes]] = lambda: aside(  # noqa: E731
+        return await aside(
             self._parts, lambda: scrub(tell.recorded(ledger, found).decode()).encode(), "board", usage="not_found"
         )
-        return await work()

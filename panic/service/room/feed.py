@@ -68,10 +68,11 @@ class Hub:
 
     def _heard(self, what: str, live: Live) -> None:
         self._tell_room()
-        if what == "finished" or live.is_over or not self._is_followed(live):
+        if what == "finished" or live.is_over:
             return
         for one, watched in list(self._watching.items()):
-            if not one.stays and watched is not self.boards.of(live):
+            wants = one.run == live.run.id if one.run else self._is_followed(live)
+            if wants and watched is not self.boards.of(live):
                 self._follow(one, live)
 
     def _is_followed(self, live: Live) -> bool:
@@ -93,15 +94,26 @@ class Hub:
     # ── pages ───────────────────────────────────────────────────────────────────────────────────────────
 
     @contextmanager
-    def watching(self, live: Live | None, *, stays: bool) -> Iterator[Mailbox]:
-        """Tell a page, until it goes; it follows a run, or for None the one under way."""
-        one = Mailbox(stays=stays)
+    def watching(self, run: str = "", board: bytes = b"") -> Iterator[Mailbox]:
+        """Tell a page, until it goes.
+
+        Args:
+            run: The run to stay with, and to wait for if it is not here: it may be taken up. Empty for whichever
+                is under way.
+            board: What is known of it where it is not here.
+        """
+        one = Mailbox(run)
         self._watching[one] = None
         try:
             if self._pulse is None:
                 self._pulse = asyncio.create_task(self._beat(), name="panic-room")
-            one.room(self._room_message())
-            self._follow(one, live or (None if stays else self._latest))
+            self._tell_room()
+            one.room(self._message)
+            live = self._parts.desk.find(run) if run else self._latest
+            if live is not None:
+                self._follow(one, live)
+            elif board:
+                one.board(event("board", board))
             yield one
         finally:
             self._follow(one, None)
@@ -114,7 +126,7 @@ class Hub:
         before, now = self._watching[one], None if live is None else self.boards.of(live)
         if before is not None:
             before.leave(one)
-            one.forget_board()
+        one.forget_board()
         self._watching[one] = now
         if now is not None:
             now.join(one)
@@ -143,9 +155,8 @@ class Hub:
 
     def _tell_room(self) -> None:
         """Tell all pages, if there is news or it was long ago."""
-        before, was_at = self._message, self._told_at
-        message = self._room_message()
-        if message is not before or self._told_at != was_at:
+        before, message = self._message, self._room_message()
+        if message is not before:
             for one in self._watching:
                 one.room(message)
 
@@ -164,14 +175,13 @@ def _is_scheduled(live: Live) -> bool:
 
 async def follow(parts: Parts, request: web.Request) -> web.StreamResponse:
     """Send a page what it is told until it goes, or until its session does."""
-    hub, name = parts.room, read_query(RoomQuery, {key: request.query.getall(key) for key in request.query}).run
+    hub, name = parts.hub, read_query(RoomQuery, {key: request.query.getall(key) for key in request.query}).run
     found = await find(parts, name) if name else None
-    board = await hub.boards.text(found) if isinstance(found, str) else b""
-    live = None if isinstance(found, str) else found
+    is_past = isinstance(found, str)
+    run = found if isinstance(found, str) else found.run.id if found else ""
+    board = await hub.boards.text(run) if is_past else b""
     async with stream.reading(request, parts) as response:
-        with hub.watching(live, stays=bool(name)) as mailbox:
-            if board:
-                mailbox.board(event("board", board))
+        with hub.watching(run, board) as mailbox:
             while response.is_connected():
                 await mailbox.filled.wait()  # it beats, so this is never long
                 if not await is_signed_in(parts, request):

@@ -13,14 +13,17 @@ class Mailbox:
 
     Attributes:
         filled: Set while there is something in it.
-        stays: Whether its watcher asked for one run, and follows no other.
+        run: The run that its watcher asked for, and stays with; empty for whichever is under way.
+        knows_accounts: Whether its watcher was sent who the accounts of the run are.
     """
 
-    def __init__(self, *, stays: bool = False) -> None:
-        self.stays = stays
+    def __init__(self, run: str = "") -> None:
+        self.run = run
         self.filled = asyncio.Event()
+        self.knows_accounts = False
         self._room = self._beat = b""
         self._board: list[bytes] = []
+        self._has_board = False
 
     def room(self, message: bytes) -> None:
         """Tell how things stand."""
@@ -33,23 +36,25 @@ class Mailbox:
         self.filled.set()
 
     def board(self, message: bytes) -> None:
-        """Tell a whole board; letters that changed before are in it."""
-        self._board = [message]
+        """Tell a board, with its accounts unless they are known; letters that changed before are in it."""
+        self._board, self._has_board = [message], True
         self.filled.set()
 
     def cells(self, message: bytes) -> None:
-        """Tell which letters changed, unless a board is still to come that knows them."""
+        """Tell what changed since the board that was told last."""
         self._board.append(message)
         self.filled.set()
 
     def forget_board(self) -> None:
         """Another run is followed."""
-        self._board = []
+        self._board, self._has_board = [], False
+        self.knows_accounts = False
 
     def take(self) -> bytes:
         """Empty it."""
         found = b"".join((self._room, *self._board, self._beat))
+        self.knows_accounts = self.knows_accounts or self._has_board
         self._room = self._beat = b""
-        self._board = []
+        self._board, self._has_board = [], False
         self.filled.clear()
         return found

@@ -25,7 +25,7 @@ _EVIDENCE_S = 60.0
 
 async def room(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say how things stand."""
-    return document(await parts.room.room())
+    return document(await parts.hub.room())
 
 
 async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
@@ -36,7 +36,7 @@ async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamR
 async def board(parts: Parts, request: web.Request, _: Identity) -> web.Response:
     """Give the board of a run, wherever it is."""
     found = await find(parts, request.match_info["id"])
-    return document(await parts.room.boards.text(found))
+    return document(await parts.hub.boards.text(found))
 
 
 async def evidence(parts: Parts, request: web.Request, identity: Identity) -> web.Response:

@@ -1,13 +1,14 @@
 """A board as it is sent: a report, the letters of its accounts and how it went, in one text."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter
 
 from panic import history
-from panic.board import OF_VERDICT, WORST_FIRST, Code
+from panic.board import OF_VERDICT, Code
 from panic.board import Board as Fold
 from panic.config import LedgerFiles
 from panic.outcomes import Verdict
@@ -17,35 +18,40 @@ from panic.service.answers import told_again
 from panic.service.room.views import Board, BoardAccount, BoardRequest, Course
 from panic.service.stream import events_of
 
-WORST_MOST: Final = 200
+WORST_MOST: Final = 25
+"""So many of those that are not clear are told of one by one; the report has all."""
+
 _IDS_MOST = 5
-_NO_ACCOUNTS = b'"accounts":[]'
-_ENDS = {ord(code): f'{code}"]' for code in Code}
+_NO_ACCOUNTS = b'"accounts":null'
 
 _BOARD: TypeAdapter[Board] = TypeAdapter(Board)
 
 
 class Letters(NamedTuple):
-    """The accounts in the plan's order.
+    """What is known of the accounts, in the plan's order.
 
     Attributes:
-        rows: For each the JSON of its row up to its letter.
-        codes: The letters.
-        counts: How many there are of each.
+        codes: A letter for each.
+        counts: How many there are of each letter.
     """
 
-    rows: Sequence[str]
     codes: bytes
     counts: dict[Code, int]
 
 
 def row(id_: int | None, name: str, group: str) -> str:
-    """Write an account's row up to its letter."""
-    return f'[{"null" if id_ is None else id_},{quoted(name)},{quoted(group)},"'
+    """Write who an account is."""
+    who = "null" if id_ is None else f'"{id_}"'
+    return f"[{who},{quoted(name)},{quoted(group)}]"
 
 
-def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int) -> bytes:
-    """Write the board in one line; keys are still in it.
+def whole(text: bytes, rows: bytes) -> bytes:
+    """Put the accounts, their rows with commas between, into a board that leaves them out."""
+    return text.replace(_NO_ACCOUNTS, b'"accounts":[' + rows + b"]", 1)
+
+
+def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int, deadline_s: float) -> bytes:
+    """Write the board in one line, without its accounts; keys are still in it.
 
     Args:
         report: Of this moment; of its accounts only the worst need be there.
@@ -53,6 +59,7 @@ def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int
         fold: How the run went.
         live: Whether it is under way.
         more: How many accounts that are not clear the report leaves out.
+        deadline_s: When it ends at the latest, seconds since the press.
     """
     bad = [account for account in report.accounts if account.verdict is not Verdict.CLEAR]
     view = Board(
@@ -72,14 +79,15 @@ def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int
         started_at=report.started_at,
         finished_at=report.finished_at if report.finished else None,
         elapsed_s=report.timings.total_s,
-        deadline_s=report.timings.deadline_s,
+        deadline_s=deadline_s,
         watch_s=report.scope.watch_s,
         joined=report.joined,
         resumed=report.resumed,
         flags=report.flags,
         latch=report.latch,
         ledger_head=report.ledger_head,
-        accounts=(),
+        accounts=None,
+        codes=letters.codes.decode(),
         counts={code: count for code, count in letters.counts.items() if count},
         totals=report.totals,
         coverage=report.coverage,
@@ -89,16 +97,15 @@ def write(report: Report, letters: Letters, fold: Fold, *, live: bool, more: int
         course=Course(**fold.course()),
         clearing=fold.clearing(),
     )
-    rows = ",".join([begin + _ENDS[code] for begin, code in zip(letters.rows, letters.codes, strict=True)])
     text = _BOARD.dump_json(view)
     assert text.count(_NO_ACCOUNTS) == 1  # noqa: S101  (a quotation mark within words is written otherwise)
-    return text.replace(_NO_ACCOUNTS, b'"accounts":[' + rows.encode() + b"]")
+    return text
 
 
 def _account(account: AccountReport, code: Code | None) -> BoardAccount:
     named = [one for one in account.attempts if one.request_id] or account.attempts
     return BoardAccount(
-        id=account.id,
+        id=None if account.id is None else str(account.id),
         name=account.name,
         group=account.group,
         owner=account.owner,
@@ -119,19 +126,15 @@ def _request(one: AttemptReport) -> BoardRequest:
     return BoardRequest(one.method, one.status, one.error, one.request_id, one.at)
 
 
-def letters_of(report: Report, order: Iterable[int]) -> Letters:
-    """Put the accounts of a whole report into the plan's order, each with the letter of its verdict."""
-    places = {id_: place for place, id_ in enumerate(order)}
-    rest = len(places)
-    accounts = sorted(report.accounts, key=lambda one: rest if one.id is None else places.get(one.id, rest))
-    codes = [OF_VERDICT[one.verdict] for one in accounts]
-    counts = {code: codes.count(code) for code in (*WORST_FIRST, Code.CLEAR)}
-    return Letters([row(one.id, one.name, one.group) for one in accounts], "".join(codes).encode(), counts)
-
-
 def over(report: Report, order: Iterable[int], fold: Fold) -> bytes:
-    """Write the board of a run that nobody works on any more."""
-    return write(report, letters_of(report, order), fold, live=False, more=0)
+    """Write the whole board of a run that nobody works on any more: what its report says, in the plan's order."""
+    places = {id_: place for place, id_ in enumerate(order)}
+    last = len(places)
+    accounts = sorted(report.accounts, key=lambda one: last if one.id is None else places.get(one.id, last))
+    codes = [OF_VERDICT[one.verdict] for one in accounts]
+    letters = Letters("".join(codes).encode(), dict(Counter(codes)))
+    text = write(report, letters, fold, live=False, more=0, deadline_s=report.timings.deadline_s)
+    return whole(text, ",".join(row(one.id, one.name, one.group) for one in accounts).encode())
 
 
 def recorded(ledger: LedgerFiles, run: str) -> bytes:

@@ -151,11 +151,12 @@ class BoardAccount:
     """An account that is not clear, as the report tells it.
 
     Attributes:
+        id: As text: a browser's numbers end before an int64 does.
         code: What the board shows of it.
         request_ids: Of its latest requests, newest first.
     """
 
-    id: int | None
+    id: str | None
     name: str
     group: str
     owner: str
@@ -190,7 +191,10 @@ class Board:
     Attributes:
         live: Whether it is under way in this service: then verdict, headline and exit code are provisional.
         finished: Whether it came to its end.
-        accounts: Id, name, group and code of each, in the plan's order, those that could not be sent at the end.
+        deadline_s: When it ends at the latest, seconds since the press.
+        accounts: Id, name and group of each, in the plan's order, those that could not be sent at the end; null
+            in a stream that has told them already.
+        codes: A letter for each of them.
         counts: How many accounts have which code.
         worst: Those that are not clear, worst first; `more` counts those beyond.
         clearing: How long accounts took to be read clear; null where none was.
@@ -219,7 +223,8 @@ class Board:
     flags: tuple[Flag, ...]
     latch: LatchReport | None
     ledger_head: str | None
-    accounts: tuple[tuple[int | None, str, str, Code], ...]
+    accounts: tuple[tuple[str | None, str, str], ...] | None
+    codes: str
     counts: dict[Code, int]
     totals: Totals
     coverage: Coverage

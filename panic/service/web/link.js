@@ -5,7 +5,7 @@ const LOST_MS = 1500; // a broken connection gets so long to come back before th
 const AGAIN_MS = 1000;
 
 export class Link {
-  /** `on` has room, board, cells, paused, lost, back and refused. */
+  /** `on` has room, board, cells, stale, paused, lost, back and refused. */
   constructor(on) {
     this.on = on;
     this.run = ""; // the run to follow; "" for whichever is under way
@@ -49,6 +49,7 @@ export class Link {
     hear("room", (found) => this.on.room(found));
     hear("board", (found) => this.on.board(found));
     hear("cells", (found) => this.on.cells(found));
+    hear("stale", (found) => this.on.stale(found));
     source.onerror = () => {
       if (source !== this.source) return;
       this.brokeAt ||= Date.now();

@@ -122,10 +122,10 @@ export class Mosaic {
     this.hint();
   }
 
-  /** Show these accounts: rows of id, name, group and code. */
-  show(accounts) {
+  /** Show these accounts: rows of id, name and group, and a letter for each. */
+  show(accounts, codes) {
     this.accounts = accounts;
-    this.codes = accounts.map((row) => row[3]);
+    this.codes = [...codes];
     this.cursor = -1;
     this.divide();
     this.arrange();

@@ -27,6 +27,9 @@ const link = new Link({
     if (page() === "run" && shown === board.run_id) view.take(board);
     drawUnderway();
   },
+  stale({ run_id: run }) {
+    if (shown === run) view?.stale();
+  },
   cells(cells) {
     progress = { run: cells.run_id, clear: cells.counts.c ?? 0 };
     view?.change(cells);

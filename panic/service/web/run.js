@@ -1,6 +1,6 @@
 // One run: the verdict in one line, the board, and who is not clear, worst first. Afterwards the whole report.
 
-import { announce, h, put, say, shout } from "./dom.js";
+import { announce, command, h, put, say, shout } from "./dom.js";
 import { Mosaic, legend, mark } from "./mosaic.js";
 import { report } from "./report.js";
 import { Worst } from "./worst.js";
@@ -37,22 +37,33 @@ export class RunView {
     this.isLost = isLost;
   }
 
-  /** Take the whole board. */
+  /** Take the whole board; a stream tells only once who the accounts are. */
   take(board) {
     const was = this.board;
-    this.board = board;
+    const accounts = board.accounts ?? (was?.run_id === board.run_id ? was.accounts : null);
+    if (!accounts || accounts.length !== board.codes.length) return;
+    this.board = { ...board, accounts };
     this.heardAt = performance.now();
-    if (was?.accounts.length !== board.accounts.length) {
-      this.places = new Map(board.accounts.map(([id], place) => [id, place]));
-      this.mosaic.show(board.accounts);
+    this.isStale = false;
+    if (was?.accounts.length !== accounts.length) {
+      this.places = new Map(accounts.map(([id], place) => [id, place]));
+      this.mosaic.show(accounts, board.codes);
     } else {
-      this.mosaic.change(byCode(board.accounts));
+      this.mosaic.change(byCode(board.codes));
     }
     this.draw(board.counts);
     this.drawFacts();
     this.worst.take(board);
-    put(this.report, this.isOver ? report(board) : null);
+    put(this.report, this.isOver ? report(this.board) : null);
     if (board.finished && !was?.finished) shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
+  }
+
+  /** The service cannot draw it any more: nothing here goes on as if it did. */
+  stale() {
+    if (!this.board || this.isStale) return;
+    this.isStale = true;
+    this.drawFacts();
+    shout("This board is no longer up to date. The run goes on.");
   }
 
   /** Take changes. */
@@ -109,7 +120,7 @@ export class RunView {
   tick() {
     if (!this.board) return;
     const { elapsed_s: elapsed, deadline_s: deadline, finished } = this.board;
-    const since = this.isOver || this.isLost ? 0 : (performance.now() - this.heardAt) / 1000;
+    const since = this.isOver || this.isLost || this.isStale ? 0 : (performance.now() - this.heardAt) / 1000;
     say(this.clock, finished ? `took ${seconds(elapsed)}` : `${seconds(elapsed + since)} of ${seconds(deadline)}`);
   }
 
@@ -118,6 +129,7 @@ export class RunView {
     put(this.facts, h("b", {}, scope), ` at ${host}, pressed ${utc(at)} by `, h("b", {}, trigger.by), `: ${trigger.reason} `,
       h("code", {}, run), contact ? h("span", { class: "contact" }, ` Broker: ${contact}`) : null);
     const lines = [
+      this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS NOT UP TO DATE. The run goes on: at a terminal, ", command(`panic show ${run}`)) : null,
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,
       ...flags.map((flag) => h("li", {}, flag.text)),
       latch?.engaged && !flags.some((flag) => flag.code === "latch") ? h("li", {}, `Latch: ${latch.text}`) : null,
@@ -136,8 +148,8 @@ function bar(share) {
   return h("div", { class: "bar-of-clear", "aria-hidden": "true" }, done);
 }
 
-function byCode(accounts) {
+function byCode(codes) {
   const found = {};
-  accounts.forEach((row, index) => (found[row[3]] ??= []).push(index));
+  [...codes].forEach((code, index) => (found[code] ??= []).push(index));
   return found;
 }

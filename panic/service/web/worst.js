@@ -4,8 +4,6 @@ import { copies, h, put, say } from "./dom.js";
 import { mark } from "./mosaic.js";
 import { CODE_OF, STATES, count, number, spelled, capital, utc } from "./words.js";
 
-const LISTED = 25;
-
 export class Worst {
   constructor() {
     this.cards = new Map();
@@ -18,14 +16,13 @@ export class Worst {
   /** Take the whole board; a card that says the same as before stays, and stays open, as it is. */
   take({ worst, more, live, finished }) {
     this.isLive = live && !finished;
-    this.more = more;
     const cards = new Map();
-    for (const one of worst.slice(0, LISTED)) {
-      const key = String(one.id ?? one.name), text = JSON.stringify([one, this.isLive]), before = this.cards.get(key);
+    for (const one of worst) {
+      const key = one.id ?? `row ${cards.size}`, text = JSON.stringify([one, this.isLive]), before = this.cards.get(key);
       cards.set(key, before?.text === text ? before : new Card(one, text, this.isLive, before?.isOpen));
     }
     this.cards = cards;
-    this.beyond = worst.length - cards.size + more;
+    this.more = more;
     const elements = [...cards.values()].map((card) => card.element);
     if (elements.some((element, i) => this.list.children[i] !== element) || this.list.children.length !== elements.length) put(this.list, elements);
     this.draw(worst.length + more);
@@ -39,7 +36,7 @@ export class Worst {
 
   draw(left) {
     say(this.title, this.isLive ? `Not clear yet: ${number(left)}` : `Not clear: ${number(left)}, worst first`);
-    say(this.rest, this.beyond > 0 && left > LISTED ? `and ${count(left - LISTED, "more account")}${this.isLive ? "" : ": all of them stand in the report"}` : "");
+    say(this.rest, this.more > 0 && left > this.cards.size ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": all of them stand in the report"}` : "");
     const kind = this.cards.size ? "list" : this.isLive ? "shapes" : left ? "list" : "clear";
     if (kind === this.kind) return;
     this.kind = kind;

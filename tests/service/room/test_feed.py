@@ -15,7 +15,7 @@ from panic.service.room import feed
 from panic.simulator import Fault
 from tests.cli.support import account, until
 from tests.service.house import QUICK, House, house
-from tests.service.room.page import codes, opened, pressed
+from tests.service.room.page import codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
@@ -58,9 +58,7 @@ async def test_a_page_is_told_of_a_run_from_its_press_to_its_end(it: House):
     assert "room" == page.kinds[0]
     assert page.kinds.index("board") < page.kinds.index("cells")
     assert (run_id, told["verdict"], told["totals"]) == (last["run_id"], last["verdict"], last["totals"])
-    assert codes(report) == {
-        id_: code for (id_, *_), code in zip(last["accounts"], page.shown.letters, strict=True)
-    }
+    assert codes(report) == letters(last)
     assert (run_id, "open") == tuple(page.latest("room")["last"][key] for key in ("run_id", "verdict"))
     assert ["now"] == list(page.latest("beat"))
 
@@ -90,7 +88,7 @@ async def test_with_the_last_page_gone_no_work_is_left(it: House):
     await until(lambda: not it.parts.streams and not room_tasks())
 
     assert {"panic-room", f"panic-board-{run_id}"} == at_work
-    assert {} == it.parts.room._watching
+    assert {} == it.parts.hub._watching
     assert not it.live(run_id).is_over
 
 

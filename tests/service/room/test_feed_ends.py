@@ -131,18 +131,18 @@ async def test_who_takes_nothing_is_cut_off_and_holds_nobody_up(it: House, monke
     reader, writer = await asyncio.open_connection(it.client.host, it.client.port, limit=1)
     token = bearer("viewer")["Authorization"]
     writer.write(f"GET /v1/room/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n".encode())
-    await until(lambda: bool(it.parts.room._watching))
-    (stalled,) = it.parts.room._watching
+    await until(lambda: bool(it.parts.hub._watching))
+    (stalled,) = it.parts.hub._watching
     async with opened(it, run_id) as page:
         await page.has("board")
         large, waiting = event("board", b"x" * 5_000_000), []
         for _ in range(200):
-            if stalled in it.parts.room._watching:
+            if stalled in it.parts.hub._watching:
                 stalled.board(large)
                 stalled.room(event("room", b"x" * 5_000))
                 waiting.append(sum(map(len, stalled._board)))
             await asyncio.sleep(0.005)
-        await until(lambda: stalled not in it.parts.room._watching)
+        await until(lambda: stalled not in it.parts.hub._watching)
         await page.hears("beat")
         writer.close()
 

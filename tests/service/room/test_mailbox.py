@@ -87,3 +87,19 @@ def test_boards_do_not_pile_up(box: Mailbox):
         box.board(b"b" * 1000)
 
     assert 1000 == len(box.take())
+
+
+def test_who_the_accounts_are_is_known_once_a_board_was_taken(box: Mailbox):
+    """Not while it only lies there, nor by letters alone; and of another run anew."""
+    known = [box.knows_accounts]
+    box.cells(b"cells")
+    box.take()
+    known.append(box.knows_accounts)
+    box.board(b"board")
+    known.append(box.knows_accounts)
+    box.take()
+    known.append(box.knows_accounts)
+    box.forget_board()
+    known.append(box.knows_accounts)
+
+    assert [False, False, False, True, False] == known

@@ -149,7 +149,7 @@ async def test_what_comes_next_by_the_clock_is_told(tmp_path: Path):
     soon, late = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (26, 27))
     more = DAILY.format(name="late", at=late, what=ALL) + DAILY.format(name="early", at=soon, what="drill = true")
     async with house(tmp_path, more=more) as it:
-        told, standing = await room(it), it.parts.room.standing
+        told, standing = await room(it), it.parts.hub.standing
         due = [next_run(one, fallback(), now) for one in it.parts.settings.schedules]
         first = min((run for run in due if isinstance(run, Due)), key=lambda run: run.at)
         what = {"early": (True, "a drill"), "late": (False, "all accounts")}[first.schedule]

@@ -23,10 +23,11 @@ from panic.plan import Unsent
 from panic.replay import Replay
 from panic.report import Flag, Report
 from panic.roster import Account
-from panic.service.room.tell import WORST_MOST, Letters, letters_of, over, recorded, row, write
+from panic.service.room.tell import WORST_MOST, Letters, over, recorded, row, whole, write
 from panic.service.room.views import Board
 from tests.builders import an_answer, no_answer, wall
 from tests.service.house import Answer
+from tests.service.room.page import letters
 from tests.test_replay import records
 from tests.test_report import a_report, a_worked_case
 
@@ -41,7 +42,7 @@ EVIL = (
     "two\r\ndata: lines\n\nevent: board",
     "\u202eright to left",
     "漢字 👍🏽 é",
-    '","c"],[7,"x","y","c"]],"accounts":[]',
+    '"],["7","x","y"]],"accounts":null',
     "&lt;&amp;'`${x}",
 )
 
@@ -67,7 +68,7 @@ def valid(text: bytes) -> dict[str, Any]:
 
     assert again == found
     assert not set(text) & {0x0A, 0x0D}
-    assert sum(found["counts"].values()) == len(found["accounts"])
+    assert sum(found["counts"].values()) == len(found["codes"])
     return found
 
 
@@ -110,7 +111,7 @@ def test_it_says_what_the_report_says():
     assert "the broker refused to cancel in 1 of 5 accounts; 4 are not clear" == found["headline"]
     assert ("all accounts", True, 15.0) == (found["scope"], found["verify"], found["watch_s"])
     assert [{"code": "roster", "text": "odd"}] == found["flags"]
-    assert list(zip(ids, "cuokr", strict=True)) == [(id_, code) for id_, _, _, code in found["accounts"]]
+    assert (list(map(str, ids)), "cuokr") == ([id_ for id_, _, _ in found["accounts"]], found["codes"])
     assert {"c": 1, "u": 1, "o": 1, "k": 1, "r": 1} == found["counts"]
     assert (5, 1) == (found["totals"]["accounts"], found["coverage"]["accounts_clear"])
     assert 10.0 == found["elapsed_s"] == found["timings"]["total_s"]
@@ -123,7 +124,7 @@ def test_the_worst_come_first_and_the_clear_are_not_among_them():
 
     assert ["refused", "unknown", "open", "unverified"] == [one["verdict"] for one in found["worst"]]
     assert 0 == found["more"]
-    assert (5, "Five", "mm", "joe", "forbidden", 1) == tuple(
+    assert ("5", "Five", "mm", "joe", "forbidden", 1) == tuple(
         first[key] for key in ("id", "name", "group", "owner", "outcome", "attempts")
     )
     assert ["r5"] == [one["id"] for one in first["request_ids"]]
@@ -135,7 +136,8 @@ def test_only_so_many_are_told_one_by_one():
     cases = [a_worked_case(n, no_answer()) for n in range(1, WORST_MOST + 31)]
     found = board_of(*cases, a_worked_case(9999, an_answer(), standing=Standing.CLEAR))
     report = a_report(*cases)
-    text = write(report, letters_of(report, range(1, 9)), shown(report), live=True, more=5)
+    known = Letters(b"k" * len(cases), {Code.UNKNOWN: len(cases)})
+    text = write(report, known, shown(report), live=True, more=5, deadline_s=9.0)
 
     assert (WORST_MOST, 30, WORST_MOST + 31) == (len(found["worst"]), found["more"], len(found["accounts"]))
     assert (True, 35) == (valid(text)["live"], valid(text)["more"])
@@ -163,8 +165,8 @@ def test_who_could_not_be_sent_stands_at_the_end():
     unsent = (Unsent("no key", account=Account(2, "Two")), Unsent("nobody can read it"))
     found = board_of(a_worked_case(1, an_answer(), standing=Standing.CLEAR), unsent=unsent)
 
-    assert [[1, "", "", "c"], [2, "Two", "", "k"], [None, "", "", "k"]] == found["accounts"]
-    assert {2, None} == {one["id"] for one in found["worst"]}
+    assert ([["1", "", ""], ["2", "Two", ""], [None, "", ""]], "ckk") == (found["accounts"], found["codes"])
+    assert {"2", None} == {one["id"] for one in found["worst"]}
 
 
 def test_a_run_without_accounts_has_a_board():
@@ -179,8 +181,10 @@ def test_a_run_without_accounts_has_a_board():
 def test_a_run_under_way_has_no_end():
     """Its verdict is provisional."""
     report = a_report(a_worked_case(1, an_answer()), finished=False)
-    found = valid(write(report, letters_of(report, [1]), shown(report), live=True, more=0))
+    known = Letters(b"u", {Code.UNVERIFIED: 1})
+    found = valid(write(report, known, shown(report), live=True, more=0, deadline_s=9.0))
 
+    assert (9.0, None) == (found["deadline_s"], found["accounts"])
     assert (True, False, None) == (found["live"], found["finished"], found["finished_at"])
 
 
@@ -193,7 +197,7 @@ def test_whatever_a_name_is_it_stays_a_name():
     flags = [Flag("roster", words) for words in EVIL]
     found = board_of(*cases, flags=flags, contact="".join(EVIL), base_url="".join(EVIL))
 
-    assert [[n, name, name, "r"] for n, name in enumerate(EVIL, 1)] == found["accounts"]
+    assert [[str(n), name, name] for n, name in enumerate(EVIL, 1)] == found["accounts"]
     assert list(EVIL) == [one["name"] for one in found["worst"]] == [one["text"] for one in found["flags"]]
     assert ("".join(EVIL), "".join(EVIL)) == (found["contact"], found["base_url"])
 
@@ -202,13 +206,12 @@ def test_whatever_a_name_is_it_stays_a_name():
 @given(
     st.integers(1, 2**63 - 1) | st.none(),
     st.text(st.characters(categories=None, exclude_categories=())),
-    st.sampled_from(Code),
 )
-def test_a_row_can_hold_any_text(id_: int | None, name: str, code: Code):
-    """Half a surrogate pair as well; it stays in one line, and in ASCII."""
-    text = f'{row(id_, name, name[::-1])}{code}"]'
+def test_a_row_can_hold_any_text(id_: int | None, name: str):
+    """Half a surrogate pair as well; it stays in one line, and in ASCII, and a number keeps all its digits."""
+    text = row(id_, name, name[::-1])
 
-    assert [id_, name, name[::-1], str(code)] == json.loads(text)
+    assert [None if id_ is None else str(id_), name, name[::-1]] == json.loads(text)
     assert text.isascii()
     assert not set(text) & {"\n", "\r"}
 
@@ -217,10 +220,11 @@ def test_half_a_surrogate_pair_in_the_name_of_an_account_spoils_no_board():
     """It stays that, and the others' names theirs."""
     report = a_report(a_worked_case(1, an_answer(), standing=Standing.CLEAR))
     names = ("a\ud800b", "\udfff", "Two")
-    letters = Letters([row(n, name, "") for n, name in enumerate(names)], b"ccc", {Code.CLEAR: 3})
-    text = write(report, letters, shown(report), live=False, more=0)
+    known = Letters(b"ccc", {Code.CLEAR: 3})
+    text = write(report, known, shown(report), live=False, more=0, deadline_s=9.0)
+    rows = ",".join(row(n, name, "") for n, name in enumerate(names)).encode()
 
-    assert list(names) == [name for _, name, *_ in read(text)["accounts"]]
+    assert list(names) == [name for _, name, _ in read(whole(text, rows))["accounts"]]
 
 
 # ── the letters ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,11 +239,12 @@ def test_letters_are_in_the_order_of_the_plan(order: list[int]):
         )
         for n in range(1, 8)
     ]
-    letters = letters_of(a_report(*cases, unsent=(Unsent("nobody can read it"),)), order)
+    report = a_report(*cases, unsent=(Unsent("nobody can read it"),))
+    found = valid(over(report, order, shown(report)))
 
-    assert [row(n, "", "") for n in order] + [row(None, "", "")] == list(letters.rows)
-    assert "".join("r" if n % 2 else "c" for n in order) + "k" == letters.codes.decode()
-    assert (3, 4, 1, 0) == tuple(letters.counts[Code(code)] for code in "crko")
+    assert [*map(str, order), None] == [id_ for id_, _, _ in found["accounts"]]
+    assert "".join("r" if n % 2 else "c" for n in order) + "k" == found["codes"]
+    assert {"c": 3, "r": 4, "k": 1} == found["counts"]
 
 
 # ── on record ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,10 +272,8 @@ def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
 
         assert not found["live"]
         assert (report.finished, str(report.verdict)) == (found["finished"], found["verdict"])
-        assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == {
-            id_: code for id_, _, _, code in found["accounts"]
-        }
-        assert [*replay.cases] == [id_ for id_, *_ in found["accounts"]][: len(replay.cases)]
+        assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == letters(found)
+        assert [*replay.cases] == [*letters(found)][: len(replay.cases)]
 
 
 def test_a_record_of_nothing_has_no_board(tmp_path: Path):
