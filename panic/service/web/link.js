@@ -101,16 +101,16 @@ export class Link {
   }
 
   look() {
-    if (!this.wanted) return;
+    if (!this.wanted && !this.isLent) return;
     const now = Date.now();
-    const isBroken = this.brokeAt && now - this.brokeAt > LOST_MS;
+    const isBroken = !this.isLent && this.brokeAt && now - this.brokeAt > LOST_MS;
     const isSilent = this.heardAt && now - Math.max(this.heardAt, this.openedAt) > SILENT_MS;
     if (!isBroken && !isSilent) return;
     if (!this.isLost) {
       this.isLost = true;
       this.on.lost();
     }
-    const isStuck = this.source === null || isSilent;
+    const isStuck = !this.isLent && (this.source === null || isSilent);
     if (isStuck && now - (this.triedAt || 0) > AGAIN_MS * 3) {
       this.triedAt = now;
       this.open();

@@ -70,51 +70,63 @@ export const latch = (stage, room) => page(stage, "Latch", async () => {
       found.holds.length ? h("ul", {}, found.holds.map((hold) => h("li", {}, h("b", {}, hold.name || hold.what), ` since ${utc(hold.at)}, `,
         h("a", { href: `#/runs/${hold.run}` }, "its run"), hold.doubt ? h("p", { class: "bad" }, hold.doubt) : " — known to be clear"))) : null,
       found.warnings.length ? h("ul", { class: "flags" }, found.warnings.map((words) => h("li", {}, words))) : null),
-    found.engaged || found.problem ? reset(stage, room) : null,
+    found.engaged || found.problem ? reset(stage, room, !found.problem) : null,
   ];
 });
 
+/** What a preview named, and nothing that was engaged since; a latch that is not whole is reset as one. */
+function scopeOf(ends, isWhole) {
+  if (!isWhole) return {};
+  const named = (what) => ends.filter((hold) => hold.what === what).map((hold) => hold.name);
+  return { all: named("all").length > 0, groups: named("group"), accounts: named("account").map(BigInt) };
+}
+
 /** Ending the engaged state: asked for, shown in full, and then done by typing the word. */
-function reset(stage, room) {
+function reset(stage, room, isWhole) {
   if (!may("resetter")) return h("p", { class: "note" }, "This token may not reset: it has not the role resetter.");
   const reason = h("input", { id: "reset-reason", maxlength: "1000", required: true, autocomplete: "off" });
   const force = h("input", { id: "reset-force", maxlength: "1000", autocomplete: "off" });
   const forced = h("label", { class: "field", hidden: true }, h("span", {}, "Not all of it is known to be clear. Why may it end all the same?"), force);
   const shown = h("div", { id: "reset-preview", role: "status" });
-  const asked = (dry_run) => ({ reason: reason.value.trim(), force: force.value.trim(), dry_run });
   const refused = (error) => {
     if (error.status === 409) forced.hidden = false;
     put(shown, problem(error));
   };
   const look = async (event) => {
     event.preventDefault();
+    const asked = { reason: reason.value.trim(), force: force.value.trim() }; // what is shown is what will be done
     try {
-      const found = await ask("POST", "/v1/reset", asked(true));
-      const word = h("input", { id: "reset-word", autocomplete: "off", size: "8", oninput: () => { go.disabled = word.value.trim().toUpperCase() !== "RESET"; } });
-      const go = h("button", { type: "button", id: "reset-go", class: "danger", disabled: true, onclick: async () => {
+      const found = await ask("POST", "/v1/reset", { ...asked, dry_run: true });
+      put(shown, preview(found, async () => {
         try {
-          const done = await ask("POST", "/v1/reset", asked(false));
+          const done = await ask("POST", "/v1/reset", { ...asked, scope: scopeOf(found.ends, isWhole) });
           shout(done.engaged_now ? "Some of it is still engaged." : "The engaged state has ended.");
           await latch(stage, room);
         } catch (error) {
           refused(error);
         }
-      } }, "Reset");
-      put(shown, h("div", { class: "panel warn" }, h("h2", {}, "What this will do"),
-        h("ul", {}, found.ends.map((hold) => h("li", {}, `End the engaged state of ${hold.name || hold.what}, engaged ${utc(hold.at)}: strategies that test the latch may trade again.`)),
-          found.ends.length ? null : h("li", {}, "End the engaged state: strategies that test the latch may trade again.")),
-        h("h2", {}, "What it will not do"), h("p", {}, found.will_not),
-        found.doubts.length ? [h("h2", {}, "Doubts"), h("ul", { class: "bad" }, found.doubts.map((words) => h("li", {}, words)))] : null,
-        h("label", { class: "field" }, h("span", {}, "Type RESET"), word), go));
-      word.focus();
+      }));
+      shown.querySelector("#reset-word").focus();
     } catch (error) {
       refused(error);
     }
   };
-  return h("form", { class: "panel", id: "reset", onsubmit: look }, h("h2", {}, "Reset"),
+  return h("form", { class: "panel", id: "reset", onsubmit: look, oninput: (event) => event.target.id !== "reset-word" && put(shown) }, h("h2", {}, "Reset"),
     h("p", {}, "Ends the engaged state. It is shown in full before anything is done."),
     h("label", { class: "field" }, h("span", {}, "Why? Goes on record with your name"), reason), forced,
     h("button", { type: "submit" }, "Show what it would do"), shown);
+}
+
+/** What a reset will do and will not, and the word that does it. */
+function preview(found, carryOut) {
+  const word = h("input", { id: "reset-word", autocomplete: "off", size: "8", oninput: () => { go.disabled = word.value.trim().toUpperCase() !== "RESET"; } });
+  const go = h("button", { type: "button", id: "reset-go", class: "danger", disabled: true, onclick: carryOut }, "Reset");
+  return h("div", { class: "panel warn" }, h("h2", {}, "What this will do"),
+    h("ul", {}, found.ends.map((hold) => h("li", {}, `End the engaged state of ${hold.name || hold.what}, engaged ${utc(hold.at)}: strategies that test the latch may trade again.`)),
+      found.ends.length ? null : h("li", {}, "End the engaged state: strategies that test the latch may trade again.")),
+    h("h2", {}, "What it will not do"), h("p", {}, found.will_not),
+    found.doubts.length ? [h("h2", {}, "Doubts"), h("ul", { class: "bad" }, found.doubts.map((words) => h("li", {}, words)))] : null,
+    h("label", { class: "field" }, h("span", {}, "Type RESET"), word), go);
 }
 
 // ── sign in ───────────────────────────────────────────────────────────────────────────────────────────────────

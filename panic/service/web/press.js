@@ -1,7 +1,7 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
-import { Refusal, Silence, ask, may, session, signIn } from "./service.js";
+import { Refusal, Silence, ask, encode, may, session, signIn } from "./service.js";
 import { commandLine, count, isDrill, number } from "./words.js";
 
 const HOLD_MS = 1000;
@@ -83,8 +83,8 @@ export class PressPanel {
     this.words = h("span", { class: "hold-words" }, "Choose the accounts");
     this.hold = h("button", {
       type: "button", id: "hold", class: "hold", "aria-describedby": "touches hold-note",
-      onpointerdown: (event) => event.button === 0 && this.begin(event), onpointerup: () => this.release(), onpointerleave: () => this.release(),
-      onpointercancel: () => this.release(), onblur: () => this.release(), oncontextmenu: (event) => event.preventDefault(),
+      onpointerdown: (event) => event.button === 0 && event.isPrimary && this.begin(event), onpointerup: () => this.release(),
+      onpointermove: (event) => this.isOff(event) && this.release(), onpointercancel: () => this.release(), onblur: () => this.release(), oncontextmenu: (event) => event.preventDefault(),
       onkeydown: (event) => {
         if (event.key !== " " && event.key !== "Enter") return;
         event.preventDefault();
@@ -107,9 +107,10 @@ export class PressPanel {
     this.room = room;
     const all = this.limited ? null : room.accounts;
     say(this.element.querySelector("#scope-all-count"), all === null ? "" : number(all));
-    const names = JSON.stringify([room.groups, session.now?.groups]);
+    const names = JSON.stringify([room.groups, room.accounts, session.now?.groups]);
     if (names !== this.names) {
       this.names = names;
+      this.planned = null; // what the press touches may be another by now
       this.drawGroups();
     }
     this.update();
@@ -121,6 +122,9 @@ export class PressPanel {
 
   drawGroups() {
     const ours = this.room.groups.filter((group) => !this.limited || session.now.groups.includes(group.name));
+    const gone = [...this.groups].filter((name) => !ours.some((group) => group.name === name));
+    for (const name of gone) this.groups.delete(name);
+    if (gone.length) put(this.answer, h("p", {}, `No longer chosen, because the roster has it no more: ${gone.join(", ")}.`));
     put(this.list, ours.map((group) => h("label", { class: "check" },
       h("input", { type: "checkbox", value: group.name, checked: this.groups.has(group.name), onchange: (event) => {
         this.groups[event.target.checked ? "add" : "delete"](group.name);
@@ -150,7 +154,7 @@ export class PressPanel {
 
   /** The ids that were typed; what is no id stays as it is, and the service says so. */
   listed() {
-    return [...new Set(this.ids.value.split(/[\s,;]+/).filter(Boolean))].map((one) => (/^\d{1,15}$/.test(one) ? Number(one) : one));
+    return [...new Set(this.ids.value.split(/[\s,;]+/).filter(Boolean))].map((one) => (/^\d{1,19}$/.test(one) ? BigInt(one) : one));
   }
 
   /** How many accounts the press will touch, as far as this page knows; null where it does not. */
@@ -183,8 +187,8 @@ export class PressPanel {
     this.locked.hidden = !(isIdle && mayPress);
     this.element.querySelector("#scope-all").disabled = this.limited;
     this.go.disabled = this.word.value.trim().toUpperCase() !== "CANCEL" || !this.isChosen || !mayPress;
-    this.plan();
-    if (!mayPress) say(this.touched, `The token ${session.now?.name ?? ""} may not press: it has not the role presser.`);
+    if (mayPress || !session.now) this.plan();
+    else say(this.touched, `The token ${session.now.name} may not press: it has not the role presser.`);
   }
 
   /** Ask what the press would touch, once the typing has come to rest: only the service knows the roster. */
@@ -194,17 +198,18 @@ export class PressPanel {
       this.planned = null;
       return;
     }
-    const what = JSON.stringify(this.asked());
+    const asked = this.asked(), what = encode(asked);
     if (what === this.planned) return;
     this.planned = what;
     clearTimeout(this.planning);
     this.planning = setTimeout(async () => {
       try {
-        const plan = await ask("POST", "/v1/plan", JSON.parse(what));
-        if (what !== this.planned) return;
-        say(this.touched, this.tells(plan));
+        const plan = await ask("POST", "/v1/plan", asked);
+        if (what === this.planned) say(this.touched, this.tells(plan));
       } catch (error) {
-        if (what === this.planned) say(this.touched, [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "));
+        if (what !== this.planned) return;
+        this.planned = null; // it may be another answer next time
+        say(this.touched, [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "));
       }
     }, 250);
   }
@@ -228,6 +233,12 @@ export class PressPanel {
     clearTimeout(this.holding);
     this.heldAt = performance.now();
     this.holding = setTimeout(() => this.fire(), HOLD_MS);
+  }
+
+  /** Whether the pointer was drawn away from the button: a finger may slip, and whoever means to stop can. */
+  isOff({ clientX: x, clientY: y }) {
+    const { left, top, width } = this.hold.getBoundingClientRect();
+    return Math.hypot(x - left - width / 2, y - top - width / 2) > width * 0.65;
   }
 
   release() {

@@ -11,7 +11,7 @@ import { ago, commandLine, isDrill, utc } from "./words.js";
 
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", progress = null;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", progress = null, drawn = "";
 
 const link = new Link({
   room(found) {
@@ -21,6 +21,7 @@ const link = new Link({
     drawTop();
     if (isFirst) route();
     else if (page() === "ready") drawReady();
+    else refresh();
   },
   board(board) {
     progress = { run: board.run_id, clear: board.counts.c ?? 0 };
@@ -124,7 +125,7 @@ function route() {
   shown = "";
   if (!session.now) {
     link.rest();
-    room = null;
+    room = panel = null; // whoever comes next begins with nothing chosen
     byId("lost").hidden = true;
     byId("underway").hidden = true;
     document.body.classList.remove("lost");
@@ -137,13 +138,25 @@ function route() {
     return;
   }
   const name = page();
-  if (name === "run") openRun(decodeURIComponent(location.hash.split("/")[2] ?? ""));
+  if (name === "run") openRun(location.hash.split("/")[2] ?? "");
   else link.follow("");
+  drawn = "";
   if (name === "ready") openReady();
-  if (name === "runs") runs(stage);
+  if (name === "runs" || name === "latch") refresh();
   if (name === "schedule") schedule(stage);
-  if (name === "latch") latch(stage, room);
   drawTop();
+}
+
+/** Draw a page again that tells of something which has changed; what somebody is typing into stays. */
+function refresh() {
+  const about = page() === "latch" ? room.latch : page() === "runs" ? [room.last, room.live.map((run) => run.run_id)] : null;
+  const told = JSON.stringify(about);
+  if (about === null || told === drawn) return;
+  drawn = told;
+  const isTyping = [...stage.querySelectorAll("input")].some((input) => input.value);
+  if (isTyping) byId("reset-preview")?.replaceChildren(h("p", { class: "bad" }, "The latch has changed meanwhile: show again what a reset would do."));
+  else if (page() === "latch") latch(stage, room);
+  else runs(stage);
 }
 
 function openReady() {
@@ -200,9 +213,17 @@ session.changed = () => {
 };
 
 byId("out").addEventListener("click", async () => {
-  await signOut().catch(() => {});
-  panel = null;
-  route();
+  try {
+    await signOut();
+    route();
+  } catch (error) {
+    say(byId("who"), "NOT signed out");
+    shout(`Not signed out: ${error.message}.`);
+  }
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault(); // the part behind the # is the page
+  stage.focus();
 });
 window.addEventListener("hashchange", route);
 for (const act of ["pointerdown", "keydown"]) window.addEventListener(act, seen, { passive: true });
@@ -217,10 +238,12 @@ setInterval(() => {
   document.title = title();
 }, 1000);
 
+drawTop();
+put(stage, h("p", { class: "alone note" }, "Asking the service…"));
 try {
   if (await whoIsIn()) link.open();
   route();
 } catch {
-  link.open();
   put(stage, h("p", { class: "alone note" }, "The service does not answer."));
+  link.open();
 }

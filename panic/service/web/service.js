@@ -1,6 +1,7 @@
 // Asking the service. Whatever it refuses becomes a Refusal that says what to do.
 
 const ANSWER_MS = 15_000; // nothing is waited for without end
+const OPENING_MS = 4000;
 
 export class Refusal extends Error {
   constructor(problem) {
@@ -39,6 +40,10 @@ export async function ask(method, path, body, { headers = {}, within = ANSWER_MS
   }
 }
 
+/** JSON in which a big integer keeps all its digits: account ids are int64, and numbers here end before. */
+export const encode = (body) => JSON.stringify(body, (_, value) => (typeof value === "bigint" ? `\u0001int:${value}` : value))
+  .replace(/"\\u0001int:(\d+)"/g, "$1");
+
 async function askOnce(method, path, body, headers, within) {
   const sent = { ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
@@ -46,7 +51,7 @@ async function askOnce(method, path, body, headers, within) {
   let answer, found;
   try {
     answer = await fetch(path, {
-      method, headers: sent, body: body === undefined ? undefined : JSON.stringify(body), signal: AbortSignal.timeout(within),
+      method, headers: sent, body: body === undefined ? undefined : encode(body), signal: AbortSignal.timeout(within),
       credentials: "same-origin", cache: "no-store", redirect: "error",
     });
     if (answer.status === 204) return null;
@@ -75,7 +80,7 @@ function become(found) {
 /** Who is signed in; null for nobody. */
 export async function whoIsIn() {
   try {
-    return become(await ask("GET", "/v1/session"));
+    return become(await ask("GET", "/v1/session", undefined, { within: OPENING_MS }));
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) return become(null);
     throw error;
@@ -84,12 +89,14 @@ export async function whoIsIn() {
 
 export const signIn = async (token) => become(await ask("POST", "/v1/session", { token }));
 
+/** End the session; whoever is not answered is still in. */
 export async function signOut() {
   try {
     await ask("DELETE", "/v1/session");
-  } finally {
-    become(null);
+  } catch (error) {
+    if (error.status !== 401) throw error;
   }
+  become(null);
 }
 
 let seenAt = 0;
