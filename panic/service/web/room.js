@@ -11,7 +11,7 @@ import { ago, commandLine, isDrill, utc } from "./words.js";
 
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", progress = null, drawn = "";
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", progress = null, drawn = "", isStillIn = false;
 
 const link = new Link({
   room(found) {
@@ -76,7 +76,7 @@ function drawTop() {
   const pill = byId("connection");
   pill.className = `pill ${link.isLost ? "bad" : link.isPaused || link.isLent ? "calm" : "good"}`;
   say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : link.isLent ? "Sending" : "Connected");
-  say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}` : "");
+  say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}` : "");
   drawUnderway();
   for (const one of document.querySelectorAll("nav a[data-page]")) {
     if (one.dataset.page === page()) one.setAttribute("aria-current", "page");
@@ -125,6 +125,7 @@ function route() {
   shown = "";
   if (!session.now) {
     link.rest();
+    isStillIn = false;
     room = panel = null; // whoever comes next begins with nothing chosen
     byId("lost").hidden = true;
     byId("underway").hidden = true;
@@ -140,21 +141,21 @@ function route() {
   const name = page();
   if (name === "run") openRun(location.hash.split("/")[2] ?? "");
   else link.follow("");
-  drawn = "";
   if (name === "ready") openReady();
-  if (name === "runs" || name === "latch") refresh();
+  if (name in SHOWS) refresh(true);
   if (name === "schedule") schedule(stage);
   drawTop();
 }
 
-/** Draw a page again that tells of something which has changed; what somebody is typing into stays. */
-function refresh() {
-  const about = page() === "latch" ? room.latch : page() === "runs" ? [room.last, room.live.map((run) => run.run_id)] : null;
-  const told = JSON.stringify(about);
-  if (about === null || told === drawn) return;
+const SHOWS = { latch: () => room.latch, runs: () => [room.last, room.live.map((run) => run.run_id)] };
+
+/** Draw a page that tells of something which changes; what somebody is typing into it stays. */
+function refresh(isNew = false) {
+  const told = JSON.stringify(SHOWS[page()]?.() ?? null);
+  if (told === "null" || (told === drawn && !isNew)) return;
   drawn = told;
-  const isTyping = [...stage.querySelectorAll("input")].some((input) => input.value);
-  if (isTyping) byId("reset-preview")?.replaceChildren(h("p", { class: "bad" }, "The latch has changed meanwhile: show again what a reset would do."));
+  const preview = byId("reset-preview"), isTyping = !isNew && preview && byId("reset-reason").value;
+  if (isTyping) put(preview, h("p", { class: "bad" }, "The latch has changed meanwhile: show again what a reset would do."));
   else if (page() === "latch") latch(stage, room);
   else runs(stage);
 }
@@ -217,7 +218,8 @@ byId("out").addEventListener("click", async () => {
     await signOut();
     route();
   } catch (error) {
-    say(byId("who"), "NOT signed out");
+    isStillIn = true;
+    drawTop();
     shout(`Not signed out: ${error.message}.`);
   }
 });
