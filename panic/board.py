@@ -6,13 +6,12 @@ on record says and no later DELETE has superseded; in doubt the board says less 
 
 from bisect import insort
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from math import ceil
 from typing import Any, Final
 
 from panic.case import Case
+from panic.course import Clearing, clearing, curve
 from panic.ledger.events import Event
 from panic.outcomes import REFUSED, TRY_AGAIN, Outcome, Standing, Verdict, judge, succeed
 from panic.record import Kind
@@ -32,19 +31,6 @@ class Code(StrEnum):
     UNVERIFIED = "u"
     UNKNOWN = "k"
 
-
-SENTENCES: Final[Mapping[Code, str]] = {
-    Code.WAITING: "Nothing was sent yet.",
-    Code.SENT: "The cancel was sent; there is no answer yet.",
-    Code.AGAIN: "The last answer was a failure; it is tried again.",
-    Code.ACCEPTED: "The cancel was accepted, or there was nothing to cancel; nobody has read the account yet.",
-    Code.PENDING: "A read showed orders that are being cancelled and may still fill.",
-    Code.OPEN: "A read showed open orders.",
-    Code.CLEAR: "A read after the last cancel showed no open order.",
-    Code.REFUSED: "The broker refused the cancel.",
-    Code.UNVERIFIED: "The broker answered the cancel, but nobody saw that nothing is open.",
-    Code.UNKNOWN: "Nobody knows what became of the cancel.",
-}
 
 OF_VERDICT: Final[Mapping[Verdict, Code]] = {
     Verdict.CLEAR: Code.CLEAR,
@@ -67,9 +53,6 @@ WORST_FIRST: Final = (
     Code.WAITING,
 )
 """All codes but clear, the ones that somebody should look at first."""
-
-POINTS_MOST: Final = 120
-BINS_MOST: Final = 24
 
 _GOOD: Final = (Outcome.ACCEPTED, Outcome.NOTHING_TO_CANCEL)
 _OUTCOMES: Final = {str(one): one for one in Outcome}
@@ -121,25 +104,6 @@ class _Row:
         if self.in_flight:
             self.outcome, self.standing = succeed(self.outcome, Outcome.UNKNOWN), Standing.UNREAD
             self.cancels = self.sent
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """How many accounts were first read clear in a time, seconds from the press."""
-
-    from_s: float
-    to_s: float
-    accounts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Clearing:
-    """How long it took from the press until an account was first read clear, seconds."""
-
-    bins: tuple[Bin, ...]
-    p50_s: float
-    p95_s: float
-    max_s: float
 
 
 class Board:
@@ -371,37 +335,3 @@ class Board:
     def clearing(self) -> Clearing | None:
         """Give how long accounts took to be read clear; None where none was."""
         return clearing(self._clear)
-
-
-def curve(times: Sequence[float]) -> tuple[tuple[float, int], ...]:
-    """Count sorted times up, at so many of them at most that a curve can be drawn, the last one always."""
-    step = max(ceil(len(times) / POINTS_MOST), 1)
-    counts = range(len(times), 0, -step)
-    points = {round(times[count - 1], 3): count for count in reversed(counts)}
-    return tuple(points.items())
-
-
-def clearing(times: Sequence[float]) -> Clearing | None:
-    """Sum sorted times up in bins of one width."""
-    if not times:
-        return None
-    first, last = times[0], times[-1]
-    width = (last - first) / BINS_MOST
-    if width <= 0:
-        bins: tuple[Bin, ...] = (Bin(round(first, 3), round(last, 3), len(times)),)
-    else:
-        found = [0] * BINS_MOST
-        for one in times:
-            found[min(int((one - first) / width), BINS_MOST - 1)] += 1
-        bins = tuple(
-            Bin(round(first + n * width, 3), round(first + (n + 1) * width, 3), count)
-            for n, count in enumerate(found)
-        )
-    return Clearing(bins, round(_share(times, 0.5), 3), round(_share(times, 0.95), 3), round(last, 3))
-
-
-def _share(times: Sequence[float], share: float) -> float:
-    return times[max(ceil(len(times) * share) - 1, 0)]
-
-
-__all__ = ["OF_VERDICT", "SENTENCES", "WORST_FIRST", "Bin", "Board", "Clearing", "Code", "clearing", "curve"]

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from time import process_time
 from typing import Any
 
@@ -12,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic import board as boards
 from panic import drill
-from panic.board import BINS_MOST, OF_VERDICT, POINTS_MOST, SENTENCES, WORST_FIRST, Board, Code, clearing, curve
+from panic.board import OF_VERDICT, WORST_FIRST, Board, Code
 from panic.case import Case
+from panic.course import BINS_MOST, POINTS_MOST, Bin, clearing, curve
 from panic.ledger.events import Event
 from panic.outcomes import Outcome, Standing, Verdict
 from panic.record import Joined, Kind, body
@@ -264,9 +266,15 @@ def test_an_event_that_tells_nothing_is_survived(kind: Kind, words: Any):
     assert Code.CLEAR != only(outcome(3, "accepted"), read_as(4, "clear"), event(5, kind, words))
 
 
-def test_every_letter_has_a_sentence():
-    """And every one but clear its place among the worst."""
-    assert set(Code) == SENTENCES.keys() == {*WORST_FIRST, Code.CLEAR}
+def test_every_letter_has_its_words_on_the_page_and_in_the_docs():
+    """The same ones; and every letter but clear has its place among the worst."""
+    root = Path(__file__).parent.parent
+    script = (root / "panic/service/web/words.js").read_text()
+    states = re.findall(r'^  ([a-z]): \{ name: "([^"]+)", tells: "([^"]+)" \}', script, re.MULTILINE)
+    docs = (root / "docs/control-room.md").read_text()
+
+    assert set(Code) == {letter for letter, _, _ in states} == {*WORST_FIRST, Code.CLEAR}
+    assert [] == [name for _, name, tells in states if f"| {name} | {tells} |" not in docs]
     assert set(Verdict) == OF_VERDICT.keys()
     assert len({str(code) for code in Code}) == len(Code)
 
@@ -324,7 +332,7 @@ def test_when_an_account_came_how_far_is_since_the_press():
 
     assert ((3.0, 4.0, 5.0), (None, None, None)) == (board.times(1), board.times(2))
     assert {"sent": ((3.0, 1),), "accepted": ((4.0, 1),), "clear": ((5.0, 1),)} == board.course()
-    assert ((boards.Bin(5.0, 5.0, 1),), 5.0) == ((found := board.clearing()) and found.bins, found and found.max_s)
+    assert ((Bin(5.0, 5.0, 1),), 5.0) == ((found := board.clearing()) and found.bins, found and found.max_s)
 
 
 @given(st.lists(st.floats(0, 1e4, allow_nan=False), max_size=2000))

@@ -118,11 +118,11 @@ async def report_of(parts: Parts, name: str) -> bytes:
         return await aside(parts, lambda: _told(ledger, found), "report", usage="not_found")
     if found.is_over and found.failure is None:
         return to_json(await found.finished())
-    await _until_swept(found)
+    await until_swept(found)
     return _live_report(parts, found)
 
 
-async def _until_swept(live: Live) -> None:
+async def until_swept(live: Live) -> None:
     """Wait until every first DELETE has left, but not for long: to fold a report takes the loop's time."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_SWEEP_S):

@@ -315,7 +315,7 @@ async def _keep_sessions(app: web.Application) -> None:
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[PARTS].hub.standing.close()
+    await app[PARTS].hub.situation.close()
 
 
 async def _end_streams(app: web.Application) -> None:

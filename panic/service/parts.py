@@ -130,6 +130,8 @@ class Parts:
         hub: Tells the pages of the control room.
         streams: The tasks of those who follow events.
         waiting: How many callers wait for a report.
+        checking: Held by the check that is under way: one at a time.
+        exporting: Likewise by the evidence that is written.
     """
 
     desk: Desk
@@ -151,6 +153,7 @@ class Parts:
     hub: "Hub" = field(init=False)
     waiting: int = 0
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     streams: set["asyncio.Task[Any]"] = field(default_factory=set)
     reports: dict[str, tuple[float, bytes]] = field(default_factory=dict)
     _tokens: tuple[Mapping[str, Token], Tokens] | None = None

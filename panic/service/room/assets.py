@@ -16,8 +16,8 @@ FOLDER: Final = Path(__file__).parent.parent / "web"
 PAGE: Final = "index.html"
 
 CSP: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """Of the page: its own files and its own service, nothing that is written into it, and no frame around it."""
@@ -72,11 +72,7 @@ _TYPES: Final[Mapping[str, str]] = {
     ".css": "text/css",
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json",
-    ".png": "image/png",
-    ".woff2": "font/woff2",
 }
-_WORDS: Final = (".html", ".css", ".js", ".svg", ".webmanifest")
 _GZIP: Final = re.compile(
     r"(?:^|,)\s*(?:gzip|x-gzip|\*)\s*(?:;\s*q\s*=\s*([0-9.]{1,5})\s*)?(?=,|$)", re.IGNORECASE
 )
@@ -122,12 +118,16 @@ def _broken(folder: Path, why: str) -> ConfigurationError:
 
 
 def _asset(file: Path, *, drill: bool) -> Asset:
-    body, is_text = file.read_bytes(), file.suffix in _WORDS
+    body = file.read_bytes()
     if drill and file.name == PAGE:
         body = body.replace(b"<html ", b"<html data-drill ", 1)
-    packed = gzip.compress(body, mtime=0) if is_text else body
-    type_ = f"{_TYPES[file.suffix]}{'; charset=utf-8' if is_text else ''}"
-    return Asset(type_, body, packed if len(packed) < len(body) else None, hashlib.sha256(body).hexdigest()[:32])
+    packed = gzip.compress(body, mtime=0)
+    return Asset(
+        f"{_TYPES[file.suffix]}; charset=utf-8",
+        body,
+        packed if len(packed) < len(body) else None,
+        hashlib.sha256(body).hexdigest()[:32],
+    )
 
 
 class Assets:

@@ -24,7 +24,7 @@ from panic.service.parts import Parts
 from panic.service.room.boards import Boards, Watched
 from panic.service.room.mailbox import Mailbox, event
 from panic.service.room.signing import is_signed_in
-from panic.service.room.state import Standing, without_times
+from panic.service.room.state import Situation, without_times
 from panic.service.room.views import Room
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Hub:
 
     def __init__(self, parts: Parts, calendar: Callable[[], Calendar]) -> None:
         self._parts = parts
-        self.standing = Standing(parts, calendar)
+        self.situation = Situation(parts, calendar)
         self.boards = Boards(parts)
         self._watching: dict[Mailbox, Watched | None] = {}
         self._pulse: asyncio.Task[None] | None = None
@@ -62,7 +62,7 @@ class Hub:
 
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells."""
-        self.standing.observe(what, live)
+        self.situation.observe(what, live)
         if self._watching and what in {"started", "joined", "finished"}:
             asyncio.get_running_loop().call_later(LATER_S, self._heard, what, live)
 
@@ -135,14 +135,14 @@ class Hub:
 
     async def room(self) -> bytes:
         """Say how things stand, to somebody who asks once."""
-        await self.standing.known()
-        return self._parts.scrub(_ROOM.dump_json(self.standing.view(), indent=2).decode()).encode()
+        await self.situation.known()
+        return self._parts.scrub(_ROOM.dump_json(self.situation.view(), indent=2).decode()).encode()
 
     async def _beat(self) -> None:
         beaten_at = float("-inf")
         while True:
             try:
-                self.standing.refresh()
+                self.situation.refresh()
                 self._tell_room()
             except Exception:
                 log.exception("room_failed")
@@ -161,7 +161,7 @@ class Hub:
                 one.room(message)
 
     def _room_message(self) -> bytes:
-        view = self.standing.view()
+        view = self.situation.view()
         bare = without_times(view)
         if bare != self._told or monotonic() - self._told_at >= ROOM_S:
             text = self._parts.scrub(_ROOM.dump_json(view).decode())

@@ -12,7 +12,7 @@ from panic.ledger import reader
 from panic.schedule.outlook import outlook, told
 from panic.service import views
 from panic.service.access import Identity
-from panic.service.answers import aside, document, find
+from panic.service.answers import aside, document, find, until_swept
 from panic.service.parts import Parts
 from panic.service.problems import ProblemError
 from panic.service.room import feed
@@ -47,9 +47,12 @@ async def evidence(parts: Parts, request: web.Request, identity: Identity) -> we
     if ledger.file is None:
         raise ProblemError("not_found", "the settings name no [ledger] file")
     by = parts.scrub(identity.name)
-    body = await aside(
-        parts, lambda: _exported(ledger, run, by), "evidence", usage="not_found", most_s=_EVIDENCE_S
-    )
+    async with parts.exporting:  # it reads the whole ledger: one at a time, and never while first cancels leave
+        for live in [live for live in parts.desk.live.values() if not live.is_over]:
+            await until_swept(live)
+        body = await aside(
+            parts, lambda: _exported(ledger, run, by), "evidence", usage="not_found", most_s=_EVIDENCE_S
+        )
     disposition = f'attachment; filename="panic-evidence-{run}.jsonl"'
     return web.Response(body=body, content_type=NDJSON, headers={"Content-Disposition": disposition})
 

@@ -20,7 +20,6 @@ from panic.config import LedgerFiles, Settings
 from panic.engagement import look
 from panic.errors import PanicError
 from panic.latch import Hold, State
-from panic.outcomes import Verdict
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.presses import scope
@@ -47,7 +46,7 @@ LATCH_S: Final = 1.0
 """So old may be what is said of the latch."""
 
 DOUBTS_S: Final = 15.0
-"""So often the ledger is asked whether what is engaged is clear, and when something changed."""
+"""So often the ledger is asked whether what is engaged is clear and which run was the last; and after each run."""
 
 _ASIDE_S = 5.0
 _UNSEEN = "whether it is clear was not looked at yet"
@@ -67,6 +66,7 @@ class Engaged:
     problem: str = "it was not read yet"
     holds: tuple[Hold, ...] = ()
     doubts: dict[Hold, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
     at: float = float("-inf")
     looked_at: float = float("-inf")
 
@@ -80,13 +80,15 @@ class Engaged:
             HoldView(*hold, doubt="" if hold in self.holds and hold not in self.doubts else self._doubt(hold))
             for hold in holds
         )
-        return RoomLatch(known=True, engaged=self.state.engaged, problem=self.state.problem, holds=shown)
+        return RoomLatch(
+            known=True, engaged=self.state.engaged, problem=self.state.problem, holds=shown, warnings=self.warnings
+        )
 
     def _doubt(self, hold: Hold) -> str:
         return self.doubts.get(hold, _UNSEEN)
 
 
-class Standing:
+class Situation:
     """Knows how things stand.
 
     Args:
@@ -98,7 +100,8 @@ class Standing:
         self._parts, self._calendar = parts, calendar
         self._latch = Engaged()
         self._last: LastRun | None = None
-        self._has_looked_back = False
+        self._last_problem = "it was not looked up yet"
+        self._last_at = float("-inf")
         self._roster: tuple[Roster, int, int, tuple[RoomGroup, ...]] | None = None
         self._next: tuple[object, object, NextRun | None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -108,14 +111,15 @@ class Standing:
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells."""
         if what == "finished":
-            self._latch.looked_at = float("-inf")
-            if live.failure is None:
-                self._remember(live)
+            self._latch.looked_at = self._last_at = float("-inf")
+            self._remember(live)
 
     def _remember(self, live: Live) -> None:
-        report = live.report
-        if report is not None and report.finished:
-            self._last = LastRun(live.run.id, report.verdict, report.finished_at, report.drill)
+        """Know it at once; the ledger is asked a moment later, and may know of a later one."""
+        report, run = live.report, live.run
+        verdict = report.verdict if report and report.finished else None
+        at = report.finished_at if report else run.started_at
+        self._last = LastRun(run.id, verdict, at, run.drill)
 
     # ── what is read aside ──────────────────────────────────────────────────────────────────────────────
 
@@ -143,7 +147,7 @@ class Standing:
             return
         if monotonic() - self._latch.at >= LATCH_S:
             await self._read_latch(self._parts.settings, is_quiet=not under_way)
-        if not self._has_looked_back and not under_way:
+        if monotonic() - self._last_at >= DOUBTS_S and not under_way:
             await self._look_back(self._parts.settings.ledger)
 
     async def _read_latch(self, settings: Settings, *, is_quiet: bool) -> None:
@@ -170,20 +174,21 @@ class Standing:
             known.doubts = dict.fromkeys(known.holds, f"the ledger does not answer: {type(error).__name__}")
         else:
             known.state, known.holds, known.doubts = found.state, found.holds, found.doubts
+            known.warnings = found.warnings
         known.looked_at = monotonic()
 
     async def _look_back(self, ledger: LedgerFiles) -> None:
-        """Learn which run ended last before this service began."""
-        self._has_looked_back = True
+        """Learn which run was the last: somebody may have pressed at a terminal, or before this service began."""
+        self._last_at = monotonic()
         if ledger.file is None:
+            self._last_problem = "there is no ledger, and nothing is known of other runs"
             return
         try:
-            found = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
+            self._last = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
-            log.warning("last_run_unknown", error=type(error).__name__)
-            return
-        if self._last is None or (found is not None and found.finished_at > self._last.finished_at):
-            self._last = found
+            self._last_problem = f"the ledger does not answer: {type(error).__name__}"
+        else:
+            self._last_problem = ""
 
     # ── what it comes to ────────────────────────────────────────────────────────────────────────────────
 
@@ -210,6 +215,7 @@ class Standing:
             schedules=len(settings.schedules),
             live=tuple(_run(live) for live in [*parts.desk.live.values()][::-1] if not live.is_over),
             last=self._last,
+            last_problem=self._last_problem,
             pages=tuple(PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages),
         )
 
@@ -244,7 +250,12 @@ class Standing:
         """Give what comes next; it is reckoned anew when it has come, or when a calendar or a schedule is new."""
         now, calendar = datetime.now(UTC), self._calendar()
         known = self._next
-        if known and known[:2] == (id(settings.schedules), id(calendar)) and (not known[2] or known[2].at > now):
+        if (
+            known
+            and known[0] is settings.schedules
+            and known[1] is calendar
+            and (not known[2] or known[2].at > now)
+        ):
             return known[2]
         found = [(one, next_run(one, calendar, now)) for one in settings.schedules]
         due = min(((run.at, run, one) for one, run in found if isinstance(run, Due)), key=_when, default=None)
@@ -252,7 +263,7 @@ class Standing:
         if due is not None:
             at, run, one = due
             view = NextRun(run.schedule, at, "a drill" if one.drill else str(scope(one)), run.why, one.drill)
-        self._next = id(settings.schedules), id(calendar), view
+        self._next = settings.schedules, calendar, view
         return view
 
 
@@ -277,13 +288,12 @@ def _run(live: Live) -> RoomRun:
 
 
 def _last_of(ledger: LedgerFiles) -> LastRun | None:
-    ended = [one for one in history.runs(ledger)[0] if one.finished is not None]
-    if not ended:
+    one = max(history.runs(ledger)[0], key=lambda one: one.pressed.started_at, default=None)
+    if one is None:
         return None
-    one = max(ended, key=lambda one: one.finished.finished_at if one.finished else _NEVER)
-    verdict = one.finished.verdict if one.finished else Verdict.UNKNOWN
-    at = one.finished.finished_at if one.finished else _NEVER
-    return LastRun(one.run, verdict, at, one.pressed.drill)
+    if one.finished is None:
+        return LastRun(one.run, None, one.pressed.started_at, one.pressed.drill)
+    return LastRun(one.run, one.finished.verdict, one.finished.finished_at, one.pressed.drill)
 
 
 def without_times(room: Room) -> Room:

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from panic.board import Clearing, Code
+from panic.board import Code
+from panic.course import Clearing
 from panic.outcomes import Outcome, Standing, Verdict
 from panic.report import (
     Coverage,
@@ -55,12 +56,17 @@ class RoomSelfTest:
 
 @dataclass(frozen=True, slots=True)
 class RoomLatch:
-    """What is engaged; where it is not `known`, `problem` says why."""
+    """What is engaged; where it is not `known`, `problem` says why.
+
+    Attributes:
+        warnings: Where the latch and the ledger contradict each other.
+    """
 
     known: bool
     engaged: bool
     problem: str
     holds: tuple[HoldView, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +98,15 @@ class RoomRun:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The run that ended last."""
+    """The run that was pressed last and is not under way here; `verdict` is null where it did not come to its end.
+
+    Attributes:
+        at: When it ended, or when it was pressed.
+    """
 
     run_id: str
-    verdict: Verdict
-    finished_at: datetime
+    verdict: Verdict | None
+    at: datetime
     drill: bool
 
 
@@ -109,6 +119,7 @@ class Room:
         accounts: How many a press for all would reach; null where no roster could ever be read.
         unreadable: Rows of the roster that cannot be read.
         schedules: How many there are.
+        last_problem: Why `last` may not be the last one; empty if it is.
     """
 
     schema: Literal["panic-room/1"]
@@ -129,6 +140,7 @@ class Room:
     schedules: int
     live: tuple[RoomRun, ...]
     last: LastRun | None
+    last_problem: str
     pages: tuple[PageView, ...]
 
 

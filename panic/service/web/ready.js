@@ -2,7 +2,7 @@
 
 import { h, put, say } from "./dom.js";
 import { CODE_OF, ago, ahead, count, number, capital, utc } from "./words.js";
-import { mark } from "./mosaic.js";
+import { mark } from "./shapes.js";
 
 const STRIPS_MOST = 4;
 const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
@@ -45,10 +45,10 @@ function selfTest(room, passed) {
 }
 
 function latch(room) {
-  const { known, engaged, holds, problem } = room.latch;
+  const { known, engaged, holds, problem, warnings } = room.latch;
   if (!known) return tile(WARN, "Latch", "UNKNOWN", problem || "it could not be read", "#/latch");
   if (problem) return tile(WARN, "Latch", "ENGAGED", `for everything, because it ${problem}`, "#/latch");
-  if (!engaged) return tile(CALM, "Latch", "NOT ENGAGED", "strategies may trade", "#/latch");
+  if (!engaged) return tile(warnings.length ? WARN : CALM, "Latch", "NOT ENGAGED", warnings[0] ?? "strategies may trade", "#/latch");
   const what = holds.map((hold) => hold.name || hold.what).slice(0, 3).join(", ");
   return tile(WARN, "Latch", "ENGAGED", `${what || "everything"}: until a person resets it`, "#/latch");
 }
@@ -60,10 +60,11 @@ function next(room) {
 }
 
 function last(room) {
-  if (!room.last) return tile(CALM, "Last run", "NONE", "nobody has pressed yet", "#/runs");
-  const { verdict, finished_at, run_id } = room.last;
-  const kind = verdict === "clear" ? GOOD : verdict ? BAD : WARN;
-  return tile(kind, "Last run", (verdict || "not finished").toUpperCase(), utc(finished_at), `#/runs/${run_id}`);
+  const { last: run, last_problem: problem } = room;
+  if (!run) return problem ? tile(WARN, "Last run", "UNKNOWN", problem, "#/runs") : tile(CALM, "Last run", "NONE", "nobody has pressed yet", "#/runs");
+  const kind = !run.verdict || problem ? WARN : run.verdict === "clear" ? GOOD : BAD;
+  const detail = [run.drill && !room.drill ? "a drill" : "", utc(run.at), problem].filter(Boolean).join("; ");
+  return tile(kind, "Last run", (run.verdict || "not finished").toUpperCase(), detail, `#/runs/${run.run_id}`);
 }
 
 /** What stands in the way of a press, or deserves a look; empty where nothing does. */

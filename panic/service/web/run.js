@@ -1,8 +1,9 @@
 // One run: the verdict in one line, the board, and who is not clear, worst first. Afterwards the whole report.
 
 import { announce, command, h, put, say, shout } from "./dom.js";
-import { Mosaic, legend, mark } from "./mosaic.js";
+import { Mosaic } from "./mosaic.js";
 import { report } from "./report.js";
+import { legend, mark } from "./shapes.js";
 import { Worst } from "./worst.js";
 import { CODE_OF, STATES, count, number, seconds, utc } from "./words.js";
 
@@ -10,10 +11,10 @@ export class RunView {
   constructor() {
     this.board = null;
     this.mosaic = new Mosaic();
-    this.verdict = h("div", { id: "verdict", class: "verdict v-live" });
+    this.verdict = h("div", { id: "verdict", class: "verdict" });
     this.facts = h("p", { class: "facts" });
     this.clock = h("span", { class: "clock", role: "timer", "aria-live": "off" });
-    this.counts = h("div", { class: "sums" });
+    this.counts = h("div", {});
     this.flags = h("div", {});
     this.worst = new Worst();
     this.report = h("div", { id: "report", class: "report" });
@@ -21,7 +22,7 @@ export class RunView {
     this.element = h("article", { class: "run" },
       h("header", { class: "run-top" }, this.verdict, h("div", { class: "run-side" }, this.clock, this.again)),
       this.facts, this.flags, this.counts,
-      h("div", { class: "run-body" }, h("section", { class: "board", "aria-label": "Board" }, this.mosaic.element), this.worst.element),
+      h("div", { class: "run-body" }, h("section", { "aria-label": "Board" }, this.mosaic.element), this.worst.element),
       this.report);
     this.ticking = setInterval(() => this.tick(), 100);
     put(this.verdict, h("h1", {}, "Waiting for the run"));
@@ -92,7 +93,7 @@ export class RunView {
     const told = `${code}${word}${rest}`;
     if (told !== this.told) {
       this.told = told;
-      this.verdict.className = `verdict v-${this.isOver ? verdict : "live"}`;
+      this.verdict.className = this.isOver ? `verdict v-${verdict}` : "verdict";
       this.again.className = this.isOver && verdict === "clear" ? "button" : "danger";
       put(this.verdict, h("h1", {}, mark(code), h("span", {}, drill ? "DRILL · " : "", word)), h("p", {}, rest), this.isOver ? null : bar(clear / this.all));
     }

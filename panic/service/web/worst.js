@@ -1,7 +1,7 @@
 // Who is not clear, worst first, each with what to do next and the request ids to read over the phone.
 
 import { copies, h, put, say } from "./dom.js";
-import { mark } from "./mosaic.js";
+import { mark } from "./shapes.js";
 import { CODE_OF, STATES, count, number, spelled, capital, utc } from "./words.js";
 
 export class Worst {

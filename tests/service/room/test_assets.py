@@ -67,7 +67,6 @@ def test_what_an_editor_leaves_is_no_file_of_the_page(folder: Path) -> None:
         ("a.css", "text/css; charset=utf-8"),
         ("a.js", "text/javascript; charset=utf-8"),
         ("a.svg", "image/svg+xml; charset=utf-8"),
-        ("a.webmanifest", "application/manifest+json; charset=utf-8"),
     ],
 )
 def test_every_kind_has_its_type(folder: Path, name: str, kind: str) -> None:

@@ -45,15 +45,15 @@ def room_tasks() -> set[str]:
 
 async def test_a_page_is_told_of_a_run_from_its_press_to_its_end(tmp_path: Path):
     """How things stand, then a board, letters and beats; the last board is the report."""
-    async with house(tmp_path, account(1, Fault("latency", seconds=0.6), STUCK), account(2)) as it:
-        async with opened(it) as page:
-            await page.has("room", "beat")
-            before = set(page.kinds)
-            run_id = await pressed(it, deadline_s=2)
-            last = await page.ends()
-            report = await it.live(run_id).finished()
-            told = json.loads(to_json(report))
-            await until(lambda: page.latest("room")["last"] is not None)
+    accounts = account(1, Fault("latency", seconds=0.6), STUCK), account(2)
+    async with house(tmp_path, *accounts) as it, opened(it) as page:
+        await page.has("room", "beat")
+        before = set(page.kinds)
+        run_id = await pressed(it, deadline_s=2)
+        last = await page.ends()
+        report = await it.live(run_id).finished()
+        told = json.loads(to_json(report))
+        await until(lambda: page.latest("room")["last"] is not None)
 
     assert {"room", "beat"} == before
     assert "room" == page.kinds[0]

@@ -129,6 +129,25 @@ async def test_evidence_of_a_run_proves_its_report(
         assert b'"viewer"' in answer.body.splitlines()[0] + answer.body.splitlines()[-1]
 
 
+async def test_evidence_is_written_one_at_a_time_and_when_first_cancels_have_left(tmp_path: Path):
+    """It reads the whole ledger, and a press is not to be slower for it."""
+    async with house(tmp_path, account(1), account(2, Fault("stuck"))) as it:
+        done = await pressed(it, scope={"accounts": [1]}, wait=30)
+        live = it.live(await pressed(it))
+        await live.run.engine.swept.wait()
+        live.run.engine.swept.clear()  # somebody presses again, and is owed first cancels
+        asking = [asyncio.create_task(it.ask("GET", f"/v1/runs/{done}/evidence")) for _ in range(3)]
+        await until(it.parts.exporting.locked)
+        await asyncio.sleep(0.1)
+        early = [one.done() for one in asking]
+        live.run.engine.swept.set()
+        found = [checked(answer) for answer in await asyncio.gather(*asking)]
+        live.run.stop()
+
+    assert [False] * 3 == early
+    assert 3 == len(found)
+
+
 async def test_evidence_of_a_run_under_way_is_what_is_on_record_of_it(tmp_path: Path):
     """It has no end yet, and nothing is wrong with it."""
     async with house(tmp_path, account(1, Fault("stuck"))) as it:

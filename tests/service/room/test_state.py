@@ -149,7 +149,7 @@ async def test_what_comes_next_by_the_clock_is_told(tmp_path: Path):
     soon, late = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (26, 27))
     more = DAILY.format(name="late", at=late, what=ALL) + DAILY.format(name="early", at=soon, what="drill = true")
     async with house(tmp_path, more=more) as it:
-        told, standing = await room(it), it.parts.hub.standing
+        told, standing = await room(it), it.parts.hub.situation
         due = [next_run(one, fallback(), now) for one in it.parts.settings.schedules]
         first = min((run for run in due if isinstance(run, Due)), key=lambda run: run.at)
         what = {"early": (True, "a drill"), "late": (False, "all accounts")}[first.schedule]
@@ -168,7 +168,7 @@ async def test_what_comes_next_by_the_clock_is_told(tmp_path: Path):
 
 
 async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
-    """Who pressed what and why; and when all are over, how the last one ended."""
+    """Who pressed what and why; and when all are over, how the one that was pressed last ended."""
     async with house(tmp_path, account(1, STUCK), account(2, STUCK)) as it:
         first = await pressed(it, reason="  the first  ", scope={"groups": ["East"]})
         press = Press(Scope(all=True), "the close", "schedule cleanup", SCHEDULE)
@@ -187,8 +187,8 @@ async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
         ] == [tuple(one[key] for key in ("source", "by", "reason", "scope", "accounts")) for one in under_way]
         assert all(0 <= one["elapsed_s"] < one["deadline_s"] for one in under_way)
         assert [] == found["live"]
-        assert first == found["last"]["run_id"]
-        assert found["last"]["verdict"] in {"open", "unverified"}
+        assert (second, "") == (found["last"]["run_id"], found["last_problem"])
+        assert found["last"]["verdict"] in {"open", "unverified", "unknown"}
 
 
 async def test_the_last_run_may_be_from_before_the_service_began(it: House, tmp_path: Path):
@@ -204,15 +204,44 @@ async def test_the_last_run_may_be_from_before_the_service_began(it: House, tmp_
     assert "clear" == after["last"]["verdict"]
 
 
-async def test_a_run_that_did_not_come_to_its_end_is_not_the_last(it: House):
-    """It is to be resumed."""
-    first = await pressed(it, wait=30)
+async def test_a_run_that_did_not_come_to_its_end_has_no_verdict(it: House):
+    """It was pressed last, and an older clear does not stand in its place."""
+    await pressed(it, wait=30)
     second = it.live(await pressed(it, watch_s=30))
     await second.run.engine.swept.wait()
     second.run.leave()
     await second.finished()
+    last = (await room(it))["last"]
 
-    assert first == (await room(it))["last"]["run_id"]
+    assert (second.run.id, None) == (last["run_id"], last["verdict"])
+
+
+async def test_a_run_at_a_terminal_is_the_last_as_well(it: House, tmp_path: Path):
+    """It is on the same ledger, and what the service pressed before it does not hide it."""
+    await pressed(it, wait=30)
+    await room(it)
+    done = await panic(*it.firm.lines("press", "--all", "--no-verify", "--reason", "later"), cwd=tmp_path)
+    it.parts.hub.situation._last_at = float("-inf")  # a quarter of a minute later
+    last = (await room(it))["last"]
+
+    assert (done.report["run_id"], "unverified") == (last["run_id"], last["verdict"])
+
+
+async def test_a_ledger_that_does_not_answer_is_told_beside_the_last_run(
+    it: House, monkeypatch: pytest.MonkeyPatch
+):
+    """What is shown may not be the last."""
+    run_id = await pressed(it, wait=30)
+    await room(it)
+
+    def broken(_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("panic.history.runs", broken)
+    it.parts.hub.situation._last_at = float("-inf")
+    found = await room(it)
+
+    assert (run_id, "the ledger does not answer: OSError") == (found["last"]["run_id"], found["last_problem"])
 
 
 async def test_pages_that_nobody_acknowledged_are_told(it: House):
