@@ -1,7 +1,7 @@
 """A real Chromium without a window, for the pages of the control room.
 
 It is the machine's own: `make browser` installs one where there is none. Without one these tests are skipped, and
-say so; where `PANIC_TEST_BROWSER` is `required` they fail instead, and where it is a path that browser is used.
+say so; where `TEST_BROWSER` is `required` they fail instead, and where it is a path that browser is used.
 """
 
 import os
@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-WANTED: Final = os.environ.get("PANIC_TEST_BROWSER", "")
+WANTED: Final = os.environ.get("TEST_BROWSER", "")
 REQUIRED: Final = "required"
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 _QUIET: Final = (
