@@ -14,7 +14,7 @@ from panic.simulator import Simulator
 from tests.cli.support import Process, closed_port, panic, started
 
 TOKEN: Final = "token-of-the-desk-4711"
-DEADLINE_S: Final = 8.0
+DEADLINE_S: Final = 6.0
 
 
 @dataclass
