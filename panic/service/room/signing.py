@@ -18,6 +18,7 @@ from panic.service.room.sessions import identity_of
 from panic.service.views import to_json
 
 CSRF: Final = "X-CSRF-Token"
+SEEN: Final = "/v1/session/seen"
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
 _AGAIN: Final = "Sign in again with your token."
@@ -100,14 +101,17 @@ def require_ours(parts: Parts, request: web.Request, who: Signed) -> None:
 
 
 def require_awake(parts: Parts, request: web.Request, who: Signed, role: str) -> None:
-    """Go on if this only looks, or if somebody was there lately; what changes something says that they are.
+    """Go on if this only looks, or if somebody was there lately.
+
+    What takes more than a viewer is somebody's act, and so is their word that they are there. Nothing else is: a page
+    asks for plans by itself.
 
     Raises:
         ProblemError: Nobody was, for too long.
     """
     if role != "viewer" and not parts.sessions.acts_for_s(who.session):
         raise ProblemError("idle")
-    if request.method not in origin.LOOKS:
+    if role != "viewer" or request.path == SEEN:
         parts.sessions.act(who.session)
     request[SIGNED] = who
 

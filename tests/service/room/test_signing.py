@@ -307,6 +307,7 @@ async def test_looking_keeps_nobody_awake_and_acting_does(browser: Browser):
     later(it, 600)
     for path in ("/v1/runs", "/v1/session", "/v1/status"):
         await browser.ask("GET", path)
+    planned = await browser.ask("POST", "/v1/plan", {"scope": {"all": True}})
     looked = (await browser.ask("GET", "/v1/session")).json["acts_for_s"]
     seen = (await browser.ask("POST", "/v1/session/seen")).json["acts_for_s"]
     later(it, 600)
@@ -315,6 +316,7 @@ async def test_looking_keeps_nobody_awake_and_acting_does(browser: Browser):
     later(it, 901)
     late = (await browser.ask("POST", "/v1/session/seen")).json
 
+    assert 200 == planned.status
     assert 290 < looked <= 300
     assert 890 < seen <= 900
     assert 890 < pressed <= 900
