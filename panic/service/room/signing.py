@@ -103,8 +103,8 @@ def require_ours(parts: Parts, request: web.Request, who: Signed) -> None:
 def require_awake(parts: Parts, request: web.Request, who: Signed, role: str) -> None:
     """Go on if this only looks, or if somebody was there lately.
 
-    What takes more than a viewer is somebody's act, and so is their word that they are there. Nothing else is: a page
-    asks for plans by itself.
+    What takes more than a viewer is somebody's act, and so is their word that they are there. Nothing else is: a
+    page asks for plans by itself.
 
     Raises:
         ProblemError: Nobody was, for too long.
