@@ -10,10 +10,9 @@ import argparse
 import asyncio
 import sys
 import tempfile
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -28,6 +27,7 @@ from schemathesis.config import SchemathesisConfig
 from panic import latch
 from panic.prepared import Press
 from panic.service.desk import Desk, Pressing
+from tests.service.apart import apart
 from tests.service.house import DOCUMENT, QUICK, House, bearer, house
 
 TOKEN = bearer("boss")
@@ -58,41 +58,13 @@ class _Still(Desk):
         return Pressing(next(iter(self._live.values())), joined=True)
 
 
-@contextmanager
-def served(folder: Path) -> Iterator[House]:
-    """Serve from a thread of its own, with one run that has ended and a latch."""
-    began: list[House] = []
-    failures: list[BaseException] = []
-    ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        async with house(folder, desk=_Still) as it:
-            await asyncio.to_thread(latch.create, folder / "panic.latch")
-            await it.press({**QUICK, "wait": 30})
-            began.append(it)
-            ready.set()
-            await over.wait()
-
-    def work() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:  # noqa: BLE001  (the caller raises it)
-            failures.append(error)
-        finally:
-            loop.close()
-            ready.set()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    ready.wait()
-    try:
-        if failures:
-            raise failures[0]
-        yield began[0]
-    finally:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(over.set)
-        thread.join()
+@asynccontextmanager
+async def served(folder: Path) -> AsyncIterator[House]:
+    """Serve with one run that has ended, and a latch."""
+    async with house(folder, desk=_Still) as it:
+        await asyncio.to_thread(latch.create, folder / "panic.latch")
+        await it.press({**QUICK, "wait": 30})
+        yield it
 
 
 def fuzz(it: House, cases: int, *, at: int = 0) -> Counter[int]:
@@ -161,7 +133,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as it:
+    with tempfile.TemporaryDirectory() as folder, apart(served(Path(folder))) as it:
         began = monotonic()
         found = fuzz(it, options.cases, at=options.seed)
     sys.stdout.write(

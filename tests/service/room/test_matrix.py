@@ -4,11 +4,9 @@ The requests are written byte by byte, so that they are what they say, and sent 
 proper request of our own page but for one thing; and the proper one works, so that the table can fail.
 """
 
-import asyncio
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,6 +14,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.cli.support import sent
+from tests.service.apart import apart
 from tests.service.house import QUICK, House, house
 from tests.service.room.browser import Browser, Raw, exchange
 
@@ -229,50 +228,22 @@ FRAMES: Final = {
 }
 
 
-@contextmanager
-def _served(folder: Path) -> Iterator[Site]:
-    """Serve from a thread of its own, with two people signed in."""
-    began: list[Site] = []
-    failures: list[BaseException] = []
-    ready, loop, over = threading.Event(), asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        async with house(folder) as it:
-            browser, other = Browser(it), Browser(it)
-            await browser.sign_in("boss")
-            await other.sign_in("joe")
-            assert browser.session is not None and other.session is not None  # noqa: PT018
-            address = (str(it.client.host), it.client.port or 0)
-            began.append(Site(it, address, browser.cookie, browser.session["csrf"], other.session["csrf"]))
-            ready.set()
-            await over.wait()
-
-    def work() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:  # noqa: BLE001  (the caller raises it)
-            failures.append(error)
-        finally:
-            loop.close()
-            ready.set()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    ready.wait()
-    try:
-        if failures:
-            raise failures[0]
-        yield began[0]
-    finally:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(over.set)
-        thread.join()
+@asynccontextmanager
+async def _served(folder: Path) -> AsyncIterator[Site]:
+    """Serve, with two people signed in."""
+    async with house(folder) as it:
+        browser, other = Browser(it), Browser(it)
+        await browser.sign_in("boss")
+        await other.sign_in("joe")
+        assert browser.session is not None and other.session is not None  # noqa: PT018
+        address = (str(it.client.host), it.client.port or 0)
+        yield Site(it, address, browser.cookie, browser.session["csrf"], other.session["csrf"])
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service that must come out of all this without one DELETE, and without a session less."""
-    with _served(tmp_path_factory.mktemp("site")) as one:
+    with apart(_served(tmp_path_factory.mktemp("site"))) as one:
         yield one
 
         assert [] == sent(one.it.simulator, "DELETE")
@@ -375,7 +346,7 @@ def test_no_other_page_signs_anybody_in(site: Site, case: str):
 @pytest.mark.parametrize("route", ROUTES)
 def test_our_own_page_acts(tmp_path: Path, route: str):
     """The proper request is what the table says, so that every other line of it means something."""
-    with _served(tmp_path) as site:
+    with apart(_served(tmp_path)) as site:
         answer = _ask(site, ROUTES[route], Case({}, ""))
         idle = replace(site, cookie=f"panic-{site.address[1]}={'x' * 43}")
         signed_in = _ask(idle, _SIGN_IN, Case({"X-CSRF-Token": _ABSENT}, ""))
