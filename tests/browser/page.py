@@ -14,6 +14,8 @@ PATIENCE_MS: Final = 20_000
 HELD_S: Final = 1.3
 """Longer than the second for which the button is held."""
 
+expect.set_options(timeout=PATIENCE_MS)  # a busy machine is no fault
+
 _OPENING = re.compile(r"Failed to load resource: .* 401 ")
 """A page that opens asks who is in, and the browser writes down that nobody is."""
 
@@ -65,6 +67,11 @@ class Screen:
             re.compile(f"^(DRILL · )?{word}$"), timeout=patience_ms
         )
 
+    async def over(self, patience_ms: float = PATIENCE_MS) -> str:
+        """Wait until the run is over; give its verdict as the page says it."""
+        await self.page.locator("#report .downloads").wait_for(timeout=patience_ms)
+        return (await self.text("#verdict h1")).lower()
+
     async def counts(self) -> dict[str, int]:
         """How many accounts are in which state, as the page says."""
         words = await self.page.locator(".counts li").all_inner_texts()
@@ -93,7 +100,7 @@ async def screen(browser: Browser, url: str, **how: Any) -> AsyncIterator[Screen
     finally:
         await context.close()
 
-    assert [] == one.complaints
+    assert [] == one.complaints, one.complaints
 
 
 async def another(context: BrowserContext, url: str) -> Screen:

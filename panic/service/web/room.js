@@ -149,12 +149,16 @@ function route() {
 
 const SHOWS = { latch: () => room.latch, runs: () => [room.last, room.live.map((run) => run.run_id)] };
 
+/** What a reset would end; that a doubt went meanwhile makes no preview untrue. */
+const engagedIn = ({ engaged, problem, holds }) => JSON.stringify([engaged, problem, holds.map(({ what, name, at }) => [what, name, at])]);
+
 /** Draw a page that tells of something which changes; what somebody is typing into it stays. */
 function refresh(isNew = false) {
   const told = JSON.stringify(SHOWS[page()]?.() ?? null);
   if (told === "null" || (told === drawn && !isNew)) return;
-  drawn = told;
   const preview = byId("reset-preview"), isTyping = !isNew && preview && byId("reset-reason").value;
+  if (isTyping && engagedIn(room.latch) === engagedIn(JSON.parse(drawn))) return;
+  drawn = told;
   if (isTyping) put(preview, h("p", { class: "bad" }, "The latch has changed meanwhile: show again what a reset would do."));
   else if (page() === "latch") latch(stage, room);
   else runs(stage);
