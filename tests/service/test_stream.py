@@ -46,6 +46,7 @@ async def test_a_run_is_followed_to_its_end(tmp_path: Path):
     async with house(tmp_path, account(1, Fault("stuck", seconds=0.2)), account(2)) as it:
         run_id = (await it.press({**QUICK, "deadline_s": 1})).json["run_id"]
         one, two = await asyncio.gather(followed(it, run_id), followed(it, run_id))
+        await it.over(run_id)  # and with it the writing of its last event
         it.forget()
         recorded = await followed(it, run_id)
 
