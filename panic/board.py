@@ -126,7 +126,6 @@ class Board:
         self._began = None if began is None else began.timestamp()
         self._rows: list[_Row] = []
         self._places: dict[int, int] = {}
-        self._unsent = 0
         self._has_plan = False
         self._resumed: object = None
         self._sent: list[float] = []
@@ -137,16 +136,11 @@ class Board:
         """Take the accounts in the order of the plan, and how many could not be sent."""
         if self._has_plan:  # the same plan again, from a second file
             return
-        self._has_plan, self._unsent = True, unsent
+        self._has_plan = True
         self._places = {account: place for place, account in enumerate(accounts)}
         self._rows = [_Row() for _ in self._places]
         self.codes = bytearray(b"w" * len(self._rows) + b"k" * unsent)
         self.counts = dict.fromkeys(Code, 0) | {Code.WAITING: len(self._rows), Code.UNKNOWN: unsent}
-
-    @property
-    def has_plan(self) -> bool:
-        """Whether it knows of which accounts."""
-        return self._has_plan
 
     # ── events ──────────────────────────────────────────────────────────────────────────────────────────
 

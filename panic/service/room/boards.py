@@ -42,7 +42,6 @@ _SLICE_S: Final = 0.002
 _REST_S: Final = 0.008
 """After a slice the loop is the run's for so long."""
 
-_SWEEP_S: Final = 5.0
 _FAILED_AGAIN_S: Final = 60.0
 """A fault that stays is written down so often."""
 
