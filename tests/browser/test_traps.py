@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from panic import latch
 from tests.browser import chromium
@@ -77,24 +77,34 @@ async def test_signing_out_without_an_answer_is_not_called_so(it: House, page: S
     assert await page.page.locator("#press").is_visible()
 
 
+def _held(file: Path) -> list[str]:
+    """What is engaged."""
+    return [hold.name for hold in latch.read(file).holds]
+
+
 async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path: Path, browser: Browser):
-    """East was shown; West is engaged just before the click, and stays."""
+    """East was shown; West is engaged while the click is on its way, and stays."""
     async with house(tmp_path) as it, screen(browser, address(it)) as page:
         file = it.parts.settings.latch.file
         assert file is not None
         latch.create(file)
         body = {"reason": "a test", "latch": True, "watch_s": 0}
+
+        async def overtaken(route: Route) -> None:
+            await it.ask("POST", "/v1/runs", {**body, "scope": {"groups": ["West"]}})
+            await until(lambda: {"East", "West"} == set(_held(file)))
+            await route.continue_()
+
         await it.ask("POST", "/v1/runs", {**body, "scope": {"groups": ["East"]}, "wait": 20})
         await page.sign_in("boss-secret-token")
         await page.page.get_by_role("link", name="Latch", exact=True).click()
         await page.page.locator("#reset-reason").fill("all is quiet")
         await page.page.get_by_role("button", name="Show what it would do").click()
         await page.page.locator("#reset-word").fill("RESET")
-        await it.ask("POST", "/v1/runs", {**body, "scope": {"groups": ["West"]}})
-        await until(lambda: 2 == len(latch.read(file).holds))
-        await page.page.evaluate("document.querySelector('#reset-go').click()")
-        await until(lambda: 2 != len(latch.read(file).holds))
-        left = [hold.name for hold in latch.read(file).holds]
+        await page.page.route("**/v1/reset", overtaken)
+        await page.page.locator("#reset-go").click()
+        await until(lambda: "East" not in _held(file))
+        left = _held(file)
 
     assert ["West"] == left
 
