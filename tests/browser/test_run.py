@@ -7,10 +7,13 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
+from panic.simulator import Fault, SimAccount, SimOrder
 from tests.browser import chromium
+from tests.browser.conftest import address
 from tests.browser.firm import TOKEN, desk
 from tests.browser.page import another, screen
 from tests.cli.support import panic, valid
+from tests.service.house import house
 
 pytestmark = chromium.needed
 
@@ -51,6 +54,27 @@ async def test_two_thousand_accounts_from_the_press_to_the_evidence(tmp_path: Pa
     assert worst[:25] == cards
     assert run in evidence.name
     assert 0 == verified.code, verified.err + verified.out
+
+
+async def test_no_figure_of_a_report_is_cut_off(tmp_path: Path, browser: Browser):
+    """What was bought, sold and sold short in each symbol is all in sight, however wide the window is."""
+    sides = ("BUY", "SELL", "SELL_SHORT")
+    orders = tuple(SimOrder(side=side, quantity=1_234_567) for side in sides)
+    filled = SimAccount(1, orders=orders, faults=(Fault("fills"),))
+    async with house(tmp_path, filled, rows=["1"], columns="id") as it, screen(browser, address(it)) as page:
+        await page.sign_in("joe-secret-token")
+        await page.press_all()
+        await page.over()
+        rows = await page.page.locator("#report tbody tr").all_inner_texts()
+        cut = {}
+        for width in (1600, 1440, 1280, 1024, 720, 390):
+            await page.page.set_viewport_size({"width": width, "height": 800})
+            cut[width] = await page.page.evaluate(
+                "[...document.querySelectorAll('#report .scroll')].map((box) => box.scrollWidth - box.clientWidth)"
+            )
+
+    assert [["AAPL", *["1,234,567"] * 3]] == [row.split() for row in rows]
+    assert {(0,)} == {tuple(over) for over in cut.values()}, cut
 
 
 async def test_a_service_that_dies_in_the_middle_is_missed_and_then_tells_the_truth(

@@ -16,7 +16,7 @@ export function report(board) {
       h("a", { class: "button", href: `/v1/runs/${run}/evidence`, download: "" }, "Evidence"),
       h("button", { type: "button", class: "quiet", onclick: () => window.print() }, "Print")),
     h("div", { class: "charts" }, timeline(board), distribution(board)),
-    h("div", { class: "columns" }, orders(board), fills(board), coverage(board), times(board)),
+    h("div", { class: "columns" }, orders(board), times(board), fills(board), coverage(board)),
     head ? h("p", { class: "note" }, "Keep the ledger's head outside this machine: with it nobody can change the record unseen. ", h("code", {}, head), copies(head))
       : h("p", { class: "note" }, "This run is on no ledger: the report is all there is of it."),
   ];

@@ -128,7 +128,7 @@ export class RunView {
   drawFacts() {
     const { scope, trigger, base_url: host, run_id: run, joined, resumed, latch, flags, started_at: at, contact } = this.board;
     put(this.facts, h("b", {}, scope), ` at ${host}, pressed ${utc(at)} by `, h("b", {}, trigger.by), `: ${trigger.reason} `,
-      h("code", {}, run), contact ? h("span", { class: "contact" }, ` Broker: ${contact}`) : null);
+      h("code", {}, run), " ", contact ? h("span", { class: "contact" }, `Broker: ${contact}`) : null);
     const lines = [
       this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS NOT UP TO DATE. The run goes on: at a terminal, ", command(`panic show ${run}`)) : null,
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,
