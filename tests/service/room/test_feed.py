@@ -185,7 +185,7 @@ async def test_how_things_stand_is_told_when_it_changes_and_now_and_then(
     """Time alone is no news; and whoever comes gets it at once."""
     async with opened(it) as page:
         await page.has("room")
-        await until(lambda: page.latest("room")["latch"]["known"])
+        await until(lambda: page.latest("room")["latch"]["known"] and not page.latest("room")["last_problem"])
         quiet = page.kinds.count("room")
         for _ in range(4):
             await page.hears("beat")
