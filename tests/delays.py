@@ -36,7 +36,7 @@ async def press(breakage: Breakage, program: tuple[str, ...]) -> Times | None:
             firm = Firm(folder, simulator.base_url, ids, more=SETTINGS)
             with breakage.broken(folder):
                 words = firm.lines(*PRESS, "--no-verify")
-                async with started(*words, cwd=folder, program=program) as process:
+                async with started(*words, cwd=folder, program=program, cold=True) as process:
                     began = process.began
                     await process.finish()
             firsts: dict[int | None, float] = {}

@@ -124,13 +124,13 @@ class Round:
         return done
 
     async def _ask(self, *words: str) -> Finished:
-        return await panic(*self.firm.lines(*words), cwd=self.folder, patience_s=PATIENCE_S)
+        return await panic(*self.firm.lines(*words), cwd=self.folder, patience_s=PATIENCE_S, cold=True)
 
     # ── killing ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def _until_killed(self, *words: str, program: tuple[str, ...] = PANIC) -> Finished:
         """Start a command, kill it at a moment that the seed gives, unless it ended before."""
-        async with started(*self.firm.lines(*words), cwd=self.folder, program=program) as process:
+        async with started(*self.firm.lines(*words), cwd=self.folder, program=program, cold=True) as process:
             end = asyncio.create_task(process.finish(PATIENCE_S))
             moment = asyncio.create_task(self._moment(len(self.simulator.requests)))
             await asyncio.wait([end, moment], return_when=asyncio.FIRST_COMPLETED)

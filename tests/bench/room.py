@@ -119,11 +119,11 @@ async def measure(accounts: int, watchers: int, turns: int, latency_s: float) ->
     """Print the medians, the spreads and the ratios."""
     with tempfile.TemporaryDirectory() as name:
         words = ("simulate", "--accounts", str(accounts), "--latency", str(latency_s), "--faults", "none")
-        async with started(*words, "--write", f"{name}/firm", cwd=Path(name)) as broker:
+        async with started(*words, "--write", f"{name}/firm", cwd=Path(name), cold=True) as broker:
             await broker.says("Ctrl-C ends it")
             file = _settings(Path(name, "firm"))
             async with (
-                started("--config", str(file), "serve", cwd=Path(name)) as serving,
+                started("--config", str(file), "serve", cwd=Path(name), cold=True) as serving,
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=180)) as session,
             ):
                 said = await serving.says("serving on")

@@ -15,6 +15,7 @@ import jsonschema
 
 from panic.report import json_schema
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
+from tests.cli import warm
 
 KEY = "keyid42.aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR5tU8wX1"
 PATIENCE_S = 20.0
@@ -23,6 +24,7 @@ STARTING_S = 4.0
 
 QUICK = "poll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 0\n"
 PRESS = ("press", "--all", "--reason", "runaway algo")
+_EARLY = ("PYTHON", "LANG", "LC_", "TZ")
 _LEFT_OUT = ("PANIC_", "CLEAR_STREET_", "COLUMNS", "LINES", "NO_COLOR", "LC_", "LANG", "PYTHON")
 
 
@@ -106,7 +108,7 @@ def valid(document: str) -> dict[str, Any]:
 class Process:
     """A panic process under way."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | warm.Warm) -> None:
         self.process = process
         self.began = asyncio.get_running_loop().time()
         self._err: list[bytes] = []
@@ -161,26 +163,42 @@ async def started(
     stderr: int | IO[Any] = asyncio.subprocess.PIPE,
     redirect: str = "",
     program: Sequence[str] = ("-m", "panic"),
+    cold: bool = False,
 ) -> AsyncIterator[Process]:
-    """Start panic in a process; `redirect` is the shell's (`>&-`), `program` what Python is told to run."""
-    command = [sys.executable, *program, *words]
-    if redirect:
-        command = ["sh", "-c", f'exec "$@" {redirect}', "sh", *command]
-    process = Process(
-        await asyncio.create_subprocess_exec(
-            *command,
-            cwd=cwd,
-            env=clean_environment(**(env or {})),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            limit=1 << 24,
+    """Start panic in a process; `redirect` is the shell's (`>&-`), `program` what Python is told to run.
+
+    It is forked from one that has imported panic, unless something has to be so earlier or it is to start `cold`.
+    """
+    environment = clean_environment(**(env or {}))
+    if not cold and not redirect and _can_start_warm(program, env or {}, stdout, stderr):
+        code = program[1] if program[0] == "-c" else ""
+        process = Process(await warm.start(words, cwd=cwd, env=environment, code=code))
+    else:
+        command = [sys.executable, *program, *words]
+        if redirect:
+            command = ["sh", "-c", f'exec "$@" {redirect}', "sh", *command]
+        process = Process(
+            await asyncio.create_subprocess_exec(
+                *command,
+                cwd=cwd,
+                env=environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                limit=1 << 24,
+            )
         )
-    )
     try:
         yield process
     finally:
         await process.end()
+
+
+def _can_start_warm(program: Sequence[str], env: Mapping[str, str], *streams: int | IO[Any]) -> bool:
+    """Whether nothing has to be so before Python starts, and no stream is odd."""
+    is_known = program == ("-m", "panic") or program[0] == "-c"
+    is_plain = all(stream == asyncio.subprocess.PIPE for stream in streams)
+    return is_known and is_plain and not any(name.startswith(_EARLY) for name in env)
 
 
 async def panic(*words: str, cwd: Path, patience_s: float = PATIENCE_S, **how: Any) -> Finished:

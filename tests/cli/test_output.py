@@ -354,7 +354,7 @@ async def test_a_broker_that_repeats_the_key(tmp_path: Path, form: str):
         output = tmp_path / "report.json"
         words = ("--log-level", "debug", *PRESS, "--deadline", "1.5", "--format", form, "--output", str(output))
         async with started(
-            *firm.lines(*words), cwd=tmp_path, env={"PANIC_TRACEBACK": "1", "COLUMNS": "999"}
+            *firm.lines(*words), cwd=tmp_path, env={"PANIC_TRACEBACK": "1", "COLUMNS": "999"}, cold=True
         ) as process:
             await process.says("new orders after the cancel")
             arguments = process.arguments()

@@ -227,7 +227,7 @@ async def test_no_secret_is_shown(tmp_path: Path):
     """Neither keys nor tokens stand in what the service says, answers, records or has on its command line."""
     async with simulate(account(1, Fault("status", status=403))) as simulator:
         one = firm(tmp_path, simulator, [1], run="watch_s = 0\ndeadline_s = 2\n")
-        async with serving(one) as service:
+        async with serving(one, cold=True) as service:
             texts = [
                 (await service.press(reason=f"leak {KEY} {TOKENS['desk']}", by=KEY, wait=15)).text,
                 (await service.ask("GET", "/v1/status")).text,

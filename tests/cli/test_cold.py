@@ -1,0 +1,78 @@
+"""Every command from a cold start: it imports what it needs, and nothing warns."""
+
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.cli.ledgers import SETTINGS
+from tests.cli.support import PRESS, Firm, account, panic, simulate, started
+
+LATCHED: Final = '[latch]\nfile = "latch.json"\n'
+SCHEDULED: Final = """
+[[schedules]]
+name = "cleanup"
+at = "5 minutes after close"
+all = true
+cancels_gtc_and_close_orders = true
+"""
+EXPORT: Final = ("evidence", "export", "last", "--output")
+ENGAGED: Final = 20
+NOT_ANCHORED: Final = 10
+IS_FINISHED: Final = 64
+
+ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
+    "press": (PRESS, 0),
+    "press, only planned": ((*PRESS, "--dry-run"), 0),
+    "resume": (("resume", "last"), IS_FINISHED),
+    "check": (("check",), 0),
+    "runs": (("runs",), 0),
+    "show": (("show", "last"), 0),
+    "schedule": (("schedule",), 0),
+    "latch": (("latch",), ENGAGED),
+    "reset": (("reset", "--all", "--reason", "all is quiet"), 0),
+    "evidence, written": ((*EXPORT, "again"), 0),
+    "evidence, verified": (("evidence", "verify", "evidence"), NOT_ANCHORED),
+    "token": (("token", "desk"), 0),
+    "drill": (("drill", "--accounts", "5", "--faults", "none"), 0),
+}
+STAYING: Final = {
+    "serve": ("serve",),
+    "simulate": ("simulate", "--accounts", "3", "--port", "0"),
+    "drill in the room": ("drill", "--room", "--accounts", "3", "--port", "0", "--no-open"),
+}
+
+
+@pytest.fixture
+async def firm(tmp_path: Path) -> AsyncIterator[Firm]:
+    """A firm with a schedule, a run on record, its evidence, and a latch that is engaged."""
+    async with simulate(account(1)) as simulator:
+        more = f"{SETTINGS}{LATCHED}{SCHEDULED}[service]\nport = 0\n"
+        one = Firm(tmp_path, simulator.base_url, [1], more=more)
+        for words in (("latch", "--create"), (*PRESS, "--latch"), (*EXPORT, "evidence")):
+            await panic(*one.lines(*words), cwd=tmp_path)
+        yield one
+
+
+@pytest.mark.parametrize("name", ENDING)
+async def test_a_command_that_ends(firm: Firm, name: str):
+    """It does what it is for."""
+    words, code = ENDING[name]
+    done = await panic(*firm.lines(*words), cwd=firm.folder, cold=True)
+
+    assert code == done.code, done.err
+    assert "Warning" not in done.err
+
+
+@pytest.mark.parametrize("name", STAYING)
+async def test_a_command_that_stays(firm: Firm, name: str):
+    """It serves until it is told to end."""
+    async with started(*firm.lines(*STAYING[name]), cwd=firm.folder, cold=True) as process:
+        await process.says("http://127.0.0.1")
+        process.signal(signal.SIGTERM)
+        done = await process.finish()
+
+    assert 0 == done.code, done.err
+    assert "Warning" not in done.err

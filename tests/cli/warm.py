@@ -1,0 +1,130 @@
+"""A process of panic without the second in which Python imports everything: it is forked from one that has.
+
+It is a process like any other: its descriptors, environment, folder, signals and end are its own. What only a cold
+start can show (what others see of its command line, an import that is missing, what the interpreter makes of a
+closed stream) is for the tests that start cold.
+"""
+
+import asyncio
+import multiprocessing
+import os
+import pkgutil
+import signal
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.reduction import DupFd
+from pathlib import Path
+from typing import Any
+
+import panic
+from panic.cli import run
+
+
+@cache
+def _importer() -> ForkServerContext:
+    """Have a process that imports all of panic and waits, for as long as this one lives."""
+    modules = {one.name for one in pkgutil.walk_packages(panic.__path__, "panic.")}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*sorted(modules - {"panic.__main__"}), __name__])  # which is run, not imported
+    return context
+
+
+class Warm:
+    """The process; it offers what `asyncio.subprocess.Process` does."""
+
+    def __init__(
+        self, process: ForkServerProcess, stdout: asyncio.StreamReader, stderr: asyncio.StreamReader
+    ) -> None:
+        assert process.pid is not None
+        self.pid, self.stdout, self.stderr = process.pid, stdout, stderr
+        self.returncode: int | None = None
+        self._process, self._ended = process, asyncio.Event()
+        asyncio.get_running_loop().add_reader(process.sentinel, self._end)
+
+    def _end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._process.sentinel)
+        self._process.join()
+        self.returncode = self._process.exitcode
+        self._process.close()
+        self._ended.set()
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, if it has not ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> int:
+        """Wait for its end; give its exit code, or the signal that ended it, negative."""
+        await self._ended.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Wait for its end; give what it wrote."""
+        out, err, _ = await asyncio.gather(self.stdout.read(), self.stderr.read(), self.wait())
+        return out, err
+
+
+@dataclass(frozen=True)
+class _Panic:
+    """What a fresh process does: it takes these streams, this folder and this environment, and is panic.
+
+    Attributes:
+        code: What it runs instead, if it is told to.
+        streams: Standard output and standard error; descriptors here, and on their way things that become them.
+    """
+
+    words: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    code: str
+    streams: Sequence[Any]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "streams": [DupFd(stream) for stream in self.streams]}
+
+    def __call__(self) -> None:
+        with Path(os.devnull).open("rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
+        for number, stream in enumerate(self.streams, 1):
+            os.dup2(stream.detach(), number)
+        sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        os.chdir(self.cwd)
+        os.environ.clear()
+        os.environ.update(self.env)
+        warnings.simplefilter("error")
+        sys.argv = ["-c" if self.code else "panic", *self.words]
+        if self.code:
+            exec(self.code, {"__name__": "__main__"})  # noqa: S102  (a test's own)
+        else:
+            sys.exit(run(self.words))
+
+
+async def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str], code: str = "") -> Warm:
+    """Start panic with these words; `code` is what Python is told to run instead of it."""
+    pipes = [os.pipe(), os.pipe()]
+    theirs = [writing for _, writing in pipes]
+    process = _importer().Process(target=_Panic(tuple(words), cwd, env, code, theirs), daemon=True)
+    try:
+        process.start()
+    finally:
+        for writing in theirs:
+            os.close(writing)
+    stdout, stderr = [await _reader(reading) for reading, _ in pipes]
+    return Warm(process, stdout, stderr)
+
+
+async def _reader(descriptor: int) -> asyncio.StreamReader:
+    reader = asyncio.StreamReader(limit=1 << 24)
+    pipe = open(descriptor, "rb", buffering=0)  # noqa: ASYNC230, SIM115  (a pipe: the loop reads it to its end)
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+    return reader
