@@ -35,11 +35,14 @@ def found() -> str:
     return next((path for name in _NAMES if (path := shutil.which(name))), "")
 
 
-needed = pytest.mark.skipif(
-    not found() and WANTED != REQUIRED,
-    reason="NOT TRIED IN A BROWSER: there is no Chromium here; `make browser` installs one",
-)
-"""Of every module whose tests need one."""
+needed = [
+    pytest.mark.skipif(
+        not found() and WANTED != REQUIRED,
+        reason="NOT TRIED IN A BROWSER: there is no Chromium here; `make browser` installs one",
+    ),
+    pytest.mark.asyncio(loop_scope="session"),
+]
+"""Of every module whose tests need one: they share it, and with it the loop in which it is spoken to."""
 
 
 @asynccontextmanager

@@ -1,9 +1,11 @@
 """What the tests in a browser share: a service in this process, a browser, and our page in it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
-import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.browser import chromium
@@ -11,21 +13,37 @@ from tests.browser.page import Screen, screen
 from tests.service.house import House, house
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session", autouse=True)
+async def no_task_is_left_behind() -> AsyncIterator[None]:
+    """Fail a test that ends while something it started still runs; the browser's own tasks go on."""
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+
+    assert not [task for task in left if not _is_the_browsers(task)]
+
+
+def _is_the_browsers(task: asyncio.Task[Any]) -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    return code is None or "playwright" in code.co_filename
+
+
+@pytest_asyncio.fixture(loop_scope="session")
 async def it(tmp_path: Path) -> AsyncIterator[House]:
     """A service with two accounts: 1 of the group East, 2 of the group West."""
     async with house(tmp_path) as one:
         yield one
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """A browser of its own for each test: nothing is kept from one to the next."""
+    """One browser for all tests; each opens windows that know nothing of the others."""
     async with chromium.chromium() as one:
         yield one
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(it: House, browser: Browser) -> AsyncIterator[Screen]:
     """Our page with somebody signed in who may press."""
     async with screen(browser, address(it)) as one:

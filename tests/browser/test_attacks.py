@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, Frame, Page
 
@@ -64,7 +65,7 @@ async def evil() -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """A browser that finds somebody else's name at our address."""
     async with chromium.chromium(f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1") as one:
