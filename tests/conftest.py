@@ -1,12 +1,21 @@
-"""What every test shares: no task is left behind, no signal stays ignored, no log set up."""
+"""What every test shares: the same cases every time, no task left behind, no signal still ignored, no log set up."""
 
 import asyncio
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 import structlog
+
+hypothesis.settings.register_profile(
+    "alike",  # on every machine, and however busy it is: a time is no reason to fail
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("alike")
 
 
 @pytest.fixture(autouse=True)

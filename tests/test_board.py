@@ -163,7 +163,7 @@ def test_wherever_a_record_breaks_off_the_board_says_what_the_report_does(name: 
 def test_events_that_are_lost_make_nobody_clear_whom_no_read_showed_so(name: str):
     """Whatever is missing, nobody is clear whose record does not say it."""
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.sets(st.integers(2, len(records()[name]) - 1)))
     def play(lost: set[int]) -> None:
         events = [one for index, one in enumerate(records()[name]) if index not in lost]

@@ -514,7 +514,7 @@ lines_of_anything = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(lines_of_anything)
 def test_whatever_stands_in_the_file_there_is_an_answer(lines: list[bytes]):
     """And it never is that all is well."""
@@ -544,7 +544,7 @@ bodies = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["planned", "attempt", "outcome", "standing", "flag", "latched", "x"]), bodies),
@@ -908,7 +908,7 @@ def test_a_ledger_file_that_could_not_be_read_is_a_doubt_only_where_it_matters()
     assert "ledger.db.damaged-1: it could not all be read" in verify(of_period, [LEDGER.head]).doubts[0]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data())
 def test_two_runs_at_once_in_one_ledger(data: st.DataObject):
     """However they are interleaved, each has its evidence, and neither tells of the other."""

@@ -445,7 +445,7 @@ def test_a_pipe_is_replaced_and_a_folder_is_not(tmp_path: Path):
         latch.release(tmp_path / "folder", [], recreate=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(
@@ -792,7 +792,7 @@ def test_two_who_engage_at_once_both_count(file: Path):
         assert ["panic.latch.lock"] == beside(file)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.integers(0, 14), max_size=24))
 def test_three_who_engage_and_reset_at_once_lose_nothing(moves: list[int]):
     """A reset that was overtaken may fail; what was engaged in the meantime stays."""

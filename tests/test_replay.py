@@ -507,7 +507,7 @@ def hold(replay: Replay) -> None:
 def test_nothing_that_a_record_may_look_like_is_ever_raised(name: str):
     """Whatever is in the place of a body, a kind, a time or an id."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(broken(name))
     def play(events: list[Event]) -> None:
         hold(Replay.of("", events))
@@ -519,7 +519,7 @@ def test_nothing_that_a_record_may_look_like_is_ever_raised(name: str):
 def test_events_that_are_lost_never_make_a_run_clear(name: str):
     """Neither the whole run, nor an account that no read on record shows clear."""
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.sets(st.integers(2, len(records()[name]) - 1)))
     def play(lost: set[int]) -> None:
         events = [one for index, one in enumerate(records()[name]) if index not in lost]
@@ -547,7 +547,7 @@ def test_events_from_two_files_are_told_as_those_from_one(name: str):
     events = records()[name]
     expected = to_json(Replay.of("run", events).report())
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(st.permutations(range(len(events))), st.lists(st.integers(0, len(events) - 1)))
     def play(order: list[int], twice: list[int]) -> None:
         found = in_order(events[index] for index in [*twice, *order, *twice])

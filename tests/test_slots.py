@@ -437,7 +437,7 @@ jobs = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(jobs, st.integers(1, 4))
 def test_whatever_happens_no_slot_is_lost_and_none_made(jobs: list[Any], size: int):
     """Any traffic: the bound holds, everybody gets a turn in time, and in the end all slots are free."""

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
@@ -470,7 +470,6 @@ JSONISH = st.sampled_from(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     body=st.binary(max_size=200) | JSONISH | st.text(max_size=50).map(str.encode),
     status=st.none() | st.integers(0, 999) | st.integers(),

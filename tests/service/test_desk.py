@@ -484,7 +484,7 @@ def test_an_observer_that_fails_disturbs_nobody():
     assert ["started", "settled", "finished"] == told
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.floats(0.0, 3.0), st.sampled_from([ALL, NARROW])), min_size=1, max_size=5), st.data())
 def test_nobodys_press_is_answered_with_an_older_delete(presses: list[tuple[float, Scope]], data: st.DataObject):
     """Whenever presses come, each account of each is sent a DELETE after it, or in the same moment before it."""

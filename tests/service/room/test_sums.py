@@ -72,7 +72,7 @@ STEPS: tuple[Callable[[Case], None], ...] = (
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, ACCOUNTS - 1), st.sampled_from(STEPS), st.booleans()), max_size=25))
 def test_after_any_looks_they_are_those_of_the_report_of_what_was_looked_at(
     played: list[tuple[int, Callable[[Case], None], bool]],
