@@ -1,6 +1,7 @@
-"""What every test shares: the same cases every time, no task left behind, no signal still ignored, no log set up."""
+"""All tests share this: the same cases every time, no task left behind, no signal still ignored, no log set up."""
 
 import asyncio
+import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -16,6 +17,11 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("alike")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Give two workers for each processor: half of the time a test waits for a clock or a process."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(autouse=True)

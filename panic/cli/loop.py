@@ -76,9 +76,9 @@ def _ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-async def until_signal() -> None:
-    """Wait for Ctrl-C or SIGTERM."""
+def ending() -> asyncio.Event:
+    """Give what Ctrl-C and SIGTERM set from now on."""
     over = asyncio.Event()
     for number in _ENDING:
         asyncio.get_running_loop().add_signal_handler(number, over.set)
-    await over.wait()
+    return over

@@ -47,6 +47,7 @@ def do_simulate(options: argparse.Namespace) -> int:
     made_up = drill.firm(options.accounts, options.seed, options.faults)
 
     async def serve() -> int:
+        over = loop.ending()
         simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency, port=options.port)
         try:
             await simulator.start()
@@ -59,7 +60,7 @@ def do_simulate(options: argparse.Namespace) -> int:
             settings = drill.write(made_up, simulator.base_url, options.write)
             terminal.say(f'try: panic --config {settings} press --all --reason "practice"')
         terminal.say("Ctrl-C ends it.")
-        await loop.until_signal()
+        await over.wait()
         await simulator.stop()
         return 0
 

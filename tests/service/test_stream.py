@@ -142,6 +142,7 @@ async def test_a_reader_who_takes_nothing_is_dropped_and_holds_nobody_up(
             journal.add(Event(run_id, "flag", f"x-{n}", "2026-01-01T00:00:00+00:00", "x" * 500_000))
         await until(lambda: not it.parts.streams)
         journal.close()
+        monkeypatch.setattr(stream, "STALLED_S", 20.0)  # the other one reads, if slowly
         seen = await followed(it, run_id)
         writer.close()
         del reader

@@ -117,14 +117,14 @@ async def test_hang(kind: str):
 
 async def test_executed_late_outlives_its_client():
     """A cancel that is still queued is executed though nobody waits for it any more."""
-    async with simulate(Fault("executed_late", seconds=0.02)) as simulator:
+    async with simulate(Fault("executed_late", seconds=0.5)) as simulator:
         line = await Line.to(simulator)
         line.send()
         await until(lambda: bool(simulator.requests))
         await line.close()
         await until(lambda: not simulator.in_flight)
         before = simulator.truth(ACCOUNT)
-        await asyncio.sleep(0.03)
+        await until(lambda: bool(simulator.truth(ACCOUNT).executed))
 
         assert (0, 1) == (before.executed, len(before.open))
         assert executed_once(simulator)

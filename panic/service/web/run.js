@@ -36,6 +36,7 @@ export class RunView {
   /** The page does not hear the service: nothing here goes on as if it did. */
   freeze(isLost) {
     this.isLost = isLost;
+    this.tick();
   }
 
   /** Take the whole board; a stream tells only once who the accounts are. */
