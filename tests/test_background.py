@@ -64,7 +64,7 @@ async def test_what_went_wrong_arrives(error: BaseException):
 async def test_a_stop_iteration_arrives_as_something_else():
     """A future takes none: it would wait for ever."""
     with pytest.raises(RuntimeError, match="StopIteration"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             await background.begin(lambda: next(iter(())), "next")
 
 

@@ -55,7 +55,7 @@ class Room:
 
     async def until(self, so: Callable[[Any], bool]) -> Any:
         """Ask how things stand until it is so."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             while True:
                 found = await self.ask("GET", "/v1/room")
                 if so(found):

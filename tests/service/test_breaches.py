@@ -532,7 +532,7 @@ async def test_what_is_no_http_is_the_callers_mistake(service: Service, rest: by
     host, port = service.base.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"POST /v1/hooks/desk HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + rest)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         first = await reader.readline()
     writer.close()
     await writer.wait_closed()
@@ -552,7 +552,7 @@ async def test_a_bearer_that_hangs_up_in_mid_body_presses(service: Service):
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await service.recorded.wait()
 
     assert 1 == len(service.desk.presses)
@@ -584,7 +584,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(
         await answered.wait()
 
     call = asyncio.create_task(service.call("alerts", stalls(), headers))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await service.recorded.wait()
     answered.set()
     answer = await call

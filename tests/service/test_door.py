@@ -80,7 +80,7 @@ async def standing(
 async def answer(line: Line) -> bytes:
     """Give what comes back first; nothing if the line was cut."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await line[0].read(4096)
     except ConnectionError:
         return b""

@@ -103,7 +103,7 @@ async def test_a_stream_sends_a_heartbeat(tmp_path: Path, monkeypatch: pytest.Mo
     async with house(tmp_path, account(1, Fault("stuck"))) as it:
         run_id = (await it.press()).json["run_id"]
         async with it.client.get(f"/v1/runs/{run_id}/events", headers=bearer("viewer")) as response:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(20):
                 await response.content.readuntil(b": ping\r\n\r\n")
 
             assert 1 == len(it.parts.streams)
@@ -167,7 +167,7 @@ async def test_the_end_of_the_service_waits_for_no_reader(tmp_path: Path):
         run_id = (await it.press()).json["run_id"]
         async with it.client.get(f"/v1/runs/{run_id}/events", headers=bearer("viewer")) as response:
             await response.content.readuntil(b"\r\n\r\n")
-            async with asyncio.timeout(3):
+            async with asyncio.timeout(20):
                 await it.client.server.close()
 
             assert not it.parts.streams

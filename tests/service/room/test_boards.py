@@ -15,7 +15,7 @@ from panic.service.desk import Live
 from panic.service.room import boards, tell
 from panic.service.room.boards import Watched
 from panic.simulator import Fault
-from tests.cli.support import account, until
+from tests.cli.support import account, sent, until
 from tests.service.house import QUICK, House, house
 from tests.service.room.page import Spy, board_tasks, codes, held_clear, letters
 
@@ -91,14 +91,17 @@ async def test_who_comes_when_nobody_watches_any_more_gets_a_whole_board(tmp_pat
         one, two = Spy(), Spy()
         board.join(one)
         await until(lambda: bool(one.boards) and one.boards[-1]["coverage"]["roster_checked"])
+        await until(lambda: 1 in sent(it.simulator, "GET"))
         board.leave(one)
         board.join(two)
-        async with asyncio.timeout(3):
-            await until(lambda: bool(two.told))
+        before = len(it.simulator.requests)
+        await until(lambda: bool(two.told))
+        after = len(it.simulator.requests)
         board.leave(two)
 
         assert "board" == two.told[0].kind
         assert ["a"] == two.shown.letters
+        assert before == after
 
 
 async def test_with_the_last_who_watches_all_work_ends(tmp_path: Path):
@@ -195,6 +198,7 @@ async def test_a_board_that_failed_once_is_written_again(tmp_path: Path, monkeyp
         spy = Spy()
         board.join(spy)
         await until(lambda: bool(spy.boards) and spy.boards[-1]["coverage"]["roster_checked"])
+        await until(lambda: 1 in sent(it.simulator, "GET"))
 
         def broken(*_: Any, **__: Any) -> bytes:
             monkeypatch.setattr(tell, "write", write)
@@ -202,11 +206,13 @@ async def test_a_board_that_failed_once_is_written_again(tmp_path: Path, monkeyp
 
         monkeypatch.setattr(tell, "write", broken)
         live.run._flags.append(Flag("odd", "something odd"))
-        async with asyncio.timeout(3):
-            await until(lambda: ["odd"] == [flag["code"] for flag in spy.boards[-1]["flags"]])
+        before = len(it.simulator.requests)
+        await until(lambda: ["odd"] == [flag["code"] for flag in spy.boards[-1]["flags"]])
+        after = len(it.simulator.requests)
         board.leave(spy)
 
         assert tell.write is write
+        assert before == after
 
 
 async def test_where_panic_itself_fails_the_board_says_what_is_known(

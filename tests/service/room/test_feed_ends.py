@@ -169,7 +169,7 @@ async def test_the_end_of_the_service_waits_for_no_page(it: House):
     run_id = await pressed(it)
     async with opened(it) as page:
         await page.has("board")
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             await it.client.server.close()
 
         assert not it.parts.streams

@@ -54,7 +54,7 @@ async def room(it: House, token: str = "viewer") -> dict[str, Any]:  # noqa: S10
 
 async def so(it: House, name: str, value: Any, inside: str = "") -> dict[str, Any]:
     """Ask until something stands so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while True:
             found = await room(it)
             if value == (found[inside][name] if inside else found[name]):

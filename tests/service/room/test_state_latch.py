@@ -42,7 +42,7 @@ async def room(it: House) -> dict[str, Any]:
 
 async def latched(it: House, so: Any) -> dict[str, Any]:
     """Ask until the latch is so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while True:
             found: dict[str, Any] = (await room(it))["latch"]
             if so(found):
@@ -187,7 +187,7 @@ async def test_a_latch_that_hangs_takes_no_place_from_others(
     it.forget()
     async with opened(it) as page:
         found = []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             for _ in range(30):
                 await asyncio.sleep(0.02)
                 found.append((await it.ask("GET", f"/v1/runs/{run_id}/report")).status)
