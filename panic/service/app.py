@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from time import monotonic
 from typing import Any, Final
 
@@ -217,8 +218,9 @@ def _options(allowed: str) -> _Next:
     return handle
 
 
+@cache
 def _document() -> api.Handler:
-    body = json.dumps(openapi(), indent=2).encode()
+    body = json.dumps(openapi(), indent=2).encode()  # before anybody asks: it takes a while, and presses wait
 
     async def handle(_: Parts, __: web.Request, ___: Identity) -> web.Response:
         return document(body)

@@ -13,7 +13,7 @@ from panic.config import Broker, RosterFile, Settings
 from panic.errors import PanicError
 from panic.outcomes import Standing, Verdict
 from panic.run import Run
-from tests.cli.support import Finished, closed_port, names, panic, started, valid, verdicts
+from tests.cli.support import Finished, closed_port, codes, names, panic, started, valid, verdicts
 
 TROUBLE = (
     "lying_404,executed_unanswered,fills,part_fills,reappears,schema_drift,not_json,truncated,rst,second_answer"
@@ -147,7 +147,7 @@ async def test_a_simulator_to_practise_against(tmp_path: Path):
     assert (0, 0, "") == (pressed.code, done.code, done.out)
     assert (5, False) == (len(verdicts(pressed.report)), pressed.report["drill"])
     assert pressed.report["base_url"] in line
-    assert [] == pressed.report["flags"]
+    assert [] == codes(pressed.report)
     assert 0o600 == (folder / "simulator.key").stat().st_mode & 0o777
     assert "5 accounts" in line
     assert "Traceback" not in done.err

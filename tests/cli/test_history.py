@@ -24,6 +24,7 @@ from tests.cli.support import (
     Finished,
     Firm,
     account,
+    codes,
     http,
     panic,
     raw_server,
@@ -326,7 +327,7 @@ async def test_two_presses_at_once(tmp_path: Path):
         runs = [row.run for row in volume.rows]
 
         assert [0, 0] == [one.code for one in done]
-        assert [[], []] == [one.report["flags"] for one in done]
+        assert [[], []] == [codes(one.report) for one in done]
         assert [one.out for one in done] == [one.out for one in shown]
         assert sorted([*ids, *ids]) == sorted(sent(simulator, "DELETE"))
         assert ("", ()) == (volume.damage, faults(volume))

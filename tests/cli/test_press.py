@@ -48,7 +48,7 @@ async def test_a_press_of_the_whole_firm(tmp_path: Path):
         assert {"source": "cli", "by": "Risk Officer", "reason": "runaway algo"}.items() <= report[
             "trigger"
         ].items()
-        assert (simulator.base_url, False, []) == (report["base_url"], report["drill"], report["flags"])
+        assert (simulator.base_url, False, []) == (report["base_url"], report["drill"], codes(report))
         assert report["coverage"]["roster_checked"]
         assert valid(output.read_text()) == report
         assert FIRST_TO_LAST == sent(simulator, "DELETE")
@@ -222,7 +222,7 @@ async def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
         assert flag["text"].endswith("not in the roster: 8; add them, or list them as excluded")
         assert "the broker shows others that it does not list" in whole.last_line
         assert {1} == set(sent(simulator, "DELETE"))
-        assert (0, []) == (one.code, one.report["flags"])
+        assert (0, []) == (one.code, codes(one.report))
         assert not one.report["coverage"]["roster_checked"]
 
 
