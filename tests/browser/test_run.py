@@ -7,13 +7,14 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
+from panic.notify import Notice
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.firm import TOKEN, desk
 from tests.browser.page import another, screen
 from tests.cli.support import panic, valid
-from tests.service.house import house
+from tests.service.house import House, house
 
 pytestmark = chromium.needed
 
@@ -54,6 +55,27 @@ async def test_two_thousand_accounts_from_the_press_to_the_evidence(tmp_path: Pa
     assert worst[:25] == cards
     assert run in evidence.name
     assert 0 == verified.code, verified.err + verified.out
+
+
+async def test_what_somebody_must_see_to_is_on_every_page_until_somebody_does(it: House, browser: Browser):
+    """Whoever may only look sees it as well; of two about one run the other stays."""
+    for key in ("run-1:flags", "run-1"):
+        it.notifier.tell(Notice("page", "run-1", f"NOT CLEAR ({key})", "call the desk", key))
+    async with screen(browser, address(it)) as page, screen(browser, address(it)) as looking:
+        await looking.sign_in("viewer-secret-token")
+        await page.sign_in("joe-secret-token")
+        seen = await looking.page.locator("#paged p").all_inner_texts()
+        await page.page.get_by_role("link", name="Latch", exact=True).click()
+        await page.page.locator("#paged button").first.click()
+        await expect(looking.page.locator("#paged p")).to_have_count(1)
+        left = [await one.text("#paged p") for one in (looking, page)]
+        await page.page.locator("#paged button").click()
+        await expect(looking.page.locator("#paged")).to_be_hidden()
+
+    assert ["PAGED NOT CLEAR (run-1:flags)", "PAGED NOT CLEAR (run-1)"] == [" ".join(one.split()) for one in seen]
+    assert ["PAGED NOT CLEAR (run-1)", "PAGED NOT CLEAR (run-1) I see to it"] == left
+    assert [("acknowledge", "joe")] * 2 == [(what, how["by"]) for what, how in it.told if what == "acknowledge"]
+    assert [] == it.notifier.open_pages
 
 
 async def test_no_figure_of_a_report_is_cut_off(tmp_path: Path, browser: Browser):

@@ -1,10 +1,12 @@
 // The panel at a glance: ready or not, engaged or not, what is under way, what comes next. Never colour alone.
 
-import { h, put, say } from "./dom.js";
+import { announce, h, put, say } from "./dom.js";
+import { ask, may } from "./service.js";
 import { CODE_OF, ago, ahead, count, number, capital, utc } from "./words.js";
 import { mark } from "./shapes.js";
 
 const STRIPS_MOST = 4;
+const PAGES_MOST = 3;
 const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
 
 /** The tiles of a room, the worst first in their colour but always in the same place. */
@@ -91,6 +93,31 @@ export function underway(element, room, shown, progress) {
   others.forEach((run, i) => {
     say(element.children[i].querySelector(".how-far"), progress?.run === run.run_id ? `${number(progress.clear)} clear` : "");
   });
+}
+
+/** The pages that nobody has acknowledged, on every page of ours; they are repeated until somebody sees to it. */
+export function paged(element, { pages }) {
+  element.hidden = !pages.length;
+  const told = JSON.stringify([pages, may("presser")]);
+  if (element.dataset.told === told) return;
+  element.dataset.told = told;
+  put(element, pages.slice(0, PAGES_MOST).map((page) => h("p", {}, h("strong", {}, "PAGED"),
+    page.run_id ? h("a", { href: `#/runs/${page.run_id}` }, page.title) : h("span", {}, page.title), may("presser") ? seeTo(page) : null)),
+  pages.length > PAGES_MOST ? h("p", {}, `and ${count(pages.length - PAGES_MOST, "more page")}`) : null);
+}
+
+function seeTo({ key, title }) {
+  const button = h("button", { type: "button", class: "quiet small", onclick: async () => {
+    button.disabled = true;
+    try {
+      await ask("POST", "/v1/acknowledge", { page: key });
+      announce(`Acknowledged: ${title}`);
+    } catch (error) {
+      button.disabled = false;
+      say(button, `Not acknowledged (${error.message}). Again?`);
+    }
+  } }, "I see to it");
+  return button;
 }
 
 /** A verdict as a word with its shape. */
