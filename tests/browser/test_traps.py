@@ -98,6 +98,7 @@ async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path:
         await it.ask("POST", "/v1/runs", {**body, "scope": {"groups": ["East"]}, "wait": 20})
         await page.sign_in("boss-secret-token")
         await page.page.get_by_role("link", name="Latch", exact=True).click()
+        await expect(page.page.locator("#stage h2").first).to_have_text("ENGAGED")
         await page.page.locator("#reset-reason").fill("all is quiet")
         await page.page.get_by_role("button", name="Show what it would do").click()
         await page.page.locator("#reset-word").fill("RESET")

@@ -6,7 +6,6 @@ import { CODE_OF, ago, ahead, count, number, capital, utc } from "./words.js";
 import { mark } from "./shapes.js";
 
 const STRIPS_MOST = 4;
-const PAGES_MOST = 3;
 const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
 
 /** The tiles of a room, the worst first in their colour but always in the same place. */
@@ -95,15 +94,17 @@ export function underway(element, room, shown, progress) {
   });
 }
 
-/** The pages that nobody has acknowledged, on every page of ours; they are repeated until somebody sees to it. */
+/** The oldest page that nobody has acknowledged, on every page of ours; the next one comes when somebody sees to it. */
 export function paged(element, { pages }) {
   element.hidden = !pages.length;
   const told = JSON.stringify([pages, may("presser")]);
   if (element.dataset.told === told) return;
   element.dataset.told = told;
-  put(element, pages.slice(0, PAGES_MOST).map((page) => h("p", {}, h("strong", {}, "PAGED"),
-    page.run_id ? h("a", { href: `#/runs/${page.run_id}` }, page.title) : h("span", {}, page.title), may("presser") ? seeTo(page) : null)),
-  pages.length > PAGES_MOST ? h("p", {}, `and ${count(pages.length - PAGES_MOST, "more page")}`) : null);
+  const [page] = pages;
+  put(element, page ? [
+    h("strong", {}, pages.length > 1 ? `PAGED 1 of ${number(pages.length)}` : "PAGED"),
+    page.run_id ? h("a", { href: `#/runs/${page.run_id}` }, page.title) : h("span", {}, page.title),
+    may("presser") ? seeTo(page) : null] : []);
 }
 
 function seeTo({ key, title }) {
