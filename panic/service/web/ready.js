@@ -101,6 +101,7 @@ export function paged(element, { pages }) {
   if (element.dataset.told === told) return;
   element.dataset.told = told;
   const [page] = pages;
+  if (page) announce(`Paged: ${page.title}`);
   put(element, page ? [
     h("strong", {}, pages.length > 1 ? `PAGED 1 of ${number(pages.length)}` : "PAGED"),
     page.run_id ? h("a", { href: `#/runs/${page.run_id}` }, page.title) : h("span", {}, page.title),
