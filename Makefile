@@ -88,6 +88,10 @@ prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no 
 	@$(BIN)/python -m tests.test_seeds --seeds 250
 	@$(BIN)/python -m tests.test_seeds --seeds 250 --crash
 
+.PHONY: search
+search: setup $(VENV)/.dev ## run the tests whose cases are made up with other cases than ever before
+	@$(BIN)/python -m pytest --hypothesis-profile=search $$(grep -rl "from hypothesis" tests --include='*.py')
+
 .PHONY: kill
 kill: setup $(VENV)/.dev ## kill real processes in the middle, hundreds of times: nothing lost (minutes)
 	@$(BIN)/python -m tests.kill --times 200

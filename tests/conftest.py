@@ -16,12 +16,17 @@ hypothesis.settings.register_profile(
     deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
+hypothesis.settings.register_profile("search", hypothesis.settings.get_profile("alike"), derandomize=False)
 hypothesis.settings.load_profile("alike")
+
+
+_WORKERS_MOST = 16
+"""Each starts a browser and a process that imports everything."""
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """Give two workers for each processor: half of the time a test waits for a clock or a process."""
-    return 2 * (os.cpu_count() or 1)
+    return min(2 * (os.cpu_count() or 1), _WORKERS_MOST)
 
 
 @pytest.fixture(autouse=True)

@@ -22,9 +22,9 @@ import jsonschema
 
 from panic.ledger.reader import faults, read
 from panic.simulator import Fault, SimAccount, SimOrder
-from tests.cli.breakages import FAILS_LATER, PANIC, after
+from tests.cli.breakages import FAILS_LATER, after
 from tests.cli.ledgers import FALLBACK, LEDGER, SETTINGS
-from tests.cli.support import PRESS, Finished, Firm, panic, sent, simulate, started, valid
+from tests.cli.support import PANIC, PRESS, Finished, Firm, panic, sent, simulate, started, valid
 from tests.delays import measure
 
 ACCOUNTS = 36

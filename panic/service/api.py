@@ -20,7 +20,7 @@ from panic.service import facts, models, standing, stream, views
 from panic.service.access import Identity, may_press
 from panic.service.answers import aside, document, find, on_record, read_body, report_of, require
 from panic.service.desk import Refused
-from panic.service.models import ByAsked, EventsQuery, PageAsked, PlanAsked, RunsQuery
+from panic.service.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
 from panic.service.parts import Parts, name_of
 from panic.service.presses import press
 from panic.service.problems import ProblemError
@@ -138,16 +138,6 @@ async def acknowledge(parts: Parts, request: web.Request, identity: Identity) ->
     return document(views.to_json(facts.Acknowledged("panic-acknowledged/1", name, done, by)))
 
 
-async def acknowledge_page(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End one page, whatever it is about: of some there is no run."""
-    asked = models.read(PageAsked, await read_body(request, needed=True))
-    by = name_of(identity, asked.by)
-    done = parts.notifier.acknowledge(asked.page, by)
-    on_record(parts, request, identity, "acknowledge", page=asked.page, by=by, was_open=done)
-    found = facts.PageAcknowledged("panic-page-acknowledged/1", asked.page, done, by)
-    return document(views.to_json(found))
-
-
 # ── plan and check ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -209,7 +199,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "events": events,
     "resume": resume_run,
     "acknowledge": acknowledge,
-    "acknowledge_page": acknowledge_page,
     "plan": plan,
     "check": check,
     "last_check": last_check,

@@ -15,7 +15,6 @@ from panic.service.models import (
     ByAsked,
     EventsQuery,
     NoQuery,
-    PageAsked,
     PlanAsked,
     PressAsked,
     ResetAsked,
@@ -127,10 +126,6 @@ OPERATIONS: Final = (
     Operation(
         "acknowledge", "POST", f"{_RUN}/acknowledge", "Say that somebody sees to it: its pages end.", PRESSER,
         body=ByAsked, needs_body=False, answers={200: (facts.Acknowledged,)},
-    ),
-    Operation(
-        "acknowledge_page", "POST", "/v1/acknowledge", "Say that somebody sees to one page, of a run or not.",
-        PRESSER, body=PageAsked, answers={200: (facts.PageAcknowledged,)},
     ),
     Operation(
         "room", "GET", "/v1/room", "How things stand, as the room shows it.", VIEWER, answers={200: (Room,)}

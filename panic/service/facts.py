@@ -143,16 +143,6 @@ class Acknowledged:
     by: str
 
 
-@dataclass(frozen=True, slots=True)
-class PageAcknowledged:
-    """Whether there was a page with this key that nobody had acknowledged."""
-
-    schema: Literal["panic-page-acknowledged/1"]
-    page: str
-    acknowledged: bool
-    by: str
-
-
 def live_views(lives: Sequence[Live]) -> tuple[LiveView, ...]:
     """Tell which runs are under way."""
     return tuple(

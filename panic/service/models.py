@@ -122,12 +122,6 @@ class ByAsked(_Asked):
     by: Who = ""
 
 
-class PageAsked(ByAsked):
-    """Which page somebody sees to: its key, as `GET /v1/status` has it."""
-
-    page: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-
-
 class ResetScope(_Asked):
     """What is to be reset, by the names under which it is engaged; left out, everything that is."""
 

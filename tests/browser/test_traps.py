@@ -1,11 +1,16 @@
 """Traps that a hostile hand found: what changes under the page, what it remembers, and where its links lead."""
 
 import re
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
 from playwright.async_api import Browser, Route, expect
 
 from panic import latch
+from panic.notify import Notice
+from panic.service.room import state
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
@@ -108,6 +113,32 @@ async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path:
         left = _held(file)
 
     assert ["West"] == left
+
+
+async def test_what_the_room_learns_late_takes_no_preview_away(
+    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    """It hears of the latch only after the page has shown it: nothing has changed."""
+    may_read = threading.Event()
+    late = SimpleNamespace(read=lambda file: may_read.wait(20) and latch.read(file))
+    async with house(tmp_path) as it, screen(browser, address(it)) as page:
+        file = it.parts.settings.latch.file
+        assert file is not None
+        latch.create(file)
+        body = {"reason": "a test", "latch": True, "watch_s": 0, "wait": 20}
+        await it.ask("POST", "/v1/runs", {**body, "scope": {"groups": ["East"]}})
+        monkeypatch.setattr(state, "latch", late)
+        await page.sign_in("boss-secret-token")
+        await page.page.get_by_role("link", name="Latch", exact=True).click()
+        await page.page.locator("#reset-reason").fill("all is quiet")
+        await page.page.get_by_role("button", name="Show what it would do").click()
+        await page.page.locator("#reset-word").fill("RESET")
+        may_read.set()
+        await until(lambda: it.parts.hub.situation.view().latch.known)
+        it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
+        await expect(page.page.locator("#paged")).to_contain_text("NOT CLEAR")  # and so it has heard of the latch
+
+        await expect(page.page.locator("#reset-go")).to_be_enabled()
 
 
 async def test_the_latch_page_follows_the_latch(tmp_path: Path, browser: Browser):

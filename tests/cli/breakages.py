@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cli.ledgers import FALLBACK, LEDGER, begun
-from tests.cli.support import clean_environment
-
-PANIC = ("-m", "panic")
+from tests.cli.support import PANIC, clean_environment
 
 # What a process does to itself before it is panic; it gives up with 99 where the system does not let it.
 _BECOME_PANIC = "\nimport sys\nfrom panic.cli import run\nsys.exit(run(sys.argv[1:]))\n"

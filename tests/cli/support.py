@@ -24,6 +24,7 @@ STARTING_S = 4.0
 """So long a process may need to start on a busy machine, beside what it was told to take."""
 
 QUICK = "poll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 0\n"
+PANIC = ("-m", "panic")
 PRESS = ("press", "--all", "--reason", "runaway algo")
 _EARLY = ("PYTHON", "LANG", "LC_", "TZ")
 _LEFT_OUT = ("PANIC_", "CLEAR_STREET_", "COLUMNS", "LINES", "NO_COLOR", "LC_", "LANG", "PYTHON")
@@ -168,17 +169,17 @@ async def started(
     stdout: int | IO[Any] = asyncio.subprocess.PIPE,
     stderr: int | IO[Any] = asyncio.subprocess.PIPE,
     redirect: str = "",
-    program: Sequence[str] = ("-m", "panic"),
+    program: Sequence[str] = PANIC,
     cold: bool = False,
 ) -> AsyncIterator[Process]:
     """Start panic in a process; `redirect` is the shell's (`>&-`), `program` what Python is told to run.
 
-    It is forked from one that has imported panic, unless something has to be so earlier or it is to start `cold`.
+    If nothing is odd about it, it is forked from one that has imported panic; unless it is to start `cold`.
     """
     environment = clean_environment(**(env or {}))
-    if not cold and not redirect and _can_start_warm(program, env or {}, stdout, stderr):
-        code = program[1] if program[0] == "-c" else ""
-        process = Process(await warm.start(words, cwd=cwd, env=environment, code=code))
+    is_plain = program == PANIC and not redirect and stdout == stderr == asyncio.subprocess.PIPE
+    if is_plain and not cold and not any(name.startswith(_EARLY) for name in env or {}):
+        process = Process(await warm.start(words, cwd=cwd, env=environment))
     else:
         command = [sys.executable, *program, *words]
         if redirect:
@@ -198,13 +199,6 @@ async def started(
         yield process
     finally:
         await process.end()
-
-
-def _can_start_warm(program: Sequence[str], env: Mapping[str, str], *streams: int | IO[Any]) -> bool:
-    """Whether nothing has to be so before Python starts, and no stream is odd."""
-    is_known = program == ("-m", "panic") or program[0] == "-c"
-    is_plain = all(stream == asyncio.subprocess.PIPE for stream in streams)
-    return is_known and is_plain and not any(name.startswith(_EARLY) for name in env)
 
 
 async def panic(*words: str, cwd: Path, patience_s: float = PATIENCE_S, **how: Any) -> Finished:

@@ -58,7 +58,7 @@ async def firm(tmp_path: Path) -> AsyncIterator[Firm]:
 
 @pytest.mark.parametrize("name", ENDING)
 async def test_a_command_that_ends(firm: Firm, name: str):
-    """It does what it is for."""
+    """It does what it is for, or says why not."""
     words, code = ENDING[name]
     done = await panic(*firm.lines(*words), cwd=firm.folder, cold=True)
 

@@ -34,7 +34,7 @@ async def test_a_press_fires_whatever_is_wrong_with_its_ledger(tmp_path: Path, b
         assert 0 == done.code, done.err
         assert dict.fromkeys(IDS, "clear") == verdicts(done.report)
         flags = {flag["code"] for flag in done.report["flags"]}
-        assert breakage.codes == flags & (breakage.codes | set(codes(done.report))), done.report["flags"]
+        assert breakage.codes == flags - ({"ledger_late"} - breakage.codes), done.report["flags"]
         assert (done.report["ledger_head"] is not None) is breakage.recorded
         assert runs.code in {0, 10}
         if breakage.recorded:

@@ -19,6 +19,7 @@ from tests.cli.breakages import FAILS_LATER, HANGING, NO_PRIVILEGES, after, held
 from tests.cli.ledgers import FALLBACK, LEDGER, SETTINGS, events, kinds, replayed, retell
 from tests.cli.support import (
     KEY,
+    PANIC,
     PRESS,
     Finished,
     Firm,
@@ -54,7 +55,7 @@ async def died(
     firm: Firm,
     *so: Callable[[Replay], bool],
     words: tuple[str, ...] = PRESS,
-    program: tuple[str, ...] = ("-m", "panic"),
+    program: tuple[str, ...] = PANIC,
 ) -> str:
     """Start a press, or something else, and kill it when the record says so; give the run's id."""
     async with started(*firm.lines(*words), cwd=firm.folder, program=program) as process:

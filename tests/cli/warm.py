@@ -1,8 +1,8 @@
 """A process of panic without the second in which Python imports everything: it is forked from one that has.
 
-It is a process like any other: its descriptors, environment, folder, signals and end are its own. What only a cold
-start can show (what others see of its command line, an import that is missing, what the interpreter makes of a
-closed stream) is for the tests that start cold.
+It is a process like any other: its streams, environment, folder, signals and exit code are its own. What only a
+cold start can show (its command line as others see it, an import that is missing, how the interpreter ends) is for
+the tests that start cold.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing.context import ForkServerContext, ForkServerProcess
@@ -55,7 +56,8 @@ class Warm:
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it has not ended."""
         if self.returncode is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended, and this loop was not told yet
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
@@ -78,14 +80,12 @@ class _Panic:
     """What a fresh process does: it takes these streams, this folder and this environment, and is panic.
 
     Attributes:
-        code: What it runs instead, if it is told to.
         streams: Standard output and standard error; descriptors here, and on their way things that become them.
     """
 
     words: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
-    code: str
     streams: Sequence[Any]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -95,25 +95,24 @@ class _Panic:
         with Path(os.devnull).open("rb") as nothing:
             os.dup2(nothing.fileno(), 0)
         for number, stream in enumerate(self.streams, 1):
-            os.dup2(stream.detach(), number)
+            descriptor = stream.detach()
+            os.dup2(descriptor, number)
+            os.close(descriptor)
         sys.stdout = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
         os.chdir(self.cwd)
         os.environ.clear()
         os.environ.update(self.env)
         warnings.simplefilter("error")
-        sys.argv = ["-c" if self.code else "panic", *self.words]
-        if self.code:
-            exec(self.code, {"__name__": "__main__"})  # noqa: S102  (a test's own)
-        else:
-            sys.exit(run(self.words))
+        sys.argv = ["panic", *self.words]
+        sys.exit(run(self.words))
 
 
-async def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str], code: str = "") -> Warm:
-    """Start panic with these words; `code` is what Python is told to run instead of it."""
+async def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Warm:
+    """Start panic with these words."""
     pipes = [os.pipe(), os.pipe()]
     theirs = [writing for _, writing in pipes]
-    process = _importer().Process(target=_Panic(tuple(words), cwd, env, code, theirs), daemon=True)
+    process = _importer().Process(target=_Panic(tuple(words), cwd, env, theirs), daemon=True)
     try:
         process.start()
     finally:

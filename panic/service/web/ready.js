@@ -6,6 +6,7 @@ import { CODE_OF, ago, ahead, count, number, capital, utc } from "./words.js";
 import { mark } from "./shapes.js";
 
 const STRIPS_MOST = 4;
+const SETTLING_MS = 1000;
 const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
 
 /** The tiles of a room, the worst first in their colour but always in the same place. */
@@ -94,31 +95,38 @@ export function underway(element, room, shown, progress) {
   });
 }
 
-/** The oldest page that nobody has acknowledged, on every page of ours; the next one comes when somebody sees to it. */
-export function paged(element, { pages }) {
+/** What somebody is paged for, on every page of ours: the oldest, until somebody sees to it; then the next. */
+export function paged(element, { pages }, stage) {
   element.hidden = !pages.length;
   const told = JSON.stringify([pages, may("presser")]);
   if (element.dataset.told === told) return;
   element.dataset.told = told;
-  const [page] = pages;
-  if (page) announce(`Paged: ${page.title}`);
+  const [page] = pages, key = page?.key ?? "", isNew = element.dataset.key !== key;
+  element.dataset.key = key;
+  const hadFocus = element.contains(document.activeElement);
+  const ended = pages.filter((one) => one === page || one.run_id === key); // whoever sees to a run sees to all its pages
+  const title = ended.map((one) => one.title).join("; ");
   put(element, page ? [
-    h("strong", {}, pages.length > 1 ? `PAGED 1 of ${number(pages.length)}` : "PAGED"),
-    page.run_id ? h("a", { href: `#/runs/${page.run_id}` }, page.title) : h("span", {}, page.title),
-    may("presser") ? seeTo(page) : null] : []);
+    h("strong", {}, pages.length > ended.length ? `PAGED ${ended.length} of ${number(pages.length)}` : "PAGED"),
+    page.run_id ? h("a", { href: `#/runs/${page.run_id}` }, title) : h("span", {}, title),
+    may("presser") ? seeTo(key, title, isNew) : null] : []);
+  if (page && isNew) announce(`Paged: ${title}`);
+  if (hadFocus) (element.querySelector("a") ?? stage).focus();
 }
 
-function seeTo({ key, title }) {
-  const button = h("button", { type: "button", class: "quiet small", onclick: async () => {
+/** The button; where it has just taken the place of another's, a second click is not meant for it. */
+function seeTo(key, title, isNew) {
+  const button = h("button", { type: "button", class: "quiet small", disabled: isNew, onclick: async () => {
     button.disabled = true;
     try {
-      await ask("POST", "/v1/acknowledge", { page: key });
-      announce(`Acknowledged: ${title}`);
+      const found = await ask("POST", `/v1/runs/${encodeURIComponent(key)}/acknowledge`, {});
+      announce(found.acknowledged ? `Acknowledged: ${title}` : `Somebody was faster: ${title}`);
     } catch (error) {
       button.disabled = false;
-      say(button, `Not acknowledged (${error.message}). Again?`);
+      say(button, `${error.message}. ${error.remedy ?? ""} Again?`);
     }
   } }, "I see to it");
+  if (isNew) setTimeout(() => { button.disabled = false; }, SETTLING_MS);
   return button;
 }
 

@@ -78,7 +78,7 @@ function drawTop() {
   say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : link.isLent ? "Sending" : "Connected");
   say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}` : "");
   drawUnderway();
-  paged(byId("paged"), room);
+  paged(byId("paged"), room, stage);
   for (const one of document.querySelectorAll("nav a[data-page]")) {
     if (one.dataset.page === page()) one.setAttribute("aria-current", "page");
     else one.removeAttribute("aria-current");
@@ -158,8 +158,10 @@ function refresh(isNew = false) {
   const told = JSON.stringify(SHOWS[page()]?.() ?? null);
   if (told === "null" || (told === drawn && !isNew)) return;
   const preview = byId("reset-preview"), isTyping = !isNew && preview && byId("reset-reason").value;
-  if (isTyping && engagedIn(room.latch) === engagedIn(JSON.parse(drawn))) return;
+  const before = isTyping ? JSON.parse(drawn) : null;
+  if (isTyping && engagedIn(room.latch) === engagedIn(before)) return;
   drawn = told;
+  if (isTyping && !before.known) return; // the page has asked by itself; only the room learns it now
   if (isTyping) put(preview, h("p", { class: "bad" }, "The latch has changed meanwhile: show again what a reset would do."));
   else if (page() === "latch") latch(stage, room);
   else runs(stage);
