@@ -25,8 +25,8 @@ _WORKERS_MOST = 16
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Give two workers for each processor: half of the time a test waits for a clock or a process."""
-    return min(2 * (os.cpu_count() or 1), _WORKERS_MOST)
+    """Give one worker more than there are processors: a test often waits for a clock or a process."""
+    return min((os.cpu_count() or 1) + 1, _WORKERS_MOST)
 
 
 @pytest.fixture(autouse=True)
