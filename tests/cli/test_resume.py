@@ -176,7 +176,7 @@ async def test_a_scope_with_filters_and_without_reads_is_kept(tmp_path: Path):
         assert (10, {1: "unverified", 2: "unverified"}) == (done.code, verdicts(done.report))
         assert {1: 2, 2: 2} == times_sent(simulator)
         assert [{"side": "BUY"}] * 4 == [one.query for one in simulator.requests]
-        assert [1, 1] == [len(simulator.truth(id_).open) for id_ in (1, 2)]
+        await until(lambda: [1, 1] == [len(simulator.truth(id_).open) for id_ in (1, 2)])  # it takes its time
 
 
 async def test_a_resume_that_dies_is_taken_up_as_well(tmp_path: Path):
