@@ -14,7 +14,7 @@ from panic import history
 from panic.simulator import Fault
 from tests.cli.breakages import after
 from tests.cli.ledgers import LEDGER, events, kinds
-from tests.cli.support import KEY, account, panic, sent, simulate, started, until, valid
+from tests.cli.support import KEY, PANIC, account, panic, sent, simulate, started, until, valid
 from tests.service.support import TOKENS, firm, listening, serving
 
 IDS = range(1, 9)
@@ -37,7 +37,7 @@ desk.AS_ONE_S = 60.0
 """
 """A busy machine takes longer than the quarter of a second in which alike presses are one."""
 
-_LOUD = ("-m", "panic", "--log-level", "info")
+_LOUD = (*PANIC, "--log-level", "info")
 
 
 async def test_a_press_by_a_program_is_the_command_lines_press(tmp_path: Path):
