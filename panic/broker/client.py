@@ -224,7 +224,7 @@ class Broker:
                 self._mixed_up()
             else:
                 wire.connection.disown()
-        if self._clock.ahead_s is None and exchange.headers is not None:
+        if exchange.headers is not None:
             self._clock.compare(exchange.headers.get("Date", ""), exchange.ended)
         return result
 
