@@ -12,8 +12,9 @@ from panic.clock import Clock
 from panic.orders import Order
 from panic.outcomes import REFUSED, Outcome
 from panic.pacing import backoff
+from panic.pages import Query
 from panic.prepared import Prepared
-from panic.proof import Look, Query
+from panic.proof import Look
 from panic.roster import Account
 from panic.slots import Kind, Slots
 

@@ -24,7 +24,7 @@ from panic.collector import Pause
 from panic.orders import Filters
 from panic.outcomes import TRY_AGAIN, Standing
 from panic.pacing import Budget, Pace
-from panic.proof import Query
+from panic.pages import Query
 from panic.roster import Account
 from panic.slots import NOBODY, Kind, Slots
 

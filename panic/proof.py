@@ -15,12 +15,13 @@ order, and nothing if it saw none.
 """
 
 from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Order
 from panic.outcomes import Standing
+from panic.pages import MOST_PAGES, PAGE_SIZE, Page, Pages, Parameters, Query
 
 LOOKBACK = timedelta(days=400)
 """Without `from` the broker's window is undocumented; 400 days is over the life of any good-till-cancel order."""
@@ -28,8 +29,8 @@ LOOKBACK = timedelta(days=400)
 FIRST_PAGE = 100
 """Orders on the page that proves a quiet account: 70 kB, which thousands of accounts may send at once."""
 
-PAGE_SIZE = 1000
-"""The broker's largest page: fewest requests."""
+PAGES_OF_EVERYTHING = 10
+"""Ten thousand orders. More would take longer than the next look, and show it no better."""
 
 NAMED_AT_ONCE = 50
 """Order ids in one request: 50 UUIDs make a URL of 2 kB, which every proxy passes."""
@@ -38,44 +39,6 @@ NAMED_MANY = 500
 """So many named orders are looked for among those of the last day first: a page shows a thousand."""
 
 RECENT = timedelta(hours=24)
-
-PAGES_OF_EVERYTHING = 10
-"""Ten thousand orders. More would take longer than the next look, and show it no better."""
-
-MOST_PAGES = 1000
-"""A million orders in one account; beyond it the broker is handing out page tokens without end."""
-
-_ROUND = ((PAGES_OF_EVERYTHING * PAGE_SIZE, 100), (float("inf"), 10_000))
-"""A count may be where the broker stopped counting, which is a round number: up to the first figure a multiple of
-the second is not believed. Up to there everything is read instead; beyond, few honest counts are that round."""
-
-Parameters = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One GET of an account's orders: the parameters, with the page to go on from."""
-
-    parameters: Parameters
-    page_token: str = ""
-
-    def items(self) -> Parameters:
-        """Give every parameter of the request; the filters are repeated on every page."""
-        return (*self.parameters, ("page_token", self.page_token)) if self.page_token else self.parameters
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What one valid answer to a `Query` showed.
-
-    Attributes:
-        next_token: Token of the page after it, empty on the last.
-        total: The broker's count of all items on all pages; None when it gives none.
-    """
-
-    orders: tuple[Order, ...]
-    next_token: str = ""
-    total: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -95,75 +58,6 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass(slots=True)
-class _Answers:
-    """What the pages of one question have shown so far.
-
-    Attributes:
-        most: How many pages of it are read.
-        only: The statuses that were asked for; empty for any.
-        is_last: Whether the page read last says that there is none after it.
-        refused: Whether the broker does not take the question.
-        wrong: Why this is not the whole answer, once no more is to come; empty if it is.
-    """
-
-    most: int
-    only: Collection[str]
-    ids: set[str] = field(default_factory=set)
-    nameless: int = 0
-    tokens: set[str] = field(default_factory=set)
-    totals: set[int | None] = field(default_factory=set)
-    is_last: bool = False
-    refused: bool = False
-    wrong: str = ""
-
-    def take(self, page: Page) -> str:
-        """Count a page in; give the token of the one to ask for next, or nothing."""
-        self.ids.update(order.id for order in page.orders if order.id)
-        self.nameless += sum(not order.id for order in page.orders)
-        self.totals.add(page.total)
-        self.is_last = not page.next_token
-        if self.only and any(order.status not in self.only for order in page.orders):
-            self.wrong = _HEEDLESS
-        elif self.is_last:
-            self.wrong = self._sum()
-        elif page.next_token in self.tokens or len(self.tokens) + 1 >= self.most:
-            is_endless = page.next_token in self.tokens or self.most == MOST_PAGES
-            self.wrong = "the broker's pages have no end" if is_endless else f"over {self.shown:,} orders"
-        self.tokens.add(page.next_token)
-        return "" if self.wrong else page.next_token
-
-    @property
-    def shown(self) -> int:
-        """How many orders it has shown."""
-        return len(self.ids) + self.nameless
-
-    @property
-    def count(self) -> int | None:
-        """The broker's own count of what was asked for; None where it is missing or cannot be right."""
-        total = next(iter(self.totals)) if len(self.totals) == 1 and self.wrong != _HEEDLESS else None
-        if total is None or (total != self.shown if self.is_last else total <= self.shown):
-            return None
-        return None if total > self.shown and _is_round(total) else total
-
-    def _sum(self) -> str:
-        total = next(iter(self.totals))
-        if len(self.totals) > 1:
-            return "the number of orders changed between pages"
-        if self.tokens and (total is None or self.nameless):
-            return "several pages, and no total or no ids to check them against"
-        if total is not None and total != self.shown:
-            return f"the broker counts {total} orders and shows {self.shown}"
-        return ""
-
-
-_HEEDLESS = "the broker does not heed the filter by status"
-
-
-def _is_round(count: int) -> bool:
-    return count % next(round_ for most, round_ in _ROUND if count <= most) == 0
-
-
 class _Question(NamedTuple):
     """What to ask for, how many pages of it to read, and the statuses that are asked for (empty: any)."""
 
@@ -172,7 +66,7 @@ class _Question(NamedTuple):
     only: Collection[str]
 
 
-_Course = Generator[_Question, _Answers, str]
+_Course = Generator[_Question, Pages, str]
 """Asks questions, and ends with why the answers prove nothing, or with nothing where they do."""
 
 
@@ -215,7 +109,7 @@ class Look:
         self._matches = matches
         self._named = frozenset(named)
         self._total = 0
-        self._answers: _Answers
+        self._answers: Pages
         self._course = self._ask()
         self._begin(next(self._course))
 
@@ -266,7 +160,7 @@ class Look:
 
     def _begin(self, question: _Question) -> None:
         self._parameters, self._token = question.parameters, ""
-        self._answers = _Answers(question.most, question.only)
+        self._answers = Pages(question.most, question.only)
 
     def _go_on(self) -> None:
         try:
@@ -292,7 +186,7 @@ class Look:
         why = others.wrong or (yield from self._count(others))
         return (yield from self._read_everything(why)) if why else ""
 
-    def _list(self) -> Generator[_Question, _Answers, _Answers]:
+    def _list(self) -> Generator[_Question, Pages, Pages]:
         """Ask for the orders in a status that is known and does not end an order for good."""
         for statuses in (OPEN_STATUSES, OPEN_STATUSES_BEFORE):  # an older server refuses words it does not know
             found = yield self._question(only=statuses)
@@ -300,7 +194,7 @@ class Look:
                 break
         return found
 
-    def _count(self, others: _Answers) -> _Course:
+    def _count(self, others: Pages) -> _Course:
         """Hold the number of ended orders, and of those listed, against the number of all there are."""
         ended = everything = 0
         for again in (False, True):

@@ -13,7 +13,8 @@ from panic.case import NEVER, Case, Do, Step
 from panic.orders import Filters
 from panic.outcomes import Body, Outcome, Standing, Verdict
 from panic.pacing import Pace
-from panic.proof import Query, Receipt
+from panic.pages import Query
+from panic.proof import Receipt
 from tests.builders import (
     a_case,
     a_pace,

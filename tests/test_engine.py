@@ -23,8 +23,8 @@ from panic.engine import Engine, Leash, What
 from panic.orders import Filters
 from panic.outcomes import Body, Evidence, Outcome, Standing, Verdict, classify
 from panic.pacing import Pace
+from panic.pages import Page, Query
 from panic.plan import Scope, plan
-from panic.proof import Page, Query
 from panic.report import AccountReport, Report
 from panic.roster import Account, Roster
 from panic.run import Prepared, Press, Run

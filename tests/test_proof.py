@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Filters, Order
 from panic.outcomes import Standing
-from panic.proof import FIRST_PAGE, MOST_PAGES, Look, Page, Query, Receipt
+from panic.pages import MOST_PAGES, Page, Query
+from panic.proof import FIRST_PAGE, Look, Receipt
 from tests.builders import MIDNIGHT, STALE, a_page, an_order, wall
 
 SINCE = "2025-01-26T00:00:07Z"

@@ -24,7 +24,8 @@ from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.orders import Filters
 from panic.outcomes import Body
-from panic.proof import Query, Receipt
+from panic.pages import Query
+from panic.proof import Receipt
 from panic.roster import Account
 from panic.secret import Key, scrub
 
