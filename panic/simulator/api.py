@@ -156,7 +156,8 @@ def _list_executions(call: Call, desk: Desk) -> Answer:
     page = page_of(call.query, call.house.page_size)
     matches = execution_filter(call.query, call.house.clock)
     desk.book.settle()
-    found = [execution for execution in desk.book.executions if matches(execution)]
+    latest_first = sorted(desk.book.executions, key=lambda execution: execution.at, reverse=True)
+    found = [execution for execution in latest_first if matches(execution)]
     shown = [execution_json(execution, call.house.clock) for execution in page.of(found)]
     return call.succeed(shown, page.metadata(len(found)))
 

@@ -241,10 +241,10 @@ async def test_words_of_the_newest_release():
 
 
 async def test_executions(simulator: Simulator, sdk: AsyncClearStreet):
-    """Each fill is shown with its price, its venue and its order, page by page, filtered as it is asked for."""
+    """Each fill has its price, its venue and its order; they come page by page, latest first, and filtered."""
     first = await sdk.v1.orders.get_executions(100345, page_size=1)
     rest = await sdk.v1.orders.get_executions(100345, page_token=str(first.metadata.next_page_token))
-    stop, filled = first.data[0], rest.data[0]
+    filled, stop = first.data[0], rest.data[0]
 
     assert ("40", "149.95", "XNAS", "TSLA") == (stop.quantity, stop.price, stop.venue, stop.symbol)
     assert ("100", "AAPL", 2) == (filled.quantity, filled.symbol, rest.metadata.total_items)
