@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from http import HTTPStatus
 from itertools import cycle
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -27,19 +26,18 @@ FIRST_RELEASE = frozenset(
 )
 NEWEST_RELEASE = FIRST_RELEASE | {"QUEUED", "PENDING_TRIGGER"}
 _ENDED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
-COUNTS = ("honest", "missing", "of the page", "unfiltered", "capped below a page", "capped", "stale")
+_CAPS = {"capped below a page": 60, "capped at a round number": 200, "capped": 220}
+COUNTS = ("honest", "missing", "of the page", "unfiltered", *_CAPS, "stale")
 FILTERS = ("honoured", "ignored", "refused")
 
 DAY_S = 86_400.0
 _SETTLE_S = 0.3
 _PAGE_MOST = 1000
-_CAPS = {"capped below a page": 60, "capped": 120}
 _CHOICES = {
     "side": {"BUY", "SELL"},
     "type": {"MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"},
     "instrument_type": {"COMMON_STOCK", "INDEX", "OPTION", "CASH"},
 }
-_NOT_FOUND = "Some requested entity was not found"
 
 Json = dict[str, Any]
 
@@ -171,8 +169,7 @@ class Elsewhere:
         self._requests = 0
 
     async def __aenter__(self) -> Self:
-        self._began = asyncio.get_running_loop().time()
-        self._epoch = time.time() + self._ahead_s
+        self._epoch = time.time() + self._ahead_s - asyncio.get_running_loop().time()
         for id_, (held, _) in self._accounts.items():
             orders = [self._place(id_, number, one) for number, one in enumerate(held)]
             self._orders[id_] = sorted(orders, key=lambda order: order.created)
@@ -180,9 +177,7 @@ class Elsewhere:
         self.base_url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._server.close()
         for talk in self._talks:
             talk.cancel()
@@ -195,10 +190,10 @@ class Elsewhere:
 
     def _place(self, account: int, number: int, held: Held) -> _Order:
         id_ = f"{account:08x}-0000-7000-8000-{number:012x}"
-        return _Order(id_, account, held, self._epoch - held.age_days * DAY_S)
+        return _Order(id_, account, held, self._now() - held.age_days * DAY_S)
 
     def _now(self) -> float:
-        return self._epoch + asyncio.get_running_loop().time() - self._began
+        return self._epoch + asyncio.get_running_loop().time()
 
     def _settled(self, account: int) -> list[_Order]:
         now = self._now()
@@ -238,7 +233,9 @@ class Elsewhere:
             status, document = refused.status, {"error": error, "metadata": metadata}
         body = json.dumps(document).encode()
         off = next(self._dates)
-        date = None if off is None else format_datetime(_moment(self._now() + off), usegmt=True)
+        date = (
+            None if off is None else format_datetime(datetime.fromtimestamp(self._now() + off, UTC), usegmt=True)
+        )
         head = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
             *([f"Date: {date}"] if date else []),
@@ -259,9 +256,9 @@ class Elsewhere:
                 shown = [{"id": id_, "full_name": f"Fund {id_}", "status": "ACTIVE"} for id_ in self._accounts]
                 page, limit, offset = _page(shown, query, _PAGE_MOST)
                 return page, _pages(len(shown), len(shown), limit, offset)
-            case [("GET" | "DELETE"), "v1", "accounts", id_, "orders"] if int(id_) in self._accounts:
+            case [("GET" | "DELETE"), "v1", "accounts", id_, "orders"] if int(id_) in self._orders:
                 return self._list(int(id_), query) if method == "GET" else (self._cancel(int(id_), query), {})
-        raise _RefusedError(404, _NOT_FOUND)
+        raise _RefusedError(404, "Some requested entity was not found")
 
     # ── orders ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -341,12 +338,8 @@ def _words(query: Mapping[str, str], name: str) -> set[str]:
     return {word.strip() for word in query.get(name, "").split(",") if word.strip()}
 
 
-def _moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
 def _stamp(seconds: float) -> str:
-    return f"{_moment(seconds):%Y-%m-%dT%H:%M:%S.%f}000Z"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}000Z"
 
 
 def _seconds(query: Mapping[str, str], name: str) -> float | None:

@@ -6,7 +6,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import clearstreet
 import pytest
+from clearstreet import AsyncClearStreet
 from hypothesis import Phase, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -18,10 +20,10 @@ from tests.elsewhere import COUNTS, DAY_S, FILTERS, NEWEST_RELEASE, Elsewhere, H
 from tests.virtual import virtually
 
 KEY = "tenant-9.the-secret-of-the-firm"
-DEADLINE_S = 8.0
+DEADLINE_S = 4.0
 YEAR_S = 365 * DAY_S
-MANY = 150
-"""More than one page of a first look, fewer than the broker's largest."""
+MANY = 250
+"""More than a first page and than a count that is capped, fewer than the broker's largest page."""
 
 Accounts = dict[int, tuple[tuple[Held, ...], Ways]]
 
@@ -101,6 +103,30 @@ def finished(count: int) -> tuple[Held, ...]:
     return tuple(
         Held(FINISHED[n % 4], 399.0 * n / max(1, count - 1), leaves=100 if n % 4 else 0) for n in range(count)
     )
+
+
+async def test_the_broker_is_one_that_the_sdk_can_read():
+    """The broker's own client, which believes only its own enumerations, pages, cancels and is refused."""
+    held = (*finished(3), Held("PENDING_TRIGGER", 40.0, GTC, symbol=None, unseen=True), OF_TODAY)
+    async with (
+        Elsewhere({1: (held, Ways())}, KEY) as broker,
+        AsyncClearStreet(api_key=KEY, base_url=broker.base_url, _strict_response_validation=True) as sdk,
+    ):
+        first = await sdk.v1.orders.get_orders(1, page_size=4, from_="2020-01-01T00:00:00Z")
+        token = str(first.metadata.next_page_token)
+        rest = await sdk.v1.orders.get_orders(1, page_token=token, from_="2020-01-01T00:00:00Z")
+        gone = await sdk.v1.orders.cancel_all_open_orders(1)
+        with pytest.raises(clearstreet.NotFoundError, match="No orders match"):
+            await sdk.v1.orders.cancel_all_open_orders(1)
+
+        assert ["PENDING_TRIGGER", "PENDING_CANCEL"] == broker.alive(1)
+    assert (5, 2, 4, 1) == (
+        first.metadata.total_items,
+        first.metadata.total_pages,
+        len(first.data),
+        len(rest.data),
+    )
+    assert ["PENDING_CANCEL"] == [order.status for order in gone.data]
 
 
 # ── what has not ended is never hidden ──────────────────────────────────────────────────────────────────────
