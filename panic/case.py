@@ -114,7 +114,7 @@ class Case:
     looks_concluded: int = 0
     is_counted: bool = False
     unmet: Filters = field(init=False)
-    _is_busy: bool = False
+    _size: int = 0
     _cancel_at: float = 0.0
     _read_at: float = NEVER
     _held_until: float = 0.0
@@ -276,7 +276,7 @@ class Case:
         if self.look is None:
             named = [id_ for id_, tracked in self.orders.items() if not tracked.seen_ended]
             self.look = Look(
-                began=now, now=wall, since=since, matches=self.filters.matches, named=named, is_busy=self._is_busy
+                began=now, now=wall, since=since, matches=self.filters.matches, named=named, size=self._size
             )
             self._page_failures = 0
         return self.look
@@ -315,7 +315,7 @@ class Case:
 
     def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
         now, standing = answer.ended, look.standing
-        self.look, self._is_busy = None, look.is_busy
+        self.look, self._size = None, look.size
         self._unlooked = 0
         self._looks += 1
         self._learn(look)

@@ -9,6 +9,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+_WRITTEN = datetime(2026, 11, 30, tzinfo=UTC)
+"""It cannot be earlier than this program: where the broker tells no time, a look does not trust ours further."""
+
 _JITTER_S = 2.0
 """A Date has whole seconds, and is some time on its way."""
 
@@ -48,7 +51,8 @@ class Clock:
 
     def earlier(self) -> datetime:
         """Give the wall-clock time of now by our clock or by the broker's, whichever is earlier."""
-        return self.wall() - timedelta(seconds=self._most_ahead_s)
+        now = self.wall() - timedelta(seconds=self._most_ahead_s)
+        return now if self.ahead_s is not None else min(now, _WRITTEN)
 
 
 def time_of_day(epoch: float) -> datetime:

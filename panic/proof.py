@@ -4,6 +4,7 @@
 status, known or not. A list of open statuses cannot prove that, since the next status will not be on it. So:
 
 1. One page of everything, whatever its status. A quiet account is on it whole, and that page is the proof.
+   A busier one gets a larger page.
 2. An account with more orders than that is counted: the ended ones first, then everything. What has ended
    stays ended, so if both numbers are the same, nothing that is not ended can be among the rest. Orders on the
    list of known statuses are looked at one by one between the two counts, and count as what they are.
@@ -79,7 +80,7 @@ class Look:
         since: The moment from which the questions look back, if not `now`: no later than the broker's own time.
         matches: Whether an order is one this run is to cancel.
         named: Ids of the orders that answers of this run named and that were not yet seen ended.
-        is_busy: Whether an earlier look found more orders than the first page holds.
+        size: How many orders an earlier look has found in the account, about; 0 where none has.
 
     Attributes:
         is_counted: Whether what it shows rests on the broker's counts, and not on having read everything.
@@ -93,12 +94,12 @@ class Look:
         since: datetime | None = None,
         matches: Callable[[Order], bool],
         named: Collection[str],
-        is_busy: bool = False,
+        size: int = 0,
     ) -> None:
         self.began = began
         self.at = now
         self.since = since or now
-        self.is_busy = is_busy
+        self.size = size
         self.is_counted = False
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
@@ -108,7 +109,6 @@ class Look:
         self.receipts: list[Receipt] = []
         self._matches = matches
         self._named = frozenset(named)
-        self._total = 0
         self._answers: Pages
         self._course = self._ask()
         self._begin(next(self._course))
@@ -174,13 +174,19 @@ class Look:
     # ── the questions ───────────────────────────────────────────────────────────────────────────────────
 
     def _ask(self) -> _Course:
-        if not self.is_busy:
-            first = yield self._question(size=FIRST_PAGE, most=1)
-            if first.is_last:
-                return first.wrong or (yield from self._ask_named())
-            self.is_busy, self._total = True, first.count or 0
-        others = yield from self._list()
-        wrong = "" if self.open else (yield from self._ask_named())
+        others = None
+        if self.size:  # while something is open, the list of it is shorter than a page of everything
+            others = yield from self._list()
+            if self.open:
+                return others.wrong
+        for page in (FIRST_PAGE, PAGE_SIZE):
+            if self.size <= page:
+                found = yield self._question(size=page, most=1)
+                if found.is_last:
+                    return found.wrong or (yield from self._ask_named())
+                self.size = max(found.count or 0, found.shown + 1)
+        others = others or (yield from self._list())
+        wrong = yield from self._ask_named()
         if self.open or wrong:
             return wrong or others.wrong
         why = others.wrong or (yield from self._count(others))
@@ -204,20 +210,20 @@ class Look:
                 if self.open or others.wrong:
                     return others.wrong
             all_ = yield self._question(size=1, most=1)
-            if ends.count is None or all_.count is None or all_.count < self._total:
+            if ends.count is None or all_.count is None or all_.count < self.size:
                 return "the broker's counts are missing or cannot be right"
             ended, everything = ends.count, all_.count
             if ended + others.shown == everything:
                 self.is_counted = True
                 return ""
-        self._total = everything
+        self.size = everything
         return (
             f"the broker counts {everything:,} orders, {ended:,} of them ended, and lists {others.shown:,} others"
         )
 
     def _read_everything(self, why: str) -> _Course:
         """Look at every order where counting proves nothing, unless they are too many."""
-        if self.open or self._total > PAGES_OF_EVERYTHING * PAGE_SIZE:
+        if self.open or self.size > PAGES_OF_EVERYTHING * PAGE_SIZE:
             return why
         found = yield self._question(most=PAGES_OF_EVERYTHING)
         return f"{why}; {found.wrong}" if found.wrong else ""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Filters, Order
 from panic.outcomes import Standing
-from panic.pages import MOST_PAGES, Page, Query
+from panic.pages import MOST_PAGES, PAGE_SIZE, Page, Query
 from panic.proof import FIRST_PAGE, Look, Receipt
 from tests.builders import MIDNIGHT, STALE, a_page, an_order, wall
 
@@ -18,10 +18,10 @@ SINCE = "2025-01-26T00:00:07Z"
 """400 days before 7 s of loop time."""
 
 
-def a_look(*named: str, filters: Filters | None = None, is_busy: bool = False) -> Look:
+def a_look(*named: str, filters: Filters | None = None, size: int = 0) -> Look:
     """A look that begins at 7 s of loop time."""
     matches = (filters or Filters()).matches
-    return Look(began=7.0, now=wall(7.0), since=wall(7.0), matches=matches, named=named, is_busy=is_busy)
+    return Look(began=7.0, now=wall(7.0), since=wall(7.0), matches=matches, named=named, size=size)
 
 
 def asked(look: Look) -> dict[str, str]:
@@ -98,7 +98,13 @@ HIDDEN = an_order("hidden", "AWAITING_MOONRISE", time_in_force="GOOD_TILL_CANCEL
 """Open, in a status that nobody has heard of."""
 
 BUSY = FIRST_PAGE + 60
-"""More orders than the first page holds."""
+"""More orders than the first page holds, and fewer than the largest."""
+
+LARGE = PAGE_SIZE + 60
+"""More than any page holds."""
+
+SIZES = (0, BUSY, LARGE)
+"""What an earlier look may have found."""
 
 
 def test_a_quiet_account_is_proven_by_one_page_of_everything():
@@ -109,12 +115,21 @@ def test_a_quiet_account_is_proven_by_one_page_of_everything():
     assert [{"from": SINCE, "page_size": "100"}] == shelf.requests
 
 
-def test_a_busy_account_is_counted():
-    """What is on the list of open statuses; how many have ended; how many there are."""
+def test_a_busy_account_is_shown_on_one_larger_page():
+    """As long as that holds it, nothing has to be counted."""
     shelf = a_shelf(BUSY)
     look = shelf.show(a_look())
 
-    assert (Standing.CLEAR, True, True) == (look.standing, look.is_counted, look.is_busy)
+    assert (Standing.CLEAR, False, BUSY) == (look.standing, look.is_counted, look.size)
+    assert [{"from": SINCE, "page_size": "100"}, {"from": SINCE, "page_size": "1000"}] == shelf.requests
+
+
+def test_a_large_account_is_counted():
+    """What is on the list of open statuses; how many have ended; how many there are."""
+    shelf = a_shelf(LARGE)
+    look = shelf.show(a_look())
+
+    assert (Standing.CLEAR, True, LARGE) == (look.standing, look.is_counted, look.size)
     assert [
         {"from": SINCE, "page_size": "100"},
         {"from": SINCE, "page_size": "1000", "status": ",".join(OPEN_STATUSES)},
@@ -123,26 +138,36 @@ def test_a_busy_account_is_counted():
     ] == shelf.requests
 
 
-def test_a_busy_account_is_not_shown_its_first_page_again():
-    """An earlier look has learned that it does not hold everything."""
-    shelf = a_shelf(BUSY)
+@pytest.mark.parametrize(("orders", "requests"), [(BUSY, 2), (LARGE, 3)])
+def test_a_page_that_did_not_hold_everything_is_not_asked_for_again(orders: int, requests: int):
+    """A later look begins with the list of what is open, which is short."""
+    shelf = a_shelf(orders)
 
-    assert Standing.CLEAR is shelf.show(a_look(is_busy=True)).standing
-    assert 3 == len(shelf.requests)
+    assert Standing.CLEAR is shelf.show(a_look(size=orders)).standing
+    assert requests == len(shelf.requests)
+
+
+@pytest.mark.parametrize("orders", [BUSY, LARGE])
+def test_while_something_is_open_a_later_look_is_one_request(orders: int):
+    """Nothing else has to be known."""
+    shelf = a_shelf(orders, an_order("open", "PENDING_CANCEL"))
+
+    assert Standing.PENDING is shelf.show(a_look(size=orders)).standing
+    assert 1 == len(shelf.requests)
 
 
 def test_a_look_that_read_everything_rests_on_no_count():
     """The report tells the two apart."""
     assert not a_shelf(5).show(a_look()).is_counted
-    assert not a_shelf(BUSY, counts=lambda *_: None).show(a_look()).is_counted
+    assert not a_shelf(LARGE, counts=LIES["unfiltered"]).show(a_look()).is_counted
 
 
 @pytest.mark.parametrize("ended", [0, FIRST_PAGE - 1, FIRST_PAGE, BUSY, 3000, 9990])
-@pytest.mark.parametrize("is_busy", [False, True])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("status", ["AWAITING_MOONRISE", "", "QUEUED", "PENDING_TRIGGER", "NEW", "PENDING_CANCEL"])
-def test_no_status_hides_an_order(ended: int, is_busy: bool, status: str):
+def test_no_status_hides_an_order(ended: int, size: int, status: str):
     """Known or not, and among however many that have ended."""
-    look = a_shelf(ended, an_order("hidden", status)).show(a_look(is_busy=is_busy))
+    look = a_shelf(ended, an_order("hidden", status)).show(a_look(size=size))
 
     assert (Standing.PENDING if status == "PENDING_CANCEL" else Standing.OPEN) is look.standing
     assert ["hidden"] == list(look.open)
@@ -163,6 +188,7 @@ LIES: dict[str, Callable[[int, int, int], int | None]] = {
     "of the page": lambda _, shown, __: shown,
     "unfiltered": lambda _, __, all_: all_,
     "capped at 100": lambda total, *_: min(total, 100),
+    "capped at 130": lambda total, *_: min(total, 130),
     "capped at 1,000": lambda total, *_: min(total, 1000),
     "capped at 10,000": lambda total, *_: min(total, 10_000),
     "nothing": lambda *_: 0,
@@ -173,11 +199,11 @@ LIES: dict[str, Callable[[int, int, int], int | None]] = {
 
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("heeds", [True, False])
-@pytest.mark.parametrize("ended", [3, BUSY, 1500, 10_500])
-@pytest.mark.parametrize("is_busy", [False, True])
-def test_no_lie_about_counts_hides_an_order(lie: str, heeds: bool, ended: int, is_busy: bool):
+@pytest.mark.parametrize("ended", [3, BUSY, LARGE, 10_500])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_lie_about_counts_hides_an_order(lie: str, heeds: bool, ended: int, size: int):
     """Nor does a filter by status that the broker does not heed."""
-    look = a_shelf(ended, HIDDEN, counts=LIES[lie], heeds=heeds).show(a_look(is_busy=is_busy))
+    look = a_shelf(ended, HIDDEN, counts=LIES[lie], heeds=heeds).show(a_look(size=size))
 
     assert look.standing in {None, Standing.OPEN}
 
@@ -190,7 +216,7 @@ def test_counts_that_cannot_be_right_leave_the_reading_of_everything(lie: str):
 
 def test_a_round_count_is_not_believed_and_everything_is_read():
     """It may be where the broker stopped counting; an honest one is still proven clear."""
-    shelf = a_shelf(400)
+    shelf = a_shelf(1400)
     look = shelf.show(a_look())
 
     assert (Standing.CLEAR, False) == (look.standing, look.is_counted)
@@ -198,7 +224,7 @@ def test_a_round_count_is_not_believed_and_everything_is_read():
 
 def test_an_older_broker_that_refuses_newer_statuses_is_asked_without_them():
     """Its 400 ends no look."""
-    shelf = a_shelf(BUSY, refuses=frozenset({"QUEUED"}))
+    shelf = a_shelf(LARGE, refuses=frozenset({"QUEUED"}))
 
     assert Standing.CLEAR is shelf.show(a_look()).standing
     assert {"from": SINCE, "page_size": "1000", "status": ",".join(OPEN_STATUSES_BEFORE)} in shelf.requests
@@ -208,8 +234,8 @@ def test_a_broker_that_refuses_every_status_is_read_whole():
     """Then nothing can be counted."""
     refuses = frozenset({*ENDED_STATUSES, *OPEN_STATUSES})
 
-    assert Standing.CLEAR is a_shelf(BUSY, refuses=refuses).show(a_look()).standing
-    assert Standing.OPEN is a_shelf(BUSY, HIDDEN, refuses=refuses).show(a_look()).standing
+    assert Standing.CLEAR is a_shelf(LARGE, refuses=refuses).show(a_look()).standing
+    assert Standing.OPEN is a_shelf(LARGE, HIDDEN, refuses=refuses).show(a_look()).standing
 
 
 def test_a_refused_question_that_is_about_no_status_ends_the_look():
@@ -231,17 +257,17 @@ def test_a_refused_question_that_is_about_no_status_ends_the_look():
 )
 def test_what_has_ended_by_its_fields_or_is_spared_counts_beside_what_has_ended(spared: Order):
     """It is looked at between the two counts, one by one."""
-    shelf = a_shelf(BUSY, spared)
+    shelf = a_shelf(LARGE, spared)
     look = shelf.show(a_look(filters=Filters(side="BUY")))
 
     assert (Standing.CLEAR, True) == (look.standing, look.is_counted)
     assert 5 == len(shelf.requests)
-    assert None is not a_shelf(BUSY, spared, HIDDEN).show(a_look(filters=Filters(side="BUY"))).open.get("hidden")
+    assert None is not a_shelf(LARGE, spared, HIDDEN).show(a_look(filters=Filters(side="BUY"))).open.get("hidden")
 
 
 def test_an_order_that_ends_after_it_was_listed_does_not_count_twice():
     """Twice counted it would make up for one that hides."""
-    shelf = a_shelf(BUSY, an_order("x", "DONE_FOR_DAY", time_in_force="DAY"), HIDDEN)
+    shelf = a_shelf(LARGE, an_order("x", "DONE_FOR_DAY", time_in_force="DAY"), HIDDEN)
 
     def end(requests: int) -> None:
         if requests == 2:  # it was listed, and nothing was counted yet
@@ -254,7 +280,7 @@ def test_an_order_that_ends_after_it_was_listed_does_not_count_twice():
 @pytest.mark.parametrize("when", range(1, 5))
 def test_an_order_that_arrives_while_a_look_goes_on_is_no_clear_unless_it_came_before_the_last_question(when: int):
     """Counts that were taken at two moments still prove something only of the last one."""
-    shelf = a_shelf(BUSY)
+    shelf = a_shelf(LARGE)
 
     def arrive(requests: int) -> None:
         if requests == when:
@@ -267,7 +293,7 @@ def test_an_order_that_arrives_while_a_look_goes_on_is_no_clear_unless_it_came_b
 
 def test_orders_that_come_and_end_between_two_counts_are_counted_again():
     """A strategy whose orders are rejected one after the other hides nothing."""
-    shelf = a_shelf(BUSY)
+    shelf = a_shelf(LARGE)
 
     def reject(requests: int) -> None:
         if requests == 3:
@@ -311,7 +337,7 @@ def test_at_most_fifty_orders_are_named_in_a_request(count: int, requests: list[
 def test_very_many_named_orders_are_looked_for_among_those_of_the_last_day():
     """A page shows a thousand of them, a request by ids fifty."""
     ids = [f"id-{n:04}" for n in range(2000)]
-    shelf = a_shelf(BUSY, *(an_order(id_, "CANCELED") for id_ in ids))
+    shelf = a_shelf(LARGE, *(an_order(id_, "CANCELED") for id_ in ids))
 
     assert Standing.CLEAR is shelf.show(a_look(*ids)).standing
     assert len(shelf.requests) < 10
@@ -319,16 +345,16 @@ def test_very_many_named_orders_are_looked_for_among_those_of_the_last_day():
 
 def test_an_order_that_was_named_and_hides_from_the_list_is_asked_for_before_anything_is_counted():
     """While it is open nothing else has to be known."""
-    shelf = a_shelf(BUSY, HIDDEN)
+    shelf = a_shelf(LARGE, HIDDEN)
 
-    assert Standing.OPEN is shelf.show(a_look("hidden", is_busy=True)).standing
+    assert Standing.OPEN is shelf.show(a_look("hidden", size=LARGE)).standing
     assert 2 == len(shelf.requests)
 
 
 @pytest.mark.parametrize("question", [0, 1])
 def test_the_filters_are_repeated_on_every_page(question: int):
     """A page token alone may come back with everything."""
-    look = a_look(*(["a"] if question else []), is_busy=not question)
+    look = a_look(*(["a"] if question else []), size=0 if question else LARGE)
     for _ in range(question):
         look.take(a_page(), STALE)
     first = asked(look)
@@ -367,7 +393,7 @@ def test_pending_and_open_orders_together_are_open():
 
 def test_all_pages_of_the_list_are_read_before_an_open_order_ends_the_look():
     """The report says how many orders are open."""
-    look = a_look(is_busy=True)
+    look = a_look(size=LARGE)
     look.take(a_page(an_order("a"), next_token="t", total=2), STALE)
 
     assert not look.finished
@@ -377,10 +403,10 @@ def test_all_pages_of_the_list_are_read_before_an_open_order_ends_the_look():
 
 def test_an_open_order_on_the_first_page_is_counted_among_all_that_are_open():
     """The first page of a busy account is not all there is."""
-    opened = [an_order(f"open-{n}", "NEW") for n in range(BUSY)]
+    opened = [an_order(f"open-{n}", "NEW") for n in range(LARGE)]
     look = a_shelf(5, *opened).show(a_look())
 
-    assert (Standing.OPEN, BUSY) == (look.standing, len(look.open))
+    assert (Standing.OPEN, LARGE) == (look.standing, len(look.open))
 
 
 @pytest.mark.parametrize(
@@ -437,7 +463,7 @@ def test_a_page_that_does_not_add_up_proves_nothing(page: Page, wrong: str):
 )
 def test_pages_of_everything_that_do_not_add_up_prove_nothing(pages: list[Page], wrong: str):
     """Orders may have slipped from a page not yet read to one already read."""
-    look = a_look(is_busy=True)
+    look = a_look(size=LARGE)
     look.take(a_page(an_order("z", "FILLED")))  # it heeds no filter, so that everything is read
 
     assert after(look, *pages) is None
@@ -446,7 +472,7 @@ def test_pages_of_everything_that_do_not_add_up_prove_nothing(pages: list[Page],
 
 def test_pages_of_everything_that_add_up_prove():
     """Distinct ids number the total, which every page repeats."""
-    look = a_look(is_busy=True)
+    look = a_look(size=LARGE)
     look.take(a_page(an_order("z", "FILLED")))
     pages = [a_page(an_order("a", "FILLED"), next_token="t", total=2), a_page(an_order("b", "FILLED"), total=2)]
 
@@ -463,7 +489,7 @@ def test_nameless_orders_are_counted_one_by_one():
 
 def test_pages_without_end_end():
     """Ever new tokens are refused after a million orders."""
-    look, pages = a_look(is_busy=True), 0
+    look, pages = a_look(size=LARGE), 0
     while asked(look).get("status"):
         look.take(a_page(next_token=f"t{pages}", total=0), STALE)
         pages += 1
@@ -474,7 +500,7 @@ def test_pages_without_end_end():
 @pytest.mark.parametrize("status", ["NEW", "PENDING_CANCEL"])
 def test_a_broken_look_that_saw_an_open_order_proves_open(status: str):
     """Not pending: what it did not see may be anything."""
-    look = a_look(is_busy=True)
+    look = a_look(size=LARGE)
     look.take(a_page(an_order("a", status), next_token="t", total=2), STALE)
     look.break_off("no answer in time")
 
@@ -527,7 +553,7 @@ def test_orders_that_the_filters_spare_do_not_count_as_open():
 
 def test_an_order_that_ends_between_two_pages_is_open_until_the_next_look():
     """Answers that disagree are no evidence of the end."""
-    look = a_look(is_busy=True)
+    look = a_look(size=LARGE)
     look.take(a_page(an_order("a"), an_order("b"), next_token="t", total=2), STALE)
     look.take(a_page(an_order("a", "DONE_FOR_DAY", time_in_force="DAY"), total=2), STALE)
 
@@ -557,14 +583,14 @@ changes = st.dictionaries(st.integers(1, 9), st.tuples(st.sampled_from(ids), sta
 
 
 @given(
-    ended=st.sampled_from([0, 40, BUSY, 1200]),
+    ended=st.sampled_from([0, 40, BUSY, LARGE]),
     others=st.dictionaries(st.sampled_from(ids), statuses, max_size=4),
     changes=changes,
     named=st.sets(st.sampled_from(ids), max_size=3),
     lie=st.sampled_from(["", *LIES]),
     heeds=st.booleans(),
     refuses=st.sampled_from([frozenset[str](), frozenset({"QUEUED"}), frozenset({"CANCELED"})]),
-    is_busy=st.booleans(),
+    size=st.sampled_from(SIZES),
 )
 def test_clear_is_never_said_while_an_order_is_open(  # the whole of what a look is for
     ended: int,
@@ -574,7 +600,7 @@ def test_clear_is_never_said_while_an_order_is_open(  # the whole of what a look
     lie: str,
     heeds: bool,
     refuses: frozenset[str],
-    is_busy: bool,
+    size: int,
 ):
     """Whatever the orders are called, whatever changes meanwhile and whatever the broker counts."""
     shelf = a_shelf(
@@ -589,15 +615,15 @@ def test_clear_is_never_said_while_an_order_is_open(  # the whole of what a look
             shelf.orders[id_] = an_order(id_, status)
 
     shelf.before = change
-    look = shelf.show(a_look(*named, is_busy=is_busy))
+    look = shelf.show(a_look(*named, size=size))
     if look.standing is Standing.CLEAR:
         assert [] == [order for order in shelf.orders.values() if not order.is_ended]
         assert named <= set(look.orders)
 
 
-@given(st.sets(st.sampled_from(ids)), st.integers(0, 250), st.booleans())
-def test_an_honest_broker_whose_orders_have_ended_is_believed(named: set[str], ended: int, is_busy: bool):
+@given(st.sets(st.sampled_from(ids)), st.sampled_from([0, 94, 95, 500, 994, 995, 1300]), st.sampled_from(SIZES))
+def test_an_honest_broker_whose_orders_have_ended_is_believed(named: set[str], ended: int, size: int):
     """The other way round: nothing needless is doubted."""
     shelf = a_shelf(ended, *(an_order(id_, "FILLED") for id_ in ids))
 
-    assert Standing.CLEAR is shelf.show(a_look(*named, is_busy=is_busy)).standing
+    assert Standing.CLEAR is shelf.show(a_look(*named, size=size)).standing

@@ -7,9 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from panic.simulator.book import Clock, Order, SimAccount, SimOrder, instrument_id
+from panic.simulator.book import Clock, Execution, Order, SimAccount, SimOrder, instrument_id
 
 Json = dict[str, Any]
+_FILL_PRICE = "149.95"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def order_json(order: Order, clock: Clock) -> Json:
     seed = order.seed
     return {
         "account_id": order.account_id,
-        "average_fill_price": "149.95" if order.filled else None,
+        "average_fill_price": _FILL_PRICE if order.filled else None,
         "client_order_id": order.client_order_id,
         "created_at": clock.stamp(order.created),
         "details": [],
@@ -57,19 +58,43 @@ def order_json(order: Order, clock: Clock) -> Json:
         "extended_hours": False,
         "filled_quantity": str(order.filled),
         "id": order.id,
-        "instrument_id": instrument_id(seed.symbol),
-        "instrument_type": seed.instrument_type,
         "leaves_quantity": str(order.leaves),
+        **_instrument(seed),
         **_prices(seed),
         "order_type": seed.order_type,
         "quantity": str(seed.quantity),
         "queue_state": seed.queue_state,
         "side": seed.side,
         "status": order.status,
-        "symbol": seed.symbol,
+        "strategy": {"type": seed.strategy} if seed.strategy else None,
         "time_in_force": seed.time_in_force,
         "updated_at": clock.stamp(order.updated),
         "venue": "XNAS",
+    }
+
+
+def execution_json(execution: Execution, clock: Clock) -> Json:
+    """A fill as the SDK's release has it."""
+    seed = execution.order.seed
+    return {
+        "id": execution.id,
+        **_instrument(seed),
+        "order_id": execution.order.id,
+        "price": _FILL_PRICE if seed.symbol else None,
+        "quantity": str(execution.quantity),
+        "side": seed.side,
+        "transaction_time": clock.stamp(execution.at),
+        "venue": "XNAS",
+    }
+
+
+def _instrument(seed: SimOrder) -> Json:
+    if not seed.symbol:
+        return dict.fromkeys(("instrument_id", "instrument_type", "symbol"))
+    return {
+        "instrument_id": instrument_id(seed.symbol),
+        "instrument_type": seed.instrument_type,
+        "symbol": seed.symbol,
     }
 
 

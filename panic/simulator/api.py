@@ -10,16 +10,24 @@ from panic.simulator.answers import (
     Answer,
     account_details_json,
     account_json,
+    execution_json,
     failure,
     full_name,
     order_json,
     success,
 )
-from panic.simulator.book import Order, SimOrder
+from panic.simulator.book import SPECIFIED, STATUSES, Order, SimOrder
 from panic.simulator.faults import Fault, course_of
 from panic.simulator.house import Desk, House
 from panic.simulator.market import MARKETS, NEW_YORK, SpecialDays, market_hours
-from panic.simulator.queries import BadQueryError, Query, cancel_filter, list_filter, page_of
+from panic.simulator.queries import (
+    BadQueryError,
+    Query,
+    cancel_filter,
+    execution_filter,
+    list_filter,
+    page_of,
+)
 from panic.simulator.spoils import INSTEAD, Scene, spoilt
 
 _NO_ORDERS = "No orders match the specified filters"
@@ -42,6 +50,10 @@ class Call:
     def account_id(self) -> int:
         """The account in the path; only for an admitted call that has one."""
         return int(self.path["account_id"])
+
+    def has(self, kind: str) -> bool:
+        """Whether a fault of this kind hits it."""
+        return any(fault.kind == kind for fault in self.faults)
 
     @property
     def decisive(self) -> Fault | None:
@@ -124,11 +136,30 @@ def _get_account(call: Call, desk: Desk) -> Answer:
 def _list_orders(call: Call, desk: Desk) -> Answer:
     largest = min([call.house.page_size, *(fault.count for fault in call.faults if fault.kind == "paged")])
     page = page_of(call.query, largest)
-    matches = list_filter(call.query, call.house.clock)
+    unfiltered = {name: text for name, text in call.query.items() if name != "status"}
+    found = _found(call, desk, unfiltered if call.has("ignores_status") else call.query)
+    pages = page.metadata(len(found))
+    if call.has("counts_unfiltered"):
+        pages["total_items"] = len(_found(call, desk, unfiltered))
+    return call.succeed(call.orders(list(page.of(found))), pages)
+
+
+def _found(call: Call, desk: Desk, query: Query) -> list[Order]:
+    known = SPECIFIED if call.has("refuses_status") else STATUSES
+    matches = list_filter(query, call.house.clock, known)
     desk.book.settle()
     # Oldest first: the specification fixes no order, and a new order then shifts no page already read.
-    found = [order for order in desk.book.orders.values() if matches(order)]
-    return call.succeed(call.orders(list(page.of(found))), page.metadata(len(found)))
+    return [order for order in desk.book.orders.values() if matches(order)]
+
+
+def _list_executions(call: Call, desk: Desk) -> Answer:
+    page = page_of(call.query, call.house.page_size)
+    matches = execution_filter(call.query, call.house.clock)
+    desk.book.settle()
+    latest_first = sorted(desk.book.executions, key=lambda execution: execution.at, reverse=True)
+    found = [execution for execution in latest_first if matches(execution)]
+    shown = [execution_json(execution, call.house.clock) for execution in page.of(found)]
+    return call.succeed(shown, page.metadata(len(found)))
 
 
 def _cancel_orders(call: Call, desk: Desk) -> Answer:
@@ -206,6 +237,7 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", _ORDERS, _at_desk(_submit_orders)),
     ("DELETE", _ORDERS, _at_desk(_cancel_orders)),
     ("GET", _ORDERS + "/{order_id}", _at_desk(_get_order)),
+    ("GET", "/v1/accounts/{account_id}/executions", _at_desk(_list_executions)),
     ("DELETE", _ORDERS + "/{order_id}", _at_desk(_cancel_order)),
     ("GET", "/v1/calendars/market-hours", _market_hours),
     ("GET", "/v1/clock", _clock),

@@ -11,14 +11,15 @@ from itertools import count
 
 from panic.simulator.faults import Course, Fault
 
-# The specification's list, and the two that the broker's own SDK 0.11 sends in `status`.
-STATUSES = frozenset(
+# The list of the specification of 2025-10-31, and what the broker's own SDK 0.11 added to it.
+SPECIFIED = frozenset(
     {
         *("PENDING_NEW", "NEW", "PARTIALLY_FILLED", "FILLED", "CANCELED", "REJECTED", "EXPIRED"),
         *("PENDING_CANCEL", "PENDING_REPLACE", "REPLACED", "DONE_FOR_DAY", "STOPPED", "SUSPENDED"),
-        *("CALCULATED", "OTHER", "QUEUED", "PENDING_TRIGGER"),
+        *("CALCULATED", "OTHER"),
     }
 )
+STATUSES = SPECIFIED | {"QUEUED", "PENDING_TRIGGER"}
 ENDED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,9 +29,14 @@ class SimOrder:
     """An order to put into a book.
 
     Attributes:
+        symbol: Empty for an order of several legs, which is shown without symbol and instrument.
+        side: BUY or SELL; one with a side of an older release is shown with it.
+        status: Any text; one that nobody knows is open.
         client_order_id: Generated when empty.
         age_s: How long before the simulator's start it was created; orders added later are born then.
         queue_state: `AWAITING_RELEASE` or `RELEASED` for a queued parent.
+        strategy: `SOR`, `VWAP`, `TWAP` or `DMA`, if it was submitted with one.
+        overlooked: No DELETE names or cancels it; alone in its account it hides behind a 404.
     """
 
     symbol: str = "AAPL"
@@ -44,6 +50,8 @@ class SimOrder:
     client_order_id: str = ""
     age_s: float = 60.0
     queue_state: str | None = None
+    strategy: str | None = None
+    overlooked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,18 @@ class Order:
         way. Those are not found again here: it is the harder case, a 404 while orders may still fill.
         A cancel that is stuck is not under way, so a later DELETE does find the order.
         """
-        return not self.ended and (self.ahead is None or self.ahead.status not in ENDED)
+        under_way = self.ahead is not None and self.ahead.status in ENDED
+        return not (self.ended or under_way or self.seed.overlooked)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Execution:
+    """One fill of an order; `at` is seconds since the start."""
+
+    id: str
+    order: Order
+    quantity: int
+    at: float
 
 
 @cache
@@ -164,6 +183,7 @@ class Book:
     def __init__(self, account: SimAccount, clock: Clock, *, settle_s: float, seed: int) -> None:
         self.account = account
         self.orders: dict[str, Order] = {}
+        self.executions: list[Execution] = []
         self.deletes = 0
         self.executed = 0
         self._clock = clock
@@ -216,14 +236,22 @@ class Book:
         )
 
     def _enter(self, seed: SimOrder, at: float) -> Order:
-        # Not from a running generator: which account is asked first must not change anybody's ids.
-        name = f"{self._seed}/{self.account.id}/{len(self.orders)}".encode()
-        id_ = str(uuid.UUID(bytes=blake2b(name, digest_size=16).digest(), version=4))
+        id_ = self._id(f"{len(self.orders)}")
         client_id = seed.client_order_id or f"sim-{self.account.id}-{len(self.orders) + 1}"
         filled = seed.quantity if seed.status == "FILLED" else seed.filled
         order = Order(id_, self.account.id, seed, client_id, seed.status, filled, at, at, filled)
         self.orders[id_] = order
+        self._record(order, filled, at)
         return order
+
+    def _id(self, name: str) -> str:
+        # Not from a running generator: which account is asked first must not change anybody's ids.
+        whole = f"{self._seed}/{self.account.id}/{name}".encode()
+        return str(uuid.UUID(bytes=blake2b(whole, digest_size=16).digest(), version=4))
+
+    def _record(self, order: Order, filled: int, at: float) -> None:
+        if filled:
+            self.executions.append(Execution(self._id(f"fill/{len(self.executions)}"), order, filled, at))
 
     def _cancel(self, matches: Callable[[Order], bool], course: Course, at: float) -> list[Order]:
         self.executed += 1
@@ -249,7 +277,9 @@ class Book:
         if order.ahead is not stage:  # a later DELETE has put it on another course
             return
         leaves = order.seed.quantity - order.filled
-        order.filled += leaves if stage.fill is None else min(stage.fill, leaves)
+        fill = leaves if stage.fill is None else min(stage.fill, leaves)
+        order.filled += fill
+        self._record(order, fill, at)
         full = order.filled == order.seed.quantity
         order.status = "FILLED" if full else stage.status
         order.updated, order.ahead = at, None

@@ -51,6 +51,12 @@ _EXECUTED: Mapping[str, str] = {
     "paged": "pages of `count` orders",
     "paged_lies": "total_items says `count` too many",
     "page_loop": "next_page_token never ends",
+    "no_counts": "total_items, total_pages and page_number are absent",
+    "counts_page": "total_items counts this page only",
+    "counts_unfiltered": "total_items ignores the status filter",
+    "counts_capped": "total_items is never over `count`",
+    "ignores_status": "the list ignores the status filter",
+    "refuses_status": "400 for a status filter that names a status newer than the specification of 2025-10-31",
     # What becomes of the orders.
     "stuck": "they stay PENDING_CANCEL for ever, unless a later DELETE without this fault frees them",
     "slow_settle": "the cancel takes `seconds`",
@@ -65,7 +71,12 @@ FAULTS: Mapping[str, str] = MappingProxyType(
     | {kind: f"{text} (executed)" for kind, text in _EXECUTED.items()}
 )
 
-_ON_GET = frozenset({"hidden_orders", "paged", "paged_lies", "page_loop"})
+_ON_GET = frozenset(
+    {
+        *("hidden_orders", "paged", "paged_lies", "page_loop"),
+        *("no_counts", "counts_page", "counts_unfiltered", "counts_capped", "ignores_status", "refuses_status"),
+    }
+)
 _ON = frozenset({"DELETE", "GET", "ANY", "OTHER"})
 
 

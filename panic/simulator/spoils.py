@@ -161,6 +161,20 @@ def _pages_loop(_: Fault, answer: Answer) -> Answer:
     return _repaged(answer, lambda _: {"next_page_token": "eyJvZmZzZXQiOjAsImxpbWl0IjoxMDAwfQ=="})
 
 
+def _no_counts(_: Fault, answer: Answer) -> Answer:
+    metadata = answer.body["metadata"]
+    kept = {name: metadata[name] for name in metadata if name not in {"total_items", "total_pages", "page_number"}}
+    return replace(answer, body={**answer.body, "metadata": kept})
+
+
+def _counts_page(_: Fault, answer: Answer) -> Answer:
+    return _repaged(answer, lambda _: {"total_items": len(answer.body["data"])})
+
+
+def _counts_capped(fault: Fault, answer: Answer) -> Answer:
+    return _repaged(answer, lambda pages: {"total_items": min(pages["total_items"], fault.count)})
+
+
 def _repaged(answer: Answer, change: Callable[[Json], Json]) -> Answer:
     metadata: Any = answer.body["metadata"]
     if "total_items" not in metadata:
@@ -177,6 +191,9 @@ _MADE: Mapping[str, Callable[[Fault, Answer], Answer]] = {
     "schema_drift": _drift,
     "paged_lies": _pages_lie,
     "page_loop": _pages_loop,
+    "no_counts": _no_counts,
+    "counts_page": _counts_page,
+    "counts_capped": _counts_capped,
 }
 
 

@@ -353,9 +353,11 @@ def test_a_schedule_that_presses_nobody_has_no_plan(panic: Panic, name: str, why
     [
         (Order(type="LIMIT", time_in_force="DAY"), Term.TODAY),
         (Order(type="MARKET", time_in_force="AT_THE_OPENING"), Term.TODAY),
+        (Order(type="MARKET", time_in_force="AT_OPEN"), Term.TODAY),
         (Order(type="LIMIT", time_in_force="GOOD_TILL_CANCEL"), Term.GOOD_TILL),
         (Order(type="OTHER", time_in_force="GTD"), Term.GOOD_TILL),
         (Order(type="MARKET", time_in_force="AT_THE_CLOSE"), Term.CLOSE),
+        (Order(type="MARKET", time_in_force="AT_CLOSE"), Term.CLOSE),
         (Order(type="limit-on-close", time_in_force="DAY"), Term.CLOSE),
         (Order(type="OTHER", time_in_force="DAY"), Term.UNCLEAR),
         (Order(type="LIMIT", time_in_force="AT_CROSSING"), Term.UNCLEAR),

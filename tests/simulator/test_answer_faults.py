@@ -5,7 +5,7 @@ import zlib
 
 import pytest
 
-from panic.simulator import Fault
+from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.simulator.support import ACCOUNT, ORDERS, ask, hit, simulate
 
 NO_ORDERS = "No orders match the specified filters"
@@ -215,6 +215,55 @@ async def test_page_loop():
 
     assert token == again["metadata"]["next_page_token"]
     assert 1 == len(again["data"])
+
+
+async def counted(path: str, *faults: Fault) -> tuple[int, int | None, bool]:
+    """List five orders, two of them ended: how many are shown, how many counted, and whether there are more."""
+    orders = (*(SimOrder(),) * 3, *(SimOrder(status="FILLED"),) * 2)
+    async with Simulator([SimAccount(ACCOUNT, orders=orders, faults=faults)]) as simulator:
+        answer = (await ask(simulator, "GET", f"{ORDERS}{path}")).json
+    metadata = answer["metadata"]
+    return len(answer["data"]), metadata.get("total_items"), metadata["next_page_token"] is not None
+
+
+@pytest.mark.parametrize(
+    ("fault", "path", "expected"),
+    [
+        (Fault("no_counts"), "?page_size=2", (2, None, True)),
+        (Fault("counts_page"), "?page_size=2", (2, 2, True)),
+        (Fault("counts_page"), "?page_size=1&status=FILLED", (1, 1, True)),
+        (Fault("counts_unfiltered"), "?page_size=1&status=FILLED", (1, 5, True)),
+        (Fault("counts_unfiltered"), "?status=FILLED", (2, 5, False)),
+        (Fault("counts_unfiltered"), "?order_ids=nobody", (0, 0, False)),
+        (Fault("counts_capped", count=4), "?page_size=1", (1, 4, True)),
+        (Fault("counts_capped", count=4), "?status=FILLED", (2, 2, False)),
+        (Fault("ignores_status"), "?status=FILLED", (5, 5, False)),
+        (Fault("ignores_status"), "?order_ids=nobody&status=FILLED", (0, 0, False)),
+        (Fault("refuses_status"), "?status=FILLED", (2, 2, False)),
+    ],
+)
+async def test_counts(fault: Fault, path: str, expected: tuple[int, int | None, bool]):
+    """Counts that are absent or that lie, and a filter that does nothing; the pages themselves are true."""
+    assert expected == await counted(path, fault)
+
+
+async def test_no_counts():
+    """Nothing is left that a page's number or the number of pages could be told by."""
+    async with simulate(Fault("no_counts")) as simulator:
+        metadata = (await ask(simulator, "GET")).json["metadata"]
+
+    assert {"request_id", "next_page_token", "previous_page_token"} == set(metadata)
+
+
+@pytest.mark.parametrize("status", ["QUEUED", "PENDING_TRIGGER", "NEW,QUEUED"])
+async def test_refuses_status(status: str):
+    """A server of the first release does not know the words of a later one."""
+    async with simulate(Fault("refuses_status")) as simulator:
+        refused = await ask(simulator, "GET", f"{ORDERS}?status={status}")
+        cancelled = await ask(simulator)
+
+    assert (400, 200) == (refused.status, cancelled.status)
+    assert refused.json["error"]["message"].strip("`").endswith(status.removeprefix("NEW,"))
 
 
 async def test_hidden_orders():

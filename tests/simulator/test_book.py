@@ -96,6 +96,17 @@ def test_what_is_open_can_be_cancelled(seed: dict[str, Any], is_open: bool):
     assert is_open == bool(trading.cancel())
 
 
+@pytest.mark.parametrize("status", ["PENDING_TRIGGER", "NEVER_HEARD_OF"])
+def test_overlooked(status: str):
+    """What no DELETE names is not cancelled by any, at any age, and stays open."""
+    trading = Trading(SimOrder(status=status, age_s=399 * 86_400, overlooked=True), SimOrder())
+    hidden, found = trading.book.orders
+
+    assert [found] == [order.id for order in trading.cancel()]
+    assert [] == trading.cancel()
+    assert ((hidden,), (found,)) == (trading.after(SETTLE_S).open, trading.book.truth().canceled)
+
+
 def test_seeded_as_pending():
     """An order that starts in PENDING_CANCEL is cancelled once the settling time is over."""
     trading = Trading(SimOrder(status="PENDING_CANCEL"))
@@ -158,6 +169,7 @@ def test_part_fills():
 
     assert ("CANCELED", 25, 0) == (order.status, order.filled, order.leaves)
     assert {order.id: 25} == truth.filled
+    assert [(order, 25, SETTLE_S)] == [(one.order, one.quantity, one.at) for one in trading.book.executions]
 
 
 def test_part_fills_of_a_small_order():

@@ -56,8 +56,7 @@ async def test_cancel_all(simulator: Simulator, sdk: AsyncClearStreet):
     ("filters", "symbols"),
     [
         ({"side": "BUY"}, ["AAPL", OSI]),
-        ({"side": "SELL"}, ["MSFT"]),
-        ({"side": "SELL_SHORT"}, ["TSLA"]),
+        ({"side": "SELL"}, ["MSFT", "TSLA"]),
         ({"type": "MARKET"}, ["MSFT"]),
         ({"type": "STOP"}, ["TSLA"]),
         ({"instrument_type": "OPTION"}, [OSI]),
@@ -94,10 +93,11 @@ async def test_nothing_to_cancel(sdk: AsyncClearStreet):
     assert {"code": 404, "message": "No orders match the specified filters"} == _error(caught.value)
 
 
-async def test_unknown_filter_value(sdk: AsyncClearStreet):
-    """A value that is in no enumeration is a 400."""
+@pytest.mark.parametrize("side", ["LONG", "SELL_SHORT", "OTHER"])
+async def test_unknown_filter_value(sdk: AsyncClearStreet, side: str):
+    """A value that is in no enumeration is a 400, and so is a side of an older release."""
     with pytest.raises(clearstreet.BadRequestError):
-        await sdk.v1.orders.cancel_all_open_orders(100345, extra_query={"side": "LONG"})
+        await sdk.v1.orders.cancel_all_open_orders(100345, extra_query={"side": side})
 
 
 async def test_wrong_key(simulator: Simulator, sdk: AsyncClearStreet):
@@ -185,6 +185,78 @@ async def test_period(sdk: AsyncClearStreet):
     assert len("2025-10-31T13:30:00.000000000Z") == len(stamps[0])
     assert 3 == len(since.data)
     assert 2 == len(until.data)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "count"),
+    [
+        ({"gte": 2}, 3),
+        ({"gt": 2}, 2),
+        ({"lte": 2}, 3),
+        ({"lt": 2}, 2),
+        ({"gt": 1, "lte": 3}, 2),
+        ({"gte": "2025-01-01", "lte": "2125-01-01"}, 5),
+        ({"lte": "2025-01-01"}, 0),
+    ],
+)
+async def test_updated_at(sdk: AsyncClearStreet, bounds: dict[str, Any], count: int):
+    """Each bound counts to the last decimal, here by the number of an order; a bare date is a whole day."""
+    everything = await sdk.v1.orders.with_raw_response.get_orders(100345)
+    body: Any = await everything.json()
+    stamps = [order["updated_at"] for order in body["data"]]
+    named: Any = {word: stamps[at] if isinstance(at, int) else at for word, at in bounds.items()}
+
+    assert count == len((await sdk.v1.orders.get_orders(100345, updated_at=named)).data)
+
+
+@pytest.mark.parametrize("day", ["2025-01-01", "2025-01-01T12:00:00Z"])
+async def test_updated_at_of_a_day(sdk: AsyncClearStreet, day: str):
+    """From a moment of a day to the day's end is a range; from the end of a day to that day's start is none."""
+    await sdk.v1.orders.get_orders(100345, updated_at={"gte": day, "lte": "2025-01-01"})
+
+    with pytest.raises(clearstreet.BadRequestError):
+        await sdk.v1.orders.get_orders(100345, updated_at={"gt": day, "lt": "2025-01-01"})
+
+
+async def test_words_of_the_newest_release():
+    """A client that believes nothing but its own enumerations reads the new words; several legs have no symbol."""
+    orders = (
+        SimOrder(status="QUEUED", time_in_force="AT_OPEN", strategy="VWAP", queue_state="AWAITING_RELEASE"),
+        SimOrder(symbol="", status="PENDING_TRIGGER", time_in_force="AT_CLOSE", side="SELL", filled=20),
+    )
+    async with (
+        Simulator([SimAccount(1, orders=orders)]) as simulator,
+        AsyncClearStreet(
+            api_key="sim.key", base_url=simulator.base_url, _strict_response_validation=True
+        ) as strict,
+    ):
+        plain, legs = (await strict.v1.orders.get_orders(1)).data
+        fill = (await strict.v1.orders.get_executions(1)).data[0]
+
+    assert plain.strategy is not None
+    assert ("QUEUED", "AT_OPEN", "VWAP") == (plain.status, plain.time_in_force, plain.strategy.type)
+    assert ("PENDING_TRIGGER", "AT_CLOSE", None) == (legs.status, legs.time_in_force, legs.strategy)
+    assert (None, None, None) == (legs.symbol, legs.instrument_id, legs.instrument_type)
+    assert (legs.id, "20", None, None) == (fill.order_id, fill.quantity, fill.symbol, fill.price)
+
+
+async def test_executions(simulator: Simulator, sdk: AsyncClearStreet):
+    """Each fill has its price, its venue and its order; they come page by page, latest first, and filtered."""
+    first = await sdk.v1.orders.get_executions(100345, page_size=1)
+    rest = await sdk.v1.orders.get_executions(100345, page_token=str(first.metadata.next_page_token))
+    filled, stop = first.data[0], rest.data[0]
+
+    assert ("40", "149.95", "XNAS", "TSLA") == (stop.quantity, stop.price, stop.venue, stop.symbol)
+    assert ("100", "AAPL", 2) == (filled.quantity, filled.symbol, rest.metadata.total_items)
+    assert stop.order_id in simulator.truth(100345).open
+    asked: list[dict[str, Any]] = [
+        {"order_ids": [filled.order_id]},
+        {"from_": filled.transaction_time},
+        {"to": datetime.now(UTC) - timedelta(seconds=100)},
+        {"instrument_ids": ["aapl"]},
+    ]
+    shown = [(await sdk.v1.orders.get_executions(100345, **filters)).data for filters in asked]
+    assert [[filled.id], [filled.id], [stop.id], [filled.id]] == [[one.id for one in page] for page in shown]
 
 
 async def test_one_order(simulator: Simulator, sdk: AsyncClearStreet):
