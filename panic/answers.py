@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from panic.orders import Order
 from panic.outcomes import Evidence, Outcome
-from panic.proof import Page, Receipt
+from panic.pages import Page
+from panic.proof import Receipt
 
 
 class Answer(NamedTuple):

@@ -88,6 +88,8 @@ class Case:
         clear_since: Loop time since which it has been clear.
         seen_open: How many orders were seen open before the last DELETE, and when.
         looks_concluded: Looks that saw everything: orders that appear after one are new.
+        is_counted: Whether the standing rests on the broker's counts, and not on having read every order.
+        unmet: The filters of which no order has yet been seen to be an example.
     """
 
     account: Account
@@ -110,6 +112,9 @@ class Case:
     seen_open: tuple[int, datetime] | None = None
     reappeared: set[str] = field(default_factory=set)
     looks_concluded: int = 0
+    is_counted: bool = False
+    unmet: Filters = field(init=False)
+    _is_busy: bool = False
     _cancel_at: float = 0.0
     _read_at: float = NEVER
     _held_until: float = 0.0
@@ -125,6 +130,9 @@ class Case:
     _unlooked: int = 0
     _page_failures: int = 0
     _looks: int = 0
+
+    def __post_init__(self) -> None:
+        self.unmet = self.filters
 
     @property
     def verdict(self) -> Verdict:
@@ -267,7 +275,9 @@ class Case:
         """Give the look under way, or begin one; `since` is where the questions look back from."""
         if self.look is None:
             named = [id_ for id_, tracked in self.orders.items() if not tracked.seen_ended]
-            self.look = Look(began=now, now=wall, since=since, matches=self.filters.matches, named=named)
+            self.look = Look(
+                began=now, now=wall, since=since, matches=self.filters.matches, named=named, is_busy=self._is_busy
+            )
             self._page_failures = 0
         return self.look
 
@@ -296,14 +306,16 @@ class Case:
         self._name(order for order in answer.orders if self.filters.matches(order))
         self._page_failures += not answer.is_limited  # being told to wait is no failure
         mixed_up = answer.evidence.body is Body.FOREIGN
-        if mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
+        if answer.outcome is Outcome.REJECTED:
+            look.refuse(answer.error)
+        elif mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
             look.break_off(answer.error or f"HTTP {answer.evidence.status} without a list of orders")
         else:
             self._read_at = answer.ended + self._poll
 
     def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
         now, standing = answer.ended, look.standing
-        self.look = None
+        self.look, self._is_busy = None, look.is_busy
         self._unlooked = 0
         self._looks += 1
         self._learn(look)
@@ -324,7 +336,7 @@ class Case:
     def _stand(self, standing: Standing, look: Look, now: float) -> None:
         self.looks_concluded += not look.broke_off
         self.standing, self.as_of, self._receipts = standing, look.at, look.receipts
-        self.open = len(look.open)
+        self.open, self.is_counted = len(look.open), look.is_counted
         if standing is Standing.CLEAR:
             self.clear_since = now if self.clear_since is None else self.clear_since
             self._recancels = 0
@@ -365,12 +377,14 @@ class Case:
     def _name(self, orders: Iterable[Order]) -> None:
         """Remember orders that an answer named; each has to be seen ended before the account is clear."""
         for order in orders:
+            self._meet(order)
             if order.id and not order.is_ended:
                 self.orders.setdefault(order.id, Tracked(order, order)).seen_ended = False
 
     def _learn(self, look: Look) -> None:
         """Bring the tracked orders up to date and note fills and orders that reappeared."""
         for id_, order in look.orders.items():
+            self._meet(order)
             tracked = self.orders.get(id_)
             if tracked is not None:
                 tracked.last = order
@@ -379,6 +393,10 @@ class Case:
                 self.orders[id_] = Tracked(order, order)
                 if self.looks_concluded:
                     self.reappeared.add(id_)
+
+    def _meet(self, order: Order) -> None:
+        if self.unmet:
+            self.unmet = self.unmet.unmet_by(order)
 
     # ── both ────────────────────────────────────────────────────────────────────────────────────────────
 

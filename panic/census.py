@@ -10,10 +10,11 @@ from panic.answers import Answer
 from panic.broker import Broker, connections_possible
 from panic.clock import Clock
 from panic.orders import Order
-from panic.outcomes import REFUSED
+from panic.outcomes import REFUSED, Outcome
 from panic.pacing import backoff
+from panic.pages import Query
 from panic.prepared import Prepared
-from panic.proof import Look, Query
+from panic.proof import Look
 from panic.roster import Account
 from panic.slots import Kind, Slots
 
@@ -125,6 +126,9 @@ class _Census:
             sheet.look = look = self._begin_look()
             while not look.finished:
                 answer = await self._ask_until_shown(account, look.query(), sheet)
+                if answer.outcome is Outcome.REJECTED:
+                    look.refuse(answer.error)
+                    continue
                 if answer.page is None:
                     sheet.failure = answer.error or "no list of orders came back"
                     return

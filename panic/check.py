@@ -21,7 +21,7 @@ from panic.discovery import Listing, list_accounts
 from panic.errors import ConfigurationError, Problem
 from panic.outcomes import EXIT_CODES, REFUSED, TRY_AGAIN, Verdict
 from panic.pacing import backoff
-from panic.proof import Query
+from panic.pages import Query
 from panic.roster import Account, Roster
 from panic.roster import load as load_roster
 from panic.secret import Key, read

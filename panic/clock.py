@@ -1,7 +1,7 @@
 """One clock for a run: the loop's for every wait, tied once to the wall clock for every stamp.
 
-A wall clock that is set while a run is under way neither stretches a wait nor reorders a report. One that
-is wrong is found out by the broker's Date, so that "the last 24 hours" does not begin in the future.
+A wall clock that is set while a run is under way neither stretches a wait nor reorders a report. One that is
+wrong is found out by the broker's Date, however wrong it is, so that a look does not go back from the future.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-_BELIEVED_S = 400 * 86_400.0
-"""A Date that is further off than this says something about its sender, not about our clock."""
+_JITTER_S = 2.0
+"""A Date has whole seconds, and is some time on its way."""
 
 
 class Clock:
@@ -20,6 +20,8 @@ class Clock:
         self.now = asyncio.get_running_loop().time
         self._offset = time.time() - self.now()
         self.ahead_s: float | None = None
+        self._most_ahead_s = 0.0
+        self._last_date = ""
 
     def wall(self, moment: float | None = None) -> datetime:
         """Give the wall-clock time of a loop time (seconds), or of now; UTC, aware."""
@@ -30,16 +32,23 @@ class Clock:
         return moment + self._offset
 
     def compare(self, date: str, moment: float) -> None:
-        """Learn from an answer's Date, received at a loop time, how far our wall clock is ahead."""
-        theirs = http_date(date)
-        if theirs is not None:
-            ahead_s = (self.wall(moment) - theirs).total_seconds()
-            if abs(ahead_s) < _BELIEVED_S:
-                self.ahead_s = ahead_s
+        """Learn from an answer's Date, received at a loop time, how far our wall clock is ahead.
+
+        Of Dates that disagree the one that is furthest off counts: it is what a reader has to know of.
+        """
+        if date == self._last_date:
+            return
+        self._last_date, theirs = date, http_date(date)
+        if theirs is None:
+            return
+        ahead_s = (self.wall(moment) - theirs).total_seconds()
+        self._most_ahead_s = max(self._most_ahead_s, ahead_s)
+        if self.ahead_s is None or abs(ahead_s) > abs(self.ahead_s) + _JITTER_S:
+            self.ahead_s = ahead_s
 
     def earlier(self) -> datetime:
         """Give the wall-clock time of now by our clock or by the broker's, whichever is earlier."""
-        return self.wall() - timedelta(seconds=max(self.ahead_s or 0.0, 0.0))
+        return self.wall() - timedelta(seconds=self._most_ahead_s)
 
 
 def time_of_day(epoch: float) -> datetime:

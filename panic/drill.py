@@ -61,6 +61,8 @@ _OFTEN: tuple[tuple[float, Trouble], ...] = (
 )
 """The share of accounts that each of these befalls, beside one of each of the above."""
 
+_BUSY_EVERY, _PAST_ORDERS, _DAY_S = 17, 150, 86_400.0
+
 _NOTHING_OPEN_SHARE = 0.08
 
 
@@ -110,7 +112,7 @@ def firm(accounts: int, seed: int, faults: str = "typical") -> Firm:
     troubles = list(islice(_troubles(rng, faults, accounts), accounts))
     rng.shuffle(troubles)
     simulated = tuple(
-        SimAccount(_FIRST_ID + i, f"{_desk(i)[0]} {i:04d}", _orders(rng, trouble), trouble)
+        SimAccount(_FIRST_ID + i, f"{_desk(i)[0]} {i:04d}", (*_history(i), *_orders(rng, trouble)), trouble)
         for i, trouble in enumerate(troubles)
     )
     listed = tuple(
@@ -143,6 +145,17 @@ def _kinds(faults: str) -> list[str]:
         known = ", ".join(sorted(FAULTS))
         raise UsageError(f"--faults {', '.join(unknown)}: say typical, none, or some of: {known}")
     return kinds
+
+
+def _history(index: int) -> tuple[SimOrder, ...]:
+    """Give an account in so many a past: more orders than one page shows, and a stop that waits since then."""
+    if index % _BUSY_EVERY != _BUSY_EVERY - 1:
+        return ()
+    past = (SimOrder(status=("FILLED", "CANCELED")[n % 2], age_s=_DAY_S * (1 + n)) for n in range(_PAST_ORDERS))
+    waiting = SimOrder(
+        status="PENDING_TRIGGER", order_type="STOP", time_in_force="GOOD_TILL_CANCEL", age_s=_DAY_S * 90
+    )
+    return (*past, waiting)
 
 
 def _orders(rng: random.Random, trouble: Trouble) -> tuple[SimOrder, ...]:

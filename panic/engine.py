@@ -10,6 +10,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +24,7 @@ from panic.collector import Pause
 from panic.orders import Filters
 from panic.outcomes import TRY_AGAIN, Standing
 from panic.pacing import Budget, Pace
-from panic.proof import Query
+from panic.pages import Query
 from panic.roster import Account
 from panic.slots import NOBODY, Kind, Slots
 
@@ -50,6 +51,9 @@ _TURNS_TO_LEAVE = 3
 
 OLDER_CANCEL_S = 0.25
 """A DELETE that was under way when somebody pressed again gets so long to be answered before the new one goes."""
+
+BEGAN_LATE = timedelta(days=1)
+"""A look that began to look back so much later than it would now, by what was learned of the clocks, is none."""
 
 LEAST_ATTEMPT_S = 1.0
 """A read that would have to make way for a DELETE gets so long at least."""
@@ -400,6 +404,8 @@ class Engine:
         leash = self._leash(case.must_cancel_by)
         call = self._read_call(account, query, leash)
         answer = await self._attempt(account.credential, account.id, leash, call, is_read=True)
+        if case.look is look and look.since - self._clock.earlier() > BEGAN_LATE:
+            look.break_off("the broker's clock is behind ours: it looked back from too late a moment")
         case.read(answer, self._pace)
         if len(case.reappeared) > reappeared:
             self._tell(What.REAPPEARED, case)

@@ -5,13 +5,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from panic.case import Case
 from panic.discovery import Listing
 from panic.errors import Problem
-from panic.outcomes import Outcome
+from panic.orders import Filters
+from panic.outcomes import Outcome, Verdict
+from panic.proof import LOOKBACK
 from panic.report import Flag
 from panic.words import clip
 
 _TEXT_MOST = 500
 _SKEW_MOST_S = 5.0
 """More than this between our clock and the broker's makes the times in a report hard to compare."""
+
+_SKEW_EXPLAINED_S = LOOKBACK.total_seconds()
+"""What is off by more than a look goes back may hide every order there is."""
 
 _LISTED_MOST = 10
 """So many mistakes of one file are spelled out in a report; `panic check` lists them all."""
@@ -54,9 +59,31 @@ def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: boo
         yield Flag("not_attempted", f"the run ended before {accounts} sent anything: {remedy}")
 
 
+def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
+    """Say that order filters named nothing: a misspelt symbol would else read as "clear".
+
+    Where nothing was read clear the report says so already.
+    """
+    filters = cases[0].filters if cases else Filters()
+    if not filters or not all(case.unmet for case in cases) or not any(c.verdict is Verdict.CLEAR for c in cases):
+        return
+    unknown = [one for one in filters.instrument_ids if all(one in case.unmet.instrument_ids for case in cases)]
+    if filters.instrument_ids and not unknown:
+        return
+    what = ", ".join(map(repr, unknown)) or ", ".join(filters.query().values())
+    text = f"no order of any account is {what}: nothing was cancelled for it; is it spelled as the broker does?"
+    yield Flag("filter_names_nothing", clip(text, _TEXT_MOST))
+
+
 def from_clock(ahead_s: float | None) -> Iterable[Flag]:
     """Say that our clock and the broker's differ; `ahead_s` is how far ours is ahead, None if nobody knows."""
-    if ahead_s is not None and abs(ahead_s) > _SKEW_MOST_S:
+    if ahead_s is not None and abs(ahead_s) > _SKEW_EXPLAINED_S:
+        yield Flag(
+            "clock_unexplained",
+            f"this machine's clock differs from the broker's by {ahead_s / 86_400:+,.0f} days: nobody knows from "
+            "when on orders were looked at; set it (NTP), and press again",
+        )
+    elif ahead_s is not None and abs(ahead_s) > _SKEW_MOST_S:
         yield Flag(
             "clock_skew", f"this machine's clock differs from the broker's by {ahead_s:+.0f} s: set it (NTP)"
         )

@@ -11,11 +11,11 @@ from decimal import Decimal
 
 from panic._version import VERSION
 from panic.case import Attempt, Case, Tracked
-from panic.orders import OPEN_STATUSES
 from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, judge, worst
 from panic.plan import Scope, Unsent
-from panic.proof import OPEN_LOOKBACK, RECENT_LOOKBACK
+from panic.proof import LOOKBACK
 from panic.report import (
+    NEVER_CLEAR,
     SCHEMA,
     AccountReport,
     AttemptReport,
@@ -99,7 +99,7 @@ def assemble(
 ) -> Report:
     """Make a report of its parts; `accounts` may be some of those that the totals count."""
     verdict = worst(*totals.verdicts)
-    if facts.unlisted or not facts.finished:
+    if facts.unlisted or not facts.finished or any(flag.code in NEVER_CLEAR for flag in facts.flags):
         verdict = worst(verdict, Verdict.UNVERIFIED)
     return Report(
         schema=SCHEMA,
@@ -143,20 +143,20 @@ def sums_of(case: Case, scrub: Callable[[str], str]) -> tuple[Orders, tuple[Fill
     return _orders(case), _fills(case.orders.values(), scrub)
 
 
-def coverage_of(facts: Circumstances, *, clear: int, named: int, ended: int) -> Coverage:
+def coverage_of(facts: Circumstances, *, clear: int, counted: int, named: int, ended: int) -> Coverage:
     """Say what "clear" rests on.
 
     Args:
         facts: All that is no account's.
         clear: Accounts proven clear.
+        counted: How many of these by the broker's counts.
         named: Orders that answers of the run named.
         ended: How many of these were seen ended.
     """
     return Coverage(
-        open_statuses=OPEN_STATUSES if facts.verify else (),
-        open_lookback_s=OPEN_LOOKBACK.total_seconds() if facts.verify else 0.0,
-        recent_lookback_s=RECENT_LOOKBACK.total_seconds() if facts.verify else 0.0,
+        lookback_s=LOOKBACK.total_seconds() if facts.verify else 0.0,
         accounts_clear=clear,
+        accounts_counted=counted,
         named_orders=named,
         named_seen_ended=ended,
         roster_checked=facts.roster_checked,
@@ -210,6 +210,7 @@ def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumsta
     return coverage_of(
         facts,
         clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
+        counted=sum(case.is_counted and case.standing is Standing.CLEAR for case in cases),
         named=len(tracked),
         ended=sum(one.seen_ended for one in tracked),
     )

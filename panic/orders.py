@@ -6,14 +6,16 @@ is open, and an order whose fields are missing matches every filter.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
-_ALWAYS_ENDED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
+ENDED_STATUSES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED")
+"""An order in one of these has ended for good: it keeps its status, or moves to another of them."""
+
 _ENDED_FOR_A_DAY_ORDER = frozenset({"DONE_FOR_DAY", "CALCULATED"})
 
-OPEN_STATUSES = (
+OPEN_STATUSES_BEFORE = (
     "PENDING_NEW",
     "NEW",
     "PARTIALLY_FILLED",
@@ -26,9 +28,15 @@ OPEN_STATUSES = (
     "CALCULATED",
     "OTHER",
 )
-"""Every status that the specification knows and that can be an open order's."""
+"""Every other status that the specification of 2025-10-31 knows."""
 
-SIDES = ("BUY", "SELL", "SELL_SHORT", "OTHER")
+OPEN_STATUSES = (*OPEN_STATUSES_BEFORE, "QUEUED", "PENDING_TRIGGER")
+"""Every status that is known now and can be an open order's. It saves work; it proves nothing, since the next
+status is not on it."""
+
+SIDES = ("BUY", "SELL")
+"""What a cancel may be narrowed to. SELL includes short sales, which older releases called SELL_SHORT."""
+
 TYPES = ("MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER")
 INSTRUMENT_TYPES = ("COMMON_STOCK", "INDEX", "OPTION", "CASH")
 
@@ -64,7 +72,7 @@ class Order(NamedTuple):
     @property
     def is_ended(self) -> bool:
         """Whether nothing of this order can trade any more."""
-        if self.status in _ALWAYS_ENDED:
+        if self.status in ENDED_STATUSES:
             return True
         if self.status == "REPLACED":  # a replaced order keeps its id here and may live on
             return _number(self.leaves_quantity) == 0
@@ -155,12 +163,30 @@ class Filters:
 
     def matches(self, order: Order) -> bool:
         """Tell whether an order may be one that the filters name. When in doubt, it is."""
+        side = _SIDES_BEFORE.get(order.side, order.side)
         return (
-            _may_equal(self.side, order.side, SIDES)
+            _may_equal(self.side, side, SIDES)
             and _may_equal(self.type, order.type, TYPES)
             and _may_equal(self.instrument_type, order.instrument_type, INSTRUMENT_TYPES)
             and (not self.instrument_ids or any(_may_name(wanted, order) for wanted in self.instrument_ids))
         )
+
+    def unmet_by(self, order: Order) -> "Filters":
+        """Give what is left to look for once an order was seen: which of the filters it is no example of.
+
+        Of instruments each counts by itself, whatever else the order is; without any, the order must be one
+        that all of the filters name. Here a field that is missing is no example of anything.
+        """
+        if self.instrument_ids:
+            left = tuple(wanted for wanted in self.instrument_ids if not _surely_names(wanted, order))
+            return replace(self, instrument_ids=left) if left else Filters()
+        side = _SIDES_BEFORE.get(order.side, order.side)
+        pairs = (self.side, side), (self.type, order.type), (self.instrument_type, order.instrument_type)
+        return Filters() if all(wanted in {"", shown} for wanted, shown in pairs) else self
+
+
+_SIDES_BEFORE = {"SELL_SHORT": "SELL"}
+"""Sides that older releases show, and what a cancel calls them now."""
 
 
 def _may_equal(wanted: str, shown: str, known: tuple[str, ...]) -> bool:
@@ -168,9 +194,8 @@ def _may_equal(wanted: str, shown: str, known: tuple[str, ...]) -> bool:
 
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-
-
-_OSI = re.compile(r"[A-Z0-9]+[0-9]{6}[CP][0-9]{8}")
+_OSI = re.compile(r"([A-Z0-9]+)[0-9]{6}[CP][0-9]{8}")
+"""An option's symbol: its underlier, six digits of a date, call or put, eight digits of a price."""
 
 
 def _may_name(wanted: str, order: Order) -> bool:
@@ -183,6 +208,14 @@ def _may_name(wanted: str, order: Order) -> bool:
         return False
     # An option may be shown by its OSI symbol or by its underlier or class: one cannot be told from the other.
     return bool(_OSI.fullmatch(asked)) != bool(_OSI.fullmatch(shown))
+
+
+def _surely_names(wanted: str, order: Order) -> bool:
+    if _UUID.fullmatch(wanted):
+        return order.instrument_id.lower() == wanted.lower()
+    shown = _letters(order.symbol)
+    option = _OSI.fullmatch(shown)
+    return _letters(wanted) in {shown, option[1] if option else shown} and shown != ""
 
 
 def _letters(symbol: str) -> str:

@@ -1,12 +1,29 @@
-"""Where a list goes on, as its answer's `metadata` says; one reader for orders and for accounts.
+"""Lists that come in pages: where they go on, and whether what came is whole; nothing here asks.
 
-What is missing or null may be missing. What is there and cannot be read may say that there is more, so it is
-never taken for the last page.
+What is missing or null in an answer's `metadata` may be missing. What is there and cannot be read may say that
+there is more, so it is never taken for the last page. One reader of it serves lists of orders and of accounts.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from panic.orders import Order
+
+PAGE_SIZE = 1000
+"""The broker's largest page: fewest requests."""
+
+MOST_PAGES = 1000
+"""A million orders in one account; beyond it the broker is handing out page tokens without end."""
+
+_ROUND = ((10 * PAGE_SIZE, 100), (float("inf"), 10_000))
+"""A count may be where the broker stopped counting, which is a round number: up to the first figure a multiple of
+the second is not believed. Up to there everything is read instead; beyond, few honest counts are that round."""
+
+_HEEDLESS = "the broker does not heed the filter by status"
+
+Parameters = tuple[tuple[str, str], ...]
 
 
 class Paging(NamedTuple):
@@ -42,3 +59,95 @@ def _count(value: object) -> int | None:
     if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value, re.ASCII):
         return int(value)
     raise ValueError("a count cannot be read")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One GET of an account's orders: the parameters, with the page to go on from."""
+
+    parameters: Parameters
+    page_token: str = ""
+
+    def items(self) -> Parameters:
+        """Give every parameter of the request; the filters are repeated on every page."""
+        return (*self.parameters, ("page_token", self.page_token)) if self.page_token else self.parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one valid answer to a `Query` showed.
+
+    Attributes:
+        next_token: Token of the page after it, empty on the last.
+        total: The broker's count of all items on all pages; None when it gives none.
+    """
+
+    orders: tuple[Order, ...]
+    next_token: str = ""
+    total: int | None = None
+
+
+@dataclass(slots=True)
+class Pages:
+    """What the pages of one question have shown so far.
+
+    Attributes:
+        most: How many pages of it are read.
+        only: The statuses that were asked for; empty for any.
+        is_last: Whether the page read last says that there is none after it.
+        refused: Whether the broker does not take the question.
+        wrong: Why this is not the whole answer, once no more is to come; empty if it is.
+    """
+
+    most: int
+    only: Collection[str]
+    ids: set[str] = field(default_factory=set)
+    nameless: int = 0
+    tokens: set[str] = field(default_factory=set)
+    totals: set[int | None] = field(default_factory=set)
+    is_last: bool = False
+    refused: bool = False
+    wrong: str = ""
+
+    def take(self, page: Page) -> str:
+        """Count a page in; give the token of the one to ask for next, or nothing."""
+        self.ids.update(order.id for order in page.orders if order.id)
+        self.nameless += sum(not order.id for order in page.orders)
+        self.totals.add(page.total)
+        self.is_last = not page.next_token
+        if self.only and any(order.status not in self.only for order in page.orders):
+            self.wrong = _HEEDLESS
+        elif self.is_last:
+            self.wrong = self._sum()
+        elif page.next_token in self.tokens or len(self.tokens) + 1 >= self.most:
+            is_endless = page.next_token in self.tokens or self.most == MOST_PAGES
+            self.wrong = "the broker's pages have no end" if is_endless else f"over {self.shown:,} orders"
+        self.tokens.add(page.next_token)
+        return "" if self.wrong else page.next_token
+
+    @property
+    def shown(self) -> int:
+        """How many orders it has shown."""
+        return len(self.ids) + self.nameless
+
+    @property
+    def count(self) -> int | None:
+        """The broker's own count of what was asked for; None where it is missing or cannot be right."""
+        total = next(iter(self.totals)) if len(self.totals) == 1 and self.wrong != _HEEDLESS else None
+        if total is None or (total != self.shown if self.is_last else total <= self.shown):
+            return None
+        return None if total > self.shown and _is_round(total) else total
+
+    def _sum(self) -> str:
+        total = next(iter(self.totals))
+        if len(self.totals) > 1:
+            return "the number of orders changed between pages"
+        if self.tokens and (total is None or self.nameless):
+            return "several pages, and no total or no ids to check them against"
+        if total is not None and total != self.shown:
+            return f"the broker counts {total} orders and shows {self.shown}"
+        return ""
+
+
+def _is_round(count: int) -> bool:
+    return count % next(round_ for most, round_ in _ROUND if count <= most) == 0

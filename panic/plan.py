@@ -101,7 +101,8 @@ def _check_words(scope: Scope) -> None:
 
 def _check_filter(flag: str, value: str, known: tuple[str, ...]) -> None:
     if value and value not in known:
-        raise UsageError(f"{flag} {value!r}: the broker knows {', '.join(known)}")
+        hint = "; short sales are SELL" if value == "SELL_SHORT" else ""
+        raise UsageError(f"{flag} {value!r}: the broker knows {', '.join(known)}{hint}")
 
 
 def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:

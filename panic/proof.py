@@ -1,63 +1,44 @@
 """What reads prove about one account: pure, one `Look` at a time.
 
-A look asks three questions, each of as many pages as it takes, and stops at the first that shows an open
-order. Only a look that got a whole answer to all three proves "clear":
+"Clear" means that nothing in the account, in the 400 days that a look goes back, is anything but ended; in any
+status, known or not. A list of open statuses cannot prove that, since the next status will not be on it. So:
 
-1. Is any order in a status known as open, looking back 400 days?
-2. Is any order of the last 24 hours not ended? No status filter: it can hide nothing, not even a status
-   that did not exist when the filter was written.
-3. Is every order that any answer of this run named, and that was not yet seen ended, ended?
+1. One page of everything, whatever its status. A quiet account is on it whole, and that page is the proof.
+2. An account with more orders than that is counted: the ended ones first, then everything. What has ended
+   stays ended, so if both numbers are the same, nothing that is not ended can be among the rest. Orders on the
+   list of known statuses are looked at one by one between the two counts, and count as what they are.
+3. Where the counts are missing, contradict what is shown or do not add up, everything is read, page by page.
+4. Every order that any answer of this run named, and that was not yet seen ended, is asked for by its id.
 
-A look that broke off proves "open" if it saw an open order, and nothing if it saw none.
+A look ends at the first question that shows an open order. One that broke off proves "open" if it saw an open
+order, and nothing if it saw none.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Generator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from panic.orders import OPEN_STATUSES, Order
+from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Order
 from panic.outcomes import Standing
+from panic.pages import MOST_PAGES, PAGE_SIZE, Page, Pages, Parameters, Query
 
-OPEN_LOOKBACK = timedelta(days=400)
+LOOKBACK = timedelta(days=400)
 """Without `from` the broker's window is undocumented; 400 days is over the life of any good-till-cancel order."""
 
-RECENT_LOOKBACK = timedelta(hours=24)
-"""One whole session in any time zone, weekends apart, for orders in statuses nobody has heard of."""
+FIRST_PAGE = 100
+"""Orders on the page that proves a quiet account: 70 kB, which thousands of accounts may send at once."""
 
-PAGE_SIZE = 1000
-"""The broker's largest page: fewest requests."""
+PAGES_OF_EVERYTHING = 10
+"""Ten thousand orders. More would take longer than the next look, and show it no better."""
 
 NAMED_AT_ONCE = 50
 """Order ids in one request: 50 UUIDs make a URL of 2 kB, which every proxy passes."""
 
-MOST_PAGES = 1000
-"""A million orders in one account; beyond it the broker is handing out page tokens without end."""
+NAMED_MANY = 500
+"""So many named orders are looked for among those of the last day first: a page shows a thousand."""
 
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One GET of an account's orders: the parameters, with the page to go on from."""
-
-    parameters: tuple[tuple[str, str], ...]
-    page_token: str = ""
-
-    def items(self) -> tuple[tuple[str, str], ...]:
-        """Give every parameter of the request; the filters are repeated on every page."""
-        return (*self.parameters, ("page_token", self.page_token)) if self.page_token else self.parameters
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What one valid answer to a `Query` showed.
-
-    Attributes:
-        next_token: Token of the page after it, empty on the last.
-        total: The broker's count of all items on all pages; None when it gives none.
-    """
-
-    orders: tuple[Order, ...]
-    next_token: str = ""
-    total: int | None = None
+RECENT = timedelta(hours=24)
 
 
 @dataclass(slots=True, eq=False)
@@ -77,41 +58,20 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@dataclass(slots=True)
-class _Pages:
-    """The pages of one question so far, and whether they add up."""
+class _Question(NamedTuple):
+    """What to ask for, how many pages of it to read, and the statuses that are asked for (empty: any)."""
 
-    ids: set[str] = field(default_factory=set)
-    nameless: int = 0
-    tokens: set[str] = field(default_factory=set)
-    totals: set[int | None] = field(default_factory=set)
+    parameters: Parameters
+    most: int
+    only: Collection[str]
 
-    def take(self, page: Page) -> str:
-        """Count a page in; give what is wrong, or nothing."""
-        self.ids.update(order.id for order in page.orders if order.id)
-        self.nameless += sum(not order.id for order in page.orders)
-        self.totals.add(page.total)
-        if page.next_token in self.tokens or len(self.tokens) >= MOST_PAGES:
-            return "the broker's pages have no end"
-        if page.next_token:
-            self.tokens.add(page.next_token)
-            return ""
-        return self._sum()
 
-    def _sum(self) -> str:
-        shown = len(self.ids) + self.nameless
-        if len(self.totals) > 1:
-            return "the number of orders changed between pages"
-        total = next(iter(self.totals))
-        if self.tokens and (total is None or self.nameless):
-            return "several pages, and no total or no ids to check them against"
-        if total is not None and total != shown:
-            return f"the broker counts {total} orders and shows {shown}"
-        return ""
+_Course = Generator[_Question, Pages, str]
+"""Asks questions, and ends with why the answers prove nothing, or with nothing where they do."""
 
 
 class Look:
-    """One pass over the three questions, fed a page at a time.
+    """One pass over the questions, fed a page at a time.
 
     Args:
         began: Loop time at which the look began, seconds.
@@ -119,6 +79,10 @@ class Look:
         since: The moment from which the questions look back, if not `now`: no later than the broker's own time.
         matches: Whether an order is one this run is to cancel.
         named: Ids of the orders that answers of this run named and that were not yet seen ended.
+        is_busy: Whether an earlier look found more orders than the first page holds.
+
+    Attributes:
+        is_counted: Whether what it shows rests on the broker's counts, and not on having read everything.
     """
 
     def __init__(
@@ -129,10 +93,13 @@ class Look:
         since: datetime | None = None,
         matches: Callable[[Order], bool],
         named: Collection[str],
+        is_busy: bool = False,
     ) -> None:
         self.began = began
         self.at = now
-        self._since = since or now
+        self.since = since or now
+        self.is_busy = is_busy
+        self.is_counted = False
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
         self.broke_off = ""
@@ -141,10 +108,10 @@ class Look:
         self.receipts: list[Receipt] = []
         self._matches = matches
         self._named = frozenset(named)
-        self._questions = self._ask()
-        self._parameters: tuple[tuple[str, str], ...] = next(self._questions)
-        self._pages = _Pages()
-        self._token = ""
+        self._total = 0
+        self._answers: Pages
+        self._course = self._ask()
+        self._begin(next(self._course))
 
     def query(self) -> Query:
         """Give the request to make next; meaningless once the look has finished."""
@@ -153,13 +120,21 @@ class Look:
     def take(self, page: Page, receipt: Receipt | None = None) -> None:
         """Take in the answer to `query`, and how far the connection it came over is to be trusted."""
         self.receipts.append(receipt or Receipt())
+        if self.finished:
+            return
         for order in page.orders:
             self._see(order)
-        self._token = page.next_token
-        if wrong := self._pages.take(page):
-            self.break_off(wrong)
-        elif not self._token:
+        self._token = self._answers.take(page)
+        if not self._token:
             self._go_on()
+
+    def refuse(self, why: str) -> None:
+        """Go on without an answer that the broker will not give; a look can do without those about a status."""
+        if not any(name == "status" for name, _ in self._parameters):
+            self.break_off(why)
+            return
+        self._answers.refused, self._answers.wrong = True, why or "the broker refuses the question"
+        self._go_on()
 
     def break_off(self, why: str) -> None:
         """End the look early: what it saw open stays seen, what it did not see proves nothing."""
@@ -183,21 +158,95 @@ class Look:
         if not order.is_ended and (order.id in self._named or self._matches(order)):
             self.open[key] = order
 
-    def _go_on(self) -> None:
-        self._pages = _Pages()
-        following = None if self.open else next(self._questions, None)
-        if following is not None:
-            self._parameters = following
-        elif not self.broke_off:
-            self.finished = self._answered_whole = True
+    def _begin(self, question: _Question) -> None:
+        self._parameters, self._token = question.parameters, ""
+        self._answers = Pages(question.most, question.only)
 
-    def _ask(self) -> Iterator[tuple[tuple[str, str], ...]]:
-        size = ("page_size", str(PAGE_SIZE))
-        since = ("from", _stamp(self._since - OPEN_LOOKBACK))
-        yield (("status", ",".join(OPEN_STATUSES)), since, size)
-        yield (("from", _stamp(self._since - RECENT_LOOKBACK)), size)
-        missing = sorted(id_ for id_ in self._named if id_ not in self.orders)
+    def _go_on(self) -> None:
+        try:
+            self._begin(self._course.send(self._answers))
+        except StopIteration as end:
+            if end.value:
+                self.break_off(end.value)
+            else:
+                self.finished = self._answered_whole = True
+
+    # ── the questions ───────────────────────────────────────────────────────────────────────────────────
+
+    def _ask(self) -> _Course:
+        if not self.is_busy:
+            first = yield self._question(size=FIRST_PAGE, most=1)
+            if first.is_last:
+                return first.wrong or (yield from self._ask_named())
+            self.is_busy, self._total = True, first.count or 0
+        others = yield from self._list()
+        wrong = "" if self.open else (yield from self._ask_named())
+        if self.open or wrong:
+            return wrong or others.wrong
+        why = others.wrong or (yield from self._count(others))
+        return (yield from self._read_everything(why)) if why else ""
+
+    def _list(self) -> Generator[_Question, Pages, Pages]:
+        """Ask for the orders in a status that is known and does not end an order for good."""
+        for statuses in (OPEN_STATUSES, OPEN_STATUSES_BEFORE):  # an older server refuses words it does not know
+            found = yield self._question(only=statuses)
+            if not found.refused:
+                break
+        return found
+
+    def _count(self, others: Pages) -> _Course:
+        """Hold the number of ended orders, and of those listed, against the number of all there are."""
+        ended = everything = 0
+        for again in (False, True):
+            ends = yield self._question(only=ENDED_STATUSES, size=1, most=1)
+            if again or others.shown:  # listed before it was counted, an order that has just ended counts twice
+                others = yield from self._list()
+                if self.open or others.wrong:
+                    return others.wrong
+            all_ = yield self._question(size=1, most=1)
+            if ends.count is None or all_.count is None or all_.count < self._total:
+                return "the broker's counts are missing or cannot be right"
+            ended, everything = ends.count, all_.count
+            if ended + others.shown == everything:
+                self.is_counted = True
+                return ""
+        self._total = everything
+        return (
+            f"the broker counts {everything:,} orders, {ended:,} of them ended, and lists {others.shown:,} others"
+        )
+
+    def _read_everything(self, why: str) -> _Course:
+        """Look at every order where counting proves nothing, unless they are too many."""
+        if self.open or self._total > PAGES_OF_EVERYTHING * PAGE_SIZE:
+            return why
+        found = yield self._question(most=PAGES_OF_EVERYTHING)
+        return f"{why}; {found.wrong}" if found.wrong else ""
+
+    def _ask_named(self) -> _Course:
+        """Ask for the orders that were named and not yet shown, unless an open order has been seen already."""
+        if self.open:
+            return ""
+        if len(self._unseen()) > NAMED_MANY:  # most are of today: one page shows a thousand
+            yield self._question(back=RECENT)
+        missing = self._unseen()
         for start in range(0, len(missing), NAMED_AT_ONCE):
-            yield (("order_ids", ",".join(missing[start : start + NAMED_AT_ONCE])), since, size)
-        if unseen := [id_ for id_ in missing if id_ not in self.orders]:
-            self.break_off(f"order {unseen[0]} was named by the broker and is not shown by it any more")
+            found = yield self._question(("order_ids", ",".join(missing[start : start + NAMED_AT_ONCE])))
+            if found.wrong or self.open:
+                return found.wrong
+        missing = self._unseen()
+        return f"order {missing[0]} was named by the broker and is not shown by it any more" if missing else ""
+
+    def _unseen(self) -> list[str]:
+        return sorted(id_ for id_ in self._named if id_ not in self.orders)
+
+    def _question(
+        self,
+        *parameters: tuple[str, str],
+        size: int = PAGE_SIZE,
+        most: int = MOST_PAGES,
+        back: timedelta = LOOKBACK,
+        only: Collection[str] = (),
+    ) -> _Question:
+        status = (("status", ",".join(only)),) if only else ()
+        since = ("from", _stamp(self.since - back))
+        return _Question((*status, *parameters, since, ("page_size", str(size))), most, only)

@@ -221,7 +221,7 @@ class Mark:
 
     attempts: int = 0
     notes: int = 0
-    state: tuple[Any, ...] = (Outcome.NOT_ATTEMPTED, False, Standing.UNREAD, None, 0, None, 0)
+    state: tuple[Any, ...] = (Outcome.NOT_ATTEMPTED, False, Standing.UNREAD, None, 0, None, 0, False)
     orders: dict[str, tuple[Order, bool]] = field(default_factory=dict)
     accepted: frozenset[str] = frozenset()
     reappeared: frozenset[str] = frozenset()
@@ -234,7 +234,7 @@ class Mark:
         return cls(len(case.attempts), len(case.notes), _state(case), orders, *named)
 
 
-_STATE = ("outcome", "own_envelope", "standing", "as_of", "open", "seen_open", "looks")
+_STATE = ("outcome", "own_envelope", "standing", "as_of", "open", "seen_open", "looks", "counted")
 
 
 def _state(case: Case) -> tuple[Any, ...]:
@@ -246,6 +246,7 @@ def _state(case: Case) -> tuple[Any, ...]:
         case.open,
         case.seen_open,
         case.looks_concluded,
+        case.is_counted,
     )
 
 
@@ -352,6 +353,7 @@ class _Changes:
     open: _Count = 0
     seen_open: tuple[_Count, _Moment] | None = None
     looks: _Count = 0
+    counted: StrictBool = False
     notes: tuple[_Text, ...] = ()
     orders: tuple[_OrderRow | tuple[_Text, _Text, StrictBool, _Text, _Text, _Text, _Text, _Text], ...] = ()
     accepted: tuple[_Text, ...] = ()
@@ -364,6 +366,7 @@ def _restore_state(case: Case, found: dict[str, Any]) -> None:
     case.standing = Standing(found.get("standing", case.standing))
     case.open = found.get("open", case.open)
     case.looks_concluded = found.get("looks", case.looks_concluded)
+    case.is_counted = found.get("counted", case.is_counted)
     if "as_of" in found:
         case.as_of = _moment(found["as_of"])
     if "seen_open" in found:

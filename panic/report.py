@@ -158,18 +158,18 @@ class Coverage:
     """What "clear" rests on.
 
     Attributes:
-        open_statuses: Statuses asked for by name, looking back `open_lookback_s`.
-        recent_lookback_s: How far back orders in any status at all were looked at.
+        lookback_s: How far back; within it nothing is anything but ended, in any status, known or not.
         accounts_clear: Accounts proven clear.
+        accounts_counted: How many of these by the broker's counts: it counts as many orders as have ended. In
+            the others every order was read.
         named_orders: Orders that answers of this run named; `named_seen_ended` of them were seen ended.
         roster_checked: Whether the broker was asked which accounts there are (with --all).
         unlisted_accounts: Active accounts that the broker shows and the roster neither lists nor excludes.
     """
 
-    open_statuses: tuple[str, ...]
-    open_lookback_s: float
-    recent_lookback_s: float
+    lookback_s: float
     accounts_clear: int
+    accounts_counted: int
     named_orders: int
     named_seen_ended: int
     roster_checked: bool
@@ -182,6 +182,10 @@ class Flag:
 
     code: str
     text: str
+
+
+NEVER_CLEAR = frozenset({"filter_names_nothing", "clock_unexplained"})
+"""Codes of flags with which no run is clear, whatever was read."""
 
 
 @dataclass(frozen=True, slots=True)

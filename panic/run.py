@@ -401,6 +401,7 @@ class Run:
             text = "a connection brought an answer nobody asked for; proofs were repeated on new connections"
             found.append(Flag("mixed_up_answers", text))
         found += flags.from_clock(self._clock.ahead_s)
+        found += flags.from_filters(self.cases) if over else []
         found += flags.from_listings(self._listings if over else {}, self._unlisted())
         if self._latch is not None and not self._latch.as_asked:
             found.append(Flag("latch", self._latch.text))

@@ -13,8 +13,9 @@ from panic.fold import Circumstances
 from panic.orders import Filters, Order
 from panic.outcomes import Body, Evidence, Outcome, classify
 from panic.pacing import Pace
+from panic.pages import Page, Query
 from panic.plan import Scope
-from panic.proof import Look, Page, Query, Receipt
+from panic.proof import Look, Receipt
 from panic.report import RosterFacts, Timings, Trigger
 from panic.roster import Account, BadRow, Roster
 

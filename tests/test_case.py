@@ -13,7 +13,8 @@ from panic.case import NEVER, Case, Do, Step
 from panic.orders import Filters
 from panic.outcomes import Body, Outcome, Standing, Verdict
 from panic.pacing import Pace
-from panic.proof import Query, Receipt
+from panic.pages import Query
+from panic.proof import Receipt
 from tests.builders import (
     a_case,
     a_pace,
@@ -184,7 +185,7 @@ def test_a_whole_look_without_open_orders_is_clear():
 
 def test_a_read_begun_before_the_last_delete_ended_never_counts():
     """Its first page may be older than what the DELETE did."""
-    case = cancelled(a_case(), an_answer(ended=0.1))
+    case = cancelled(a_case(), an_answer(ended=0.1, orders=(an_order("x", "PENDING_CANCEL"),)))
     look(case, a_read(began=0.6))
     cancelled(case, an_answer(began=0.7, ended=0.8))
     look(case, a_read(began=0.9))
@@ -221,7 +222,7 @@ def test_orders_of_a_look_that_a_delete_cut_short_must_be_seen_ended_too():
 def test_an_order_that_a_delete_named_must_be_seen_ended(status: str):
     """It is asked for by its id, unless the look has shown it already."""
     case = cancelled(a_case(), an_answer(orders=(an_order("x", "PENDING_CANCEL"),)))
-    look(case, a_read(began=1.0), a_read(began=1.0))
+    look(case, a_read(began=1.0))
     query = dict(begin_look(case, 1.0).query().parameters)
     look(case, a_read(an_order("x", status), began=1.0))
 
@@ -632,7 +633,7 @@ def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
     case = a_case()
     done = drive(case, a_pace(30.0, watch_s=15.0), broker)
 
-    assert [0.0, 5.502] == [round(at, 3) for at in times(done, CANCEL)]
+    assert [0.0, 5.501] == [round(at, 3) for at in times(done, CANCEL)]
     assert {"new"} == case.reappeared
     assert (Standing.CLEAR, False, True) == (case.standing, case.is_over, case.is_concluded)
 
@@ -864,7 +865,7 @@ def test_whatever_is_answered_a_case_ends_and_clear_rests_on_reads(answers: list
 
     if case.standing is Standing.CLEAR:
         pages = [told_.page for at, told_ in reads if told_.page and at >= last_cancel[0]]
-        assert len(pages) >= 2
+        assert pages
         assert all(tracked.seen_ended for tracked in case.orders.values())
     assert (case.verdict is Verdict.CLEAR) == (case.standing is Standing.CLEAR)
     assert 1 <= case.cancels

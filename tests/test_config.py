@@ -649,7 +649,7 @@ _NOTHING = "until then nothing is pressed through it."
         ),
         (
             f"{_HOOK}all = true\nside = 'buy'",
-            f"8: [hooks.risk] side is 'buy'. Give BUY, SELL, SELL_SHORT, OTHER; {_NOTHING}",
+            f"8: [hooks.risk] side is 'buy'. Give BUY, SELL; {_NOTHING}",
         ),
         (
             "[hooks.risk]\nall = true",

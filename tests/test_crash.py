@@ -147,7 +147,7 @@ def test_what_is_proven_clear_is_read_again_and_not_sent_again() -> None:
     assert 1 == sent.count(first)
     assert 2 == sent.count(second)
     reads = [one for one in found.simulator.requests if one.method == "GET" and one.account_id == first]
-    assert len(reads) > 3
+    assert any(one.at > 1.5 for one in reads)
 
 
 def test_a_replay_of_nothing_tells_that_nobody_pressed() -> None:

@@ -6,6 +6,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import timedelta
+from email.utils import format_datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,8 @@ from panic.engine import Engine, Leash, What
 from panic.orders import Filters
 from panic.outcomes import Body, Evidence, Outcome, Standing, Verdict, classify
 from panic.pacing import Pace
+from panic.pages import Page, Query
 from panic.plan import Scope, plan
-from panic.proof import Page, Query
 from panic.report import AccountReport, Report
 from panic.roster import Account, Roster
 from panic.run import Prepared, Press, Run
@@ -321,6 +323,30 @@ def engine_over(cancel: Any, read: Any, *, deadline_s: float = 10.0, told: list[
         observe=lambda what, case: told.append((what, case)) if told is not None else None,
         rng=random.Random(1),
     )
+
+
+@pytest.mark.parametrize(("off", "asked"), [(timedelta(hours=1), 1), (timedelta(days=700), 2)])
+def test_a_look_that_went_back_from_too_late_a_moment_proves_nothing(off: timedelta, asked: int) -> None:
+    """A read may be the first to tell that this machine's clock is ahead by years."""
+    back: list[str] = []
+
+    async def work() -> Case:
+        async def cancel(_: Account, __: Filters, ___: Leash) -> Answer:
+            return _answer(clock, 404)
+
+        async def read(_: Account, query: Query, __: Leash) -> Answer:
+            back.append(dict(query.parameters)["from"])
+            clock.compare(format_datetime(clock.wall() - off, usegmt=True), clock.now())
+            return _answer(clock, page=Page(()))
+
+        clock, engine = engine_over(cancel, read)
+        case = Case(Account(1))
+        await engine.run([case])
+        return case
+
+    assert Standing.CLEAR is virtually(work()).standing
+    assert asked == len(back)
+    assert back[-1] <= back[0]
 
 
 def test_one_accounts_exception_never_reaches_another() -> None:

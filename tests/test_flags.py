@@ -7,8 +7,9 @@ import pytest
 from panic import flags
 from panic.answers import Answer
 from panic.errors import Problem
-from panic.report import Flag
-from tests.builders import a_case, a_pace, an_answer, no_answer
+from panic.orders import Filters, Order
+from panic.report import NEVER_CLEAR, Flag
+from tests.builders import a_case, a_pace, a_read, an_answer, an_order, look, no_answer
 
 URL = "https://api.example.com"
 
@@ -71,3 +72,62 @@ def test_the_first_mistakes_of_a_file_are_spelled_out(count: int, told: int):
     assert told == len(found)
     assert found[:1] == [Flag("roster", "a.csv:2: the id is bad. Correct it.")][:count]
     assert count <= 10 or f"and {count - 10:,} more; panic check lists them all" == found[-1].text
+
+
+def narrowed(filters: Filters, *shown: Order, clear: bool = True) -> list[str]:
+    """The flags of a narrowed press on two accounts, of which one shows these orders."""
+    cases = [a_case(1, filters), a_case(2, filters)]
+    for case in cases:
+        case.cancelled(an_answer(404), a_pace())
+        if clear:
+            look(case, a_read(*(shown if case is cases[0] else ())))
+    return [flag.text for flag in flags.from_filters(cases)]
+
+
+ORDER = an_order(status="CANCELED", symbol="AAPL", side="BUY")
+
+
+@pytest.mark.parametrize(
+    ("filters", "told"),
+    [
+        (Filters(), ""),
+        (Filters(instrument_ids=("AAPL",)), ""),
+        (Filters(side="SELL", instrument_ids=("AAPL",)), ""),
+        (Filters(side="BUY"), ""),
+        (Filters(instrument_ids=("appl",)), "no order of any account is 'appl'"),
+        (Filters(instrument_ids=("AAPL", "appl")), "no order of any account is 'appl'"),
+        (Filters(side="SELL", type="STOP"), "no order of any account is SELL, STOP"),
+    ],
+)
+def test_filters_that_name_nothing_are_told(filters: Filters, told: str):
+    """What no order of any account is an example of may be a slip of the pen."""
+    found = narrowed(filters, ORDER)
+
+    assert [told] == [text.partition(":")[0] for text in found] or (not told and not found)
+
+
+def test_filters_are_not_doubted_where_nothing_was_read():
+    """Then nobody says clear anyway."""
+    assert [] == narrowed(Filters(instrument_ids=("appl",)), clear=False)
+    assert [] == list(flags.from_filters([]))
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "code"),
+    [
+        (None, None),
+        (0.0, None),
+        (4.9, None),
+        (-4.9, None),
+        (5.1, "clock_skew"),
+        (-5.1, "clock_skew"),
+        (399 * 86_400.0, "clock_skew"),
+        (-399 * 86_400.0, "clock_skew"),
+        (401 * 86_400.0, "clock_unexplained"),
+        (-401 * 86_400.0, "clock_unexplained"),
+    ],
+)
+def test_a_clock_that_is_off_is_told_in_either_direction(ahead_s: float | None, code: str | None):
+    """And one that is off by more than a look goes back forbids clear."""
+    assert [code] * (code is not None) == [flag.code for flag in flags.from_clock(ahead_s)]
+    assert (code == "clock_unexplained") is (code in NEVER_CLEAR)

@@ -9,7 +9,7 @@ from panic.orders import Filters
 from panic.outcomes import Standing, Verdict
 from panic.plan import Scope
 from panic.render.headline import filters_of, headline, narrowing, scope_words
-from panic.report import Report
+from panic.report import Flag, Report
 from tests.builders import an_answer, no_answer
 from tests.test_render import all_clear
 from tests.test_report import a_report, a_worked_case
@@ -83,6 +83,18 @@ def test_where_all_are_clear_and_the_run_is_not_it_says_why(facts: dict[str, Any
 
     assert Verdict.UNVERIFIED is report.verdict
     assert words == headline(report)
+
+
+def test_filters_that_name_nothing_stand_in_the_first_line():
+    """A misspelt symbol is no all-clear, whatever was read."""
+    flag = Flag("filter_names_nothing", "no order of any account is 'appl': is it spelled as the broker does?")
+    done = a_worked_case(1, an_answer(404), standing=Standing.CLEAR)
+    clear, refused = a_report(done, flags=[flag]), a_report(done, a_worked_case(2, an_answer(403)), flags=[flag])
+
+    assert (Verdict.UNVERIFIED, 10) == (clear.verdict, clear.exit_code)
+    assert "no order of any account is 'appl'" == headline(clear)
+    assert Verdict.REFUSED is refused.verdict
+    assert headline(refused).endswith("in 1 of 2 accounts; no order of any account is 'appl'")
 
 
 def test_a_record_that_was_altered_proves_nothing():

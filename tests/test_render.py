@@ -41,8 +41,8 @@ UNVERIFIED 3
 CLEAR      1 accounts, read between 00:00:01 and 00:00:01 UTC
 
 orders: 0 accepted for cancel, 0 seen cancelled, 0 filled meanwhile, 1 seen open
-coverage: 1 accounts read clear; open statuses over 400 days, any status over 24
-hours, 0 of 1 named orders seen ended
+coverage: 1 accounts read clear: nothing but ended orders over 400 days, 0 of 1
+named orders seen ended
 """
 
 

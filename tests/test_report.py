@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from panic.answers import Answer
 from panic.case import Case
 from panic.fold import fold
-from panic.orders import OPEN_STATUSES, Filters, Order
+from panic.orders import Filters, Order
 from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, worst
 from panic.plan import Plan, Scope, Unsent, plan
 from panic.report import (
@@ -312,23 +312,14 @@ def test_totals_and_coverage_add_up():
     assert sum(len(account.attempts) for account in found.accounts) == totals.attempts
     assert Orders(accepted=4, canceled=3, filled=0, open=1) == totals.orders
     assert (1, 4, 3) == (coverage.accounts_clear, coverage.named_orders, coverage.named_seen_ended)
-    assert (OPEN_STATUSES, 400 * 86_400, 86_400) == (
-        coverage.open_statuses,
-        coverage.open_lookback_s,
-        coverage.recent_lookback_s,
-    )
+    assert (400 * 86_400, 0) == (coverage.lookback_s, coverage.accounts_counted)
 
 
 def test_a_run_that_does_not_read_claims_no_coverage():
     """Nothing was looked at."""
     coverage = a_report(a_worked_case(1, *ACCEPTED), verify=False).coverage
 
-    assert ((), 0.0, 0.0, 0) == (
-        coverage.open_statuses,
-        coverage.open_lookback_s,
-        coverage.recent_lookback_s,
-        coverage.accounts_clear,
-    )
+    assert (0.0, 0) == (coverage.lookback_s, coverage.accounts_clear)
 
 
 def test_circumstances_are_told_as_they_were():

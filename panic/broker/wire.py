@@ -13,8 +13,8 @@ from panic.clock import http_date
 from panic.orders import Order, order
 from panic.outcomes import Body, Evidence, classify
 from panic.pacing import HOLD_MOST_S
-from panic.pages import paging
-from panic.proof import Page, Receipt
+from panic.pages import Page, paging
+from panic.proof import Receipt
 from panic.words import clip
 
 _OK = 200

@@ -108,7 +108,7 @@ def _press_words(parser: Parser) -> None:
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
     parser.add_argument("--by", default="", metavar="NAME", help="who presses (default: user@host)")
     only = parser.add_argument_group("only these orders (default: every order)")
-    only.add_argument("--side", default="", metavar="SIDE", help="BUY, SELL, SELL_SHORT or OTHER")
+    only.add_argument("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
     only.add_argument("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
     only.add_argument("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
     only.add_argument(

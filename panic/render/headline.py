@@ -1,7 +1,7 @@
 """The words of a report's verdict line, as a terminal and the control room show them."""
 
 from panic.outcomes import Verdict
-from panic.report import Report
+from panic.report import NEVER_CLEAR, Report
 
 _HEADLINES = {
     Verdict.CLEAR: "every one of {all} accounts was read and shows no open order",
@@ -24,6 +24,11 @@ def headline(report: Report) -> str:
             words = "every account was read clear, and the run has not come to its end"
         elif report.coverage.unlisted_accounts:
             words = "all accounts of the roster are clear, and the broker shows others that it does not list"
+    doubts = [flag.text.partition(":")[0] for flag in report.flags if flag.code in NEVER_CLEAR]
+    if doubts and not these:
+        words = doubts[0]
+    elif doubts:
+        words += f"; {doubts[0]}"
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"
     filters = narrowing(filters_of(report)).removeprefix(", ")

@@ -137,9 +137,9 @@ def _sums(report: Report) -> Iterable[Text]:
     if not report.scope.verify:
         yield Text("coverage: nothing was read (--no-verify); accepted is not cancelled")
         return
+    counted = f" ({coverage.accounts_counted:,} by count)" if coverage.accounts_counted else ""
     yield Text(
-        f"coverage: {coverage.accounts_clear:,} accounts read clear; open statuses over "
-        f"{coverage.open_lookback_s / 86_400:.0f} days, any status over "
-        f"{coverage.recent_lookback_s / 3600:.0f} hours, "
+        f"coverage: {coverage.accounts_clear:,} accounts read clear{counted}: nothing but ended orders over "
+        f"{coverage.lookback_s / 86_400:.0f} days, "
         f"{coverage.named_seen_ended:,} of {coverage.named_orders:,} named orders seen ended"
     )

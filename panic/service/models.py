@@ -73,7 +73,7 @@ class ScopeAsked(_Asked):
 class FiltersAsked(_Asked):
     """Which of their orders; what is left out means every order."""
 
-    side: Literal["BUY", "SELL", "SELL_SHORT", "OTHER"] | None = None
+    side: Literal["BUY", "SELL"] | None = None
     type: (
         Literal["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"] | None
     ) = None

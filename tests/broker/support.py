@@ -13,7 +13,7 @@ from panic.broker import Broker
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.orders import Filters
-from panic.proof import Query
+from panic.pages import Query
 from panic.roster import Account
 from panic.secret import Key
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator

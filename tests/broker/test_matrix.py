@@ -14,7 +14,7 @@ from yarl import URL
 from panic.broker import client
 from panic.orders import Filters
 from panic.outcomes import Body, Outcome
-from panic.proof import Query
+from panic.pages import Query
 from panic.roster import Account
 from tests.broker.support import ACCOUNT, ID, OTHER_ID, cancel, door, envelope, read, refusal
 

@@ -21,7 +21,7 @@ class _Part(NamedTuple):
     fills: tuple[Fill, ...]
 
 
-_NOTHING = _Part(Verdict.UNKNOWN, Outcome.NOT_ATTEMPTED, Standing.UNREAD, (0,) * 7, ())
+_NOTHING = _Part(Verdict.UNKNOWN, Outcome.NOT_ATTEMPTED, Standing.UNREAD, (0,) * 8, ())
 
 
 class Sums:
@@ -33,7 +33,7 @@ class Sums:
         self._verdicts = Counter({Verdict.UNKNOWN: everybody})
         self._outcomes = Counter({Outcome.NOT_ATTEMPTED: everybody})
         self._standings = Counter({Standing.UNREAD: everybody})
-        self._counts = [0] * 7
+        self._counts = [0] * 8
         self._fills: dict[tuple[str, str], Decimal] = {}
         self._accounts = everybody
 
@@ -49,6 +49,7 @@ class Sums:
             orders.open,
             len(case.orders),
             ended,
+            case.is_counted and case.standing is Standing.CLEAR,
         )
         old, new = self._parts[place], _Part(case.verdict, case.outcome, case.standing, counts, fills)
         self._parts[place] = new
@@ -67,7 +68,7 @@ class Sums:
     @property
     def totals(self) -> Totals:
         """The totals of this moment's report."""
-        attempts, accepted, canceled, filled, open_, _, _ = self._counts
+        attempts, accepted, canceled, filled, open_, *_ = self._counts
         fills = ((key, quantity) for key, quantity in sorted(self._fills.items()) if quantity)
         return Totals(
             accounts=self._accounts,
@@ -81,5 +82,6 @@ class Sums:
 
     def coverage(self, facts: Circumstances) -> Coverage:
         """The coverage of this moment's report."""
-        named, ended = self._counts[5:]
-        return coverage_of(facts, clear=self._verdicts[Verdict.CLEAR], named=named, ended=ended)
+        named, ended, counted = self._counts[5:]
+        clear = self._verdicts[Verdict.CLEAR]
+        return coverage_of(facts, clear=clear, counted=counted, named=named, ended=ended)

@@ -72,7 +72,7 @@ export class PressPanel {
       h("select", { name, onchange: () => this.update() }, h("option", { value: "" }, "every"),
         values.map((value) => h("option", { value }, value.replaceAll("_", " ").toLowerCase()))));
     return h("div", { class: "filters" },
-      pick("side", "Side", ["BUY", "SELL", "SELL_SHORT", "OTHER"]),
+      pick("side", "Side", ["BUY", "SELL"]),
       pick("type", "Order type", ["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"]),
       pick("instrument_type", "Instrument type", ["COMMON_STOCK", "INDEX", "OPTION", "CASH"]),
       h("label", { class: "field" }, h("span", {}, "Instruments"),

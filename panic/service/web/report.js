@@ -59,8 +59,8 @@ function coverage({ verify, coverage: on, totals }) {
   if (!verify) return panel("What “clear” rests on", h("p", {}, "Nothing was read: accepted is not cancelled."));
   return panel("What “clear” rests on", h("dl", {},
     term("Accounts read clear", `${number(on.accounts_clear)} of ${number(totals.accounts)}`),
-    term("No open status", `${Math.round(on.open_lookback_s / 86400)} days back`),
-    term("Nothing that is not ended", `${Math.round(on.recent_lookback_s / 3600)} hours back`),
+    term("Of these by the broker’s count", number(on.accounts_counted)),
+    term("Nothing that is not ended", `${Math.round(on.lookback_s / 86400)} days back`),
     term("Named orders seen ended", `${number(on.named_seen_ended)} of ${number(on.named_orders)}`),
     term("Accounts the roster lacks", on.roster_checked ? number(on.unlisted_accounts.length) : "not asked")));
 }
