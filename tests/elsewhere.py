@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import format_datetime
+from email.utils import formatdate
 from http import HTTPStatus
 from itertools import cycle
 from typing import Any, Self
@@ -233,12 +233,10 @@ class Elsewhere:
             status, document = refused.status, {"error": error, "metadata": metadata}
         body = json.dumps(document).encode()
         off = next(self._dates)
-        date = (
-            None if off is None else format_datetime(datetime.fromtimestamp(self._now() + off, UTC), usegmt=True)
-        )
+        date = [] if off is None else [f"Date: {formatdate(self._now() + off, usegmt=True)}"]
         head = [
             f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
-            *([f"Date: {date}"] if date else []),
+            *date,
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
         ]

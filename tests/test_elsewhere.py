@@ -123,12 +123,8 @@ async def test_the_broker_is_one_that_the_sdk_can_read():
             await sdk.v1.orders.cancel_all_open_orders(1)
 
         assert ["PENDING_TRIGGER", "PENDING_CANCEL"] == broker.alive(1)
-    assert (5, 2, 4, 1) == (
-        first.metadata.total_items,
-        first.metadata.total_pages,
-        len(first.data),
-        len(rest.data),
-    )
+    assert (5, 2) == (first.metadata.total_items, first.metadata.total_pages)
+    assert (4, 1) == (len(first.data), len(rest.data))
     assert ["PENDING_CANCEL"] == [order.status for order in gone.data]
 
 
@@ -223,13 +219,12 @@ def test_an_honest_broker_is_believed(press: Press, size: int, filters: str):
 
 
 @pytest.mark.parametrize("ways", [Ways(), Ways("missing"), Ways(filters="refused")], ids=str)
-def test_a_quiet_account_costs_two_reads_at_most(press: Press, ways: Ways):
-    """One DELETE and no more GETs than ever, for an account of up to a page of orders that have all ended."""
+def test_a_quiet_account_costs_one_read(press: Press, ways: Ways):
+    """One DELETE and one GET, for an account of up to a first page of orders that have all ended."""
     told = press({id_: (finished(size), ways) for id_, size in enumerate((0, 1, 30, 100), 1)})
 
     assert {"clear"} == set(told.verdicts.values())
-    assert {1: 1, 2: 1, 3: 1, 4: 1} == told.cancels
-    assert 2 >= max(told.reads.values())
+    assert {1: 1, 2: 1, 3: 1, 4: 1} == told.cancels == told.reads
 
 
 @pytest.mark.parametrize("filters", [panic.Filters(instrument_ids=("aapl",)), panic.Filters(side="BUY")], ids=str)
