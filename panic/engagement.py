@@ -13,7 +13,6 @@ from panic.latch import Hold, State
 from panic.latching import holds_of
 from panic.ledger import reader
 from panic.ledger.events import Event, decode
-from panic.outcomes import Verdict
 from panic.plan import Scope, Unsent
 from panic.record import Joined, Kind, Pressed, read, read_plan
 from panic.replay import scope_of
@@ -81,7 +80,7 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
         )
     unsure = list(dict.fromkeys(unsure))
     engaged = Engagement(state, asked, lost, {}, (*contradictions, *unsure), tuple(unsure))
-    return replace(engaged, doubts=_doubts(engaged.known, found.runs, settings))
+    return replace(engaged, doubts=_doubts(engaged.known, found.runs, settings, retold=walk))
 
 
 # ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
@@ -116,15 +115,20 @@ class _Planned:
         return {id_ for id_, group in self.groups.items() if hold.what == "all" or group in {hold.name, None}}
 
 
-def _doubts(holds: Sequence[Hold], runs: Sequence[Summary], settings: Settings) -> dict[Hold, str]:
+def _doubts(
+    holds: Sequence[Hold], runs: Sequence[Summary], settings: Settings, *, retold: bool
+) -> dict[Hold, str]:
     """Say why each hold is not known to be clear."""
     own = {one.run: one for one in runs}
-    counting = {hold: [one for one in runs if _counts(one, hold, own.get(hold.run))] for hold in holds}
-    asked = {one.run for its in counting.values() for one in its}
+    counting = {hold: [one.run for one in runs if _counts(one, hold, own.get(hold.run))] for hold in holds}
+    asked = {run for its in counting.values() for run in its}
     plans = _plans(settings.ledger, asked) if asked else {}
+    proofs = [one for one in runs if one.run in asked and one.is_clear]
+    own |= {one.run: one for one in history.borne_out(settings.ledger, proofs, retold=retold)[0]}
     found = {}
     for hold, its in counting.items():
-        if doubt := _Question(hold, own.get(hold.run), plans, settings.broker.base_url).doubt(its):
+        question = _Question(hold, own.get(hold.run), plans, settings.broker.base_url)
+        if doubt := question.doubt([own[run] for run in its]):
             found[hold] = doubt
     return found
 
@@ -203,8 +207,7 @@ class _Question:
             is_later = one.began > self.own.began if self.own else _is_later(one, self.hold)
             if not is_later:
                 return False
-        is_clear = one.finished is not None and one.finished.verdict is Verdict.CLEAR
-        return is_clear and one.pressed.base_url == self.base_url and self._covers(one)
+        return one.is_clear and one.pressed.base_url == self.base_url and self._covers(one)
 
     def _against(self, one: Summary) -> str:
         """Say how a run leaves it open whether all is clear; in doubt it was about the same accounts."""
@@ -214,7 +217,7 @@ class _Question:
             return ""
         if one.finished is None:
             return f"run {one.run} {'is under way' if one.alive else 'did not come to its end'}"
-        if one.finished.verdict is not Verdict.CLEAR:
+        if not one.is_clear:
             return f"run {one.run} ended {one.finished.verdict}"
         return ""
 

@@ -18,9 +18,11 @@ from panic.errors import UsageError
 from panic.ledger import elsewhere, reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
+from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.process import Process, is_alive
 from panic.record import Finished, Joined, Kind, Pressed, Resumed
 from panic.replay import Replay
+from panic.report import Report
 
 _HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED, Kind.RESET)
 RESUMABLE_S = 300.0
@@ -31,6 +33,7 @@ LAST = "last"
 _TOLD_MOST = 5
 """So many faults of one file are named."""
 
+_EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
 _NUMBER = re.compile("[0-9]{1,18}")
 
 
@@ -53,6 +56,11 @@ class Summary:
     joined: tuple[Joined, ...] = ()
     began: int = 0
     ended: int = 0
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it ended clear, by its own word."""
+        return self.finished is not None and self.finished.verdict is Verdict.CLEAR
 
     @property
     def process(self) -> Process:
@@ -93,6 +101,7 @@ class Past:
         head: The ledger's head after the run's last event in the file that holds it.
         last_seq: The greatest number of an event of the run in the main file; 0 where it has none there.
         leg: The last process's part of it.
+        events: Its events that can be read, in their order.
         damage: What is wrong with the files that hold the record, in words.
         faults: Which of its events are not what was written, in words.
     """
@@ -101,8 +110,20 @@ class Past:
     head: Head | None
     last_seq: int
     leg: str
+    events: tuple[Event, ...]
     damage: tuple[str, ...]
     faults: tuple[str, ...]
+
+    def report(self) -> Report:
+        """Tell the run again: as its report was printed, but nothing is clear where anything is wrong.
+
+        Raises:
+            UsageError: The record does not tell who pressed, or of which accounts.
+        """
+        try:
+            return self.replay.report(self.head, (*self.damage, *self.faults))
+        except ValueError as error:
+            raise UsageError(f"run {self.replay.run}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +222,46 @@ def runs(ledger: LedgerFiles) -> tuple[list[Summary], list[str]]:
     return latest_first, list(found.damage)
 
 
+def borne_out(
+    ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False
+) -> tuple[list[Summary], list[str]]:
+    """Believe no end that its record does not bear out: give the runs with the verdicts that are left, and say why.
+
+    Args:
+        ledger: Where they lie.
+        found: The runs.
+        retold: Whether each is told again, and not only looked through for events that are not what was written.
+    """
+    told, damage = list(found), []
+    for place, one in enumerate(told):
+        if one.finished is None:
+            continue
+        verdict = _borne_out(ledger, one.run, one.finished, retold=retold)
+        if verdict is None:
+            continue
+        damage.append(f"run {one.run}: its record is not what was written: panic show {one.run}")
+        end = replace(one.finished, verdict=verdict, exit_code=EXIT_CODES[verdict])
+        told[place] = replace(one, finished=end)
+    return told, damage
+
+
+def _borne_out(ledger: LedgerFiles, run: str, end: Finished, *, retold: bool) -> Verdict | None:
+    """Give the verdict that is left of a run's end; None where its record bears it out."""
+    verdict = worst(end.verdict, Verdict.UNVERIFIED)
+    if retold:
+        past = recall(ledger, run)
+        with suppress(UsageError):
+            verdict = past.report().verdict
+        return verdict if past.damage or past.faults or verdict is not end.verdict else None
+    return verdict if _is_broken([reader.read(file, run=run) for file in files(ledger)]) else None
+
+
+def _is_broken(volumes: Sequence[reader.Volume]) -> bool:
+    """Whether any of a run's events is not what was written, or missing."""
+    ids = [found[1].decode() for one in volumes for row in one.rows if (found := _EVENT_ID.search(row.record))]
+    return any(one.rows and (one.damage or not reader.are_as_written(one)) for one in volumes) or bool(gaps(ids))
+
+
 def walk(ledger: LedgerFiles) -> Iterator[str]:
     """Read all of every file, and say what is not what was written, or is missing between two events."""
     for file in files(ledger):
@@ -253,12 +314,13 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
     faults += replay.oddities
     # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
     damage = [f"{one.file}: {one.damage}" for one in volumes if one.damage and (one.rows or not replay.finished)]
-    damage += gaps(events)
+    damage += gaps(event.id for event in events)
     return Past(
         replay=replay,
         head=head,
         last_seq=max((row.seq for row in main), default=0),
         leg=leg_of(events[-1]) if events else "",
+        events=tuple(events),
         damage=tuple(damage),
         faults=tuple(dict.fromkeys(faults)),
     )
@@ -292,13 +354,12 @@ def leg_of(event: Event) -> str:
     return event.id.rpartition("-")[0]
 
 
-def gaps(events: Iterable[Event]) -> list[str]:
+def gaps(ids: Iterable[str]) -> list[str]:
     """Count through the events of each process: name those that are missing between or before two others."""
     legs: dict[str, set[int]] = {}
-    for event in events:
-        number = event.id.rpartition("-")[2]
+    for leg, _, number in (id_.rpartition("-") for id_ in ids):
         if _NUMBER.fullmatch(number):
-            legs.setdefault(leg_of(event), set()).add(int(number))
+            legs.setdefault(leg, set()).add(int(number))
     missing = [
         (leg, before + 1, after - 1)
         for leg, numbers in legs.items()

@@ -291,6 +291,7 @@ def _last_of(ledger: LedgerFiles) -> LastRun | None:
     one = max(history.runs(ledger)[0], key=lambda one: one.pressed.started_at, default=None)
     if one is None:
         return None
+    (one,), _ = history.borne_out(ledger, [one])
     if one.finished is None:
         return LastRun(one.run, None, one.pressed.started_at, one.pressed.drill)
     return LastRun(one.run, one.finished.verdict, one.finished.finished_at, one.pressed.drill)
