@@ -84,7 +84,9 @@ class Firm:
         """Put an event on record."""
         self.events[run] += 1
         moment = when.isoformat(timespec="microseconds")
-        return self.put_raw(kind, encode(Event(run, kind, f"leg{run}-{self.events[run]}", moment, words)), run, file)
+        return self.put_raw(
+            kind, encode(Event(run, kind, f"leg{run}-{self.events[run]}", moment, words)), run, file
+        )
 
     def put_raw(self, kind: str, record: bytes, run: str = "", file: Path | None = None) -> bytes:
         """Put bytes on record."""

@@ -184,7 +184,8 @@ class Situation:
             self._last_problem = "there is no ledger, and nothing is known of other runs"
             return
         try:
-            self._last = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
+            known = self._last
+            self._last = await self._ledger_aside.do(lambda: _last_of(ledger, known), "room-last", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             self._last_problem = f"the ledger does not answer: {type(error).__name__}"
         else:
@@ -287,11 +288,14 @@ def _run(live: Live) -> RoomRun:
     )
 
 
-def _last_of(ledger: LedgerFiles) -> LastRun | None:
+def _last_of(ledger: LedgerFiles, known: LastRun | None) -> LastRun | None:
+    """Give the run that was pressed last; one whose end is known is not told again."""
     one = max(history.runs(ledger)[0], key=lambda one: one.pressed.started_at, default=None)
     if one is None:
         return None
-    (one,), _ = history.borne_out(ledger, [one])
+    if known is not None and known.run_id == one.run and known.verdict is not None:
+        return known
+    (one,), _ = history.borne_out(ledger, [one], retold=True)
     if one.finished is None:
         return LastRun(one.run, None, one.pressed.started_at, one.pressed.drill)
     return LastRun(one.run, one.finished.verdict, one.finished.finished_at, one.pressed.drill)
