@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import pairwise
 from pathlib import Path
@@ -20,7 +20,7 @@ from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
 from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.process import Process, is_alive
-from panic.record import Finished, Joined, Kind, Pressed, Resumed
+from panic.record import Finished, Joined, Kind, LastPress, Pressed, Resumed
 from panic.replay import Replay
 from panic.report import Report
 
@@ -46,6 +46,7 @@ class Summary:
         joined: The presses that became a part of it.
         began: The place of its press among all that is on record: greater than those of all before it.
         ended: The same of its end; 0 where it has none.
+        pressed_last: The same of its last press, be it one that became a part of it.
     """
 
     run: str
@@ -56,6 +57,13 @@ class Summary:
     joined: tuple[Joined, ...] = ()
     began: int = 0
     ended: int = 0
+    pressed_last: int = 0
+
+    @property
+    def last_press(self) -> LastPress:
+        """Its last press."""
+        last = self.joined[-1].trigger.at if self.joined else self.pressed.started_at
+        return LastPress(self.run, last, 1 + len(self.joined))
 
     @property
     def is_clear(self) -> bool:
@@ -225,7 +233,7 @@ def runs(ledger: LedgerFiles) -> tuple[list[Summary], list[str]]:
 def borne_out(
     ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False
 ) -> tuple[list[Summary], list[str]]:
-    """Believe no end that its record does not bear out: give the runs with the verdicts that are left, and say why.
+    """Believe no end that its record does not bear out: give the runs with what is left of it, and say why.
 
     Args:
         ledger: Where they lie.
@@ -275,15 +283,49 @@ def _some(told: Sequence[str]) -> Iterable[str]:
     return (*told[:_TOLD_MOST], f"and {more:,} more of its events") if more > 0 else told
 
 
-def find(ledger: LedgerFiles, name: str) -> str:
+def presses(ledger: LedgerFiles) -> list[LastPress]:
+    """Give the last press of each run on record, in their order.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    return [one.last_press for one in sorted(headings(ledger).runs, key=lambda one: one.pressed_last)]
+
+
+def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
+    """Put runs in the order of their last presses, the latest last.
+
+    Args:
+        recorded: Those on record, in their order.
+        here: Those of this process; as long as the last press of one is not on record, its time gives its place.
+    """
+    now = datetime.now(UTC)
+    told = {one.run: one for one in recorded}
+    late = [one for one in here if one.run not in told or told[one.run].presses < one.presses]
+    order = [one for run, one in told.items() if run not in {one.run for one in late}]
+    for one in sorted(late, key=lambda one: one.at):
+        place = len(order)
+        while place and one.at < order[place - 1].at <= now:  # a clock that was set back makes nothing later
+            place -= 1
+        order.insert(place, one)
+    return [one.run for one in order]
+
+
+def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
     """Give the id of the run that a person means: whole, its beginning, or `last`.
+
+    Args:
+        ledger: Where runs are on record; it may be none where there are runs of this process.
+        name: What it is called.
+        here: The runs of this process, on record or not yet.
 
     Raises:
         UsageError: None is called so, or several are.
     """
     if not name:
         raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
-    known = [one.run for one in reversed(headings(ledger).runs)]
+    recorded = presses(ledger) if ledger.file is not None or not here else []
+    known = by_last_press(recorded, here)[::-1]
     if name == LAST and known:
         return known[0]
     meant = [run for run in known if run == name] or [run for run in known if run.startswith(name)]
@@ -402,7 +444,12 @@ def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: lis
         return None
     began = min(place for place, event in events.items() if event.kind == Kind.PRESSED)
     ends = [place for place, event in events.items() if event.kind == Kind.FINISHED]
-    return replace(summary(replay), began=began, ended=max(ends, default=0) if replay.finished else 0)
+    return replace(
+        summary(replay),
+        began=began,
+        ended=max(ends, default=0) if replay.finished else 0,
+        pressed_last=max(place for place, event in events.items() if event.kind in {Kind.PRESSED, Kind.JOINED}),
+    )
 
 
 def summary(replay: Replay) -> Summary:

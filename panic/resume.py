@@ -96,7 +96,7 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
         why = past.faults[0] if past.faults else "who pressed, or the plan, is not in it"
         raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged ({why}). {_AGAIN}")
     if replay.finished is not None:
-        raise UsageError(f"run {replay.run} came to its end: {replay.finished.verdict}. {_AGAIN}")
+        raise UsageError(f"run {replay.run} came to its end: {past.report().verdict}. {_AGAIN}")
     if pressed.drill:
         raise UsageError(f"run {replay.run} was a drill, and its simulator is gone")
     summary = history.summary(replay)

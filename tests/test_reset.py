@@ -621,7 +621,7 @@ def test_a_run_that_was_not_about_every_account_shows_nothing(firm: Firm, scope:
     firm.press("r1", scope, UNKNOWN)
     later(firm)
 
-    with pytest.raises(UsageError, match="run r1 ended unknown|run r2 ended unverified"):
+    with pytest.raises(UsageError, match=r"run r1 ended unknown|run r2 ended unverified"):
         firm.asks()
 
 

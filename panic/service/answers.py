@@ -100,10 +100,8 @@ async def find(parts: Parts, name: str) -> Live | str:
     live = parts.desk.find(name)
     if live is not None:
         return live
-    ledger = parts.settings.ledger
-    if ledger.file is None and name == history.LAST and parts.desk.live:
-        return list(parts.desk.live.values())[-1]
-    run = await aside(parts, lambda: history.find(ledger, name), "find", usage="not_found")
+    ledger, here = parts.settings.ledger, parts.desk.last_presses
+    run = await aside(parts, lambda: history.find(ledger, name, here), "find", usage="not_found")
     return parts.desk.find(run) or run
 
 

@@ -45,7 +45,7 @@ def sql(*statements: str) -> Edit:
 def replaced(kind: str, old: str, new: str) -> str:
     """The statement that puts other words into the events of a kind."""
     words = f"replace(CAST(record AS TEXT), '{old}', '{new}')"
-    return f"UPDATE events SET record = CAST({words} AS BLOB) WHERE kind = '{kind}'"
+    return f"UPDATE events SET record = CAST({words} AS BLOB) WHERE kind = '{kind}'"  # noqa: S608
 
 
 CLEARED = replaced("finished", '"verdict":"open","exit_code":20', '"verdict":"clear","exit_code":0')
@@ -60,7 +60,7 @@ def rewritten(change: Callable[[Event], Event | None]) -> Edit:
         for one in file.parent.glob(f"{file.name}*"):
             one.unlink()
         with closing(SqliteStore(file)) as store:
-            store.append([(one.run, one.kind, encode(one)) for event in before if (one := change(event))])
+            store.append([(new.run, new.kind, encode(new)) for event in before if (new := change(event))])
 
     return edit
 
@@ -212,7 +212,7 @@ async def test_an_edited_record_is_clear_on_no_way_out(
         latch.create(tmp_path / "panic.latch")
         told = await it.press({**QUICK, "reason": "a bad algo", "deadline_s": 1.5, "latch": True, "wait": 30})
         it.forget()
-        it.parts.hub.situation._last = None
+        it.parts.hub.situation._recorded = None
         it.parts.hub.situation._last_at = float("-inf")
         edit(tmp_path / "ledger.db")
         one = Asking(it, told.json["run_id"], capsys)
