@@ -222,12 +222,16 @@ def _merged(volumes: Sequence[reader.Volume]) -> list[Event]:
     return list(once.values())
 
 
-def runs(ledger: LedgerFiles) -> tuple[list[Summary], list[str]]:
-    """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger."""
+def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
+    """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger.
+
+    Of so many, those that are shown, no end is believed that its record does not bear out.
+    """
     found = headings(ledger)
     latest_first = list(reversed(found.runs))
     latest_first.sort(key=lambda one: one.finished is not None)
-    return latest_first, list(found.damage)
+    told, edited = borne_out(ledger, latest_first[:shown])
+    return [*told, *latest_first[shown:]], [*found.damage, *edited]
 
 
 def borne_out(

@@ -50,7 +50,7 @@ async def runs(parts: Parts, request: web.Request, _: Identity) -> web.Response:
     found: list[history.Summary] = []
     damage: list[str] = []
     if ledger.file is not None:
-        found, damage = await aside(parts, lambda: _listed(ledger, limit), "runs", usage="not_found")
+        found, damage = await aside(parts, lambda: history.runs(ledger, limit), "runs", usage="not_found")
     now = datetime.now(UTC)
     recorded = {one.run for one in found}
     unrecorded = [live for run, live in parts.desk.live.items() if run not in recorded]
@@ -59,12 +59,6 @@ async def runs(parts: Parts, request: web.Request, _: Identity) -> web.Response:
     shown = (*here[:limit], *(views.row(one, now) for one in found[: max(limit - len(here), 0)]))
     more = len(found) + len(here) - len(shown)
     return document(views.to_json(views.Runs("panic-runs/1", shown, more, tuple(damage))))
-
-
-def _listed(ledger: LedgerFiles, limit: int) -> tuple[list[history.Summary], list[str]]:
-    found, damage = history.runs(ledger)
-    shown, edited = history.borne_out(ledger, found[:limit])
-    return [*shown, *found[limit:]], [*damage, *edited]
 
 
 async def run(parts: Parts, request: web.Request, _: Identity) -> web.Response:
