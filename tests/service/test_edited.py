@@ -150,6 +150,8 @@ LISTS: dict[str, Said] = {
     "panic runs": lambda one: _printed(one, "runs", lambda found: _row(found["runs"][0])),
     "GET /v1/runs": lambda one: _got(one, "/v1/runs", lambda found: _row(found["runs"][0])),
     "GET /v1/latch": _doubt,
+    "GET /v1/room": lambda one: _got(one, "/v1/room", lambda found: found["last"]["verdict"]),
+    "the next start": lambda one: one.restarted(),
 }
 """These look for what was edited, and tell no run again."""
 
@@ -160,11 +162,9 @@ WAYS: dict[str, Said] = LISTS | {
     "GET /v1/runs/{id}/report": lambda one: _got(one, "/v1/runs/{}/report", _report),
     "GET /v1/runs/{id}/board": lambda one: _got(one, "/v1/runs/{}/board", _board),
     "GET /v1/runs/{id}/events": lambda one: one.events(),
-    "GET /v1/room": lambda one: _got(one, "/v1/room", lambda found: found["last"]["verdict"]),
     "GET /v1/room/events": lambda one: one.page(),
     "evidence": lambda one: one.evidence(),
     "POST /v1/reset": lambda one: one.reset(),
-    "the next start": lambda one: one.restarted(),
 }
 
 

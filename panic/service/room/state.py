@@ -177,8 +177,7 @@ class Situation:
             self._last_problem = "there is no ledger, and nothing is known of other runs"
             return
         try:
-            known = self._last_run()
-            self._recorded = await self._ledger_aside.do(lambda: _last_of(ledger, known), "room-last", _ASIDE_S)
+            self._recorded = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             self._last_problem = f"the ledger does not answer: {type(error).__name__}"
         else:
@@ -294,14 +293,11 @@ def _ended(live: Live) -> LastRun:
     return LastRun(run.id, verdict, report.finished_at if report else run.started_at, run.drill)
 
 
-def _last_of(ledger: LedgerFiles, known: LastRun | None) -> tuple[LastPress, LastRun] | None:
-    """Give the run on record that was pressed last; one whose end is known is not told again."""
+def _last_of(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
     one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
     if one is None:
         return None
-    if known is not None and known.run_id == one.run and known.verdict is not None:
-        return one.last_press, known
-    (one,), _ = history.borne_out(ledger, [one], retold=True)
+    (one,), _ = history.borne_out(ledger, [one])
     verdict = one.finished.verdict if one.finished else None
     at = one.finished.finished_at if one.finished else one.pressed.started_at
     return one.last_press, LastRun(one.run, verdict, at, one.pressed.drill)
