@@ -123,14 +123,21 @@ def _doubts(
     counting = {hold: [one.run for one in runs if _counts(one, hold, own.get(hold.run))] for hold in holds}
     asked = {run for its in counting.values() for run in its}
     plans = _plans(settings.ledger, asked) if asked else {}
-    proofs = [one for one in runs if one.run in asked and one.is_clear]
-    own |= {one.run: one for one in history.borne_out(settings.ledger, proofs, retold=retold)[0]}
-    found = {}
-    for hold, its in counting.items():
+
+    def believe(found: Iterable[Summary], *, retold: bool) -> None:
+        told, _ = history.borne_out(settings.ledger, found, retold=retold)
+        own.update({one.run: one for one in told})
+
+    def asking(hold: Hold) -> tuple[_Question, list[Summary]]:
         question = _Question(hold, own.get(hold.run), plans, settings.broker.base_url)
-        if doubt := question.doubt([own[run] for run in its]):
-            found[hold] = doubt
-    return found
+        return question, [own[run] for run in counting[hold]]
+
+    believe([one for one in runs if one.run in asked and one.is_clear], retold=False)
+    if retold:
+        proofs = [proof for question, its in map(asking, holds) if (proof := question.proof(its))]
+        believe({one.run: one for one in proofs}.values(), retold=True)
+    doubts = {hold: question.doubt(its) for hold, (question, its) in zip(holds, map(asking, holds), strict=True)}
+    return {hold: doubt for hold, doubt in doubts.items() if doubt}
 
 
 def _counts(one: Summary, hold: Hold, own: Summary | None) -> bool:
@@ -183,17 +190,21 @@ class _Question:
     plans: dict[str, _Planned]
     base_url: str
 
+    def proof(self, runs: Sequence[Summary]) -> Summary | None:
+        """Give the last run that shows that all is clear."""
+        return next((one for one in reversed(runs) if self._proves(one)), None)
+
     def doubt(self, runs: Sequence[Summary]) -> str:
         """Say why it is not, by the runs that count; "" if it is.
 
         It is if one run was clear of all of it, and every other that was not clear was over before that began.
         """
-        proofs = [one for one in runs if self._proves(one)]
+        proof = self.proof(runs)
         against = [(one, words) for one in runs if (words := self._against(one))]
-        left = [(one, words) for one, words in against if not proofs or not _is_over_before(one, proofs[-1])]
+        left = [(one, words) for one, words in against if not proof or not _is_over_before(one, proof)]
         if left:
             return f"{self.hold}: {left[-1][1]}"
-        if proofs:
+        if proof:
             return ""
         if self.own is None or self.own.pressed.drill:
             why = f"run {self.hold.run} is not on record, so that nobody knows whether it is clear"
