@@ -13,7 +13,6 @@ from panic.latch import Hold, State
 from panic.latching import holds_of
 from panic.ledger import reader
 from panic.ledger.events import Event, decode
-from panic.outcomes import Verdict
 from panic.plan import Scope, Unsent
 from panic.record import Joined, Kind, Pressed, read, read_plan
 from panic.replay import scope_of
@@ -81,7 +80,7 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
         )
     unsure = list(dict.fromkeys(unsure))
     engaged = Engagement(state, asked, lost, {}, (*contradictions, *unsure), tuple(unsure))
-    return replace(engaged, doubts=_doubts(engaged.known, found.runs, settings))
+    return replace(engaged, doubts=_doubts(engaged.known, found.runs, settings, retold=walk))
 
 
 # ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
@@ -116,17 +115,29 @@ class _Planned:
         return {id_ for id_, group in self.groups.items() if hold.what == "all" or group in {hold.name, None}}
 
 
-def _doubts(holds: Sequence[Hold], runs: Sequence[Summary], settings: Settings) -> dict[Hold, str]:
+def _doubts(
+    holds: Sequence[Hold], runs: Sequence[Summary], settings: Settings, *, retold: bool
+) -> dict[Hold, str]:
     """Say why each hold is not known to be clear."""
     own = {one.run: one for one in runs}
-    counting = {hold: [one for one in runs if _counts(one, hold, own.get(hold.run))] for hold in holds}
-    asked = {one.run for its in counting.values() for one in its}
+    counting = {hold: [one.run for one in runs if _counts(one, hold, own.get(hold.run))] for hold in holds}
+    asked = {run for its in counting.values() for run in its}
     plans = _plans(settings.ledger, asked) if asked else {}
-    found = {}
-    for hold, its in counting.items():
-        if doubt := _Question(hold, own.get(hold.run), plans, settings.broker.base_url).doubt(its):
-            found[hold] = doubt
-    return found
+
+    def believe(found: Iterable[Summary], *, retold: bool) -> None:
+        told, _ = history.borne_out(settings.ledger, found, retold=retold)
+        own.update({one.run: one for one in told})
+
+    def asking(hold: Hold) -> tuple[_Question, list[Summary]]:
+        question = _Question(hold, own.get(hold.run), plans, settings.broker.base_url)
+        return question, [own[run] for run in counting[hold]]
+
+    believe([one for one in runs if one.run in asked and one.is_clear], retold=False)
+    if retold:
+        proofs = [proof for question, its in map(asking, holds) if (proof := question.proof(its))]
+        believe({one.run: one for one in proofs}.values(), retold=True)
+    doubts = {hold: question.doubt(its) for hold, (question, its) in zip(holds, map(asking, holds), strict=True)}
+    return {hold: doubt for hold, doubt in doubts.items() if doubt}
 
 
 def _counts(one: Summary, hold: Hold, own: Summary | None) -> bool:
@@ -179,17 +190,21 @@ class _Question:
     plans: dict[str, _Planned]
     base_url: str
 
+    def proof(self, runs: Sequence[Summary]) -> Summary | None:
+        """Give the last run that shows that all is clear."""
+        return next((one for one in reversed(runs) if self._proves(one)), None)
+
     def doubt(self, runs: Sequence[Summary]) -> str:
         """Say why it is not, by the runs that count; "" if it is.
 
         It is if one run was clear of all of it, and every other that was not clear was over before that began.
         """
-        proofs = [one for one in runs if self._proves(one)]
+        proof = self.proof(runs)
         against = [(one, words) for one in runs if (words := self._against(one))]
-        left = [(one, words) for one, words in against if not proofs or not _is_over_before(one, proofs[-1])]
+        left = [(one, words) for one, words in against if not proof or not _is_over_before(one, proof)]
         if left:
             return f"{self.hold}: {left[-1][1]}"
-        if proofs:
+        if proof:
             return ""
         if self.own is None or self.own.pressed.drill:
             why = f"run {self.hold.run} is not on record, so that nobody knows whether it is clear"
@@ -203,8 +218,7 @@ class _Question:
             is_later = one.began > self.own.began if self.own else _is_later(one, self.hold)
             if not is_later:
                 return False
-        is_clear = one.finished is not None and one.finished.verdict is Verdict.CLEAR
-        return is_clear and one.pressed.base_url == self.base_url and self._covers(one)
+        return one.is_clear and one.pressed.base_url == self.base_url and self._covers(one)
 
     def _against(self, one: Summary) -> str:
         """Say how a run leaves it open whether all is clear; in doubt it was about the same accounts."""
@@ -214,7 +228,7 @@ class _Question:
             return ""
         if one.finished is None:
             return f"run {one.run} {'is under way' if one.alive else 'did not come to its end'}"
-        if one.finished.verdict is not Verdict.CLEAR:
+        if not one.is_clear:
             return f"run {one.run} ended {one.finished.verdict}"
         return ""
 

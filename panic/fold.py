@@ -55,6 +55,7 @@ class Circumstances:
 
     Attributes:
         finished: Whether the run came to its end. If not, it is unverified at best: nobody listened it out.
+        is_damaged: Whether this is told by a record that is not what was written: then it proves no account clear.
         scrub: Takes secrets out of foreign words.
     """
 
@@ -78,6 +79,7 @@ class Circumstances:
     flags: Sequence[Flag] = ()
     roster_checked: bool = False
     unlisted: tuple[int, ...] = ()
+    is_damaged: bool = False
     scrub: Callable[[str], str] = field(default=lambda text: text)
 
 
@@ -99,7 +101,8 @@ def assemble(
 ) -> Report:
     """Make a report of its parts; `accounts` may be some of those that the totals count."""
     verdict = worst(*totals.verdicts)
-    if facts.unlisted or not facts.finished or any(flag.code in NEVER_CLEAR for flag in facts.flags):
+    doubted = facts.is_damaged or not facts.finished or any(flag.code in NEVER_CLEAR for flag in facts.flags)
+    if facts.unlisted or doubted:
         verdict = worst(verdict, Verdict.UNVERIFIED)
     return Report(
         schema=SCHEMA,
@@ -242,7 +245,7 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
     fills = _fills(case.orders.values(), facts.scrub)
     told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
     notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
-    verdict = case.verdict
+    verdict = worst(case.verdict, Verdict.UNVERIFIED) if facts.is_damaged else case.verdict
     account = AccountReport(
         id=case.account.id,
         name=case.account.name,
@@ -351,6 +354,8 @@ def _advice(case: Case, verdict: Verdict) -> str:
             return "The broker accepted the cancel and has not finished it: these orders may still fill."
         case Verdict.OPEN:
             return "Orders are still open. Stop what is trading, and press again."
+        case Verdict.UNVERIFIED if case.standing is Standing.CLEAR:
+            return "It was read clear by a record that is not what was written. Look, or press again."
         case Verdict.UNVERIFIED:
             return "The broker answered the cancel, but nobody saw that nothing is open. Look, or press again."
     otherwise = "No answer says what became of the cancel: take its orders as open, and press again."

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from heapq import merge
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +18,11 @@ from panic.errors import UsageError
 from panic.ledger import elsewhere, reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
+from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.process import Process, is_alive
-from panic.record import Finished, Joined, Kind, Pressed, Resumed
+from panic.record import Finished, Joined, Kind, LastPress, Pressed, Resumed
 from panic.replay import Replay
+from panic.report import Report
 
 _HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED, Kind.RESET)
 RESUMABLE_S = 300.0
@@ -31,6 +33,7 @@ LAST = "last"
 _TOLD_MOST = 5
 """So many faults of one file are named."""
 
+_EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
 _NUMBER = re.compile("[0-9]{1,18}")
 
 
@@ -43,6 +46,7 @@ class Summary:
         joined: The presses that became a part of it.
         began: The place of its press among all that is on record: greater than those of all before it.
         ended: The same of its end; 0 where it has none.
+        pressed_last: The same of its last press, be it one that became a part of it.
     """
 
     run: str
@@ -53,6 +57,18 @@ class Summary:
     joined: tuple[Joined, ...] = ()
     began: int = 0
     ended: int = 0
+    pressed_last: int = 0
+
+    @property
+    def last_press(self) -> LastPress:
+        """Its last press."""
+        last = self.joined[-1].trigger.at if self.joined else self.pressed.started_at
+        return LastPress(self.run, last, 1 + len(self.joined))
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it ended clear, by its own word."""
+        return self.finished is not None and self.finished.verdict is Verdict.CLEAR
 
     @property
     def process(self) -> Process:
@@ -93,6 +109,7 @@ class Past:
         head: The ledger's head after the run's last event in the file that holds it.
         last_seq: The greatest number of an event of the run in the main file; 0 where it has none there.
         leg: The last process's part of it.
+        events: Its events that can be read, in their order.
         damage: What is wrong with the files that hold the record, in words.
         faults: Which of its events are not what was written, in words.
     """
@@ -101,8 +118,20 @@ class Past:
     head: Head | None
     last_seq: int
     leg: str
+    events: tuple[Event, ...]
     damage: tuple[str, ...]
     faults: tuple[str, ...]
+
+    def report(self) -> Report:
+        """Tell the run again: as its report was printed, but nothing is clear where anything is wrong.
+
+        Raises:
+            UsageError: The record does not tell who pressed, or of which accounts.
+        """
+        try:
+            return self.replay.report(self.head, (*self.damage, *self.faults))
+        except ValueError as error:
+            raise UsageError(f"run {self.replay.run}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +222,56 @@ def _merged(volumes: Sequence[reader.Volume]) -> list[Event]:
     return list(once.values())
 
 
-def runs(ledger: LedgerFiles) -> tuple[list[Summary], list[str]]:
-    """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger."""
+def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
+    """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger.
+
+    Of so many, those that are shown, no end is believed that its record does not bear out.
+    """
     found = headings(ledger)
     latest_first = list(reversed(found.runs))
     latest_first.sort(key=lambda one: one.finished is not None)
-    return latest_first, list(found.damage)
+    told, edited = borne_out(ledger, latest_first[:shown])
+    return [*told, *latest_first[shown:]], [*found.damage, *edited]
+
+
+def borne_out(
+    ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False
+) -> tuple[list[Summary], list[str]]:
+    """Believe no end that its record does not bear out: give the runs with what is left of it, and say why.
+
+    Args:
+        ledger: Where they lie.
+        found: The runs.
+        retold: Whether each is told again, and not only looked through for events that are not what was written.
+    """
+    told, damage = list(found), []
+    for place, one in enumerate(told):
+        if one.finished is None:
+            continue
+        verdict = _borne_out(ledger, one.run, one.finished, retold=retold)
+        if verdict is None:
+            continue
+        damage.append(f"run {one.run}: its record is not what was written: panic show {one.run}")
+        end = replace(one.finished, verdict=verdict, exit_code=EXIT_CODES[verdict])
+        told[place] = replace(one, finished=end)
+    return told, damage
+
+
+def _borne_out(ledger: LedgerFiles, run: str, end: Finished, *, retold: bool) -> Verdict | None:
+    """Give the verdict that is left of a run's end; None where its record bears it out."""
+    verdict = worst(end.verdict, Verdict.UNVERIFIED)
+    if retold:
+        past = recall(ledger, run)
+        with suppress(UsageError):
+            verdict = past.report().verdict
+        return verdict if past.damage or past.faults or verdict is not end.verdict else None
+    return verdict if _is_broken([reader.read(file, run=run) for file in files(ledger)]) else None
+
+
+def _is_broken(volumes: Sequence[reader.Volume]) -> bool:
+    """Whether any of a run's events is not what was written, or missing."""
+    ids = [found[1].decode() for one in volumes for row in one.rows if (found := _EVENT_ID.search(row.record))]
+    return any(one.rows and (one.damage or not reader.are_as_written(one)) for one in volumes) or bool(gaps(ids))
 
 
 def walk(ledger: LedgerFiles) -> Iterator[str]:
@@ -214,15 +287,49 @@ def _some(told: Sequence[str]) -> Iterable[str]:
     return (*told[:_TOLD_MOST], f"and {more:,} more of its events") if more > 0 else told
 
 
-def find(ledger: LedgerFiles, name: str) -> str:
+def presses(ledger: LedgerFiles) -> list[LastPress]:
+    """Give the last press of each run on record, in their order.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    return [one.last_press for one in sorted(headings(ledger).runs, key=lambda one: one.pressed_last)]
+
+
+def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
+    """Put runs in the order of their last presses, the latest last.
+
+    Args:
+        recorded: Those on record, in their order.
+        here: Those of this process; as long as the last press of one is not on record, its time gives its place.
+    """
+    now = datetime.now(UTC)
+    told = {one.run: one for one in recorded}
+    late = [one for one in here if one.run not in told or told[one.run].presses < one.presses]
+    order = [one for run, one in told.items() if run not in {one.run for one in late}]
+    for one in sorted(late, key=lambda one: one.at):
+        place = len(order)
+        while place and one.at < order[place - 1].at <= now:  # a clock that was set back makes nothing later
+            place -= 1
+        order.insert(place, one)
+    return [one.run for one in order]
+
+
+def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
     """Give the id of the run that a person means: whole, its beginning, or `last`.
+
+    Args:
+        ledger: Where runs are on record; it may be none where there are runs of this process.
+        name: What it is called.
+        here: The runs of this process, on record or not yet.
 
     Raises:
         UsageError: None is called so, or several are.
     """
     if not name:
         raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
-    known = [one.run for one in reversed(headings(ledger).runs)]
+    recorded = presses(ledger) if ledger.file is not None or not here else []
+    known = by_last_press(recorded, here)[::-1]
     if name == LAST and known:
         return known[0]
     meant = [run for run in known if run == name] or [run for run in known if run.startswith(name)]
@@ -253,12 +360,13 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
     faults += replay.oddities
     # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
     damage = [f"{one.file}: {one.damage}" for one in volumes if one.damage and (one.rows or not replay.finished)]
-    damage += gaps(events)
+    damage += gaps(event.id for event in events)
     return Past(
         replay=replay,
         head=head,
         last_seq=max((row.seq for row in main), default=0),
         leg=leg_of(events[-1]) if events else "",
+        events=tuple(events),
         damage=tuple(damage),
         faults=tuple(dict.fromkeys(faults)),
     )
@@ -292,13 +400,12 @@ def leg_of(event: Event) -> str:
     return event.id.rpartition("-")[0]
 
 
-def gaps(events: Iterable[Event]) -> list[str]:
+def gaps(ids: Iterable[str]) -> list[str]:
     """Count through the events of each process: name those that are missing between or before two others."""
     legs: dict[str, set[int]] = {}
-    for event in events:
-        number = event.id.rpartition("-")[2]
+    for leg, _, number in (id_.rpartition("-") for id_ in ids):
         if _NUMBER.fullmatch(number):
-            legs.setdefault(leg_of(event), set()).add(int(number))
+            legs.setdefault(leg, set()).add(int(number))
     missing = [
         (leg, before + 1, after - 1)
         for leg, numbers in legs.items()
@@ -341,7 +448,12 @@ def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: lis
         return None
     began = min(place for place, event in events.items() if event.kind == Kind.PRESSED)
     ends = [place for place, event in events.items() if event.kind == Kind.FINISHED]
-    return replace(summary(replay), began=began, ended=max(ends, default=0) if replay.finished else 0)
+    return replace(
+        summary(replay),
+        began=began,
+        ended=max(ends, default=0) if replay.finished else 0,
+        pressed_last=max(place for place, event in events.items() if event.kind in {Kind.PRESSED, Kind.JOINED}),
+    )
 
 
 def summary(replay: Replay) -> Summary:

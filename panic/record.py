@@ -7,7 +7,7 @@ the report and a resume need is kept: attempts, outcome, standing, notes and the
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, InstanceOf, StrictBool, StrictInt, TypeAdapter
 
@@ -96,6 +96,19 @@ class Joined:
     watch_s: float
     scope: ScopeReport
     latch: bool
+
+
+class LastPress(NamedTuple):
+    """The last press of a run: the one that began it, or one that became a part of it.
+
+    Attributes:
+        at: When.
+        presses: How many the run had by then.
+    """
+
+    run: str
+    at: datetime
+    presses: int
 
 
 _Count = Annotated[int, Field(strict=True, ge=0)]

@@ -22,7 +22,17 @@ from panic.pacing import Pace
 from panic.plan import Scope, Unsent
 from panic.process import Process
 from panic.record import Finished, Joined, Kind, Pressed, Resumed, Sending, apply, read, read_plan
-from panic.report import Flag, Joining, LatchReport, Report, Resumption, ScopeReport, Timings
+from panic.report import (
+    RECORD_DAMAGED,
+    Flag,
+    Joining,
+    LatchReport,
+    Report,
+    Resumption,
+    ScopeReport,
+    Timings,
+)
+from panic.words import clip
 
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)
 _UNREADABLE = (ValueError, KeyError, TypeError)
@@ -119,8 +129,12 @@ class Replay:
                 if case.outcome is Outcome.NOT_ATTEMPTED:
                     case.note(_UNSENT)
 
-    def report(self, head: Head | None = None) -> Report:
-        """Fold the report, as it was printed; `head` is the ledger's after the run's last event.
+    def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
+        """Fold the report, as it was printed; nothing is clear by a record that is not what was written.
+
+        Args:
+            head: The ledger's after the run's last event.
+            damage: What is wrong with the record, in words.
 
         Raises:
             ValueError: The record does not tell who pressed, or of which accounts.
@@ -130,7 +144,8 @@ class Replay:
             raise ValueError("the record does not tell who pressed, and why")
         if not self.cases and not self.unsent:
             raise ValueError("the record does not tell of which accounts")
-        report = fold(self.cases.values(), self.unsent, self._circumstances(self.pressed), time_of_day)
+        facts = self._circumstances(self.pressed, tuple(Flag(RECORD_DAMAGED, clip(one, 500)) for one in damage))
+        report = fold(self.cases.values(), self.unsent, facts, time_of_day)
         if self.finished is None:
             return report
         verdict = worst(report.verdict, self.finished.verdict)  # they differ only where something is lost
@@ -212,8 +227,9 @@ class Replay:
         for case in self.cases.values():
             case.take_up(0.0, _NO_PACE)
 
-    def _circumstances(self, pressed: Pressed) -> Circumstances:
+    def _circumstances(self, pressed: Pressed, damage: Sequence[Flag]) -> Circumstances:
         finished = self.finished
+        flags = self.flags if finished else self._unfinished_flags(pressed.base_url)
         last = datetime.fromisoformat(self.last_at)
         lasted_s = round((last - pressed.started_at).total_seconds(), 3)
         return Circumstances(
@@ -234,14 +250,15 @@ class Replay:
             joined=tuple(map(joining, self.joined)),
             resumed=tuple(Resumption(one.at, one.by) for one in self.resumed),
             latch=self.latch,
-            flags=self.flags if finished else self._unfinished_flags(pressed.base_url),
+            flags=tuple(dict.fromkeys([*damage, *flags])),
+            is_damaged=bool(damage),
             roster_checked=finished.roster_checked if finished else False,
             unlisted=finished.unlisted if finished else (),
         )
 
     def _unfinished_flags(self, base_url: str) -> Sequence[Flag]:
         text = f"this run did not come to its end ({self.process}): panic resume {self.run}, or press again"
-        odd = [Flag("record_damaged", words) for words in self.oddities]
+        odd = [Flag(RECORD_DAMAGED, words) for words in self.oddities]
         return [
             Flag(UNFINISHED, text),
             *self.flags,

@@ -16,6 +16,9 @@ from panic.plan import Plan, Scope
 
 SCHEMA: Final = "panic-report/1"
 
+RECORD_DAMAGED: Final = "record_damaged"
+"""Code of the flag that a report carries where what it is told by is not what was written."""
+
 
 @dataclass(frozen=True, slots=True)
 class RosterFacts:

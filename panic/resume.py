@@ -19,7 +19,7 @@ from panic.plan import Plan
 from panic.prepared import Prepared, Press, read_keys, whoami
 from panic.process import here
 from panic.record import Kind, Pressed, Resumed, body
-from panic.report import Flag
+from panic.report import RECORD_DAMAGED, Flag
 from panic.roster import Roster
 from panic.roster import load as load_roster
 from panic.secret import scrub
@@ -52,7 +52,7 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
     who, leg = clip(scrub(by or whoami(), keys.values())), secrets.token_hex(4)
     resumed = Resumed(datetime.now(UTC), who, VERSION, here(), past.leg)
     raised.append(Flag("resumed", f"taken up again by {who}: {replay.process} had died in the middle of it"))
-    raised += [Flag("record_damaged", clip(words, 500)) for words in past.damage]
+    raised += [Flag(RECORD_DAMAGED, clip(words, 500)) for words in past.damage]
     press = Press(
         scope=replay.scope,
         reason=pressed.trigger.reason,
@@ -96,7 +96,7 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
         why = past.faults[0] if past.faults else "who pressed, or the plan, is not in it"
         raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged ({why}). {_AGAIN}")
     if replay.finished is not None:
-        raise UsageError(f"run {replay.run} came to its end: {replay.finished.verdict}. {_AGAIN}")
+        raise UsageError(f"run {replay.run} came to its end: {past.report().verdict}. {_AGAIN}")
     if pressed.drill:
         raise UsageError(f"run {replay.run} was a drill, and its simulator is gone")
     summary = history.summary(replay)

@@ -28,7 +28,7 @@ from panic.ledger.writer import Writer, sqlite_writer
 from panic.pacing import Pace, hush
 from panic.prepared import Prepared, Press, prepare, whoami
 from panic.process import here
-from panic.record import SCHEMA, Joined, Pressed
+from panic.record import SCHEMA, Joined, LastPress, Pressed
 from panic.recorder import Journal, Recorder
 from panic.replay import Replay, joining
 from panic.report import Flag, LatchReport, Report, Resumption, RosterFacts, Timings, Trigger, scope_report
@@ -220,6 +220,12 @@ class Run:
     def stop(self) -> None:
         """Send nothing more, and report what is known."""
         self.engine.stop()
+
+    @property
+    def last_press(self) -> LastPress:
+        """Its last press, that of another which became a part of it as well."""
+        last = self._joined[-1].trigger if self._joined else self._trigger
+        return LastPress(self.id, last.at, 1 + len(self._joined))
 
     @property
     def elapsed_s(self) -> float:

@@ -294,7 +294,7 @@ TAMPERINGS: list[tuple[Callable[[Lines], Lines], list[tuple[str, int | None]], s
     ),
     (
         lambda lines: edited(lines, line_of(4), edit_the_hash),
-        [("edited hash", 4)],
+        [("edited hash", 4), ("report", None)],
         "event 4 (outcome): its hash was edited",
     ),
     (
@@ -304,7 +304,7 @@ TAMPERINGS: list[tuple[Callable[[Lines], Lines], list[tuple[str, int | None]], s
     ),
     (
         lambda lines: edited(lines, line_of(3), lambda w: w.update(hash="no hash")),
-        [("edited hash", 3)],
+        [("edited hash", 3), ("report", None)],
         "event 3 (attempt): its hash was edited",
     ),
     (
@@ -339,7 +339,7 @@ TAMPERINGS: list[tuple[Callable[[Lines], Lines], list[tuple[str, int | None]], s
     ),
     (
         lambda lines: edited(lines, 1, lambda w: w.update(base=f"0:{'1' * 64}")),
-        [("edited record", 1)],
+        [("edited record", 1), ("report", None)],
         "event 1 (pressed): its record does not match its hash: it, or what it follows, was edited",
     ),
     (

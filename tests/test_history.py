@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
 from panic.outcomes import Outcome, Verdict
 from panic.process import here
-from panic.record import Kind
+from panic.record import Kind, LastPress
 from panic.replay import Replay
 from tests.builders import MIDNIGHT
 from tests.test_replay import accepted, clear, event, finished, pressed, resumed, sending, start, told
@@ -231,6 +231,35 @@ def test_a_run_that_is_not_found(ledger: LedgerFiles):
         history.find(ledger, "")
     with pytest.raises(UsageError, match="run 20: 2 are called so: 2026-b, 2026-a; say more of it"):
         history.find(ledger, "20")
+
+
+A, A_AGAIN, B, HERE = ("a", 30, 1), ("a", 10, 2), ("b", 20, 1), ("here", 5, 1)
+"""Runs with so many presses, the last of them so many minutes ago."""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "here", "order"),
+    [
+        ([], [HERE], "here"),
+        ([A, B], [], "a b"),
+        ([A, B], [HERE], "a b here"),
+        ([A, ("there", 1, 1)], [HERE], "a here there"),
+        ([A, HERE, B], [HERE], "a here b"),
+        ([A, ("yesterday", -60, 1)], [HERE], "a yesterday here"),
+        ([A, B], [A_AGAIN], "b a"),
+        ([A_AGAIN, B], [A_AGAIN], "a b"),
+        ([A], [A_AGAIN, B], "b a"),
+    ],
+)
+def test_the_last_press_gives_a_run_its_place(recorded: list[Any], here: list[Any], order: str):
+    """As it is on record; what is not counts from when it was accepted, also by a clock that was set back."""
+    now = datetime.now(UTC)
+    told, ours = [
+        [LastPress(run, now - timedelta(minutes=ago), presses) for run, ago, presses in its]
+        for its in (recorded, here)
+    ]
+
+    assert order.split() == history.by_last_press(told, ours)
 
 
 def test_the_state_of_a_run_is_a_word_or_two():

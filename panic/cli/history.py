@@ -2,18 +2,13 @@
 
 import argparse
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from panic import config, history, logs
 from panic.cli import output
-from panic.errors import UsageError
 from panic.history import Summary
-from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.render.history import runs_table
-from panic.report import Flag
-from panic.words import clip
 
 _FRESH = timedelta(hours=24)
 """So long a run that nobody completed is news; then it is history, and would hide the next one."""
@@ -23,7 +18,7 @@ def do_runs(options: argparse.Namespace) -> int:
     """List runs; the exit code tells whether each of the last day's came to its end."""
     logs.configure(options.log_level)
     ledger = config.load(options.config).ledger
-    found, damage = history.runs(ledger)
+    found, damage = history.runs(ledger, options.limit)
     looked_in = history.looked(ledger)
     shown, now = found[: options.limit], datetime.now(UTC)
     document = {
@@ -68,15 +63,6 @@ def do_show(options: argparse.Namespace) -> int:
     """Print a report made again from the ledger; the exit code is the run's own, and 10 at least in doubt."""
     logs.configure(options.log_level)
     ledger = config.load(options.config).ledger
-    past = history.recall(ledger, history.find(ledger, options.run))
-    try:
-        report = past.replay.report(past.head)
-    except ValueError as error:
-        raise UsageError(f"run {past.replay.run}: {error}") from error
-    damage = [Flag("record_damaged", clip(words, 500)) for words in (*past.damage, *past.faults)]
-    report = replace(report, flags=tuple(dict.fromkeys([*damage, *report.flags])))
-    if damage:  # what a record tells that is not what was written is no evidence
-        verdict = worst(report.verdict, Verdict.UNVERIFIED)
-        report = replace(report, verdict=verdict, exit_code=EXIT_CODES[verdict])
+    report = history.recall(ledger, history.find(ledger, options.run)).report()
     output.deliver(report, options)
     return report.exit_code

@@ -16,10 +16,11 @@ from panic.words import clip
 
 
 class _Part(NamedTuple):
-    """What goes into the file of one volume, and the runs that have events which do not."""
+    """What goes into the file of one volume, what of it does not fit its chain, and the runs that are left out."""
 
     line: VolumeLine
     entries: list[Entry]
+    broken: list[Entry]
     left_out: set[str]
 
 
@@ -74,16 +75,21 @@ def _part(volume: Volume, asked: Asked) -> _Part:
     Who changes an event may make it look like none of it: then the file must show that something does not fit. A
     volume that is known to be damaged says so itself.
     """
-    base, entries, left_out = volume.base, list[Entry](), set[str]()
+    head = base = volume.base
+    entries, broken, left_out = list[Entry](), list[Entry](), set[str]()
     for row in volume.rows:
         entry, is_asked_for = _look(row, asked)
         if not is_asked_for:
             left_out.add(entry.event.run if entry.event else row.run)
-        if entries or is_asked_for or not (volume.damage or _follows(base, entry)):
+        fits = _follows(head, entry)
+        head = Head(row.seq, row.hash)
+        if not fits:
+            broken.append(entry)
+        if entries or is_asked_for or not (volume.damage or fits):
             entries.append(entry if is_asked_for else Entry(entry.seq, entry.hash, entry.digest))
         else:
-            base = Head(row.seq, row.hash)
-    return _Part(VolumeLine(volume.file.name, base, clip(volume.damage)), entries, left_out)
+            base = head
+    return _Part(VolumeLine(volume.file.name, base, clip(volume.damage)), entries, broken, left_out)
 
 
 def _follows(head: Head, entry: Entry) -> bool:
@@ -119,7 +125,8 @@ def _reports(parts: Sequence[_Part], asked: Asked) -> Iterator[bytes]:
     for run, entries in runs.items():
         if any(run in part.left_out for part in parts) or (asked.run and run != asked.run):
             continue
-        retold = retell(run, entries)
+        broken = [one for part in parts for one in part.broken if one.event and one.event.run == run]
+        retold = retell(run, entries, broken)
         if retold.report is not None:
             head = str(retold.head) if retold.head else None
             yield write({"report": retold.report, "run": run, "head": head})

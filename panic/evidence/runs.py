@@ -11,6 +11,7 @@ from panic.evidence.form import Entry
 from panic.history import in_order
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
+from panic.outcomes import Verdict
 from panic.record import Finished, Kind, Pressed
 from panic.replay import Replay
 from panic.report import to_json
@@ -30,7 +31,8 @@ class Retold:
         has_beginning: Whether each of its processes is told of from its first event on.
         gaps: Events between two of the same process that are not here, by their ids.
         oddities: Events that tell nothing, in words.
-        report: Its report, as JSON values; None where it cannot be made.
+        verdict: What its worst account comes to by the events as they are told; None where there is no report.
+        report: Its report, as JSON values, where nothing is clear if anything is wrong; None where there is none.
         head: The ledger's head after its last event; None where it has no end.
     """
 
@@ -39,12 +41,13 @@ class Retold:
     has_beginning: bool
     gaps: tuple[str, ...]
     oddities: tuple[str, ...]
+    verdict: Verdict | None
     report: dict[str, Any] | None
     head: Head | None
 
 
-def retell(run: str, entries: Sequence[Entry]) -> Retold:
-    """Make a run again from its events, wherever they stand."""
+def retell(run: str, entries: Sequence[Entry], broken: Sequence[Entry] = ()) -> Retold:
+    """Make a run again from its events, wherever they stand; `broken` are those that do not fit their chain."""
     told: list[tuple[Event, Head]] = []
     oddities: list[str] = []
     for one in entries:
@@ -53,21 +56,25 @@ def retell(run: str, entries: Sequence[Entry]) -> Retold:
         else:
             oddities.append(f"{one}: it has no proper id")
     events = in_order(event for event, _ in told)
-    replay, report, head = Replay(run), None, None
+    has_beginning, gaps = _legs(events)
+    replay, verdict, report, head = Replay(run), None, None, None
     try:
         replay = Replay.of(run, events)
         ends = [head for event, head in told if event.kind == Kind.FINISHED and event.id == events[-1].id]
         head = ends[-1] if ends and replay.finished else None
-        report = json.loads(to_json(replay.report(head)))
+        verdict = replay.report(head).accounts[0].verdict
+        damage = [f"{one}: it is not what was written" for one in broken]
+        damage += [*(f"event {gap}: missing" for gap in gaps), *oddities, *replay.oddities]
+        report = json.loads(to_json(replay.report(head, tuple(damage))))
     except Exception as error:  # noqa: BLE001  (what foreign events do to the fold is a finding, and no failure)
         oddities.append(f"no report can be made of them: {clip(str(error)) or type(error).__name__}")
-    has_beginning, gaps = _legs(events)
     return Retold(
         pressed=replay.pressed,
         finished=replay.finished,
         has_beginning=has_beginning and replay.pressed is not None,
         gaps=gaps,
         oddities=tuple(map(clip, (*oddities, *replay.oddities))),
+        verdict=verdict,
         report=report,
         head=head,
     )

@@ -20,10 +20,11 @@ _ODDITIES_MOST = 10
 
 
 class _Told(NamedTuple):
-    """An event that the file tells in full, and whether a head proves it."""
+    """An event that the file tells in full, whether a head proves it, and whether it fits its chain."""
 
     entry: Entry
     anchored: bool
+    fits: bool
 
 
 def verify(lines: Iterable[bytes], heads: Sequence[Head] = ()) -> Verification:
@@ -40,7 +41,7 @@ def verify(lines: Iterable[bytes], heads: Sequence[Head] = ()) -> Verification:
         check.meet(head, walks)
     proven = [one.anchored(heads) for one in walks]
     told = [
-        _Told(step.entry, step.entry.seq in seqs)
+        _Told(step.entry, step.entry.seq in seqs, step.fits)
         for one, seqs in zip(walks, proven, strict=True)
         for step in one.steps
         if step.entry.record is not None
@@ -108,7 +109,7 @@ class _Check:
     def ids(self, told: Sequence[_Told]) -> None:
         """An event may stand in two volumes, but never as two different ones."""
         known: dict[tuple[str, str], Entry] = {}
-        for entry, _ in told:
+        for entry in (one.entry for one in told):
             if entry.event:
                 first = known.setdefault((entry.event.run, entry.event.id), entry)
                 if first.digest != entry.digest:
@@ -129,7 +130,8 @@ class _Check:
                 self.faults.add(Wrong.REPORT, f"run {line.run}: there is a report of it, and no event")
         version = content.header.version if content.header else VERSION
         for run, its in events.items():
-            retold = retell(run, [one.entry for one in its])
+            broken = [one.entry for one in its if not one.fits]
+            retold = retell(run, [one.entry for one in its], broken)
             for gap in retold.gaps:
                 self.faults.add(Wrong.RUN, f"run {run}: {gap}: not told, though the events before and after are")
             self._compare_end(run, retold)
@@ -139,9 +141,9 @@ class _Check:
 
     def _compare_end(self, run: str, retold: Retold) -> None:
         """What the events come to must be what the last of them says: else some are left out."""
-        if retold.finished is None or retold.report is None:
+        if retold.finished is None or retold.verdict is None:
             return
-        end, told = retold.finished.verdict, Verdict(retold.report["accounts"][0]["verdict"])
+        end, told = retold.finished.verdict, retold.verdict
         if retold.finished.unlisted:
             told = worst(told, Verdict.UNVERIFIED)
         if end is not told:
@@ -174,7 +176,7 @@ class _Check:
         if content.header is None:
             return
         asked = content.header.asked
-        for entry, _ in told:
+        for entry in (one.entry for one in told):
             if entry.event and not asked.holds(entry.event):
                 self.faults.add(Wrong.STRAY, f"{entry}: it is none of what was asked for", event=entry.seq)
         if asked.run and not any(run.run == asked.run and run.state is not State.NO_BEGINNING for run in runs):

@@ -33,6 +33,11 @@ class Step:
     head: Head
     follows: bool
 
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is wrong with it, its hash included."""
+        return self.follows and self.head == (self.entry.seq, self.entry.hash)
+
 
 @dataclass(frozen=True, slots=True)
 class Walk:

@@ -70,6 +70,11 @@ def encode(event: Event, scrub: Callable[[str], str] = _unchanged) -> bytes:
     return _mended(scrubbed)
 
 
+def beginning(run: str, kind: str) -> bytes:
+    """Give what the record of every event of a run and a kind begins with."""
+    return _encoder.encode({"run": run, "kind": kind})[:-1].encode("ascii") + b","
+
+
 def encode_body(body: Any) -> str:
     """Write the body of an event down by itself, in one line.
 

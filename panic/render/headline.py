@@ -1,6 +1,6 @@
 """The words of a report's verdict line, as a terminal and the control room show them."""
 
-from panic.outcomes import Verdict
+from panic.outcomes import Standing, Verdict
 from panic.report import NEVER_CLEAR, Report
 
 _HEADLINES = {
@@ -18,7 +18,7 @@ def headline(report: Report) -> str:
     these = report.totals.verdicts.get(report.verdict, 0)
     bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
     words = _HEADLINES[report.verdict].format(all=f"{total:,}", these=f"{these:,}")
-    if report.verdict is Verdict.UNVERIFIED and not these:
+    if report.verdict is Verdict.UNVERIFIED and report.totals.standings.get(Standing.CLEAR, 0) == total:
         words = "every account was read clear, by a record that is not what was written"
         if not report.finished:
             words = "every account was read clear, and the run has not come to its end"

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from time import monotonic
 from typing import Final, TypeVar
 
@@ -11,14 +10,12 @@ from aiohttp import web
 from aiohttp.client_exceptions import ClientError
 
 from panic import history
-from panic.config import LedgerFiles
 from panic.errors import UsageError
-from panic.report import Flag, Report, to_json
+from panic.report import to_json
 from panic.service.access import Identity
 from panic.service.desk import Live
 from panic.service.parts import Parts
 from panic.service.problems import ProblemError, of_usage, request_id
-from panic.words import clip
 
 _T = TypeVar("_T")
 
@@ -103,10 +100,8 @@ async def find(parts: Parts, name: str) -> Live | str:
     live = parts.desk.find(name)
     if live is not None:
         return live
-    ledger = parts.settings.ledger
-    if ledger.file is None and name == history.LAST and parts.desk.live:
-        return list(parts.desk.live.values())[-1]
-    run = await aside(parts, lambda: history.find(ledger, name), "find", usage="not_found")
+    ledger, here = parts.settings.ledger, parts.desk.last_presses
+    run = await aside(parts, lambda: history.find(ledger, name, here), "find", usage="not_found")
     return parts.desk.find(run) or run
 
 
@@ -115,7 +110,8 @@ async def report_of(parts: Parts, name: str) -> bytes:
     found = await find(parts, name)
     if isinstance(found, str):
         ledger = parts.settings.ledger
-        return await aside(parts, lambda: _told(ledger, found), "report", usage="not_found")
+        told = lambda: to_json(history.recall(ledger, found).report())  # noqa: E731  (on a thread)
+        return await aside(parts, told, "report", usage="not_found")
     if found.is_over and found.failure is None:
         return to_json(await found.finished())
     await until_swept(found)
@@ -138,24 +134,6 @@ def _live_report(parts: Parts, live: Live) -> bytes:
             del parts.reports[old]
         known = parts.reports[live.run.id] = now, to_json(live.run.report())
     return known[1]
-
-
-def _told(ledger: LedgerFiles, run: str) -> bytes:
-    return to_json(told_again(history.recall(ledger, run)))
-
-
-def told_again(past: history.Past) -> Report:
-    """Make a report again from what the ledger tells, as `panic show` does.
-
-    Raises:
-        UsageError: It does not tell who pressed, or of which accounts.
-    """
-    try:
-        report = past.replay.report(past.head)
-    except ValueError as error:
-        raise UsageError(f"run {past.replay.run}: {error}") from error
-    damage = [Flag("record_damaged", clip(words, 500)) for words in (*past.damage, *past.faults)]
-    return replace(report, flags=tuple(dict.fromkeys([*damage, *report.flags])))
 
 
 def on_record(parts: Parts, request: web.Request, identity: Identity, kind: str, **body: object) -> None:

@@ -50,7 +50,7 @@ async def runs(parts: Parts, request: web.Request, _: Identity) -> web.Response:
     found: list[history.Summary] = []
     damage: list[str] = []
     if ledger.file is not None:
-        found, damage = await aside(parts, lambda: history.runs(ledger), "runs", usage="not_found")
+        found, damage = await aside(parts, lambda: history.runs(ledger, limit), "runs", usage="not_found")
     now = datetime.now(UTC)
     recorded = {one.run for one in found}
     unrecorded = [live for run, live in parts.desk.live.items() if run not in recorded]
@@ -76,7 +76,7 @@ async def run(parts: Parts, request: web.Request, _: Identity) -> web.Response:
 def _row(ledger: LedgerFiles, name: str) -> views.RunRow:
     for one in history.runs(ledger)[0]:
         if one.run == name:
-            return views.row(one, datetime.now(UTC))
+            return views.row(history.borne_out(ledger, [one], retold=True)[0][0], datetime.now(UTC))
     raise UsageError(f"run {name} is not on record any more")
 
 

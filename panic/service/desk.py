@@ -20,6 +20,7 @@ from panic.engine import What
 from panic.ledger.writer import Writer
 from panic.plan import Scope
 from panic.prepared import Prepared, Press
+from panic.record import LastPress
 from panic.report import Report
 from panic.run import Join, Run, open_ledger
 from panic.service.journal import Journal
@@ -222,6 +223,11 @@ class Desk:
     def find(self, run_id: str) -> Live | None:
         """Give a run by its id; None where it is not here: the ledger may know it."""
         return self._live.get(run_id)
+
+    @property
+    def last_presses(self) -> list[LastPress]:
+        """The last press of each of them."""
+        return [live.run.last_press for live in self._live.values()]
 
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
         """Press: at once, and without waiting for anything.

@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from panic import history, resume
 from panic.config import Settings
-from panic.errors import PanicError
+from panic.errors import PanicError, UsageError
 from panic.history import Summary
 from panic.ledger import reader
 from panic.ledger.events import decode
-from panic.outcomes import Verdict
 from panic.prepared import Prepared
 from panic.record import Kind
 from panic.report import Report
@@ -53,7 +52,8 @@ def look_back(settings: Settings) -> list[Left]:
     since = datetime.now(UTC) - TOLD_FOR
     known = set(_acknowledged(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    return [left for one in recent if (left := _left(one, settings, known))]
+    told, _ = history.borne_out(settings.ledger, recent)
+    return [left for one in told if (left := _left(one, settings, known))]
 
 
 def take_up(settings: Settings, run: str, by: str, env: Mapping[str, str] = os.environ) -> Left:
@@ -72,16 +72,15 @@ def has_finished(settings: Settings, run: str) -> bool:
 def _left(one: Summary, settings: Settings, known: set[str]) -> Left | None:
     if one.finished is None:
         return None if one.alive else Left(one.run)
-    if one.finished.verdict is Verdict.CLEAR or one.run in known:
+    if one.is_clear or one.run in known:
         return None
     return Left(one.run, is_finished=True, report=_report(settings, one.run))
 
 
 def _report(settings: Settings, run: str) -> Report | None:
-    past = history.recall(settings.ledger, run)
     try:
-        return past.replay.report(past.head)
-    except ValueError:
+        return history.recall(settings.ledger, run).report()
+    except UsageError:
         return None
 
 

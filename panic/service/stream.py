@@ -14,8 +14,10 @@ from aiohttp_sse import EventSourceResponse
 
 from panic import history
 from panic.config import LedgerFiles
+from panic.errors import UsageError
 from panic.ledger import reader
 from panic.ledger.events import Event, UnencodableError, decode, encode_body
+from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.record import Kind
 from panic.service.answers import aside
 from panic.service.journal import Entry, Journal
@@ -51,14 +53,27 @@ def events_of(ledger: LedgerFiles, run: str) -> list[Event]:
 
 
 def recorded(ledger: LedgerFiles, run: str) -> list[Line]:
-    """Give the same as they go out. Blocks."""
+    """Give the same as they go out; the end of a run does not say more than its report. Blocks."""
+    past = history.recall(ledger, run)
     found = []
-    for event in events_of(ledger, run):
+    for event in past.events:
+        body = {**event.body, **_end(past)} if event.kind == Kind.FINISHED else event.body
         try:
-            found.append(Line(event.id, event.kind, encode_body(event.body)))
+            found.append(Line(event.id, event.kind, encode_body(body)))
         except UnencodableError:
             found.append(Line(event.id, event.kind, "null"))
     return found
+
+
+def _end(past: history.Past) -> dict[str, object]:
+    """Give what the record of a run bears out of how it ended."""
+    if past.replay.finished is None:
+        return {}
+    try:
+        verdict = past.report().verdict
+    except UsageError:
+        verdict = worst(past.replay.finished.verdict, Verdict.UNVERIFIED)
+    return {"verdict": verdict, "exit_code": EXIT_CODES[verdict]}
 
 
 async def follow_live(request: web.Request, parts: Parts, journal: Journal, last_id: str) -> web.StreamResponse:

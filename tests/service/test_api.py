@@ -210,7 +210,7 @@ async def test_a_ledger_that_hangs_is_waited_for_no_longer_than_that(
 ):
     """504 with a remedy, and a press goes on as if nothing were."""
     over = threading.Event()
-    monkeypatch.setattr(history, "runs", lambda _: over.wait(20))
+    monkeypatch.setattr(history, "runs", lambda *_: over.wait(20))
     async with house(tmp_path) as it:
         it.parts.aside._most_s = 0.05
         (await it.ask("GET", "/v1/runs", token="viewer")).problem("too_slow")

@@ -20,6 +20,7 @@ from panic.config import LedgerFiles, Settings
 from panic.engagement import look
 from panic.errors import PanicError
 from panic.latch import Hold, State
+from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.presses import scope
@@ -99,7 +100,7 @@ class Situation:
     def __init__(self, parts: Parts, calendar: Callable[[], Calendar]) -> None:
         self._parts, self._calendar = parts, calendar
         self._latch = Engaged()
-        self._last: LastRun | None = None
+        self._recorded: tuple[LastPress, LastRun] | None = None
         self._last_problem = "it was not looked up yet"
         self._last_at = float("-inf")
         self._roster: tuple[Roster, int, int, tuple[RoomGroup, ...]] | None = None
@@ -108,18 +109,10 @@ class Situation:
         # A page that is open asks again and again, and a disk that hangs keeps each place: these are only ours.
         self._latch_aside, self._ledger_aside = Aside(1), Aside(1)
 
-    def observe(self, what: str, live: Live) -> None:
+    def observe(self, what: str, _: Live) -> None:
         """Take what the desk tells."""
         if what == "finished":
             self._latch.looked_at = self._last_at = float("-inf")
-            self._remember(live)
-
-    def _remember(self, live: Live) -> None:
-        """Know it at once; the ledger is asked a moment later, and may know of a later one."""
-        report, run = live.report, live.run
-        verdict = report.verdict if report and report.finished else None
-        at = report.finished_at if report else run.started_at
-        self._last = LastRun(run.id, verdict, at, run.drill)
 
     # ── what is read aside ──────────────────────────────────────────────────────────────────────────────
 
@@ -184,7 +177,7 @@ class Situation:
             self._last_problem = "there is no ledger, and nothing is known of other runs"
             return
         try:
-            self._last = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
+            self._recorded = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             self._last_problem = f"the ledger does not answer: {type(error).__name__}"
         else:
@@ -214,10 +207,17 @@ class Situation:
             next_run=self._next_run(settings),
             schedules=len(settings.schedules),
             live=tuple(_run(live) for live in [*parts.desk.live.values()][::-1] if not live.is_over),
-            last=self._last,
+            last=self._last_run(),
             last_problem=self._last_problem,
             pages=tuple(PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages),
         )
+
+    def _last_run(self) -> LastRun | None:
+        """Give the run that was pressed last, of those on record and those that are over here."""
+        over = {run: live for run, live in self._parts.desk.live.items() if live.is_over}
+        press, told = self._recorded or (None, None)
+        order = history.by_last_press([press] if press else [], [live.run.last_press for live in over.values()])
+        return _ended(over[order[-1]]) if order and order[-1] in over else told
 
     def _accounts(self) -> tuple[int | None, int, tuple[RoomGroup, ...]]:
         roster = self._parts.standby.roster
@@ -287,13 +287,20 @@ def _run(live: Live) -> RoomRun:
     )
 
 
-def _last_of(ledger: LedgerFiles) -> LastRun | None:
-    one = max(history.runs(ledger)[0], key=lambda one: one.pressed.started_at, default=None)
+def _ended(live: Live) -> LastRun:
+    report, run = live.report, live.run
+    verdict = report.verdict if report and report.finished else None
+    return LastRun(run.id, verdict, report.finished_at if report else run.started_at, run.drill)
+
+
+def _last_of(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
+    one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
     if one is None:
         return None
-    if one.finished is None:
-        return LastRun(one.run, None, one.pressed.started_at, one.pressed.drill)
-    return LastRun(one.run, one.finished.verdict, one.finished.finished_at, one.pressed.drill)
+    (one,), _ = history.borne_out(ledger, [one])
+    verdict = one.finished.verdict if one.finished else None
+    at = one.finished.finished_at if one.finished else one.pressed.started_at
+    return one.last_press, LastRun(one.run, verdict, at, one.pressed.drill)
 
 
 def without_times(room: Room) -> Room:

@@ -14,9 +14,7 @@ from panic.config import LedgerFiles
 from panic.outcomes import Verdict
 from panic.render.headline import headline, scope_words
 from panic.report import AccountReport, AttemptReport, Report
-from panic.service.answers import told_again
 from panic.service.room.views import Board, BoardAccount, BoardRequest, Course
-from panic.service.stream import events_of
 
 WORST_MOST: Final = 25
 """So many of those that are not clear are told of one by one; the report has all."""
@@ -144,7 +142,7 @@ def recorded(ledger: LedgerFiles, run: str) -> bytes:
         UsageError: The ledger does not tell who pressed, or of which accounts.
     """
     past = history.recall(ledger, run)
-    report, fold = told_again(past), Fold(past.replay.pressed.started_at if past.replay.pressed else None)
-    for event in events_of(ledger, run):
+    report, fold = past.report(), Fold(past.replay.pressed.started_at if past.replay.pressed else None)
+    for event in past.events:
         fold.take(event)
     return over(report, past.replay.cases, fold)

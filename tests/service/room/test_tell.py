@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from panic import history
 from panic.board import OF_VERDICT, Code
 from panic.board import Board as Fold
 from panic.case import Case
@@ -20,7 +21,6 @@ from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
 from panic.outcomes import Standing
 from panic.plan import Unsent
-from panic.replay import Replay
 from panic.report import Flag, Report
 from panic.roster import Account
 from panic.service.room.tell import WORST_MOST, Letters, over, recorded, row, whole, write
@@ -265,15 +265,16 @@ def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
     for n in range(2, len(events) + 1):
         folder = tmp_path / str(n)
         folder.mkdir()
-        found = valid(recorded(kept(folder, events[:n]), events[0].run))
-        replay = Replay.of(events[0].run, events[:n])
-        report = replay.report()
+        ledger = kept(folder, events[:n])
+        found = valid(recorded(ledger, events[0].run))
+        past = history.recall(ledger, events[0].run)
+        report = past.report()
         verdicts = {one.id: one.verdict for one in report.accounts}
 
         assert not found["live"]
         assert (report.finished, str(report.verdict)) == (found["finished"], found["verdict"])
         assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == letters(found)
-        assert [*replay.cases] == [*letters(found)][: len(replay.cases)]
+        assert [*past.replay.cases] == [*letters(found)][: len(past.replay.cases)]
 
 
 def test_a_record_of_nothing_has_no_board(tmp_path: Path):
