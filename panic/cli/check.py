@@ -14,7 +14,7 @@ from panic.config import Settings
 from panic.errors import UsageError
 from panic.outcomes import EXIT_CODES, Verdict
 from panic.render.check import check_table, last_table
-from panic.service.tls import days_left
+from panic.tls import days_left
 
 _LOOK_S = 10.0
 """So long disks may take to be looked at."""

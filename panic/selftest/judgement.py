@@ -231,7 +231,7 @@ def _accounts(ids: Sequence[int]) -> str:
 
 def _of_problems(problems: Sequence[Problem]) -> Iterator[Finding]:
     for problem in problems[:_PROBLEMS_MOST]:
-        place = str(problem).removesuffix(f". {problem.remedy}")
+        place = str(problem).removesuffix(f" {problem.remedy}").removesuffix(".")
         yield Finding("configuration", clip(place), problem.remedy, Verdict.UNKNOWN)
     if len(problems) > _PROBLEMS_MOST:
         text = f"and {len(problems) - _PROBLEMS_MOST:,} mistakes more in the files"

@@ -25,8 +25,7 @@ from panic.hooks.keyring import Keyring
 from panic.hooks.replays import Replays
 from panic.hooks.signatures import Kind, Verified, verify
 from panic.notify import Notice
-from panic.orders import Filters
-from panic.plan import Scope
+from panic.plan import scope_of
 from panic.prepared import Press
 from panic.service import problems
 from panic.service.calls import Body, Sparse, headers_of, read
@@ -294,10 +293,8 @@ def breach_handler(
 
 
 def _press(name: str, hook: Hook, reason: str) -> Press:
-    filters = Filters(hook.side, hook.type, hook.instrument_type, hook.instruments)
-    scope = Scope(hook.all, hook.groups, hook.accounts, filters)
     return Press(
-        scope,
+        scope_of(hook),
         reason,
         by=f"hook {name}",
         source=SOURCE,

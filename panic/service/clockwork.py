@@ -17,9 +17,9 @@ from panic import background
 from panic.config import LedgerFiles, Schedule, Settings
 from panic.errors import PanicError
 from panic.notify import Notice
+from panic.plan import scope_of
 from panic.prepared import Press
 from panic.schedule.next import Due, owed
-from panic.schedule.presses import scope
 from panic.schedule.sessions import exchange_zone
 from panic.secret import Key
 from panic.service import claims
@@ -290,7 +290,7 @@ class Clockwork:
 def press_of(schedule: Schedule, due: Due) -> Press:
     """Give the press of a scheduled run; its reason ends with its key."""
     return Press(
-        scope(schedule),
+        scope_of(schedule),
         reason=f"scheduled {schedule.at}: {due.key}",
         by=f"schedule {schedule.name}",
         source=SCHEDULE,

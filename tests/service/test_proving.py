@@ -64,7 +64,8 @@ class Firm:
 
     def another(self) -> Proving:
         """The self-test of the next process."""
-        return Proving(self, self.desk, self, {}, do=self._do, machine=lambda *_: self.machine, now=now)
+        env = {"PAGER": "json://127.0.0.1:1/"}
+        return Proving(self, self.desk, self, env, do=self._do, machine=lambda *_: self.machine, now=now)
 
     def tell(self, notice: Notice) -> None:
         self.told.append(notice)

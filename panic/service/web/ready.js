@@ -33,6 +33,8 @@ function ready(room) {
 const WHY = {
   roster: "the roster could not be read",
   keys: "no key could be read",
+  starting: "it is being looked at",
+  configuration: "something that a press by a person, a hook or the clock needs is out of order: see below",
   "self-test": "the last self-test found that a press would not work",
 };
 
