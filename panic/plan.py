@@ -1,7 +1,8 @@
 """Which accounts a press covers: scope and roster in, plan out. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from panic.config import Hook, Schedule
@@ -89,6 +90,20 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence
     if not fired:
         raise ConfigurationError([*broken, *_nothing_to_fire(roster, unsent)])
     return Plan(scope, fired, tuple(unsent))
+
+
+def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | None:
+    """Give the scope nearest to this one that a press would take, filters and all; None where it would take none.
+
+    Accounts that no press takes are left out. Where a group is not known nobody can tell whose orders were meant,
+    and a guess could miss them: then it is all accounts.
+    """
+    ids = tuple(id_ for id_ in scope.accounts if not [*_wrong_ids({id_}, roster)])
+    everything = replace(scope, all=True, groups=(), accounts=())
+    for one in (scope, replace(scope, accounts=ids), everything):
+        with suppress(UsageError, ConfigurationError):
+            return plan(roster, one, usable).scope
+    return None
 
 
 def _check_words(scope: Scope) -> None:

@@ -170,6 +170,7 @@ class Server:
                 keyring=self._keyring,
                 has_finished=lambda run: has_finished(self.standby.settings, run),
                 scrub=self._scrub,
+                pressable=self.standby.pressable,
             ),
             metrics=self._metrics,
             certificate_days=lambda: _days_left(service.tls_certificate),

@@ -16,6 +16,7 @@ from panic.broker import Broker
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
+from panic.plan import Scope, pressable
 from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
 from panic.roster import Roster
@@ -124,6 +125,11 @@ class Standby:
             raise ConfigurationError(loaded.failures or [_unread(settings)])
         keys = loaded.usable
         return prepared_of(settings, press, loaded.roster.value, keys, raised, loaded.broken)
+
+    def pressable(self, scope: Scope) -> Scope | None:
+        """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
+        loaded = self._files.loaded
+        return None if loaded.roster.value is None else pressable(scope, loaded.roster.value, loaded.usable)
 
     @property
     def roster(self) -> Roster | None:

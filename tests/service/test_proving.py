@@ -30,6 +30,8 @@ from tests.service.test_desk import Supplies, a_press, deletes
 from tests.test_engine import KEY
 from tests.virtual import virtually
 
+pytestmark = pytest.mark.usefixtures("the_library_is_loaded")
+
 EVERY_S = 300.0
 """The interval where settings do not say."""
 
