@@ -51,7 +51,7 @@ def _rules(settings: Settings) -> Iterator[_Rule]:
     yield _Rule("a press for all accounts", Scope(all=True))
     for name, token in settings.tokens.items():
         if token.groups is not None:
-            yield _Rule(f"[tokens.{name}]", Scope(groups=token.groups), ("tokens", name, "groups"))
+            yield _Rule(f"[tokens.{name}]", Scope(groups=token.groups), ("tokens", name))
     for name, hook in settings.hooks.items():
         yield _Rule(f"[hooks.{name}]", scope_of(hook), ("hooks", name))
     for schedule in settings.schedules:
@@ -62,14 +62,14 @@ def _rules(settings: Settings) -> Iterator[_Rule]:
 
 def _refusals(rule: _Rule, settings: Settings, roster: Roster, usable: Collection[str]) -> Iterator[Problem]:
     """Plan what the rule will press, and say why that is refused."""
-    line = line_of(settings.lines, *rule.path)
     try:
         plan(roster, rule.scope, usable)
     except UsageError as error:
-        remedy = f"Correct it, or {roster.file}."
         for words in str(error).splitlines():
-            yield Problem(f"{rule.called}: {words.removeprefix('--')}", remedy, settings.file, line)
+            line = line_of(settings.lines, *rule.path, "accounts" if words.startswith("--account") else "groups")
+            what = f"{rule.called}: {words.removeprefix('--')}"
+            yield Problem(what, f"Correct it, or {roster.file}.", settings.file, line)
     except ConfigurationError as error:
-        first = error.problems[0]
-        file, line = (settings.file, line) if rule.path else (first.file, first.line)
-        yield Problem(f"{rule.called}: {first.what}", first.remedy, file, line)
+        first, line = error.problems[0], line_of(settings.lines, *rule.path)
+        place = (settings.file, line) if line else (first.file, first.line)
+        yield Problem(f"{rule.called}: {first.what}", first.remedy, *place)
