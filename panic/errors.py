@@ -44,8 +44,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = "" if self.file is None else f"{self.file}:{self.line}: " if self.line else f"{self.file}: "
-        stop = "" if self.what.endswith("?") else "."
-        return f"{place}{self.what}{stop} {self.remedy}"
+        return f"{place}{self.what}. {self.remedy}"
 
 
 class ConfigurationError(PanicError):

@@ -67,8 +67,11 @@ def _refusals(rule: _Rule, settings: Settings, roster: Roster, usable: Collectio
     except UsageError as error:
         for words in str(error).splitlines():
             line = line_of(settings.lines, *rule.path, "accounts" if words.startswith("--account") else "groups")
-            what = f"{rule.called}: {words.removeprefix('--')}"
-            yield Problem(what, f"Correct it, or {roster.file}.", settings.file, line)
+            what, mark, close = words.removeprefix("--").partition(": did you mean ")
+            remedy = (
+                f"Did you mean {close} Correct it, or {roster.file}." if mark else f"Correct it, or {roster.file}."
+            )
+            yield Problem(f"{rule.called}: {what}", remedy, settings.file, line)
     except ConfigurationError as error:
         first, line = error.problems[0], line_of(settings.lines, *rule.path)
         place = (settings.file, line) if line else (first.file, first.line)

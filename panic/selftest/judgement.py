@@ -235,7 +235,7 @@ def _accounts(ids: Sequence[int]) -> str:
 
 def _of_problems(problems: Sequence[Problem]) -> Iterator[Finding]:
     for problem in problems[:_PROBLEMS_MOST]:
-        place = str(problem).removesuffix(f" {problem.remedy}").removesuffix(".")
+        place = str(problem).removesuffix(f". {problem.remedy}")
         yield Finding("configuration", clip(place), problem.remedy, Verdict.UNKNOWN)
     if len(problems) > _PROBLEMS_MOST:
         text = f"and {len(problems) - _PROBLEMS_MOST:,} mistakes more in the files"

@@ -15,7 +15,7 @@ import trustme
 from prometheus_client import CollectorRegistry, generate_latest
 
 from panic.check import State
-from panic.config import Broker, Channel, Credential, LedgerFiles, RosterFile, SelfTest, Settings
+from panic.config import Broker, Channel, Credential, Hook, LedgerFiles, RosterFile, SelfTest, Settings
 from panic.latch import State as Latch
 from panic.notify import Notice
 from panic.outcomes import Verdict
@@ -196,6 +196,16 @@ def _misspell(firm: Firm) -> None:
     firm.list([1, 2, 99])
 
 
+def _name_a_group(firm: Firm) -> None:
+    hook = Hook(secrets=(Credential(env="PAGER"),), scheme="bearer", groups=("nobody",))
+    firm.settings = firm.settings.model_copy(update={"hooks": {"risk": hook}})
+
+
+def _lose_address(firm: Firm) -> None:
+    channels = {"pager": Channel(url=Credential(file=firm.folder / "no.url"))}
+    firm.settings = firm.settings.model_copy(update={"channels": channels})
+
+
 def _empty(firm: Firm) -> None:
     firm.settings.roster.file.write_text("")
 
@@ -245,6 +255,8 @@ def _nothing(_: Firm) -> None:
         (some(), _shrink, "unlisted", "Add them"),
         (some(), _misspell, "account_missing", "Correct the ids"),
         (some(), _empty, "configuration", "accounts.csv"),
+        (some(), _name_a_group, "configuration", "the roster has no groups. Correct it, or"),
+        (some(), _lose_address, "configuration", "Put the address there"),
         (some(), _fill_disk, "disk", "Free some space"),
         (some(), _break_ledger, "ledger", "Mend it"),
         (some(), _break_latch, "latch", "Type panic latch"),
