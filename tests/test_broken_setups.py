@@ -622,9 +622,11 @@ async def test_a_service_with_a_broken_hook_starts_and_says_so(tmp_path: Path):
     async with simulate(account(1)) as simulator:
         firm = firm_of_a_service(tmp_path, simulator, [1], more=_HOOK)
         async with serving(firm) as service:
+            said = b"".join(service.process._err).decode()
             ready = await service.ask("GET", "/readyz", who="")
             report = await service.report((await service.press()).body["run_id"])
 
+    assert "panic.toml:30: [hooks.risk]: group 'East' is not in" in said
     assert (503, "configuration") == (ready.status, json.loads(ready.text)["why"])
     assert "clear" == report["verdict"]
     assert [] == [flag for flag in report["flags"] if "hook" in flag["text"]]

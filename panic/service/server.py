@@ -105,14 +105,14 @@ class Server:
         self._ending.push_async_callback(self._runner.cleanup)
         await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))
         await self._listen(context, most)
-        await self.standby.judged()
-        for problem in dict.fromkeys((*self.standby.status()["problems"], *map(str, self.notifier.problems))):
-            self._say(f"panic: {problem}")
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
         self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
+        await self.standby.judged()
+        for problem in dict.fromkeys((*self.standby.status()["problems"], *map(str, self.notifier.problems))):
+            self._say(f"panic: {problem}")
 
     async def end(self) -> None:
         """Start no run any more, send every first DELETE that is owed, and let go of everything."""

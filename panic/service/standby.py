@@ -129,7 +129,8 @@ class Standby:
     def pressable(self, scope: Scope) -> Scope | None:
         """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
         loaded = self._files.loaded
-        return None if loaded.roster.value is None else pressable(scope, loaded.roster.value, loaded.usable)
+        there = {name for name, found in loaded.keys.items() if found.value is not None and not found.failure}
+        return None if loaded.roster.value is None else pressable(scope, loaded.roster.value, there)
 
     @property
     def roster(self) -> Roster | None:
