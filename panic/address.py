@@ -1,4 +1,4 @@
-"""Which addresses a key may be sent to."""
+"""Which addresses a key may be sent to, and which are the same."""
 
 import ipaddress
 import re
@@ -32,6 +32,16 @@ def safe_base_url(url: str) -> str:
         raise AssertionError
     port = f":{match['port']}" if match["port"] else ""
     return f"{match['scheme']}://{match['host']}".lower() + port + match["path"].removesuffix("/v1")
+
+
+def canonical(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
+    """An address, or a name in small letters and without the dot that ends it."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.lower().removesuffix(".")
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def _objections(url: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import TypeAdapter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
-from panic import flags
+from panic import flags, readiness
 from panic.answers import Answer
 from panic.background import begin
 from panic.broker import Broker, connections_possible
@@ -142,7 +142,7 @@ async def check(settings: Settings, env: Mapping[str, str], *, pace: Pace | None
         pace: How fast; None for as fast as a run.
 
     Raises:
-        ConfigurationError: There is any mistake at all in settings, roster or credentials; lists them all.
+        ConfigurationError: There is any mistake at all in settings, roster, keys or secrets; lists them all.
     """
     loaded = load(settings, env)
     if loaded.problems:
@@ -151,7 +151,7 @@ async def check(settings: Settings, env: Mapping[str, str], *, pace: Pace | None
 
 
 def load(settings: Settings, env: Mapping[str, str]) -> Loaded:
-    """Read roster and keys, and collect every mistake; it may take a while."""
+    """Read roster, keys and what else a press needs, and collect every mistake; it may take a while."""
     problems: list[Problem] = list(settings.problems)
     keys: dict[str, Key] = {}
     for name, credential in settings.credentials.items():
@@ -159,11 +159,14 @@ def load(settings: Settings, env: Mapping[str, str]) -> Loaded:
         problems += found
         if key is not None:
             keys[name] = key
+    roster = None
     try:
         roster = load_roster(settings.roster.file, settings.credentials)
+        problems += roster.problems
     except ConfigurationError as error:
-        return Loaded(None, keys, (*problems, *error.problems))
-    return Loaded(roster, keys, (*problems, *roster.problems))
+        problems += error.problems
+    problems += readiness.problems(settings, roster, keys, env)
+    return Loaded(roster, keys, tuple(problems))
 
 
 async def examine(

@@ -142,6 +142,12 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
     return lines
 
 
+def line_of(lines: Mapping[tuple[str, ...], int], *path: str) -> int | None:
+    """The line of the key that `path` leads to, or of the nearest section around it; None where nobody knows."""
+    found = (lines.get(path[:depth]) for depth in range(len(path), 0, -1))
+    return next(filter(None, found), None)
+
+
 def _names(dotted: str) -> tuple[str, ...]:
     return tuple(name.strip(" \t\"'") for name in dotted.split("."))
 
@@ -184,8 +190,7 @@ class Document:
 
     def problem(self, what: str, remedy: str, *path: str) -> Problem:
         """A mistake at the key that `path` leads to, or at the nearest section around it."""
-        lines = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
-        return Problem(what, remedy, self.file, next(filter(None, lines), None))
+        return Problem(what, remedy, self.file, line_of(self.lines, *path))
 
     def table(self, name: str) -> dict[str, Any]:
         """The section `name`; empty, with a problem, when it is something else."""

@@ -1,9 +1,11 @@
 """Which accounts a press covers: scope and roster in, plan out. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
+from panic.config import Hook, Schedule
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES, Filters
 from panic.roster import Account, BadRow, Roster
@@ -33,6 +35,12 @@ class Scope:
             return "all accounts"
         groups = [f"group {group}" for group in self.groups]
         return ", ".join(groups + [f"account {id_}" for id_ in self.accounts])
+
+
+def scope_of(rule: Hook | Schedule) -> Scope:
+    """Give what a hook presses, or a schedule that is no drill."""
+    filters = Filters(rule.side, rule.type, rule.instrument_type, rule.instruments)
+    return Scope(rule.all, rule.groups, rule.accounts, filters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +74,7 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence
         broken: What is wrong with the others; told when not one account can be fired.
 
     Raises:
-        UsageError: The scope is empty, contradicts itself or names what is not in the roster.
+        UsageError: The scope is empty, contradicts itself or names what is not in the roster; tells all of it.
         ConfigurationError: Not one account of the scope can be fired.
     """
     _check_words(scope)
@@ -82,6 +90,20 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence
     if not fired:
         raise ConfigurationError([*broken, *_nothing_to_fire(roster, unsent)])
     return Plan(scope, fired, tuple(unsent))
+
+
+def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | None:
+    """Give the scope nearest to this one that a press would take, filters and all; None where it would take none.
+
+    Accounts that no press takes are left out. Where a group is not known nobody can tell whose orders were meant,
+    and a guess could miss them: then it is all accounts.
+    """
+    ids = tuple(id_ for id_ in scope.accounts if not [*_wrong_ids({id_}, roster)])
+    everything = replace(scope, all=True, groups=(), accounts=())
+    for one in (scope, replace(scope, accounts=ids), everything):
+        with suppress(UsageError, ConfigurationError):
+            return plan(roster, one, usable).scope
+    return None
 
 
 def _check_words(scope: Scope) -> None:
@@ -108,32 +130,35 @@ def _check_filter(flag: str, value: str, known: tuple[str, ...]) -> None:
 def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:
     if scope.all:
         return [account for account in roster.accounts if not account.excluded]
-    groups = {group for group in scope.groups if _is_group(group, roster)}
-    ids = set(scope.accounts)
-    known = {account.id: account for account in roster.accounts}
-    _check_ids(ids, known, roster)
+    if wrong := [*_wrong_groups(scope.groups, roster), *_wrong_ids(set(scope.accounts), roster)]:
+        raise UsageError("\n".join(wrong))
+    groups, ids = set(scope.groups), set(scope.accounts)
     return [a for a in roster.accounts if a.id in ids or (a.group in groups and not a.excluded)]
 
 
-def _is_group(group: str, roster: Roster) -> bool:
-    if group in roster.groups:
-        return True
+def _wrong_groups(groups: Iterable[str], roster: Roster) -> Iterator[str]:
     known = sorted(roster.groups)
-    close = get_close_matches(group, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"the roster has {', '.join(known[:20]) or 'no groups'}"
-    raise UsageError(f"--group {group!r} is not in {roster.file}: {hint}")
+    for group in (group for group in groups if group not in roster.groups):
+        close = _closest(group, known)
+        hint = f"did you mean {close!r}?" if close else f"the roster has {', '.join(known[:20]) or 'no groups'}"
+        yield f"--group {group!r} is not in {roster.file}: {hint}"
 
 
-def _check_ids(ids: set[int], known: dict[int, Account], roster: Roster) -> None:
+def _closest(group: str, known: Collection[str]) -> str:
+    return next(iter(get_close_matches(group, known, n=1)), "")
+
+
+def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[str]:
+    known = {account.id: account for account in roster.accounts}
     broken = {row.id for row in roster.bad_rows}
     unknown = sorted(id_ for id_ in ids if id_ not in known and id_ not in broken)
     if unknown:
         names = ", ".join(map(str, unknown))
-        raise UsageError(f"--account {names}: not in {roster.file}; add it there, or correct the number")
+        yield f"--account {names}: not in {roster.file}; add it there, or correct the number"
     excluded = sorted(id_ for id_ in ids if id_ in known and known[id_].excluded)
     if excluded:
         names = ", ".join(map(str, excluded))
-        raise UsageError(f"--account {names}: marked excluded in {roster.file}; take the mark away to press it")
+        yield f"--account {names}: marked excluded in {roster.file}; take the mark away to press it"
 
 
 def _bad_rows(roster: Roster, scope: Scope) -> list[BadRow]:

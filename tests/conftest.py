@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import threading
+import warnings
 from collections.abc import AsyncIterator, Iterator
 
 import hypothesis
@@ -37,6 +38,16 @@ async def no_task_is_left_behind() -> AsyncIterator[None]:
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert not left
+
+
+@pytest.fixture(scope="session")
+def the_library_is_loaded():
+    """Load what delivers notices by itself: one of its hundred plug-ins imports what Python is about to drop."""
+    import apprise  # noqa: PLC0415  (few tests need it, and it takes a while)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        apprise.Apprise.instantiate("json://localhost")
 
 
 @pytest.fixture(autouse=True)

@@ -690,13 +690,6 @@ _NOTHING = "until then nothing is pressed through it."
                 'Give an address of this machine, without port; until then it is "127.0.0.1".'
             ),
         ),
-        (
-            "[service]\ntls_key = 'a.key'",
-            (
-                "5: [service] tls_key stands there without tls_certificate. "
-                "Add tls_certificate; until then the service does not start."
-            ),
-        ),
     ],
 )
 def test_a_mistake_in_a_token_a_hook_or_a_channel_leaves_it_out(

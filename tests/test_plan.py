@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.orders import Filters, Order
-from panic.plan import Scope, plan
+from panic.plan import Scope, plan, pressable
 from panic.roster import Account, Roster
 from tests.builders import a_bad_row, a_roster
 
@@ -75,6 +75,36 @@ def test_a_scope_that_makes_no_sense_stops_the_press(scope: Scope, words: str):
 
     assert 64 == caught.value.exit_code
     assert words in str(caught.value)
+
+
+def test_all_that_is_wrong_with_a_scope_is_told_at_once():
+    """A line for each group, and for the accounts that are not there or are excluded."""
+    with pytest.raises(UsageError) as caught:
+        plan(ROSTER, Scope(groups=("x", "arb", "mmm"), accounts=(5, 1, 4)), BOTH)
+
+    assert [
+        "--group 'x' is not in accounts.csv: the roster has arb, mm",
+        "--group 'mmm' is not in accounts.csv: did you mean 'mm'?",
+        "--account 5: not in accounts.csv; add it there, or correct the number",
+        "--account 1: marked excluded in accounts.csv; take the mark away to press it",
+    ] == str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("scope", "usable", "nearest"),
+    [
+        (Scope(groups=("arb",), accounts=(4,)), BOTH, Scope(groups=("arb",), accounts=(4,))),
+        (Scope(groups=("arb",), accounts=(4, 5, 1)), BOTH, Scope(groups=("arb",), accounts=(4,))),
+        (Scope(groups=("arb", "bar")), BOTH, Scope(all=True)),
+        (Scope(accounts=(5, 1), filters=Filters(side="BUY")), BOTH, Scope(all=True, filters=Filters(side="BUY"))),
+        (Scope(accounts=(3,)), {"default"}, Scope(all=True)),
+        (Scope(groups=("arb",)), set(), None),
+        (Scope(all=True, filters=Filters(side="buy")), BOTH, None),
+    ],
+)
+def test_the_nearest_scope_that_a_press_takes(scope: Scope, usable: set[str], nearest: Scope | None):
+    """It leaves out what no press reaches, and guesses nothing: an unknown group may be anybody."""
+    assert nearest == pressable(scope, ROSTER, usable)
 
 
 @pytest.mark.parametrize("instrument", [" AAPL", "AAPL "])

@@ -11,10 +11,10 @@ from panic import background, config, logs, selftest
 from panic.check import CheckReport, check, to_json
 from panic.cli import loop, output
 from panic.config import Settings
-from panic.errors import UsageError
-from panic.outcomes import EXIT_CODES, Verdict
+from panic.errors import ConfigurationError, Problem, UsageError
+from panic.outcomes import Verdict
 from panic.render.check import check_table, last_table
-from panic.service.tls import days_left
+from panic.tls import days_left
 
 _LOOK_S = 10.0
 """So long disks may take to be looked at."""
@@ -26,24 +26,28 @@ def do_check(options: argparse.Namespace) -> int:
     settings = config.load(options.config)
     if options.last:
         return _do_last(settings, options)
-    found = _with_machine(settings, loop.run(check(settings, os.environ)))
+    try:
+        found = loop.run(check(settings, os.environ))
+    except ConfigurationError as error:
+        more = [Problem(one.text, one.remedy) for one in _beside(settings) if one.is_alarming]
+        raise ConfigurationError((*error.problems, *more)) from error
+    beside = _beside(settings, found)
+    code = max(found.exit_code, selftest.exit_code(beside))
+    found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)
     output.show(to_json(found).decode(), partial(check_table, found), options)
     return found.exit_code
 
 
-def _with_machine(settings: Settings, found: CheckReport) -> CheckReport:
-    """Count in what is wrong with this machine: such things do not stop a press, and need mending all the same."""
+def _beside(settings: Settings, found: CheckReport | None = None) -> list[selftest.Finding]:
+    """Say what is wrong with this machine: such things do not stop a press, and need mending all the same."""
     now = datetime.now(UTC)
     try:
         machine = background.within(partial(_look, settings, now), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
         text = f"the disk of ledger or latch could not be looked at within {_LOOK_S:.0f} s"
-        warnings, code = [text], EXIT_CODES[Verdict.UNVERIFIED]
-    else:
-        around = selftest.Circumstances(now, machine)
-        beside = [*selftest.machine_findings(found, around)]
-        warnings, code = [str(one) for one in beside], selftest.exit_code(beside)
-    return replace(found, warnings=(*found.warnings, *warnings), exit_code=max(found.exit_code, code))
+        remedy = "Put them on a file system that answers."
+        return [selftest.Finding("hangs", text, remedy, Verdict.UNVERIFIED)]
+    return [*selftest.machine_findings(found, selftest.Circumstances(now, machine))]
 
 
 def _look(settings: Settings, now: datetime) -> selftest.Machine:

@@ -13,10 +13,10 @@ from panic.census import take
 from panic.cli import loop, output
 from panic.config import Schedule, Settings
 from panic.errors import UsageError
+from panic.plan import scope_of
 from panic.prepared import Press, prepare
 from panic.render.schedule import schedule_table, unspared_table
 from panic.schedule.outlook import LEFT_OUT, outlook, told
-from panic.schedule.presses import scope
 from panic.schedule.spared import Tally, Unspared, unspared
 
 _MOST = 1000
@@ -52,7 +52,7 @@ def _named(settings: Settings, name: str) -> Schedule:
 
 
 def _do_plan(schedule: Schedule, settings: Settings, options: argparse.Namespace) -> int:
-    press = Press(scope(schedule), f"the plan of {schedule.name}", source="cli", deadline_s=schedule.deadline_s)
+    press = Press(scope_of(schedule), f"the plan of {schedule.name}", source="cli", deadline_s=schedule.deadline_s)
     prepared = prepare(settings, press)
     now = _now()
     found = unspared(schedule, prepared, loop.run(take(prepared)), now)

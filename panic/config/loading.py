@@ -58,13 +58,13 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
     _unknown_sections(document)
     _stray_variables(document, env, named.variables)
     _contradictions(document, broker, Run(**run))
-    _half_of_tls(document, service)
     problems = (*fatal, *sorted(document.problems, key=lambda problem: problem.line or 0))
     if fatal:
         raise ConfigurationError(problems)
     return Settings(
         file=file,
         digest=document.digest,
+        lines=document.lines,
         problems=problems,
         broker=Broker(**{**broker, "base_url": url}),
         credentials=named.credentials,
@@ -177,14 +177,6 @@ def _contradictions(document: Document, broker: dict[str, Any], run: Run) -> Non
         del broker["ca_file"]
         remedy = "Give a PEM file of certificates; until then the system's authorities are trusted."
         document.complain(f"[broker] ca_file {file} cannot be used: {reason}", remedy, "broker", "ca_file")
-
-
-def _half_of_tls(document: Document, service: dict[str, Any]) -> None:
-    given = {"tls_certificate", "tls_key"} & service.keys()
-    if len(given) == 1:
-        other = ({"tls_certificate", "tls_key"} - given).pop()
-        what = f"[service] {given.pop()} stands there without {other}"
-        document.complain(what, f"Add {other}; until then the service does not start.", "service")
 
 
 def _unusable_authorities(file: Path) -> str:

@@ -30,6 +30,7 @@ def read_schedules(document: Document) -> tuple[Schedule, ...]:
             document.complain(what, remedy, SECTION, str(nth), "name")
         elif schedule:
             found[schedule.name] = schedule
+            document.lines[TITLE, schedule.name] = document.lines.get((SECTION, str(nth)), 0)
     return tuple(found.values())
 
 

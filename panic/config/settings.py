@@ -17,6 +17,7 @@ class Settings(Section):
         file: Where they were read; None when built in code.
         problems: Every mistake that was replaced by a default or ignored.
         credentials: Name, as the roster's `credential` column has it, to the place of its key.
+        lines: Where in the file each section and key stands; of a schedule, ("[[schedules]]", its name).
         digest: "sha256:" and the hexadecimal digest of the file's bytes; empty when built in code.
         ledger: Settings built in code keep no ledger unless they name a file.
         latch: Settings built in code have no latch unless they name a file.
@@ -28,6 +29,7 @@ class Settings(Section):
 
     file: Path | None = None
     digest: str = ""
+    lines: dict[tuple[str, ...], int] = Field(default_factory=dict, repr=False)
     problems: tuple[Problem, ...] = ()
     broker: Broker
     credentials: dict[str, Credential] = Field(default_factory=dict)

@@ -27,11 +27,7 @@ _TRIES = 2
 
 
 class Keyring:
-    """Keeps the secrets of the hooks, the last good ones where a file cannot be read any more.
-
-    Attributes:
-        problems: What is wrong with the secrets, as of the last time they were read.
-    """
+    """Keeps the secrets of the hooks, the last good ones where a file cannot be read any more."""
 
     def __init__(
         self, env: Mapping[str, str] = os.environ, *, every_s: float = 1.0, patience_s: float = 0.2
@@ -43,7 +39,6 @@ class Keyring:
             every_s: So long what was read counts as fresh, seconds.
             patience_s: So long a call waits for a file system, seconds; then what is known must do.
         """
-        self.problems: tuple[Problem, ...] = ()
         self._env = env
         self._every_s = every_s
         self._patience_s = patience_s
@@ -78,7 +73,7 @@ class Keyring:
         self._read_at = time.monotonic()
         if done.cancelled() or done.exception() is not None:  # no thread is to be had: what is known must do
             return
-        texts, self.problems = done.result()
+        texts, _ = done.result()
         before, now = _places(self._hooks), _places(hooks)
         kept = {place: text for place, text in self._texts.items() if before[place] == now.get(place)}
         self._hooks, self._texts = hooks, {**kept, **texts}

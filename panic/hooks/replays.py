@@ -100,7 +100,7 @@ class Replays:
 
     def _begin(self) -> asyncio.Future[list[_Row]]:
         if not self._is_loaded:
-            self._working = begin(lambda: _load(self._file), "hook-calls")
+            self._working = begin(lambda: load(self._file), "hook-calls")
             self._working.add_done_callback(self._loaded)
             return self._working
         self._forget()
@@ -138,8 +138,12 @@ class Replays:
         self._unkept = {key: row for key, row in self._unkept.items() if row[-1] >= now}
 
 
-def _load(file: Path) -> list[_Row]:
-    """Read what was kept; a file that nobody can write is read all the same."""
+def load(file: Path) -> list[_Row]:
+    """Read what was kept; a file that nobody can write is read all the same.
+
+    Raises:
+        OSError: It cannot be read. So for sqlite3.Error.
+    """
     if not _exists(file):
         return []
     with closing(_connect(file)) as connection:

@@ -7,12 +7,12 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from panic.config import Schedule, Settings
-from panic.errors import ConfigurationError
+from panic.errors import PanicError
+from panic.plan import plan, scope_of
 from panic.roster import load as load_roster
 from panic.schedule.at import WallTime
 from panic.schedule.cache import cache_file, load_cache
 from panic.schedule.next import Due, NoRun, upcoming
-from panic.schedule.presses import refusal
 from panic.schedule.sessions import Calendar, exchange_zone, fallback, merge
 
 LEFT_OUT: Final = "[[schedules]]"
@@ -101,10 +101,10 @@ def _refused(schedule: Schedule, settings: Settings) -> str:
     if schedule.drill:
         return ""
     try:
-        roster = load_roster(settings.roster.file, settings.credentials)
-    except ConfigurationError as error:
+        plan(load_roster(settings.roster.file, settings.credentials), scope_of(schedule), settings.credentials)
+    except PanicError as error:
         return str(error)
-    return refusal(schedule, roster, settings.credentials)
+    return ""
 
 
 def _line(schedule: Schedule, calendar: Calendar, now: datetime, count: int, refused: str) -> Line:

@@ -113,6 +113,10 @@ def machine_findings(report: CheckReport | None, circumstances: Circumstances) -
     if machine.ledger:
         remedy = "Mend it, or name another in [ledger] file: a press goes on without it, and proves less."
         yield Finding("ledger", f"the ledger is in trouble: {clip(machine.ledger)}", remedy, Verdict.UNVERIFIED)
+    if machine.store:
+        remedy = "Mend it, or name another in [service] store: until then a repeated breach might press twice."
+        text = f"the store of the service is in trouble: {clip(machine.store)}"
+        yield Finding("store", text, remedy, Verdict.UNVERIFIED)
     yield from _of_latch(machine)
     ends = None if report is None else report.certificate_ends
     left = {
@@ -290,7 +294,7 @@ def _of_certificate(code: str, days: float) -> Finding:
 def _of_disk(disk: Disk) -> Iterator[Finding]:
     where = clip(str(disk.folder))
     if disk.trouble:
-        text = f"the disk of {disk.what}, {where}, cannot be looked at: {disk.trouble}"
+        text = f"the disk of {disk.what}, {where}, cannot be used: {disk.trouble}"
         yield Finding("disk", text, "Mend the path, or mount what is missing.", Verdict.UNVERIFIED)
     elif disk.free < FREE_LEAST or disk.free * _FREE_SHARE < disk.size:
         remedy = "Free some space there: a press goes on, and cannot be put on record."

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from panic.config import Settings
 from panic.files import why
+from panic.hooks import replays
 from panic.latch import State
 from panic.latch import read as read_latch
 from panic.ledger import reader
@@ -45,6 +47,7 @@ class Machine:
         latch: What the latch says; None where the settings name none.
         latch_is_missing: Whether there is no such file.
         certificate_days: How long the service's own certificate is good for; None where it has none.
+        store: What is wrong with the store of the service; empty if nothing is, or nobody may call it.
     """
 
     disks: tuple[Disk, ...] = ()
@@ -52,14 +55,16 @@ class Machine:
     latch: State | None = None
     latch_is_missing: bool = False
     certificate_days: float | None = None
+    store: str = ""
 
 
 def look(settings: Settings, certificate_days: float | None = None) -> Machine:
     """Look at this machine. Never raises; do it on a thread."""
-    ledger, state_file = settings.ledger.file, settings.latch.file
+    ledger, state_file, store = settings.ledger.file, settings.latch.file, _store_of(settings)
     return Machine(
         disks=tuple(_disks(settings)),
         ledger="" if ledger is None else _ledger(ledger, settings.ledger.second),
+        store="" if store is None else _store(store),
         latch=None if state_file is None else read_latch(state_file),
         latch_is_missing=state_file is not None and not os.path.lexists(state_file),
         certificate_days=certificate_days,
@@ -67,7 +72,11 @@ def look(settings: Settings, certificate_days: float | None = None) -> Machine:
 
 
 def _disks(settings: Settings) -> Iterator[Disk]:
-    files = {"the ledger": settings.ledger.file, "the latch": settings.latch.file}
+    files = {
+        "the ledger": settings.ledger.file,
+        "the latch": settings.latch.file,
+        "the store": _store_of(settings),
+    }
     for what, file in files.items():
         if file is not None:
             yield _disk(what, file.absolute().parent)
@@ -78,9 +87,24 @@ def _disk(what: str, folder: Path) -> Disk:
         found = os.statvfs(folder)
     except (OSError, ValueError) as error:
         return Disk(what, folder, trouble=why(error) if isinstance(error, OSError) else "that is no folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Disk(what, folder, trouble="this user may not write there")
     free = found.f_bavail * found.f_frsize
     no_more_files = found.f_files > 0 and found.f_favail == 0
     return Disk(what, folder, 0 if no_more_files else free, found.f_blocks * found.f_frsize)
+
+
+def _store_of(settings: Settings) -> Path | None:
+    """The store, where anybody may call the service."""
+    return settings.service.store if settings.hooks or settings.tokens else None
+
+
+def _store(file: Path) -> str:
+    try:
+        replays.load(file)
+    except (OSError, sqlite3.Error) as error:
+        return why(error) if isinstance(error, OSError) else str(error)
+    return "" if not file.exists() or os.access(file, os.W_OK) else "this user may not write it"
 
 
 def _ledger(file: Path, fallback: Path) -> str:

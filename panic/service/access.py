@@ -1,4 +1,4 @@
-"""Who may ask the service for what, under which name, and whether it may listen at all. Pure.
+"""Who may ask the service for what, and under which name. Pure.
 
 Asking fails closed: a token that is not known, a name that is not ours or an account that may not be theirs is
 refused. The scope of a hook is not asked about here: the settings wrote it.
@@ -8,10 +8,10 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 
-from panic.config import Role, Service, Settings, Token
-from panic.errors import Problem
+from panic.address import canonical
+from panic.config import Role, Service, Token
 from panic.plan import Scope
 from panic.roster import Roster
 
@@ -106,24 +106,6 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_LISTED_MOST])}{more}"
 
 
-def strangers(settings: Settings, roster: Roster) -> list[Problem]:
-    """Say which groups and accounts the settings give to tokens and hooks, and the roster does not have."""
-    ids = {account.id for account in roster.accounts} | {row.id for row in roster.bad_rows}
-    entries: list[tuple[str, tuple[str, ...], tuple[int, ...]]] = [
-        *((f"[tokens.{name}]", token.groups or (), ()) for name, token in settings.tokens.items()),
-        *((f"[hooks.{name}]", hook.groups, hook.accounts) for name, hook in settings.hooks.items()),
-    ]
-    remedy = f"Correct it, or {roster.file}."
-    problems = []
-    for section, groups, accounts in entries:
-        unknown = [f"the group {group}" for group in groups if group not in roster.groups]
-        unknown += [f"the account {id_}" for id_ in accounts if id_ not in ids]
-        problems += [
-            Problem(f"{section} names {one}, which the roster has not", remedy, settings.file) for one in unknown
-        ]
-    return problems
-
-
 def host_is_allowed(host_header: str, service: Service, bound: Sequence[str]) -> bool:
     """Whether the service may be asked for by this name, which a page that somebody opened could have chosen.
 
@@ -136,9 +118,9 @@ def host_is_allowed(host_header: str, service: Service, bound: Sequence[str]) ->
     host = _host(host_header)
     if not host:
         return False
-    ours = {_canonical(name) for name in ("localhost", service.host, *service.allowed_hosts, *bound)}
+    ours = {canonical(name) for name in ("localhost", service.host, *service.allowed_hosts, *bound)}
     at_all = any(isinstance(name, IPv4Address | IPv6Address) and name.is_unspecified for name in ours)
-    name = _canonical(host)
+    name = canonical(host)
     return name in ours or (at_all and not isinstance(name, str))
 
 
@@ -153,27 +135,3 @@ def _host(header: str) -> str:
         host, _, port = header.partition(":")
     is_port = not port or (port.isascii() and port.isdigit() and int(port[:6]) <= _LARGEST_PORT)
     return host if host.isascii() and is_port else ""
-
-
-def _canonical(host: str) -> IPv4Address | IPv6Address | str:
-    """An address, or a name in small letters and without the dot that ends it."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host.lower().removesuffix(".")
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
-
-
-def refusal_to_bind(service: Service) -> str:
-    """Say why the service may not listen where the settings say, and what to do about it; empty where it may."""
-    if (service.tls_certificate is None) != (service.tls_key is None):
-        return "the settings name one of tls_certificate and tls_key: name both below [service], or none"
-    host = _canonical(service.host)
-    is_local = host == "localhost" if isinstance(host, str) else host.is_loopback
-    if is_local or service.tls_certificate or service.behind_proxy:
-        return ""
-    return (
-        f"at {service.host} without TLS, tokens would travel in the clear: name tls_certificate and tls_key below "
-        "[service], or write behind_proxy = true where something in front speaks TLS, or listen at 127.0.0.1"
-    )

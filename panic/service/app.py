@@ -154,12 +154,7 @@ def make_app(
 
 
 def _ready(standby: Standby, proving: Proving | None) -> str:
-    found = standby.status()
-    if found.get("roster_age_s") is None:
-        return "roster"
-    if found.get("keys_age_s") is None:
-        return "keys"
-    return "" if proving is None else proving.not_ready
+    return standby.not_ready or ("" if proving is None else proving.not_ready)
 
 
 # ── routes ──────────────────────────────────────────────────────────────────────────────────────────────────

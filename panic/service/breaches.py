@@ -6,7 +6,6 @@ must know is told. An authentic breach is pressed before anything else is waited
 
 import asyncio
 import hashlib
-import shlex
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,10 +24,10 @@ from panic.hooks.keyring import Keyring
 from panic.hooks.replays import Replays
 from panic.hooks.signatures import Kind, Verified, verify
 from panic.notify import Notice
-from panic.orders import Filters
-from panic.plan import Scope
+from panic.plan import Scope, scope_of
 from panic.prepared import Press
 from panic.service import problems
+from panic.service.by_hand import by_hand
 from panic.service.calls import Body, Sparse, headers_of, read
 from panic.words import clip
 
@@ -108,10 +107,11 @@ class _Breaches:
         now: Callable[[], float],
         has_finished: Callable[[str], bool],
         scrub: Callable[[str], str],
+        pressable: Callable[[Scope], Scope | None],
     ) -> None:
         self._desk, self._settings, self._tell, self._record = desk, settings, tell, record
         self._replays, self._keyring, self._now = replays, keyring, now
-        self._has_finished, self._scrub = has_finished, scrub
+        self._has_finished, self._scrub, self._pressable = has_finished, scrub, pressable
         self._strangers, self._copies = Sparse(), Sparse()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -228,7 +228,7 @@ class _Breaches:
             "not_pressed",
             "NOTHING was pressed",
             f"The call is authentic, but no run could be started: {why}",
-            f"Send it again. If it matters now: {_by_hand(hook)}, or cancel at the broker.",
+            f"Send it again. If it matters now, {self._by_hand(hook)}",
             f"a breach came in through hook {call.name} and NOTHING was pressed: {why}",
         )
         self._page(call, hook, decision, "")
@@ -238,8 +238,12 @@ class _Breaches:
     def _page(self, call: _Call, hook: Hook, decision: Decision, run: str) -> None:
         if decision.page:
             title = f"hook {call.name}: {decision.title}"
-            text = decision.page if run else f"{decision.page}. If this was a breach: {_by_hand(hook)}"
+            text = decision.page if run else f"{decision.page}. If this was a breach, {self._by_hand(hook)}"
             self._tell(Notice("page", run, title, text, f"hook {call.name} {decision.code}"))
+
+    def _by_hand(self, hook: Hook) -> str:
+        scope = scope_of(hook)
+        return by_hand(scope, self._pressable(scope), latch=hook.latch, reason="breach")
 
     def _put_on_record(self, decision: Decision, call: _Call, kind: str = "", **more: Any) -> None:
         facts = {
@@ -276,6 +280,7 @@ def breach_handler(
     now: Callable[[], float] = time.time,
     has_finished: Callable[[str], bool] = lambda _: False,
     scrub: Callable[[str], str] = str,
+    pressable: Callable[[Scope], Scope | None] = lambda scope: scope,
 ) -> Handler:
     """Make the handler of POST /v1/hooks/{name}.
 
@@ -289,15 +294,14 @@ def breach_handler(
         now: Our clock, seconds since 1970.
         has_finished: Whether it is on record that a run came to its end. Called on a thread; may hang.
         scrub: Takes keys out of what callers say.
+        pressable: Gives the scope nearest to one that a press by hand would take now.
     """
-    return _Breaches(desk, settings, tell, record, replays, keyring, now, has_finished, scrub).handle
+    return _Breaches(desk, settings, tell, record, replays, keyring, now, has_finished, scrub, pressable).handle
 
 
 def _press(name: str, hook: Hook, reason: str) -> Press:
-    filters = Filters(hook.side, hook.type, hook.instrument_type, hook.instruments)
-    scope = Scope(hook.all, hook.groups, hook.accounts, filters)
     return Press(
-        scope,
+        scope_of(hook),
         reason,
         by=f"hook {name}",
         source=SOURCE,
@@ -310,20 +314,6 @@ def _press(name: str, hook: Hook, reason: str) -> Press:
 def _is_known(live: _Live | None) -> bool:
     """Whether a run is under way, or came to its end and did not break off."""
     return live is not None and (not live.is_over or live.failure is None)
-
-
-def _by_hand(hook: Hook) -> str:
-    """Write the command that presses the same."""
-    words = ["panic", "press", *(["--all"] if hook.all else [])]
-    for flag, values in (
-        ("--group", hook.groups),
-        ("--account", hook.accounts),
-        ("--instrument", hook.instruments),
-    ):
-        words += [word for value in values for word in (flag, str(value))]
-    for flag, value in (("--side", hook.side), ("--type", hook.type), ("--instrument-type", hook.instrument_type)):
-        words += [flag, value] if value else []
-    return shlex.join([*words, *(["--latch"] if hook.latch else []), "--reason", "breach"])
 
 
 def _problem(

@@ -17,13 +17,14 @@ from panic import background
 from panic.config import LedgerFiles, Schedule, Settings
 from panic.errors import PanicError
 from panic.notify import Notice
+from panic.plan import Scope, scope_of
 from panic.prepared import Press
 from panic.schedule.next import Due, owed
-from panic.schedule.presses import scope
 from panic.schedule.sessions import exchange_zone
 from panic.secret import Key
 from panic.service import claims
 from panic.service.almanac import Almanac
+from panic.service.by_hand import by_hand
 from panic.service.desk import SCHEDULE, Pressing, Refused
 
 log = structlog.get_logger()
@@ -34,7 +35,7 @@ TICK_S = 1.0
 LEDGER_S = 5.0
 """So long the ledger may take to write a key down."""
 
-_STILL_OPEN = "What it was to cancel may still be open: press by hand if it must not be."
+_STILL_OPEN = "What it was to cancel may still be open"
 DRILL_S = 120.0
 """A drill that takes longer than that hangs."""
 
@@ -62,6 +63,9 @@ class Ready(Protocol):
     @property
     def keys(self) -> dict[str, Key]:
         """The usable keys."""
+
+    def pressable(self, scope: Scope) -> Scope | None:
+        """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
 
 
 class Clockwork:
@@ -133,7 +137,11 @@ class Clockwork:
             return
         self._has_learned = True
         for key in left:
-            self._page(key, f"{key} did NOT run", f"{_STILL_OPEN} The service died as it was to begin.")
+            self._page(
+                key,
+                f"{key} did NOT run",
+                f"The service died as it was to begin. {_STILL_OPEN}. See: panic schedule",
+            )
 
     async def _go(self) -> None:
         while True:
@@ -203,7 +211,8 @@ class Clockwork:
             log.info("schedule_began", key=due.key, run_id=live.run.id)
         except (PanicError, Refused) as error:
             why = str(error) or "the service is ending"
-            self._page(due.key, f"{due.key} did NOT run", f"{_STILL_OPEN} Nothing was sent: {why}")
+            text = f"Nothing was sent: {why}. {self._left_open(schedule)}"
+            self._page(due.key, f"{due.key} did NOT run", text)
         return True
 
     async def _claim(self, key: str, settings: Settings) -> bool:
@@ -226,8 +235,17 @@ class Clockwork:
         with suppress(Exception):  # told twice is better than not at all
             first = await self._within(lambda: claims.claim(settings.ledger, due.late_key, self._now()))
         if first:
-            text = f"{_STILL_OPEN} It was due at {due.at:%Y-%m-%d %H:%M:%S} UTC, and now it is too late."
+            schedule = next(one for one in settings.schedules if one.name == due.schedule)
+            left = "Run: panic drill" if schedule.drill else self._left_open(schedule)
+            text = f"It was due at {due.at:%Y-%m-%d %H:%M:%S} UTC, and now it is too late. {left}"
             self._page(due.key, f"{due.key} did NOT run", text)
+
+    def _left_open(self, schedule: Schedule) -> str:
+        """Say what to do about what it did not cancel."""
+        scope = scope_of(schedule)
+        found, reason = self._standby.pressable(scope), f"{schedule.name} did not run"
+        todo = by_hand(scope, found, latch=schedule.latch, reason=reason)
+        return f"{_STILL_OPEN}. If it must not be, {todo}"
 
     async def _drill(self, due: Due, settings: Settings) -> None:
         """Run a drill in a process of its own, and put on record what came of it."""
@@ -290,7 +308,7 @@ class Clockwork:
 def press_of(schedule: Schedule, due: Due) -> Press:
     """Give the press of a scheduled run; its reason ends with its key."""
     return Press(
-        scope(schedule),
+        scope_of(schedule),
         reason=f"scheduled {schedule.at}: {due.key}",
         by=f"schedule {schedule.name}",
         source=SCHEDULE,

@@ -178,8 +178,8 @@ class Files:
     def read(self) -> Loaded:
         """Look at every file, and read again what has changed."""
         old, credentials = self.loaded, self._settings.credentials
-        stamps = {name: _stamp(one.file) if one.file else None for name, one in credentials.items()}
-        stamp = _stamp(self._settings.roster.file)
+        stamps = {name: stamp_of(one.file) if one.file else None for name, one in credentials.items()}
+        stamp = stamp_of(self._settings.roster.file)
         keys = {name: self._key(name, found, stamps[name]) for name, found in old.keys.items()}
         return self._roster(replace(old, keys=keys), stamp)
 
@@ -194,7 +194,7 @@ class Files:
             return replace(old, failure=problems, stamp=None)
         if old.value is not None and old.value.reveal() == key.reveal():
             key = old.value
-        return Found(key, problems, (), time.monotonic(), _settled(stamp))
+        return Found(key, problems, (), time.monotonic(), settled(stamp))
 
     def _roster(self, old: Loaded, stamp: Stamp) -> Loaded:
         found = old.roster
@@ -202,15 +202,15 @@ class Files:
             return old if found.failure else replace(old, roster=replace(found, seen_at=time.monotonic()))
         self._begin_to_read()
         if found.value is not None and not found.failure and (same := _same(found.value)):
-            return replace(old, roster=Found(same, found.problems, (), time.monotonic(), _settled(stamp)))
+            return replace(old, roster=Found(same, found.problems, (), time.monotonic(), settled(stamp)))
         try:
             roster = rosters.load(self._settings.roster.file, self._settings.credentials)
         except ConfigurationError as error:
             return replace(old, roster=replace(found, failure=error.problems, stamp=None))
         if not roster.bad_rows:
-            new = Found(roster, roster.problems, (), time.monotonic(), _settled(stamp))
+            new = Found(roster, roster.problems, (), time.monotonic(), settled(stamp))
             return replace(old, roster=new, whole=roster)
-        return replace(old, roster=_mended(roster, old, _settled(stamp)))
+        return replace(old, roster=_mended(roster, old, settled(stamp)))
 
     def _begin_to_read(self) -> None:
         with self._changed:
@@ -248,7 +248,8 @@ def _same(roster: Roster) -> Roster | None:
     return replace(roster, modified_at=status.st_mtime) if is_same else None
 
 
-def _stamp(file: Path) -> Stamp:
+def stamp_of(file: Path) -> Stamp:
+    """Say what a file is like now."""
     try:
         status = os.stat(file)  # noqa: PTH116  (a test lets exactly this hang)
     except OSError as error:
@@ -258,7 +259,7 @@ def _stamp(file: Path) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino, status.st_dev
 
 
-def _settled(stamp: Stamp | None) -> Stamp | None:
+def settled(stamp: Stamp | None) -> Stamp | None:
     """Give a stamp that may be relied on, or None."""
     if stamp is None or len(stamp) == 1:
         return stamp

@@ -62,6 +62,10 @@ class Standby(Protocol):
     def prepare(self, press: Press) -> Prepared:
         """Make a press ready from what is loaded."""
 
+    @property
+    def not_ready(self) -> str:
+        """Why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
+
     def status(self) -> Mapping[str, Any]:
         """Tell how old all that is."""
 

@@ -37,7 +37,7 @@ from panic.selftest import (
 )
 from panic.service.desk import Desk, Live
 from panic.service.reading import Aside
-from panic.service.tls import days_left
+from panic.tls import days_left
 
 log = structlog.get_logger()
 

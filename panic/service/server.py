@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from panic import background
+from panic import background, tls
 from panic.clock import time_of_day
 from panic.config import Settings
 from panic.errors import ConfigurationError, PanicError, Problem
@@ -25,8 +25,6 @@ from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
 from panic.run import open_ledger
 from panic.secret import scrub
-from panic.service import tls
-from panic.service.access import refusal_to_bind
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
 from panic.service.clockwork import Clockwork
@@ -107,13 +105,14 @@ class Server:
         self._ending.push_async_callback(self._runner.cleanup)
         await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))
         await self._listen(context, most)
-        for problem in (*self.standby.status()["problems"], *self.notifier.problems, *self._keyring.problems):
-            self._say(f"panic: {problem}")
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
         self._looking_back = asyncio.create_task(self._look_back(), name="panic-look-back")
+        await self.standby.judged()
+        for problem in dict.fromkeys((*self.standby.status()["problems"], *map(str, self.notifier.problems))):
+            self._say(f"panic: {problem}")
 
     async def end(self) -> None:
         """Start no run any more, send every first DELETE that is owed, and let go of everything."""
@@ -146,7 +145,7 @@ class Server:
 
     def _may_listen(self) -> Any:
         service = self._settings.service
-        if why := refusal_to_bind(service):
+        if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Who may press.", self._settings.file)])
         for problem in tls.doubts(service, datetime.now(UTC)):
             self._say(f"panic: {problem}")
@@ -171,6 +170,7 @@ class Server:
                 keyring=self._keyring,
                 has_finished=lambda run: has_finished(self.standby.settings, run),
                 scrub=self._scrub,
+                pressable=self.standby.pressable,
             ),
             metrics=self._metrics,
             certificate_days=lambda: _days_left(service.tls_certificate),

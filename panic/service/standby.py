@@ -10,18 +10,19 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from panic import config, flags
+from panic import config, flags, readiness
 from panic.background import begin
 from panic.broker import Broker
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
+from panic.plan import Scope, pressable
 from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
 from panic.roster import Roster
 from panic.secret import Key
-from panic.service.access import strangers
 from panic.service.loaded import EVERY_S, LOOK_S, READ_S, Files, Loaded
+from panic.service.ready import Ready
 from panic.service.spare import Spare
 from panic.service.warm import Warm
 
@@ -76,6 +77,7 @@ class Standby:
         self._look_s = look_s
         self._is_closed = False
         self._files = Files(settings, env, every_s=every_s)
+        self._ready = Ready(env)
         self._spare = Spare(settings.ledger)
         self._warm: Warm | None = None
         self._tending: asyncio.Task[None] | None = None
@@ -88,6 +90,7 @@ class Standby:
         files.start()
         with suppress(RuntimeError):  # there is no thread for it
             await begin(lambda: files.look(START_S, START_S), "files-start")
+        self._ready.look(self.settings, files.loaded)
         self._open_connections()
         await self._spare.tend()
         self._tending = asyncio.create_task(self._tend(), name="panic-standby")
@@ -122,6 +125,12 @@ class Standby:
             raise ConfigurationError(loaded.failures or [_unread(settings)])
         keys = loaded.usable
         return prepared_of(settings, press, loaded.roster.value, keys, raised, loaded.broken)
+
+    def pressable(self, scope: Scope) -> Scope | None:
+        """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
+        loaded = self._files.loaded
+        there = {name for name, found in loaded.keys.items() if found.value is not None and not found.failure}
+        return None if loaded.roster.value is None else pressable(scope, loaded.roster.value, there)
 
     @property
     def roster(self) -> Roster | None:
@@ -164,6 +173,22 @@ class Standby:
             notes = [] if self._refused else _notes(old, self.settings)
             return Reloaded(self._refused, tuple(notes))
 
+    async def judged(self) -> None:
+        """Wait until everything that a press needs was looked at, but not for long."""
+        await asyncio.wait([self._ready.look(self.settings, self._files.loaded)], timeout=START_S)
+
+    @property
+    def not_ready(self) -> str:
+        """Why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
+        loaded = self._files.loaded
+        if loaded.roster.value is None:
+            return "roster"
+        if not loaded.usable:
+            return "keys"
+        if self._ready.problems is None:
+            return "starting"
+        return "configuration" if self._mistakes(loaded) else ""
+
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
         now, loaded, warm = time.monotonic(), self._files.loaded, self._warm
@@ -188,7 +213,9 @@ class Standby:
         settings = config.load(self.settings.file, self._env)
         files = Files(settings, self._env, every_s=self._every_s)
         files.loaded = files.read()
-        problems = (*settings.problems, *files.loaded.failures, *_strangers(settings, files.loaded))
+        roster, usable = files.loaded.roster.value, files.loaded.usable
+        needed = readiness.problems(settings, roster, usable, self._env)
+        problems = (*settings.problems, *files.loaded.failures, *needed)
         if problems:
             raise ConfigurationError(problems)
         return settings, files
@@ -199,6 +226,7 @@ class Standby:
         if settings.ledger != old_spare.files:
             self._spare = Spare(settings.ledger)
         files.start()
+        self._ready.look(settings, files.loaded)
         self._open_connections()
         old_files.close()
         if old_warm is not None:
@@ -217,15 +245,19 @@ class Standby:
         while True:
             await asyncio.sleep(self._every_s)
             try:
+                self._ready.look(self.settings, self._files.loaded)
                 if self._warm is not None:
                     self._warm.use(self._files.loaded.usable)
                 await self._spare.tend()
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
 
+    def _mistakes(self, loaded: Loaded) -> list[Problem]:
+        """Everything that `panic check` would refuse."""
+        return [*self.settings.problems, *loaded.problems, *(self._ready.problems or ())]
+
     def _problems(self, loaded: Loaded) -> list[str]:
-        known = (*self.settings.problems, *loaded.problems, *_strangers(self.settings, loaded))
-        found = [str(problem) for problem in known]
+        found = [str(problem) for problem in self._mistakes(loaded)]
         found += [f"the settings could not be loaded anew: {problem}" for problem in self._refused]
         if self._warm is not None:
             health = self._warm.health
@@ -233,10 +265,6 @@ class Standby:
             found += [f"credential {name}: the broker answers {status} to its key" for name, status in refused]
             found += [f"connections to the broker: {health.trouble}"] if health.trouble else []
         return found + [f"ledger: {text}" for text in self._spare.troubles]
-
-
-def _strangers(settings: Settings, loaded: Loaded) -> list[Problem]:
-    return [] if loaded.roster.value is None else strangers(settings, loaded.roster.value)
 
 
 def _age(seen_at: float, now: float) -> float | None:

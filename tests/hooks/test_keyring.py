@@ -63,7 +63,7 @@ async def test_secrets_of_files_and_variables_count(tmp_path: Path):
     assert opens(await ring.of(hooks, "two"), TOKEN)
     assert not opens(await ring.of(hooks, "two"))
     assert not opens(await ring.of(hooks, "three"))
-    assert () == ring.problems
+    assert () == keyring.read(hooks, {"ANOTHER": OTHER})[1]
 
 
 async def test_a_new_secret_counts_without_a_restart(tmp_path: Path):
@@ -101,24 +101,23 @@ async def test_a_secret_that_cannot_be_read_any_more_goes_on_counting(tmp_path: 
 
     assert (True, False) == (opens(kept), opens(dropped))
     assert ["credential 1 of hook one: the key file cannot be read: no such file or directory"] == [
-        problem.what for problem in ring.problems
+        problem.what for problem in keyring.read(hooks, {})[1]
     ]
 
 
-async def test_what_is_wrong_with_a_secret_is_told(tmp_path: Path):
+def test_what_is_wrong_with_a_secret_is_told(tmp_path: Path):
     """An unusable one opens nothing, a weak one does; neither is printed."""
     hooks = {
         "one": hook(write(tmp_path / "a", "no-secret!")),
         "two": hook(write(tmp_path / "b", "weak"), scheme=BEARER),
     }
-    ring = Keyring({})
-    await ring.refresh(hooks)
+    _, problems = keyring.read(hooks, {})
 
     assert [
         "secret 1 of hook one is not 'whsec_' and base64 after it",
         "secret 1 of hook two is shorter than 24 bytes",
-    ] == [problem.what for problem in ring.problems]
-    assert "no-secret!" not in str(ring.problems)
+    ] == [problem.what for problem in problems]
+    assert "no-secret!" not in str(problems)
 
 
 async def test_files_that_hang_are_waited_for_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -262,14 +262,14 @@ async def test_a_file_that_another_process_holds_is_waited_for_only_so_long(tmp_
 
 async def test_a_file_system_that_hangs_is_waited_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One thread hangs, further calls are not kept waiting, and when it answers all is well."""
-    go, begun, load = threading.Event(), [], replays._load
+    go, begun, load = threading.Event(), [], replays.load
 
     def hang(file: Path) -> Any:
         begun.append(1)
         go.wait(30)
         return load(file)
 
-    monkeypatch.setattr(replays, "_load", hang)
+    monkeypatch.setattr(replays, "load", hang)
     known = Replays(tmp_path / "service.db", now=Now(), patience_s=0.05)
 
     assert not await known.ready()

@@ -1,14 +1,8 @@
-"""The library is loaded once, by itself: what it warns of while it loads is its own business."""
+"""Everything here is delivered by the library."""
 
-import warnings
-
-import apprise
 import pytest
 
 
 @pytest.fixture(autouse=True, scope="session")
-def the_library_is_loaded():
-    """One of its hundred plug-ins imports what Python is about to drop."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        apprise.Apprise.instantiate("json://localhost")
+def it_is_loaded(the_library_is_loaded: None):
+    """Before any test."""

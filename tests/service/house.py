@@ -183,6 +183,7 @@ async def house(
             settings = settings.model_copy(update={"ledger": config.LedgerFiles()})
         standby = Standby(settings, {})
         await standby.start()
+        await standby.judged()
         the_desk, notifier, metrics = desk(standby), Notifier({}, Paging(), {}), Metrics()
         told: list[tuple[str, dict[str, Any]]] = []
         app = make_app(

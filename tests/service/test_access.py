@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from dataclasses import replace
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.config import Broker, Credential, Hook, RosterFile, Service, Settings, Token
-from panic.errors import Problem
+from panic.config import Service, Token
 from panic.plan import Scope
-from panic.roster import Account, BadRow, Roster
-from panic.service.access import Identity, Tokens, host_is_allowed, may, may_press, refusal_to_bind, strangers
+from panic.roster import Account, Roster
+from panic.service.access import Identity, Tokens, host_is_allowed, may, may_press
 
 ROSTER = Roster(
     file=Path("accounts.csv"),
@@ -191,29 +189,6 @@ def test_what_a_limited_token_may_press_is_in_its_groups(
     assert (covered <= ours) == (may_press(someone, scope, found) == "")
 
 
-def test_what_the_roster_does_not_have_is_told():
-    """On a quiet day: in a breach a hook of a group that nobody is in would press nothing."""
-    bad = BadRow(5, "4,x", 4, Problem("", ""))
-    secrets = (Credential(env="A"),)
-    settings = Settings(
-        file=Path("panic.toml"),
-        broker=Broker(base_url="https://api.clearstreet.com"),
-        roster=RosterFile(),
-        tokens={"desk": a_token("one"), "algo": a_token("two", groups=("arb", "Arb"))},
-        hooks={
-            "risk": Hook(secrets=secrets, groups=("options", "equities"), accounts=(1, 4, 9)),
-            "fire": Hook(secrets=secrets, all=True),
-        },
-    )
-    told = [str(problem) for problem in strangers(settings, replace(ROSTER, bad_rows=(bad,)))]
-
-    assert [
-        "panic.toml: [tokens.algo] names the group Arb, which the roster has not. Correct it, or accounts.csv.",
-        "panic.toml: [hooks.risk] names the group options, which the roster has not. Correct it, or accounts.csv.",
-        "panic.toml: [hooks.risk] names the account 9, which the roster has not. Correct it, or accounts.csv.",
-    ] == told
-
-
 HERE = Service(allowed_hosts=("panic.example.com", "Kill.Example.COM.", "10.0.0.7"))
 
 
@@ -299,39 +274,3 @@ def test_no_header_is_more_than_a_name(header: str):
         "127.0.0.1",
     }:
         assert not host_is_allowed(header, Service(), ())
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {},
-        {"host": "127.9.9.9"},
-        {"host": "::1"},
-        {"host": "LocalHost"},
-        {"host": "10.0.0.7", "behind_proxy": True},
-        {"host": "0.0.0.0", "tls_certificate": Path("a.pem"), "tls_key": Path("a.key")},  # noqa: S104
-    ],
-)
-def test_it_listens_on_loopback_with_tls_or_behind_a_proxy(fields: dict[str, Any]):
-    """Where nobody on the way can read a token."""
-    assert "" == refusal_to_bind(Service(**fields))
-
-
-_EVERYWHERE = "0.0.0.0"  # noqa: S104  (nothing listens)
-
-
-@pytest.mark.parametrize("host", [_EVERYWHERE, "::", "10.0.0.7", "panic.example.com", "localhost.example.com"])
-def test_it_listens_nowhere_else(host: str):
-    """And says what to do instead."""
-    assert (
-        f"at {host} without TLS, tokens would travel in the clear: name tls_certificate and tls_key below "
-        "[service], or write behind_proxy = true where something in front speaks TLS, or listen at 127.0.0.1"
-    ) == refusal_to_bind(Service(host=host))
-
-
-@pytest.mark.parametrize("half", ["tls_certificate", "tls_key"])
-def test_half_of_tls_is_none(half: str):
-    """Somebody meant to have TLS: not even loopback does without, nor does a proxy excuse it."""
-    service = Service.model_validate({half: Path("a"), "behind_proxy": True})
-
-    assert refusal_to_bind(service).startswith("the settings name one of tls_certificate and tls_key")

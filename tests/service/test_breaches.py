@@ -26,7 +26,6 @@ from panic.errors import ConfigurationError, Problem, UsageError
 from panic.hooks.keyring import Keyring
 from panic.hooks.replays import Replays
 from panic.notify import Notice
-from panic.plan import Scope
 from panic.prepared import Press
 from panic.service import breaches, calls
 from panic.service.breaches import breach_handler
@@ -668,15 +667,6 @@ async def test_a_key_in_a_call_is_told_to_nobody(tmp_path: Path):
     assert 202 == answer.status
     assert "[key]" in told
     assert TOKEN[:12] not in told
-
-
-def test_a_press_by_hand_is_the_hooks_press():
-    """As the command line understands it."""
-    hook = Hook(secrets=_PLACES, accounts=(1, 2), instruments=("A B",), instrument_type="OPTION")
-    words = "panic press --account 1 --account 2 --instrument 'A B' --instrument-type OPTION --reason breach"
-
-    assert words == breaches._by_hand(hook)
-    assert Scope(accounts=(1, 2)).accounts == breaches._press("x", hook, "r").scope.accounts
 
 
 _VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=60)

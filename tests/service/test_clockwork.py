@@ -18,6 +18,7 @@ from panic.errors import ConfigurationError, Problem
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
 from panic.notify import Notice
+from panic.plan import Scope
 from panic.prepared import Press
 from panic.record import Kind
 from panic.secret import Key
@@ -66,6 +67,9 @@ class World:
     @property
     def keys(self) -> dict[str, Key]:
         return {}
+
+    def pressable(self, scope: Scope) -> Scope | None:
+        return scope
 
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
         """Press as a desk does."""

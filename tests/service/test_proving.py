@@ -15,7 +15,7 @@ import trustme
 from prometheus_client import CollectorRegistry, generate_latest
 
 from panic.check import State
-from panic.config import Broker, Channel, Credential, LedgerFiles, RosterFile, SelfTest, Settings
+from panic.config import Broker, Channel, Credential, Hook, LedgerFiles, RosterFile, SelfTest, Settings
 from panic.latch import State as Latch
 from panic.notify import Notice
 from panic.outcomes import Verdict
@@ -29,6 +29,8 @@ from tests.service.house import house
 from tests.service.test_desk import Supplies, a_press, deletes
 from tests.test_engine import KEY
 from tests.virtual import virtually
+
+pytestmark = pytest.mark.usefixtures("the_library_is_loaded")
 
 EVERY_S = 300.0
 """The interval where settings do not say."""
@@ -64,7 +66,8 @@ class Firm:
 
     def another(self) -> Proving:
         """The self-test of the next process."""
-        return Proving(self, self.desk, self, {}, do=self._do, machine=lambda *_: self.machine, now=now)
+        env = {"PAGER": "json://127.0.0.1:1/"}
+        return Proving(self, self.desk, self, env, do=self._do, machine=lambda *_: self.machine, now=now)
 
     def tell(self, notice: Notice) -> None:
         self.told.append(notice)
@@ -193,6 +196,16 @@ def _misspell(firm: Firm) -> None:
     firm.list([1, 2, 99])
 
 
+def _name_a_group(firm: Firm) -> None:
+    hook = Hook(secrets=(Credential(env="PAGER"),), scheme="bearer", groups=("nobody",))
+    firm.settings = firm.settings.model_copy(update={"hooks": {"risk": hook}})
+
+
+def _lose_address(firm: Firm) -> None:
+    channels = {"pager": Channel(url=Credential(file=firm.folder / "no.url"))}
+    firm.settings = firm.settings.model_copy(update={"channels": channels})
+
+
 def _empty(firm: Firm) -> None:
     firm.settings.roster.file.write_text("")
 
@@ -242,6 +255,8 @@ def _nothing(_: Firm) -> None:
         (some(), _shrink, "unlisted", "Add them"),
         (some(), _misspell, "account_missing", "Correct the ids"),
         (some(), _empty, "configuration", "accounts.csv"),
+        (some(), _name_a_group, "configuration", "the roster has no groups. Correct it, or"),
+        (some(), _lose_address, "configuration", "Put the address there"),
         (some(), _fill_disk, "disk", "Free some space"),
         (some(), _break_ledger, "ledger", "Mend it"),
         (some(), _break_latch, "latch", "Type panic latch"),

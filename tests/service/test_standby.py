@@ -145,6 +145,31 @@ async def test_a_press_that_makes_no_sense_is_refused(tmp_path: Path):
             standby.prepare(Press(Scope(), "x"))
 
 
+HOOK = '[hooks.risk]\nsecrets = [{ file = "risk.secret" }]\nall = true\n'
+
+
+async def test_a_secret_on_a_dead_file_system_holds_nobody_up(
+    tmp_path: Path, hang: Callable[[Path], threading.Event]
+):
+    """A press goes; whether all is in order nobody knows, and nobody says that it is."""
+    hangs = hang(tmp_path / "risk.secret")
+    async with ready(firm_of(tmp_path, more=SERVICE + HOOK)) as standby:
+        await until(hangs.is_set)
+        prepared = standby.prepare(ALL)
+
+        assert ([1, 2], "starting") == (fired(prepared), standby.not_ready)
+
+
+async def test_a_judgement_that_fails_is_no_readiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever breaks in it."""
+    monkeypatch.setattr("panic.readiness.problems", lambda *_: 1 / 0)
+    async with ready(firm_of(tmp_path)) as standby:
+        await standby.judged()
+
+        assert "configuration" == standby.not_ready
+        assert "readiness could not be judged: ZeroDivisionError. Type panic check" in problems_of(standby)
+
+
 async def test_what_changed_is_read_at_the_press(tmp_path: Path):
     """Nobody has to wait for the next look: every_s is an hour here."""
     firm = firm_of(tmp_path)

@@ -20,10 +20,10 @@ from panic.config import LedgerFiles, Settings
 from panic.engagement import look
 from panic.errors import PanicError
 from panic.latch import Hold, State
+from panic.plan import scope_of
 from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
-from panic.schedule.presses import scope
 from panic.schedule.sessions import Calendar
 from panic.service.desk import Live
 from panic.service.facts import HoldView, PageView
@@ -262,7 +262,7 @@ class Situation:
         view = None
         if due is not None:
             at, run, one = due
-            view = NextRun(run.schedule, at, "a drill" if one.drill else str(scope(one)), run.why, one.drill)
+            view = NextRun(run.schedule, at, "a drill" if one.drill else str(scope_of(one)), run.why, one.drill)
         self._next = settings.schedules, calendar, view
         return view
 

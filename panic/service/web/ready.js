@@ -24,15 +24,15 @@ function tile(kind, label, word, detail, href) {
 const lamp = (kind) => h("span", { class: "lamp", "aria-hidden": "true" }, { good: "✓", bad: "✕", warn: "!", calm: "–" }[kind]);
 
 function ready(room) {
-  const accounts = room.accounts === null ? "no roster" : count(room.accounts, "account");
-  const unreadable = room.unreadable ? `, ${count(room.unreadable, "row")} unreadable` : "";
   if (!room.ready) return tile(BAD, "Press", "NOT READY", WHY[room.why] || room.why);
-  return tile(room.unreadable ? WARN : GOOD, "Press", "READY", `${accounts} in ${count(room.groups.length, "group")}${unreadable}`);
+  return tile(GOOD, "Press", "READY", `${count(room.accounts, "account")} in ${count(room.groups.length, "group")}`);
 }
 
 const WHY = {
   roster: "the roster could not be read",
   keys: "no key could be read",
+  starting: "it is being looked at",
+  configuration: "a press goes, but not everything that one needs is in order: see below",
   "self-test": "the last self-test found that a press would not work",
 };
 

@@ -23,7 +23,7 @@ from tests.service.house import QUICK, House, bearer, house
 from tests.service.room.browser import Browser
 from tests.service.support import TOKENS as PROCESS_TOKENS
 from tests.service.support import firm, serving
-from tests.service.test_tls import a_certificate
+from tests.test_tls import a_certificate
 
 NAME = "20990101T000000Z-000000"
 

@@ -74,7 +74,7 @@ async def test_before_anything_happens_it_says_what_would(tmp_path: Path):
         assert (VERSION, it.simulator.base_url, "the desk, +1 555 0100") == tuple(
             found[key] for key in ("version", "base_url", "contact")
         )
-        assert (True, "", False) == (found["ready"], found["why"], found["drill"])
+        assert (False, "configuration", False) == (found["ready"], found["why"], found["drill"])
         assert (3, 1) == (found["accounts"], found["unreadable"])
         assert [("East", 1), ("West", 1)] == [(one["name"], one["accounts"]) for one in found["groups"]]
         assert any("six" in problem for problem in found["problems"])

@@ -1,11 +1,13 @@
-"""TLS of the service: its certificate and key, and how long the certificate lasts."""
+"""TLS of the service: whether it may do without, its certificate and key, and how long the certificate lasts."""
 
+import shlex
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from panic.address import canonical
 from panic.config import Service
 from panic.errors import ConfigurationError, Problem
 from panic.files import read_regular, why
@@ -46,21 +48,46 @@ def server_context(service: Service) -> ssl.SSLContext | None:
     return context
 
 
-def doubts(service: Service, now: datetime) -> list[Problem]:
-    """Say what is questionable about certificate and key, though they can be used."""
-    found = []
-    certificate, key = service.tls_certificate, service.tls_key
-    left = None if certificate is None else days_left(certificate, now)
-    if left is not None and left < _SOON_DAYS:
-        what = "the certificate has expired" if left <= 0 else f"the certificate expires in {left:.0f} days"
-        found.append(Problem(what, "Renew it, and restart the service.", certificate))
+def refusal_to_bind(service: Service) -> str:
+    """Say why the service may not listen where the settings say, and what to do about it; empty where it may."""
+    if (service.tls_certificate is None) != (service.tls_key is None):
+        return "the settings name one of tls_certificate and tls_key: name both below [service], or none"
+    host = canonical(service.host)
+    is_local = host == "localhost" if isinstance(host, str) else host.is_loopback
+    if is_local or service.tls_certificate or service.behind_proxy:
+        return ""
+    return (
+        f"at {service.host} without TLS, tokens would travel in the clear: name tls_certificate and tls_key below "
+        "[service], or write behind_proxy = true where something in front speaks TLS, or listen at 127.0.0.1"
+    )
+
+
+def problems(service: Service) -> list[Problem]:
+    """Say what keeps the service from speaking TLS with certificate and key, and who else can read the key."""
+    found: list[Problem] = []
+    try:
+        server_context(service)
+    except ConfigurationError as error:
+        found += error.problems
+    key = service.tls_key
     try:
         mode = 0 if key is None else key.stat().st_mode
     except OSError:  # `server_context` says so
         mode = 0
     if mode & 0o077:
-        found.append(Problem("others than its owner can read the key", f"Run: chmod 600 {key}", key))
+        remedy = f"Run: chmod 600 {shlex.quote(str(key))}"
+        found.append(Problem("others than its owner can read the key", remedy, key))
     return found
+
+
+def doubts(service: Service, now: datetime) -> list[Problem]:
+    """Say that the certificate ends soon, or has ended."""
+    certificate = service.tls_certificate
+    left = None if certificate is None else days_left(certificate, now)
+    if left is None or left >= _SOON_DAYS:
+        return []
+    what = "the certificate has expired" if left <= 0 else f"the certificate expires in {left:.0f} days"
+    return [Problem(what, "Renew it, and restart the service.", certificate)]
 
 
 def days_left(certificate: Path, now: datetime) -> float | None:

@@ -4,7 +4,7 @@ import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import trustme
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from panic.config import Service
 from panic.errors import ConfigurationError
-from panic.service.tls import days_left, doubts, server_context
+from panic.tls import days_left, doubts, problems, refusal_to_bind, server_context
 
 EXPIRES = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 
@@ -196,17 +196,54 @@ _ANY = trustme.CA().cert_pem.bytes().decode()
 
 def test_a_good_certificate_leaves_no_doubt(made: Made):
     """Nor does a service without one."""
-    assert [] == doubts(made.service, EXPIRES - timedelta(days=90))
-    assert [] == doubts(Service(), EXPIRES)
+    assert [] == doubts(made.service, EXPIRES - timedelta(days=90)) + problems(made.service)
+    assert [] == doubts(Service(), EXPIRES) + problems(Service())
 
 
 def test_what_is_questionable_is_said(made: Made):
     """A certificate that ends soon, and a key that others can read: both still serve."""
     made.key.chmod(0o640)
-    found = doubts(made.service, EXPIRES - timedelta(days=20))
 
-    assert ["the certificate expires in 20 days", "others than its owner can read the key"] == [
-        problem.what for problem in found
-    ]
+    assert ["others than its owner can read the key"] == [problem.what for problem in problems(made.service)]
+    assert "the certificate expires in 20 days" == doubts(made.service, EXPIRES - timedelta(days=20))[0].what
     assert "the certificate has expired" == doubts(made.service, EXPIRES)[0].what
     assert the_context(made.service)
+
+
+# ── where it may listen ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"host": "127.9.9.9"},
+        {"host": "::1"},
+        {"host": "LocalHost"},
+        {"host": "10.0.0.7", "behind_proxy": True},
+        {"host": "0.0.0.0", "tls_certificate": Path("a.pem"), "tls_key": Path("a.key")},  # noqa: S104
+    ],
+)
+def test_it_listens_on_loopback_with_tls_or_behind_a_proxy(fields: dict[str, Any]):
+    """Where nobody on the way can read a token."""
+    assert "" == refusal_to_bind(Service(**fields))
+
+
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  (nothing listens)
+
+
+@pytest.mark.parametrize("host", [_EVERYWHERE, "::", "10.0.0.7", "panic.example.com", "localhost.example.com"])
+def test_it_listens_nowhere_else(host: str):
+    """And says what to do instead."""
+    assert (
+        f"at {host} without TLS, tokens would travel in the clear: name tls_certificate and tls_key below "
+        "[service], or write behind_proxy = true where something in front speaks TLS, or listen at 127.0.0.1"
+    ) == refusal_to_bind(Service(host=host))
+
+
+@pytest.mark.parametrize("half", ["tls_certificate", "tls_key"])
+def test_half_of_tls_is_none(half: str):
+    """Somebody meant to have TLS: not even loopback does without, nor does a proxy excuse it."""
+    service = Service.model_validate({half: Path("a"), "behind_proxy": True})
+
+    assert refusal_to_bind(service).startswith("the settings name one of tls_certificate and tls_key")

@@ -1,0 +1,78 @@
+"""What a press by a person, a hook or the clock needs beside readable files, judged by what will serve it.
+
+None of it stops a press or keeps the service from starting; it is what makes "ready" untrue.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from panic import tls
+from panic.config import Settings
+from panic.errors import ConfigurationError, Problem, UsageError
+from panic.files import line_of
+from panic.hooks import keyring
+from panic.notify.delivery import examine
+from panic.plan import Scope, plan, scope_of
+from panic.roster import Roster
+
+
+class _Rule(NamedTuple):
+    """Something that will press, what a person calls it, and where it stands in the settings."""
+
+    called: str
+    scope: Scope
+    path: tuple[str, ...] = ()
+
+
+def problems(
+    settings: Settings, roster: Roster | None, usable: Collection[str], env: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Say what would refuse a press, shut out a hook's call, or keep a person from being told. Reads files.
+
+    Args:
+        settings: Those in force.
+        roster: The accounts; None where they cannot be read, which is told with the roster.
+        usable: Names of the credentials whose keys could be read.
+        env: Where secrets are that stand in environment variables.
+    """
+    if roster is not None:
+        for rule in _rules(settings):
+            yield from _refusals(rule, settings, roster, usable)
+    yield from keyring.read(settings.hooks, env)[1]
+    for name, channel in settings.channels.items():
+        yield from examine(name, channel.url, env)
+    if why := tls.refusal_to_bind(settings.service):
+        remedy = "Until then the service does not start; see docs/service.md."
+        yield Problem(why, remedy, settings.file, line_of(settings.lines, "service"))
+    yield from tls.problems(settings.service)
+
+
+def _rules(settings: Settings) -> Iterator[_Rule]:
+    yield _Rule("a press for all accounts", Scope(all=True))
+    for name, token in settings.tokens.items():
+        if token.groups is not None:
+            yield _Rule(f"[tokens.{name}]", Scope(groups=token.groups), ("tokens", name))
+    for name, hook in settings.hooks.items():
+        yield _Rule(f"[hooks.{name}]", scope_of(hook), ("hooks", name))
+    for schedule in settings.schedules:
+        if not schedule.drill:
+            called = f"[[schedules]] {schedule.name}"
+            yield _Rule(called, scope_of(schedule), ("[[schedules]]", schedule.name))
+
+
+def _refusals(rule: _Rule, settings: Settings, roster: Roster, usable: Collection[str]) -> Iterator[Problem]:
+    """Plan what the rule will press, and say why that is refused."""
+    try:
+        plan(roster, rule.scope, usable)
+    except UsageError as error:
+        for words in str(error).splitlines():
+            line = line_of(settings.lines, *rule.path, "accounts" if words.startswith("--account") else "groups")
+            what, mark, close = words.removeprefix("--").partition(": did you mean ")
+            remedy = (
+                f"Did you mean {close} Correct it, or {roster.file}." if mark else f"Correct it, or {roster.file}."
+            )
+            yield Problem(f"{rule.called}: {what}", remedy, settings.file, line)
+    except ConfigurationError as error:
+        first, line = error.problems[0], line_of(settings.lines, *rule.path)
+        place = (settings.file, line) if line else (first.file, first.line)
+        yield Problem(f"{rule.called}: {first.what}", first.remedy, *place)

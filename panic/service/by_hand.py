@@ -1,0 +1,41 @@
+"""What a person types where a hook or a schedule could not press: a command that works as things are now."""
+
+import shlex
+from collections.abc import Iterator
+
+from panic.plan import Scope
+
+
+def by_hand(meant: Scope, found: Scope | None, *, latch: bool, reason: str) -> str:
+    """Say what to do, in the imperative; ends with the command, for whoever copies it.
+
+    Args:
+        meant: What was to be pressed.
+        found: What a press would take now, as `panic.plan.pressable` gave it.
+        latch: Whether to leave it engaged.
+        reason: Of the press.
+    """
+    if found is None:
+        return "cancel at the broker; no press goes before what panic check tells is mended"
+    near = "" if found == meant else " what comes nearest and works"
+    words = ["panic", "press", *_words(found), *(["--latch"] if latch else []), "--reason", reason]
+    return f"cancel at the broker, or type{near}: {shlex.join(words)}"
+
+
+def _words(scope: Scope) -> Iterator[str]:
+    if scope.all:
+        yield "--all"
+    filters = scope.filters
+    given: list[tuple[str, object]] = [
+        *(("--group", group) for group in scope.groups),
+        *(("--account", id_) for id_ in scope.accounts),
+        *(("--instrument", one) for one in filters.instrument_ids),
+        ("--side", filters.side),
+        ("--type", filters.type),
+        ("--instrument-type", filters.instrument_type),
+    ]
+    for flag, value in given:
+        if str(value).startswith("-"):  # else it would be taken for a flag
+            yield f"{flag}={value}"
+        elif value:
+            yield from (flag, str(value))

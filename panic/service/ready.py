@@ -1,0 +1,53 @@
+"""Whether everything that a press needs is in order: kept known, so that whoever asks is told at once."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from panic import readiness
+from panic.background import begin
+from panic.config import Settings
+from panic.errors import Problem
+from panic.service.loaded import Loaded, settled, stamp_of
+
+
+class Ready:
+    """Keeps what `panic.readiness` says of what is loaded. Use it inside one running loop.
+
+    Args:
+        env: Where secrets are that stand in environment variables.
+
+    Attributes:
+        problems: What was found last; None until everything was looked at once.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.problems: tuple[Problem, ...] | None = None
+        self._env = env
+        self._seen: object = None
+        self._looking: asyncio.Future[None] | None = None
+
+    def look(self, settings: Settings, loaded: Loaded) -> "asyncio.Future[None]":
+        """Look again if any of it changed, on a thread: while a file system hangs, what is known stays known."""
+        if self._looking is None or self._looking.done():
+            self._looking = begin(lambda: self._look(settings, loaded), "readiness")
+            self._looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return self._looking
+
+    def _look(self, settings: Settings, loaded: Loaded) -> None:
+        roster, usable = loaded.roster.value, frozenset(loaded.usable)
+        stamps = [stamp_of(file) for file in _files(settings)]
+        if self._seen == (settings, roster, usable, stamps):
+            return
+        try:
+            found = tuple(readiness.problems(settings, roster, usable, self._env))
+        except Exception as error:  # noqa: BLE001  (whatever it is, nobody may take it for readiness)
+            found = (Problem(f"readiness could not be judged: {type(error).__name__}", "Type panic check."),)
+        self.problems, self._seen = found, (settings, roster, usable, [settled(one) for one in stamps])
+
+
+def _files(settings: Settings) -> Iterator[Path]:
+    places = [place for hook in settings.hooks.values() for place in hook.secrets]
+    places += [channel.url for channel in settings.channels.values()]
+    files = [settings.service.tls_certificate, settings.service.tls_key, *(place.file for place in places)]
+    return (file for file in files if file is not None)
