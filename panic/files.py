@@ -16,12 +16,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from panic.errors import ConfigurationError, PanicError, Problem, UsageError
 from panic.words import clip
+
+IN_STATE_FOLDER: Final = "in the state folder"
+"""Marks a setting, as `Annotated` has it: a relative name starts where panic keeps its own files."""
 
 _LARGEST_DOCUMENT = 1 << 20
 _LONGEST_NAME = 40
@@ -148,13 +151,21 @@ def _names(dotted: str) -> tuple[str, ...]:
 
 @dataclass
 class Document:
-    """A TOML file and the mistakes found in it so far; `digest` is of its bytes."""
+    """A TOML file and the mistakes found in it so far.
+
+    Attributes:
+        digest: Of its bytes.
+        state: Where relative names of files start that panic keeps; None for this file's folder.
+        variables: Section and key to the environment variable that overrules this file there.
+    """
 
     file: Path
     tables: dict[str, Any]
     lines: dict[tuple[str, ...], int]
     digest: str = ""
     problems: list[Problem] = field(default_factory=list)
+    state: Path | None = None
+    variables: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path, remedy: str) -> "Document":
@@ -184,8 +195,12 @@ class Document:
 
     def problem(self, what: str, remedy: str, *path: str) -> Problem:
         """A mistake at the key that `path` leads to, or at the nearest section around it."""
+        return Problem(what, remedy, self.file, self.line(*path))
+
+    def line(self, *path: str) -> int | None:
+        """The line of the key that `path` leads to, or of the nearest section around it."""
         lines = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
-        return Problem(what, remedy, self.file, next(filter(None, lines), None))
+        return next(filter(None, lines), None)
 
     def table(self, name: str) -> dict[str, Any]:
         """The section `name`; empty, with a problem, when it is something else."""
@@ -203,7 +218,7 @@ class Document:
         otherwise: str = "",
         called: str = "",
     ) -> dict[str, Any]:
-        """What of `table` is right by `model`; file names are taken from this file's folder.
+        """What of `table` is right by `model`; file names are taken from this file's folder, or from `state`.
 
         Args:
             model: The section.
@@ -215,7 +230,7 @@ class Document:
         called = called or f"[{'.'.join(path)}]"
         values: dict[str, Any] = {}
         for key, raw in table.items():
-            value = relative(model, key, raw, self.file.parent)
+            value = relative(model, key, raw, self.file.parent, self.state)
             if key not in model.model_fields:
                 self._unknown(model, key, *path, otherwise=otherwise, called=called)
             elif is_right(model, key, value, strict=True):
@@ -244,12 +259,14 @@ def _syntax_problem(file: Path, text: str, message: str) -> Problem:
     return Problem(f"this is not TOML: {message}", "Correct this line; text stands in quotes.", file, line)
 
 
-def relative(model: type[BaseModel], key: str, value: object, base: Path) -> object:
-    """`value`, or where the setting is a file the path it means."""
+def relative(model: type[BaseModel], key: str, value: object, base: Path, state: Path | None = None) -> object:
+    """`value`, or where the setting is a file the path it means, from `base` or, if it is kept there, `state`."""
     info = model.model_fields.get(key)
     kinds = (info.annotation, *get_args(info.annotation)) if info else ()
-    if Path not in kinds or not isinstance(value, str):
+    if info is None or Path not in kinds or not isinstance(value, str):
         return value
+    if state is not None and IN_STATE_FOLDER in info.metadata:
+        base = state
     return base / os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises for a user that is unknown
 
 

@@ -28,6 +28,7 @@ from panic.config import (
     SelfTest,
     Service,
     Settings,
+    StateFolder,
     Token,
     load,
 )
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "credentials": Credential,
     "roster": RosterFile,
     "run": Run,
+    "state": StateFolder,
     "ledger": LedgerFiles,
     "latch": LatchFile,
     "service": Service,

@@ -24,6 +24,7 @@ def do_check(options: argparse.Namespace) -> int:
     """Check, print what was found and give its exit code."""
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    output.guard(options, settings)
     if options.last:
         return _do_last(settings, options)
     found = _with_machine(settings, loop.run(check(settings, os.environ)))

@@ -22,6 +22,7 @@ def do_press(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     press = _press_of(options)
     settings = config.load(options.config)
+    output.guard(options, settings)
     if options.dry_run:
         return _dry_run(prepare(settings, press), options)
     ledger = open_ledger(settings.ledger)  # on a thread of its own, while the roster is read
@@ -35,6 +36,7 @@ def do_resume(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    output.guard(options, settings)
     prepared = resume.prepare(settings, options.run, options.by)
     return _carry_out(prepared, open_ledger(settings.ledger, prepared.leg), options)
 
