@@ -156,7 +156,7 @@ class Document:
     Attributes:
         digest: Of its bytes.
         state: Where relative names of files start that panic keeps; None for this file's folder.
-        variables: Section and key to the environment variable that overrules this file there.
+        origins: Section and key of what is said rightly to where it is: file and line, or a variable.
     """
 
     file: Path
@@ -165,7 +165,7 @@ class Document:
     digest: str = ""
     problems: list[Problem] = field(default_factory=list)
     state: Path | None = None
-    variables: dict[tuple[str, ...], str] = field(default_factory=dict)
+    origins: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path, remedy: str) -> "Document":
@@ -202,6 +202,11 @@ class Document:
         lines = (self.lines.get(path[:depth]) for depth in range(len(path), 0, -1))
         return next(filter(None, lines), None)
 
+    def place(self, *path: str) -> str:
+        """File and line of that."""
+        line = self.line(*path)
+        return f"{self.file}:{line}" if line else str(self.file)
+
     def table(self, name: str) -> dict[str, Any]:
         """The section `name`; empty, with a problem, when it is something else."""
         table = self.tables.get(name, {})
@@ -235,6 +240,7 @@ class Document:
                 self._unknown(model, key, *path, otherwise=otherwise, called=called)
             elif is_right(model, key, value, strict=True):
                 values[key] = value
+                self.origins[*path, key] = self.place(*path, key)
             else:
                 info = model.model_fields[key]
                 text = shown(raw) if info.repr else "unusable (not shown, it could be a key)"

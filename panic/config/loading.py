@@ -141,6 +141,8 @@ def _base_url(document: Document, env: Mapping[str, str]) -> tuple[str, list[Pro
         if named:
             return "", [document.problem(f"[broker] {found.what}", found.remedy, "broker", "base_url")]
         return "", [replace(found, what=f"{_BASE_URL}: {found.what}")]
+    path = ("broker", "base_url")
+    document.origins[path] = document.place(*path) if named else f"environment {_BASE_URL}"
     if named and stray and not _is_same(stray, safe):
         remedy = "Unset it, or correct the file; the file's address is used."
         document.problems.append(Problem(f"{_BASE_URL} differs from the settings' base_url", remedy))
@@ -168,7 +170,7 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
         value = relative(model, key, raw, Path())
         if is_right(model, key, value, strict=False):
             values[key] = value
-            document.variables[name, key] = variable
+            document.origins[name, key] = f"environment {variable}"
         else:
             remedy = f"Set it to {expected(model, key)}, or unset it; until then it is ignored."
             document.problems.append(Problem(f"{variable} is {shown(raw)}", remedy))
