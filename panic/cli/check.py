@@ -9,7 +9,7 @@ from functools import partial
 
 from panic import background, config, logs, selftest
 from panic.check import CheckReport, check, to_json
-from panic.cli import loop, output
+from panic.cli import loop, neighbour, output
 from panic.config import Settings
 from panic.errors import UsageError
 from panic.outcomes import EXIT_CODES, Verdict
@@ -28,6 +28,7 @@ def do_check(options: argparse.Namespace) -> int:
     if options.last:
         return _do_last(settings, options)
     found = _with_machine(settings, loop.run(check(settings, os.environ)))
+    found = _with_neighbour(settings, found)
     output.show(to_json(found).decode(), partial(check_table, found), options)
     return found.exit_code
 
@@ -45,6 +46,18 @@ def _with_machine(settings: Settings, found: CheckReport) -> CheckReport:
         beside = [*selftest.machine_findings(found, around)]
         warnings, code = [str(one) for one in beside], selftest.exit_code(beside)
     return replace(found, warnings=(*found.warnings, *warnings), exit_code=max(found.exit_code, code))
+
+
+def _with_neighbour(settings: Settings, found: CheckReport) -> CheckReport:
+    """Count in a service of this machine that keeps other files: who presses there engages another latch."""
+    beside = neighbour.look(settings)
+    if beside is None or not beside.others:
+        return found
+    names = " and ".join(f"another {what}" for what in beside.others)
+    remedy = "Type panic config show here and as the service's user, and name one [state] folder in the settings."
+    warning = f"the service at {beside.url} uses {names} than this command. {remedy}"
+    code = max(found.exit_code, EXIT_CODES[Verdict.UNVERIFIED])
+    return replace(found, warnings=(*found.warnings, warning), exit_code=code)
 
 
 def _look(settings: Settings, now: datetime) -> selftest.Machine:

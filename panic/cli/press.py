@@ -5,11 +5,11 @@ import signal
 from functools import partial
 
 from panic import config, logs, terminal
-from panic.cli import loop, output
+from panic.cli import loop, neighbour, output
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope
-from panic.report import plan_json
+from panic.report import LatchReport, plan_json
 from panic.run import Prepared, Press, open_ledger, prepare
 
 _CLOSING_S = 0.5
@@ -44,13 +44,19 @@ def do_resume(options: argparse.Namespace) -> int:
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:
     report = loop.run(loop.with_progress(prepared, drill=False, ledger=ledger))
     output.deliver(report, options)
-    if (
-        report.latch is not None and not report.latch.engaged
-    ):  # last of all: whatever the verdict, strategies go on
-        terminal.say(f"panic: THE LATCH IS NOT ENGAGED: {report.latch.text}")
+    if report.latch is not None:
+        _tell_of_latch(report.latch, prepared)
     if ledger is not None:
         ledger.close(_CLOSING_S)
     return report.exit_code
+
+
+def _tell_of_latch(latch: LatchReport, prepared: Prepared) -> None:
+    """Say last of all, whatever the verdict, which strategies go on."""
+    if not latch.engaged:
+        terminal.say(f"panic: THE LATCH IS NOT ENGAGED: {latch.text}")
+    elif (beside := neighbour.look(prepared.settings)) and "latch" in beside.others:
+        terminal.say(f"panic: THE SERVICE AT {beside.url} USES ANOTHER LATCH, which is not engaged by this")
 
 
 def _press_of(options: argparse.Namespace) -> Press:

@@ -91,10 +91,11 @@ def fingerprints(settings: Settings) -> dict[str, str]:
 
 
 def _fingerprint(file: Path) -> str:
-    real = Path(os.path.realpath(file))
+    real = file.absolute()
     try:
+        real = Path(os.path.realpath(file))
         folder = real.parent.stat()
         place = f"{folder.st_dev} {folder.st_ino}"
-    except OSError:
+    except (OSError, ValueError):  # no folder, or no name at all
         place = str(real.parent)
     return hashlib.sha256(os.fsencode(f"{place} {real.name}")).hexdigest()[:16]

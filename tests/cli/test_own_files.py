@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from panic import cli
-from panic.cli import output
+from panic import background, cli
 from panic.config import load
 from panic.config.own import own_files
 from tests.cli.support import PRESS, Firm, account, closed_port, names, panic, simulate, told, valid
@@ -192,7 +191,7 @@ def test_a_disk_that_hangs_delays_no_press(
     def hangs(*_: object) -> None:
         raise TimeoutError
 
-    monkeypatch.setattr(output.background, "within", hangs)
+    monkeypatch.setattr(background, "within", hangs)
     target = firm.folder / "report.json"
     code = cli.run(firm.lines(*PRESS, "--dry-run", "--output", str(target)))
 
