@@ -7,7 +7,9 @@
 # Without a command it serves. Its port is reachable from outside only with a certificate or behind a proxy: see docs/service.md.
 #
 # It runs as user 10001, which must be able to read the mounted files; a key file belongs to that user. The ledger and
-# the latch are kept in the volume on /var/lib/panic: strategies get that folder, read-only.
+# the latch are kept in the volume on /var/lib/panic: strategies get that folder, read-only. Who presses beside a container
+# that serves does so in it, by `docker exec … panic press …`. Where people press on the machine itself with the same
+# settings, name the folder in them, [state] folder, and mount that folder of the machine under the same name.
 
 FROM python:3.13.9-slim-trixie AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
@@ -28,8 +30,9 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin pani
  && install --directory --owner=10001 --group=10001 --mode=755 /var/lib/panic
 COPY --from=build /opt/panic /opt/panic
 ENV PATH=/opt/panic/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
-ENV PANIC_LEDGER_FILE=/var/lib/panic/ledger.db PANIC_LATCH_FILE=/var/lib/panic/panic.latch \
-    PANIC_SERVICE_STORE=/var/lib/panic/service.db PANIC_CONFIG=/config/panic.toml
+# For settings that name no [state] folder: beside them, on a mount that is read-only, nothing can be kept. Everything
+# that runs in this image has this environment, `docker exec` too; and a folder that the settings name beats it.
+ENV PANIC_CONFIG=/config/panic.toml PANIC_STATE_FOLDER=/var/lib/panic
 VOLUME /var/lib/panic
 USER 10001:10001
 WORKDIR /tmp

@@ -189,6 +189,11 @@ def simulator(made_up: Firm, *, seed: int, latency_s: float, port: int = 0) -> S
     return Simulator(made_up.simulated, keys={_KEY: None}, seed=seed, latency_s=latency_s, port=port)
 
 
+def written(folder: Path) -> tuple[Path, Path, Path]:
+    """Give what `write` writes into a folder: settings, roster and key."""
+    return folder / "panic.toml", folder / "accounts.csv", folder / "simulator.key"
+
+
 def write(made_up: Firm, base_url: str, folder: Path, sections: str = "") -> Path:
     """Write settings, roster and key of a made-up firm into a folder; give the settings' path.
 
@@ -201,13 +206,13 @@ def write(made_up: Firm, base_url: str, folder: Path, sections: str = "") -> Pat
     Raises:
         UsageError: The folder cannot be written.
     """
-    settings = folder / "panic.toml"
+    settings, roster, key = written(folder)
     rows = [f"{a.id},{a.name},{a.group},{a.owner},{a.priority}" for a in made_up.accounts]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "accounts.csv").write_text("\n".join(["id,name,group,owner,priority", *rows, ""]))
-        (folder / "simulator.key").touch(mode=0o600)
-        (folder / "simulator.key").write_text(_KEY + "\n")
+        roster.write_text("\n".join(["id,name,group,owner,priority", *rows, ""]))
+        key.touch(mode=0o600)
+        key.write_text(_KEY + "\n")
         settings.write_text(
             f'[broker]\nbase_url = "{base_url}"\ncontact = "nobody: this is a simulator"\n\n'
             f'[credentials.default]\nfile = "simulator.key"\n\n[roster]\nfile = "accounts.csv"\n\n{sections}'

@@ -16,12 +16,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, get_args
+from typing import Any, BinaryIO, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from panic.errors import ConfigurationError, PanicError, Problem, UsageError
 from panic.words import clip
+
+IN_STATE_FOLDER: Final = "in the state folder"
+"""Marks a setting, as `Annotated` has it: a relative name starts where panic keeps its own files."""
 
 _LARGEST_DOCUMENT = 1 << 20
 _LONGEST_NAME = 40
@@ -154,13 +157,21 @@ def _names(dotted: str) -> tuple[str, ...]:
 
 @dataclass
 class Document:
-    """A TOML file and the mistakes found in it so far; `digest` is of its bytes."""
+    """A TOML file and the mistakes found in it so far.
+
+    Attributes:
+        digest: Of its bytes.
+        state: Where relative names of files start that panic keeps; None for this file's folder.
+        origins: Section and key of what is said rightly to where it is: file and line, or a variable.
+    """
 
     file: Path
     tables: dict[str, Any]
     lines: dict[tuple[str, ...], int]
     digest: str = ""
     problems: list[Problem] = field(default_factory=list)
+    state: Path | None = None
+    origins: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, file: Path, remedy: str) -> "Document":
@@ -192,6 +203,11 @@ class Document:
         """A mistake at the key that `path` leads to, or at the nearest section around it."""
         return Problem(what, remedy, self.file, line_of(self.lines, *path))
 
+    def place(self, *path: str) -> str:
+        """File and line of the key that `path` leads to, or of the nearest section around it."""
+        line = line_of(self.lines, *path)
+        return f"{self.file}:{line}" if line else str(self.file)
+
     def table(self, name: str) -> dict[str, Any]:
         """The section `name`; empty, with a problem, when it is something else."""
         table = self.tables.get(name, {})
@@ -208,7 +224,7 @@ class Document:
         otherwise: str = "",
         called: str = "",
     ) -> dict[str, Any]:
-        """What of `table` is right by `model`; file names are taken from this file's folder.
+        """What of `table` is right by `model`; file names are taken from this file's folder, or from `state`.
 
         Args:
             model: The section.
@@ -220,11 +236,12 @@ class Document:
         called = called or f"[{'.'.join(path)}]"
         values: dict[str, Any] = {}
         for key, raw in table.items():
-            value = relative(model, key, raw, self.file.parent)
+            value = relative(model, key, raw, self.file.parent, self.state)
             if key not in model.model_fields:
                 self._unknown(model, key, *path, otherwise=otherwise, called=called)
             elif is_right(model, key, value, strict=True):
                 values[key] = value
+                self.origins[*path, key] = self.place(*path, key)
             else:
                 info = model.model_fields[key]
                 text = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
@@ -249,12 +266,14 @@ def _syntax_problem(file: Path, text: str, message: str) -> Problem:
     return Problem(f"this is not TOML: {message}", "Correct this line; text stands in quotes.", file, line)
 
 
-def relative(model: type[BaseModel], key: str, value: object, base: Path) -> object:
-    """`value`, or where the setting is a file the path it means."""
+def relative(model: type[BaseModel], key: str, value: object, base: Path, state: Path | None = None) -> object:
+    """`value`, or where the setting is a file the path it means, from `base` or, if it is kept there, `state`."""
     info = model.model_fields.get(key)
     kinds = (info.annotation, *get_args(info.annotation)) if info else ()
-    if Path not in kinds or not isinstance(value, str):
+    if info is None or Path not in kinds or not isinstance(value, str):
         return value
+    if state is not None and IN_STATE_FOLDER in info.metadata:
+        base = state
     return base / os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises for a user that is unknown
 
 

@@ -138,5 +138,7 @@ def _check(press: Press) -> None:
 
 def whoami() -> str:
     """Give user@host of this process, for the report, without asking a directory that may hang."""
-    user = os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
+    user = (
+        os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
+    )
     return f"{user}@{socket.gethostname()}"

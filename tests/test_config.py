@@ -28,6 +28,7 @@ from panic.config import (
     SelfTest,
     Service,
     Settings,
+    StateFolder,
     Token,
     load,
 )
@@ -45,6 +46,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "credentials": Credential,
     "roster": RosterFile,
     "run": Run,
+    "state": StateFolder,
     "ledger": LedgerFiles,
     "latch": LatchFile,
     "service": Service,
@@ -502,6 +504,40 @@ def test_the_ledger_and_the_latch_stand_beside_the_settings_unless_they_are_name
     assert loaded.ledger.fallback is not None
     assert f"panic-{os.getuid()}" == loaded.ledger.fallback.parent.name
     assert loaded.ledger.fallback != settings(GOOD + '[ledger]\nfile = "other.db"\n').ledger.fallback
+
+
+STATE = '[state]\nfolder = "kept"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "folder"),
+    [
+        ("", {}, ""),
+        (STATE, {}, "kept/"),
+        (STATE, {"PANIC_STATE_FOLDER": "/elsewhere"}, "kept/"),
+        ("", {"PANIC_STATE_FOLDER": "/elsewhere"}, "/elsewhere/"),
+        ("[state]\nfolder = 5\n", {}, ""),
+    ],
+)
+def test_what_panic_keeps_is_in_the_state_folder(
+    settings: Load, tmp_path: Path, text: str, env: dict[str, str], folder: str
+):
+    """Beside the settings unless they say otherwise; the environment is heard only where they say nothing."""
+    loaded = settings(GOOD + text, env)
+
+    found = (loaded.ledger.file, loaded.latch.file, loaded.service.store)
+    assert tuple(tmp_path / f"{folder}{name}" for name in ("ledger.db", "panic.latch", "service.db")) == found
+    assert tmp_path / folder == loaded.state.folder
+
+
+def test_names_of_what_panic_keeps_start_in_the_state_folder(settings: Load, tmp_path: Path):
+    """All others start beside the settings, as does the folder itself."""
+    names = '[ledger]\nfile = "a.db"\nfallback = "/b.db"\n[service]\nstore = "c.db"\ntls_key = "d.key"\n'
+    loaded = settings(f'{names}[roster]\nfile = "e.csv"\n{GOOD}{STATE}')
+
+    kept = (loaded.ledger.file, loaded.ledger.fallback, loaded.service.store)
+    assert (tmp_path / "kept/a.db", Path("/b.db"), tmp_path / "kept/c.db") == kept
+    assert (tmp_path / "d.key", tmp_path / "e.csv") == (loaded.service.tls_key, loaded.roster.file)
 
 
 def test_the_digest_of_the_settings_is_that_of_their_bytes(settings: Load, tmp_path: Path):

@@ -45,7 +45,8 @@ def test_every_press_in_the_docs_works_with_the_examples(
     monkeypatch.setenv("CLEAR_STREET_API_KEY", "an-id.a-secret-for-a-test")
     code = cli.run([*shlex.split(command)[1:], "--dry-run"])
 
-    assert (0, "") == (code, capfd.readouterr().err)
+    said = [line for line in capfd.readouterr().err.splitlines() if not line.endswith("a dry run writes nothing")]
+    assert (0, []) == (code, said)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_NAMES)

@@ -1,10 +1,15 @@
 """A run under way says what is so at that moment, and nothing that only its end can tell."""
 
 import asyncio
+import os
+import socket
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from panic import drill
+from panic.prepared import whoami
 from panic.report import Report
 from panic.run import Run
 from panic.simulator import Fault, Simulator
@@ -74,3 +79,22 @@ def test_a_run_that_is_stopped_says_so_at_once():
 
     assert ["stopped"] == codes(under_way)
     assert {"stopped", "not_attempted"} <= set(codes(end))
+
+
+@pytest.mark.parametrize(
+    ("env", "who"),
+    [
+        ({"SUDO_USER": "joe", "LOGNAME": "panic", "USER": "panic"}, "joe"),
+        ({"LOGNAME": "joe", "USER": "panic"}, "joe"),
+        ({"USER": "joe"}, "joe"),
+        ({}, f"uid {os.getuid()}"),
+    ],
+)
+def test_who_presses_is_the_person(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], who: str):
+    """Who became another user for it stays on record by their own name."""
+    for name in ("SUDO_USER", "LOGNAME", "USER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+    assert f"{who}@{socket.gethostname()}" == whoami()

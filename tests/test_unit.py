@@ -4,16 +4,22 @@ import configparser
 import shlex
 from pathlib import Path
 
+import pytest
+
 from panic.cli.words import parser
 from panic.config import load
+from tests.cli.support import PRESS, account, panic, simulate
+from tests.service.support import firm, serving
+from tests.test_config import GOOD
 
 UNIT = Path(__file__).parent.parent / "config" / "panic.service"
+CLEANUP = UNIT.with_name("panic-cleanup.service")
 
 
-def unit() -> dict[str, list[str]]:
+def unit(file: Path = UNIT) -> dict[str, list[str]]:
     """Give the settings of its sections, each with all of its values."""
     found: dict[str, list[str]] = {}
-    for line in UNIT.read_text().splitlines():
+    for line in file.read_text().splitlines():
         name, is_setting, value = line.partition("=")
         if is_setting and not line.startswith("#"):
             found.setdefault(name, []).append(value)
@@ -29,16 +35,53 @@ def test_it_starts_the_service():
     assert ["/bin/kill -HUP $MAINPID"] == unit()["ExecReload"]
 
 
-def test_its_environment_means_something(tmp_path: Path):
-    """Every PANIC_ variable that it sets is one that panic reads."""
-    example = UNIT.parent / "panic.example.toml"
-    (tmp_path / "panic.toml").write_text(example.read_text())
-    env = dict(pair.split("=", 1) for pair in unit()["Environment"])
-    settings = load(tmp_path / "panic.toml", {**env, "CLEAR_STREET_API_KEY": "an-id.a-secret"})
+def recommended(file: Path) -> str:
+    """What its header says to write into the settings."""
+    lines = [line.removeprefix("#     ") for line in file.read_text().splitlines() if line.startswith("#     ")]
+    return "\n".join(line for line in lines if line.startswith("[") or " = " in line)
 
+
+@pytest.mark.parametrize("file", [UNIT, CLEANUP])
+def test_it_leaves_the_paths_to_the_settings(tmp_path: Path, file: Path):
+    """It says where the settings are and no more; with what its header recommends all is in the state folder."""
+    (tmp_path / "panic.toml").write_text(f"{GOOD}{recommended(UNIT)}\n")
+    settings = load(tmp_path / "panic.toml", {})
+
+    assert ["PANIC_CONFIG=/etc/panic/panic.toml"] == unit(file)["Environment"]
     assert () == settings.problems
     assert Path("/var/lib/panic/ledger.db") == settings.ledger.file
+    assert Path("/var/lib/panic-second/ledger.db") == settings.ledger.fallback
+    assert Path("/var/lib/panic/panic.latch") == settings.latch.file
     assert Path("/var/lib/panic/service.db") == settings.service.store
+
+
+async def test_a_person_at_a_shell_presses_with_the_same_files(tmp_path: Path):
+    """A service that is started as the unit does knows of the shell's run, and its latch is the one engaged."""
+
+    def here(text: str) -> str:
+        places = {"/etc/panic": "etc", "/var/lib/panic-second": "second", "/var/lib/panic": "state"}
+        for place, name in places.items():
+            text = text.replace(place, str(tmp_path / name))
+        return text
+
+    words = shlex.split(unit()["ExecStart"][0])[1:]
+    env = dict(here(pair).split("=", 1) for pair in unit()["Environment"])
+    (tmp_path / "etc").mkdir()
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path / "etc", simulator, [1], ledger=here(recommended(UNIT)))
+        shell = {"PANIC_CONFIG": env["PANIC_CONFIG"]}
+        await panic("latch", "--create", cwd=tmp_path, env=shell)
+        async with serving(one, words, env=env) as service:
+            done = await panic(*PRESS, "--latch", cwd=tmp_path, env=shell)
+            runs = await service.ask("GET", "/v1/runs")
+            latch = await service.ask("GET", "/v1/latch")
+
+    assert 0 == done.code, done.err
+    assert [done.report["run_id"]] == [run["run_id"] for run in runs.body["runs"]]
+    assert ([done.report["run_id"]], str(tmp_path / "state/panic.latch")) == (
+        [hold["run"] for hold in latch.body["holds"]],
+        latch.body["file"],
+    )
 
 
 def test_it_may_do_little():

@@ -9,10 +9,10 @@ from functools import partial
 
 from panic import background, config, logs, selftest
 from panic.check import CheckReport, check, to_json
-from panic.cli import loop, output
+from panic.cli import loop, neighbour, output
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem, UsageError
-from panic.outcomes import Verdict
+from panic.outcomes import EXIT_CODES, Verdict
 from panic.render.check import check_table, last_table
 from panic.tls import days_left
 
@@ -24,6 +24,7 @@ def do_check(options: argparse.Namespace) -> int:
     """Check, print what was found and give its exit code."""
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    output.guard(options, settings)
     if options.last:
         return _do_last(settings, options)
     try:
@@ -34,6 +35,7 @@ def do_check(options: argparse.Namespace) -> int:
     beside = _beside(settings, found)
     code = max(found.exit_code, selftest.exit_code(beside))
     found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)
+    found = _with_neighbour(settings, found)
     output.show(to_json(found).decode(), partial(check_table, found), options)
     return found.exit_code
 
@@ -48,6 +50,18 @@ def _beside(settings: Settings, found: CheckReport | None = None) -> list[selfte
         remedy = "Put them on a file system that answers."
         return [selftest.Finding("hangs", text, remedy, Verdict.UNVERIFIED)]
     return [*selftest.machine_findings(found, selftest.Circumstances(now, machine))]
+
+
+def _with_neighbour(settings: Settings, found: CheckReport) -> CheckReport:
+    """Count in a service of this machine that keeps other files: who presses there engages another latch."""
+    beside = neighbour.look(settings)
+    if beside is None or not beside.others:
+        return found
+    names = " and ".join(f"another {what}" for what in beside.others)
+    remedy = "Type panic config show here and as the service's user, and name one [state] folder in the settings."
+    warning = f"the service at {beside.url} uses {names} than this command. {remedy}"
+    code = max(found.exit_code, EXIT_CODES[Verdict.UNVERIFIED])
+    return replace(found, warnings=(*found.warnings, warning), exit_code=code)
 
 
 def _look(settings: Settings, now: datetime) -> selftest.Machine:

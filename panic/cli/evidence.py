@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from panic import config, engagement, history, logs, terminal
 from panic.cli import output
+from panic.config.own import is_same, refuse_own
 from panic.errors import PanicError, UsageError
 from panic.evidence.answer import to_json
 from panic.evidence.archive import archive
@@ -52,7 +53,10 @@ def _sends_nothing(command: _Command) -> _Command:
 def do_export(options: argparse.Namespace) -> int:
     """Write the evidence of a run or a period."""
     logs.configure(options.log_level)
-    ledger = config.load(options.config).ledger
+    settings = config.load(options.config)
+    if options.output is not None:
+        refuse_own(options.output, settings, "--output")
+    ledger = settings.ledger
     asked = _asked(options, ledger)
     volumes = [reader.read(file, whole=True) for file in history.files(ledger)]
     lines = export(volumes, asked, by=whoami(), at=datetime.now(UTC))
@@ -118,14 +122,15 @@ def _complain(volumes: Sequence[reader.Volume]) -> bool:
 
 @_sends_nothing
 def do_verify(options: argparse.Namespace) -> int:
-    """Check evidence, print what was found and give its exit code; reads no settings."""
+    """Check evidence, print what was found and give its exit code; the settings may be missing or wrong."""
     logs.configure(options.log_level)
     try:
         heads = [Head.parse(words) for words in options.head]
     except ValueError as error:
         raise UsageError(f"--head: {error}") from None
-    if options.output is not None and os.path.realpath(options.output) == os.path.realpath(options.file):
+    if options.output is not None and is_same(options.output, options.file):
         raise UsageError("--output would overwrite the evidence: name another file")
+    output.guard(options, config.survey(options.config).settings)
     with _opened(options.file) as stream:
         found = verify(lines_of(stream), heads)
     output.show(to_json(found).decode(), partial(evidence_table, found), options)
@@ -152,7 +157,9 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 def do_backup(options: argparse.Namespace) -> int:
     """Copy the ledger into a new file and check the copy."""
     logs.configure(options.log_level)
-    ledger = config.load(options.config).ledger
+    settings = config.load(options.config)
+    refuse_own(options.file, settings, "FILE")
+    ledger = settings.ledger
     others = [file for file in history.files(ledger) if file != ledger.file]
     volume = upkeep.backup(Path(ledger.file or ""), options.file)
     damaged = _complain([volume])
@@ -175,6 +182,7 @@ def do_archive(options: argparse.Namespace) -> int:
     """Move old events from the ledger into a file."""
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    refuse_own(options.output, settings, "--output")
     before, now = _moment("--before", options.before), datetime.now(UTC)
     if before is None or before > now:
         raise UsageError(f"--before {clip(options.before, 40)} is yet to come: only the past can be archived")

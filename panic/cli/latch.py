@@ -20,6 +20,7 @@ def do_latch(options: argparse.Namespace) -> int:
     """Print what is engaged, or set the latch up; the exit code tells whether anything is."""
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    output.guard(options, settings)
     file = settings.latch.file
     if file is None:
         raise UsageError("the settings name no [latch] file")
@@ -61,6 +62,7 @@ def do_reset(options: argparse.Namespace) -> int:
     """End the engaged state, and say what that does and what not."""
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    output.guard(options, settings)
     scope = Scope(options.all, tuple(options.group), tuple(options.account))
     by = options.by or whoami()
     prepared = reset.prepare(settings, scope, by=by, reason=options.reason, force=options.force)

@@ -15,11 +15,17 @@ from typing import Protocol, TextIO
 from rich.cells import cell_len
 
 from panic import background, terminal
+from panic.config import Settings
+from panic.config.own import refuse_own
 from panic.render.report import table, verdict_line
 from panic.report import Report, to_json
+from panic.words import clip
 
 SAVING_S = 5.0
 """A file system that hangs keeps nobody for longer who has seen the document already."""
+
+_LOOK_S = 1.0
+"""So long it may take to see that a file is none of panic's own: then it is not written, and nobody waits."""
 
 # All that shows a report is there before the run begins: an upgrade may replace it on the disk meanwhile.
 cell_len("\u4e2d")  # else rich imports its table of wide letters with the first of them
@@ -30,6 +36,24 @@ class Drawing(Protocol):
 
     def __call__(self, *, width: int, colour: bool) -> str:
         """Draw it, at most so many columns wide."""
+
+
+def guard(options: argparse.Namespace, settings: Settings) -> None:
+    """Let --output name no file of panic's own, and a dry run write none at all. Call it before anything is done.
+
+    Raises:
+        UsageError: It names one.
+    """
+    if options.output is None:
+        return
+    why = "a dry run writes nothing" if getattr(options, "dry_run", False) else ""
+    try:
+        background.within(partial(refuse_own, options.output, settings, "--output"), _LOOK_S, "guard")
+    except (TimeoutError, RuntimeError):  # the latter: no thread is to be had
+        why = why or "in time nobody could see that it is none of panic's own files"
+    if why:
+        terminal.say(f"panic: --output {clip(str(options.output))} is not written: {why}")
+        options.output = None
 
 
 def wants_json(options: argparse.Namespace) -> bool:

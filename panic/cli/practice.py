@@ -4,17 +4,31 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from panic import drill, history, logs, terminal
+from panic import config, drill, history, logs, terminal
 from panic.cli import loop, output
 from panic.config import LedgerFiles
+from panic.config.own import refuse_own
 from panic.errors import UsageError
 from panic.report import Report, to_json
 from panic.run import open_ledger
 
 
+def guard(options: argparse.Namespace) -> None:
+    """Let a drill write over nothing of panic's own; there need be no settings, and they may be wrong.
+
+    Raises:
+        UsageError: It would.
+    """
+    settings = config.survey(options.config).settings
+    if options.ledger is not None:
+        refuse_own(options.ledger, settings, "--ledger")
+    output.guard(options, settings)
+
+
 def do_drill(options: argparse.Namespace) -> int:
     """Press against the embedded simulator and say whether the report tells the truth."""
     logs.configure(options.log_level)
+    guard(options)
     made_up = drill.firm(options.accounts, options.seed, options.faults)
     with tempfile.TemporaryDirectory(prefix="panic-drill-") as folder:
         files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"), fallback=Path(folder, "fallback.db"))
@@ -43,6 +57,11 @@ async def _practise(
 
 def do_simulate(options: argparse.Namespace) -> int:
     """Serve a simulated broker until a signal ends it."""
+    if options.write is not None:
+        settings = config.survey(options.config).settings
+        for file in drill.written(options.write):
+            if file.exists():
+                refuse_own(file, settings, "--write")
     made_up = drill.firm(options.accounts, options.seed, options.faults)
 
     async def serve() -> int:

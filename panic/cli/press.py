@@ -5,11 +5,11 @@ import signal
 from functools import partial
 
 from panic import config, logs, terminal
-from panic.cli import loop, output
+from panic.cli import loop, neighbour, output
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope
-from panic.report import plan_json
+from panic.report import LatchReport, plan_json
 from panic.run import Prepared, Press, open_ledger, prepare
 
 _CLOSING_S = 0.5
@@ -22,6 +22,7 @@ def do_press(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     press = _press_of(options)
     settings = config.load(options.config)
+    output.guard(options, settings)
     if options.dry_run:
         return _dry_run(prepare(settings, press), options)
     ledger = open_ledger(settings.ledger)  # on a thread of its own, while the roster is read
@@ -35,6 +36,7 @@ def do_resume(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    output.guard(options, settings)
     prepared = resume.prepare(settings, options.run, options.by)
     return _carry_out(prepared, open_ledger(settings.ledger, prepared.leg), options)
 
@@ -42,13 +44,19 @@ def do_resume(options: argparse.Namespace) -> int:
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:
     report = loop.run(loop.with_progress(prepared, drill=False, ledger=ledger))
     output.deliver(report, options)
-    if (
-        report.latch is not None and not report.latch.engaged
-    ):  # last of all: whatever the verdict, strategies go on
-        terminal.say(f"panic: THE LATCH IS NOT ENGAGED: {report.latch.text}")
+    if report.latch is not None:
+        _tell_of_latch(report.latch, prepared)
     if ledger is not None:
         ledger.close(_CLOSING_S)
     return report.exit_code
+
+
+def _tell_of_latch(latch: LatchReport, prepared: Prepared) -> None:
+    """Say last of all, whatever the verdict, which strategies go on."""
+    if not latch.engaged:
+        terminal.say(f"panic: THE LATCH IS NOT ENGAGED: {latch.text}")
+    elif (beside := neighbour.look(prepared.settings)) and "latch" in beside.others:
+        terminal.say(f"panic: THE SERVICE AT {beside.url} USES ANOTHER LATCH, which is not engaged by this")
 
 
 def _press_of(options: argparse.Namespace) -> Press:

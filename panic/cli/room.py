@@ -18,6 +18,7 @@ from typing import Final
 
 from panic import config, drill, history, latch, logs, terminal
 from panic.cli import loop
+from panic.cli.practice import guard
 from panic.cli.serve import Unhandled
 from panic.config import LedgerFiles, Settings
 from panic.errors import UsageError
@@ -51,6 +52,7 @@ def do_room(options: argparse.Namespace) -> int:
         word = "--format" if options.format else "--output"
         raise UsageError(f"--room {word}: the room prints no report. Leave {word} out, or leave --room out")
     logs.configure(options.log_level)
+    guard(options)
     port = PORT if options.port is None else options.port
     _is_free(port)
     made_up = drill.firm(options.accounts, options.seed, options.faults)

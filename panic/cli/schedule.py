@@ -26,6 +26,7 @@ def do_schedule(options: argparse.Namespace) -> int:
     """Show the next runs of every schedule, worst first; or what one of them would cancel if it ran now."""
     logs.configure(options.log_level)
     settings = config.load(options.config)
+    output.guard(options, settings)
     if options.plan is not None:
         return _do_plan(_named(settings, options.plan), settings, options)
     plan = outlook(settings, _now(), min(options.count, _MOST))

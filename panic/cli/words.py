@@ -41,6 +41,9 @@ _CHECK_CODES = """exit codes:
   30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files
   with --last: that of the last self-test, and 10 at least if it is long ago · 64 there was none"""
 
+_CONFIG_CODES = """exit codes:
+  0 shown · 78 shown, and a press would send nothing with such settings"""
+
 _DRILL_CODES = """exit codes:
   0 the report agrees with the simulator on every account · 1 it does not · 64 usage
   with --room: 0 ended by a signal"""
@@ -87,6 +90,7 @@ def parser() -> Parser:
     _token_words(commands.add("token", _token, "make a token for the service, and show it once", _MAKING_CODES))
     _evidence_words(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
     _check_words(commands.add("check", _check, "would a press work everywhere? reads only", _CHECK_CODES))
+    _config_words(commands.group("config", "what panic was told, and where"))
     _drill_words(commands.add("drill", _drill, "the whole job against the embedded simulator", _DRILL_CODES))
     commands.add("serve", _serve, "the service: presses by programs, hooks and pages", _SERVE_CODES)
     _schedule_words(commands.add("schedule", _schedule, "when schedules run next, and why then", _SCHEDULE_CODES))
@@ -155,6 +159,18 @@ def _check_words(parser: Parser) -> None:
     text = "tell what the service's last self-test found, and ask nobody"
     parser.add_argument("--last", action="store_true", help=text)
     output_words(parser)
+
+
+def _config_words(commands: Commands) -> None:
+    output_words(
+        commands.add("show", _config_show, "every setting in force, and where it was said", _CONFIG_CODES)
+    )
+
+
+def _config_show(options: Namespace) -> int:
+    from panic.cli.config import do_show
+
+    return do_show(options)
 
 
 # ── what is on record ───────────────────────────────────────────────────────────────────────────────────────

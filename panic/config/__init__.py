@@ -4,18 +4,21 @@
     service    what the service needs      schedules  [[schedules]], one by one
     clock      what happens by itself      at         when a schedule runs
     kinds      what several of them take   loading    the file, the environment and every mistake in them
-    settings   all of it together
+    effective  each setting in force, and where it was said
+    settings   all of it together           own        the files that are panic's own
 
 Everybody else imports from here.
 """
 
 from panic.config.clock import Schedule, SelfTest
-from panic.config.loading import DEFAULT_FILE, fallback_name, load
-from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run
+from panic.config.effective import DEFAULT, Setting, effective
+from panic.config.loading import DEFAULT_FILE, Survey, fallback_name, load, survey
+from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
 from panic.config.service import Channel, Hook, Paging, Role, Service, Tells, Token, is_plain_name
 from panic.config.settings import Settings
 
 __all__ = [
+    "DEFAULT",
     "DEFAULT_FILE",
     "Broker",
     "Channel",
@@ -30,10 +33,15 @@ __all__ = [
     "Schedule",
     "SelfTest",
     "Service",
+    "Setting",
     "Settings",
+    "StateFolder",
+    "Survey",
     "Tells",
     "Token",
+    "effective",
     "fallback_name",
     "is_plain_name",
     "load",
+    "survey",
 ]

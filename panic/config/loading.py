@@ -1,14 +1,15 @@
 """Read the settings: one TOML file, a few environment variables, and every mistake in them at once.
 
 `load` is tolerant, because a press fires with what it can read: a mistake becomes a `Problem` and the default
-takes its place. Only what makes sending unsafe or impossible raises. `panic check` refuses every problem.
+takes its place. Only what makes sending unsafe or impossible raises. `panic check` refuses every problem. `survey`
+raises nothing: it is for whoever only looks.
 """
 
 import hashlib
 import os
 import ssl
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -19,7 +20,7 @@ from panic.config.clock import SelfTest
 from panic.config.named import NAMED, read_named
 from panic.config.schedules import SECTION as SCHEDULES
 from panic.config.schedules import read_schedules
-from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run
+from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
 from panic.config.service import Paging, Service
 from panic.config.settings import Settings
 from panic.errors import ConfigurationError, Problem
@@ -29,10 +30,11 @@ DEFAULT_FILE = Path("config/panic.toml")
 _BASE_URL = "PANIC_BROKER_BASE_URL"
 _LARGEST_CA_FILE = 4 << 20
 
-_SECTIONS: dict[str, type[BaseModel]] = {
+SECTIONS: dict[str, type[BaseModel]] = {
     "broker": Broker,
     "roster": RosterFile,
     "run": Run,
+    "state": StateFolder,
     "ledger": LedgerFiles,
     "latch": LatchFile,
     "service": Service,
@@ -48,43 +50,70 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
         ConfigurationError: the file cannot be read or is not TOML, or `base_url` is missing or unsafe.
             Lists every other problem as well.
     """
+    found = survey(path, env)
+    if not found.is_usable:
+        raise ConfigurationError(found.settings.problems)
+    return found.settings
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the settings come to, whatever is wrong with them.
+
+    Attributes:
+        settings: A default stands wherever nothing is said rightly; `base_url` is empty where none is safe.
+        is_usable: Whether anything may be sent with them.
+        document: The file as it was read; empty if it could not be.
+    """
+
+    settings: Settings
+    is_usable: bool
+    document: Document
+
+
+def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Survey:
+    """Read the settings as `load` does; all that is wrong with them is in their `problems`."""
     file = path or Path(env.get("PANIC_CONFIG") or DEFAULT_FILE)
-    document = Document.read(file, f"Copy config/panic.example.toml to {file}, or name another in PANIC_CONFIG.")
-    url, fatal = _base_url(document, env)
-    broker, roster, run, ledger, latch, service, paging, self_test = (
-        _section(document, env, name) for name in _SECTIONS
-    )
+    unreadable: tuple[Problem, ...] = ()
+    try:
+        remedy = f"Copy config/panic.example.toml to {file}, or name another in PANIC_CONFIG."
+        document = Document.read(file, remedy)
+    except ConfigurationError as error:
+        document, unreadable = Document(file, {}, {}), error.problems
+    url, unsafe = _base_url(document, env)
+    state = _section(document, env, "state").get("folder", file.parent)
+    document.state = state
+    said = {name: _section(document, env, name) for name in SECTIONS if name != "state"}
     named, schedules = read_named(document), read_schedules(document)
     _unknown_sections(document)
     _stray_variables(document, env, named.variables)
-    _contradictions(document, broker, Run(**run))
-    problems = (*fatal, *sorted(document.problems, key=lambda problem: problem.line or 0))
-    if fatal:
-        raise ConfigurationError(problems)
-    return Settings(
+    _contradictions(document, said["broker"], Run(**said["run"]))
+    broker = {**said["broker"], "base_url": url}
+    settings = Settings(
         file=file,
         digest=document.digest,
         lines=document.lines,
-        problems=problems,
-        broker=Broker(**{**broker, "base_url": url}),
+        problems=unreadable or (*unsafe, *sorted(document.problems, key=lambda problem: problem.line or 0)),
+        broker=Broker(**broker) if url else Broker.model_construct(**broker),
         credentials=named.credentials,
-        roster=RosterFile(**{"file": file.parent / "accounts.csv", **roster}),
-        run=Run(**run),
-        ledger=_ledger(file, **ledger),
-        latch=LatchFile(**{"file": file.parent / "panic.latch", **latch}),
-        service=Service(**{"store": file.parent / "service.db", **service}),
+        roster=RosterFile(**{"file": file.parent / "accounts.csv", **said["roster"]}),
+        run=Run(**said["run"]),
+        state=StateFolder(folder=state),
+        ledger=_ledger(**{"file": state / "ledger.db", **said["ledger"]}),
+        latch=LatchFile(**{"file": state / "panic.latch", **said["latch"]}),
+        service=Service(**{"store": state / "service.db", **said["service"]}),
         tokens=named.tokens,
         hooks=named.hooks,
         channels=named.channels,
-        paging=Paging(**paging),
+        paging=Paging(**said["paging"]),
         schedules=schedules,
-        self_test=SelfTest(**self_test),
+        self_test=SelfTest(**said["self_test"]),
     )
+    return Survey(settings, not (unreadable or unsafe), document)
 
 
-def _ledger(settings: Path, file: Path | None = None, fallback: Path | None = None) -> LedgerFiles:
+def _ledger(file: Path, fallback: Path | None = None) -> LedgerFiles:
     """The ledger's places; the second is one of this user and this ledger, for others read the same folder."""
-    file = file or settings.parent / "ledger.db"
     if fallback is None:
         folder = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  (a folder of our own in it, mode 700)
         fallback = folder / f"panic-{os.getuid()}" / fallback_name(file)
@@ -112,6 +141,8 @@ def _base_url(document: Document, env: Mapping[str, str]) -> tuple[str, list[Pro
         if named:
             return "", [document.problem(f"[broker] {found.what}", found.remedy, "broker", "base_url")]
         return "", [replace(found, what=f"{_BASE_URL}: {found.what}")]
+    path = ("broker", "base_url")
+    document.origins[path] = document.place(*path) if named else f"environment {_BASE_URL}"
     if named and stray and not _is_same(stray, safe):
         remedy = "Unset it, or correct the file; the file's address is used."
         document.problems.append(Problem(f"{_BASE_URL} differs from the settings' base_url", remedy))
@@ -127,8 +158,10 @@ def _is_same(url: str, safe: str) -> bool:
 
 def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str, Any]:
     """What the file and, above it, the environment say rightly about one section."""
-    model, table = _SECTIONS[name], document.table(name)
+    model, table = SECTIONS[name], document.table(name)
     values = document.fields(model, {key: table[key] for key in table if key != "base_url"}, name)
+    if name == "state" and values:  # service and shell read one file, and seldom have one environment
+        return values
     for key in _overridable(model):
         variable = f"PANIC_{name}_{key}".upper()
         raw = env.get(variable)
@@ -137,6 +170,7 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
         value = relative(model, key, raw, Path())
         if is_right(model, key, value, strict=False):
             values[key] = value
+            document.origins[name, key] = f"environment {variable}"
         else:
             remedy = f"Set it to {expected(model, key)}, or unset it; until then it is ignored."
             document.problems.append(Problem(f"{variable} is {shown(raw)}", remedy))
@@ -149,15 +183,15 @@ def _overridable(model: type[BaseModel]) -> list[str]:
 
 
 def _unknown_sections(document: Document) -> None:
-    known = (*_SECTIONS, *NAMED, SCHEDULES)
+    known = (*SECTIONS, *NAMED, SCHEDULES)
     for name in (name for name in document.tables if name not in known):
-        homes = [home for home, model in _SECTIONS.items() if name in model.model_fields]
+        homes = [home for home, model in SECTIONS.items() if name in model.model_fields]
         remedy = f"Move it below [{homes[0]}]." if homes else did_you_mean(name, known)
         document.complain(f"there is no section or setting {shown(name)}", remedy, name)
 
 
 def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Collection[str]) -> None:
-    known = {f"PANIC_{name}_{key}".upper() for name, model in _SECTIONS.items() for key in _overridable(model)}
+    known = {f"PANIC_{name}_{key}".upper() for name, model in SECTIONS.items() for key in _overridable(model)}
     for name in sorted(name for name in env if name.startswith("PANIC_")):
         if name not in {*known, *spoken_for, "PANIC_CONFIG", "PANIC_TRACEBACK"}:
             guess = did_you_mean(name, sorted(known), "Unset it.")

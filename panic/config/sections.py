@@ -1,10 +1,14 @@
 """The sections of the settings that a press needs, each setting with its unit, default and reason."""
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from panic.address import safe_base_url
+from panic.files import IN_STATE_FOLDER
+
+StateFile = Annotated[Path | None, IN_STATE_FOLDER]
 
 
 class Section(BaseModel):
@@ -96,13 +100,20 @@ class Run(Section):
     """Seconds to keep looking after the first clear. Default: 15. A running strategy sends new orders."""
 
 
+class StateFolder(Section):
+    """Where panic keeps its own files."""
+
+    folder: Path | None = None
+    """For ledger, latch and store. Default: that of the settings. Service and shell find it in the same place."""
+
+
 class LedgerFiles(Section):
     """Where every run is put on record."""
 
-    file: Path | None = None
-    """SQLite file on a local disk. Default: ledger.db beside the settings. Survives the process, and proves."""
+    file: StateFile = None
+    """SQLite file on a local disk. Default: ledger.db in the state folder. Survives the process, and proves."""
 
-    fallback: Path | None = None
+    fallback: StateFile = None
     """Second file, on another file system. Default: in the temporary folder. A full disk stops no press."""
 
     @property
@@ -115,5 +126,5 @@ class LedgerFiles(Section):
 class LatchFile(Section):
     """Where strategies read whether they are stopped."""
 
-    file: Path | None = None
-    """Text file. Default: panic.latch beside the settings. `press --latch` engages it, `reset` ends that."""
+    file: StateFile = None
+    """Text file. Default: panic.latch in the state folder. `press --latch` engages it, `reset` ends that."""

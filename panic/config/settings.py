@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from panic.config.clock import Schedule, SelfTest
-from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section
+from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section, StateFolder
 from panic.config.service import Channel, Hook, Paging, Service, Token
 from panic.errors import Problem
 
@@ -18,6 +18,7 @@ class Settings(Section):
         problems: Every mistake that was replaced by a default or ignored.
         credentials: Name, as the roster's `credential` column has it, to the place of its key.
         lines: Where in the file each section and key stands; of a schedule, ("[[schedules]]", its name).
+        state: Where the files are that panic keeps, unless they are named one by one.
         digest: "sha256:" and the hexadecimal digest of the file's bytes; empty when built in code.
         ledger: Settings built in code keep no ledger unless they name a file.
         latch: Settings built in code have no latch unless they name a file.
@@ -35,6 +36,7 @@ class Settings(Section):
     credentials: dict[str, Credential] = Field(default_factory=dict)
     roster: RosterFile
     run: Run = Run()
+    state: StateFolder = StateFolder()
     ledger: LedgerFiles = LedgerFiles()
     latch: LatchFile = LatchFile()
     service: Service = Service()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
+from panic.config.own import CALENDAR
 from panic.errors import PanicError
 from panic.files import new_file, read_regular, why
 from panic.schedule.sessions import Calendar, from_broker
@@ -20,7 +21,7 @@ _LARGEST = 4 << 20
 
 def cache_file(ledger: Path) -> Path:
     """Tell where the calendar is kept that belongs to a ledger."""
-    return ledger.with_name("calendar.json")
+    return ledger.with_name(CALENDAR)
 
 
 def load_cache(path: Path) -> Calendar:

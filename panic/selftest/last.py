@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from panic.check import State
 from panic.config import Settings
+from panic.config.own import SELF_TEST
 from panic.files import read_regular
 from panic.outcomes import EXIT_CODES, Verdict
 from panic.selftest.judgement import Finding
@@ -100,7 +101,7 @@ _LAST: TypeAdapter[Last] = TypeAdapter(Last)
 def place(settings: Settings) -> Path | None:
     """Give where the last self-test is kept; None where the settings name no ledger."""
     ledger = settings.ledger.file
-    return None if ledger is None else ledger.with_name("selftest.json")
+    return None if ledger is None else ledger.with_name(SELF_TEST)
 
 
 def read(file: Path) -> Kept | None:

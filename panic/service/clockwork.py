@@ -15,6 +15,7 @@ import structlog
 
 from panic import background
 from panic.config import LedgerFiles, Schedule, Settings
+from panic.config.own import CLOCK
 from panic.errors import PanicError
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
@@ -320,7 +321,7 @@ def press_of(schedule: Schedule, due: Due) -> Press:
 
 def _file(settings: Settings) -> Path:
     assert settings.ledger.file is not None  # noqa: S101  (else nothing is written down)
-    return settings.ledger.file.with_name("clock.json")
+    return settings.ledger.file.with_name(CLOCK)
 
 
 def _read(file: Path) -> datetime | None:

@@ -127,10 +127,11 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Whether a press would work, and in one word why not."""
+    """Whether a press would work, and in one word why not; `files` tells ledger, latch and store from others."""
 
     ready: bool
     why: str
+    files: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from panic.service.access import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.proving import Proving
-from panic.service.reading import Aside
+from panic.service.reading import Aside, Glance
 from panic.service.repeats import Keys, Throttle
 from panic.service.room.sessions import Sessions
 from panic.words import clip
@@ -132,6 +132,7 @@ class Parts:
         proving: The self-test; None where there is none.
         drill: Whether the broker is the embedded simulator, and every run a drill.
         hub: Tells the pages of the control room.
+        glance: Looks at the disk for strangers.
         streams: The tasks of those who follow events.
         waiting: How many callers wait for a report.
         checking: Held by the check that is under way: one at a time.
@@ -155,6 +156,7 @@ class Parts:
     proving: Proving | None = None
     drill: bool = False
     hub: "Hub" = field(init=False)
+    glance: Glance = field(default_factory=Glance)
     waiting: int = 0
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     exporting: asyncio.Lock = field(default_factory=asyncio.Lock)

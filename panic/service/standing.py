@@ -6,6 +6,7 @@ from aiohttp import web
 
 from panic import latch, reset
 from panic._version import VERSION
+from panic.config.own import fingerprints
 from panic.engagement import look
 from panic.plan import Scope
 from panic.prepared import Press
@@ -88,8 +89,9 @@ async def healthz(_: Parts, __: web.Request, ___: Identity) -> web.Response:
 
 async def readyz(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say whether a press would work."""
-    why = parts.ready()
-    return document(views.to_json(facts.Ready(ready=not why, why=why)), 503 if why else 200)
+    why, settings = parts.ready(), parts.settings
+    files = await parts.glance.at(lambda: fingerprints(settings))
+    return document(views.to_json(facts.Ready(ready=not why, why=why, files=files or {})), 503 if why else 200)
 
 
 async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Response:

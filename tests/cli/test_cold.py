@@ -36,6 +36,7 @@ ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "evidence, written": ((*EXPORT, "again"), 0),
     "evidence, verified": (("evidence", "verify", "evidence"), NOT_ANCHORED),
     "token": (("token", "desk"), 0),
+    "config": (("config", "show"), 0),
     "drill": (("drill", "--accounts", "5", "--faults", "none"), 0),
 }
 STAYING: Final = {

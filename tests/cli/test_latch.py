@@ -377,7 +377,10 @@ async def test_which_later_runs_show_it_clear(tmp_path: Path):
         press = ("press", "--account", "1", "--latch", "--reason", "x", "--deadline", "1.5")
         first = await here.panic(*press)
         filtered = await here.panic("press", "--all", "--side", "SELL", "--reason", "x")
-        drill = await here.panic("drill", "--accounts", "2", "--faults", "none", "--ledger", str(here.ledger))
+        practice = ("drill", "--accounts", "2", "--faults", "none", "--ledger", str(here.ledger))
+        drill = await panic(
+            *practice, cwd=tmp_path
+        )  # without its settings: a drill refuses the ledger that they name
         refused = here.command("reset", *WHY)
         wider = await here.panic("press", "--all", "--reason", "again")
         done = here.command("reset", *WHY)

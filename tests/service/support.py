@@ -25,18 +25,26 @@ _KINDS = {
 QUICK = "poll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 0\n"
 
 
-def sections(more: str = "") -> str:
+def sections(more: str = "", ledger: str = SETTINGS) -> str:
     """The settings of a service on any port, with its tokens and a ledger."""
     tokens = "".join(
         f'[tokens.{name}]\ndigest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"\n{_KINDS[name]}'
         for name, token in TOKENS.items()
     )
-    return f"{SETTINGS}[service]\nport = 0\n{tokens}{more}"
+    return f"{ledger}\n[service]\nport = 0\n{tokens}{more}"
 
 
-def firm(folder: Path, simulator: Simulator, ids: Sequence[int], *, run: str = QUICK, more: str = "") -> Firm:
+def firm(
+    folder: Path,
+    simulator: Simulator,
+    ids: Sequence[int],
+    *,
+    run: str = QUICK,
+    more: str = "",
+    ledger: str = SETTINGS,
+) -> Firm:
     """A firm whose settings have a service."""
-    return Firm(folder, simulator.base_url, ids, run=run, more=sections(more))
+    return Firm(folder, simulator.base_url, ids, run=run, more=sections(more, ledger))
 
 
 @dataclass
@@ -89,9 +97,9 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(one: Firm, **how: Any) -> AsyncIterator[Service]:
-    """Start `panic serve`, and end it whatever happens."""
-    async with started(*one.lines("serve"), cwd=one.folder, **how) as process:
+async def serving(one: Firm, words: Sequence[str] = (), **how: Any) -> AsyncIterator[Service]:
+    """Start `panic serve`, or with other words, and end it whatever happens."""
+    async with started(*(words or one.lines("serve")), cwd=one.folder, **how) as process:
         said = await process.says("serving on")
         found = re.search(r"https?://\S+(?=;)", said)
         assert found is not None, said

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from pathlib import Path
 
@@ -167,7 +168,10 @@ async def test_alive_and_ready_need_no_token_and_tell_nothing(tmp_path: Path):
         ready = await it.ask("GET", "/readyz", token="", Host="10.1.2.3:80")
 
         assert (200, {"alive": True}) == (alive.status, alive.json)
-        assert (503, {"ready": False, "why": "keys"}) == (ready.status, ready.json)
+        assert (503, False, "keys") == (ready.status, ready.json["ready"], ready.json["why"])
+        assert {"ledger", "latch", "store"} == ready.fits("Ready")["files"].keys()
+        assert str(tmp_path.name) not in ready.body.decode()
+        assert all(re.fullmatch("[0-9a-f]{16}", one) for one in ready.json["files"].values())
 
 
 async def test_without_a_roster_the_service_is_not_ready(tmp_path: Path):

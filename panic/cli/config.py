@@ -1,0 +1,36 @@
+"""`panic config show`: every setting in force, and where it was said. It asks nobody, and reads no key."""
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from functools import partial
+
+from panic import config, logs
+from panic.cli import output
+from panic.errors import ConfigurationError
+from panic.render.config import config_table
+
+
+def do_show(options: argparse.Namespace) -> int:
+    """Print every setting, whatever is wrong with some; the exit code tells whether a press could use them."""
+    logs.configure(options.log_level)
+    found = config.survey(options.config)
+    output.guard(options, found.settings)
+    settings = [_file(options, found), *config.effective(found)]
+    problems = [str(problem) for problem in found.settings.problems]
+    document = {
+        "schema": "panic-config/1",
+        "usable": found.is_usable,
+        "settings": [asdict(one) for one in settings],
+        "problems": problems,
+    }
+    output.show(json.dumps(document, indent=2), partial(config_table, settings, problems), options)
+    return 0 if found.is_usable else ConfigurationError.exit_code
+
+
+def _file(options: argparse.Namespace, found: config.Survey) -> config.Setting:
+    """Which file it is, told as a setting."""
+    origin = "environment PANIC_CONFIG" if os.environ.get("PANIC_CONFIG") else config.DEFAULT
+    origin = "--config" if options.config else origin
+    return config.Setting("settings", str(found.document.file.absolute()), origin)

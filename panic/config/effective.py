@@ -1,0 +1,86 @@
+"""Every setting in force, and where its value was said. Of a secret only the place where it is read."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from panic.config.loading import SECTIONS, Survey
+from panic.config.schedules import SECTION as SCHEDULES
+from panic.config.sections import Credential
+
+DEFAULT: Final = "default"
+
+_NOT_SHOWN = "(not shown)"
+_HIDDEN = {("tokens", "digest")}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting in force.
+
+    Attributes:
+        name: Its section and key, as in run.concurrency.
+        value: What JSON can say; paths are absolute.
+        origin: Such as config/panic.toml:12, environment PANIC_RUN_CONCURRENCY, or default.
+    """
+
+    name: str
+    value: Any
+    origin: str
+
+
+def effective(found: Survey) -> Iterator[Setting]:
+    """Give every setting, in the order of the documentation; those of a section with a name of its own, too."""
+    settings, document = found.settings, found.document
+    named: dict[str, list[tuple[str, str, BaseModel]]] = {
+        "credentials": [(name, name, one) for name, one in settings.credentials.items()],
+        "tokens": [(name, name, one) for name, one in settings.tokens.items()],
+        "hooks": [(name, name, one) for name, one in settings.hooks.items()],
+        "notify": [(name, name, one) for name, one in settings.channels.items()],
+        SCHEDULES: [(one.name, _nth(found, one.name), one) for one in settings.schedules],
+    }
+    for section in SECTIONS:
+        yield from _fields(getattr(settings, section), (section,), (section,), document.origins)
+    for section, entries in named.items():
+        for name, key, one in entries:
+            yield from _fields(one, (section, name), (section, key), document.origins)
+
+
+def _nth(found: Survey, name: str) -> str:
+    """Where in the file's list of schedules the one of this name stands that counts."""
+    names = [one.get("name") for one in found.document.tables[SCHEDULES] if isinstance(one, dict)]
+    return str(names.index(name) + 1)
+
+
+def _fields(
+    model: BaseModel, called: tuple[str, ...], path: tuple[str, ...], origins: dict[tuple[str, ...], str]
+) -> Iterator[Setting]:
+    for key in type(model).model_fields:
+        value = _shown(path[0], key, getattr(model, key))
+        origin = DEFAULT if value is None else origins.get((*path, key), DEFAULT)
+        yield Setting(".".join((*called, key)), value, origin)
+
+
+def _shown(section: str, key: str, value: Any) -> Any:
+    if (section, key) in _HIDDEN:
+        return _NOT_SHOWN
+    if (section, key) == ("credentials", "env") and value is not None:
+        return _variable(value)
+    if isinstance(value, Credential):
+        return (
+            f"environment {_variable(value.env)}"
+            if value.env is not None
+            else f"file {_shown('', '', value.file)}"
+        )
+    if isinstance(value, tuple):
+        return [_shown("", "", one) for one in value]
+    return os.path.abspath(value) if isinstance(value, Path) else value  # noqa: PTH100  (also takes .. away)
+
+
+def _variable(name: str) -> str:
+    """The name of a variable, unless somebody seems to have written the key itself there."""
+    return name if name in os.environ or name.isupper() else _NOT_SHOWN

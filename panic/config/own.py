@@ -1,0 +1,101 @@
+"""The files that are panic's own: nothing is written over them, and service and shell should have the same."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from panic.config.sections import Credential
+from panic.config.settings import Settings
+from panic.errors import UsageError
+from panic.words import clip
+
+CALENDAR, CLOCK, SELF_TEST = "calendar.json", "clock.json", "selftest.json"
+"""What the service keeps beside the ledger."""
+
+_OF_SQLITE = ("", "-wal", "-shm", "-journal")
+
+
+def own_files(settings: Settings) -> Iterator[tuple[str, Path]]:
+    """Give every file that panic reads or keeps, whether it is there or not, after what it is in a few words."""
+    for what, file in (*_read(settings), *_kept(settings)):
+        if file is not None:
+            yield what, file
+
+
+def _read(settings: Settings) -> Iterator[tuple[str, Path | None]]:
+    yield "the settings", settings.file
+    yield "the roster", settings.roster.file
+    for section, place in _secrets(settings):
+        yield f"the secret of [{section}]", place.file
+    yield "[broker] ca_file", settings.broker.ca_file
+    yield "[service] tls_certificate", settings.service.tls_certificate
+    yield "[service] tls_key", settings.service.tls_key
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[str, Credential]]:
+    yield from ((f"credentials.{name}", place) for name, place in settings.credentials.items())
+    yield from ((f"hooks.{name}", place) for name, hook in settings.hooks.items() for place in hook.secrets)
+    yield from ((f"notify.{name}", channel.url) for name, channel in settings.channels.items())
+
+
+def _kept(settings: Settings) -> Iterator[tuple[str, Path | None]]:
+    ledger, latch, store = settings.ledger, settings.latch.file, settings.service.store
+    databases = {"the ledger": ledger.file, "the service's store": store}
+    if ledger.file is not None:
+        databases["the ledger's second file"] = ledger.second
+        yield from (
+            ("kept beside the ledger", ledger.file.with_name(name)) for name in (CALENDAR, CLOCK, SELF_TEST)
+        )
+    for what, file in databases.items():
+        if file is not None:
+            yield from ((what, file.with_name(file.name + end)) for end in _OF_SQLITE)
+    if latch is not None:
+        yield from (("the latch", latch.with_name(latch.name + end)) for end in ("", ".lock"))
+
+
+def refuse_own(path: Path, settings: Settings, word: str) -> None:
+    """Refuse a file to write that is one of panic's own, by whatever name. It may hang with a disk.
+
+    Args:
+        path: The file.
+        settings: Whose files count.
+        word: What names it on the command line, such as --output.
+
+    Raises:
+        UsageError: It is.
+    """
+    for what, file in own_files(settings):
+        if is_same(path, file):
+            place = "" if os.fspath(path) == os.fspath(file) else f", {clip(str(file))}"
+            raise UsageError(f"{word} {clip(str(path))} is {what}{place}: panic's own. Name a new file")
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether two names lead to one file, or would if it were there; links and case make no difference."""
+    try:
+        if os.path.realpath(one).casefold() == os.path.realpath(other).casefold():  # some disks know no case
+            return True
+        return one.samefile(other)
+    except (OSError, ValueError):  # one is not there, or no name at all
+        return False
+
+
+def fingerprints(settings: Settings) -> dict[str, str]:
+    """Give for ledger, latch and store a word that is the same for the same file, and tells nothing else.
+
+    By the folder's identity, so that mounts and links make no difference. It may hang with a disk.
+    """
+    files = {"ledger": settings.ledger.file, "latch": settings.latch.file, "store": settings.service.store}
+    return {what: _fingerprint(file) for what, file in files.items() if file is not None}
+
+
+def _fingerprint(file: Path) -> str:
+    real = file.absolute()
+    try:
+        real = Path(os.path.realpath(file))
+        folder = real.parent.stat()
+        place = f"{folder.st_dev} {folder.st_ino}"
+    except (OSError, ValueError):  # no folder, or no name at all
+        place = str(real.parent)
+    return hashlib.sha256(os.fsencode(f"{place} {real.name}")).hexdigest()[:16]

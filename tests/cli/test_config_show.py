@@ -1,0 +1,150 @@
+"""`panic config show`: every setting in force and where it was said, whatever is wrong, and never a secret."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic import cli
+from tests.cli.support import KEY, Firm
+from tests.test_config import SECTIONS, SERVICE
+
+DIGEST = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+SCHEDULES = """
+[[schedules]]
+name = "never"
+at = "when pigs fly"
+[[schedules]]
+name = "cleanup"
+at = "5 minutes after close"
+all = true
+cancels_gtc_and_close_orders = true
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch):
+    """A terminal of the usual width tells the same as a wide one, but in more lines."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def shown(firm: Firm, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the document."""
+    code = cli.run(firm.lines("config", "show", *words))
+    return code, json.loads(capsys.readouterr().out)
+
+
+def told(document: dict[str, Any], folder: Path) -> dict[str, tuple[Any, str]]:
+    """Value and origin by name, without the folder of this test."""
+
+    def short(value: Any) -> Any:
+        return value.replace(f"{folder}/", "") if isinstance(value, str) else value
+
+    return {one["name"]: (short(one["value"]), short(one["origin"])) for one in document["settings"]}
+
+
+def test_every_setting_is_shown_with_its_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """File and line, variable, or default; the environment beats the file in all but the state folder."""
+    more = f'[state]\nfolder = "state"\n[latch]\nfile = "of.strategies"\n{SERVICE}{SCHEDULES}'
+    firm = Firm(tmp_path, "https://api.clearstreet.com", [1], more=more)
+    monkeypatch.setenv("PANIC_RUN_WATCH_S", "3")
+    monkeypatch.setenv("PANIC_STATE_FOLDER", "/elsewhere")
+    monkeypatch.setenv("PANIC_SERVICE_STORE", "/var/store.db")
+    code, document = shown(firm, capsys)
+    found = told(document, tmp_path)
+    lines = firm.settings.read_text().splitlines()
+
+    def said(line: str) -> str:
+        return f"panic.toml:{lines.index(line) + 1}"
+
+    assert (0, True, "panic-config/1") == (code, document["usable"], document["schema"])
+    assert {
+        "settings": ("panic.toml", "--config"),
+        "broker.base_url": ("https://api.clearstreet.com", "panic.toml:2"),
+        "run.poll_first_s": (0.05, said("poll_first_s = 0.05")),
+        "run.watch_s": (3.0, "environment PANIC_RUN_WATCH_S"),
+        "run.concurrency": (64, "default"),
+        "state.folder": ("state", said('folder = "state"')),
+        "ledger.file": ("state/ledger.db", "default"),
+        "latch.file": ("state/of.strategies", said('file = "of.strategies"')),
+        "service.store": ("/var/store.db", "environment PANIC_SERVICE_STORE"),
+        "service.tls_certificate": ("panic.pem", said('tls_certificate = "panic.pem"')),
+        "schedules.cleanup.name": ("cleanup", said('name = "cleanup"')),
+    }.items() <= found.items()
+    assert 1 == len(document["problems"])
+    assert "schedules.never.name" not in found
+    fixed = {f"{name}.{key}" for name in SECTIONS for key in SECTIONS[name].model_fields if _is_fixed(name)}
+    assert fixed <= found.keys()
+
+
+def _is_fixed(section: str) -> bool:
+    return section not in {"credentials", "tokens", "hooks", "notify", "schedules"}
+
+
+def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Of keys, addresses and digests only where they are read; a key pasted in place of a name is not."""
+    pasted = 'env = "sk_live_51Hq8zKeyPastedHere"\n'
+    firm = Firm(tmp_path, "http://127.0.0.1:1", [1], credentials=f"[credentials.default]\n{pasted}", more=SERVICE)
+    firm.settings.write_text(firm.settings.read_text() + '[credentials.file]\nfile = "panic.key"\n')
+    monkeypatch.setenv("PANIC_RISK", "the-secret-of-the-hook")
+    monkeypatch.setenv("PANIC_PAGER", "https://hooks.example/the-secret-address")
+    _, document = shown(firm, capsys)
+    found = told(document, tmp_path)
+    cli.run(firm.lines("config", "show", "--format", "table"))
+    everything = json.dumps(document) + capsys.readouterr().out
+
+    assert "panic.key" == found["credentials.file.file"][0]
+    assert [f"file {tmp_path}/risk.secret", "environment PANIC_RISK"] == found["hooks.risk.secrets"][0]
+    assert "environment PANIC_PAGER" == found["notify.pager.url"][0]
+    assert "(not shown)" == found["tokens.desk-1.digest"][0] == found["credentials.default.env"][0]
+    assert [] == [one for one in ("sk_live", "the-secret", DIGEST, KEY) if one in everything]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (None, "the settings cannot be read"),
+        ("[broker\n", "this is not TOML"),
+        ("[run]\nconcurrency = 7\n", "[broker] names no base_url"),
+        ('[run]\nconcurrency = 7\n[broker]\nbase_url = "http://joe:hunter2@evil.example"\n', "base_url"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_shown_as_far_as_they_go(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, problem: str
+):
+    """The exit code is 78; what is wrong stands first, and the rest below it."""
+    firm = Firm(tmp_path, "http://127.0.0.1:1", [1])
+    if text is None:
+        firm.settings.unlink()
+    else:
+        firm.settings.write_text(text)
+    code, document = shown(firm, capsys)
+    found = told(document, tmp_path)
+    table = cli.run(firm.lines("config", "show", "--format", "table"))
+    drawn = capsys.readouterr().out
+
+    assert (78, 78, False) == (code, table, document["usable"])
+    assert problem in document["problems"][0]
+    assert drawn.startswith("! ")
+    assert "latch.file" in drawn
+    assert ((7, "panic.toml:2") if text and "concurrency" in text else (64, "default")) == found["run.concurrency"]
+    assert ("panic.latch", "default") == found["latch.file"]
+    assert "hunter2" not in drawn + json.dumps(document)
+
+
+def test_the_file_is_told_with_who_named_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    """By the environment, or by nobody."""
+    firm = Firm(tmp_path, "http://127.0.0.1:1", [1])
+    monkeypatch.chdir(tmp_path)
+    found = []
+    for env in (str(firm.settings), ""):
+        monkeypatch.setenv("PANIC_CONFIG", env)
+        cli.run(["config", "show"])
+        found.append(told(json.loads(capsys.readouterr().out), tmp_path)["settings"])
+
+    assert [("panic.toml", "environment PANIC_CONFIG"), ("config/panic.toml", "default")] == found

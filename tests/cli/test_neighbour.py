@@ -1,0 +1,174 @@
+"""A service on this machine that keeps another ledger, latch or store than the command beside it is told of."""
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from panic import latch
+from panic.cli import neighbour
+from panic.config import load
+from panic.config.own import fingerprints
+from tests.cli.support import PRESS, Firm, account, closed_port, panic, simulate
+from tests.service.support import firm, serving
+
+ELSEWHERE = ("LEDGER_FILE", "LATCH_FILE", "SERVICE_STORE")
+REMEDY = "Type panic config show here and as the service's user, and name one [state] folder in the settings."
+
+
+def firm_at(folder: Path, base_url: str, port: int, more: str = "") -> Firm:
+    """A firm whose settings say where its service listens."""
+    return Firm(folder, base_url, [1], more=f"[service]\nport = {port}\n{more}")
+
+
+def elsewhere(folder: Path) -> dict[str, str]:
+    """The environment of a service that keeps its files in a folder of its own."""
+    return {f"PANIC_{name}": str(folder / "of-the-service" / name.lower()) for name in ELSEWHERE}
+
+
+async def test_check_warns_of_a_service_with_other_files(tmp_path: Path):
+    """Its exit code is 10 then; a service that has the same files, and one that is gone, are no news."""
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1], ledger="")
+        one.settings.write_text(one.settings.read_text().replace("port = 0", f"port = {closed_port()}"))
+        latch.create(tmp_path / "panic.latch")
+        async with serving(one) as service:
+            same = await panic(*one.lines("check"), cwd=tmp_path)
+        async with serving(one, env=elsewhere(tmp_path)):
+            other = await panic(*one.lines("check"), cwd=tmp_path)
+        gone = await panic(*one.lines("check"), cwd=tmp_path)
+
+    text = (
+        f"the service at {service.url} uses another ledger and another latch and another store than this command"
+    )
+    assert [0, 10, 0] == [done.code for done in (same, other, gone)], same.out
+    assert [f"{text}. {REMEDY}"] == json.loads(other.out)["warnings"]
+    assert [] == json.loads(same.out)["warnings"] == json.loads(gone.out)["warnings"]
+
+
+async def test_a_press_that_engages_says_that_the_service_has_another_latch(tmp_path: Path):
+    """In its last line, after the report: strategies that read that one go on."""
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1], ledger="")
+        one.settings.write_text(one.settings.read_text().replace("port = 0", f"port = {closed_port()}"))
+        latch.create(tmp_path / "panic.latch")
+        async with serving(one, env=elsewhere(tmp_path)) as service:
+            engaging = await panic(*one.lines(*PRESS, "--latch"), cwd=tmp_path)
+            other = await panic(*one.lines(*PRESS), cwd=tmp_path)
+
+    line = f"panic: THE SERVICE AT {service.url} USES ANOTHER LATCH, which is not engaged by this"
+    assert (0, line) == (engaging.code, engaging.last_line)
+    assert "ANOTHER LATCH" not in other.err
+
+
+class Listener:
+    """Answers whoever connects with the same bytes, or never."""
+
+    def __init__(self, answer: bytes | None, context: ssl.SSLContext | None = None) -> None:
+        self._answer, self._context = answer, context
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        with ExitStack() as held:
+            line = held.enter_context(self._server.accept()[0])
+            if self._context is not None:
+                line = held.enter_context(self._context.wrap_socket(line, server_side=True))
+            line.recv(1 << 16)
+            if self._answer is not None:
+                line.sendall(self._answer)
+            else:
+                line.recv(1)  # until the other end gives up
+
+    def close(self) -> None:
+        self._thread.join()
+        self._server.close()
+
+
+def told(files: Any) -> bytes:
+    """What a service answers that has these files."""
+    body = json.dumps({"ready": True, "why": "", "files": files}).encode()
+    return b"HTTP/1.1 503 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+@pytest.fixture
+def listener(request: pytest.FixtureRequest) -> Iterator[Listener]:
+    """Somebody who listens where the settings say."""
+    found = Listener(request.param)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("listener", "others"),
+    [
+        (told({"latch": "0123456789abcdef", "store": "0123456789abcdef"}), ("latch", "store")),
+        (told({"a stranger": 1}), ()),
+        (told({}), ()),
+        (told([1]), None),
+        (told(None), None),
+        (b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"alive": true}', None),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", None),
+        (b"", None),
+        (None, None),
+    ],
+    indirect=["listener"],
+)
+def test_whoever_listens_there_may_answer_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listener: Listener, others: tuple[str, ...] | None
+):
+    """Only what a service of ours says counts; nothing is raised, and nobody is waited for."""
+    monkeypatch.setattr(neighbour, "_ASK_S", 5.0 if others is not None else 0.1)
+    found = neighbour.look(load(firm_at(tmp_path, "http://127.0.0.1:1", listener.port).settings, {}))
+
+    assert others == (None if found is None else found.others)
+
+
+def test_a_certificate_is_not_held_against_it(tmp_path: Path):
+    """It is issued for the name that others call it by."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("panic.example.com").configure_cert(context)
+    listener = Listener(told({"latch": "0123456789abcdef"}), context)
+    settings = firm_at(
+        tmp_path, "http://127.0.0.1:1", listener.port, 'tls_certificate = "a.pem"\ntls_key = "a.key"\n'
+    )
+    found = neighbour.look(load(settings.settings, {}))
+    listener.close()
+
+    assert (f"https://127.0.0.1:{listener.port}", ("latch",)) == found
+
+
+@pytest.mark.parametrize("more", ["port = 0\n", 'host = "192.0.2.1"\n'])
+def test_who_cannot_be_a_neighbour_is_not_asked(tmp_path: Path, more: str):
+    """A port that is any, and an address of another machine."""
+    settings = Firm(tmp_path, "http://127.0.0.1:1", [1], more=f"[service]\n{more}").settings
+
+    assert neighbour.look(load(settings, {})) is None
+
+
+def test_one_file_has_one_fingerprint_by_whatever_way_it_is_reached(tmp_path: Path):
+    """Links make no difference; another folder or name does, and a missing one or no name is no error."""
+    folder = tmp_path / "state"
+    folder.mkdir()
+    (tmp_path / "link").symlink_to(folder)
+
+    def of(name: str, **more: str) -> dict[str, str]:
+        firm = Firm(tmp_path, "http://127.0.0.1:1", [1], more=f"[state]\nfolder = {json.dumps(name)}\n")
+        return fingerprints(load(firm.settings, {f"PANIC_{key}": value for key, value in more.items()}))
+
+    assert of("state") == of("link") == of("state/../link") == of(str(folder))
+    assert {16} == {len(one) for one in of("state").values()}
+    assert of("state")["ledger"] != of("other")["ledger"]
+    assert of("other") == of("other/.")
+    assert of("state")["latch"] != of("state", LATCH_FILE=str(folder / "l"))["latch"]
+    assert {"ledger", "latch", "store"} == of("no\0name").keys()
