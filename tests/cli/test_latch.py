@@ -376,7 +376,7 @@ async def test_which_later_runs_show_it_clear(tmp_path: Path):
     async with desk(tmp_path, Fault("stuck", times=1)) as here:
         press = ("press", "--account", "1", "--latch", "--reason", "x", "--deadline", "1.5")
         first = await here.panic(*press)
-        filtered = await here.panic("press", "--all", "--side", "SELL", "--reason", "x")
+        filtered = await here.panic("press", "--all", "--side", "BUY", "--reason", "x")
         practice = ("drill", "--accounts", "2", "--faults", "none", "--ledger", str(here.ledger))
         drill = await panic(
             *practice, cwd=tmp_path

@@ -181,7 +181,7 @@ async def test_a_latch_that_hangs_takes_no_place_from_others(
     it: House, hung: Hung, monkeypatch: pytest.MonkeyPatch
 ):
     """However long a page is open: what the ledger tells is read as ever, and one thread hangs."""
-    monkeypatch.setattr(state, "_ASIDE_S", 0.01)
+    monkeypatch.setattr(state, "_ASIDE_S", 0.2)
     monkeypatch.setattr(state, "LATCH_S", 0.01)
     run_id = await pressed(it, wait=30)
     it.forget()
