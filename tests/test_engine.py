@@ -5,7 +5,7 @@ import gc
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from panic.case import Case
 from panic.clock import Clock
 from panic.config import Broker, RosterFile, Settings
 from panic.config import Run as RunSettings
-from panic.engine import Engine, Leash, What
+from panic.engine import Engine, Leash, Observer, What
 from panic.orders import Filters
 from panic.outcomes import Body, Evidence, Outcome, Standing, Verdict, classify
 from panic.pacing import Pace
@@ -309,16 +309,41 @@ def _answer(clock: Clock, status: int | None = 200, page: Page | None = None) ->
     return Answer(clock.now(), clock.now(), evidence, classify(evidence), page=page)
 
 
-def engine_over(cancel: Any, read: Any, *, deadline_s: float = 10.0, told: list[Any] | None = None) -> Any:
-    """Make an engine over two calls; call it inside a loop."""
+Wire = Callable[[str, Account], Awaitable[int | None]]
+"""A made-up broker: what it answers to a DELETE or a GET; None for nothing."""
+
+
+async def clear_at_once(_method: str, _account: Account) -> int:
+    """Accept every cancel and show no order."""
+    return 200
+
+
+def engine_over(
+    wire: Wire = clear_at_once,
+    observe: Observer = lambda _what, _case: None,
+    *,
+    deadline_s: float = 10.0,
+    slots: int = 4,
+) -> Engine:
+    """Make an engine over a made-up broker; call it inside a loop."""
     clock = Clock()
-    return clock, Engine(
+
+    async def cancel(account: Account, _: Filters, __: Leash) -> Answer:
+        began = clock.now()
+        return _answer(clock, await wire("DELETE", account))._replace(began=began)
+
+    async def read(account: Account, _: Query, __: Leash) -> Answer:
+        began = clock.now()
+        status = await wire("GET", account)
+        return _answer(clock, status, Page(()) if status == 200 else None)._replace(began=began)
+
+    return Engine(
         cancel=cancel,
         read=read,
         pace=Pace(deadline=clock.now() + deadline_s, watch_s=0.0),
-        slots=Slots(4, clock.now),
+        slots=Slots(slots, clock.now),
         clock=clock,
-        observe=lambda what, case: told.append((what, case)) if told is not None else None,
+        observe=observe,
         rng=random.Random(1),
     )
 
@@ -329,15 +354,12 @@ def test_one_accounts_exception_never_reaches_another() -> None:
     async def work() -> tuple[list[Case], Engine]:
         cases = [Case(Account(id_)) for id_ in (1, 2, 3)]
 
-        async def cancel(account: Account, _: Filters, __: Leash) -> Answer:
+        async def wire(_method: str, account: Account) -> int:
             if account.id == 2:
                 raise RuntimeError("a fault of ours")
-            return _answer(clock)
+            return 200
 
-        async def read(_: Account, __: Query, ___: Leash) -> Answer:
-            return _answer(clock, page=Page(()))
-
-        clock, engine = engine_over(cancel, read)
+        engine = engine_over(wire)
         await engine.run(cases)
         return cases, engine
 
@@ -352,18 +374,90 @@ def test_the_first_settled_moment_is_told_once() -> None:
     told: list[Any] = []
 
     async def work() -> None:
-        async def cancel(_: Account, __: Filters, ___: Leash) -> Answer:
-            return _answer(clock)
-
-        async def read(_: Account, __: Query, ___: Leash) -> Answer:
-            return _answer(clock, page=Page(()))
-
-        clock, engine = engine_over(cancel, read, told=told)
+        engine = engine_over(observe=lambda what, case: told.append((what, case)))
         await engine.run([Case(Account(1)), Case(Account(2))])
 
     virtually(work())
 
     assert 1 == [what for what, _ in told].count(What.SETTLED)
+
+
+def test_an_observer_that_fails_ends_no_account() -> None:
+    """Whoever watches is told of as a fault, once; what is cancelled and proven is not its business."""
+
+    async def work() -> tuple[list[Case], Engine]:
+        def broken(_what: What, _case: Case | None) -> None:
+            raise ValueError
+
+        cases, engine = [Case(Account(id_)) for id_ in (1, 2, 3)], engine_over(observe=broken)
+        await engine.run(cases)
+        return cases, engine
+
+    cases, engine = virtually(work())
+
+    assert [Verdict.CLEAR] * 3 == [case.verdict for case in cases]
+    assert ["what watches the run: ValueError"] == engine.failures
+
+
+def test_slots_go_to_accounts_by_the_rosters_priority() -> None:
+    """First DELETEs and reads alike, in whatever order the accounts come."""
+
+    async def work() -> list[tuple[str, int]]:
+        seen = []
+
+        async def slow(method: str, account: Account) -> int:
+            seen.append((method, account.id))
+            await asyncio.sleep(0.1)
+            return 404 if method == "DELETE" else 200  # after a 404 there is nothing to wait for
+
+        await engine_over(slow, slots=1).run([Case(Account(id_, priority=id_)) for id_ in (3, 2, 1)])
+        return list(dict.fromkeys(seen))
+
+    deletes, reads = [("DELETE", id_) for id_ in (3, 1, 2)], [("GET", id_) for id_ in (1, 2, 3)]
+
+    assert [*deletes, *reads] == virtually(work())  # the first of all found a free slot
+
+
+async def hang(_method: str, _account: Account) -> int:
+    """Answer nothing."""
+    await asyncio.sleep(1e6)
+    return 200
+
+
+async def hang_reads(method: str, account: Account) -> int:
+    """Accept every cancel and answer no read."""
+    return 200 if method == "DELETE" else await hang(method, account)
+
+
+async def be_down(_method: str, _account: Account) -> int:
+    """Be out of order."""
+    return 503
+
+
+@pytest.mark.parametrize(
+    ("wire", "slots"), [(hang, 9), (hang, 1), (hang_reads, 9), (be_down, 9)], ids=["DELETE", "slot", "GET", "pause"]
+)
+def test_whoever_ends_a_run_ends_it_at_once(wire: Wire, slots: int) -> None:
+    """Wherever its accounts are, none of them holds the end up, and nothing is sent after it."""
+
+    async def work() -> tuple[bool, float, int, list[str]]:
+        seen = []
+
+        async def told(method: str, account: Account) -> int | None:
+            seen.append(account.id)
+            return await wire(method, account)
+
+        engine, loop = engine_over(told, deadline_s=60.0, slots=slots), asyncio.get_running_loop()
+        run = asyncio.create_task(engine.run([Case(Account(id_)) for id_ in (1, 2, 3)]))
+        await asyncio.sleep(1.0)
+        before, began = len(seen), loop.time()
+        run.cancel()
+        await asyncio.wait([run], timeout=30.0)
+        took = loop.time() - began
+        await asyncio.sleep(30.0)
+        return run.done() and run.cancelled(), took, len(seen) - before, engine.failures
+
+    assert (True, 0.0, 0, []) == virtually(work())
 
 
 @pytest.mark.parametrize("enabled", [True, False])
