@@ -91,7 +91,11 @@ class Copy:
     def run(self, tests: Sequence[str], within_s: float | None = None) -> tuple[int, str]:
         """Run tests; give pytest's exit code and what it said. Raises TimeoutExpired."""
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
-        env = {**os.environ, "PYTHONPATH": str(self.folder), "HYPOTHESIS_STORAGE_DIRECTORY": str(self.folder / "h")}
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(self.folder),
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(self.folder / "h"),
+        }
         done = subprocess.run(
             command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=within_s, check=False
         )
@@ -134,8 +138,14 @@ def try_all(defects: Sequence[Defect], copies: Sequence[Copy]) -> int:
     with ThreadPoolExecutor(len(copies)) as pool:
         for defect, (is_caught, words) in zip(defects, pool.map(judged, defects), strict=True):
             missed += not is_caught
-            print(f"{defect.name} ({defect.file}): {words}", flush=True)
+            tell(f"{defect.name} ({defect.file}): {words}")
     return missed
+
+
+def tell(line: str) -> None:
+    """Say something at once: the whole table takes a while."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -152,10 +162,10 @@ def main() -> int:
         copies = [Copy(Path(folder) / str(n)) for n in range(max(1, min(asked.jobs, len(defects))))]
         code, said = copies[0].run(sorted({test for one in defects for test in one.tests}))
         if code:
-            print(f"{said}\nthe tests fail without any defect: mend that first", file=sys.stderr)
+            tell(f"{said}\nthe tests fail without any defect: mend that first")
             return 1
         missed = try_all(defects, copies)
-    print(f"{len(defects)} defects: {len(defects) - missed} caught, {missed} not caught")
+    tell(f"{len(defects)} defects: {len(defects) - missed} caught, {missed} not caught")
     return int(missed > 0)
 
 

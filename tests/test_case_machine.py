@@ -1,4 +1,4 @@
-"""One account's case against a broker that answers every query truly: whatever happens, clear is never said too early.
+"""One account's case against a broker that answers every query truly: clear is never said too early.
 
 The broker here reads the query it is asked, so that it does not matter which questions a look consists of.
 """
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from panic.answers import Answer
-from panic.case import Case, Do
+from panic.case import Do
 from panic.orders import Order
 from panic.outcomes import REFUSED, Standing
 from panic.proof import Page, Query, Receipt

@@ -418,6 +418,24 @@ def test_slots_go_to_accounts_by_the_rosters_priority() -> None:
     assert [*deletes, *reads] == virtually(work())  # the first of all found a free slot
 
 
+def test_first_deletes_go_before_repeated_ones() -> None:
+    """However urgent the account that failed: its retry waits until every other was sent once."""
+
+    async def work() -> list[int]:
+        seen = []
+
+        async def slow(method: str, account: Account) -> int:
+            seen.append(account.id)
+            await asyncio.sleep(0.2)
+            return 503 if account.id == 1 else 200
+
+        engine = engine_over(slow, slots=1, deadline_s=5.0)
+        await engine.run([Case(Account(id_, priority=id_)) for id_ in range(1, 13)])
+        return seen[:12]
+
+    assert list(range(1, 13)) == virtually(work())
+
+
 async def hang(_method: str, _account: Account) -> int:
     """Answer nothing."""
     await asyncio.sleep(1e6)
@@ -435,7 +453,9 @@ async def be_down(_method: str, _account: Account) -> int:
 
 
 @pytest.mark.parametrize(
-    ("wire", "slots"), [(hang, 9), (hang, 1), (hang_reads, 9), (be_down, 9)], ids=["DELETE", "slot", "GET", "pause"]
+    ("wire", "slots"),
+    [(hang, 9), (hang, 1), (hang_reads, 9), (be_down, 9)],
+    ids=["DELETE", "slot", "GET", "pause"],
 )
 def test_whoever_ends_a_run_ends_it_at_once(wire: Wire, slots: int) -> None:
     """Wherever its accounts are, none of them holds the end up, and nothing is sent after it."""
