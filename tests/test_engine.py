@@ -6,6 +6,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from panic.orders import Filters
 from panic.outcomes import Body, Evidence, Outcome, Standing, Verdict, classify
 from panic.pacing import Pace
 from panic.plan import Scope, plan
-from panic.proof import Page, Query
+from panic.proof import Page, Query, Receipt
 from panic.report import AccountReport, Report
 from panic.roster import Account, Roster
 from panic.run import Prepared, Press, Run
@@ -110,7 +111,7 @@ def gaps(times: Sequence[float]) -> list[float]:
 
 def test_every_first_delete_goes_before_any_read() -> None:
     """Reads wait until every account was sent its first cancel."""
-    pressed = press(accounts(*[()] * 40), concurrency=3)
+    pressed = press(accounts(*[()] * 40), concurrency=3, latency_s=0.1)
 
     methods = [request.method for request in pressed.simulator.requests]
     assert ["DELETE"] * 40 == methods[:40]
@@ -293,9 +294,11 @@ def test_an_answer_under_way_at_a_stop_is_still_heard() -> None:
 
 def test_clears_over_used_connections_are_read_again_when_answers_get_mixed_up() -> None:
     """After an unasked answer every proof stands on a connection that nobody used before."""
-    late = [Fault("second_answer", skip=0, times=1)]
+    late = [Fault("latency", seconds=2.0, times=1), Fault("second_answer", on="GET", times=1)]
     pressed = press(accounts(*[()] * 10, late), concurrency=2)
+    taken_back = [account for account in pressed.report.accounts if any("read again" in n for n in account.notes)]
 
+    assert taken_back
     assert Verdict.CLEAR is pressed.report.verdict
     assert "mixed_up_answers" in {flag.code for flag in pressed.report.flags}
     assert all(() == pressed.simulator.truth(i).open for i in range(1, 12))
@@ -324,23 +327,31 @@ def engine_over(
     *,
     deadline_s: float = 10.0,
     slots: int = 4,
+    verify: bool = True,
+    receipt: Receipt | None = None,
 ) -> Engine:
     """Make an engine over a made-up broker; call it inside a loop."""
     clock = Clock()
 
-    async def cancel(account: Account, _: Filters, __: Leash) -> Answer:
-        began = clock.now()
-        return _answer(clock, await wire("DELETE", account))._replace(began=began)
+    async def ask(method: str, account: Account, leash: Leash) -> int | None:
+        with suppress(TimeoutError):
+            async with leash:
+                return await wire(method, account)
+        return None
 
-    async def read(account: Account, _: Query, __: Leash) -> Answer:
+    async def cancel(account: Account, _: Filters, leash: Leash) -> Answer:
         began = clock.now()
-        status = await wire("GET", account)
-        return _answer(clock, status, Page(()) if status == 200 else None)._replace(began=began)
+        return _answer(clock, await ask("DELETE", account, leash))._replace(began=began)
+
+    async def read(account: Account, _: Query, leash: Leash) -> Answer:
+        began, status = clock.now(), await ask("GET", account, leash)
+        page = Page(()) if status == 200 else None
+        return _answer(clock, status, page)._replace(began=began, receipt=receipt)
 
     return Engine(
         cancel=cancel,
         read=read,
-        pace=Pace(deadline=clock.now() + deadline_s, watch_s=0.0),
+        pace=Pace(deadline=clock.now() + deadline_s, watch_s=0.0, verify=verify),
         slots=Slots(slots, clock.now),
         clock=clock,
         observe=observe,
@@ -429,11 +440,72 @@ def test_first_deletes_go_before_repeated_ones() -> None:
             await asyncio.sleep(0.2)
             return 503 if account.id == 1 else 200
 
-        engine = engine_over(slow, slots=1, deadline_s=5.0)
+        engine = engine_over(slow, slots=1, deadline_s=5.0, verify=False)
         await engine.run([Case(Account(id_, priority=id_)) for id_ in range(1, 13)])
         return seen[:12]
 
     assert list(range(1, 13)) == virtually(work())
+
+
+@pytest.mark.parametrize("at", [2.5, 3.5, 4.5, 5.5])
+def test_a_press_again_leaves_the_older_queue(at: float) -> None:
+    """Whatever the account waited for behind others, its new first DELETE goes before all of that."""
+
+    async def work() -> list[tuple[str, int]]:
+        seen = []
+
+        async def slow(method: str, account: Account) -> int:
+            seen.append((method, account.id))
+            await asyncio.sleep(0.2)
+            return 503
+
+        engine = engine_over(slow, slots=1, deadline_s=20.0)
+        run = asyncio.create_task(engine.run([Case(Account(id_, priority=id_)) for id_ in range(1, 13)]))
+        await asyncio.sleep(at)
+        before = len(seen)
+        engine.press_again({12}, deadline=20.0, watch_s=0.0)
+        await run
+        return seen[before : before + 3]  # one may have had its turn already, and one was under way
+
+    assert ("DELETE", 12) in virtually(work())
+
+
+@pytest.mark.parametrize(
+    ("fresh", "doubt_at", "verdict"),
+    [(True, 1.0, Verdict.CLEAR), (False, 1.0, Verdict.UNVERIFIED), (True, 4.5, Verdict.UNVERIFIED)],
+    ids=["new connection", "used connection", "too late to listen"],
+)
+def test_a_doubt_takes_back_what_was_clear(fresh: bool, doubt_at: float, verdict: Verdict) -> None:
+    """It is read again, counts over a new connection only, and only if there was time to listen afterwards."""
+
+    async def work() -> tuple[Standing, int, Verdict]:
+        seen, receipt = [], Receipt()
+
+        async def wire(method: str, account: Account) -> int:
+            seen.append((method, account.id))
+            if account.id == 2 and method == "DELETE":
+                await asyncio.sleep(4.8)  # so that the run goes on
+            return 200
+
+        engine, case = (
+            engine_over(wire, receipt=receipt, deadline_s=5.0 if doubt_at > 4 else 9.0),
+            Case(Account(1)),
+        )
+        run = asyncio.create_task(engine.run([case, Case(Account(2))]))
+        await asyncio.sleep(doubt_at)
+        receipt.fresh, before = fresh, len(seen)
+        case._receipts = [Receipt()]
+        engine.doubt()
+        await asyncio.sleep(0)
+        standing = case.standing
+        await run
+        return standing, seen[before:].count(("GET", 1)), case.verdict
+
+    standing, reads, last = virtually(work())
+
+    assert Standing.UNREAD is standing
+    assert reads
+    assert verdict is last
 
 
 async def hang(_method: str, _account: Account) -> int:

@@ -196,6 +196,24 @@ def test_what_a_second_press_found_clear_before_is_proven_anew():
     assert Verdict.CLEAR is report.verdict
 
 
+@pytest.mark.parametrize("automated", [True, False], ids=["looked at again", "sent again"])
+def test_an_account_that_was_done_with_is_taken_up_again(automated: bool):
+    """Nobody watches it any more, as the run goes on for the sake of another: it counts for a later press too."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        loop = asyncio.get_running_loop()
+        desk.press(a_press(), automated=automated)
+        await asyncio.sleep(2.0)
+        before, asked = deletes(simulator), loop.time()
+        report = await desk.press(a_press(), automated=automated).live.finished()
+        read = [one.account_id for one in simulator.requests if one.method == "GET" and one.at >= asked]
+        return (deletes(simulator) - before)[1], 1 in read, report.verdict
+
+    assert (int(not automated), True, Verdict.CLEAR) == at_the_desk(
+        accounts(QUIET, (Fault("latency", seconds=3.0),)), work
+    )
+
+
 def test_the_later_deadline_wins():
     """A run that would end before the second press's deadline goes on until then."""
 
