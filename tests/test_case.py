@@ -845,6 +845,21 @@ def test_a_refused_account_that_is_doubted_is_read_and_not_cancelled():
     assert Step(READ, 19.0) == case.step(19.0, WATCH)
 
 
+@pytest.mark.parametrize(("doubts", "quiet_s", "stays"), [(0, 0.5, True), (1, 1.5, False), (1, 2.5, True)])
+def test_a_clear_that_was_not_listened_to_is_none_once_answers_got_mixed_up(
+    doubts: int, quiet_s: float, stays: bool
+):
+    """Whatever came over the connection in the next moments would have undone it, and the run is over."""
+    case = cancelled(a_case(), an_answer())
+    for _ in range(doubts):
+        case.doubt(0.5)
+    look_clear(case, 1.0, receipt=Receipt(fresh=True))
+    case.take_back_unless_quiet(1.0 + quiet_s, 2.0)
+
+    assert (Standing.CLEAR if stays else Standing.UNREAD) is case.standing
+    assert stays == (not any("too late" in note for note in case.notes))
+
+
 # ── somebody asks again ─────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -870,13 +885,19 @@ def test_a_look_under_way_is_older_than_who_asks_again(ask: Callable[[Case], obj
     assert {"x"} == set(case.orders)
 
 
-@pytest.mark.parametrize("ask", ["look_again", "doubt"])
+@pytest.mark.parametrize(
+    "ask",
+    [lambda case: case.look_again(19.0), lambda case: case.doubt(19.0), lambda case: case.take_up(19.0, WATCH)],
+    ids=["look again", "doubt", "resume"],
+)
 @pytest.mark.parametrize("status", [401, 403, 400])
-def test_a_refused_account_that_was_clear_is_read_again_and_never_cancelled(ask: str, status: int):
+def test_a_refused_account_that_was_clear_is_read_again_and_never_cancelled(
+    ask: Callable[[Case], object], status: int
+):
     """The broker has said no, and says it again until somebody mends key or filters."""
     case = cancelled(a_case(), an_answer(status), pace=WATCH)
     look_clear(case, 1.0, WATCH)
-    assert getattr(case, ask)(19.0)
+    ask(case)
     done = drive(case, a_pace(90.0, watch_s=60.0), lambda _do, _query, at: no_answer(began=at, ended=at + 1))
 
     assert times(done, READ)
