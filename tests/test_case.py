@@ -924,6 +924,18 @@ def test_a_refused_account_is_sent_one_delete(read: Answer):
     assert Verdict.CLEAR is not case.verdict or read.page is not None
 
 
+@pytest.mark.parametrize(("is_clear", "due"), [(True, READ), (False, CANCEL)])
+def test_who_takes_a_run_up_owes_a_first_delete_to_all_that_was_not_proven(is_clear: bool, due: Do):
+    """What was proven is read at once, and counts as proven no more."""
+    case = cancelled(a_case(), an_answer())
+    if is_clear:
+        look_clear(case, 1.0)
+    case.take_up(50.0, PACE)
+
+    assert (not is_clear, Standing.UNREAD) == (case.owes_first, case.standing)
+    assert Step(due, 50.0) == case.step(50.0, PACE)
+
+
 # ── all together ───────────────────────────────────────────────────────────────────────────────────────────
 
 STATUSES = st.sampled_from(["NEW", "PENDING_CANCEL", "CANCELED", "FILLED", "HELD"])

@@ -3,6 +3,8 @@
 The broker here reads the query it is asked, so that it does not matter which questions a look consists of.
 """
 
+from typing import Any
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -137,7 +139,7 @@ class CaseMachine(RuleBasedStateMachine):
     def _wait(self) -> None:
         self.now = max(self.now, self.case.step(self.now, PACE).at)
 
-    def _took(self) -> dict[str, float]:
+    def _took(self) -> dict[str, Any]:
         began, self.now = self.now, self.now + 0.01
         return {"began": began, "ended": self.now}
 
@@ -163,7 +165,5 @@ class CaseMachine(RuleBasedStateMachine):
 
 
 CaseMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=25)
-
-
-class TestCaseMachine(CaseMachine.TestCase):  # type: ignore[misc]
-    """Clear is never said too early, and a refused account is not cancelled again unless somebody presses."""
+TestCaseMachine = CaseMachine.TestCase
+"""Clear is never said too early, and a refused account is not cancelled again unless somebody presses."""
