@@ -411,7 +411,7 @@ def test_an_observer_that_fails_ends_no_account() -> None:
 
 
 def test_slots_go_to_accounts_by_the_rosters_priority() -> None:
-    """First DELETEs and reads alike, in whatever order the accounts come."""
+    """First DELETEs, and then reads, in whatever order the accounts come."""
 
     async def work() -> list[tuple[str, int]]:
         seen = []
@@ -421,10 +421,10 @@ def test_slots_go_to_accounts_by_the_rosters_priority() -> None:
             await asyncio.sleep(0.1)
             return 404 if method == "DELETE" else 200  # after a 404 there is nothing to wait for
 
-        await engine_over(slow, slots=1).run([Case(Account(id_, priority=id_)) for id_ in (3, 2, 1)])
+        await engine_over(slow, slots=1).run([Case(Account(id_, priority=id_)) for id_ in (4, 3, 2, 1)])
         return list(dict.fromkeys(seen))
 
-    deletes, reads = [("DELETE", id_) for id_ in (3, 1, 2)], [("GET", id_) for id_ in (1, 2, 3)]
+    deletes, reads = [("DELETE", id_) for id_ in (4, 1, 2, 3)], [("GET", id_) for id_ in (1, 2, 3, 4)]
 
     assert [*deletes, *reads] == virtually(work())  # the first of all found a free slot
 
