@@ -93,7 +93,7 @@ search: setup $(VENV)/.dev ## run the tests whose cases are made up with other c
 	@$(BIN)/python -m pytest --hypothesis-profile=search $$(grep -rl "from hypothesis" tests --include='*.py')
 
 .PHONY: mutants
-mutants: setup $(VENV)/.dev ## seed defects into a copy of panic and see the tests catch each (a quarter of an hour)
+mutants: setup $(VENV)/.dev ## seed defects into a copy of panic and see that the tests catch each (minutes)
 	@$(BIN)/python -m tests.mutants --jobs 2
 
 .PHONY: kill

@@ -164,6 +164,6 @@ class CaseMachine(RuleBasedStateMachine):
             self.proof = self.receipts
 
 
-CaseMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=25)
+CaseMachine.TestCase.settings = settings(max_examples=80, stateful_step_count=25)
 TestCaseMachine = CaseMachine.TestCase
 """Clear is never said too early, and a refused account is not cancelled again unless somebody presses."""
