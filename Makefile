@@ -92,6 +92,10 @@ prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no 
 search: setup $(VENV)/.dev ## run the tests whose cases are made up with other cases than ever before
 	@$(BIN)/python -m pytest --hypothesis-profile=search $$(grep -rl "from hypothesis" tests --include='*.py')
 
+.PHONY: mutants
+mutants: setup $(VENV)/.dev ## seed defects into a copy of panic and see that the tests catch each (minutes)
+	@$(BIN)/python -m tests.mutants --jobs 2
+
 .PHONY: kill
 kill: setup $(VENV)/.dev ## kill real processes in the middle, hundreds of times: nothing lost (minutes)
 	@$(BIN)/python -m tests.kill --times 200

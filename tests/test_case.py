@@ -1,5 +1,6 @@
 """One account under a run: what is due next, what its answers mean, and when it is over."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
@@ -286,6 +287,27 @@ def test_an_order_that_a_failed_answer_names_must_be_seen_ended_too():
     assert {"x", "z"} == set(case.orders)
     assert set() == case.accepted
     assert Standing.UNREAD is case.standing
+
+
+def test_an_order_that_is_named_in_the_middle_of_a_look_must_be_seen_ended_too():
+    """The look did not ask for it: the next one does."""
+    case = cancelled(a_case(), an_answer())
+    look(case, an_answer(500, began=1.0, orders=(an_order("z"),)))
+    look_clear(case, 1.1)
+    standing = case.standing
+    look_clear(case, 2.0)
+
+    assert (Standing.UNREAD, Standing.CLEAR) == (standing, case.standing)
+    assert wall(2.0) == case.as_of
+
+
+@pytest.mark.parametrize("second", ["NEW", "a status that nobody knows"])
+def test_orders_without_a_name_do_not_stand_for_each_other(second: str):
+    """Each counts, and one that is open makes the account open."""
+    case = cancelled(a_case(), an_answer(404))
+    look(case, a_read(an_order("", "PENDING_CANCEL"), an_order("", second), an_order("", "FILLED"), began=1.0))
+
+    assert (Standing.OPEN, 2) == (case.standing, case.open)
 
 
 def test_a_page_that_came_gives_the_next_page_its_tries_back():
@@ -822,6 +844,97 @@ def test_a_refused_account_that_is_doubted_is_read_and_not_cancelled():
     case.doubt(19.0)
 
     assert Step(READ, 19.0) == case.step(19.0, WATCH)
+
+
+@pytest.mark.parametrize(("doubts", "quiet_s", "stays"), [(0, 0.5, True), (1, 1.5, False), (1, 2.5, True)])
+def test_a_clear_that_was_not_listened_to_is_none_once_answers_got_mixed_up(
+    doubts: int, quiet_s: float, stays: bool
+):
+    """Whatever came over the connection in the next moments would have undone it, and the run is over."""
+    case = cancelled(a_case(), an_answer())
+    for _ in range(doubts):
+        case.doubt(0.5)
+    look_clear(case, 1.0, receipt=Receipt(fresh=True))
+    case.take_back_unless_quiet(1.0 + quiet_s, 2.0)
+
+    assert (Standing.CLEAR if stays else Standing.UNREAD) is case.standing
+    assert stays == (not any("too late" in note for note in case.notes))
+
+
+# ── somebody asks again ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_asks_to_look_again_is_told_nothing_older():
+    """It is read at once, and cancelled again if it stays unread."""
+    case = cancelled(a_case(), an_answer())
+    look_clear(case, 1.0)
+
+    assert case.look_again(5.0)
+    assert (Standing.UNREAD, None, False) == (case.standing, case.as_of, case.is_over)
+    assert (Step(READ, 5.0), 18.0) == (case.step(5.0, PACE), case._cancel_at)
+
+
+@pytest.mark.parametrize("ask", [lambda case: case.look_again(2.0), Case.press_again], ids=["look", "press"])
+def test_a_look_under_way_is_older_than_who_asks_again(ask: Callable[[Case], object]):
+    """What it still brings proves nothing, and what it has shown open has to be seen ended."""
+    case = cancelled(a_case(), an_answer(404))
+    look(case, a_read(an_order("x"), began=1.0, next_token="t", total=2))
+    ask(case)
+    case.read(a_read(an_order("y", "FILLED"), began=1.0, ended=2.5, total=2), PACE)
+
+    assert (None, Standing.UNREAD) == (case.look, case.standing)
+    assert {"x"} == set(case.orders)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda case: case.look_again(19.0), lambda case: case.doubt(19.0), lambda case: case.take_up(19.0, WATCH)],
+    ids=["look again", "doubt", "resume"],
+)
+@pytest.mark.parametrize("status", [401, 403, 400])
+def test_a_refused_account_that_was_clear_is_read_again_and_never_cancelled(
+    ask: Callable[[Case], object], status: int
+):
+    """The broker has said no, and says it again until somebody mends key or filters."""
+    case = cancelled(a_case(), an_answer(status), pace=WATCH)
+    look_clear(case, 1.0, WATCH)
+    ask(case)
+    done = drive(case, a_pace(90.0, watch_s=60.0), lambda _do, _query, at: no_answer(began=at, ended=at + 1))
+
+    assert times(done, READ)
+    assert [] == times(done, CANCEL)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [a_read(an_order()), a_read(), an_answer(403), an_answer(404), an_answer(503), an_answer(429), no_answer()],
+    ids=["open", "clear", "403", "404", "503", "429", "nothing"],
+)
+def test_a_refused_account_is_sent_one_delete(read: Answer):
+    """Whatever its reads bring: more would only hide the answer that names the mistake."""
+    refused = an_answer(403)
+
+    def broker(do: Do, _query: Query | None, at: float) -> Answer:
+        return (refused if do is CANCEL else read)._replace(began=at, ended=at + 0.01)
+
+    case = a_case()
+    done = drive(case, WATCH, broker)
+
+    assert [0.0] == times(done, CANCEL)
+    assert times(done, READ)
+    assert Verdict.CLEAR is not case.verdict or read.page is not None
+
+
+@pytest.mark.parametrize(("is_clear", "due"), [(True, READ), (False, CANCEL)])
+def test_who_takes_a_run_up_owes_a_first_delete_to_all_that_was_not_proven(is_clear: bool, due: Do):
+    """What was proven is read at once, and counts as proven no more."""
+    case = cancelled(a_case(), an_answer())
+    if is_clear:
+        look_clear(case, 1.0)
+    case.take_up(50.0, PACE)
+
+    assert (not is_clear, Standing.UNREAD) == (case.owes_first, case.standing)
+    assert Step(due, 50.0) == case.step(50.0, PACE)
 
 
 # ── all together ───────────────────────────────────────────────────────────────────────────────────────────

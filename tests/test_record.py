@@ -188,6 +188,30 @@ def test_a_case_made_again_goes_on_as_it_would_have(life: Life):
     assert asked[0]._named == asked[1]._named
 
 
+def test_whether_an_order_was_seen_ended_is_on_record():
+    """Also that it is not ended any more, though nothing else of it changed: a resume asks for it again."""
+    life, seen = Life(Filters(), a_pace()), []
+    page = a_page(an_order("a", "CANCELED"), an_order("b"))
+    for at, answer in enumerate(
+        [
+            an_answer(200, orders=(an_order("a"), an_order("b"))),
+            an_answer(200, began=1.0, page=page),
+            an_answer(200, began=2.0, orders=(an_order("a", "PENDING_CANCEL"),)),
+        ]
+    ):
+        if answer.page is None:
+            life.case.cancelled(answer, life.pace)
+        else:
+            begin_look(life.case, float(at))
+            life.case.read(answer, life.pace)
+            life.case.take_up(1.5, life.pace)  # which ends the look
+        life.on_record()
+        seen += [{id_: one.seen_ended for id_, one in case.orders.items()} for case in (life.case, life.again())]
+
+    known, unknown = {"a": True, "b": False}, {"a": False, "b": False}
+    assert [unknown, unknown, known, known, unknown, unknown] == seen
+
+
 def test_what_did_not_change_is_not_recorded_again():
     """The record of a watched account stays small."""
     case, mark = a_case(), Mark()

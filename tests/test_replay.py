@@ -20,7 +20,7 @@ from panic.orders import Filters
 from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict
 from panic.plan import Plan, Scope, Unsent
 from panic.process import Process
-from panic.record import Finished, Kind, Pressed, Resumed, body, planned
+from panic.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
 from panic.replay import UNFINISHED, Replay, scope_of
 from panic.report import (
     AccountReport,
@@ -113,6 +113,13 @@ def resumed(n: int, leg: str = "later", at: float | None = None) -> Event:
     return event(n, Kind.RESUMED, body(Resumed(wall(60), "the night shift", "0.1", SECOND)), leg, at)
 
 
+def joined(n: int, *ids: int) -> Event:
+    """Somebody pressed again, and these accounts are sent again for it."""
+    scope = scope_report(Scope(accounts=ids), verify=True, watch_s=0.0)
+    trigger = Trigger("room", "the second", "to be sure", wall(n))
+    return event(n, Kind.JOINED, body(Joined(trigger, ids, 120.0, 0.0, scope, latch=False)))
+
+
 def finished(n: int, verdict: Verdict = Verdict.CLEAR, leg: str = "leg", at: float | None = None) -> Event:
     """It came to its end."""
     end = Finished("0.1", verdict, EXIT_CODES[verdict], wall(9), Timings(0.1, 5.0, 9.0, 120.0), True, ())
@@ -172,6 +179,29 @@ def test_a_repeated_delete_in_flight_takes_the_proof_away():
 
     assert (Outcome.ACCEPTED, Standing.UNREAD, None) == (one.outcome, one.standing, one.as_of)
     assert ["DELETE", "GET", "DELETE"] == [attempt.method for attempt in one.attempts]
+
+
+def test_a_press_again_is_owed_a_delete_until_one_leaves():
+    """What was clear before it is clear no more, and whoever takes the run up sends those accounts again."""
+    events = [*start(1, 2), told(4, accepted(1), accepted(2)), told(5, clear(1), clear(2)), joined(6, 1)]
+    replay = Replay.of("run", events)
+    sent = Replay.of("run", [*events, sending(7, (1, 2))])
+
+    assert [True, False] == [case.owes_first for case in replay.cases.values()]
+    assert [Standing.UNREAD, Standing.CLEAR] == [one.standing for one in replay.report().accounts if one.id != 9]
+    assert [False, False] == [case.owes_first for case in sent.cases.values()]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.CLEAR, Verdict.UNVERIFIED])
+def test_an_end_that_says_more_than_its_accounts_is_not_believed(verdict: Verdict):
+    """A record may be edited: what is told of a run is no better than the worst account on record."""
+    open_ = {**clear(1), "standing": "open", "open": 1}
+    report = report_of([*start(1), told(4, accepted(1)), told(5, open_), finished(6, verdict)])
+    unsent = report_of([*start(1), told(4, accepted(1)), told(5, clear(1)), finished(6, verdict)])
+
+    assert (Verdict.OPEN, Verdict.UNKNOWN) == (account(report, 1).verdict, account(report, 9).verdict)
+    assert (Verdict.UNKNOWN, 30) == (report.verdict, report.exit_code)
+    assert (Verdict.UNKNOWN, 30) == (unsent.verdict, unsent.exit_code)
 
 
 def test_a_run_without_an_end_is_never_clear():

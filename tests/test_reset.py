@@ -534,6 +534,28 @@ def test_runs_before_it_say_nothing(firm: Firm, verdict: Verdict):
     assert () == firm.asks().doubts
 
 
+def test_an_older_run_that_ended_later_shows_nothing(firm: Firm):
+    """It may have read an account before the press that was to stop it."""
+    firm.press("r0", verdict=None, latched=False)
+    firm.press("r1", Scope(all=True, filters=BUYS), second=60)
+    firm.finish("r0", CLEAR, 100)
+
+    with pytest.raises(UsageError, match="run r1 was clear of what its scope and filters name, which is not all"):
+        firm.asks()
+
+
+def test_a_run_that_began_before_a_press_that_is_not_on_record_shows_nothing(firm: Firm):
+    """The times are all there is; for a single account its own plan need not be known."""
+    latch.engage(firm.file, holds_of(SEVEN, "lost", at(60)))
+    firm.press("r0", verdict=None, latched=False)
+    firm.finish("r0", CLEAR, 100)
+    with pytest.raises(UsageError, match="run lost is not on record"):
+        firm.asks()
+    firm.press("r2", second=200, latched=False)
+
+    assert () == firm.asks().doubts
+
+
 @pytest.mark.parametrize(
     ("verdict", "doubt"), [(UNKNOWN, "all accounts: run r2 ended unknown"), (None, "run r2 did not come")]
 )

@@ -3,13 +3,17 @@
 import asyncio
 import os
 import socket
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from panic import drill
 from panic.prepared import whoami
+from panic.outcomes import Verdict
 from panic.report import Report
 from panic.run import Run
 from panic.simulator import Fault, Simulator
@@ -98,3 +102,62 @@ def test_who_presses_is_the_person(monkeypatch: pytest.MonkeyPatch, env: dict[st
         monkeypatch.setenv(name, value)
 
     assert f"{who}@{socket.gethostname()}" == whoami()
+
+
+def whole(accounts: int = 4, *faults: Fault) -> tuple[Report, Simulator]:
+    """Give the report of a run to its end, and the broker that it asked; the first account has the faults."""
+
+    async def go() -> tuple[Report, Simulator]:
+        made_up = drill.firm(accounts, 1, "none")
+        first, *others = made_up.simulated
+        made_up = replace(made_up, simulated=(replace(first, faults=faults), *others))
+        async with drill.simulator(made_up, seed=1, latency_s=0.1) as simulator:
+            return await Run(drill.prepare(made_up, simulator.base_url), drill=True).go(), simulator
+
+    return virtually(go())
+
+
+def test_which_accounts_there_are_is_asked_when_every_first_delete_is_over():
+    """Though there is a slot for it from the beginning, and the other accounts have long been read."""
+    report, simulator = whole(20, SLOW)
+    first, *_ = simulator.requests
+    (listed,) = [request for request in simulator.requests if request.path == "/v1/accounts"]
+
+    assert "DELETE" == first.method
+    assert 1.0 <= listed.at - first.at
+    assert report.coverage.roster_checked
+
+
+def test_no_more_requests_are_in_flight_than_there_are_descriptors(monkeypatch: pytest.MonkeyPatch):
+    """Whatever the settings say; and the report says why it took longer."""
+    monkeypatch.setattr("panic.run.connections_possible", lambda: 3)
+    report, simulator = whole(12)
+
+    assert 3 == simulator.max_in_flight
+    assert "few_descriptors" in codes(report)
+    assert Verdict.CLEAR is report.verdict
+
+
+def set_ahead(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set this machine's clock ahead of the broker's; a virtual loop's time stays as it is."""
+    monkeypatch.setattr("panic.clock.time", SimpleNamespace(time=lambda: time.time() + seconds))
+
+
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+def test_a_clock_that_is_wrong_is_told_whichever_way_it_is(monkeypatch: pytest.MonkeyPatch, ahead_s: float):
+    """By the broker's own."""
+    set_ahead(monkeypatch, ahead_s)
+    report, _ = whole()
+
+    assert "clock_skew" in codes(report)
+
+
+def test_a_clock_that_is_ahead_hides_no_order(monkeypatch: pytest.MonkeyPatch):
+    """No question begins later than the broker's today."""
+    set_ahead(monkeypatch, 2 * 86_400.0)
+    began = datetime.now(UTC)
+    _, simulator = whole()
+    asked = [request.query["from"] for request in simulator.requests if "from" in request.query]
+
+    assert asked
+    assert all(datetime.fromisoformat(moment) <= began for moment in asked)

@@ -129,6 +129,48 @@ def test_who_waits_behind_a_gate_does_not_starve_who_comes_later():
     assert (True, [], [False] * 3) == scene(1, play)
 
 
+@pytest.mark.parametrize("comes_later", [True, False])
+def test_while_slots_are_held_nobody_gets_one(comes_later: bool):
+    """Neither who waits nor who comes, though a slot is free; afterwards the urgent go first again."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1), 99)
+        got: list[Any] = []
+        tasks = [] if comes_later else waiters(slots, [("k", READ, 1), ("m", FIRST, 1)], got)
+        await settle()
+        slots.hold(so=True)
+        slots.release()
+        tasks += waiters(slots, [("k", READ, 1), ("m", FIRST, 1)], got) if comes_later else []
+        await settle()
+        seen = [[number for number, _ in got]]
+        slots.hold(so=False)
+        await settle()
+        seen += [[number for number, _ in got]]
+        slots.release()
+        await asyncio.gather(*tasks)
+        return [*seen, [number for number, _ in got]]
+
+    assert [[], [1], [1, 0]] == scene(1, play)
+
+
+def test_a_recall_sends_back_who_waits_for_less_than_a_first_delete():
+    """Who waits for a first DELETE keeps the place, and so does an account that was not named."""
+
+    async def play(slots: Slots):
+        await slots.acquire("k", (READ, 1), 99)
+        got: list[Any] = []
+        tasks = waiters(slots, [("k", FIRST, 1), ("k", CANCEL, 1), ("m", READ, 1), ("k", READ, 1)], got)
+        await settle()
+        slots.recall({1, 2, 3})
+        await settle()
+        for _ in range(2):
+            slots.release()
+            await settle()
+        return [await task for task in tasks], [number for number, _ in got]
+
+    assert ([True, False, False, True], [0, 3]) == scene(1, play)
+
+
 def test_close_tells_everybody_who_waits():
     """And everybody who comes later: the run is over."""
 

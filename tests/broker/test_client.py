@@ -167,7 +167,8 @@ async def _ask_twice(method: str, end: Callable[[Line], None], *, resend: bool =
         end(line)
 
     async with listening(play) as listener, door(listener.base_url) as broker:
-        broker._session._retry_connection = resend
+        if resend:
+            broker._session._retry_connection = True
         first = await ask(method, broker)
         second = await ask(method, broker)
 

@@ -262,6 +262,8 @@ async def test_unasked_while_idle(unasked: str, method: str):
         await asyncio.wait_for(left.wait(), 5)
 
         assert Outcome.ACCEPTED == answer.outcome
+        assert answer.receipt is not None
+        assert answer.receipt.revoked
         assert 1 == doubt.times
         await from_now_on_fresh(listener, broker)
 
@@ -391,6 +393,21 @@ async def test_another_accounts_orders_cast_doubt(method: str):
         assert Outcome.UNKNOWN == answer.outcome
         assert 1 == doubt.times
         await from_now_on_fresh(listener, broker)
+
+
+@METHODS
+async def test_what_came_before_another_accounts_orders_is_not_trusted_either(method: str):
+    """Nobody knows since when the answers of that connection are somebody else's."""
+
+    async def play(line: Line) -> None:
+        await line.answer(FINE)
+        await line.answer(STALE)
+
+    async with doubtful(play) as (_, broker, doubt):
+        receipts = [(await ask(method, broker)).receipt for _ in range(2)]
+
+        assert [True, True] == [receipt is not None and receipt.revoked for receipt in receipts]
+        assert 1 == doubt.times
 
 
 def _of(head: str) -> int:

@@ -34,6 +34,7 @@ from tests.cli.support import (
     verdicts,
 )
 from tests.kill import play
+from tests.test_reset import edit
 
 HANGS = Fault("hang", times=1)
 RESUME = ("resume", "last")
@@ -448,8 +449,12 @@ async def test_a_run_that_is_under_way(tmp_path: Path):
             f"may be under way in process 1 on elsewhere; look there. {AGAIN}",
         ),
         (lambda event: event if event.kind == "pressed" else None, "its record is damaged"),
+        (
+            lambda event: event._replace(body={"deletes": "all"}) if event.kind == "attempt" else event,
+            f"its record is damaged .event .* .attempt. cannot be read: .*. {AGAIN}",
+        ),
     ],
-    ids=["too old", "of the future", "a drill", "elsewhere", "no plan"],
+    ids=["too old", "of the future", "a drill", "elsewhere", "no plan", "an event that tells nothing"],
 )
 async def test_a_run_that_nobody_may_take_up(tmp_path: Path, change: Callable[[Event], Event | None], words: str):
     """Yesterday's run must not cancel today's book, nor a drill a real one, nor two machines the same one."""
@@ -459,6 +464,16 @@ async def test_a_run_that_nobody_may_take_up(tmp_path: Path, change: Callable[[E
         retell(tmp_path, change)
 
         await refused(firm, simulator, 64, words)
+
+
+async def test_a_run_whose_record_was_edited(tmp_path: Path):
+    """What is left to do is what somebody else wrote: who had the run in hand presses again."""
+    async with simulate(account(1, HANGS)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        await died(firm, attempted(1))
+        edit(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'runaway', 'harmless') WHERE seq = 1")
+
+        await refused(firm, simulator, 64, f"its record is damaged .*event 1 .*. {AGAIN}")
 
 
 @pytest.mark.parametrize(

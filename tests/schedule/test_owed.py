@@ -100,6 +100,17 @@ def test_a_close_that_turns_out_to_be_later_is_not_run_twice(claimed: str):
     assert () == found.late
 
 
+def test_a_close_that_moved_while_the_clock_was_set_back_is_not_lost():
+    """The moment that was seen by the wrong clock has not come, whatever the older calendar had until then."""
+    known = merge(calendar(session("2026-11-24", closes="18:00", early=True)), fallback())
+    found = owed(
+        [CLEANUP], known, seen=utc("2026-11-24 21:30"), now=utc("2026-11-24 17:57"), claimed=(), was=fallback()
+    )
+
+    assert ([KEY], []) == keys(found)
+    assert utc("2026-11-24 17:57") == found.seen
+
+
 def test_the_same_calendar_again_owes_nothing_more():
     """A refresh that changes nothing pages nobody."""
     again = merge(Calendar(), fallback())

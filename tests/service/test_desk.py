@@ -4,13 +4,16 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from panic import latch
 from panic.broker import Broker
+from panic.config import LatchFile
 from panic.ledger.chain import Head
 from panic.ledger.events import encode_body
 from panic.ledger.writer import Writer
@@ -20,9 +23,11 @@ from panic.plan import Scope, plan
 from panic.prepared import Prepared, Press
 from panic.record import Kind
 from panic.report import to_json
+from panic.run import Join
 from panic.secret import Key
 from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Live, Refused
 from panic.simulator import Fault, SimAccount, Simulator
+from tests.builders import a_bad_row
 from tests.tape import Tape
 from tests.test_engine import accounts, prepared
 from tests.virtual import virtually
@@ -191,6 +196,24 @@ def test_what_a_second_press_found_clear_before_is_proven_anew():
     assert Verdict.CLEAR is report.verdict
 
 
+@pytest.mark.parametrize("automated", [True, False], ids=["looked at again", "sent again"])
+def test_an_account_that_was_done_with_is_taken_up_again(automated: bool):
+    """Nobody watches it any more, as the run goes on for the sake of another: it counts for a later press too."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        loop = asyncio.get_running_loop()
+        desk.press(a_press(), automated=automated)
+        await asyncio.sleep(2.0)
+        before, asked = deletes(simulator), loop.time()
+        report = await desk.press(a_press(), automated=automated).live.finished()
+        read = [one.account_id for one in simulator.requests if one.method == "GET" and one.at >= asked]
+        return (deletes(simulator) - before)[1], 1 in read, report.verdict
+
+    assert (int(not automated), True, Verdict.CLEAR) == at_the_desk(
+        accounts(QUIET, (Fault("latency", seconds=3.0),)), work
+    )
+
+
 def test_the_later_deadline_wins():
     """A run that would end before the second press's deadline goes on until then."""
 
@@ -207,7 +230,7 @@ def test_the_later_deadline_wins():
     assert [] == [flag.code for flag in report.flags if flag.code == "internal_error"]
 
 
-NARROW = Scope(accounts=(1,))
+NARROW, BOTH = Scope(accounts=(1,)), Scope(accounts=(1, 2))
 FILTERED = Scope(all=True, filters=Filters(side="BUY"))
 
 
@@ -215,6 +238,8 @@ FILTERED = Scope(all=True, filters=Filters(side="BUY"))
     ("first", "second"),
     [
         (a_press(NARROW), a_press()),
+        (a_press(NARROW), a_press(BOTH)),
+        (a_press(BOTH), a_press()),
         (a_press(FILTERED), a_press()),
         (a_press(), a_press(FILTERED)),
         (a_press(verify=False), a_press()),
@@ -222,7 +247,17 @@ FILTERED = Scope(all=True, filters=Filters(side="BUY"))
         (a_press(source=SCHEDULE), a_press()),
         (a_press(), a_press(source=SCHEDULE)),
     ],
-    ids=["narrower", "filtered", "filters more", "unverified", "verifies less", "scheduled", "a schedule"],
+    ids=[
+        "narrower",
+        "fewer accounts",
+        "named, not all",
+        "filtered",
+        "filters more",
+        "unverified",
+        "verifies less",
+        "scheduled",
+        "a schedule",
+    ],
 )
 def test_a_press_that_would_lose_something_gets_a_run_of_its_own(first: Press, second: Press):
     """It never joins a narrower, filtered, unverified or scheduled run, and its accounts are all sent."""
@@ -377,6 +412,83 @@ def test_a_press_with_a_new_key_does_not_join_a_run_with_the_old_one():
     assert not at_the_desk(accounts(QUIET), work)
 
 
+UNREADABLE = a_bad_row(3, text="x1,Nobody")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda ready: replace(ready, settings=ready.settings.model_copy(update={"broker": other_broker(ready)})),
+        lambda ready: replace(ready, roster=replace(ready.roster, bad_rows=(UNREADABLE,))),
+    ],
+    ids=["another broker", "a row that nobody can read"],
+)
+def test_a_press_joins_no_run_that_was_made_ready_otherwise(change: Callable[[Prepared], Prepared]):
+    """It is sent where the settings say now, and its report lists every row that it could not reach."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        supplies = desk._supplies
+        assert isinstance(supplies, Supplies)
+        desk.press(a_press(watch_s=4.0))
+        await asyncio.sleep(1.0)
+        before = deletes(simulator)
+        supplies.ready = change(supplies.ready)
+        second = desk.press(a_press())
+        report = await second.live.finished()
+        listed = len(second.live.run.prepared.plan.accounts) + len(second.live.run.prepared.plan.unsent)
+        return second.joined, deletes(simulator) - before, len(report.accounts) - listed
+
+    assert (False, {1: 1, 2: 1}, 0) == at_the_desk(accounts(QUIET, QUIET), work)
+
+
+def other_broker(ready: Prepared) -> Any:
+    """The same place, of which the settings now say something else."""
+    return ready.settings.broker.model_copy(update={"contact": "somebody else"})
+
+
+@pytest.mark.parametrize("again", [True, False], ids=["later", "at once"])
+def test_the_latch_of_a_press_that_joins_is_engaged_and_on_record(tmp_path: Path, again: bool):
+    """Nobody who asked for it is told of a run, and left without."""
+    file = tmp_path / "panic.latch"
+    latch.create(file)
+
+    async def work(desk: Desk, _simulator: Simulator) -> Any:
+        supplies = desk._supplies
+        assert isinstance(supplies, Supplies)
+        settings = supplies.ready.settings.model_copy(update={"latch": LatchFile(file=file)})
+        supplies.ready = replace(supplies.ready, settings=settings)
+        desk.press(a_press(watch_s=3.0))
+        await asyncio.sleep(2 * AS_ONE_S * again)
+        second = desk.press(a_press(watch_s=3.0, latch=True))
+        report = await second.live.finished()
+        return second.joined, report.latch, [one.latch for one in supplies.tapes[0].replay().joined]
+
+    joined, told, on_record = at_the_desk(accounts(QUIET), work)
+
+    assert joined
+    assert (True, [True]) == (told is not None and told.engaged, on_record)
+    assert latch.read(file).engaged
+
+
+@pytest.mark.parametrize("how", Join)
+def test_a_run_that_is_over_takes_no_press_in(how: Join):
+    """It would be told of a run that sends and reads nothing for it."""
+
+    async def work(desk: Desk, _simulator: Simulator) -> Any:
+        live = desk.press(a_press()).live
+        await live.finished()
+        told = len(live.run.report().joined)
+        prepared = desk._supplies.prepare(a_press())
+        engine = live.run.engine
+        return (
+            live.run.join(prepared, how),
+            engine.press_again({1}, deadline=1e9, watch_s=0.0),
+            len(live.run.report().joined) - told,
+        )
+
+    assert (False, False, 0) == at_the_desk(accounts(QUIET), work)
+
+
 def test_a_press_joins_no_run_that_lacks_a_key_of_its_accounts():
     """A run that was taken up may cover accounts whose key was missing then: they get a run of their own."""
 
@@ -465,6 +577,38 @@ def test_a_desk_that_closes_sends_every_first_delete_that_is_owed():
     assert {1: 1, 2: 1, 3: 1, 4: 1} == sent
     assert report.finished is False
     assert Verdict.CLEAR is not report.verdict
+
+
+def test_a_desk_that_closes_takes_no_press_and_no_resume():
+    """Not even into a run that is under way: it is about to be left, and whoever pressed is told so."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        live = desk.press(a_press(concurrency=1, watch_s=60.0)).live
+        await until(lambda: deletes(simulator).total() == 1)
+        closing = asyncio.create_task(desk.close())
+        await asyncio.sleep(0.01)
+        prepared = desk._supplies.prepare(a_press())
+        for take in (lambda: desk.press(a_press(concurrency=1, watch_s=60.0)), lambda: desk.start(prepared)):
+            with pytest.raises(Refused):
+                take()
+        await closing
+        return len(desk.live), len((await live.finished()).joined), deletes(simulator)
+
+    assert (1, 0, {1: 1, 2: 1, 3: 1, 4: 1}) == at_the_desk(accounts(*[QUIET] * 4), work)
+
+
+def test_a_desk_that_closes_sends_what_gave_way():
+    """A scheduled run is owed its first DELETEs as well, though a person's is still watched."""
+
+    async def work(desk: Desk, simulator: Simulator) -> Any:
+        desk.press(a_press(NARROW, watch_s=60.0))
+        desk.press(a_press(source=SCHEDULE), automated=True)
+        await asyncio.sleep(1.0)
+        before = deletes(simulator)
+        await desk.close()
+        return before, set(deletes(simulator) - before)
+
+    assert ({1: 1}, {1, 2, 3}) == at_the_desk(accounts(*[QUIET] * 3), work)
 
 
 def test_an_observer_that_fails_disturbs_nobody():
