@@ -89,7 +89,7 @@ class Case:
         seen_open: How many orders were seen open before the last DELETE, and when.
         looks_concluded: Looks that saw everything: orders that appear after one are new.
         is_counted: Whether the standing rests on the broker's counts, and not on having read every order.
-        unmet: The filters of which no order has yet been seen to be an example.
+        unmet: The filters that no order seen so far matches.
     """
 
     account: Account
@@ -304,11 +304,12 @@ class Case:
 
     def _page_failed(self, look: Look, answer: Answer) -> None:
         self._name(order for order in answer.orders if self.filters.matches(order))
-        self._page_failures += not answer.is_limited  # being told to wait is no failure
-        mixed_up = answer.evidence.body is Body.FOREIGN
         if answer.outcome is Outcome.REJECTED:
             look.refuse(answer.error)
-        elif mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
+            return
+        self._page_failures += not answer.is_limited  # being told to wait is no failure
+        mixed_up = answer.evidence.body is Body.FOREIGN
+        if mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
             look.break_off(answer.error or f"HTTP {answer.evidence.status} without a list of orders")
         else:
             self._read_at = answer.ended + self._poll

@@ -125,8 +125,7 @@ def _doubts(
     plans = _plans(settings.ledger, asked) if asked else {}
 
     def believe(found: Iterable[Summary], *, retold: bool) -> None:
-        told, _ = history.borne_out(settings.ledger, found, retold=retold)
-        own.update({one.run: one for one in told})
+        own.update({one.run: one for one in history.checked(settings.ledger, found, retold=retold)})
 
     def asking(hold: Hold) -> tuple[_Question, list[Summary]]:
         question = _Question(hold, own.get(hold.run), plans, settings.broker.base_url)

@@ -466,7 +466,8 @@ class Engine:
     def _ended(self, key: int, name: str, task: "asyncio.Task[None]") -> None:
         if self._tasks.get(key) is task:
             del self._tasks[key]
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and not (task.cancelled() and (self._is_over or key == NOBODY)):
             # A fault of ours. The account keeps what it has, which is never a clear that was not proven.
             if structlog.is_configured():
                 log.error("task_failed", task=name, exc_info=error)

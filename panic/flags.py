@@ -8,7 +8,7 @@ from panic.errors import Problem
 from panic.orders import Filters
 from panic.outcomes import Outcome, Verdict
 from panic.proof import LOOKBACK
-from panic.report import Flag
+from panic.report import CLOCK_UNEXPLAINED, FILTER_NAMES_NOTHING, Flag
 from panic.words import clip
 
 _TEXT_MOST = 500
@@ -71,17 +71,17 @@ def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
     if filters.instrument_ids and not unknown:
         return
     what = ", ".join(map(repr, unknown)) or ", ".join(filters.query().values())
-    text = f"no order of any account is {what}: nothing was cancelled for it; is it spelled as the broker does?"
-    yield Flag("filter_names_nothing", clip(text, _TEXT_MOST))
+    text = f"no account shows an order that is {what}: nothing was cancelled for it; check the spelling"
+    yield Flag(FILTER_NAMES_NOTHING, clip(text, _TEXT_MOST))
 
 
 def from_clock(ahead_s: float | None) -> Iterable[Flag]:
     """Say that our clock and the broker's differ; `ahead_s` is how far ours is ahead, None if nobody knows."""
     if ahead_s is not None and abs(ahead_s) > _SKEW_EXPLAINED_S:
         yield Flag(
-            "clock_unexplained",
-            f"this machine's clock differs from the broker's by {ahead_s / 86_400:+,.0f} days: nobody knows from "
-            "when on orders were looked at; set it (NTP), and press again",
+            CLOCK_UNEXPLAINED,
+            f"this machine's clock differs from the broker's by {ahead_s / 86_400:+,.0f} days: "
+            "nobody knows how far back the reads went; set the clock (NTP), and press again",
         )
     elif ahead_s is not None and abs(ahead_s) > _SKEW_MOST_S:
         yield Flag(

@@ -355,7 +355,7 @@ def _advice(case: Case, verdict: Verdict) -> str:
         case Verdict.OPEN:
             return "Orders are still open. Stop what is trading, and press again."
         case Verdict.UNVERIFIED if case.standing is Standing.CLEAR:
-            return "It was read clear by a record that is not what was written. Look, or press again."
+            return "The record that shows it clear was edited or is damaged. Look, or press again."
         case Verdict.UNVERIFIED:
             return "The broker answered the cancel, but nobody saw that nothing is open. Look, or press again."
     otherwise = "No answer says what became of the cancel: take its orders as open, and press again."

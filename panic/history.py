@@ -225,47 +225,41 @@ def _merged(volumes: Sequence[reader.Volume]) -> list[Event]:
 def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
     """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger.
 
-    Of so many, those that are shown, no end is believed that its record does not bear out.
+    The verdicts of the first `shown` are checked against their records.
     """
     found = headings(ledger)
-    latest_first = list(reversed(found.runs))
-    latest_first.sort(key=lambda one: one.finished is not None)
-    told, edited = borne_out(ledger, latest_first[:shown])
-    return [*told, *latest_first[shown:]], [*found.damage, *edited]
+    told = list(reversed(found.runs))
+    told.sort(key=lambda one: one.finished is not None)
+    first = checked(ledger, told[:shown])
+    edited = [
+        f"run {one.run}: its record is not what was written: panic show {one.run}"
+        for one, before in zip(first, told, strict=False)
+        if one is not before
+    ]
+    return [*first, *told[shown:]], [*found.damage, *edited]
 
 
-def borne_out(
-    ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False
-) -> tuple[list[Summary], list[str]]:
-    """Believe no end that its record does not bear out: give the runs with what is left of it, and say why.
+def checked(ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False) -> list[Summary]:
+    """Give the runs again, each with no better verdict than its record supports.
 
     Args:
         ledger: Where they lie.
         found: The runs.
-        retold: Whether each is told again, and not only looked through for events that are not what was written.
+        retold: Whether to make each report again, and not only look for events that were edited or are missing.
     """
-    told, damage = list(found), []
-    for place, one in enumerate(told):
-        if one.finished is None:
-            continue
-        verdict = _borne_out(ledger, one.run, one.finished, retold=retold)
-        if verdict is None:
-            continue
-        damage.append(f"run {one.run}: its record is not what was written: panic show {one.run}")
-        end = replace(one.finished, verdict=verdict, exit_code=EXIT_CODES[verdict])
-        told[place] = replace(one, finished=end)
-    return told, damage
+    return [_checked(ledger, one, one.finished, retold=retold) if one.finished else one for one in found]
 
 
-def _borne_out(ledger: LedgerFiles, run: str, end: Finished, *, retold: bool) -> Verdict | None:
-    """Give the verdict that is left of a run's end; None where its record bears it out."""
+def _checked(ledger: LedgerFiles, one: Summary, end: Finished, *, retold: bool) -> Summary:
     verdict = worst(end.verdict, Verdict.UNVERIFIED)
     if retold:
-        past = recall(ledger, run)
+        past = recall(ledger, one.run)
         with suppress(UsageError):
             verdict = past.report().verdict
-        return verdict if past.damage or past.faults or verdict is not end.verdict else None
-    return verdict if _is_broken([reader.read(file, run=run) for file in files(ledger)]) else None
+        is_whole = not (past.damage or past.faults) and verdict is end.verdict
+    else:
+        is_whole = not _is_broken([reader.read(file, run=one.run) for file in files(ledger)])
+    return one if is_whole else replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict]))
 
 
 def _is_broken(volumes: Sequence[reader.Volume]) -> bool:
@@ -285,15 +279,6 @@ def walk(ledger: LedgerFiles) -> Iterator[str]:
 def _some(told: Sequence[str]) -> Iterable[str]:
     more = len(told) - _TOLD_MOST
     return (*told[:_TOLD_MOST], f"and {more:,} more of its events") if more > 0 else told
-
-
-def presses(ledger: LedgerFiles) -> list[LastPress]:
-    """Give the last press of each run on record, in their order.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
-    return [one.last_press for one in sorted(headings(ledger).runs, key=lambda one: one.pressed_last)]
 
 
 def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
@@ -328,7 +313,8 @@ def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
     """
     if not name:
         raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
-    recorded = presses(ledger) if ledger.file is not None or not here else []
+    found = headings(ledger).runs if ledger.file is not None or not here else ()
+    recorded = [one.last_press for one in sorted(found, key=lambda one: one.pressed_last)]
     known = by_last_press(recorded, here)[::-1]
     if name == LAST and known:
         return known[0]

@@ -70,6 +70,11 @@ class Order(NamedTuple):
         return _number(self.filled_quantity) or Decimal()
 
     @property
+    def cancel_side(self) -> str:
+        """Its side as a cancel names it; older releases show short sales as SELL_SHORT."""
+        return "SELL" if self.side == "SELL_SHORT" else self.side
+
+    @property
     def is_ended(self) -> bool:
         """Whether nothing of this order can trade any more."""
         if self.status in ENDED_STATUSES:
@@ -163,9 +168,8 @@ class Filters:
 
     def matches(self, order: Order) -> bool:
         """Tell whether an order may be one that the filters name. When in doubt, it is."""
-        side = _SIDES_BEFORE.get(order.side, order.side)
         return (
-            _may_equal(self.side, side, SIDES)
+            _may_equal(self.side, order.cancel_side, SIDES)
             and _may_equal(self.type, order.type, TYPES)
             and _may_equal(self.instrument_type, order.instrument_type, INSTRUMENT_TYPES)
             and (not self.instrument_ids or any(_may_name(wanted, order) for wanted in self.instrument_ids))
@@ -180,13 +184,12 @@ class Filters:
         if self.instrument_ids:
             left = tuple(wanted for wanted in self.instrument_ids if not _surely_names(wanted, order))
             return replace(self, instrument_ids=left) if left else Filters()
-        side = _SIDES_BEFORE.get(order.side, order.side)
-        pairs = (self.side, side), (self.type, order.type), (self.instrument_type, order.instrument_type)
-        return Filters() if all(wanted in {"", shown} for wanted, shown in pairs) else self
-
-
-_SIDES_BEFORE = {"SELL_SHORT": "SELL"}
-"""Sides that older releases show, and what a cancel calls them now."""
+        is_one = (
+            self.side in {"", order.cancel_side}
+            and self.type in {"", order.type}
+            and self.instrument_type in {"", order.instrument_type}
+        )
+        return Filters() if is_one else self
 
 
 def _may_equal(wanted: str, shown: str, known: tuple[str, ...]) -> bool:

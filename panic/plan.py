@@ -98,7 +98,9 @@ def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | 
     Accounts that no press takes are left out. Where a group is not known nobody can tell whose orders were meant,
     and a guess could miss them: then it is all accounts.
     """
-    ids = tuple(id_ for id_ in scope.accounts if not [*_wrong_ids({id_}, roster)])
+    excluded = {account.id: account.excluded for account in roster.accounts}
+    broken = {row.id for row in roster.bad_rows}
+    ids = tuple(id_ for id_ in scope.accounts if not excluded.get(id_, id_ not in broken))
     everything = replace(scope, all=True, groups=(), accounts=())
     for one in (scope, replace(scope, accounts=ids), everything):
         with suppress(UsageError, ConfigurationError):
@@ -138,14 +140,11 @@ def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:
 
 def _wrong_groups(groups: Iterable[str], roster: Roster) -> Iterator[str]:
     known = sorted(roster.groups)
-    for group in (group for group in groups if group not in roster.groups):
-        close = _closest(group, known)
-        hint = f"did you mean {close!r}?" if close else f"the roster has {', '.join(known[:20]) or 'no groups'}"
+    for group in (group for group in groups if group not in known):
+        hint = f"the roster has {', '.join(known[:20]) or 'no groups'}"
+        for close in get_close_matches(group, known, n=1):
+            hint = f"did you mean {close!r}?"
         yield f"--group {group!r} is not in {roster.file}: {hint}"
-
-
-def _closest(group: str, known: Collection[str]) -> str:
-    return next(iter(get_close_matches(group, known, n=1)), "")
 
 
 def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[str]:

@@ -187,7 +187,9 @@ class Flag:
     text: str
 
 
-NEVER_CLEAR = frozenset({"filter_names_nothing", "clock_unexplained"})
+FILTER_NAMES_NOTHING: Final = "filter_names_nothing"
+CLOCK_UNEXPLAINED: Final = "clock_unexplained"
+NEVER_CLEAR = frozenset({FILTER_NAMES_NOTHING, CLOCK_UNEXPLAINED})
 """Codes of flags with which no run is clear, whatever was read."""
 
 

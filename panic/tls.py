@@ -83,20 +83,22 @@ def problems(service: Service) -> list[Problem]:
 def doubts(service: Service, now: datetime) -> list[Problem]:
     """Say that the certificate ends soon, or has ended."""
     certificate = service.tls_certificate
-    left = None if certificate is None else days_left(certificate, now)
+    left = days_left(certificate, now)
     if left is None or left >= _SOON_DAYS:
         return []
     what = "the certificate has expired" if left <= 0 else f"the certificate expires in {left:.0f} days"
     return [Problem(what, "Renew it, and restart the service.", certificate)]
 
 
-def days_left(certificate: Path, now: datetime) -> float | None:
+def days_left(certificate: Path | None, now: datetime) -> float | None:
     """Say in how many days the first certificate of a PEM file expires; None when that cannot be told.
 
     Args:
-        certificate: The PEM file; the service's own certificate stands first.
+        certificate: The PEM file; the service's own certificate stands first. None where there is none.
         now: With its time zone.
     """
+    if certificate is None:
+        return None
     try:
         text = read_regular(certificate, _LARGEST_FILE)[0].decode("ascii", "replace")
         _, begin, rest = text.partition(_CERTIFICATE)

@@ -94,13 +94,13 @@ ORDER = an_order(status="CANCELED", symbol="AAPL", side="BUY")
         (Filters(instrument_ids=("AAPL",)), ""),
         (Filters(side="SELL", instrument_ids=("AAPL",)), ""),
         (Filters(side="BUY"), ""),
-        (Filters(instrument_ids=("appl",)), "no order of any account is 'appl'"),
-        (Filters(instrument_ids=("AAPL", "appl")), "no order of any account is 'appl'"),
-        (Filters(side="SELL", type="STOP"), "no order of any account is SELL, STOP"),
+        (Filters(instrument_ids=("appl",)), "no account shows an order that is 'appl'"),
+        (Filters(instrument_ids=("AAPL", "appl")), "no account shows an order that is 'appl'"),
+        (Filters(side="SELL", type="STOP"), "no account shows an order that is SELL, STOP"),
     ],
 )
 def test_filters_that_name_nothing_are_told(filters: Filters, told: str):
-    """What no order of any account is an example of may be a slip of the pen."""
+    """What no account shows an order that is an example of may be a slip of the pen."""
     found = narrowed(filters, ORDER)
 
     assert [told] == [text.partition(":")[0] for text in found] or (not told and not found)

@@ -9,12 +9,13 @@ from panic.orders import Filters
 from panic.outcomes import Standing, Verdict
 from panic.plan import Scope
 from panic.render.headline import filters_of, headline, narrowing, scope_words
-from panic.report import Flag, Report
+from panic.report import RECORD_DAMAGED, Flag, Report
 from tests.builders import an_answer, no_answer
 from tests.test_render import all_clear
 from tests.test_report import a_report, a_worked_case
 
 CLEAR = "every one of 1 accounts was read and shows no open order"
+SPARED = "no order that these filters name is open in 1 accounts"
 ALL = Filters("BUY", "LIMIT", "OPTION", ("A", "B"))
 NAMED = "only side BUY, type LIMIT, instrument_type OPTION, instrument_ids A,B"
 UNFINISHED = "every account was read clear, and the run has not come to its end"
@@ -87,29 +88,30 @@ def test_where_all_are_clear_and_the_run_is_not_it_says_why(facts: dict[str, Any
 
 def test_filters_that_name_nothing_stand_in_the_first_line():
     """A misspelt symbol is no all-clear, whatever was read."""
-    flag = Flag("filter_names_nothing", "no order of any account is 'appl': is it spelled as the broker does?")
+    flag = Flag("filter_names_nothing", "no account shows an order that is 'appl': check the spelling")
     done = a_worked_case(1, an_answer(404), standing=Standing.CLEAR)
     clear, refused = a_report(done, flags=[flag]), a_report(done, a_worked_case(2, an_answer(403)), flags=[flag])
 
     assert (Verdict.UNVERIFIED, 10) == (clear.verdict, clear.exit_code)
-    assert "no order of any account is 'appl'" == headline(clear)
+    assert "no account shows an order that is 'appl'" == headline(clear)
     assert Verdict.REFUSED is refused.verdict
-    assert headline(refused).endswith("in 1 of 2 accounts; no order of any account is 'appl'")
+    assert headline(refused).endswith("in 1 of 2 accounts; no account shows an order that is 'appl'")
 
 
 def test_a_record_that_was_altered_proves_nothing():
     """Though every account in it is clear."""
-    report = replace(all_clear(), verdict=Verdict.UNVERIFIED)
+    report = replace(all_clear(flags=[Flag(RECORD_DAMAGED, "x")]), verdict=Verdict.UNVERIFIED)
+    words = "the record was edited or is damaged; every account was read clear, and nothing proves it any more"
 
-    assert "every account was read clear, by a record that is not what was written" == headline(report)
+    assert words == headline(report)
 
 
 @pytest.mark.parametrize(
     ("filters", "words"),
     [
         (Filters(), CLEAR),
-        (Filters(side="BUY"), f"(only side BUY; other orders were left alone)  {CLEAR}"),
-        (ALL, f"({NAMED}; other orders were left alone)  {CLEAR}"),
+        (Filters(side="BUY"), f"(only side BUY; other orders were left alone)  {SPARED}"),
+        (ALL, f"({NAMED}; other orders were left alone)  {SPARED}"),
     ],
 )
 def test_what_was_spared_stands_before_all_else(filters: Filters, words: str):

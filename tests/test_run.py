@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from panic import drill
-from panic.prepared import whoami
 from panic.outcomes import Verdict
+from panic.prepared import whoami
 from panic.report import Report
 from panic.run import Run
 from panic.simulator import Fault, Simulator

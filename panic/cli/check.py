@@ -2,17 +2,18 @@
 
 import argparse
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from panic import background, config, logs, selftest
+from panic import background, logs, selftest
 from panic.check import CheckReport, check, to_json
 from panic.cli import loop, neighbour, output
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem, UsageError
-from panic.outcomes import EXIT_CODES, Verdict
+from panic.outcomes import Verdict
 from panic.render.check import check_table, last_table
 from panic.tls import days_left
 
@@ -23,8 +24,7 @@ _LOOK_S = 10.0
 def do_check(options: argparse.Namespace) -> int:
     """Check, print what was found and give its exit code."""
     logs.configure(options.log_level)
-    settings = config.load(options.config)
-    output.guard(options, settings)
+    settings = output.load(options)
     if options.last:
         return _do_last(settings, options)
     try:
@@ -32,10 +32,9 @@ def do_check(options: argparse.Namespace) -> int:
     except ConfigurationError as error:
         more = [Problem(one.text, one.remedy) for one in _beside(settings) if one.is_alarming]
         raise ConfigurationError((*error.problems, *more)) from error
-    beside = _beside(settings, found)
+    beside = [*_beside(settings, found), *_of_neighbour(settings)]
     code = max(found.exit_code, selftest.exit_code(beside))
     found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)
-    found = _with_neighbour(settings, found)
     output.show(to_json(found).decode(), partial(check_table, found), options)
     return found.exit_code
 
@@ -52,21 +51,20 @@ def _beside(settings: Settings, found: CheckReport | None = None) -> list[selfte
     return [*selftest.machine_findings(found, selftest.Circumstances(now, machine))]
 
 
-def _with_neighbour(settings: Settings, found: CheckReport) -> CheckReport:
-    """Count in a service of this machine that keeps other files: who presses there engages another latch."""
+def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
+    """Say that a service of this machine keeps other files: a press there engages another latch."""
     beside = neighbour.look(settings)
-    if beside is None or not beside.others:
-        return found
-    names = " and ".join(f"another {what}" for what in beside.others)
-    remedy = "Type panic config show here and as the service's user, and name one [state] folder in the settings."
-    warning = f"the service at {beside.url} uses {names} than this command. {remedy}"
-    code = max(found.exit_code, EXIT_CODES[Verdict.UNVERIFIED])
-    return replace(found, warnings=(*found.warnings, warning), exit_code=code)
+    if beside is not None and beside.others:
+        names = " and ".join(f"another {what}" for what in beside.others)
+        text = f"the service at {beside.url} uses {names} than this command"
+        remedy = (
+            "Type panic config show here and as the service's user, and name one [state] folder in the settings."
+        )
+        yield selftest.Finding("neighbour", text, remedy, Verdict.UNVERIFIED)
 
 
 def _look(settings: Settings, now: datetime) -> selftest.Machine:
-    certificate = settings.service.tls_certificate
-    return selftest.look(settings, None if certificate is None else days_left(certificate, now))
+    return selftest.look(settings, days_left(settings.service.tls_certificate, now))
 
 
 def _do_last(settings: Settings, options: argparse.Namespace) -> int:

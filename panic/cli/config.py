@@ -8,6 +8,7 @@ from functools import partial
 
 from panic import config, logs
 from panic.cli import output
+from panic.config.effective import DEFAULT, Setting, effective
 from panic.errors import ConfigurationError
 from panic.render.config import config_table
 
@@ -17,7 +18,7 @@ def do_show(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     found = config.survey(options.config)
     output.guard(options, found.settings)
-    settings = [_file(options, found), *config.effective(found)]
+    settings = [_file(options, found), *effective(found)]
     problems = [str(problem) for problem in found.settings.problems]
     document = {
         "schema": "panic-config/1",
@@ -29,8 +30,8 @@ def do_show(options: argparse.Namespace) -> int:
     return 0 if found.is_usable else ConfigurationError.exit_code
 
 
-def _file(options: argparse.Namespace, found: config.Survey) -> config.Setting:
+def _file(options: argparse.Namespace, found: config.Survey) -> Setting:
     """Which file it is, told as a setting."""
-    origin = "environment PANIC_CONFIG" if os.environ.get("PANIC_CONFIG") else config.DEFAULT
+    origin = "environment PANIC_CONFIG" if os.environ.get("PANIC_CONFIG") else DEFAULT
     origin = "--config" if options.config else origin
-    return config.Setting("settings", str(found.document.file.absolute()), origin)
+    return Setting("settings", str(found.document.file.absolute()), origin)

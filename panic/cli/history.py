@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from panic import config, history, logs
+from panic import history, logs
 from panic.cli import output
 from panic.history import Summary
 from panic.render.history import runs_table
@@ -17,9 +17,7 @@ _FRESH = timedelta(hours=24)
 def do_runs(options: argparse.Namespace) -> int:
     """List runs; the exit code tells whether each of the last day's came to its end."""
     logs.configure(options.log_level)
-    settings = config.load(options.config)
-    output.guard(options, settings)
-    ledger = settings.ledger
+    ledger = output.load(options).ledger
     found, damage = history.runs(ledger, options.limit)
     looked_in = history.looked(ledger)
     shown, now = found[: options.limit], datetime.now(UTC)
@@ -64,9 +62,7 @@ def _told(one: Summary, now: datetime) -> dict[str, object]:
 def do_show(options: argparse.Namespace) -> int:
     """Print a report made again from the ledger; the exit code is the run's own, and 10 at least in doubt."""
     logs.configure(options.log_level)
-    settings = config.load(options.config)
-    output.guard(options, settings)
-    ledger = settings.ledger
+    ledger = output.load(options).ledger
     report = history.recall(ledger, history.find(ledger, options.run)).report()
     output.deliver(report, options)
     return report.exit_code

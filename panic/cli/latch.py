@@ -5,7 +5,7 @@ import json
 from functools import partial
 from pathlib import Path
 
-from panic import config, engagement, latch, logs, reset, terminal
+from panic import engagement, latch, logs, reset, terminal
 from panic.cli import output
 from panic.config import Settings
 from panic.errors import UsageError
@@ -19,8 +19,7 @@ ENGAGED = 20
 def do_latch(options: argparse.Namespace) -> int:
     """Print what is engaged, or set the latch up; the exit code tells whether anything is."""
     logs.configure(options.log_level)
-    settings = config.load(options.config)
-    output.guard(options, settings)
+    settings = output.load(options)
     file = settings.latch.file
     if file is None:
         raise UsageError("the settings name no [latch] file")
@@ -61,8 +60,7 @@ def _create(settings: Settings, file: Path) -> None:
 def do_reset(options: argparse.Namespace) -> int:
     """End the engaged state, and say what that does and what not."""
     logs.configure(options.log_level)
-    settings = config.load(options.config)
-    output.guard(options, settings)
+    settings = output.load(options)
     scope = Scope(options.all, tuple(options.group), tuple(options.account))
     by = options.by or whoami()
     prepared = reset.prepare(settings, scope, by=by, reason=options.reason, force=options.force)

@@ -46,22 +46,17 @@ def _look(settings: Settings) -> Neighbour | None:
 def _ask(service: Service) -> dict[str, Any]:
     from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415  (no press waits for it)
 
-    host, port = service.host, service.port
-    itself = (host, 0)  # an address that is not of this machine is no neighbour's
-    line = HTTPConnection(host, port, timeout=_ASK_S, source_address=itself)
+    itself = (service.host, 0)  # an address that is not of this machine is no neighbour's
+    line: HTTPConnection
     if service.tls_certificate:
-        context = _any_certificate()
-        line = HTTPSConnection(host, port, timeout=_ASK_S, source_address=itself, context=context)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # any certificate: no secret is sent to it
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        line = HTTPSConnection(service.host, service.port, timeout=_ASK_S, source_address=itself, context=context)
+    else:
+        line = HTTPConnection(service.host, service.port, timeout=_ASK_S, source_address=itself)
     try:
         line.request("GET", "/readyz")
         found: dict[str, Any] = json.loads(line.getresponse().read(_MOST))["files"]
     finally:
         line.close()
     return found
-
-
-def _any_certificate() -> ssl.SSLContext:
-    """No secret is sent to it, and it is not named after this address."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context

@@ -14,9 +14,10 @@ from typing import Protocol, TextIO
 
 from rich.cells import cell_len
 
-from panic import background, terminal
+from panic import background, config, terminal
 from panic.config import Settings
 from panic.config.own import refuse_own
+from panic.errors import UsageError
 from panic.render.report import table, verdict_line
 from panic.report import Report, to_json
 from panic.words import clip
@@ -38,6 +39,27 @@ class Drawing(Protocol):
         """Draw it, at most so many columns wide."""
 
 
+def load(options: argparse.Namespace) -> Settings:
+    """Load the settings, and see to it that --output names no file of panic's own.
+
+    Raises:
+        ConfigurationError: As of `panic.config.load`.
+        UsageError: It names one.
+    """
+    settings = config.load(options.config)
+    guard(options, settings)
+    return settings
+
+
+def guard_after_press(options: argparse.Namespace, settings: Settings) -> None:
+    """Do the same once a run is over: a press is neither delayed nor refused, only its report is not written."""
+    try:
+        guard(options, settings)
+    except UsageError as error:
+        terminal.say(f"panic: {error}")
+        options.output = None
+
+
 def guard(options: argparse.Namespace, settings: Settings) -> None:
     """Let --output name no file of panic's own, and a dry run write none at all. Call it before anything is done.
 
@@ -50,7 +72,7 @@ def guard(options: argparse.Namespace, settings: Settings) -> None:
     try:
         background.within(partial(refuse_own, options.output, settings, "--output"), _LOOK_S, "guard")
     except (TimeoutError, RuntimeError):  # the latter: no thread is to be had
-        why = why or "in time nobody could see that it is none of panic's own files"
+        why = why or "panic could not tell in time whether it is one of its own files"
     if why:
         terminal.say(f"panic: --output {clip(str(options.output))} is not written: {why}")
         options.output = None

@@ -22,8 +22,8 @@ def do_press(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     press = _press_of(options)
     settings = config.load(options.config)
-    output.guard(options, settings)
     if options.dry_run:
+        output.guard(options, settings)
         return _dry_run(prepare(settings, press), options)
     ledger = open_ledger(settings.ledger)  # on a thread of its own, while the roster is read
     return _carry_out(prepare(settings, press), ledger, options)
@@ -36,13 +36,13 @@ def do_resume(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(options.log_level)
     settings = config.load(options.config)
-    output.guard(options, settings)
     prepared = resume.prepare(settings, options.run, options.by)
     return _carry_out(prepared, open_ledger(settings.ledger, prepared.leg), options)
 
 
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:
     report = loop.run(loop.with_progress(prepared, drill=False, ledger=ledger))
+    output.guard_after_press(options, prepared.settings)
     output.deliver(report, options)
     if report.latch is not None:
         _tell_of_latch(report.latch, prepared)
@@ -56,7 +56,7 @@ def _tell_of_latch(latch: LatchReport, prepared: Prepared) -> None:
     if not latch.engaged:
         terminal.say(f"panic: THE LATCH IS NOT ENGAGED: {latch.text}")
     elif (beside := neighbour.look(prepared.settings)) and "latch" in beside.others:
-        terminal.say(f"panic: THE SERVICE AT {beside.url} USES ANOTHER LATCH, which is not engaged by this")
+        terminal.say(f"panic: THE SERVICE AT {beside.url} USES ANOTHER LATCH, which this press did not engage")
 
 
 def _press_of(options: argparse.Namespace) -> Press:

@@ -8,7 +8,7 @@ import json
 from datetime import UTC, datetime
 from functools import partial
 
-from panic import config, logs
+from panic import logs
 from panic.census import take
 from panic.cli import loop, output
 from panic.config import Schedule, Settings
@@ -25,8 +25,7 @@ _MOST = 1000
 def do_schedule(options: argparse.Namespace) -> int:
     """Show the next runs of every schedule, worst first; or what one of them would cancel if it ran now."""
     logs.configure(options.log_level)
-    settings = config.load(options.config)
-    output.guard(options, settings)
+    settings = output.load(options)
     if options.plan is not None:
         return _do_plan(_named(settings, options.plan), settings, options)
     plan = outlook(settings, _now(), min(options.count, _MOST))

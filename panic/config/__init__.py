@@ -11,15 +11,12 @@ Everybody else imports from here.
 """
 
 from panic.config.clock import Schedule, SelfTest
-from panic.config.effective import DEFAULT, Setting, effective
-from panic.config.loading import DEFAULT_FILE, Survey, fallback_name, load, survey
+from panic.config.loading import Survey, fallback_name, load, survey
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
 from panic.config.service import Channel, Hook, Paging, Role, Service, Tells, Token, is_plain_name
 from panic.config.settings import Settings
 
 __all__ = [
-    "DEFAULT",
-    "DEFAULT_FILE",
     "Broker",
     "Channel",
     "Credential",
@@ -33,13 +30,11 @@ __all__ = [
     "Schedule",
     "SelfTest",
     "Service",
-    "Setting",
     "Settings",
     "StateFolder",
     "Survey",
     "Tells",
     "Token",
-    "effective",
     "fallback_name",
     "is_plain_name",
     "load",

@@ -1,7 +1,7 @@
 """Every setting in force, and where its value was said. Of a secret only the place where it is read."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from panic.config.loading import SECTIONS, Survey
 from panic.config.schedules import SECTION as SCHEDULES
+from panic.config.schedules import TITLE
 from panic.config.sections import Credential
 
 DEFAULT: Final = "default"
@@ -35,25 +36,20 @@ class Setting:
 
 def effective(found: Survey) -> Iterator[Setting]:
     """Give every setting, in the order of the documentation; those of a section with a name of its own, too."""
-    settings, document = found.settings, found.document
-    named: dict[str, list[tuple[str, str, BaseModel]]] = {
-        "credentials": [(name, name, one) for name, one in settings.credentials.items()],
-        "tokens": [(name, name, one) for name, one in settings.tokens.items()],
-        "hooks": [(name, name, one) for name, one in settings.hooks.items()],
-        "notify": [(name, name, one) for name, one in settings.channels.items()],
-        SCHEDULES: [(one.name, _nth(found, one.name), one) for one in settings.schedules],
+    settings, origins = found.settings, found.document.origins
+    named: dict[str, Mapping[str, BaseModel]] = {
+        "credentials": settings.credentials,
+        "tokens": settings.tokens,
+        "hooks": settings.hooks,
+        "notify": settings.channels,
     }
     for section in SECTIONS:
-        yield from _fields(getattr(settings, section), (section,), (section,), document.origins)
+        yield from _fields(getattr(settings, section), (section,), (section,), origins)
     for section, entries in named.items():
-        for name, key, one in entries:
-            yield from _fields(one, (section, name), (section, key), document.origins)
-
-
-def _nth(found: Survey, name: str) -> str:
-    """Where in the file's list of schedules the one of this name stands that counts."""
-    names = [one.get("name") for one in found.document.tables[SCHEDULES] if isinstance(one, dict)]
-    return str(names.index(name) + 1)
+        for name, one in entries.items():
+            yield from _fields(one, (section, name), (section, name), origins)
+    for schedule in settings.schedules:
+        yield from _fields(schedule, (SCHEDULES, schedule.name), (TITLE, schedule.name), origins)
 
 
 def _fields(

@@ -31,6 +31,8 @@ def read_schedules(document: Document) -> tuple[Schedule, ...]:
         elif schedule:
             found[schedule.name] = schedule
             document.lines[TITLE, schedule.name] = document.lines.get((SECTION, str(nth)), 0)
+            said = {path[2:]: place for path, place in document.origins.items() if path[:2] == (SECTION, str(nth))}
+            document.origins |= {(TITLE, schedule.name, *key): place for key, place in said.items()}
     return tuple(found.values())
 
 

@@ -62,10 +62,11 @@ def retell(run: str, entries: Sequence[Entry], broken: Sequence[Entry] = ()) -> 
         replay = Replay.of(run, events)
         ends = [head for event, head in told if event.kind == Kind.FINISHED and event.id == events[-1].id]
         head = ends[-1] if ends and replay.finished else None
-        verdict = replay.report(head).accounts[0].verdict
+        found = replay.report(head)
+        verdict = found.accounts[0].verdict
         damage = [f"{one}: it is not what was written" for one in broken]
         damage += [*(f"event {gap}: missing" for gap in gaps), *oddities, *replay.oddities]
-        report = json.loads(to_json(replay.report(head, tuple(damage))))
+        report = json.loads(to_json(replay.report(head, tuple(damage)) if damage else found))
     except Exception as error:  # noqa: BLE001  (what foreign events do to the fold is a finding, and no failure)
         oddities.append(f"no report can be made of them: {clip(str(error)) or type(error).__name__}")
     return Retold(

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
-from panic.config import DEFAULT, Setting
+from panic.config.effective import DEFAULT, Setting
 from panic.render.drawing import Text, draw
 
 

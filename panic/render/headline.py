@@ -1,7 +1,7 @@
 """The words of a report's verdict line, as a terminal and the control room show them."""
 
 from panic.outcomes import Standing, Verdict
-from panic.report import NEVER_CLEAR, Report
+from panic.report import NEVER_CLEAR, RECORD_DAMAGED, Report
 
 _HEADLINES = {
     Verdict.CLEAR: "every one of {all} accounts was read and shows no open order",
@@ -17,22 +17,26 @@ def headline(report: Report) -> str:
     total = report.totals.accounts
     these = report.totals.verdicts.get(report.verdict, 0)
     bad = total - report.totals.verdicts.get(Verdict.CLEAR, 0)
-    words = _HEADLINES[report.verdict].format(all=f"{total:,}", these=f"{these:,}")
+    filters = narrowing(filters_of(report)).removeprefix(", ")
+    words = _HEADLINES[report.verdict]
+    if filters and report.verdict is Verdict.CLEAR:
+        words = "no order that these filters name is open in {all} accounts"
     if report.verdict is Verdict.UNVERIFIED and report.totals.standings.get(Standing.CLEAR, 0) == total:
-        words = "every account was read clear, by a record that is not what was written"
+        words = "every account was read clear, and nothing proves it any more"
         if not report.finished:
             words = "every account was read clear, and the run has not come to its end"
         elif report.coverage.unlisted_accounts:
             words = "all accounts of the roster are clear, and the broker shows others that it does not list"
-    doubts = [flag.text.partition(":")[0] for flag in report.flags if flag.code in NEVER_CLEAR]
-    if doubts and not these:
-        words = doubts[0]
-    elif doubts:
-        words += f"; {doubts[0]}"
+    words = words.format(all=f"{total:,}", these=f"{these:,}")
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"
-    filters = narrowing(filters_of(report)).removeprefix(", ")
-    return f"({filters}; other orders were left alone)  {words}" if filters else words
+    if report.verdict is not Verdict.CLEAR and any(flag.code == RECORD_DAMAGED for flag in report.flags):
+        words = f"the record was edited or is damaged; {words}"
+    words = f"({filters}; other orders were left alone)  {words}" if filters else words
+    doubts = [flag.text.partition(":")[0] for flag in report.flags if flag.code in NEVER_CLEAR]
+    if report.verdict is not Verdict.UNVERIFIED:
+        return "; ".join([words, *doubts])
+    return "; ".join([*doubts, *([words] if these or not doubts else [])])
 
 
 def scope_words(report: Report) -> str:

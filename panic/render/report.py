@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from panic.outcomes import Verdict
 from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, indented, line
-from panic.render.headline import headline, scope_words
+from panic.render.headline import filters_of, headline, scope_words
 from panic.report import AccountReport, Report, counts
 
 _DETAILED_MOST = 25
@@ -138,8 +138,11 @@ def _sums(report: Report) -> Iterable[Text]:
         yield Text("coverage: nothing was read (--no-verify); accepted is not cancelled")
         return
     counted = f" ({coverage.accounts_counted:,} by count)" if coverage.accounts_counted else ""
+    filtered = any(filters_of(report).values())
+    what = "no order that the filters name is open" if filtered else "nothing but ended orders"
+    proven = f"{coverage.accounts_clear:,} accounts read clear{counted}: {what} over"
     yield Text(
-        f"coverage: {coverage.accounts_clear:,} accounts read clear{counted}: nothing but ended orders over "
+        f"coverage: {proven if coverage.accounts_clear else 'no account was proven clear in'} "
         f"{coverage.lookback_s / 86_400:.0f} days, "
         f"{coverage.named_seen_ended:,} of {coverage.named_orders:,} named orders seen ended"
     )

@@ -16,8 +16,8 @@ def by_hand(meant: Scope, found: Scope | None, *, latch: bool, reason: str) -> s
         reason: Of the press.
     """
     if found is None:
-        return "cancel at the broker; no press goes before what panic check tells is mended"
-    near = "" if found == meant else " what comes nearest and works"
+        return "cancel at the broker; no press works until what panic check lists is corrected"
+    near = "" if found == meant else " the nearest that works"
     words = ["panic", "press", *_words(found), *(["--latch"] if latch else []), "--reason", reason]
     return f"cancel at the broker, or type{near}: {shlex.join(words)}"
 

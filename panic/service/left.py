@@ -52,7 +52,7 @@ def look_back(settings: Settings) -> list[Left]:
     since = datetime.now(UTC) - TOLD_FOR
     known = set(_acknowledged(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    told, _ = history.borne_out(settings.ledger, recent)
+    told = history.checked(settings.ledger, recent)
     return [left for one in told if (left := _left(one, settings, known))]
 
 

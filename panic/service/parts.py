@@ -22,7 +22,7 @@ from panic.service.access import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.proving import Proving
-from panic.service.reading import Aside, Glance
+from panic.service.reading import Aside
 from panic.service.repeats import Keys, Throttle
 from panic.service.room.sessions import Sessions
 from panic.words import clip
@@ -65,6 +65,10 @@ class Standby(Protocol):
     @property
     def not_ready(self) -> str:
         """Why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """Fingerprints of ledger, latch and store, which name no path."""
 
     def status(self) -> Mapping[str, Any]:
         """Tell how old all that is."""
@@ -132,7 +136,6 @@ class Parts:
         proving: The self-test; None where there is none.
         drill: Whether the broker is the embedded simulator, and every run a drill.
         hub: Tells the pages of the control room.
-        glance: Looks at the disk for strangers.
         streams: The tasks of those who follow events.
         waiting: How many callers wait for a report.
         checking: Held by the check that is under way: one at a time.
@@ -156,7 +159,6 @@ class Parts:
     proving: Proving | None = None
     drill: bool = False
     hub: "Hub" = field(init=False)
-    glance: Glance = field(default_factory=Glance)
     waiting: int = 0
     checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     exporting: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -236,7 +236,7 @@ class Proving(Collector):
         loaded = await do(
             partial(load, settings, self._env), "self-test-load", "roster and keys", Loaded(None, {}, ())
         )
-        own = partial(_own_certificate, settings, self._now())
+        own = partial(days_left, settings.service.tls_certificate, self._now())
         days = await do(own, "self-test-certificate", "the certificate of this service", None)
         machine = partial(self._machine, settings, days)
         return (
@@ -343,11 +343,6 @@ def _gap_s(settings: Settings) -> float:
     """Give the time from one beginning to the next, so that what fails is told within the interval."""
     every_s = settings.self_test.every_s
     return max(every_s - _TELLING_ATTEMPTS * settings.run.attempt_s, every_s / 2)
-
-
-def _own_certificate(settings: Settings, now: datetime) -> float | None:
-    certificate = settings.service.tls_certificate
-    return None if certificate is None else days_left(certificate, now)
 
 
 def _excluded(loaded: Loaded) -> frozenset[int]:

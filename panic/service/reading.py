@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from panic import background
 
@@ -12,7 +12,6 @@ AT_ONCE = 8
 """So many threads may hang at once; then nobody gets another."""
 
 MOST_S = 10.0
-GLANCE_S = 0.5
 
 
 class Aside:
@@ -43,18 +42,3 @@ class Aside:
         self._places.release()
         if not future.cancelled():
             future.exception()  # somebody who gave up does not ask for it any more
-
-
-class Glance:
-    """Looks that strangers may ask for: all share the one under way, so that a dead disk keeps one thread."""
-
-    def __init__(self) -> None:
-        self._looking: asyncio.Future[Any] | None = None
-
-    async def at(self, work: Callable[[], _T]) -> _T | None:
-        """Do work and give its result; None if it is not done in time, or fails."""
-        if self._looking is None or self._looking.done():
-            self._looking = background.begin(work, "glance")
-        looking: asyncio.Future[_T] = self._looking
-        await asyncio.wait([looking], timeout=GLANCE_S)
-        return looking.result() if looking.done() and looking.exception() is None else None

@@ -7,6 +7,7 @@ from pathlib import Path
 from panic import readiness
 from panic.background import begin
 from panic.config import Settings
+from panic.config.own import fingerprints
 from panic.errors import Problem
 from panic.service.loaded import Loaded, settled, stamp_of
 
@@ -19,10 +20,12 @@ class Ready:
 
     Attributes:
         problems: What was found last; None until everything was looked at once.
+        files: Fingerprints of ledger, latch and store; empty until then.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.problems: tuple[Problem, ...] | None = None
+        self.files: dict[str, str] = {}
         self._env = env
         self._seen: object = None
         self._looking: asyncio.Future[None] | None = None
@@ -35,6 +38,7 @@ class Ready:
         return self._looking
 
     def _look(self, settings: Settings, loaded: Loaded) -> None:
+        self.files = fingerprints(settings)
         roster, usable = loaded.roster.value, frozenset(loaded.usable)
         stamps = [stamp_of(file) for file in _files(settings)]
         if self._seen == (settings, roster, usable, stamps):
@@ -42,7 +46,9 @@ class Ready:
         try:
             found = tuple(readiness.problems(settings, roster, usable, self._env))
         except Exception as error:  # noqa: BLE001  (whatever it is, nobody may take it for readiness)
-            found = (Problem(f"readiness could not be judged: {type(error).__name__}", "Type panic check."),)
+            what = f"readiness could not be judged: {type(error).__name__}"
+            self.problems, self._seen = (Problem(what, "Type panic check."),), None  # look again in a second
+            return
         self.problems, self._seen = found, (settings, roster, usable, [settled(one) for one in stamps])
 
 

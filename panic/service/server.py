@@ -173,7 +173,7 @@ class Server:
                 pressable=self.standby.pressable,
             ),
             metrics=self._metrics,
-            certificate_days=lambda: _days_left(service.tls_certificate),
+            certificate_days=lambda: tls.days_left(service.tls_certificate, datetime.now(UTC)),
             env=self._env,
             proving=self._proving,
             drill=self._drill,
@@ -287,10 +287,6 @@ class Server:
 def _store(settings: Settings) -> Path:
     """Where replays are remembered; settings built in code may not say."""
     return settings.service.store or Path(os.devnull)
-
-
-def _days_left(certificate: Path | None) -> float | None:
-    return None if certificate is None else tls.days_left(certificate, datetime.now(UTC))
 
 
 async def _close_ledger(writer: Writer) -> None:

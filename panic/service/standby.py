@@ -189,6 +189,11 @@ class Standby:
             return "starting"
         return "configuration" if self._mistakes(loaded) else ""
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Fingerprints of ledger, latch and store, which name no path."""
+        return self._ready.files
+
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
         now, loaded, warm = time.monotonic(), self._files.loaded, self._warm

@@ -6,7 +6,6 @@ from aiohttp import web
 
 from panic import latch, reset
 from panic._version import VERSION
-from panic.config.own import fingerprints
 from panic.engagement import look
 from panic.plan import Scope
 from panic.prepared import Press
@@ -89,9 +88,9 @@ async def healthz(_: Parts, __: web.Request, ___: Identity) -> web.Response:
 
 async def readyz(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say whether a press would work."""
-    why, settings = parts.ready(), parts.settings
-    files = await parts.glance.at(lambda: fingerprints(settings))
-    return document(views.to_json(facts.Ready(ready=not why, why=why, files=files or {})), 503 if why else 200)
+    why = parts.ready()
+    found = facts.Ready(ready=not why, why=why, files=parts.standby.files)
+    return document(views.to_json(found), 503 if why else 200)
 
 
 async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Response:

@@ -15,8 +15,7 @@ from aiohttp_sse import EventSourceResponse
 from panic import history
 from panic.config import LedgerFiles
 from panic.errors import UsageError
-from panic.ledger import reader
-from panic.ledger.events import Event, UnencodableError, decode, encode_body
+from panic.ledger.events import UnencodableError, encode_body
 from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.record import Kind
 from panic.service.answers import aside
@@ -40,20 +39,8 @@ class Line(NamedTuple):
     text: str
 
 
-def events_of(ledger: LedgerFiles, run: str) -> list[Event]:
-    """Give the events of a run that the ledger holds, in their order. Blocks."""
-    volumes = [reader.read(file, run=run) for file in history.files(ledger)]
-    events = []
-    for row in (row for volume in volumes for row in volume.rows):
-        try:
-            events.append(decode(row.record))
-        except ValueError:  # the report says that the record is damaged
-            continue
-    return history.in_order(events)
-
-
 def recorded(ledger: LedgerFiles, run: str) -> list[Line]:
-    """Give the same as they go out; the end of a run does not say more than its report. Blocks."""
+    """Give the events of a run as they go out, its end with the verdict of its report. Blocks."""
     past = history.recall(ledger, run)
     found = []
     for event in past.events:

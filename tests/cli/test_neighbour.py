@@ -63,7 +63,7 @@ async def test_a_press_that_engages_says_that_the_service_has_another_latch(tmp_
             engaging = await panic(*one.lines(*PRESS, "--latch"), cwd=tmp_path)
             other = await panic(*one.lines(*PRESS), cwd=tmp_path)
 
-    line = f"panic: THE SERVICE AT {service.url} USES ANOTHER LATCH, which is not engaged by this"
+    line = f"panic: THE SERVICE AT {service.url} USES ANOTHER LATCH, which this press did not engage"
     assert (0, line) == (engaging.code, engaging.last_line)
     assert "ANOTHER LATCH" not in other.err
 

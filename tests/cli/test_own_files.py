@@ -10,7 +10,7 @@ import pytest
 from panic import background, cli
 from panic.config import load
 from panic.config.own import own_files
-from tests.cli.support import PRESS, Firm, account, closed_port, names, panic, simulate, told, valid
+from tests.cli.support import PRESS, Firm, account, closed_port, names, panic, sent, simulate, told, valid
 
 NOBODY = f"http://127.0.0.1:{closed_port()}"
 FILES = """
@@ -43,9 +43,7 @@ OWN = (
     "state/clock.json",
 )
 WRITERS = {
-    "press": (*PRESS, "--output"),
     "press, only planned": (*PRESS, "--dry-run", "--output"),
-    "resume": ("resume", "last", "--output"),
     "check": ("check", "--output"),
     "runs": ("runs", "--output"),
     "show": ("show", "last", "--output"),
@@ -107,7 +105,7 @@ def test_every_file_that_panic_knows_is_its_own(
     if not there and name not in OWN[:3]:
         (firm.folder / name).unlink()
     before = contents(firm.folder)
-    code = cli.run(firm.lines(*PRESS, "--output", str(firm.folder / name)))
+    code = cli.run(firm.lines("runs", "--output", str(firm.folder / name)))
 
     assert 64 == code
     assert "panic's own. Name a new file\nNothing was sent." in capsys.readouterr().err
@@ -140,7 +138,7 @@ def _linked(target: Path, link: Callable[[Path, Path], None]) -> Path:
 def test_a_file_is_known_by_any_name(firm: Firm, disguise: str, capsys: pytest.CaptureFixture[str]):
     """The message says which of panic's files it really is."""
     other = DISGUISES[disguise](firm.roster)
-    code = cli.run(firm.lines(*PRESS, "--output", str(other)))
+    code = cli.run(firm.lines("runs", "--output", str(other)))
 
     assert 64 == code
     assert f"{other} is the roster, {firm.roster}: panic's own." in capsys.readouterr().err
@@ -183,10 +181,10 @@ def test_a_dry_run_writes_nothing(firm: Firm, words: tuple[str, ...], capsys: py
     assert before == contents(firm.folder)
 
 
-def test_a_disk_that_hangs_delays_no_press(
+def test_where_nobody_can_tell_in_time_whose_a_file_is_it_is_left_alone(
     firm: Firm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """Where nobody can see in time whether a file is panic's own, the press goes on and leaves the file alone."""
+    """On a disk that hangs the command goes on without it."""
 
     def hangs(*_: object) -> None:
         raise TimeoutError
@@ -198,6 +196,20 @@ def test_a_disk_that_hangs_delays_no_press(
     assert 0 == code
     assert "is not written" in capsys.readouterr().err
     assert not target.exists()
+
+
+async def test_a_press_fires_whatever_its_output_names(tmp_path: Path):
+    """Only its report is not written: nothing else may stop or delay a press."""
+    async with simulate(account(1)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1])
+        roster = firm.roster.read_bytes()
+        done = await panic(*firm.lines(*PRESS, "--output", str(firm.roster)), cwd=tmp_path)
+
+    assert 0 == done.code, done.err
+    assert [1] == sent(simulator, "DELETE")
+    assert "clear" == told(done.report, 1)["verdict"]
+    assert f"{firm.roster} is the roster: panic's own. Name a new file" in done.err
+    assert roster == firm.roster.read_bytes()
 
 
 async def test_a_report_goes_into_any_other_file(tmp_path: Path):

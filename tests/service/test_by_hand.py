@@ -123,9 +123,9 @@ async def test_what_a_schedule_that_did_not_run_tells_to_type_presses(tmp_path: 
         (
             Scope(groups=("x",)),
             Scope(all=True),
-            "type what comes nearest and works: panic press --all --reason breach",
+            "type the nearest that works: panic press --all --reason breach",
         ),
-        (Scope(groups=("x",)), None, "no press goes before what panic check tells is mended"),
+        (Scope(groups=("x",)), None, "no press works until what panic check lists is corrected"),
     ],
 )
 def test_the_words(scope: Scope, found: Any, words: str):

@@ -7,14 +7,14 @@ run's.
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import perf_counter
 from typing import Final
 
 import structlog
 
-from panic import fold
+from panic import fold, history
 from panic.board import Board, Code
 from panic.fold import Circumstances
 from panic.ledger.events import Event
@@ -27,7 +27,6 @@ from panic.service.problems import ProblemError
 from panic.service.room import tell
 from panic.service.room.mailbox import Mailbox, event
 from panic.service.room.sums import Sums
-from panic.service.stream import events_of
 
 log = structlog.get_logger()
 
@@ -240,10 +239,11 @@ class Watched:
     async def _look_back(self) -> None:
         """The journal of a run that was taken up knows nothing of the processes before: the ledger does."""
         ledger, run = self._parts.settings.ledger, self._run.id
-        events: list[Event] = []
+        events: Sequence[Event] = ()
         if self._by_journal and ledger.file is not None:
             with suppress(ProblemError):
-                events = await aside(self._parts, lambda: events_of(ledger, run), "board", usage="not_found")
+                past = await aside(self._parts, lambda: history.recall(ledger, run), "board", usage="not_found")
+                events = past.events
         self._by_journal = bool(events)  # else the cases tell it
         for one in events:
             self._board.take(one)

@@ -103,7 +103,7 @@ class Situation:
         self._recorded: tuple[LastPress, LastRun] | None = None
         self._last_problem = "it was not looked up yet"
         self._last_at = float("-inf")
-        self._roster: tuple[Roster, int, int, tuple[RoomGroup, ...]] | None = None
+        self._roster: tuple[Roster, int, tuple[RoomGroup, ...]] | None = None
         self._next: tuple[object, object, NextRun | None] | None = None
         self._reading: asyncio.Task[None] | None = None
         # A page that is open asks again and again, and a disk that hangs keeps each place: these are only ours.
@@ -188,7 +188,7 @@ class Situation:
     def view(self) -> Room:
         """Say how things stand."""
         parts, settings, why = self._parts, self._parts.settings, self._parts.ready()
-        accounts, unreadable, groups = self._accounts()
+        accounts, groups = self._accounts()
         return Room(
             schema="panic-room/1",
             version=VERSION,
@@ -200,7 +200,6 @@ class Situation:
             why=why,
             problems=tuple(map(str, parts.standby.status().get("problems", ()))),
             accounts=accounts,
-            unreadable=unreadable,
             groups=groups,
             self_test=self._self_test(),
             latch=self._latch.view,
@@ -219,15 +218,15 @@ class Situation:
         order = history.by_last_press([press] if press else [], [live.run.last_press for live in over.values()])
         return _ended(over[order[-1]]) if order and order[-1] in over else told
 
-    def _accounts(self) -> tuple[int | None, int, tuple[RoomGroup, ...]]:
+    def _accounts(self) -> tuple[int | None, tuple[RoomGroup, ...]]:
         roster = self._parts.standby.roster
         if roster is None:
-            return None, 0, ()
+            return None, ()
         if self._roster is None or self._roster[0] is not roster:
             covered = [account for account in roster.accounts if not account.excluded]
             count = Counter(account.group for account in covered if account.group)
             groups = tuple(RoomGroup(name, accounts) for name, accounts in sorted(count.items()))
-            self._roster = roster, len(covered), len(roster.bad_rows), groups
+            self._roster = roster, len(covered), groups
         return self._roster[1:]
 
     def _self_test(self) -> RoomSelfTest | None:
@@ -297,7 +296,7 @@ def _last_of(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
     one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
     if one is None:
         return None
-    (one,), _ = history.borne_out(ledger, [one])
+    (one,) = history.checked(ledger, [one])
     verdict = one.finished.verdict if one.finished else None
     at = one.finished.finished_at if one.finished else one.pressed.started_at
     return one.last_press, LastRun(one.run, verdict, at, one.pressed.drill)

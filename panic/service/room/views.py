@@ -117,7 +117,6 @@ class Room:
     Attributes:
         why: Why a press would not work, in one word; empty if it would.
         accounts: How many a press for all would reach; null where no roster could ever be read.
-        unreadable: Rows of the roster that cannot be read.
         schedules: How many there are.
         last_problem: Why `last` may not be the last one; empty if it is.
     """
@@ -132,7 +131,6 @@ class Room:
     why: str
     problems: tuple[str, ...]
     accounts: int | None
-    unreadable: int
     groups: tuple[RoomGroup, ...]
     self_test: RoomSelfTest | None
     latch: RoomLatch

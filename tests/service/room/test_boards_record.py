@@ -5,13 +5,13 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from panic import history
 from panic.errors import UsageError
-from panic.service import stream
 from panic.service.desk import ENDED_KEPT
 from panic.service.room import boards
 from panic.simulator import Fault
@@ -55,7 +55,7 @@ async def left(folder: Path) -> AsyncIterator[House]:
 def standings(it: House) -> list[str]:
     """What is on record of how accounts stand."""
     ledger = it.parts.settings.ledger
-    events = [one for run in history.runs(ledger)[0] for one in stream.events_of(ledger, run.run)]
+    events = [one for run in history.runs(ledger)[0] for one in history.recall(ledger, run.run).events]
     told = [one.body["accounts"] for one in events if one.kind in {"outcome", "standing"}]
     return [account["standing"] for accounts in told for account in accounts if "standing" in account]
 
@@ -83,7 +83,7 @@ async def test_a_run_that_was_taken_up_has_one_board(
 
     async with left(tmp_path) as it:
         if not is_read:
-            monkeypatch.setattr(boards, "events_of", hang)
+            monkeypatch.setattr(boards, "history", SimpleNamespace(recall=hang))
         live = it.live((await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})).json["run_id"])
         spy = Spy(lambda spy: spy.shown.clear - held_clear(live))
         board = it.parts.hub.boards.of(live)
