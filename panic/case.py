@@ -24,6 +24,9 @@ NEVER = float("inf")
 _MORE_TRIES_A_PAGE = 2
 """A page that failed is asked for twice more before the look is given up: accounts with many pages need it."""
 
+_LOCKED_OUT = frozenset({Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN})
+"""A key that may not read is not asked another way."""
+
 _LOOKS_AFTER_A_REFUSAL = 5
 """A refused account cannot be helped by reading; a few looks tell whether it is clear all the same."""
 
@@ -115,6 +118,7 @@ class Case:
     is_counted: bool = False
     unmet: Filters = field(init=False)
     _size: int = 0
+    _miscounts: bool = False
     _cancel_at: float = 0.0
     _read_at: float = NEVER
     _held_until: float = 0.0
@@ -261,6 +265,8 @@ class Case:
         self._name(answer.orders)
         if answer.outcome is Outcome.ACCEPTED:
             self.accepted.update(order.id for order in answer.orders if order.id)
+            if answer.orders and len(self.filters.instrument_ids) <= 1:  # the broker itself says that they match
+                self.unmet = Filters()
         if answer.outcome is Outcome.NOTHING_TO_CANCEL and not answer.own_envelope:
             self.note(
                 "answered 404, but not in the broker's own words: "
@@ -276,7 +282,14 @@ class Case:
         if self.look is None:
             named = [id_ for id_, tracked in self.orders.items() if not tracked.seen_ended]
             self.look = Look(
-                began=now, now=wall, since=since, matches=self.filters.matches, named=named, size=self._size
+                began=now,
+                now=wall,
+                since=since,
+                matches=self.filters.matches,
+                named=named,
+                size=self._size,
+                miscounts=self._miscounts,
+                unmet=self.unmet.instrument_ids,
             )
             self._page_failures = 0
         return self.look
@@ -304,19 +317,21 @@ class Case:
 
     def _page_failed(self, look: Look, answer: Answer) -> None:
         self._name(order for order in answer.orders if self.filters.matches(order))
-        if answer.outcome is Outcome.REJECTED:
-            look.refuse(answer.error)
-            return
         self._page_failures += not answer.is_limited  # being told to wait is no failure
-        mixed_up = answer.evidence.body is Body.FOREIGN
-        if mixed_up or answer.outcome not in TRY_AGAIN or self._page_failures > _MORE_TRIES_A_PAGE:
-            look.break_off(answer.error or f"HTTP {answer.evidence.status} without a list of orders")
-        else:
+        why = answer.error or f"HTTP {answer.evidence.status} without a list of orders"
+        if answer.outcome in TRY_AGAIN and self._page_failures <= _MORE_TRIES_A_PAGE:
             self._read_at = answer.ended + self._poll
+            if answer.evidence.body is Body.FOREIGN:
+                look.break_off(why)
+        elif answer.outcome in _LOCKED_OUT or not answer.is_answered:
+            look.break_off(why)
+        else:
+            self._page_failures, self._read_at = 0, answer.ended
+            look.refuse(why)
 
     def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
         now, standing = answer.ended, look.standing
-        self.look, self._size = None, look.size
+        self.look, self._size, self._miscounts = None, look.size, look.miscounts
         self._unlooked = 0
         self._looks += 1
         self._learn(look)

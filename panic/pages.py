@@ -17,10 +17,13 @@ PAGE_SIZE = 1000
 MOST_PAGES = 1000
 """A million orders in one account; beyond it the broker is handing out page tokens without end."""
 
+MOST_ORDERS = MOST_PAGES * PAGE_SIZE
+
 _ROUND = ((10 * PAGE_SIZE, 100), (float("inf"), 10_000))
 """A count may be where the broker stopped counting, which is a round number: up to the first figure a multiple of
 the second is not believed. Up to there everything is read instead; beyond, few honest counts are that round."""
 
+FULL = "a full page, and nobody says whether more follow"
 _HEEDLESS = "the broker does not heed the filter by status"
 
 Parameters = tuple[tuple[str, str], ...]
@@ -92,13 +95,16 @@ class Pages:
     """What the pages of one question have shown so far.
 
     Attributes:
-        most: How many pages of it are read.
+        size: How many orders were asked for on a page.
+        most: After how many orders no further page is asked for.
         only: The statuses that were asked for; empty for any.
         is_last: Whether the page read last says that there is none after it.
+        is_cut: Whether more orders may follow: it says so, or it is full and says nothing.
         refused: Whether the broker does not take the question.
         wrong: Why this is not the whole answer, once no more is to come; empty if it is.
     """
 
+    size: int
     most: int
     only: Collection[str]
     ids: set[str] = field(default_factory=set)
@@ -106,6 +112,7 @@ class Pages:
     tokens: set[str] = field(default_factory=set)
     totals: set[int | None] = field(default_factory=set)
     is_last: bool = False
+    is_cut: bool = False
     refused: bool = False
     wrong: str = ""
 
@@ -115,13 +122,15 @@ class Pages:
         self.nameless += sum(not order.id for order in page.orders)
         self.totals.add(page.total)
         self.is_last = not page.next_token
+        self.is_cut = not self.is_last or (not self.tokens and len(page.orders) >= self.size)
         if self.only and any(order.status not in self.only for order in page.orders):
             self.wrong = _HEEDLESS
         elif self.is_last:
             self.wrong = self._sum()
-        elif page.next_token in self.tokens or len(self.tokens) + 1 >= self.most:
-            is_endless = page.next_token in self.tokens or self.most == MOST_PAGES
-            self.wrong = "the broker's pages have no end" if is_endless else f"over {self.shown:,} orders"
+        elif page.next_token in self.tokens or len(self.tokens) + 1 >= MOST_PAGES:
+            self.wrong = "the broker's pages have no end"
+        elif self.shown >= self.most:
+            self.wrong = f"over {self.shown:,} orders"
         self.tokens.add(page.next_token)
         return "" if self.wrong else page.next_token
 
@@ -146,6 +155,8 @@ class Pages:
             return "several pages, and no total or no ids to check them against"
         if total is not None and total != self.shown:
             return f"the broker counts {total} orders and shows {self.shown}"
+        if self.is_cut and total is None:
+            return FULL
         return ""
 
 

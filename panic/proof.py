@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Order
 from panic.outcomes import Standing
-from panic.pages import MOST_PAGES, PAGE_SIZE, Page, Pages, Parameters, Query
+from panic.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Parameters, Query
 
 LOOKBACK = timedelta(days=400)
 """Without `from` the broker's window is undocumented; 400 days is over the life of any good-till-cancel order."""
@@ -30,8 +30,13 @@ LOOKBACK = timedelta(days=400)
 FIRST_PAGE = 100
 """Orders on the page that proves a quiet account: 70 kB, which thousands of accounts may send at once."""
 
-PAGES_OF_EVERYTHING = 10
-"""Ten thousand orders. More would take longer than the next look, and show it no better."""
+MOST_READ = 10_000
+"""Orders that are read one by one. More would take longer than the next look, and show it no better."""
+
+_OFTEN_CUT_TO = 50
+"""Pages are cut to this, or to a multiple of it, by brokers that do not heed `page_size`."""
+
+_UNCOUNTABLE = "the broker's counts are missing or cannot be right"
 
 NAMED_AT_ONCE = 50
 """Order ids in one request: 50 UUIDs make a URL of 2 kB, which every proxy passes."""
@@ -60,11 +65,20 @@ def _stamp(moment: datetime) -> str:
 
 
 class _Question(NamedTuple):
-    """What to ask for, how many pages of it to read, and the statuses that are asked for (empty: any)."""
+    """What to ask for.
+
+    Attributes:
+        size: Orders on a page.
+        most: After how many orders no further page is read.
+        only: The statuses that are asked for; empty for any.
+        needed: Whether the look ends if the broker does not answer it.
+    """
 
     parameters: Parameters
+    size: int
     most: int
     only: Collection[str]
+    needed: bool
 
 
 _Course = Generator[_Question, Pages, str]
@@ -81,6 +95,8 @@ class Look:
         matches: Whether an order is one this run is to cancel.
         named: Ids of the orders that answers of this run named and that were not yet seen ended.
         size: How many orders an earlier look has found in the account, about; 0 where none has.
+        miscounts: Whether the broker's counts did not add up in an earlier look.
+        unmet: Instruments that the filters name and that no order was seen of.
 
     Attributes:
         is_counted: Whether what it shows rests on the broker's counts, and not on having read everything.
@@ -95,11 +111,14 @@ class Look:
         matches: Callable[[Order], bool],
         named: Collection[str],
         size: int = 0,
+        miscounts: bool = False,
+        unmet: Collection[str] = (),
     ) -> None:
         self.began = began
         self.at = now
         self.since = since or now
-        self.size = size
+        self.size, self.miscounts = size, miscounts
+        self._unmet = unmet
         self.is_counted = False
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
@@ -129,8 +148,8 @@ class Look:
             self._go_on()
 
     def refuse(self, why: str) -> None:
-        """Go on without an answer that the broker will not give; a look can do without those about a status."""
-        if not any(name == "status" for name, _ in self._parameters):
+        """Go on without an answer that the broker does not give, if the look can do without it."""
+        if self._needed:
             self.break_off(why)
             return
         self._answers.refused, self._answers.wrong = True, why or "the broker refuses the question"
@@ -160,7 +179,8 @@ class Look:
 
     def _begin(self, question: _Question) -> None:
         self._parameters, self._token = question.parameters, ""
-        self._answers = Pages(question.most, question.only)
+        self._needed = question.needed
+        self._answers = Pages(question.size, question.most, question.only)
 
     def _go_on(self) -> None:
         try:
@@ -174,59 +194,96 @@ class Look:
     # ── the questions ───────────────────────────────────────────────────────────────────────────────────
 
     def _ask(self) -> _Course:
-        others = None
+        others, least = None, 0
         if self.size:  # while something is open, the list of it is shorter than a page of everything
             others = yield from self._list()
             if self.open:
                 return others.wrong
-        for page in (FIRST_PAGE, PAGE_SIZE):
-            if self.size <= page:
-                found = yield self._question(size=page, most=1)
-                if found.is_last:
-                    return found.wrong or (yield from self._ask_named())
-                self.size = max(found.count or 0, found.shown + 1)
+        for size in (FIRST_PAGE, PAGE_SIZE):
+            if self.size <= size:
+                found = yield self._question(size=size, most=1, needed=size == FIRST_PAGE)
+                is_whole = not found.is_cut or (size == FIRST_PAGE and found.is_last and found.count is not None)
+                if is_whole and not found.refused:
+                    return found.wrong or (yield from self._bear_out(found, others))
+                self.size = least = max(found.count or 0, found.shown + 1, size + 1 if found.refused else 0)
         others = others or (yield from self._list())
         wrong = yield from self._ask_named()
         if self.open or wrong:
             return wrong or others.wrong
-        why = others.wrong or (yield from self._count(others))
-        return (yield from self._read_everything(why)) if why else ""
+        why = others.wrong or (yield from self._count(others, least))
+        if why:
+            return (yield from self._read_everything(why, others))
+        return (yield from self._look_for_instruments())
+
+    def _bear_out(self, found: Pages, others: Pages | None) -> _Course:
+        """Do not rest on one page alone where the broker may have cut it: ask for what is open as well.
+
+        Such are pages without a count, and those that hold as many orders as pages are often cut to.
+        """
+        is_odd = found.totals == {None} or (found.shown and found.shown % _OFTEN_CUT_TO == 0)
+        if is_odd and others is None and not self.open:
+            others = yield from self._list()
+            if self.open:
+                return others.wrong
+        return (yield from self._ask_named())
 
     def _list(self) -> Generator[_Question, Pages, Pages]:
         """Ask for the orders in a status that is known and does not end an order for good."""
         for statuses in (OPEN_STATUSES, OPEN_STATUSES_BEFORE):  # an older server refuses words it does not know
-            found = yield self._question(only=statuses)
+            found = yield self._question(only=statuses, needed=False)
             if not found.refused:
                 break
         return found
 
-    def _count(self, others: Pages) -> _Course:
-        """Hold the number of ended orders, and of those listed, against the number of all there are."""
+    def _count(self, others: Pages, least: int) -> _Course:
+        """Hold the number of ended orders, and of those listed, against the number of all there are.
+
+        Where orders came in between, once more for those alone that were there when the look began; the others are
+        then looked at one by one.
+        """
+        if self.miscounts or others.count is None:  # an empty list must say 0, or nobody knows that filters count
+            return _UNCOUNTABLE
         ended = everything = 0
-        for again in (False, True):
-            ends = yield self._question(only=ENDED_STATUSES, size=1, most=1)
-            if again or others.shown:  # listed before it was counted, an order that has just ended counts twice
+        begun = ("to", _stamp(self.since))
+        for window in ((), (begun,)):
+            ends = yield self._question(*window, only=ENDED_STATUSES, size=1, most=1, needed=False)
+            before = others
+            if window or others.shown:  # one that ends after it was listed would count twice
                 others = yield from self._list()
                 if self.open or others.wrong:
                     return others.wrong
-            all_ = yield self._question(size=1, most=1)
-            if ends.count is None or all_.count is None or all_.count < self.size:
-                return "the broker's counts are missing or cannot be right"
+            all_ = yield self._question(*window, size=1, most=1)
+            if ends.count is None or all_.count is None or all_.count < max(least, PAGE_SIZE):
+                return _UNCOUNTABLE  # fewer than a page holds, and it did not hold them
             ended, everything = ends.count, all_.count
-            if ended + others.shown == everything:
-                self.is_counted = True
-                return ""
-        self.size = everything
+            if ended + len(before.ids & others.ids) == everything:
+                self.is_counted, self.size = True, everything
+                return (yield from self._look_at_newer()) if window else ""
+            least = 0
+        self.size, self.miscounts = everything, before.ids == others.ids
         return (
             f"the broker counts {everything:,} orders, {ended:,} of them ended, and lists {others.shown:,} others"
         )
 
-    def _read_everything(self, why: str) -> _Course:
+    def _look_at_newer(self) -> _Course:
+        newer = yield self._question(back=timedelta())
+        return newer.wrong
+
+    def _read_everything(self, why: str, others: Pages) -> _Course:
         """Look at every order where counting proves nothing, unless they are too many."""
-        if self.open or self.size > PAGES_OF_EVERYTHING * PAGE_SIZE:
+        if self.open or self.size > MOST_READ:
             return why
-        found = yield self._question(most=PAGES_OF_EVERYTHING)
-        return f"{why}; {found.wrong}" if found.wrong else ""
+        found = yield self._question(size=PAGE_SIZE - 1, most=MOST_READ)  # a thousand orders must not fill a page
+        if found.is_cut:
+            self.size = max(self.size, found.shown + 1)
+            return f"{why}; {found.wrong or FULL}"
+        return f"{why}; {found.wrong}" if found.wrong else (yield from self._bear_out(found, others))
+
+    def _look_for_instruments(self) -> _Course:
+        """Ask whether the account ever had an order of instruments that none was seen of: they may be misspelt."""
+        if self._unmet:
+            yield self._question(("instrument_ids", ",".join(self._unmet)), size=1, most=1, needed=False)
+        return ""
 
     def _ask_named(self) -> _Course:
         """Ask for the orders that were named and not yet shown, unless an open order has been seen already."""
@@ -249,10 +306,11 @@ class Look:
         self,
         *parameters: tuple[str, str],
         size: int = PAGE_SIZE,
-        most: int = MOST_PAGES,
+        most: int = MOST_ORDERS,
         back: timedelta = LOOKBACK,
         only: Collection[str] = (),
+        needed: bool = True,
     ) -> _Question:
         status = (("status", ",".join(only)),) if only else ()
         since = ("from", _stamp(self.since - back))
-        return _Question((*status, *parameters, since, ("page_size", str(size))), most, only)
+        return _Question((*status, *parameters, since, ("page_size", str(size))), size, most, only, needed)

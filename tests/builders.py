@@ -38,9 +38,10 @@ def an_order(id_: str = "a", status: str = "NEW", **fields: Any) -> Order:
     return Order(id=id_, status=status, **fields)
 
 
-def a_page(*orders: Order, next_token: str = "", total: int | None = None) -> Page:
-    """One page of a read."""
-    return Page(tuple(orders), next_token, total)
+def a_page(*orders: Order, next_token: str = "", total: int | None = -1) -> Page:
+    """One page of a read; a page by itself says how many there are, unless told otherwise."""
+    counted = (None if next_token else len(orders)) if total == -1 else total
+    return Page(tuple(orders), next_token, counted)
 
 
 def an_answer(
@@ -62,7 +63,7 @@ def no_answer(**fields: Any) -> Answer:
     return an_answer(None, error="no answer in time", **fields)
 
 
-def a_read(*orders: Order, next_token: str = "", total: int | None = None, **fields: Any) -> Answer:
+def a_read(*orders: Order, next_token: str = "", total: int | None = -1, **fields: Any) -> Answer:
     """A read's valid answer."""
     return an_answer(page=a_page(*orders, next_token=next_token, total=total), **fields)
 

@@ -363,7 +363,7 @@ def test_a_broken_look_leaves_the_standing_as_it_was():
     look_clear(case, 1.0, WATCH)
     look(case, *[no_answer(began=6.0)] * 3, pace=WATCH)
     standing, as_of = case.standing, case.as_of
-    look(case, a_read(an_order(), began=9.0, next_token="t", total=9), an_answer(404, began=9.5), pace=WATCH)
+    look(case, a_read(an_order(), began=9.0, next_token="t", total=9), an_answer(403, began=9.5), pace=WATCH)
 
     assert (Standing.CLEAR, wall(1.0)) == (standing, as_of)
     assert (Standing.OPEN, wall(9.0)) == (case.standing, case.as_of)

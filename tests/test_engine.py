@@ -374,7 +374,7 @@ def test_a_look_that_went_back_from_too_late_a_moment_proves_nothing(off: timede
         async def read(_: Account, query: Query, __: Leash) -> Answer:
             back.append(dict(query.parameters)["from"])
             clock.compare(format_datetime(clock.wall() - off, usegmt=True), clock.now())
-            return _answer(clock, page=Page(()))
+            return _answer(clock, page=Page((), total=0))
 
         clock = Clock()
         engine = Engine(
