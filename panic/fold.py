@@ -213,10 +213,14 @@ def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumsta
     return coverage_of(
         facts,
         clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
-        counted=sum(case.is_counted and case.standing is Standing.CLEAR for case in cases),
+        counted=0 if facts.is_damaged else sum(_is_counted(case) for case in cases),
         named=len(tracked),
         ended=sum(one.seen_ended for one in tracked),
     )
+
+
+def _is_counted(case: Case) -> bool:
+    return case.is_counted and case.standing is Standing.CLEAR
 
 
 def _account_or_less(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:

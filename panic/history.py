@@ -204,6 +204,7 @@ def headings(ledger: LedgerFiles) -> Headings:
     damage = [f"{volume.file}: {volume.damage}" for volume in volumes if volume.damage]
     damage += [f"{volume.file}: {fault}" for volume in volumes for fault in _some(reader.faults_of_part(volume))]
     damage += others(ledger).strange
+    damage += _told_twice(volumes)
     events = _merged(volumes)
     by_run: dict[str, list[int]] = {}
     for place, event in enumerate(events, 1):
@@ -212,6 +213,15 @@ def headings(ledger: LedgerFiles) -> Headings:
     summaries = [one for run, its in by_run.items() if (one := _summary(run, its, events, damage))]
     summaries.sort(key=lambda one: one.began)
     return Headings(tuple(events), tuple(summaries), tuple(damage))
+
+
+def _told_twice(volumes: Sequence[reader.Volume]) -> list[str]:
+    """Name the events that two files tell, and not alike: a second file must not overrule the first."""
+    if len(volumes) < 2:  # noqa: PLR2004  (nothing to compare)
+        return []
+    once: dict[tuple[str, str], Event] = {}
+    odd = {one.id: None for one in _events(volumes) if once.setdefault((one.run, one.id), one) != one}
+    return [f"event {id_}: two files tell it, and not alike" for id_ in odd]
 
 
 def _merged(volumes: Sequence[reader.Volume]) -> list[Event]:
@@ -265,7 +275,8 @@ def _checked(ledger: LedgerFiles, one: Summary, end: Finished, *, retold: bool) 
 def _is_broken(volumes: Sequence[reader.Volume]) -> bool:
     """Whether any of a run's events is not what was written, or missing."""
     ids = [found[1].decode() for one in volumes for row in one.rows if (found := _EVENT_ID.search(row.record))]
-    return any(one.rows and (one.damage or not reader.are_as_written(one)) for one in volumes) or bool(gaps(ids))
+    is_edited = any(one.rows and (one.damage or not reader.are_as_written(one)) for one in volumes)
+    return is_edited or bool(gaps(ids)) or bool(_told_twice(volumes))
 
 
 def walk(ledger: LedgerFiles) -> Iterator[str]:
@@ -343,7 +354,7 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
             if row.kind == Kind.FINISHED and events and _id(row) == events[-1].id:
                 head = Head(row.seq, row.hash)
     main = volumes[0].rows if volumes and volumes[0].file == ledger.file else ()
-    faults += replay.oddities
+    faults += [*_told_twice(volumes), *replay.oddities]
     # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
     damage = [f"{one.file}: {one.damage}" for one in volumes if one.damage and (one.rows or not replay.finished)]
     damage += gaps(event.id for event in events)

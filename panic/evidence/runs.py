@@ -66,6 +66,8 @@ def retell(run: str, entries: Sequence[Entry], broken: Sequence[Entry] = ()) -> 
         verdict = found.accounts[0].verdict
         damage = [f"{one}: it is not what was written" for one in broken]
         damage += [*(f"event {gap}: missing" for gap in gaps), *oddities, *replay.oddities]
+        once: dict[str, Event] = {}
+        damage += [f"event {e.id}: told twice, and not alike" for e, _ in told if once.setdefault(e.id, e) != e]
         report = json.loads(to_json(replay.report(head, tuple(damage)) if damage else found))
     except Exception as error:  # noqa: BLE001  (what foreign events do to the fold is a finding, and no failure)
         oddities.append(f"no report can be made of them: {clip(str(error)) or type(error).__name__}")

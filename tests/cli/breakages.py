@@ -15,7 +15,11 @@ from tests.cli.support import PANIC, clean_environment
 # What a process does to itself before it is panic; it gives up with 99 where the system does not let it.
 _BECOME_PANIC = "\nimport sys\nfrom panic.cli import run\nsys.exit(run(sys.argv[1:]))\n"
 
-SMALL_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))"
+SMALL_FILES = """
+import resource, sys
+sys.dont_write_bytecode = True  # half a compiled module would break whoever imports it next
+resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))
+"""
 
 NO_PRIVILEGES = """
 import ctypes, sys

@@ -218,7 +218,9 @@ async def test_a_record_that_is_not_what_was_written_proves_nothing(tmp_path: Pa
         assert (10, 10, 10) == (shown.code, table.code, shown.report["exit_code"])
         assert ("unverified", "record_damaged") == (shown.report["verdict"], shown.report["flags"][0]["code"])
         assert words in shown.report["flags"][0]["text"]
-        assert table.out.startswith("UNVERIFIED  every account was read clear, by a record that is not what was")
+        assert table.out.startswith(
+            "UNVERIFIED  the record was edited or is damaged; every account was read clear"
+        )
         assert (10, "unverified") == (runs.code, listed(runs)[0]["verdict"])
 
 
