@@ -22,13 +22,13 @@ from panic.errors import ConfigurationError, Problem
 from panic.outcomes import EXIT_CODES, REFUSED, TRY_AGAIN, Verdict
 from panic.pacing import backoff
 from panic.pages import Query
+from panic.proof import since
 from panic.roster import Account, Roster
 from panic.roster import load as load_roster
 from panic.secret import Key, read
 from panic.slots import Kind, Slots
 
 _TRIES = 3
-_ONE_ORDER = Query((("page_size", "1"),))
 
 _PACED_AT_ONCE = 32
 """So many accounts are under way at once when there is a pace: enough to keep it while the broker hangs."""
@@ -288,7 +288,7 @@ class _Check:
             answer = None
             try:
                 await self._turn()
-                answer = await self._broker.read(account, _ONE_ORDER, self._leash())
+                answer = await self._broker.read(account, self._one_order(), self._leash())
             finally:
                 self._answered(account, answer)
             return answer
@@ -346,6 +346,10 @@ class _Check:
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, min(seconds, self._deadline - self._clock.now())))
+
+    def _one_order(self) -> Query:
+        """Ask as far back as a press does: a broker may not take that."""
+        return Query((since(self._clock.earlier()), ("page_size", "1")))
 
     def _leash(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._clock.now() + self._settings.run.attempt_s, self._deadline))

@@ -60,6 +60,11 @@ class Receipt:
     revoked: bool = False
 
 
+def since(now: datetime, back: timedelta = LOOKBACK) -> tuple[str, str]:
+    """Give the parameter that looks back from a moment."""
+    return ("from", _stamp(now - back))
+
+
 def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -312,5 +317,5 @@ class Look:
         needed: bool = True,
     ) -> _Question:
         status = (("status", ",".join(only)),) if only else ()
-        since = ("from", _stamp(self.since - back))
-        return _Question((*status, *parameters, since, ("page_size", str(size))), size, most, only, needed)
+        given = (*status, *parameters, since(self.since, back), ("page_size", str(size)))
+        return _Question(given, size, most, only, needed)

@@ -3,17 +3,22 @@
 None of it stops a press or keeps the service from starting; it is what makes "ready" untrue.
 """
 
+import socket
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from panic import tls
+from panic.address import canonical
 from panic.config import Settings
+from panic.config.own import shared
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.files import line_of
 from panic.hooks import keyring
 from panic.notify.delivery import examine
 from panic.plan import Scope, plan, scope_of
 from panic.roster import Roster
+
+_IPV6 = 6
 
 
 class _Rule(NamedTuple):
@@ -41,10 +46,29 @@ def problems(
     yield from keyring.read(settings.hooks, env)[1]
     for name, channel in settings.channels.items():
         yield from examine(name, channel.url, env)
+    for one, other, file in shared(settings):
+        yield Problem(f"{one} and {other} are one file, {file}", "Give each a file of its own.", settings.file)
+    if settings.hooks or settings.schedules:
+        yield from _unbindable(settings)
     if why := tls.refusal_to_bind(settings.service):
         remedy = "Until then the service does not start; see docs/service.md."
         yield Problem(why, remedy, settings.file, line_of(settings.lines, "service"))
     yield from tls.problems(settings.service)
+
+
+def _unbindable(settings: Settings) -> Iterator[Problem]:
+    """Try the address where hooks would call, on a port that nobody has: it must be this machine's."""
+    host = settings.service.host
+    address = canonical(host)
+    if isinstance(address, str):  # a name may take long to look up; who starts the service sees what is wrong
+        return
+    try:
+        with socket.socket(socket.AF_INET6 if address.version == _IPV6 else socket.AF_INET) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        what = f"[service] host {host} is no address of this machine: no hook and no schedule would press"
+        line = line_of(settings.lines, "service", "host")
+        yield Problem(what, "Name one that `ip address` shows, or 127.0.0.1.", settings.file, line)
 
 
 def _rules(settings: Settings) -> Iterator[_Rule]:

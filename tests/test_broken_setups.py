@@ -17,8 +17,9 @@ import structlog
 import trustme
 
 from panic import check, cli, latch
+from panic.config import load
 from panic.simulator import Simulator
-from tests.cli.support import KEY, account, simulate, until
+from tests.cli.support import KEY, Firm, account, simulate, until
 from tests.hooks.support import SECRET, TOKEN
 from tests.service.house import house
 from tests.service.support import firm as firm_of_a_service
@@ -482,3 +483,29 @@ async def test_a_service_with_a_broken_hook_starts_and_says_so(tmp_path: Path):
     assert (503, "configuration") == (ready.status, json.loads(ready.text)["why"])
     assert "clear" == report["verdict"]
     assert [] == [flag for flag in report["flags"] if "hook" in flag["text"]]
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "accounts.csv", "service.db", "panic.key"])
+def test_a_latch_that_is_another_file_of_panic_is_no_latch(tmp_path: Path, name: str):
+    """To engage it, or to reset it, would write ledger, roster or key over."""
+    firm = Firm(tmp_path, "http://127.0.0.1:1", [1], more=f'[latch]\nfile = "{name}"\n')
+    settings = load(firm.settings, {})
+
+    assert settings.latch.file is None
+    assert [True] == [f"[latch] file {tmp_path / name} is the" in str(one) for one in settings.problems]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('[ledger]\nfallback = "ledger.db"\n', "the ledger and the ledger's second file are one file"),
+        ('[service]\nstore = "ledger.db"\n', "the ledger and the service's store are one file"),
+        ('[service]\nhost = "203.0.113.9"\nbehind_proxy = true\n' + _HOOK, "203.0.113.9 is no address of this"),
+    ],
+)
+def test_what_would_fail_only_later_is_no_readiness(tmp_path: Path, more: str, words: str):
+    """Two files in one place, and an address where no hook arrives."""
+    firm = Firm(tmp_path, "http://127.0.0.1:1", [1], more=more)
+    found = check.load(load(firm.settings, {}), {})
+
+    assert [words in str(one) for one in found.problems].count(True) >= 1

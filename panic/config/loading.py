@@ -18,13 +18,14 @@ from pydantic import BaseModel
 from panic.address import safe_base_url
 from panic.config.clock import SelfTest
 from panic.config.named import NAMED, read_named
+from panic.config.own import own_files
 from panic.config.schedules import SECTION as SCHEDULES
 from panic.config.schedules import read_schedules
 from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
 from panic.config.service import Paging, Service
 from panic.config.settings import Settings
 from panic.errors import ConfigurationError, Problem
-from panic.files import Document, did_you_mean, expected, is_right, read_regular, relative, shown, why
+from panic.files import Document, did_you_mean, expected, is_right, line_of, read_regular, relative, shown, why
 
 DEFAULT_FILE = Path("config/panic.toml")
 _BASE_URL = "PANIC_BROKER_BASE_URL"
@@ -109,7 +110,18 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
         schedules=schedules,
         self_test=SelfTest(**said["self_test"]),
     )
-    return Survey(settings, not (unreadable or unsafe), document)
+    return Survey(_without_a_latch_that_is_something_else(settings), not (unreadable or unsafe), document)
+
+
+def _without_a_latch_that_is_something_else(settings: Settings) -> Settings:
+    """Leave the latch out where it is another file of panic's as well: to engage it would write that over."""
+    latch = os.path.abspath(settings.latch.file or "")  # noqa: PTH100  (by name alone: no disk may hang a press)
+    others = [what for what, file in own_files(settings) if os.path.abspath(file) == latch]  # noqa: PTH100
+    if others in ([], ["the latch"]):
+        return settings
+    what = f"[latch] file {settings.latch.file} is {others[0]} as well; there is no latch until it has its own"
+    problem = Problem(what, "Name another file.", settings.file, line_of(settings.lines, "latch", "file"))
+    return settings.model_copy(update={"latch": LatchFile(), "problems": (*settings.problems, problem)})
 
 
 def _ledger(file: Path, fallback: Path | None = None) -> LedgerFiles:

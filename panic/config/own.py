@@ -54,6 +54,19 @@ def _kept(settings: Settings) -> Iterator[tuple[str, Path | None]]:
         yield from (("the latch", latch.with_name(latch.name + end)) for end in ("", ".lock"))
 
 
+def shared(settings: Settings) -> Iterator[tuple[str, str, Path]]:
+    """Give the pairs of panic's own files that are one file, by name or by link. It may hang with a disk.
+
+    A latch that is the ledger would be written over by the reset that ends it.
+    """
+    seen: dict[str, str] = {}
+    for what, file in own_files(settings):
+        place = os.path.realpath(file).casefold()
+        kind = what.partition(" of ")[0]  # hooks may share a secret
+        if seen.setdefault(place, kind) != kind:
+            yield seen[place], what, file
+
+
 def refuse_own(path: Path, settings: Settings, word: str) -> None:
     """Refuse a file to write that is one of panic's own, by whatever name. It may hang with a disk.
 
