@@ -336,7 +336,7 @@ def test_a_dry_run_says_what_it_would_do():
     """And, first of all, that it did nothing."""
     lines = plan_table(a_plan(), "https://api.example.com", width=120).splitlines()
 
-    assert "DRY RUN  nothing was sent" == lines[0]
+    assert "DRY RUN  nothing was sent; 1 of 101 accounts CANNOT BE REACHED" == lines[0]
     assert "https://api.example.com" == lines[1]
     assert "would cancel in 100 accounts (all accounts, only side BUY)" == lines[2]
     assert lines[3].startswith("in this order: 1, 2, 3, ")

@@ -31,7 +31,8 @@ def do_check(options: argparse.Namespace) -> int:
         found = loop.run(check(settings, os.environ))
     except ConfigurationError as error:
         more = [Problem(one.text, one.remedy) for one in _beside(settings) if one.is_alarming]
-        raise ConfigurationError((*error.problems, *more)) from error
+        asked = Problem("the broker was not asked yet", "Mend these first, and type panic check again.")
+        raise ConfigurationError((*error.problems, *more, asked)) from error
     beside = [*_beside(settings, found), *_of_neighbour(settings)]
     code = max(found.exit_code, selftest.exit_code(beside))
     found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)

@@ -12,8 +12,10 @@ def plan_table(plan: Plan, base_url: str, *, width: int = 80, colour: bool = Fal
     ids = ", ".join(str(account.id) for account in plan.accounts[:LISTED_MOST])
     what = f"{plan.scope}{narrowing(plan.scope.filters.query())}"
     more = ", …" if len(plan.accounts) > LISTED_MOST else ""
+    all_ = len(plan.accounts) + len(plan.unsent)
+    lost = f"; {len(plan.unsent):,} of {all_:,} accounts CANNOT BE REACHED" if plan.unsent else ""
     parts: list[RenderableType] = [
-        Text("DRY RUN  nothing was sent", style="bold"),
+        Text(f"DRY RUN  nothing was sent{lost}", style="bold"),
         Text(f"{base_url}"),
         Text(f"would cancel in {len(plan.accounts):,} accounts ({what})"),
         Text(f"in this order: {ids}{more}"),

@@ -146,7 +146,7 @@ class Server:
     def _may_listen(self) -> Any:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
-            raise ConfigurationError([Problem(why, "See docs/service.md, Who may press.", self._settings.file)])
+            raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
         for problem in tls.doubts(service, datetime.now(UTC)):
             self._say(f"panic: {problem}")
         if not self._settings.tokens:

@@ -81,7 +81,8 @@ async def test_all_mistakes_are_listed_at_once(tmp_path: Path):
 
         assert (78, "", []) == (done.code, done.out, simulator.requests)
         assert MISTAKES == [line for line in MISTAKES if any(one.startswith(line) for one in told)]
-        assert len(MISTAKES) + 1 == len(told)
+        assert len(MISTAKES) + 2 == len(told)
+        assert "the broker was not asked yet. Mend these first, and type panic check again." == told[-2]
         assert "Nothing was sent." == told[-1]
 
 
