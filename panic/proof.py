@@ -124,6 +124,7 @@ class Look:
         self.since = since or now
         self.size, self.miscounts = size, miscounts
         self._unmet = unmet
+        self._told: set[int | None] = set()
         self.is_counted = False
         self.orders: dict[str, Order] = {}
         self.open: dict[str, Order] = {}
@@ -210,6 +211,7 @@ class Look:
                 is_whole = not found.is_cut or (size == FIRST_PAGE and found.is_last and found.count is not None)
                 if is_whole and not found.refused:
                     return found.wrong or (yield from self._bear_out(found, others))
+                self._told |= found.totals
                 self.size = least = max(found.count or 0, found.shown + 1, size + 1 if found.refused else 0)
         others = others or (yield from self._list())
         wrong = yield from self._ask_named()
@@ -223,9 +225,11 @@ class Look:
     def _bear_out(self, found: Pages, others: Pages | None) -> _Course:
         """Do not rest on one page alone where the broker may have cut it: ask for what is open as well.
 
-        Such are pages without a count, and those that hold as many orders as pages are often cut to.
+        Such are pages without a count, and those that hold as many orders as pages are often cut to, unless
+        an earlier page has counted so many.
         """
-        is_odd = found.totals == {None} or (found.shown and found.shown % _OFTEN_CUT_TO == 0)
+        is_cut = found.shown and found.shown % _OFTEN_CUT_TO == 0 and found.shown not in self._told
+        is_odd = found.totals == {None} or is_cut
         if is_odd and others is None and not self.open:
             others = yield from self._list()
             if self.open:

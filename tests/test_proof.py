@@ -138,6 +138,15 @@ def test_a_busy_account_is_shown_on_one_larger_page():
     assert [{"from": SINCE, "page_size": "100"}, {"from": SINCE, "page_size": "1000"}] == shelf.requests
 
 
+@pytest.mark.parametrize(("orders", "requests"), [(50, 2), (100, 2), (150, 2), (500, 2), (999, 2)])
+def test_an_account_of_a_round_number_of_orders_takes_no_more_than_two_reads(orders: int, requests: int):
+    """Its page may have been cut, unless an earlier one has counted as many."""
+    shelf = a_shelf(orders)
+
+    assert Standing.CLEAR is shelf.show(a_look()).standing
+    assert requests == len(shelf.requests)
+
+
 def test_a_large_account_is_counted():
     """What is on the list of open statuses; how many have ended; how many there are."""
     shelf = a_shelf(LARGE)
