@@ -148,7 +148,7 @@ def _kinds(faults: str) -> list[str]:
 
 
 def _history(index: int) -> tuple[SimOrder, ...]:
-    """Give an account in so many a past: more orders than the first page shows, and a stop that waits since then."""
+    """Give one account in so many a past: more orders than a first page shows, and a stop that still waits."""
     if index % _BUSY_EVERY != _BUSY_EVERY - 1:
         return ()
     past = (SimOrder(status=("FILLED", "CANCELED")[n % 2], age_s=_DAY_S * (1 + n)) for n in range(_PAST_ORDERS))
