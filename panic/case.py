@@ -319,11 +319,10 @@ class Case:
         self._name(order for order in answer.orders if self.filters.matches(order))
         self._page_failures += not answer.is_limited  # being told to wait is no failure
         why = answer.error or f"HTTP {answer.evidence.status} without a list of orders"
-        if answer.outcome in TRY_AGAIN and self._page_failures <= _MORE_TRIES_A_PAGE:
+        is_over = answer.outcome in _LOCKED_OUT or answer.evidence.body is Body.FOREIGN
+        if not is_over and answer.outcome in TRY_AGAIN and self._page_failures <= _MORE_TRIES_A_PAGE:
             self._read_at = answer.ended + self._poll
-            if answer.evidence.body is Body.FOREIGN:
-                look.break_off(why)
-        elif answer.outcome in _LOCKED_OUT or not answer.is_answered:
+        elif is_over or not answer.is_answered:
             look.break_off(why)
         else:
             self._page_failures, self._read_at = 0, answer.ended

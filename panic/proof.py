@@ -236,10 +236,10 @@ class Look:
                 return others.wrong
         return (yield from self._ask_named())
 
-    def _list(self) -> Generator[_Question, Pages, Pages]:
+    def _list(self, *window: tuple[str, str]) -> Generator[_Question, Pages, Pages]:
         """Ask for the orders in a status that is known and does not end an order for good."""
         for statuses in (OPEN_STATUSES, OPEN_STATUSES_BEFORE):  # an older server refuses words it does not know
-            found = yield self._question(only=statuses, needed=False)
+            found = yield self._question(*window, only=statuses, needed=False)
             if not found.refused:
                 break
         return found
@@ -258,7 +258,7 @@ class Look:
             ends = yield self._question(*window, only=ENDED_STATUSES, size=1, most=1, needed=False)
             before = others
             if window or others.shown:  # one that ends after it was listed would count twice
-                others = yield from self._list()
+                others = yield from self._list(*window)
                 if self.open or others.wrong:
                     return others.wrong
             all_ = yield self._question(*window, size=1, most=1)

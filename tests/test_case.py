@@ -780,6 +780,16 @@ def test_a_read_with_anothers_orders_ends_its_look():
     assert Standing.UNREAD is case.standing
 
 
+def test_anothers_orders_end_a_look_after_failed_pages_too():
+    """They are no refusal that a look could do without an answer to."""
+    case = cancelled(a_case(), an_answer())
+    case._size = 150  # it begins with the list, which may be refused
+    look(case, *[an_answer(503, began=1.0)] * 2, an_answer(200, Body.FOREIGN, began=1.0))
+
+    assert case.look is None
+    assert Standing.UNREAD is case.standing
+
+
 def test_doubt_takes_back_a_clear_that_was_not_fresh():
     """It is read again at once, and cancelled again if it stays unread."""
     case = cancelled(a_case(), an_answer())

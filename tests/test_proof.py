@@ -393,6 +393,13 @@ def test_an_order_that_arrives_while_a_look_goes_on_is_no_clear_unless_it_came_b
     assert (Standing.CLEAR if when == 4 else Standing.OPEN) is standing
 
 
+def test_a_newer_order_that_is_spared_makes_up_for_none_that_hides():
+    """Counts of what was there when the look began are held against the list of the same time."""
+    shelf = a_shelf(LARGE, HIDDEN, an_order("new", side="SELL"))
+
+    assert Standing.OPEN is shelf.show(a_look(filters=Filters(side="BUY"))).standing
+
+
 def test_orders_that_come_and_end_between_two_counts_are_counted_again():
     """A strategy whose orders are rejected one after the other hides nothing."""
     shelf = a_shelf(LARGE)
