@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from panic import cli
-from panic.cli.words import parser
+from panic.cli.commands import parser
 from tests import docs
 
 ROOT = Path(__file__).parent.parent

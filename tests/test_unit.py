@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from panic.cli.words import parser
+from panic.cli.commands import parser
 from panic.config import load
 from tests.cli.support import PRESS, account, panic, simulate
 from tests.service.support import firm, serving
