@@ -31,7 +31,7 @@ def test_it_starts_the_service():
     words = shlex.split(unit()["ExecStart"][0])
 
     assert "panic" == Path(words[0]).name
-    assert callable(parser().parse_args(words[1:]).command)
+    assert "serve:do_serve" == parser().parse_args(words[1:]).command
     assert ["/bin/kill -HUP $MAINPID"] == unit()["ExecReload"]
 
 
