@@ -6,17 +6,18 @@ from dataclasses import dataclass
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
-from panic.answers import Answer
-from panic.broker import Broker, connections_possible
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.connections import connections_possible
+from panic.broker.outcomes import REFUSED, Outcome
+from panic.broker.pages import Query
+from panic.broker.proof import Look
 from panic.clock import Clock
+from panic.engine.pacing import backoff
+from panic.engine.slots import Kind, Slots
 from panic.orders import Order
-from panic.outcomes import REFUSED, Outcome
-from panic.pacing import backoff
-from panic.pages import Query
 from panic.prepared import Prepared
-from panic.proof import Look
 from panic.roster import Account
-from panic.slots import Kind, Slots
 
 _TRIES = 3
 _NOT_FOUND = 404

@@ -22,7 +22,8 @@ from clearstreet.types.v1 import (
 from clearstreet.types.v1.order_cancel_all_open_orders_params import OrderCancelAllOpenOrdersParams
 from clearstreet.types.v1.order_get_orders_params import OrderGetOrdersParams
 
-from panic import discovery, orders
+from panic import orders
+from panic.broker import listing
 from panic.orders import Order
 from panic.schedule import sessions
 from panic.schedule.spared import Term, term
@@ -77,7 +78,7 @@ def of_known_term() -> set[str]:
         ("order type", orders.TYPES),
         ("security type", orders.INSTRUMENT_TYPES),
         ("time in force", of_known_term()),
-        ("account status", {"ACTIVE", *discovery._ASLEEP}),
+        ("account status", {"ACTIVE", *listing._ASLEEP}),
         ("day type", {"TRADING_DAY", "EARLY_CLOSE", *sessions._CLOSED_TYPES}),
     ],
 )

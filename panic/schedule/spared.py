@@ -12,10 +12,10 @@ from enum import Enum, auto
 from heapq import nlargest
 from typing import NamedTuple
 
+from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.census import Census, Reading
 from panic.config import Schedule
 from panic.orders import TYPES, Order
-from panic.outcomes import EXIT_CODES, Verdict
 from panic.prepared import Prepared
 
 SHOWN_MOST = 20

@@ -12,7 +12,7 @@ import structlog
 
 from panic import config, flags, readiness
 from panic.background import begin
-from panic.broker import Broker
+from panic.broker.client import Broker
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer

@@ -13,10 +13,10 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from panic import history
+from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.ledger.events import UnencodableError, encode_body
-from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.record import Kind
 from panic.service.answers import aside
 from panic.service.journal import Entry, Journal

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import trustme
 
-from panic.broker import Broker
+from panic.broker.client import Broker
 from panic.broker.connections import Handler
+from panic.broker.outcomes import Outcome
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.config import LedgerFiles, load
 from panic.errors import ConfigurationError, UsageError
 from panic.ledger import reader
-from panic.outcomes import Outcome
 from panic.plan import Scope
 from panic.prepared import Prepared, Press, prepare
 from panic.report import Flag

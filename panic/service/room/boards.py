@@ -16,9 +16,9 @@ import structlog
 
 from panic import fold, history
 from panic.board import Board, Code
+from panic.broker.outcomes import Standing
 from panic.fold import Circumstances
 from panic.ledger.events import Event
-from panic.outcomes import Standing
 from panic.report import AccountReport
 from panic.service.answers import aside
 from panic.service.desk import Live
