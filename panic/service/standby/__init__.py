@@ -22,7 +22,7 @@ from panic.report import Flag
 from panic.roster import Roster
 from panic.secret import Key
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
-from panic.service.standby.readiness import Ready
+from panic.service.standby.health import Ready
 from panic.service.standby.spare import Spare
 from panic.service.standby.warm import Warm
 
