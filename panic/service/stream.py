@@ -18,10 +18,10 @@ from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.ledger.events import UnencodableError, encode_body
 from panic.record import Kind
-from panic.service.answers import aside
+from panic.service.api.answers import aside
+from panic.service.api.problems import ProblemError
 from panic.service.journal import Entry, Journal
 from panic.service.parts import STREAMS_MOST, Parts, fitting
-from panic.service.problems import ProblemError
 
 HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 10.0

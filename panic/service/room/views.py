@@ -18,7 +18,7 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.facts import HoldView, PageView
+from panic.service.api.facts import HoldView, PageView
 
 # ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
 
