@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from panic.config import Service, Settings, Token
-from panic.service.access import Identity
+from panic.service.auth import Identity
 
 SESSIONS_MOST: Final = 200
 """Of one token; the oldest goes first. A desk's many screens may share one."""

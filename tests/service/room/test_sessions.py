@@ -6,7 +6,7 @@ import pytest
 
 from panic import config
 from panic.config import Service, Settings, Token
-from panic.service.access import Tokens
+from panic.service.auth import Tokens
 from panic.service.room.sessions import (
     FAILURES_MOST,
     FAILURES_S,
