@@ -361,7 +361,7 @@ async def test_over_tls_the_cookie_is_bound_to_it_and_does_not_outlive_the_proce
         one = firm(tmp_path, simulator, [1])
         lines = f'port = 0\ntls_certificate = "{made.certificate}"\ntls_key = "{made.key}"\n'
         one.settings.write_text(one.settings.read_text().replace("port = 0\n", lines))
-        told = []
+        told: list[tuple[int, str]] = []
         for _ in range(2):
             async with serving(one) as service:
                 port, headers = service.url.rpartition(":")[2], {"Origin": service.url}
