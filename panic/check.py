@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from panic import flags, readiness
 from panic.background import begin
@@ -17,13 +16,14 @@ from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
-from panic.broker.outcomes import EXIT_CODES, REFUSED, TRY_AGAIN, Verdict
-from panic.broker.pages import Query
+from panic.broker.outcomes import EXIT_CODES, REFUSED, Verdict
+from panic.broker.pages import Parameters, Query
 from panic.broker.proof import since
 from panic.clock import Clock
 from panic.config import Settings
-from panic.engine.pacing import backoff
-from panic.engine.slots import Kind, Slots
+from panic.engine.attempts import persistently
+from panic.engine.gate import Kind
+from panic.engine.slots import Slots
 from panic.errors import ConfigurationError, Problem
 from panic.roster import Account, Roster
 from panic.roster import load as load_roster
@@ -284,31 +284,26 @@ class _Check:
             self._say()
 
     async def _ask_about(self, account: Account, tries: int) -> Answer:
+        async def read() -> Answer:
+            await self._turn()
+            return await self._broker.read(account, self._one_order(), self._leash())
+
         async def ask() -> Answer:
             await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id)
-            answer = None
-            try:
-                await self._turn()
-                answer = await self._broker.read(account, self._one_order(), self._leash())
-            finally:
-                self._answered(account, answer)
-            return answer
+            return await self._slots.attempt(account.credential, account.id, read())
 
         return await self._persistently(ask, tries)
 
-    def _answered(self, account: Account, answer: Answer | None) -> None:
-        limited = answer.is_limited if answer is not None and answer.is_answered else None
-        retry_after = None if answer is None else answer.retry_after
-        self._slots.answered(account.credential, account.id, limited=limited, retry_after=retry_after)
-        self._slots.release()
-
     async def _list(self, credential: str) -> Listing:
-        async def ask(parameters: tuple[tuple[str, str], ...]) -> Answer:
-            await self._turn()
-            return await self._broker.get("/v1/accounts", parameters, credential, self._leash())
+        async def ask(parameters: Parameters) -> Answer:
+            async def get() -> Answer:
+                await self._turn()
+                return await self._broker.get("/v1/accounts", parameters, credential, self._leash())
+
+            return await self._persistently(get)
 
         listing = Listing()
-        await list_accounts(ask, listing, self._pause)
+        await list_accounts(ask, listing)
         return listing
 
     async def _skew(self) -> float | None:
@@ -327,23 +322,9 @@ class _Check:
         return (ours - theirs).total_seconds()
 
     async def _persistently(self, ask: Callable[[], Awaitable[Answer]], tries: int = _TRIES) -> Answer:
-        """Ask up to so many times, and as often as the broker says "later"; but not past the deadline."""
-        failures = 0
-
-        def is_enough(state: RetryCallState) -> bool:
-            nonlocal failures
-            failures += not _last(state).is_limited
-            return failures >= tries or self._clock.now() >= self._deadline
-
-        retrying = AsyncRetrying(
-            retry=retry_if_result(lambda answer: answer.outcome in TRY_AGAIN),
-            wait=lambda state: max(_last(state).retry_after or 0.0, backoff(state.attempt_number, 0.0)),
-            stop=is_enough,
-            sleep=self._pause,
-            retry_error_callback=_last,
+        return await persistently(
+            ask, pause=self._pause, is_late=lambda: self._clock.now() >= self._deadline, tries=tries
         )
-        answer: Answer = await retrying(ask)
-        return answer
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, min(seconds, self._deadline - self._clock.now())))
@@ -366,12 +347,6 @@ def _in_order(accounts: Sequence[Account], *, paced: bool) -> list[Account]:
     ranked = sorted(accounts, key=lambda account: account.priority)
     heads = {account.credential: account for account in reversed(ranked)}
     return [*heads.values(), *(one for one in ranked if heads[one.credential] is not one)]
-
-
-def _last(state: RetryCallState) -> Answer:
-    assert state.outcome is not None  # noqa: S101  (tenacity sets it before it asks)
-    answer: Answer = state.outcome.result()
-    return answer
 
 
 def _judge(account: Account, answer: Answer, shown: Mapping[int, bool] | None) -> AccountCheck:

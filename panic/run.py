@@ -3,7 +3,7 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
 from time import time
@@ -17,13 +17,16 @@ from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
+from panic.broker.pages import Parameters
 from panic.clock import Clock
 from panic.collector import Pause
 from panic.config import LedgerFiles
+from panic.engine.attempts import Leash, persistently
 from panic.engine.case import Case
+from panic.engine.engine import Engine
+from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
 from panic.engine.slots import Slots
-from panic.engine.sweep import Engine, Leash, Observer, What
 from panic.errors import PanicError
 from panic.fold import Circumstances, fold
 from panic.latching import Engaging, both
@@ -143,7 +146,7 @@ class Run:
         self._began -= (self._clock.wall(self._began) - self.started_at).total_seconds()
         self.cases = list(earlier.cases.values())
         for case in self.cases:
-            case.take_up(self._taken_up, self._pace())
+            case.resume(self._taken_up, self._pace())
 
     def _trigger_of(self, press: Press, at: datetime) -> Trigger:
         by, reason = clip(self.scrub(press.by or whoami())), clip(self.scrub(press.reason.strip()), _REASON_MOST)
@@ -152,13 +155,13 @@ class Run:
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
         async with self._broker:
-            self.engine.collector_pause.begin()
+            self.engine.sweep.collector_pause.begin()
             try:
                 for engaging in tuple(self._engaging):
                     engaging.begin()
                 await self._intend()
             except BaseException:
-                self.engine.collector_pause.end()
+                self.engine.sweep.collector_pause.end()
                 raise
             await self.engine.run(self._within_reach(), self._discover() if self._asks else None)
         for engaging in self._engaging:
@@ -181,7 +184,7 @@ class Run:
             Whether it is; False where it needs a run of its own.
         """
         press = prepared.press
-        now, takes = self._clock.now(), self.engine.takes_presses
+        now, takes = self._clock.now(), not self.engine.deadline.is_over
         ids = {account.id for account in prepared.plan.accounts}
         again = how is Join.SEND_AGAIN
         sent = [one.account.id for one in self.cases if again and one.account.id in ids and not one.owes_first]
@@ -241,7 +244,7 @@ class Run:
     @property
     def ends_s(self) -> float:
         """When it ends at the latest, seconds since the press; a run that was taken up has its time anew."""
-        return round(self._taken_up - self._began + self._deadline_s + self.engine.held_s, 3)
+        return round(self._taken_up - self._began + self._deadline_s + self.engine.deadline.held_s, 3)
 
     def report(self) -> Report:
         """Fold what is known at this moment into the report."""
@@ -283,8 +286,8 @@ class Run:
         def since(moment: float | None) -> float | None:
             return None if moment is None else round(moment - self._began, 3)
 
-        last, settled = self.engine.last_first_cancel_at, self.engine.settled_at
-        allowed_s = self._deadline_s + round(self.engine.held_s, 3)
+        last, settled = self.engine.sweep.last_at, self.engine.settling.at
+        allowed_s = self._deadline_s + round(self.engine.deadline.held_s, 3)
         return Timings(since(last), since(settled), round(ended - self._began, 3), allowed_s)
 
     # ── on record ───────────────────────────────────────────────────────────────────────────────────────
@@ -384,13 +387,19 @@ class Run:
         await asyncio.gather(*(self._list(name, listing) for name, listing in self._listings.items()))
 
     async def _list(self, name: str, listing: Listing) -> None:
-        async def ask(parameters: tuple[tuple[str, str], ...]) -> Answer | None:
-            async def call(leash: Leash) -> Answer:
-                return await self._broker.get("/v1/accounts", parameters, name, leash)
+        deadline = self.engine.deadline
 
-            return await self.engine.aside(name, call)
+        async def ask(parameters: Parameters) -> Answer:
+            def call(leash: Leash) -> Awaitable[Answer]:
+                return self._broker.get("/v1/accounts", parameters, name, leash)
 
-        await list_accounts(ask, listing, self.engine.pause)
+            return await persistently(
+                lambda: self.engine.aside(name, call),
+                pause=deadline.pause,
+                is_late=lambda: deadline.is_over,
+            )
+
+        await list_accounts(ask, listing)
 
     def _unlisted(self) -> tuple[int, ...]:
         roster = self.prepared.roster
