@@ -129,15 +129,6 @@ def _scope_of(settings: Settings, name: str) -> Scope:
     return history.recall(settings.ledger, name).replay.scope
 
 
-async def acknowledge(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the pages of a run."""
-    asked = models.read(ByAsked, await read_body(request, needed=False))
-    name, by = request.match_info["id"], name_of(identity, asked.by)
-    done = parts.notifier.acknowledge(name, by)
-    on_record(parts, request, identity, "acknowledge", run_id=name, by=by, was_open=done)
-    return document(views.to_json(facts.Acknowledged("panic-acknowledged/1", name, done, by)))
-
-
 # ── plan and check ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -198,7 +189,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "schedule": routes.schedule,
     "events": events,
     "resume": resume_run,
-    "acknowledge": acknowledge,
     "plan": plan,
     "check": check,
     "last_check": last_check,

@@ -27,7 +27,7 @@ from panic.service.models import NoQuery, read_query
 from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, end_streams
 from panic.service.problems import REQUEST_ID, ProblemError
 from panic.service.proving import Proving
-from panic.service.reading import Aside
+from panic.background import Aside
 from panic.service.repeats import Keys, Throttle
 from panic.service.room import assets, signing
 from panic.service.room.feed import Hub
@@ -98,7 +98,7 @@ def make_app(
         desk: Where presses become runs; the metrics are added to its observers.
         standby: What is kept ready.
         notifier: Who tells people.
-        audit: Told of every press, reset, resume and acknowledgement, and of some refusals.
+        audit: Told of every press, reset and resume, and of some refusals.
         metrics: For whoever counts into them as well; None for new ones.
         hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
         ready: Why a press would not work, in one word; None to judge by the standby.

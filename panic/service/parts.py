@@ -14,7 +14,6 @@ from aiohttp import web
 
 from panic.check import CheckReport
 from panic.config import Settings, Token
-from panic.notify import Notice
 from panic.prepared import Prepared, Press
 from panic.roster import Roster
 from panic.secret import Key, scrub
@@ -22,7 +21,7 @@ from panic.service.access import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.proving import Proving
-from panic.service.reading import Aside
+from panic.background import Aside
 from panic.service.repeats import Keys, Throttle
 from panic.service.room.sessions import Sessions
 from panic.words import clip
@@ -49,7 +48,7 @@ def fitting(most: int) -> int:
 
 
 Audit = Callable[[str, dict[str, Any]], None]
-"""Told of presses, refusals, resets and acknowledgements, with who; must not block."""
+"""Told of presses, refusals and resets, with who; must not block."""
 
 
 class Standby(Protocol):
@@ -86,15 +85,8 @@ class Notifier(Protocol):
     """Who tells people."""
 
     @property
-    def open_pages(self) -> list[Notice]:
-        """The pages that nobody has acknowledged."""
-
-    @property
     def failures(self) -> Mapping[str, int]:
-        """How many notices each channel did not get."""
-
-    def acknowledge(self, run: str, by: str) -> bool:
-        """End the pages of a run."""
+        """How many deliveries to each channel failed."""
 
 
 class Record:

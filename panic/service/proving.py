@@ -36,7 +36,7 @@ from panic.selftest import (
     write,
 )
 from panic.service.desk import Desk, Live
-from panic.service.reading import Aside
+from panic.background import Aside
 from panic.tls import days_left
 
 log = structlog.get_logger()

@@ -26,9 +26,9 @@ from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
 from panic.service.desk import Live
-from panic.service.facts import HoldView, PageView
+from panic.service.facts import HoldView
 from panic.service.parts import Parts
-from panic.service.reading import Aside
+from panic.background import Aside
 from panic.service.room.views import (
     LastRun,
     NextRun,
@@ -208,7 +208,6 @@ class Situation:
             live=tuple(_run(live) for live in [*parts.desk.live.values()][::-1] if not live.is_over),
             last=self._last_run(),
             last_problem=self._last_problem,
-            pages=tuple(PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages),
         )
 
     def _last_run(self) -> LastRun | None:
