@@ -147,14 +147,11 @@ class Server:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
-        for problem in tls.doubts(service, datetime.now(UTC)):
-            self._say(f"panic: {problem}")
         if not self._settings.tokens:
             self._say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
         return tls.server_context(service)
 
     def _app(self) -> web.Application:
-        service = self._settings.service
         return make_app(
             self._settings,
             self.desk,
@@ -173,7 +170,6 @@ class Server:
                 pressable=self.standby.pressable,
             ),
             metrics=self._metrics,
-            certificate_days=lambda: tls.days_left(service.tls_certificate, datetime.now(UTC)),
             env=self._env,
             proving=self._proving,
             drill=self._drill,

@@ -6,7 +6,6 @@ import re
 import signal
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -381,7 +380,7 @@ async def test_a_store_that_cannot_be_used_is_in_nobodys_way(tmp_path: Path):
 async def test_killed_and_started_again_over_tls_the_page_goes_on(tmp_path: Path):
     """As a process: the cookie is bound to TLS and this host, and opens the service that comes after a SIGKILL."""
     (tmp_path / "tls").mkdir()
-    made = a_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=30))
+    made = a_certificate(tmp_path / "tls")
     context = ssl.create_default_context()
     made.ca.configure_trust(context)
     async with simulate(account(1)) as simulator, aiohttp.ClientSession() as client:
