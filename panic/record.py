@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, InstanceOf, StrictBool, StrictInt, TypeAdapter
 
-from panic.case import Attempt, Case, Tracked
+from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.clock import Clock, time_of_day
+from panic.engine.case import Attempt, Case, Tracked
 from panic.orders import Order
-from panic.outcomes import Outcome, Standing, Verdict
 from panic.plan import Plan, Unsent
 from panic.process import Process
 from panic.report import Flag, LatchReport, RosterFacts, ScopeReport, Timings, Trigger

@@ -52,8 +52,7 @@ _SERVE_CODES = """exit codes:
   0 ended by a signal · 78 it may not or cannot listen where the settings say"""
 
 _SCHEDULE_CODES = """exit codes:
-  0 every schedule has a next run · 10 some will not run, or a calendar is in doubt
-  with --plan: 0 every account was read · 30 some were not · 64 no such schedule"""
+  0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
 
 _EXPORT_CODES = """exit codes:
   0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
@@ -276,8 +275,6 @@ def _schedule(options: Namespace) -> int:
 
 def _schedule_words(parser: Parser) -> None:
     parser.add_argument("--count", type=positive, default=3, metavar="N", help="so many runs of each (3)")
-    text = "read how many orders it would cancel now that may have been meant to be spared; cancels nothing"
-    parser.add_argument("--plan", metavar="NAME", help=text)
     output_words(parser)
 
 

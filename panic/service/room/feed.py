@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 
 from panic.schedule.sessions import Calendar
 from panic.service import stream
-from panic.service.answers import find
+from panic.service.api.answers import find
+from panic.service.api.models import RoomQuery, read_query
 from panic.service.desk import SCHEDULE, Live
-from panic.service.models import RoomQuery, read_query
 from panic.service.parts import Parts
 from panic.service.room.boards import Boards, Watched
 from panic.service.room.mailbox import Mailbox, event

@@ -19,7 +19,7 @@ import structlog
 
 from panic.background import begin
 from panic.config import Service, Settings, Token
-from panic.service.access import Identity
+from panic.service.auth import Identity
 from panic.service.room import kept
 from panic.service.room.kept import Session
 from panic.words import clip

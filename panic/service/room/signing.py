@@ -7,15 +7,15 @@ from typing import Annotated, Final, Literal, NamedTuple
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from panic.service import models
-from panic.service.access import Identity
-from panic.service.answers import document, on_record, read_body
+from panic.service.api import models
+from panic.service.api.answers import document, on_record, read_body
+from panic.service.api.problems import ProblemError
+from panic.service.api.views import to_json
+from panic.service.auth import Identity
 from panic.service.parts import Parts
-from panic.service.problems import ProblemError
 from panic.service.room import origin
 from panic.service.room.kept import Session
 from panic.service.room.sessions import identity_of
-from panic.service.views import to_json
 
 CSRF: Final = "X-CSRF-Token"
 SEEN: Final = "/v1/session/seen"

@@ -17,7 +17,7 @@ from panic import config
 from panic.config import Service, Settings, Token
 from panic.hooks.decisions import Earlier
 from panic.hooks.replays import Replays
-from panic.service.access import Tokens
+from panic.service.auth import Tokens
 from panic.service.room import kept
 from panic.service.room.kept import Session
 from panic.service.room.sessions import (

@@ -11,11 +11,11 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from panic.answers import Answer
+from panic.broker.answers import HOLD_MOST_S, Answer
+from panic.broker.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
+from panic.broker.proof import Look, Receipt
+from panic.engine.pacing import FLOOR_S, Pace, backoff, next_poll
 from panic.orders import Filters, Order
-from panic.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
-from panic.pacing import FLOOR_S, HOLD_MOST_S, Pace, backoff, next_poll
-from panic.proof import Look, Receipt
 from panic.roster import Account
 from panic.words import clip
 
