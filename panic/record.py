@@ -382,6 +382,8 @@ def _restore_state(case: Case, found: dict[str, Any]) -> None:
     case.is_counted = found.get("counted", case.is_counted)
     if "as_of" in found:
         case.as_of = _moment(found["as_of"])
+    if case.standing is Standing.CLEAR:
+        case.first_clear = case.first_clear or case.as_of
     if "seen_open" in found:
         seen = found["seen_open"]
         case.seen_open = None if seen is None else (seen[0], datetime.fromisoformat(seen[1]))

@@ -121,7 +121,7 @@ def make_app(
         aside=Aside(),
         keys=Keys(monotonic),
         throttle=Throttle(monotonic),
-        sessions=Sessions(settings.service.store, lambda: standby.settings),
+        sessions=Sessions(lambda: standby.settings),
         proving=proving,
         drill=drill,
     )
@@ -132,9 +132,7 @@ def make_app(
     app = web.Application(middlewares=[_answers_always, _only_our_names], client_max_size=HOOK_BODY_MOST)
     app[PARTS] = parts
     app.on_response_prepare.append(_add_headers)
-    app.on_startup.append(_read_sessions)
     app.on_shutdown.append(_end_streams)
-    app.on_cleanup.append(_keep_sessions)
     app.on_cleanup.append(_close_room)
     for path in dict.fromkeys(one.path for one in OPERATIONS):
         _add_routes(app, path.replace("{id}", f"{{id:{RUN_ID}}}"), [one for one in OPERATIONS if one.path == path])
@@ -173,7 +171,7 @@ def _add_routes(app: web.Application, path: str, operations: list[Operation]) ->
 def _guarded(one: Operation, handler: routes.Handler) -> _Next:
     async def handle(request: web.Request) -> web.StreamResponse:
         parts = request.app[PARTS]
-        identity = await _identify(parts, request, one) if one.role else routes.NOBODY
+        identity = _identify(parts, request, one) if one.role else routes.NOBODY
         if one.query is NoQuery:
             read_query(NoQuery, routes.query_of(request))
         return await handler(parts, request, identity)
@@ -181,10 +179,10 @@ def _guarded(one: Operation, handler: routes.Handler) -> _Next:
     return handle
 
 
-async def _identify(parts: Parts, request: web.Request, one: Operation) -> Identity:
+def _identify(parts: Parts, request: web.Request, one: Operation) -> Identity:
     """Say who asks and may; a token that comes with the request counts alone, and a bad one is not made good."""
     given = request.headers.getall("Authorization", [])
-    who = None if given else await signing.signed(parts, request)
+    who = None if given else signing.signed(parts, request)
     identity = who.identity if who else parts.identify(given[0]) if len(given) == 1 else None
     if identity is None:
         raise ProblemError("unauthenticated", headers=signing.CHALLENGE)
@@ -298,14 +296,6 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         if name not in kept:
             response.headers[name] = value
     response.headers["X-Request-Id"] = problems.request_id(request)
-
-
-async def _read_sessions(app: web.Application) -> None:
-    app[PARTS].sessions.start()
-
-
-async def _keep_sessions(app: web.Application) -> None:
-    await app[PARTS].sessions.close()
 
 
 async def _close_room(app: web.Application) -> None:

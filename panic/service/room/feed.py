@@ -184,7 +184,7 @@ async def follow(parts: Parts, request: web.Request) -> web.StreamResponse:
         with hub.watching(run, board) as mailbox:
             while response.is_connected():
                 await mailbox.filled.wait()  # it beats, so this is never long
-                if not await is_signed_in(parts, request):
+                if not is_signed_in(parts, request):
                     break
                 await _send(request, response, mailbox.take())
     return response
