@@ -3,9 +3,9 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 
@@ -13,6 +13,9 @@ AT_ONCE = 8
 """So many threads may hang at once; then nobody gets another."""
 
 MOST_S = 10.0
+
+Do = Callable[[Callable[[], Any], str, float], Awaitable[Any]]
+"""Does work that may hang, under a name and for so many seconds at most; `Aside.do` is one."""
 
 
 def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":

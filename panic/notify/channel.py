@@ -1,4 +1,4 @@
-"""One channel: a task that tells it what waits, again and again until it is delivered. If it hangs, it hangs alone."""
+"""One channel: a task that tells it what waits until it is delivered. If it hangs, it hangs alone."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from functools import partial
 
 import structlog
 
-from panic.background import Aside
+from panic.background import Aside, Do
 from panic.errors import Problem
 from panic.notify.delivery import Undelivered
 from panic.notify.notice import Notice
@@ -30,6 +30,7 @@ class Channel:
         examine: Tells what is wrong with it; may hang.
         deliver: Sends one notice or raises `Undelivered`; may hang.
         delivered: Told of each notice that got through.
+        do: Does what may hang; None for threads of its own.
 
     Attributes:
         problems: What is wrong with it, as far as that is known by now.
@@ -42,13 +43,14 @@ class Channel:
         examine: Callable[[], tuple[Problem, ...]],
         deliver: Callable[[Notice], None],
         delivered: Callable[[str, Notice], None],
+        do: Do | None = None,
     ) -> None:
         self.name = name
         self.problems: tuple[Problem, ...] = ()
         self.failures = 0
         self._examine, self._deliver, self._delivered = examine, deliver, delivered
         self._outbox = Outbox()
-        self._aside = Aside(HANGING_MOST, DELIVERY_S)
+        self._do = do or Aside(HANGING_MOST).do
         self._changed = asyncio.Event()
         self._is_quiet = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -77,7 +79,7 @@ class Channel:
 
     async def _run(self) -> None:
         with suppress(Exception):  # a file on a dead file system; the deliveries will tell
-            self.problems = await self._aside.do(self._examine, f"notify-{self.name}")
+            self.problems = await self._do(self._examine, f"notify-{self.name}", DELIVERY_S)
         while True:
             self._changed.clear()
             while entry := self._outbox.take(_now()):
@@ -106,7 +108,7 @@ class Channel:
     async def _why_not(self, notice: Notice) -> str:
         """Deliver a notice; give "" or why it did not get through, in our words: others may hold the address."""
         try:
-            await self._aside.do(partial(self._deliver, notice), f"notify-{self.name}")
+            await self._do(partial(self._deliver, notice), f"notify-{self.name}", DELIVERY_S)
         except Undelivered as error:
             return str(error)
         except TimeoutError:

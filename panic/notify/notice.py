@@ -17,7 +17,7 @@ class Notice:
         text: The rest, a few short lines.
         key: Equal keys are one page, and one incident of a pager.
         closes: Whether it ends the page of this key, and every page about accounts that it is about, too.
-        about: The accounts that a page calls not clear, or that are clear now. None stands for accounts that have no
+        about: The accounts that a page calls not clear, or that are clear now. None stands for accounts without a
             readable id, or that the roster does not list.
     """
 

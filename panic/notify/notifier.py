@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import structlog
 
+from panic.background import Do
 from panic.config import Channel as ChannelSettings
 from panic.errors import Problem
 from panic.notify.channel import Channel
@@ -41,7 +41,8 @@ class Notifier:
         channels: The settings' channels by name.
         env: The environment, for addresses that are in it.
         told: Called with each page once every channel that is told of pages has it.
-        send: Sends one notice; may hang. Everything but the tests leaves it alone.
+        send: Sends one notice to a channel.
+        do: Does what may hang; None for threads.
     """
 
     def __init__(
@@ -50,7 +51,8 @@ class Notifier:
         env: Mapping[str, str] = os.environ,
         *,
         told: Callable[[Notice], None] = lambda _: None,
-        send: Callable[..., Any] = deliver,
+        send: Callable[..., None] = deliver,
+        do: Do | None = None,
     ) -> None:
         self._tells = {name: frozenset(channel.tells) for name, channel in channels.items()}
         self._pagers = {name for name, tells in self._tells.items() if "page" in tells}
@@ -61,6 +63,7 @@ class Notifier:
                 partial(examine, name, channel.url, env),
                 partial(send, name, channel.url, env),
                 self._delivered,
+                do,
             )
             for name, channel in channels.items()
         }

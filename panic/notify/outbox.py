@@ -1,4 +1,4 @@
-"""What one channel still has to be told: bounded, pages last to go, each tried again until it is delivered. Pure."""
+"""What one channel still has to be told: bounded, pages last to go, each retried until delivered. Pure."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ PAGE_KEPT_S, OTHER_KEPT_S = 86_400.0, 3600.0
 """What was not delivered for so long is given up: it is told too late."""
 
 START_S = 1.0
-"""The start of a run is told so much later: a delivery takes processor time, which belongs to the first DELETEs."""
+"""The start of a run is told so much later: a delivery takes processor time that the first DELETEs need."""
 
 
 @dataclass(slots=True)
@@ -30,9 +30,8 @@ class Entry:
 class Outbox:
     """The notices that wait. Times are seconds by one steady clock.
 
-    When it is full, the oldest notice that is no page makes room, else the oldest page. A page takes the place of
-    one with the same key that still waits, and so does the end of that page: whoever is told late is told how things
-    are now.
+    When it is full, the oldest notice that is no page makes room, else the oldest page. A page, or its end, takes
+    the place of an earlier page of the same key: whoever is told late is told how things are now.
     """
 
     def __init__(self) -> None:
@@ -65,7 +64,7 @@ class Outbox:
         return None
 
     def put_back(self, entry: Entry, now: float) -> int:
-        """Put back what was not delivered, unless something newer has taken its place; give how many were given up."""
+        """Put back what was not delivered, unless something newer took its place; give how many were given up."""
         newer = (e.notice for e in self._entries if e.notice.key == entry.notice.key)
         if entry.notice.opens and any(notice.kind == "page" or notice.closes for notice in newer):
             return 0

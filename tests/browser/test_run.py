@@ -13,7 +13,7 @@ from tests.browser.conftest import address
 from tests.browser.firm import TOKEN, desk
 from tests.browser.page import another, screen
 from tests.cli.support import panic, valid
-from tests.service.house import House, house
+from tests.service.house import house
 
 pytestmark = chromium.needed
 

@@ -16,6 +16,7 @@ import structlog
 
 from panic import history, latch
 from panic._version import VERSION
+from panic.background import Aside
 from panic.config import LedgerFiles, Settings
 from panic.engagement import look
 from panic.errors import PanicError
@@ -25,10 +26,9 @@ from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
+from panic.service.api.facts import HoldView
 from panic.service.desk import Live
-from panic.service.facts import HoldView
 from panic.service.parts import Parts
-from panic.background import Aside
 from panic.service.room.views import (
     LastRun,
     NextRun,

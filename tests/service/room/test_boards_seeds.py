@@ -10,12 +10,12 @@ from typing import cast
 import pytest
 
 from panic import drill, run
+from panic.background import Aside
 from panic.ledger.writer import Writer
 from panic.prepared import Prepared, Press
 from panic.report import Report, to_json
 from panic.service.desk import Desk
 from panic.service.parts import Parts
-from panic.background import Aside
 from panic.service.room import boards
 from panic.service.room.boards import Watched
 from tests.service.room.page import Spy, codes, held_clear, letters
