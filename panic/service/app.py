@@ -28,7 +28,7 @@ from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, end_streams
 from panic.service.proving import Proving
-from panic.service.repeats import Keys, Throttle
+from panic.service.repeats import Keys
 from panic.service.room import assets, signing
 from panic.service.room.feed import Hub
 from panic.service.room.sessions import Sessions
@@ -120,7 +120,6 @@ def make_app(
         check=check,
         aside=Aside(),
         keys=Keys(monotonic),
-        throttle=Throttle(monotonic),
         sessions=Sessions(lambda: standby.settings),
         proving=proving,
         drill=drill,

@@ -22,7 +22,7 @@ from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.proving import Proving
-from panic.service.repeats import Keys, Throttle
+from panic.service.repeats import Keys
 from panic.service.room.sessions import Sessions
 from panic.words import clip
 
@@ -144,7 +144,6 @@ class Parts:
     check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]]
     aside: Aside
     keys: Keys
-    throttle: Throttle
     sessions: Sessions
     proving: Proving | None = None
     drill: bool = False
