@@ -20,7 +20,8 @@ from clearstreet.types.v1 import (
 from clearstreet.types.v1.order_cancel_all_open_orders_params import OrderCancelAllOpenOrdersParams
 from clearstreet.types.v1.order_get_orders_params import OrderGetOrdersParams
 
-from panic import discovery, orders
+from panic import orders
+from panic.broker import listing
 from panic.orders import Order
 from panic.schedule import sessions
 from panic.simulator import book, queries
@@ -65,7 +66,7 @@ def ended() -> set[str]:
         ("side", orders.SIDES),
         ("order type", orders.TYPES),
         ("security type", orders.INSTRUMENT_TYPES),
-        ("account status", {"ACTIVE", *discovery._ASLEEP}),
+        ("account status", {"ACTIVE", *listing._ASLEEP}),
         ("day type", {"TRADING_DAY", "EARLY_CLOSE", *sessions._CLOSED_TYPES}),
     ],
 )

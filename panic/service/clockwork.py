@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from panic.config import LedgerFiles, Schedule, Settings
 from panic.config.own import CLOCK
 from panic.config.schedules import SECTION
 from panic.errors import PanicError
+from panic.files import replace
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
 from panic.prepared import Press
@@ -336,9 +336,4 @@ def _read(file: Path) -> datetime | None:
 
 
 def _write(file: Path, seen: datetime) -> None:
-    part = file.with_name(f".{file.name}.part")
-    with part.open("w") as stream:
-        stream.write(json.dumps({"seen": seen.isoformat()}))
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    replace(file, json.dumps({"seen": seen.isoformat()}).encode())

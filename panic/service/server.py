@@ -31,10 +31,10 @@ from panic.service.breaches import breach_handler
 from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk, Live
 from panic.service.door import Door, room
-from panic.service.left import Left, has_finished, look_back, take_up
 from panic.service.metrics import Metrics
 from panic.service.parts import scrubbed
 from panic.service.proving import Proving
+from panic.service.recovery import Left, has_finished, look_back, take_up
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -148,14 +148,11 @@ class Server:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
-        for problem in tls.doubts(service, datetime.now(UTC)):
-            self._say(f"panic: {problem}")
         if not self._settings.tokens:
             self._say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
         return tls.server_context(service)
 
     def _app(self) -> web.Application:
-        service = self._settings.service
         return make_app(
             self._settings,
             self.desk,
@@ -174,7 +171,6 @@ class Server:
                 pressable=self.standby.pressable,
             ),
             metrics=self._metrics,
-            certificate_days=lambda: tls.days_left(service.tls_certificate, datetime.now(UTC)),
             env=self._env,
             proving=self._proving,
             drill=self._drill,

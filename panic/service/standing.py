@@ -9,12 +9,13 @@ from panic._version import VERSION
 from panic.engagement import look
 from panic.plan import Scope
 from panic.prepared import Press
-from panic.service import facts, metrics, models, views
-from panic.service.access import Identity, may_press
-from panic.service.answers import aside, document, on_record, read_body, require
-from panic.service.models import ResetAsked
+from panic.service import metrics
+from panic.service.api import facts, models, views
+from panic.service.api.answers import aside, document, on_record, read_body, require
+from panic.service.api.models import ResetAsked
+from panic.service.api.problems import ProblemError
+from panic.service.auth import Identity, may_press
 from panic.service.parts import Parts, name_of
-from panic.service.problems import ProblemError
 
 _RESET_S = 30.0
 
@@ -96,9 +97,8 @@ async def readyz(parts: Parts, _: web.Request, __: Identity) -> web.Response:
 async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Tell Prometheus; what cannot be learnt in time is left out."""
     standby, file = parts.standby.status(), parts.settings.latch.file
-    engaged = certificate = None
+    engaged = None
     try:
-        certificate = await parts.aside.do(parts.certificate_days, "certificate", 1.0)
         if file is not None:
             engaged = await parts.aside.do(lambda: latch.read(file).engaged, "latch", 1.0)
     except (OSError, ValueError):  # a TimeoutError is one
@@ -108,7 +108,6 @@ async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Respon
         roster_age_s=standby.get("roster_age_s"),
         last_contact_age_s=standby.get("last_contact_age_s"),
         warm_connections=standby.get("warm_connections"),
-        certificate_days_left=certificate,
         failures=parts.notifier.failures,
     )
     return web.Response(body=parts.metrics.render(now), headers={"Content-Type": metrics.CONTENT_TYPE})
