@@ -19,7 +19,7 @@ from panic.config.own import CLOCK
 from panic.errors import PanicError
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
-from panic.prepared import Press
+from panic.run.press import Press
 from panic.schedule.next import Due, owed
 from panic.schedule.sessions import exchange_zone
 from panic.secret import Key
