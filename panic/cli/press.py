@@ -9,7 +9,7 @@ from panic.cli import loop, neighbour, output
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope
-from panic.report import LatchReport, plan_json
+from panic.report import LatchReport, Source, plan_json
 from panic.run.press import Prepared, Press, prepare
 from panic.run.run import open_ledger
 
@@ -66,7 +66,7 @@ def _press_of(options: argparse.Namespace) -> Press:
         scope=Scope(options.all, tuple(options.group), tuple(options.account), filters),
         reason=options.reason,
         by=options.by,
-        source="cli",
+        source=Source.CLI,
         deadline_s=options.deadline,
         concurrency=options.concurrency,
         watch_s=options.watch,

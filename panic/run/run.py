@@ -147,7 +147,7 @@ class Run:
 
     def _trigger_of(self, press: Press, at: datetime) -> Trigger:
         by, reason = clip(self.scrub(press.by or whoami())), clip(self.scrub(press.reason.strip()), _REASON_MOST)
-        return Trigger(press.source, by, reason, at)
+        return Trigger(str(press.source), by, reason, at)
 
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
@@ -200,6 +200,7 @@ class Run:
             watch_s=self._watch_s,
             scope=scope_report(press.scope, verify=press.verify, watch_s=watch_s),
             latch=press.latch,
+            key=press.key,
         )
         self._joined.append(joined)
         if self._recorder is not None and self._is_on_record:
@@ -335,6 +336,7 @@ class Run:
             concurrency=self._concurrency,
             latch=press.latch,
             process=here(),
+            key=press.key,
         )
 
     def _resumptions(self) -> tuple[Resumption, ...]:

@@ -131,7 +131,6 @@ class Parts:
     Attributes:
         bound: The addresses that the service listens at, for the host allow-list.
         ready: Why a press would not work, in one word; empty if it would.
-        certificate_days: How long the service's own certificate is good for; None where it has none.
         sessions: Who is signed in from a browser.
         proving: The self-test; None where there is none.
         drill: Whether the broker is the embedded simulator, and every run a drill.
@@ -151,7 +150,6 @@ class Parts:
     bound: tuple[str, ...]
     ready: Callable[[], str]
     check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]]
-    certificate_days: Callable[[], float | None]
     aside: Aside
     keys: Keys
     throttle: Throttle

@@ -77,7 +77,7 @@ class World:
         if self.refuses is not None:
             raise self.refuses
         self.presses.append(press)
-        body = {"trigger": {"source": press.source, "reason": press.reason}}
+        body = {"key": press.key}
         event = Event("run-1", Kind.PRESSED, f"run-{len(self.presses)}", self.now.isoformat(), body)
         with closing(SqliteStore(self.folder / "ledger.db")) as store:
             store.append([(event.run, event.kind, encode(event))])
