@@ -14,8 +14,8 @@ from aiohttp import web
 
 from panic.config import Settings, Token
 from panic.notify import Notice
-from panic.prepared import Prepared, Press
 from panic.roster import Roster
+from panic.run.press import Prepared, Press
 from panic.secret import Key, scrub
 from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
