@@ -17,7 +17,7 @@ from panic.errors import UsageError
 from panic.plan import Scope, plan
 from panic.report import AccountReport, Report, Source
 from panic.roster import Account, Roster
-from panic.run import Prepared, Press
+from panic.run.press import Prepared, Press
 from panic.secret import Key
 from panic.simulator import FAULTS, Fault, SimAccount, SimOrder, Simulator, Truth
 

@@ -25,8 +25,8 @@ from panic.hooks.replays import Replays
 from panic.hooks.signatures import Kind, Verified, verify
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
-from panic.prepared import Press
 from panic.report import Source
+from panic.run.press import Press
 from panic.service.api import problems
 from panic.service.by_hand import by_hand
 from panic.service.calls import Body, Sparse, headers_of, read

@@ -19,10 +19,10 @@ from panic.engine.case import Case
 from panic.engine.sweep import What
 from panic.ledger.writer import Writer
 from panic.plan import Scope
-from panic.prepared import Prepared, Press
 from panic.record import LastPress
 from panic.report import Report, Source
-from panic.run import Join, Run, open_ledger
+from panic.run.press import Prepared, Press
+from panic.run.run import Join, Run, open_ledger
 from panic.service.journal import Journal
 
 log = structlog.get_logger()

@@ -12,8 +12,8 @@ from panic.config import Schedule, Settings
 from panic.errors import PanicError
 from panic.notify import Notice
 from panic.plan import scope_of
-from panic.prepared import Press
 from panic.report import Source
+from panic.run.press import Press
 from panic.schedule.next import Due
 from panic.service.by_hand import by_hand
 from panic.service.claims import Claims

@@ -24,7 +24,7 @@ from panic.ledger.writer import Writer
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
 from panic.report import AUTOMATED
-from panic.run import open_ledger
+from panic.run.run import open_ledger
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler

@@ -19,8 +19,8 @@ from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
 from panic.notify import Notice
 from panic.plan import Scope
-from panic.prepared import Press
 from panic.record import Kind
+from panic.run.press import Press
 from panic.secret import Key
 from panic.service import claims, dispatcher
 from panic.service.clockwork import Clockwork

@@ -12,9 +12,9 @@ from typing import Final
 
 from aiohttp import web
 
-from panic.prepared import Prepared, Press
 from panic.report import Source, plan_json, to_json
-from panic.run import Join
+from panic.run.press import Prepared, Press
+from panic.run.run import Join
 from panic.service.api import models, views
 from panic.service.api.answers import document, read_body, report_of, require
 from panic.service.api.models import WAIT_MOST_S, PressAsked

@@ -28,13 +28,13 @@ from panic.errors import PanicError
 from panic.fold import Circumstances, fold
 from panic.latching import Engaging, both
 from panic.ledger.writer import Writer, sqlite_writer
-from panic.prepared import Prepared, Press, prepare, whoami
 from panic.process import here
 from panic.record import SCHEMA, Joined, LastPress, Pressed
 from panic.recorder import Journal, Recorder
 from panic.replay import Replay, joining
 from panic.report import Flag, LatchReport, Report, Resumption, RosterFacts, Timings, Trigger, scope_report
 from panic.roster import Roster
+from panic.run.press import Prepared, Press, whoami
 from panic.words import clip
 
 log = structlog.get_logger()
@@ -455,6 +455,3 @@ def _is_loopback(base_url: str) -> bool:
 def _roster_facts(roster: Roster) -> RosterFacts:
     age_s = max(0.0, round(time() - roster.modified_at, 1))
     return RosterFacts(roster.digest, len(roster.accounts), age_s)
-
-
-__all__ = ["Prepared", "Press", "Run", "open_ledger", "prepare", "whoami"]
