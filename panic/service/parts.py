@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -13,10 +13,9 @@ import structlog
 from aiohttp import web
 
 from panic.background import Aside
-from panic.check import CheckReport
 from panic.config import Settings, Token
-from panic.prepared import Prepared, Press
 from panic.roster import Roster
+from panic.run.press import Prepared, Press
 from panic.secret import Key, scrub
 from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
@@ -141,7 +140,6 @@ class Parts:
     env: Mapping[str, str]
     bound: tuple[str, ...]
     ready: Callable[[], str]
-    check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]]
     aside: Aside
     keys: Keys
     sessions: Sessions

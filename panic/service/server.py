@@ -23,7 +23,8 @@ from panic.hooks.replays import Replays
 from panic.ledger.writer import Writer
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
-from panic.run import open_ledger
+from panic.report import AUTOMATED
+from panic.run.run import open_ledger
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
@@ -215,7 +216,7 @@ class Server:
             run = left.run
             left = await background.begin(lambda: take_up(self._settings, run, BY, self._env), "take-up")
         if left.prepared is not None:
-            live = self.desk.start(left.prepared, automated=left.prepared.press.source in {"hook", "schedule"})
+            live = self.desk.start(left.prepared, automated=left.prepared.press.source in AUTOMATED)
             self.notifier.remember(left.run)
             log.warning("run_taken_up", run_id=live.run.id)
             self._say(f"panic: run {left.run} goes on: the process that had it died")
