@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 from panic.broker.answers import Answer, too_late
 from panic.broker.outcomes import TRY_AGAIN, Standing
 from panic.clock import Clock
-from panic.engine.attempts import Attempts, CancelCall, Leash, ReadCall
+from panic.engine.attempts import Attempts, CancelCall, Leash, ReadCall, persistently
 from panic.engine.case import Case
 from panic.engine.deadline import Deadline
 from panic.engine.doubts import QUIET_MOST_S, Doubts
@@ -189,10 +189,14 @@ class Engine:
         self._doubts.add()
 
     async def aside(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer:
-        """Make another request of the run, after everything that concerns an account, if it is not too late."""
-        if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
-            return too_late(self._clock.now())
-        return await self._attempts.make(lane, NOBODY, call, is_read=True)
+        """Ask something else, after everything that concerns an account, as often as it takes if there is time."""
+
+        async def ask() -> Answer:
+            if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
+                return too_late(self._clock.now())
+            return await self._attempts.make(lane, NOBODY, call, is_read=True)
+
+        return await persistently(ask, pause=self.deadline.pause, is_late=lambda: self.deadline.is_over)
 
     def _reopen(self, case: Case) -> None:
         self.settling.reopen()
