@@ -10,10 +10,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from panic.case import Case
+from panic.broker.outcomes import REFUSED, TRY_AGAIN, Outcome, Standing, Verdict, judge, succeed
 from panic.course import Clearing, clearing, curve
+from panic.engine.case import Case
 from panic.ledger.events import Event
-from panic.outcomes import REFUSED, TRY_AGAIN, Outcome, Standing, Verdict, judge, succeed
 from panic.record import Kind
 
 

@@ -12,21 +12,22 @@ from pydantic import TypeAdapter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from panic import flags, readiness
-from panic.answers import Answer
 from panic.background import begin
-from panic.broker import Broker, connections_possible
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.connections import connections_possible
+from panic.broker.listing import Listing, list_accounts
+from panic.broker.outcomes import EXIT_CODES, REFUSED, TRY_AGAIN, Verdict
+from panic.broker.pages import Query
+from panic.broker.proof import since
 from panic.clock import Clock
 from panic.config import Settings
-from panic.discovery import Listing, list_accounts
+from panic.engine.pacing import backoff
+from panic.engine.slots import Kind, Slots
 from panic.errors import ConfigurationError, Problem
-from panic.outcomes import EXIT_CODES, REFUSED, TRY_AGAIN, Verdict
-from panic.pacing import backoff
-from panic.pages import Query
-from panic.proof import since
 from panic.roster import Account, Roster
 from panic.roster import load as load_roster
 from panic.secret import Key, read
-from panic.slots import Kind, Slots
 
 _TRIES = 3
 

@@ -11,9 +11,9 @@ from itertools import islice
 from pathlib import Path
 from time import time
 
+from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.config import Broker, RosterFile, Settings
 from panic.errors import UsageError
-from panic.outcomes import Outcome, Standing, Verdict
 from panic.plan import Scope, plan
 from panic.report import AccountReport, Report
 from panic.roster import Account, Roster

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from panic.case import Case
-from panic.discovery import Listing
+from panic.broker.listing import Listing
+from panic.broker.outcomes import Outcome, Verdict
+from panic.broker.proof import LOOKBACK
+from panic.engine.case import Case
 from panic.errors import Problem
 from panic.orders import Filters
-from panic.outcomes import Outcome, Verdict
-from panic.proof import LOOKBACK
 from panic.report import CLOCK_UNEXPLAINED, FILTER_NAMES_NOTHING, Flag
 from panic.words import clip
 

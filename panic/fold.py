@@ -10,10 +10,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from panic._version import VERSION
-from panic.case import Attempt, Case, Tracked
-from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, judge, worst
+from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, judge, worst
+from panic.broker.proof import LOOKBACK
+from panic.engine.case import Attempt, Case, Tracked
 from panic.plan import Scope, Unsent
-from panic.proof import LOOKBACK
 from panic.report import (
     NEVER_CLEAR,
     SCHEMA,

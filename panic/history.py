@@ -13,12 +13,12 @@ from heapq import merge
 from itertools import pairwise
 from pathlib import Path
 
+from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles, fallback_name
 from panic.errors import UsageError
 from panic.ledger import elsewhere, reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
-from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.process import Process, is_alive
 from panic.record import Finished, Joined, Kind, LastPress, Pressed, Resumed
 from panic.replay import Replay

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from panic import terminal
-from panic.case import Case
-from panic.engine import What
-from panic.outcomes import TRY_AGAIN, Standing
+from panic.broker.outcomes import TRY_AGAIN, Standing
+from panic.engine.case import Case
+from panic.engine.sweep import What
 from panic.run import Run
 from panic.words import clip
 

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, InstanceOf, StrictBool, StrictInt, TypeAdapter
 
-from panic.case import Attempt, Case, Tracked
+from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.clock import Clock, time_of_day
+from panic.engine.case import Attempt, Case, Tracked
 from panic.orders import Order
-from panic.outcomes import Outcome, Standing, Verdict
 from panic.plan import Plan, Unsent
 from panic.process import Process
 from panic.report import Flag, LatchReport, RosterFacts, ScopeReport, Timings, Trigger
@@ -382,6 +382,8 @@ def _restore_state(case: Case, found: dict[str, Any]) -> None:
     case.is_counted = found.get("counted", case.is_counted)
     if "as_of" in found:
         case.as_of = _moment(found["as_of"])
+    if case.standing is Standing.CLEAR:
+        case.first_clear = case.first_clear or case.as_of
     if "seen_open" in found:
         seen = found["seen_open"]
         case.seen_open = None if seen is None else (seen[0], datetime.fromisoformat(seen[1]))

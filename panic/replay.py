@@ -9,16 +9,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from panic.answers import Answer
-from panic.case import Case
+from panic.broker.answers import Answer
+from panic.broker.outcomes import EXIT_CODES, Evidence, Outcome, Standing, worst
 from panic.clock import time_of_day
+from panic.engine.case import Case
+from panic.engine.pacing import Pace
 from panic.flags import from_cases
 from panic.fold import Circumstances, fold
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
 from panic.orders import Filters
-from panic.outcomes import EXIT_CODES, Evidence, Outcome, Standing, worst
-from panic.pacing import Pace
 from panic.plan import Scope, Unsent
 from panic.process import Process
 from panic.record import Finished, Joined, Kind, Pressed, Resumed, Sending, apply, read, read_plan

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
-from panic.outcomes import WORST_FIRST, Outcome, Standing, Verdict
+from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
 from panic.plan import Plan, Scope
 
 SCHEMA: Final = "panic-report/1"

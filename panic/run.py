@@ -13,19 +13,21 @@ import structlog
 
 from panic import flags
 from panic._version import VERSION
-from panic.answers import Answer
-from panic.broker import Broker, connections_possible
-from panic.case import Case
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.connections import connections_possible
+from panic.broker.listing import Listing, list_accounts
 from panic.clock import Clock
 from panic.collector import Pause
 from panic.config import LedgerFiles
-from panic.discovery import Listing, list_accounts
-from panic.engine import Engine, Leash, Observer, What
+from panic.engine.case import Case
+from panic.engine.pacing import Pace, hush
+from panic.engine.slots import Slots
+from panic.engine.sweep import Engine, Leash, Observer, What
 from panic.errors import PanicError
 from panic.fold import Circumstances, fold
 from panic.latching import Engaging, both
 from panic.ledger.writer import Writer, sqlite_writer
-from panic.pacing import Pace, hush
 from panic.prepared import Prepared, Press, prepare, whoami
 from panic.process import here
 from panic.record import SCHEMA, Joined, LastPress, Pressed
@@ -33,7 +35,6 @@ from panic.recorder import Journal, Recorder
 from panic.replay import Replay, joining
 from panic.report import Flag, LatchReport, Report, Resumption, RosterFacts, Timings, Trigger, scope_report
 from panic.roster import Roster
-from panic.slots import Slots
 from panic.words import clip
 
 log = structlog.get_logger()

@@ -5,17 +5,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from panic.answers import Answer
-from panic.case import Case, Do, Step
-from panic.engine import LEAST_ATTEMPT_S
+from panic.broker.answers import Answer
+from panic.broker.outcomes import Body, Evidence, Outcome, classify
+from panic.broker.pages import Page, Query
+from panic.broker.proof import Look, Receipt
+from panic.engine.case import Case, Do, Step
+from panic.engine.pacing import Pace
+from panic.engine.sweep import LEAST_ATTEMPT_S
 from panic.errors import Problem
 from panic.fold import Circumstances
 from panic.orders import Filters, Order
-from panic.outcomes import Body, Evidence, Outcome, classify
-from panic.pacing import Pace
-from panic.pages import Page, Query
 from panic.plan import Scope
-from panic.proof import Look, Receipt
 from panic.report import RosterFacts, Timings, Trigger
 from panic.roster import Account, BadRow, Roster
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from panic.outcomes import TABLE
+from panic.broker.outcomes import TABLE
 from panic.report import json_schema
 
 DOCS = Path(__file__).parent.parent / "docs"

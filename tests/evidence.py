@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from panic._version import VERSION
+from panic.broker.outcomes import Verdict
 from panic.evidence.answer import Finding, Verification
 from panic.evidence.export import export
 from panic.evidence.form import Asked, write
@@ -17,7 +18,6 @@ from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, encode
 from panic.ledger.reader import Row, Volume
 from panic.orders import Filters
-from panic.outcomes import Verdict
 from panic.plan import Plan, Scope
 from panic.process import Process
 from panic.record import SCHEMA, Finished, Kind, Pressed, Resumed, body, planned

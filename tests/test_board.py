@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from panic import drill
 from panic.board import OF_VERDICT, WORST_FIRST, Board, Code
-from panic.case import Case
+from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.course import BINS_MOST, POINTS_MOST, Bin, clearing, curve
+from panic.engine.case import Case
 from panic.ledger.events import Event
-from panic.outcomes import Outcome, Standing, Verdict
 from panic.record import Joined, Kind, body
 from panic.replay import Replay
 from panic.report import Report, Trigger, scope_report

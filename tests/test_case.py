@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.answers import Answer
 from panic.broker import wire
-from panic.case import NEVER, Case, Do, Step
+from panic.broker.answers import Answer
+from panic.broker.outcomes import Body, Outcome, Standing, Verdict
+from panic.broker.pages import Query
+from panic.broker.proof import Receipt
+from panic.engine.case import NEVER, Case, Do, Step
+from panic.engine.pacing import Pace
 from panic.orders import Filters
-from panic.outcomes import Body, Outcome, Standing, Verdict
-from panic.pacing import Pace
-from panic.pages import Query
-from panic.proof import Receipt
 from tests.builders import (
     a_case,
     a_pace,

@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from panic.answers import Answer
-from panic.case import Do
+from panic.broker.answers import Answer
+from panic.broker.outcomes import REFUSED, Standing
+from panic.broker.pages import Page, Query
+from panic.broker.proof import Receipt
+from panic.engine.case import Do
 from panic.orders import Order
-from panic.outcomes import REFUSED, Standing
-from panic.pages import Page, Query
-from panic.proof import Receipt
 from tests.builders import a_case, a_pace, an_answer, an_order, begin_look
 
 PACE = a_pace(100_000.0, watch_s=100_000.0)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from panic import drill
-from panic.outcomes import Outcome, Standing, Verdict
+from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.replay import UNFINISHED, Replay
 from panic.report import Report, to_json
 from panic.run import Prepared, Run

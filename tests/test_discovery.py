@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from panic.answers import Answer
-from panic.discovery import Listing, list_accounts
+from panic.broker.answers import Answer
+from panic.broker.listing import Listing, list_accounts
 from tests.builders import an_answer, no_answer
 from tests.virtual import virtually
 

@@ -15,24 +15,24 @@ from typing import Any
 
 import pytest
 
-from panic.answers import Answer
-from panic.case import Case
+from panic.broker.answers import Answer
+from panic.broker.outcomes import Body, Evidence, Outcome, Standing, Verdict, classify
+from panic.broker.pages import Page, Query
+from panic.broker.proof import Receipt
 from panic.clock import Clock
 from panic.config import Broker, RosterFile, Settings
 from panic.config import Run as RunSettings
-from panic.engine import Engine, Leash, Observer, What
+from panic.engine.case import Case
+from panic.engine.pacing import Pace
+from panic.engine.slots import Slots
+from panic.engine.sweep import Engine, Leash, Observer, What
 from panic.orders import Filters
-from panic.outcomes import Body, Evidence, Outcome, Standing, Verdict, classify
-from panic.pacing import Pace
-from panic.pages import Page, Query
 from panic.plan import Scope, plan
-from panic.proof import Receipt
 from panic.report import AccountReport, Report
 from panic.roster import Account, Roster
 from panic.run import Prepared, Press, Run
 from panic.secret import Key
 from panic.simulator import Fault, SeenRequest, SimAccount, SimOrder, Simulator
-from panic.slots import Slots
 from tests.virtual import virtually
 
 KEY = "sim.key"

@@ -15,17 +15,15 @@ from clearstreet.types.v1 import (
     OrderStatus,
     OrderType,
     RequestOrderType,
-    RequestTimeInForce,
     Side,
-    TimeInForce,
 )
 from clearstreet.types.v1.order_cancel_all_open_orders_params import OrderCancelAllOpenOrdersParams
 from clearstreet.types.v1.order_get_orders_params import OrderGetOrdersParams
 
-from panic import discovery, orders
+from panic import orders
+from panic.broker import listing
 from panic.orders import Order
 from panic.schedule import sessions
-from panic.schedule.spared import Term, term
 from panic.simulator import book, queries
 
 OF_A_DELETE = get_type_hints(OrderCancelAllOpenOrdersParams)
@@ -36,7 +34,6 @@ THEIRS: dict[str, tuple[Any, ...]] = {
     "side": (Side, OF_A_DELETE["side"]),
     "order type": (OrderType, RequestOrderType, OF_A_DELETE["type"]),
     "security type": (SecurityType, OF_A_DELETE["instrument_type"], OF_A_LIST["instrument_type"]),
-    "time in force": (TimeInForce, RequestTimeInForce),
     "account status": (AccountStatus,),
     "day type": (DayType,),
 }
@@ -62,13 +59,6 @@ def ended() -> set[str]:
     return {word for word, order in done.items() if order.is_ended}
 
 
-def of_known_term() -> set[str]:
-    """The times in force of the SDK of which panic knows how long an order is meant to live."""
-    forces = theirs("time in force")
-    known = {word for word in forces if term(Order(type="LIMIT", time_in_force=word)) is not Term.UNCLEAR}
-    return known | {"OTHER"}  # which says itself that it says nothing
-
-
 @pytest.mark.parametrize(
     ("table", "ours"),
     [
@@ -76,8 +66,7 @@ def of_known_term() -> set[str]:
         ("side", orders.SIDES),
         ("order type", orders.TYPES),
         ("security type", orders.INSTRUMENT_TYPES),
-        ("time in force", of_known_term()),
-        ("account status", {"ACTIVE", *discovery._ASLEEP}),
+        ("account status", {"ACTIVE", *listing._ASLEEP}),
         ("day type", {"TRADING_DAY", "EARLY_CLOSE", *sessions._CLOSED_TYPES}),
     ],
 )

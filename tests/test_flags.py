@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from panic import flags
-from panic.answers import Answer
+from panic.broker.answers import Answer
 from panic.errors import Problem
 from panic.orders import Filters, Order
 from panic.report import NEVER_CLEAR, Flag

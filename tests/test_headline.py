@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from panic.broker.outcomes import Standing, Verdict
 from panic.orders import Filters
-from panic.outcomes import Standing, Verdict
 from panic.plan import Scope
 from panic.render.headline import filters_of, headline, narrowing, scope_words
 from panic.report import RECORD_DAMAGED, Flag, Report

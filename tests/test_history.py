@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from panic import history
+from panic.broker.outcomes import Outcome, Verdict
 from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.history import Summary
 from panic.ledger import reader
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
-from panic.outcomes import Outcome, Verdict
 from panic.process import here
 from panic.record import Kind, LastPress
 from panic.replay import Replay

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.outcomes import (
+from panic.broker.outcomes import (
     EXIT_CODES,
     REFUSED,
     TABLE,

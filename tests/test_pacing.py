@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.pacing import FLOOR_S, HOLD_MOST_S, JITTER, Budget, backoff, next_poll
+from panic.engine.pacing import JITTER, Budget, backoff, next_poll
 
 
 @pytest.mark.parametrize(
@@ -23,12 +23,6 @@ def test_a_wait_is_spread_by_a_tenth_and_less_than_twenty_seconds(failures: int,
     plain, spread = backoff(failures, 0.0), backoff(failures, jitter)
 
     assert plain * (1 - JITTER) <= spread <= plain * (1 + JITTER) < 20.0
-
-
-def test_a_retry_after_holds_for_twenty_seconds_at_most():
-    """And a DELETE is due a little earlier than that, to leave time for its slot and wire."""
-    assert 20.0 == HOLD_MOST_S
-    assert FLOOR_S < 20.0
 
 
 def test_reads_spread_out_up_to_the_most():

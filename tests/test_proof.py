@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panic.broker.outcomes import Standing
+from panic.broker.pages import MOST_PAGES, PAGE_SIZE, Page, Query
+from panic.broker.proof import FIRST_PAGE, Look, Receipt
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Filters, Order
-from panic.outcomes import Standing
-from panic.pages import MOST_PAGES, PAGE_SIZE, Page, Query
-from panic.proof import FIRST_PAGE, Look, Receipt
 from tests.builders import MIDNIGHT, STALE, a_page, an_order, wall
 
 SINCE = "2025-01-26T00:00:07Z"

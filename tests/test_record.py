@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.answers import Answer
-from panic.case import Case
+from panic.broker.answers import Answer
+from panic.broker.outcomes import Body, Outcome, Standing, Verdict
+from panic.broker.proof import Receipt
 from panic.clock import Clock
+from panic.engine.case import Case
+from panic.engine.pacing import Pace
 from panic.errors import Problem
 from panic.fold import fold
 from panic.ledger.events import Event, decode, encode
 from panic.orders import Filters, Order
-from panic.outcomes import Body, Outcome, Standing, Verdict
-from panic.pacing import Pace
 from panic.plan import Plan, Scope, Unsent
 from panic.process import here
-from panic.proof import Receipt
 from panic.record import Finished, Mark, Pressed, Resumed, apply, body, changes, planned, read, read_plan
 from panic.report import Flag, LatchReport, RosterFacts, Timings, Trigger, scope_report, to_json
 from panic.roster import Account, BadRow

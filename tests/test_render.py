@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
+from panic.broker.outcomes import Standing, Verdict
 from panic.check import AccountCheck, CheckReport, State
 from panic.orders import Filters
-from panic.outcomes import Standing, Verdict
 from panic.plan import Plan, Scope, Unsent, plan
 from panic.render.check import check_table
 from panic.render.plan import plan_table

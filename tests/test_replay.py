@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic import drill
+from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict
 from panic.history import in_order
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode, encode
 from panic.orders import Filters
-from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict
 from panic.plan import Plan, Scope, Unsent
 from panic.process import Process
 from panic.record import Finished, Joined, Kind, Pressed, Resumed, body, planned

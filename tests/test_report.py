@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.answers import Answer
-from panic.case import Case
+from panic.broker.answers import Answer
+from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, worst
+from panic.engine.case import Case
 from panic.fold import fold
 from panic.orders import Filters, Order
-from panic.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, worst
 from panic.plan import Plan, Scope, Unsent, plan
 from panic.report import (
     SCHEMA,

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from panic import engagement, history, latch, reset
+from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.config import (
     Broker,
     Credential,
@@ -32,7 +33,6 @@ from panic.ledger import elsewhere, reader
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.store import SqliteStore
 from panic.orders import Filters
-from panic.outcomes import EXIT_CODES, Verdict
 from panic.plan import Plan, Scope, Unsent
 from panic.process import Process, here
 from panic.record import Finished, Kind, Pressed, Resumed, body, planned

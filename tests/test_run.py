@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from panic import drill
-from panic.outcomes import Verdict
+from panic.broker.outcomes import Verdict
 from panic.prepared import whoami
 from panic.report import Report
 from panic.run import Run

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 
 from panic import drill
-from panic.outcomes import Verdict
+from panic.broker.outcomes import Verdict
 from panic.report import Report, to_json
 from panic.run import Run
 from panic.simulator import FAULTS, Fault, SimAccount, Simulator

@@ -14,11 +14,11 @@ import pytest
 import trustme
 
 from panic import latch
+from panic.broker.outcomes import Verdict
 from panic.check import AccountCheck, CheckReport, Loaded, Pace, State, examine
 from panic.config import Broker, LatchFile, LedgerFiles, RosterFile, Settings
 from panic.config import Run as RunSettings
 from panic.errors import Problem
-from panic.outcomes import Verdict
 from panic.roster import Account, Roster
 from panic.secret import Key
 from panic.selftest import (

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.slots import Gate, Kind, Slots
+from panic.engine.slots import Gate, Kind, Slots
 from tests.virtual import virtually
 
 FIRST, CANCEL, READ = Kind.FIRST_CANCEL, Kind.CANCEL, Kind.READ

@@ -1,6 +1,4 @@
-"""The only door to the broker, and the only user of the aiohttp client; its exceptions stop here."""
+"""The only door to the broker, and the only user of the aiohttp client; its exceptions stop here.
 
-from panic.broker.client import Broker
-from panic.broker.connections import connections_possible
-
-__all__ = ["Broker", "connections_possible"]
+`client` is to be imported by name: what only reads outcomes must not load an HTTP client.
+"""

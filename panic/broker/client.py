@@ -17,15 +17,15 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from panic._version import VERSION
-from panic.answers import Answer
+from panic.broker.answers import Answer
 from panic.broker.connections import Connector, Handler, Resolver
+from panic.broker.outcomes import Body
+from panic.broker.pages import Query
+from panic.broker.proof import Receipt
 from panic.broker.wire import Exchange, answer
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.orders import Filters
-from panic.outcomes import Body
-from panic.pages import Query
-from panic.proof import Receipt
 from panic.roster import Account
 from panic.secret import Key, scrub
 

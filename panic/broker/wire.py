@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from panic.answers import Answer
+from panic.broker.answers import HOLD_MOST_S, Answer
+from panic.broker.outcomes import Body, Evidence, classify
+from panic.broker.pages import Page, paging
+from panic.broker.proof import Receipt
 from panic.clock import http_date
 from panic.orders import Order, order
-from panic.outcomes import Body, Evidence, classify
-from panic.pacing import HOLD_MOST_S
-from panic.pages import Page, paging
-from panic.proof import Receipt
 from panic.words import clip
 
 _OK = 200

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from functools import partial
 
 from panic import background, logs, selftest
+from panic.broker.outcomes import Verdict
 from panic.check import CheckReport, check, to_json
 from panic.cli import loop, neighbour, output
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem, UsageError
-from panic.outcomes import Verdict
 from panic.render.check import check_table, last_table
 from panic.tls import days_left
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from panic.broker.outcomes import Verdict
 from panic.evidence.form import Entry
 from panic.history import in_order
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
-from panic.outcomes import Verdict
 from panic.record import Finished, Kind, Pressed
 from panic.replay import Replay
 from panic.report import to_json

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from panic._version import VERSION
+from panic.broker.outcomes import Verdict, worst
 from panic.evidence.answer import EXIT_CODES, Finding, RunFound, State, Verification, VolumeFound, Wrong
 from panic.evidence.form import Entry, Header
 from panic.evidence.intake import Content, Faults, ReportLine, take_in
 from panic.evidence.runs import Retold, retell
 from panic.evidence.walk import Met, Walk, walk
 from panic.ledger.chain import GENESIS, Head
-from panic.outcomes import Verdict, worst
 from panic.words import clip
 
 _WORST_FIRST = {kind: rank for rank, kind in enumerate(Wrong)}

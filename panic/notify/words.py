@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from panic.broker.outcomes import Verdict
 from panic.notify.notice import Kind, Notice
-from panic.outcomes import Verdict
 from panic.report import AccountReport, Report, counts
 from panic.words import clean, clip
 

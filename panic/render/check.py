@@ -5,8 +5,8 @@ from datetime import datetime
 
 from rich.console import RenderableType
 
+from panic.broker.outcomes import Verdict
 from panic.check import CheckReport, State
-from panic.outcomes import Verdict
 from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, line
 from panic.selftest import Last
 

@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.text import Text as RichText
 
-from panic.outcomes import Verdict
+from panic.broker.outcomes import Verdict
 from panic.words import clean
 
 LISTED_MOST = 60

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from rich.console import RenderableType
 
+from panic.broker.outcomes import Verdict
 from panic.evidence.answer import Finding, Verification
-from panic.outcomes import Verdict
 from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, indented, line
 
 _FAULTS_MOST = 20

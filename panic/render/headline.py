@@ -1,6 +1,6 @@
 """The words of a report's verdict line, as a terminal and the control room show them."""
 
-from panic.outcomes import Standing, Verdict
+from panic.broker.outcomes import Standing, Verdict
 from panic.report import NEVER_CLEAR, RECORD_DAMAGED, Report
 
 _HEADLINES = {

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
 
-from panic.outcomes import Verdict
+from panic.broker.outcomes import Verdict
 from panic.render.drawing import LISTED_MOST, STYLES, Text, draw, indented, line
 from panic.render.headline import filters_of, headline, scope_words
 from panic.report import AccountReport, Report, counts

@@ -1,14 +1,13 @@
-"""The next runs of the schedules, and what one of them would cancel."""
+"""The next runs of the schedules, drawn."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from rich.console import RenderableType
 
-from panic.render.drawing import LISTED_MOST, Text, draw, indented, line
+from panic.render.drawing import Text, draw, indented, line
 from panic.schedule.outlook import Line, Outlook
 from panic.schedule.sessions import BROKER, Session, clock
-from panic.schedule.spared import Missed, Tally, Unspared
 
 
 def schedule_table(plan: Outlook, *, width: int = 80, colour: bool = False) -> str:
@@ -60,43 +59,3 @@ def age(moment: datetime, now: datetime) -> str:
         if seconds >= 2 * many:
             return f"{seconds // many:.0f} {unit} old"
     return "new"
-
-
-def unspared_table(found: Unspared, *, width: int = 80, colour: bool = False) -> str:
-    """Draw what a schedule would cancel if it ran now."""
-    return draw(_unspared_parts(found), width=width, colour=colour)
-
-
-def _unspared_parts(found: Unspared) -> Iterable[RenderableType]:
-    totals, missed = found.totals, found.missed
-    least = "at least " if missed else ""
-    yield line(
-        (f"{found.schedule.name}: {least}{totals.unspared:,}", "bold"),
-        f" of {least}{totals.orders:,} open orders cannot be spared: {_terms(totals)}",
-    )
-    yield Text(found.base_url, style="bold")
-    read = found.accounts - len(missed)
-    yield Text(f"{found.schedule.at} · {found.what} · {read:,} of {found.accounts:,} accounts read")
-    yield from (Text(f"! {warning}", style="yellow") for warning in found.warnings)
-    yield from (_unread(one) for one in missed[:LISTED_MOST])
-    if len(missed) > LISTED_MOST:
-        yield Text(f"and {len(missed) - LISTED_MOST:,} more not read: --format json lists them all")
-    for held in found.held:
-        yield line(
-            (f"{held.id} {held.name}".rstrip(), "bold"),
-            f": {held.tally.unspared:,} of {held.tally.orders:,} open orders: {_terms(held.tally)}",
-        )
-    if found.holders > len(found.held):
-        yield Text(f"and {found.holders - len(found.held):,} more accounts with fewer")
-    yield Text("Nothing was cancelled; these are the orders of now, not of the time it runs.", style="dim")
-
-
-def _terms(tally: Tally) -> str:
-    unclear = f", and {tally.unclear:,} whose terms are unclear" if tally.unclear else ""
-    return f"{tally.good_till:,} good till cancelled or till a date, {tally.close:,} for the close{unclear}"
-
-
-def _unread(one: Missed) -> Text:
-    request = f" (request {one.request_id})" if one.request_id else ""
-    who = "a row of the roster" if one.id is None else f"{one.id} {one.name}".rstrip()
-    return line(("REFUSED     " if one.refused else "NOT READ    ", "bold red"), f"{who}: {one.why}{request}")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Verdict
 from panic.check import AccountCheck, CheckReport, State
 from panic.errors import ConfigurationError, Problem
-from panic.outcomes import EXIT_CODES, WORST_FIRST, Verdict
 from panic.selftest.machine import Disk, Machine
 from panic.words import clip
 

@@ -10,11 +10,11 @@ from typing import Final, Literal
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.check import State
 from panic.config import Settings
 from panic.config.own import SELF_TEST
 from panic.files import read_regular
-from panic.outcomes import EXIT_CODES, Verdict
 from panic.selftest.judgement import Finding
 
 STALE_INTERVALS: Final = 2

@@ -10,7 +10,7 @@ from typing import TypeVar
 import structlog
 
 from panic import background
-from panic.broker import Broker
+from panic.broker.client import Broker
 from panic.clock import Clock
 from panic.config import Settings
 from panic.errors import PanicError

@@ -16,22 +16,22 @@ from panic import check as checking
 from panic.check import CheckReport
 from panic.config import Settings
 from panic.schedule.sessions import Calendar, fallback
-from panic.service import api, problems
-from panic.service.access import Identity, host_is_allowed, may
-from panic.service.answers import HOOK_BODY_MOST, document, require
+from panic.service.api import problems, routes
+from panic.service.api.answers import HOOK_BODY_MOST, document, require
+from panic.service.api.document import OPERATIONS, RUN_ID, Operation
+from panic.service.api.document import document as openapi
+from panic.service.api.models import NoQuery, read_query
+from panic.service.api.problems import REQUEST_ID, ProblemError
+from panic.service.auth import Identity, host_is_allowed, may
 from panic.service.desk import Desk
-from panic.service.document import OPERATIONS, RUN_ID, Operation
-from panic.service.document import document as openapi
 from panic.service.metrics import Metrics
-from panic.service.models import NoQuery, read_query
 from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, end_streams
-from panic.service.problems import REQUEST_ID, ProblemError
 from panic.service.proving import Proving
-from panic.service.reading import Aside
 from panic.service.repeats import Keys, Throttle
 from panic.service.room import assets, signing
 from panic.service.room.feed import Hub
 from panic.service.room.sessions import Sessions
+from panic.service.threads import Aside
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -124,7 +124,7 @@ def make_app(
         aside=Aside(),
         keys=Keys(monotonic),
         throttle=Throttle(monotonic),
-        sessions=Sessions(settings.service.store, lambda: standby.settings),
+        sessions=Sessions(lambda: standby.settings),
         proving=proving,
         drill=drill,
     )
@@ -135,9 +135,7 @@ def make_app(
     app = web.Application(middlewares=[_answers_always, _only_our_names], client_max_size=HOOK_BODY_MOST)
     app[PARTS] = parts
     app.on_response_prepare.append(_add_headers)
-    app.on_startup.append(_read_sessions)
     app.on_shutdown.append(_end_streams)
-    app.on_cleanup.append(_keep_sessions)
     app.on_cleanup.append(_close_room)
     for path in dict.fromkeys(one.path for one in OPERATIONS):
         _add_routes(app, path.replace("{id}", f"{{id:{RUN_ID}}}"), [one for one in OPERATIONS if one.path == path])
@@ -164,7 +162,7 @@ def _add_routes(app: web.Application, path: str, operations: list[Operation]) ->
     resource = app.router.add_resource(path)
     methods = {"OPTIONS"}
     for one in operations:
-        guarded = _guarded(one, _document() if one.id == "openapi" else api.HANDLERS[one.id])
+        guarded = _guarded(one, _document() if one.id == "openapi" else routes.HANDLERS[one.id])
         methods.add(one.method)
         resource.add_route(one.method, guarded, expect_handler=_expect)
         if one.method == "GET" and one.id not in {"events", "room_events"}:
@@ -173,21 +171,21 @@ def _add_routes(app: web.Application, path: str, operations: list[Operation]) ->
     resource.add_route("OPTIONS", _options(", ".join(sorted(methods))), expect_handler=_expect)
 
 
-def _guarded(one: Operation, handler: api.Handler) -> _Next:
+def _guarded(one: Operation, handler: routes.Handler) -> _Next:
     async def handle(request: web.Request) -> web.StreamResponse:
         parts = request.app[PARTS]
-        identity = await _identify(parts, request, one) if one.role else api.NOBODY
+        identity = _identify(parts, request, one) if one.role else routes.NOBODY
         if one.query is NoQuery:
-            read_query(NoQuery, api.query_of(request))
+            read_query(NoQuery, routes.query_of(request))
         return await handler(parts, request, identity)
 
     return handle
 
 
-async def _identify(parts: Parts, request: web.Request, one: Operation) -> Identity:
+def _identify(parts: Parts, request: web.Request, one: Operation) -> Identity:
     """Say who asks and may; a token that comes with the request counts alone, and a bad one is not made good."""
     given = request.headers.getall("Authorization", [])
-    who = None if given else await signing.signed(parts, request)
+    who = None if given else signing.signed(parts, request)
     identity = who.identity if who else parts.identify(given[0]) if len(given) == 1 else None
     if identity is None:
         raise ProblemError("unauthenticated", headers=signing.CHALLENGE)
@@ -214,7 +212,7 @@ def _options(allowed: str) -> _Next:
 
 
 @cache
-def _document() -> api.Handler:
+def _document() -> routes.Handler:
     body = json.dumps(openapi(), indent=2).encode()  # before anybody asks: it takes a while, and presses wait
 
     async def handle(_: Parts, __: web.Request, ___: Identity) -> web.Response:
@@ -301,14 +299,6 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         if name not in kept:
             response.headers[name] = value
     response.headers["X-Request-Id"] = problems.request_id(request)
-
-
-async def _read_sessions(app: web.Application) -> None:
-    app[PARTS].sessions.start()
-
-
-async def _keep_sessions(app: web.Application) -> None:
-    await app[PARTS].sessions.close()
 
 
 async def _close_room(app: web.Application) -> None:

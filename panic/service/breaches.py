@@ -26,7 +26,7 @@ from panic.hooks.signatures import Kind, Verified, verify
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
 from panic.prepared import Press
-from panic.service import problems
+from panic.service.api import problems
 from panic.service.by_hand import by_hand
 from panic.service.calls import Body, Sparse, headers_of, read
 from panic.words import clip

@@ -13,10 +13,10 @@ from typing import Protocol
 
 import structlog
 
-from panic.broker import Broker
-from panic.case import Case
+from panic.broker.client import Broker
 from panic.collector import Pause
-from panic.engine import What
+from panic.engine.case import Case
+from panic.engine.sweep import What
 from panic.ledger.writer import Writer
 from panic.plan import Scope
 from panic.prepared import Prepared, Press

@@ -18,13 +18,13 @@ from panic.notify import Notice
 from panic.prepared import Prepared, Press
 from panic.roster import Roster
 from panic.secret import Key, scrub
-from panic.service.access import Identity, Tokens
+from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.proving import Proving
-from panic.service.reading import Aside
 from panic.service.repeats import Keys, Throttle
 from panic.service.room.sessions import Sessions
+from panic.service.threads import Aside
 from panic.words import clip
 
 if TYPE_CHECKING:

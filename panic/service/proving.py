@@ -17,10 +17,10 @@ import structlog
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from panic.broker.outcomes import Verdict
 from panic.check import CheckReport, Loaded, Pace, State, examine, load
 from panic.config import Settings
 from panic.notify import Notice
-from panic.outcomes import Verdict
 from panic.selftest import (
     Circumstances,
     Finding,
@@ -36,7 +36,7 @@ from panic.selftest import (
     write,
 )
 from panic.service.desk import Desk, Live
-from panic.service.reading import Aside
+from panic.service.threads import Aside
 from panic.tls import days_left
 
 log = structlog.get_logger()

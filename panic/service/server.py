@@ -30,10 +30,10 @@ from panic.service.breaches import breach_handler
 from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk, Live
 from panic.service.door import Door, room
-from panic.service.left import Left, has_finished, look_back, take_up
 from panic.service.metrics import Metrics
 from panic.service.parts import scrubbed
 from panic.service.proving import Proving
+from panic.service.recovery import Left, has_finished, look_back, take_up
 from panic.service.standby import Standby
 
 log = structlog.get_logger()

@@ -9,12 +9,13 @@ from panic._version import VERSION
 from panic.engagement import look
 from panic.plan import Scope
 from panic.prepared import Press
-from panic.service import facts, metrics, models, views
-from panic.service.access import Identity, may_press
-from panic.service.answers import aside, document, on_record, read_body, require
-from panic.service.models import ResetAsked
+from panic.service import metrics
+from panic.service.api import facts, models, views
+from panic.service.api.answers import aside, document, on_record, read_body, require
+from panic.service.api.models import ResetAsked
+from panic.service.api.problems import ProblemError
+from panic.service.auth import Identity, may_press
 from panic.service.parts import Parts, name_of
-from panic.service.problems import ProblemError
 
 _RESET_S = 30.0
 

@@ -13,15 +13,15 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from panic import history
+from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.ledger.events import UnencodableError, encode_body
-from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.record import Kind
-from panic.service.answers import aside
+from panic.service.api.answers import aside
+from panic.service.api.problems import ProblemError
 from panic.service.journal import Entry, Journal
 from panic.service.parts import STREAMS_MOST, Parts, fitting
-from panic.service.problems import ProblemError
 
 HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 10.0

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from panic.answers import Answer
-from panic.broker import Broker
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.pages import Query
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.orders import Filters
-from panic.pages import Query
 from panic.roster import Account
 from panic.secret import Key
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator

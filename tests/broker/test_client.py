@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from panic.answers import Answer
-from panic.broker import Broker
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.outcomes import Body, Outcome
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.orders import Filters
-from panic.outcomes import Body, Outcome
 from panic.roster import Account
 from panic.secret import Key
 from panic.simulator import FAULTS, Fault

@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 import trustme
 
-from panic.answers import Answer
-from panic.broker import Broker, connections, connections_possible
-from panic.broker.connections import Connector, Resolver
-from panic.outcomes import Body, Outcome
+from panic.broker import connections
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.connections import Connector, Resolver, connections_possible
+from panic.broker.outcomes import Body, Outcome
 from panic.roster import Account
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.broker.support import (

@@ -12,9 +12,9 @@ from aioresponses import aioresponses
 from yarl import URL
 
 from panic.broker import client
+from panic.broker.outcomes import Body, Outcome
+from panic.broker.pages import Query
 from panic.orders import Filters
-from panic.outcomes import Body, Outcome
-from panic.pages import Query
 from panic.roster import Account
 from tests.broker.support import ACCOUNT, ID, OTHER_ID, cancel, door, envelope, read, refusal
 

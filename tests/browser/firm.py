@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from panic import drill
-from panic.outcomes import Verdict
+from panic.broker.outcomes import Verdict
 from panic.simulator import Simulator
 from tests.cli.support import Process, closed_port, panic, started
 

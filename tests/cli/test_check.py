@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from panic import latch
+from panic.broker.outcomes import Verdict
 from panic.check import State
-from panic.outcomes import Verdict
 from panic.selftest import Finding, Kept, Last, write
 from panic.simulator import Fault, Simulator
 from tests.cli.support import (

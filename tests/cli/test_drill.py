@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from panic import cli, drill
+from panic.broker.outcomes import Standing, Verdict
 from panic.config import Broker, RosterFile, Settings
 from panic.errors import PanicError
-from panic.outcomes import Standing, Verdict
 from panic.run import Run
 from tests.cli.support import Finished, closed_port, codes, names, panic, started, valid, verdicts
 

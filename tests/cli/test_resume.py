@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from panic.broker.outcomes import Outcome, Standing
 from panic.ledger.events import Event
-from panic.outcomes import Outcome, Standing
 from panic.replay import Replay
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli.breakages import FAILS_LATER, HANGING, NO_PRIVILEGES, after, held

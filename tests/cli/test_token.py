@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from panic import cli
 from panic.config import Settings, load
-from panic.service.access import Identity, Tokens
+from panic.service.auth import Identity, Tokens
 
 GOOD = '[broker]\nbase_url = "https://api.clearstreet.com"\n[credentials.default]\nenv = "KEY"\n'
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from panic.broker.outcomes import Standing, Verdict
 from panic.notify.words import TEXT_MOST, notices_of
-from panic.outcomes import Standing, Verdict
 from panic.plan import Scope, Unsent
 from panic.report import Flag, LatchReport, Report
 from panic.roster import Account

@@ -15,12 +15,12 @@ from jsonschema import Draft202012Validator
 from panic import config
 from panic.config import Paging
 from panic.notify import Notifier
+from panic.service.api.document import document
+from panic.service.api.problems import Problem
 from panic.service.app import RUNNER, make_app
 from panic.service.desk import Desk, Live
-from panic.service.document import document
 from panic.service.metrics import Metrics
 from panic.service.parts import PARTS, Parts
-from panic.service.problems import Problem
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
 from tests.cli.support import Firm, account, simulate

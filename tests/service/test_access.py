@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from panic.config import Service, Token
 from panic.plan import Scope
 from panic.roster import Account, Roster
-from panic.service.access import Identity, Tokens, host_is_allowed, may, may_press
+from panic.service.auth import Identity, Tokens, host_is_allowed, may, may_press
 
 ROSTER = Roster(
     file=Path("accounts.csv"),

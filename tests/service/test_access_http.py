@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from panic.service.document import OPERATIONS
+from panic.service.api.document import OPERATIONS
 from panic.service.parts import Record
 from tests.service.house import QUICK, bearer, house
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic import latch
-from panic.broker import Broker
+from panic.broker.client import Broker
+from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
 from panic.ledger.chain import Head
 from panic.ledger.events import encode_body
 from panic.ledger.writer import Writer
 from panic.orders import Filters
-from panic.outcomes import Verdict
 from panic.plan import Scope, plan
 from panic.prepared import Prepared, Press
 from panic.record import Kind

@@ -12,10 +12,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 from panic.report import json_schema
-from panic.service import models
-from panic.service.api import HANDLERS
-from panic.service.document import OPERATIONS, document, refusals
-from panic.service.problems import KINDS, ProblemError, in_our_words
+from panic.service.api import models
+from panic.service.api.document import OPERATIONS, document, refusals
+from panic.service.api.problems import KINDS, ProblemError, in_our_words
+from panic.service.api.routes import HANDLERS
 from tests.service.house import DOCUMENT, EVERYTHING, house
 
 _SCHEMAS = DOCUMENT["components"]["schemas"]

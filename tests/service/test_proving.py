@@ -14,11 +14,11 @@ import pytest
 import trustme
 from prometheus_client import CollectorRegistry, generate_latest
 
+from panic.broker.outcomes import Verdict
 from panic.check import State
 from panic.config import Broker, Channel, Credential, Hook, LedgerFiles, RosterFile, SelfTest, Settings
 from panic.latch import State as Latch
 from panic.notify import Notice
-from panic.outcomes import Verdict
 from panic.selftest import Disk, Finding, Kept, Last, Machine, place, read, write
 from panic.service.desk import Desk
 from panic.service.metrics import METRICS

@@ -14,22 +14,22 @@ from typing import Any
 import pytest
 import trustme
 
-from panic.broker import Broker
+from panic.broker.client import Broker
 from panic.broker.connections import Handler
+from panic.broker.outcomes import Outcome
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.config import LedgerFiles, load
 from panic.errors import ConfigurationError, UsageError
 from panic.ledger import reader
-from panic.outcomes import Outcome
 from panic.plan import Scope
 from panic.prepared import Prepared, Press, prepare
 from panic.report import Flag
 from panic.run import Run
 from panic.secret import Key
-from panic.service.spare import Spare
 from panic.service.standby import Standby
-from panic.service.warm import Warm
+from panic.service.standby.spare import Spare
+from panic.service.standby.warm import Warm
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, header, http, listening
 from tests.cli.support import KEY, Firm, account, closed_port, raw_server, sent, simulate, until
 
@@ -206,7 +206,7 @@ async def test_a_roster_that_was_only_saved_again_is_the_same_and_younger(tmp_pa
 
 async def test_what_is_settled_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A stat is enough, and the roster is the very same."""
-    monkeypatch.setattr("panic.service.loaded._SETTLED_NS", -1)
+    monkeypatch.setattr("panic.service.standby.files._SETTLED_NS", -1)
     async with ready(firm_of(tmp_path)) as standby:
         assert standby.prepare(ALL).roster is standby.prepare(ALL).roster
 
@@ -330,7 +330,7 @@ async def test_a_file_system_that_hangs_delays_no_press(
         assert ["stale_files"] == [flag.code for flag in prepared.flags]
         assert "they are used as they were 1 s ago" in prepared.flags[0].text
 
-        monkeypatch.setattr("panic.service.loaded._HUNG_S", 0.0)
+        monkeypatch.setattr("panic.service.standby.files._HUNG_S", 0.0)
         threads, before = threading.active_count(), time.perf_counter()
         in_time = standby._files.look(PATIENCE_S)
         took = time.perf_counter() - before

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from panic.errors import ConfigurationError, Problem
-from panic.service.problems import ProblemError
+from panic.service.api.problems import ProblemError
 
 FOLDER: Final = Path(__file__).parent.parent / "web"
 PAGE: Final = "index.html"

@@ -16,14 +16,14 @@ import structlog
 
 from panic import fold, history
 from panic.board import Board, Code
+from panic.broker.outcomes import Standing
 from panic.fold import Circumstances
 from panic.ledger.events import Event
-from panic.outcomes import Standing
 from panic.report import AccountReport
-from panic.service.answers import aside
+from panic.service.api.answers import aside
+from panic.service.api.problems import ProblemError
 from panic.service.desk import Live
 from panic.service.parts import Parts
-from panic.service.problems import ProblemError
 from panic.service.room import tell
 from panic.service.room.mailbox import Mailbox, event
 from panic.service.room.sums import Sums

@@ -17,9 +17,9 @@ from pydantic import TypeAdapter
 
 from panic.schedule.sessions import Calendar
 from panic.service import stream
-from panic.service.answers import find
+from panic.service.api.answers import find
+from panic.service.api.models import RoomQuery, read_query
 from panic.service.desk import SCHEDULE, Live
-from panic.service.models import RoomQuery, read_query
 from panic.service.parts import Parts
 from panic.service.room.boards import Boards, Watched
 from panic.service.room.mailbox import Mailbox, event
@@ -184,7 +184,7 @@ async def follow(parts: Parts, request: web.Request) -> web.StreamResponse:
         with hub.watching(run, board) as mailbox:
             while response.is_connected():
                 await mailbox.filled.wait()  # it beats, so this is never long
-                if not await is_signed_in(parts, request):
+                if not is_signed_in(parts, request):
                     break
                 await _send(request, response, mailbox.take())
     return response

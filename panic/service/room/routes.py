@@ -10,11 +10,11 @@ from panic.evidence.export import export
 from panic.evidence.form import Asked
 from panic.ledger import reader
 from panic.schedule.outlook import outlook, told
-from panic.service import views
-from panic.service.access import Identity
-from panic.service.answers import aside, document, find, until_swept
+from panic.service.api import views
+from panic.service.api.answers import aside, document, find, until_swept
+from panic.service.api.problems import ProblemError
+from panic.service.auth import Identity
 from panic.service.parts import Parts
-from panic.service.problems import ProblemError
 from panic.service.room import feed
 from panic.service.room.views import Schedules
 

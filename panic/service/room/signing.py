@@ -7,15 +7,14 @@ from typing import Annotated, Final, Literal, NamedTuple
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
-from panic.service import models
-from panic.service.access import Identity
-from panic.service.answers import document, on_record, read_body
+from panic.service.api import models
+from panic.service.api.answers import document, on_record, read_body
+from panic.service.api.problems import ProblemError
+from panic.service.api.views import to_json
+from panic.service.auth import Identity
 from panic.service.parts import Parts
-from panic.service.problems import ProblemError
 from panic.service.room import origin
-from panic.service.room.kept import Session
-from panic.service.room.sessions import identity_of
-from panic.service.views import to_json
+from panic.service.room.sessions import Session, identity_of
 
 CSRF: Final = "X-CSRF-Token"
 SEEN: Final = "/v1/session/seen"
@@ -71,7 +70,7 @@ SIGNED: Final = web.RequestKey("signed", Signed)
 # ── who asks ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def signed(parts: Parts, request: web.Request) -> Signed | None:
+def signed(parts: Parts, request: web.Request) -> Signed | None:
     """Say who asks with a cookie, which does not yet mean that they may; None without one.
 
     Raises:
@@ -82,7 +81,7 @@ async def signed(parts: Parts, request: web.Request) -> Signed | None:
         return None
     if len(cookies) > 1:
         raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
-    session = await parts.sessions.find(cookies[0])
+    session = parts.sessions.find(cookies[0])
     identity = None if session is None else identity_of(session, parts.settings.tokens)
     if session is None or identity is None:
         raise ProblemError("unauthenticated", "the session has ended", remedy=_AGAIN, headers=CHALLENGE)
@@ -116,12 +115,12 @@ def require_awake(parts: Parts, request: web.Request, who: Signed, role: str) ->
     request[SIGNED] = who
 
 
-async def is_signed_in(parts: Parts, request: web.Request) -> bool:
+def is_signed_in(parts: Parts, request: web.Request) -> bool:
     """Whether who was let in by a cookie still would be; true of whoever came with a token. For long answers."""
     who = request.get(SIGNED)
     if who is None:
         return True
-    session = await parts.sessions.find(who.cookie)
+    session = parts.sessions.find(who.cookie)
     return session is not None and identity_of(session, parts.settings.tokens) is not None
 
 
@@ -175,7 +174,7 @@ async def sign_in(parts: Parts, request: web.Request, _: Identity) -> web.Respon
     for one in cookies:
         parts.sessions.end(one)
     cookie = parts.sessions.begin(identity.name)
-    session = await parts.sessions.find(cookie)
+    session = parts.sessions.find(cookie)
     if session is None:  # its token went in this moment
         raise ProblemError("unauthenticated", headers=CHALLENGE)
     on_record(parts, request, identity, "sign_in")
@@ -197,9 +196,8 @@ async def who_is_in(parts: Parts, request: web.Request, _: Identity) -> web.Resp
 
 
 async def sign_out(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the session, here and on disk."""
+    """End the session."""
     parts.sessions.end(_signed(request).cookie)
-    await parts.sessions.kept()
     on_record(parts, request, identity, "sign_out")
     response = web.Response(status=204)
     response.set_cookie(

@@ -25,10 +25,9 @@ from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
+from panic.service.api.facts import HoldView, PageView
 from panic.service.desk import Live
-from panic.service.facts import HoldView, PageView
 from panic.service.parts import Parts
-from panic.service.reading import Aside
 from panic.service.room.views import (
     LastRun,
     NextRun,
@@ -39,6 +38,7 @@ from panic.service.room.views import (
     RoomRun,
     RoomSelfTest,
 )
+from panic.service.threads import Aside
 from panic.words import clip
 
 log = structlog.get_logger()

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
-from panic.case import Case
+from panic.broker.outcomes import Outcome, Standing, Verdict
+from panic.engine.case import Case
 from panic.fold import Circumstances, coverage_of, sums_of
-from panic.outcomes import Outcome, Standing, Verdict
 from panic.report import Coverage, Fill, Orders, Totals
 
 

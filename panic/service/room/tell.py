@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from panic import history
 from panic.board import OF_VERDICT, Code
 from panic.board import Board as Fold
+from panic.broker.outcomes import Verdict
 from panic.config import LedgerFiles
-from panic.outcomes import Verdict
 from panic.render.headline import headline, scope_words
 from panic.report import AccountReport, AttemptReport, Report
 from panic.service.room.views import Board, BoardAccount, BoardRequest, Course

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from panic.board import Code
+from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.course import Clearing
-from panic.outcomes import Outcome, Standing, Verdict
 from panic.report import (
     Coverage,
     Flag,
@@ -18,7 +18,7 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.facts import HoldView, PageView
+from panic.service.api.facts import HoldView, PageView
 
 # ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.client_exceptions import ClientError
 
 from panic.board import OF_VERDICT
-from panic.outcomes import Standing
+from panic.broker.outcomes import Standing
 from panic.report import Report
 from panic.service.desk import Live
 from panic.service.room.mailbox import Mailbox

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from panic import fold
-from panic.case import Case
+from panic.engine.case import Case
 from panic.recorder import Recorder
 from panic.report import AccountReport, Flag, Report, to_json
 from panic.service.desk import Live

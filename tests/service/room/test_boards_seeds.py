@@ -15,9 +15,9 @@ from panic.prepared import Prepared, Press
 from panic.report import Report, to_json
 from panic.service.desk import Desk
 from panic.service.parts import Parts
-from panic.service.reading import Aside
 from panic.service.room import boards
 from panic.service.room.boards import Watched
+from panic.service.threads import Aside
 from tests.service.room.page import Spy, codes, held_clear, letters
 from tests.tape import Tape
 from tests.test_seeds import _DEADLINE_S, _firm

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import signal
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -15,10 +14,8 @@ import aiohttp
 import pytest
 
 from panic import latch
-from panic.service.room import kept
-from panic.service.room.sessions import FAILURES_MOST, Sessions
-from panic.simulator import Fault
-from tests.cli.support import account, simulate, until
+from panic.service.room.sessions import FAILURES_MOST
+from tests.cli.support import account, simulate
 from tests.service.house import QUICK, House, bearer, house
 from tests.service.room.browser import Browser
 from tests.service.support import TOKENS as PROCESS_TOKENS
@@ -341,78 +338,6 @@ async def test_a_shift_ends_however_often_somebody_acts(browser: Browser):
     (await browser.ask("GET", "/v1/session")).problem("unauthenticated")
 
 
-# ── a service that comes back ───────────────────────────────────────────────────────────────────────────────
-
-
-async def test_who_was_in_is_in_when_the_service_comes_back(tmp_path: Path):
-    """In the middle of a run, and with the run to be seen; who had signed out is not."""
-    async with house(tmp_path, account(1, Fault("stuck"))) as it:
-        browser, out = Browser(it), Browser(it)
-        await browser.sign_in()
-        await out.sign_in("boss")
-        await out.ask("DELETE", "/v1/session")
-        await browser.press()
-        assert await it.parts.sessions.kept()
-        sessions = it.parts.sessions
-        it.parts.sessions = Sessions(sessions._file, sessions._settings)  # as a new process has them
-        found = (await browser.ask("GET", "/v1/session")).fits("SessionView")
-        listed = await browser.ask("GET", "/v1/runs")
-        gone = await out.ask("GET", "/v1/session", Cookie=out.cookie)
-
-        assert browser.session is not None
-        assert ("joe", browser.session["csrf"], True) == (found["name"], found["csrf"], found["may_act"])
-        assert 1 == len(listed.json["runs"])
-        assert 401 == gone.status
-
-
-async def test_a_store_that_cannot_be_used_is_in_nobodys_way(tmp_path: Path):
-    """Signing in, pressing and signing out work; the log says that a restart signs everybody out."""
-    async with house(tmp_path, more=f'store = "{tmp_path}"') as it:
-        browser = Browser(it)
-        await browser.sign_in()
-        pressed = await browser.press()
-        await until(lambda: bool(it.parts.sessions.wrong))
-        out = await browser.ask("DELETE", "/v1/session")
-
-        assert (202, 204) == (pressed.status, out.status)
-        assert "no regular file" in it.parts.sessions.wrong
-
-
-async def test_killed_and_started_again_over_tls_the_page_goes_on(tmp_path: Path):
-    """As a process: the cookie is bound to TLS and this host, and opens the service that comes after a SIGKILL."""
-    (tmp_path / "tls").mkdir()
-    made = a_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=30))
-    context = ssl.create_default_context()
-    made.ca.configure_trust(context)
-    async with simulate(account(1)) as simulator, aiohttp.ClientSession() as client:
-        one = firm(tmp_path, simulator, [1])
-        text = one.settings.read_text()
-        lines = f'tls_certificate = "{made.certificate}"\ntls_key = "{made.key}"\n'
-        one.settings.write_text(text.replace("port = 0\n", f"port = 0\n{lines}"))
-        async with serving(one) as service:
-            port = service.url.rpartition(":")[2]
-            how: dict[str, Any] = {"ssl": context, "server_hostname": "panic.example.com"}
-            body = {"token": PROCESS_TOKENS["desk"]}
-            headers = {"Origin": service.url}
-            async with client.post(f"{service.url}/v1/session", json=body, headers=headers, **how) as answer:
-                cookie, status = answer.headers["Set-Cookie"], answer.status
-                word = (await answer.json())["csrf"]
-            await until(lambda: 1 == len(kept.load(tmp_path / "service.db")))
-            service.process.signal(signal.SIGKILL)
-            await service.process.finish()
-        one.settings.write_text(one.settings.read_text().replace("port = 0\n", f"port = {port}\n"))
-        headers |= {"Cookie": cookie.partition(";")[0], "X-CSRF-Token": word}
-        async with (
-            serving(one) as service,
-            client.post(f"{service.url}/v1/runs", json={**QUICK, "wait": 15}, headers=headers, **how) as answer,
-        ):
-            report = await answer.json()
-
-    assert 200 == status
-    assert re.fullmatch(rf"__Host-panic-{port}=[^;]+; HttpOnly; Path=/; SameSite=Strict; Secure", cookie)
-    assert ("clear", "room", "desk") == (report["verdict"], *(report["trigger"][key] for key in ("source", "by")))
-
-
 async def test_our_page_may_ask_who_is_in_before_anybody_is(it: House):
     """That is no attempt, and not on record; one with a wrong token or an old cookie elsewhere is."""
     browser = Browser(it)
@@ -422,3 +347,32 @@ async def test_our_page_may_ask_who_is_in_before_anybody_is(it: House):
     await browser.ask("GET", "/v1/runs")
 
     assert ([], ["refused", "refused"]) == (before, it.kinds())
+
+
+async def test_over_tls_the_cookie_is_bound_to_it_and_does_not_outlive_the_process(tmp_path: Path):
+    """As a process: after a restart the session has ended, and the token given again presses as before."""
+    (tmp_path / "tls").mkdir()
+    made = a_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=30))
+    context = ssl.create_default_context()
+    made.ca.configure_trust(context)
+    how: dict[str, Any] = {"ssl": context, "server_hostname": "panic.example.com"}
+    body = {"token": PROCESS_TOKENS["desk"]}
+    async with simulate(account(1)) as simulator, aiohttp.ClientSession() as client:
+        one = firm(tmp_path, simulator, [1])
+        lines = f'port = 0\ntls_certificate = "{made.certificate}"\ntls_key = "{made.key}"\n'
+        one.settings.write_text(one.settings.read_text().replace("port = 0\n", lines))
+        told: list[tuple[int, str]] = []
+        for _ in range(2):
+            async with serving(one) as service:
+                port, headers = service.url.rpartition(":")[2], {"Origin": service.url}
+                if told:
+                    headers |= {"Cookie": f"__Host-panic-{port}={told[0][1]}"}
+                    async with client.get(f"{service.url}/v1/session", headers=headers, **how) as answer:
+                        restarted = (await answer.json())["detail"]
+                async with client.post(f"{service.url}/v1/session", json=body, headers=headers, **how) as answer:
+                    cookie, status = answer.headers["Set-Cookie"], answer.status
+                told.append((status, cookie.partition("=")[2].partition(";")[0]))
+
+    assert [200, 200] == [status for status, _ in told]
+    assert "the session has ended" == restarted
+    assert re.fullmatch(rf"__Host-panic-{port}=[^;]+; HttpOnly; Path=/; SameSite=Strict; Secure", cookie)

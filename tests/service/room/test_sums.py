@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic import drill
-from panic.case import Case
-from panic.engine import What
+from panic.broker.outcomes import Outcome, Standing, Verdict
+from panic.engine.case import Case
+from panic.engine.sweep import What
 from panic.fold import fold
 from panic.orders import Order
-from panic.outcomes import Outcome, Standing, Verdict
 from panic.plan import Unsent
 from panic.report import Fill, Orders
 from panic.roster import Account

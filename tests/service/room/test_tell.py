@@ -14,12 +14,12 @@ from pydantic import TypeAdapter
 from panic import history
 from panic.board import OF_VERDICT, Code
 from panic.board import Board as Fold
-from panic.case import Case
+from panic.broker.outcomes import Standing
 from panic.config import LedgerFiles
+from panic.engine.case import Case
 from panic.errors import UsageError
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
-from panic.outcomes import Standing
 from panic.plan import Unsent
 from panic.report import Flag, Report
 from panic.roster import Account

@@ -9,7 +9,7 @@ from panic.background import begin
 from panic.config import Settings
 from panic.config.own import fingerprints
 from panic.errors import Problem
-from panic.service.loaded import Loaded, settled, stamp_of
+from panic.service.standby.files import Loaded, settled, stamp_of
 
 
 class Ready:

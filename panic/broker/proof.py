@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from panic.broker.outcomes import Standing
+from panic.broker.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Parameters, Query
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Order
-from panic.outcomes import Standing
-from panic.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Parameters, Query
 
 LOOKBACK = timedelta(days=400)
 """Without `from` the broker's window is undocumented; 400 days is over the life of any good-till-cancel order."""

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 FLOOR_S = 18.0
 """An account that is not clear gets a DELETE at least every 20 s; two of them are left for its slot and wire."""
 
-HOLD_MOST_S = 20.0
-"""The longest a Retry-After may silence an account: an absurd value must not outlast the run."""
-
 BACKOFF_FIRST_S = 0.5
 BACKOFF_FACTOR = 5.0
 """0.5, 2.5, 12.5 and then 18 s: six DELETEs in a minute of nothing but 503, the second within a breath."""

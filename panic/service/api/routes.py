@@ -16,14 +16,15 @@ from panic.errors import UsageError
 from panic.plan import Scope
 from panic.prepared import Press
 from panic.report import plan_json
-from panic.service import facts, models, standing, stream, views
-from panic.service.access import Identity, may_press
-from panic.service.answers import aside, document, find, on_record, read_body, report_of, require
+from panic.service import standing, stream
+from panic.service.api import facts, models, views
+from panic.service.api.answers import aside, document, find, on_record, read_body, report_of, require
+from panic.service.api.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
+from panic.service.api.press import press
+from panic.service.api.problems import ProblemError
+from panic.service.auth import Identity, may_press
 from panic.service.desk import Refused
-from panic.service.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
 from panic.service.parts import Parts, name_of
-from panic.service.presses import press
-from panic.service.problems import ProblemError
 from panic.service.room import routes, signing
 
 NOBODY: Final = Identity("nobody", frozenset())

@@ -12,7 +12,7 @@ import structlog
 
 from panic import config, flags, readiness
 from panic.background import begin
-from panic.broker import Broker
+from panic.broker.client import Broker
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
@@ -21,10 +21,10 @@ from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
 from panic.roster import Roster
 from panic.secret import Key
-from panic.service.loaded import EVERY_S, LOOK_S, READ_S, Files, Loaded
-from panic.service.ready import Ready
-from panic.service.spare import Spare
-from panic.service.warm import Warm
+from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
+from panic.service.standby.health import Ready
+from panic.service.standby.spare import Spare
+from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from panic.answers import Answer
-from panic.pages import paging
+from panic.broker.answers import Answer
+from panic.broker.pages import paging
 
 _TRIES = 3
 _PAUSE_S = 1.0

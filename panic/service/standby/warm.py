@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from panic.background import begin
-from panic.broker import Broker
+from panic.broker.client import Broker
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.secret import Key

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from panic.broker.outcomes import Evidence, Outcome
+from panic.broker.pages import Page
+from panic.broker.proof import Receipt
 from panic.orders import Order
-from panic.outcomes import Evidence, Outcome
-from panic.pages import Page
-from panic.proof import Receipt
+
+HOLD_MOST_S = 20.0
+"""The longest a Retry-After may silence an account: an absurd value must not outlast the run."""
 
 
 class Answer(NamedTuple):

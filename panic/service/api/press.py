@@ -15,13 +15,13 @@ from aiohttp import web
 from panic.prepared import Prepared, Press
 from panic.report import plan_json, to_json
 from panic.run import Join
-from panic.service import models, views
-from panic.service.access import Identity, may_press
-from panic.service.answers import document, read_body, report_of, require
+from panic.service.api import models, views
+from panic.service.api.answers import document, read_body, report_of, require
+from panic.service.api.models import WAIT_MOST_S, PressAsked
+from panic.service.api.problems import ProblemError, request_id
+from panic.service.auth import Identity, may_press
 from panic.service.desk import Refused
-from panic.service.models import WAIT_MOST_S, PressAsked
 from panic.service.parts import WAITING_MOST, Parts, fitting, name_of
-from panic.service.problems import ProblemError, request_id
 from panic.service.repeats import Answered, is_key
 from panic.service.room.signing import SIGNED
 

@@ -10,8 +10,9 @@ from panic._version import VERSION
 from panic.check import CheckReport
 from panic.report import PlanReport, Report
 from panic.selftest import Last
-from panic.service import facts, problems, repeats, views
-from panic.service.models import (
+from panic.service import repeats
+from panic.service.api import facts, problems, views
+from panic.service.api.models import (
     ByAsked,
     EventsQuery,
     NoQuery,

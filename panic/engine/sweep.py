@@ -17,16 +17,16 @@ from typing import Any
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
-from panic.answers import Answer
-from panic.case import NEVER, Case, Do, Step
+from panic.broker.answers import Answer
+from panic.broker.outcomes import TRY_AGAIN, Standing
+from panic.broker.pages import Query
 from panic.clock import Clock
 from panic.collector import Pause
+from panic.engine.case import NEVER, Case, Do, Step
+from panic.engine.pacing import Budget, Pace
+from panic.engine.slots import NOBODY, Kind, Slots
 from panic.orders import Filters
-from panic.outcomes import TRY_AGAIN, Standing
-from panic.pacing import Budget, Pace
-from panic.pages import Query
 from panic.roster import Account
-from panic.slots import NOBODY, Kind, Slots
 
 log = structlog.get_logger()
 

@@ -12,10 +12,10 @@ from aiohttp.client_exceptions import ClientError
 from panic import history
 from panic.errors import UsageError
 from panic.report import to_json
-from panic.service.access import Identity
+from panic.service.api.problems import ProblemError, of_usage, request_id
+from panic.service.auth import Identity
 from panic.service.desk import Live
 from panic.service.parts import Parts
-from panic.service.problems import ProblemError, of_usage, request_id
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from panic.orders import Filters
 from panic.plan import Scope
-from panic.service.problems import ProblemError, of_validation
+from panic.service.api.problems import ProblemError, of_validation
 
 WAIT_MOST_S: Final = 3600.0
 """Nobody keeps a connection open for longer than that to wait for a report; follow its events instead."""

@@ -8,8 +8,8 @@ from panic import latch
 from panic.engagement import Engagement
 from panic.latch import State
 from panic.reset import WILL_NOT, Reset
+from panic.service.api.views import Links, links
 from panic.service.desk import Live
-from panic.service.views import Links, links
 
 # ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────
 

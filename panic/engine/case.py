@@ -11,11 +11,11 @@ from decimal import Decimal
 from enum import Enum
 from typing import NamedTuple
 
-from panic.answers import Answer
+from panic.broker.answers import HOLD_MOST_S, Answer
+from panic.broker.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
+from panic.broker.proof import Look, Receipt
+from panic.engine.pacing import FLOOR_S, Pace, backoff, next_poll
 from panic.orders import Filters, Order
-from panic.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
-from panic.pacing import FLOOR_S, HOLD_MOST_S, Pace, backoff, next_poll
-from panic.proof import Look, Receipt
 from panic.roster import Account
 from panic.words import clip
 
@@ -89,6 +89,7 @@ class Case:
         sending: Whether a DELETE is under way.
         pressed_again: Whether somebody pressed since the last DELETE began: another first one is owed.
         clear_since: Loop time since which it has been clear.
+        first_clear: When the first read that showed it clear was made, whatever came after.
         seen_open: How many orders were seen open before the last DELETE, and when.
         looks_concluded: Looks that saw everything: orders that appear after one are new.
         is_counted: Whether the standing rests on the broker's counts, and not on having read every order.
@@ -101,6 +102,7 @@ class Case:
     own_envelope: bool = False
     standing: Standing = Standing.UNREAD
     as_of: datetime | None = None
+    first_clear: datetime | None = None
     attempts: list[Attempt] = field(default_factory=list)
     notes: dict[str, None] = field(default_factory=dict)
     orders: dict[str, Tracked] = field(default_factory=dict)
@@ -353,6 +355,7 @@ class Case:
         self.standing, self.as_of, self._receipts = standing, look.at, look.receipts
         self.open, self.is_counted = len(look.open), look.is_counted
         if standing is Standing.CLEAR:
+            self.first_clear = self.first_clear or look.at
             self.clear_since = now if self.clear_since is None else self.clear_since
             self._recancels = 0
             return

@@ -6,8 +6,8 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
+from panic.broker.outcomes import Verdict
 from panic.history import RESUMABLE_S, Summary
-from panic.outcomes import Verdict
 from panic.process import here
 from panic.service.desk import Live
 from panic.words import clip
