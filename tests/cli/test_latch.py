@@ -397,7 +397,7 @@ async def test_a_filtered_press_does_not_show_its_own_scope_clear(tmp_path: Path
         refused = here.command("reset", *WHY)
 
         assert (0, 64) == (press.code, refused.code)
-        assert "was clear of what its scope and filters name, which is not all of it" in refused.err
+        assert "shows all of it clear, whatever its accounts and its orders" in refused.err
         assert [("all", "")] == here.holds
 
 

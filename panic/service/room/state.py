@@ -17,7 +17,7 @@ import structlog
 from panic import history, latch
 from panic._version import VERSION
 from panic.config import LedgerFiles, Settings
-from panic.engagement import look
+from panic.engagement import HoldView, look
 from panic.errors import PanicError
 from panic.latch import Hold, State
 from panic.plan import scope_of
@@ -25,7 +25,7 @@ from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
-from panic.service.api.facts import HoldView, PageView
+from panic.service.api.facts import PageView
 from panic.service.desk import Live
 from panic.service.parts import Parts
 from panic.service.room.views import (
