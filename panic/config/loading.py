@@ -17,15 +17,18 @@ from pydantic import BaseModel
 
 from panic.address import safe_base_url
 from panic.config.clock import SelfTest
+from panic.config.document import Document, line_of
+from panic.config.fields import expected, is_right, relative
 from panic.config.named import NAMED, read_named
 from panic.config.own import own_files
 from panic.config.schedules import SECTION as SCHEDULES
 from panic.config.schedules import read_schedules
 from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
-from panic.config.service import Paging, Service
+from panic.config.service import Service
 from panic.config.settings import Settings
 from panic.errors import ConfigurationError, Problem
-from panic.files import Document, did_you_mean, expected, is_right, line_of, read_regular, relative, shown, why
+from panic.files import read_regular, why
+from panic.words import did_you_mean, shown
 
 DEFAULT_FILE = Path("config/panic.toml")
 _BASE_URL = "PANIC_BROKER_BASE_URL"
@@ -39,7 +42,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "ledger": LedgerFiles,
     "latch": LatchFile,
     "service": Service,
-    "paging": Paging,
     "self_test": SelfTest,
 }
 
@@ -106,7 +108,6 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
         tokens=named.tokens,
         hooks=named.hooks,
         channels=named.channels,
-        paging=Paging(**said["paging"]),
         schedules=schedules,
         self_test=SelfTest(**said["self_test"]),
     )

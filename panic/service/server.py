@@ -23,7 +23,8 @@ from panic.hooks.replays import Replays
 from panic.ledger.writer import Writer
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
-from panic.run import open_ledger
+from panic.report import AUTOMATED
+from panic.run.run import open_ledger
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
@@ -72,7 +73,7 @@ class Server:
         self._settings, self._say, self._env = settings, say, env
         self.standby = Standby(settings, env)
         self.desk = Desk(self.standby, drill=drill)
-        self.notifier = Notifier(settings.channels, settings.paging, env)
+        self.notifier = Notifier(settings.channels, env, told=self._paged)
         self._metrics, self._drill = Metrics(), drill
         self._clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
         self._proving = Proving(self.standby, self.desk, self, env)
@@ -95,6 +96,7 @@ class Server:
         context, most = self._may_listen(), room()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
+        self.notifier.start()
         self._ending.push_async_callback(self.notifier.close)
         self._audit_writer = open_ledger(self._settings.ledger)
         if self._audit_writer is not None:
@@ -147,14 +149,11 @@ class Server:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
-        for problem in tls.doubts(service, datetime.now(UTC)):
-            self._say(f"panic: {problem}")
         if not self._settings.tokens:
             self._say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
         return tls.server_context(service)
 
     def _app(self) -> web.Application:
-        service = self._settings.service
         return make_app(
             self._settings,
             self.desk,
@@ -173,7 +172,6 @@ class Server:
                 pressable=self.standby.pressable,
             ),
             metrics=self._metrics,
-            certificate_days=lambda: tls.days_left(service.tls_certificate, datetime.now(UTC)),
             env=self._env,
             proving=self._proving,
             drill=self._drill,
@@ -218,7 +216,8 @@ class Server:
             run = left.run
             left = await background.begin(lambda: take_up(self._settings, run, BY, self._env), "take-up")
         if left.prepared is not None:
-            live = self.desk.start(left.prepared, automated=left.prepared.press.source in {"hook", "schedule"})
+            live = self.desk.start(left.prepared, automated=left.prepared.press.source in AUTOMATED)
+            self.notifier.remember(left.run)
             log.warning("run_taken_up", run_id=live.run.id)
             self._say(f"panic: run {left.run} goes on: the process that had it died")
             return
@@ -262,6 +261,11 @@ class Server:
         event = "finished" if report.finished else "left" if self._is_ending else "interrupted"
         for notice in notices_of(event, report):
             self.tell(notice)
+
+    def _paged(self, page: Notice) -> None:
+        """Put on record that people know of a run, so that the next start does not tell them again."""
+        if page.run:
+            self._audit("paged", {"run_id": page.run, "key": page.key})
 
     def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
         self._metrics.recorded(kind, facts)

@@ -19,7 +19,6 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.api.facts import PageView
 
 # ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -140,7 +139,6 @@ class Room:
     live: tuple[RoomRun, ...]
     last: LastRun | None
     last_problem: str
-    pages: tuple[PageView, ...]
 
 
 # ── the board ───────────────────────────────────────────────────────────────────────────────────────────────

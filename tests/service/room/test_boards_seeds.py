@@ -9,15 +9,16 @@ from typing import cast
 
 import pytest
 
-from panic import drill, run
+from panic import drill
+from panic.background import Aside
 from panic.ledger.writer import Writer
-from panic.prepared import Prepared, Press
 from panic.report import Report, to_json
+from panic.run import run
+from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
 from panic.service.parts import Parts
 from panic.service.room import boards
 from panic.service.room.boards import Watched
-from panic.service.threads import Aside
 from tests.service.room.page import Spy, codes, held_clear, letters
 from tests.tape import Tape
 from tests.test_seeds import _DEADLINE_S, _firm
