@@ -18,8 +18,8 @@ from panic.errors import ConfigurationError, Problem, UsageError
 from panic.latch import Hold, State
 from panic.ledger.events import Event, encode
 from panic.plan import Scope
-from panic.prepared import read_keys
 from panic.record import Kind
+from panic.run.press import read_keys
 from panic.words import clip
 
 WILL_NOT = (

@@ -475,6 +475,13 @@ def test_every_doubt_is_named_once(firm: Firm):
 # ── a ledger that is not what was written ───────────────────────────────────────────────────────────────────
 
 
+def edit(file: Path, *statements: str) -> None:
+    """Somebody who knows SQL has been at it."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for statement in ("DROP TRIGGER events_stay", "DROP TRIGGER events_keep", *statements):
+            connection.execute(statement)
+
+
 @pytest.mark.parametrize(
     ("statement", "doubt"),
     [
@@ -493,9 +500,7 @@ def test_a_ledger_that_was_edited_shows_nothing_clear(firm: Firm, statement: str
     firm.press("r1")
     firm.press("r2", ALL, UNKNOWN, second=60, latched=False)
     firm.press("r3", SEVEN, second=120, latched=False)
-    with closing(sqlite3.connect(firm.ledger, isolation_level=None)) as connection:
-        for words in ("DROP TRIGGER events_stay", "DROP TRIGGER events_keep", statement):
-            connection.execute(words)
+    edit(firm.ledger, statement)
     with pytest.raises(UsageError, match=doubt):
         firm.asks()
 
