@@ -170,6 +170,7 @@ async def test_a_press_engages_its_scope_while_it_is_under_way(
         async with started(*here.firm.lines(*press), cwd=tmp_path) as process:
             await until(lambda: 1 in sent(here.simulator, "DELETE"))
             await until(lambda: latch.read(here.file).engaged)
+            await until(lambda: bool(reader.read(here.ledger, kinds=[Kind.PLANNED]).rows))
             while_it_went = here.holds
             told = here.told()
             refused = here.command("reset", *WHY)
