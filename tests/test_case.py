@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.broker import wire
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome, Standing, Verdict
 from panic.broker.pages import Query
@@ -239,32 +238,6 @@ def test_an_answer_that_is_no_read_is_never_clear(status: int):
 
     assert Standing.UNREAD is case.standing
     assert ["a read proved nothing: no list"] == list(case.notes)
-
-
-@pytest.mark.parametrize("status", [200, 204, 206])
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b" ",
-        b"{}",
-        b'{"data": null, "error": null}',
-        b'{"data": {}, "error": null}',
-        b'{"data": [], "error": {"code": 500, "message": "try later"}}',
-        b'{"data": [], "error": {}}',
-        b'{"data": [{"account_id": "unreadable", "status": "NEW"}]}',
-        b"[]",
-        b"<html>",
-    ],
-)
-def test_an_answer_on_the_wire_that_is_no_read_is_never_clear(status: int, body: bytes):
-    """Only 200 with an array of orders and no error is a read; everything else leaves the account unread."""
-    headers: dict[str, str] = {}
-    exchange = wire.Exchange(1.0, 1.1, sent=True, status=status, headers=headers, body=body, whole=True)
-    case = cancelled(a_case(), an_answer())
-    look(case, *[wire.answer(exchange, 1, str)] * 3)
-
-    assert Standing.UNREAD is case.standing
 
 
 def test_a_broken_look_leaves_the_standing_as_it_was():
