@@ -169,15 +169,6 @@ def test_who_could_not_be_sent_stands_at_the_end():
     assert {"2", None} == {one["id"] for one in found["worst"]}
 
 
-def test_a_run_without_accounts_has_a_board():
-    """Of nobody."""
-    report = replace(a_report(a_worked_case(1, no_answer())), accounts=())
-
-    assert ([], [], {}) == tuple(
-        valid(over(report, [], shown(report)))[key] for key in ("accounts", "worst", "counts")
-    )
-
-
 def test_a_run_under_way_has_no_end():
     """Its verdict is provisional."""
     report = a_report(a_worked_case(1, an_answer()), finished=False)
@@ -202,7 +193,7 @@ def test_whatever_a_name_is_it_stays_a_name():
     assert ("".join(EVIL), "".join(EVIL)) == (found["contact"], found["base_url"])
 
 
-@settings(max_examples=200)
+@settings(max_examples=50)
 @given(
     st.integers(1, 2**63 - 1) | st.none(),
     st.text(st.characters(categories=None, exclude_categories=())),
@@ -230,6 +221,7 @@ def test_half_a_surrogate_pair_in_the_name_of_an_account_spoils_no_board():
 # ── the letters ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@settings(max_examples=25)
 @given(st.permutations(range(1, 8)))
 def test_letters_are_in_the_order_of_the_plan(order: list[int]):
     """Whatever order the report has, and those the plan does not know come last."""
@@ -260,9 +252,9 @@ def kept(folder: Path, events: Iterable[Event]) -> LedgerFiles:
 
 @pytest.mark.parametrize("name", ["ended", "died", "taken up"])
 def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
-    """At each event: what is told of each account is what the report of that record tells."""
+    """At many an event: what is told of each account is what the report of that record tells."""
     events = records()[name]
-    for n in range(2, len(events) + 1):
+    for n in {2, *range(4, len(events), 5), len(events)}:
         folder = tmp_path / str(n)
         folder.mkdir()
         ledger = kept(folder, events[:n])
