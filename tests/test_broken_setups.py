@@ -210,7 +210,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "no column id": (row("id,", "number,"), "accounts.csv:1: the roster has no column id", "Name the column"),
     "column misspelt": (row(",name", ",naem"), "accounts.csv:1: there is no column 'naem'", "Did you mean name?"),
     "id is no number": (row("4,D", "four,D"), "accounts.csv:5: the id 'four' is not", "Write the digits only"),
-    "id twice": (row("4,D", "1,D"), "account 1 stands in lines 2 and 5, which differ", "Remove one"),
+    "id twice": (row("4,D", "1,D"), "account 1 stands in lines 2 and 5", "Remove one"),
     "key unnamed": (row("other", "othr"), "account 2: the credential 'othr' is not", "Known are: default, other"),
     "priority": (row("100", "soon"), "accounts.csv:3: account 2: the priority is 'soon'", "Give 0 to"),
     "excluded": (row("yes", "maybe"), "accounts.csv:4: account 3: excluded is 'maybe'", "Write yes or no"),
