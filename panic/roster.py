@@ -121,7 +121,9 @@ class _Columns:
         if "\0" in row:
             raise UnreadableError("the row holds NUL bytes", "Export the file again: it is damaged.")
         texts = cells.split(row, self.delimiter)
-        if any(texts[len(self.names) :]):
+        while len(texts) > len(self.names) and not texts[-1]:
+            texts.pop()
+        if len(texts) > len(self.names):
             what = f"the row has {len(texts)} fields, the header {len(self.names)}"
             remedy = "Write ids without thousands separators, and quote a name that holds the delimiter."
             raise UnreadableError(what, remedy)

@@ -87,7 +87,7 @@ class Live:
             drill=drill,
         )
         self.has_record = self._writer is not None
-        self.last_sent_at = self._now() if prepared.earlier is None else -math.inf
+        self.last_sent_at = self._now() if prepared.unfinished is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
     @property

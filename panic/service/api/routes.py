@@ -19,7 +19,7 @@ from panic.run import press as preparing
 from panic.run import resume
 from panic.run.press import Press
 from panic.service import standing, stream
-from panic.service.api import facts, models, views
+from panic.service.api import models, views
 from panic.service.api.answers import aside, document, find, on_record, read_body, report_of, require
 from panic.service.api.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
 from panic.service.api.press import press
@@ -132,15 +132,6 @@ def _scope_of(settings: Settings, name: str) -> Scope:
     return history.recall(settings.ledger, name).replay.scope
 
 
-async def acknowledge(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the pages of a run."""
-    asked = models.read(ByAsked, await read_body(request, needed=False))
-    name, by = request.match_info["id"], name_of(identity, asked.by)
-    done = parts.notifier.acknowledge(name, by)
-    on_record(parts, request, identity, "acknowledge", run_id=name, by=by, was_open=done)
-    return document(views.to_json(facts.Acknowledged("panic-acknowledged/1", name, done, by)))
-
-
 # ── plan and check ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -204,7 +195,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "schedule": routes.schedule,
     "events": events,
     "resume": resume_run,
-    "acknowledge": acknowledge,
     "plan": plan,
     "check": check,
     "last_check": last_check,

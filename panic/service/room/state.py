@@ -16,8 +16,9 @@ import structlog
 
 from panic import history, latch
 from panic._version import VERSION
+from panic.background import Aside
 from panic.config import LedgerFiles, Settings
-from panic.engagement import look
+from panic.engagement import HoldView, look
 from panic.errors import PanicError
 from panic.latch import Hold, State
 from panic.plan import scope_of
@@ -25,7 +26,6 @@ from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
-from panic.service.api.facts import HoldView, PageView
 from panic.service.desk import Live
 from panic.service.parts import Parts
 from panic.service.room.views import (
@@ -38,7 +38,6 @@ from panic.service.room.views import (
     RoomRun,
     RoomSelfTest,
 )
-from panic.service.threads import Aside
 from panic.words import clip
 
 log = structlog.get_logger()
@@ -208,7 +207,6 @@ class Situation:
             live=tuple(_run(live) for live in [*parts.desk.live.values()][::-1] if not live.is_over),
             last=self._last_run(),
             last_problem=self._last_problem,
-            pages=tuple(PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages),
         )
 
     def _last_run(self) -> LastRun | None:

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from panic import drill
+from panic.background import Aside
 from panic.ledger.writer import Writer
 from panic.report import Report, to_json
 from panic.run import run
@@ -18,7 +19,6 @@ from panic.service.desk import Desk
 from panic.service.parts import Parts
 from panic.service.room import boards
 from panic.service.room.boards import Watched
-from panic.service.threads import Aside
 from tests.service.room.page import Spy, codes, held_clear, letters
 from tests.tape import Tape
 from tests.test_seeds import _DEADLINE_S, _firm
