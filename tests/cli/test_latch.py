@@ -374,6 +374,7 @@ while not pathlib.Path("stop").exists():
     with contextlib.redirect_stdout(io.StringIO()):
         codes.add(run(sys.argv[1:]))
 print(sorted(codes), flush=True)
+sys.exit()
 """
 
 
