@@ -1,34 +1,45 @@
-"""What an earlier process left: runs to take up again, and runs that somebody has to be told of."""
+"""What earlier processes left: runs to resume, and runs that somebody has to be told of."""
 
+import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from panic import history, resume
+import structlog
+
+from panic import background, history, resume
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
 from panic.history import Summary
-from panic.ledger import reader
-from panic.ledger.events import decode
+from panic.notify import Notice, notices_of
 from panic.prepared import Prepared
-from panic.record import Kind
 from panic.report import Report
+from panic.service.desk import Desk
 
-TOLD_FOR = timedelta(hours=24)
+log = structlog.get_logger()
+
+TOLD_FOR: Final = timedelta(hours=24)
 """Of what ended longer ago nobody is told anew."""
+
+BY: Final = "panic serve"
+"""Who resumes a run that an earlier process left."""
+
+LOOK_S: Final = 30.0
+"""So long the ledger may take to tell what was left; presses do not wait for that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Earlier:
     """One run that an earlier process left.
 
     Attributes:
         run: Its id.
         is_finished: Whether it came to its end.
-        prepared: What is left of it, ready to go on; None where it may not.
+        prepared: What is left of it, ready to be resumed; None where it may not be.
         report: Its report, where somebody has to be told of it: it was interrupted, or ended not clear.
-        why: Why it does not go on.
+        why: Why it is not resumed.
     """
 
     run: str
@@ -38,7 +49,56 @@ class Left:
     why: str = ""
 
 
-def look_back(settings: Settings) -> list[Left]:
+class Recovery:
+    """Resumes what earlier processes left, and tells people of the rest."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        desk: Desk,
+        tell: Callable[[Notice], None],
+        say: Callable[[str], None],
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._settings, self._desk, self._tell, self._say, self._env = settings, desk, tell, say, env
+
+    async def go(self) -> None:
+        """Look at the ledger, and deal with each run by itself."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                found = await background.begin(lambda: look(self._settings), "look-back")
+        except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
+            text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
+            self._tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
+            log.exception("look_back_failed")
+            return
+        for one in found:
+            try:
+                await self._deal_with(one)
+            except Exception as error:  # the others are looked after all the same
+                log.exception("look_back_failed", run_id=one.run)
+                text = f"{type(error).__name__}. Run: panic resume {one.run}, or press again"
+                self._tell(Notice("page", one.run, f"run {one.run} could not be resumed", text, one.run))
+
+    async def _deal_with(self, one: Earlier) -> None:
+        run = one.run
+        if not one.is_finished:
+            one = await background.begin(lambda: prepare(self._settings, run, self._env), "resume")
+        if one.prepared is not None:
+            live = self._desk.start(one.prepared, automated=one.prepared.press.source in {"hook", "schedule"})
+            log.warning("run_resumed", run_id=live.run.id)
+            self._say(f"panic: run {run} is resumed: the process that had it died")
+            return
+        if one.why:
+            log.error("run_interrupted", run_id=run, why=one.why)
+            self._say(f"panic: run {run} was interrupted and is not resumed: {one.why}")
+        if one.report is not None:
+            for notice in notices_of("interrupted" if one.why else "finished", one.report):
+                if notice.kind == "page":
+                    self._tell(notice)
+
+
+def look(settings: Settings) -> list[Earlier]:
     """Find out what earlier processes left, of runs that did not end no more than their ids.
 
     It reads the ledger, which may take long.
@@ -50,18 +110,17 @@ def look_back(settings: Settings) -> list[Left]:
         return []
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
-    known = set(_acknowledged(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    told = history.checked(settings.ledger, recent)
-    return [left for one in told if (left := _left(one, settings, known))]
+    checked = history.checked(settings.ledger, recent)
+    return [earlier for one in checked if (earlier := _earlier(one, settings))]
 
 
-def take_up(settings: Settings, run: str, by: str, env: Mapping[str, str] = os.environ) -> Left:
-    """Make ready what is left of a run. It claims it in the ledger: whoever calls this must let it go on."""
+def prepare(settings: Settings, run: str, env: Mapping[str, str]) -> Earlier:
+    """Make ready what is left of a run. It claims it in the ledger: whoever calls this must start it."""
     try:
-        return Left(run, prepared=resume.prepare(settings, run, by, env))
+        return Earlier(run, prepared=resume.prepare(settings, run, BY, env))
     except PanicError as error:
-        return Left(run, report=_report(settings, run), why=str(error))
+        return Earlier(run, report=_report(settings, run), why=str(error))
 
 
 def has_finished(settings: Settings, run: str) -> bool:
@@ -69,12 +128,10 @@ def has_finished(settings: Settings, run: str) -> bool:
     return settings.ledger.file is not None and history.recall(settings.ledger, run).replay.finished is not None
 
 
-def _left(one: Summary, settings: Settings, known: set[str]) -> Left | None:
+def _earlier(one: Summary, settings: Settings) -> Earlier | None:
     if one.finished is None:
-        return None if one.alive else Left(one.run)
-    if one.is_clear or one.run in known:
-        return None
-    return Left(one.run, is_finished=True, report=_report(settings, one.run))
+        return None if one.alive else Earlier(one.run)
+    return None if one.is_clear else Earlier(one.run, is_finished=True, report=_report(settings, one.run))
 
 
 def _report(settings: Settings, run: str) -> Report | None:
@@ -82,14 +139,3 @@ def _report(settings: Settings, run: str) -> Report | None:
         return history.recall(settings.ledger, run).report()
     except UsageError:
         return None
-
-
-def _acknowledged(settings: Settings) -> Iterator[str]:
-    for file in history.files(settings.ledger):
-        for row in reader.read(file, kinds=(Kind.AUDIT,)).rows:
-            try:
-                body = decode(row.record).body
-            except ValueError:
-                continue
-            if isinstance(body, dict) and body.get("what") == "acknowledge":
-                yield str(body.get("run_id"))

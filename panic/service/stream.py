@@ -18,10 +18,16 @@ from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.ledger.events import UnencodableError, encode_body
 from panic.record import Kind
-from panic.service.api.answers import aside
+from panic.service.api.answers import on_thread
+from panic.service.api.models import EventsQuery, read_query
 from panic.service.api.problems import ProblemError
+from panic.service.auth import Identity
+from panic.service.descriptors import held_most
 from panic.service.journal import Entry, Journal
-from panic.service.parts import STREAMS_MOST, Parts, fitting
+from panic.service.parts import Parts
+
+STREAMS_MOST: Final = 200
+"""Readers of events at once, where there are descriptors for them."""
 
 HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 10.0
@@ -61,6 +67,18 @@ def _end(past: history.Past) -> dict[str, object]:
     except UsageError:
         verdict = worst(past.replay.finished.verdict, Verdict.UNVERIFIED)
     return {"verdict": verdict, "exit_code": EXIT_CODES[verdict]}
+
+
+async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
+    """Follow a run's events."""
+    after = read_query(EventsQuery, request).after
+    last_id = request.headers.get("Last-Event-ID", "") or after
+    found = await parts.lookup.find(request.match_info["id"])
+    if not isinstance(found, str):
+        return await follow_live(request, parts, found.journal, last_id)
+    ledger = parts.settings.ledger
+    lines = await on_thread(parts.threads, lambda: recorded(ledger, found), "events", usage="not_found")
+    return await follow_record(request, parts, lines, last_id)
 
 
 async def follow_live(request: web.Request, parts: Parts, journal: Journal, last_id: str) -> web.StreamResponse:
@@ -109,7 +127,7 @@ async def _before(parts: Parts, journal: Journal, last_id: str) -> Sequence[Line
     if live is None or not live.run.prepared.leg or ledger.file is None:
         return []
     run = live.run.id
-    lines = await aside(parts, lambda: recorded(ledger, run), "events", usage="not_found")
+    lines = await on_thread(parts.threads, lambda: recorded(ledger, run), "events", usage="not_found")
     return lines[_after(lines, last_id) :]
 
 
@@ -139,7 +157,7 @@ async def _send(response: EventSourceResponse, line: Line) -> None:
 @asynccontextmanager
 async def reading(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
     """Begin to answer one reader, who is counted while it reads, and dropped where it takes nothing."""
-    if len(parts.streams) >= (most := fitting(STREAMS_MOST)):
+    if len(parts.streams) >= (most := held_most(STREAMS_MOST)):
         what = f"{most} readers follow runs already"
         raise ProblemError("throttled", what, headers={"Retry-After": "10"})
     task = asyncio.current_task()

@@ -1,4 +1,4 @@
-"""Work that may hang, such as reading a ledger on a dead disk, done aside while nobody waits for it for long."""
+"""Work that may hang, such as reading a ledger on a dead disk, on threads that nobody waits for for long."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,15 +14,15 @@ AT_ONCE = 8
 MOST_S = 10.0
 
 
-class Aside:
-    """Does work on threads of its own; a thread that hangs keeps its place until it is done."""
+class Threads:
+    """Runs work on threads; one that hangs keeps its place until it is done."""
 
     def __init__(self, at_once: int = AT_ONCE, most_s: float = MOST_S) -> None:
         self._places = asyncio.Semaphore(at_once)
         self._most_s = most_s
 
-    async def do(self, work: Callable[[], _T], name: str, most_s: float | None = None) -> _T:
-        """Do work and give its result.
+    async def run(self, work: Callable[[], _T], name: str, most_s: float | None = None) -> _T:
+        """Run work and give its result.
 
         Args:
             work: What to do.
@@ -41,4 +41,4 @@ class Aside:
     def _over(self, future: "asyncio.Future[_T]") -> None:
         self._places.release()
         if not future.cancelled():
-            future.exception()  # somebody who gave up does not ask for it any more
+            future.exception()  # whoever gave up does not ask for it any more

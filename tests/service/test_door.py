@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from panic.service import descriptors
 from panic.service.app import RUNNER
-from panic.service.door import MOST, Door, room
+from panic.service.door import Door
 from tests.cli.support import account, sent, simulate, until
 from tests.service.support import TOKENS, firm, serving
 from tests.test_tls import a_certificate, the_context
@@ -170,10 +171,10 @@ def test_callers_get_half_of_what_there_is_at_most(monkeypatch: pytest.MonkeyPat
     limits = [(100, 300)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: limits.append(limit))
-    few = room()
+    few = descriptors.take_all()
     limits.append((10, resource.RLIM_INFINITY))
 
-    assert (150, MOST) == (few, room())
+    assert (150, descriptors.CALLERS_MOST) == (few, descriptors.take_all())
 
 
 # ── the service behind it ───────────────────────────────────────────────────────────────────────────────────

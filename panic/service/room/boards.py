@@ -20,7 +20,7 @@ from panic.broker.outcomes import Standing
 from panic.fold import Circumstances
 from panic.ledger.events import Event
 from panic.report import AccountReport
-from panic.service.api.answers import aside
+from panic.service.api.answers import on_thread
 from panic.service.api.problems import ProblemError
 from panic.service.desk import Live
 from panic.service.parts import Parts
@@ -242,7 +242,9 @@ class Watched:
         events: Sequence[Event] = ()
         if self._by_journal and ledger.file is not None:
             with suppress(ProblemError):
-                past = await aside(self._parts, lambda: history.recall(ledger, run), "board", usage="not_found")
+                past = await on_thread(
+                    self._parts.threads, lambda: history.recall(ledger, run), "board", usage="not_found"
+                )
                 events = past.events
         self._by_journal = bool(events)  # else the cases tell it
         for one in events:
@@ -313,7 +315,7 @@ class Watched:
 
 async def _off_the_loop(parts: Parts, work: Callable[[], bytes]) -> bytes:
     try:
-        return await parts.aside.do(work, "board")
+        return await parts.threads.run(work, "board")
     except TimeoutError:  # all threads hang on a dead disk: this one thing needs none
         return work()
 
@@ -339,6 +341,9 @@ class Boards:
         if not isinstance(found, str):
             return await self.of(found).text()
         ledger, scrub = self._parts.settings.ledger, self._parts.scrub
-        return await aside(
-            self._parts, lambda: scrub(tell.recorded(ledger, found).decode()).encode(), "board", usage="not_found"
+        return await on_thread(
+            self._parts.threads,
+            lambda: scrub(tell.recorded(ledger, found).decode()).encode(),
+            "board",
+            usage="not_found",
         )

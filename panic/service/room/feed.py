@@ -17,7 +17,6 @@ from pydantic import TypeAdapter
 
 from panic.schedule.sessions import Calendar
 from panic.service import stream
-from panic.service.api.answers import find
 from panic.service.api.models import RoomQuery, read_query
 from panic.service.desk import SCHEDULE, Live
 from panic.service.parts import Parts
@@ -175,8 +174,8 @@ def _is_scheduled(live: Live) -> bool:
 
 async def follow(parts: Parts, request: web.Request) -> web.StreamResponse:
     """Send a page what it is told until it goes, or until its session does."""
-    hub, name = parts.hub, read_query(RoomQuery, {key: request.query.getall(key) for key in request.query}).run
-    found = await find(parts, name) if name else None
+    hub, name = parts.hub, read_query(RoomQuery, request).run
+    found = await parts.lookup.find(name) if name else None
     is_past = isinstance(found, str)
     run = found if isinstance(found, str) else found.run.id if found else ""
     board = await hub.boards.text(run) if is_past else b""
