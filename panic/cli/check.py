@@ -14,8 +14,8 @@ from panic.check import CheckReport, check, to_json
 from panic.cli import loop, neighbour, output
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem, UsageError
+from panic.readiness import read_setup
 from panic.render.check import check_table, last_table
-from panic.tls import days_left
 
 _LOOK_S = 10.0
 """So long disks may take to be looked at."""
@@ -27,12 +27,12 @@ def do_check(options: argparse.Namespace) -> int:
     settings = output.load(options)
     if options.last:
         return _do_last(settings, options)
-    try:
-        found = loop.run(check(settings, os.environ))
-    except ConfigurationError as error:
+    setup = read_setup(settings, os.environ)
+    if setup.problems:
         more = [Problem(one.text, one.remedy) for one in _beside(settings) if one.is_alarming]
         asked = Problem("the broker was not asked yet", "Mend these first, and type panic check again.")
-        raise ConfigurationError((*error.problems, *more, asked)) from error
+        raise ConfigurationError((*setup.problems, *more, asked))
+    found = loop.run(check(settings, setup))
     beside = [*_beside(settings, found), *_of_neighbour(settings)]
     code = max(found.exit_code, selftest.exit_code(beside))
     found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)
@@ -44,7 +44,7 @@ def _beside(settings: Settings, found: CheckReport | None = None) -> list[selfte
     """Say what is wrong with this machine: such things do not stop a press, and need mending all the same."""
     now = datetime.now(UTC)
     try:
-        machine = background.within(partial(_look, settings, now), _LOOK_S, "machine")
+        machine = background.within(partial(selftest.look, settings), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
         text = f"the disk of ledger or latch could not be looked at within {_LOOK_S:.0f} s"
         remedy = "Put them on a file system that answers."
@@ -62,10 +62,6 @@ def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
             "Type panic config show here and as the service's user, and name one [state] folder in the settings."
         )
         yield selftest.Finding("neighbour", text, remedy, Verdict.UNVERIFIED)
-
-
-def _look(settings: Settings, now: datetime) -> selftest.Machine:
-    return selftest.look(settings, days_left(settings.service.tls_certificate, now))
 
 
 def _do_last(settings: Settings, options: argparse.Namespace) -> int:

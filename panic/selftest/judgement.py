@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from panic.broker.answers import Cause
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Verdict
 from panic.check import AccountCheck, CheckReport, State
 from panic.errors import ConfigurationError, Problem
@@ -106,7 +107,7 @@ def exit_code(found: Iterable[Finding], problems: Sequence[Problem] = ()) -> int
 
 
 def machine_findings(report: CheckReport | None, circumstances: Circumstances) -> Iterator[Finding]:
-    """Say what a check does not: what is wrong with this machine, and which certificates end soon."""
+    """Say what a check does not: what is wrong with this machine, and that the certificate ends soon."""
     machine, now = circumstances.machine, circumstances.now
     for disk in machine.disks:
         yield from _of_disk(disk)
@@ -119,13 +120,8 @@ def machine_findings(report: CheckReport | None, circumstances: Circumstances) -
         yield Finding("store", text, remedy, Verdict.UNVERIFIED)
     yield from _of_latch(machine)
     ends = None if report is None else report.certificate_ends
-    left = {
-        "broker_certificate": None if ends is None else (ends - now).total_seconds() / _DAY_S,
-        "service_certificate": machine.certificate_days,
-    }
-    for code, days in left.items():
-        if days is not None and days < SOON_DAYS:
-            yield _of_certificate(code, days)
+    if ends is not None and (days := (ends - now).total_seconds() / _DAY_S) < SOON_DAYS:
+        yield _of_certificate(days)
 
 
 # ── the accounts ────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,10 +135,6 @@ class _Kind(NamedTuple):
     text: str
     remedy: str
     worst: Verdict
-
-
-def _failed_with(words: str) -> Callable[[AccountCheck], bool]:
-    return lambda one: one.state is State.UNREACHABLE and (one.error or "").startswith(words)
 
 
 _KINDS: Final = (  # an account counts for the first that fits
@@ -176,14 +168,14 @@ _KINDS: Final = (  # an account counts for the first that fits
     ),
     _Kind(
         "dns",
-        _failed_with("DNS:"),
+        lambda one: one.cause is Cause.NAME,
         "the broker's name could not be resolved for",
         "Look at the resolver of this machine (/etc/resolv.conf) and at base_url.",
         Verdict.UNKNOWN,
     ),
     _Kind(
         "tls",
-        _failed_with("TLS:"),
+        lambda one: one.cause is Cause.TLS,
         "no trusted TLS connection was possible for",
         "Look at the broker's certificate, ca_file in [broker], and what opens TLS on the way.",
         Verdict.UNKNOWN,
@@ -279,13 +271,10 @@ def _of_broker(report: CheckReport) -> Iterator[Finding]:
         yield Finding("drift_unchecked", text, "Type panic check and see why.", Verdict.UNVERIFIED)
 
 
-def _of_certificate(code: str, days: float) -> Finding:
-    whose = "the broker's certificate" if code == "broker_certificate" else "the certificate of this service"
+def _of_certificate(days: float) -> Finding:
     ends = "has ended" if days <= 0 else "ends today" if days < 1 else f"ends in {days:.0f} days"
     remedy = "Ask the broker whether it will be renewed in time; from then on no press gets through."
-    if code != "broker_certificate":
-        remedy = "Put a new one in place and restart the service; from then on nobody can call it."
-    return Finding(code, f"{whose} {ends}", remedy, Verdict.UNVERIFIED)
+    return Finding("broker_certificate", f"the broker's certificate {ends}", remedy, Verdict.UNVERIFIED)
 
 
 # ── this machine ────────────────────────────────────────────────────────────────────────────────────────────

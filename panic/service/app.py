@@ -72,7 +72,6 @@ def make_app(
     env: Mapping[str, str],
     hooks_handler: HooksHandler | None = None,
     proving: Proving | None = None,
-    certificate_days: Callable[[], float | None] = lambda: None,
     drill: bool = False,
     calendar: Callable[[], Calendar],
 ) -> web.Application:
@@ -87,7 +86,6 @@ def make_app(
         env: Where keys are looked for.
         hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
         proving: The self-test; None for none.
-        certificate_days: How long the service's certificate is good for. Called on a thread.
         drill: Whether the broker is the embedded simulator, and every run of the desk a drill.
         calendar: The exchange's days, as far as they are known now.
     """
@@ -101,7 +99,6 @@ def make_app(
         metrics=metrics,
         env=env,
         ready=lambda: standby.not_ready or ("" if proving is None else proving.not_ready),
-        certificate_days=certificate_days,
         threads=threads,
         lookup=found,
         sessions=Sessions(lambda: standby.settings),

@@ -26,7 +26,6 @@ class Parts:
 
     Attributes:
         ready: Why a press would not work, in one word; empty if it would.
-        certificate_days: How long the service's own certificate is good for; None where it has none.
         sessions: Who is signed in from a browser.
         proving: The self-test; None where there is none.
         drill: Whether the broker is the embedded simulator, and every run a drill.
@@ -42,7 +41,6 @@ class Parts:
     metrics: Metrics
     env: Mapping[str, str]
     ready: Callable[[], str]
-    certificate_days: Callable[[], float | None]
     threads: Threads
     lookup: Lookup
     sessions: Sessions

@@ -9,13 +9,14 @@ from typing import Final
 
 import structlog
 
-from panic import background, history, resume
+from panic import background, history
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
 from panic.history import Summary
 from panic.notify import Notice, notices_of
-from panic.prepared import Prepared
-from panic.report import Report
+from panic.report import AUTOMATED, Report
+from panic.run import resume
+from panic.run.press import Prepared
 from panic.service.desk import Desk
 
 log = structlog.get_logger()
@@ -85,7 +86,7 @@ class Recovery:
         if not one.is_finished:
             one = await background.begin(lambda: prepare(self._settings, run, self._env), "resume")
         if one.prepared is not None:
-            live = self._desk.start(one.prepared, automated=one.prepared.press.source in {"hook", "schedule"})
+            live = self._desk.start(one.prepared, automated=one.prepared.press.source in AUTOMATED)
             log.warning("run_resumed", run_id=live.run.id)
             self._say(f"panic: run {run} is resumed: the process that had it died")
             return

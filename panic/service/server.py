@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from panic.hooks.replays import Replays
 from panic.ledger.writer import Writer
 from panic.notify import Notifier
 from panic.record import Kind
-from panic.run import open_ledger
+from panic.run.run import open_ledger
 from panic.service import descriptors
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
@@ -130,14 +129,11 @@ class Server:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
-        for problem in tls.doubts(service, datetime.now(UTC)):
-            self._say(f"panic: {problem}")
         if not self._settings.tokens:
             self._say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
         return tls.server_context(service)
 
     def _app(self) -> web.Application:
-        service = self._settings.service
         return make_app(
             self.desk,
             self.standby,
@@ -155,7 +151,6 @@ class Server:
                 scrub=self.standby.scrub,
                 pressable=self.standby.pressable,
             ),
-            certificate_days=lambda: tls.days_left(service.tls_certificate, datetime.now(UTC)),
             env=self._env,
             proving=self._proving,
             drill=self._drill,

@@ -7,10 +7,12 @@ from typing import Final
 from aiohttp import web
 
 from panic import check as checking
-from panic import prepared as preparing
-from panic.check import to_json as check_json
-from panic.prepared import Press
+from panic.check import CheckReport
+from panic.config import Settings
+from panic.errors import ConfigurationError
+from panic.readiness import read_setup
 from panic.report import plan_json
+from panic.run.press import Press, prepare
 from panic.service.api import body, models
 from panic.service.api.answers import document, on_thread
 from panic.service.api.models import PlanAsked
@@ -39,7 +41,7 @@ class Checks:
         press, settings = Press(asked.to_scope(), "a plan"), self._standby.settings
         found = await on_thread(
             self._threads,
-            lambda: preparing.prepare(settings, press, self._env),
+            lambda: prepare(settings, press, self._env),
             "plan",
             usage="unprocessable",
             most_s=_PLAN_S,
@@ -55,12 +57,12 @@ class Checks:
         async with self._under_way:
             found = await on_thread(
                 self._threads,
-                lambda: asyncio.run(checking.check(settings, self._env)),
+                lambda: asyncio.run(_checked(settings, self._env)),
                 "check",
                 usage="unprocessable",
                 most_s=settings.run.deadline_s + _CHECK_MORE_S,
             )
-        return document(check_json(found))
+        return document(checking.to_json(found))
 
     async def last(self, _: web.Request, __: Identity) -> web.Response:
         """Tell what the last self-test found; the broker is not asked."""
@@ -69,3 +71,10 @@ class Checks:
             what, remedy = "no self-test has come to its end", "Wait for it, or ask with POST /v1/check."
             raise ProblemError("not_found", what, remedy=remedy)
         return document(last)
+
+
+async def _checked(settings: Settings, env: Mapping[str, str]) -> CheckReport:
+    setup = read_setup(settings, env)
+    if setup.problems:
+        raise ConfigurationError(setup.problems)
+    return await checking.check(settings, setup)

@@ -11,8 +11,8 @@ from typing import Final
 
 from aiohttp import web
 
-from panic.prepared import Press
-from panic.report import plan_json, to_json
+from panic.report import Source, plan_json, to_json
+from panic.run.press import Press
 from panic.service.api import body, models, views
 from panic.service.api.answers import document
 from panic.service.api.lookup import Lookup
@@ -25,10 +25,6 @@ from panic.service.desk import Desk, Refused
 from panic.service.repeats import Answered, Keys, is_key
 from panic.service.room.signing import SIGNED
 from panic.service.standby import Standby
-
-SOURCE: Final = "api"
-ROOM: Final = "room"
-"""The source of a press that came with a cookie: from the page, not from whoever has a token in a program."""
 
 WAITING_MOST: Final = 100
 """Callers at once that may wait for a report; the others are told where it will be."""
@@ -47,7 +43,8 @@ class Presses:
     async def press(self, request: web.Request, identity: Identity) -> web.StreamResponse:
         """Press, and answer with the run or its report."""
         asked = models.read(PressAsked, await body.read_json(request))
-        press, key = _press_of(asked, identity, ROOM if SIGNED in request else SOURCE), _key_of(request)
+        source = Source.ROOM if SIGNED in request else Source.API  # with a cookie it is from the page
+        press, key = _press_of(asked, identity, source), _key_of(request)
         if asked.dry_run:
             self._require_theirs(press, identity)
             prepared = self._standby.prepare(press)
@@ -120,7 +117,7 @@ class Presses:
         return document(to_json(report), headers={"Preference-Applied": f"wait={int(wait_s)}"})
 
 
-def _press_of(asked: PressAsked, identity: Identity, source: str) -> Press:
+def _press_of(asked: PressAsked, identity: Identity, source: Source) -> Press:
     return Press(
         scope=asked.to_scope(),
         reason=asked.reason,

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from panic import history, resume
+from panic import history
 from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.history import RESUMABLE_S
 from panic.plan import Scope
-from panic.prepared import Press
 from panic.process import here
+from panic.run import resume
+from panic.run.press import Press
 from panic.service.api import body, models, views
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import Lookup
