@@ -192,8 +192,7 @@ def read_query(model: type[_Model], request: web.Request) -> _Model:
     Raises:
         ProblemError: As above.
     """
-    names = list(request.query.keys())
-    if len(names) != len(set(names)):
+    if len(request.query) != len(set(request.query)):
         raise ProblemError("malformed", "a name stands in the query more than once")
     try:
         return model.model_validate(dict(request.query))

@@ -106,7 +106,8 @@ async def test_without_a_roster_nobody_knows_how_many(it: House):
 @pytest.mark.parametrize("why", ["keys", "self-test"])
 async def test_it_says_why_a_press_would_not_work(tmp_path: Path, why: str):
     """In one word, as the probe is told."""
-    async with house(tmp_path, ready=lambda: why) as it:
+    async with house(tmp_path) as it:
+        it.parts.ready = lambda: why
         found = await room(it)
 
         assert (False, why) == (found["ready"], found["why"])
