@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from panic.background import Aside
 from panic.notify import Notifier
 from panic.schedule.sessions import Calendar
 from panic.service import standing, stream
@@ -28,7 +29,6 @@ from panic.service.room import assets, routes, signing
 from panic.service.room.feed import Hub
 from panic.service.room.sessions import Sessions
 from panic.service.standby import Standby
-from panic.service.threads import Threads
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -89,7 +89,7 @@ def make_app(
         drill: Whether the broker is the embedded simulator, and every run of the desk a drill.
         calendar: The exchange's days, as far as they are known now.
     """
-    threads = Threads()
+    threads = Aside()
     found = lookup.Lookup(desk, standby, threads)
     parts = Parts(
         desk=desk,
@@ -138,7 +138,6 @@ def make_app(
         "board": partial(routes.board, parts),
         "evidence": partial(routes.evidence, parts),
         "schedule": partial(routes.schedule, parts),
-        "acknowledge": partial(standing.acknowledge, parts),
         "latch": partial(standing.get_latch, parts),
         "reset": partial(standing.end_engaged, parts),
         "status": partial(standing.status, parts),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from panic.background import Aside
 from panic.config import Settings
 from panic.notify import Notifier
 from panic.service.api.lookup import Lookup
@@ -14,7 +15,6 @@ from panic.service.metrics import Metrics
 from panic.service.proving import Proving
 from panic.service.room.sessions import Sessions
 from panic.service.standby import Standby
-from panic.service.threads import Threads
 
 if TYPE_CHECKING:
     from panic.service.room.feed import Hub
@@ -41,7 +41,7 @@ class Parts:
     metrics: Metrics
     env: Mapping[str, str]
     ready: Callable[[], str]
-    threads: Threads
+    threads: Aside
     lookup: Lookup
     sessions: Sessions
     proving: Proving | None = None

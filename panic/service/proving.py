@@ -17,6 +17,7 @@ import structlog
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from panic.background import Aside
 from panic.broker.outcomes import Verdict
 from panic.check import CheckReport, Pace, Setup, State, check
 from panic.config import Settings
@@ -37,7 +38,6 @@ from panic.selftest import (
     write,
 )
 from panic.service.desk import Desk, Live
-from panic.service.threads import Threads
 
 log = structlog.get_logger()
 
@@ -106,7 +106,7 @@ class Proving(Collector):
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._source, self._desk, self._people, self._env = source, desk, people, env
-        self._first_s, self._do, self._machine, self._now = first_s, do or Threads(2).run, machine, now
+        self._first_s, self._do, self._machine, self._now = first_s, do or Aside(2).do, machine, now
         self._kept: Kept | None = None
         self._loop: asyncio.Task[None] | None = None
         self._round: asyncio.Task[None] | None = None

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,7 +13,10 @@ from panic import background, history
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
 from panic.history import Summary
+from panic.ledger import reader
+from panic.ledger.events import decode
 from panic.notify import Notice, notices_of
+from panic.record import Kind
 from panic.report import AUTOMATED, Report
 from panic.run import resume
 from panic.run.press import Prepared
@@ -51,7 +54,16 @@ class Earlier:
 
 
 class Recovery:
-    """Resumes what earlier processes left, and tells people of the rest."""
+    """Resumes what earlier processes left, and tells people of the rest.
+
+    Args:
+        settings: Where the ledger is.
+        desk: Where runs are resumed.
+        tell: Tells people.
+        say: Tells whoever runs the service, one line at a time.
+        remember: Told of each run that is resumed: people know of it.
+        env: Where keys are looked for.
+    """
 
     def __init__(
         self,
@@ -59,9 +71,11 @@ class Recovery:
         desk: Desk,
         tell: Callable[[Notice], None],
         say: Callable[[str], None],
+        remember: Callable[[str], None],
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        self._settings, self._desk, self._tell, self._say, self._env = settings, desk, tell, say, env
+        self._settings, self._desk, self._env = settings, desk, env
+        self._tell, self._say, self._remember = tell, say, remember
 
     async def go(self) -> None:
         """Look at the ledger, and deal with each run by itself."""
@@ -87,6 +101,7 @@ class Recovery:
             one = await background.begin(lambda: prepare(self._settings, run, self._env), "resume")
         if one.prepared is not None:
             live = self._desk.start(one.prepared, automated=one.prepared.press.source in AUTOMATED)
+            self._remember(run)
             log.warning("run_resumed", run_id=live.run.id)
             self._say(f"panic: run {run} is resumed: the process that had it died")
             return
@@ -111,9 +126,10 @@ def look(settings: Settings) -> list[Earlier]:
         return []
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
+    told = set(_told(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
     checked = history.checked(settings.ledger, recent)
-    return [earlier for one in checked if (earlier := _earlier(one, settings))]
+    return [earlier for one in checked if (earlier := _earlier(one, settings, told))]
 
 
 def prepare(settings: Settings, run: str, env: Mapping[str, str]) -> Earlier:
@@ -129,10 +145,12 @@ def has_finished(settings: Settings, run: str) -> bool:
     return settings.ledger.file is not None and history.recall(settings.ledger, run).replay.finished is not None
 
 
-def _earlier(one: Summary, settings: Settings) -> Earlier | None:
+def _earlier(one: Summary, settings: Settings, told: set[str]) -> Earlier | None:
     if one.finished is None:
         return None if one.alive else Earlier(one.run)
-    return None if one.is_clear else Earlier(one.run, is_finished=True, report=_report(settings, one.run))
+    if one.is_clear or one.run in told:
+        return None
+    return Earlier(one.run, is_finished=True, report=_report(settings, one.run))
 
 
 def _report(settings: Settings, run: str) -> Report | None:
@@ -140,3 +158,15 @@ def _report(settings: Settings, run: str) -> Report | None:
         return history.recall(settings.ledger, run).report()
     except UsageError:
         return None
+
+
+def _told(settings: Settings) -> Iterator[str]:
+    """Give the runs that people were paged for; an older service had that acknowledged."""
+    for file in history.files(settings.ledger):
+        for row in reader.read(file, kinds=(Kind.AUDIT,)).rows:
+            try:
+                body = decode(row.record).body
+            except ValueError:
+                continue
+            if isinstance(body, dict) and body.get("what") in {"paged", "acknowledge"}:
+                yield str(body.get("run_id"))

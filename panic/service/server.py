@@ -16,7 +16,7 @@ from panic.errors import ConfigurationError, Problem
 from panic.hooks.keyring import Keyring
 from panic.hooks.replays import Replays
 from panic.ledger.writer import Writer
-from panic.notify import Notifier
+from panic.notify import Notice, Notifier
 from panic.record import Kind
 from panic.run.run import open_ledger
 from panic.service import descriptors
@@ -56,7 +56,7 @@ class Server:
         self._settings, self._say, self._env, self._drill = settings, say, env, drill
         self.standby = Standby(settings, env)
         self.desk = Desk(self.standby, drill=drill)
-        self.notifier = Notifier(settings.channels, settings.paging, env)
+        self.notifier = Notifier(settings.channels, env, told=self._paged)
         self._people = People(self.notifier, self.standby.scrub)
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
@@ -77,6 +77,7 @@ class Server:
         context, callers_most = self._may_listen(), descriptors.take_all()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
+        self.notifier.start()
         self._ending.push_async_callback(self.notifier.close)
         self._writer = open_ledger(self._settings.ledger)
         if self._writer is not None:
@@ -92,7 +93,9 @@ class Server:
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
-        recovery = Recovery(self._settings, self.desk, self._people.tell, self._say, self._env)
+        recovery = Recovery(
+            self._settings, self.desk, self._people.tell, self._say, self.notifier.remember, self._env
+        )
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
         for problem in dict.fromkeys((*self.standby.status()["problems"], *map(str, self.notifier.problems))):
@@ -169,6 +172,11 @@ class Server:
             raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
         host = f"[{service.host}]" if ":" in service.host else service.host
         self.url = f"{'http' if context is None else 'https'}://{host}:{door.port}"
+
+    def _paged(self, page: Notice) -> None:
+        """Put on record that people know of a run, so that the next start does not tell them again."""
+        if page.run:
+            self._audit.record("paged", {"run_id": page.run, "key": page.key})
 
     def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
         self._metrics.hook_called(kind, facts)

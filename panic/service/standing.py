@@ -66,15 +66,6 @@ async def end_engaged(parts: Parts, request: web.Request, identity: Identity) ->
     return document(views.to_json(facts.reset_view(prepared, state)))
 
 
-async def acknowledge(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the pages of a run."""
-    asked = models.read(models.ByAsked, await read_json(request, needed=False))
-    name, by = request.match_info["id"], identity.acting_for(asked.by)
-    done = parts.notifier.acknowledge(name, by)
-    parts.audit.record_request(request, identity, "acknowledge", run_id=name, by=by, was_open=done)
-    return document(facts.Acknowledged("panic-acknowledged/1", name, done, by))
-
-
 # ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -89,9 +80,6 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
         why=why,
         standby=facts.plain(dict(parts.standby.status())),
         live=facts.live_views(list(parts.desk.live.values())),
-        open_pages=tuple(
-            facts.PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages
-        ),
         streams=len(parts.streams),
         self_test=None if parts.proving is None else parts.proving.status(),
     )
@@ -116,7 +104,7 @@ async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Respon
     engaged = None
     try:
         if file is not None:
-            engaged = await parts.threads.run(lambda: latch.read(file).engaged, "latch", 1.0)
+            engaged = await parts.threads.do(lambda: latch.read(file).engaged, "latch", 1.0)
     except (OSError, ValueError):  # a TimeoutError is one
         pass
     now = metrics.Standing(

@@ -13,7 +13,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.config import Paging
 from panic.notify import Notifier
 from panic.schedule.sessions import fallback
 from panic.service.api.openapi import document
@@ -193,7 +192,7 @@ async def house(
         standby = Standby(settings, {})
         await standby.start()
         await standby.judged()
-        the_desk, notifier, metrics = desk(standby), Notifier({}, Paging(), {}), Metrics()
+        the_desk, notifier, metrics = desk(standby), Notifier({}, {}), Metrics()
         recorded: list[dict[str, Any]] = []
         audit = Audit(lambda _at, body: recorded.append(body), standby.scrub)
         how = {"env": {}, "calendar": fallback, **how}

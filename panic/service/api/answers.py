@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from panic.background import Aside
 from panic.errors import UsageError
 from panic.service.api.problems import ProblemError, of_usage
 from panic.service.api.views import to_json
-from panic.service.threads import Threads
 
 _T = TypeVar("_T")
 
@@ -22,7 +22,7 @@ def document(body: object, status: int = 200, headers: Mapping[str, str] | None 
 
 
 async def on_thread(
-    threads: Threads, work: Callable[[], _T], name: str, *, usage: str, most_s: float | None = None
+    threads: Aside, work: Callable[[], _T], name: str, *, usage: str, most_s: float | None = None
 ) -> _T:
     """Do work that may hang; a UsageError becomes the problem `usage`.
 
@@ -30,7 +30,7 @@ async def on_thread(
         ProblemError: It makes no sense, or is not done in time.
     """
     try:
-        return await threads.run(work, name, most_s)
+        return await threads.do(work, name, most_s)
     except UsageError as error:
         raise of_usage(error, usage) from error
     except TimeoutError:

@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from panic import check as checking
+from panic.background import Aside
 from panic.check import CheckReport
 from panic.config import Settings
 from panic.errors import ConfigurationError
@@ -20,7 +21,6 @@ from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.proving import Proving
 from panic.service.standby import Standby
-from panic.service.threads import Threads
 
 _CHECK_MORE_S: Final = 15.0
 _PLAN_S: Final = 5.0
@@ -30,7 +30,7 @@ class Checks:
     """Tries things out, without a cancel."""
 
     def __init__(
-        self, standby: Standby, threads: Threads, self_test: Proving | None, env: Mapping[str, str]
+        self, standby: Standby, threads: Aside, self_test: Proving | None, env: Mapping[str, str]
     ) -> None:
         self._standby, self._threads, self._self_test, self._env = standby, threads, self_test, env
         self._under_way = asyncio.Lock()

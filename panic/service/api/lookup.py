@@ -6,11 +6,11 @@ from time import monotonic
 from typing import Final
 
 from panic import history
+from panic.background import Aside
 from panic.report import to_json
 from panic.service.api.answers import on_thread
 from panic.service.desk import Desk, Live
 from panic.service.standby import Standby
-from panic.service.threads import Threads
 
 _SWEEP_S: Final = 5.0
 _SHARED_S: Final = 0.5
@@ -20,7 +20,7 @@ _SHARED_S: Final = 0.5
 class Lookup:
     """Finds runs and tells of them."""
 
-    def __init__(self, desk: Desk, standby: Standby, threads: Threads) -> None:
+    def __init__(self, desk: Desk, standby: Standby, threads: Aside) -> None:
         self._desk, self._standby, self._threads = desk, standby, threads
         self._reports: dict[str, tuple[float, bytes]] = {}
 

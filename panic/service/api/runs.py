@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from aiohttp import web
 
 from panic import history
+from panic.background import Aside
 from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.history import RESUMABLE_S
@@ -22,7 +23,6 @@ from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.desk import Desk, Live, Refused
 from panic.service.standby import Standby
-from panic.service.threads import Threads
 from panic.words import clip
 
 
@@ -34,7 +34,7 @@ class Runs:
         desk: Desk,
         standby: Standby,
         lookup: Lookup,
-        threads: Threads,
+        threads: Aside,
         audit: Audit,
         env: Mapping[str, str],
     ) -> None:

@@ -315,7 +315,7 @@ class Watched:
 
 async def _off_the_loop(parts: Parts, work: Callable[[], bytes]) -> bytes:
     try:
-        return await parts.threads.run(work, "board")
+        return await parts.threads.do(work, "board")
     except TimeoutError:  # all threads hang on a dead disk: this one thing needs none
         return work()
 

@@ -16,6 +16,7 @@ import structlog
 
 from panic import history, latch
 from panic._version import VERSION
+from panic.background import Aside
 from panic.config import LedgerFiles, Settings
 from panic.engagement import look
 from panic.errors import PanicError
@@ -25,7 +26,7 @@ from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
-from panic.service.api.facts import HoldView, PageView
+from panic.service.api.facts import HoldView
 from panic.service.desk import Live
 from panic.service.parts import Parts
 from panic.service.room.views import (
@@ -38,7 +39,6 @@ from panic.service.room.views import (
     RoomRun,
     RoomSelfTest,
 )
-from panic.service.threads import Threads
 from panic.words import clip
 
 log = structlog.get_logger()
@@ -107,7 +107,7 @@ class Situation:
         self._next: tuple[object, object, NextRun | None] | None = None
         self._reading: asyncio.Task[None] | None = None
         # A page that is open asks again and again, and a disk that hangs keeps each place: these are only ours.
-        self._latch_threads, self._ledger_threads = Threads(1), Threads(1)
+        self._latch_aside, self._ledger_aside = Aside(1), Aside(1)
 
     def observe(self, what: str, _: Live) -> None:
         """Take what the desk tells."""
@@ -149,7 +149,7 @@ class Situation:
             self._latch = Engaged(problem="the settings name no [latch] file", at=monotonic())
             return
         try:
-            state = await self._latch_threads.run(lambda: latch.read(file), "room-latch", _ASIDE_S)
+            state = await self._latch_aside.do(lambda: latch.read(file), "room-latch", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError) as error:
             self._latch = Engaged(problem=f"it does not answer: {type(error).__name__}", at=monotonic())
             return
@@ -162,7 +162,7 @@ class Situation:
         """Ask the ledger what it says of what is engaged."""
         known = self._latch
         try:
-            found = await self._ledger_threads.run(lambda: look(settings), "room-engaged", _ASIDE_S)
+            found = await self._ledger_aside.do(lambda: look(settings), "room-engaged", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             known.doubts = dict.fromkeys(known.holds, f"the ledger does not answer: {type(error).__name__}")
         else:
@@ -177,7 +177,7 @@ class Situation:
             self._last_problem = "there is no ledger, and nothing is known of other runs"
             return
         try:
-            self._recorded = await self._ledger_threads.run(lambda: _last_of(ledger), "room-last", _ASIDE_S)
+            self._recorded = await self._ledger_aside.do(lambda: _last_of(ledger), "room-last", _ASIDE_S)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             self._last_problem = f"the ledger does not answer: {type(error).__name__}"
         else:
@@ -208,7 +208,6 @@ class Situation:
             live=tuple(_run(live) for live in [*parts.desk.live.values()][::-1] if not live.is_over),
             last=self._last_run(),
             last_problem=self._last_problem,
-            pages=tuple(PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages),
         )
 
     def _last_run(self) -> LastRun | None:

@@ -18,7 +18,7 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.api.facts import HoldView, PageView
+from panic.service.api.facts import HoldView
 
 # ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -139,7 +139,6 @@ class Room:
     live: tuple[RoomRun, ...]
     last: LastRun | None
     last_problem: str
-    pages: tuple[PageView, ...]
 
 
 # ── the board ───────────────────────────────────────────────────────────────────────────────────────────────

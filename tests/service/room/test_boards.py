@@ -244,7 +244,7 @@ async def test_where_every_thread_hangs_the_last_board_is_written_all_the_same(
 
     async with house(tmp_path) as it:
         _, board = await begun(it)
-        monkeypatch.setattr(it.parts.threads, "run", hang)
+        monkeypatch.setattr(it.parts.threads, "do", hang)
         spy = Spy()
         await watched(board, spy)
 

@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from panic import drill
+from panic.background import Aside
 from panic.ledger.writer import Writer
 from panic.report import Report, to_json
 from panic.run import run
@@ -18,7 +19,6 @@ from panic.service.desk import Desk
 from panic.service.parts import Parts
 from panic.service.room import boards
 from panic.service.room.boards import Watched
-from panic.service.threads import Threads
 from tests.service.room.page import Spy, codes, held_clear, letters
 from tests.tape import Tape
 from tests.test_seeds import _DEADLINE_S, _firm
@@ -49,7 +49,7 @@ async def _watched(seed: int, *, has_record: bool) -> tuple[list[Spy], Report]:
         desk = Desk(Supplies(ready, has_record=has_record), drill=True)
         press = replace(ready.press, deadline_s=_DEADLINE_S)
         live = desk.press(press).live
-        parts = cast("Parts", SimpleNamespace(settings=ready.settings, desk=desk, threads=Threads()))
+        parts = cast("Parts", SimpleNamespace(settings=ready.settings, desk=desk, threads=Aside()))
         up_to_date: list[Spy] = []
         falsely = lambda spy: spy in up_to_date and spy.shown.clear - held_clear(live)  # noqa: E731
         watched, spies = Watched(parts, live), [Spy(falsely), Spy(falsely)]
