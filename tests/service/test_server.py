@@ -110,7 +110,7 @@ async def test_whoever_followed_before_a_crash_misses_nothing_of_the_run(tmp_pat
             await service.process.finish()
         early = [event.id for event in history.in_order(events(tmp_path / LEDGER)) if event.run == run]
         async with serving(one) as service:
-            await service.process.says("goes on")
+            await service.process.says("is resumed")
             texts = [
                 (await service.ask("GET", f"/v1/runs/{run}/events", Last_Event_ID=last)).text
                 for last in ("", early[1], "nobody's")
