@@ -28,7 +28,7 @@ async def get_latch(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say what is engaged."""
     settings = parts.settings
     found = await on_thread(parts.threads, lambda: look(settings), "latch", usage="not_found")
-    return document(views.to_json(facts.latch_view(found, str(settings.latch.file))))
+    return document(found.view(str(settings.latch.file)))
 
 
 async def end_engaged(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
@@ -63,7 +63,7 @@ async def end_engaged(parts: Parts, request: web.Request, identity: Identity) ->
             if error.code == "too_slow":
                 error.remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
             raise
-    return document(views.to_json(facts.reset_view(prepared, state)))
+    return document(views.to_json(prepared.view(state)))
 
 
 # ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,7 +83,7 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
         streams=len(parts.streams),
         self_test=None if parts.proving is None else parts.proving.status(),
     )
-    return document(views.to_json(found))
+    return document(found)
 
 
 async def healthz(_: Parts, __: web.Request, ___: Identity) -> web.Response:
