@@ -110,7 +110,7 @@ class Metrics:
         """Count a press that started nothing; `why` is a problem's code."""
         self._refused.labels(why).inc()
 
-    def hook_called(self, kind: str, facts: Mapping[str, Any]) -> None:
+    def recorded(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Count a hook's call by what goes on record of it; a name that proved nothing is no label."""
         act, hook = str(facts.get("act", "")), str(facts.get("hook", ""))
         if kind in {"hook_pressed", "hook_recorded", "hook_paged"}:

@@ -13,13 +13,11 @@ from panic import background, history
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
 from panic.history import Summary
-from panic.ledger import reader
-from panic.ledger.events import decode
 from panic.notify import Notice, notices_of
-from panic.record import Kind
 from panic.report import AUTOMATED, Report
 from panic.run import resume
 from panic.run.press import Prepared
+from panic.service.audit import entries
 from panic.service.desk import Desk
 
 log = structlog.get_logger()
@@ -140,11 +138,6 @@ def prepare(settings: Settings, run: str, env: Mapping[str, str]) -> Earlier:
         return Earlier(run, report=_report(settings, run), why=str(error))
 
 
-def has_finished(settings: Settings, run: str) -> bool:
-    """Whether the ledger says that a run came to its end; it reads the ledger, which may take long."""
-    return settings.ledger.file is not None and history.recall(settings.ledger, run).replay.finished is not None
-
-
 def _earlier(one: Summary, settings: Settings, told: set[str]) -> Earlier | None:
     if one.finished is None:
         return None if one.alive else Earlier(one.run)
@@ -162,11 +155,6 @@ def _report(settings: Settings, run: str) -> Report | None:
 
 def _told(settings: Settings) -> Iterator[str]:
     """Give the runs that people were paged for; an older service had that acknowledged."""
-    for file in history.files(settings.ledger):
-        for row in reader.read(file, kinds=(Kind.AUDIT,)).rows:
-            try:
-                body = decode(row.record).body
-            except ValueError:
-                continue
-            if isinstance(body, dict) and body.get("what") in {"paged", "acknowledge"}:
-                yield str(body.get("run_id"))
+    for event in entries(settings):
+        if event.body["what"] in {"paged", "acknowledge"}:
+            yield str(event.body.get("run_id"))

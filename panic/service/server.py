@@ -4,7 +4,6 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -14,7 +13,7 @@ from panic import background, tls
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.hooks.keyring import Keyring
-from panic.hooks.replays import Replays
+from panic.hooks.taken import Taken
 from panic.ledger.writer import Writer
 from panic.notify import Notice, Notifier
 from panic.record import Kind
@@ -22,14 +21,15 @@ from panic.run.run import open_ledger
 from panic.service import descriptors
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
-from panic.service.breaches import breach_handler
+from panic.service.breaches import Breaches
 from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk
 from panic.service.door import Door
+from panic.service.hook_calls import hook_calls
 from panic.service.metrics import Metrics
 from panic.service.people import People
 from panic.service.proving import Proving
-from panic.service.recovery import Recovery, has_finished
+from panic.service.recovery import Recovery
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -62,7 +62,7 @@ class Server:
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self._people.tell, self._audit.record)
         self._proving = Proving(self.standby, self.desk, self._people, env)
-        self._replays, self._keyring = Replays(settings.service.store or Path(os.devnull)), Keyring(env)
+        self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
         self._writer: Writer | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._recovery: asyncio.Task[None] | None = None
@@ -87,7 +87,7 @@ class Server:
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
-        await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))
+        await asyncio.gather(self._taken.ready(), self._keyring.refresh(self._settings.hooks))
         await self._listen(runner, context, callers_most)
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
@@ -143,22 +143,26 @@ class Server:
             self._audit,
             self.notifier,
             self._metrics,
-            hooks_handler=breach_handler(
-                self.desk,
-                lambda: self.standby.settings.hooks,
-                self._people.tell,
-                self._hook_called,
-                replays=self._replays,
-                keyring=self._keyring,
-                has_finished=lambda run: has_finished(self.standby.settings, run),
-                scrub=self.standby.scrub,
-                pressable=self.standby.pressable,
-            ),
+            hooks_handler=self._breaches().handle,
             env=self._env,
             proving=self._proving,
             drill=self._drill,
             calendar=lambda: self._clockwork.almanac.calendar,
         )
+
+    def _breaches(self) -> Breaches:
+        found = Breaches(
+            self.desk,
+            lambda: self.standby.settings.hooks,
+            self._people.tell,
+            self._hook_called,
+            taken=self._taken,
+            keyring=self._keyring,
+            scrub=self.standby.scrub,
+            pressable=self.standby.pressable,
+        )
+        self.desk.observers.append(found.observe)
+        return found
 
     async def _listen(self, runner: web.AppRunner, context: Any, callers_most: int) -> None:
         service = self._settings.service
@@ -179,7 +183,7 @@ class Server:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
 
     def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
-        self._metrics.hook_called(kind, facts)
+        self._metrics.recorded(kind, facts)
         self._audit.record(kind, facts)
 
     def _write(self, at: str, body: dict[str, Any]) -> None:

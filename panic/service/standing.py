@@ -35,7 +35,7 @@ async def end_engaged(parts: Parts, request: web.Request, identity: Identity) ->
     """End the engaged state."""
     asked = models.read(ResetAsked, await read_json(request))
     settings, by = parts.settings, identity.acting_for(asked.by)
-    scope = Scope(asked.scope.all, asked.scope.groups, asked.scope.accounts)
+    scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
     if identity.groups is not None:
         everything = Scope(all=True)
         roster = parts.standby.prepare(Press(everything, "who may reset")).roster

@@ -62,8 +62,8 @@ def test_every_promised_metric_is_told() -> None:
     """Under exactly the names that alert rules use; those of the self-test are told once there was one."""
     metrics = Metrics()
     metrics.press_refused("forbidden")
-    metrics.hook_called("hook_pressed", {"hook": "risk", "act": "press"})
-    metrics.hook_called("hook_refused", {"hook": "risk", "act": "forged"})
+    metrics.recorded("hook_pressed", {"hook": "risk", "act": "press"})
+    metrics.recorded("hook_refused", {"hook": "risk", "act": "forged"})
     text = metrics.render(Standing(True, 1.0, 2.0, 3, {"pager": 2})).decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 
@@ -89,10 +89,10 @@ def test_no_label_names_an_account() -> None:
 def test_calls_of_hooks_are_counted_from_what_goes_on_record() -> None:
     """Under the hook's name, unless whoever called proved nothing: anybody can make names up."""
     metrics = Metrics()
-    metrics.hook_called("hook_pressed", {"hook": "risk", "act": "pressed", "sender": "authentic"})
-    metrics.hook_called("hook_refused", {"hook": "made-up", "act": "forged", "sender": "forged", "unrecorded": 9})
-    metrics.hook_called("hook_refused", {"hook": "risk", "act": "late", "sender": "late"})
-    metrics.hook_called("press", {})
+    metrics.recorded("hook_pressed", {"hook": "risk", "act": "pressed", "sender": "authentic"})
+    metrics.recorded("hook_refused", {"hook": "made-up", "act": "forged", "sender": "forged", "unrecorded": 9})
+    metrics.recorded("hook_refused", {"hook": "risk", "act": "late", "sender": "late"})
+    metrics.recorded("press", {})
     text = metrics.render(Standing()).decode()
 
     assert 'panic_hook_calls_total{act="pressed",hook="risk"} 1.0' in text
