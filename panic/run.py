@@ -31,7 +31,7 @@ from panic.ledger.writer import Writer, sqlite_writer
 from panic.prepared import Prepared, Press, prepare, whoami
 from panic.process import here
 from panic.record import SCHEMA, Joined, LastPress, Pressed
-from panic.recorder import Journal, Recorder
+from panic.recorder import Recorder
 from panic.replay import Replay, joining
 from panic.report import Flag, LatchReport, Report, Resumption, RosterFacts, Timings, Trigger, scope_report
 from panic.roster import Roster
@@ -68,7 +68,6 @@ class Run:
         observe: Told of every event of the engine; must not block.
         ledger: Where the run is put on record; whoever opened it closes it.
         broker: Connections that are open already; the run closes them. None opens new ones.
-        journal: Told of every event that is put on record, as it is before keys are taken out; must not block.
         drill: Whether the broker is the embedded simulator.
         rng: Spreads the retries.
     """
@@ -80,7 +79,6 @@ class Run:
         *,
         ledger: Writer | None = None,
         broker: Broker | None = None,
-        journal: Journal = lambda _event: None,
         drill: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -111,7 +109,7 @@ class Run:
         self._recorder: Recorder | None = None
         if ledger is not None:
             ledger.scrub = self._broker.scrub
-            self._recorder = Recorder(ledger, self.id, self._clock, journal)
+            self._recorder = Recorder(ledger, self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
             cancel=self._broker.cancel,

@@ -29,7 +29,7 @@ from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, 
 from panic.service.proving import Proving
 from panic.service.repeats import Keys, Throttle
 from panic.service.room import assets, signing
-from panic.service.room.feed import Hub
+from panic.service.room.hub import Hub
 from panic.service.room.sessions import Sessions
 from panic.service.threads import Aside
 
@@ -165,7 +165,7 @@ def _add_routes(app: web.Application, path: str, operations: list[Operation]) ->
         guarded = _guarded(one, _document() if one.id == "openapi" else routes.HANDLERS[one.id])
         methods.add(one.method)
         resource.add_route(one.method, guarded, expect_handler=_expect)
-        if one.method == "GET" and one.id not in {"events", "room_events"}:
+        if one.method == "GET" and one.id != "events":
             methods.add("HEAD")
             resource.add_route("HEAD", guarded, expect_handler=_expect)
     resource.add_route("OPTIONS", _options(", ".join(sorted(methods))), expect_handler=_expect)
@@ -302,7 +302,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[PARTS].hub.situation.close()
+    await app[PARTS].hub.overview.close()
 
 
 async def _end_streams(app: web.Application) -> None:

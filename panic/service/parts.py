@@ -28,7 +28,7 @@ from panic.service.threads import Aside
 from panic.words import clip
 
 if TYPE_CHECKING:
-    from panic.service.room.feed import Hub
+    from panic.service.room.hub import Hub
 
 log = structlog.get_logger()
 

@@ -16,16 +16,16 @@ from panic.errors import UsageError
 from panic.plan import Scope
 from panic.prepared import Press
 from panic.report import plan_json
-from panic.service import standing, stream
+from panic.service import standing
 from panic.service.api import facts, models, views
 from panic.service.api.answers import aside, document, find, on_record, read_body, report_of, require
-from panic.service.api.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
+from panic.service.api.models import ByAsked, PlanAsked, RunsQuery
 from panic.service.api.press import press
 from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity, may_press
 from panic.service.desk import Refused
 from panic.service.parts import Parts, name_of
-from panic.service.room import routes, signing
+from panic.service.room import routes, signing, stream
 
 NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
@@ -84,18 +84,6 @@ def _row(ledger: LedgerFiles, name: str) -> views.RunRow:
 async def report(parts: Parts, request: web.Request, _: Identity) -> web.Response:
     """Give the report as it is known now."""
     return document(await report_of(parts, request.match_info["id"]))
-
-
-async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
-    """Follow a run's events."""
-    after = models.read_query(EventsQuery, query_of(request)).after
-    last_id = request.headers.get("Last-Event-ID", "") or after
-    found = await find(parts, request.match_info["id"])
-    if not isinstance(found, str):
-        return await stream.follow_live(request, parts, found.journal, last_id)
-    ledger = parts.settings.ledger
-    lines = await aside(parts, lambda: stream.recorded(ledger, found), "events", usage="not_found")
-    return await stream.follow_record(request, parts, lines, last_id)
 
 
 async def resume_run(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
@@ -193,11 +181,10 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "run": run,
     "report": report,
     "room": routes.room,
-    "room_events": routes.events,
     "board": routes.board,
     "evidence": routes.evidence,
     "schedule": routes.schedule,
-    "events": events,
+    "events": stream.events,
     "resume": resume_run,
     "acknowledge": acknowledge,
     "plan": plan,
