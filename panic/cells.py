@@ -4,7 +4,7 @@ import csv
 import re
 from collections.abc import Iterator
 
-from panic.files import shown
+from panic.words import shown
 
 DEFAULT_PRIORITY = 100
 LARGEST_PRIORITY = 1_000_000

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from panic import tls
 from panic.address import canonical
 from panic.config import Settings
+from panic.config.document import line_of
 from panic.config.own import shared
 from panic.errors import ConfigurationError, Problem, UsageError
-from panic.files import line_of
 from panic.hooks import keyring
 from panic.notify.delivery import examine
 from panic.plan import Scope, plan, scope_of

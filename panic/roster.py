@@ -12,7 +12,8 @@ from pathlib import Path
 from panic import cells
 from panic.cells import DEFAULT_PRIORITY, LARGEST_PRIORITY, UnreadableError
 from panic.errors import ConfigurationError, Problem
-from panic.files import did_you_mean, read_regular, shown, why
+from panic.files import read_regular, why
+from panic.words import did_you_mean, shown
 
 COLUMNS = ("id", "name", "group", "owner", "priority", "credential", "excluded")
 _LARGEST_FILE = 256 << 20

@@ -1,7 +1,12 @@
 """Words from outside, made fit to be shown: one line, printable, of bounded length."""
 
+import difflib
+from collections.abc import Collection
+
 SHOWN_MOST = 200
 """Characters: enough to read out over the phone, too few to flood a report."""
+
+_LONGEST_NAME = 40
 
 
 def clean(words: str) -> str:
@@ -15,3 +20,19 @@ def clip(words: str, most: int = SHOWN_MOST) -> str:
     """Give one printable line of at most `most` characters. Take secrets out first: half a key is a key's half."""
     line = clean(words[: 2 * most]).replace("\n", " ")
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def shown(value: object, limit: int = 40) -> str:
+    """A value from a file, quoted, printable and clipped."""
+    try:
+        text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    except (ValueError, RecursionError):  # more digits than Python prints; tables within tables without end
+        return "too large to show"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
+    """A sentence that leads from a misspelt name to a known one."""
+    name = name[:_LONGEST_NAME]
+    close = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name.lower(), known, 1)
+    return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."

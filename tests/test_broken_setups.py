@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -202,12 +201,6 @@ def folder(name: str) -> Break:
     return spoil
 
 
-def _expire(setup: Setup) -> None:
-    issued = trustme.CA().issue_cert("panic.example.com", not_after=datetime.now(UTC) - timedelta(days=1))
-    setup.put("tls.pem", issued.cert_chain_pems[0].bytes())
-    setup.put("tls.key", issued.private_key_pem.bytes())
-
-
 BROKEN: dict[str, tuple[Break, str, str]] = {
     # the roster
     "no roster": (lose("accounts.csv"), "accounts.csv: the roster cannot be read: no such file", "Create it"),
@@ -321,14 +314,13 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     # TLS of the service
     "no certificate": (lose("tls.pem"), "tls.pem: the certificate cannot be read: no such", "Correct it, or tls_"),
     "no TLS key": (lose("tls.key"), "tls.key: the key cannot be read: no such file", "Correct it, or tls_key"),
-    "no PEM": (put("tls.pem", "x"), "tls.pem: the file holds no", "Give a PEM file of the certificate"),
+    "no PEM": (put("tls.pem", "x"), "tls.pem: certificate and key tls.key cannot be", "Give the two PEM files"),
     "another key": (
         put("tls.key", trustme.CA().issue_cert("x.test").private_key_pem.bytes()),
-        "tls.key: the key is not that of tls.pem",
-        "Give the two that were made together",
+        "tls.pem: certificate and key tls.key cannot be used: KEY_VALUES_MISMATCH",
+        "Give the two PEM files that were made together",
     ),
     "TLS key open": (open_("tls.key"), "tls.key: others than its owner can read the key", "Run: chmod 600"),
-    "certificate expired": (_expire, "the certificate of this service has ended", "Put a new one in place"),
     "half of TLS": (set_('tls_key = "tls.key"\n', ""), "panic.toml:17: the settings name one of", "name both"),
     "no TLS": (
         set_('tls_certificate = "tls.pem"\ntls_key = "tls.key"\n', ""),

@@ -32,8 +32,8 @@ from panic.config import (
     Token,
     load,
 )
+from panic.config.fields import expected, toml
 from panic.errors import ConfigurationError, Problem
-from panic.files import expected, toml
 from panic.orders import Filters
 from panic.plan import Scope, plan
 from panic.roster import Account, Roster

@@ -82,9 +82,7 @@ DISK = Disk("the ledger", Path("/var/lib/panic"), 10**9, 2 * 10**9)
 
 def test_nothing_is_wrong():
     """Then nothing is found, and a press would work everywhere."""
-    found = findings(
-        a_report(one(1), one(2)), around(machine=Machine((DISK,), "", latch.State(()), certificate_days=80))
-    )
+    found = findings(a_report(one(1), one(2)), around(machine=Machine((DISK,), "", latch.State(()))))
 
     assert () == found
     assert 0 == exit_code(found)
@@ -156,7 +154,6 @@ def test_what_is_good_enough(fields: dict[str, Any]):
         (Machine(ledger="it is a directory"), "ledger", Verdict.UNVERIFIED),
         (Machine(latch=latch.State((), "is not whole")), "latch", Verdict.UNVERIFIED),
         (Machine(latch=latch.State((), "is missing"), latch_is_missing=True), "latch_missing", Verdict.CLEAR),
-        (Machine(certificate_days=-1.0), "service_certificate", Verdict.UNVERIFIED),
     ],
 )
 def test_what_is_wrong_with_this_machine(machine: Machine, code: str, worst: Verdict):

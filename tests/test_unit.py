@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from panic.cli.words import parser
+from panic.cli.commands import parser
 from panic.config import load
 from tests.cli.support import PRESS, account, panic, simulate
 from tests.service.support import firm, serving
@@ -31,7 +31,7 @@ def test_it_starts_the_service():
     words = shlex.split(unit()["ExecStart"][0])
 
     assert "panic" == Path(words[0]).name
-    assert callable(parser().parse_args(words[1:]).command)
+    assert "serve:do_serve" == parser().parse_args(words[1:]).command
     assert ["/bin/kill -HUP $MAINPID"] == unit()["ExecReload"]
 
 

@@ -1,7 +1,7 @@
 """The command line: words in, a run of the one use-case, a report out.
 
-    words     what may be typed, and which command it is     grammar   what words are made of
-    press, check, practice   the commands                    loop      the event loop and its signals
+    commands   what may be typed, and what carries it out    grammar   what command lines are made of
+    press, check, drill, …   the commands                    loop      the event loop and its signals
                                                              output    the report, to its readers
 
 Starting cold counts, and `panic --help` needs nothing: a command is imported when it is carried out.
@@ -9,9 +9,10 @@ Starting cold counts, and `panic --help` needs nothing: a command is imported wh
 
 import os
 from collections.abc import Sequence
+from importlib import import_module
 
 from panic import terminal
-from panic.cli.words import parser
+from panic.cli.commands import parser
 from panic.errors import PanicError
 
 _CANCELLING = frozenset({"press", "resume"})
@@ -22,7 +23,8 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command and give its exit code."""
     try:
         options = parser().parse_args(arguments)
-        code: int = options.command(options)
+        module, function = options.command.split(":")
+        code: int = getattr(import_module(f"panic.cli.{module}"), function)(options)
     except PanicError as error:
         terminal.say(f"panic: {error}\nNothing was sent." if error.exit_code in {64, 78} else f"panic: {error}")
         return error.exit_code

@@ -15,7 +15,6 @@ from panic.cli import loop, neighbour, output
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.render.check import check_table, last_table
-from panic.tls import days_left
 
 _LOOK_S = 10.0
 """So long disks may take to be looked at."""
@@ -44,7 +43,7 @@ def _beside(settings: Settings, found: CheckReport | None = None) -> list[selfte
     """Say what is wrong with this machine: such things do not stop a press, and need mending all the same."""
     now = datetime.now(UTC)
     try:
-        machine = background.within(partial(_look, settings, now), _LOOK_S, "machine")
+        machine = background.within(partial(selftest.look, settings), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
         text = f"the disk of ledger or latch could not be looked at within {_LOOK_S:.0f} s"
         remedy = "Put them on a file system that answers."
@@ -62,10 +61,6 @@ def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
             "Type panic config show here and as the service's user, and name one [state] folder in the settings."
         )
         yield selftest.Finding("neighbour", text, remedy, Verdict.UNVERIFIED)
-
-
-def _look(settings: Settings, now: datetime) -> selftest.Machine:
-    return selftest.look(settings, days_left(settings.service.tls_certificate, now))
 
 
 def _do_last(settings: Settings, options: argparse.Namespace) -> int:

@@ -1,7 +1,6 @@
 """What words are made of: parsers, commands and groups of commands, and the values that a word may have."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,34 +25,34 @@ class Commands:
     def __init__(self, parser: Parser) -> None:
         self._parsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(self, name: str, do: Callable[[argparse.Namespace], int], words: str, codes: str = "") -> Parser:
+    def add(self, name: str, do: str, what: str, codes: str = "") -> Parser:
         """Add a command.
 
         Args:
             name: What to type for it.
-            do: Carries it out and gives its exit code.
-            words: What it is for, in half a line.
+            do: "module:function" under `panic.cli` that carries it out; imported only then.
+            what: What it is for, in half a line.
             codes: What its exit codes mean, for the end of its help.
 
         Returns:
-            The parser to add its own words to.
+            The parser to add its options to.
         """
-        parser = self._parser(name, words, codes)
+        parser = self._parser(name, what, codes)
         parser.set_defaults(command=do)
         return parser
 
-    def group(self, name: str, words: str) -> "Commands":
+    def group(self, name: str, what: str) -> "Commands":
         """Add a word that has commands of its own, as in `panic NAME COMMAND`."""
-        return Commands(self._parser(name, words))
+        return Commands(self._parser(name, what))
 
-    def _parser(self, name: str, words: str, codes: str = "") -> Parser:
-        description = f"{words[0].upper()}{words[1:]}."
-        parser = self._parsers.add_parser(name, help=words, description=description, epilog=codes)
-        common_words(parser)
+    def _parser(self, name: str, what: str, codes: str = "") -> Parser:
+        description = f"{what[0].upper()}{what[1:]}."
+        parser = self._parsers.add_parser(name, help=what, description=description, epilog=codes)
+        common_options(parser)
         return parser
 
 
-def common_words(parser: Parser) -> None:
+def common_options(parser: Parser) -> None:
     """Add what may stand before the command or after it."""
     nothing = argparse.SUPPRESS  # else the later parser's default would undo what the earlier one read
     where = "settings (else PANIC_CONFIG, else config/panic.toml)"
@@ -62,7 +61,7 @@ def common_words(parser: Parser) -> None:
     parser.add_argument("--log-level", choices=levels, default=nothing, help="what to log on standard error")
 
 
-def output_words(parser: Parser) -> None:
+def output_options(parser: Parser) -> None:
     """Add where and how to print what a command found; `panic.cli.output` obeys them."""
     parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, json in a pipe")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the whole report there, as JSON")

@@ -5,9 +5,7 @@ Every function here that takes the options of a command reads `--format` and `--
 
 import argparse
 import errno
-import os
 import sys
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TextIO
@@ -18,6 +16,7 @@ from panic import background, config, terminal
 from panic.config import Settings
 from panic.config.own import refuse_own
 from panic.errors import UsageError
+from panic.files import replace
 from panic.render.report import table, verdict_line
 from panic.report import Report, to_json
 from panic.words import clip
@@ -150,15 +149,7 @@ def save(what: str, document: str, path: Path | None) -> bool:
 
 def _write(document: str, path: Path) -> None:
     """Write it beside its name and move it there, so that nobody reads half of one."""
-    path = _a_file(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(document + "\n", encoding="utf-8")
-        part.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    replace(_a_file(path), f"{document}\n".encode(), 0o666)
 
 
 def _a_file(path: Path) -> Path:

@@ -7,7 +7,7 @@ import secrets
 from panic import terminal
 from panic.config import is_plain_name
 from panic.errors import PanicError, UsageError
-from panic.files import shown
+from panic.words import shown
 
 _BYTES = 32
 """Of chance in a token: nobody guesses it, and its digest tells nothing."""

@@ -17,6 +17,8 @@ from pydantic import BaseModel
 
 from panic.address import safe_base_url
 from panic.config.clock import SelfTest
+from panic.config.document import Document, line_of
+from panic.config.fields import expected, is_right, relative
 from panic.config.named import NAMED, read_named
 from panic.config.own import own_files
 from panic.config.schedules import SECTION as SCHEDULES
@@ -25,7 +27,8 @@ from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Ru
 from panic.config.service import Paging, Service
 from panic.config.settings import Settings
 from panic.errors import ConfigurationError, Problem
-from panic.files import Document, did_you_mean, expected, is_right, line_of, read_regular, relative, shown, why
+from panic.files import read_regular, why
+from panic.words import did_you_mean, shown
 
 DEFAULT_FILE = Path("config/panic.toml")
 _BASE_URL = "PANIC_BROKER_BASE_URL"

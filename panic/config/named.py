@@ -10,9 +10,11 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from panic.config.document import Document
+from panic.config.fields import relative
 from panic.config.sections import Credential
 from panic.config.service import Channel, Hook, Token, is_plain_name
-from panic.files import Document, relative, shown
+from panic.words import shown
 
 NAMED = ("credentials", "tokens", "hooks", "notify")
 

@@ -4,8 +4,9 @@ from typing import Any
 
 from panic.config.at import AtError, parse
 from panic.config.clock import Schedule
+from panic.config.document import Document
 from panic.config.service import is_plain_name
-from panic.files import Document, shown
+from panic.words import shown
 
 SECTION = "schedules"
 TITLE = "[[schedules]]"

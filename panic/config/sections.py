@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from panic.address import safe_base_url
-from panic.files import IN_STATE_FOLDER
+from panic.config.fields import IN_STATE_FOLDER
 
 StateFile = Annotated[Path | None, IN_STATE_FOLDER]
 

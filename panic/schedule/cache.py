@@ -1,7 +1,6 @@
 """The broker's calendar as it was last fetched, kept beside the ledger so that a restart at night knows of it."""
 
 import json
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +10,7 @@ from pydantic_core import from_json
 
 from panic.config.own import CALENDAR
 from panic.errors import PanicError
-from panic.files import new_file, read_regular, why
+from panic.files import read_regular, replace, why
 from panic.schedule.sessions import Calendar, from_broker
 from panic.words import clip
 
@@ -60,15 +59,7 @@ def save_cache(path: Path, documents: Sequence[object], fetched_at: datetime) ->
         "fetched_at": fetched_at.astimezone(UTC).isoformat(),
         "documents": list(documents),
     }
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with suppress(OSError):
-        part.unlink()  # of a process of the same number that died here
     try:
-        with new_file(part) as stream:
-            stream.write(json.dumps(document).encode())
-        part.replace(path)
-    except (OSError, PanicError) as error:
-        with suppress(OSError):
-            part.unlink()
-        reason = why(error) if isinstance(error, OSError) else str(error)
-        raise PanicError(f"{clip(str(path))} could not be written: {reason}") from error
+        replace(path, json.dumps(document).encode())
+    except OSError as error:
+        raise PanicError(f"{clip(str(path))} could not be written: {why(error)}") from error

@@ -106,7 +106,7 @@ def exit_code(found: Iterable[Finding], problems: Sequence[Problem] = ()) -> int
 
 
 def machine_findings(report: CheckReport | None, circumstances: Circumstances) -> Iterator[Finding]:
-    """Say what a check does not: what is wrong with this machine, and which certificates end soon."""
+    """Say what a check does not: what is wrong with this machine, and that the certificate ends soon."""
     machine, now = circumstances.machine, circumstances.now
     for disk in machine.disks:
         yield from _of_disk(disk)
@@ -119,13 +119,8 @@ def machine_findings(report: CheckReport | None, circumstances: Circumstances) -
         yield Finding("store", text, remedy, Verdict.UNVERIFIED)
     yield from _of_latch(machine)
     ends = None if report is None else report.certificate_ends
-    left = {
-        "broker_certificate": None if ends is None else (ends - now).total_seconds() / _DAY_S,
-        "service_certificate": machine.certificate_days,
-    }
-    for code, days in left.items():
-        if days is not None and days < SOON_DAYS:
-            yield _of_certificate(code, days)
+    if ends is not None and (days := (ends - now).total_seconds() / _DAY_S) < SOON_DAYS:
+        yield _of_certificate(days)
 
 
 # ── the accounts ────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,13 +274,10 @@ def _of_broker(report: CheckReport) -> Iterator[Finding]:
         yield Finding("drift_unchecked", text, "Type panic check and see why.", Verdict.UNVERIFIED)
 
 
-def _of_certificate(code: str, days: float) -> Finding:
-    whose = "the broker's certificate" if code == "broker_certificate" else "the certificate of this service"
+def _of_certificate(days: float) -> Finding:
     ends = "has ended" if days <= 0 else "ends today" if days < 1 else f"ends in {days:.0f} days"
     remedy = "Ask the broker whether it will be renewed in time; from then on no press gets through."
-    if code != "broker_certificate":
-        remedy = "Put a new one in place and restart the service; from then on nobody can call it."
-    return Finding(code, f"{whose} {ends}", remedy, Verdict.UNVERIFIED)
+    return Finding("broker_certificate", f"the broker's certificate {ends}", remedy, Verdict.UNVERIFIED)
 
 
 # ── this machine ────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,8 +1,5 @@
 """The last self-test, kept in a small file beside the ledger, so that it can be told without the service."""
 
-import os
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +11,7 @@ from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.check import State
 from panic.config import Settings
 from panic.config.own import SELF_TEST
-from panic.files import read_regular
+from panic.files import read_regular, replace
 from panic.selftest.judgement import Finding
 
 STALE_INTERVALS: Final = 2
@@ -118,18 +115,7 @@ def write(file: Path, kept: Kept) -> None:
     Raises:
         OSError: It cannot be written; the old one stays.
     """
-    part = file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.part")
-    try:
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(_KEPT.dump_json(kept))
-            stream.flush()
-            os.fsync(descriptor)
-        part.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            part.unlink()
-        raise
+    replace(file, _KEPT.dump_json(kept))
 
 
 def to_json(last: Last) -> bytes:

@@ -46,7 +46,6 @@ class Machine:
         ledger: What is wrong with the ledger, in words; empty if nothing is.
         latch: What the latch says; None where the settings name none.
         latch_is_missing: Whether there is no such file.
-        certificate_days: How long the service's own certificate is good for; None where it has none.
         store: What is wrong with the store of the service; empty if nothing is, or nobody may call it.
     """
 
@@ -54,11 +53,10 @@ class Machine:
     ledger: str = ""
     latch: State | None = None
     latch_is_missing: bool = False
-    certificate_days: float | None = None
     store: str = ""
 
 
-def look(settings: Settings, certificate_days: float | None = None) -> Machine:
+def look(settings: Settings) -> Machine:
     """Look at this machine. Never raises; do it on a thread."""
     ledger, state_file, store = settings.ledger.file, settings.latch.file, _store_of(settings)
     return Machine(
@@ -67,7 +65,6 @@ def look(settings: Settings, certificate_days: float | None = None) -> Machine:
         store="" if store is None else _store(store),
         latch=None if state_file is None else read_latch(state_file),
         latch_is_missing=state_file is not None and not os.path.lexists(state_file),
-        certificate_days=certificate_days,
     )
 
 

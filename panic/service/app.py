@@ -83,7 +83,6 @@ def make_app(
     metrics: Metrics | None = None,
     hooks_handler: HooksHandler | None = None,
     ready: Callable[[], str] | None = None,
-    certificate_days: Callable[[], float | None] = lambda: None,
     bound: tuple[str, ...] = (),
     check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]] = checking.check,
     env: Mapping[str, str] = os.environ,
@@ -102,7 +101,6 @@ def make_app(
         metrics: For whoever counts into them as well; None for new ones.
         hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
         ready: Why a press would not work, in one word; None to judge by the standby.
-        certificate_days: How long the service's certificate is good for. Called on a thread.
         bound: Addresses that it listens at, beside the settings' host.
         check: The read-only check.
         env: Where keys are looked for.
@@ -120,7 +118,6 @@ def make_app(
         bound=(settings.service.host, *bound),
         ready=ready or (lambda: _ready(standby, proving)),
         check=check,
-        certificate_days=certificate_days,
         aside=Aside(),
         keys=Keys(monotonic),
         throttle=Throttle(monotonic),

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,10 +15,12 @@ import structlog
 from panic import background
 from panic.config import LedgerFiles, Schedule, Settings
 from panic.config.own import CLOCK
+from panic.config.schedules import SECTION
 from panic.errors import PanicError
+from panic.files import replace
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
-from panic.prepared import Press
+from panic.run.press import Press
 from panic.schedule.next import Due, owed
 from panic.schedule.sessions import exchange_zone
 from panic.secret import Key
@@ -118,7 +119,7 @@ class Clockwork:
         """Read what is written down, and until when an earlier service looked at the clock."""
         ledger, since = self._standby.settings.ledger, self._now() - _A_DAY
         for problem in self._standby.settings.problems:
-            if problem.what.startswith("[[schedules]]"):
+            if problem.section == SECTION:
                 self._page("settings", "a schedule was left out: it will NOT run", str(problem))
         await self.almanac.load()
         self._was = self.almanac.calendar
@@ -307,7 +308,7 @@ class Clockwork:
 
 
 def press_of(schedule: Schedule, due: Due) -> Press:
-    """Give the press of a scheduled run; its reason ends with its key."""
+    """Give the press of a scheduled run."""
     return Press(
         scope_of(schedule),
         reason=f"scheduled {schedule.at}: {due.key}",
@@ -316,6 +317,7 @@ def press_of(schedule: Schedule, due: Due) -> Press:
         watch_s=schedule.watch_s,
         deadline_s=schedule.deadline_s,
         latch=schedule.latch,
+        key=due.key,
     )
 
 
@@ -334,9 +336,4 @@ def _read(file: Path) -> datetime | None:
 
 
 def _write(file: Path, seen: datetime) -> None:
-    part = file.with_name(f".{file.name}.part")
-    with part.open("w") as stream:
-        stream.write(json.dumps({"seen": seen.isoformat()}))
-        stream.flush()
-        os.fsync(stream.fileno())
-    part.replace(file)
+    replace(file, json.dumps({"seen": seen.isoformat()}).encode())

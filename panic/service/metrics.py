@@ -27,7 +27,6 @@ METRICS: Final = (
     "panic_roster_age_seconds",
     "panic_last_contact_age_seconds",
     "panic_warm_connections",
-    "panic_certificate_days_left",
     "panic_self_test_age_seconds",
     "panic_self_test_accounts",
     "panic_self_test_ok",
@@ -48,7 +47,6 @@ class Standing:
     roster_age_s: float | None = None
     last_contact_age_s: float | None = None
     warm_connections: float | None = None
-    certificate_days_left: float | None = None
     failures: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -63,7 +61,6 @@ class _Standings(Collector):
             ("panic_roster_age_seconds", "Since the roster was seen to be as loaded.", now.roster_age_s),
             ("panic_last_contact_age_seconds", "Since the broker last answered.", now.last_contact_age_s),
             ("panic_warm_connections", "Open connections to the broker, ready for a press.", now.warm_connections),
-            ("panic_certificate_days_left", "Until the service's certificate ends.", now.certificate_days_left),
         ):
             if value is not None:
                 yield GaugeMetricFamily(name, text, value=float(value))

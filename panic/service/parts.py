@@ -15,8 +15,8 @@ from aiohttp import web
 from panic.check import CheckReport
 from panic.config import Settings, Token
 from panic.notify import Notice
-from panic.prepared import Prepared, Press
 from panic.roster import Roster
+from panic.run.press import Prepared, Press
 from panic.secret import Key, scrub
 from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
@@ -131,7 +131,6 @@ class Parts:
     Attributes:
         bound: The addresses that the service listens at, for the host allow-list.
         ready: Why a press would not work, in one word; empty if it would.
-        certificate_days: How long the service's own certificate is good for; None where it has none.
         sessions: Who is signed in from a browser.
         proving: The self-test; None where there is none.
         drill: Whether the broker is the embedded simulator, and every run a drill.
@@ -151,7 +150,6 @@ class Parts:
     bound: tuple[str, ...]
     ready: Callable[[], str]
     check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]]
-    certificate_days: Callable[[], float | None]
     aside: Aside
     keys: Keys
     throttle: Throttle

@@ -37,7 +37,6 @@ from panic.selftest import (
 )
 from panic.service.desk import Desk, Live
 from panic.service.threads import Aside
-from panic.tls import days_left
 
 log = structlog.get_logger()
 
@@ -102,7 +101,7 @@ class Proving(Collector):
         *,
         first_s: float = FIRST_S,
         do: Do | None = None,
-        machine: Callable[[Settings, float | None], Machine] = look,
+        machine: Callable[[Settings], Machine] = look,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._source, self._desk, self._people, self._env = source, desk, people, env
@@ -236,9 +235,7 @@ class Proving(Collector):
         loaded = await do(
             partial(load, settings, self._env), "self-test-load", "roster and keys", Loaded(None, {}, ())
         )
-        own = partial(days_left, settings.service.tls_certificate, self._now())
-        days = await do(own, "self-test-certificate", "the certificate of this service", None)
-        machine = partial(self._machine, settings, days)
+        machine = partial(self._machine, settings)
         return (
             loaded,
             await do(machine, "self-test-machine", "the disk of ledger or latch", Machine()),

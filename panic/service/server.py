@@ -23,7 +23,8 @@ from panic.hooks.replays import Replays
 from panic.ledger.writer import Writer
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
-from panic.run import open_ledger
+from panic.report import AUTOMATED
+from panic.run.run import open_ledger
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
@@ -147,14 +148,11 @@ class Server:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
-        for problem in tls.doubts(service, datetime.now(UTC)):
-            self._say(f"panic: {problem}")
         if not self._settings.tokens:
             self._say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
         return tls.server_context(service)
 
     def _app(self) -> web.Application:
-        service = self._settings.service
         return make_app(
             self._settings,
             self.desk,
@@ -173,7 +171,6 @@ class Server:
                 pressable=self.standby.pressable,
             ),
             metrics=self._metrics,
-            certificate_days=lambda: tls.days_left(service.tls_certificate, datetime.now(UTC)),
             env=self._env,
             proving=self._proving,
             drill=self._drill,
@@ -218,7 +215,7 @@ class Server:
             run = left.run
             left = await background.begin(lambda: take_up(self._settings, run, BY, self._env), "take-up")
         if left.prepared is not None:
-            live = self.desk.start(left.prepared, automated=left.prepared.press.source in {"hook", "schedule"})
+            live = self.desk.start(left.prepared, automated=left.prepared.press.source in AUTOMATED)
             log.warning("run_taken_up", run_id=live.run.id)
             self._say(f"panic: run {left.run} goes on: the process that had it died")
             return

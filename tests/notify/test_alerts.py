@@ -37,7 +37,6 @@ def test_what_must_wake_somebody_has_a_rule():
         "panic_notifications_failed_total",
         "panic_latch_engaged",
         "panic_roster_age_seconds",
-        "panic_certificate_days_left",
         "panic_self_test_ok",
         "panic_self_test_findings",
         "panic_self_test_accounts",

@@ -1,6 +1,7 @@
 """The broker's calendar on disk: whole, or said to be no calendar."""
 
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -76,7 +77,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path):
 
 def test_the_part_that_a_dead_process_left_is_no_obstacle(tmp_path: Path):
     """Process numbers come again, in a container at every start."""
-    (tmp_path / f".calendar.json.{os.getpid()}.part").write_text("half")
+    (tmp_path / f".calendar.json.{os.getpid()}.{threading.get_ident()}.part").write_text("half")
     save_cache(tmp_path / "calendar.json", [], FETCHED)
 
     assert [tmp_path / "calendar.json"] == list(tmp_path.iterdir())

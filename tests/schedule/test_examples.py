@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from panic.cli.words import parser
+from panic.cli.commands import parser
 from panic.schedule.sessions import Session, fallback
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -45,7 +45,7 @@ def test_it_starts_a_press(clock: str):
     options = parser().parse_args(words)
 
     assert (True, 0.0, "cleanup at the end of the day") == (options.all, options.watch, options.reason)
-    assert "_press" == options.command.__name__
+    assert "press:do_press" == options.command
 
 
 def test_the_timer_knows_the_early_closes_of_the_shipped_calendar():

@@ -35,13 +35,12 @@ async def test_a_run_is_counted(tmp_path: Path):
 
 async def test_what_is_ready_and_engaged_is_told(tmp_path: Path):
     """The latch, the roster's age; what nobody knows is left out rather than told as nothing."""
-    async with house(tmp_path, certificate_days=lambda: 20.5) as it:
+    async with house(tmp_path) as it:
         unread = await scraped(it)
         latch.create(tmp_path / "panic.latch")
         found = await scraped(it)
 
         assert (1, 0) == (unread["panic_latch_engaged", ()], found["panic_latch_engaged", ()])
-        assert 20.5 == found["panic_certificate_days_left", ()]
         assert 0 <= found["panic_roster_age_seconds", ()] < 10
         assert ("panic_last_contact_age_seconds", ()) not in found
 
@@ -65,7 +64,7 @@ def test_every_promised_metric_is_told() -> None:
     metrics.press_refused("forbidden")
     metrics.hook_called("risk", "press")
     metrics.hook_refused("risk", "forged")
-    text = metrics.render(Standing(True, 1.0, 2.0, 3, 4.0, {"pager": 2})).decode()
+    text = metrics.render(Standing(True, 1.0, 2.0, 3, {"pager": 2})).decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 
     assert {name for name in METRICS if not name.startswith("panic_self_test_")} == told

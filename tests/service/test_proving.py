@@ -222,10 +222,6 @@ def _break_latch(firm: Firm) -> None:
     firm.machine = Machine(latch=Latch((), "is not whole"))
 
 
-def _age_certificate(firm: Firm) -> None:
-    firm.machine = Machine(certificate_days=3.0)
-
-
 def _no_address(*_: Any) -> Any:
     raise socket.gaierror(-2, "Name or service not known")
 
@@ -260,7 +256,6 @@ def _nothing(_: Firm) -> None:
         (some(), _fill_disk, "disk", "Free some space"),
         (some(), _break_ledger, "ledger", "Mend it"),
         (some(), _break_latch, "latch", "Type panic latch"),
-        (some(), _age_certificate, "service_certificate", "Put a new one in place"),
         (some(), _hang, "hangs", "Put them on a file system that answers"),
     ],
 )

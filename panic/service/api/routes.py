@@ -7,15 +7,16 @@ from typing import Final
 
 from aiohttp import web
 
-from panic import history, resume
-from panic import prepared as preparing
+from panic import history
 from panic.check import CheckReport
 from panic.check import to_json as check_json
 from panic.config import LedgerFiles, Settings
 from panic.errors import UsageError
 from panic.plan import Scope
-from panic.prepared import Press
 from panic.report import plan_json
+from panic.run import press as preparing
+from panic.run import resume
+from panic.run.press import Press
 from panic.service import standing
 from panic.service.api import facts, models, views
 from panic.service.api.answers import aside, document, find, on_record, read_body, report_of, require

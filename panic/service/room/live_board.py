@@ -15,7 +15,7 @@ import structlog
 
 from panic import fold
 from panic.report import AccountReport
-from panic.run import Run
+from panic.run.run import Run
 from panic.service.desk import Live
 from panic.service.room import board
 from panic.service.room.audience import Audience

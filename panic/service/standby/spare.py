@@ -8,7 +8,7 @@ from contextlib import suppress
 from panic.background import begin, within
 from panic.config import LedgerFiles
 from panic.ledger.writer import Writer
-from panic.run import open_ledger
+from panic.run.run import open_ledger
 
 RENEW_S = 60.0
 """An opened ledger that nobody took is opened anew after so long."""

@@ -5,7 +5,6 @@ import json
 import re
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from pathlib import Path
 from typing import Any
@@ -352,7 +351,7 @@ async def test_our_page_may_ask_who_is_in_before_anybody_is(it: House):
 async def test_over_tls_the_cookie_is_bound_to_it_and_does_not_outlive_the_process(tmp_path: Path):
     """As a process: after a restart the session has ended, and the token given again presses as before."""
     (tmp_path / "tls").mkdir()
-    made = a_certificate(tmp_path / "tls", datetime.now(UTC) + timedelta(days=30))
+    made = a_certificate(tmp_path / "tls")
     context = ssl.create_default_context()
     made.ca.configure_trust(context)
     how: dict[str, Any] = {"ssl": context, "server_hostname": "panic.example.com"}

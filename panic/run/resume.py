@@ -16,12 +16,12 @@ from panic.errors import ConfigurationError, Problem, UsageError
 from panic.history import Past
 from panic.ledger.events import Event, encode
 from panic.plan import Plan
-from panic.prepared import Prepared, Press, read_keys, whoami
 from panic.process import here
 from panic.record import Kind, Pressed, Resumed, body
 from panic.report import RECORD_DAMAGED, Flag
 from panic.roster import Roster
 from panic.roster import load as load_roster
+from panic.run.press import Prepared, Press, read_keys, whoami
 from panic.secret import scrub
 from panic.words import clip
 

@@ -1,0 +1,264 @@
+"""What may be typed: each command, its options, and the function that carries it out."""
+
+from pathlib import Path
+from typing import Any
+
+from panic._version import VERSION
+from panic.cli.grammar import (
+    Commands,
+    Parser,
+    account_id,
+    common_options,
+    output_options,
+    port,
+    positive,
+    seconds,
+)
+
+_EXIT_CODES = """exit codes:
+  0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
+  64 usage, 78 configuration (both: nothing was sent) · 70 panic itself failed"""
+
+_RUNS_CODES = """exit codes:
+  0 every run came to its end · 10 some did not, or a part of the ledger cannot be read · 64 usage"""
+
+_LATCH_CODES = """exit codes:
+  0 disengaged · 20 engaged, or missing or unreadable, which means engaged · 64 usage"""
+
+_RESET_CODES = """exit codes:
+  0 done · 64 refused · 70 the latch could not be changed · 78 the ledger could not take it"""
+
+_MAKING_CODES = """exit codes:
+  0 made and shown · 64 usage · 70 it could not be shown"""
+
+_CHECK_CODES = """exit codes:
+  0 a press would work everywhere · 10 drift, skew, a disk or something not learned
+  30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files
+  with --last: that of the last self-test, and 10 at least if it is long ago · 64 there was none"""
+
+_CONFIG_CODES = """exit codes:
+  0 shown · 78 shown, and a press would send nothing with such settings"""
+
+_DRILL_CODES = """exit codes:
+  0 the report agrees with the simulator on every account · 1 it does not · 64 usage
+  with --room: 0 ended by a signal"""
+
+_SERVE_CODES = """exit codes:
+  0 ended by a signal · 78 it may not or cannot listen where the settings say"""
+
+_SCHEDULE_CODES = """exit codes:
+  0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
+
+_EXPORT_CODES = """exit codes:
+  0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
+
+_VERIFY_CODES = """exit codes:
+  0 anchored: the heads prove every event told, and every run is whole
+  10 consistent, but not (wholly) anchored · 20 altered or damaged · 64 usage"""
+
+_BACKUP_CODES = """exit codes:
+  0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
+
+_ARCHIVE_CODES = """exit codes:
+  0 archived, or nothing is old enough · 64 usage · 70 some doubt, or a failure:
+     it is said whether anything was removed"""
+
+
+def parser() -> Parser:
+    """Make the parser of the command line; the options it reads name the function to call as `command`."""
+    parser = Parser(
+        prog="panic",
+        description="Cancel every open order in every Clear Street account, and prove that they are gone.",
+        epilog=_EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"panic {VERSION}")
+    parser.set_defaults(config=None, log_level="warning")
+    common_options(parser)
+    commands = Commands(parser)
+    add = commands.add
+    _press(add("press", "press:do_press", "cancel every open order of a scope", _EXIT_CODES))
+    _resume(add("resume", "press:do_resume", "complete a run whose process died", _EXIT_CODES))
+    _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS_CODES))
+    _show(add("show", "history:do_show", "print the report of a run again, from the ledger", _EXIT_CODES))
+    _latch(add("latch", "latch:do_latch", "what is engaged, for strategies to stop", _LATCH_CODES))
+    _reset(add("reset", "latch:do_reset", "end the engaged state", _RESET_CODES))
+    _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING_CODES))
+    _evidence(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
+    _check(add("check", "check:do_check", "would a press work everywhere? reads only", _CHECK_CODES))
+    _config(commands.group("config", "what panic was told, and where"))
+    _drill(add("drill", "drill:do_drill", "the whole job against the embedded simulator", _DRILL_CODES))
+    add("serve", "serve:do_serve", "the service: presses by programs, hooks and pages", _SERVE_CODES)
+    _schedule(add("schedule", "schedule:do_schedule", "when schedules run next, and why then", _SCHEDULE_CODES))
+    _simulate(add("simulate", "practice:do_simulate", "serve a simulated broker on loopback"))
+    return parser
+
+
+# ── press and check ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _press(parser: Parser) -> None:
+    _scope(parser.add_argument_group("scope (required; there is no default)"))
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
+    parser.add_argument("--by", default="", metavar="NAME", help="who presses (default: user@host)")
+    only = parser.add_argument_group("only these orders (default: every order)")
+    only.add_argument("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
+    only.add_argument("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
+    only.add_argument("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
+    only.add_argument(
+        "--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable"
+    )
+    how = parser.add_argument_group("how")
+    how.add_argument(
+        "--deadline", type=float, metavar="S", help="the run ends after so many seconds (default: the settings')"
+    )
+    how.add_argument(
+        "--concurrency", type=int, metavar="N", help="requests in flight at most (default: the settings')"
+    )
+    how.add_argument(
+        "--watch", type=float, metavar="S", help="keep reading after the first clear (default: the settings')"
+    )
+    how.add_argument("--latch", action="store_true", help="leave the scope engaged: see panic latch")
+    how.add_argument("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
+    how.add_argument("--dry-run", action="store_true", help="print the plan and send nothing")
+    output_options(parser)
+
+
+def _scope(group: Any) -> None:
+    group.add_argument("--all", action="store_true", help="every account of the roster")
+    group.add_argument(
+        "--group", action="append", default=[], metavar="G", help="every account of a group; repeatable"
+    )
+    group.add_argument(
+        "--account", action="append", default=[], type=account_id, metavar="ID", help="one account; repeatable"
+    )
+
+
+def _check(parser: Parser) -> None:
+    text = "tell what the service's last self-test found, and ask nobody"
+    parser.add_argument("--last", action="store_true", help=text)
+    output_options(parser)
+
+
+def _config(commands: Commands) -> None:
+    what = "every setting in force, and where it was said"
+    output_options(commands.add("show", "config:do_show", what, _CONFIG_CODES))
+
+
+# ── the record ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _resume(parser: Parser) -> None:
+    _run(parser)
+    parser.add_argument("--by", default="", metavar="NAME", help="who resumes it (default: user@host)")
+    output_options(parser)
+
+
+def _run(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `last`")
+
+
+def _runs(parser: Parser) -> None:
+    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="so many at most (20)")
+    output_options(parser)
+
+
+def _show(parser: Parser) -> None:
+    _run(parser)
+    output_options(parser)
+
+
+def _evidence(commands: Commands) -> None:
+    export = commands.add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT_CODES)
+    export.add_argument("run", metavar="RUN", nargs="?", help="its id, the beginning of it, or `last`")
+    export.add_argument("--from", dest="since", metavar="DATE", help="from then on: a day or a time, UTC")
+    export.add_argument("--to", dest="until", metavar="DATE", help="before then")
+    export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
+    what = "was it altered? needs no settings and no ledger"
+    verify = commands.add("verify", "evidence:do_verify", what, _VERIFY_CODES)
+    verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
+    head = "a ledger head that was kept elsewhere; repeatable"
+    verify.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
+    output_options(verify)
+    backup = commands.add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP_CODES)
+    backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
+    what = "move old events out of the ledger"
+    archive = commands.add("archive", "evidence:do_archive", what, _ARCHIVE_CODES)
+    archive.add_argument("--before", required=True, metavar="DATE", help="everything before: a day or a time, UTC")
+    archive.add_argument("--output", type=Path, required=True, metavar="FILE", help="a new file")
+    archive.add_argument("--reason", default="", metavar="TEXT", help="why, for the record")
+    archive.add_argument("--by", default="", metavar="NAME", help="who archives (default: user@host)")
+    for parser in (backup, archive):
+        parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
+
+
+# ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _latch(parser: Parser) -> None:
+    parser.add_argument("--create", action="store_true", help="set it up, disengaged, once")
+    output_options(parser)
+
+
+def _reset(parser: Parser) -> None:
+    _scope(parser.add_argument_group("what to end (default: everything that is engaged)"))
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes on record")
+    parser.add_argument("--force", default="", metavar="TEXT", help="why, although it was not seen clear")
+    parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
+    parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
+    output_options(parser)
+
+
+# ── the service and its schedules ───────────────────────────────────────────────────────────────────────────
+
+
+def _token(parser: Parser) -> None:
+    parser.add_argument("name", metavar="NAME", help="whose it is: goes on record with every press")
+    role = "what it allows, besides looking: viewer, presser or resetter; repeatable (default: viewer)"
+    parser.add_argument(
+        "--role", action="append", default=[], choices=("viewer", "presser", "resetter"), metavar="R", help=role
+    )
+    group = "press accounts of this group only; repeatable (default: every account)"
+    parser.add_argument("--group", action="append", default=[], metavar="G", help=group)
+    parser.add_argument(
+        "--automated", action="store_true", help="a program holds it: its identical presses are one"
+    )
+
+
+def _schedule(parser: Parser) -> None:
+    parser.add_argument("--count", type=positive, default=3, metavar="N", help="so many runs of each (3)")
+    output_options(parser)
+
+
+# ── practice ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _firm(parser: Parser) -> None:
+    parser.add_argument(
+        "--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="what everything random is derived from (1)"
+    )
+    parser.add_argument(
+        "--latency", type=seconds, default=0.02, metavar="S", help="seconds an answer travels (0.02)"
+    )
+    parser.add_argument(
+        "--faults", default="typical", metavar="KINDS", help="typical, none, or kinds of fault, with commas"
+    )
+
+
+def _drill(parser: Parser) -> None:
+    _firm(parser)
+    ledger = "keep the drill's ledger there (default: it is thrown away)"
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help=ledger)
+    room = parser.add_argument_group("in the control room, the page of panic serve")
+    room.add_argument("--room", action="store_true", help="serve it around the simulator, until Ctrl-C")
+    room.add_argument("--port", type=port, metavar="N", help="on 127.0.0.1 (8788; 0 for any)")
+    room.add_argument("--no-open", action="store_true", help="open no browser")
+    output_options(parser)
+
+
+def _simulate(parser: Parser) -> None:
+    _firm(parser)
+    parser.add_argument("--port", type=port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write settings, roster and key for it there")

@@ -1,0 +1,176 @@
+"""A TOML file that people write: what it says, on which line, and every mistake in it.
+
+A mistake is a `Problem` in a list, never an exception, so that all of them can be told at once.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from panic.config.fields import expected, is_right, relative, toml
+from panic.errors import ConfigurationError, Problem
+from panic.files import read_regular, why
+from panic.words import did_you_mean, shown
+
+_LARGEST_DOCUMENT = 1 << 20
+_DEEPEST = 3  # [credentials.NAME] env
+_SECRET = re.compile("key|token|secret|passw", re.IGNORECASE)
+_NO_SECRET = {
+    "tokens": "A token never stands here: panic token makes one and prints the digest to write.",
+    "hooks": "A secret never stands here: secrets names its env or file.",
+    "notify": "A key never stands here: url names the env or file of the whole address.",
+}
+
+
+def lines_of(text: str) -> dict[tuple[str, ...], int]:
+    """1-based line of each section and key of a TOML text where people write one: at the start of a line.
+
+    The parser forgets lines. A key inside an inline table is not found; the table is. The second section
+    [[schedules]] is ("schedules", "2").
+    """
+    lines: dict[tuple[str, ...], int] = {}
+    header: tuple[str, ...] = ()
+    nth: Counter[tuple[str, ...]] = Counter()
+    for number, line in enumerate(text.split("\n"), 1):
+        head, bracket, rest = line.strip().lstrip("[").partition("]")
+        name, equals, _ = line.partition("=")
+        if line.lstrip().startswith("[") and bracket and rest.lstrip("] \t")[:1] in {"", "#"}:
+            names = header = _names(head)
+            if line.lstrip().startswith("[["):
+                nth[header] += 1
+                names = header = (*header, str(nth[header]))
+        elif equals and not name.lstrip().startswith("#"):
+            names = header + _names(name)
+        else:
+            continue
+        for depth in range(min(len(names), _DEEPEST)):
+            lines.setdefault(names[: depth + 1], number)
+    return lines
+
+
+def line_of(lines: Mapping[tuple[str, ...], int], *path: str) -> int | None:
+    """The line of the key that `path` leads to, or of the nearest section around it; None where nobody knows."""
+    found = (lines.get(path[:depth]) for depth in range(len(path), 0, -1))
+    return next(filter(None, found), None)
+
+
+def _names(dotted: str) -> tuple[str, ...]:
+    return tuple(name.strip(" \t\"'") for name in dotted.split("."))
+
+
+@dataclass
+class Document:
+    """A TOML file and the mistakes found in it so far.
+
+    Attributes:
+        digest: Of its bytes.
+        state: Where relative names of files start that panic keeps; None for this file's folder.
+        origins: Section and key of what is said rightly to where it is: file and line, or a variable.
+    """
+
+    file: Path
+    tables: dict[str, Any]
+    lines: dict[tuple[str, ...], int]
+    digest: str = ""
+    problems: list[Problem] = field(default_factory=list)
+    state: Path | None = None
+    origins: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, file: Path, remedy: str) -> "Document":
+        """Read and parse `file`.
+
+        Raises:
+            ConfigurationError: it cannot be read or is not TOML; `remedy` tells what to do about the former.
+        """
+        try:
+            data = read_regular(file, _LARGEST_DOCUMENT)[0]
+            text = data.decode("utf-8-sig").replace("\r\n", "\n")
+            digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+            return cls(file, tomllib.loads(text), lines_of(text), digest)
+        except OSError as error:
+            problem = Problem(f"the settings cannot be read: {why(error)}", remedy, file)
+        except UnicodeDecodeError:
+            problem = Problem("the settings are not UTF-8 text", "Save the file as UTF-8.", file)
+        except RecursionError:
+            problem = Problem("the settings are nested too deeply", "Write plain sections.", file)
+        except ValueError as error:
+            problem = _syntax_problem(file, text, str(error))
+        raise ConfigurationError([problem])
+
+    def complain(self, what: str, remedy: str, *path: str) -> None:
+        """Note a mistake at the key that `path` leads to."""
+        self.problems.append(self.problem(what, remedy, *path))
+
+    def problem(self, what: str, remedy: str, *path: str) -> Problem:
+        """A mistake at the key that `path` leads to, or at the nearest section around it."""
+        return Problem(what, remedy, self.file, line_of(self.lines, *path), path[0] if path else "")
+
+    def place(self, *path: str) -> str:
+        """File and line of the key that `path` leads to, or of the nearest section around it."""
+        line = line_of(self.lines, *path)
+        return f"{self.file}:{line}" if line else str(self.file)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """The section `name`; empty, with a problem, when it is something else."""
+        table = self.tables.get(name, {})
+        if isinstance(table, dict):
+            return table
+        self.complain(f"{name} is not a section", f"Write [{name}] and its keys below it.", name)
+        return {}
+
+    def fields(
+        self,
+        model: type[BaseModel],
+        table: Mapping[str, Any],
+        *path: str,
+        otherwise: str = "",
+        called: str = "",
+    ) -> dict[str, Any]:
+        """What of `table` is right by `model`; file names are taken from this file's folder, or from `state`.
+
+        Args:
+            model: The section.
+            table: What the file says.
+            path: The section's name.
+            otherwise: What holds until a mistake is mended; empty where a default takes its place.
+            called: What a person calls it; unless given, the section's name in brackets.
+        """
+        called = called or f"[{'.'.join(path)}]"
+        values: dict[str, Any] = {}
+        for key, raw in table.items():
+            value = relative(model, key, raw, self.file.parent, self.state)
+            if key not in model.model_fields:
+                self._unknown(model, key, *path, otherwise=otherwise, called=called)
+            elif is_right(model, key, value, strict=True):
+                values[key] = value
+                self.origins[*path, key] = self.place(*path, key)
+            else:
+                info = model.model_fields[key]
+                text = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
+                holds = otherwise or f"it is {toml(info.get_default())}"
+                remedy = f"Give {expected(model, key)}; until then {holds}."
+                self.complain(f"{called} {key} is {text}", remedy, *path, key)
+        return values
+
+    def _unknown(self, model: type[BaseModel], key: str, *path: str, otherwise: str, called: str) -> None:
+        remedy = did_you_mean(key, tuple(model.model_fields))
+        if _SECRET.search(key):
+            remedy = _NO_SECRET.get(path[0], "A key never stands here: [credentials.NAME] names its env or file.")
+        if otherwise:
+            remedy += f" Until then {otherwise}."
+        self.complain(f"{called} has no setting {shown(key)}", remedy, *path, key)
+
+
+def _syntax_problem(file: Path, text: str, message: str) -> Problem:
+    found = re.search(r" ?\(?at line (\d+), column \d+\)?| ?\(at end of document\)", message)
+    line = int(found[1]) if found and found[1] else text.count("\n") + 1 if found else None
+    message = message.replace(found[0], "") if found else message
+    return Problem(f"this is not TOML: {message}", "Correct this line; text stands in quotes.", file, line)
