@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from panic import check as checking
-from panic.check import CheckReport
+from panic.background import Aside
 from panic.config import Settings
 from panic.schedule.sessions import Calendar, fallback
 from panic.service.api import problems, routes
@@ -27,11 +26,10 @@ from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, end_streams
 from panic.service.proving import Proving
-from panic.service.repeats import Keys, Throttle
+from panic.service.repeats import Keys
 from panic.service.room import assets, signing
 from panic.service.room.hub import Hub
 from panic.service.room.sessions import Sessions
-from panic.service.threads import Aside
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -84,7 +82,6 @@ def make_app(
     hooks_handler: HooksHandler | None = None,
     ready: Callable[[], str] | None = None,
     bound: tuple[str, ...] = (),
-    check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]] = checking.check,
     env: Mapping[str, str] = os.environ,
     proving: Proving | None = None,
     drill: bool = False,
@@ -97,12 +94,11 @@ def make_app(
         desk: Where presses become runs; the metrics are added to its observers.
         standby: What is kept ready.
         notifier: Who tells people.
-        audit: Told of every press, reset, resume and acknowledgement, and of some refusals.
+        audit: Told of every press, reset and resume, and of some refusals.
         metrics: For whoever counts into them as well; None for new ones.
         hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
         ready: Why a press would not work, in one word; None to judge by the standby.
         bound: Addresses that it listens at, beside the settings' host.
-        check: The read-only check.
         env: Where keys are looked for.
         proving: The self-test; None for none.
         drill: Whether the broker is the embedded simulator, and every run of the desk a drill.
@@ -117,10 +113,8 @@ def make_app(
         env=env,
         bound=(settings.service.host, *bound),
         ready=ready or (lambda: _ready(standby, proving)),
-        check=check,
         aside=Aside(),
         keys=Keys(monotonic),
-        throttle=Throttle(monotonic),
         sessions=Sessions(lambda: standby.settings),
         proving=proving,
         drill=drill,

@@ -1,14 +1,16 @@
-"""Which scheduled runs were begun: written down before they begin, so that none is begun twice.
+"""Which scheduled runs were begun: each is claimed in the ledger before it begins, so that none begins twice.
 
-This fails closed. A schedule that nobody could write down is told, and not run: it is no emergency.
+This fails closed. What nobody could claim does not run, and somebody is told: it is no emergency.
 """
 
+import asyncio
 import json
 import secrets
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final, NamedTuple
 
-from panic import history
+from panic import background, history
 from panic.config import LedgerFiles
 from panic.errors import PanicError
 from panic.ledger import reader
@@ -16,18 +18,35 @@ from panic.ledger.events import Event, decode, encode
 from panic.ledger.store import ConflictError, SqliteStore
 from panic.record import Kind
 
+LEDGER_S: Final = 5.0
+"""So long the ledger may take to answer."""
 
-def claim(ledger: LedgerFiles, key: str, at: datetime) -> bool:
-    """Write a key down; False if it is written down already, by whatever process.
+
+class Claimed(NamedTuple):
+    """What the ledger has.
+
+    Attributes:
+        keys: Every claimed key.
+        abandoned: Those of them, claimed since the moment asked about, whose run neither began nor was told of as
+            late: the process died in between.
+    """
+
+    keys: set[str]
+    abandoned: list[str]
+
+
+def claim(ledger: LedgerFiles, key: str, at: datetime, *, late: str = "") -> bool:
+    """Claim a key; False if it is claimed already, by whatever process.
+
+    `late` is the key of a run that did not begin in time, where the claim is for telling somebody so.
 
     Raises:
         PanicError: There is no ledger, or it cannot be written.
     """
     if ledger.file is None:
         raise PanicError("the settings name no [ledger] file")
-    event = Event(
-        "", Kind.CLAIMED, f"{secrets.token_hex(4)}-1", at.isoformat(timespec="microseconds"), {"key": key}
-    )
+    body = {"key": key, **({"late": late} if late else {})}
+    event = Event("", Kind.CLAIMED, f"{secrets.token_hex(4)}-1", at.isoformat(timespec="microseconds"), body)
     try:
         store = SqliteStore(ledger.file)
         try:
@@ -41,37 +60,61 @@ def claim(ledger: LedgerFiles, key: str, at: datetime) -> bool:
     return True
 
 
-def claimed(ledger: LedgerFiles) -> set[str]:
-    """Give every key that is written down."""
-    return {str(event.body.get("key")) for event in _events(ledger, Kind.CLAIMED) if isinstance(event.body, dict)}
+def read(ledger: LedgerFiles, since: datetime) -> Claimed:
+    """Read what is claimed, and what of it since a moment was abandoned."""
+    keys, recent, settled = set[str](), list[str](), set[str]()
+    for event in _events(ledger):
+        body = event.body if isinstance(event.body, dict) else {}
+        key, late = str(body.get("key") or ""), str(body.get("late") or "")
+        if event.kind != Kind.CLAIMED:
+            settled.add(key)
+            continue
+        keys.add(key)
+        if late:
+            settled.add(late)
+        elif datetime.fromisoformat(event.at) >= since:
+            recent.append(key)
+    return Claimed(keys, [key for key in recent if key not in settled])
 
 
-def forsaken(ledger: LedgerFiles, since: datetime) -> list[str]:
-    """Give the keys written down since a moment of which no run is on record: its process died in between."""
-    began = {
-        str(event.body["key"])
-        for kind in (Kind.PRESSED, Kind.JOINED)
-        for event in _events(ledger, kind)
-        if isinstance(event.body, dict) and event.body.get("key")
-    }
-    drilled = {str(event.body.get("key")) for event in _events(ledger, Kind.AUDIT) if isinstance(event.body, dict)}
-    keys = [
-        str(event.body.get("key"))
-        for event in _events(ledger, Kind.CLAIMED)
-        if isinstance(event.body, dict) and datetime.fromisoformat(event.at) >= since
-    ]
-    known = began | drilled | set(keys)
-    return [
-        key
-        for key in keys
-        if not key.endswith("/late") and key not in began | drilled and f"{key}/late" not in known
-    ]
-
-
-def _events(ledger: LedgerFiles, kind: Kind) -> Iterator[Event]:
+def _events(ledger: LedgerFiles) -> Iterator[Event]:
     for file in history.files(ledger):
-        for row in reader.read(file, kinds=(kind,)).rows:
+        for row in reader.read(file, kinds=(Kind.CLAIMED, Kind.PRESSED, Kind.JOINED, Kind.AUDIT)).rows:
             try:
                 yield decode(row.record)
             except ValueError:
                 continue
+
+
+class Claims:
+    """What is claimed, as far as this process knows, and the way to claim more; no wait is longer than LEDGER_S.
+
+    Attributes:
+        keys: The claimed keys.
+        are_read: Whether the ledger's are among them.
+    """
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self.are_read = False
+        self._writing: dict[str, asyncio.Future[bool]] = {}
+
+    async def read(self, ledger: LedgerFiles, since: datetime) -> list[str]:
+        """Learn the ledger's; gives the abandoned ones."""
+        found = await background.wait(lambda: read(ledger, since), LEDGER_S, "claims")
+        self.keys |= found.keys
+        self.are_read = True
+        return found.abandoned
+
+    async def claim(self, ledger: LedgerFiles, key: str, at: datetime, *, late: str = "") -> bool:
+        """Claim a key; whether it is ours.
+
+        One that takes too long may still be written: whoever tries again waits for the same writing.
+        """
+        if key not in self._writing:
+            self._writing[key] = background.begin(lambda: claim(ledger, key, at, late=late), "claim")
+        async with asyncio.timeout(LEDGER_S):
+            await asyncio.wait([self._writing[key]])
+        is_ours = self._writing.pop(key).result()
+        self.keys.add(key)
+        return is_ours

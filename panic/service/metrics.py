@@ -65,7 +65,7 @@ class _Standings(Collector):
             if value is not None:
                 yield GaugeMetricFamily(name, text, value=float(value))
         failed = CounterMetricFamily(
-            "panic_notifications_failed", "Notices that a channel did not get.", labels=["channel"]
+            "panic_notifications_failed", "Deliveries to a channel that failed.", labels=["channel"]
         )
         for channel, count in sorted(now.failures.items()):
             failed.add_metric([channel], count)

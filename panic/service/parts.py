@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 from aiohttp import web
 
-from panic.check import CheckReport
+from panic.background import Aside
 from panic.config import Settings, Token
-from panic.notify import Notice
 from panic.roster import Roster
 from panic.run.press import Prepared, Press
 from panic.secret import Key, scrub
@@ -22,9 +21,8 @@ from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.proving import Proving
-from panic.service.repeats import Keys, Throttle
+from panic.service.repeats import Keys
 from panic.service.room.sessions import Sessions
-from panic.service.threads import Aside
 from panic.words import clip
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def fitting(most: int) -> int:
 
 
 Audit = Callable[[str, dict[str, Any]], None]
-"""Told of presses, refusals, resets and acknowledgements, with who; must not block."""
+"""Told of presses, refusals and resets, with who; must not block."""
 
 
 class Standby(Protocol):
@@ -86,15 +84,8 @@ class Notifier(Protocol):
     """Who tells people."""
 
     @property
-    def open_pages(self) -> list[Notice]:
-        """The pages that nobody has acknowledged."""
-
-    @property
     def failures(self) -> Mapping[str, int]:
-        """How many notices each channel did not get."""
-
-    def acknowledge(self, run: str, by: str) -> bool:
-        """End the pages of a run."""
+        """How many deliveries to each channel failed."""
 
 
 class Record:
@@ -149,10 +140,8 @@ class Parts:
     env: Mapping[str, str]
     bound: tuple[str, ...]
     ready: Callable[[], str]
-    check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]]
     aside: Aside
     keys: Keys
-    throttle: Throttle
     sessions: Sessions
     proving: Proving | None = None
     drill: bool = False

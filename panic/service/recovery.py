@@ -51,7 +51,7 @@ def look_back(settings: Settings) -> list[Left]:
         return []
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
-    known = set(_acknowledged(settings))
+    known = set(_told(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
     told = history.checked(settings.ledger, recent)
     return [left for one in told if (left := _left(one, settings, known))]
@@ -85,12 +85,13 @@ def _report(settings: Settings, run: str) -> Report | None:
         return None
 
 
-def _acknowledged(settings: Settings) -> Iterator[str]:
+def _told(settings: Settings) -> Iterator[str]:
+    """Give the runs that people were paged for; an older service had that acknowledged."""
     for file in history.files(settings.ledger):
         for row in reader.read(file, kinds=(Kind.AUDIT,)).rows:
             try:
                 body = decode(row.record).body
             except ValueError:
                 continue
-            if isinstance(body, dict) and body.get("what") == "acknowledge":
+            if isinstance(body, dict) and body.get("what") in {"paged", "acknowledge"}:
                 yield str(body.get("run_id"))

@@ -73,7 +73,7 @@ class Server:
         self._settings, self._say, self._env = settings, say, env
         self.standby = Standby(settings, env)
         self.desk = Desk(self.standby, drill=drill)
-        self.notifier = Notifier(settings.channels, settings.paging, env)
+        self.notifier = Notifier(settings.channels, env, told=self._paged)
         self._metrics, self._drill = Metrics(), drill
         self._clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
         self._proving = Proving(self.standby, self.desk, self, env)
@@ -96,6 +96,7 @@ class Server:
         context, most = self._may_listen(), room()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
+        self.notifier.start()
         self._ending.push_async_callback(self.notifier.close)
         self._audit_writer = open_ledger(self._settings.ledger)
         if self._audit_writer is not None:
@@ -216,6 +217,7 @@ class Server:
             left = await background.begin(lambda: take_up(self._settings, run, BY, self._env), "take-up")
         if left.prepared is not None:
             live = self.desk.start(left.prepared, automated=left.prepared.press.source in AUTOMATED)
+            self.notifier.remember(left.run)
             log.warning("run_taken_up", run_id=live.run.id)
             self._say(f"panic: run {left.run} goes on: the process that had it died")
             return
@@ -259,6 +261,11 @@ class Server:
         event = "finished" if report.finished else "left" if self._is_ending else "interrupted"
         for notice in notices_of(event, report):
             self.tell(notice)
+
+    def _paged(self, page: Notice) -> None:
+        """Put on record that people know of a run, so that the next start does not tell them again."""
+        if page.run:
+            self._audit("paged", {"run_id": page.run, "key": page.key})
 
     def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
         self._metrics.recorded(kind, facts)

@@ -73,9 +73,6 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
         why=why,
         standby=facts.plain(dict(parts.standby.status())),
         live=facts.live_views(list(parts.desk.live.values())),
-        open_pages=tuple(
-            facts.PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages
-        ),
         streams=len(parts.streams),
         self_test=None if parts.proving is None else parts.proving.status(),
     )

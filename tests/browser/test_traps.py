@@ -9,7 +9,6 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 
 from panic import latch
-from panic.notify import Notice
 from panic.service.room import latch_watch
 from tests.browser import chromium
 from tests.browser.conftest import address
@@ -136,8 +135,8 @@ async def test_what_the_room_learns_late_takes_no_preview_away(
         await page.page.locator("#reset-word").fill("RESET")
         may_read.set()
         await until(lambda: it.parts.hub.overview.view().latch.known)
-        it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
-        await expect(page.page.locator("#paged")).to_contain_text("NOT CLEAR")  # and so it has heard of the latch
+        await it.ask("POST", "/v1/runs", {"reason": "a test", "watch_s": 5, "scope": {"groups": ["West"]}})
+        await expect(page.page.locator("#underway a")).to_be_visible()  # and so it has heard of the latch
 
         await expect(page.page.locator("#reset-go")).to_be_enabled()
 

@@ -119,10 +119,6 @@ OPERATIONS: Final = (
         body=ByAsked, needs_body=False, answers={202: (views.Started,)}, refuses=(404, 409, 503, 504),
     ),
     Operation(
-        "acknowledge", "POST", f"{_RUN}/acknowledge", "Say that somebody sees to it: its pages end.", PRESSER,
-        body=ByAsked, needs_body=False, answers={200: (facts.Acknowledged,)},
-    ),
-    Operation(
         "room", "GET", "/v1/room", "How things stand, as the room shows it.", VIEWER, answers={200: (Room,)}
     ),
     Operation(

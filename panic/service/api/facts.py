@@ -93,16 +93,6 @@ class LiveView:
 
 
 @dataclass(frozen=True, slots=True)
-class PageView:
-    """Something that somebody must see to."""
-
-    kind: str
-    key: str
-    run_id: str
-    title: str
-
-
-@dataclass(frozen=True, slots=True)
 class StatusView:
     """How the service is; `standby` tells how old what it holds ready is, `self_test` what was proven lately."""
 
@@ -113,7 +103,6 @@ class StatusView:
     why: str
     standby: dict[str, Any]
     live: tuple[LiveView, ...]
-    open_pages: tuple[PageView, ...]
     streams: int
     self_test: dict[str, Any] | None
 
@@ -132,16 +121,6 @@ class Ready:
     ready: bool
     why: str
     files: dict[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
-    """Whether there was a page about this run that nobody had acknowledged."""
-
-    schema: Literal["panic-acknowledged/1"]
-    run_id: str
-    acknowledged: bool
-    by: str
 
 
 def live_views(lives: Sequence[Live]) -> tuple[LiveView, ...]:

@@ -7,18 +7,19 @@ from typing import Final
 
 from aiohttp import web
 
+from panic import check as checking
 from panic import history
 from panic.check import CheckReport
-from panic.check import to_json as check_json
 from panic.config import LedgerFiles, Settings
-from panic.errors import UsageError
+from panic.errors import ConfigurationError, UsageError
 from panic.plan import Scope
+from panic.readiness import read_setup
 from panic.report import plan_json
 from panic.run import press as preparing
 from panic.run import resume
 from panic.run.press import Press
 from panic.service import standing
-from panic.service.api import facts, models, views
+from panic.service.api import models, views
 from panic.service.api.answers import aside, document, find, on_record, read_body, report_of, require
 from panic.service.api.models import ByAsked, PlanAsked, RunsQuery
 from panic.service.api.press import press
@@ -119,15 +120,6 @@ def _scope_of(settings: Settings, name: str) -> Scope:
     return history.recall(settings.ledger, name).replay.scope
 
 
-async def acknowledge(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the pages of a run."""
-    asked = models.read(ByAsked, await read_body(request, needed=False))
-    name, by = request.match_info["id"], name_of(identity, asked.by)
-    done = parts.notifier.acknowledge(name, by)
-    on_record(parts, request, identity, "acknowledge", run_id=name, by=by, was_open=done)
-    return document(views.to_json(facts.Acknowledged("panic-acknowledged/1", name, done, by)))
-
-
 # ── plan and check ──────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -156,7 +148,7 @@ async def check(parts: Parts, _: web.Request, __: Identity) -> web.Response:
             usage="unprocessable",
             most_s=settings.run.deadline_s + _CHECK_MORE_S,
         )
-    return document(check_json(found))
+    return document(checking.to_json(found))
 
 
 async def last_check(parts: Parts, _: web.Request, __: Identity) -> web.Response:
@@ -169,7 +161,10 @@ async def last_check(parts: Parts, _: web.Request, __: Identity) -> web.Response
 
 
 async def _checked(parts: Parts, settings: Settings) -> CheckReport:
-    return await parts.check(settings, parts.env)
+    setup = read_setup(settings, parts.env)
+    if setup.problems:
+        raise ConfigurationError(setup.problems)
+    return await checking.check(settings, setup)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
@@ -187,7 +182,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "schedule": routes.schedule,
     "events": stream.events,
     "resume": resume_run,
-    "acknowledge": acknowledge,
     "plan": plan,
     "check": check,
     "last_check": last_check,

@@ -5,12 +5,12 @@ from time import monotonic
 from typing import Final
 
 from panic import history
+from panic.background import Aside
 from panic.config import LedgerFiles
 from panic.errors import PanicError
 from panic.record import LastPress
 from panic.service.desk import Live
 from panic.service.room.views import LastRun
-from panic.service.threads import Aside
 
 LEDGER_S: Final = 15.0
 """So often the ledger is asked; and after each run."""

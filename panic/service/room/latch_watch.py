@@ -5,12 +5,12 @@ from time import monotonic
 from typing import Final
 
 from panic import latch
+from panic.background import Aside
 from panic.config import Settings
 from panic.engagement import Engagement, look
 from panic.errors import PanicError
 from panic.service.api.facts import HoldView
 from panic.service.room.views import RoomLatch
-from panic.service.threads import Aside
 
 LATCH_S: Final = 1.0
 """So old may be what is said of the latch."""

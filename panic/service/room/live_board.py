@@ -14,6 +14,7 @@ from typing import Final
 import structlog
 
 from panic import fold
+from panic.background import Aside
 from panic.report import AccountReport
 from panic.run.run import Run
 from panic.service.desk import Live
@@ -24,7 +25,6 @@ from panic.service.room.letters import Letter
 from panic.service.room.live_letters import LiveLetters, Slices
 from panic.service.room.mailbox import Mailbox
 from panic.service.room.views import Board
-from panic.service.threads import Aside
 
 log = structlog.get_logger()
 

@@ -16,7 +16,6 @@ from panic.plan import scope_of
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
-from panic.service.api.facts import PageView
 from panic.service.desk import Live
 from panic.service.parts import Parts
 from panic.service.proving import Proving
@@ -102,7 +101,6 @@ class Overview:
             live=tuple(_run(live) for live in [*here.values()][::-1] if not live.is_over),
             last=self.last_run.view(here),
             last_problem=self.last_run.problem,
-            pages=tuple(PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages),
         )
 
     def _accounts(self) -> tuple[int | None, tuple[RoomGroup, ...]]:

@@ -16,7 +16,7 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.api.facts import HoldView, PageView
+from panic.service.api.facts import HoldView
 from panic.service.room.course import Clearing, Course
 from panic.service.room.letters import Letter
 
@@ -139,7 +139,6 @@ class Room:
     live: tuple[RoomRun, ...]
     last: LastRun | None
     last_problem: str
-    pages: tuple[PageView, ...]
 
 
 # ── the board ───────────────────────────────────────────────────────────────────────────────────────────────

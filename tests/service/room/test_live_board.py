@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from panic import drill, fold
+from panic.background import Aside
 from panic.engine.case import Case
 from panic.recorder import Recorder
 from panic.report import AccountReport, Flag, Report, to_json
@@ -21,7 +22,6 @@ from panic.service.desk import Desk, Live
 from panic.service.room import board as boards
 from panic.service.room import live_board
 from panic.service.room.live_board import LiveBoard
-from panic.service.threads import Aside
 from panic.simulator import Fault
 from tests.cli.support import account, sent, until
 from tests.service.house import QUICK, House, house

@@ -10,7 +10,6 @@ import pytest
 
 from panic._version import VERSION
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
-from panic.notify import Notice
 from panic.plan import Scope
 from panic.run.press import Press
 from panic.schedule.next import Due, next_run
@@ -78,9 +77,7 @@ async def test_before_anything_happens_it_says_what_would(tmp_path: Path):
         assert 3 == found["accounts"]
         assert [("East", 1), ("West", 1)] == [(one["name"], one["accounts"]) for one in found["groups"]]
         assert any("six" in problem for problem in found["problems"])
-        assert ([], None, [], None, 0) == tuple(
-            found[key] for key in ("live", "last", "pages", "next_run", "schedules")
-        )
+        assert ([], None, None, 0) == tuple(found[key] for key in ("live", "last", "next_run", "schedules"))
         assert found["self_test"] is None
         assert abs(datetime.fromisoformat(found["now"]) - datetime.now(UTC)) < timedelta(seconds=10)
 
@@ -221,13 +218,3 @@ async def test_a_ledger_that_does_not_answer_is_told_beside_the_last_run(
     found = await room(it)
 
     assert (run_id, "the ledger does not answer: OSError") == (found["last"]["run_id"], found["last_problem"])
-
-
-async def test_pages_that_nobody_acknowledged_are_told(it: House):
-    """Until somebody does."""
-    it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
-    before = (await room(it))["pages"]
-    await it.ask("POST", "/v1/runs/run-1/acknowledge")
-
-    assert [("page", "run-1", "NOT CLEAR")] == [(one["kind"], one["run_id"], one["title"]) for one in before]
-    assert [] == (await room(it))["pages"]
