@@ -59,6 +59,13 @@ def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: boo
         yield Flag("not_attempted", f"the run ended before {accounts} sent anything: {remedy}")
 
 
+def from_descriptors(wanted: int, possible: int) -> Iterable[Flag]:
+    """Say that fewer requests than `wanted` can be in flight, for want of file descriptors."""
+    if possible < wanted:
+        text = f"{possible} requests in flight instead of {wanted}: this process may open no more files"
+        yield Flag("few_descriptors", f"{text} (ulimit -n)")
+
+
 def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
     """Say that order filters named nothing: a misspelt symbol would else read as "clear".
 

@@ -83,7 +83,7 @@ class Live:
             broker=supplies.take_broker(),
             drill=drill,
         )
-        self.last_sent_at = self._now() if prepared.earlier is None else -math.inf
+        self.last_sent_at = self._now() if prepared.unfinished is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
     @property

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from panic.ledger.chain import Head
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope, plan
+from panic.process import here
+from panic.record import Resumed
 from panic.report import to_json
-from panic.run.press import Prepared, Press
+from panic.run.press import Prepared, Press, Unfinished
 from panic.run.run import Join
 from panic.secret import Key
 from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Live, Refused
@@ -516,7 +519,8 @@ def test_a_press_in_the_moment_before_a_run_begins_is_a_press():
         earlier = supplies.tapes[0].replay()
         earlier.finished = None
         before = deletes(simulator)
-        taken_up = desk.start(replace(supplies.prepare(a_press()), earlier=earlier, leg=""))
+        unfinished = Unfinished(earlier, Resumed(datetime.now(UTC), "the night shift", "0", here()))
+        taken_up = desk.start(replace(supplies.prepare(a_press()), unfinished=unfinished))
         second = desk.press(a_press())
         report = await second.live.finished()
         return second.live is taken_up, second.resent, deletes(simulator) - before, report.verdict
