@@ -7,9 +7,8 @@ from typing import Final
 from panic import latch
 from panic.background import Aside
 from panic.config import Settings
-from panic.engagement import Engagement, look
+from panic.engagement import Engagement, HoldView, look
 from panic.errors import PanicError
-from panic.service.api.facts import HoldView
 from panic.service.room.views import RoomLatch
 
 LATCH_S: Final = 1.0

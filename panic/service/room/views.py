@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
+from panic.engagement import HoldView
 from panic.report import (
     Coverage,
     Flag,
@@ -16,7 +17,6 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.api.facts import HoldView
 from panic.service.room.course import Clearing, Course
 from panic.service.room.letters import Letter
 
