@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from panic.broker.answers import Answer
-from panic.broker.outcomes import EXIT_CODES, Evidence, Outcome, Standing, worst
+from panic.broker.outcomes import EXIT_CODES, Evidence, Outcome, worst
 from panic.clock import time_of_day
-from panic.engine.case import Case
+from panic.engine.case import Case, Proof
 from panic.engine.pacing import Pace
 from panic.flags import from_cases
 from panic.fold import Circumstances, fold
@@ -191,7 +191,7 @@ class Replay:
         """Something is lost of an account, or of nobody knows which: what was proven before is proven no more."""
         known = [case for case in self.cases.values() if case.account.id == account]
         for case in known or self.cases.values():
-            case.standing, case.as_of = Standing.UNREAD, None
+            case.proof = Proof()
 
     def _note_odd(self, event: Event, error: Exception) -> None:
         words = f"event {event.id} ({event.kind}) cannot be read: {type(error).__name__}"
@@ -225,7 +225,7 @@ class Replay:
         self.finished = None
         self.resumed.append(resumed)
         for case in self.cases.values():
-            case.take_up(0.0, _NO_PACE)
+            case.resume(0.0, _NO_PACE)
 
     def _circumstances(self, pressed: Pressed, damage: Sequence[Flag]) -> Circumstances:
         finished = self.finished

@@ -12,9 +12,10 @@ from panic.broker.connections import connections_possible
 from panic.clock import Clock
 from panic.config import LedgerFiles
 from panic.engine.case import Case
+from panic.engine.engine import Engine
+from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
 from panic.engine.slots import Slots
-from panic.engine.sweep import Engine, Observer, What
 from panic.errors import PanicError
 from panic.fold import Circumstances
 from panic.latching import Engaging, both
@@ -113,13 +114,13 @@ class Run:
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
         async with self._broker:
-            self.engine.collector_pause.begin()
+            self.engine.sweep.collector_pause.begin()
             try:
                 for engaging in tuple(self._engaging):
                     engaging.begin()
                 await self._intend()
             except BaseException:
-                self.engine.collector_pause.end()
+                self.engine.sweep.collector_pause.end()
                 raise
             beside = self._unlisted.ask() if self._unlisted.is_asked else None
             await self.engine.run(self._within_reach(), beside)
@@ -144,7 +145,7 @@ class Run:
         Returns:
             Whether it is; False where it needs a run of its own.
         """
-        if not self.engine.takes_presses:
+        if self.engine.deadline.is_over:
             return False
         story, press, now = self.story, prepared.press, self._clock.now()
         sent: list[int] = []
@@ -211,7 +212,7 @@ class Run:
     @property
     def ends_s(self) -> float:
         """When it ends at the latest, seconds since the press; a resumed run has all of its time again."""
-        return self.story.ends_s(self.engine.held_s)
+        return self.story.ends_s(self.engine.deadline.held_s)
 
     def report(self) -> Report:
         """Fold what is known at this moment into the report."""

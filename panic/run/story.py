@@ -107,7 +107,7 @@ def _resumed(prepared: Prepared, unfinished: Unfinished, pressed: Pressed, clock
     record, now = unfinished.record, clock.now()
     cases = list(record.cases.values())
     for case in cases:
-        case.take_up(now, pace)
+        case.resume(now, pace)
     return Story(
         id=record.run,
         trigger=pressed.trigger,

@@ -9,7 +9,7 @@ from panic import flags
 from panic.broker.client import Broker
 from panic.clock import Clock
 from panic.collector import Pause
-from panic.engine.sweep import Engine
+from panic.engine.engine import Engine
 from panic.fold import Circumstances, fold
 from panic.recorder import Recorder
 from panic.replay import joining
@@ -63,9 +63,9 @@ class Teller:
             watch_s=story.watch_s,
             timings=story.timings(
                 now,
-                swept=self.engine.last_first_cancel_at,
-                settled=self.engine.settled_at,
-                held_s=self.engine.held_s,
+                swept=self.engine.sweep.last_at,
+                settled=self.engine.settling.at,
+                held_s=self.engine.deadline.held_s,
             ),
             started_at=story.started_at,
             finished_at=self.clock.wall(now),

@@ -1,13 +1,14 @@
 """Accounts that the broker shows and the roster lacks: asked with --all, once every first DELETE was sent."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.listing import Listing, list_accounts
+from panic.broker.pages import Parameters
 from panic.engine.case import Case
-from panic.engine.sweep import Engine, Leash
+from panic.engine.engine import Engine
 from panic.roster import Roster
 from panic.run.press import Prepared
 
@@ -40,10 +41,9 @@ class Unlisted:
         await asyncio.gather(*(self._list(name, listing) for name, listing in self.listings.items()))
 
     async def _list(self, name: str, listing: Listing) -> None:
-        async def ask(parameters: tuple[tuple[str, str], ...]) -> Answer | None:
-            async def call(leash: Leash) -> Answer:
-                return await self._broker.get("/v1/accounts", parameters, name, leash)
+        def ask(parameters: Parameters) -> Awaitable[Answer]:
+            return self._engine.aside(
+                name, lambda leash: self._broker.get("/v1/accounts", parameters, name, leash)
+            )
 
-            return await self._engine.aside(name, call)
-
-        await list_accounts(ask, listing, self._engine.pause)
+        await list_accounts(ask, listing)

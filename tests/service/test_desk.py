@@ -186,7 +186,7 @@ def test_what_a_second_press_found_clear_before_is_proven_anew():
 
     async def work(desk: Desk, _simulator: Simulator) -> Any:
         first = desk.press(a_press(watch_s=3.0))
-        await until(lambda: first.live.run.engine.settled_at is not None)
+        await until(lambda: first.live.run.engine.settling.at is not None)
         desk.press(a_press(watch_s=3.0))
         at_once = first.live.run.report()
         return at_once, await first.live.finished()
@@ -316,7 +316,7 @@ def test_what_a_programs_repeated_press_is_told_is_newer_than_it():
     async def work(desk: Desk, simulator: Simulator) -> Any:
         loop = asyncio.get_running_loop()
         first = desk.press(a_press(watch_s=4.0), automated=True)
-        await until(lambda: first.live.run.engine.settled_at is not None)
+        await until(lambda: first.live.run.engine.settling.at is not None)
         before, asked = deletes(simulator), loop.time()
         desk.press(a_press(watch_s=4.0), automated=True)
         report = await first.live.finished()
@@ -661,7 +661,7 @@ def test_on_record_a_run_with_two_presses_is_the_report_that_was_printed(crashes
         supplies = desk._supplies
         assert isinstance(supplies, Supplies)
         first = desk.press(a_press(watch_s=3.0))
-        await until(lambda: first.live.run.engine.settled_at is not None)
+        await until(lambda: first.live.run.engine.settling.at is not None)
         desk.press(a_press(watch_s=5.0, deadline_s=30.0, by="the second"))
         if crashes:
             return None, supplies.tapes[0].replay()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
-from panic.engine.case import Case
+from panic.engine.case import Case, Proof
 from panic.roster import Account
 from panic.service.room.letters import OF_VERDICT, PROVISIONAL, WORST_FIRST, Letter, Letters, letter_of
 
@@ -39,14 +39,14 @@ def test_an_account_has_the_letter_of_what_is_known_last(
     outcome: Outcome, standing: Standing, fields: dict[str, Any], letter: Letter
 ):
     """The worse of two where they contradict each other."""
-    assert letter == letter_of(Case(Account(1), outcome=outcome, standing=standing, cancels=1, **fields))
+    assert letter == letter_of(Case(Account(1), outcome=outcome, proof=Proof(standing), cancels=1, **fields))
 
 
 def test_no_letter_is_clear_of_which_the_verdict_is_not():
     """Of all that a case can be; and what a letter would come to is never better than its account's verdict."""
     worst = [Verdict.CLEAR, Verdict.UNVERIFIED, Verdict.OPEN, Verdict.UNKNOWN, Verdict.REFUSED]
     for outcome, standing, sending, again in product(Outcome, Standing, (False, True), (False, True)):
-        case = Case(Account(1), outcome=outcome, standing=standing, sending=sending, pressed_again=again)
+        case = Case(Account(1), outcome=outcome, proof=Proof(standing), sending=sending, pressed_again=again)
         letter = letter_of(case)
 
         assert (letter is not Letter.CLEAR) or (case.verdict is Verdict.CLEAR and not sending and not again)
