@@ -34,7 +34,7 @@ async def end_engaged(parts: Parts, request: web.Request, identity: Identity) ->
     """End the engaged state."""
     asked = models.read(ResetAsked, await read_body(request))
     settings, by = parts.settings, name_of(identity, asked.by)
-    scope = Scope(asked.scope.all, asked.scope.groups, asked.scope.accounts)
+    scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
     if identity.groups is not None:
         everything = Scope(all=True)
         roster = parts.standby.prepare(Press(everything, "who may reset")).roster
