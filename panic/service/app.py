@@ -13,7 +13,7 @@ from aiohttp import web
 from panic.background import Aside
 from panic.notify import Notifier
 from panic.schedule.sessions import Calendar
-from panic.service import standing, stream
+from panic.service import standing
 from panic.service.api import body, checks, lookup, openapi, press, problems, runs
 from panic.service.api.answers import document
 from panic.service.api.operations import OPERATIONS, RUN_ID, Operation
@@ -25,8 +25,8 @@ from panic.service.metrics import Metrics
 from panic.service.parts import Parts
 from panic.service.proving import Proving
 from panic.service.repeats import Keys
-from panic.service.room import assets, routes, signing
-from panic.service.room.feed import Hub
+from panic.service.room import assets, routes, signing, stream
+from panic.service.room.hub import Hub
 from panic.service.room.sessions import Sessions
 from panic.service.standby import Standby
 
@@ -134,7 +134,6 @@ def make_app(
         "seen": partial(signing.who_is_in, parts),
         "sign_out": partial(signing.sign_out, parts),
         "room": partial(routes.room, parts),
-        "room_events": partial(routes.events, parts),
         "board": partial(routes.board, parts),
         "evidence": partial(routes.evidence, parts),
         "schedule": partial(routes.schedule, parts),
@@ -207,7 +206,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[PARTS].hub.situation.close()
+    await app[PARTS].hub.overview.close()
 
 
 async def _end_streams(app: web.Application) -> None:

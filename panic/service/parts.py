@@ -17,7 +17,7 @@ from panic.service.room.sessions import Sessions
 from panic.service.standby import Standby
 
 if TYPE_CHECKING:
-    from panic.service.room.feed import Hub
+    from panic.service.room.hub import Hub
 
 
 @dataclass

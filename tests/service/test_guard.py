@@ -66,11 +66,11 @@ async def test_only_our_names_lead_here(tmp_path: Path):
 
 
 async def test_every_answer_carries_the_headers_that_keep_browsers_quiet(tmp_path: Path):
-    """Errors, documents, streams and probes; a request is called as its sender calls it, unless that could lie."""
+    """Errors, documents and probes; a request is called as its sender calls it, unless that could lie."""
     names = ("Cache-Control", "X-Content-Type-Options", "X-Frame-Options", "Server", "X-Request-Id")
     async with house(tmp_path) as it:
         run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
-        for path in ("/healthz", "/nothing", "/openapi.json", "/metrics", f"/v1/runs/{run_id}/events"):
+        for path in ("/healthz", "/nothing", "/openapi.json", "/metrics", f"/v1/runs/{run_id}/report"):
             headers = (await it.ask("GET", path, X_Request_Id="mine-1")).headers
 
             assert ("no-store", "nosniff", "DENY", "panic", "mine-1") == tuple(headers[name] for name in names)

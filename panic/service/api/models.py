@@ -145,15 +145,7 @@ class RunsQuery(BaseModel):
 
 
 class EventsQuery(BaseModel):
-    """After which event to go on, where the Last-Event-ID header cannot be set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    after: Annotated[str, StringConstraints(max_length=200)] = ""
-
-
-class RoomQuery(BaseModel):
-    """Which run a page follows; without one the latest that is under way."""
+    """Which run to follow; without one the latest that is under way."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

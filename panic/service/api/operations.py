@@ -19,7 +19,6 @@ from panic.service.api.models import (
     PlanAsked,
     PressAsked,
     ResetAsked,
-    RoomQuery,
     RunsQuery,
 )
 from panic.service.room.signing import SessionView, TokenAsked
@@ -73,7 +72,6 @@ _KEY = Parameter(
 _PREFER = Parameter(
     "Prefer", "`wait=N`: seconds to wait for the report, as `wait` in the body.", {"type": "string"}
 )
-_LAST = Parameter("Last-Event-ID", "After which event to go on.", {"type": "string"})
 SSE = "text/event-stream"
 _LINES = "application/x-ndjson"
 _RUN = "/v1/runs/{id}"
@@ -104,10 +102,6 @@ OPERATIONS: Final = (
         VIEWER, answers={200: (_LINES,)}, refuses=(404, 504),
     ),
     Operation(
-        "events", "GET", f"{_RUN}/events", "Follow a run's events; 204 when there will be no more.", VIEWER,
-        query=EventsQuery, headers=(_LAST,), answers={200: (SSE,), 204: ()}, refuses=(404, 429, 504),
-    ),
-    Operation(
         "resume", "POST", f"{_RUN}/resume", "Complete a run that a process left unfinished.", PRESSER,
         body=ByAsked, needs_body=False, answers={202: (views.Started,)}, refuses=(404, 409, 503, 504),
     ),
@@ -115,8 +109,8 @@ OPERATIONS: Final = (
         "room", "GET", "/v1/room", "How things stand, as the room shows it.", VIEWER, answers={200: (Room,)}
     ),
     Operation(
-        "room_events", "GET", "/v1/room/events", "Follow the room, and the board of one run.", VIEWER,
-        query=RoomQuery, answers={200: (SSE,)}, refuses=(404, 429, 504),
+        "events", "GET", "/v1/events", "Follow how things stand, and the board of one run.", VIEWER,
+        query=EventsQuery, answers={200: (SSE,)}, refuses=(404, 429, 504),
     ),
     Operation(
         "schedule", "GET", "/v1/schedule", "What comes by the clock, as `panic schedule --format json`.", VIEWER,
