@@ -286,8 +286,8 @@ class Board:
                     row.accepted_s = began_s + one.elapsed
                     insort(self._accepted, row.accepted_s)
                     break
-        if row.standing is Standing.CLEAR and row.clear_s < 0 and case.as_of is not None:
-            row.clear_s = self._of(case.as_of.timestamp())
+        if row.standing is Standing.CLEAR and row.clear_s < 0 and case.proof.as_of is not None:
+            row.clear_s = self._of(case.proof.as_of.timestamp())
             insort(self._clear, row.clear_s)
 
     def _of(self, epoch: float) -> float:

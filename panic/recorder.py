@@ -13,7 +13,7 @@ import structlog
 
 from panic.clock import Clock
 from panic.engine.case import Case
-from panic.engine.sweep import What
+from panic.engine.events import What
 from panic.ledger.events import Event
 from panic.ledger.writer import REMOVED, Trouble, Writer
 from panic.plan import Plan

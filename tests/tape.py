@@ -14,7 +14,7 @@ from panic.process import here
 from panic.record import Resumed
 from panic.replay import Replay
 from panic.report import Report
-from panic.run.press import Prepared
+from panic.run.press import Prepared, Unfinished
 from panic.run.run import Run
 
 
@@ -75,5 +75,5 @@ async def take_up(ready: Prepared, tape: Tape, rng: random.Random) -> tuple[Repo
     earlier.close()
     later = tape.spliced("later")
     resumed = Resumed(datetime.now(UTC), "the night shift", "0", here())
-    again = replace(ready, flags=(*earlier.flags, *ready.flags), earlier=earlier, resumed=resumed)
+    again = replace(ready, flags=(*earlier.flags, *ready.flags), unfinished=Unfinished(earlier, resumed))
     return await Run(again, ledger=later.writer, drill=True, rng=rng).go(), later

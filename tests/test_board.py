@@ -18,7 +18,7 @@ from panic import drill
 from panic.board import OF_VERDICT, WORST_FIRST, Board, Code
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.course import BINS_MOST, POINTS_MOST, Bin, clearing, curve
-from panic.engine.case import Case
+from panic.engine.case import Case, Proof
 from panic.ledger.events import Event
 from panic.record import Joined, Kind, body
 from panic.replay import Replay
@@ -313,7 +313,10 @@ def test_a_clear_that_is_not_borne_out_is_taken_back():
 
 def test_a_case_under_a_new_delete_is_not_clear():
     """Though its standing is not taken back yet."""
-    board, case = Board(MIDNIGHT), Case(Account(1), outcome=Outcome.ACCEPTED, standing=Standing.CLEAR, cancels=1)
+    board, case = (
+        Board(MIDNIGHT),
+        Case(Account(1), outcome=Outcome.ACCEPTED, proof=Proof(Standing.CLEAR), cancels=1),
+    )
     board.plan([1], 0)
     board.show(0, case, wall)
     case.sending = True

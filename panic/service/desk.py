@@ -16,7 +16,7 @@ import structlog
 from panic.broker.client import Broker
 from panic.collector import Pause
 from panic.engine.case import Case
-from panic.engine.sweep import What
+from panic.engine.events import What
 from panic.ledger.writer import Writer
 from panic.plan import Scope
 from panic.record import LastPress
@@ -87,7 +87,7 @@ class Live:
             drill=drill,
         )
         self.has_record = self._writer is not None
-        self.last_sent_at = self._now() if prepared.earlier is None else -math.inf
+        self.last_sent_at = self._now() if prepared.unfinished is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
     @property
@@ -119,7 +119,7 @@ class Live:
     def _is_outlasted_by(self, prepared: Prepared) -> bool:
         """Whether a press may take or watch longer than this run: a narrower one must not draw others along."""
         run = self.run
-        return prepared.deadline_s > run.deadline_s or prepared.watch_s > run.engine.watches_s
+        return prepared.deadline_s > run.deadline_s or prepared.watch_s > run.engine.deadline.pace.watch_s
 
     def _reaches(self, prepared: Prepared) -> bool:
         """Whether this run sends to every account of another press, in the same way and with the same keys.
@@ -128,7 +128,7 @@ class Live:
         """
         mine, wanted = self.run.prepared, {account.id for account in prepared.plan.accounts}
         return (
-            self.run.engine.takes_presses
+            not self.run.engine.deadline.is_over
             and not prepared.plan.unsent
             and mine.settings.broker == prepared.settings.broker
             and wanted <= {account.id for account in mine.plan.accounts}
@@ -274,7 +274,7 @@ class Desk:
                 await asyncio.gather(*(live.run.engine.swept.wait() for live in under_way))
         for live in under_way:
             if not live.run.engine.swept.is_set() and structlog.is_configured():
-                log.error("first_cancels_left", run_id=live.run.id, accounts=live.run.engine.unsent)
+                log.error("first_cancels_left", run_id=live.run.id, accounts=live.run.engine.sweep.unsent)
             live.run.leave()
         await asyncio.gather(*(live.finished() for live in under_way), return_exceptions=True)
 

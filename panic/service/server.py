@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,7 +18,7 @@ from panic.clock import time_of_day
 from panic.config import Settings
 from panic.errors import ConfigurationError, PanicError, Problem
 from panic.hooks.keyring import Keyring
-from panic.hooks.replays import Replays
+from panic.hooks.taken import Taken
 from panic.ledger.writer import Writer
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
@@ -27,14 +26,14 @@ from panic.report import AUTOMATED
 from panic.run.run import open_ledger
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
-from panic.service.breaches import breach_handler
+from panic.service.breaches import Breaches
 from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk, Live
 from panic.service.door import Door, room
 from panic.service.metrics import Metrics
 from panic.service.parts import scrubbed
 from panic.service.proving import Proving
-from panic.service.recovery import Left, has_finished, look_back, take_up
+from panic.service.recovery import Left, hook_calls, look_back, take_up
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -77,7 +76,7 @@ class Server:
         self._metrics, self._drill = Metrics(), drill
         self._clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
         self._proving = Proving(self.standby, self.desk, self, env)
-        self._replays, self._keyring = Replays(_store(settings)), Keyring(env)
+        self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
         self._audit_writer: Writer | None = None
         self._runner: web.AppRunner | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -105,7 +104,7 @@ class Server:
         self._runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await self._runner.setup()
         self._ending.push_async_callback(self._runner.cleanup)
-        await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))
+        await asyncio.gather(self._taken.ready(), self._keyring.refresh(self._settings.hooks))
         await self._listen(context, most)
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
@@ -160,23 +159,27 @@ class Server:
             self.standby,
             self.notifier,
             audit=self._audit,
-            hooks_handler=breach_handler(
-                self.desk,
-                lambda: self.standby.settings.hooks,
-                self.tell,
-                self._hook_called,
-                replays=self._replays,
-                keyring=self._keyring,
-                has_finished=lambda run: has_finished(self.standby.settings, run),
-                scrub=self._scrub,
-                pressable=self.standby.pressable,
-            ),
+            hooks_handler=self._breaches().handle,
             metrics=self._metrics,
             env=self._env,
             proving=self._proving,
             drill=self._drill,
             calendar=lambda: self._clockwork.almanac.calendar,
         )
+
+    def _breaches(self) -> Breaches:
+        found = Breaches(
+            self.desk,
+            lambda: self.standby.settings.hooks,
+            self.tell,
+            self._hook_called,
+            taken=self._taken,
+            keyring=self._keyring,
+            scrub=self._scrub,
+            pressable=self.standby.pressable,
+        )
+        self.desk.observers.append(found.observe)
+        return found
 
     async def _listen(self, context: Any, most: int) -> None:
         service = self._settings.service
@@ -286,11 +289,6 @@ class Server:
             at, body = self._unrecorded.popleft()
             if self._audit_writer is not None:
                 self._audit_writer.append("", Kind.AUDIT, at, body)
-
-
-def _store(settings: Settings) -> Path:
-    """Where replays are remembered; settings built in code may not say."""
-    return settings.service.store or Path(os.devnull)
 
 
 async def _close_ledger(writer: Writer) -> None:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
+from panic import engagement, reset
 from panic._version import VERSION
 from panic.check import CheckReport
 from panic.report import PlanReport, Report
@@ -148,12 +149,12 @@ OPERATIONS: Final = (
         answers={200: (Last,)}, refuses=(404,),
     ),
     Operation(
-        "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (facts.LatchView,)},
+        "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (engagement.LatchView,)},
         refuses=(404, 504),
     ),
     Operation(
         "reset", "POST", "/v1/reset", "End the engaged state: a person's deliberate act.", RESETTER, person=True,
-        body=ResetAsked, answers={200: (facts.ResetView,)}, refuses=(409, 503, 504),
+        body=ResetAsked, answers={200: (reset.ResetView,)}, refuses=(409, 503, 504),
     ),
     Operation(
         "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (facts.StatusView,)}

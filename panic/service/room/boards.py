@@ -231,7 +231,7 @@ class Watched:
             await self._rest()
         rows += [tell.row(one.id, one.name, one.group) for one in fold.unsent_of(self._unsent, "")]
         self._rows = self._scrubbed(",".join(rows).encode())
-        if self._run.prepared.earlier is not None:
+        if self._run.prepared.unfinished is not None:
             self._board.touched.update(range(len(self._cases)))
             await self._look_back()
         self._has_begun = True

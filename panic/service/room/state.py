@@ -18,7 +18,7 @@ from panic import history, latch
 from panic._version import VERSION
 from panic.background import Aside
 from panic.config import LedgerFiles, Settings
-from panic.engagement import look
+from panic.engagement import HoldView, look
 from panic.errors import PanicError
 from panic.latch import Hold, State
 from panic.plan import scope_of
@@ -26,7 +26,6 @@ from panic.record import LastPress
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
-from panic.service.api.facts import HoldView
 from panic.service.desk import Live
 from panic.service.parts import Parts
 from panic.service.room.views import (

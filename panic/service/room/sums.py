@@ -40,16 +40,16 @@ class Sums:
     def look(self, place: int, case: Case, scrub: Callable[[str], str]) -> None:
         """Take in how an account stands now."""
         orders, fills = sums_of(case, scrub)
-        ended = sum(one.seen_ended for one in case.orders.values())
+        ended = sum(one.seen_ended for one in case.tally.orders.values())
         counts = (
             len(case.attempts),
             orders.accepted,
             orders.canceled,
             orders.filled,
             orders.open,
-            len(case.orders),
+            len(case.tally.orders),
             ended,
-            case.is_counted and case.standing is Standing.CLEAR,
+            case.proof.is_counted and case.standing is Standing.CLEAR,
         )
         old, new = self._parts[place], _Part(case.verdict, case.outcome, case.standing, counts, fills)
         self._parts[place] = new

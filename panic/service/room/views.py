@@ -7,6 +7,7 @@ from typing import Any, Literal
 from panic.board import Code
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.course import Clearing
+from panic.engagement import HoldView
 from panic.report import (
     Coverage,
     Flag,
@@ -18,7 +19,6 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.api.facts import HoldView
 
 # ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -205,7 +205,7 @@ async def test_a_board_that_failed_once_is_written_again(tmp_path: Path, monkeyp
             raise RuntimeError
 
         monkeypatch.setattr(tell, "write", broken)
-        live.run._flags.append(Flag("odd", "something odd"))
+        live.run._teller.flags.append(Flag("odd", "something odd"))
         before = len(it.simulator.requests)
         await until(lambda: "odd" in [flag["code"] for flag in spy.boards[-1]["flags"]])
         after = len(it.simulator.requests)
