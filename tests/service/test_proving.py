@@ -222,7 +222,7 @@ def _nothing(_: Firm) -> None:
         (some(), _lose_name, "dns", "Look at the resolver"),
         (some(), _shrink, "roster_shrank", "Put them back"),
         (some(), _empty, "configuration", "accounts.csv"),
-        (some(), _name_a_group, "configuration", "the roster has no groups. Correct it, or"),
+        (some(), _name_a_group, "configuration", "The roster has no groups."),
         (some(), _break_ledger, "ledger", "Mend it"),
         (some(), _hang, "hangs", "Put them on a file system that answers"),
     ],
