@@ -5,7 +5,7 @@ costs little. Nothing here waits but `intend` and `finish`, and both are bounded
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,6 @@ import structlog
 from panic.clock import Clock
 from panic.engine.case import Case
 from panic.engine.events import What
-from panic.ledger.events import Event
 from panic.ledger.writer import REMOVED, Trouble, Writer
 from panic.plan import Plan
 from panic.record import Finished, Joined, Kind, Mark, Pressed, Resumed, body, changes, planned
@@ -35,15 +34,11 @@ FINISH_S = 2.0
 """When all is over the record gets so long to be safe before the report is printed without its head."""
 
 
-Journal = Callable[[Event], None]
-"""Follows what is put on record, in the words in which it is; what these hold may hold keys."""
-
-
 class Recorder:
     """Records one run, or one process's part of it."""
 
-    def __init__(self, writer: Writer, run_id: str, clock: Clock, journal: Journal = lambda _event: None) -> None:
-        self._writer, self._run_id, self._clock, self._journal = writer, run_id, clock, journal
+    def __init__(self, writer: Writer, run_id: str, clock: Clock) -> None:
+        self._writer, self._run_id, self._clock = writer, run_id, clock
         self._marks: dict[int, Mark] = {}
         self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
@@ -175,8 +170,7 @@ class Recorder:
 
     def _append(self, kind: Kind, words: Any, *, keep: bool = False) -> None:
         at = self._clock.wall().isoformat(timespec="microseconds")
-        name = self._writer.append(self._run_id, kind, at, words, keep=keep)
-        self._journal(Event(self._run_id, kind, name, at, words))
+        self._writer.append(self._run_id, kind, at, words, keep=keep)
 
 
 def _finished(report: Report) -> Finished:

@@ -18,7 +18,6 @@ from panic.flags import from_cases
 from panic.fold import Circumstances, fold
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
-from panic.orders import Filters
 from panic.plan import Scope, Unsent
 from panic.process import Process
 from panic.record import Finished, Joined, Kind, Pressed, Resumed, Sending, apply, read, read_plan
@@ -276,12 +275,8 @@ def joining(joined: Joined) -> Joining:
 def scope_of(shown: ScopeReport) -> Scope:
     """Make the scope again that a report shows."""
     filters = shown.filters
-    return Scope(
-        shown.all,
-        shown.groups,
-        shown.accounts,
-        Filters(filters.side or "", filters.type or "", filters.instrument_type or "", filters.instrument_ids),
-    )
+    orders = (filters.side, filters.type, filters.instrument_type, filters.instrument_ids)
+    return Scope.of(shown.all, shown.groups, shown.accounts, orders)
 
 
 __all__ = ["UNFINISHED", "Replay", "joining", "scope_of"]

@@ -54,7 +54,7 @@ def do_reset(options: argparse.Namespace) -> int:
     """End the engaged state, and say what that does and what not."""
     logs.configure(options.log_level)
     settings = output.load(options)
-    scope = Scope(options.all, tuple(options.group), tuple(options.account))
+    scope = Scope.of(options.all, options.group, options.account)
     by = options.by or whoami()
     prepared = reset.prepare(settings, scope, by=by, reason=options.reason, force=options.force)
     state = None if options.dry_run else reset.carry_out(settings, prepared)

@@ -21,7 +21,7 @@ from panic.fold import Circumstances
 from panic.latching import Engaging, both
 from panic.ledger.writer import Writer, sqlite_writer
 from panic.record import Joined, LastPress
-from panic.recorder import Journal, Recorder
+from panic.recorder import Recorder
 from panic.report import Report, scope_report
 from panic.run.intent import record_intent
 from panic.run.press import Prepared
@@ -57,7 +57,6 @@ class Run:
         observe: Told of every event of the engine; must not block.
         ledger: Where the run is put on record; whoever opened it closes it.
         broker: Connections that are open already; the run closes them. None opens new ones.
-        journal: Told of every event that is put on record, as it is before keys are taken out; must not block.
         drill: Whether the broker is the embedded simulator.
         rng: Spreads the retries.
     """
@@ -69,7 +68,6 @@ class Run:
         *,
         ledger: Writer | None = None,
         broker: Broker | None = None,
-        journal: Journal = lambda _event: None,
         drill: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -92,7 +90,7 @@ class Run:
         self._recorder: Recorder | None = None
         if ledger is not None:
             ledger.scrub = broker.scrub
-            self._recorder = Recorder(ledger, self.id, self._clock, journal)
+            self._recorder = Recorder(ledger, self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
             cancel=broker.cancel,

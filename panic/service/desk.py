@@ -23,7 +23,6 @@ from panic.record import LastPress
 from panic.report import Report, Source
 from panic.run.press import Prepared, Press
 from panic.run.run import Join, Run, open_ledger
-from panic.service.journal import Journal
 
 log = structlog.get_logger()
 
@@ -65,16 +64,15 @@ class Live:
 
     Attributes:
         run: The run.
-        journal: Its events.
         automated: Whether no person pressed.
-        has_record: Whether its events are put on record, and so into the journal.
+        watchers: Told of each account to which something happened; must not block.
     """
 
     def __init__(
         self, prepared: Prepared, supplies: Supplies, *, automated: bool, tell: "Tell", drill: bool = False
     ) -> None:
-        self.journal = Journal(self._scrub)
         self.automated = automated
+        self.watchers: list[Callable[[Case], None]] = []
         self._tell = tell
         ledger = prepared.settings.ledger
         self._writer = open_ledger(ledger, prepared.leg) if prepared.leg else supplies.take_writer()
@@ -83,10 +81,8 @@ class Live:
             self._observe,
             ledger=self._writer,
             broker=supplies.take_broker(),
-            journal=self.journal.add,
             drill=drill,
         )
-        self.has_record = self._writer is not None
         self.last_sent_at = self._now() if prepared.unfinished is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
@@ -151,16 +147,15 @@ class Live:
         try:
             return await self.run.go()
         finally:
-            self.journal.close()
             if self._writer is not None:
                 self._writer.close(0.0)
 
     def _observe(self, what: What, case: Case | None) -> None:
-        if what is What.SETTLED and case is None:
+        if case is not None:
+            for watch in self.watchers:
+                watch(case)
+        elif what is What.SETTLED:
             self._tell("settled", self)
-
-    def _scrub(self, text: str) -> str:
-        return self.run.scrub(text)
 
     @staticmethod
     def _now() -> float:

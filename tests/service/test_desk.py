@@ -17,12 +17,11 @@ from panic.broker.client import Broker
 from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
 from panic.ledger.chain import Head
-from panic.ledger.events import encode_body
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope, plan
 from panic.process import here
-from panic.record import Kind, Resumed
+from panic.record import Resumed
 from panic.report import to_json
 from panic.run.press import Prepared, Press, Unfinished
 from panic.run.run import Join
@@ -677,20 +676,3 @@ def test_on_record_a_run_with_two_presses_is_the_report_that_was_printed(crashes
     else:
         assert to_json(report) == to_json(replay.report(Head.parse(report.ledger_head)))
         assert 2 == report.joined[0].sent_again
-
-
-def test_the_journal_tells_what_the_ledger_holds():
-    """Whoever follows a run sees each event that is put on record, under the same id, and its end."""
-
-    async def work(desk: Desk, _simulator: Simulator) -> Any:
-        supplies = desk._supplies
-        assert isinstance(supplies, Supplies)
-        live = desk.press(a_press()).live
-        await live.finished()
-        await live.journal.wait(10_000)
-        return [(one.id, one.kind, one.text) for one in live.journal.entries], supplies.tapes[0].events()
-
-    told, events = at_the_desk(accounts(QUIET, QUIET), work)
-
-    assert [(one.id, one.kind, encode_body(one.body)) for one in events] == told
-    assert Kind.FINISHED == told[-1][1]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from panic import config, history
-from panic.service.recovery import look_back
+from panic import config
+from panic.service.recovery import look
 from panic.simulator import Fault
 from tests.cli.breakages import after
 from tests.cli.ledgers import LEDGER, events, kinds
@@ -94,32 +93,6 @@ async def test_killed_in_mid_run_and_started_again_the_run_completes_once(tmp_pa
         assert [run] == [row["run_id"] for row in listed.body["runs"]]
         assert set(IDS) == set(sent(simulator, "DELETE"))
         assert not any(simulator.truth(id_).open for id_ in IDS)
-
-
-async def test_whoever_followed_before_a_crash_misses_nothing_of_the_run(tmp_path: Path):
-    """The second service knows only its own part; what came before is on record, and each event comes once."""
-    slow = Fault("latency", seconds=0.3, times=1)
-    async with simulate(*(account(id_, slow) for id_ in IDS)) as simulator:
-        one = firm(
-            tmp_path, simulator, IDS, run="concurrency = 2\npoll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 1\n"
-        )
-        async with serving(one) as service:
-            run = (await service.press()).body["run_id"]
-            await until(lambda: len(sent(simulator, "DELETE")) >= 3 and "attempt" in kinds(tmp_path / LEDGER))
-            service.process.signal(signal.SIGKILL)
-            await service.process.finish()
-        early = [event.id for event in history.in_order(events(tmp_path / LEDGER)) if event.run == run]
-        async with serving(one) as service:
-            await service.process.says("goes on")
-            texts = [
-                (await service.ask("GET", f"/v1/runs/{run}/events", Last_Event_ID=last)).text
-                for last in ("", early[1], "nobody's")
-            ]
-        whole = [event.id for event in history.in_order(events(tmp_path / LEDGER)) if event.run == run]
-        ids = [re.findall(r"^id: (.*?)\r?$", text, re.MULTILINE) for text in texts]
-
-    assert len(early) < len(whole)
-    assert [whole, whole[2:], whole] == ids
 
 
 @pytest.mark.parametrize(
@@ -342,7 +315,7 @@ async def test_a_run_that_is_not_clear_pages_once(tmp_path: Path):
 
     assert ["REFUSED"] == [title.split()[0] for title in told]
     assert [run] == [body["run_id"] for body in rows]
-    assert [] == look_back(config.load(one.settings, {}))
+    assert [] == look(config.load(one.settings, {}))
 
 
 async def test_a_breach_presses_its_scope_and_its_copies_join(tmp_path: Path):

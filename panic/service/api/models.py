@@ -6,9 +6,9 @@ schema is understood.
 
 from typing import Annotated, Any, Final, Literal, TypeVar
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from panic.orders import Filters
 from panic.plan import Scope
 from panic.service.api.problems import ProblemError, of_validation
 
@@ -92,12 +92,8 @@ class PlanAsked(_Asked):
     def to_scope(self) -> Scope:
         """Give the scope as the engine has it."""
         filters = self.filters
-        return Scope(
-            self.scope.all,
-            self.scope.groups,
-            self.scope.accounts,
-            Filters(filters.side or "", filters.type or "", filters.instrument_type or "", filters.instruments),
-        )
+        orders = (filters.side, filters.type, filters.instrument_type, filters.instruments)
+        return Scope.of(self.scope.all, self.scope.groups, self.scope.accounts, orders)
 
 
 class PressAsked(PlanAsked):
@@ -149,15 +145,7 @@ class RunsQuery(BaseModel):
 
 
 class EventsQuery(BaseModel):
-    """After which event to go on, where the Last-Event-ID header cannot be set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    after: Annotated[str, StringConstraints(max_length=200)] = ""
-
-
-class RoomQuery(BaseModel):
-    """Which run a page follows; without one the latest that is under way."""
+    """Which run to follow; without one the latest that is under way."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -185,15 +173,15 @@ def read(model: type[_Model], body: bytes) -> _Model:
         raise of_validation(error, "body") from None
 
 
-def read_query(model: type[_Model], query: dict[str, list[str]]) -> _Model:
+def read_query(model: type[_Model], request: web.Request) -> _Model:
     """Read what stands behind the question mark, each name once.
 
     Raises:
         ProblemError: As above.
     """
-    if twice := [name for name, values in query.items() if len(values) > 1]:
-        raise ProblemError("malformed", f"{len(twice)} names stand in the query more than once")
+    if len(request.query) != len(set(request.query)):
+        raise ProblemError("malformed", "a name stands in the query more than once")
     try:
-        return model.model_validate({name: values[0] for name, values in query.items()})
+        return model.model_validate(dict(request.query))
     except ValidationError as error:
         raise of_validation(error, "query") from None

@@ -1,0 +1,164 @@
+"""What all pages are told: how things stand, a heartbeat, and to each the board of the run that it follows.
+
+The words are written once; each page has a mailbox of its own, so that none waits for another. While nobody
+watches there is nothing of this but the hub itself.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Final
+
+import structlog
+from pydantic import TypeAdapter
+
+from panic.schedule.sessions import Calendar
+from panic.service.desk import SCHEDULE, Live
+from panic.service.parts import Parts
+from panic.service.room.boards import Boards
+from panic.service.room.live_board import LiveBoard
+from panic.service.room.mailbox import Mailbox, event
+from panic.service.room.overview import Overview, without_times
+from panic.service.room.views import Room
+
+log = structlog.get_logger()
+
+BEAT_S: Final = 2.0
+ROOM_S: Final = 10.0
+"""How things stand is told so often at least."""
+
+LOOK_S: Final = 0.5
+"""How often is looked whether something changed."""
+
+LATER_S: Final = 0.05
+"""So long after the desk told of a run the pages are: its first DELETEs leave before."""
+
+_ROOM: TypeAdapter[Room] = TypeAdapter(Room)
+
+
+class Hub:
+    """Tells all pages.
+
+    Args:
+        parts: What the service is made of.
+        calendar: The exchange's days, as far as they are known now.
+    """
+
+    def __init__(self, parts: Parts, calendar: Callable[[], Calendar]) -> None:
+        self._parts = parts
+        self.overview = Overview(parts, calendar)
+        self.boards = Boards(parts)
+        self.watching: dict[Mailbox, LiveBoard | None] = {}
+        self._pulse: asyncio.Task[None] | None = None
+        self._told: Room | None = None
+        self._message = b""
+        self._told_at = float("-inf")
+
+    # ── runs ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def observe(self, what: str, live: Live) -> None:
+        """Take what the desk tells."""
+        if what == "finished":
+            self.overview.expire()
+        if self.watching and what in {"started", "joined", "finished"}:
+            asyncio.get_running_loop().call_later(LATER_S, self._heard, what, live)
+
+    def _heard(self, what: str, live: Live) -> None:
+        self._tell_room()
+        if what == "finished" or live.is_over:
+            return
+        for one, board in list(self.watching.items()):
+            wants = one.run == live.run.id if one.run else self._is_followed(live)
+            if wants and board is not self.boards.of(live):
+                self._follow(one, live)
+
+    def _is_followed(self, live: Live) -> bool:
+        """Whether the pages turn to a run: a scheduled one takes them from nobody's run that is under way."""
+        return not _is_scheduled(live) or all(map(_is_scheduled, self._under_way))
+
+    @property
+    def _under_way(self) -> list[Live]:
+        """The runs under way, the latest last, scheduled ones before all others."""
+        return sorted((live for live in self._parts.desk.live.values() if not live.is_over), key=_is_persons)
+
+    # ── pages ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def joined(self, run: str = "", board: bytes = b"") -> Iterator[Mailbox]:
+        """Tell a page, until it goes.
+
+        Args:
+            run: The run to stay with, and to wait for if it is not here: it may be resumed. Empty for whichever
+                is under way.
+            board: What is known of it where it is not here.
+        """
+        one = Mailbox(run)
+        self.watching[one] = None
+        try:
+            if self._pulse is None:
+                self._pulse = asyncio.create_task(self._beat(), name="panic-room")
+            self._tell_room()
+            one.room(self._message)
+            live = self._parts.desk.find(run) if run else next(reversed(self._under_way), None)
+            if live is not None:
+                self._follow(one, live)
+            elif board:
+                one.board(event("board", board))
+            yield one
+        finally:
+            self._follow(one, None)
+            del self.watching[one]
+            if not self.watching and self._pulse is not None:
+                self._pulse.cancel()
+                self._pulse = None
+
+    def _follow(self, one: Mailbox, live: Live | None) -> None:
+        before, now = self.watching[one], None if live is None else self.boards.of(live)
+        if before is not None:
+            before.leave(one)
+        one.forget_board()
+        self.watching[one] = now
+        if now is not None:
+            now.join(one)
+
+    # ── how things stand ────────────────────────────────────────────────────────────────────────────────
+
+    async def room(self) -> bytes:
+        """Say how things stand, to somebody who asks once."""
+        await self.overview.known()
+        return self._parts.scrub(_ROOM.dump_json(self.overview.view(), indent=2).decode()).encode()
+
+    async def _beat(self) -> None:
+        beaten_at = float("-inf")
+        while True:
+            try:
+                self.overview.refresh()
+                self._tell_room()
+            except Exception:
+                log.exception("room_failed")
+            if monotonic() - beaten_at >= BEAT_S:
+                beaten_at = monotonic()
+                message = event("beat", b'{"now":"%s"}' % datetime.now(UTC).isoformat().encode())
+                for one in self.watching:
+                    one.beat(message)
+            await asyncio.sleep(LOOK_S)
+
+    def _tell_room(self) -> None:
+        """Tell all pages, if there is news or it was long ago."""
+        view = self.overview.view()
+        bare = without_times(view)
+        if bare != self._told or monotonic() - self._told_at >= ROOM_S:
+            text = self._parts.scrub(_ROOM.dump_json(view).decode())
+            self._told, self._told_at, self._message = bare, monotonic(), event("room", text.encode())
+            for one in self.watching:
+                one.room(self._message)
+
+
+def _is_scheduled(live: Live) -> bool:
+    return live.run.prepared.press.source == SCHEDULE
+
+
+def _is_persons(live: Live) -> bool:
+    return not _is_scheduled(live)

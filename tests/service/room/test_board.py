@@ -1,0 +1,275 @@
+"""A board as it is sent: one document, valid by its schema, with whatever accounts are called."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from panic import history
+from panic.broker.outcomes import Standing
+from panic.config import LedgerFiles
+from panic.engine.case import Case
+from panic.errors import UsageError
+from panic.ledger.events import Event, encode
+from panic.ledger.store import SqliteStore
+from panic.plan import Unsent
+from panic.report import Flag
+from panic.roster import Account
+from panic.service.room.board import (
+    WORST_MOST,
+    Listed,
+    final_board,
+    identity,
+    live_board,
+    recorded,
+    with_accounts,
+    write,
+)
+from panic.service.room.letters import OF_VERDICT, Letter, Letters
+from panic.service.room.views import Board
+from tests.builders import an_answer, circumstances, no_answer, wall
+from tests.service.house import Answer
+from tests.service.room.page import letters
+from tests.test_replay import records
+from tests.test_report import a_report, a_worked_case
+
+BOARD = TypeAdapter(Board)
+EVIL = (
+    'a "quoted" name',
+    "back\\slash\\",
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "line\u2028and\u2029paragraph",
+    "\x00\x01\x1b[2J\x7f\x9b2J",
+    "two\r\ndata: lines\n\nevent: board",
+    "\u202eright to left",
+    "漢字 👍🏽 é",
+    '"],["7","x","y"]],"accounts":null',
+    "&lt;&amp;'`${x}",
+)
+
+
+def read(text: bytes) -> dict[str, Any]:
+    """Read a board, which must be what the published schema says."""
+    return Answer(cast("Any", None), text).fits("Board")
+
+
+def valid(text: bytes) -> dict[str, Any]:
+    """Read a board, which must be what schema and model say and nothing else, in one line."""
+    found = read(text)
+    again = json.loads(BOARD.dump_json(BOARD.validate_json(text)))
+
+    assert again == found
+    assert not set(text) & {0x0A, 0x0D}
+    assert sum(found["counts"].values()) == len(found["codes"])
+    return found
+
+
+def board_of(*cases: Case, unsent: tuple[Unsent, ...] = (), **facts: Any) -> dict[str, Any]:
+    """The board of a run of these that is over, read back."""
+    return valid(final_board(a_report(*cases, unsent=unsent, **facts), cases, wall))
+
+
+def one_of_each() -> list[Case]:
+    """An account of each verdict, the best first, and none in the order of its number."""
+    return [
+        a_worked_case(9, an_answer(), standing=Standing.CLEAR),
+        a_worked_case(3, an_answer()),
+        a_worked_case(7, an_answer(), standing=Standing.OPEN),
+        a_worked_case(1, no_answer()),
+        a_worked_case(5, an_answer(403, request_id="r5"), name="Five", group="mm", owner="joe"),
+    ]
+
+
+# ── what is in it ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_it_says_what_the_report_says():
+    """In the words of the report, and its accounts in the plan's order."""
+    cases = one_of_each()
+    report = a_report(*cases, flags=[Flag("roster", "odd")], drill=True)
+    report = replace(report, ledger_head="7:abc")
+    ids = [case.account.id for case in cases]
+    found = valid(final_board(report, cases, wall))
+
+    assert (False, True, True) == (found["live"], found["finished"], found["drill"])
+    assert (report.run_id, report.base_url, report.contact) == (
+        found["run_id"],
+        found["base_url"],
+        found["contact"],
+    )
+    assert ("refused", 40, "7:abc") == (found["verdict"], found["exit_code"], found["ledger_head"])
+    assert "the broker refused to cancel in 1 of 5 accounts; 4 are not clear" == found["headline"]
+    assert ("all accounts", True, 15.0) == (found["scope"], found["verify"], found["watch_s"])
+    assert [{"code": "roster", "text": "odd"}] == found["flags"]
+    assert (list(map(str, ids)), "cuokr") == ([id_ for id_, _, _ in found["accounts"]], found["codes"])
+    assert {"c": 1, "u": 1, "o": 1, "k": 1, "r": 1} == found["counts"]
+    assert (5, 1) == (found["totals"]["accounts"], found["coverage"]["accounts_clear"])
+    assert 10.0 == found["elapsed_s"] == found["timings"]["total_s"]
+
+
+def test_the_worst_come_first_and_the_clear_are_not_among_them():
+    """As in the report; and each with what its reader needs at the telephone."""
+    found = board_of(*one_of_each())
+    first = found["worst"][0]
+
+    assert ["refused", "unknown", "open", "unverified"] == [one["verdict"] for one in found["worst"]]
+    assert 0 == found["more"]
+    assert ("5", "Five", "mm", "joe", "forbidden", 1) == tuple(
+        first[key] for key in ("id", "name", "group", "owner", "outcome", "attempts")
+    )
+    assert ["r5"] == [one["id"] for one in first["request_ids"]]
+    assert "quoting r5" in first["next_step"]
+
+
+def test_only_so_many_are_told_one_by_one():
+    """The rest are counted; the letters are of all."""
+    cases = [a_worked_case(n, no_answer()) for n in range(1, WORST_MOST + 31)]
+    found = board_of(*cases, a_worked_case(9999, an_answer(), standing=Standing.CLEAR))
+
+    assert (WORST_MOST, 30, WORST_MOST + 31) == (len(found["worst"]), found["more"], len(found["accounts"]))
+
+
+@pytest.mark.parametrize(
+    ("answers", "named"),
+    [
+        ([an_answer(503, request_id=f"r{n}", began=n) for n in range(8)], ["r7", "r6", "r5", "r4", "r3"]),
+        ([an_answer(503, request_id="r0"), no_answer(), no_answer()], ["r0"]),
+        ([no_answer(), no_answer()], [None, None]),
+        ([], []),
+    ],
+)
+def test_the_latest_requests_that_have_a_name_are_told(answers: list[Any], named: list[str | None]):
+    """Newest first, for the broker; and any, where none has one."""
+    found = board_of(a_worked_case(1, *answers))
+
+    assert named == [one["id"] for one in found["worst"][0]["request_ids"]]
+    assert len(answers) == found["worst"][0]["attempts"]
+
+
+def test_who_could_not_be_sent_stands_at_the_end():
+    """Also one whose number nobody can read."""
+    unsent = (Unsent("no key", account=Account(2, "Two")), Unsent("nobody can read it"))
+    found = board_of(a_worked_case(1, an_answer(), standing=Standing.CLEAR), unsent=unsent)
+
+    assert ([["1", "", ""], ["2", "Two", ""], [None, "", ""]], "ckk") == (found["accounts"], found["codes"])
+    assert {"2", None} == {one["id"] for one in found["worst"]}
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict", "headline"),
+    [
+        ("cc", "unverified", "every account was read clear, and the run has not come to its end"),
+        ("ca", "unverified", "nobody saw that nothing is open in 1 of 2 accounts"),
+        ("cp", "open", "orders are still open in 1 of 2 accounts"),
+        ("ws", "unknown", "nobody knows what became of the cancel in 2 of 2 accounts"),
+        ("tr", "refused", "the broker refused to cancel in 1 of 2 accounts; 2 are not clear"),
+    ],
+)
+def test_a_run_under_way_is_told_by_its_letters(row: str, verdict: str, headline: str):
+    """Its verdict is provisional and never clear; what takes a fold of all accounts is left to the report."""
+    letters = Letters(2, 0)
+    for place, code in enumerate(row):
+        letters.put(place, Letter(code))
+    accounts = a_report(a_worked_case(1, no_answer())).accounts if row != "cc" else ()
+    worst = [Listed(one, Letter.UNKNOWN) for one in accounts]
+    found = valid(write(live_board(circumstances(finished=False), letters, worst, 9.0)))
+
+    assert (verdict, headline, row) == (found["verdict"], found["headline"], found["codes"])
+    assert (True, False, 9.0) == (found["live"], found["finished"], found["deadline_s"])
+    assert 2 - row.count("c") == found["more"] + len(worst)
+    assert {None} == {found[key] for key in ("finished_at", "accounts", "totals", "coverage", "course")}
+
+
+# ── words from outside ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_whatever_a_name_is_it_stays_a_name():
+    """Of accounts and groups, flags and reasons: what is read back is what was written."""
+    cases = [a_worked_case(n, an_answer(403), name=name, group=name, owner=name) for n, name in enumerate(EVIL, 1)]
+    flags = [Flag("roster", words) for words in EVIL]
+    found = board_of(*cases, flags=flags, contact="".join(EVIL), base_url="".join(EVIL))
+
+    assert [[str(n), name, name] for n, name in enumerate(EVIL, 1)] == found["accounts"]
+    assert list(EVIL) == [one["name"] for one in found["worst"]] == [one["text"] for one in found["flags"]]
+    assert ("".join(EVIL), "".join(EVIL)) == (found["contact"], found["base_url"])
+
+
+@given(
+    st.integers(1, 2**63 - 1) | st.none(),
+    st.text(st.characters(categories=None, exclude_categories=())),
+)
+def test_a_row_can_hold_any_text(id_: int | None, name: str):
+    """Half a surrogate pair as well; it stays in one line, and in ASCII, and a number keeps all its digits."""
+    text = identity(id_, name, name[::-1])
+
+    assert [None if id_ is None else str(id_), name, name[::-1]] == json.loads(text)
+    assert text.isascii()
+    assert not set(text) & {"\n", "\r"}
+
+
+def test_half_a_surrogate_pair_in_the_name_of_an_account_spoils_no_board():
+    """It stays that, and the others' names theirs."""
+    names = ("a\ud800b", "\udfff", "Two")
+    text = write(live_board(circumstances(), Letters(3, 0), [], 9.0))
+    rows = ",".join(identity(n, name, "") for n, name in enumerate(names)).encode()
+
+    assert list(names) == [name for _, name, _ in read(with_accounts(text, rows))["accounts"]]
+
+
+# ── the letters ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_letters_are_in_the_order_of_the_plan():
+    """Whatever order the report has, and those the plan does not know come last."""
+    refused = {n: a_worked_case(n, an_answer(403)) for n in (1, 3, 5)}
+    clear = {n: a_worked_case(n, an_answer(), standing=Standing.CLEAR) for n in (2, 4)}
+    order = (4, 1, 5, 2, 3)
+    report = a_report(*clear.values(), *refused.values(), unsent=(Unsent("nobody can read it"),))
+    found = valid(final_board(report, [(clear | refused)[n] for n in order], wall))
+
+    assert [*map(str, order), None] == [id_ for id_, _, _ in found["accounts"]]
+    assert "crrcrk" == found["codes"]
+    assert {"c": 2, "r": 3, "k": 1} == found["counts"]
+
+
+# ── on record ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kept(folder: Path, events: Iterable[Event]) -> LedgerFiles:
+    """A ledger that holds these events."""
+    store = SqliteStore(folder / "ledger.db")
+    store.append([(one.run, one.kind, encode(one)) for one in events])
+    store.close()
+    return LedgerFiles(file=folder / "ledger.db", fallback=folder / "second.db")
+
+
+@pytest.mark.parametrize("name", ["ended", "died", "taken up"])
+def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
+    """At any event: what is told of each account is what the report of that record tells."""
+    events = records()[name]
+    for n in {*range(2, len(events), 4), len(events)}:
+        folder = tmp_path / str(n)
+        folder.mkdir()
+        ledger = kept(folder, events[:n])
+        found = valid(recorded(ledger, events[0].run))
+        past = history.recall(ledger, events[0].run)
+        report = past.report()
+        verdicts = {one.id: one.verdict for one in report.accounts}
+
+        assert not found["live"]
+        assert (report.finished, str(report.verdict)) == (found["finished"], found["verdict"])
+        assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == letters(found)
+        assert [*past.replay.cases] == [*letters(found)][: len(past.replay.cases)]
+
+
+def test_a_record_of_nothing_has_no_board(tmp_path: Path):
+    """It does not tell who pressed."""
+    with pytest.raises(UsageError):
+        recorded(kept(tmp_path, records()["ended"][1:]), records()["ended"][0].run)
