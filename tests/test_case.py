@@ -293,7 +293,6 @@ def down_for_cancels(do: Do, _query: Query | None, at: float) -> Answer:
         *((always(an_answer(429, retry_after=seconds), 0.01), 3, 99) for seconds in (None, 0.0, 1.0, 17.0, 20.0)),
         *((always(no_answer(), took), 7, 10) for took in (0.0, 1.0, 4.9, 5.0)),
     ],
-    ids=str,
 )
 def test_an_account_that_is_not_clear_gets_a_delete_every_twenty_seconds(
     broker: Broker, least: int, most: int, jitter: float
@@ -350,7 +349,6 @@ def test_the_hush_keeps_what_reads_have_shown():
         (an_answer(503), Verdict.REFUSED, 5),
         (no_answer(), Verdict.REFUSED, 5),
     ],
-    ids=str,
 )
 def test_a_refused_account_is_sent_one_delete_and_read_until_a_look_says_something(
     status: int, read: Answer, verdict: Verdict, looks: int

@@ -59,7 +59,6 @@ def after(*acts: Act) -> Gate:
         ([limited(10.0, 5.0), probe(15.0), limited(15.2, 5.0)], 12.0, 20.2),
         ([limited(10.0, 5.0), probe(15.0), lost(15.5)], 12.0, 15.0),
     ],
-    ids=str,
 )
 def test_a_429_closes_for_its_retry_after_and_any_other_answer_opens(
     acts: list[Act], first_at: float, others_at: float

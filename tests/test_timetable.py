@@ -58,7 +58,6 @@ OK, LATER, NO = an_answer(ended=0.2), an_answer(503, ended=0.2), an_answer(403, 
         ([sent(OK, BLIND)], NEVER, NEVER),
         ([sent(LATER, BLIND)], 0.7, NEVER),
     ],
-    ids=str,
 )
 def test_after_a_delete(acts: list[Act], cancel_at: float, read_at: float):
     """Waits grow from 0.5 s, and nothing puts the next DELETE off beyond twenty seconds after the last began."""
@@ -92,7 +91,6 @@ def reopened(times: int) -> list[Act]:
         ([sent(NO), looked(Standing.CLEAR, 1.0), lambda it: it.read_again(9.0, refused=True)], NEVER, 9.0),
         ([lambda it: it.end()], NEVER, NEVER),
     ],
-    ids=str,
 )
 def test_after_a_look(acts: list[Act], cancel_at: float, read_at: float):
     """What is open is cancelled at once and then with waits; a failing DELETE keeps its own time."""
@@ -125,7 +123,6 @@ HELD = an_answer(429, ended=1.0, retry_after=7.0)
         (after(sent(OK, BLIND), sent(LATER, BLIND)), 20.0, 17.0, Step(CANCEL, 20.0)),
         (after(sent(OK, BLIND)), 20.0, NEVER, Step(Do.REST)),
     ],
-    ids=str,
 )
 def test_what_is_due_next(timetable: Timetable, now: float, hush_at: float, step: Step):
     """A DELETE before a read, unless reads waited for two; a Retry-After holds both, the hush only DELETEs."""
