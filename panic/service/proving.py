@@ -37,7 +37,8 @@ from panic.selftest import (
     read,
     write,
 )
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.live import Live
 
 log = structlog.get_logger()
 
