@@ -35,14 +35,13 @@ ALL, NARROW = Scope(all=True), Scope(accounts=(1,))
 QUIET: tuple[Fault, ...] = ()
 
 
-class Place:
-    """A desk, what it needs, and the broker behind it."""
+class Supplies:
+    """What a desk needs, for the accounts of a simulator."""
 
     def __init__(self, simulator: Simulator, ids: Sequence[int]) -> None:
         self.simulator = simulator
         self.ready = prepared(simulator.base_url, ids)
         self.tapes: list[Tape] = []
-        self.desk = Desk(self)
 
     def prepare(self, press: Press) -> Prepared:
         return replace(self.ready, press=press, plan=plan(self.ready.roster, press.scope, self.ready.keys))
@@ -54,13 +53,26 @@ class Place:
         self.tapes.append(Tape())
         return self.tapes[-1].writer
 
+
+def deletes(simulator: Simulator) -> Counter[int]:
+    """How often each account was sent a DELETE."""
+    deleted = [one.account_id for one in simulator.requests if one.method == "DELETE"]
+    return Counter(id_ for id_ in deleted if id_ is not None)
+
+
+class Place(Supplies):
+    """A desk, what it needs, and the broker behind it."""
+
+    def __init__(self, simulator: Simulator, ids: Sequence[int]) -> None:
+        super().__init__(simulator, ids)
+        self.desk = Desk(self)
+
     def press(self, scope: Scope = ALL, *, automated: bool = False, **how: Any) -> Any:
         return self.desk.press(a_press(scope, **how), automated=automated)
 
     @property
     def deletes(self) -> Counter[int]:
-        deleted = [one.account_id for one in self.simulator.requests if one.method == "DELETE"]
-        return Counter(id_ for id_ in deleted if id_ is not None)
+        return deletes(self.simulator)
 
     def read_since(self, at: float) -> set[int | None]:
         return {one.account_id for one in self.simulator.requests if one.method == "GET" and one.at >= at}
