@@ -69,7 +69,7 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
     asked, unread = _recorded(found.events)
     unsure = [*unread, *found.damage]
     if walk:
-        unsure += [*history.walk(ledger), *history.others(ledger).hidden]
+        unsure += history.walk(ledger)
     lost = tuple(hold for hold in asked if not state.includes([hold]))
     contradictions = []
     if lost:
@@ -165,14 +165,13 @@ def _is_after(moment: datetime, hold: Hold) -> bool:
 def _plans(ledger: LedgerFiles, runs: Collection[str]) -> dict[str, _Planned]:
     """Read which accounts runs were about; a plan that is not what was written is none."""
     found: dict[str, _Planned] = {}
-    for file in history.files(ledger):
-        volume = reader.read(file, runs=runs, kinds=(Kind.PLANNED,))
-        for row, before in zip(volume.rows, volume.before, strict=False):
-            if reader.faults_of_rows([row], [before]):
-                continue
-            with suppress(ValueError):
-                event = decode(row.record)
-                found.setdefault(event.run, _Planned.of(*read_plan(event.body)))
+    volume = history.read(ledger, runs=runs, kinds=(Kind.PLANNED,))
+    for row, before in zip(volume.rows, volume.before, strict=False):
+        if reader.faults_of_rows([row], [before]):
+            continue
+        with suppress(ValueError):
+            event = decode(row.record)
+            found.setdefault(event.run, _Planned.of(*read_plan(event.body)))
     return found
 
 

@@ -44,12 +44,18 @@ _LINGERING_MOST = 4096
 """Connections that may be listened to after their last answer, where the descriptors allow it."""
 
 
-def open_ledger(files: LedgerFiles, leg: str = "") -> Writer | None:
-    """Begin to open a ledger on a thread of its own; None where the settings name none."""
+def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:
+    """Give the ledger's writer; None where the settings name none.
+
+    Args:
+        files: Where it is.
+        at_once: Whether its thread begins to open it now, and not with the first event.
+    """
     if files.file is None:
         return None
-    writer = sqlite_writer(files.file, files.second, leg)
-    writer.start()
+    writer = sqlite_writer(files.file)
+    if at_once:
+        writer.probe()
     return writer
 
 
@@ -110,8 +116,8 @@ class Run:
             broker.adopt(self._clock, self._doubt, prepared.keys, lingering)
         self._recorder: Recorder | None = None
         if ledger is not None:
-            ledger.scrub = self._broker.scrub
-            self._recorder = Recorder(ledger, self.id, self._clock, journal)
+            leg = ledger.leg(self.id, self._broker.scrub, prepared.leg, journal)
+            self._recorder = Recorder(leg, self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
             cancel=self._broker.cancel,

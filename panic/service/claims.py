@@ -4,40 +4,41 @@ This fails closed. A schedule that nobody could write down is told, and not run:
 """
 
 import json
-import secrets
 from collections.abc import Iterator
 from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
 
 from panic import history
 from panic.config import LedgerFiles
 from panic.errors import PanicError
-from panic.ledger import reader
-from panic.ledger.events import Event, decode, encode
-from panic.ledger.store import ConflictError, SqliteStore
+from panic.ledger.events import Event, decode
+from panic.ledger.port import ConflictError
+from panic.ledger.writer import Writer
+from panic.process import here
 from panic.record import Kind
 
 
-def claim(ledger: LedgerFiles, key: str, at: datetime) -> bool:
-    """Write a key down; False if it is written down already, by whatever process.
+WRITE_S = 10.0
+"""So long a key may take to be written down."""
+
+
+def claim(ledger: Writer | None, key: str, at: datetime) -> bool:
+    """Write a key down; False if another process has done so already. It blocks.
 
     Raises:
         PanicError: There is no ledger, or it cannot be written.
     """
-    if ledger.file is None:
+    if ledger is None:
         raise PanicError("the settings name no [ledger] file")
-    event = Event(
-        "", Kind.CLAIMED, f"{secrets.token_hex(4)}-1", at.isoformat(timespec="microseconds"), {"key": key}
-    )
+    ours = sha256(f"{here()!r} {key}".encode()).hexdigest()[:8]  # a claim that hung may come through after all
+    event = Event("", Kind.CLAIMED, f"{ours}-1", at.isoformat(timespec="microseconds"), {"key": key})
     try:
-        store = SqliteStore(ledger.file)
-        try:
-            store.append([(event.run, event.kind, encode(event))], unless=f'"key":{json.dumps(key)}')
-        finally:
-            store.close()
+        ledger.put(event, WRITE_S, unless=f'"key":{json.dumps(key)}')
     except ConflictError:
-        return False
-    except Exception as error:
-        raise PanicError(f"{ledger.file} could not be written: {error}") from error
+        return any(one.id == event.id for one in _events(LedgerFiles(file=Path(ledger.place)), Kind.CLAIMED))
+    except (PanicError, TimeoutError) as error:
+        raise PanicError(f"{ledger.place} could not be written: {error}") from error
     return True
 
 
@@ -69,9 +70,8 @@ def forsaken(ledger: LedgerFiles, since: datetime) -> list[str]:
 
 
 def _events(ledger: LedgerFiles, kind: Kind) -> Iterator[Event]:
-    for file in history.files(ledger):
-        for row in reader.read(file, kinds=(kind,)).rows:
-            try:
-                yield decode(row.record)
-            except ValueError:
-                continue
+    for row in history.read(ledger, kinds=(kind,)).rows:
+        try:
+            yield decode(row.record)
+        except ValueError:
+            continue

@@ -220,7 +220,7 @@ class Clockwork:
         """Write a key down; one that took too long may still be written, and is asked after again."""
         at = self._now()
         if key not in self._claiming:
-            self._claiming[key] = background.begin(lambda: claims.claim(settings.ledger, key, at), "claim")
+            self._claiming[key] = background.begin(lambda: claims.claim(self._standby.ledger, key, at), "claim")
         async with asyncio.timeout(LEDGER_S):
             await asyncio.wait([self._claiming[key]])
         return self._claiming.pop(key).result()
@@ -234,7 +234,7 @@ class Clockwork:
         self._claimed.add(due.late_key)
         first = True
         with suppress(Exception):  # told twice is better than not at all
-            first = await self._within(lambda: claims.claim(settings.ledger, due.late_key, self._now()))
+            first = await self._within(lambda: claims.claim(self._standby.ledger, due.late_key, self._now()))
         if first:
             schedule = next(one for one in settings.schedules if one.name == due.schedule)
             left = "Run: panic drill" if schedule.drill else self._left_open(schedule)

@@ -22,7 +22,7 @@ from panic.plan import Scope
 from panic.prepared import Prepared, Press
 from panic.record import LastPress
 from panic.report import Report
-from panic.run import Join, Run, open_ledger
+from panic.run import Join, Run
 from panic.service.journal import Journal
 
 log = structlog.get_logger()
@@ -56,8 +56,9 @@ class Supplies(Protocol):
     def take_broker(self) -> Broker | None:
         """Give connections away that are open; None where there are none."""
 
-    def take_writer(self) -> Writer | None:
-        """Give a ledger away that is open; None where there is none."""
+    @property
+    def ledger(self) -> Writer | None:
+        """The writer of the ledger; None where there is none."""
 
 
 class Live:
@@ -76,17 +77,15 @@ class Live:
         self.journal = Journal(self._scrub)
         self.automated = automated
         self._tell = tell
-        ledger = prepared.settings.ledger
-        self._writer = open_ledger(ledger, prepared.leg) if prepared.leg else supplies.take_writer()
         self.run = Run(
             prepared,
             self._observe,
-            ledger=self._writer,
+            ledger=supplies.ledger,
             broker=supplies.take_broker(),
             journal=self.journal.add,
             drill=drill,
         )
-        self.has_record = self._writer is not None
+        self.has_record = supplies.ledger is not None
         self.last_sent_at = self._now() if prepared.earlier is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
@@ -152,8 +151,6 @@ class Live:
             return await self.run.go()
         finally:
             self.journal.close()
-            if self._writer is not None:
-                self._writer.close(0.0)
 
     def _observe(self, what: What, case: Case | None) -> None:
         if what is What.SETTLED and case is None:

@@ -9,8 +9,8 @@ from panic import history, resume
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
 from panic.history import Summary
-from panic.ledger import reader
 from panic.ledger.events import decode
+from panic.ledger.writer import Writer
 from panic.prepared import Prepared
 from panic.record import Kind
 from panic.report import Report
@@ -56,10 +56,12 @@ def look_back(settings: Settings) -> list[Left]:
     return [left for one in told if (left := _left(one, settings, known))]
 
 
-def take_up(settings: Settings, run: str, by: str, env: Mapping[str, str] = os.environ) -> Left:
+def take_up(
+    settings: Settings, ledger: Writer | None, run: str, by: str, env: Mapping[str, str] = os.environ
+) -> Left:
     """Make ready what is left of a run. It claims it in the ledger: whoever calls this must let it go on."""
     try:
-        return Left(run, prepared=resume.prepare(settings, run, by, env))
+        return Left(run, prepared=resume.prepare(settings, ledger, run, by, env))
     except PanicError as error:
         return Left(run, report=_report(settings, run), why=str(error))
 
@@ -85,11 +87,10 @@ def _report(settings: Settings, run: str) -> Report | None:
 
 
 def _acknowledged(settings: Settings) -> Iterator[str]:
-    for file in history.files(settings.ledger):
-        for row in reader.read(file, kinds=(Kind.AUDIT,)).rows:
-            try:
-                body = decode(row.record).body
-            except ValueError:
-                continue
-            if isinstance(body, dict) and body.get("what") == "acknowledge":
-                yield str(body.get("run_id"))
+    for row in history.read(settings.ledger, kinds=(Kind.AUDIT,)).rows:
+        try:
+            body = decode(row.record).body
+        except ValueError:
+            continue
+        if isinstance(body, dict) and body.get("what") == "acknowledge":
+            yield str(body.get("run_id"))

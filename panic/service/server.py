@@ -20,10 +20,9 @@ from panic.config import Settings
 from panic.errors import ConfigurationError, PanicError, Problem
 from panic.hooks.keyring import Keyring
 from panic.hooks.replays import Replays
-from panic.ledger.writer import Writer
+from panic.ledger.writer import Leg
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
-from panic.run import open_ledger
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
@@ -77,7 +76,7 @@ class Server:
         self._clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
         self._proving = Proving(self.standby, self.desk, self, env)
         self._replays, self._keyring = Replays(_store(settings)), Keyring(env)
-        self._audit_writer: Writer | None = None
+        self._audits: Leg | None = None
         self._runner: web.AppRunner | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._looking_back: asyncio.Task[None] | None = None
@@ -96,9 +95,8 @@ class Server:
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
         self._ending.push_async_callback(self.notifier.close)
-        self._audit_writer = open_ledger(self._settings.ledger)
-        if self._audit_writer is not None:
-            self._ending.push_async_callback(_close_ledger, self._audit_writer)
+        if (ledger := self.standby.ledger) is not None:
+            self._audits = ledger.leg()
         self.desk.observers.append(self._tell_people)
         self._runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await self._runner.setup()
@@ -212,7 +210,9 @@ class Server:
     async def _deal_with(self, left: Left) -> None:
         if not left.is_finished:
             run = left.run
-            left = await background.begin(lambda: take_up(self._settings, run, BY, self._env), "take-up")
+            left = await background.begin(
+                lambda: take_up(self._settings, self.standby.ledger, run, BY, self._env), "take-up"
+            )
         if left.prepared is not None:
             live = self.desk.start(left.prepared, automated=left.prepared.press.source in {"hook", "schedule"})
             log.warning("run_taken_up", run_id=live.run.id)
@@ -276,14 +276,10 @@ class Server:
     def _put_on_record(self) -> None:
         while self._unrecorded:
             at, body = self._unrecorded.popleft()
-            if self._audit_writer is not None:
-                self._audit_writer.append("", Kind.AUDIT, at, body)
+            if self._audits is not None:
+                self._audits.append(Kind.AUDIT, at, body)
 
 
 def _store(settings: Settings) -> Path:
     """Where replays are remembered; settings built in code may not say."""
     return settings.service.store or Path(os.devnull)
-
-
-async def _close_ledger(writer: Writer) -> None:
-    await background.begin(lambda: writer.close(_END_S), "audit-close")
