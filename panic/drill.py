@@ -15,9 +15,9 @@ from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.config import Broker, RosterFile, Settings
 from panic.errors import UsageError
 from panic.plan import Scope, plan
-from panic.report import AccountReport, Report
+from panic.report import AccountReport, Report, Source
 from panic.roster import Account, Roster
-from panic.run import Prepared, Press
+from panic.run.press import Prepared, Press
 from panic.secret import Key
 from panic.simulator import FAULTS, Fault, SimAccount, SimOrder, Simulator, Truth
 
@@ -179,7 +179,7 @@ def prepare(made_up: Firm, base_url: str, *, watch_s: float = 0.0) -> Prepared:
     place = Path("(drill)")
     roster = Roster(place, "sha256:drill", time(), made_up.accounts, (), ())
     scope = Scope(all=True)
-    press = Press(scope, "drill", source="drill", deadline_s=DEADLINE_S, watch_s=watch_s)
+    press = Press(scope, "drill", source=Source.DRILL, deadline_s=DEADLINE_S, watch_s=watch_s)
     settings = Settings(broker=Broker(base_url=base_url), roster=RosterFile(file=place))
     return Prepared(press, settings, roster, {"default": Key(_KEY)}, plan(roster, scope, {"default"}))
 

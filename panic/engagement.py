@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from panic import history, latch
 from panic.config import LedgerFiles, Settings
 from panic.errors import UsageError
-from panic.history import Summary
 from panic.latch import Hold, State
 from panic.latching import holds_of
 from panic.ledger import reader
@@ -17,6 +16,7 @@ from panic.plan import Scope, Unsent
 from panic.record import Joined, Kind, Pressed, read, read_plan
 from panic.replay import scope_of
 from panic.roster import Account
+from panic.summary import Summary
 from panic.words import clip
 
 

@@ -10,7 +10,7 @@ remedy. What goes wrong with one account is never an exception; it is an outcome
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -35,12 +35,14 @@ class Problem:
         remedy: What to do about it, a sentence.
         file: Where it stands; None when it stands in no file (an environment variable, say).
         line: 1-based line in that file; None when the mistake is about the file as a whole.
+        section: The section of the settings in which it stands, such as "schedules"; "" where it is in none.
     """
 
     what: str
     remedy: str
     file: Path | None = None
     line: int | None = None
+    section: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         place = "" if self.file is None else f"{self.file}:{self.line}: " if self.line else f"{self.file}: "

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles
 from panic.errors import UsageError
 from panic.ledger import reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
 from panic.legs import gaps, in_order, leg_of
-from panic.outcomes import EXIT_CODES, Verdict, worst
 from panic.record import Finished, Kind, LastPress
 from panic.replay import Replay
 from panic.report import Report
@@ -311,8 +311,8 @@ def _events(volume: reader.Volume) -> Iterator[Event]:
 
 
 __all__ = [
-    "Headings",
     "LAST",
+    "Headings",
     "Past",
     "Summary",
     "by_last_press",

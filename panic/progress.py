@@ -12,7 +12,7 @@ from panic import terminal
 from panic.broker.outcomes import TRY_AGAIN, Standing
 from panic.engine.case import Case
 from panic.engine.sweep import What
-from panic.run import Run
+from panic.run.run import Run
 from panic.words import clip
 
 if TYPE_CHECKING:

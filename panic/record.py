@@ -46,7 +46,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """Who pressed, why, with which settings, and in which process the run began."""
+    """Who pressed, why, with which settings, and in which process the run began.
+
+    Attributes:
+        key: What was claimed before a scheduled press; "" for any other.
+    """
 
     schema: Literal["panic-run/1"]
     version: str
@@ -62,6 +66,7 @@ class Pressed:
     concurrency: int
     latch: bool
     process: Process
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Joined:
         deadline_s: How long the run may take now, seconds from its start.
         watch_s: How long it goes on reading now, seconds.
         latch: Whether it leaves its scope engaged, and which that is.
+        key: As of `Pressed`.
     """
 
     trigger: Trigger
@@ -96,6 +102,7 @@ class Joined:
     watch_s: float
     scope: ScopeReport
     latch: bool
+    key: str = ""
 
 
 class LastPress(NamedTuple):

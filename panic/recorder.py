@@ -11,9 +11,9 @@ from typing import Any
 
 import structlog
 
-from panic.case import Case
 from panic.clock import Clock
-from panic.engine import What
+from panic.engine.case import Case
+from panic.engine.sweep import What
 from panic.ledger.events import Event
 from panic.ledger.shift import REMOVED
 from panic.ledger.writer import Leg

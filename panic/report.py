@@ -7,6 +7,7 @@ UTC, durations are seconds unless the name says `ms`, quantities are decimal str
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
@@ -29,9 +30,25 @@ class RosterFacts:
     age_s: float
 
 
+class Source(StrEnum):
+    """Where a press comes from."""
+
+    CLI = "cli"
+    LIBRARY = "library"
+    API = "api"
+    ROOM = "room"
+    HOOK = "hook"
+    SCHEDULE = "schedule"
+    DRILL = "drill"
+
+
+AUTOMATED: Final = frozenset({Source.HOOK, Source.SCHEDULE})
+"""Where no person stands behind a press."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What started the run: `source` is cli, library, api, room, hook, schedule or drill."""
+    """What started the run; `source` is one of `Source`."""
 
     source: str
     by: str

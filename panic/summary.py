@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from panic.outcomes import Verdict
+from panic.broker.outcomes import Verdict
 from panic.process import Process, is_alive
 from panic.record import Finished, Joined, LastPress, Pressed, Resumed
 from panic.replay import Replay

@@ -14,7 +14,8 @@ from panic.process import here
 from panic.record import Resumed
 from panic.replay import Replay
 from panic.report import Report
-from panic.run import Prepared, Run
+from panic.run.press import Prepared
+from panic.run.run import Run
 
 
 class Tape:

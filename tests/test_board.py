@@ -24,7 +24,7 @@ from panic.record import Joined, Kind, body
 from panic.replay import Replay
 from panic.report import Report, Trigger, scope_report
 from panic.roster import Account
-from panic.run import Join, Run
+from panic.run.run import Join, Run
 from tests.builders import MIDNIGHT, wall
 from tests.tape import Tape, take_up
 from tests.test_replay import (

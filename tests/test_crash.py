@@ -12,7 +12,8 @@ from panic import drill
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.replay import UNFINISHED, Replay
 from panic.report import Report, to_json
-from panic.run import Prepared, Run
+from panic.run.press import Prepared
+from panic.run.run import Run
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.tape import Tape, take_up
 from tests.virtual import virtually

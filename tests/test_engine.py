@@ -30,7 +30,8 @@ from panic.orders import Filters
 from panic.plan import Scope, plan
 from panic.report import AccountReport, Report
 from panic.roster import Account, Roster
-from panic.run import Prepared, Press, Run
+from panic.run.press import Prepared, Press
+from panic.run.run import Run
 from panic.secret import Key
 from panic.simulator import Fault, SeenRequest, SimAccount, SimOrder, Simulator
 from tests.virtual import virtually

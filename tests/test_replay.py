@@ -34,7 +34,7 @@ from panic.report import (
     to_json,
 )
 from panic.roster import Account
-from panic.run import Run
+from panic.run.run import Run
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.builders import MIDNIGHT, wall
 from tests.mangle import ANY_TEXT, JSON, mangled

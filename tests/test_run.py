@@ -13,9 +13,9 @@ import pytest
 
 from panic import drill
 from panic.broker.outcomes import Verdict
-from panic.prepared import whoami
 from panic.report import Report
-from panic.run import Run
+from panic.run.press import whoami
+from panic.run.run import Run
 from panic.simulator import Fault, Simulator
 from tests.virtual import virtually
 
@@ -130,7 +130,7 @@ def test_which_accounts_there_are_is_asked_when_every_first_delete_is_over():
 
 def test_no_more_requests_are_in_flight_than_there_are_descriptors(monkeypatch: pytest.MonkeyPatch):
     """Whatever the settings say; and the report says why it took longer."""
-    monkeypatch.setattr("panic.run.connections_possible", lambda: 3)
+    monkeypatch.setattr("panic.run.run.connections_possible", lambda: 3)
     report, simulator = whole(12)
 
     assert 3 == simulator.max_in_flight

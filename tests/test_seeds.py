@@ -15,7 +15,7 @@ import pytest
 from panic import drill
 from panic.broker.outcomes import Verdict
 from panic.report import Report, to_json
-from panic.run import Run
+from panic.run.run import Run
 from panic.simulator import FAULTS, Fault, SimAccount, Simulator
 from tests.tape import Tape, take_up
 from tests.virtual import virtually

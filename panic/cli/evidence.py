@@ -24,8 +24,8 @@ from panic.evidence.verify import verify
 from panic.files import new_file, why
 from panic.ledger import reader, upkeep
 from panic.ledger.chain import Head
-from panic.prepared import read_keys, whoami
 from panic.render.evidence import evidence_table
+from panic.run.press import read_keys, whoami
 from panic.words import clip
 
 _DAMAGED = 20

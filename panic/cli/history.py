@@ -7,8 +7,8 @@ from functools import partial
 
 from panic import history, logs
 from panic.cli import output
-from panic.history import Summary
 from panic.render.history import runs_table
+from panic.summary import Summary
 
 _FRESH = timedelta(hours=24)
 """So long a run that nobody completed is news; then it is history, and would hide the next one."""

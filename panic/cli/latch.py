@@ -10,8 +10,8 @@ from panic.cli import output
 from panic.config import Settings
 from panic.errors import UsageError
 from panic.plan import Scope
-from panic.prepared import whoami
 from panic.render.latch import latch_table, reset_table
+from panic.run.press import whoami
 
 ENGAGED = 20
 

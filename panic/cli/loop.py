@@ -12,7 +12,8 @@ from panic import terminal
 if TYPE_CHECKING:
     from panic.ledger.writer import Writer
     from panic.report import Report
-    from panic.run import Prepared, Run
+    from panic.run.press import Prepared
+    from panic.run.run import Run
 
 _T = TypeVar("_T")
 
@@ -41,7 +42,7 @@ def _loop_factory() -> Any:
 async def with_progress(prepared: "Prepared", *, drill: bool, ledger: "Writer | None" = None) -> "Report":
     """Carry out a run that shows its progress and stops when it is told to."""
     from panic.progress import Progress
-    from panic.run import Run
+    from panic.run.run import Run
 
     progress = Progress()
     run = Run(prepared, progress.observe, ledger=ledger, drill=drill)

@@ -10,7 +10,7 @@ from panic.config import LedgerFiles
 from panic.config.own import refuse_own
 from panic.errors import UsageError
 from panic.report import Report, to_json
-from panic.run import open_ledger
+from panic.run.run import open_ledger
 
 
 def guard(options: argparse.Namespace) -> None:

@@ -9,8 +9,9 @@ from panic.cli import loop, neighbour, output
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope
-from panic.report import LatchReport, plan_json
-from panic.run import Prepared, Press, open_ledger, prepare
+from panic.report import LatchReport, Source, plan_json
+from panic.run.press import Prepared, Press, prepare
+from panic.run.run import open_ledger
 
 _CLOSING_S = 0.5
 """The report is out: what is left is tidying up, and nobody waits for that."""
@@ -31,7 +32,7 @@ def do_press(options: argparse.Namespace) -> int:
 
 def do_resume(options: argparse.Namespace) -> int:
     """Complete a run that a process left unfinished; otherwise as `press`."""
-    from panic import resume  # noqa: PLC0415  (a press does not look back)
+    from panic.run import resume  # noqa: PLC0415  (a press does not look back)
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(options.log_level)
@@ -65,7 +66,7 @@ def _press_of(options: argparse.Namespace) -> Press:
         scope=Scope(options.all, tuple(options.group), tuple(options.account), filters),
         reason=options.reason,
         by=options.by,
-        source="cli",
+        source=Source.CLI,
         deadline_s=options.deadline,
         concurrency=options.concurrency,
         watch_s=options.watch,

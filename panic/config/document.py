@@ -111,7 +111,7 @@ class Document:
 
     def problem(self, what: str, remedy: str, *path: str) -> Problem:
         """A mistake at the key that `path` leads to, or at the nearest section around it."""
-        return Problem(what, remedy, self.file, line_of(self.lines, *path))
+        return Problem(what, remedy, self.file, line_of(self.lines, *path), path[0] if path else "")
 
     def place(self, *path: str) -> str:
         """File and line of the key that `path` leads to, or of the nearest section around it."""

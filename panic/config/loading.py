@@ -5,7 +5,6 @@ takes its place. Only what makes sending unsafe or impossible raises. `panic che
 raises nothing: it is for whoever only looks.
 """
 
-import hashlib
 import os
 import ssl
 from collections.abc import Collection, Mapping

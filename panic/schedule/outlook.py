@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from itertools import islice
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from panic.config import Schedule, Settings
+from panic.config.schedules import SECTION
 from panic.errors import PanicError
 from panic.plan import plan, scope_of
 from panic.roster import load as load_roster
@@ -14,9 +15,6 @@ from panic.schedule.at import WallTime
 from panic.schedule.cache import cache_file, load_cache
 from panic.schedule.next import Due, NoRun, upcoming
 from panic.schedule.sessions import Calendar, exchange_zone, fallback, merge
-
-LEFT_OUT: Final = "[[schedules]]"
-"""How what is wrong with a schedule that was left out begins."""
 
 _NEAR_DAYS = 60
 """So long before it ends the shipped calendar says so: an upgrade takes a while."""
@@ -90,7 +88,7 @@ def outlook(settings: Settings, now: datetime, count: int) -> Outlook:
     return Outlook(
         now=now,
         lines=tuple(lines),
-        left_out=tuple(str(problem) for problem in settings.problems if problem.what.startswith(LEFT_OUT)),
+        left_out=tuple(str(problem) for problem in settings.problems if problem.section == SECTION),
         fetched_at=max((day.as_of for day in cached.days.values()), default=None),
         last=fallback().last,
         problems=(*calendar.problems, *_ending(fallback(), now)),

@@ -25,7 +25,8 @@ from panic.hooks.replays import Replays
 from panic.hooks.signatures import Kind, Verified, verify
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
-from panic.prepared import Press
+from panic.report import Source
+from panic.run.press import Press
 from panic.service.api import problems
 from panic.service.by_hand import by_hand
 from panic.service.calls import Body, Sparse, headers_of, read
@@ -33,7 +34,6 @@ from panic.words import clip
 
 log = structlog.get_logger()
 
-SOURCE = "hook"
 _NAME_MOST = 64
 _PAGE_MOST = 1500
 _NO_TOLERANCE_S = 0.0
@@ -304,7 +304,7 @@ def _press(name: str, hook: Hook, reason: str) -> Press:
         scope_of(hook),
         reason,
         by=f"hook {name}",
-        source=SOURCE,
+        source=Source.HOOK,
         watch_s=hook.watch_s,
         deadline_s=hook.deadline_s,
         latch=hook.latch,

@@ -18,7 +18,6 @@ from panic.ledger.writer import Writer
 from panic.process import here
 from panic.record import Kind
 
-
 WRITE_S = 10.0
 """So long a key may take to be written down."""
 
@@ -50,10 +49,10 @@ def claimed(ledger: LedgerFiles) -> set[str]:
 def forsaken(ledger: LedgerFiles, since: datetime) -> list[str]:
     """Give the keys written down since a moment of which no run is on record: its process died in between."""
     began = {
-        str(event.body["trigger"]["reason"]).rpartition(" ")[2]
+        str(event.body["key"])
         for kind in (Kind.PRESSED, Kind.JOINED)
         for event in _events(ledger, kind)
-        if isinstance(event.body, dict) and event.body.get("trigger", {}).get("source") == "schedule"
+        if isinstance(event.body, dict) and event.body.get("key")
     }
     drilled = {str(event.body.get("key")) for event in _events(ledger, Kind.AUDIT) if isinstance(event.body, dict)}
     keys = [

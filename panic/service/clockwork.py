@@ -15,11 +15,13 @@ import structlog
 from panic import background
 from panic.config import LedgerFiles, Schedule, Settings
 from panic.config.own import CLOCK
+from panic.config.schedules import SECTION
 from panic.errors import PanicError
 from panic.files import replace
+from panic.ledger.writer import Writer
 from panic.notify import Notice
 from panic.plan import Scope, scope_of
-from panic.prepared import Press
+from panic.run.press import Press
 from panic.schedule.next import Due, owed
 from panic.schedule.sessions import exchange_zone
 from panic.secret import Key
@@ -64,6 +66,10 @@ class Ready(Protocol):
     @property
     def keys(self) -> dict[str, Key]:
         """The usable keys."""
+
+    @property
+    def ledger(self) -> Writer | None:
+        """The writer of the ledger; None where there is none."""
 
     def pressable(self, scope: Scope) -> Scope | None:
         """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
@@ -118,7 +124,7 @@ class Clockwork:
         """Read what is written down, and until when an earlier service looked at the clock."""
         ledger, since = self._standby.settings.ledger, self._now() - _A_DAY
         for problem in self._standby.settings.problems:
-            if problem.what.startswith("[[schedules]]"):
+            if problem.section == SECTION:
                 self._page("settings", "a schedule was left out: it will NOT run", str(problem))
         await self.almanac.load()
         self._was = self.almanac.calendar
@@ -193,7 +199,7 @@ class Clockwork:
     async def _begin(self, due: Due, settings: Settings) -> bool:
         """Write it down and begin; False if it could not be written down."""
         try:
-            is_ours = await self._claim(due.key, settings)
+            is_ours = await self._claim(due.key)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the ledger)
             why = str(error) or "the ledger does not answer"
             self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {why}")
@@ -216,7 +222,7 @@ class Clockwork:
             self._page(due.key, f"{due.key} did NOT run", text)
         return True
 
-    async def _claim(self, key: str, settings: Settings) -> bool:
+    async def _claim(self, key: str) -> bool:
         """Write a key down; one that took too long may still be written, and is asked after again."""
         at = self._now()
         if key not in self._claiming:
@@ -307,7 +313,7 @@ class Clockwork:
 
 
 def press_of(schedule: Schedule, due: Due) -> Press:
-    """Give the press of a scheduled run; its reason ends with its key."""
+    """Give the press of a scheduled run."""
     return Press(
         scope_of(schedule),
         reason=f"scheduled {schedule.at}: {due.key}",
@@ -316,6 +322,7 @@ def press_of(schedule: Schedule, due: Due) -> Press:
         watch_s=schedule.watch_s,
         deadline_s=schedule.deadline_s,
         latch=schedule.latch,
+        key=due.key,
     )
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
@@ -19,10 +19,10 @@ from panic.engine.case import Case
 from panic.engine.sweep import What
 from panic.ledger.writer import Writer
 from panic.plan import Scope
-from panic.prepared import Prepared, Press
 from panic.record import LastPress
-from panic.report import Report
-from panic.run import Join, Run
+from panic.report import Report, Source
+from panic.run.press import Prepared, Press
+from panic.run.run import Join, Run
 from panic.service.journal import Journal
 
 log = structlog.get_logger()
@@ -36,7 +36,7 @@ AUTOMATED_AS_ONE_S = 5.0
 ENDED_KEPT = 5
 """Runs that ended are kept here so many; the ledger has them all."""
 
-SCHEDULE = "schedule"
+SCHEDULE: Final = Source.SCHEDULE
 """The source of presses that make way for all others."""
 
 _CLOSE_S = 20.0

@@ -14,9 +14,10 @@ from aiohttp import web
 
 from panic.check import CheckReport
 from panic.config import Settings, Token
+from panic.ledger.writer import Writer
 from panic.notify import Notice
-from panic.prepared import Prepared, Press
 from panic.roster import Roster
+from panic.run.press import Prepared, Press
 from panic.secret import Key, scrub
 from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
@@ -61,6 +62,10 @@ class Standby(Protocol):
 
     def prepare(self, press: Press) -> Prepared:
         """Make a press ready from what is loaded."""
+
+    @property
+    def ledger(self) -> Writer | None:
+        """The writer of the ledger; None where there is none."""
 
     @property
     def not_ready(self) -> str:

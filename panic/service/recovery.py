@@ -5,15 +5,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from panic import history, resume
+from panic import history
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
-from panic.history import Summary
 from panic.ledger.events import decode
 from panic.ledger.writer import Writer
-from panic.prepared import Prepared
 from panic.record import Kind
 from panic.report import Report
+from panic.run import resume
+from panic.run.press import Prepared
+from panic.summary import Summary
 
 TOLD_FOR = timedelta(hours=24)
 """Of what ended longer ago nobody is told anew."""

@@ -23,6 +23,7 @@ from panic.hooks.replays import Replays
 from panic.ledger.writer import Leg
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
+from panic.report import AUTOMATED
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
 from panic.service.breaches import breach_handler
@@ -214,7 +215,7 @@ class Server:
                 lambda: take_up(self._settings, self.standby.ledger, run, BY, self._env), "take-up"
             )
         if left.prepared is not None:
-            live = self.desk.start(left.prepared, automated=left.prepared.press.source in {"hook", "schedule"})
+            live = self.desk.start(left.prepared, automated=left.prepared.press.source in AUTOMATED)
             log.warning("run_taken_up", run_id=live.run.id)
             self._say(f"panic: run {left.run} goes on: the process that had it died")
             return

@@ -8,7 +8,7 @@ from panic import latch, reset
 from panic._version import VERSION
 from panic.engagement import look
 from panic.plan import Scope
-from panic.prepared import Press
+from panic.run.press import Press
 from panic.service import metrics
 from panic.service.api import facts, models, views
 from panic.service.api.answers import aside, document, on_record, read_body, require

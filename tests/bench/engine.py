@@ -21,7 +21,8 @@ import aiohttp
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
 from panic.plan import Scope, plan
 from panic.roster import Account, Roster
-from panic.run import Prepared, Press, Run, open_ledger
+from panic.run.press import Prepared, Press
+from panic.run.run import Run, open_ledger
 from panic.secret import Key
 
 CONCURRENCY = 64

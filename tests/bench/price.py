@@ -15,7 +15,8 @@ from panic import config
 from panic.config import LedgerFiles, Settings
 from panic.plan import Scope
 from panic.report import Timings
-from panic.run import Press, Run, open_ledger, prepare
+from panic.run.press import Press, prepare
+from panic.run.run import Run, open_ledger
 
 
 async def _run(settings: Settings, ledger: LedgerFiles) -> Timings:

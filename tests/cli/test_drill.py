@@ -12,7 +12,7 @@ from panic import cli, drill
 from panic.broker.outcomes import Standing, Verdict
 from panic.config import Broker, RosterFile, Settings
 from panic.errors import PanicError
-from panic.run import Run
+from panic.run.run import Run
 from tests.cli.support import Finished, closed_port, codes, names, panic, started, valid, verdicts
 
 TROUBLE = (

@@ -23,7 +23,7 @@ from panic.ledger.events import encode
 from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
 from panic.replay import Replay
-from panic.run import Run
+from panic.run.run import Run
 from panic.simulator import Fault
 from tests.cli.support import KEY, PRESS, Finished, Firm, account, names, panic, simulate, until
 from tests.evidence import RUN, Lines, a_run, edited, exported, relinked, resealed, volume
@@ -375,7 +375,7 @@ async def test_to_check_evidence_imports_nothing_that_can_send(tmp_path: Path):
 
     assert 10 == done.code
     assert "panic.evidence.verify" in done.err
-    assert not any(word in done.err for word in ("aiohttp", "panic.run", "panic.broker", "uvloop"))
+    assert not any(word in done.err for word in ("aiohttp", "panic.run.run", "panic.broker", "uvloop"))
 
 
 @pytest.mark.parametrize("seed", [3, 15])

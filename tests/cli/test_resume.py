@@ -511,7 +511,7 @@ async def test_a_run_that_was_taken_up_may_not_be_for_ever(tmp_path: Path):
 # A ledger on a file system that does not answer.
 READS_NOTHING = """
 import threading
-from panic import resume
+from panic.run import resume
 from panic.ledger import reader
 resume.READ_S = 0.2
 reader.check_regular = lambda file: threading.Event().wait()

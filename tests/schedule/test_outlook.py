@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from panic import config
 from panic.config import LedgerFiles, Settings
 from panic.schedule.cache import save_cache
-from panic.schedule.outlook import LEFT_OUT, Outlook, outlook, told
+from panic.schedule.outlook import Outlook, outlook, told
 from panic.schedule.sessions import fallback
 from panic.service.room.views import Schedules
 from tests.cli.support import Firm
@@ -112,7 +112,7 @@ def test_a_schedule_that_was_left_out_is_told_with_its_mistake(tmp_path: Path):
 
     assert [] == names(found)
     assert 1 == len(found.left_out)
-    assert LEFT_OUT in found.left_out[0]
+    assert "[[schedules]] wrong: at is" in found.left_out[0]
 
 
 def test_without_a_ledger_there_is_no_calendar_of_the_brokers(tmp_path: Path):

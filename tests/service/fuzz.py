@@ -25,7 +25,7 @@ from schemathesis.checks import load_all_checks, not_a_server_error
 from schemathesis.config import SchemathesisConfig
 
 from panic import latch
-from panic.prepared import Press
+from panic.run.press import Press
 from panic.service.desk import Desk, Pressing
 from tests.service.apart import apart
 from tests.service.house import DOCUMENT, QUICK, House, bearer, house

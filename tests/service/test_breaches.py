@@ -26,7 +26,7 @@ from panic.errors import ConfigurationError, Problem, UsageError
 from panic.hooks.keyring import Keyring
 from panic.hooks.replays import Replays
 from panic.notify import Notice
-from panic.prepared import Press
+from panic.run.press import Press
 from panic.service import breaches, calls
 from panic.service.breaches import breach_handler
 from panic.service.calls import BODY_MOST, STRANGERS_MOST, Sparse

@@ -19,8 +19,8 @@ from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
 from panic.notify import Notice
 from panic.plan import Scope
-from panic.prepared import Press
 from panic.record import Kind
+from panic.run.press import Press
 from panic.secret import Key
 from panic.service import claims, clockwork
 from panic.service.clockwork import Clockwork
@@ -77,7 +77,7 @@ class World:
         if self.refuses is not None:
             raise self.refuses
         self.presses.append(press)
-        body = {"trigger": {"source": press.source, "reason": press.reason}}
+        body = {"key": press.key}
         event = Event("run-1", Kind.PRESSED, f"run-{len(self.presses)}", self.now.isoformat(), body)
         with closing(SqliteStore(self.folder / "ledger.db")) as store:
             store.append([(event.run, event.kind, encode(event))])

@@ -20,10 +20,10 @@ from panic.ledger.events import encode_body
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope, plan
-from panic.prepared import Prepared, Press
 from panic.record import Kind
 from panic.report import to_json
-from panic.run import Join
+from panic.run.press import Prepared, Press
+from panic.run.run import Join
 from panic.secret import Key
 from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Live, Refused
 from panic.simulator import Fault, SimAccount, Simulator

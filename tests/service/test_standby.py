@@ -23,9 +23,9 @@ from panic.config import LedgerFiles, load
 from panic.errors import ConfigurationError, UsageError
 from panic.ledger import reader
 from panic.plan import Scope
-from panic.prepared import Prepared, Press, prepare
 from panic.report import Flag
-from panic.run import Run
+from panic.run.press import Prepared, Press, prepare
+from panic.run.run import Run
 from panic.secret import Key
 from panic.service.standby import Standby
 from panic.service.standby.spare import Spare

@@ -12,9 +12,9 @@ from typing import Final
 
 from aiohttp import web
 
-from panic.prepared import Prepared, Press
-from panic.report import plan_json, to_json
-from panic.run import Join
+from panic.report import Source, plan_json, to_json
+from panic.run.press import Prepared, Press
+from panic.run.run import Join
 from panic.service.api import models, views
 from panic.service.api.answers import document, read_body, report_of, require
 from panic.service.api.models import WAIT_MOST_S, PressAsked
@@ -25,8 +25,7 @@ from panic.service.parts import WAITING_MOST, Parts, fitting, name_of
 from panic.service.repeats import Answered, is_key
 from panic.service.room.signing import SIGNED
 
-SOURCE: Final = "api"
-ROOM: Final = "room"
+ROOM: Final = Source.ROOM
 """The source of a press that came with a cookie: from the page, not from whoever has a token in a program."""
 
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
@@ -35,7 +34,7 @@ _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNO
 async def press(parts: Parts, request: web.Request, identity: Identity) -> web.StreamResponse:
     """Press, and answer with the run or its report."""
     asked = models.read(PressAsked, await read_body(request))
-    how, key = _press_of(asked, identity, ROOM if SIGNED in request else SOURCE), _key_of(request)
+    how, key = _press_of(asked, identity, ROOM if SIGNED in request else Source.API), _key_of(request)
     if asked.dry_run:
         prepared = _allowed(parts, how, identity)
         return document(plan_json(prepared.plan, prepared.settings.broker.base_url))

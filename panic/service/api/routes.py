@@ -7,15 +7,16 @@ from typing import Final
 
 from aiohttp import web
 
-from panic import history, resume
-from panic import prepared as preparing
+from panic import history
 from panic.check import CheckReport
 from panic.check import to_json as check_json
 from panic.config import LedgerFiles, Settings
 from panic.errors import UsageError
 from panic.plan import Scope
-from panic.prepared import Press
 from panic.report import plan_json
+from panic.run import press as preparing
+from panic.run import resume
+from panic.run.press import Press
 from panic.service import standing, stream
 from panic.service.api import facts, models, views
 from panic.service.api.answers import aside, document, find, on_record, read_body, report_of, require
@@ -113,7 +114,10 @@ async def resume_run(parts: Parts, request: web.Request, identity: Identity) -> 
         roster = parts.standby.prepare(Press(Scope(all=True), "who may resume")).roster
         require(may_press(identity, scope, roster))
     prepared = await aside(
-        parts, lambda: resume.prepare(settings, found, by, parts.env), "resume", usage="conflict"
+        parts,
+        lambda: resume.prepare(settings, parts.standby.ledger, found, by, parts.env),
+        "resume",
+        usage="conflict",
     )
     try:
         live = parts.desk.start(prepared, automated=not identity.person)

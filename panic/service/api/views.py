@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 
 from panic.broker.outcomes import Verdict
-from panic.history import RESUMABLE_S, Summary
 from panic.process import here
 from panic.service.desk import Live
+from panic.summary import RESUMABLE_S, Summary
 from panic.words import clip
 
 RUNS: Final = "/v1/runs"

@@ -19,10 +19,10 @@ from panic.config import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
 from panic.plan import Scope, pressable
-from panic.prepared import Prepared, Press, prepared_of
 from panic.report import Flag
 from panic.roster import Roster
-from panic.run import open_ledger
+from panic.run.press import Prepared, Press, prepared_of
+from panic.run.run import open_ledger
 from panic.secret import Key
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.standby.health import Ready

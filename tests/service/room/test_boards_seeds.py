@@ -9,10 +9,11 @@ from typing import cast
 
 import pytest
 
-from panic import drill, run
+from panic import drill
 from panic.ledger.writer import Writer
-from panic.prepared import Prepared, Press
 from panic.report import Report, to_json
+from panic.run import run
+from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
 from panic.service.parts import Parts
 from panic.service.room import boards

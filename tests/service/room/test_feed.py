@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from panic.plan import Scope
-from panic.prepared import Press
 from panic.report import to_json
+from panic.run.press import Press
 from panic.service.desk import SCHEDULE
 from panic.service.room import feed
 from panic.simulator import Fault

@@ -13,7 +13,7 @@ from panic._version import VERSION
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
 from panic.notify import Notice
 from panic.plan import Scope
-from panic.prepared import Press
+from panic.run.press import Press
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import fallback
 from panic.service.desk import SCHEDULE

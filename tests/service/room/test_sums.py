@@ -19,7 +19,7 @@ from panic.orders import Order
 from panic.plan import Unsent
 from panic.report import Fill, Orders
 from panic.roster import Account
-from panic.run import Join, Run
+from panic.run.run import Join, Run
 from panic.service.room.sums import Sums
 from tests.builders import (
     a_case,

@@ -18,12 +18,12 @@ from panic.ledger.events import Event
 from panic.ledger.port import ConflictError
 from panic.ledger.writer import Writer
 from panic.plan import Plan
-from panic.prepared import Prepared, Press, read_keys, whoami
 from panic.process import here
 from panic.record import Kind, Pressed, Resumed, body
 from panic.report import RECORD_DAMAGED, Flag
 from panic.roster import Roster
 from panic.roster import load as load_roster
+from panic.run.press import Prepared, Press, read_keys, whoami
 from panic.secret import scrub
 from panic.summary import Summary
 from panic.words import clip

@@ -28,13 +28,13 @@ from panic.errors import PanicError
 from panic.fold import Circumstances, fold
 from panic.latching import Engaging, both
 from panic.ledger.writer import Writer, sqlite_writer
-from panic.prepared import Prepared, Press, prepare, whoami
 from panic.process import here
 from panic.record import SCHEMA, Joined, LastPress, Pressed
 from panic.recorder import Journal, Recorder
 from panic.replay import Replay, joining
 from panic.report import Flag, LatchReport, Report, Resumption, RosterFacts, Timings, Trigger, scope_report
 from panic.roster import Roster
+from panic.run.press import Prepared, Press, whoami
 from panic.words import clip
 
 log = structlog.get_logger()
@@ -153,7 +153,7 @@ class Run:
 
     def _trigger_of(self, press: Press, at: datetime) -> Trigger:
         by, reason = clip(self.scrub(press.by or whoami())), clip(self.scrub(press.reason.strip()), _REASON_MOST)
-        return Trigger(press.source, by, reason, at)
+        return Trigger(str(press.source), by, reason, at)
 
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
@@ -206,6 +206,7 @@ class Run:
             watch_s=self._watch_s,
             scope=scope_report(press.scope, verify=press.verify, watch_s=watch_s),
             latch=press.latch,
+            key=press.key,
         )
         self._joined.append(joined)
         if self._recorder is not None and self._is_on_record:
@@ -341,6 +342,7 @@ class Run:
             concurrency=self._concurrency,
             latch=press.latch,
             process=here(),
+            key=press.key,
         )
 
     def _resumptions(self) -> tuple[Resumption, ...]:
@@ -459,6 +461,3 @@ def _is_loopback(base_url: str) -> bool:
 def _roster_facts(roster: Roster) -> RosterFacts:
     age_s = max(0.0, round(time() - roster.modified_at, 1))
     return RosterFacts(roster.digest, len(roster.accounts), age_s)
-
-
-__all__ = ["Prepared", "Press", "Run", "open_ledger", "prepare", "whoami"]

@@ -11,7 +11,7 @@ from panic.errors import Problem, UsageError
 from panic.plan import Plan, Scope, plan
 from panic.record import Resumed
 from panic.replay import Replay
-from panic.report import Flag
+from panic.report import Flag, Source
 from panic.roster import Roster
 from panic.roster import load as load_roster
 from panic.secret import Key, read
@@ -25,23 +25,25 @@ class Press:
         scope: Which accounts and orders.
         reason: Why; goes into the report.
         by: Who; empty for the user of this process.
-        source: cli, library, api, room, hook, schedule or drill.
+        source: Where it comes from.
         deadline_s: When the run ends at the latest, seconds.
         concurrency: Requests in flight at most.
         watch_s: How long to go on reading after the first clear, seconds.
         verify: Whether to read until the accounts are proven clear.
         latch: Whether to leave the scope engaged.
+        key: What was claimed for it: the schedule's name and its day; "" for any other press.
     """
 
     scope: Scope
     reason: str
     by: str = ""
-    source: str = "library"
+    source: str = Source.LIBRARY
     deadline_s: float | None = None
     concurrency: int | None = None
     watch_s: float | None = None
     verify: bool = True
     latch: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

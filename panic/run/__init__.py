@@ -1,0 +1,1 @@
+"""The use-cases: a press becomes a run, the run one report."""
