@@ -45,6 +45,16 @@ def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
     return future
 
 
+async def wait(work: Callable[[], _T], seconds: float, name: str) -> _T:
+    """Do work on a thread, and wait for it so long at most.
+
+    Raises:
+        TimeoutError: It is not done; its thread is left behind.
+    """
+    async with asyncio.timeout(seconds):
+        return await begin(work, name)
+
+
 def within(work: Callable[[], _T], seconds: float, name: str) -> _T:
     """Do work where there is no loop, and wait for it so long at most.
 

@@ -5,10 +5,12 @@ None of it stops a press or keeps the service from starting; it is what makes "r
 
 import socket
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
-from panic import tls
+from panic import check, tls
 from panic.address import canonical
+from panic.check import Setup
 from panic.config import Settings
 from panic.config.document import line_of
 from panic.config.own import shared
@@ -54,6 +56,13 @@ def problems(
         remedy = "Until then the service does not start; see docs/service.md."
         yield Problem(why, remedy, settings.file, line_of(settings.lines, "service"))
     yield from tls.problems(settings.service)
+
+
+def read_setup(settings: Settings, env: Mapping[str, str]) -> Setup:
+    """Read what a check works with; its problems are those of readiness as well. It may take a while."""
+    setup = check.read_setup(settings, env)
+    more = problems(settings, setup.roster, setup.keys, env)
+    return replace(setup, problems=(*setup.problems, *more))
 
 
 def _unbindable(settings: Settings) -> Iterator[Problem]:

@@ -87,6 +87,20 @@ def read(name: str, credential: Credential, env: Mapping[str, str]) -> tuple[Key
     return _checked(f"credential {name}: the environment variable {variable}", env[variable], None)
 
 
+def read_all(
+    credentials: Mapping[str, Credential], env: Mapping[str, str]
+) -> tuple[dict[str, Key], list[Problem]]:
+    """Give the usable keys by name, and everything that is wrong with any."""
+    keys: dict[str, Key] = {}
+    problems: list[Problem] = []
+    for name, credential in credentials.items():
+        key, found = read(name, credential, env)
+        problems += found
+        if key is not None:
+            keys[name] = key
+    return keys, problems
+
+
 def _from_file(name: str, file: Path) -> tuple[Key | None, tuple[Problem, ...]]:
     place = f"credential {name}: the key file"
     try:

@@ -15,7 +15,7 @@ import pytest
 import structlog
 import trustme
 
-from panic import check, cli, latch
+from panic import cli, latch, readiness
 from panic.config import load
 from panic.simulator import Simulator
 from tests.cli.support import KEY, Firm, account, simulate, until
@@ -422,7 +422,7 @@ async def test_the_service_and_its_self_test_judge_alike(tmp_path: Path, name: s
         status = await it.ask("GET", "/v1/status", token="viewer")
         pressed = await it.press()
         report = await it.live(pressed.json["run_id"]).finished()
-        loaded = check.load(it.standby.settings, {})
+        loaded = readiness.read_setup(it.standby.settings, {})
 
     assert (503, False, "configuration") == (ready.status, ready.json["ready"], ready.json["why"])
     assert words in "\n".join(status.json["standby"]["problems"])
@@ -498,6 +498,6 @@ def test_a_latch_that_is_another_file_of_panic_is_no_latch(tmp_path: Path, name:
 def test_what_would_fail_only_later_is_no_readiness(tmp_path: Path, more: str, words: str):
     """Two files in one place, and an address where no hook arrives."""
     firm = Firm(tmp_path, "http://127.0.0.1:1", [1], more=more)
-    found = check.load(load(firm.settings, {}), {})
+    found = readiness.read_setup(load(firm.settings, {}), {})
 
     assert [words in str(one) for one in found.problems].count(True) >= 1

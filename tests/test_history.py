@@ -27,7 +27,7 @@ from tests.test_replay import accepted, clear, event, finished, pressed, resumed
 @pytest.fixture
 def ledger(tmp_path: Path) -> LedgerFiles:
     """Two files that are not there yet."""
-    return LedgerFiles(file=tmp_path / "ledger.db", fallback=tmp_path / "second.db")
+    return LedgerFiles(file=tmp_path / "ledger.db")
 
 
 def put(file: Path | None, events: Iterable[Event], run: str = "run") -> None:

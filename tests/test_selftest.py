@@ -14,8 +14,9 @@ import pytest
 import trustme
 
 from panic import latch
+from panic.broker.answers import Cause
 from panic.broker.outcomes import Verdict
-from panic.check import AccountCheck, CheckReport, Loaded, Pace, State, examine
+from panic.check import AccountCheck, CheckReport, Pace, Setup, State, check
 from panic.config import Broker, LatchFile, LedgerFiles, RosterFile, Settings
 from panic.config import Run as RunSettings
 from panic.errors import Problem
@@ -59,9 +60,9 @@ def a_report(*accounts: AccountCheck, **fields: Any) -> CheckReport:
     )
 
 
-def one(id_: int, state: State = State.OK, status: int | None = 200, error: str = "") -> AccountCheck:
+def one(id_: int, state: State = State.OK, status: int | None = 200, cause: Cause | None = None) -> AccountCheck:
     """What was found about one account."""
-    return AccountCheck(id_, f"Name {id_}", state, status, error or None, "request-1")
+    return AccountCheck(id_, f"Name {id_}", state, status, None, "request-1", cause)
 
 
 def around(**fields: Any) -> Circumstances:
@@ -92,12 +93,12 @@ def test_nothing_is_wrong():
     ("account", "code", "worst"),
     [
         (one(1, REFUSED, 401), "key_refused", Verdict.REFUSED),
-        (one(1, REFUSED, None, "there is no usable key for it"), "key_refused", Verdict.REFUSED),
+        (one(1, REFUSED, None), "key_refused", Verdict.REFUSED),
         (one(1, REFUSED, 403), "read_refused", Verdict.REFUSED),
         (one(1, REFUSED, 404), "account_unknown", Verdict.REFUSED),
         (one(1, REFUSED, 400), "request_refused", Verdict.REFUSED),
-        (one(1, UNREACHABLE, None, "DNS: the host could not be resolved"), "dns", Verdict.UNKNOWN),
-        (one(1, UNREACHABLE, None, "TLS: the certificate is not trusted"), "tls", Verdict.UNKNOWN),
+        (one(1, UNREACHABLE, cause=Cause.NAME), "dns", Verdict.UNKNOWN),
+        (one(1, UNREACHABLE, cause=Cause.TLS), "tls", Verdict.UNKNOWN),
         (one(1, UNREACHABLE, 503), "unreachable", Verdict.UNKNOWN),
         (one(1, MISSING, 404), "account_missing", Verdict.UNVERIFIED),
         (one(1, CLOSED), "account_closed", Verdict.UNVERIFIED),
@@ -224,7 +225,7 @@ def settings(folder: Path, base_url: str = "http://127.0.0.1:1", **more: Any) ->
     return Settings(
         broker=Broker(base_url=base_url),
         roster=RosterFile(file=folder / "accounts.csv"),
-        ledger=LedgerFiles(file=folder / "ledger.db", fallback=folder / "second.db"),
+        ledger=LedgerFiles(file=folder / "ledger.db"),
         latch=LatchFile(file=folder / "panic.latch"),
         **more,
     )
@@ -324,11 +325,11 @@ def test_no_press_would_work_only_if_every_account_is_lost():
 # ── at a pace ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def loaded(ids: Sequence[int], **keys: str) -> Loaded:
+def loaded(ids: Sequence[int], **keys: str) -> Setup:
     """A roster of these accounts; those of other credentials than `default` by name of their key."""
     listed = tuple(Account(id_) for id_ in ids)
     roster = Roster(Path("made-up"), "sha256:made-up", time.time(), listed, (), ())
-    return Loaded(roster, {"default": Key(keys.get("default", KEY))}, ())
+    return Setup(roster, {"default": Key(keys.get("default", KEY))}, ())
 
 
 def paced(
@@ -343,7 +344,7 @@ def paced(
                 broker=Broker(base_url=simulator.base_url), roster=RosterFile(file=Path("made-up")), run=run
             )
             ids = [account.id for account in accounts]
-            return await examine(where, loaded(ids), pace=pace, tell=told.append), simulator
+            return await check(where, loaded(ids), pace=pace, tell=told.append), simulator
 
     report, simulator = virtually(go())
     return report, simulator, told
@@ -405,7 +406,7 @@ def test_it_can_be_dropped_at_any_moment():
     async def go() -> tuple[int, int, int]:
         async with Simulator(accounts(50), fault_all=(Fault("hang", on="GET"),)) as simulator:
             where = Settings(broker=Broker(base_url=simulator.base_url), roster=RosterFile(file=Path("made-up")))
-            task = asyncio.create_task(examine(where, loaded(range(1, 51)), pace=PACE))
+            task = asyncio.create_task(check(where, loaded(range(1, 51)), pace=PACE))
             await asyncio.sleep(3)
             in_flight, asked = simulator.in_flight, len(simulator.requests)
             task.cancel()
@@ -429,7 +430,7 @@ def test_an_account_without_a_usable_key_does_not_keep_the_others_from_being_tri
             ready = loaded([1])
             assert ready.roster is not None
             keyless = replace(ready.roster, accounts=(Account(1), Account(2, credential="lost")))
-            return await examine(where, ready._replace(roster=keyless), pace=PACE)
+            return await check(where, replace(ready, roster=keyless), pace=PACE)
 
     assert {1: State.OK, 2: State.REFUSED} == {found.id: found.state for found in virtually(go()).accounts}
 
@@ -446,7 +447,7 @@ async def test_the_end_of_the_brokers_certificate_is_seen(tmp_path: Path):
             roster=RosterFile(file=Path("made-up")),
             run=RunSettings(),
         )
-        report = await examine(where, loaded([1]))
+        report = await check(where, loaded([1]))
         found = findings(report, Circumstances(datetime.now(UTC)))
 
     assert ends == report.certificate_ends

@@ -1,6 +1,7 @@
 """What one HTTP request brought back, as a value: the only thing that crosses from the broker to the engine."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from panic.broker.outcomes import Evidence, Outcome
@@ -10,6 +11,13 @@ from panic.orders import Order
 
 HOLD_MOST_S = 20.0
 """The longest a Retry-After may silence an account: an absurd value must not outlast the run."""
+
+
+class Cause(StrEnum):
+    """What kept a request from being sent, where that needs a remedy of its own."""
+
+    NAME = "name"
+    TLS = "tls"
 
 
 class Answer(NamedTuple):
@@ -29,6 +37,7 @@ class Answer(NamedTuple):
         receipt: How far the connection that it came over is to be trusted; None for not at all.
         note: Something odd that belongs into the report; empty if nothing was.
         document: The answer as it is, of a request that was about no account's orders.
+        cause: Why nothing was sent, where that is known well enough to say what to do.
     """
 
     began: float
@@ -44,6 +53,7 @@ class Answer(NamedTuple):
     receipt: Receipt | None = None
     note: str = ""
     document: Mapping[str, Any] | None = None
+    cause: Cause | None = None
 
     @property
     def fresh(self) -> bool:

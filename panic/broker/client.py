@@ -17,7 +17,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from panic._version import VERSION
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Cause
 from panic.broker.connections import Connector, Handler, Resolver
 from panic.broker.outcomes import Body
 from panic.broker.pages import Query
@@ -49,6 +49,7 @@ class _Wire:
     whole: bool = False
     overlong: bool = False
     failure: str = ""
+    cause: Cause | None = None
 
     async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
         """Read an answer, its body up to the bound; what is longer costs the connection."""
@@ -247,7 +248,7 @@ class Broker:
         except TimeoutError:
             wire.failure = f"no answer within {self._clock.now() - began:.1f} s"
         except Exception as error:  # noqa: BLE001  (whatever the client throws is one unanswered attempt)
-            wire.failure = _words(error)
+            wire.failure, wire.cause = _words(error), _cause(error)
         if wire.failure and wire.sent and wire.status is None and not wire.receipt.fresh:
             self._connector.drop_unproven()
         return Exchange(
@@ -261,6 +262,7 @@ class Broker:
             wire.overlong,
             wire.failure,
             wire.receipt,
+            wire.cause,
         )
 
     def _tls(self) -> ssl.SSLContext | bool:
@@ -302,15 +304,22 @@ def _environment_proxy(base_url: str) -> str | None:
 
 
 _CAUSES: tuple[tuple[type[Exception], str], ...] = (  # a subclass stands before its parents
-    (aiohttp.ClientConnectorDNSError, "DNS: the host could not be resolved"),
-    (aiohttp.ClientConnectorCertificateError, "TLS: the certificate is not trusted"),
-    (aiohttp.ClientSSLError, "TLS: no handshake"),
+    (aiohttp.ClientConnectorDNSError, "the host could not be resolved"),
+    (aiohttp.ClientConnectorCertificateError, "the certificate is not trusted"),
+    (aiohttp.ClientSSLError, "no TLS handshake"),
     (aiohttp.ClientConnectorError, "no connection: {detail}"),
     (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
     (aiohttp.ClientPayloadError, "the answer broke off"),
     (aiohttp.ClientOSError, "the connection was lost: {detail}"),
     (aiohttp.ClientResponseError, "what came back was not HTTP"),
 )
+
+
+def _cause(error: Exception) -> Cause | None:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return Cause.NAME
+    is_of_tls = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError)
+    return Cause.TLS if is_of_tls else None
 
 
 def _words(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic_core import from_json
 
-from panic.broker.answers import HOLD_MOST_S, Answer
+from panic.broker.answers import HOLD_MOST_S, Answer, Cause
 from panic.broker.outcomes import Body, Evidence, classify
 from panic.broker.pages import Page, paging
 from panic.broker.proof import Receipt
@@ -35,6 +35,7 @@ class Exchange(NamedTuple):
         overlong: Whether it was longer than we read.
         failure: What broke, in a few words; empty if nothing did.
         receipt: How far the connection is to be trusted.
+        cause: Why nothing was sent, where that is known.
     """
 
     began: float
@@ -47,6 +48,7 @@ class Exchange(NamedTuple):
     overlong: bool = False
     failure: str = ""
     receipt: Receipt | None = None
+    cause: Cause | None = None
 
 
 def answer(
@@ -84,6 +86,7 @@ def answer(
         receipt=exchange.receipt or Receipt(),
         note="the broker answered 2xx with an error inside: " + foreign_words if foreign_words and success else "",
         document=document if account_id is None else None,
+        cause=exchange.cause,
     )
 
 

@@ -14,6 +14,7 @@ from panic.check import CheckReport, check, to_json
 from panic.cli import loop, neighbour, output
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem, UsageError
+from panic.readiness import read_setup
 from panic.render.check import check_table, last_table
 
 _LOOK_S = 10.0
@@ -26,12 +27,12 @@ def do_check(options: argparse.Namespace) -> int:
     settings = output.load(options)
     if options.last:
         return _do_last(settings, options)
-    try:
-        found = loop.run(check(settings, os.environ))
-    except ConfigurationError as error:
+    setup = read_setup(settings, os.environ)
+    if setup.problems:
         more = [Problem(one.text, one.remedy) for one in _beside(settings) if one.is_alarming]
         asked = Problem("the broker was not asked yet", "Mend these first, and type panic check again.")
-        raise ConfigurationError((*error.problems, *more, asked)) from error
+        raise ConfigurationError((*setup.problems, *more, asked))
+    found = loop.run(check(settings, setup))
     beside = [*_beside(settings, found), *_of_neighbour(settings)]
     code = max(found.exit_code, selftest.exit_code(beside))
     found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from panic.broker.answers import Cause
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Verdict
 from panic.check import AccountCheck, CheckReport, State
 from panic.errors import ConfigurationError, Problem
@@ -136,10 +137,6 @@ class _Kind(NamedTuple):
     worst: Verdict
 
 
-def _failed_with(words: str) -> Callable[[AccountCheck], bool]:
-    return lambda one: one.state is State.UNREACHABLE and (one.error or "").startswith(words)
-
-
 _KINDS: Final = (  # an account counts for the first that fits
     _Kind(
         "key_refused",
@@ -171,14 +168,14 @@ _KINDS: Final = (  # an account counts for the first that fits
     ),
     _Kind(
         "dns",
-        _failed_with("DNS:"),
+        lambda one: one.cause is Cause.NAME,
         "the broker's name could not be resolved for",
         "Look at the resolver of this machine (/etc/resolv.conf) and at base_url.",
         Verdict.UNKNOWN,
     ),
     _Kind(
         "tls",
-        _failed_with("TLS:"),
+        lambda one: one.cause is Cause.TLS,
         "no trusted TLS connection was possible for",
         "Look at the broker's certificate, ca_file in [broker], and what opens TLS on the way.",
         Verdict.UNKNOWN,

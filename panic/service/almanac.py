@@ -1,11 +1,10 @@
 """The exchange's days in the service: the broker's calendar, fetched some times a day and kept on disk."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Final
 
 import structlog
 
@@ -20,19 +19,17 @@ from panic.secret import Key
 
 log = structlog.get_logger()
 
-EVERY = timedelta(hours=6)
+EVERY: Final = timedelta(hours=6)
 """So often the broker is asked."""
 
-AGAIN = timedelta(minutes=10)
+AGAIN: Final = timedelta(minutes=10)
 """So long after it did not answer it is asked again."""
 
-DAYS = 8
+DAYS: Final = 8
 """Days from today on for which it is asked."""
 
-_ATTEMPT_S = 5.0
-_DISK_S = 5.0
-
-_T = TypeVar("_T")
+_ATTEMPT_S: Final = 5.0
+_DISK_S: Final = 5.0
 
 
 class Almanac:
@@ -43,17 +40,16 @@ class Almanac:
     """
 
     def __init__(self, ledger: Path | None) -> None:
-        self._file = None if ledger is None else cache_file(ledger)
+        self._file = ledger and cache_file(ledger)
         self._broker = Calendar()
         self._next: datetime | None = None
         self.calendar = fallback()
 
     async def load(self) -> None:
         """Read what was fetched last."""
-        if self._file is not None:
-            file = self._file
+        if file := self._file:
             with suppress(TimeoutError, RuntimeError):
-                self._take(await _within(lambda: load_cache(file)))
+                self._know(await background.wait(lambda: load_cache(file), _DISK_S, "calendar"))
 
     async def refresh(self, settings: Settings, keys: dict[str, Key], now: datetime) -> None:
         """Ask the broker, if it is time to; what it does not answer stays as it was."""
@@ -61,16 +57,18 @@ class Almanac:
             return
         self._next = now + AGAIN
         documents = await _fetch(settings, keys, now.date())
-        if len(documents) < DAYS:
+        if len(documents) >= DAYS:
+            self._next = now + EVERY
+        else:
             log.warning("calendar_not_fetched", days=len(documents))
-        if not documents:
-            return
-        self._next = now + (EVERY if len(documents) >= DAYS else AGAIN)
-        self._take(from_broker(documents, now))
-        if self._file is not None:
-            file = self._file
+        if documents:
+            self._know(from_broker(documents, now))
+            await self._save(documents, now)
+
+    async def _save(self, documents: list[object], now: datetime) -> None:
+        if file := self._file:
             try:
-                await _within(lambda: save_cache(file, documents, now))
+                await background.wait(lambda: save_cache(file, documents, now), _DISK_S, "calendar")
             except (PanicError, TimeoutError, RuntimeError) as error:
                 log.warning("calendar_not_kept", error=str(error) or type(error).__name__)
 
@@ -78,21 +76,16 @@ class Almanac:
         """Say how broker and shipped calendar differ about a day; "" if they do not."""
         return disagreement(self._broker, fallback(), day)
 
-    def _take(self, found: Calendar) -> None:
+    def _know(self, found: Calendar) -> None:
         self._broker = found
         self.calendar = merge(found, fallback())
 
 
-async def _within(work: Callable[[], _T]) -> _T:
-    """Do what asks a disk, which may be dead, on a thread, and wait for it so long at most."""
-    async with asyncio.timeout(_DISK_S):
-        return await background.begin(work, "calendar")
-
-
 async def _fetch(settings: Settings, keys: dict[str, Key], first: date) -> list[object]:
+    """Ask day by day; gives what came before the first bad answer."""
     name, broker = min(keys), Broker(settings.broker, keys, Clock())
     found: list[object] = []
-    await _within(broker.load_certificates)
+    await background.wait(broker.load_certificates, _DISK_S, "calendar")
     async with broker:
         for n in range(DAYS):
             query = (("date", str(first + timedelta(days=n))), ("market", MARKET))

@@ -12,8 +12,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from panic import check as checking
-from panic.check import CheckReport
 from panic.config import Settings
 from panic.schedule.sessions import Calendar, fallback
 from panic.service.api import problems, routes
@@ -84,7 +82,6 @@ def make_app(
     hooks_handler: HooksHandler | None = None,
     ready: Callable[[], str] | None = None,
     bound: tuple[str, ...] = (),
-    check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]] = checking.check,
     env: Mapping[str, str] = os.environ,
     proving: Proving | None = None,
     drill: bool = False,
@@ -102,7 +99,6 @@ def make_app(
         hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
         ready: Why a press would not work, in one word; None to judge by the standby.
         bound: Addresses that it listens at, beside the settings' host.
-        check: The read-only check.
         env: Where keys are looked for.
         proving: The self-test; None for none.
         drill: Whether the broker is the embedded simulator, and every run of the desk a drill.
@@ -117,7 +113,6 @@ def make_app(
         env=env,
         bound=(settings.service.host, *bound),
         ready=ready or (lambda: _ready(standby, proving)),
-        check=check,
         aside=Aside(),
         keys=Keys(monotonic),
         throttle=Throttle(monotonic),

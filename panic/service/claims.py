@@ -1,15 +1,18 @@
-"""Which scheduled runs were begun: written down before they begin, so that none is begun twice.
+"""Which scheduled runs were begun: each is claimed in the ledger before it begins, so that none begins twice.
 
-This fails closed. A schedule that nobody could write down is told, and not run: it is no emergency.
+This fails closed. What nobody could claim does not run, and somebody is told: it is no emergency.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from panic import history
+from panic import background, history
 from panic.config import LedgerFiles
 from panic.errors import PanicError
 from panic.ledger.events import Event, decode
@@ -18,59 +21,97 @@ from panic.ledger.writer import Writer
 from panic.process import here
 from panic.record import Kind
 
-WRITE_S = 10.0
-"""So long a key may take to be written down."""
+LEDGER_S: Final = 5.0
+"""So long the ledger may take to answer."""
 
 
-def claim(ledger: Writer | None, key: str, at: datetime) -> bool:
-    """Write a key down; False if another process has done so already. It blocks.
+class Claimed(NamedTuple):
+    """What the ledger has.
+
+    Attributes:
+        keys: Every claimed key.
+        abandoned: Those of them, claimed since the moment asked about, whose run neither began nor was told of as
+            late: the process died in between.
+    """
+
+    keys: set[str]
+    abandoned: list[str]
+
+
+def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> bool:
+    """Claim a key; False if another process has done so already.
+
+    `late` is the key of a run that did not begin in time, where the claim is for telling somebody so.
 
     Raises:
         PanicError: There is no ledger, or it cannot be written.
     """
     if ledger is None:
         raise PanicError("the settings name no [ledger] file")
+    body = {"key": key, **({"late": late} if late else {})}
     ours = sha256(f"{here()!r} {key}".encode()).hexdigest()[:8]  # a claim that hung may come through after all
-    event = Event("", Kind.CLAIMED, f"{ours}-1", at.isoformat(timespec="microseconds"), {"key": key})
+    event = Event("", Kind.CLAIMED, f"{ours}-1", at.isoformat(timespec="microseconds"), body)
     try:
-        ledger.put(event, WRITE_S, unless=f'"key":{json.dumps(key)}')
+        ledger.put(event, LEDGER_S, unless=f'"key":{json.dumps(key)}')
     except ConflictError:
-        return any(one.id == event.id for one in _events(LedgerFiles(file=Path(ledger.place)), Kind.CLAIMED))
+        return any(one.id == event.id for one in _events(LedgerFiles(file=Path(ledger.place))))
     except (PanicError, TimeoutError) as error:
         raise PanicError(f"{ledger.place} could not be written: {error}") from error
     return True
 
 
-def claimed(ledger: LedgerFiles) -> set[str]:
-    """Give every key that is written down."""
-    return {str(event.body.get("key")) for event in _events(ledger, Kind.CLAIMED) if isinstance(event.body, dict)}
-
-
-def forsaken(ledger: LedgerFiles, since: datetime) -> list[str]:
-    """Give the keys written down since a moment of which no run is on record: its process died in between."""
-    began = {
-        str(event.body["key"])
-        for kind in (Kind.PRESSED, Kind.JOINED)
-        for event in _events(ledger, kind)
-        if isinstance(event.body, dict) and event.body.get("key")
-    }
-    drilled = {str(event.body.get("key")) for event in _events(ledger, Kind.AUDIT) if isinstance(event.body, dict)}
-    keys = [
-        str(event.body.get("key"))
-        for event in _events(ledger, Kind.CLAIMED)
-        if isinstance(event.body, dict) and datetime.fromisoformat(event.at) >= since
-    ]
-    known = began | drilled | set(keys)
-    return [
-        key
-        for key in keys
-        if not key.endswith("/late") and key not in began | drilled and f"{key}/late" not in known
-    ]
-
-
-def _events(ledger: LedgerFiles, kind: Kind) -> Iterator[Event]:
-    for row in history.read(ledger, kinds=(kind,)).rows:
-        try:
-            yield decode(row.record)
-        except ValueError:
+def read(ledger: LedgerFiles, since: datetime) -> Claimed:
+    """Read what is claimed, and what of it since a moment was abandoned."""
+    keys, recent, settled = set[str](), list[str](), set[str]()
+    for event in _events(ledger):
+        body = event.body if isinstance(event.body, dict) else {}
+        key, late = str(body.get("key") or ""), str(body.get("late") or "")
+        if event.kind != Kind.CLAIMED:
+            settled.add(key)
             continue
+        keys.add(key)
+        if late:
+            settled.add(late)
+        elif datetime.fromisoformat(event.at) >= since:
+            recent.append(key)
+    return Claimed(keys, [key for key in recent if key not in settled])
+
+
+def _events(ledger: LedgerFiles) -> Iterator[Event]:
+    for row in history.read(ledger, kinds=(Kind.CLAIMED, Kind.PRESSED, Kind.JOINED, Kind.AUDIT)).rows:
+        with suppress(ValueError):
+            yield decode(row.record)
+
+
+class Claims:
+    """What is claimed, as far as this process knows, and the way to claim more; no wait is longer than LEDGER_S.
+
+    Attributes:
+        keys: The claimed keys.
+        are_read: Whether the ledger's are among them.
+    """
+
+    def __init__(self) -> None:
+        self.keys: set[str] = set()
+        self.are_read = False
+        self._writing: dict[str, asyncio.Future[bool]] = {}
+
+    async def read(self, ledger: LedgerFiles, since: datetime) -> list[str]:
+        """Learn the ledger's; gives the abandoned ones."""
+        found = await background.wait(lambda: read(ledger, since), LEDGER_S, "claims")
+        self.keys |= found.keys
+        self.are_read = True
+        return found.abandoned
+
+    async def claim(self, ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> bool:
+        """Claim a key; whether it is ours.
+
+        One that takes too long may still be written: whoever tries again waits for the same writing.
+        """
+        if key not in self._writing:
+            self._writing[key] = background.begin(lambda: claim(ledger, key, at, late=late), "claim")
+        async with asyncio.timeout(LEDGER_S):
+            await asyncio.wait([self._writing[key]])
+        is_ours = self._writing.pop(key).result()
+        self.keys.add(key)
+        return is_ours

@@ -3,7 +3,7 @@
 import asyncio
 import resource
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 from aiohttp import web
 
-from panic.check import CheckReport
 from panic.config import Settings, Token
 from panic.ledger.writer import Writer
 from panic.notify import Notice
@@ -154,7 +153,6 @@ class Parts:
     env: Mapping[str, str]
     bound: tuple[str, ...]
     ready: Callable[[], str]
-    check: Callable[[Settings, Mapping[str, str]], Awaitable[CheckReport]]
     aside: Aside
     keys: Keys
     throttle: Throttle

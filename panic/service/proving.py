@@ -18,9 +18,10 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from panic.broker.outcomes import Verdict
-from panic.check import CheckReport, Loaded, Pace, State, examine, load
+from panic.check import CheckReport, Pace, Setup, State, check
 from panic.config import Settings
 from panic.notify import Notice
+from panic.readiness import read_setup
 from panic.selftest import (
     Circumstances,
     Finding,
@@ -201,27 +202,27 @@ class Proving(Collector):
         await self._keep(settings)
 
     async def _found(self, settings: Settings) -> tuple[CheckReport | None, Circumstances, tuple[Finding, ...]]:
-        loaded, machine, hung = await self._looked(settings)
+        setup, machine, hung = await self._looked(settings)
         pace = Pace(settings.self_test.rate, settings.self_test.share)
         around = Circumstances(
             now=self._now(),
             machine=machine,
-            problems=loaded.problems,
-            covered=None if loaded.roster is None else frozenset(one.id for one in loaded.checkable),
+            problems=setup.problems,
+            covered=None if setup.roster is None else frozenset(one.id for one in setup.accounts),
             covered_before=None if self._kept is None else _set(self._kept.covered),
-            excluded=_excluded(loaded),
+            excluded=_excluded(setup),
             pages_told=any("page" in channel.tells for channel in settings.channels.values()),
-            round_s=pace.needs_s(len(loaded.checkable)),
+            round_s=pace.needs_s(len(setup.accounts)),
             every_s=settings.self_test.every_s,
         )
 
         def tell(so_far: CheckReport) -> None:
             self._warn((*findings(so_far, around), *hung))
 
-        report = await examine(settings, loaded, pace=pace, tell=tell)
+        report = await check(settings, setup, pace=pace, tell=tell)
         return report, around, (*hung, *findings(report, around))
 
-    async def _looked(self, settings: Settings) -> tuple[Loaded, Machine, tuple[Finding, ...]]:
+    async def _looked(self, settings: Settings) -> tuple[Setup, Machine, tuple[Finding, ...]]:
         """Read the files and look at the machine; what hangs is named, and the rest goes on."""
         hung: list[Finding] = []
 
@@ -232,12 +233,10 @@ class Proving(Collector):
                 hung.append(_hangs(what))
                 return otherwise
 
-        loaded = await do(
-            partial(load, settings, self._env), "self-test-load", "roster and keys", Loaded(None, {}, ())
-        )
+        setup = await do(partial(read_setup, settings, self._env), "self-test-load", "roster and keys", Setup())
         machine = partial(self._machine, settings)
         return (
-            loaded,
+            setup,
             await do(machine, "self-test-machine", "the disk of ledger or latch", Machine()),
             tuple(hung),
         )
@@ -342,8 +341,8 @@ def _gap_s(settings: Settings) -> float:
     return max(every_s - _TELLING_ATTEMPTS * settings.run.attempt_s, every_s / 2)
 
 
-def _excluded(loaded: Loaded) -> frozenset[int]:
-    accounts = loaded.roster.accounts if loaded.roster else ()
+def _excluded(setup: Setup) -> frozenset[int]:
+    accounts = setup.roster.accounts if setup.roster else ()
     return frozenset(one.id for one in accounts if one.excluded)
 
 

@@ -25,7 +25,7 @@ from tests.cli.breakages import NO_PRIVILEGES, after
 from tests.cli.support import KEY, Finished, Firm, account, codes, names, panic, sent, simulate, started, until
 
 DISENGAGED = b"disengaged\nend 94defd48\n"
-LEDGER = '[ledger]\nfile = "ledger.db"\nfallback = "second.db"\n'
+LEDGER = '[ledger]\nfile = "ledger.db"\n'
 ROWS = ("1,equities", "2,arb", "3,arb")
 LATCHING = ("press", "--all", "--latch", "--reason", "runaway algo")
 WHY = ("--reason", "all is well")

@@ -280,7 +280,10 @@ async def test_a_ledger_that_was_removed_is_begun_anew_for_those_with_nothing_in
 
     assert (True, (True, False)) == (first, settled)
     assert ["next-1"] == ids(file)
-    assert [("ledger_removed", f"{file}: it was removed or replaced while it was in use"), THE_REST] == old.troubles
+    assert [
+        ("ledger_removed", f"{file}: it was removed or replaced while it was in use"),
+        THE_REST,
+    ] == old.troubles
     assert [] == new.troubles
     assert writer.close()
 
@@ -495,7 +498,9 @@ async def test_an_event_that_cannot_be_written_down_costs_no_other(desk: Desk, b
 
     assert settled
     assert names(1, 2) == desk.store.ids
-    assert [("ledger_event_lost", f"event leg-1 (outcome) could not be written down: {reason}")] == leg.troubles[:1]
+    assert [("ledger_event_lost", f"event leg-1 (outcome) could not be written down: {reason}")] == leg.troubles[
+        :1
+    ]
 
 
 @pytest.mark.parametrize("is_broken", [False, True])

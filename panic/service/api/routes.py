@@ -7,12 +7,13 @@ from typing import Final
 
 from aiohttp import web
 
+from panic import check as checking
 from panic import history
 from panic.check import CheckReport
-from panic.check import to_json as check_json
 from panic.config import LedgerFiles, Settings
-from panic.errors import UsageError
+from panic.errors import ConfigurationError, UsageError
 from panic.plan import Scope
+from panic.readiness import read_setup
 from panic.report import plan_json
 from panic.run import press as preparing
 from panic.run import resume
@@ -171,7 +172,7 @@ async def check(parts: Parts, _: web.Request, __: Identity) -> web.Response:
             usage="unprocessable",
             most_s=settings.run.deadline_s + _CHECK_MORE_S,
         )
-    return document(check_json(found))
+    return document(checking.to_json(found))
 
 
 async def last_check(parts: Parts, _: web.Request, __: Identity) -> web.Response:
@@ -184,7 +185,10 @@ async def last_check(parts: Parts, _: web.Request, __: Identity) -> web.Response
 
 
 async def _checked(parts: Parts, settings: Settings) -> CheckReport:
-    return await parts.check(settings, parts.env)
+    setup = read_setup(settings, parts.env)
+    if setup.problems:
+        raise ConfigurationError(setup.problems)
+    return await checking.check(settings, setup)
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
