@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from panic import engagement, history, latch, reset
+from panic import engagement, latch, reset
 from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.config import (
     Broker,
@@ -23,13 +23,12 @@ from panic.config import (
     LedgerFiles,
     RosterFile,
     Settings,
-    fallback_name,
 )
 from panic.engagement import Engagement
 from panic.errors import ConfigurationError, UsageError
 from panic.latch import Hold, LatchError, State, change
 from panic.latching import holds_of
-from panic.ledger import elsewhere, reader
+from panic.ledger import reader
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.store import SqliteStore
 from panic.orders import Filters
@@ -175,7 +174,7 @@ class Firm:
 def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Firm:
     """Nothing is engaged, and nobody has pressed."""
     monkeypatch.setenv("DESK_KEY", KEY)
-    ledger = LedgerFiles(file=tmp_path / "records" / "ledger.db", fallback=tmp_path / "second" / "ledger.db")
+    ledger = LedgerFiles(file=tmp_path / "records" / "ledger.db")
     found = Firm(
         Settings(
             broker=Broker(base_url=BROKER),
@@ -316,28 +315,6 @@ def test_the_order_of_a_file_counts_and_not_its_clock(firm: Firm):
 
     assert at(60) < datetime.now(UTC)
     assert (hold,) == firm.looks().recorded
-
-
-def test_events_in_two_files_count_once(firm: Firm):
-    """A press whose ledger failed in the middle stands in both."""
-    firm.press("r1", SEVEN)
-    for row in reader.read(firm.ledger).rows:
-        firm.put_raw(row.kind, row.record, row.run, firm.settings.ledger.second)
-    firm.press("r2", ARB, second=60, file=firm.settings.ledger.second)
-    firm.ends()
-
-    assert Engagement(State(()), (), (), {}, ()) == firm.looks()
-
-
-def test_a_press_in_two_files_is_ended_once(firm: Firm):
-    """Though the clock that stamped it was ahead of the one that stamped the reset."""
-    tomorrow = (datetime.now(UTC) - BEGAN).total_seconds() + 86_400
-    firm.press("r1", second=tomorrow)
-    for row in reader.read(firm.ledger).rows:
-        firm.put_raw(row.kind, row.record, row.run, firm.settings.ledger.second)
-    firm.ends()
-
-    assert () == firm.looks().recorded
 
 
 @pytest.mark.parametrize(
@@ -518,7 +495,7 @@ def test_the_run_that_engaged_it_says_whether_it_is_clear(firm: Firm, more: dict
         firm.asks()
     assert (
         f'{doubt}\nPress again until it is clear, or say why it may end all the same: --force "TEXT"\n'
-        f"Looked in {firm.ledger} and {firm.settings.ledger.second} (not there)"
+        f"Looked in {firm.ledger}"
     ) == str(refused.value)
 
 
@@ -572,18 +549,6 @@ def test_a_press_after_the_clock_was_set_back_shows_it_clear(firm: Firm):
     """Else nobody could end it for an hour."""
     firm.press("r1", ALL, OPEN)
     firm.press("r2", second=-3600, latched=False)
-
-    assert () == firm.asks().doubts
-
-
-def test_across_two_files_the_times_count(firm: Firm):
-    """There is nothing else."""
-    second = firm.settings.ledger.second
-    firm.press("r1", ALL, OPEN)
-    firm.press("r0", second=-60, latched=False, file=second)
-    with pytest.raises(UsageError, match="run r1 ended open"):
-        firm.asks()
-    firm.press("r2", second=60, latched=False, file=second)
 
     assert () == firm.asks().doubts
 
@@ -716,76 +681,6 @@ def test_an_event_that_is_no_heading_counts_as_well(firm: Firm):
 
 
 # ── second files of others ──────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder that everybody may write, and no other."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    folder.chmod(0o1777)
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(elsewhere, "FOLDERS", ())
-    return folder
-
-
-def test_a_press_with_another_temporary_folder_is_found(firm: Firm, shared: Path):
-    """Its ledger failed, and it was not clear."""
-    file = shared / "panic-1234" / fallback_name(firm.ledger)
-    file.parent.mkdir(mode=0o700)
-    firm.press("r1")
-    firm.press("r2", ALL, UNKNOWN, second=60, latched=False, file=file)
-
-    with pytest.raises(UsageError, match=f"run r2 ended unknown\n(?s:.*) and {file}"):
-        firm.asks()
-
-
-@pytest.mark.parametrize("mode", [0o777, 0o707])
-def test_a_second_file_that_others_may_have_written_is_not_believed(firm: Firm, shared: Path, mode: int):
-    """It shows nothing clear, and hides perhaps what is not."""
-    file = shared / "panic-1234" / fallback_name(firm.ledger)
-    file.parent.mkdir(mode=0o700)
-    firm.press("r1", ALL, OPEN)
-    firm.press("r2", second=60, latched=False, file=file)
-    file.parent.chmod(mode)
-
-    with pytest.raises(UsageError, match=f"run r1 ended open\n{file}: it may be another part of this ledger"):
-        firm.asks()
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make somebody else's folder")
-def test_a_second_file_of_another_user_is_not_believed(firm: Firm, shared: Path):
-    """Nor is one behind a link."""
-    file = shared / "panic-1234" / fallback_name(firm.ledger)
-    file.parent.mkdir(mode=0o700)
-    firm.press("r1")
-    firm.press("r2", SEVEN, second=60, latched=False, file=file)
-    os.chown(file.parent, 1234, 1234)
-
-    with pytest.raises(UsageError, match=f"{file}: .* is not read: its folder is not this user's"):
-        firm.asks()
-
-
-@pytest.mark.parametrize("is_default", [True, False])
-def test_a_folder_that_cannot_be_looked_into_is_a_doubt(
-    shared: Path, is_default: bool, monkeypatch: pytest.MonkeyPatch
-):
-    """Where the second file's name is the usual one; else everybody writes the same."""
-    hidden = shared / "panic-1234"
-    hidden.mkdir(mode=0o700)
-    ledger = shared / "ours" / "ledger.db"
-    second = shared / "panic-9" / (fallback_name(ledger) if is_default else "second.db")
-
-    def refuse(path: Path) -> object:
-        if hidden in path.parents:
-            raise PermissionError(13, "Permission denied")
-        return os.lstat(path)
-
-    monkeypatch.setattr(Path, "lstat", refuse)
-    told = history.others(LedgerFiles(file=ledger, fallback=second)).hidden
-
-    assert is_default == bool(told)
-    assert all(words.startswith(f"{hidden}: it may hold another part of this ledger") for words in told)
 
 
 @pytest.mark.parametrize("when", ["-", "yesterday", "2026-03-02T10:00:00"])

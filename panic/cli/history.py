@@ -7,6 +7,7 @@ from functools import partial
 
 from panic import history, logs
 from panic.cli import output
+from panic.config import LedgerFiles
 from panic.render.history import runs_table
 from panic.summary import Summary
 
@@ -17,7 +18,7 @@ _FRESH = timedelta(hours=24)
 def do_runs(options: argparse.Namespace) -> int:
     """List runs; the exit code tells whether each of the last day's came to its end."""
     logs.configure(options.log_level)
-    ledger = output.load(options).ledger
+    ledger = _ledger(options)
     found, damage = history.runs(ledger, options.limit)
     looked_in = history.looked(ledger)
     shown, now = found[: options.limit], datetime.now(UTC)
@@ -59,10 +60,16 @@ def _told(one: Summary, now: datetime) -> dict[str, object]:
     }
 
 
+def _ledger(options: argparse.Namespace) -> LedgerFiles:
+    """Give the ledger of the settings, or the one that is named."""
+    settings = output.load(options)
+    return settings.ledger if options.ledger is None else LedgerFiles(file=options.ledger)
+
+
 def do_show(options: argparse.Namespace) -> int:
     """Print a report made again from the ledger; the exit code is the run's own, and 10 at least in doubt."""
     logs.configure(options.log_level)
-    ledger = output.load(options).ledger
+    ledger = _ledger(options)
     report = history.recall(ledger, history.find(ledger, options.run)).report()
     output.deliver(report, options)
     return report.exit_code

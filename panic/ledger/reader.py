@@ -5,7 +5,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from glob import escape
 from pathlib import Path
@@ -194,7 +194,7 @@ def _opened(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
-    """Read until the end, or until what is damaged: what stands behind that is lost."""
+    """Read from the beginning, and where something is damaged from the end as well: what is between is lost."""
     base, rows = None, list[Row]()
     with _opened(file, mode) as connection:
         try:
@@ -212,6 +212,7 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not is_damage(error):
                 raise
+            rows += _behind(connection, asked, rows)
             reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
             damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
             last, before = rows[-1:], ()
@@ -254,12 +255,12 @@ def _base(connection: sqlite3.Connection) -> Head | None:
     return Head(*found[0])
 
 
-def _select(connection: sqlite3.Connection, asked: _Asked) -> Iterator[Row]:
+def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -> Iterator[Row]:
     some = {column: names for column, names in (("run", asked.runs), ("kind", asked.kinds)) if names}
     where = [f"{column} IN (SELECT value FROM json_each(?))" for column in some]  # noqa: S608 - our own constants
     values = [json.dumps(sorted(names)) for names in some.values()]
     condition = f" WHERE {' AND '.join(where)}" if where else ""
-    return _rows(connection, f"{_ROW}{condition} ORDER BY seq", values)
+    return _rows(connection, f"{_ROW}{condition} ORDER BY seq {order}", values)
 
 
 def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -272,6 +273,17 @@ def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, .
         query = f"SELECT seq, lower(hex(hash)) FROM events NOT INDEXED WHERE seq IN ({marks})"  # noqa: S608 - marks
         hashes |= dict(connection.execute(query, some).fetchall())
     return tuple(hashes.get(seq, "") for seq in wanted)
+
+
+def _behind(connection: sqlite3.Connection, asked: _Asked, rows: Sequence[Row]) -> list[Row]:
+    """Read backwards what is not among these, up to the damage."""
+    found: list[Row] = []
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+        for row in _select(connection, asked, "DESC"):
+            if rows and row.seq <= rows[-1].seq:
+                break
+            found.append(row)
+    return found[::-1]
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> Iterator[Row]:

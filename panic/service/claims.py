@@ -5,10 +5,10 @@ This fails closed. What nobody could claim does not run, and somebody is told: i
 
 import asyncio
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -18,7 +18,6 @@ from panic.errors import PanicError
 from panic.ledger.events import Event, decode
 from panic.ledger.port import ConflictError
 from panic.ledger.writer import Writer
-from panic.process import here
 from panic.record import Kind
 
 LEDGER_S: Final = 5.0
@@ -38,8 +37,8 @@ class Claimed(NamedTuple):
     abandoned: list[str]
 
 
-def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> bool:
-    """Claim a key; False if another process has done so already.
+def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "", name: str = "") -> bool:
+    """Claim a key; False if it is claimed already, but for a claim of this name that hung and came through.
 
     `late` is the key of a run that did not begin in time, where the claim is for telling somebody so.
 
@@ -49,12 +48,12 @@ def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> b
     if ledger is None:
         raise PanicError("the settings name no [ledger] file")
     body = {"key": key, **({"late": late} if late else {})}
-    ours = sha256(f"{here()!r} {key}".encode()).hexdigest()[:8]  # a claim that hung may come through after all
-    event = Event("", Kind.CLAIMED, f"{ours}-1", at.isoformat(timespec="microseconds"), body)
+    name = name or f"{secrets.token_hex(4)}-1"
+    event = Event("", Kind.CLAIMED, name, at.isoformat(timespec="microseconds"), body)
     try:
         ledger.put(event, LEDGER_S, unless=f'"key":{json.dumps(key)}')
     except ConflictError:
-        return any(one.id == event.id for one in _events(LedgerFiles(file=Path(ledger.place))))
+        return any(one.id == name for one in _events(LedgerFiles(file=Path(ledger.place))))
     except (PanicError, TimeoutError) as error:
         raise PanicError(f"{ledger.place} could not be written: {error}") from error
     return True
@@ -94,6 +93,7 @@ class Claims:
     def __init__(self) -> None:
         self.keys: set[str] = set()
         self.are_read = False
+        self._leg, self._names = secrets.token_hex(4), dict[str, str]()
         self._writing: dict[str, asyncio.Future[bool]] = {}
 
     async def read(self, ledger: LedgerFiles, since: datetime) -> list[str]:
@@ -108,8 +108,9 @@ class Claims:
 
         One that takes too long may still be written: whoever tries again waits for the same writing.
         """
+        name = self._names.setdefault(key, f"{self._leg}-{len(self._names) + 1}")
         if key not in self._writing:
-            self._writing[key] = background.begin(lambda: claim(ledger, key, at, late=late), "claim")
+            self._writing[key] = background.begin(lambda: claim(ledger, key, at, late=late, name=name), "claim")
         async with asyncio.timeout(LEDGER_S):
             await asyncio.wait([self._writing[key]])
         is_ours = self._writing.pop(key).result()

@@ -64,7 +64,7 @@ WRITERS = {
 def firm(tmp_path: Path) -> Firm:
     """A firm with every kind of file that there is; its broker is gone."""
     quick = "attempt_s = 0.1\ndeadline_s = 0.2\n"
-    found = Firm(tmp_path, NOBODY, [1], run=quick, more=f'{FILES}[ledger]\nfallback = "second.db"\n')
+    found = Firm(tmp_path, NOBODY, [1], run=quick, more=f"{FILES}")
     (tmp_path / "state").mkdir()
     for name in OWN[3:]:
         (tmp_path / name).write_text("what must stay")

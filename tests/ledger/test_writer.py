@@ -19,7 +19,6 @@ from panic.ledger.chain import digest, link
 from panic.ledger.events import Event, decode
 from panic.ledger.port import ConflictError
 from panic.ledger.reader import read, set_aside
-from panic.ledger.store import SqliteStore
 from panic.ledger.writer import Writer, sqlite_writer
 from tests.ledger.support import AT, PATIENCE_S, Memory, append, begun, event, ids, leg_of, names, until
 from tests.virtual import virtually
@@ -300,10 +299,14 @@ async def test_a_store_that_is_removed_again_and_again_has_an_end(desk: Desk):
     assert ["ledger_failed", "ledger_memory"] == [one.code for one in leg.troubles]
 
 
-async def test_a_damaged_ledger_is_named_with_where_it_is_kept(file: Path):
-    """To the next run, which is recorded in a new one in its place."""
+def is_damaged(file: Path) -> None:
     begun(file, 5).close()
     os.truncate(file, file.stat().st_size - 5000)
+
+
+async def test_a_damaged_ledger_is_named_with_where_it_is_kept(file: Path):
+    """To the next run, which is recorded in a new one in its place."""
+    is_damaged(file)
     writer = sqlite_writer(file)
     writer.probe()
     leg, later = leg_of(writer), leg_of(writer, "r2")
@@ -353,13 +356,6 @@ def is_a_database(file: Path) -> None:
     file.parent.mkdir()
     with closing(sqlite3.connect(file)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
-
-
-def is_locked(file: Path) -> None:
-    SqliteStore(file).close()
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    connection.execute("BEGIN EXCLUSIVE")
-    threading.Timer(PATIENCE_S, connection.close).start()  # it keeps the lock until then
 
 
 @pytest.mark.parametrize("make", [folder_is_a_file, is_a_folder, is_a_database, is_a_roster])

@@ -37,7 +37,8 @@ class Supplies:
     def take_broker(self) -> None:
         return None
 
-    def take_writer(self) -> Writer | None:
+    @property
+    def ledger(self) -> Writer | None:
         return Tape().writer if self._has_record else None
 
 
