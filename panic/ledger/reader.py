@@ -29,6 +29,10 @@ _OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 """What SQLite says when it may not make the index of the write-ahead log that even reading needs."""
 
 
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; the latter where SQLite's own message quotes what it met."""
+
+
 class Row(NamedTuple):
     """An event as it stands in a ledger."""
 
@@ -194,30 +198,48 @@ def _opened(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
-    """Read from the beginning, and where something is damaged from the end as well: what is between is lost."""
-    base, rows = None, list[Row]()
     with _opened(file, mode) as connection:
         try:
             connection.execute("BEGIN")
             if _is_unbegun(connection):
                 return Volume(file)
             base = _base(connection)
-            for row in _select(connection, asked):
-                rows.append(row)
+            rows = tuple(_select(connection, asked))
             last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
             before = _before(connection, rows) if any(asked) else ()
             damage = _identity(connection) or ("" if base else "what its first event is linked to is lost")
             if whole and not damage:
                 damage = _structure(connection)
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             if not is_damage(error):
                 raise
-            rows += _behind(connection, asked, rows)
             reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
-            damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
-            last, before = rows[-1:], ()
-    head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
-    return Volume(file, base or GENESIS, tuple(rows), head, damage, before)
+        else:
+            head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
+            return Volume(file, base or GENESIS, rows, head, damage, before)
+    with _opened(file, mode) as connection:
+        return _damaged(connection, file, reason, asked)
+
+
+def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _Asked) -> Volume:
+    """Read from both ends up to what is damaged; what stands between is lost."""
+    base, rows, behind = None, list[Row](), list[Row]()
+    connection.execute("PRAGMA writable_schema = ON")  # then SQLite reads what there is of a file that was cut off
+    for _ in range(2):  # the first time it gives up at a broken table, and then it leaves that one out
+        with suppress(*_UNREADABLE):
+            base = _base(connection)
+    with suppress(*_UNREADABLE):
+        rows.extend(_select(connection, asked))
+    with suppress(*_UNREADABLE):
+        known = set(rows)
+        for row in _select(connection, asked, "DESC"):
+            if row in known:
+                break
+            behind.append(row)
+    rows += behind[::-1]
+    head = Head(rows[-1].seq, rows[-1].hash) if rows else base or GENESIS
+    damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
+    return Volume(file, base or GENESIS, tuple(rows), head, damage)
 
 
 def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
@@ -273,17 +295,6 @@ def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, .
         query = f"SELECT seq, lower(hex(hash)) FROM events NOT INDEXED WHERE seq IN ({marks})"  # noqa: S608 - marks
         hashes |= dict(connection.execute(query, some).fetchall())
     return tuple(hashes.get(seq, "") for seq in wanted)
-
-
-def _behind(connection: sqlite3.Connection, asked: _Asked, rows: Sequence[Row]) -> list[Row]:
-    """Read backwards what is not among these, up to the damage."""
-    found: list[Row] = []
-    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
-        for row in _select(connection, asked, "DESC"):
-            if rows and row.seq <= rows[-1].seq:
-                break
-            found.append(row)
-    return found[::-1]
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> Iterator[Row]:

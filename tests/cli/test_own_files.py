@@ -34,7 +34,6 @@ OWN = (
     "tls.pem",
     "tls.key",
     *(f"state/ledger.db{end}" for end in ("", "-wal", "-shm")),
-    "state/second.db",
     "state/panic.latch",
     "state/panic.latch.lock",
     "state/service.db",
@@ -115,7 +114,7 @@ def test_every_file_that_panic_knows_is_its_own(
 def test_the_list_is_whole(firm: Firm):
     """What is tried here is what there is, but for SQLite's fourth file, and the authorities that nobody has."""
     listed = {str(file.relative_to(firm.folder)) for _, file in own_files(load(firm.settings, {}))}
-    of_sqlite = {f"state/{name}.db{end}" for name in ("ledger", "second", "service") for end in ("-wal", "-shm")}
+    of_sqlite = {f"state/{name}.db{end}" for name in ("ledger", "service") for end in ("-wal", "-shm")}
 
     assert {*OWN, *of_sqlite} == {name for name in listed if not name.endswith("-journal")}
 
