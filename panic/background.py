@@ -3,11 +3,19 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _T = TypeVar("_T")
+
+AT_ONCE = 8
+"""So many threads may hang at once; then nobody gets another."""
+
+MOST_S = 10.0
+
+Do = Callable[[Callable[[], Any], str, float], Awaitable[Any]]
+"""Does work that may hang, under a name and for so many seconds at most; `Aside.do` is one."""
 
 
 def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
@@ -43,6 +51,36 @@ def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
     except RuntimeError as error:  # no thread is to be had
         future.set_exception(error)
     return future
+
+
+class Aside:
+    """Does work on threads of its own; a thread that hangs keeps its place until it is done."""
+
+    def __init__(self, at_once: int = AT_ONCE, most_s: float = MOST_S) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._most_s = most_s
+
+    async def do(self, work: Callable[[], _T], name: str, most_s: float | None = None) -> _T:
+        """Do work and give its result.
+
+        Args:
+            work: What to do.
+            name: What its thread is called.
+            most_s: How long to wait for it, seconds; None for the usual.
+
+        Raises:
+            TimeoutError: It is not done; it may be done later.
+        """
+        async with asyncio.timeout(self._most_s if most_s is None else most_s):
+            await self._places.acquire()
+            future = begin(work, name)
+            future.add_done_callback(self._over)
+            return await asyncio.shield(future)
+
+    def _over(self, future: "asyncio.Future[_T]") -> None:
+        self._places.release()
+        if not future.cancelled():
+            future.exception()  # somebody who gave up does not ask for it any more
 
 
 async def wait(work: Callable[[], _T], seconds: float, name: str) -> _T:

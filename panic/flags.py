@@ -59,15 +59,23 @@ def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: boo
         yield Flag("not_attempted", f"the run ended before {accounts} sent anything: {remedy}")
 
 
+def from_descriptors(wanted: int, possible: int) -> Iterable[Flag]:
+    """Say that fewer requests than `wanted` can be in flight, for want of file descriptors."""
+    if possible < wanted:
+        text = f"{possible} requests in flight instead of {wanted}: this process may open no more files"
+        yield Flag("few_descriptors", f"{text} (ulimit -n)")
+
+
 def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
     """Say that order filters named nothing: a misspelt symbol would else read as "clear".
 
     Where nothing was read clear the report says so already.
     """
     filters = cases[0].filters if cases else Filters()
-    if not filters or not all(case.unmet for case in cases) or not any(c.verdict is Verdict.CLEAR for c in cases):
+    unmet = [case.tally.unmet for case in cases]
+    if not filters or not all(unmet) or not any(case.verdict is Verdict.CLEAR for case in cases):
         return
-    unknown = [one for one in filters.instrument_ids if all(one in case.unmet.instrument_ids for case in cases)]
+    unknown = [one for one in filters.instrument_ids if all(one in left.instrument_ids for left in unmet)]
     if filters.instrument_ids and not unknown:
         return
     what = ", ".join(map(repr, unknown)) or ", ".join(filters.query().values())

@@ -12,7 +12,8 @@ from decimal import Decimal
 from panic._version import VERSION
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, judge, worst
 from panic.broker.proof import LOOKBACK
-from panic.engine.case import Attempt, Case, Tracked
+from panic.engine.case import Attempt, Case
+from panic.engine.tally import Tracked
 from panic.plan import Scope, Unsent
 from panic.report import (
     NEVER_CLEAR,
@@ -143,7 +144,7 @@ def unsent_of(unsent: Iterable[Unsent], contact: str) -> list[AccountReport]:
 
 def sums_of(case: Case, scrub: Callable[[str], str]) -> tuple[Orders, tuple[Fill, ...]]:
     """Count an account's orders, and give what filled in it."""
-    return _orders(case), _fills(case.orders.values(), scrub)
+    return _orders(case), _fills(case.tally.orders.values(), scrub)
 
 
 def coverage_of(facts: Circumstances, *, clear: int, counted: int, named: int, ended: int) -> Coverage:
@@ -209,7 +210,7 @@ def _sum(fills: Iterable[tuple[str, str, Decimal]]) -> tuple[Fill, ...]:
 
 
 def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumstances) -> Coverage:
-    tracked = [one for case in cases for one in case.orders.values()]
+    tracked = [one for case in cases for one in case.tally.orders.values()]
     return coverage_of(
         facts,
         clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
@@ -220,7 +221,7 @@ def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumsta
 
 
 def _is_counted(case: Case) -> bool:
-    return case.is_counted and case.standing is Standing.CLEAR
+    return case.proof.is_counted and case.standing is Standing.CLEAR
 
 
 def _account_or_less(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:
@@ -246,7 +247,7 @@ def _account_or_less(case: Case, facts: Circumstances, wall: Callable[[float], d
 
 
 def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:
-    fills = _fills(case.orders.values(), facts.scrub)
+    fills = _fills(case.tally.orders.values(), facts.scrub)
     told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
     notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
     verdict = worst(case.verdict, Verdict.UNVERIFIED) if facts.is_damaged else case.verdict
@@ -257,7 +258,7 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
         owner=case.account.owner,
         outcome=case.outcome,
         standing=case.standing,
-        as_of=case.as_of,
+        as_of=case.proof.as_of,
         verdict=verdict,
         next_step=_next_step(case, verdict, facts.contact),
         notes=tuple(notes),
@@ -279,15 +280,15 @@ def _attempt(attempt: Attempt, wall: Callable[[float], datetime]) -> AttemptRepo
 
 
 def _orders(case: Case) -> Orders:
-    tracked = case.orders.values()
+    tracked = case.tally.orders.values()
     if not tracked:
         return _NO_ORDERS
     still_open = case.standing in {Standing.OPEN, Standing.PENDING}
     return Orders(
-        accepted=len(case.accepted),
+        accepted=len(case.tally.accepted),
         canceled=sum(one.last.status == "CANCELED" for one in tracked),
         filled=sum(one.filled > 0 for one in tracked),
-        open=case.open if still_open else 0,
+        open=case.proof.open if still_open else 0,
     )
 
 
@@ -301,8 +302,8 @@ def _order_notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str])
     if fills:
         words = ", ".join(f"{fill.side} {fill.quantity} {fill.symbol}".strip() for fill in fills)
         yield f"filled during the cancel: {words}"
-    if case.reappeared:
-        count, prefix = len(case.reappeared), clip(case.reappeared_prefix(scrub), 40)
+    if case.tally.reappeared:
+        count, prefix = len(case.tally.reappeared), clip(case.tally.reappeared_prefix(scrub), 40)
         whose = f"; their client order ids begin with {prefix!r}" if prefix else ""
         orders = "new order" if count == 1 else "new orders"
         yield f"{count} {orders} appeared after the cancel: something is still trading{whose}"

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from typing import Literal, NamedTuple
 
 from panic.config import Hook, Schedule
 from panic.errors import ConfigurationError, Problem, UsageError
@@ -30,6 +31,19 @@ class Scope:
     accounts: tuple[int, ...] = ()
     filters: Filters = field(default_factory=Filters)
 
+    @classmethod
+    def of(
+        cls,
+        all_: bool,
+        groups: Iterable[str],
+        accounts: Iterable[int],
+        orders: tuple[str | None, str | None, str | None, Iterable[str]] = ("", "", "", ()),
+    ) -> "Scope":
+        """Make one of what somebody asks for; `orders` are side, type, instrument type and instruments."""
+        side, type_, instrument_type, instruments = orders
+        filters = Filters(side or "", type_ or "", instrument_type or "", tuple(instruments))
+        return cls(all_, tuple(groups), tuple(accounts), filters)
+
     def __str__(self) -> str:
         if self.all:
             return "all accounts"
@@ -39,8 +53,8 @@ class Scope:
 
 def scope_of(rule: Hook | Schedule) -> Scope:
     """Give what a hook presses, or a schedule that is no drill."""
-    filters = Filters(rule.side, rule.type, rule.instrument_type, rule.instruments)
-    return Scope(rule.all, rule.groups, rule.accounts, filters)
+    orders = (rule.side, rule.type, rule.instrument_type, rule.instruments)
+    return Scope.of(rule.all, rule.groups, rule.accounts, orders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +122,31 @@ def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | 
     return None
 
 
+class Misnamed(NamedTuple):
+    """Something in a scope that no roster has, or that no press takes.
+
+    Attributes:
+        key: Where it stands in a scope.
+        what: What is wrong, beginning with its name.
+        remedy: What to do about it, in the middle of a sentence.
+    """
+
+    key: Literal["groups", "accounts"]
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"--{self.key.removesuffix('s')} {self.what}: {self.remedy}"
+
+
+class MisnamedError(UsageError):
+    """A scope names what no press takes."""
+
+    def __init__(self, found: Sequence[Misnamed]) -> None:
+        super().__init__("\n".join(map(str, found)))
+        self.found = tuple(found)
+
+
 def _check_words(scope: Scope) -> None:
     if not (scope.all or scope.groups or scope.accounts):
         raise UsageError("no scope: say --all, --group NAME or --account ID; there is no default")
@@ -133,31 +172,32 @@ def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:
     if scope.all:
         return [account for account in roster.accounts if not account.excluded]
     if wrong := [*_wrong_groups(scope.groups, roster), *_wrong_ids(set(scope.accounts), roster)]:
-        raise UsageError("\n".join(wrong))
+        raise MisnamedError(wrong)
     groups, ids = set(scope.groups), set(scope.accounts)
     return [a for a in roster.accounts if a.id in ids or (a.group in groups and not a.excluded)]
 
 
-def _wrong_groups(groups: Iterable[str], roster: Roster) -> Iterator[str]:
+def _wrong_groups(groups: Iterable[str], roster: Roster) -> Iterator[Misnamed]:
     known = sorted(roster.groups)
     for group in (group for group in groups if group not in known):
         hint = f"the roster has {', '.join(known[:20]) or 'no groups'}"
         for close in get_close_matches(group, known, n=1):
             hint = f"did you mean {close!r}?"
-        yield f"--group {group!r} is not in {roster.file}: {hint}"
+        yield Misnamed("groups", f"{group!r} is not in {roster.file}", hint)
 
 
-def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[str]:
+def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[Misnamed]:
     known = {account.id: account for account in roster.accounts}
     broken = {row.id for row in roster.bad_rows}
     unknown = sorted(id_ for id_ in ids if id_ not in known and id_ not in broken)
     if unknown:
         names = ", ".join(map(str, unknown))
-        yield f"--account {names}: not in {roster.file}; add it there, or correct the number"
+        yield Misnamed("accounts", f"{names} is not in {roster.file}", "add it there, or correct the number")
     excluded = sorted(id_ for id_ in ids if id_ in known and known[id_].excluded)
     if excluded:
         names = ", ".join(map(str, excluded))
-        yield f"--account {names}: marked excluded in {roster.file}; take the mark away to press it"
+        remedy = "take the mark away to press it"
+        yield Misnamed("accounts", f"{names} is marked excluded in {roster.file}", remedy)
 
 
 def _bad_rows(roster: Roster, scope: Scope) -> list[BadRow]:

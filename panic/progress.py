@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Self, cast
 from panic import terminal
 from panic.broker.outcomes import TRY_AGAIN, Standing
 from panic.engine.case import Case
-from panic.engine.sweep import What
+from panic.engine.events import What
 from panic.run.run import Run
 from panic.words import clip
 
@@ -38,7 +38,7 @@ class Progress:
     def observe(self, what: What, case: Case | None) -> None:
         """Take an event of the engine."""
         if what is What.REAPPEARED and case is not None:
-            prefix = clip(case.reappeared_prefix(self.run.scrub), 40) if self.run else ""
+            prefix = clip(case.tally.reappeared_prefix(self.run.scrub), 40) if self.run else ""
             whose = f", client order ids {prefix}…" if prefix else ""
             self._say(f"account {case.account.id}: new orders after the cancel{whose}: something is still trading")
         elif what is What.SETTLED and self.run is not None:
@@ -69,7 +69,7 @@ class Progress:
     def _provisional(self, run: Run) -> str:
         from panic.render.report import verdict_line  # noqa: PLC0415
 
-        watch = run.engine.watches_s
+        watch = run.engine.deadline.pace.watch_s
         line = f"{verdict_line(run.report()).plain} ({run.elapsed_s:.1f} s)"
         return f"{line}; watching {watch:g} s for orders that reappear" if watch else line
 

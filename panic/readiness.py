@@ -17,7 +17,7 @@ from panic.config.own import shared
 from panic.errors import ConfigurationError, Problem, UsageError
 from panic.hooks import keyring
 from panic.notify.delivery import examine
-from panic.plan import Scope, plan, scope_of
+from panic.plan import MisnamedError, Scope, plan, scope_of
 from panic.roster import Roster
 
 _IPV6 = 6
@@ -97,14 +97,13 @@ def _refusals(rule: _Rule, settings: Settings, roster: Roster, usable: Collectio
     """Plan what the rule will press, and say why that is refused."""
     try:
         plan(roster, rule.scope, usable)
-    except UsageError as error:
-        for words in str(error).splitlines():
-            line = line_of(settings.lines, *rule.path, "accounts" if words.startswith("--account") else "groups")
-            what, mark, close = words.removeprefix("--").partition(": did you mean ")
-            remedy = (
-                f"Did you mean {close} Correct it, or {roster.file}." if mark else f"Correct it, or {roster.file}."
-            )
-            yield Problem(f"{rule.called}: {what}", remedy, settings.file, line)
+    except MisnamedError as error:
+        for one in error.found:
+            line = line_of(settings.lines, *rule.path, one.key)
+            remedy = f"{one.remedy[0].upper()}{one.remedy[1:]}{'' if one.remedy.endswith('?') else '.'}"
+            yield Problem(f"{rule.called}: {one.key.removesuffix('s')} {one.what}", remedy, settings.file, line)
+    except UsageError as error:  # settings refuse such a scope, and yet it may be built in code
+        yield Problem(f"{rule.called}: {error}", "Correct it.", settings.file, line_of(settings.lines, *rule.path))
     except ConfigurationError as error:
         first, line = error.problems[0], line_of(settings.lines, *rule.path)
         place = (settings.file, line) if line else (first.file, first.line)

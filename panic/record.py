@@ -13,7 +13,8 @@ from pydantic import AfterValidator, AwareDatetime, Field, InstanceOf, StrictBoo
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.clock import Clock, time_of_day
-from panic.engine.case import Attempt, Case, Tracked
+from panic.engine.case import Attempt, Case, Proof
+from panic.engine.tally import Tracked
 from panic.orders import Order
 from panic.plan import Plan, Unsent
 from panic.process import Process
@@ -249,8 +250,8 @@ class Mark:
     @classmethod
     def of(cls, case: Case) -> "Mark":
         """Give the mark of a case that is on record as it is."""
-        orders = {id_: (tracked.last, tracked.seen_ended) for id_, tracked in case.orders.items()}
-        named = frozenset(case.accepted), frozenset(case.reappeared)
+        orders = {id_: (tracked.last, tracked.seen_ended) for id_, tracked in case.tally.orders.items()}
+        named = frozenset(case.tally.accepted), frozenset(case.tally.reappeared)
         return cls(len(case.attempts), len(case.notes), _state(case), orders, *named)
 
 
@@ -262,11 +263,11 @@ def _state(case: Case) -> tuple[Any, ...]:
         case.outcome,
         case.own_envelope,
         case.standing,
-        case.as_of,
-        case.open,
+        case.proof.as_of,
+        case.proof.open,
         case.seen_open,
-        case.looks_concluded,
-        case.is_counted,
+        case.tally.looks,
+        case.proof.is_counted,
     )
 
 
@@ -283,14 +284,14 @@ def changes(case: Case, mark: Mark, clock: Clock) -> dict[str, Any]:
     if len(case.notes) > mark.notes:
         found["notes"] = list(case.notes)[mark.notes :]
         mark.notes = len(case.notes)
-    if case.orders and (orders := _orders(case, mark)):
+    if case.tally.orders and (orders := _orders(case, mark)):
         found["orders"] = orders
-    if len(case.accepted) > len(mark.accepted):
-        found["accepted"] = sorted(case.accepted - mark.accepted)
-        mark.accepted = frozenset(case.accepted)
-    if len(case.reappeared) > len(mark.reappeared):
-        found["reappeared"] = sorted(case.reappeared - mark.reappeared)
-        mark.reappeared = frozenset(case.reappeared)
+    if len(case.tally.accepted) > len(mark.accepted):
+        found["accepted"] = sorted(case.tally.accepted - mark.accepted)
+        mark.accepted = frozenset(case.tally.accepted)
+    if len(case.tally.reappeared) > len(mark.reappeared):
+        found["reappeared"] = sorted(case.tally.reappeared - mark.reappeared)
+        mark.reappeared = frozenset(case.tally.reappeared)
     return {"account": case.account.id, **found} if found else found
 
 
@@ -306,7 +307,7 @@ def _attempt(one: Attempt, clock: Clock) -> list[Any]:
 
 def _orders(case: Case, mark: Mark) -> list[list[Any]]:
     found = []
-    for id_, tracked in case.orders.items():
+    for id_, tracked in case.tally.orders.items():
         last, ended = tracked.last, tracked.seen_ended
         known = mark.orders.get(id_)
         if known is not None and known[0] is last and known[1] is ended:
@@ -334,7 +335,8 @@ def apply(case: Case, found: Any) -> None:
         ValueError: They are none; the case is as it was.
     """
     read(_Changes, found)
-    if not case.orders.keys() | {row[0] for row in found.get("orders", ())} >= set(found.get("reappeared", ())):
+    known = case.tally.orders.keys() | {row[0] for row in found.get("orders", ())}
+    if not known >= set(found.get("reappeared", ())):
         raise ValueError("an order reappeared that nobody saw")
     for method, epoch, elapsed, status, request_id, error in found.get("attempts", ()):
         case.attempts.append(Attempt(method, 0.0, elapsed, status, request_id, error, time_of_day(epoch)))
@@ -344,8 +346,8 @@ def apply(case: Case, found: Any) -> None:
         case.note(note)
     for row in found.get("orders", ()):
         _restore_order(case, *row)
-    case.accepted.update(found.get("accepted", ()))
-    case.reappeared.update(found.get("reappeared", ()))
+    case.tally.accepted.update(found.get("accepted", ()))
+    case.tally.reappeared.update(found.get("reappeared", ()))
 
 
 def _is_moment(words: str) -> str:
@@ -383,14 +385,16 @@ class _Changes:
 def _restore_state(case: Case, found: dict[str, Any]) -> None:
     case.outcome = Outcome(found.get("outcome", case.outcome))
     case.own_envelope = found.get("own_envelope", case.own_envelope)
-    case.standing = Standing(found.get("standing", case.standing))
-    case.open = found.get("open", case.open)
-    case.looks_concluded = found.get("looks", case.looks_concluded)
-    case.is_counted = found.get("counted", case.is_counted)
-    if "as_of" in found:
-        case.as_of = _moment(found["as_of"])
+    case.tally.looks = found.get("looks", case.tally.looks)
+    known = case.proof
+    case.proof = Proof(
+        Standing(found.get("standing", known.standing)),
+        _moment(found["as_of"]) if "as_of" in found else known.as_of,
+        found.get("open", known.open),
+        found.get("counted", known.is_counted),
+    )
     if case.standing is Standing.CLEAR:
-        case.first_clear = case.first_clear or case.as_of
+        case.first_clear = case.first_clear or case.proof.as_of
     if "seen_open" in found:
         seen = found["seen_open"]
         case.seen_open = None if seen is None else (seen[0], datetime.fromisoformat(seen[1]))
@@ -420,9 +424,9 @@ def _restore_order(
         client_order_id=client_order_id,
         account_id=case.account.id,
     )
-    known = case.orders.get(id_)
+    known = case.tally.orders.get(id_)
     if known is None:
         first = last if filled_at_first is None else last._replace(filled_quantity=filled_at_first)
-        case.orders[id_] = Tracked(first, last, ended)
+        case.tally.orders[id_] = Tracked(first, last, ended)
     else:
         known.last, known.seen_ended = last, ended

@@ -5,7 +5,7 @@ costs little. Nothing here waits but `intend` and `end`, and both are bounded.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,8 +13,7 @@ import structlog
 
 from panic.clock import Clock
 from panic.engine.case import Case
-from panic.engine.sweep import What
-from panic.ledger.events import Event
+from panic.engine.events import What
 from panic.ledger.shift import REMOVED
 from panic.ledger.writer import Leg
 from panic.plan import Plan
@@ -34,10 +33,6 @@ _TEXT_MOST = 1000
 
 FINISH_S = 2.0
 """When all is over the record gets so long to be safe before the report is printed without its head."""
-
-
-Journal = Callable[[Event], None]
-"""Follows what is put on record, in the words in which it is; what these hold may hold keys."""
 
 
 class Recorder:

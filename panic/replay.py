@@ -10,15 +10,14 @@ from datetime import datetime
 from typing import Any
 
 from panic.broker.answers import Answer
-from panic.broker.outcomes import EXIT_CODES, Evidence, Outcome, Standing, worst
+from panic.broker.outcomes import EXIT_CODES, Evidence, Outcome, worst
 from panic.clock import time_of_day
-from panic.engine.case import Case
+from panic.engine.case import Case, Proof
 from panic.engine.pacing import Pace
 from panic.flags import from_cases
 from panic.fold import Circumstances, fold
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
-from panic.orders import Filters
 from panic.plan import Scope, Unsent
 from panic.process import Process
 from panic.record import Finished, Joined, Kind, Pressed, Resumed, Sending, apply, read, read_plan
@@ -191,7 +190,7 @@ class Replay:
         """Something is lost of an account, or of nobody knows which: what was proven before is proven no more."""
         known = [case for case in self.cases.values() if case.account.id == account]
         for case in known or self.cases.values():
-            case.standing, case.as_of = Standing.UNREAD, None
+            case.proof = Proof()
 
     def _note_odd(self, event: Event, error: Exception) -> None:
         words = f"event {event.id} ({event.kind}) cannot be read: {type(error).__name__}"
@@ -225,7 +224,7 @@ class Replay:
         self.finished = None
         self.resumed.append(resumed)
         for case in self.cases.values():
-            case.take_up(0.0, _NO_PACE)
+            case.resume(0.0, _NO_PACE)
 
     def _circumstances(self, pressed: Pressed, damage: Sequence[Flag]) -> Circumstances:
         finished = self.finished
@@ -276,12 +275,8 @@ def joining(joined: Joined) -> Joining:
 def scope_of(shown: ScopeReport) -> Scope:
     """Make the scope again that a report shows."""
     filters = shown.filters
-    return Scope(
-        shown.all,
-        shown.groups,
-        shown.accounts,
-        Filters(filters.side or "", filters.type or "", filters.instrument_type or "", filters.instrument_ids),
-    )
+    orders = (filters.side, filters.type, filters.instrument_type, filters.instrument_ids)
+    return Scope.of(shown.all, shown.groups, shown.accounts, orders)
 
 
 __all__ = ["UNFINISHED", "Replay", "joining", "scope_of"]

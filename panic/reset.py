@@ -3,13 +3,14 @@
 import os
 import secrets
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
-from panic import history, latch, secret
+from panic import history, latch
 from panic._version import VERSION
 from panic.config import Settings
 from panic.engagement import Engagement, look, recorded
@@ -18,12 +19,29 @@ from panic.latch import Hold, State
 from panic.ledger.events import Event, encode
 from panic.plan import Scope
 from panic.record import Kind
+from panic.run.press import read_keys
 from panic.words import clip
 
 WILL_NOT = (
     "Nothing is sent to the broker: no order is cancelled, none is restored. "
     "The latch never blocked anything there; it only stops strategies that read it."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ResetView:
+    """What a reset did, or would do."""
+
+    schema: Literal["panic-reset/1"]
+    done: bool
+    ends: tuple[dict[str, str], ...]
+    by: str
+    reason: str
+    forced_because: str | None
+    doubts: tuple[str, ...]
+    engaged_now: bool | None
+    will_not: str
+    looked_in: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +54,7 @@ class Reset:
         recreate: Whether a disengaged latch takes the place of one that is missing or not whole.
         forced_because: Why it may end although there are doubts; empty where there are none.
         doubts: Why not all of it is known to be clear, and why the ledger is not to be relied on.
-        looked_in: The files of the ledger that were looked for, and what was there.
+        looked_in: The files of the ledger.
     """
 
     holds: tuple[Hold, ...]
@@ -52,6 +70,21 @@ class Reset:
         scopes = {hold[:2]: hold for hold in self.holds}
         what = latch.listed(scopes.values()) if scopes else "everything"
         return f"ends the engaged state of {what}: strategies that test the latch may trade again"
+
+    def view(self, state: State | None) -> ResetView:
+        """Give the document that the command line and the API print; `state` is None where nothing was done."""
+        return ResetView(
+            schema="panic-reset/1",
+            done=state is not None,
+            ends=tuple(hold._asdict() for hold in self.holds),
+            by=self.by,
+            reason=self.reason,
+            forced_because=self.forced_because or None,
+            doubts=self.doubts,
+            engaged_now=None if state is None else state.engaged,
+            will_not=WILL_NOT,
+            looked_in=self.looked_in,
+        )
 
 
 def prepare(
@@ -77,35 +110,40 @@ def prepare(
     if found.state.problem and not everything:
         raise UsageError(f"the latch is {found.state}: only all of it can be reset, so name no scope")
     holds = found.known if everything else _named(found, scope)
-    doubts = [found.doubts[hold] for hold in holds if hold in found.doubts]
-    if found.state.problem and not holds:
-        doubts.append(f"the latch {found.state.problem}, and no press on record engaged it")
-    doubts += found.unsure  # a press that is not clear may stand where nobody can read it
-    looked_in = tuple(history.looked(settings.ledger))
+    doubts = _doubts(found, holds)
+    looked_in = tuple(map(str, history.files(settings.ledger))) or (f"{settings.ledger.file} (not there)",)
     if doubts and not force.strip():
         raise UsageError(
-            "\n".join(dict.fromkeys(doubts))
+            "\n".join(doubts)
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
             + f"\nLooked in {' and '.join(looked_in)}"
         )
+    keys, *_ = read_keys(settings, env)
+
+    def scrubbed(words: str, most: int) -> str:
+        for key in keys.values():  # what a person typed stays on record for ever
+            words = key.scrub(words)
+        return clip(words, most)
+
     return Reset(
         holds,
-        tuple(hold for hold in holds if hold in found.state.holds),
-        bool(found.state.problem),
-        clip(_scrubbed(settings, by, env)),
-        clip(_scrubbed(settings, reason.strip(), env), 1000),
-        clip(_scrubbed(settings, force.strip(), env), 1000) if doubts else "",
-        tuple(dict.fromkeys(doubts)),
-        looked_in,
+        listed=tuple(hold for hold in holds if hold in found.state.holds),
+        recreate=bool(found.state.problem),
+        by=scrubbed(by, 200),
+        reason=scrubbed(reason.strip(), 1000),
+        forced_because=scrubbed(force.strip(), 1000) if doubts else "",
+        doubts=doubts,
+        looked_in=looked_in,
     )
 
 
-def _scrubbed(settings: Settings, words: str, env: Mapping[str, str]) -> str:
-    """Take every key out of what a person typed: it stays on record for ever."""
-    for name, credential in settings.credentials.items():
-        key, _ = secret.read(name, credential, env)
-        words = key.scrub(words) if key else words
-    return words
+def _doubts(found: Engagement, holds: Sequence[Hold]) -> tuple[str, ...]:
+    """Say why holds may not end: what is not known to be clear, and what is wrong with latch or ledger."""
+    doubts = [found.doubts[hold] for hold in holds if hold in found.doubts]
+    if found.state.problem and not holds:
+        doubts.append(f"the latch {found.state.problem}, and no press on record engaged it")
+    # A press that is not clear may stand where nobody can read it.
+    return tuple(dict.fromkeys([*doubts, *found.damage]))
 
 
 def carry_out(settings: Settings, reset: Reset) -> State:
@@ -188,6 +226,3 @@ def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:
         if state != "intended":
             what = f"the reset is {state}, and that could not be put on record ({clip(str(error))})"
         raise ConfigurationError([Problem(what, "Mend the ledger, and look at: panic latch", file)]) from error
-
-
-__all__ = ["WILL_NOT", "Reset", "carry_out", "prepare"]

@@ -5,7 +5,7 @@ below it. Every row ends as an account, as a bad row, or as a duplicate that a p
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from panic import cells
 from panic.cells import DEFAULT_PRIORITY, LARGEST_PRIORITY, UnreadableError
 from panic.errors import ConfigurationError, Problem
 from panic.files import read_regular, why
-from panic.words import did_you_mean, shown
+from panic.words import clean, did_you_mean, shown
 
 COLUMNS = ("id", "name", "group", "owner", "priority", "credential", "excluded")
 _LARGEST_FILE = 256 << 20
@@ -93,7 +93,7 @@ def load(path: Path, credentials: Collection[str]) -> Roster:
         raise ConfigurationError([Problem(f"the roster cannot be read: {why(error)}", remedy, path)]) from error
     table = _Table(path, frozenset(credentials))
     table.read(data)
-    bad_rows = tuple(table.bad_rows_left())
+    bad_rows = tuple(table.bad_rows())
     return Roster(
         file=path,
         digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
@@ -104,6 +104,39 @@ def load(path: Path, credentials: Collection[str]) -> Roster:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the first row says: the delimiter, the names, and where each known one stands; -1 for nowhere."""
+
+    delimiter: str = ","
+    names: Sequence[str] = ()
+    at: Mapping[str, int] = field(default_factory=dict)
+
+    def fields(self, row: str) -> dict[str, str]:
+        """The text of each column; an empty one for the columns that the file or the row lacks.
+
+        Raises:
+            UnreadableError: nobody can tell which text stands in which column.
+        """
+        if "\0" in row:
+            raise UnreadableError("the row holds NUL bytes", "Export the file again: it is damaged.")
+        texts = cells.split(row, self.delimiter)
+        while len(texts) > len(self.names) and not texts[-1]:
+            texts.pop()
+        if len(texts) > len(self.names):
+            what = f"the row has {len(texts)} fields, the header {len(self.names)}"
+            remedy = "Write ids without thousands separators, and quote a name that holds the delimiter."
+            raise UnreadableError(what, remedy)
+        texts += [""] * (len(self.names) + 1 - len(texts))
+        return {name: texts[index] for name, index in self.at.items()}
+
+
+def _columns(row: str) -> _Columns:
+    headers = [(mark, [name.lower() for name in cells.split(row, mark)]) for mark in ",;\t"]
+    mark, names = max(headers, key=lambda header: ("id" in header[1], len(header[1])))
+    return _Columns(mark, names, {name: names.index(name) if name in names else -1 for name in COLUMNS})
+
+
 @dataclass
 class _Table:
     """The rows read so far."""
@@ -111,11 +144,9 @@ class _Table:
     file: Path
     credentials: frozenset[str]
     problems: list[Problem] = field(default_factory=list)
-    delimiter: str = ","
-    width: int = 0
-    at: dict[str, int] = field(default_factory=dict)
+    columns: _Columns = _Columns()
     found: dict[int, tuple[Account, int]] = field(default_factory=dict)
-    bad_rows: list[BadRow] = field(default_factory=list)
+    unreadable: list[BadRow] = field(default_factory=list)
 
     def read(self, data: bytes) -> None:
         """Read header and rows.
@@ -127,73 +158,59 @@ class _Table:
         if wrong:
             self._complain(at, wrong, "Save the file as CSV UTF-8.")
         rows = cells.rows(text)
-        self._header(*next(rows, (None, "")))
+        self.columns = self._header(*next(rows, (None, "")))
         for line, row in rows:
             try:
-                self._keep(self._account(line, row), line)
+                self._add(self._account(line, row), line)
             except UnreadableError as error:
-                self._refuse(line, row, error)
-        if not self.found and not self.bad_rows:
+                problem = self._complain(line, error.what, error.remedy)
+                bad = BadRow(line, cells.clipped(row, error.hidden), error.account, problem)
+                self.unreadable.append(bad)
+        if not self.found and not self.unreadable:
             raise self._unusable("the roster lists no account", "Add one row for each account.")
 
-    def bad_rows_left(self) -> Iterator[BadRow]:
-        """The bad rows, but for those whose account another row already stands for."""
+    def bad_rows(self) -> Iterator[BadRow]:
+        """The unreadable rows, but for those whose account another row stands for already."""
         lines = {id_: line for id_, (_, line) in self.found.items()}
-        for row in self.bad_rows:
-            if row.id is not None and lines.setdefault(row.id, row.line) != row.line:
-                what = f"account {row.id} stands in lines {lines[row.id]} and {row.line}"
-                self._complain(row.line, what, f"Remove one; until then line {lines[row.id]} counts.")
-            else:
+        for row in self.unreadable:
+            if row.id is None or lines.setdefault(row.id, row.line) == row.line:
                 yield row
+            else:
+                self._repeated(row.id, lines[row.id], row.line)
 
-    def _header(self, line: int | None, row: str) -> None:
+    def _header(self, line: int | None, row: str) -> _Columns:
         if not row:
             remedy = "Add a first row of column names and one row for each account."
             raise self._unusable("the roster is empty", remedy)
-        headers = [(mark, [name.lower() for name in cells.split(row, mark)]) for mark in ",;\t"]
-        self.delimiter, names = max(headers, key=lambda header: ("id" in header[1], len(header[1])))
-        self.width = len(names)
-        for index, name in enumerate(names):
-            if name in COLUMNS and self.at.setdefault(name, index) != index:
+        columns = _columns(row)
+        for index, name in enumerate(columns.names):
+            if name in COLUMNS and name in columns.names[:index]:
                 self._complain(line, f"the column {name} stands there twice", "Remove one; the first counts.")
             elif name and name not in COLUMNS:
                 self._complain(line, f"there is no column {shown(name)}", did_you_mean(name, COLUMNS))
-        if "id" not in self.at:
+        if "id" not in columns.names:
             remedy = "Name the column of account numbers id, in the first row."
             raise self._unusable("the roster has no column id", remedy, line)
+        return columns
 
     def _account(self, line: int, row: str) -> Account:
-        fields, at = self._fields(line, row), self.at
-        number = cells.account_id(fields[at["id"]])
-        text = fields[at.get("excluded", -1)]
-        excluded = cells.yes_or_no(text)
+        if row.count('"') % 2:
+            self._complain(line, "a quote is not closed in its line", "Close it; each account has one line.")
+        fields = self.columns.fields(row)
+        number = cells.account_id(fields["id"])
+        excluded = cells.yes_or_no(fields["excluded"])
         if excluded is None:
-            raise UnreadableError(f"account {number}: excluded is {shown(text)}", "Write yes or no.", number)
+            what = f"account {number}: excluded is {shown(fields['excluded'])}"
+            raise UnreadableError(what, "Write yes or no.", number)
         return Account(
             number,
-            cells.plain(fields[at.get("name", -1)]),
-            cells.plain(fields[at.get("group", -1)]),
-            cells.plain(fields[at.get("owner", -1)]),
-            self._priority(line, number, fields[at.get("priority", -1)]),
-            self._credential(line, number, fields[at.get("credential", -1)], excluded=excluded),
+            clean(fields["name"]).strip(),
+            clean(fields["group"]).strip(),
+            clean(fields["owner"]).strip(),
+            self._priority(line, number, fields["priority"]),
+            self._credential(line, number, fields["credential"] or "default", excluded=excluded),
             excluded,
         )
-
-    def _fields(self, line: int, row: str) -> list[str]:
-        """One text for each column, and an empty one at the end for the columns that the file lacks."""
-        if "\0" in row:
-            raise UnreadableError("the row holds NUL bytes", "Export the file again: it is damaged.")
-        fields = cells.split(row, self.delimiter)
-        if row.count('"') % 2 and any(text.startswith('"') for text in fields):
-            self._complain(line, "a quote is not closed in its line", "Close it; each account has one line.")
-            fields = [text.strip('"').strip() for text in fields]
-        while len(fields) > self.width and not fields[-1]:
-            fields.pop()
-        if len(fields) > self.width:
-            what = f"the row has {len(fields)} fields, the header {self.width}"
-            remedy = "Write ids without thousands separators, and quote a name that holds the delimiter."
-            raise UnreadableError(what, remedy)
-        return fields + [""] * (self.width + 1 - len(fields))
 
     def _priority(self, line: int, number: int, text: str) -> int:
         value = cells.priority(text)
@@ -203,8 +220,7 @@ class _Table:
         self._complain(line, f"account {number}: the priority is {shown(text)}", remedy)
         return DEFAULT_PRIORITY
 
-    def _credential(self, line: int, number: int, text: str, *, excluded: bool) -> str:
-        name = text or "default"
+    def _credential(self, line: int, number: int, name: str, *, excluded: bool) -> str:
         if name in self.credentials:
             return name
         hidden = name if len(name) > _LONGEST_NAME_SHOWN else ""
@@ -216,28 +232,24 @@ class _Table:
         self._complain(line, what, remedy)
         return "default" if hidden else name
 
-    def _keep(self, account: Account, line: int) -> None:
-        kept, kept_line = self.found.setdefault(account.id, (account, line))
-        if kept_line == line:
+    def _add(self, account: Account, line: int) -> None:
+        """Add an account; of two rows the first counts, unless it alone excludes it: stopping fails open."""
+        before, first = self.found.setdefault(account.id, (account, line))
+        if first == line:
             return
-        lines, counts = f"account {account.id} stands in lines {kept_line} and {line}", kept_line
-        if kept == account:
-            lines += ", which are the same"
-        elif kept.excluded != account.excluded:
-            lines += ", and only one excludes it"
-            counts = line if kept.excluded else kept_line
-            self.found[account.id] = (account, line) if kept.excluded else (kept, kept_line)
-        else:
-            lines += ", which differ"
-        self._complain(line, lines, f"Remove one; until then line {counts} counts.")
+        if before.excluded and not account.excluded:
+            self.found[account.id] = (account, line)
+        self._repeated(account.id, first, line)
 
-    def _refuse(self, line: int, row: str, error: UnreadableError) -> None:
-        problem = Problem(error.what, error.remedy, self.file, line)
+    def _repeated(self, id_: int, first: int, line: int) -> None:
+        counts = self.found[id_][1] if id_ in self.found else first
+        what = f"account {id_} stands in lines {first} and {line}"
+        self._complain(line, what, f"Remove one; until then line {counts} counts.")
+
+    def _complain(self, line: int | None, what: str, remedy: str) -> Problem:
+        problem = Problem(what, remedy, self.file, line)
         self.problems.append(problem)
-        self.bad_rows.append(BadRow(line, cells.clipped(row, error.hidden), error.account, problem))
-
-    def _complain(self, line: int | None, what: str, remedy: str) -> None:
-        self.problems.append(Problem(what, remedy, self.file, line))
+        return problem
 
     def _unusable(self, what: str, remedy: str, line: int | None = None) -> ConfigurationError:
         return ConfigurationError([Problem(what, remedy, self.file, line), *self.problems])

@@ -9,9 +9,10 @@ from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Evidence, Outcome, classify
 from panic.broker.pages import Page, Query
 from panic.broker.proof import Look, Receipt
-from panic.engine.case import Case, Do, Step
+from panic.engine.attempts import LEAST_ATTEMPT_S
+from panic.engine.case import Case
 from panic.engine.pacing import Pace
-from panic.engine.sweep import LEAST_ATTEMPT_S
+from panic.engine.timetable import Do, Step
 from panic.errors import Problem
 from panic.fold import Circumstances
 from panic.orders import Filters, Order
@@ -120,7 +121,7 @@ def drive(case: Case, pace: Pace, broker: Broker, jitter: float = 0.0) -> list[S
             answer = broker(Do.CANCEL, None, now)
             case.cancelled(answer, pace, jitter=jitter)
         else:
-            until = max(case.must_cancel_by, now + LEAST_ATTEMPT_S)
+            until = max(case.timetable.cancel_at, now + LEAST_ATTEMPT_S)
             answer = broker(Do.READ, begin_look(case, now).query(), now)
             if answer.ended > until:  # the engine gives it no more time than that
                 answer = no_answer(began=now, ended=until)

@@ -15,7 +15,7 @@ from panic.process import here
 from panic.record import Resumed
 from panic.replay import Replay
 from panic.report import Report
-from panic.run.press import Prepared
+from panic.run.press import Prepared, Unfinished
 from panic.run.run import Run
 
 
@@ -30,17 +30,10 @@ class Tape:
         self.full = asyncio.Event()
         self._run = ""
         self._scrub: Callable[[str], str] = str
-        self._follow: Callable[[Event], None] = lambda _event: None
 
-    def leg(
-        self,
-        run: str = "",
-        scrub: Callable[[str], str] = str,
-        name: str = "",
-        follow: Callable[[Event], None] = lambda _event: None,
-    ) -> "Tape":
+    def leg(self, run: str = "", scrub: Callable[[str], str] = str, name: str = "") -> "Tape":
         """Be the run's own part as well."""
-        self._run, self._scrub, self._follow = run, scrub, follow
+        self._run, self._scrub = run, scrub
         return self
 
     def append(self, kind: str, at: str, body: Any) -> None:
@@ -51,7 +44,6 @@ class Tape:
             self.head = link(self.head or GENESIS, digest(self.records[-1]))
         if len(self.records) >= self.most:
             self.full.set()
-        self._follow(event)
 
     async def conclude(self, kind: str, at: str, body: Any, within_s: float) -> Head | None:
         """Record the last one."""
@@ -93,5 +85,5 @@ async def take_up(ready: Prepared, tape: Tape, rng: random.Random) -> tuple[Repo
     earlier.close()
     later = tape.spliced("later")
     resumed = Resumed(datetime.now(UTC), "the night shift", "0", here())
-    again = replace(ready, flags=(*earlier.flags, *ready.flags), earlier=earlier, resumed=resumed)
+    again = replace(ready, flags=(*earlier.flags, *ready.flags), unfinished=Unfinished(earlier, resumed))
     return await Run(again, ledger=later.writer, drill=True, rng=rng).go(), later

@@ -13,8 +13,9 @@ from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome, Standing, Verdict
 from panic.broker.pages import Query
 from panic.broker.proof import Receipt
-from panic.engine.case import NEVER, Case, Do, Step
+from panic.engine.case import Case
 from panic.engine.pacing import Pace
+from panic.engine.timetable import NEVER, Do, Step
 from panic.orders import Filters
 from tests.builders import (
     a_case,
@@ -83,7 +84,7 @@ def test_what_changed_nothing_is_read_at_once(answer: Answer, wait: float):
     """Only a cancel that may be under way needs time to settle."""
     case = cancelled(a_case(), answer)
 
-    assert wait == case._read_at
+    assert wait == case.timetable.read_at
 
 
 @pytest.mark.parametrize("status", [429, 503, 408, 409, 425, None])
@@ -101,7 +102,7 @@ def test_an_answer_ends_a_row_of_failures():
     """The next trouble starts with the short wait."""
     case = cancelled(a_case(), an_answer(503), an_answer(503), an_answer(404), an_answer(503))
 
-    assert 0.5 == case._cancel_at
+    assert 0.5 == case.timetable.cancel_at
 
 
 @pytest.mark.parametrize(("queue_s", "at"), [(0.1, 0.5), (3.0, 3.0), (1000.0, 18.0)])
@@ -119,7 +120,7 @@ def test_an_open_order_does_not_jump_the_retry_budget():
     case.cancelled(an_answer(503), PACE, queue_s=10.0)
     look(case, a_read(an_order()))
 
-    assert 10.0 == case._cancel_at
+    assert 10.0 == case.timetable.cancel_at
 
 
 @pytest.mark.parametrize("verify", [True, False])
@@ -127,7 +128,7 @@ def test_a_late_answer_does_not_put_off_the_next_delete(verify: bool):
     """Twenty seconds are counted from when the last one began."""
     case = cancelled(a_case(), *[an_answer(503, ended=17.9)] * 3, pace=PACE if verify else BLIND)
 
-    assert 18.0 == case._cancel_at
+    assert 18.0 == case.timetable.cancel_at
 
 
 @given(st.lists(st.sampled_from([200, 404, 401, 403, 400, 429, 503, None, 302]), max_size=6))
@@ -179,8 +180,8 @@ def test_a_whole_look_without_open_orders_is_clear():
     case = cancelled(a_case(), an_answer())
     look_clear(case, at=1.0)
 
-    assert (Standing.CLEAR, wall(1.0), Verdict.CLEAR) == (case.standing, case.as_of, case.verdict)
-    assert (True, 1.0) == (case.is_over, case.clear_since)
+    assert (Standing.CLEAR, wall(1.0), Verdict.CLEAR) == (case.standing, case.proof.as_of, case.verdict)
+    assert (True, 1.0) == (case.timetable.is_over, case.proof.clear_since)
     assert Step(REST) == case.step(1.0, PACE)
 
 
@@ -205,7 +206,7 @@ def test_a_delete_takes_back_what_reads_have_shown():
 
     assert (1, wall(1.0)) == case.seen_open
     assert Standing.OPEN is standing
-    assert (Standing.UNREAD, None) == (case.standing, case.as_of)
+    assert (Standing.UNREAD, None) == (case.standing, case.proof.as_of)
 
 
 def test_orders_of_a_look_that_a_delete_cut_short_must_be_seen_ended_too():
@@ -216,7 +217,7 @@ def test_orders_of_a_look_that_a_delete_cut_short_must_be_seen_ended_too():
     look(case, a_read(began=1.0), a_read(began=1.1))
 
     assert Standing.CLEAR is not case.standing
-    assert {"old"} <= set(case.orders)
+    assert {"old"} <= set(case.tally.orders)
 
 
 @pytest.mark.parametrize("status", ["CANCELED", "NEW"])
@@ -235,13 +236,13 @@ def test_an_order_once_seen_ended_is_not_asked_for_again():
     """Until a DELETE names it as not ended."""
     case = cancelled(a_case(), an_answer(orders=(an_order("x", "PENDING_CANCEL"),)))
     look(case, a_read(began=1.0), a_read(an_order("x", "CANCELED"), began=1.0))
-    seen = case.orders["x"].seen_ended
+    seen = case.tally.orders["x"].seen_ended
     cancelled(case, an_answer(began=2.0, orders=(an_order("x", "CANCELED"),)))
-    seen_still = case.orders["x"].seen_ended
+    seen_still = case.tally.orders["x"].seen_ended
     cancelled(case, an_answer(began=3.0, orders=(an_order("x", "PENDING_CANCEL"), an_order(""))))
 
-    assert (True, True, False) == (seen, seen_still, case.orders["x"].seen_ended)
-    assert {"x"} == set(case.orders) == case.accepted
+    assert (True, True, False) == (seen, seen_still, case.tally.orders["x"].seen_ended)
+    assert {"x"} == set(case.tally.orders) == case.tally.accepted
 
 
 def test_a_named_order_that_is_not_shown_keeps_the_account_from_clear():
@@ -284,8 +285,8 @@ def test_an_order_that_a_failed_answer_names_must_be_seen_ended_too():
     case = cancelled(a_case(), an_answer(503, orders=(an_order("x"), an_order("y", "FILLED"))))
     look(case, an_answer(500, orders=(an_order("z"),)), *[a_read(began=1.0)] * 3)
 
-    assert {"x", "z"} == set(case.orders)
-    assert set() == case.accepted
+    assert {"x", "z"} == set(case.tally.orders)
+    assert set() == case.tally.accepted
     assert Standing.UNREAD is case.standing
 
 
@@ -298,7 +299,7 @@ def test_an_order_that_is_named_in_the_middle_of_a_look_must_be_seen_ended_too()
     look_clear(case, 2.0)
 
     assert (Standing.UNREAD, Standing.CLEAR) == (standing, case.standing)
-    assert wall(2.0) == case.as_of
+    assert wall(2.0) == case.proof.as_of
 
 
 @pytest.mark.parametrize("second", ["NEW", "a status that nobody knows"])
@@ -307,7 +308,7 @@ def test_orders_without_a_name_do_not_stand_for_each_other(second: str):
     case = cancelled(a_case(), an_answer(404))
     look(case, a_read(an_order("", "PENDING_CANCEL"), an_order("", second), an_order("", "FILLED"), began=1.0))
 
-    assert (Standing.OPEN, 2) == (case.standing, case.open)
+    assert (Standing.OPEN, 2) == (case.standing, case.proof.open)
 
 
 def test_a_page_that_came_gives_the_next_page_its_tries_back():
@@ -362,11 +363,11 @@ def test_a_broken_look_leaves_the_standing_as_it_was():
     case = cancelled(a_case(), an_answer(), pace=WATCH)
     look_clear(case, 1.0, WATCH)
     look(case, *[no_answer(began=6.0)] * 3, pace=WATCH)
-    standing, as_of = case.standing, case.as_of
+    standing, as_of = case.standing, case.proof.as_of
     look(case, a_read(an_order(), began=9.0, next_token="t", total=9), an_answer(403, began=9.5), pace=WATCH)
 
     assert (Standing.CLEAR, wall(1.0)) == (standing, as_of)
-    assert (Standing.OPEN, wall(9.0)) == (case.standing, case.as_of)
+    assert (Standing.OPEN, wall(9.0)) == (case.standing, case.proof.as_of)
 
 
 def test_reads_see_only_what_the_filters_name():
@@ -375,7 +376,7 @@ def test_reads_see_only_what_the_filters_name():
     sell = an_order("s", side="SELL")
     look(case, a_read(sell), a_read(sell))
 
-    assert (Standing.CLEAR, {}, 0) == (case.standing, case.orders, case.open)
+    assert (Standing.CLEAR, {}, 0) == (case.standing, case.tally.orders, case.proof.open)
 
 
 # ── what is due next ───────────────────────────────────────────────────────────────────────────────────────
@@ -386,8 +387,8 @@ def test_open_again_is_cancelled_again_at_once_and_then_with_waits():
     case, now, waits = cancelled(a_case(), an_answer()), 0.0, []
     for _ in range(6):
         look(case, a_read(an_order(), began=now, ended=now))
-        waits.append(round(case._cancel_at - now, 6))
-        now = max(case._cancel_at, now)
+        waits.append(round(case.timetable.cancel_at - now, 6))
+        now = max(case.timetable.cancel_at, now)
         cancelled(case, an_answer(began=now))
 
     assert [0.0, 0.5, 2.5, 12.5, 18.0, 18.0] == waits
@@ -409,7 +410,7 @@ def test_after_a_clear_the_waits_begin_anew():
 def test_a_case_with_nothing_due_rests():
     """It neither sends nor spins."""
     case = a_case()
-    case._cancel_at = NEVER
+    case.timetable.cancel_at = NEVER
 
     assert Step(REST) == case.step(0.0, PACE)
 
@@ -544,14 +545,6 @@ def test_a_retry_after_of_a_read_holds_the_delete():
     assert Step(READ, 20.5) == cancelled(case, an_answer(began=18.0, ended=18.0)).step(18.0, PACE)
 
 
-@pytest.mark.parametrize("seconds", [20.1, 3600.0, 1e300, float("inf")])
-def test_an_absurd_retry_after_silences_nobody_for_more_than_twenty_seconds(seconds: float):
-    """The broker may be wrong; the orders are still open."""
-    case = cancelled(a_case(), an_answer(429, retry_after=seconds))
-
-    assert 20.0 == case.step(0.0, PACE).at
-
-
 def test_the_hush_keeps_what_reads_have_shown():
     """In the last two seconds what was accepted is read, not cancelled again."""
     pace = a_pace(18.5)
@@ -601,7 +594,7 @@ def test_a_refused_account_ends_after_one_conclusive_look(status: int, order: ob
 
     done = drive(case, PACE, broker)
 
-    assert ([0.0], verdict, True) == (times(done, CANCEL), case.verdict, case.is_over)
+    assert ([0.0], verdict, True) == (times(done, CANCEL), case.verdict, case.timetable.is_over)
     assert len(times(done, READ)) <= 2
 
 
@@ -612,8 +605,8 @@ def test_a_refused_account_that_cannot_be_read_ends_too(read: int | None, looks:
     answers = {CANCEL: 403, READ: read}
     done = drive(case, PACE, lambda do, _query, at: an_answer(answers[do], began=at))
 
-    assert ([0.0], Verdict.REFUSED, True) == (times(done, CANCEL), case.verdict, case.is_over)
-    assert looks == case._looks
+    assert ([0.0], Verdict.REFUSED, True) == (times(done, CANCEL), case.verdict, case.timetable.is_over)
+    assert looks == case.timetable.looks
     assert looks in {len(times(done, READ)), len(times(done, READ)) / 3}
 
 
@@ -622,7 +615,7 @@ def test_a_refusal_after_an_acceptance_does_not_end_the_account():
     case = cancelled(a_case(), an_answer(), an_answer(403, began=1.0))
     look(case, a_read(an_order("a", "PENDING_CANCEL"), began=2.0))
 
-    assert (Outcome.ACCEPTED, False) == (case.outcome, case.is_over)
+    assert (Outcome.ACCEPTED, False) == (case.outcome, case.timetable.is_over)
     assert times(drive(case, PACE, stuck), CANCEL)
 
 
@@ -634,7 +627,7 @@ def test_without_verification_the_first_conclusive_delete_ends_the_account(statu
     done = drive(case, BLIND, lambda _do, _query, at: an_answer(answers[case.cancels], began=at))
 
     assert 3 == len(times(done, CANCEL)) == len(done)
-    assert (True, Standing.UNREAD) == (case.is_over, case.standing)
+    assert (True, Standing.UNREAD) == (case.timetable.is_over, case.standing)
     assert Step(REST) == case.step(0.0, BLIND)
 
 
@@ -656,8 +649,8 @@ def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
     done = drive(case, a_pace(30.0, watch_s=15.0), broker)
 
     assert [0.0, 5.501] == [round(at, 3) for at in times(done, CANCEL)]
-    assert {"new"} == case.reappeared
-    assert (Standing.CLEAR, False, True) == (case.standing, case.is_over, case.is_concluded)
+    assert {"new"} == case.tally.reappeared
+    assert (Standing.CLEAR, False, True) == (case.standing, case.timetable.is_over, case.is_concluded)
 
 
 # ── what is told about the orders ──────────────────────────────────────────────────────────────────────────
@@ -666,11 +659,11 @@ def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
 def test_fills_are_counted_from_first_sight():
     """What had filled before the run is none of its doing."""
     case = cancelled(a_case(), an_answer(orders=(an_order("a", "PENDING_CANCEL", filled_quantity="40"),)))
-    before = case.orders["a"].filled
+    before = case.tally.orders["a"].filled
     look(case, a_read(an_order("a", "PENDING_CANCEL", filled_quantity="70"), began=1.0))
     look(case, a_read(), a_read(an_order("a", "CANCELED", filled_quantity="90.5"), began=2.0))
 
-    assert (Decimal(), Decimal("50.5")) == (before, case.orders["a"].filled)
+    assert (Decimal(), Decimal("50.5")) == (before, case.tally.orders["a"].filled)
 
 
 @pytest.mark.parametrize("filled", ["", "10", "x", "-5"])
@@ -679,7 +672,7 @@ def test_a_fill_is_never_negative(filled: str):
     case = cancelled(a_case(), an_answer(orders=(an_order("a", filled_quantity="40"),)))
     look(case, a_read(an_order("a", "CANCELED", filled_quantity=filled)), a_read())
 
-    assert Decimal() == case.orders["a"].filled
+    assert Decimal() == case.tally.orders["a"].filled
 
 
 @pytest.mark.parametrize("filled", ["1e999999", "1e99999999", "-1e99999999", "1e-99999999"])
@@ -688,17 +681,17 @@ def test_an_absurd_quantity_does_not_break_the_report(filled: str):
     case = cancelled(a_case(), an_answer(orders=(an_order("a", filled_quantity="40"),)))
     look(case, a_read(an_order("a", "CANCELED", filled_quantity=filled)), a_read())
 
-    assert case.orders["a"].filled >= 0
+    assert case.tally.orders["a"].filled >= 0
 
 
 def test_orders_that_appear_after_a_look_are_new():
     """Something is still trading; those of the first look were there before."""
     case = cancelled(a_case(), an_answer(orders=(an_order("a", "PENDING_CANCEL"),)), pace=WATCH)
     look(case, a_read(an_order("a", "PENDING_CANCEL"), an_order("b"), began=1.0), pace=WATCH)
-    first = set(case.reappeared)
+    first = set(case.tally.reappeared)
     look(case, a_read(an_order("a", "PENDING_CANCEL"), an_order("c"), an_order(""), began=2.0), pace=WATCH)
 
-    assert (set(), {"c"}) == (first, case.reappeared)
+    assert (set(), {"c"}) == (first, case.tally.reappeared)
 
 
 def test_orders_that_a_broken_look_could_not_show_are_not_new():
@@ -707,7 +700,7 @@ def test_orders_that_a_broken_look_could_not_show_are_not_new():
     look(case, a_read(an_order("a"), next_token="t", total=2), an_answer(404))
     look(case, a_read(an_order("a"), an_order("b"), began=1.0))
 
-    assert set() == case.reappeared
+    assert set() == case.tally.reappeared
 
 
 @pytest.mark.parametrize(
@@ -728,8 +721,8 @@ def test_the_common_beginning_of_new_orders_tells_whose_they_are(names: list[str
     new = [an_order(f"n{i}", client_order_id=name) for i, name in enumerate(names)]
     look(case, a_read(*new, an_order("z", "CANCELED")))
 
-    assert len(names) == len(case.reappeared)
-    assert prefix == case.reappeared_prefix(str)
+    assert len(names) == len(case.tally.reappeared)
+    assert prefix == case.tally.reappeared_prefix(str)
 
 
 @pytest.mark.parametrize(
@@ -783,7 +776,7 @@ def test_a_read_with_anothers_orders_ends_its_look():
 def test_anothers_orders_end_a_look_after_failed_pages_too():
     """They are no refusal that a look could do without an answer to."""
     case = cancelled(a_case(), an_answer())
-    case._size = 150  # it begins with the list, which may be refused
+    case._reading._size = 150  # it begins with the list, which may be refused
     look(case, *[an_answer(503, began=1.0)] * 2, an_answer(200, Body.FOREIGN, began=1.0))
 
     assert case.look is None
@@ -797,10 +790,10 @@ def test_doubt_takes_back_a_clear_that_was_not_fresh():
     doubted = case.doubt(2.0)
 
     assert doubted
-    assert (Standing.UNREAD, None, False) == (case.standing, case.as_of, case.is_over)
+    assert (Standing.UNREAD, None, False) == (case.standing, case.proof.as_of, case.timetable.is_over)
     assert Verdict.UNVERIFIED is case.verdict
     assert Step(READ, 2.0) == case.step(2.0, PACE)
-    assert 18.0 == case._cancel_at
+    assert 18.0 == case.timetable.cancel_at
     assert ["read again on a new connection: answers on this credential's connections were mixed up"] == list(
         case.notes
     )
@@ -812,7 +805,7 @@ def test_doubt_leaves_a_fresh_clear():
     look_clear(case, 1.0, receipt=Receipt(fresh=True))
 
     assert not case.doubt(2.0)
-    assert (Standing.CLEAR, True) == (case.standing, case.is_over)
+    assert (Standing.CLEAR, True) == (case.standing, case.timetable.is_over)
 
 
 def test_doubt_takes_back_a_fresh_clear_whose_receipt_was_revoked():
@@ -882,8 +875,8 @@ def test_who_asks_to_look_again_is_told_nothing_older():
     look_clear(case, 1.0)
 
     assert case.look_again(5.0)
-    assert (Standing.UNREAD, None, False) == (case.standing, case.as_of, case.is_over)
-    assert (Step(READ, 5.0), 18.0) == (case.step(5.0, PACE), case._cancel_at)
+    assert (Standing.UNREAD, None, False) == (case.standing, case.proof.as_of, case.timetable.is_over)
+    assert (Step(READ, 5.0), 18.0) == (case.step(5.0, PACE), case.timetable.cancel_at)
 
 
 @pytest.mark.parametrize("ask", [lambda case: case.look_again(2.0), Case.press_again], ids=["look", "press"])
@@ -895,12 +888,12 @@ def test_a_look_under_way_is_older_than_who_asks_again(ask: Callable[[Case], obj
     case.read(a_read(an_order("y", "FILLED"), began=1.0, ended=2.5, total=2), PACE)
 
     assert (None, Standing.UNREAD) == (case.look, case.standing)
-    assert {"x"} == set(case.orders)
+    assert {"x"} == set(case.tally.orders)
 
 
 @pytest.mark.parametrize(
     "ask",
-    [lambda case: case.look_again(19.0), lambda case: case.doubt(19.0), lambda case: case.take_up(19.0, WATCH)],
+    [lambda case: case.look_again(19.0), lambda case: case.doubt(19.0), lambda case: case.resume(19.0, WATCH)],
     ids=["look again", "doubt", "resume"],
 )
 @pytest.mark.parametrize("status", [401, 403, 400])
@@ -943,7 +936,7 @@ def test_who_takes_a_run_up_owes_a_first_delete_to_all_that_was_not_proven(is_cl
     case = cancelled(a_case(), an_answer())
     if is_clear:
         look_clear(case, 1.0)
-    case.take_up(50.0, PACE)
+    case.resume(50.0, PACE)
 
     assert (not is_clear, Standing.UNREAD) == (case.owes_first, case.standing)
     assert Step(due, 50.0) == case.step(50.0, PACE)
@@ -991,6 +984,6 @@ def test_whatever_is_answered_a_case_ends_and_clear_rests_on_reads(answers: list
     if case.standing is Standing.CLEAR:
         pages = [told_.page for at, told_ in reads if told_.page and at >= last_cancel[0]]
         assert pages
-        assert all(tracked.seen_ended for tracked in case.orders.values())
+        assert all(tracked.seen_ended for tracked in case.tally.orders.values())
     assert (case.verdict is Verdict.CLEAR) == (case.standing is Standing.CLEAR)
     assert 1 <= case.cancels

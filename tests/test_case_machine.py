@@ -13,7 +13,7 @@ from panic.broker.answers import Answer
 from panic.broker.outcomes import REFUSED, Standing
 from panic.broker.pages import Page, Query
 from panic.broker.proof import Receipt
-from panic.engine.case import Do
+from panic.engine.timetable import Do
 from panic.orders import Order
 from tests.builders import a_case, a_pace, an_answer, an_order, begin_look
 
@@ -117,7 +117,7 @@ class CaseMachine(RuleBasedStateMachine):
             self.case.look_again(self.now)
         elif act == "resume":  # which sends again what was not proven
             self.is_pressed = self.case.standing is not Standing.CLEAR
-            self.case.take_up(self.now, PACE)
+            self.case.resume(self.now, PACE)
         else:
             self._doubt(revokes=act == "revoke")
             return
@@ -158,7 +158,7 @@ class CaseMachine(RuleBasedStateMachine):
             self.case.cancelled(answer, PACE)
             return
         self.case.read(answer, PACE)
-        is_proof = self.case.standing is Standing.CLEAR and look is not None and self.case.as_of == look.at
+        is_proof = self.case.standing is Standing.CLEAR and look is not None and self.case.proof.as_of == look.at
         if self.case.look is None and look is not None and is_proof:
             assert look.began >= self.counts_from
             assert not (self.open_when_begun | self.named) & self.broker.open

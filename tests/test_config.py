@@ -21,7 +21,6 @@ from panic.config import (
     Hook,
     LatchFile,
     LedgerFiles,
-    Paging,
     RosterFile,
     Run,
     Schedule,
@@ -53,7 +52,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "tokens": Token,
     "hooks": Hook,
     "notify": Channel,
-    "paging": Paging,
     "schedules": Schedule,
     "self_test": SelfTest,
 }
@@ -487,7 +485,6 @@ def test_the_example_file_shows_every_setting_with_its_default(settings: Load):
     assert loaded.latch.file == ROOT / "config" / shown["latch"]["file"]
     assert loaded.service.store == ROOT / "config" / shown["service"]["store"]
     assert Service() == Service(**{**shown["service"], **dict.fromkeys(_FILES_OF_SERVICE), "allowed_hosts": ()})
-    assert Paging() == Paging(**shown["paging"]) == loaded.paging
     assert SelfTest() == SelfTest(**shown["self_test"]) == loaded.self_test
     assert ({}, {}, {}, ()) == (loaded.tokens, loaded.hooks, loaded.channels, loaded.schedules)
     assert ["panic.toml"] == [p.file.name for p in settings(bare).problems if p.file]  # its ca_file is not there
@@ -580,9 +577,6 @@ accounts = [7]
 [notify.pager]
 url = { env = "PANIC_PAGER" }
 tells = ["page"]
-after_s = 60
-[paging]
-repeat_s = 30
 """
 
 
@@ -608,8 +602,7 @@ def test_what_the_service_needs_is_read_beside_what_a_press_needs(settings: Load
     assert ((7,), "press", 300.0) == tuple(
         getattr(loaded.hooks["risk"], key) for key in ("accounts", "on_odd", "tolerance_s")
     )
-    assert {"pager": Channel(url=Credential(env="PANIC_PAGER"), tells=("page",), after_s=60)} == loaded.channels
-    assert Paging(repeat_s=30) == loaded.paging
+    assert {"pager": Channel(url=Credential(env="PANIC_PAGER"), tells=("page",))} == loaded.channels
 
 
 _TOKEN = f"[tokens.desk]\ndigest = '{DIGEST}'\n"

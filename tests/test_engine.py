@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -22,10 +23,12 @@ from panic.broker.proof import Receipt
 from panic.clock import Clock
 from panic.config import Broker, RosterFile, Settings
 from panic.config import Run as RunSettings
+from panic.engine.attempts import Leash
 from panic.engine.case import Case
+from panic.engine.engine import Engine
+from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace
 from panic.engine.slots import Slots
-from panic.engine.sweep import Engine, Leash, Observer, What
 from panic.orders import Filters
 from panic.plan import Scope, plan
 from panic.report import AccountReport, Report
@@ -531,7 +534,7 @@ def test_a_doubt_takes_back_what_was_clear(fresh: bool, doubt_at: float, verdict
         run = asyncio.create_task(engine.run([case, Case(Account(2))]))
         await asyncio.sleep(doubt_at)
         receipt.fresh, before = fresh, len(seen)
-        case._receipts = [Receipt()]
+        case.proof = replace(case.proof, receipts=[Receipt()])
         engine.doubt()
         await asyncio.sleep(0)
         standing = case.standing

@@ -58,8 +58,8 @@ def test_a_scope_covers_its_accounts_once_by_priority_and_id(scope: Scope, ids: 
         (Scope(groups=("mmm",)), "--group 'mmm' is not in accounts.csv: did you mean 'mm'?"),
         (Scope(groups=("zzz",)), "--group 'zzz' is not in accounts.csv: the roster has arb, mm"),
         (Scope(groups=("",)), "--group ''"),
-        (Scope(accounts=(5, 4, 6)), "--account 5, 6: not in accounts.csv; add it there, or correct the number"),
-        (Scope(accounts=(1, 4)), "--account 1: marked excluded in accounts.csv; take the mark away to press it"),
+        (Scope(accounts=(5, 4, 6)), "--account 5, 6 is not in accounts.csv: add it there, or correct the number"),
+        (Scope(accounts=(1, 4)), "--account 1 is marked excluded in accounts.csv: take the mark away to press it"),
         (Scope(all=True, filters=Filters(side="buy")), "--side 'buy': the broker knows BUY, SELL"),
         (Scope(all=True, filters=Filters(type="X")), "--type 'X': the broker knows MARKET"),
         (Scope(all=True, filters=Filters(instrument_type="X")), "--instrument-type 'X': the broker knows"),
@@ -85,8 +85,8 @@ def test_all_that_is_wrong_with_a_scope_is_told_at_once():
     assert [
         "--group 'x' is not in accounts.csv: the roster has arb, mm",
         "--group 'mmm' is not in accounts.csv: did you mean 'mm'?",
-        "--account 5: not in accounts.csv; add it there, or correct the number",
-        "--account 1: marked excluded in accounts.csv; take the mark away to press it",
+        "--account 5 is not in accounts.csv: add it there, or correct the number",
+        "--account 1 is marked excluded in accounts.csv: take the mark away to press it",
     ] == str(caught.value).splitlines()
 
 

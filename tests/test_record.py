@@ -123,7 +123,7 @@ class Life:
         case = Case(self.case.account, self.case.filters)
         for found in self.record:
             if found is None:
-                case.take_up(self.now, self.pace)
+                case.resume(self.now, self.pace)
             else:
                 apply(case, found)
         return case
@@ -177,12 +177,12 @@ def test_a_case_made_again_from_its_record_is_told_as_it_was(life: Life):
 def test_a_case_made_again_goes_on_as_it_would_have(life: Life):
     """It owes the same DELETE, asks for the same orders and has nothing left to put on record."""
     restored = life.again()
-    life.case.look = None  # who died in the middle of one has seen nothing
+    life.case._reading.look = None  # who died in the middle of one has seen nothing
 
     assert {} == changes(restored, Mark.of(restored), CLOCK)
     assert life.case.cancels == restored.cancels
     for case in (life.case, restored):
-        case.take_up(life.now, life.pace)
+        case.resume(life.now, life.pace)
     assert told(life.case) == told(restored)
     asked = [begin_look(case, life.now) for case in (life.case, restored)]
     assert asked[0]._named == asked[1]._named
@@ -204,9 +204,10 @@ def test_whether_an_order_was_seen_ended_is_on_record():
         else:
             begin_look(life.case, float(at))
             life.case.read(answer, life.pace)
-            life.case.take_up(1.5, life.pace)  # which ends the look
+            life.case.resume(1.5, life.pace)  # which ends the look
         life.on_record()
-        seen += [{id_: one.seen_ended for id_, one in case.orders.items()} for case in (life.case, life.again())]
+        both = life.case.tally, life.again().tally
+        seen += [{id_: one.seen_ended for id_, one in tally.orders.items()} for tally in both]
 
     known, unknown = {"a": True, "b": False}, {"a": False, "b": False}
     assert [unknown, unknown, known, known, unknown, unknown] == seen
@@ -239,7 +240,7 @@ def test_a_fill_is_told_by_the_symbol_that_was_shown_last(symbols: tuple[str, st
     ended = an_order("a", "FILLED", symbol=last, side="BUY", filled_quantity="100")
     begin_look(life.case, 1.0)
     life.case.read(an_answer(200, began=1.0, page=a_page(ended)), life.pace)
-    life.case.take_up(2.0, life.pace)  # which ends the look
+    life.case.resume(2.0, life.pace)  # which ends the look
     life.on_record()
 
     assert f"filled during the cancel: BUY 100 {last or first}".encode() in told(life.case)
@@ -271,12 +272,13 @@ def test_a_record_of_everything_is_taken_in():
     assert (Outcome.ACCEPTED, Standing.OPEN, 1, True) == (
         case.outcome,
         case.standing,
-        case.open,
+        case.proof.open,
         case.own_envelope,
     )
-    assert (1, 1, {"odd": None}) == (case.cancels, case.looks_concluded, case.notes)
-    assert ("3", "5") == (case.orders["a"].first.filled_quantity, case.orders["a"].last.filled_quantity)
-    assert ({"a"}, {"b"}) == (case.accepted, case.reappeared)
+    assert (1, 1, {"odd": None}) == (case.cancels, case.tally.looks, case.notes)
+    tracked = case.tally.orders["a"]
+    assert ("3", "5") == (tracked.first.filled_quantity, tracked.last.filled_quantity)
+    assert ({"a"}, {"b"}) == (case.tally.accepted, case.tally.reappeared)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.engine.slots import Gate, Kind, Slots
+from panic.engine.gate import Gate, Kind
+from panic.engine.slots import Slots
 from tests.virtual import virtually
 
 FIRST, CANCEL, READ = Kind.FIRST_CANCEL, Kind.CANCEL, Kind.READ

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from panic.broker.outcomes import Evidence, Outcome
+from panic.broker.outcomes import Evidence, Outcome, classify
 from panic.broker.pages import Page
 from panic.broker.proof import Receipt
 from panic.orders import Order
@@ -69,3 +69,9 @@ class Answer(NamedTuple):
     def is_answered(self) -> bool:
         """Whether a valid status line came back."""
         return self.evidence.status is not None
+
+
+def too_late(now: float) -> Answer:
+    """Give the answer to a request that was not made, because its run was over."""
+    evidence = Evidence(sent=False)
+    return Answer(now, now, evidence, classify(evidence), error="the broker did not answer in time")

@@ -1,21 +1,17 @@
 """Which accounts the broker shows, page by page; asked after the DELETEs of a press and by the check."""
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from panic.broker.answers import Answer
-from panic.broker.pages import paging
+from panic.broker.pages import Parameters, paging
 
-_TRIES = 3
-_PAUSE_S = 1.0
-_PAUSE_MOST_S = 5.0
 _ASLEEP = frozenset({"INACTIVE", "CLOSED"})
 
-Ask = Callable[[tuple[tuple[str, str], ...]], Awaitable[Answer | None]]
-"""Make one GET /v1/accounts with these parameters; None when it is too late to ask."""
+Ask = Callable[[Parameters], Awaitable[Answer]]
+"""Makes a GET /v1/accounts with these parameters, as often as it takes."""
 
 
 @dataclass(slots=True)
@@ -31,18 +27,12 @@ class Listing:
     failure: str = "the broker did not answer in time"
 
 
-Pause = Callable[[float], Awaitable[None]]
-"""Sleep for so many seconds, but not past the end of the run."""
-
-
-async def list_accounts(ask: Ask, listing: Listing, pause: Pause = asyncio.sleep) -> None:
+async def list_accounts(ask: Ask, listing: Listing) -> None:
     """Fill a listing with all pages. What the pages before a failure showed stays in it."""
     tokens = {""}
     token, rows, unreadable = "", 0, False
     while True:
-        answer = await _ask_page(ask, token, pause)
-        if answer is None:
-            return
+        answer = await ask((("page_size", "1000"), *((("page_token", token),) if token else ())))
         document = answer.document or {}
         data, metadata = document.get("data"), document.get("metadata")
         if answer.evidence.status != 200 or not isinstance(data, list) or document.get("error") is not None:  # noqa: PLR2004
@@ -58,17 +48,6 @@ async def list_accounts(ask: Ask, listing: Listing, pause: Pause = asyncio.sleep
             listing.failure = "the broker's pages have no end"
             return
         tokens.add(token)
-
-
-async def _ask_page(ask: Ask, token: str, pause: Pause) -> Answer | None:
-    parameters = (("page_size", "1000"), *((("page_token", token),) if token else ()))
-    answer = await ask(parameters)
-    for _ in range(_TRIES - 1):
-        if answer is None or (answer.is_answered and not answer.is_limited):
-            break
-        await pause(min(answer.retry_after or _PAUSE_S, _PAUSE_MOST_S))
-        answer = await ask(parameters)
-    return answer
 
 
 def _take(data: list[Any], listing: Listing) -> bool:

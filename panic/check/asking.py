@@ -4,19 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result
-
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
-from panic.broker.outcomes import TRY_AGAIN
-from panic.broker.pages import Query
+from panic.broker.pages import Parameters, Query
 from panic.broker.proof import since
 from panic.clock import Clock
 from panic.config import Run
-from panic.engine.pacing import backoff
-from panic.engine.slots import Kind, Slots
+from panic.engine.attempts import persistently
+from panic.engine.gate import Kind
+from panic.engine.slots import Slots
 from panic.roster import Account
 
 TRIES = 3
@@ -70,15 +68,13 @@ class Asking:
         """Ask for one order of an account, as far back as a press looks: a broker may not take that."""
         query = Query((since(self._clock.earlier()), ("page_size", "1")))
 
+        async def read() -> Answer:
+            await self._turn()
+            return await self._broker.read(account, query, self._leash())
+
         async def ask() -> Answer:
             await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id)
-            answer = None
-            try:
-                await self._turn()
-                answer = await self._broker.read(account, query, self._leash())
-            finally:
-                self._release(account, answer)
-            return answer
+            return await self._slots.attempt(account.credential, account.id, read())
 
         return await self._retried(ask, tries)
 
@@ -86,21 +82,17 @@ class Asking:
         """Ask which accounts there are."""
         listing = Listing()
 
-        async def ask(parameters: tuple[tuple[str, str], ...]) -> Answer:
-            return await self._get("/v1/accounts", parameters, credential)
+        def ask(parameters: Parameters) -> Awaitable[Answer]:
+            return self._retried(lambda: self._get("/v1/accounts", parameters, credential))
 
-        await list_accounts(ask, listing, self._pause)
+        await list_accounts(ask, listing)
         return listing
 
     async def time(self, credential: str) -> Answer:
         """Ask what time it is."""
+        return await self._retried(lambda: self._get("/v1/clock", (), credential))
 
-        async def ask() -> Answer:
-            return await self._get("/v1/clock", (), credential)
-
-        return await self._retried(ask)
-
-    async def _get(self, path: str, parameters: tuple[tuple[str, str], ...], credential: str) -> Answer:
+    async def _get(self, path: str, parameters: Parameters, credential: str) -> Answer:
         await self._turn()
         return await self._broker.get(path, parameters, credential, self._leash())
 
@@ -111,39 +103,13 @@ class Asking:
             self._next_at = at + self._gap_s
             await asyncio.sleep(at - self._clock.now())
 
-    def _release(self, account: Account, answer: Answer | None) -> None:
-        limited = answer.is_limited if answer is not None and answer.is_answered else None
-        retry_after = None if answer is None else answer.retry_after
-        self._slots.answered(account.credential, account.id, limited=limited, retry_after=retry_after)
-        self._slots.release()
-
     async def _retried(self, ask: Callable[[], Awaitable[Answer]], tries: int = TRIES) -> Answer:
-        """Ask up to so many times, and as often as the broker says "later"; but not past the deadline."""
-        failures = 0
-
-        def is_enough(state: RetryCallState) -> bool:
-            nonlocal failures
-            failures += not _last(state).is_limited
-            return failures >= tries or self._clock.now() >= self._deadline
-
-        retrying = AsyncRetrying(
-            retry=retry_if_result(lambda answer: answer.outcome in TRY_AGAIN),
-            wait=lambda state: max(_last(state).retry_after or 0.0, backoff(state.attempt_number, 0.0)),
-            stop=is_enough,
-            sleep=self._pause,
-            retry_error_callback=_last,
+        return await persistently(
+            ask, pause=self._pause, is_late=lambda: self._clock.now() >= self._deadline, tries=tries
         )
-        answer: Answer = await retrying(ask)
-        return answer
 
     async def _pause(self, seconds: float) -> None:
         await asyncio.sleep(max(0.0, min(seconds, self._deadline - self._clock.now())))
 
     def _leash(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._clock.now() + self._attempt_s, self._deadline))
-
-
-def _last(state: RetryCallState) -> Answer:
-    assert state.outcome is not None  # noqa: S101  (tenacity sets it before it asks)
-    answer: Answer = state.outcome.result()
-    return answer

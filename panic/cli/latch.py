@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -27,24 +28,16 @@ def do_latch(options: argparse.Namespace) -> int:
         _create(settings, file)
         terminal.say(f"panic: the latch {file} is set up, disengaged")
     found = engagement.look(settings)
-    document = {
-        "schema": "panic-latch/1",
-        "file": str(file),
-        "engaged": found.state.engaged,
-        "problem": found.state.problem,
-        "holds": [{**hold._asdict(), "doubt": found.doubts.get(hold, "")} for hold in found.holds],
-        "lost": [hold._asdict() for hold in found.lost],
-        "warnings": found.warnings,
-    }
-    output.show(json.dumps(document, indent=2), partial(latch_table, found, file), options)
+    document = json.dumps(asdict(found.view(str(file))), indent=2)
+    output.show(document, partial(latch_table, found, file), options)
     return ENGAGED if found.state.engaged or found.lost else 0
 
 
 def _create(settings: Settings, file: Path) -> None:
     """Set the latch up, unless that would end what somebody engaged before all of it went, as with a RAM disk."""
     found = engagement.look(settings, walk=True)
-    if found.unsure:
-        words = "\n".join(found.unsure)
+    if found.damage:
+        words = "\n".join(found.damage)
         raise UsageError(
             f"{words}\nSo nobody knows whether something is engaged: mend the ledger, or say that nothing is by "
             'panic reset --reason "…" --force "…", which sets the latch up as well'
@@ -61,21 +54,10 @@ def do_reset(options: argparse.Namespace) -> int:
     """End the engaged state, and say what that does and what not."""
     logs.configure(options.log_level)
     settings = output.load(options)
-    scope = Scope(options.all, tuple(options.group), tuple(options.account))
+    scope = Scope.of(options.all, options.group, options.account)
     by = options.by or whoami()
     prepared = reset.prepare(settings, scope, by=by, reason=options.reason, force=options.force)
     state = None if options.dry_run else reset.carry_out(settings, prepared)
-    document = {
-        "schema": "panic-reset/1",
-        "done": state is not None,
-        "ends": [hold._asdict() for hold in prepared.holds],
-        "by": prepared.by,
-        "reason": prepared.reason,
-        "forced_because": prepared.forced_because or None,
-        "doubts": prepared.doubts,
-        "engaged_now": None if state is None else state.engaged,
-        "will_not": reset.WILL_NOT,
-        "looked_in": prepared.looked_in,
-    }
-    output.show(json.dumps(document, indent=2), partial(reset_table, prepared, state), options)
+    document = json.dumps(asdict(prepared.view(state)), indent=2)
+    output.show(document, partial(reset_table, prepared, state), options)
     return 0

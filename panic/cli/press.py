@@ -7,7 +7,6 @@ from functools import partial
 from panic import config, logs, terminal
 from panic.cli import loop, neighbour, output
 from panic.ledger.writer import Writer
-from panic.orders import Filters
 from panic.plan import Scope
 from panic.report import LatchReport, Source, plan_json
 from panic.run.press import Prepared, Press, prepare
@@ -61,9 +60,9 @@ def _tell_of_latch(latch: LatchReport, prepared: Prepared) -> None:
 
 
 def _press_of(options: argparse.Namespace) -> Press:
-    filters = Filters(options.side, options.type, options.instrument_type, tuple(options.instrument))
+    orders = (options.side, options.type, options.instrument_type, options.instrument)
     return Press(
-        scope=Scope(options.all, tuple(options.group), tuple(options.account), filters),
+        scope=Scope.of(options.all, options.group, options.account, orders),
         reason=options.reason,
         by=options.by,
         source=Source.CLI,

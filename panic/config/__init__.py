@@ -13,7 +13,7 @@ Everybody else imports from here.
 from panic.config.clock import Schedule, SelfTest
 from panic.config.loading import Survey, load, survey
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
-from panic.config.service import Channel, Hook, Paging, Role, Service, Tells, Token, is_plain_name
+from panic.config.service import Channel, Hook, Role, Service, Tells, Token, is_plain_name
 from panic.config.settings import Settings
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Hook",
     "LatchFile",
     "LedgerFiles",
-    "Paging",
     "Role",
     "RosterFile",
     "Run",

@@ -65,12 +65,22 @@ class SessionTime:
 At: TypeAlias = WallTime | SessionTime
 
 
-class AtError(ValueError):
-    """It says no time; `remedy` tells what to write."""
+class MistakeError(ValueError):
+    """A schedule cannot be meant so.
 
-    def __init__(self, what: str, remedy: str) -> None:
+    Attributes:
+        what: What is wrong.
+        remedy: What to write.
+        key: The key that is wrong; "" for the schedule as a whole.
+    """
+
+    def __init__(self, what: str, remedy: str, key: str = "") -> None:
         super().__init__(f"{what}. {remedy}")
-        self.what, self.remedy = what, remedy
+        self.what, self.remedy, self.key = what, remedy, key
+
+
+class AtError(MistakeError):
+    """It says no time."""
 
 
 def parse(text: str) -> At:

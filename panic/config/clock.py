@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator, model_validator
 
-from panic.config.at import At, parse
+from panic.config.at import At, MistakeError, parse
 from panic.config.kinds import (
     Accounts,
     Deadline,
@@ -19,12 +19,7 @@ SHORTEST_TEST_S = 30
 
 
 class Schedule(Section):
-    """A press, or a drill, that comes by the clock.
-
-    Raises:
-        ValueError: `at` says no time; or a press has no scope, one that contradicts itself, or does not say that
-            it cancels every order.
-    """
+    """A press, or a drill, that comes by the clock; a MistakeError where it cannot be meant so."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="a plain name of its own")
     """What it is called. No default. It stands on record with every run, and no two have the same."""
@@ -78,10 +73,14 @@ class Schedule(Section):
     def _is_meant(self) -> "Schedule":
         if self.drill:
             return self
-        if self.all == bool(self.groups or self.accounts):
-            raise ValueError("a schedule names either all, or groups and accounts")
+        some = bool(self.groups or self.accounts)
+        if self.all == some:
+            has = "both all and some" if some else "no"
+            raise MistakeError(f"it names {has} accounts to press", "Write all = true, or else groups or accounts")
         if not self.cancels_gtc_and_close_orders:
-            raise ValueError("a schedule says cancels_gtc_and_close_orders = true")
+            key = "cancels_gtc_and_close_orders"
+            what = f"{key} is not true, and the broker's call cannot spare good-till-cancel and on-close orders"
+            raise MistakeError(what, f"Write {key} = true if they may be cancelled too", key)
         return self
 
     @property

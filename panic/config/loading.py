@@ -23,7 +23,7 @@ from panic.config.own import own_files
 from panic.config.schedules import SECTION as SCHEDULES
 from panic.config.schedules import read_schedules
 from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
-from panic.config.service import Paging, Service
+from panic.config.service import Service
 from panic.config.settings import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.files import read_regular, why
@@ -41,7 +41,6 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "ledger": LedgerFiles,
     "latch": LatchFile,
     "service": Service,
-    "paging": Paging,
     "self_test": SelfTest,
 }
 
@@ -108,7 +107,6 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
         tokens=named.tokens,
         hooks=named.hooks,
         channels=named.channels,
-        paging=Paging(**said["paging"]),
         schedules=schedules,
         self_test=SelfTest(**said["self_test"]),
     )

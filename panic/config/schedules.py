@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from panic.config.at import AtError, parse
+from pydantic import ValidationError
+
+from panic.config.at import AtError, MistakeError, parse
 from panic.config.clock import Schedule
 from panic.config.document import Document
 from panic.config.service import is_plain_name
@@ -56,32 +58,17 @@ def _schedule(document: Document, raw: object, nth: str) -> Schedule | None:
     for key, example in _NEEDS.items():
         if key not in raw:
             document.complain(f"{called} it has no {key}", f"Add {example}; until then {_WITHOUT}.", *path)
-    if len(document.problems) > before or not _is_meant(document, values, called, path):
+    if len(document.problems) > before:
         return None
-    return Schedule(**values)
+    try:
+        return Schedule(**values)
+    except ValidationError as error:
+        wrong: MistakeError = error.errors()[0]["ctx"]["error"]
+        place = (*path, wrong.key) if wrong.key else path
+        document.complain(f"{called} {wrong.what}", f"{wrong.remedy}; until then {_WITHOUT}.", *place)
+        return None
 
 
 def _name(raw: dict[str, Any]) -> str:
     name = raw.get("name")
     return name if isinstance(name, str) and is_plain_name(name) else ""
-
-
-def _is_meant(document: Document, values: dict[str, Any], called: str, path: tuple[str, ...]) -> bool:
-    """Whether a press says what it presses, and that it spares nothing; a problem where it does not."""
-    if values.get("drill"):
-        return True
-    some = bool(values.get("groups") or values.get("accounts"))
-    if bool(values.get("all")) == some:
-        has = "both all and some" if some else "no"
-        remedy = f"Write all = true, or else groups or accounts; until then {_WITHOUT}."
-        document.complain(f"{called} it names {has} accounts to press", remedy, *path)
-        return False
-    if not values.get("cancels_gtc_and_close_orders"):
-        key = "cancels_gtc_and_close_orders"
-        what = (
-            f"{called} {key} is not true, and the broker's call cannot spare good-till-cancel and on-close orders"
-        )
-        remedy = f"Write {key} = true if they may be cancelled too; until then {_WITHOUT}."
-        document.complain(what, remedy, *path, key)
-        return False
-    return True

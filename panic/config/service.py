@@ -162,7 +162,7 @@ class Hook(Section):
 
 
 class Channel(Section):
-    """Who is told what happens, and when."""
+    """Who is told what happens."""
 
     url: Credential = Field(
         repr=False,  # somebody will paste the address itself
@@ -176,13 +176,3 @@ class Channel(Section):
         description="a list of start, verdict, flag, page",
     )
     """What it is told. Default: everything."""
-
-    after_s: float = Field(default=0.0, ge=0, le=86_400)
-    """Seconds until a page that nobody acknowledged goes here. Default: 0, at once. For whoever is called next."""
-
-
-class Paging(Section):
-    """How long a page that nobody acknowledged is repeated."""
-
-    repeat_s: float = Field(default=300.0, ge=30, le=86_400)
-    """Seconds between repetitions. Default: 300. Something not clear must not be slept through."""

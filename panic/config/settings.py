@@ -6,7 +6,7 @@ from pydantic import Field
 
 from panic.config.clock import Schedule, SelfTest
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section, StateFolder
-from panic.config.service import Channel, Hook, Paging, Service, Token
+from panic.config.service import Channel, Hook, Service, Token
 from panic.errors import Problem
 
 
@@ -43,6 +43,5 @@ class Settings(Section):
     tokens: dict[str, Token] = Field(default_factory=dict)
     hooks: dict[str, Hook] = Field(default_factory=dict)
     channels: dict[str, Channel] = Field(default_factory=dict)
-    paging: Paging = Paging()
     schedules: tuple[Schedule, ...] = ()
     self_test: SelfTest = SelfTest()

@@ -1,121 +1,23 @@
 """Who may send now: a bounded number of slots, handed out by priority, past one gate for each credential.
 
-A slot is held for one attempt and never while an account waits for anything. A gate closes when the broker
-answers 429 and opens again at the first other answer. Work behind a closed gate is not ready, so it never
-keeps a slot from work that is.
+A slot is held for one attempt and never while an account waits for anything. Work behind a closed gate is not
+ready, so it never keeps a slot from work that is.
 """
 
 import asyncio
 import heapq
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from enum import IntEnum
 from itertools import count
 
-CLOSED_MOST_S = 5.0
-"""The longest one 429 may hold an account's neighbours: half of them may be free to go."""
-
-CLOSED_DEFAULT_S = 1.0
-"""How long a 429 without a Retry-After closes the gate."""
-
-FIRST_CANCEL_PATIENCE_S = 2.0
-"""A first DELETE waits so long at a closed gate, and then goes all the same, one at a time."""
-
-_STRIKES = 2
-"""So many times a neighbour has to pass an account that answers 429 before it counts as limited by itself."""
-
-PROBE_PATIENCE_S = 1.0
-"""A probe without an answer for so long no longer keeps the next one back."""
-
+from panic.broker.answers import Answer
+from panic.engine.gate import Gate, Kind
 
 NOBODY = 0
 """Stands for an account where a request concerns none; no account has this id."""
 
-
-class Kind(IntEnum):
-    """The kinds of request, in the order in which they get slots.
-
-    READ_AGAIN is a read of an account that was seen since its last DELETE: looking again at what is clear must
-    not starve those that nobody has seen yet.
-    """
-
-    FIRST_CANCEL = 0
-    CANCEL = 1
-    READ = 2
-    READ_AGAIN = 3
-
-
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
-
-
-@dataclass(slots=True)
-class Gate:
-    """What the broker lets pass behind one credential. Times are loop time, seconds.
-
-    A 429 closes it, unless its account is known to be limited by itself: it answered 429 twice, and each time a
-    neighbour passed after it. Otherwise a few limited accounts would keep shutting it in front of all others.
-    """
-
-    _closed_at: float | None = None
-    _until: float = 0.0
-    _probe: int | None = None
-    _probed_at: float = 0.0
-    _limited: dict[int, int] = field(default_factory=dict)
-    _limited_alone: set[int] = field(default_factory=set)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether everything may pass."""
-        return self._closed_at is None
-
-    def is_limited(self, account: int) -> bool:
-        """Whether the last answer to an account was a 429: it makes a poor probe."""
-        return account in self._limited
-
-    def admits(self, kind: Kind, now: float) -> bool:
-        """Tell whether a request may pass now."""
-        return self._closed_at is None or now >= self.admits_at(kind)
-
-    def admits_at(self, kind: Kind) -> float:
-        """Give the time from which a closed gate lets the next request through."""
-        if self._closed_at is None:
-            return 0.0
-        due = self._until
-        if kind is Kind.FIRST_CANCEL:
-            due = min(due, self._closed_at + FIRST_CANCEL_PATIENCE_S)
-        return due if self._probe is None else max(due, self._probed_at + PROBE_PATIENCE_S)
-
-    def passed(self, account: int, now: float) -> None:
-        """Note that a request has passed; through a closed gate it is a probe."""
-        if self._closed_at is not None:
-            self._probe, self._probed_at = account, now
-
-    def answered(
-        self, account: int, now: float, *, limited: bool | None, retry_after: float | None = None
-    ) -> None:
-        """Note an answer: 429 closes the gate for a while, any other opens it; none (None) leaves it as it is."""
-        if account == self._probe:
-            self._probe = None
-        if limited is False:
-            self._opened_by(account)
-        elif limited:
-            self._limited.setdefault(account, 0)
-            if account not in self._limited_alone:
-                self._closed_at = now if self._closed_at is None else self._closed_at
-                self._until = now + min(retry_after or CLOSED_DEFAULT_S, CLOSED_MOST_S)
-
-    def _opened_by(self, account: int) -> None:
-        self._limited.pop(account, None)
-        self._limited_alone.discard(account)
-        if self._closed_at is None:
-            return
-        self._closed_at = self._probe = None
-        for limited in self._limited:
-            self._limited[limited] += 1
-            if self._limited[limited] >= _STRIKES:
-                self._limited_alone.add(limited)
-
 
 Waiter = tuple[Kind, int, int, int, asyncio.Future[bool]]
 """Kind, priority, number in line (equals go in order, and no futures are compared), account, and the turn."""
@@ -217,6 +119,19 @@ class Slots:
             raise
         finally:
             self._waiting -= 1
+
+    async def attempt(self, lane_name: str, account: int, call: Awaitable[Answer]) -> Answer:
+        """Make one attempt in the slot already held; tell the gate of it, and give the slot back."""
+        limited, retry_after = None, None
+        try:
+            answer = await call
+            retry_after = answer.retry_after
+            if answer.is_answered and account != NOBODY:  # the accounts' gate is the accounts' business
+                limited = answer.is_limited
+        finally:
+            self.answered(lane_name, account, limited=limited, retry_after=retry_after)
+            self.release()
+        return answer
 
     def release(self) -> None:
         """Give a slot back."""

@@ -1,6 +1,6 @@
 """What a call to a hook proves, says and sets off; what carries it over HTTP is panic.service.breaches.
 
-signatures   who sent it            replays      whether it was taken before
-bodies       what it says           keyring      the secrets, read again while the service runs
+signatures   who sent it            taken     whether it was taken before
+bodies       what it says           keyring   the secrets, read again while the service runs
 decisions    what follows from it
 """

@@ -137,8 +137,6 @@ def _alerts(said: Mapping[str, Any]) -> Understood:
     firing = [one for one in alerts if _fires(one)]
     words = {word for one in alerts for word in _states(one) or {""}}
     are_all = isinstance(listed, list) and len(alerts) == len(listed)
-    if firing and are_all and _is_by_itself(said) and all(map(_is_grafanas_test, alerts)):
-        return Understood(Meaning.TEST, _line("Grafana's test of its contact point", said, firing))
     if _fires(said) or _is_of_firing(_text(said, "type")):
         return Understood(Meaning.FIRING, _line("firing", said, firing or alerts))
     if not are_all:
@@ -150,16 +148,6 @@ def _alerts(said: Mapping[str, Any]) -> Understood:
     return Understood(Meaning.RESOLVED, _line("resolved", said, alerts))
 
 
-def _is_by_itself(said: Mapping[str, Any]) -> bool:
-    """Whether it says nothing beside what Grafana says: a test of Grafana's fires, and is one all the same."""
-    return "type" not in said and "data" not in said
-
-
-def _is_grafanas_test(alert: Mapping[str, Any]) -> bool:
-    labels = _table(alert, "labels")
-    return labels.get("alertname") == "TestAlert" and labels.get("instance", "Grafana") == "Grafana"
-
-
 def _event(said: Mapping[str, Any]) -> Understood:
     """Understand a Standard Webhooks event, a legacy alert of Grafana, or anything with a status or a state."""
     kind = said.get("type")
@@ -167,8 +155,6 @@ def _event(said: Mapping[str, Any]) -> Understood:
     last = kind.rpartition(".")[2].lower()
     words = _states(said) | _states_beside(said)
     are_known = words <= {"", "resolved", "test"}
-    if said.get("ruleId") == 0 and said.get("ruleName") == "Test notification" and _is_by_itself(said):
-        return Understood(Meaning.TEST, _line("a test", said, (), kind))
     if _fires(said):
         return Understood(Meaning.FIRING, _line("firing", said, (), kind))
     if _is_of_firing(kind):

@@ -35,11 +35,13 @@ class Earlier:
         digest: Hexadecimal SHA-256 of its body.
         timestamp: Its webhook-timestamp, seconds since 1970.
         run: The run that it pressed or joined; empty if it pressed nothing.
+        is_over: Whether that run is known to have come to its end.
     """
 
     digest: str
     timestamp: int
     run: str = ""
+    is_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,24 @@ NOT_LET_IN = Decision(
 """For an unknown hook and for a call that proves nothing: the same, so that nobody learns which."""
 
 
+def not_pressed(hook: str, why: str, by_hand: str) -> Decision:
+    """Answer a breach that could not be acted on, so that its caller tries again, and page."""
+    return Decision(
+        Act.REFUSE,
+        503,
+        "not_pressed",
+        "NOTHING was pressed",
+        f"The call is authentic, but no run could be started: {why}",
+        f"Send it again. If it matters now, {by_hand}",
+        f"a breach came in through hook {hook} and NOTHING was pressed: {why}",
+    )
+
+
+def unreadable(status: int, code: str, why: str) -> Decision:
+    """Answer a stranger whose body did not arrive."""
+    return Decision(Act.REFUSE, status, code, "The body did not arrive", f"Nothing was done: {why}.", "Send less.")
+
+
 def decide(
     hook: str,
     verified: Verified,
@@ -91,9 +111,11 @@ def decide(
     earlier: Earlier | None = None,
     digest: str = "",
     is_live: bool = False,
-    is_known: bool = True,
 ) -> Decision:
     """Say what is done about a call.
+
+    A run that is neither under way nor known to have finished broke off: then the call may be all that is left of
+    a breach, and counts as a new one.
 
     Args:
         hook: The name of the hook.
@@ -103,14 +125,12 @@ def decide(
         earlier: The call of the same id that was taken before; None if there was none.
         digest: Hexadecimal SHA-256 of the body.
         is_live: Whether the run of the earlier call is still under way.
-        is_known: Whether it is under way or known to have finished. If it is not, the call may be all that is
-            left of a breach, and counts as a new one.
     """
     if verified.kind is Kind.FORGED:
         return NOT_LET_IN
     if verified.kind is not Kind.AUTHENTIC:
         return _refused(hook, verified)
-    if earlier is not None and (is_known or not earlier.run or digest != earlier.digest):
+    if earlier is not None and (is_live or earlier.is_over or not earlier.run or digest != earlier.digest):
         return _again(hook, verified, earlier, digest, is_live=is_live)
     if said.meaning in {Meaning.RESOLVED, Meaning.TEST}:
         word = "over" if said.meaning is Meaning.RESOLVED else "a test"

@@ -1,7 +1,4 @@
-"""The secrets of all hooks, read again while the service runs: a new one counts without a restart.
-
-All hooks are read together, whichever is called, so that the time of an answer tells nothing about one.
-"""
+"""The secrets of all hooks, read again while the service runs: a new one counts without a restart."""
 
 import asyncio
 import os
@@ -26,6 +23,9 @@ _TRIES = 2
 """What is being read when a call comes may be for settings that were replaced since: then once more."""
 
 
+_NOBODY = Secrets(STANDARD, ())
+
+
 class Keyring:
     """Keeps the secrets of the hooks, the last good ones where a file cannot be read any more."""
 
@@ -45,14 +45,13 @@ class Keyring:
         self._hooks: Mapping[str, Hook] = {}
         self._texts: Texts = {}
         self._secrets: dict[str, Secrets] = {}
-        self._nobody = Secrets(STANDARD, ())
         self._read_at = -float("inf")
         self._reading: asyncio.Future[_Read] | None = None
 
     async def of(self, hooks: Mapping[str, Hook], name: str) -> Secrets:
         """Give the secrets of a hook; those of nobody if there is no such hook, or none of its is usable."""
         await self.refresh(hooks)
-        return self._secrets.get(name, self._nobody)
+        return self._secrets.get(name, _NOBODY)
 
     async def refresh(self, hooks: Mapping[str, Hook]) -> None:
         """Read the secrets again if they are not fresh; one thread at a time, and never waited for long."""
@@ -80,13 +79,11 @@ class Keyring:
         self._sort()
 
     def _sort(self) -> None:
-        """Make the secrets of each hook from what was read, as many for each as the one with the most has."""
+        """Make the secrets of each hook from what was read."""
         usable: dict[str, list[str]] = {}
         for (name, _), text in self._texts.items():
             usable.setdefault(name, []).append(text)
-        most = max(map(len, usable.values()), default=1)
-        self._nobody = Secrets(STANDARD, (), most)
-        self._secrets = {name: Secrets(self._hooks[name].scheme, texts, most) for name, texts in usable.items()}
+        self._secrets = {name: Secrets(self._hooks[name].scheme, texts) for name, texts in usable.items()}
 
 
 def _places(hooks: Mapping[str, Hook]) -> dict[tuple[str, int], object]:

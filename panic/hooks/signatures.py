@@ -1,4 +1,4 @@
-"""Who sent this? Standard Webhooks signatures and bearer secrets, checked in the same time whatever is wrong.
+"""Who sent this? Standard Webhooks signatures and bearer secrets, compared in constant time.
 
 The reference library makes the signatures of the tests and is not used here: its `verify` forgets which ids it
 has seen, reads timestamps as floats ("1e9", "nan", " 5 "), rounds them before it signs again, and answers
@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 import re
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -56,14 +55,12 @@ class Verified:
         kind: What the call proved.
         id: Its webhook-id, the same for every delivery of one message; empty where there is none.
         timestamp: Its webhook-timestamp, seconds since 1970; 0 where there is none.
-        off_s: How far that is after our clock (negative: before), seconds.
         wrong: What is wrong with a call that is well signed and not authentic, in the middle of a sentence.
     """
 
     kind: Kind
     id: str = ""
     timestamp: int = 0
-    off_s: float = 0.0
     wrong: str = ""
 
 
@@ -72,21 +69,12 @@ class Secrets:
 
     __slots__ = ("__bearers", "__keys", "scheme")
 
-    def __init__(self, scheme: str, texts: Iterable[str], at_least: int = 1) -> None:
-        """Take secrets that `flaw` finds nothing wrong with.
-
-        Args:
-            scheme: How the callers of the hook prove who they are.
-            texts: The secrets as they stand in their files.
-            at_least: So many are checked by every call: secrets that nobody has fill up what is missing, so
-                that the time of an answer tells neither whether there is such a hook nor how many it has.
-        """
+    def __init__(self, scheme: str, texts: Iterable[str]) -> None:
+        """Take secrets as they stand in their files; `flaw` finds nothing wrong with them."""
         known = list(texts)
         self.scheme = scheme
-        signed = [_decoded(text) or b"" for text in known] if scheme == STANDARD else []
-        borne = [_digest(text) for text in known] if scheme == BEARER else []
-        self.__keys = _filled(signed, at_least)
-        self.__bearers = _filled(borne, at_least)
+        self.__keys = [_decoded(text) or b"" for text in known] if scheme == STANDARD else []
+        self.__bearers = [_digest(text) for text in known] if scheme == BEARER else []
 
     def signed(self, content: Sequence[bytes], signatures: Iterable[bytes]) -> bool:
         """Whether one of the signatures is one of the secrets' over the content."""
@@ -111,10 +99,6 @@ class Secrets:
 
     def __repr__(self) -> str:
         return "Secrets('****')"
-
-
-def _filled(keys: list[bytes], at_least: int) -> tuple[bytes, ...]:
-    return (*keys, *(secrets.token_bytes(32) for _ in range(at_least - len(keys))))
 
 
 def _digest(text: str) -> bytes:
@@ -151,9 +135,6 @@ def verify(
 ) -> Verified:
     """Find out who sent a call; never raises, whatever it is handed.
 
-    Signature and bearer are checked for every call and then one of them is asked, so that the time of an answer
-    does not tell which the hook uses.
-
     Args:
         held: The secrets of the hook; of nobody, where there is no such hook.
         headers: The values of each header by its name in lower case, as they came.
@@ -162,12 +143,11 @@ def verify(
         tolerance_s: How far the timestamp may be from it, seconds.
     """
     id_, stamp = _only(headers, ID), _only(headers, TIMESTAMP)
-    content = (_raw(id_), b".", _raw(stamp), b".", body or b"")
-    is_signed = held.signed(content, _signatures(_only(headers, SIGNATURE)))
-    is_borne = held.borne(_token(_only(headers, AUTHORIZATION)))
     if held.scheme == BEARER:
+        is_borne = held.borne(_token(_only(headers, AUTHORIZATION)))
         return Verified(Kind.AUTHENTIC if is_borne else Kind.FORGED)
-    if not is_signed or body is None:
+    content = (_raw(id_), b".", _raw(stamp), b".", body or b"")
+    if body is None or not held.signed(content, _signatures(_only(headers, SIGNATURE))):
         return Verified(Kind.FORGED)
     return _timely(id_, stamp, now, tolerance_s)
 
@@ -182,10 +162,10 @@ def _timely(id_: str, stamp: str, now: float, tolerance_s: float) -> Verified:
         return Verified(Kind.MALFORMED, id_, wrong=wrong)
     off_s = int(stamp) - now
     if abs(off_s) <= tolerance_s:
-        return Verified(Kind.AUTHENTIC, id_, int(stamp), off_s)
+        return Verified(Kind.AUTHENTIC, id_, int(stamp))
     side = "ahead of" if off_s > 0 else "behind"
     wrong = f"its webhook-timestamp is {abs(off_s):,.0f} s {side} our clock, and {tolerance_s:g} s are allowed"
-    return Verified(Kind.LATE, id_, int(stamp), off_s, wrong)
+    return Verified(Kind.LATE, id_, int(stamp), wrong)
 
 
 def _only(headers: Mapping[str, Sequence[str]], name: str) -> str:

@@ -21,8 +21,7 @@ A strategy that may go on while others are stopped reads all lines, stops unless
 `all`, its group or its account is listed.
 
 Open the file anew for each test, and give a container its folder, never the file alone: each change is a new
-file under the old name. Whoever still holds a file that has been replaced finds `engaged` and `all` written over
-its beginning; so whoever finds one that is not whole may look again before believing it.
+file under the old name, and whoever still holds the old one sees no change.
 
 `text` is the file's text and how it is read; `change` is how it is changed.
 """

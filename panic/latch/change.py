@@ -1,22 +1,20 @@
 """Changing the latch: nothing that somebody engaged is lost, whoever dies, sleeps or writes at the same time.
 
-Processes take turns by a lock file, for politeness. What keeps them right without it is the order in which each
-works: create a temporary file, read the latch, write, rename; then remove the temporary files of all others,
-because what they have read is old now and they must begin again; then see that the own change is there. A
-change that would undo ours without having seen it had its temporary file before we renamed: either we remove
-that, or it was renamed before, and then we see it.
+Processes take turns by a lock file. A press does not wait for ever for its turn, and is right without it too,
+because of the order in which each works: create a temporary file; only then read the latch; write; rename; remove
+the temporary files of all others, because what they have read is old now; see that the own change is there.
 
 Call `engage` from a thread of its own: nothing here waits for long, but a dying disk may.
 """
 
 import fcntl
 import os
-import re
 import secrets
 import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from shlex import quote
 
@@ -24,7 +22,7 @@ from panic.errors import PanicError, Problem, UsageError
 from panic.latch.text import LARGEST, OPEN_FLAGS, Hold, State, listed, look, merge, read, render, why, writable
 
 PATIENCE_S = 0.5
-"""So long a change waits for its turn. Then engaging goes on without one, and resetting gives up."""
+"""So long a change waits for its turn. Then engaging goes ahead without one, and resetting gives up."""
 
 ROOM_FOR_ALL = 2048
 """Bytes that narrower scopes leave free in a full latch."""
@@ -34,7 +32,7 @@ _TRIES = 50  # whenever one fails, somebody else has succeeded
 _SPOILT = b"engaged\nall\n"  # shorter than any latch, so that it needs no room on a full disk
 
 Change = Callable[[State], Sequence[Hold] | None]
-"""Gives what is to be engaged from what is; None leaves a latch that is not whole as it is."""
+"""Gives what is to be engaged from what is; None leaves the latch as it is."""
 
 
 class LatchError(PanicError):
@@ -48,14 +46,14 @@ def create(file: Path) -> None:
         UsageError: It is there already; or it was, so that its absence means engaged now, which takes a reset.
         LatchError: It cannot be written or verified.
     """
-    with _told(file, "set up"):
+
+    def change(state: State) -> tuple[Hold, ...]:
+        if os.path.lexists(path) or os.path.lexists(_lock(path)):
+            raise UsageError(_words(path, f"the latch was set up before and is {state}", "Look at it."))
+        return ()
+
+    with _explained(file, "set up"):
         path = Path(os.path.realpath(file))
-
-        def change(state: State) -> tuple[Hold, ...]:
-            if os.path.lexists(path) or os.path.lexists(_lock(path)):
-                raise UsageError(_words(path, f"the latch was set up before and is {state}", "Look at it."))
-            return ()
-
         _make_folders(path.parent)
         if not _rewrite(path, change) or look(path).engaged:
             raise LatchError(_words(path, "the latch was engaged while it was set up", "Look at it."))
@@ -79,7 +77,7 @@ def engage(file: Path, holds: Sequence[Hold]) -> str:
         wanted = merge(map(writable, holds))
         with _turn(path):
             wrong = _add(path, wanted)
-        return _story(path, holds, wanted, wrong)
+        return _outcome(path, holds, wanted, wrong)
     except Exception as error:  # noqa: BLE001  (no press ends here)
         return f"IT IS NOT CERTAIN THAT THE LATCH {file} IS ENGAGED: {why(error)}. Stop strategies by other means."
 
@@ -95,12 +93,12 @@ def release(file: Path, holds: Sequence[Hold], *, recreate: bool = False) -> Non
     Raises:
         LatchError: It cannot be written or verified, or no longer says what the person saw.
     """
-    with _told(file, "reset"):
+    with _explained(file, "reset"):
         path = Path(os.path.realpath(file))
         with _turn(path) as ours:
             if not ours:
                 raise LatchError(_words(path, "another process is changing the latch", "Reset it again."))
-            done = _rewrite(path, lambda state: _left(path, state, holds, recreate=recreate))
+            done = _rewrite(path, lambda state: _without(path, state, holds, recreate=recreate))
             state = look(path)
             if not done or state.problem or set(holds) & set(state.holds):
                 what = f"another process changed the latch at the same time; it is {state}"
@@ -108,15 +106,14 @@ def release(file: Path, holds: Sequence[Hold], *, recreate: bool = False) -> Non
             _sync_folder(path)
 
 
-def _left(path: Path, state: State, holds: Sequence[Hold], *, recreate: bool) -> tuple[Hold, ...]:
-    gone = [hold for hold in holds if hold not in state.holds]
+def _without(path: Path, state: State, holds: Sequence[Hold], *, recreate: bool) -> tuple[Hold, ...]:
     if state.problem and recreate:
         return ()
     if state.problem:
         raise LatchError(_words(path, f"the latch {state.problem}", "Recreate it to disengage everything."))
     if recreate:
         raise LatchError(_words(path, "the latch is whole, and not recreated", "Reset what it lists."))
-    if gone:
+    if gone := [hold for hold in holds if hold not in state.holds]:
         what = f"{gone[0]} is not engaged, or no longer by this press; nothing was reset"
         raise LatchError(_words(path, what, "Look at the latch, and reset what it lists."))
     return tuple(hold for hold in state.holds if hold not in holds)
@@ -135,7 +132,7 @@ def _add(path: Path, wanted: tuple[Hold, ...]) -> str:
 
     try:
         for _ in range(_TRIES):
-            if _rewrite(path, change) and _is_added(look(path), wanted):
+            if _rewrite(path, change) and _is_added(path, wanted):
                 _sync_folder(path)
                 return ""
         wrong = "other processes kept changing it"
@@ -145,27 +142,28 @@ def _add(path: Path, wanted: tuple[Hold, ...]) -> str:
     return wrong
 
 
+def _force(path: Path, wanted: tuple[Hold, ...]) -> None:
+    """Engage everything without a new file: spoil the one there is, or remove it."""
+    for way in (_spoil, Path.unlink):
+        for step in (way, _sweep, _sync_folder):
+            with suppress(Exception):
+                step(path)
+        with suppress(Exception):
+            if _is_added(path, wanted):
+                return
+
+
 def _everything(wanted: tuple[Hold, ...]) -> Hold:
     return wanted[-1]._replace(what="all", name="")
 
 
-def _is_added(state: State, wanted: tuple[Hold, ...]) -> bool:
+def _is_added(path: Path, wanted: tuple[Hold, ...]) -> bool:
     # The same scope by an older press is not enough: a person may have seen that one and be about to reset it.
+    state = look(path)
     return bool(state.problem) or set(wanted) <= set(state.holds) or _everything(wanted) in state.holds
 
 
-def _force(path: Path, wanted: tuple[Hold, ...]) -> None:
-    """Engage everything without a new file: spoil the one there is, or remove it."""
-    for step in (_sweep, _spoil, Path.unlink, _spoil, Path.unlink):
-        for act in (step, _sweep, _sync_folder):
-            with suppress(Exception):
-                act(path)
-        with suppress(Exception):
-            if _is_added(look(path), wanted):
-                return
-
-
-def _story(path: Path, holds: Sequence[Hold], wanted: tuple[Hold, ...], wrong: str) -> str:
+def _outcome(path: Path, holds: Sequence[Hold], wanted: tuple[Hold, ...], wrong: str) -> str:
     state, because = look(path), f" ({wrong})" if wrong else ""
     if not state.includes(wanted):
         return f"THE LATCH {path} IS NOT ENGAGED for {listed(holds)}{because}. Stop strategies by other means."
@@ -188,12 +186,11 @@ def _rewrite(path: Path, change: Change) -> bool:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o644)
     try:
         found = change(look(path))  # only now, see above
-        if found is None:
-            with suppress(OSError):
-                _spoil(path)  # for those who look at its first line only
-        else:
+        if found is not None:
             _fill(descriptor, render(found))
-            if not _replace(path, temporary):
+            try:
+                temporary.rename(path)
+            except FileNotFoundError:  # somebody swept it away
                 return False
     finally:
         os.close(descriptor)
@@ -210,28 +207,11 @@ def _fill(descriptor: int, data: bytes) -> None:
     os.fsync(descriptor)
 
 
-def _replace(path: Path, temporary: Path) -> bool:
-    """Rename, and spoil the old file for whoever still has it open or mounted."""
-    old = None
-    with suppress(OSError):
-        old = _open_regular(path)
-    try:
-        temporary.rename(path)
-    except FileNotFoundError:  # somebody swept it away
-        return False
-    else:
-        if old is not None:
-            with suppress(OSError):
-                os.pwrite(old, _SPOILT, 0)
-        return True
-    finally:
-        if old is not None:
-            os.close(old)
-
-
 def _spoil(path: Path) -> None:
     """Make the latch unreadable where it lies, beginning with `engaged`."""
-    descriptor = _open_regular(path)
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a device may do something already
+        raise FileNotFoundError
+    descriptor = os.open(path, os.O_WRONLY | OPEN_FLAGS)
     try:
         os.pwrite(descriptor, _SPOILT, 0)
         os.fsync(descriptor)
@@ -239,18 +219,10 @@ def _spoil(path: Path) -> None:
         os.close(descriptor)
 
 
-def _open_regular(path: Path) -> int:
-    if not stat.S_ISREG(path.stat().st_mode):  # to open a device may do something already
-        raise FileNotFoundError
-    return os.open(path, os.O_WRONLY | OPEN_FLAGS)
-
-
 def _sweep(path: Path) -> None:
     """Remove all temporary files: those who read the latch before now must not write it."""
-    temporary = re.compile(re.escape(path.name) + r"\.[0-9a-f]{16}\.new")
-    for other in path.parent.iterdir():
-        if temporary.fullmatch(other.name):
-            other.unlink(missing_ok=True)
+    for other in path.parent.glob(f"{escape(path.name)}.*.new"):
+        other.unlink(missing_ok=True)
 
 
 def _sync_folder(path: Path) -> None:
@@ -265,7 +237,6 @@ def _make_folders(folder: Path) -> None:
     for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
         missing.mkdir(exist_ok=True)
         missing.chmod(0o755)  # strategies of other users pass through, whatever the umask says
-        _sync_folder(missing)
 
 
 # ── turns and words ─────────────────────────────────────────────────────────────────────────────────────────
@@ -304,13 +275,13 @@ def _flock(descriptor: int) -> bool:
 
 
 @contextmanager
-def _told(file: Path, what: str) -> Iterator[None]:
+def _explained(file: Path, what: str) -> Iterator[None]:
     """Turn what the system refuses into words and a remedy."""
     try:
         yield
     except (OSError, ValueError) as error:
-        told = f"the latch could not be {what} ({why(error)}); it is {read(file)}"
-        raise LatchError(_words(file, told, _remedy(file, error))) from error
+        words = f"the latch could not be {what} ({why(error)}); it is {read(file)}"
+        raise LatchError(_words(file, words, _remedy(file, error))) from error
 
 
 def _remedy(file: Path, error: Exception) -> str:
@@ -318,17 +289,17 @@ def _remedy(file: Path, error: Exception) -> str:
     again = "look at the latch, and try again"
     with suppress(OSError, ValueError):
         path = Path(os.path.realpath(file))
-        ours, folder = quote(str(path)), quote(str(path.parent))
-        for above in reversed(path.parents):
-            if above.exists() and not above.is_dir():
-                plain = quote(str(above))
-                return f"Move it out of the way, {again}: mv {plain} {plain}.aside && mkdir -p {folder}"
+        folder = quote(str(path.parent))
+        misplaced = [one for one in path.parents if one.exists() and not one.is_dir()]
+        misplaced += [path] if path.exists() and not path.is_file() else []
+        if misplaced:
+            ours = quote(str(misplaced[0]))
+            folders = "" if misplaced[0] == path else f" && mkdir -p {folder}"
+            return f"Move it out of the way, {again}: mv {ours} {ours}.aside{folders}"
         if not path.parent.exists():
             return f"Make its folder, {again}: mkdir -p {folder}"
-        if path.exists() and not path.is_file():
-            return f"Move it out of the way, {again}: mv {ours} {ours}.aside"
         if isinstance(error, PermissionError):
-            return f"Find out whose it is, become that user, {again}: ls -ld {folder} {ours}"
+            return f"Find out whose it is, become that user, {again}: ls -ld {folder} {quote(str(path))}"
     return f"Mend that, {again}."
 
 

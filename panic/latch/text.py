@@ -6,7 +6,6 @@ import re
 import stat
 import zlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -20,7 +19,6 @@ LARGEST = 1 << 20
 OPEN_FLAGS = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """What keeps a pipe or a device in the latch's place from keeping us."""
 
-_LOOKS = 50  # at a file that is replaced each time we look
 _ACCOUNT = re.compile("[1-9][0-9]{0,18}")
 _SAME_FOR_ALL = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
 
@@ -108,7 +106,8 @@ def holds(file: Path, account: int, group: str | None = None) -> bool:
         group: Its group, "" if it has none; without it every group that is engaged counts.
     """
     try:
-        return _glance(file)[0] != DISENGAGED and look(file).covers(account, group)
+        data = _bytes(file)
+        return data != DISENGAGED and _state(data).covers(account, group)
     except Exception:  # noqa: BLE001  (whatever it is, it means engaged)
         return True
 
@@ -119,35 +118,26 @@ def look(file: Path) -> State:
     Raises:
         OSError: We cannot read it, and somebody else perhaps can: no permission, no descriptors left.
     """
-    for _ in range(_LOOKS):
-        try:
-            data, there = _glance(file)
-        except OSError as error:
-            if error.errno not in _SAME_FOR_ALL:
-                raise
-            return State((), "is missing" if error.errno == errno.ENOENT else f"cannot be read: {why(error)}")
-        state = State((), "is no regular file") if data is None else parse(data)
-        if there or not state.problem:
-            return state
-    raise OSError(errno.EAGAIN, "It keeps changing")
+    try:
+        return _state(_bytes(file))
+    except OSError as error:
+        if error.errno not in _SAME_FOR_ALL:
+            raise
+        return State((), "is missing" if error.errno == errno.ENOENT else f"cannot be read: {why(error)}")
 
 
-def _glance(file: Path) -> tuple[bytes | None, bool]:
-    """Give the bytes, None if it is no regular file, and whether it had not been replaced when they were read."""
+def _bytes(file: Path) -> bytes | None:
+    """Read the file; None if it is no regular one."""
     descriptor = os.open(file, os.O_RDONLY | OPEN_FLAGS)
     try:
         found = os.fstat(descriptor)
-        data = os.read(descriptor, min(found.st_size, LARGEST) + 1) if stat.S_ISREG(found.st_mode) else None
-        # While it is open: afterwards another file may get its inode's number.
-        return data, data == DISENGAGED or _is_at(file, found)
+        return os.read(descriptor, min(found.st_size, LARGEST) + 1) if stat.S_ISREG(found.st_mode) else None
     finally:
         os.close(descriptor)
 
 
-def _is_at(file: Path, found: os.stat_result) -> bool:
-    with suppress(FileNotFoundError):
-        return os.path.samestat(found, file.stat())
-    return False
+def _state(data: bytes | None) -> State:
+    return State((), "is no regular file") if data is None else parse(data)
 
 
 @lru_cache(4)

@@ -63,22 +63,15 @@ class Writer:
         """Why nothing gets into the store at present; "" where all is well."""
         return self._shift.trouble.text if self._shift and self._shift.trouble else ""
 
-    def leg(
-        self,
-        run: str = "",
-        scrub: Callable[[str], str] = str,
-        name: str = "",
-        follow: Callable[[Event], None] = lambda _event: None,
-    ) -> "Leg":
+    def leg(self, run: str = "", scrub: Callable[[str], str] = str, name: str = "") -> "Leg":
         """Begin this process's part of a run; without one, of what is about none.
 
         Args:
             run: The run's id.
             scrub: Takes secrets out of the text of an event.
             name: The first half of the ids of its events; "" makes one up.
-            follow: Told of each event as it is handed over, before it is scrubbed; must not block.
         """
-        return Leg(self, Trail(run, name or os.urandom(4).hex(), scrub), follow)
+        return Leg(self, Trail(run, name or os.urandom(4).hex(), scrub))
 
     def probe(self) -> None:
         """Open the store, or see whether it still answers; does not wait for it."""
@@ -167,8 +160,8 @@ class Writer:
 class Leg:
     """One process's part of a run: it numbers its events, and knows what became of them."""
 
-    def __init__(self, writer: Writer, trail: Trail, follow: Callable[[Event], None]) -> None:
-        self._writer, self._trail, self._follow, self._count = writer, trail, follow, 0
+    def __init__(self, writer: Writer, trail: Trail) -> None:
+        self._writer, self._trail, self._count = writer, trail, 0
 
     @property
     def place(self) -> str:
@@ -196,7 +189,6 @@ class Leg:
         self._count += 1
         event = Event(self._trail.run, kind, f"{self._trail.leg}-{self._count}", at, body)
         self._writer.hand_over(Item(self._trail, event, reply, tries_anew=self._count == 1))
-        self._follow(event)
 
     async def conclude(self, kind: str, at: str, body: Any, within_s: float) -> Head | None:
         """Append an event, and give the head after it; None where it is not durable within so many seconds."""

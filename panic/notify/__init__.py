@@ -1,11 +1,12 @@
 """Telling people of a run: chat, pager, e-mail and plain webhooks.
 
-    notice     what is told                   schedule   when a page is told, to whom: pure
-    words      a run's notices, in words      outbox     a channel's bounded queue
-    delivery   one delivery; the library      channel    one channel's thread
-    quiet      silence for the library        notifier   all of it together
+    notice     what is told               outbox     what one channel still has to be told
+    words      a run's notices            channel    tells one channel, until it is told
+    delivery   one delivery; the library  notifier   all channels; which pages are open
+    quiet      silence for the library
 
-A run never waits for any of it, and none of it can fail a run.
+Each change is told once. A pager repeats, escalates and is acknowledged; it knows by its dedup key what belongs
+together. A run never waits for any of it, and none of it can fail a run.
 """
 
 from panic.notify.notice import Kind, Notice

@@ -1,50 +1,40 @@
-"""One channel: a thread that empties its outbox. If it hangs, it hangs alone."""
+"""One channel: a task that tells it what waits until it is delivered. If it hangs, it hangs alone."""
 
-import threading
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
-from panic import background
+from panic.background import Aside, Do
 from panic.errors import Problem
 from panic.notify.delivery import Undelivered
 from panic.notify.notice import Notice
-from panic.notify.outbox import Outbox
+from panic.notify.outbox import Entry, Outbox
 
 log = structlog.get_logger()
 
-_HANGING_MOST = 3
-"""Deliveries that were given up and still hang; with so many, nothing more is tried until one of them ends."""
+DELIVERY_S = 20.0
+"""A delivery that takes longer is given up, and may still get through."""
 
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a channel is waited for, seconds.
-
-    Attributes:
-        delivery_s: One delivery; one that takes longer is given up, and may still get through.
-        page_waits: The waits before a page is tried again; the pager repeats it in any case.
-        other_waits: The same for everything else.
-        start_rest_s: The start of a run is told so much later: a delivery takes processor time, which belongs to
-            the first DELETEs.
-    """
-
-    delivery_s: float = 20.0
-    page_waits: tuple[float, ...] = (2.0, 8.0, 20.0)
-    other_waits: tuple[float, ...] = (2.0,)
-    start_rest_s: float = 1.0
+HANGING_MOST = 3
+"""Deliveries that were given up and still hang; with so many, nothing more is begun until one of them ends."""
 
 
 class Channel:
-    """Delivers notices one after another on a daemon thread of its own.
+    """Delivers notices one after another, each on a thread that nobody waits for when it hangs.
 
     Args:
         name: Its name in the settings.
         examine: Tells what is wrong with it; may hang.
         deliver: Sends one notice or raises `Undelivered`; may hang.
-        patience: How long it is waited for.
+        delivered: Told of each notice that got through.
+        do: Does what may hang; None for threads of its own.
+
+    Attributes:
+        problems: What is wrong with it, as far as that is known by now.
+        failures: Deliveries that failed, and notices that were dropped because too many waited.
     """
 
     def __init__(
@@ -52,82 +42,81 @@ class Channel:
         name: str,
         examine: Callable[[], tuple[Problem, ...]],
         deliver: Callable[[Notice], None],
-        patience: Patience,
+        delivered: Callable[[str, Notice], None],
+        do: Do | None = None,
     ) -> None:
         self.name = name
-        self.outbox = Outbox()
         self.problems: tuple[Problem, ...] = ()
-        self.undelivered = 0
-        self._examine = examine
-        self._deliver = deliver
-        self._patience = patience
-        self._hanging = 0
-        self._counting = threading.Lock()
-        self._thread = f"notify-{name}"
-
-    @property
-    def failures(self) -> int:
-        """The notices that did not get through, and those that were dropped because too many waited."""
-        return self.undelivered + self.outbox.dropped
+        self.failures = 0
+        self._examine, self._deliver, self._delivered = examine, deliver, delivered
+        self._outbox = Outbox()
+        self._do = do or Aside(HANGING_MOST).do
+        self._changed = asyncio.Event()
+        self._is_quiet = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin.
+        """Begin."""
+        self._task = asyncio.create_task(self._run(), name=f"panic-notify-{self.name}")
 
-        Raises:
-            RuntimeError: No thread is to be had.
-        """
-        threading.Thread(target=self._run, name=f"panic-{self._thread}", daemon=True).start()
+    def tell(self, notice: Notice) -> None:
+        """Let it be told; never waits."""
+        self.failures += self._outbox.put(notice, _now())
+        self._is_quiet.clear()
+        self._changed.set()
 
-    def _run(self) -> None:
+    async def quiet(self) -> None:
+        """Wait until everything was tried at least once."""
+        if self._task is not None:
+            await self._is_quiet.wait()
+
+    async def close(self) -> int:
+        """End; give how many notices it was not told."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        return len(self._outbox)
+
+    async def _run(self) -> None:
         with suppress(Exception):  # a file on a dead file system; the deliveries will tell
-            self.problems = background.within(self._examine, self._patience.delivery_s, self._thread)
-        while (notice := self.outbox.take()) is not None:
-            why = self._try_all(notice)
-            if why:
-                self.undelivered += 1
-                with suppress(Exception):
-                    log.warning(
-                        "notice not delivered", channel=self.name, kind=notice.kind, run=notice.run, why=why
-                    )
+            self.problems = await self._do(self._examine, f"notify-{self.name}", DELIVERY_S)
+        while True:
+            self._changed.clear()
+            while entry := self._outbox.take(_now()):
+                await self._try(entry)
+            if not self._outbox.untried:
+                self._is_quiet.set()
+            due = self._outbox.next_at()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(due):
+                    await self._changed.wait()
 
-    def _try_all(self, notice: Notice) -> str:
-        """Deliver a notice, trying again as often as it is worth; give "" or why not."""
-        waits = self._patience.page_waits if notice.kind == "page" else self._patience.other_waits
-        if notice.kind == "start":
-            self.outbox.pause(self._patience.start_rest_s)
-        why = self._try(notice)
-        for wait in waits:
-            if not why or not self.outbox.pause(wait):
-                break
-            why = self._try(notice)
-        return why
-
-    def _try(self, notice: Notice) -> str:
-        with self._counting:
-            if self._hanging >= _HANGING_MOST:
-                return f"{self._hanging} earlier deliveries still hang"
-            self._hanging += 1
+    async def _try(self, entry: Entry) -> None:
+        notice, why = entry.notice, "panic stopped first"
         try:
-            background.within(lambda: self._counted(notice), self._patience.delivery_s, self._thread)
+            why = await self._why_not(notice)
+        finally:
+            if why:
+                self.failures += 1
+                self._outbox.put_back(entry, _now())
+        if why:
+            log.warning("notice not delivered", channel=self.name, kind=notice.kind, run=notice.run, why=why)
+            return
+        with suppress(Exception):  # the next notice is delivered whatever becomes of this
+            self._delivered(self.name, notice)
+
+    async def _why_not(self, notice: Notice) -> str:
+        """Deliver a notice; give "" or why it did not get through, in our words: others may hold the address."""
+        try:
+            await self._do(partial(self._deliver, notice), f"notify-{self.name}", DELIVERY_S)
         except Undelivered as error:
             return str(error)
         except TimeoutError:
-            return f"no end within {self._patience.delivery_s:g} s"
-        except RuntimeError:
-            with self._counting:
-                self._hanging -= 1
-            return "no thread is to be had"
-        except BaseException as error:  # noqa: BLE001  (its text may hold the address)
+            return f"no end within {DELIVERY_S:g} s"
+        except Exception as error:  # noqa: BLE001  (a plug-in, or no thread is to be had)
             return f"it failed ({type(error).__name__})"
         return ""
 
-    def _counted(self, notice: Notice) -> None:
-        try:
-            self._deliver(notice)
-        except Undelivered:
-            raise
-        except BaseException as error:  # noqa: BLE001  (its text may hold the address)
-            raise Undelivered(f"it failed ({type(error).__name__})") from None
-        finally:
-            with self._counting:
-                self._hanging -= 1
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -57,7 +57,7 @@ def deliver(name: str, url: Credential, env: Mapping[str, str], notice: Notice) 
             is_sent = service.notify(
                 title=notice.title, body=notice.text, notify_type=_urgency(notice), body_format="text"
             )
-        except Exception as error:  # noqa: BLE001  (a plug-in of a library with a hundred of them)
+        except BaseException as error:  # noqa: BLE001  (a plug-in of a library with a hundred of them)
             raise Undelivered(f"the library failed ({type(error).__name__})") from None
     if not is_sent:
         raise Undelivered(_reason(heard))
@@ -103,11 +103,13 @@ def _service(key: secret.Key) -> Any:
 
 
 def _tie(service: Any, notice: Notice) -> None:
-    """Let PagerDuty see one incident in all tellings of a page, and its end, unless the address says otherwise."""
+    """Let PagerDuty and Opsgenie see one incident in what has one key, unless the address says otherwise."""
     settings = vars(service)
-    if notice.key and settings.get("dedup", "") is None and settings.get("action") == "trigger":
+    if settings.get("dedup", "") is None and settings.get("action") == "trigger":
         service.dedup = notice.key
         service.action = "map"
+    elif settings.get("alias", "") is None:
+        service.alias = notice.key
 
 
 def _urgency(notice: Notice) -> str:

@@ -1,63 +1,80 @@
-"""A channel's bounded queue: told from any thread without waiting, emptied by one."""
+"""What one channel still has to be told: bounded, pages last to go, each retried until delivered. Pure."""
 
-import threading
+from dataclasses import dataclass
 
 from panic.notify.notice import Notice
 
 SIZE = 100
 """Notices that wait for one channel at most. A channel that is so far behind has other troubles."""
 
+WAITS_S = (2.0, 8.0, 20.0, 60.0, 300.0)
+"""The waits between one try of a notice and the next; the last of them again and again."""
+
+PAGE_KEPT_S, OTHER_KEPT_S = 86_400.0, 3600.0
+"""What was not delivered for so long is given up: it is told too late."""
+
+START_S = 1.0
+"""The start of a run is told so much later: a delivery takes processor time that the first DELETEs need."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A notice that waits: when it is tried next, when it is given up, and how often it was tried."""
+
+    notice: Notice
+    due: float
+    until: float
+    tries: int = 0
+
 
 class Outbox:
-    """First in, first out; when full, the oldest notice that is no page makes room, else the oldest page.
+    """The notices that wait. Times are seconds by one steady clock.
 
-    A page takes the place of one with the same key that still waits: a channel that comes back to life is not
-    told the same thing twelve times.
+    When it is full, the oldest notice that is no page makes room, else the oldest page. A page, or its end, takes
+    the place of an earlier page of the same key: whoever is told late is told how things are now.
     """
 
-    def __init__(self, size: int = SIZE) -> None:
-        self._size = size
-        self._notices: list[Notice] = []
-        self._busy = False
-        self._closed = False
-        self._changed = threading.Condition()
-        self.dropped = 0
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
 
-    def put(self, notice: Notice) -> None:
-        """Add a notice; never waits for anybody who delivers."""
-        with self._changed:
-            if notice.kind == "page":
-                self._notices = [n for n in self._notices if n.kind != "page" or n.key != notice.key]
-            self._notices.append(notice)
-            if len(self._notices) > self._size:
-                del self._notices[next((i for i, n in enumerate(self._notices) if n.kind != "page"), 0)]
-                self.dropped += 1
-            self._changed.notify_all()
+    def __len__(self) -> int:
+        return len(self._entries)
 
-    def take(self) -> Notice | None:
-        """Wait for the next notice, which counts as under way until the next call; None when closed."""
-        with self._changed:
-            self._busy = False
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._notices or self._closed)
-            if self._closed:
-                return None
-            self._busy = True
-            return self._notices.pop(0)
+    @property
+    def untried(self) -> int:
+        """How many were not tried even once."""
+        return sum(not entry.tries for entry in self._entries)
 
-    def drain(self, seconds: float) -> bool:
-        """Wait so long at most until nothing waits and nothing is under way; tell whether that came about."""
-        with self._changed:
-            return self._changed.wait_for(lambda: not self._notices and not self._busy, max(seconds, 0.0))
+    def put(self, notice: Notice, now: float) -> int:
+        """Add a notice; give how many were dropped for it."""
+        if notice.kind == "page" or notice.closes:
+            self._entries = [e for e in self._entries if not (e.notice.opens and e.notice.key == notice.key)]
+        due = now + (START_S if notice.kind == "start" else 0.0)
+        self._entries.append(Entry(notice, due, now + (PAGE_KEPT_S if notice.kind == "page" else OTHER_KEPT_S)))
+        if len(self._entries) <= SIZE:
+            return 0
+        del self._entries[next((i for i, e in enumerate(self._entries) if e.notice.kind != "page"), 0)]
+        return 1
 
-    def close(self) -> int:
-        """Give nothing out any more; give the number of notices that are left."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-            return len(self._notices) + self._busy
+    def take(self, now: float) -> Entry | None:
+        """Give the oldest that is due, out of the box; None if none is."""
+        for i, entry in enumerate(self._entries):
+            if entry.due <= now:
+                return self._entries.pop(i)
+        return None
 
-    def pause(self, seconds: float) -> bool:
-        """Wait so long, or until closed; tell whether to go on."""
-        with self._changed:
-            return not self._changed.wait_for(lambda: self._closed, seconds)
+    def put_back(self, entry: Entry, now: float) -> int:
+        """Put back what was not delivered, unless something newer took its place; give how many were given up."""
+        newer = (e.notice for e in self._entries if e.notice.key == entry.notice.key)
+        if entry.notice.opens and any(notice.kind == "page" or notice.closes for notice in newer):
+            return 0
+        entry.due = now + WAITS_S[min(entry.tries, len(WAITS_S) - 1)]
+        entry.tries += 1
+        if entry.due > entry.until:
+            return 1
+        self._entries.append(entry)
+        return 0
+
+    def next_at(self) -> float | None:
+        """Give when the next one is due; None when none waits."""
+        return min((entry.due for entry in self._entries), default=None)

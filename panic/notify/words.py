@@ -1,6 +1,7 @@
 """A run's notices, in plain words: pure. Reports hold no secrets, and neither do these."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from panic.broker.outcomes import Verdict
 from panic.notify.notice import Kind, Notice
@@ -25,56 +26,70 @@ _HEADLINES = {
 }
 
 
-def notices_of(event: str, report: Report, run_id: str = "") -> list[Notice]:
+def notices_of(event: str, report: Report) -> list[Notice]:
     """Give what is to be told when something happens to a run, worst first.
 
     Args:
-        event: "started"; "finished"; "interrupted", when its process died and nobody takes it up again; "left",
-            when the service was told to end, and takes it up when it starts again. Of anything else nobody is
-            told.
+        event: "started"; "finished"; "interrupted", when its process died and nobody resumes it; "left", when the
+            service was told to end, and resumes it when it starts again. Of anything else nobody is told.
         report: The run's report as it is then.
-        run_id: The run, where it is not the report's.
     """
-    run = run_id or report.run_id
+    run = report.run_id
     if event == "started":
         return [_started(run, report)]
     if event == "finished":
         return _finished(run, report)
-    if event == "interrupted":
-        return [_page(run, report, f"INTERRUPTED  {_verdict_line(report)}", _INTERRUPTED)]
-    if event == "left":
-        return [_page(run, report, f"LEFT  {_verdict_line(report)}", _LEFT)]
+    if event in _UNFINISHED:
+        word, means = _UNFINISHED[event]
+        return [_page(run, report, f"{word}  {_verdict_line(report)}", [means])]
     return []
 
 
-_INTERRUPTED = (
-    "panic ended before this run did, and nobody takes it up again. Take what is not clear as open: press again.",
-)
-
-_LEFT = ("The service ended before this run did. Its next start takes the run up. Until then take it as open.",)
+_UNFINISHED = {
+    "interrupted": (
+        "INTERRUPTED",
+        "panic ended before this run did, and nobody resumes it. Take what is not clear as open: press again.",
+    ),
+    "left": (
+        "LEFT",
+        "The service ended before this run did. Its next start resumes it. Until then take it as open.",
+    ),
+}
 
 
 def _started(run: str, report: Report) -> Notice:
     accounts = report.totals.accounts
     title = f"{_drill(report)}STARTED  cancelling in {accounts:,} account{'s' * (accounts != 1)}"
-    return _notice("start", run, title, _circumstances(run, report), [f"Follow it: panic show {run}"])
+    return _notice("start", run, title, _circumstances(run, report), f"Follow it: panic show {run}")
 
 
 def _finished(run: str, report: Report) -> list[Notice]:
     title = _verdict_line(report)
     if report.verdict is Verdict.CLEAR:
         lines = [*_circumstances(run, report), *_latch(report)]
-        verdict = _notice("verdict", run, title, lines, [_read_it(run)], closes=not report.drill)
-        return [*_flags(run, report), verdict]
-    verdict = _notice("verdict", run, title, _what_is_wrong(run, report), [_read_it(run)])
+        verdict = _notice("verdict", run, title, lines, _read_it(run))
+        return [*_flags(run, report), replace(verdict, closes=not report.drill, about=_proven(report))]
+    verdict = _notice("verdict", run, title, _what_is_wrong(run, report), _read_it(run))
     if report.drill:  # nobody gets up for a rehearsal
         return [verdict, *_flags(run, report)]
     return [_page(run, report, title), verdict, *_flags(run, report)]
 
 
 def _page(run: str, report: Report, title: str, more: Iterable[str] = ()) -> Notice:
-    ends = ["This page is repeated until somebody acknowledges it, or this run is told clear.", _read_it(run)]
-    return _notice("page", run, title, [*more, *_what_is_wrong(run, report)], ends)
+    page = _notice("page", run, title, [*more, *_what_is_wrong(run, report)], _read_it(run))
+    return replace(page, about=_not_clear(report))
+
+
+def _not_clear(report: Report) -> frozenset[int | None]:
+    bad = {account.id for account in report.accounts if account.verdict is not Verdict.CLEAR}
+    return frozenset({*bad, None} if report.coverage.unlisted_accounts or not bad else bad)
+
+
+def _proven(report: Report) -> frozenset[int | None]:
+    """Give the accounts that a clear run speaks for; with filters it speaks for some of their orders only."""
+    if _only(report):
+        return frozenset()
+    return frozenset([account.id for account in report.accounts] + [None] * report.scope.all)
 
 
 def _flags(run: str, report: Report) -> list[Notice]:
@@ -89,7 +104,7 @@ def _flags(run: str, report: Report) -> list[Notice]:
     lines = [f"! {clip(text, _REASON_MOST)}" for text in texts[:_FLAGS_MOST]]
     if len(texts) > _FLAGS_MOST:
         lines.append(f"and {len(texts) - _FLAGS_MOST:,} more in the report")
-    return [_notice("flag", run, title, lines, [_read_it(run)], key=f"{run}:flags")]
+    return [replace(_notice("flag", run, title, lines, _read_it(run)), key=f"{run}:flags")]
 
 
 def _what_is_wrong(run: str, report: Report) -> Iterable[str]:
@@ -155,19 +170,10 @@ def _read_it(run: str) -> str:
     return f"What to do, account by account: panic show {run}"
 
 
-def _notice(
-    kind: Kind,
-    run: str,
-    title: str,
-    lines: Iterable[str],
-    ends: Iterable[str],
-    *,
-    key: str = "",
-    closes: bool = False,
-) -> Notice:
-    """Put a notice together; the end says what to type, and is never what is cut off."""
-    title, last = clip(title, _TITLE_MOST), "\n".join(ends)
+def _notice(kind: Kind, run: str, title: str, lines: Iterable[str], last: str) -> Notice:
+    """Put a notice together; the last line says what to type, and is never what is cut off."""
+    title = clip(title, _TITLE_MOST)
     room = TEXT_MOST - len(title) - len(last) - 2
     body = clean("\n".join(lines))
     body = body if len(body) <= room else body[: room - 1] + "…"
-    return Notice(kind, run, title, f"{body}\n{last}", key or run, closes)
+    return Notice(kind, run, title, f"{body}\n{last}", run)

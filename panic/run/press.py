@@ -47,14 +47,28 @@ class Press:
 
 
 @dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A run that a process left unfinished, and who resumes it.
+
+    Attributes:
+        record: What the ledger tells of it.
+        resumed: Who resumes it.
+        is_on_record: Whether the ledger knows already that they do.
+        leg: What this process's events are to be called by; empty for anything unique.
+    """
+
+    record: Replay
+    resumed: Resumed
+    is_on_record: bool = False
+    leg: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """Everything a run needs, read and validated; nothing has been sent.
 
     Attributes:
-        earlier: What is on record of the run, if this is to go on with one that a process left unfinished.
-        resumed: Who goes on with it; None where nobody does.
-        claimed: Whether the ledger knows already that they do.
-        leg: What this process's events are to be called by; empty for anything unique.
+        unfinished: What another process left of this run; None for a fresh press.
     """
 
     press: Press
@@ -63,10 +77,12 @@ class Prepared:
     keys: Mapping[str, Key]
     plan: Plan
     flags: tuple[Flag, ...] = ()
-    earlier: Replay | None = None
-    resumed: Resumed | None = None
-    claimed: bool = False
-    leg: str = ""
+    unfinished: Unfinished | None = None
+
+    @property
+    def leg(self) -> str:
+        """What this process's events are to be called by; empty for anything unique."""
+        return self.unfinished.leg if self.unfinished else ""
 
     @property
     def deadline_s(self) -> float:
@@ -74,8 +90,13 @@ class Prepared:
         return self.press.deadline_s or self.settings.run.deadline_s
 
     @property
+    def concurrency(self) -> int:
+        """Requests in flight at most: as the press says, else the settings."""
+        return self.press.concurrency or self.settings.run.concurrency
+
+    @property
     def watch_s(self) -> float:
-        """How long it goes on reading after the first clear, seconds: as the press says, else the settings."""
+        """How long it keeps reading after the first clear, seconds: as the press says, else the settings."""
         return self.settings.run.watch_s if self.press.watch_s is None else self.press.watch_s
 
 

@@ -23,7 +23,7 @@ from panic.record import Kind, Pressed, Resumed, body
 from panic.report import RECORD_DAMAGED, Flag
 from panic.roster import Roster
 from panic.roster import load as load_roster
-from panic.run.press import Prepared, Press, read_keys, whoami
+from panic.run.press import Prepared, Press, Unfinished, read_keys, whoami
 from panic.secret import scrub
 from panic.summary import Summary
 from panic.words import clip
@@ -77,10 +77,7 @@ def prepare(
         keys=keys,
         plan=Plan(replay.scope, accounts, replay.unsent),
         flags=tuple(dict.fromkeys([*replay.flags, *raised])),
-        earlier=replay,
-        resumed=resumed,
-        claimed=_claim(ledger, past, resumed, leg),
-        leg=leg,
+        unfinished=Unfinished(replay, resumed, _claim(ledger, past, resumed, leg), leg),
     )
 
 

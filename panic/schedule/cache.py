@@ -49,7 +49,7 @@ def _moment(value: object, otherwise: float) -> datetime:
 
 
 def save_cache(path: Path, documents: Sequence[object], fetched_at: datetime) -> None:
-    """Write what the broker said, as `sessions.documents` took it out; nobody ever reads half of it.
+    """Write the days of the broker's answers; nobody ever reads half of it.
 
     Raises:
         PanicError: It could not be written; what was there before still is.

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from panic.config import Schedule
-from panic.schedule.at import SessionTime, WallTime
+from panic.config.at import SessionTime, WallTime
 from panic.schedule.sessions import Calendar, Closed, Session, clock, exchange_zone
 
 LATE_S = 300.0

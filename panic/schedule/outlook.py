@@ -7,11 +7,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from panic.config import Schedule, Settings
+from panic.config.at import WallTime
 from panic.config.schedules import SECTION
 from panic.errors import PanicError
 from panic.plan import plan, scope_of
 from panic.roster import load as load_roster
-from panic.schedule.at import WallTime
 from panic.schedule.cache import cache_file, load_cache
 from panic.schedule.next import Due, NoRun, upcoming
 from panic.schedule.sessions import Calendar, exchange_zone, fallback, merge

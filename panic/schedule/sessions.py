@@ -14,8 +14,6 @@ from importlib import resources
 from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo
 
-from pydantic_core import from_json
-
 from panic.words import clip
 
 BROKER, FALLBACK = "broker", "shipped"
@@ -92,18 +90,8 @@ class Calendar:
 # ── the broker's ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def documents(body: bytes) -> tuple[object, ...]:
-    """Take the days out of one answer of the broker's calendar; none where it cannot be read."""
-    try:
-        answer = from_json(body, allow_inf_nan=False)
-    except ValueError:
-        return ()
-    data = answer.get("data") if isinstance(answer, dict) else None
-    return tuple(data) if isinstance(data, list) else ()
-
-
 def from_broker(found: Iterable[object], fetched_at: datetime) -> Calendar:
-    """Read what `documents` took out of answers, fetched at that time; what cannot be read is not known."""
+    """Read the days of the broker's answers, fetched at that time; what cannot be read is not known."""
     days: dict[date, Day] = {}
     later: list[Session] = []
     problems: list[str] = []

@@ -114,10 +114,6 @@ def machine_findings(report: CheckReport | None, circumstances: Circumstances) -
     if machine.ledger:
         remedy = "Mend it, or name another in [ledger] file: a press goes on without it, and proves less."
         yield Finding("ledger", f"the ledger is in trouble: {clip(machine.ledger)}", remedy, Verdict.UNVERIFIED)
-    if machine.store:
-        remedy = "Mend it, or name another in [service] store: until then a repeated breach might press twice."
-        text = f"the store of the service is in trouble: {clip(machine.store)}"
-        yield Finding("store", text, remedy, Verdict.UNVERIFIED)
     yield from _of_latch(machine)
     ends = None if report is None else report.certificate_ends
     if ends is not None and (days := (ends - now).total_seconds() / _DAY_S) < SOON_DAYS:

@@ -2,14 +2,12 @@
 
 import errno
 import os
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from panic.config import Settings
 from panic.files import why
-from panic.hooks import replays
 from panic.latch import State
 from panic.latch import read as read_latch
 from panic.ledger import reader
@@ -46,34 +44,27 @@ class Machine:
         ledger: What is wrong with the ledger, in words; empty if nothing is.
         latch: What the latch says; None where the settings name none.
         latch_is_missing: Whether there is no such file.
-        store: What is wrong with the store of the service; empty if nothing is, or nobody may call it.
     """
 
     disks: tuple[Disk, ...] = ()
     ledger: str = ""
     latch: State | None = None
     latch_is_missing: bool = False
-    store: str = ""
 
 
 def look(settings: Settings) -> Machine:
     """Look at this machine. Never raises; do it on a thread."""
-    ledger, state_file, store = settings.ledger.file, settings.latch.file, _store_of(settings)
+    ledger, state_file = settings.ledger.file, settings.latch.file
     return Machine(
         disks=tuple(_disks(settings)),
         ledger="" if ledger is None else _ledger(ledger),
-        store="" if store is None else _store(store),
         latch=None if state_file is None else read_latch(state_file),
         latch_is_missing=state_file is not None and not os.path.lexists(state_file),
     )
 
 
 def _disks(settings: Settings) -> Iterator[Disk]:
-    files = {
-        "the ledger": settings.ledger.file,
-        "the latch": settings.latch.file,
-        "the store": _store_of(settings),
-    }
+    files = {"the ledger": settings.ledger.file, "the latch": settings.latch.file}
     for what, file in files.items():
         if file is not None:
             yield _disk(what, file.absolute().parent)
@@ -89,19 +80,6 @@ def _disk(what: str, folder: Path) -> Disk:
     free = found.f_bavail * found.f_frsize
     no_more_files = found.f_files > 0 and found.f_favail == 0
     return Disk(what, folder, 0 if no_more_files else free, found.f_blocks * found.f_frsize)
-
-
-def _store_of(settings: Settings) -> Path | None:
-    """The store, where anybody may call the service."""
-    return settings.service.store if settings.hooks or settings.tokens else None
-
-
-def _store(file: Path) -> str:
-    try:
-        replays.load(file)
-    except (OSError, sqlite3.Error) as error:
-        return why(error) if isinstance(error, OSError) else str(error)
-    return "" if not file.exists() or os.access(file, os.W_OK) else "this user may not write it"
 
 
 def _ledger(file: Path) -> str:

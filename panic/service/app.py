@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from panic.background import Aside
 from panic.config import Settings
 from panic.schedule.sessions import Calendar, fallback
 from panic.service.api import problems, routes
@@ -25,11 +26,10 @@ from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.parts import PARTS, Audit, Notifier, Parts, Record, Standby, end_streams
 from panic.service.proving import Proving
-from panic.service.repeats import Keys, Throttle
+from panic.service.repeats import Keys
 from panic.service.room import assets, signing
-from panic.service.room.feed import Hub
+from panic.service.room.hub import Hub
 from panic.service.room.sessions import Sessions
-from panic.service.threads import Aside
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -94,7 +94,7 @@ def make_app(
         desk: Where presses become runs; the metrics are added to its observers.
         standby: What is kept ready.
         notifier: Who tells people.
-        audit: Told of every press, reset, resume and acknowledgement, and of some refusals.
+        audit: Told of every press, reset and resume, and of some refusals.
         metrics: For whoever counts into them as well; None for new ones.
         hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
         ready: Why a press would not work, in one word; None to judge by the standby.
@@ -115,7 +115,6 @@ def make_app(
         ready=ready or (lambda: _ready(standby, proving)),
         aside=Aside(),
         keys=Keys(monotonic),
-        throttle=Throttle(monotonic),
         sessions=Sessions(lambda: standby.settings),
         proving=proving,
         drill=drill,
@@ -157,7 +156,7 @@ def _add_routes(app: web.Application, path: str, operations: list[Operation]) ->
         guarded = _guarded(one, _document() if one.id == "openapi" else routes.HANDLERS[one.id])
         methods.add(one.method)
         resource.add_route(one.method, guarded, expect_handler=_expect)
-        if one.method == "GET" and one.id not in {"events", "room_events"}:
+        if one.method == "GET" and one.id != "events":
             methods.add("HEAD")
             resource.add_route("HEAD", guarded, expect_handler=_expect)
     resource.add_route("OPTIONS", _options(", ".join(sorted(methods))), expect_handler=_expect)
@@ -294,7 +293,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[PARTS].hub.situation.close()
+    await app[PARTS].hub.overview.close()
 
 
 async def _end_streams(app: web.Application) -> None:

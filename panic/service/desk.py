@@ -16,14 +16,13 @@ import structlog
 from panic.broker.client import Broker
 from panic.collector import Pause
 from panic.engine.case import Case
-from panic.engine.sweep import What
+from panic.engine.events import What
 from panic.ledger.writer import Writer
 from panic.plan import Scope
 from panic.record import LastPress
 from panic.report import Report, Source
 from panic.run.press import Prepared, Press
 from panic.run.run import Join, Run
-from panic.service.journal import Journal
 
 log = structlog.get_logger()
 
@@ -66,27 +65,24 @@ class Live:
 
     Attributes:
         run: The run.
-        journal: Its events.
         automated: Whether no person pressed.
-        has_record: Whether its events are put on record, and so into the journal.
+        watchers: Told of each account to which something happened; must not block.
     """
 
     def __init__(
         self, prepared: Prepared, supplies: Supplies, *, automated: bool, tell: "Tell", drill: bool = False
     ) -> None:
-        self.journal = Journal(self._scrub)
         self.automated = automated
+        self.watchers: list[Callable[[Case], None]] = []
         self._tell = tell
         self.run = Run(
             prepared,
             self._observe,
             ledger=supplies.ledger,
             broker=supplies.take_broker(),
-            journal=self.journal.add,
             drill=drill,
         )
-        self.has_record = supplies.ledger is not None
-        self.last_sent_at = self._now() if prepared.earlier is None else -math.inf
+        self.last_sent_at = self._now() if prepared.unfinished is None else -math.inf
         self._task = asyncio.create_task(self._go())
 
     @property
@@ -118,7 +114,7 @@ class Live:
     def _is_outlasted_by(self, prepared: Prepared) -> bool:
         """Whether a press may take or watch longer than this run: a narrower one must not draw others along."""
         run = self.run
-        return prepared.deadline_s > run.deadline_s or prepared.watch_s > run.engine.watches_s
+        return prepared.deadline_s > run.deadline_s or prepared.watch_s > run.engine.deadline.pace.watch_s
 
     def _reaches(self, prepared: Prepared) -> bool:
         """Whether this run sends to every account of another press, in the same way and with the same keys.
@@ -127,7 +123,7 @@ class Live:
         """
         mine, wanted = self.run.prepared, {account.id for account in prepared.plan.accounts}
         return (
-            self.run.engine.takes_presses
+            not self.run.engine.deadline.is_over
             and not prepared.plan.unsent
             and mine.settings.broker == prepared.settings.broker
             and wanted <= {account.id for account in mine.plan.accounts}
@@ -147,17 +143,14 @@ class Live:
         return self._now() - self.last_sent_at <= seconds
 
     async def _go(self) -> Report:
-        try:
-            return await self.run.go()
-        finally:
-            self.journal.close()
+        return await self.run.go()
 
     def _observe(self, what: What, case: Case | None) -> None:
-        if what is What.SETTLED and case is None:
+        if case is not None:
+            for watch in self.watchers:
+                watch(case)
+        elif what is What.SETTLED:
             self._tell("settled", self)
-
-    def _scrub(self, text: str) -> str:
-        return self.run.scrub(text)
 
     @staticmethod
     def _now() -> float:
@@ -271,7 +264,7 @@ class Desk:
                 await asyncio.gather(*(live.run.engine.swept.wait() for live in under_way))
         for live in under_way:
             if not live.run.engine.swept.is_set() and structlog.is_configured():
-                log.error("first_cancels_left", run_id=live.run.id, accounts=live.run.engine.unsent)
+                log.error("first_cancels_left", run_id=live.run.id, accounts=live.run.engine.sweep.unsent)
             live.run.leave()
         await asyncio.gather(*(live.finished() for live in under_way), return_exceptions=True)
 

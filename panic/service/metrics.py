@@ -65,7 +65,7 @@ class _Standings(Collector):
             if value is not None:
                 yield GaugeMetricFamily(name, text, value=float(value))
         failed = CounterMetricFamily(
-            "panic_notifications_failed", "Notices that a channel did not get.", labels=["channel"]
+            "panic_notifications_failed", "Deliveries to a channel that failed.", labels=["channel"]
         )
         for channel, count in sorted(now.failures.items()):
             failed.add_metric([channel], count)
@@ -110,21 +110,13 @@ class Metrics:
         """Count a press that started nothing; `why` is a problem's code."""
         self._refused.labels(why).inc()
 
-    def hook_called(self, hook: str, act: str) -> None:
-        """Count an authentic call of a configured hook, and what was done about it."""
-        self._hook_calls.labels(hook, act).inc()
-
-    def hook_refused(self, hook: str, why: str) -> None:
-        """Count a refused call; `hook` must be a configured one's name, or empty."""
-        self._hook_refused.labels(hook, why).inc()
-
     def recorded(self, kind: str, facts: Mapping[str, Any]) -> None:
         """Count what goes on record of a hook's call; a name that proved nothing is nobody's, and no label."""
         if not kind.startswith("hook_"):
             return
         act = str(facts.get("act", ""))
         if kind in {"hook_pressed", "hook_recorded", "hook_paged"}:
-            self.hook_called(str(facts.get("hook", "")), act)
+            self._hook_calls.labels(str(facts.get("hook", "")), act).inc()
             return
         name = "" if facts.get("sender") == "forged" else str(facts.get("hook", ""))
         self._hook_refused.labels(name, act).inc(1 + int(facts.get("unrecorded", 0)))

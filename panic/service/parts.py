@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 from aiohttp import web
 
+from panic.background import Aside
 from panic.config import Settings, Token
 from panic.ledger.writer import Writer
-from panic.notify import Notice
 from panic.roster import Roster
 from panic.run.press import Prepared, Press
 from panic.secret import Key, scrub
@@ -22,13 +22,12 @@ from panic.service.auth import Identity, Tokens
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.proving import Proving
-from panic.service.repeats import Keys, Throttle
+from panic.service.repeats import Keys
 from panic.service.room.sessions import Sessions
-from panic.service.threads import Aside
 from panic.words import clip
 
 if TYPE_CHECKING:
-    from panic.service.room.feed import Hub
+    from panic.service.room.hub import Hub
 
 log = structlog.get_logger()
 
@@ -49,7 +48,7 @@ def fitting(most: int) -> int:
 
 
 Audit = Callable[[str, dict[str, Any]], None]
-"""Told of presses, refusals, resets and acknowledgements, with who; must not block."""
+"""Told of presses, refusals and resets, with who; must not block."""
 
 
 class Standby(Protocol):
@@ -90,15 +89,8 @@ class Notifier(Protocol):
     """Who tells people."""
 
     @property
-    def open_pages(self) -> list[Notice]:
-        """The pages that nobody has acknowledged."""
-
-    @property
     def failures(self) -> Mapping[str, int]:
-        """How many notices each channel did not get."""
-
-    def acknowledge(self, run: str, by: str) -> bool:
-        """End the pages of a run."""
+        """How many deliveries to each channel failed."""
 
 
 class Record:
@@ -155,7 +147,6 @@ class Parts:
     ready: Callable[[], str]
     aside: Aside
     keys: Keys
-    throttle: Throttle
     sessions: Sessions
     proving: Proving | None = None
     drill: bool = False

@@ -17,6 +17,7 @@ import structlog
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from panic.background import Aside
 from panic.broker.outcomes import Verdict
 from panic.check import CheckReport, Pace, Setup, State, check
 from panic.config import Settings
@@ -37,7 +38,6 @@ from panic.selftest import (
     write,
 )
 from panic.service.desk import Desk, Live
-from panic.service.threads import Aside
 
 log = structlog.get_logger()
 

@@ -2,13 +2,17 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from panic import history
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
-from panic.ledger.events import decode
+from panic.hooks.decisions import Earlier
+from panic.hooks.taken import KEPT_TIMES, Call
+from panic.ledger.events import Event, decode
+from panic.ledger.reader import Row
 from panic.ledger.writer import Writer
 from panic.record import Kind
 from panic.report import Report
@@ -51,7 +55,7 @@ def look_back(settings: Settings) -> list[Left]:
         return []
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
-    known = set(_acknowledged(settings))
+    known = set(_told(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
     told = history.checked(settings.ledger, recent)
     return [left for one in told if (left := _left(one, settings, known))]
@@ -67,9 +71,32 @@ def take_up(
         return Left(run, report=_report(settings, run), why=str(error))
 
 
-def has_finished(settings: Settings, run: str) -> bool:
-    """Whether the ledger says that a run came to its end; it reads the ledger, which may take long."""
-    return settings.ledger.file is not None and history.recall(settings.ledger, run).replay.finished is not None
+def hook_calls(settings: Settings) -> list[Call]:
+    """Find out which signed calls of hooks an earlier process took, and whose copies might still be let in.
+
+    Raises:
+        UsageError: There is no ledger.
+        OSError: It cannot be read.
+    """
+    found, finished, now = [], _finished(settings), datetime.now(UTC).timestamp()
+    for event in _audits(settings):
+        body = event.body
+        hook = settings.hooks.get(str(body.get("hook")))
+        if hook is None or body["what"] not in _TAKEN or not body.get("id") or body.get("act") == "joined":
+            continue
+        until = datetime.fromisoformat(event.at).timestamp() + KEPT_TIMES * hook.tolerance_s
+        if until >= now:
+            run = str(body["run_id"])
+            earlier = Earlier(str(body["digest"]), int(body["timestamp"]), run, is_over=run in finished)
+            found.append(Call(str(body["hook"]), str(body["id"]), earlier, until))
+    return found
+
+
+_TAKEN = ("hook_pressed", "hook_recorded", "hook_paged")
+
+
+def _finished(settings: Settings) -> set[str]:
+    return {row.run for row in _rows(settings, Kind.FINISHED)}
 
 
 def _left(one: Summary, settings: Settings, known: set[str]) -> Left | None:
@@ -87,11 +114,24 @@ def _report(settings: Settings, run: str) -> Report | None:
         return None
 
 
-def _acknowledged(settings: Settings) -> Iterator[str]:
-    for row in history.read(settings.ledger, kinds=(Kind.AUDIT,)).rows:
-        try:
-            body = decode(row.record).body
-        except ValueError:
-            continue
-        if isinstance(body, dict) and body.get("what") == "acknowledge":
-            yield str(body.get("run_id"))
+def _told(settings: Settings) -> Iterator[str]:
+    """Give the runs that people were paged for; an older service had that acknowledged."""
+    for event in _audits(settings):
+        if event.body["what"] in {"paged", "acknowledge"}:
+            yield str(event.body.get("run_id"))
+
+
+def _audits(settings: Settings) -> Iterator[Event]:
+    """Give who did what; what is not as it was written is left out."""
+    for row in _rows(settings, Kind.AUDIT):
+        with suppress(ValueError):
+            event = decode(row.record)
+            if isinstance(event.body, dict) and "what" in event.body:
+                yield event
+
+
+def _rows(settings: Settings, kind: Kind) -> tuple[Row, ...]:
+    found = history.read(settings.ledger, kinds=(kind,))
+    if found.damage and not found.rows:
+        raise OSError(found.damage)
+    return found.rows

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -19,21 +18,21 @@ from panic.clock import time_of_day
 from panic.config import Settings
 from panic.errors import ConfigurationError, PanicError, Problem
 from panic.hooks.keyring import Keyring
-from panic.hooks.replays import Replays
+from panic.hooks.taken import Taken
 from panic.ledger.writer import Leg
 from panic.notify import Notice, Notifier, notices_of
 from panic.record import Kind
 from panic.report import AUTOMATED
 from panic.secret import scrub
 from panic.service.app import RUNNER, make_app
-from panic.service.breaches import breach_handler
+from panic.service.breaches import Breaches
 from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk, Live
 from panic.service.door import Door, room
 from panic.service.metrics import Metrics
 from panic.service.parts import scrubbed
 from panic.service.proving import Proving
-from panic.service.recovery import Left, has_finished, look_back, take_up
+from panic.service.recovery import Left, hook_calls, look_back, take_up
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -72,11 +71,11 @@ class Server:
         self._settings, self._say, self._env = settings, say, env
         self.standby = Standby(settings, env)
         self.desk = Desk(self.standby, drill=drill)
-        self.notifier = Notifier(settings.channels, settings.paging, env)
+        self.notifier = Notifier(settings.channels, env, told=self._paged)
         self._metrics, self._drill = Metrics(), drill
         self._clockwork = Clockwork(self.desk, self.standby, self.tell, self._audit)
         self._proving = Proving(self.standby, self.desk, self, env)
-        self._replays, self._keyring = Replays(_store(settings)), Keyring(env)
+        self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
         self._audits: Leg | None = None
         self._runner: web.AppRunner | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -95,6 +94,7 @@ class Server:
         context, most = self._may_listen(), room()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
+        self.notifier.start()
         self._ending.push_async_callback(self.notifier.close)
         if (ledger := self.standby.ledger) is not None:
             self._audits = ledger.leg()
@@ -102,7 +102,7 @@ class Server:
         self._runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await self._runner.setup()
         self._ending.push_async_callback(self._runner.cleanup)
-        await asyncio.gather(self._replays.ready(), self._keyring.refresh(self._settings.hooks))
+        await asyncio.gather(self._taken.ready(), self._keyring.refresh(self._settings.hooks))
         await self._listen(context, most)
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
@@ -157,23 +157,27 @@ class Server:
             self.standby,
             self.notifier,
             audit=self._audit,
-            hooks_handler=breach_handler(
-                self.desk,
-                lambda: self.standby.settings.hooks,
-                self.tell,
-                self._hook_called,
-                replays=self._replays,
-                keyring=self._keyring,
-                has_finished=lambda run: has_finished(self.standby.settings, run),
-                scrub=self._scrub,
-                pressable=self.standby.pressable,
-            ),
+            hooks_handler=self._breaches().handle,
             metrics=self._metrics,
             env=self._env,
             proving=self._proving,
             drill=self._drill,
             calendar=lambda: self._clockwork.almanac.calendar,
         )
+
+    def _breaches(self) -> Breaches:
+        found = Breaches(
+            self.desk,
+            lambda: self.standby.settings.hooks,
+            self.tell,
+            self._hook_called,
+            taken=self._taken,
+            keyring=self._keyring,
+            scrub=self._scrub,
+            pressable=self.standby.pressable,
+        )
+        self.desk.observers.append(found.observe)
+        return found
 
     async def _listen(self, context: Any, most: int) -> None:
         service = self._settings.service
@@ -211,11 +215,11 @@ class Server:
     async def _deal_with(self, left: Left) -> None:
         if not left.is_finished:
             run = left.run
-            left = await background.begin(
-                lambda: take_up(self._settings, self.standby.ledger, run, BY, self._env), "take-up"
-            )
+            ledger = self.standby.ledger
+            left = await background.begin(lambda: take_up(self._settings, ledger, run, BY, self._env), "take-up")
         if left.prepared is not None:
             live = self.desk.start(left.prepared, automated=left.prepared.press.source in AUTOMATED)
+            self.notifier.remember(left.run)
             log.warning("run_taken_up", run_id=live.run.id)
             self._say(f"panic: run {left.run} goes on: the process that had it died")
             return
@@ -260,6 +264,11 @@ class Server:
         for notice in notices_of(event, report):
             self.tell(notice)
 
+    def _paged(self, page: Notice) -> None:
+        """Put on record that people know of a run, so that the next start does not tell them again."""
+        if page.run:
+            self._audit("paged", {"run_id": page.run, "key": page.key})
+
     def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
         self._metrics.recorded(kind, facts)
         self._audit(kind, facts)
@@ -279,8 +288,3 @@ class Server:
             at, body = self._unrecorded.popleft()
             if self._audits is not None:
                 self._audits.append(Kind.AUDIT, at, body)
-
-
-def _store(settings: Settings) -> Path:
-    """Where replays are remembered; settings built in code may not say."""
-    return settings.service.store or Path(os.devnull)

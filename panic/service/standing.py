@@ -27,14 +27,14 @@ async def get_latch(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say what is engaged."""
     settings = parts.settings
     found = await aside(parts, lambda: look(settings), "latch", usage="not_found")
-    return document(views.to_json(facts.latch_view(found, str(settings.latch.file))))
+    return document(views.to_json(found.view(str(settings.latch.file))))
 
 
 async def end_engaged(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
     """End the engaged state."""
     asked = models.read(ResetAsked, await read_body(request))
     settings, by = parts.settings, name_of(identity, asked.by)
-    scope = Scope(asked.scope.all, asked.scope.groups, asked.scope.accounts)
+    scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
     if identity.groups is not None:
         everything = Scope(all=True)
         roster = parts.standby.prepare(Press(everything, "who may reset")).roster
@@ -56,7 +56,7 @@ async def end_engaged(parts: Parts, request: web.Request, identity: Identity) ->
             if error.code == "too_slow":
                 error.remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
             raise
-    return document(views.to_json(facts.reset_view(prepared, state)))
+    return document(views.to_json(prepared.view(state)))
 
 
 # ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -73,9 +73,6 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
         why=why,
         standby=facts.plain(dict(parts.standby.status())),
         live=facts.live_views(list(parts.desk.live.values())),
-        open_pages=tuple(
-            facts.PageView(one.kind, one.key, one.run, one.title) for one in parts.notifier.open_pages
-        ),
         streams=len(parts.streams),
         self_test=None if parts.proving is None else parts.proving.status(),
     )

@@ -44,7 +44,7 @@ def _settings(folder: Path) -> Path:
 
 
 async def _page(session: aiohttp.ClientSession, url: str, counts: dict[str, int]) -> None:
-    async with session.get(f"{url}/v1/room/events", headers=_HEADERS) as response:
+    async with session.get(f"{url}/v1/events", headers=_HEADERS) as response:
         assert response.status == 200, await response.text()
         counts["connected"] += 1
         async for line in response.content:

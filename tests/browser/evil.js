@@ -29,13 +29,13 @@ const loaded = (tag, more) => new Promise((done) => {
 });
 
 const socket = (url) => new Promise((done) => {
-  const one = new WebSocket(`${url.replace("http", "ws")}/v1/room/events`);
+  const one = new WebSocket(`${url.replace("http", "ws")}/v1/events`);
   one.onopen = () => done("opened");
   one.onerror = () => done("");
 });
 
 const stream = (url) => new Promise((done) => {
-  const one = new EventSource(`${url}/v1/room/events`, { withCredentials: true });
+  const one = new EventSource(`${url}/v1/events`, { withCredentials: true });
   one.onmessage = one.onopen = () => done("opened");
   one.onerror = () => done("");
 });

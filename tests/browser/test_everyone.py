@@ -9,7 +9,6 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, ViewportSize, expect
 
-from panic.notify import Notice
 from panic.simulator import Fault
 from tests.browser import chromium
 from tests.browser.conftest import address
@@ -45,13 +44,12 @@ _LISTEN: Final = """() => {
 
 @asynccontextmanager
 async def everything(folder: Path) -> AsyncIterator[House]:
-    """Something to show on every page: a refused account, a latch that is missing, a schedule, somebody paged."""
+    """Something to show on every page: a refused account, a latch that is missing, a schedule."""
     accounts = account(1), account(2, Fault("status", on="ANY", status=403)), account(3, Fault("stuck"))
     rows = [
         f'{n},"{name}",{group}' for n, name, group in ((1, "Ann", "East"), (2, "", "West"), (3, "Bob", "East"))
     ]
     async with house(folder, *accounts, rows=rows, columns="id,name,group", more=SCHEDULE) as it:
-        it.notifier.tell(Notice("page", "run-1", f"NOT CLEAR {'for hours ' * 9}", "call the desk", "run-1"))
         yield it
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from playwright.async_api import Browser, expect
 
-from panic.notify import Notice
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.firm import TOKEN, desk
 from tests.browser.page import another, screen
 from tests.cli.support import panic, valid
-from tests.service.house import House, house
+from tests.service.house import house
 
 pytestmark = chromium.needed
 
@@ -55,42 +54,6 @@ async def test_two_thousand_accounts_from_the_press_to_the_evidence(tmp_path: Pa
     assert worst[:25] == cards
     assert run in evidence.name
     assert 0 == verified.code, verified.err + verified.out
-
-
-_WATCH_THE_BUTTON = """() => {
-    window.fresh = [];
-    const strip = document.getElementById("paged");
-    const look = () => strip.querySelectorAll("button").forEach((one) => window.fresh.push(!one.disabled));
-    new MutationObserver(look).observe(strip, { childList: true });
-}"""
-"""Whether the button that takes another's place can be clicked in that moment."""
-
-
-async def test_what_somebody_must_see_to_is_on_every_page_until_somebody_does(it: House, browser: Browser):
-    """Who may only look sees it as well; what a click ends is shown together, and a second click ends nothing."""
-    it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
-    it.notifier.tell(Notice("page", "", "cleanup did NOT run", "press now", "schedule-cleanup-2026-11-27"))
-    it.notifier.tell(Notice("page", "run-1", "odd hook", "look at it", "hook-odd"))
-    async with screen(browser, address(it)) as page, screen(browser, address(it)) as looking:
-        await looking.sign_in("viewer-secret-token")
-        await page.sign_in("joe-secret-token")
-        seen = await looking.text("#paged")
-        await page.page.get_by_role("link", name="Latch", exact=True).click()
-        button = page.page.locator("#paged button")
-        await page.page.evaluate(_WATCH_THE_BUTTON)
-        await button.click()
-        for one in (looking, page):
-            await expect(one.page.locator("#paged")).to_contain_text("cleanup")
-        fresh = await page.page.evaluate("window.fresh")
-        left = [await looking.text("#paged"), await page.text("#paged")]
-        await button.click()
-        await expect(looking.page.locator("#paged")).to_be_hidden()
-
-    assert "PAGED 2 of 3 NOT CLEAR; odd hook" == seen
-    assert [False] == fresh
-    assert ["PAGED cleanup did NOT run", "PAGED cleanup did NOT run I see to it"] == left
-    assert [("acknowledge", "joe")] * 2 == [(what, how["by"]) for what, how in it.told if what == "acknowledge"]
-    assert [] == it.notifier.open_pages
 
 
 async def test_no_figure_of_a_report_is_cut_off(tmp_path: Path, browser: Browser):

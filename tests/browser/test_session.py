@@ -6,7 +6,7 @@ import pytest
 from aiohttp.web import Request, StreamResponse
 from playwright.async_api import Browser, expect
 
-from panic.service.room import feed
+from panic.service.room import stream
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, another, screen
@@ -122,14 +122,14 @@ async def test_a_page_that_nobody_sees_claims_nothing(page: Screen):
 
 async def test_a_service_that_falls_silent_is_lost(page: Screen, monkeypatch: pytest.MonkeyPatch):
     """The connection stands and nothing comes: three beats later the page says so, and then hears again."""
-    proper, silent = feed._send, [True]
+    proper, silent = stream._send, [True]
 
     async def swallow(request: Request, response: StreamResponse, words: bytes) -> None:
         if not silent:
             await proper(request, response, words)
 
     await page.page.clock.install()
-    monkeypatch.setattr(feed, "_send", swallow)
+    monkeypatch.setattr(stream, "_send", swallow)
     await page.page.clock.fast_forward(7000)
     await expect(page.page.locator("#lost")).to_contain_text("DISCONNECTED")
     await page.page.locator("#lost button").focus()

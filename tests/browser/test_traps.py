@@ -9,8 +9,7 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 
 from panic import latch
-from panic.notify import Notice
-from panic.service.room import state
+from panic.service.room import latch_watch
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
@@ -128,16 +127,16 @@ async def test_what_the_room_learns_late_takes_no_preview_away(
         latch.create(file)
         body = {"reason": "a test", "latch": True, "watch_s": 0, "wait": 20}
         await it.ask("POST", "/v1/runs", {**body, "scope": {"groups": ["East"]}})
-        monkeypatch.setattr(state, "latch", late)
+        monkeypatch.setattr(latch_watch, "latch", late)
         await page.sign_in("boss-secret-token")
         await page.page.get_by_role("link", name="Latch", exact=True).click()
         await page.page.locator("#reset-reason").fill("all is quiet")
         await page.page.get_by_role("button", name="Show what it would do").click()
         await page.page.locator("#reset-word").fill("RESET")
         may_read.set()
-        await until(lambda: it.parts.hub.situation.view().latch.known)
-        it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
-        await expect(page.page.locator("#paged")).to_contain_text("NOT CLEAR")  # and so it has heard of the latch
+        await until(lambda: it.parts.hub.overview.view().latch.known)
+        await it.ask("POST", "/v1/runs", {"reason": "a test", "watch_s": 5, "scope": {"groups": ["West"]}})
+        await expect(page.page.locator("#underway a")).to_be_visible()  # and so it has heard of the latch
 
         await expect(page.page.locator("#reset-go")).to_be_enabled()
 

@@ -174,12 +174,14 @@ async def started(
 ) -> AsyncIterator[Process]:
     """Start panic in a process; `redirect` is the shell's (`>&-`), `program` what Python is told to run.
 
-    If nothing is odd about it, it is forked from one that has imported panic; unless it is to start `cold`.
+    If only Python itself cannot tell, it is forked from one that has imported panic; unless it is to start `cold`.
     """
     environment = clean_environment(**(env or {}))
-    is_plain = program == PANIC and not redirect and stdout == stderr == asyncio.subprocess.PIPE
+    code = "" if program == PANIC else program[1] if program[0] == "-c" else None
+    streams = [stream if isinstance(stream, int) else stream.fileno() for stream in (stdout, stderr)]
+    is_plain = code is not None and not redirect and all(s == asyncio.subprocess.PIPE or s >= 0 for s in streams)
     if is_plain and not cold and not any(name.startswith(_EARLY) for name in env or {}):
-        process = Process(await warm.start(words, cwd=cwd, env=environment))
+        process = Process(await warm.start(words, cwd=cwd, env=environment, code=code or "", streams=streams))
     else:
         command = [sys.executable, *program, *words]
         if redirect:

@@ -95,7 +95,7 @@ MISTAKES = [
     "accounts.csv:1: there is no column 'naem'. Did you mean name?",
     "accounts.csv:3: the id 'zwei' is not a whole number above 0. Write the digits only",
     "accounts.csv:4: account 3: the credential 'nobody' is not in the settings. Known are",
-    "accounts.csv:5: account 1 stands in lines 2 and 5, which are the same. Remove one",
+    "accounts.csv:5: account 1 stands in lines 2 and 5. Remove one",
 ]
 
 

@@ -170,6 +170,7 @@ async def test_a_press_engages_its_scope_while_it_is_under_way(
         async with started(*here.firm.lines(*press), cwd=tmp_path) as process:
             await until(lambda: 1 in sent(here.simulator, "DELETE"))
             await until(lambda: latch.read(here.file).engaged)
+            await until(lambda: bool(reader.read(here.ledger, kinds=[Kind.PLANNED]).rows))
             while_it_went = here.holds
             told = here.told()
             refused = here.command("reset", *WHY)
@@ -397,7 +398,7 @@ async def test_a_filtered_press_does_not_show_its_own_scope_clear(tmp_path: Path
         refused = here.command("reset", *WHY)
 
         assert (0, 64) == (press.code, refused.code)
-        assert "was clear of what its scope and filters name, which is not all of it" in refused.err
+        assert "shows all of it clear, whatever its accounts and its orders" in refused.err
         assert [("all", "")] == here.holds
 
 

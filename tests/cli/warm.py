@@ -12,6 +12,7 @@ import pkgutil
 import signal
 import sys
 import warnings
+from asyncio.subprocess import PIPE
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -81,9 +82,11 @@ class _Panic:
 
     Attributes:
         streams: Standard output and standard error; descriptors here, and on their way things that become them.
+        code: What it runs instead of panic's own entry point, if anything.
     """
 
     words: tuple[str, ...]
+    code: str
     cwd: Path
     env: Mapping[str, str]
     streams: Sequence[Any]
@@ -105,25 +108,37 @@ class _Panic:
         os.environ.update(self.env)
         warnings.simplefilter("error")
         sys.argv = ["panic", *self.words]
+        if self.code:
+            exec(self.code, {"__name__": "__main__"})  # noqa: S102  (a test's own)
         sys.exit(run(self.words))
 
 
-async def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Warm:
-    """Start panic with these words."""
-    pipes = [os.pipe(), os.pipe()]
-    theirs = [writing for _, writing in pipes]
-    process = _importer().Process(target=_Panic(tuple(words), cwd, env, theirs), daemon=True)
+async def start(
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    code: str = "",
+    streams: Sequence[int] = (PIPE, PIPE),
+) -> Warm:
+    """Start panic with these words, or code that becomes panic; `streams` are descriptors, or pipes to read."""
+    pipes = [os.pipe() if stream == PIPE else None for stream in streams]
+    theirs = [pipe[1] if pipe else stream for pipe, stream in zip(pipes, streams, strict=True)]
+    process = _importer().Process(target=_Panic(tuple(words), code, cwd, env, theirs), daemon=True)
     try:
         process.start()
     finally:
-        for writing in theirs:
-            os.close(writing)
-    stdout, stderr = [await _reader(reading) for reading, _ in pipes]
+        for pipe in filter(None, pipes):
+            os.close(pipe[1])
+    stdout, stderr = [await _reader(pipe and pipe[0]) for pipe in pipes]
     return Warm(process, stdout, stderr)
 
 
-async def _reader(descriptor: int) -> asyncio.StreamReader:
+async def _reader(descriptor: int | None) -> asyncio.StreamReader:
     reader = asyncio.StreamReader(limit=1 << 24)
-    pipe = open(descriptor, "rb", buffering=0)  # noqa: ASYNC230, SIM115  (a pipe: the loop reads it to its end)
+    if descriptor is None:  # somebody else reads it
+        reader.feed_eof()
+        return reader
+    pipe = open(descriptor, "rb", buffering=0)  # noqa: ASYNC230, PTH123, SIM115  (a pipe: the loop reads it to its end)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     return reader

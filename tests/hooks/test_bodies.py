@@ -60,8 +60,6 @@ def test_what_senders_say_is_understood(body: bytes, meaning: Meaning, text: str
         alertmanager("resolved", data={"status": "firing"}),
         alertmanager("resolved", type="limit.breached"),
         alertmanager(alerts=[{"status": "resolved", "state": "alerting"}], status="resolved"),
-        grafana("firing", name="TestAlert", type="limit.breached"),
-        legacy("alerting", ruleId=0, ruleName="Test notification", data={"status": "firing"}),
     ],
 )
 def test_what_fires_anywhere_fires(body: bytes):
@@ -100,34 +98,28 @@ def test_a_secret_is_taken_out_while_it_is_whole():
 @pytest.mark.parametrize(
     "body",
     [
-        grafana("firing", name="TestAlert", instance="Grafana"),
-        grafana("firing", name="TestAlert"),
-        legacy("alerting", ruleId=0, ruleName="Test notification"),
         b'{"type":"test"}',
         b'{"type":"risk.limit.test","data":{}}',
         b'{"status":"test"}',
     ],
 )
 def test_a_test_is_a_test(body: bytes):
-    """As the button of Grafana's contact point sends it, and by the type of an event."""
+    """By its type or its state."""
     assert Meaning.TEST is understand(body).meaning
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        grafana("firing", name="TestAlert", instance="10.0.0.1:9090"),
-        alertmanager(
-            "firing", alerts=[json.loads(grafana("firing", name=n))["alerts"][0] for n in ("TestAlert", "X")]
-        ),
-        alertmanager(alerts=[*json.loads(grafana("firing", name="TestAlert"))["alerts"], "what?"]),
+        grafana("firing", name="TestAlert", instance="Grafana"),
+        legacy("alerting", ruleId=0, ruleName="Test notification"),
         b'{"type":"latest","data":{}}',
         b'{"type":"contest.test.failed","data":{}}',
         b'{"type":"unresolved","data":{}}',
     ],
 )
 def test_what_only_looks_like_a_test_fires(body: bytes):
-    """A rule of that name on a real machine, one alert among others, a word within a word."""
+    """Grafana's button sends what a rule of that name would send; a word within a word is none."""
     assert Meaning.FIRING is understand(body).meaning
 
 
@@ -198,7 +190,7 @@ def test_alerts_are_named_once_each_and_counted():
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=50)
 @given(st.binary())
 def test_any_bytes_say_something(body: bytes):
     """In one clean line."""
@@ -224,7 +216,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=30)
 @given(st.fixed_dictionaries({}, optional=dict.fromkeys(("status", "state", "alerts", "type", "data"), _JSON)))
 def test_any_json_says_something(said: dict[str, object]):
     """And what fires at the top never counts as over."""

@@ -1,6 +1,7 @@
 """What follows from a call: presses where it should, says so, and pages where a breach may have been lost."""
 
 import itertools
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -11,7 +12,7 @@ from panic.hooks.signatures import Kind, Verified
 
 OnOdd = Literal["press", "page"]
 AUTHENTIC = Verified(Kind.AUTHENTIC, "msg_1", 1000)
-TAKEN = Earlier("digest", 1000, "run-1")
+TAKEN = Earlier("digest", 1000, "run-1", is_over=True)
 
 
 def said(meaning: Meaning) -> Understood:
@@ -91,7 +92,7 @@ def test_a_repeat_of_a_run_that_nobody_knows_counts_as_new(timestamp: int):
     """It joins nothing that there is not; another body under its id is refused all the same."""
     verified = Verified(Kind.AUTHENTIC, "msg_1", timestamp)
     again, other = (
-        decide("desk", verified, said(Meaning.FIRING), earlier=TAKEN, digest=digest, is_known=False)
+        decide("desk", verified, said(Meaning.FIRING), earlier=replace(TAKEN, is_over=False), digest=digest)
         for digest in ("digest", "another")
     )
 

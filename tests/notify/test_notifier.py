@@ -1,320 +1,249 @@
-"""Telling people: whatever the channels do, nobody waits, nothing fails, and no address shows."""
+"""Telling people: each change once and until it is delivered; nobody waits, nothing fails, no address shows."""
 
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from pathlib import Path
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 import structlog
 
 from panic.config import Channel, Credential
-from panic.notify import Notice
-from panic.notify.channel import _HANGING_MOST, Patience
-from panic.notify.channel import Channel as Worker
+from panic.config.service import Tells
+from panic.notify import Notice, Notifier
+from panic.notify.channel import DELIVERY_S
 from panic.notify.delivery import Undelivered
-from panic.notify.outbox import SIZE
-from tests.notify.support import (
-    CANARY,
-    RUN,
-    Hands,
-    Receiver,
-    a_channel,
-    a_notice,
-    a_notifier,
-    receiving,
-    until,
+from panic.notify.notifier import SAME_S
+from panic.notify.outbox import SIZE, WAITS_S
+from tests.notify.support import CANARY, RUN, a_notice
+from tests.virtual import virtually
+
+EVERYTHING: tuple[Tells, ...] = ("start", "verdict", "flag", "page")
+CLEAR = a_notice("verdict", "CLEAR  all clear", closes=True, about=frozenset({1, 2, 3}))
+
+
+class World:
+    """A notifier on virtual time, and everything that its channels got.
+
+    Attributes:
+        got: For each channel the notices that were delivered.
+        tries: For each channel when somebody tried.
+        fail: Raises what a delivery raises.
+        told: The pages that every pager has.
+    """
+
+    def __init__(self, **tells: tuple[Tells, ...]) -> None:
+        self.got: defaultdict[str, list[Notice]] = defaultdict(list)
+        self.tries: defaultdict[str, list[float]] = defaultdict(list)
+        self.told: list[str] = []
+        self.fail: Callable[[str, Notice], object] = lambda *_: None
+        self.notifier = Notifier(
+            {name: Channel(url=Credential(env="ADDRESS"), tells=kinds) for name, kinds in tells.items()},
+            {"ADDRESS": "json://localhost"},
+            told=lambda page: self.told.append(page.title),
+            send=self._send,
+            do=self._do,
+        )
+        self.notifier.start()
+
+    async def _do(self, work: Callable[[], Any], _: str, most_s: float) -> Any:
+        try:
+            return work()
+        except BlockingIOError:
+            await asyncio.sleep(most_s)
+            raise TimeoutError from None
+
+    def _send(self, name: str, _: Credential, __: object, notice: Notice) -> None:
+        self.tries[name].append(asyncio.get_running_loop().time())
+        self.fail(name, notice)
+        self.got[name].append(notice)
+
+    def titles(self, name: str) -> list[str]:
+        """The first lines that a channel got."""
+        return [notice.title for notice in self.got[name]]
+
+    async def tell(self, *notices: Notice) -> None:
+        """Tell, and wait until all that works is delivered."""
+        for notice in notices:
+            self.notifier.tell(notice)
+        await asyncio.sleep(1.5)
+
+
+Test = Callable[[World], Coroutine[Any, Any, None]]
+
+
+def story(
+    **tells: tuple[Tells, ...],
+) -> Callable[[Callable[[World], Coroutine[Any, Any, None]]], Callable[[], None]]:
+    """Let a test happen on virtual time, in a world with these channels."""
+
+    def decorated(test: Test) -> Callable[[], None]:
+        async def whole() -> None:
+            world = World(**tells)
+            try:
+                await test(world)
+            finally:
+                await world.notifier.close(0.0)
+
+        def run() -> None:
+            virtually(whole())
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorated
+
+
+def raising(error: BaseException) -> Callable[[str, Notice], object]:
+    """A delivery that fails at the channel named hook."""
+
+    def fail(name: str, _: Notice) -> None:
+        if name == "hook":
+            raise error
+
+    return fail
+
+
+@story(all=EVERYTHING, ends=("verdict",))
+async def test_a_channel_is_told_what_it_wants_to_know(world: World):
+    """And nothing else."""
+    await world.tell(a_notice("start", "a"), a_notice("flag", "b"), CLEAR)
+
+    assert ["b", CLEAR.title, "a"] == world.titles("all")  # a start waits for the first DELETEs
+    assert [CLEAR.title] == world.titles("ends")
+    assert {"all": 0, "ends": 0} == world.notifier.failures
+    assert () == world.notifier.problems
+
+
+@story(hook=("page",))
+async def test_a_page_is_told_once_for_each_change(world: World):
+    """The same again is none, unless it comes an hour later: whoever saw to it may not know of this one."""
+    await world.tell(a_notice(), a_notice(), a_notice())
+    await world.tell(a_notice(title="REFUSED"), a_notice(title="REFUSED"))
+    once = world.titles("hook")
+    await asyncio.sleep(SAME_S)
+    await world.tell(a_notice(title="REFUSED"))
+
+    assert ["OPEN  still open", "REFUSED"] == once
+    assert [*once, "REFUSED"] == world.titles("hook")
+
+
+@pytest.mark.parametrize(
+    ("page", "end", "is_over"),
+    [
+        (a_notice(), CLEAR, True),
+        (a_notice(run="earlier", key="earlier", about=frozenset({2, 3})), CLEAR, True),
+        (a_notice(run="earlier", key="earlier", about=frozenset({2, 4})), CLEAR, False),
+        (a_notice(run="earlier", key="earlier", about=frozenset({2, None})), CLEAR, False),
+        (a_notice(run="", key="hook limits odd"), CLEAR, False),
+        (a_notice(run="", key="selftest"), a_notice(run="", key="selftest", closes=True), True),
+    ],
 )
+def test_a_clear_run_ends_the_pages_about_its_accounts(page: Notice, end: Notice, is_over: bool):
+    """By the key of the page, so that a pager resolves it; a page that asks for something else stays."""
 
-NO_PATIENCE = Patience(delivery_s=0.05, page_waits=(), other_waits=())
-CLEAR = a_notice("verdict", "CLEAR  all clear", closes=True)
+    async def whole() -> None:
+        world = World(pager=("page",))
+        await world.tell(page)
+        await world.tell(end, end)
+        ends = [(one.key, one.closes) for one in world.got["pager"] if one.closes and one.title.startswith("OVER")]
+        await world.notifier.close(0.0)
 
+        assert [(page.key, True)] * is_over == ends
 
-@pytest.fixture
-def server() -> Iterator[Receiver]:
-    """A server that takes what it is sent."""
-    with receiving() as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def other() -> Iterator[Receiver]:
-    """One more."""
-    with receiving() as receiver:
-        yield receiver
+    virtually(whole())
 
 
-async def test_a_channel_is_told_what_it_wants_to_know(tmp_path: Path, server: Receiver, other: Receiver):
-    """And nothing else, in the order in which it happened."""
-    notifier = a_notifier(
-        {
-            "all": a_channel(tmp_path, f"json://{server.place}", "all"),
-            "ends": a_channel(tmp_path, f"json://{other.place}", "ends", tells=("verdict",)),
-        }
-    )
-    for notice in (a_notice("start", "a"), a_notice("flag", "b"), CLEAR):
-        notifier.tell(notice)
-    await notifier.close(10)
+@story(pager=("page",), chat=EVERYTHING, ends=("verdict",))
+async def test_nobody_is_told_the_same_twice(world: World):
+    """Neither the verdict after its page, nor that it is clear after the page is over."""
+    await world.tell(a_notice(), a_notice("verdict"))
+    await world.tell(CLEAR)
 
-    assert ["a", "b", "CLEAR  all clear"] == server.titles()
-    assert ["CLEAR  all clear"] == other.titles()
-    assert {"all": 0, "ends": 0} == notifier.failures
-    assert () == notifier.problems
+    assert ["OPEN  still open", "OVER  OPEN  still open"] == world.titles("pager") == world.titles("chat")
+    assert ["OPEN  still open", CLEAR.title] == world.titles("ends")
+    assert world.got["pager"][-1].text.startswith(CLEAR.title)
 
 
-async def test_a_page_is_repeated_escalates_and_ends_when_somebody_acknowledges(
-    tmp_path: Path, server: Receiver, other: Receiver
-):
-    """By a clock that the test sets."""
-    hands = Hands()
-    notifier = a_notifier(
-        {
-            "first": a_channel(tmp_path, f"json://{server.place}", "first"),
-            "second": a_channel(tmp_path, f"json://{other.place}", "second", after_s=600, tells=("page",)),
-        },
-        now=hands,
-    )
-    notifier.tell(a_notice())
-    until(lambda: len(server.got) == 1)
-    hands.at += 300
-    notifier.nudge()
-    until(lambda: len(server.got) == 2)
-    told_too_soon = list(other.got)
-    hands.at += 300
-    notifier.nudge()
-    until(lambda: len(server.got) == 3 and len(other.got) == 1)
-    open_before = notifier.open_pages
-    acknowledged = notifier.acknowledge(RUN, "joe@desk")
-    hands.at += 3000
-    notifier.nudge()
-    await notifier.close(10)
+@story(pager=("page",))
+async def test_a_run_that_an_earlier_process_left_may_end_here(world: World):
+    """Its page is open at the pager, and nowhere else."""
+    world.notifier.remember(RUN)
+    await world.tell(CLEAR)
 
-    assert [] == told_too_soon
-    assert [a_notice()] == open_before
-    assert acknowledged
-    assert ["OPEN  still open"] * 3 + ["ACKNOWLEDGED  OPEN  still open"] == server.titles()
-    assert ["OPEN  still open", "ACKNOWLEDGED  OPEN  still open"] == other.titles()
-    assert "Acknowledged by joe@desk" in server.bodies[-1]["message"]
-    assert [] == notifier.open_pages
-    assert not notifier.acknowledge(RUN, "joe@desk")
+    assert [(RUN, True)] == [(one.key, one.closes) for one in world.got["pager"]]
 
 
-async def test_a_clear_verdict_closes_a_page_and_nobody_is_told_twice(
-    tmp_path: Path, server: Receiver, other: Receiver
-):
-    """Whoever was paged is told that it is over; whoever was not, only the verdict."""
-    notifier = a_notifier(
-        {
-            "paged": a_channel(tmp_path, f"json://{server.place}", "paged"),
-            "not yet": a_channel(tmp_path, f"json://{other.place}", "other", after_s=600),
-        }
-    )
-    notifier.tell(a_notice())
-    notifier.tell(a_notice("verdict"))
-    until(lambda: len(server.got) == 1 and len(other.got) == 1)
-    notifier.tell(CLEAR)
-    await notifier.close(10)
+@story(hook=("page",))
+async def test_a_page_is_tried_until_it_is_delivered(world: World):
+    """Later and later; a channel that comes back to life is told how things are now, and once."""
+    world.fail = raising(Undelivered("it answered HTTP 503"))
+    world.notifier.tell(a_notice())
+    await asyncio.sleep(sum(WAITS_S) + 1)
+    world.notifier.tell(a_notice(title="REFUSED"))
+    await asyncio.sleep(1)
+    world.fail = lambda *_: None
+    await asyncio.sleep(WAITS_S[0])
 
-    assert ["OPEN  still open", "CLOSED  CLEAR  all clear"] == server.titles()
-    assert ["OPEN  still open", "CLEAR  all clear"] == other.titles()
-    assert [] == notifier.open_pages
+    assert [0.0, 2.0, 10.0, 30.0, 90.0, 390.0] == world.tries["hook"][:6]
+    assert ["REFUSED"] == world.titles("hook")
+    assert {"hook": 7} == world.notifier.failures
 
 
-async def test_a_hanging_channel_holds_up_nobody(tmp_path: Path, server: Receiver, other: Receiver):
+@story(hook=EVERYTHING, works=EVERYTHING)
+async def test_a_channel_that_hangs_holds_up_nobody(world: World):
     """Neither who tells, nor the other channel, nor the end."""
-    server.gate.clear()
-    notifier = a_notifier(
-        {
-            "hangs": a_channel(tmp_path, f"json://{server.place}", "hangs"),
-            "works": a_channel(tmp_path, f"json://{other.place}", "works"),
-        }
-    )
-    notifier.tell(a_notice("start"))
-    until(lambda: server.got)
-    began = time.monotonic()
-    for n in range(20):
-        notifier.tell(a_notice("flag", f"{n}"))
-    told = time.monotonic() - began
-    until(lambda: len(other.got) == 21)
-    began = time.monotonic()
-    await notifier.close(0.1)
-    closed = time.monotonic() - began
+    world.fail = raising(BlockingIOError())
+    await world.tell(*(a_notice("flag", f"{n}") for n in range(20)))
+    began = asyncio.get_running_loop().time()
+    await world.notifier.close(5.0)
 
-    assert told < 1.0
-    assert closed < 3.0
-    assert 1 == len(server.got)
-    assert 0 == notifier.failures["works"]
+    assert [f"{n}" for n in range(20)] == world.titles("works")
+    assert [0.0] == world.tries["hook"]
+    assert began + 5.0 == asyncio.get_running_loop().time()
+    assert 0 == world.notifier.failures["works"]
 
 
-@pytest.mark.parametrize(("status", "requests"), [(500, 3), (404, 3)])
-async def test_a_page_is_tried_again_a_few_times(tmp_path: Path, server: Receiver, status: int, requests: int):
-    """And then counted as a failure; the pager will repeat it."""
-    server.statuses = [status] * 3
-    notifier = a_notifier({"hook": a_channel(tmp_path, f"json://{server.place}")})
-    notifier.tell(a_notice())
-    until(lambda: notifier.failures["hook"])
+@story(hook=EVERYTHING)
+async def test_a_notice_that_nobody_takes_holds_up_no_other(world: World):
+    """Too long for that channel, say."""
 
-    assert requests == len(server.got)
-    assert {"hook": 1} == notifier.failures
-    assert [a_notice()] == notifier.open_pages
-    await notifier.close(10)
+    def fail(_: str, notice: Notice) -> None:
+        if notice.title == "poison":
+            raise Undelivered("it answered HTTP 400")
 
+    world.fail = fail
+    await world.tell(a_notice(title="poison", key="poison"), a_notice(title="works"))
 
-async def test_a_page_that_gets_through_at_the_second_try_is_no_failure(tmp_path: Path, server: Receiver):
-    """A server that is being restarted."""
-    server.statuses = [503]
-    notifier = a_notifier({"hook": a_channel(tmp_path, f"json://{server.place}")})
-    notifier.tell(a_notice())
-    until(lambda: len(server.got) == 2)
-    notifier.acknowledge(RUN, "joe")
-    await notifier.close(10)
-
-    assert {"hook": 0} == notifier.failures
+    assert ["works"] == world.titles("hook")
 
 
-async def test_a_dead_channel_fails_alone(tmp_path: Path, server: Receiver):
-    """Nobody listens at one, another has no address, a third is no address."""
-    with receiving() as gone:
-        dead = gone.place
-    notifier = a_notifier(
-        {
-            "dead": a_channel(tmp_path, f"json://{dead}", "dead"),
-            "missing": Channel(url=Credential(file=tmp_path / "none")),
-            "odd": a_channel(tmp_path, CANARY, "odd"),
-            "works": a_channel(tmp_path, f"json://{server.place}", "works"),
-        }
-    )
-    notifier.tell(a_notice("verdict"))
-    await notifier.close(10)
+@story(hook=("page",), pager=("page",), chat=("verdict",))
+async def test_a_page_counts_as_told_when_every_pager_has_it(world: World):
+    """Else the next start of the service tells it again."""
+    world.fail = raising(Undelivered("it answered HTTP 503"))
+    await world.tell(a_notice(title="one"), a_notice("verdict", "two"))
+    before = list(world.told)
+    world.fail = lambda *_: None
+    await asyncio.sleep(WAITS_S[0])
 
-    assert {"dead": 1, "missing": 1, "odd": 1, "works": 0} == notifier.failures
-    assert ["OPEN  still open"] == server.titles()
-    assert [
-        "[notify.missing] url: the address file cannot be read: no such file or directory",
-        "[notify.odd] url: it is no address that the library apprise knows",
-    ] == [problem.what for problem in notifier.problems]
+    assert [] == before
+    assert ["one"] == world.told
 
 
-async def test_no_address_shows_in_logs_problems_or_threads(tmp_path: Path, server: Receiver):
-    """Whatever goes wrong with it."""
-    server.statuses = [500] * 3
-    addresses = [f"json://{server.place}/{CANARY}", f"nosuch://{CANARY}", f"json://{CANARY}.invalid/{CANARY}"]
+@story(hook=EVERYTHING)
+async def test_the_end_tries_what_was_not_tried_and_takes_nothing_more(world: World):
+    """What failed before is left, and said so."""
+    world.fail = lambda _, notice: raising(Undelivered("no"))("hook", notice) if notice.title == "dead" else None
+    await world.tell(a_notice(title="dead", key="dead"))
+    world.notifier.tell(a_notice("verdict", "last"))
     with structlog.testing.capture_logs() as logs:
-        notifier = a_notifier({f"c{n}": a_channel(tmp_path, a, f"c{n}") for n, a in enumerate(addresses)})
-        notifier.tell(a_notice())
-        until(lambda: all(notifier.failures.values()))
-        threads = [thread.name for thread in threading.enumerate()]
-        await notifier.close(10)
-    shown = f"{logs} {notifier.problems} {threads} {vars(notifier)}"
+        await world.notifier.close(5.0)
+    world.notifier.tell(a_notice("flag", "too late"))
+    await asyncio.sleep(WAITS_S[1])
 
-    assert {"c0", "c1", "c2"} == {line["channel"] for line in logs}
-    assert {"it answered HTTP 500", "it could not be reached, or gave no answer in time"} <= {
-        line.get("why") for line in logs
-    }
-    assert "panic-notify-c0" in threads
-    assert CANARY not in shown
-
-
-async def test_when_nobody_is_told_of_pages_that_is_a_problem(tmp_path: Path):
-    """Without any channel it is a choice."""
-    some = a_notifier({"chat": a_channel(tmp_path, "json://localhost", tells=("start",))})
-    none = a_notifier({})
-    none.tell(a_notice())
-    await some.close(1)
-    await none.close(1)
-
-    assert ["no channel of [notify] is told of pages"] == [problem.what for problem in some.problems]
-    assert () == none.problems
-    assert {} == none.failures
-    assert [a_notice()] == none.open_pages
-
-
-async def test_whoever_was_paged_is_told_that_nobody_repeats_it_any_more(tmp_path: Path, server: Receiver):
-    """A page that falls silent must not look like one that somebody took on."""
-    notifier = a_notifier({"hook": a_channel(tmp_path, f"json://{server.place}")})
-    notifier.tell(a_notice())
-    until(lambda: server.got)
-    await notifier.close(10)
-    notifier.tell(a_notice("start"))
-    await notifier.close(10)
-
-    assert ["OPEN  still open", "STILL OPEN  OPEN  still open"] == server.titles()
-
-
-async def test_nothing_that_is_told_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A run never fails because its notifier is broken."""
-
-    def fail(*_args: object) -> None:
-        raise RuntimeError(CANARY)
-
-    notifier = a_notifier({"hook": a_channel(tmp_path, "json://localhost")})
-    monkeypatch.setattr("panic.notify.outbox.Outbox.put", fail)
-    with structlog.testing.capture_logs() as logs:
-        notifier.tell(a_notice())
-    monkeypatch.undo()
-    await notifier.close(1)
-
-    assert ["notice not told"] == [line["event"] for line in logs]
-    assert CANARY not in str(logs)
-
-
-async def test_a_system_without_threads_is_a_problem_and_no_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """The run goes on, and nobody is told."""
-
-    def refuse(_thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        notifier = a_notifier({"hook": a_channel(tmp_path, "json://localhost")})
-        notifier.tell(a_notice())
-        await notifier.close(0.1)
-
-    assert ["the system gave no thread to tell the channels of [notify]"] == [p.what for p in notifier.problems]
-
-
-def test_deliveries_that_hang_are_bounded():
-    """They are given up after their time, and not piled up; when one ends it goes on."""
-    gate, begun = threading.Event(), threading.Semaphore(0)
-
-    def hang(_notice: Notice) -> None:
-        begun.release()
-        gate.wait()
-
-    worker = Worker("hook", tuple, hang, NO_PATIENCE)
-    worker.start()
-    with structlog.testing.capture_logs() as logs:
-        for n in range(_HANGING_MOST + 2):
-            worker.outbox.put(a_notice("flag", f"{n}"))
-        until(lambda: worker.undelivered == _HANGING_MOST + 2)
-        gate.set()
-        until(lambda: worker._hanging == 0)
-        worker.outbox.put(a_notice("flag", "at last"))
-        assert worker.outbox.drain(10)
-        worker.outbox.close()
-
-    assert _HANGING_MOST + 1 == sum(begun.acquire(blocking=False) for _ in range(100))
-    assert _HANGING_MOST + 2 == worker.failures
-    expected = ["no end within 0.05 s"] * _HANGING_MOST + [f"{_HANGING_MOST} earlier deliveries still hang"] * 2
-    assert expected == [line["why"] for line in logs]
-
-
-def test_the_start_of_a_run_is_told_when_the_first_deletes_are_out():
-    """A delivery would take the processor from them."""
-    delivered = threading.Event()
-    worker = Worker("hook", tuple, lambda _: delivered.set(), Patience(start_rest_s=600))
-    worker.start()
-    worker.outbox.put(a_notice("start"))
-    until(lambda: worker.outbox._busy)
-    too_soon = delivered.is_set()
-    worker.outbox.close()
-
-    assert delivered.wait(10)
-    assert not too_soon
+    assert ["last"] == world.titles("hook")
+    assert [("hook", 1)] == [(line["channel"], line["notices"]) for line in logs]
 
 
 @pytest.mark.parametrize(
@@ -322,70 +251,62 @@ def test_the_start_of_a_run_is_told_when_the_first_deletes_are_out():
     [
         (Undelivered("it answered HTTP 500"), "it answered HTTP 500"),
         (ValueError(CANARY), "it failed (ValueError)"),
-        (SystemExit(CANARY), "it failed (SystemExit)"),
+        (BlockingIOError(), f"no end within {DELIVERY_S:g} s"),
     ],
 )
-def test_whatever_a_delivery_raises_is_a_failure_in_our_words(error: BaseException, why: str):
-    """The thread goes on."""
+def test_whatever_a_delivery_raises_is_a_failure_in_our_words(error: Exception, why: str):
+    """And the next notice is delivered."""
 
-    def fail(_notice: Notice) -> None:
-        raise error
+    async def whole() -> None:
+        world = World(hook=EVERYTHING)
+        world.fail = lambda _, notice: raising(error)("hook", notice) if notice.title == "first" else None
+        with structlog.testing.capture_logs() as logs:
+            await world.tell(a_notice("flag", "first"), a_notice("flag", "second"))
+            await asyncio.sleep(DELIVERY_S)
+            await world.notifier.close(0.0)
 
-    worker = Worker("hook", tuple, fail, Patience(page_waits=(), other_waits=()))
-    worker.start()
-    with structlog.testing.capture_logs() as logs:
-        worker.outbox.put(a_notice())
-        worker.outbox.put(a_notice("flag"))
-        assert worker.outbox.drain(10)
-        worker.outbox.close()
+        assert why == logs[0]["why"]
+        assert ["second"] == world.titles("hook")
+        assert CANARY not in f"{logs} {world.notifier.problems}"
 
-    assert [why, why] == [line["why"] for line in logs]
-    assert 2 == worker.failures
+    virtually(whole())
 
 
-async def test_what_is_dropped_counts_as_a_failure(tmp_path: Path, server: Receiver):
+@story(hook=EVERYTHING)
+async def test_what_is_dropped_counts_as_a_failure(world: World):
     """The hundred that wait are the newest."""
-    server.gate.clear()
-    notifier = a_notifier({"hook": a_channel(tmp_path, f"json://{server.place}")})
-    notifier.tell(a_notice("start"))
-    until(lambda: server.got)
-    for n in range(SIZE + 7):
-        notifier.tell(a_notice("flag", f"{n}"))
-    dropped, failures = notifier.dropped, notifier.failures
-    server.gate.set()
-    await notifier.close(10)
+    await world.tell(*(a_notice("flag", f"{n}") for n in range(SIZE + 7)))
 
-    assert {"hook": 7} == dropped
-    assert dropped == failures
-    assert [f"{n}" for n in range(7, SIZE + 7)] == server.titles()[1:]
+    assert {"hook": 7} == world.notifier.failures
+    assert [f"{n}" for n in range(7, SIZE + 7)] == world.titles("hook")
 
 
-_LEAVE = """
-import asyncio, sys
-from panic.config import Channel, Credential, Paging
-from panic.notify import Notice, Notifier
+@story(hook=EVERYTHING)
+async def test_nothing_that_is_told_raises(world: World):
+    """A run never fails because its notifier is broken."""
+    with structlog.testing.capture_logs() as logs:
+        world.notifier.tell(a_notice(key=[CANARY]))
 
-notifier = Notifier({"hook": Channel(url=Credential(env="HOOK"))}, Paging(), {"HOOK": sys.argv[1]})
-notifier.tell(Notice("page", "run", "OPEN", "text", "run"))
-sys.stdin.readline()
-asyncio.run(notifier.close(0.05))
-print("left", flush=True)
-"""
+    assert ["notice not told"] == [line["event"] for line in logs]
+    assert CANARY not in str(logs)
 
 
-def test_a_process_ends_while_a_delivery_hangs(server: Receiver):
-    """The threads of an executor would be waited for; these are not."""
-    server.gate.clear()
-    command = [sys.executable, "-c", _LEAVE, f"json://{server.place}/{CANARY}?rto=600"]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
-        try:
-            until(lambda: server.got)
-            out, err = child.communicate("go\n", timeout=10)
-        finally:
-            child.kill()
+def test_what_is_wrong_with_the_channels_is_known():
+    """An address that is none, and nobody who is told of pages; without any channel that is a choice."""
 
-    assert 0 == child.returncode
-    assert out.endswith("left\n")
-    assert CANARY not in out + err
+    async def whole() -> None:
+        channel = Channel(url=Credential(env="ADDRESS"), tells=("start",))
+        notifier, none = Notifier({"chat": channel}, {"ADDRESS": CANARY}), Notifier({}, {})
+        notifier.start()
+        none.tell(a_notice())
+        await notifier._channels["chat"].quiet()
+        found = [problem.what for problem in notifier.problems]
+        await notifier.close()
+
+        assert [
+            "no channel of [notify] is told of pages",
+            "[notify.chat] url: it is no address that the library apprise knows",
+        ] == found
+        assert ((), {}) == (none.problems, none.failures)
+
+    asyncio.run(whole())

@@ -1,94 +1,98 @@
-"""A channel's queue: bounded, pages last to go, and nobody who adds to it ever waits."""
+"""A channel's queue: bounded, pages last to go, and nothing is tried too early, too often or out of its place."""
 
-import threading
+import itertools
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from panic.notify.notice import Notice
-from panic.notify.outbox import Outbox
+from panic.notify.outbox import OTHER_KEPT_S, PAGE_KEPT_S, SIZE, START_S, WAITS_S, Outbox
 from tests.notify.support import a_notice
 
 
-def numbered(kind: str, n: int) -> Notice:
-    """A notice with a key of its own."""
-    return Notice(kind, "", f"{kind}{n}", "", f"{n}")  # type: ignore[arg-type]
-
-
-def emptied(outbox: Outbox) -> list[str]:
+def emptied(outbox: Outbox, now: float = 1e6) -> list[str]:
     """The titles that are given out."""
-    found = []
-    while not outbox.drain(0):
-        notice = outbox.take()
-        assert notice is not None
-        found.append(notice.title)
-        if not outbox._notices:
-            break
-    return found
+    return [entry.notice.title for entry in iter(lambda: outbox.take(now), None)]
 
 
-def test_the_oldest_that_is_no_page_makes_room():
-    """And a page only where there is nothing else."""
-    outbox = Outbox(size=3)
-    for n, kind in enumerate(["page", "start", "verdict", "page", "page", "page"]):
-        outbox.put(numbered(kind, n))
-
-    assert 3 == outbox.dropped
-    assert ["page3", "page4", "page5"] == emptied(outbox)
+def fill(outbox: Outbox, *notices: Notice) -> int:
+    """How many were dropped meanwhile."""
+    return sum(outbox.put(notice, 0.0) for notice in notices)
 
 
-@given(st.lists(st.sampled_from(["start", "flag", "verdict", "page"]), max_size=40), st.integers(1, 8))
-def test_nothing_is_lost_uncounted_and_pages_outlast_the_rest(kinds: list[str], size: int):
-    """What is in, what was dropped and what came make a sum; the order stays."""
-    outbox = Outbox(size)
-    for n, kind in enumerate(kinds):
-        outbox.put(numbered(kind, n))
-    left = emptied(outbox)
-    pages = [f"page{n}" for n, kind in enumerate(kinds) if kind == "page"]
-    left_pages = [title for title in left if title.startswith("page")]
-
-    assert len(kinds) == len(left) + outbox.dropped
-    assert len(left) <= size
-    assert pages[-size:] == left_pages
-    assert sorted(left, key=lambda title: int(title.strip("abcdefghijklmnopqrstuvwxyz"))) == left
-
-
-def test_a_page_takes_the_place_of_the_one_that_still_waits():
-    """A channel that was dead for an hour is told once."""
+@given(st.lists(st.sampled_from(["start", "verdict", "flag", "page"]), max_size=3 * SIZE))
+def test_the_newest_stay_and_pages_go_last(kinds: list[str]):
+    """Never more than its size, each once and in order."""
+    notices = [Notice(kind, "", f"{n}", "", f"{n}") for n, kind in enumerate(kinds)]  # type: ignore[arg-type]
     outbox = Outbox()
-    for title in ("OPEN", "REFUSED"):
-        outbox.put(a_notice(title=title))
-    outbox.put(a_notice("verdict", title="verdict"))
+    dropped = fill(outbox, *notices)
+    pages = [one.title for one in notices if one.kind == "page"][-SIZE:]
+    others = [one.title for one in notices if one.kind != "page"]
+    others = others[max(len(others) - (SIZE - len(pages)), 0) :]
 
-    assert ["REFUSED", "verdict"] == emptied(outbox)
-    assert 0 == outbox.dropped
+    assert max(len(kinds) - SIZE, 0) == dropped
+    assert sorted([*pages, *others], key=int) == emptied(outbox)
 
 
-def test_closing_ends_every_wait():
-    """Whoever waits for a notice, for the next try or for the end goes on at once."""
+def test_a_page_takes_the_place_of_an_earlier_one_and_so_does_its_end():
+    """Whoever is told late is told how things are now; what is no page stays."""
     outbox = Outbox()
-    found: list[object] = []
-    waiting = [
-        threading.Thread(target=lambda: found.append(outbox.take())),
-        threading.Thread(target=lambda: found.append(outbox.pause(600))),
-    ]
-    for thread in waiting:
-        thread.start()
-    left = outbox.close()
-    for thread in waiting:
-        thread.join(10)
+    other = a_notice(title="other", key="other")
+    fill(outbox, a_notice(title="old"), other, a_notice("flag", "odd"), a_notice(title="new"))
+    newest = emptied(outbox)
+    fill(outbox, a_notice(title="new"), other, a_notice("verdict", "clear", closes=True))
 
-    assert 0 == left
-    assert {None, False} == set(found)
+    assert ["other", "odd", "new"] == newest
+    assert ["other", "clear"] == emptied(outbox)
 
 
-def test_what_is_left_at_the_end_is_counted():
-    """Waiting or under way."""
+def test_what_was_not_delivered_comes_back_later_and_later():
+    """As often as it takes, behind what nobody tried yet, until it is told too late."""
     outbox = Outbox()
-    for n in range(3):
-        outbox.put(numbered("flag", n))
-    outbox.take()
+    fill(outbox, a_notice())
+    times, now = [], 0.0
+    while (due := outbox.next_at()) is not None:
+        now = due
+        assert outbox.take(now - 0.1) is None
+        entry = outbox.take(now)
+        assert entry is not None
+        given_up = outbox.put_back(entry, now)
+        times.append(now)
 
-    assert not outbox.drain(0)
-    assert 3 == outbox.close()
-    assert None is outbox.take()
+    expected = [*WAITS_S, *[WAITS_S[-1]] * (len(times) - 1 - len(WAITS_S))]
+    assert expected == [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert PAGE_KEPT_S - WAITS_S[-1] < times[-1] <= PAGE_KEPT_S
+    assert 1 == given_up
+
+
+def test_what_is_no_page_is_given_up_sooner():
+    """A start that is told a day later helps nobody."""
+    outbox = Outbox()
+    fill(outbox, a_notice("flag"))
+    entry = outbox.take(0.0)
+    assert entry is not None
+
+    assert 1 == outbox.put_back(entry, OTHER_KEPT_S)
+
+
+def test_a_page_that_failed_does_not_come_back_behind_newer_words():
+    """Else it would open again what is over."""
+    for newer in (a_notice(title="new"), a_notice("verdict", "clear", closes=True)):
+        outbox = Outbox()
+        fill(outbox, a_notice(title="old"))
+        entry = outbox.take(0.0)
+        assert entry is not None
+        fill(outbox, newer)
+
+        assert 0 == outbox.put_back(entry, 0.0)
+        assert [newer.title] == emptied(outbox)
+
+
+def test_the_start_of_a_run_waits_for_the_first_deletes():
+    """And holds up nothing."""
+    outbox = Outbox()
+    fill(outbox, a_notice("start", "start"), a_notice(title="page"))
+
+    assert ["page"] == emptied(outbox, 0.0)
+    assert START_S == outbox.next_at()
+    assert ["start"] == emptied(outbox, START_S)

@@ -6,6 +6,7 @@ import pytest
 
 from panic.broker.outcomes import Standing, Verdict
 from panic.notify.words import TEXT_MOST, notices_of
+from panic.orders import Filters
 from panic.plan import Scope, Unsent
 from panic.report import Flag, LatchReport, Report
 from panic.roster import Account
@@ -68,19 +69,21 @@ def test_a_run_that_is_not_clear_pages_with_what_to_do():
         ),
         "Broker: the desk, +1 555 0100",
     ] == page.text.splitlines()[:3]
-    assert [
-        "This page is repeated until somebody acknowledges it, or this run is told clear.",
-        TYPE_IT,
-    ] == page.text.splitlines()[-2:]
-    assert not page.closes
+    assert TYPE_IT == page.text.splitlines()[-1]
+    assert (False, frozenset({2, 3})) == (page.closes, page.about)
     assert not verdict.closes
 
 
-def test_a_clear_run_closes_its_page():
+def test_a_clear_run_closes_pages():
     """And is told once, as good news."""
     (verdict,) = notices_of("finished", clear())
 
-    assert ("verdict", True, RUN) == (verdict.kind, verdict.closes, verdict.key)
+    assert ("verdict", True, RUN, frozenset({1, None})) == (
+        verdict.kind,
+        verdict.closes,
+        verdict.key,
+        verdict.about,
+    )
     assert "CLEAR  every one of 1 accounts was read and shows no open order (1 clear)" == verdict.title
     assert TYPE_IT == verdict.text.splitlines()[-1]
 
@@ -134,6 +137,7 @@ def test_an_interrupted_run_says_what_that_means():
 
     assert page.title.startswith("INTERRUPTED  CLEAR  ")
     assert page.text.startswith("panic ended before this run did")
+    assert {None} == page.about
 
 
 def test_a_run_that_the_service_left_says_who_takes_it_up():
@@ -141,23 +145,20 @@ def test_a_run_that_the_service_left_says_who_takes_it_up():
     (page,) = notices_of("left", clear())
 
     assert page.title.startswith("LEFT  CLEAR  ")
-    assert page.text.startswith("The service ended before this run did. Its next start takes the run up.")
+    assert page.text.startswith("The service ended before this run did. Its next start resumes it.")
 
 
 def test_filters_and_a_small_scope_are_told():
-    """A clear that is about some orders only must not read like one about all."""
-    scope = Scope(groups=("mm", "arb"), accounts=(7,))
-    (verdict,) = notices_of("finished", clear(scope=scope))
+    """A clear that is about some orders only must not read like one about all, and ends no page about all."""
+    small = Scope(groups=("mm", "arb"), accounts=(7,))
+    some = Scope(all=True, filters=Filters(side="BUY"))
+    told = [notices_of("finished", clear(scope=scope))[0] for scope in (small, some)]
 
-    assert "https://api.example.com · mm, arb, 7" == verdict.text.splitlines()[0]
-
-
-def test_the_run_may_be_named_by_the_caller():
-    """Where a report has not got the id that people know."""
-    (notice,) = notices_of("started", clear(), "another")
-
-    assert ("another", "another") == (notice.run, notice.key)
-    assert notice.text.endswith("panic show another")
+    assert [
+        "https://api.example.com · mm, arb, 7",
+        "https://api.example.com · all accounts · only BUY; other orders were left alone",
+    ] == [one.text.splitlines()[0] for one in told]
+    assert [{1}, set()] == [one.about for one in told]
 
 
 @pytest.mark.parametrize("event", ["started", "finished", "interrupted"])

@@ -3,10 +3,10 @@
 from datetime import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.schedule.at import AtError, SessionTime, WallTime, parse
+from panic.config.at import AtError, SessionTime, WallTime, parse
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,7 @@ def test_a_time_is_understood_and_says_itself(text: str, expected: WallTime | Se
         ("24:00 UTC on weekdays", "24:00 is no time of day. Give 00:00 to 23:59."),
         ("12:60 UTC on weekdays", "12:60 is no time of day. Give 00:00 to 23:59."),
         ("601 minutes before close", "601 minutes are too many. Give 0 to 600, or a time of day."),
-        (
-            "16:10 America/New_Yrok on weekdays",
-            "'America/New_Yrok' is no time zone. Did you mean America/New_York?",
-        ),
+        ("16:10 America/New_Yrok on monday", "'America/New_Yrok' is no time zone. Did you mean America/New_York?"),
         ("16:10 Mars on weekdays", "'Mars' is no time zone. "),
         ("16:10 America on weekdays", "'America' is no time zone. "),
         ("16:10 ../../etc/passwd on weekdays", "'../../etc/passwd' is no time zone. "),
@@ -62,6 +59,7 @@ def test_a_mistake_is_told_with_its_remedy(text: str, message: str):
     assert str(caught.value).startswith(message)
 
 
+@settings(max_examples=50)
 @given(st.text() | st.text(alphabet="0123456789: /aAcCeEnNoOpPsStuUwWyY,"))
 def test_no_text_does_anything_else(text: str):
     """It is a time, or a mistake with a remedy."""

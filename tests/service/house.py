@@ -13,7 +13,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.config import Paging
 from panic.notify import Notifier
 from panic.service.api.document import document
 from panic.service.api.problems import Problem
@@ -184,7 +183,7 @@ async def house(
         standby = Standby(settings, {})
         await standby.start()
         await standby.judged()
-        the_desk, notifier, metrics = desk(standby), Notifier({}, Paging(), {}), Metrics()
+        the_desk, notifier, metrics = desk(standby), Notifier({}, {}), Metrics()
         told: list[tuple[str, dict[str, Any]]] = []
         app = make_app(
             settings,

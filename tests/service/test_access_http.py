@@ -86,10 +86,10 @@ async def test_our_names_lead_here(tmp_path: Path, host: str):
 
 
 async def test_every_answer_carries_the_headers_that_keep_browsers_quiet(tmp_path: Path):
-    """Errors, documents, streams and probes; a request is called as its sender calls it."""
+    """Errors, documents and probes; a request is called as its sender calls it."""
     async with house(tmp_path) as it:
         run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
-        paths = ("/healthz", "/nothing", "/openapi.json", "/metrics", f"/v1/runs/{run_id}/events")
+        paths = ("/healthz", "/nothing", "/openapi.json", "/metrics", f"/v1/runs/{run_id}/report")
         for path in paths:
             headers = (await it.ask("GET", path, X_Request_Id="mine-1")).headers
 

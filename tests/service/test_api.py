@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from panic import history, latch
-from panic.notify import Notice
 from panic.simulator import Fault
 from tests.cli.support import account, sent, started, until
 from tests.service.house import QUICK, house
@@ -183,30 +182,6 @@ async def test_without_a_roster_the_service_is_not_ready(tmp_path: Path):
         after = await it.ask("GET", "/readyz", token="")
 
         assert (200, 503, "roster") == (before.status, after.status, after.json["why"])
-
-
-async def test_a_page_of_no_run_is_acknowledged_by_its_key(tmp_path: Path):
-    """That of a schedule that did not run, say; the others stay."""
-    async with house(tmp_path) as it:
-        for key in ("schedule-cleanup-2026-11-27", "schedule-cleanup-2026-11-28"):
-            it.notifier.tell(Notice("page", "", "cleanup did NOT run", "press now", key))
-        found = await it.ask("POST", "/v1/runs/schedule-cleanup-2026-11-27/acknowledge")
-
-        assert found.fits("Acknowledged")["acknowledged"]
-        assert ["schedule-cleanup-2026-11-28"] == [page.key for page in it.notifier.open_pages]
-
-
-async def test_a_page_is_acknowledged(tmp_path: Path):
-    """Where there is none that is said; who did it is on record."""
-    async with house(tmp_path) as it:
-        it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
-        status = (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")
-        first = (await it.ask("POST", "/v1/runs/run-1/acknowledge")).fits("Acknowledged")
-        second = (await it.ask("POST", "/v1/runs/run-1/acknowledge", {"by": "Ann"})).fits("Acknowledged")
-
-        assert ["NOT CLEAR"] == [one["title"] for one in status["open_pages"]]
-        assert (True, False) == (first["acknowledged"], second["acknowledged"])
-        assert ["acknowledge", "acknowledge"] == it.kinds()
 
 
 async def test_a_ledger_that_hangs_is_waited_for_no_longer_than_that(

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,13 @@ from panic.broker.client import Broker
 from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
 from panic.ledger.chain import Head
-from panic.ledger.events import encode_body
 from panic.ledger.writer import Writer
 from panic.orders import Filters
 from panic.plan import Scope, plan
-from panic.record import Kind
+from panic.process import here
+from panic.record import Resumed
 from panic.report import to_json
-from panic.run.press import Prepared, Press
+from panic.run.press import Prepared, Press, Unfinished
 from panic.run.run import Join
 from panic.secret import Key
 from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Live, Refused
@@ -186,7 +187,7 @@ def test_what_a_second_press_found_clear_before_is_proven_anew():
 
     async def work(desk: Desk, _simulator: Simulator) -> Any:
         first = desk.press(a_press(watch_s=3.0))
-        await until(lambda: first.live.run.engine.settled_at is not None)
+        await until(lambda: first.live.run.engine.settling.at is not None)
         desk.press(a_press(watch_s=3.0))
         at_once = first.live.run.report()
         return at_once, await first.live.finished()
@@ -316,7 +317,7 @@ def test_what_a_programs_repeated_press_is_told_is_newer_than_it():
     async def work(desk: Desk, simulator: Simulator) -> Any:
         loop = asyncio.get_running_loop()
         first = desk.press(a_press(watch_s=4.0), automated=True)
-        await until(lambda: first.live.run.engine.settled_at is not None)
+        await until(lambda: first.live.run.engine.settling.at is not None)
         before, asked = deletes(simulator), loop.time()
         desk.press(a_press(watch_s=4.0), automated=True)
         report = await first.live.finished()
@@ -519,7 +520,8 @@ def test_a_press_in_the_moment_before_a_run_begins_is_a_press():
         earlier = supplies.tapes[0].replay()
         earlier.finished = None
         before = deletes(simulator)
-        taken_up = desk.start(replace(supplies.prepare(a_press()), earlier=earlier, leg=""))
+        unfinished = Unfinished(earlier, Resumed(datetime.now(UTC), "the night shift", "0", here()))
+        taken_up = desk.start(replace(supplies.prepare(a_press()), unfinished=unfinished))
         second = desk.press(a_press())
         report = await second.live.finished()
         return second.live is taken_up, second.resent, deletes(simulator) - before, report.verdict
@@ -660,7 +662,7 @@ def test_on_record_a_run_with_two_presses_is_the_report_that_was_printed(crashes
         supplies = desk._supplies
         assert isinstance(supplies, Supplies)
         first = desk.press(a_press(watch_s=3.0))
-        await until(lambda: first.live.run.engine.settled_at is not None)
+        await until(lambda: first.live.run.engine.settling.at is not None)
         desk.press(a_press(watch_s=5.0, deadline_s=30.0, by="the second"))
         if crashes:
             return None, supplies.tapes[0].replay()
@@ -675,20 +677,3 @@ def test_on_record_a_run_with_two_presses_is_the_report_that_was_printed(crashes
     else:
         assert to_json(report) == to_json(replay.report(Head.parse(report.ledger_head)))
         assert 2 == report.joined[0].sent_again
-
-
-def test_the_journal_tells_what_the_ledger_holds():
-    """Whoever follows a run sees each event that is put on record, under the same id, and its end."""
-
-    async def work(desk: Desk, _simulator: Simulator) -> Any:
-        supplies = desk._supplies
-        assert isinstance(supplies, Supplies)
-        live = desk.press(a_press()).live
-        await live.finished()
-        await live.journal.wait(10_000)
-        return [(one.id, one.kind, one.text) for one in live.journal.entries], supplies.tapes[0].events()
-
-    told, events = at_the_desk(accounts(QUIET, QUIET), work)
-
-    assert [(one.id, one.kind, encode_body(one.body)) for one in events] == told
-    assert Kind.FINISHED == told[-1][1]

@@ -90,15 +90,9 @@ class Asking:
         code = await asyncio.to_thread(cli.run, self.it.firm.lines(*words))
         return code, self.capsys.readouterr().out
 
-    async def events(self) -> list[Any]:
-        """How the run ended, by its events."""
-        answer = await self.it.ask("GET", f"/v1/runs/{self.run}/events", token="viewer")
-        told = [parse(block) for block in answer.body.replace(b"\r\n", b"\n").split(b"\n\n")]
-        return [[one.body["verdict"], one.body["exit_code"]] for one in told if one and one.kind == "finished"]
-
     async def page(self) -> list[Any]:
         """The board that a page is sent."""
-        path = f"/v1/room/events?run={self.run}"
+        path = f"/v1/events?run={self.run}"
         async with self.it.client.get(path, headers=bearer("viewer")) as response:
             while True:
                 told = parse((await response.content.readuntil(b"\r\n\r\n")).replace(b"\r\n", b"\n"))
@@ -161,8 +155,7 @@ WAYS: dict[str, Said] = LISTS | {
     "GET /v1/runs/last": lambda one: _got(one, "/v1/runs/last", lambda found: _row(found["run"])),
     "GET /v1/runs/{id}/report": lambda one: _got(one, "/v1/runs/{}/report", _report),
     "GET /v1/runs/{id}/board": lambda one: _got(one, "/v1/runs/{}/board", _board),
-    "GET /v1/runs/{id}/events": lambda one: one.events(),
-    "GET /v1/room/events": lambda one: one.page(),
+    "GET /v1/events": lambda one: one.page(),
     "evidence": lambda one: one.evidence(),
     "POST /v1/reset": lambda one: one.reset(),
 }
@@ -214,8 +207,8 @@ async def test_an_edited_record_is_clear_on_no_way_out(
         latch.create(tmp_path / "panic.latch")
         told = await it.press({**QUICK, "reason": "a bad algo", "deadline_s": 1.5, "latch": True, "wait": 30})
         it.forget()
-        it.parts.hub.situation._recorded = None
-        it.parts.hub.situation._last_at = float("-inf")
+        it.parts.hub.overview.last_run._recorded = None
+        it.parts.hub.overview.expire()
         edit(tmp_path / "ledger.db")
         one = Asking(it, told.json["run_id"], capsys)
         said = {name: await ask(one) for name, ask in ways.items()}

@@ -12,8 +12,8 @@ from panic.ledger.port import Record
 from panic.ledger.store import SqliteStore
 from panic.simulator import Fault
 from tests.cli.support import PATIENCE_S, account, panic
-from tests.service.house import House, bearer, house
-from tests.service.room.page import parse, pressed
+from tests.service.house import House, house
+from tests.service.room.page import opened, pressed
 
 EAST, WEST = {"scope": {"groups": ["East"]}}, {"scope": {"groups": ["West"]}}
 
@@ -53,14 +53,10 @@ async def called_last(it: House) -> list[str]:
 
 
 async def _followed(it: House) -> str:
-    """The run whose events are told first."""
-    async with it.client.get("/v1/runs/last/events", headers=bearer("viewer")) as response:
-        while True:
-            told = parse((await response.content.readuntil(b"\r\n\r\n")).replace(b"\r\n", b"\n"))
-            if told and told.kind == "pressed":
-                reason = told.body["trigger"]["reason"]
-                here = [run for run, live in it.desk.live.items() if live.run.prepared.press.reason == reason]
-                return here[0] if here else "another"
+    """The run whose board a page is told."""
+    async with opened(it, "last") as page:
+        await page.has("board")
+        return page.follows
 
 
 async def ended(it: House, run: str) -> str:
@@ -88,7 +84,7 @@ async def test_a_run_that_ended_on_no_record_is_the_last(it: House):
     first = await pressed(it, reason="first", verify=False, watch_s=0, **EAST)
     second = await pressed(it, reason="second", watch_s=1, **WEST)
     verdicts = [await ended(it, run) for run in (second, first)]
-    it.parts.hub.situation._last_at = float("-inf")
+    it.parts.hub.overview.expire()
     room = (await it.ask("GET", "/v1/room", token="viewer")).fits("Room")
 
     assert [second] * 3 == (await called_last(it))[:3]

@@ -62,8 +62,8 @@ def test_every_promised_metric_is_told() -> None:
     """Under exactly the names that alert rules use; those of the self-test are told once there was one."""
     metrics = Metrics()
     metrics.press_refused("forbidden")
-    metrics.hook_called("risk", "press")
-    metrics.hook_refused("risk", "forged")
+    metrics.recorded("hook_pressed", {"hook": "risk", "act": "press"})
+    metrics.recorded("hook_refused", {"hook": "risk", "act": "forged"})
     text = metrics.render(Standing(True, 1.0, 2.0, 3, {"pager": 2})).decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 

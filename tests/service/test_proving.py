@@ -251,7 +251,7 @@ def _nothing(_: Firm) -> None:
         (some(), _shrink, "unlisted", "Add them"),
         (some(), _misspell, "account_missing", "Correct the ids"),
         (some(), _empty, "configuration", "accounts.csv"),
-        (some(), _name_a_group, "configuration", "the roster has no groups. Correct it, or"),
+        (some(), _name_a_group, "configuration", "The roster has no groups."),
         (some(), _lose_address, "configuration", "Put the address there"),
         (some(), _fill_disk, "disk", "Free some space"),
         (some(), _break_ledger, "ledger", "Mend it"),

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 import signal
 from collections import Counter
 from pathlib import Path
@@ -10,7 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from panic import history
+from panic import config
+from panic.service.recovery import look_back
 from panic.simulator import Fault
 from tests.cli.breakages import after
 from tests.cli.ledgers import LEDGER, events, kinds
@@ -93,32 +93,6 @@ async def test_killed_in_mid_run_and_started_again_the_run_completes_once(tmp_pa
         assert [run] == [row["run_id"] for row in listed.body["runs"]]
         assert set(IDS) == set(sent(simulator, "DELETE"))
         assert not any(simulator.truth(id_).open for id_ in IDS)
-
-
-async def test_whoever_followed_before_a_crash_misses_nothing_of_the_run(tmp_path: Path):
-    """The second service knows only its own part; what came before is on record, and each event comes once."""
-    slow = Fault("latency", seconds=0.3, times=1)
-    async with simulate(*(account(id_, slow) for id_ in IDS)) as simulator:
-        one = firm(
-            tmp_path, simulator, IDS, run="concurrency = 2\npoll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 1\n"
-        )
-        async with serving(one) as service:
-            run = (await service.press()).body["run_id"]
-            await until(lambda: len(sent(simulator, "DELETE")) >= 3 and "attempt" in kinds(tmp_path / LEDGER))
-            service.process.signal(signal.SIGKILL)
-            await service.process.finish()
-        early = [event.id for event in history.in_order(events(tmp_path / LEDGER)) if event.run == run]
-        async with serving(one) as service:
-            await service.process.says("goes on")
-            texts = [
-                (await service.ask("GET", f"/v1/runs/{run}/events", Last_Event_ID=last)).text
-                for last in ("", early[1], "nobody's")
-            ]
-        whole = [event.id for event in history.in_order(events(tmp_path / LEDGER)) if event.run == run]
-        ids = [re.findall(r"^id: (.*?)\r?$", text, re.MULTILINE) for text in texts]
-
-    assert len(early) < len(whole)
-    assert [whole, whole[2:], whole] == ids
 
 
 @pytest.mark.parametrize(
@@ -249,7 +223,7 @@ async def test_no_secret_is_shown(tmp_path: Path):
 
 
 async def test_a_key_that_somebody_sends_is_shown_nowhere(tmp_path: Path):
-    """In an acknowledgement, a hook's message, a scope that makes no sense, a name, a path or a request's id."""
+    """In a hook's message, a scope that makes no sense, a name, a path or a request's id."""
     secret = tmp_path / "hook.secret"
     secret.touch(mode=0o600)
     secret.write_text("a-secret-of-the-alertmanager-4711")
@@ -259,7 +233,6 @@ async def test_a_key_that_somebody_sends_is_shown_nowhere(tmp_path: Path):
     async with simulate(account(1)) as simulator:
         async with serving(firm(tmp_path, simulator, [1], more=more), program=_LOUD) as service:
             answers = [
-                await service.ask("POST", "/v1/runs/last/acknowledge", {"by": KEY}),
                 await service.ask("POST", "/v1/hooks/limits", said, **bearer),
                 await service.ask("POST", "/v1/hooks/limits", {**said, "status": KEY}, **bearer),
                 await service.ask("POST", "/v1/runs", {"scope": {"groups": [KEY]}, "reason": "x"}),
@@ -271,8 +244,7 @@ async def test_a_key_that_somebody_sends_is_shown_nowhere(tmp_path: Path):
         texts = [str(answers), done.err, done.out]
         texts += [file.read_bytes().decode("latin-1") for file in (tmp_path / LEDGER).parent.iterdir()]
 
-    assert [200, 200, 202, 422, 404, 421] == [one.status for one in answers]
-    assert all("acknowledge" in text for text in (done.err, texts[-1] + texts[-2] + texts[-3]))
+    assert [200, 202, 422, 404, 421] == [one.status for one in answers]
     assert not any(KEY[10:30] in text for text in texts)
 
 
@@ -296,8 +268,8 @@ async def test_a_run_that_the_service_left_pages_that_its_next_start_takes_it_up
             service.process.signal(signal.SIGTERM)
             await service.process.finish()
 
-    assert told
-    assert all("Its next start takes the run up" in one for one in told)  # the last words about its page as well
+    assert 1 == len(told)
+    assert "Its next start resumes it" in told[0]
 
 
 async def test_a_self_test_is_told_to_whoever_asks(tmp_path: Path):
@@ -319,8 +291,8 @@ async def test_a_self_test_is_told_to_whoever_asks(tmp_path: Path):
     assert "panic_self_test_ok 1.0" in metrics.text
 
 
-async def test_a_run_that_is_not_clear_pages_until_somebody_acknowledges(tmp_path: Path):
-    """A plain webhook is told the verdict and the page; the service says which pages are open."""
+async def test_a_run_that_is_not_clear_pages_once(tmp_path: Path):
+    """A plain webhook is told; the next start of the service knows that, and does not tell it again."""
     told: list[str] = []
 
     async def take(request: web.Request) -> web.Response:
@@ -333,15 +305,17 @@ async def test_a_run_that_is_not_clear_pages_until_somebody_acknowledges(tmp_pat
         secret.write_text(url.replace("http://", "json://"))
         more = f'[notify.pager]\nurl = {{ file = "{secret}" }}\ntells = ["page"]\n'
         calm = {"PYTHONWARNINGS": "default"}  # the library that delivers is warned of what it uses itself
-        async with serving(firm(tmp_path, simulator, [1], more=more), env=calm) as service:
+        one = firm(tmp_path, simulator, [1], more=more)
+        async with serving(one, env=calm) as service:
             run = (await service.press(wait=15)).body["run_id"]
             await until(lambda: bool(told))
-            before = (await service.ask("GET", "/v1/status")).body["open_pages"]
-            done = await service.ask("POST", f"/v1/runs/{run}/acknowledge")
-            after = (await service.ask("GET", "/v1/status")).body["open_pages"]
+            service.process.signal(signal.SIGTERM)
+            await service.process.finish()
+        rows = [event.body for event in events(tmp_path / LEDGER) if event.body.get("what") == "paged"]
 
-    assert told[0].startswith("REFUSED")
-    assert ([run], 200, []) == ([one["run_id"] for one in before], done.status, after)
+    assert ["REFUSED"] == [title.split()[0] for title in told]
+    assert [run] == [body["run_id"] for body in rows]
+    assert [] == look_back(config.load(one.settings, {}))
 
 
 async def test_a_breach_presses_its_scope_and_its_copies_join(tmp_path: Path):

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, TypeAdapter
 
+from panic import engagement, reset
 from panic._version import VERSION
 from panic.check import CheckReport
 from panic.report import PlanReport, Report
@@ -19,7 +20,6 @@ from panic.service.api.models import (
     PlanAsked,
     PressAsked,
     ResetAsked,
-    RoomQuery,
     RunsQuery,
 )
 from panic.service.room.signing import SessionView, TokenAsked
@@ -80,7 +80,6 @@ _KEY = Parameter(
 _PREFER = Parameter(
     "Prefer", "`wait=N`: seconds to wait for the report, as `wait` in the body.", {"type": "string"}
 )
-_LAST = Parameter("Last-Event-ID", "After which event to go on.", {"type": "string"})
 _SSE = "text/event-stream"
 _LINES = "application/x-ndjson"
 _EVENT: Final = {
@@ -117,23 +116,15 @@ OPERATIONS: Final = (
         VIEWER, answers={200: (_LINES,)}, refuses=(404, 504),
     ),
     Operation(
-        "events", "GET", f"{_RUN}/events", "Follow a run's events; 204 when there will be no more.", VIEWER,
-        query=EventsQuery, headers=(_LAST,), answers={200: (_SSE,), 204: ()}, refuses=(404, 429, 504),
-    ),
-    Operation(
         "resume", "POST", f"{_RUN}/resume", "Complete a run that a process left unfinished.", PRESSER,
         body=ByAsked, needs_body=False, answers={202: (views.Started,)}, refuses=(404, 409, 503, 504),
-    ),
-    Operation(
-        "acknowledge", "POST", f"{_RUN}/acknowledge", "Say that somebody sees to it: its pages end.", PRESSER,
-        body=ByAsked, needs_body=False, answers={200: (facts.Acknowledged,)},
     ),
     Operation(
         "room", "GET", "/v1/room", "How things stand, as the room shows it.", VIEWER, answers={200: (Room,)}
     ),
     Operation(
-        "room_events", "GET", "/v1/room/events", "Follow the room, and the board of one run.", VIEWER,
-        query=RoomQuery, answers={200: (_SSE,)}, refuses=(404, 429, 504),
+        "events", "GET", "/v1/events", "Follow how things stand, and the board of one run.", VIEWER,
+        query=EventsQuery, answers={200: (_SSE,)}, refuses=(404, 429, 504),
     ),
     Operation(
         "schedule", "GET", "/v1/schedule", "What comes by the clock, as `panic schedule --format json`.", VIEWER,
@@ -152,12 +143,12 @@ OPERATIONS: Final = (
         answers={200: (Last,)}, refuses=(404,),
     ),
     Operation(
-        "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (facts.LatchView,)},
+        "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (engagement.LatchView,)},
         refuses=(404, 504),
     ),
     Operation(
         "reset", "POST", "/v1/reset", "End the engaged state: a person's deliberate act.", RESETTER, person=True,
-        body=ResetAsked, answers={200: (facts.ResetView,)}, refuses=(409, 503, 504),
+        body=ResetAsked, answers={200: (reset.ResetView,)}, refuses=(409, 503, 504),
     ),
     Operation(
         "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (facts.StatusView,)}

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from panic.orders import Filters
 from panic.plan import Scope
 from panic.service.api.problems import ProblemError, of_validation
 
@@ -92,12 +91,8 @@ class PlanAsked(_Asked):
     def to_scope(self) -> Scope:
         """Give the scope as the engine has it."""
         filters = self.filters
-        return Scope(
-            self.scope.all,
-            self.scope.groups,
-            self.scope.accounts,
-            Filters(filters.side or "", filters.type or "", filters.instrument_type or "", filters.instruments),
-        )
+        orders = (filters.side, filters.type, filters.instrument_type, filters.instruments)
+        return Scope.of(self.scope.all, self.scope.groups, self.scope.accounts, orders)
 
 
 class PressAsked(PlanAsked):
@@ -149,15 +144,7 @@ class RunsQuery(BaseModel):
 
 
 class EventsQuery(BaseModel):
-    """After which event to go on, where the Last-Event-ID header cannot be set."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    after: Annotated[str, StringConstraints(max_length=200)] = ""
-
-
-class RoomQuery(BaseModel):
-    """Which run a page follows; without one the latest that is under way."""
+    """Which run to follow; without one the latest that is under way."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

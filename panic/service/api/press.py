@@ -1,20 +1,18 @@
 """POST /v1/runs: a press, at once. Nothing is waited for between the request's last byte and the desk.
 
-Repeats of one Idempotency-Key never press again, and a program that floods is held back; a person never is.
+Repeats of one Idempotency-Key never press again.
 """
 
 import asyncio
 import hashlib
 import re
 from contextlib import suppress
-from math import ceil
 from typing import Final
 
 from aiohttp import web
 
 from panic.report import Source, plan_json, to_json
 from panic.run.press import Prepared, Press
-from panic.run.run import Join
 from panic.service.api import models, views
 from panic.service.api.answers import document, read_body, report_of, require
 from panic.service.api.models import WAIT_MOST_S, PressAsked
@@ -81,7 +79,7 @@ def _answered(
             return earlier
     if identity.groups is not None:
         _allowed(parts, how, identity)
-    answered = _flooded(parts, identity, how, what) or _at_the_desk(parts, request, identity, how, what)
+    answered = _at_the_desk(parts, request, identity, how, what)
     if key is not None:
         parts.keys.keep(identity.name, key, answered)
     return answered
@@ -101,32 +99,12 @@ def _digest(asked: PressAsked) -> str:
     return hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
 
 
-def _flooded(parts: Parts, identity: Identity, how: Press, what: str) -> Answered | None:
-    """Let a program that presses too often join its own last press of the same; None where it may press.
-
-    Raises:
-        ProblemError: It has none that is under way.
-    """
-    wait_s = 0.0 if identity.person else parts.throttle.wait_s(identity.name)
-    if not wait_s:
-        return None
-    live = parts.desk.find(parts.throttle.last_run(identity.name, what))
-    prepared = parts.standby.prepare(how)
-    if live is not None and live.is_same(prepared) and live.take_in(prepared, Join.LOOK_AGAIN):
-        parts.record.refusal({"code": "joined", "token": identity.name, "run_id": live.run.id})
-        return Answered(what, live.run.id, joined=True, resent=False)
-    words = f"the token {identity.name} is a program's, and pressed too often in the last seconds"
-    raise ProblemError("throttled", words, headers={"Retry-After": str(ceil(wait_s))})
-
-
 def _at_the_desk(parts: Parts, request: web.Request, identity: Identity, how: Press, what: str) -> Answered:
     try:
         found = parts.desk.press(how, automated=not identity.person)
     except Refused:
         raise ProblemError("stopping", headers={"Retry-After": "5"}) from None
     run = found.live.run
-    if not identity.person and (found.resent or not found.joined):
-        parts.throttle.pressed(identity.name, what, run.id)
     told = {
         "run_id": run.id,
         "token": identity.name,

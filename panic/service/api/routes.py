@@ -18,16 +18,16 @@ from panic.report import plan_json
 from panic.run import press as preparing
 from panic.run import resume
 from panic.run.press import Press
-from panic.service import standing, stream
-from panic.service.api import facts, models, views
+from panic.service import standing
+from panic.service.api import models, views
 from panic.service.api.answers import aside, document, find, on_record, read_body, report_of, require
-from panic.service.api.models import ByAsked, EventsQuery, PlanAsked, RunsQuery
+from panic.service.api.models import ByAsked, PlanAsked, RunsQuery
 from panic.service.api.press import press
 from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity, may_press
 from panic.service.desk import Refused
 from panic.service.parts import Parts, name_of
-from panic.service.room import routes, signing
+from panic.service.room import routes, signing, stream
 
 NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
@@ -88,18 +88,6 @@ async def report(parts: Parts, request: web.Request, _: Identity) -> web.Respons
     return document(await report_of(parts, request.match_info["id"]))
 
 
-async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
-    """Follow a run's events."""
-    after = models.read_query(EventsQuery, query_of(request)).after
-    last_id = request.headers.get("Last-Event-ID", "") or after
-    found = await find(parts, request.match_info["id"])
-    if not isinstance(found, str):
-        return await stream.follow_live(request, parts, found.journal, last_id)
-    ledger = parts.settings.ledger
-    lines = await aside(parts, lambda: stream.recorded(ledger, found), "events", usage="not_found")
-    return await stream.follow_record(request, parts, lines, last_id)
-
-
 async def resume_run(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
     """Complete a run that a process left unfinished."""
     asked = models.read(ByAsked, await read_body(request, needed=False))
@@ -133,15 +121,6 @@ async def resume_run(parts: Parts, request: web.Request, identity: Identity) -> 
 
 def _scope_of(settings: Settings, name: str) -> Scope:
     return history.recall(settings.ledger, name).replay.scope
-
-
-async def acknowledge(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the pages of a run."""
-    asked = models.read(ByAsked, await read_body(request, needed=False))
-    name, by = request.match_info["id"], name_of(identity, asked.by)
-    done = parts.notifier.acknowledge(name, by)
-    on_record(parts, request, identity, "acknowledge", run_id=name, by=by, was_open=done)
-    return document(views.to_json(facts.Acknowledged("panic-acknowledged/1", name, done, by)))
 
 
 # ── plan and check ──────────────────────────────────────────────────────────────────────────────────────────
@@ -201,13 +180,11 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "run": run,
     "report": report,
     "room": routes.room,
-    "room_events": routes.events,
     "board": routes.board,
     "evidence": routes.evidence,
     "schedule": routes.schedule,
-    "events": events,
+    "events": stream.events,
     "resume": resume_run,
-    "acknowledge": acknowledge,
     "plan": plan,
     "check": check,
     "last_check": last_check,

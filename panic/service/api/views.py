@@ -26,7 +26,7 @@ class Links:
 
 def links(run_id: str) -> Links:
     """Say where a run is, and what there is of it."""
-    return Links(f"{RUNS}/{run_id}", f"{RUNS}/{run_id}/events", f"{RUNS}/{run_id}/report")
+    return Links(f"{RUNS}/{run_id}", f"/v1/events?run={run_id}", f"{RUNS}/{run_id}/report")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from panic.service.api.answers import aside, document, find, until_swept
 from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.parts import Parts
-from panic.service.room import feed
 from panic.service.room.views import Schedules
 
 NDJSON = "application/x-ndjson"
@@ -26,11 +25,6 @@ _EVIDENCE_S = 60.0
 async def room(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say how things stand."""
     return document(await parts.hub.room())
-
-
-async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
-    """Tell a page all that it shows."""
-    return await feed.follow(parts, request)
 
 
 async def board(parts: Parts, request: web.Request, _: Identity) -> web.Response:

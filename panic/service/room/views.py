@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from panic.board import Code
 from panic.broker.outcomes import Outcome, Standing, Verdict
-from panic.course import Clearing
+from panic.engagement import HoldView
 from panic.report import (
     Coverage,
     Flag,
@@ -18,7 +17,8 @@ from panic.report import (
     Totals,
     Trigger,
 )
-from panic.service.api.facts import HoldView, PageView
+from panic.service.room.course import Clearing, Course
+from panic.service.room.letters import Letter
 
 # ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -139,7 +139,6 @@ class Room:
     live: tuple[RoomRun, ...]
     last: LastRun | None
     last_problem: str
-    pages: tuple[PageView, ...]
 
 
 # ── the board ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,7 +169,7 @@ class BoardAccount:
     name: str
     group: str
     owner: str
-    code: Code
+    code: Letter
     verdict: Verdict
     outcome: Outcome
     standing: Standing
@@ -180,18 +179,6 @@ class BoardAccount:
     orders: Orders
     attempts: int
     request_ids: tuple[BoardRequest, ...]
-
-
-Points = tuple[tuple[float, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Course:
-    """How many accounts had come how far after how many seconds since the press."""
-
-    sent: Points
-    accepted: Points
-    clear: Points
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +194,7 @@ class Board:
         codes: A letter for each of them.
         counts: How many accounts have which code.
         worst: Those that are not clear, worst first; `more` counts those beyond.
+        totals: As in the report; null, as coverage and course, while the run is under way.
         clearing: How long accounts took to be read clear; null where none was.
     """
 
@@ -235,13 +223,13 @@ class Board:
     ledger_head: str | None
     accounts: tuple[tuple[str | None, str, str], ...] | None
     codes: str
-    counts: dict[Code, int]
-    totals: Totals
-    coverage: Coverage
+    counts: dict[Letter, int]
+    totals: Totals | None
+    coverage: Coverage | None
     timings: Timings
     worst: tuple[BoardAccount, ...]
     more: int
-    course: Course
+    course: Course | None
     clearing: Clearing | None
 
 

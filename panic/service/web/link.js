@@ -38,7 +38,7 @@ export class Link {
     this.wanted = true;
     this.brokeAt ||= Date.now();
     this.openedAt = Date.now();
-    const source = new EventSource(`/v1/room/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
+    const source = new EventSource(`/v1/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
     this.source = source;
     const hear = (name, take) => source.addEventListener(name, (event) => {
       if (source !== this.source) return;

@@ -1,12 +1,10 @@
 // The panel at a glance: ready or not, engaged or not, what is under way, what comes next. Never colour alone.
 
-import { announce, h, put, say } from "./dom.js";
-import { ask, may } from "./service.js";
+import { h, put, say } from "./dom.js";
 import { CODE_OF, ago, ahead, count, number, capital, utc } from "./words.js";
 import { mark } from "./shapes.js";
 
 const STRIPS_MOST = 4;
-const SETTLING_MS = 1000;
 const GOOD = "good", BAD = "bad", WARN = "warn", CALM = "calm";
 
 /** The tiles of a room, the worst first in their colour but always in the same place. */
@@ -93,41 +91,6 @@ export function underway(element, room, shown, progress) {
   others.forEach((run, i) => {
     say(element.children[i].querySelector(".how-far"), progress?.run === run.run_id ? `${number(progress.clear)} clear` : "");
   });
-}
-
-/** What somebody is paged for, on every page of ours: the oldest, until somebody sees to it; then the next. */
-export function paged(element, { pages }, stage) {
-  element.hidden = !pages.length;
-  const told = JSON.stringify([pages, may("presser")]);
-  if (element.dataset.told === told) return;
-  element.dataset.told = told;
-  const [page] = pages, key = page?.key ?? "", isNew = element.dataset.key !== key;
-  element.dataset.key = key;
-  const hadFocus = element.contains(document.activeElement);
-  const ended = pages.filter((one) => one === page || one.run_id === key); // whoever sees to a run sees to all its pages
-  const title = ended.map((one) => one.title).join("; ");
-  put(element, page ? [
-    h("strong", {}, pages.length > ended.length ? `PAGED ${ended.length} of ${number(pages.length)}` : "PAGED"),
-    page.run_id ? h("a", { href: `#/runs/${page.run_id}` }, title) : h("span", {}, title),
-    may("presser") ? seeTo(key, title, isNew) : null] : []);
-  if (page && isNew) announce(`Paged: ${title}`);
-  if (hadFocus) (element.querySelector("a") ?? stage).focus();
-}
-
-/** The button; where it has just taken the place of another's, a second click is not meant for it. */
-function seeTo(key, title, isNew) {
-  const button = h("button", { type: "button", class: "quiet small", disabled: isNew, onclick: async () => {
-    button.disabled = true;
-    try {
-      const found = await ask("POST", `/v1/runs/${encodeURIComponent(key)}/acknowledge`, {});
-      announce(found.acknowledged ? `Acknowledged: ${title}` : `Somebody was faster: ${title}`);
-    } catch (error) {
-      button.disabled = false;
-      say(button, `${error.message}. ${error.remedy ?? ""} Again?`);
-    }
-  } }, "I see to it");
-  if (isNew) setTimeout(() => { button.disabled = false; }, SETTLING_MS);
-  return button;
 }
 
 /** A verdict as a word with its shape. */

@@ -4,7 +4,7 @@ import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { Link } from "./link.js";
 import { latch, problem, runs, schedule, signInPage } from "./pages.js";
 import { PressPanel } from "./press.js";
-import { paged, tiles, troubles, underway } from "./ready.js";
+import { tiles, troubles, underway } from "./ready.js";
 import { RunView } from "./run.js";
 import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
 import { ago, commandLine, isDrill, utc } from "./words.js";
@@ -78,7 +78,6 @@ function drawTop() {
   say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : link.isLent ? "Sending" : "Connected");
   say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}` : "");
   drawUnderway();
-  paged(byId("paged"), room, stage);
   for (const one of document.querySelectorAll("nav a[data-page]")) {
     if (one.dataset.page === page()) one.setAttribute("aria-current", "page");
     else one.removeAttribute("aria-current");
@@ -129,7 +128,7 @@ function route() {
     isStillIn = false;
     room = panel = null; // whoever comes next begins with nothing chosen
     byId("lost").hidden = true;
-    byId("underway").hidden = byId("paged").hidden = true;
+    byId("underway").hidden = true;
     document.body.classList.remove("lost");
     drawTop();
     signInPage(stage, { isDrill: isDrillPage, enter });

@@ -2,18 +2,18 @@
 
 import pytest
 
-from panic.service.room import boards, feed
+from panic.service.room import hub, live_board
 
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell often, so that nobody waits for it."""
     for module, name, seconds in (
-        (boards, "CELLS_S", 0.01),
-        (boards, "BOARD_S", 0.05),
-        (boards, "_SHARE", 1.0),
-        (feed, "BEAT_S", 0.05),
-        (feed, "LOOK_S", 0.02),
-        (feed, "LATER_S", 0.005),
+        (live_board, "CELLS_S", 0.01),
+        (live_board, "BOARD_S", 0.05),
+        (live_board, "_SHARE", 1.0),
+        (hub, "BEAT_S", 0.05),
+        (hub, "LOOK_S", 0.02),
+        (hub, "LATER_S", 0.005),
     ):
         monkeypatch.setattr(module, name, seconds)

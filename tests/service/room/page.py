@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from aiohttp import ClientResponse
 from aiohttp.client_exceptions import ClientError
 
-from panic.board import OF_VERDICT
 from panic.broker.outcomes import Standing
 from panic.report import Report
 from panic.service.desk import Live
+from panic.service.room.letters import OF_VERDICT
 from panic.service.room.mailbox import Mailbox
 from tests.cli.support import until
 from tests.service.house import QUICK, House, bearer
@@ -204,7 +204,7 @@ class Page:
 async def opened(it: House, run: str = "", *, token: str = "viewer", **headers: str) -> AsyncIterator[Page]:  # noqa: S107
     """Open a page; with a run it stays with that."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    path = f"/v1/room/events?run={run}" if run else "/v1/room/events"
+    path = f"/v1/events?run={run}" if run else "/v1/events"
     how: dict[str, Any] = {"headers": {**bearer(token), **named}, "read_bufsize": 1 << 22}
     async with it.client.get(path, **how) as response:
         assert (200, "text/event-stream") == (response.status, response.content_type)

@@ -34,7 +34,6 @@ ROUTES: Final = {
     "press": Route("POST", "/v1/runs", QUICK, 202),
     "reset": Route("POST", "/v1/reset", {"reason": "over"}, 409),
     "resume": Route("POST", f"/v1/runs/{NAME}/resume", {"by": "Ann"}, 404),
-    "acknowledge": Route("POST", f"/v1/runs/{NAME}/acknowledge", {"by": "Ann"}, 200),
     "check": Route("POST", "/v1/check", {}, 200),
     "seen": Route("POST", "/v1/session/seen", {}, 200),
     "sign-out": Route("DELETE", "/v1/session", {}, 204),

@@ -13,7 +13,7 @@ from panic.config import Settings
 from panic.engagement import Engagement
 from panic.latch import State
 from panic.notify import Notice
-from panic.service.room import feed, state
+from panic.service.room import hub, latch_watch
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, until
 from tests.service.house import QUICK, House, house
@@ -23,8 +23,8 @@ from tests.service.room.page import opened, pressed
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read again soon."""
-    monkeypatch.setattr(state, "LATCH_S", 0.05)
-    monkeypatch.setattr(feed, "LOOK_S", 0.01)
+    monkeypatch.setattr(latch_watch, "LATCH_S", 0.05)
+    monkeypatch.setattr(hub, "LOOK_S", 0.01)
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ async def test_a_ledger_that_does_not_answer_leaves_the_doubt(it: House, monkeyp
 
     await pressed(it, latch=True, wait=30)
     await latched(it, lambda found: found["holds"] and not found["holds"][0]["doubt"])
-    monkeypatch.setattr(state, "look", broken)
-    monkeypatch.setattr(state, "DOUBTS_S", 0.01)
+    monkeypatch.setattr(latch_watch, "look", broken)
+    monkeypatch.setattr(latch_watch, "DOUBTS_S", 0.01)
     found = await latched(it, lambda found: found["holds"][0]["doubt"])
 
     assert (True, ["the ledger does not answer: OSError"]) == (
@@ -181,8 +181,8 @@ async def test_a_latch_that_hangs_takes_no_place_from_others(
     it: House, hung: Hung, monkeypatch: pytest.MonkeyPatch
 ):
     """However long a page is open: what the ledger tells is read as ever, and one thread hangs."""
-    monkeypatch.setattr(state, "_ASIDE_S", 0.2)
-    monkeypatch.setattr(state, "LATCH_S", 0.01)
+    monkeypatch.setattr(latch_watch, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(latch_watch, "LATCH_S", 0.01)
     run_id = await pressed(it, wait=30)
     it.forget()
     async with opened(it) as page:

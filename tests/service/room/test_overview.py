@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ import pytest
 
 from panic._version import VERSION
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
-from panic.notify import Notice
 from panic.plan import Scope
 from panic.run.press import Press
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import fallback
 from panic.service.desk import SCHEDULE
-from panic.service.room import state
+from panic.service.room import latch_watch
+from panic.service.room.overview import next_of
 from panic.simulator import Fault
 from tests.cli.support import account, panic
 from tests.service.house import House, house
@@ -37,7 +36,7 @@ ALL = "all = true\ncancels_gtc_and_close_orders = true"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read again soon."""
-    monkeypatch.setattr(state, "LATCH_S", 0.05)
+    monkeypatch.setattr(latch_watch, "LATCH_S", 0.05)
 
 
 @pytest.fixture
@@ -78,9 +77,7 @@ async def test_before_anything_happens_it_says_what_would(tmp_path: Path):
         assert 3 == found["accounts"]
         assert [("East", 1), ("West", 1)] == [(one["name"], one["accounts"]) for one in found["groups"]]
         assert any("six" in problem for problem in found["problems"])
-        assert ([], None, [], None, 0) == tuple(
-            found[key] for key in ("live", "last", "pages", "next_run", "schedules")
-        )
+        assert ([], None, None, 0) == tuple(found[key] for key in ("live", "last", "next_run", "schedules"))
         assert found["self_test"] is None
         assert abs(datetime.fromisoformat(found["now"]) - datetime.now(UTC)) < timedelta(seconds=10)
 
@@ -101,15 +98,6 @@ async def test_without_a_roster_nobody_knows_how_many(it: House):
     found = await room(it)
 
     assert (None, [], False, "roster") == tuple(found[key] for key in ("accounts", "groups", "ready", "why"))
-
-
-@pytest.mark.parametrize("why", ["keys", "self-test"])
-async def test_it_says_why_a_press_would_not_work(tmp_path: Path, why: str):
-    """In one word, as the probe is told."""
-    async with house(tmp_path, ready=lambda: why) as it:
-        found = await room(it)
-
-        assert (False, why) == (found["ready"], found["why"])
 
 
 async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
@@ -147,19 +135,17 @@ async def test_what_comes_next_by_the_clock_is_told(tmp_path: Path):
     soon, late = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (26, 27))
     more = DAILY.format(name="late", at=late, what=ALL) + DAILY.format(name="early", at=soon, what="drill = true")
     async with house(tmp_path, more=more) as it:
-        told, standing = await room(it), it.parts.hub.situation
-        due = [next_run(one, fallback(), now) for one in it.parts.settings.schedules]
+        told, schedules = await room(it), it.parts.settings.schedules
+        due = [next_run(one, fallback(), now) for one in schedules]
         first = min((run for run in due if isinstance(run, Due)), key=lambda run: run.at)
         what = {"early": (True, "a drill"), "late": (False, "all accounts")}[first.schedule]
-        known = standing.view().next_run
-        assert standing._next is not None and known is not None  # noqa: PT018
-        standing._next = (*standing._next[:2], replace(known, at=now))
-        later = standing.view().next_run
+        later = next_of(schedules, fallback(), first.at + timedelta(seconds=1))
 
         assert 2 == told["schedules"]
         assert (first.schedule, *what) == tuple(told["next_run"][key] for key in ("name", "drill", "what"))
         assert first.at == datetime.fromisoformat(told["next_run"]["at"])
-        assert known == later
+        assert later is not None
+        assert later.at > first.at
 
 
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -189,19 +175,6 @@ async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
         assert found["last"]["verdict"] in {"open", "unverified", "unknown"}
 
 
-async def test_the_last_run_may_be_from_before_the_service_began(it: House, tmp_path: Path):
-    """The ledger tells it; the runs of this service are later."""
-    done = await panic(*it.firm.lines("press", "--all", "--reason", "before"), cwd=tmp_path)
-    before = await room(it)
-    run_id = await pressed(it, wait=30)
-    after = await so(it, "run_id", run_id, "last")
-
-    assert (done.report["run_id"], "clear", False) == tuple(
-        before["last"][key] for key in ("run_id", "verdict", "drill")
-    )
-    assert "clear" == after["last"]["verdict"]
-
-
 async def test_a_run_that_did_not_come_to_its_end_has_no_verdict(it: House):
     """It was pressed last, and an older clear does not stand in its place."""
     await pressed(it, wait=30)
@@ -215,14 +188,19 @@ async def test_a_run_that_did_not_come_to_its_end_has_no_verdict(it: House):
 
 
 async def test_a_run_at_a_terminal_is_the_last_as_well(it: House, tmp_path: Path):
-    """It is on the same ledger, and what the service pressed before it does not hide it."""
+    """It is on the same ledger; the runs of this service before it do not hide it, nor does it hide later ones."""
     await pressed(it, wait=30)
     await room(it)
     done = await panic(*it.firm.lines("press", "--all", "--no-verify", "--reason", "later"), cwd=tmp_path)
-    it.parts.hub.situation._last_at = float("-inf")  # a quarter of a minute later
+    it.parts.hub.overview.expire()  # a quarter of a minute later
     last = (await room(it))["last"]
+    run_id = await pressed(it, wait=30)
+    after = await so(it, "run_id", run_id, "last")
 
-    assert (done.report["run_id"], "unverified") == (last["run_id"], last["verdict"])
+    assert (done.report["run_id"], "unverified", False) == tuple(
+        last[key] for key in ("run_id", "verdict", "drill")
+    )
+    assert "clear" == after["last"]["verdict"]
 
 
 async def test_a_ledger_that_does_not_answer_is_told_beside_the_last_run(
@@ -236,17 +214,7 @@ async def test_a_ledger_that_does_not_answer_is_told_beside_the_last_run(
         raise OSError
 
     monkeypatch.setattr("panic.history.runs", broken)
-    it.parts.hub.situation._last_at = float("-inf")
+    it.parts.hub.overview.expire()
     found = await room(it)
 
     assert (run_id, "the ledger does not answer: OSError") == (found["last"]["run_id"], found["last_problem"])
-
-
-async def test_pages_that_nobody_acknowledged_are_told(it: House):
-    """Until somebody does."""
-    it.notifier.tell(Notice("page", "run-1", "NOT CLEAR", "call the desk", "run-1"))
-    before = (await room(it))["pages"]
-    await it.ask("POST", "/v1/runs/run-1/acknowledge")
-
-    assert [("page", "run-1", "NOT CLEAR")] == [(one["kind"], one["run_id"], one["title"]) for one in before]
-    assert [] == (await room(it))["pages"]

@@ -1,0 +1,82 @@
+"""The orders that answers of a run named in one account: which have ended, what filled, and what is new."""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from panic.broker.proof import Look
+from panic.orders import Filters, Order
+from panic.words import clip
+
+
+@dataclass(slots=True)
+class Tracked:
+    """An order that an answer of this run named: how filled it was at first, and how it was seen last."""
+
+    first: Order
+    last: Order
+    seen_ended: bool = False
+
+    @property
+    def filled(self) -> Decimal:
+        """Quantity filled since this run first saw the order."""
+        return Decimal() if self.last is self.first else max(self.last.filled - self.first.filled, Decimal())
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is known of an account's orders.
+
+    Attributes:
+        unmet: The filters that no order seen so far matches.
+        orders: By id; each has to be seen ended before the account is clear.
+        accepted: Those whose cancel the broker has accepted.
+        reappeared: Those that came after a look had seen everything.
+        looks: How many looks have seen everything: orders that appear after one are new.
+    """
+
+    unmet: Filters = field(default_factory=Filters)
+    orders: dict[str, Tracked] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
+    reappeared: set[str] = field(default_factory=set)
+    looks: int = 0
+
+    def name(self, orders: Iterable[Order]) -> None:
+        """Remember orders that an answer named."""
+        for order in orders:
+            self._meet(order)
+            if order.id and not order.is_ended:
+                self.orders.setdefault(order.id, Tracked(order, order)).seen_ended = False
+
+    def accept(self, orders: Collection[Order], filters: Filters) -> None:
+        """Note the orders whose cancel was accepted."""
+        self.accepted.update(order.id for order in orders if order.id)
+        if orders and len(filters.instrument_ids) <= 1:  # the broker itself says that they match
+            self.unmet = Filters()
+
+    def learn(self, look: Look) -> None:
+        """Bring the orders up to date with what a look has shown."""
+        for id_, order in look.orders.items():
+            self._meet(order)
+            tracked = self.orders.get(id_)
+            if tracked is not None:
+                tracked.last = order
+                tracked.seen_ended = order.is_ended
+            elif id_ in look.open and order.id:
+                self.orders[id_] = Tracked(order, order)
+                if self.looks:
+                    self.reappeared.add(id_)
+
+    def not_ended(self) -> list[str]:
+        """Give the orders that were not yet seen ended."""
+        return [id_ for id_, tracked in self.orders.items() if not tracked.seen_ended]
+
+    def reappeared_prefix(self, scrub: Callable[[str], str] = str) -> str:
+        """Give the common beginning of the client order ids of the orders that reappeared, scrubbed first."""
+        names = [clip(scrub(self.orders[id_].last.client_order_id)) for id_ in self.reappeared]
+        first, last = min(names, default=""), max(names, default="")
+        return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]
+
+    def _meet(self, order: Order) -> None:
+        if self.unmet:
+            self.unmet = self.unmet.unmet_by(order)

@@ -1,0 +1,128 @@
+"""What is known of a run at any moment: its facts, its flags and its report."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import structlog
+
+from panic import flags
+from panic.broker.client import Broker
+from panic.clock import Clock
+from panic.collector import Pause
+from panic.engine.engine import Engine
+from panic.fold import Circumstances, fold
+from panic.recorder import Recorder
+from panic.replay import joining
+from panic.report import Flag, Report
+from panic.run.press import Prepared
+from panic.run.story import Story
+from panic.run.unlisted import Unlisted
+from panic.words import clip
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Teller:
+    """Tells of one run.
+
+    Attributes:
+        flags: What was known before anything was sent.
+        mixed_up: Whether a connection brought an answer that nobody had asked for.
+    """
+
+    prepared: Prepared
+    story: Story
+    engine: Engine
+    broker: Broker
+    clock: Clock
+    unlisted: Unlisted
+    recorder: Recorder | None
+    drill: bool
+    flags: list[Flag] = field(default_factory=list)
+    mixed_up: bool = False
+
+    def report(self) -> Report:
+        """Fold what is known at this moment into the report."""
+        with Pause():  # it makes a hundred thousand small values and no garbage
+            return fold(self.story.cases, self.prepared.plan.unsent, self.facts(), self.clock.wall)
+
+    def facts(self) -> Circumstances:
+        """Give what is known at this moment of the run as a whole."""
+        settings, press, story = self.prepared.settings.broker, self.prepared.press, self.story
+        now = self.clock.now() if story.ended is None else story.ended
+        return Circumstances(
+            run_id=story.id,
+            drill=self.drill,
+            base_url=settings.base_url,
+            contact=settings.contact,
+            roster=story.roster,
+            trigger=story.trigger,
+            scope=press.scope,
+            verify=press.verify,
+            watch_s=story.watch_s,
+            timings=story.timings(
+                now,
+                swept=self.engine.sweep.last_at,
+                settled=self.engine.settling.at,
+                held_s=self.engine.deadline.held_s,
+            ),
+            started_at=story.started_at,
+            finished_at=self.clock.wall(now),
+            finished=story.ended is not None and not story.is_left,
+            joined=tuple(map(joining, story.joined)),
+            resumed=story.resumed,
+            latch=story.latch,
+            flags=tuple(self._flags()),
+            roster_checked=self.unlisted.is_answered,
+            unlisted=self.unlisted.accounts(story.cases),
+            scrub=self.broker.scrub,
+        )
+
+    def _flags(self) -> Iterable[Flag]:
+        cases, story, over = self.story.cases, self.story, self.story.ended is not None
+        base_url = self.prepared.settings.broker.base_url
+        yield from self.prepared.flags
+        yield from self.flags
+        yield from flags.from_cases(cases, base_url, stopped=self.engine.stopped, over=over)
+        if self.broker.problem:
+            yield Flag("certificates", clip(self.broker.problem))
+        if self.mixed_up:
+            text = "a connection brought an answer nobody asked for; proofs were repeated on new connections"
+            yield Flag("mixed_up_answers", text)
+        yield from flags.from_clock(self.clock.ahead_s)
+        yield from flags.from_filters(cases) if over else ()
+        yield from flags.from_listings(self.unlisted.listings if over else {}, self.unlisted.accounts(cases))
+        if story.latch is not None and not story.latch.as_asked:
+            yield Flag("latch", story.latch.text)
+        if self.recorder is not None:
+            yield from self.recorder.troubles()
+        yield from (Flag("internal_error", f"panic itself failed: {text}") for text in self.engine.failures)
+
+
+def log_finished(report: Report) -> None:
+    """Write one canonical line for each account and one for the run, where the process has set logs up."""
+    if not structlog.is_configured():  # structlog's default writes to the caller's standard output
+        return
+    for account in report.accounts:
+        log.debug(
+            "account_finished",
+            run_id=report.run_id,
+            account=account.id,
+            outcome=str(account.outcome),
+            standing=str(account.standing),
+            verdict=str(account.verdict),
+            attempts=len(account.attempts),
+        )
+    log.info(
+        "run_finished",
+        run_id=report.run_id,
+        drill=report.drill,
+        base_url=report.base_url,
+        verdict=str(report.verdict),
+        accounts=report.totals.accounts,
+        attempts=report.totals.attempts,
+        total_s=report.timings.total_s,
+        flags=[flag.code for flag in report.flags],
+        ledger_head=report.ledger_head,
+    )

@@ -1,0 +1,107 @@
+"""How a run went: when how many accounts had come how far, and how long they took to be read clear. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from typing import Final
+
+from panic.broker.outcomes import Outcome
+from panic.engine.case import Attempt, Case
+
+POINTS_MOST: Final = 120
+BINS_MOST: Final = 24
+
+Points = tuple[tuple[float, int], ...]
+
+_OK, _NO_MORE_OK, _NOT_FOUND = 200, 300, 404
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How many accounts had come how far after how many seconds since the press."""
+
+    sent: Points
+    accepted: Points
+    clear: Points
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """How many accounts were first read clear in a time, seconds from the press."""
+
+    from_s: float
+    to_s: float
+    accounts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clearing:
+    """How long it took from the press until an account was first read clear, seconds."""
+
+    bins: tuple[Bin, ...]
+    p50_s: float
+    p95_s: float
+    max_s: float
+
+
+def course_of(
+    cases: Iterable[Case], clear: set[int], began: datetime, wall: Callable[[float], datetime]
+) -> tuple[Course, Clearing | None]:
+    """Sum up how a run went.
+
+    Args:
+        cases: Its accounts.
+        clear: Which of them are clear at its end: of no other is told when it was.
+        began: When somebody pressed.
+        wall: Gives the time of day of a loop time.
+    """
+    sent, accepted, cleared = list[float](), list[float](), list[float]()
+
+    def since(moment: datetime) -> float:
+        return max((moment - began).total_seconds(), 0.0)
+
+    for case in cases:
+        cancels = [(since(one.at or wall(one.began)), one) for one in case.attempts if one.method == "DELETE"]
+        sent += [at for at, _ in cancels[:1]]
+        if case.outcome in {Outcome.ACCEPTED, Outcome.NOTHING_TO_CANCEL}:
+            accepted += [at + one.elapsed for at, one in cancels if _is_answered(one)][:1]
+        if case.first_clear is not None and case.account.id in clear:
+            cleared.append(since(case.first_clear))
+    times = [sorted(one) for one in (sent, accepted, cleared)]
+    return Course(*map(curve, times)), clearing(times[-1])
+
+
+def _is_answered(one: Attempt) -> bool:
+    return one.status is not None and (_OK <= one.status < _NO_MORE_OK or one.status == _NOT_FOUND)
+
+
+def curve(times: Sequence[float]) -> Points:
+    """Count sorted times up, at so many of them at most that a curve can be drawn, the last one always."""
+    step = max(ceil(len(times) / POINTS_MOST), 1)
+    counts = range(len(times), 0, -step)
+    points = {round(times[count - 1], 3): count for count in reversed(counts)}
+    return tuple(points.items())
+
+
+def clearing(times: Sequence[float]) -> Clearing | None:
+    """Sum sorted times up in bins of one width; None where there are none."""
+    if not times:
+        return None
+    first, last = times[0], times[-1]
+    width = (last - first) / BINS_MOST
+    if width <= 0:
+        bins: tuple[Bin, ...] = (Bin(round(first, 3), round(last, 3), len(times)),)
+    else:
+        found = [0] * BINS_MOST
+        for one in times:
+            found[min(int((one - first) / width), BINS_MOST - 1)] += 1
+        bins = tuple(
+            Bin(round(first + n * width, 3), round(first + (n + 1) * width, 3), count)
+            for n, count in enumerate(found)
+        )
+    return Clearing(bins, round(_share(times, 0.5), 3), round(_share(times, 0.95), 3), round(last, 3))
+
+
+def _share(times: Sequence[float], share: float) -> float:
+    return times[max(ceil(len(times) * share) - 1, 0)]

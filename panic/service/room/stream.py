@@ -1,0 +1,68 @@
+"""GET /v1/events: one stream for pages and programs. Whoever takes nothing for ten seconds is dropped."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse
+
+from panic.service.api.answers import find
+from panic.service.api.models import EventsQuery, read_query
+from panic.service.api.problems import ProblemError
+from panic.service.auth import Identity
+from panic.service.parts import STREAMS_MOST, Parts, fitting
+from panic.service.room.signing import is_signed_in
+
+HEARTBEAT_S: Final = 15.0
+STALLED_S: Final = 10.0
+RETRY_MS: Final = 3000
+"""Where a stream ends, a browser comes back after so long."""
+
+
+async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
+    """Tell how things stand, and a run's board, until whoever listens goes, or their session does."""
+    name = read_query(EventsQuery, {key: request.query.getall(key) for key in request.query}).run
+    found = await find(parts, name) if name else None
+    is_past = isinstance(found, str)
+    run = found if isinstance(found, str) else found.run.id if found else ""
+    board = await parts.hub.boards.text(run) if is_past else b""
+    async with _reading(request, parts) as response:
+        with parts.hub.joined(run, board) as mailbox:
+            while response.is_connected():
+                await mailbox.filled.wait()  # it beats, so this is never long
+                if not is_signed_in(parts, request):
+                    break
+                await _send(request, response, mailbox.take())
+    return response
+
+
+@asynccontextmanager
+async def _reading(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
+    """Begin to answer one reader, who is counted while it reads."""
+    if len(parts.streams) >= (most := fitting(STREAMS_MOST)):
+        raise ProblemError("throttled", f"{most} readers listen already", headers={"Retry-After": "10"})
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101  (a handler runs in one)
+    parts.streams.add(task)
+    response = EventSourceResponse(ping_interval=HEARTBEAT_S, send_timeout=STALLED_S)
+    try:
+        await response.prepare(request)
+        async with response:
+            with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
+                await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
+                yield response
+    finally:
+        parts.streams.discard(task)
+
+
+async def _send(request: web.Request, response: web.StreamResponse, words: bytes) -> None:
+    """Send what there is at once; whoever takes nothing is dropped."""
+    try:
+        async with asyncio.timeout(STALLED_S):
+            await response.write(words)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise

@@ -1,0 +1,254 @@
+"""Boards of runs that somebody watches: what is told at each moment is what the run knows."""
+
+import asyncio
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from panic import drill, fold
+from panic.background import Aside
+from panic.engine.case import Case
+from panic.recorder import Recorder
+from panic.report import AccountReport, Flag, Report, to_json
+from panic.run import run
+from panic.run.press import Prepared, Press
+from panic.service.desk import Desk, Live
+from panic.service.room import board as boards
+from panic.service.room import live_board
+from panic.service.room.live_board import LiveBoard
+from panic.simulator import Fault
+from tests.cli.support import account, sent, until
+from tests.service.house import QUICK, House, house
+from tests.service.room.page import Spy, board_tasks, codes, held_clear, letters
+from tests.test_seeds import _firm
+from tests.virtual import virtually
+
+STUCK = Fault("stuck")
+pytestmark = pytest.mark.usefixtures("often")
+
+
+async def begun(it: House, **how: Any) -> tuple[Live, LiveBoard]:
+    """Press, and give the run and its board."""
+    live = it.live((await it.press({**QUICK, **how})).json["run_id"])
+    return live, it.parts.hub.boards.of(live)
+
+
+async def to_the_end(board: LiveBoard, *spies: Spy) -> list[dict[str, Any]]:
+    """Let these watch to the end; give the last board of each."""
+    for spy in spies:
+        board.join(spy)
+    await until(lambda: all(spy.boards and not spy.boards[-1]["live"] for spy in spies))
+    for spy in spies:
+        board.leave(spy)
+    return [spy.boards[-1] for spy in spies]
+
+
+async def test_at_the_end_a_board_is_the_report(tmp_path: Path):
+    """Verdict, totals, flags and every account's letter; and asked for once it is the same."""
+    accounts = account(1), account(2, STUCK), account(3, Fault("status", status=403), Fault("hang", on="GET"))
+    async with house(tmp_path, *accounts) as it:
+        live, board = await begun(it, deadline_s=1)
+        (last,) = await to_the_end(board, Spy())
+        report = await live.finished()
+        told = json.loads(to_json(report))
+        asked = (await it.ask("GET", f"/v1/runs/{live.run.id}/board", token="viewer")).fits("Board")
+
+        assert {1: "c", 2: "o", 3: "r"} == letters(last) == codes(report)
+        for key in ("run_id", "verdict", "exit_code", "finished", "totals", "coverage", "flags", "ledger_head"):
+            assert told[key] == last[key], key
+        assert [3, 1] == [last["course"]["sent"][-1][1], last["course"]["clear"][-1][1]]
+        assert last == asked
+
+
+async def test_all_who_watch_are_told_the_same_words(tmp_path: Path):
+    """Written once; who comes late has all of it at once, and then the same."""
+    async with house(tmp_path, account(1, Fault("latency", seconds=0.2)), account(2, STUCK)) as it:
+        _, board = await begun(it, deadline_s=1)
+        one, two, late = Spy(), Spy(), Spy()
+        board.join(one)
+        board.join(two)
+        await until(lambda: "p" in one.shown.letters)
+        before = len(one.told)
+        board.join(late)
+        caught_up, as_it_was = list(late.shown.letters), list(one.shown.letters)
+        await to_the_end(board, one, two)
+        board.leave(late)
+
+        assert as_it_was == caught_up
+        assert one.told == two.told
+        assert one.told[before:] == late.told[-len(one.told[before:]) :]
+
+
+async def test_with_the_last_who_watches_all_work_ends_and_the_next_one_sees_the_run(tmp_path: Path):
+    """One who goes leaves the others theirs; whoever comes then has a whole board, though all is quiet."""
+    async with house(tmp_path, account(1, Fault("hang", on="GET"))) as it:
+        live, board = await begun(it)
+        one, two, anew = Spy(), Spy(), Spy()
+        board.join(one)
+        board.join(two)
+        await until(lambda: 1 in sent(it.simulator, "GET"))
+        board.leave(one)
+        with_one = board_tasks()
+        board.leave(two)
+        board.leave(two)
+        await asyncio.sleep(0)
+        with_none = board_tasks()
+        before = len(it.simulator.requests)
+        board.join(anew)
+        await until(lambda: bool(anew.told))
+        after = len(it.simulator.requests)
+        board.leave(anew)
+
+        assert ([f"panic-board-{live.run.id}"], []) == (with_one, with_none)
+        assert ("board", ["a"]) == (anew.told[0].kind, anew.shown.letters)
+        assert before == after
+        assert not live.is_over
+
+
+async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One is written without a word on any account, and then letters alone; the loop is the run's."""
+    told, tell_of = list[int](), fold.account_of
+
+    def count(case: Case, *more: Any) -> AccountReport:
+        told.append(case.account.id)
+        return tell_of(case, *more)
+
+    monkeypatch.setattr(fold, "account_of", count)
+    slow = Fault("latency", seconds=0.15)
+    async with house(tmp_path, *(account(id_, slow) for id_ in (1, 2, 3, 4))) as it:
+        live, board = await begun(it, concurrency=1)
+        spy = Spy()
+        board.join(spy)
+        await live.run.engine.swept.wait()
+        kinds, early, at_sweep = [one.kind for one in spy.told], spy.boards, list(told)
+        await until(lambda: bool(told))
+        board.leave(spy)
+
+        assert [] == at_sweep
+        assert ["board", "cells"] == kinds[:2]
+        assert 1 == kinds.count("board")
+        assert ([], 4) == (early[0]["worst"], early[0]["more"])
+        assert "not_attempted" not in [flag["code"] for flag in early[0]["flags"]]
+
+
+# ── what fails ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_board_that_fails_is_no_matter_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The page is told that it is stale; when it can be written again it is, though nothing has happened since."""
+    write, failed = boards.write, list[int]()
+
+    def broken(*_: Any) -> bytes:
+        failed.append(1)
+        raise RuntimeError
+
+    async with house(tmp_path, account(1, Fault("hang", on="GET"))) as it:
+        live, board = await begun(it)
+        spy = Spy()
+        board.join(spy)
+        await until(lambda: bool(spy.boards) and 1 in sent(it.simulator, "GET"))
+        monkeypatch.setattr(boards, "write", broken)
+        live.run._teller.flags.append(Flag("odd", "something odd"))
+        await until(lambda: len(failed) > 1)
+        answer = await it.ask("GET", f"/v1/runs/{live.run.id}/board")
+        monkeypatch.setattr(boards, "write", write)
+        await until(lambda: "odd" in [flag["code"] for flag in spy.boards[-1]["flags"]])
+        live.run.stop()
+        (last,) = await to_the_end(board, spy)
+
+        assert answer.problem("internal")
+        assert "stale" in [one.kind for one in spy.told]
+        assert codes(await live.finished()) == letters(last)
+
+
+async def test_where_panic_itself_fails_the_board_says_what_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nobody works on it any more, and it did not come to its end; where every thread hangs it needs none."""
+
+    def broken(_: Recorder, report: Report, *__: Any, **___: Any) -> Report:
+        raise RuntimeError
+
+    async def hang(*_: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(Recorder, "end", broken)
+    async with house(tmp_path, account(1, STUCK)) as it:
+        live, board = await begun(it, deadline_s=1)
+        monkeypatch.setattr(it.parts.aside, "do", hang)
+        (last,) = await to_the_end(board, Spy())
+
+        assert live.failure is not None
+        assert (False, "open", {1: "o"}) == (last["live"], last["verdict"], letters(last))
+
+
+# ── whole runs, on virtual time ─────────────────────────────────────────────────────────────────────────────
+
+
+class Supplies:
+    """What a desk needs to run a made-up firm."""
+
+    def __init__(self, ready: Prepared) -> None:
+        self._ready = ready
+
+    def prepare(self, press: Press) -> Prepared:
+        return replace(self._ready, press=press)
+
+    def take_broker(self) -> None:
+        return None
+
+    def take_writer(self) -> None:
+        return None
+
+
+async def _watched(seed: int) -> tuple[list[Spy], Report]:
+    """Run a seed while pages watch and others press; give the pages and the report."""
+    made_up, rng = _firm(seed), random.Random(seed)
+    async with drill.simulator(made_up, seed=seed, latency_s=0.01) as simulator:
+        ready = drill.prepare(made_up, simulator.base_url, watch_s=3.0)
+        desk = Desk(Supplies(ready), drill=True)
+        press = replace(ready.press, deadline_s=15.0)
+        live = desk.press(press).live
+        up_to_date: list[Spy] = []
+        falsely = lambda spy: spy in up_to_date and spy.shown.clear - held_clear(live)  # noqa: E731
+        board, spies = LiveBoard(live, Aside()), [Spy(falsely), Spy(falsely)]
+        board.join(spies[0])
+        up_to_date.append(spies[0])
+        for _ in range(2):
+            await asyncio.sleep(rng.choice((0.3, 2.0)))
+            desk.press(press)
+        await asyncio.sleep(1.0)
+        board.join(spies[1])
+        up_to_date.append(spies[1])
+        late: Sequence[list[str]] = spies[1].shown.letters, spies[0].shown.letters
+        report = await live.finished()
+        while not all(spy.boards and not spy.boards[-1]["live"] for spy in spies):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        for spy in spies:
+            board.leave(spy)
+        await desk.close()
+
+        assert late[0] == late[1]
+    return spies, report
+
+
+def test_no_letter_is_clear_of_which_the_run_is_not_sure(monkeypatch: pytest.MonkeyPatch):
+    """At the moment at which it is told, whatever the faults are and whoever presses; the end is the report's."""
+    monkeypatch.setattr(live_board, "perf_counter", lambda: asyncio.get_running_loop().time())
+    monkeypatch.setattr(live_board, "CELLS_S", 0.1)
+    monkeypatch.setattr(live_board, "BOARD_S", 1.0)
+    monkeypatch.setattr(run, "random", SimpleNamespace(Random=lambda: random.Random(501)))
+    spies, report = virtually(_watched(501))
+
+    assert 10 < len(spies[0].told)
+    for spy in spies:
+        assert [] == spy.wrong
+        assert codes(report) == letters(spy.boards[-1])
+        assert json.loads(to_json(report))["totals"] == spy.boards[-1]["totals"]
+    assert spies[0].told[-1] == spies[1].told[-1]
