@@ -181,7 +181,7 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
     monkeypatch.setattr(Recorder, "end", broken)
     async with house(tmp_path, account(1, STUCK)) as it:
         live, board = await begun(it, deadline_s=1)
-        monkeypatch.setattr(it.parts.aside, "do", hang)
+        monkeypatch.setattr(it.parts.threads, "do", hang)
         (last,) = await to_the_end(board, Spy())
 
         assert live.failure is not None
