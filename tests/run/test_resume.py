@@ -22,6 +22,7 @@ from panic.ledger.store import SqliteStore
 from panic.process import here
 from panic.record import Kind, Resumed, body
 from panic.replay import Replay
+from panic.run import resume
 from panic.run.press import Prepared
 from panic.run.resume import prepare
 from panic.run.run import Run
@@ -191,12 +192,16 @@ def test_a_run_that_may_be_resumed(tmp_path: Path, change: Callable[[Event], Eve
 
 
 def test_of_two_only_one_resumes_it(tmp_path: Path):
-    """The second is told who has it."""
+    """The second is told that somebody has it, also where both looked before either had it."""
     settings = on_record(tmp_path, pressed(DEAD))
+    looked = resume._recall(settings, "last")
     prepare(settings, "last")
+    late = Resumed(datetime.now(UTC), "the day shift", "0", here())
 
     with pytest.raises(UsageError, match=f"is under way in process {os.getpid()}"):
         prepare(settings, "last")
+    with pytest.raises(UsageError, match="was resumed by somebody else just now"):
+        resume._claim(settings, looked, late, "late")
 
 
 def test_however_often_it_is_resumed_it_ages_from_the_press(tmp_path: Path):
