@@ -118,15 +118,18 @@ async def test_what_a_schedule_that_did_not_run_tells_to_type(tmp_path: Path, la
     assert "type the nearest that works: panic press --group West --reason" in told[0].text
 
 
+ODD = Scope(groups=("-odd", "$x"))
+
+
 @pytest.mark.parametrize(
     ("scope", "found", "words"),
     [
-        (Scope(groups=("-odd", "$x")), ..., "type: panic press --group=-odd --group '$x' --reason breach"),
+        (ODD, ODD, "type: panic press --group=-odd --group '$x' --reason breach"),
         (Scope(groups=("x",)), None, "no press works until what panic check lists is corrected"),
     ],
 )
 def test_odd_words(scope: Scope, found: Scope | None, words: str):
     """A group that looks like a flag; and where nothing can be typed that is said."""
-    told = by_hand(scope, scope if found is ... else found, latch=False, reason="breach")
+    told = by_hand(scope, found, latch=False, reason="breach")
 
     assert told.endswith(words)
