@@ -308,39 +308,26 @@ async def test_what_another_page_sends_keeps_nobody_awake(browser: Browser):
     assert (await browser.ask("GET", "/v1/session")).json["acts_for_s"] <= 300
 
 
-async def test_a_shift_ends_however_often_somebody_acts(browser: Browser):
-    """Then the session is over, for looking, too."""
-    for _ in range(43_200 // 800):
-        later(browser.it, 800)
-        await browser.ask("POST", "/v1/session/seen")
-
-    (await browser.ask("GET", "/v1/session")).problem("unauthenticated")
-
-
-async def test_over_tls_the_cookie_is_bound_to_it_and_does_not_outlive_the_process(tmp_path: Path):
-    """As a process: after a restart the session has ended, and the token given again presses as before."""
+async def test_over_tls_the_cookie_is_bound_to_it_and_presses(tmp_path: Path):
+    """As a process, which gives the browser's press the source of the page."""
     (tmp_path / "tls").mkdir()
     made = a_certificate(tmp_path / "tls")
     context = ssl.create_default_context()
     made.ca.configure_trust(context)
     how: dict[str, Any] = {"ssl": context, "server_hostname": "panic.example.com"}
-    body = {"token": PROCESS_TOKENS["desk"]}
     async with simulate(account(1)) as simulator, aiohttp.ClientSession() as client:
         one = firm(tmp_path, simulator, [1])
         lines = f'port = 0\ntls_certificate = "{made.certificate}"\ntls_key = "{made.key}"\n'
         one.settings.write_text(one.settings.read_text().replace("port = 0\n", lines))
-        told: list[tuple[int, str]] = []
-        for _ in range(2):
-            async with serving(one) as service:
-                port, headers = service.url.rpartition(":")[2], {"Origin": service.url}
-                if told:
-                    headers |= {"Cookie": f"__Host-panic-{port}={told[0][1]}"}
-                    async with client.get(f"{service.url}/v1/session", headers=headers, **how) as answer:
-                        restarted = (await answer.json())["detail"]
-                async with client.post(f"{service.url}/v1/session", json=body, headers=headers, **how) as answer:
-                    cookie, status = answer.headers["Set-Cookie"], answer.status
-                told.append((status, cookie.partition("=")[2].partition(";")[0]))
+        async with serving(one) as service:
+            headers, body = {"Origin": service.url}, {"token": PROCESS_TOKENS["desk"]}
+            async with client.post(f"{service.url}/v1/session", json=body, headers=headers, **how) as answer:
+                cookie, word = answer.headers["Set-Cookie"], (await answer.json())["csrf"]
+            headers |= {"Cookie": cookie.partition(";")[0], "X-CSRF-Token": word}
+            press = {**QUICK, "wait": 15}
+            async with client.post(f"{service.url}/v1/runs", json=press, headers=headers, **how) as answer:
+                report = await answer.json()
 
-    assert [200, 200] == [status for status, _ in told]
-    assert "the session has ended" == restarted
+    port = service.url.rpartition(":")[2]
     assert re.fullmatch(rf"__Host-panic-{port}=[^;]+; HttpOnly; Path=/; SameSite=Strict; Secure", cookie)
+    assert ("clear", "room", "desk") == (report["verdict"], *(report["trigger"][key] for key in ("source", "by")))
