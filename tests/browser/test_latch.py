@@ -13,7 +13,7 @@ from panic.service.room import latch_watch
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
-from tests.cli.support import until
+from tests.cli.support import account, until
 from tests.service.house import House, house
 
 pytestmark = chromium.needed
@@ -45,7 +45,8 @@ async def _preview(page: Screen) -> None:
 
 async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path: Path, browser: Browser):
     """The open page follows the latch; an old preview goes; what is engaged during the click stays."""
-    async with house(tmp_path) as it, screen(browser, address(it)) as page:
+    rows = ("1,East", "2,West", "3,North")
+    async with house(tmp_path, *map(account, (1, 2, 3)), rows=rows) as it, screen(browser, address(it)) as page:
         latch.create(_file(it))
         await _open(page)
         heading = page.page.locator("#stage h2").first
@@ -58,8 +59,8 @@ async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path:
         await expect(page.page.locator("#reset-preview")).to_contain_text("has changed meanwhile")
 
         async def overtaken(route: Route) -> None:
-            await it.ask("POST", "/v1/runs", {**BODY, "scope": {"accounts": [1]}, "wait": 0})
-            await until(lambda: ["1", "East", "West"] == _held(it))
+            await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["North"]}})
+            await until(lambda: ["East", "North", "West"] == _held(it))
             await route.continue_()
 
         await _preview(page)
@@ -70,7 +71,7 @@ async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path:
 
     assert "strategies that test the latch may trade again" in shown
     assert "What it will not do" in shown
-    assert ["1"] == left
+    assert ["North"] == left
 
 
 async def test_what_the_room_learns_late_takes_no_preview_away(

@@ -172,13 +172,13 @@ async def test_a_group_with_filters_and_a_reason(it: House, page: Screen):
     await page.page.locator("[name=side]").select_option("BUY")
     await page.page.locator("[name=instruments]").fill("AAPL, MSFT")
     await expect(page.page.locator("#touches")).to_have_text(
-        "Touches 2 accounts: groups East, West, only side BUY, instrument ids AAPL,MSFT"
+        "Touches 2 accounts: group East, group West, only side BUY, instrument ids AAPL,MSFT"
     )
-    await _roster(it, "1,West", "2,West")
+    await _roster(it, "1,East", "2,East")
     await expect(page.page.locator("#answer")).to_have_text(
-        "No longer chosen, because the roster has it no more: East."
+        "No longer chosen, because the roster has it no more: West."
     )
-    await expect(page.page.locator("#touches")).to_contain_text("Touches 2 accounts: group West")
+    await expect(page.page.locator("#touches")).to_contain_text("Touches 2 accounts: group East")
     button = await page.text("#hold")
     await page.press_by_word()
     (live,) = it.desk.live.values()
@@ -186,7 +186,7 @@ async def test_a_group_with_filters_and_a_reason(it: House, page: Screen):
     page.complaints.clear()  # a plan may have been refused in the moment before
 
     assert button.endswith("in 2 accounts")
-    assert (("West",), "BUY", ("AAPL", "MSFT")) == (
+    assert (("East",), "BUY", ("AAPL", "MSFT")) == (
         press.scope.groups,
         press.scope.filters.side,
         press.scope.filters.instrument_ids,
@@ -264,6 +264,14 @@ ANSWERS: dict[str, tuple[Answers, str]] = {
 """What may come back, and what the page says then: nothing was sent only where the service itself says so."""
 
 
+def _counted(answer: Answers, tries: list[Route]) -> Callable[[Route], Awaitable[None]]:
+    async def intercept(route: Route) -> None:
+        tries.append(route)
+        await answer(route, len(tries))
+
+    return intercept
+
+
 async def test_what_became_of_a_press_is_said_as_far_as_it_is_known(it: House, page: Screen):
     """In doubt the page says so, with the command line; a press whose answer is lost is sent again as the same."""
     await page.page.locator("#scope-groups").check()
@@ -280,17 +288,12 @@ async def test_what_became_of_a_press_is_said_as_far_as_it_is_known(it: House, p
             await route.continue_()
 
     for name, (answer, title) in ANSWERS.items():
-
-        async def intercept(route: Route, answer: Answers = answer) -> None:
-            tries.append(route)
-            await answer(route, len(tries))
-
         tries.clear()
-        await page.page.route("**/v1/runs", intercept)
+        await page.page.route("**/v1/runs", _counted(answer, tries))
         await page.type_the_word()
         await expect(page.page.locator("#answer h2")).to_have_text(title)
         assert name != "lost, then refused" or 2 == len(tries)
-        await page.page.unroute("**/v1/runs", intercept)
+        await page.page.unroute("**/v1/runs")
     command, before = await page.text("#answer code"), dict(it.desk.live)
     await page.page.route("**/v1/runs", lose)
     run = await page.press_by_word()
