@@ -1,7 +1,6 @@
 """`panic runs` and `panic show`: what the ledger tells."""
 
 import argparse
-import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -9,6 +8,7 @@ from panic import history, logs
 from panic.cli import output
 from panic.history import Summary
 from panic.render.history import runs_table
+from panic.service.api.views import Runs, row, to_json
 
 _FRESH = timedelta(hours=24)
 """So long a run that nobody completed is news; then it is history, and would hide the next one."""
@@ -21,15 +21,10 @@ def do_runs(options: argparse.Namespace) -> int:
     found, damage = history.runs(ledger, options.limit)
     looked_in = history.looked(ledger)
     shown, now = found[: options.limit], datetime.now(UTC)
-    document = {
-        "schema": "panic-runs/1",
-        "runs": [_told(one, now) for one in shown],
-        "more": len(found) - len(shown),
-        "damage": damage,
-        "looked_in": looked_in,
-    }
+    rows = tuple(row(one, now) for one in shown)
+    document = Runs("panic-runs/1", rows, len(found) - len(shown), tuple(damage), tuple(looked_in))
     draw = partial(runs_table, shown, more=len(found) - len(shown), damage=damage, looked_in=looked_in, now=now)
-    output.show(json.dumps(document, indent=2), draw, options)
+    output.show(to_json(document).decode(), draw, options)
     return 10 if damage or any(_is_open(one, now) for one in found) else 0
 
 
@@ -38,25 +33,6 @@ def _is_open(one: Summary, now: datetime) -> bool:
     if one.finished is not None or one.alive:
         return False
     return one.resumable(now) or now - one.pressed.started_at < _FRESH
-
-
-def _told(one: Summary, now: datetime) -> dict[str, object]:
-    pressed, finished = one.pressed, one.finished
-    return {
-        "run_id": one.run,
-        "state": one.state(now),
-        "verdict": finished and finished.verdict,
-        "exit_code": finished and finished.exit_code,
-        "drill": pressed.drill,
-        "started_at": pressed.started_at.isoformat(),
-        "finished_at": finished and finished.finished_at.isoformat(),
-        "resumable_until": None if finished else one.resumable_until.isoformat(),
-        "process": str(one.process),
-        "base_url": pressed.base_url,
-        "source": pressed.trigger.source,
-        "by": pressed.trigger.by,
-        "reason": pressed.trigger.reason,
-    }
 
 
 def do_show(options: argparse.Namespace) -> int:

@@ -6,14 +6,16 @@ refused. The scope of a hook is not asked about here: the settings wrote it.
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
 
 from panic.address import canonical
-from panic.config import Role, Service, Token
+from panic.config import Token
 from panic.plan import Scope
 from panic.roster import Roster
+from panic.words import clip
 
 _LISTED_MOST = 10
 _LARGEST_PORT = (1 << 16) - 1
@@ -35,48 +37,59 @@ class Identity:
     groups: frozenset[str] | None = None
     person: bool = True
 
-
-class Tokens:
-    """The tokens of the settings, which know them by their digests only."""
-
-    def __init__(self, tokens: Mapping[str, Token]) -> None:
-        self._known = [
-            (bytes.fromhex(t.digest.removeprefix("sha256:")), _identity(n, t)) for n, t in tokens.items()
-        ]
-
-    def identify(self, authorization_header: str) -> Identity | None:
-        """Say whose token "Bearer TOKEN" is; None for nobody's.
-
-        Every token is compared, and each in the same time, so that the time says nothing about any.
-        """
-        scheme, _, token = authorization_header.strip(" \t").partition(" ")
-        try:
-            digest = hashlib.sha256(token.strip(" \t").encode()).digest()
-        except UnicodeEncodeError:  # bytes that were no UTF-8
-            return None
-        found = None
-        for known, identity in self._known:
-            if hmac.compare_digest(known, digest):
-                found = identity
-        return found if scheme.lower() == "bearer" else None
+    def acting_for(self, whom: str) -> str:
+        """Say who does something: the token, and on whose behalf."""
+        named = clip(whom.strip(), 100)
+        return f"{self.name} on behalf of {named}" if named else self.name
 
 
-def _identity(name: str, token: Token) -> Identity:
+class Refusal(NamedTuple):
+    """Why somebody may not do something, in the middle of a sentence, and what to do about it."""
+
+    why: str
+    remedy: str
+
+
+def identify(tokens: Mapping[str, Token], authorization: str) -> Identity | None:
+    """Say whose token "Bearer TOKEN" is; None for nobody's.
+
+    Every token is compared, and each in the same time, so that the time says nothing about any.
+
+    Args:
+        tokens: Those of the settings, which know them by their digests only.
+        authorization: The header.
+    """
+    scheme, _, text = authorization.strip(" \t").partition(" ")
+    try:
+        digest = hashlib.sha256(text.strip(" \t").encode()).digest()
+    except UnicodeEncodeError:  # bytes that were no UTF-8
+        return None
+    found = None
+    for name, token in tokens.items():
+        if hmac.compare_digest(bytes.fromhex(token.digest.removeprefix("sha256:")), digest):
+            found = bearer_of(name, token)
+    return found if scheme.lower() == "bearer" else None
+
+
+def bearer_of(name: str, token: Token) -> Identity:
+    """Say who a token's bearer is."""
     groups = None if token.groups is None else frozenset(token.groups)
     return Identity(name, frozenset({*token.roles, "viewer"}), groups, token.person)
 
 
-def may(identity: Identity, role: Role) -> str:
-    """Say why somebody may not do what takes `role`, and what to do about it; empty where they may."""
+def may(identity: Identity, role: str) -> Refusal | None:
+    """Say why somebody may not do what takes `role`; None where they may."""
     if role in identity.roles:
-        return ""
+        return None
     verb = {"viewer": "look", "presser": "press", "resetter": "end the engaged state"}[role]
-    remedy = f"give it the role {role} in the settings, [tokens.{identity.name}], or ask somebody who has it"
-    return f"the token {identity.name} may not {verb}: {remedy}"
+    return Refusal(
+        f"the token {identity.name} may not {verb}",
+        f"Give it the role {role} in the settings, [tokens.{identity.name}], or ask somebody who has it.",
+    )
 
 
-def may_press(identity: Identity, scope: Scope, roster: Roster) -> str:
-    """Say why somebody may not press this scope, and what to do about it; empty where they may.
+def may_press(identity: Identity, scope: Scope, roster: Roster) -> Refusal | None:
+    """Say why somebody may not press this scope; None where they may.
 
     An account that the roster does not show in one of their groups is not theirs; nor is one in an unreadable row.
     """
@@ -85,19 +98,19 @@ def may_press(identity: Identity, scope: Scope, roster: Roster) -> str:
         return refusal
     ours = identity.groups
     if scope.all:
-        return _not_theirs(identity, "all accounts")
+        return _not_theirs(identity, ours, "all accounts")
     groups = [group for group in scope.groups if group not in ours]
     if groups:
-        return _not_theirs(identity, f"the group {_listed(groups)}")
+        return _not_theirs(identity, ours, f"the group {_listed(groups)}")
     theirs = {account.id for account in roster.accounts if account.group in ours}
     ids = [str(id_) for id_ in scope.accounts if id_ not in theirs]
-    return _not_theirs(identity, f"the account {_listed(ids)}") if ids else ""
+    return _not_theirs(identity, ours, f"the account {_listed(ids)}") if ids else None
 
 
-def _not_theirs(identity: Identity, what: str) -> str:
-    remedy = "press these, or ask somebody whose token is not limited"
-    return (
-        f"the token {identity.name} may not press {what}, only {_listed(sorted(identity.groups or ()))}: {remedy}"
+def _not_theirs(identity: Identity, ours: Collection[str], what: str) -> Refusal:
+    return Refusal(
+        f"the token {identity.name} may not press {what}, only {_listed(sorted(ours))}",
+        "Press these, or ask somebody whose token is not limited.",
     )
 
 
@@ -106,19 +119,18 @@ def _listed(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_LISTED_MOST])}{more}"
 
 
-def host_is_allowed(host_header: str, service: Service, bound: Sequence[str]) -> bool:
+def host_is_allowed(host_header: str, names: Iterable[str]) -> bool:
     """Whether the service may be asked for by this name, which a page that somebody opened could have chosen.
 
     Args:
         host_header: As it came: a name or an address, with or without port.
-        service: Whose `allowed_hosts` count, and whose `host`.
-        bound: The addresses that it listens at. Where that is every one of this machine, any address counts: what
-            rebinds a name is never an address.
+        names: Under which the service is reached, beside `localhost`. Where it listens at every address of this
+            machine, any address counts: what rebinds a name is never an address.
     """
     host = _host(host_header)
     if not host:
         return False
-    ours = {canonical(name) for name in ("localhost", service.host, *service.allowed_hosts, *bound)}
+    ours = {canonical(name) for name in ("localhost", *names)}
     at_all = any(isinstance(name, IPv4Address | IPv6Address) and name.is_unspecified for name in ours)
     name = canonical(host)
     return name in ours or (at_all and not isinstance(name, str))

@@ -1,18 +1,15 @@
 """The door: so many connections and no more, none that only sits there, and descriptors left for the broker.
 
-Whoever holds connections open without asking for anything must not keep a press out. A new connection is always
-let in; where there is no room, one that waits for its caller goes: the oldest that never asked for anything
-first. One whose request is being carried out never goes.
+Whoever holds connections open without asking for anything must not keep a press out: where there is no room for
+a new connection, the oldest that waits for its caller goes. One whose request is being carried out never goes.
 """
 
 import asyncio
 import errno
-import resource
 import secrets
 import socket
 import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import structlog
@@ -28,24 +25,11 @@ log = structlog.get_logger()
 FIRST_S: Final = 10.0
 """So long a new connection may take for its first whole request, handshake included."""
 
-MOST: Final = 1024
 BACKLOG: Final = 128
 
 _COMPLAIN_S = 1.0
 _PAUSE_S = 0.05
-_STARTING_S = 1.0
-"""So long a request that has come in may take until its handler runs."""
-
 _FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-
-
-def room() -> int:
-    """Take as many descriptors as this process may have, and give how many of them callers may hold."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # not every system lets a process have what it says
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return MOST if soft == resource.RLIM_INFINITY else max(min(MOST, soft // 2), 1)
 
 
 class Caller(web.RequestHandler):
@@ -54,32 +38,19 @@ class Caller(web.RequestHandler):
     def __init__(self, *args: Any, gone: Callable[["Caller"], None], first_s: float, **how: Any) -> None:
         super().__init__(*args, **how)
         self._gone, self._first_s = gone, first_s
-        self._arrived_at = -_STARTING_S
         self._silent: asyncio.TimerHandle | None = None
 
     @property
-    def patience(self) -> int | None:
-        """How soon it goes where there is no room, the least first; None while it is our turn."""
-        if self._request_count == 0:
-            return 0
-        if self._waiter is not None and not self._waiter.done():
-            return 1
-        if self._request_in_progress:
-            request = self._current_request
-            is_whole = request is None or request.content.is_eof()
-            return None if is_whole and not self.writing_paused else 2
-        return None if self._loop.time() - self._arrived_at < _STARTING_S else 1
+    def may_go(self) -> bool:
+        """Whether it waits for its caller: for a request, or for the rest of one; not while it is our turn."""
+        if self._request_count == 0 or (self._waiter is not None and not self._waiter.done()):
+            return True
+        return self._current_request is not None and not self._current_request.content.is_eof()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and end it soon if nothing comes."""
         super().connection_made(transport)
         self._silent = self._loop.call_later(self._first_s, self._end_if_silent)
-
-    def data_received(self, data: bytes) -> None:
-        """Take bytes."""
-        super().data_received(data)
-        if self._messages:
-            self._arrived_at = self._loop.time()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
@@ -217,11 +188,10 @@ class Door(web.BaseSite):
             connection.close()
 
     def _make_room(self) -> bool:
-        """End the connection that is missed least; False if all of them are being served."""
-        found = [(patience, caller) for caller in self._callers if (patience := caller.patience) is not None]
-        if not found:
+        """End the oldest connection that waits for its caller; False if all of them are being served."""
+        caller = next((one for one in self._callers if one.may_go), None)
+        if caller is None:
             return False
-        caller = min(found, key=lambda one: one[0])[1]  # of equals the first, and that is the oldest
         task = self._callers.pop(caller)
         if caller.transport is None:
             task.cancel()

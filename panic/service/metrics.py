@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from panic.report import Report
-from panic.service.desk import Live
+from panic.service.live import Live
 
 METRICS: Final = (
     "panic_runs_started_total",
@@ -111,15 +111,13 @@ class Metrics:
         self._refused.labels(why).inc()
 
     def recorded(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Count what goes on record of a hook's call; a name that proved nothing is nobody's, and no label."""
-        if not kind.startswith("hook_"):
-            return
-        act = str(facts.get("act", ""))
+        """Count a hook's call by what goes on record of it; a name that proved nothing is no label."""
+        act, hook = str(facts.get("act", "")), str(facts.get("hook", ""))
         if kind in {"hook_pressed", "hook_recorded", "hook_paged"}:
-            self._hook_calls.labels(str(facts.get("hook", "")), act).inc()
-            return
-        name = "" if facts.get("sender") == "forged" else str(facts.get("hook", ""))
-        self._hook_refused.labels(name, act).inc(1 + int(facts.get("unrecorded", 0)))
+            self._hook_calls.labels(hook, act).inc()
+        elif kind.startswith("hook_"):
+            name = "" if facts.get("sender") == "forged" else hook
+            self._hook_refused.labels(name, act).inc(1 + int(facts.get("unrecorded", 0)))
 
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells of a run."""

@@ -1,40 +1,47 @@
-"""What an earlier process left: runs to take up again, and runs that somebody has to be told of."""
+"""What earlier processes left: runs to resume, and runs that somebody has to be told of."""
 
+import asyncio
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from typing import Final
 
-from panic import history
+import structlog
+
+from panic import background, history
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
 from panic.history import Summary
-from panic.hooks.decisions import Earlier
-from panic.hooks.taken import KEPT_TIMES, Call
-from panic.ledger import reader
-from panic.ledger.events import Event, decode
-from panic.ledger.reader import Row
-from panic.record import Kind
-from panic.report import Report
+from panic.notify import Notice, notices_of
+from panic.report import AUTOMATED, Report
 from panic.run import resume
 from panic.run.press import Prepared
+from panic.service.audit import entries
+from panic.service.desk import Desk
 
-TOLD_FOR = timedelta(hours=24)
+log = structlog.get_logger()
+
+TOLD_FOR: Final = timedelta(hours=24)
 """Of what ended longer ago nobody is told anew."""
+
+BY: Final = "panic serve"
+"""Who resumes a run that an earlier process left."""
+
+LOOK_S: Final = 30.0
+"""So long the ledger may take to tell what was left; presses do not wait for that."""
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Earlier:
     """One run that an earlier process left.
 
     Attributes:
         run: Its id.
         is_finished: Whether it came to its end.
-        prepared: What is left of it, ready to go on; None where it may not.
+        prepared: What is left of it, ready to be resumed; None where it may not be.
         report: Its report, where somebody has to be told of it: it was interrupted, or ended not clear.
-        why: Why it does not go on.
+        why: Why it is not resumed.
     """
 
     run: str
@@ -44,7 +51,68 @@ class Left:
     why: str = ""
 
 
-def look_back(settings: Settings) -> list[Left]:
+class Recovery:
+    """Resumes what earlier processes left, and tells people of the rest.
+
+    Args:
+        settings: Where the ledger is.
+        desk: Where runs are resumed.
+        tell: Tells people.
+        say: Tells whoever runs the service, one line at a time.
+        remember: Told of each run that is resumed: people know of it.
+        env: Where keys are looked for.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        desk: Desk,
+        tell: Callable[[Notice], None],
+        say: Callable[[str], None],
+        remember: Callable[[str], None],
+        env: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._settings, self._desk, self._env = settings, desk, env
+        self._tell, self._say, self._remember = tell, say, remember
+
+    async def go(self) -> None:
+        """Look at the ledger, and deal with each run by itself."""
+        try:
+            async with asyncio.timeout(LOOK_S):
+                found = await background.begin(lambda: look(self._settings), "look-back")
+        except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
+            text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
+            self._tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
+            log.exception("look_back_failed")
+            return
+        for one in found:
+            try:
+                await self._deal_with(one)
+            except Exception as error:  # the others are looked after all the same
+                log.exception("look_back_failed", run_id=one.run)
+                text = f"{type(error).__name__}. Run: panic resume {one.run}, or press again"
+                self._tell(Notice("page", one.run, f"run {one.run} could not be resumed", text, one.run))
+
+    async def _deal_with(self, one: Earlier) -> None:
+        run = one.run
+        if not one.is_finished:
+            one = await background.begin(lambda: prepare(self._settings, run, self._env), "resume")
+        if one.prepared is not None:
+            live = self._desk.start(one.prepared, automated=one.prepared.press.source in AUTOMATED)
+            self._remember(run)
+            log.warning("run_resumed", run_id=live.run.id)
+            self._say(f"panic: run {run} is resumed: the process that had it died")
+            return
+        if one.why:
+            log.error("run_interrupted", run_id=run, why=one.why)
+            self._say(f"panic: run {run} was interrupted and is not resumed: {one.why}")
+        if one.report is not None:
+            for notice in notices_of("interrupted" if one.why else "finished", one.report):
+                if notice.kind == "page":
+                    self._tell(notice)
+
+
+def look(settings: Settings) -> list[Earlier]:
     """Find out what earlier processes left, of runs that did not end no more than their ids.
 
     It reads the ledger, which may take long.
@@ -56,54 +124,26 @@ def look_back(settings: Settings) -> list[Left]:
         return []
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
-    known = set(_told(settings))
+    told = set(_told(settings))
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    told = history.checked(settings.ledger, recent)
-    return [left for one in told if (left := _left(one, settings, known))]
+    checked = history.checked(settings.ledger, recent)
+    return [earlier for one in checked if (earlier := _earlier(one, settings, told))]
 
 
-def take_up(settings: Settings, run: str, by: str, env: Mapping[str, str] = os.environ) -> Left:
-    """Make ready what is left of a run. It claims it in the ledger: whoever calls this must let it go on."""
+def prepare(settings: Settings, run: str, env: Mapping[str, str]) -> Earlier:
+    """Make ready what is left of a run. It claims it in the ledger: whoever calls this must start it."""
     try:
-        return Left(run, prepared=resume.prepare(settings, run, by, env))
+        return Earlier(run, prepared=resume.prepare(settings, run, BY, env))
     except PanicError as error:
-        return Left(run, report=_report(settings, run), why=str(error))
+        return Earlier(run, report=_report(settings, run), why=str(error))
 
 
-def hook_calls(settings: Settings) -> list[Call]:
-    """Find out which signed calls of hooks an earlier process took, and whose copies might still be let in.
-
-    Raises:
-        UsageError: There is no ledger.
-        OSError: It cannot be read.
-    """
-    found, finished, now = [], _finished(settings), datetime.now(UTC).timestamp()
-    for event in _audits(settings):
-        body = event.body
-        hook = settings.hooks.get(str(body.get("hook")))
-        if hook is None or body["what"] not in _TAKEN or not body.get("id") or body.get("act") == "joined":
-            continue
-        until = datetime.fromisoformat(event.at).timestamp() + KEPT_TIMES * hook.tolerance_s
-        if until >= now:
-            run = str(body["run_id"])
-            earlier = Earlier(str(body["digest"]), int(body["timestamp"]), run, is_over=run in finished)
-            found.append(Call(str(body["hook"]), str(body["id"]), earlier, until))
-    return found
-
-
-_TAKEN = ("hook_pressed", "hook_recorded", "hook_paged")
-
-
-def _finished(settings: Settings) -> set[str]:
-    return {row.run for file in history.files(settings.ledger) for row in _rows(file, Kind.FINISHED)}
-
-
-def _left(one: Summary, settings: Settings, known: set[str]) -> Left | None:
+def _earlier(one: Summary, settings: Settings, told: set[str]) -> Earlier | None:
     if one.finished is None:
-        return None if one.alive else Left(one.run)
-    if one.is_clear or one.run in known:
+        return None if one.alive else Earlier(one.run)
+    if one.is_clear or one.run in told:
         return None
-    return Left(one.run, is_finished=True, report=_report(settings, one.run))
+    return Earlier(one.run, is_finished=True, report=_report(settings, one.run))
 
 
 def _report(settings: Settings, run: str) -> Report | None:
@@ -115,23 +155,6 @@ def _report(settings: Settings, run: str) -> Report | None:
 
 def _told(settings: Settings) -> Iterator[str]:
     """Give the runs that people were paged for; an older service had that acknowledged."""
-    for event in _audits(settings):
+    for event in entries(settings):
         if event.body["what"] in {"paged", "acknowledge"}:
             yield str(event.body.get("run_id"))
-
-
-def _audits(settings: Settings) -> Iterator[Event]:
-    """Give who did what; what is not as it was written is left out."""
-    for file in history.files(settings.ledger):
-        for row in _rows(file, Kind.AUDIT):
-            with suppress(ValueError):
-                event = decode(row.record)
-                if isinstance(event.body, dict) and "what" in event.body:
-                    yield event
-
-
-def _rows(file: Path, kind: Kind) -> tuple[Row, ...]:
-    found = reader.read(file, kinds=(kind,))
-    if found.damage and not found.rows:
-        raise OSError(found.damage)
-    return found.rows

@@ -11,11 +11,12 @@ from panic.plan import Scope
 from panic.run.press import Press
 from panic.service import metrics
 from panic.service.api import facts, models, views
-from panic.service.api.answers import aside, document, on_record, read_body, require
+from panic.service.api.answers import document, on_thread
+from panic.service.api.body import read_json
 from panic.service.api.models import ResetAsked
-from panic.service.api.problems import ProblemError
+from panic.service.api.problems import ProblemError, require
 from panic.service.auth import Identity, may_press
-from panic.service.parts import Parts, name_of
+from panic.service.parts import Parts
 
 _RESET_S = 30.0
 
@@ -26,14 +27,14 @@ _RESET_S = 30.0
 async def get_latch(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say what is engaged."""
     settings = parts.settings
-    found = await aside(parts, lambda: look(settings), "latch", usage="not_found")
-    return document(views.to_json(found.view(str(settings.latch.file))))
+    found = await on_thread(parts.threads, lambda: look(settings), "latch", usage="not_found")
+    return document(found.view(str(settings.latch.file)))
 
 
 async def end_engaged(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
     """End the engaged state."""
-    asked = models.read(ResetAsked, await read_body(request))
-    settings, by = parts.settings, name_of(identity, asked.by)
+    asked = models.read(ResetAsked, await read_json(request))
+    settings, by = parts.settings, identity.acting_for(asked.by)
     scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
     if identity.groups is not None:
         everything = Scope(all=True)
@@ -44,13 +45,19 @@ async def end_engaged(parts: Parts, request: web.Request, identity: Identity) ->
     def prepare() -> reset.Reset:
         return reset.prepare(settings, scope, by=by, reason=asked.reason, force=asked.force, env=parts.env)
 
-    prepared = await aside(parts, prepare, "reset", usage="conflict")
+    prepared = await on_thread(parts.threads, prepare, "reset", usage="conflict")
     state: latch.State | None = None
     if not asked.dry_run:
-        on_record(parts, request, identity, "reset", by=prepared.by, reason=prepared.reason, ends=str(prepared))
+        parts.audit.record_request(
+            request, identity, "reset", by=prepared.by, reason=prepared.reason, ends=str(prepared)
+        )
         try:
-            state = await aside(
-                parts, lambda: reset.carry_out(settings, prepared), "reset", usage="conflict", most_s=_RESET_S
+            state = await on_thread(
+                parts.threads,
+                lambda: reset.carry_out(settings, prepared),
+                "reset",
+                usage="conflict",
+                most_s=_RESET_S,
             )
         except ProblemError as error:
             if error.code == "too_slow":
@@ -76,7 +83,7 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
         streams=len(parts.streams),
         self_test=None if parts.proving is None else parts.proving.status(),
     )
-    return document(views.to_json(found))
+    return document(found)
 
 
 async def healthz(_: Parts, __: web.Request, ___: Identity) -> web.Response:
@@ -97,7 +104,7 @@ async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Respon
     engaged = None
     try:
         if file is not None:
-            engaged = await parts.aside.do(lambda: latch.read(file).engaged, "latch", 1.0)
+            engaged = await parts.threads.do(lambda: latch.read(file).engaged, "latch", 1.0)
     except (OSError, ValueError):  # a TimeoutError is one
         pass
     now = metrics.Standing(

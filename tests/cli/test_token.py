@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from panic import cli
 from panic.config import Settings, load
-from panic.service.auth import Identity, Tokens
+from panic.service.auth import Identity, identify
 
 GOOD = '[broker]\nbase_url = "https://api.clearstreet.com"\n[credentials.default]\nenv = "KEY"\n'
 
@@ -67,7 +67,7 @@ def test_what_is_printed_lets_its_bearer_in(tmp_path: Path, words: tuple[str, ..
 
     assert (0, ()) == (code, settings.problems)
     assert re.fullmatch(r"[\w-]{43}\n", token)
-    assert identity == Tokens(settings.tokens).identify(f"Bearer {token.strip()}")
+    assert identity == identify(settings.tokens, f"Bearer {token.strip()}")
 
 
 def test_the_token_is_shown_once_and_written_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

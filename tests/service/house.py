@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from jsonschema import Draft202012Validator
 
 from panic import config
 from panic.notify import Notifier
-from panic.service.api.document import document
+from panic.schedule.sessions import fallback
+from panic.service.api.openapi import document
 from panic.service.api.problems import Problem
-from panic.service.app import RUNNER, make_app
-from panic.service.desk import Desk, Live
+from panic.service.app import PARTS, RUNNER, make_app
+from panic.service.audit import Audit
+from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.metrics import Metrics
-from panic.service.parts import PARTS, Parts
+from panic.service.parts import Parts
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
 from tests.cli.support import Firm, account, simulate
@@ -104,7 +107,8 @@ class House:
     metrics: Metrics
     firm: Firm
     parts: Parts
-    told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    audit: Audit
+    recorded: list[dict[str, Any]]
 
     async def ask(
         self,
@@ -145,8 +149,14 @@ class House:
         """Let the desk know of no run any more, as after a restart."""
         self.desk._live.clear()
 
-    def kinds(self) -> list[str]:
+    @property
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
         """What was put on record."""
+        self.audit.flush()
+        return [(one["what"], one) for one in self.recorded]
+
+    def kinds(self) -> list[str]:
+        """Which sorts of it."""
         return [kind for kind, _ in self.told]
 
     def counted(self, name: str, **labels: str) -> float | None:
@@ -184,22 +194,17 @@ async def house(
         await standby.start()
         await standby.judged()
         the_desk, notifier, metrics = desk(standby), Notifier({}, {}), Metrics()
-        told: list[tuple[str, dict[str, Any]]] = []
-        app = make_app(
-            settings,
-            the_desk,
-            standby,
-            notifier,
-            audit=lambda kind, body: told.append((kind, body)),
-            metrics=metrics,
-            env={},
-            **how,
-        )
+        recorded: list[dict[str, Any]] = []
+        audit = Audit(lambda _at, body: recorded.append(body), standby.scrub)
+        how = {"env": {}, "calendar": fallback, **how}
+        app = make_app(the_desk, standby, audit, notifier, metrics, **how)
         server = TestServer(app)
         await server.start_server(**RUNNER)
         try:
             async with TestClient(server) as client:
-                yield House(client, simulator, standby, the_desk, notifier, metrics, firm, app[PARTS], told)
+                yield House(
+                    client, simulator, standby, the_desk, notifier, metrics, firm, app[PARTS], audit, recorded
+                )
         finally:
             await the_desk.close()
             await standby.close()

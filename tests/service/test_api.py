@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,9 @@ async def test_the_check_is_run_one_at_a_time(tmp_path: Path):
 
 async def test_alive_and_ready_need_no_token_and_tell_nothing(tmp_path: Path):
     """A probe asks by address; why a press would not work is one word."""
-    async with house(tmp_path, ready=lambda: "keys") as it:
+    async with house(tmp_path) as it:
+        it.firm.key.unlink()
+        it.standby._files.loaded = replace(it.standby._files.loaded, keys={})
         alive = await it.ask("GET", "/healthz", token="", Host="10.1.2.3:80")
         ready = await it.ask("GET", "/readyz", token="", Host="10.1.2.3:80")
 
@@ -191,7 +194,7 @@ async def test_a_ledger_that_hangs_is_waited_for_no_longer_than_that(
     over = threading.Event()
     monkeypatch.setattr(history, "runs", lambda *_: over.wait(20))
     async with house(tmp_path) as it:
-        it.parts.aside._most_s = 0.05
+        it.parts.threads._most_s = 0.05
         (await it.ask("GET", "/v1/runs", token="viewer")).problem("too_slow")
         pressed = await it.press()
         over.set()

@@ -13,9 +13,9 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 from panic.report import json_schema
 from panic.service.api import models
-from panic.service.api.document import OPERATIONS, document, refusals
+from panic.service.api.openapi import document
+from panic.service.api.operations import OPERATIONS, refusals
 from panic.service.api.problems import KINDS, ProblemError, in_our_words
-from panic.service.api.routes import HANDLERS
 from tests.service.house import DOCUMENT, EVERYTHING, house
 
 _SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -35,11 +35,6 @@ async def test_the_document_is_served_to_anybody(tmp_path: Path) -> None:
 
         assert (200, "application/json") == (answer.status, answer.response.content_type)
         assert json.loads(json.dumps(document())) == answer.json
-
-
-def test_every_operation_has_somebody_who_carries_it_out() -> None:
-    """And nobody carries out what is not documented."""
-    assert HANDLERS.keys() == {one.id for one in OPERATIONS} - {"openapi"}
 
 
 def test_every_refusal_is_a_kind_of_problem() -> None:

@@ -17,7 +17,7 @@ from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
 from panic.report import to_json
-from panic.service.recovery import look_back
+from panic.service.recovery import look
 from panic.simulator import Fault
 from tests.cli.support import account
 from tests.service.house import QUICK, House, bearer, house
@@ -143,7 +143,7 @@ class Asking:
 
     async def restarted(self) -> list[Any]:
         """Of what the next start tells somebody."""
-        found = await asyncio.to_thread(look_back, self.it.parts.settings)
+        found = await asyncio.to_thread(look, self.it.parts.settings)
         return [_report(json.loads(to_json(one.report))) for one in found if one.report] or ["clear"]
 
 

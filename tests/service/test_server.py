@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from panic import config
-from panic.service.recovery import look_back
+from panic.service.recovery import look
 from panic.simulator import Fault
 from tests.cli.breakages import after
 from tests.cli.ledgers import LEDGER, events, kinds
@@ -315,7 +315,7 @@ async def test_a_run_that_is_not_clear_pages_once(tmp_path: Path):
 
     assert ["REFUSED"] == [title.split()[0] for title in told]
     assert [run] == [body["run_id"] for body in rows]
-    assert [] == look_back(config.load(one.settings, {}))
+    assert [] == look(config.load(one.settings, {}))
 
 
 async def test_a_breach_presses_its_scope_and_its_copies_join(tmp_path: Path):

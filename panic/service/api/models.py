@@ -6,6 +6,7 @@ schema is understood.
 
 from typing import Annotated, Any, Final, Literal, TypeVar
 
+from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from panic.plan import Scope
@@ -172,15 +173,15 @@ def read(model: type[_Model], body: bytes) -> _Model:
         raise of_validation(error, "body") from None
 
 
-def read_query(model: type[_Model], query: dict[str, list[str]]) -> _Model:
+def read_query(model: type[_Model], request: web.Request) -> _Model:
     """Read what stands behind the question mark, each name once.
 
     Raises:
         ProblemError: As above.
     """
-    if twice := [name for name, values in query.items() if len(values) > 1]:
-        raise ProblemError("malformed", f"{len(twice)} names stand in the query more than once")
+    if len(request.query) != len(set(request.query)):
+        raise ProblemError("malformed", "a name stands in the query more than once")
     try:
-        return model.model_validate({name: values[0] for name, values in query.items()})
+        return model.model_validate(dict(request.query))
     except ValidationError as error:
         raise of_validation(error, "query") from None

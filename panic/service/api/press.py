@@ -12,45 +12,116 @@ from typing import Final
 from aiohttp import web
 
 from panic.report import Source, plan_json, to_json
-from panic.run.press import Prepared, Press
-from panic.service.api import models, views
-from panic.service.api.answers import document, read_body, report_of, require
+from panic.run.press import Press
+from panic.service.api import body, models, views
+from panic.service.api.answers import document
+from panic.service.api.lookup import Lookup
 from panic.service.api.models import WAIT_MOST_S, PressAsked
-from panic.service.api.problems import ProblemError, request_id
+from panic.service.api.problems import ProblemError, request_id, require
+from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
-from panic.service.desk import Refused
-from panic.service.parts import WAITING_MOST, Parts, fitting, name_of
-from panic.service.repeats import Answered, is_key
+from panic.service.descriptors import held_most
+from panic.service.desk import Desk, Refused
+from panic.service.repeats import Answered, Keys, is_key
 from panic.service.room.signing import SIGNED
+from panic.service.standby import Standby
 
-ROOM: Final = Source.ROOM
-"""The source of a press that came with a cookie: from the page, not from whoever has a token in a program."""
+WAITING_MOST: Final = 100
+"""Callers at once that may wait for a report; the others are told where it will be."""
 
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
 
 
-async def press(parts: Parts, request: web.Request, identity: Identity) -> web.StreamResponse:
-    """Press, and answer with the run or its report."""
-    asked = models.read(PressAsked, await read_body(request))
-    how, key = _press_of(asked, identity, ROOM if SIGNED in request else Source.API), _key_of(request)
-    if asked.dry_run:
-        prepared = _allowed(parts, how, identity)
-        return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
-    answered = _answered(parts, request, identity, asked, how, key)
-    wait_s = _preferred_wait(request) if asked.wait is None else asked.wait
-    if wait_s and (report := await _report_within(parts, answered.run_id, wait_s)) is not None:
-        return report
-    found = views.Started(
-        "panic-started/1", answered.run_id, answered.joined, answered.resent, views.links(answered.run_id)
-    )
-    return document(views.to_json(found), status=202, headers={"Location": found.links.self})
+class Presses:
+    """Takes presses over HTTP."""
+
+    def __init__(self, desk: Desk, standby: Standby, lookup: Lookup, audit: Audit, keys: Keys) -> None:
+        self._desk, self._standby, self._lookup = desk, standby, lookup
+        self._audit, self._keys = audit, keys
+        self._waiting = 0
+
+    async def press(self, request: web.Request, identity: Identity) -> web.StreamResponse:
+        """Press, and answer with the run or its report."""
+        asked = models.read(PressAsked, await body.read_json(request))
+        source = Source.ROOM if SIGNED in request else Source.API  # with a cookie it is from the page
+        press, key = _press_of(asked, identity, source), _key_of(request)
+        if asked.dry_run:
+            self._require_theirs(press, identity)
+            prepared = self._standby.prepare(press)
+            return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
+        answered = self._answered(request, identity, asked, press, key)
+        wait_s = _preferred_wait(request) if asked.wait is None else asked.wait
+        if wait_s and (report := await self._report_within(answered.run_id, wait_s)) is not None:
+            return report
+        found = views.started(answered.run_id, joined=answered.joined, resent=answered.resent)
+        return document(found, 202, {"Location": found.links.self})
+
+    def _answered(
+        self, request: web.Request, identity: Identity, asked: PressAsked, press: Press, key: str | None
+    ) -> Answered:
+        """Press, unless that was done already; from here to the desk nothing else can come in between."""
+        digest = hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
+        earlier = None if key is None else self._keys.find(identity.name, key)
+        if earlier is not None and earlier.what != digest:
+            raise ProblemError("key_reused", f"this key stands for run {earlier.run_id}")
+        if earlier is not None:
+            return earlier
+        self._require_theirs(press, identity)
+        answered = self._at_the_desk(request, identity, press, digest)
+        if key is not None:
+            self._keys.keep(identity.name, key, answered)
+        return answered
+
+    def _require_theirs(self, press: Press, identity: Identity) -> None:
+        if identity.groups is not None:
+            require(may_press(identity, press.scope, self._standby.prepare(press).roster))
+
+    def _at_the_desk(self, request: web.Request, identity: Identity, press: Press, digest: str) -> Answered:
+        try:
+            found = self._desk.press(press, automated=not identity.person)
+        except Refused:
+            raise ProblemError("stopping", headers={"Retry-After": "5"}) from None
+        run = found.live.run
+        told = {
+            "run_id": run.id,
+            "token": identity.name,
+            "by": run.scrub(press.by),
+            "reason": run.scrub(press.reason.strip()),
+            "scope": str(press.scope),
+            "joined": found.joined,
+            "resent": found.resent,
+            "from": request.remote,
+            "request_id": request_id(request),
+        }
+        self._audit.record("press", told)
+        return Answered(digest, run.id, found.joined, found.resent)
+
+    async def _report_within(self, run_id: str, wait_s: float) -> web.Response | None:
+        live = self._desk.find(run_id)
+        if live is None:  # it ended a while ago, and is on record if anything is
+            with suppress(ProblemError):
+                return document(await self._lookup.report(run_id))
+            return None
+        if self._waiting >= held_most(WAITING_MOST):
+            return None
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(wait_s):
+                report = await live.finished()
+        except TimeoutError:
+            return None
+        except Exception as error:
+            raise ProblemError("internal", f"run {run_id} broke off: what is known is in its report") from error
+        finally:
+            self._waiting -= 1
+        return document(to_json(report), headers={"Preference-Applied": f"wait={int(wait_s)}"})
 
 
-def _press_of(asked: PressAsked, identity: Identity, source: str) -> Press:
+def _press_of(asked: PressAsked, identity: Identity, source: Source) -> Press:
     return Press(
         scope=asked.to_scope(),
         reason=asked.reason,
-        by=name_of(identity, asked.by),
+        by=identity.acting_for(asked.by),
         source=source,
         deadline_s=asked.deadline_s,
         concurrency=asked.concurrency,
@@ -58,31 +129,6 @@ def _press_of(asked: PressAsked, identity: Identity, source: str) -> Press:
         verify=asked.verify,
         latch=asked.latch,
     )
-
-
-def _allowed(parts: Parts, how: Press, identity: Identity) -> Prepared:
-    prepared = parts.standby.prepare(how)
-    require(may_press(identity, how.scope, prepared.roster))
-    return prepared
-
-
-def _answered(
-    parts: Parts, request: web.Request, identity: Identity, asked: PressAsked, how: Press, key: str | None
-) -> Answered:
-    """Press, unless that was done already; from here to the desk nothing else can come in between."""
-    what = _digest(asked)
-    if key is not None:
-        earlier = parts.keys.find(identity.name, key)
-        if earlier is not None and earlier.what != what:
-            raise ProblemError("key_reused", f"this key stands for run {earlier.run_id}")
-        if earlier is not None:
-            return earlier
-    if identity.groups is not None:
-        _allowed(parts, how, identity)
-    answered = _at_the_desk(parts, request, identity, how, what)
-    if key is not None:
-        parts.keys.keep(identity.name, key, answered)
-    return answered
 
 
 def _key_of(request: web.Request) -> str | None:
@@ -94,54 +140,7 @@ def _key_of(request: web.Request) -> str | None:
     return given[0]
 
 
-def _digest(asked: PressAsked) -> str:
-    """Give what is pressed in a few bytes; how long the caller waits for the report is not part of it."""
-    return hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
-
-
-def _at_the_desk(parts: Parts, request: web.Request, identity: Identity, how: Press, what: str) -> Answered:
-    try:
-        found = parts.desk.press(how, automated=not identity.person)
-    except Refused:
-        raise ProblemError("stopping", headers={"Retry-After": "5"}) from None
-    run = found.live.run
-    told = {
-        "run_id": run.id,
-        "token": identity.name,
-        "by": run.scrub(how.by),
-        "reason": run.scrub(how.reason.strip()),
-        "scope": str(how.scope),
-        "joined": found.joined,
-        "resent": found.resent,
-        "from": request.remote,
-        "request_id": request_id(request),
-    }
-    parts.record.tell("press", told)
-    return Answered(what, run.id, found.joined, found.resent)
-
-
 def _preferred_wait(request: web.Request) -> float:
     """Give the seconds of `Prefer: wait=N`; a preference that is not understood is none."""
     found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
     return min(float(found[1]), WAIT_MOST_S) if found else 0.0
-
-
-async def _report_within(parts: Parts, run_id: str, wait_s: float) -> web.Response | None:
-    live = parts.desk.find(run_id)
-    if live is None:  # it ended a while ago, and is on record if anything is
-        with suppress(ProblemError):
-            return document(await report_of(parts, run_id))
-        return None
-    if parts.waiting >= fitting(WAITING_MOST):
-        return None
-    parts.waiting += 1
-    try:
-        async with asyncio.timeout(wait_s):
-            report = await live.finished()
-    except TimeoutError:
-        return None
-    except Exception as error:
-        raise ProblemError("internal", f"run {run_id} broke off: what is known is in its report") from error
-    finally:
-        parts.waiting -= 1
-    return document(to_json(report), headers={"Preference-Applied": f"wait={int(wait_s)}"})

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from panic.errors import ConfigurationError, PanicError, UsageError
 from panic.latch import LatchError
+from panic.service.auth import Refusal
 from panic.words import clip
 
 log = structlog.get_logger()
@@ -145,6 +146,16 @@ def of_validation(error: ValidationError, part: str) -> ProblemError:
 def of_usage(error: UsageError, code: str) -> ProblemError:
     """Say what a command-line user would be told, in the words of the API."""
     return ProblemError(code, in_our_words(str(error)))
+
+
+def require(refusal: Refusal | None) -> None:
+    """Go on if nothing is said against it.
+
+    Raises:
+        ProblemError: Something is.
+    """
+    if refusal is not None:
+        raise ProblemError("forbidden", refusal.why, remedy=refusal.remedy)
 
 
 _WORDS = {

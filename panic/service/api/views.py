@@ -1,16 +1,13 @@
 """What the service answers with, beside reports, plans and checks: each a document with a published schema."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter
 
 from panic.broker.outcomes import Verdict
-from panic.history import RESUMABLE_S, Summary
-from panic.process import here
-from panic.service.desk import Live
-from panic.words import clip
+from panic.history import Summary
 
 RUNS: Final = "/v1/runs"
 
@@ -45,9 +42,14 @@ class Started:
     links: Links
 
 
+def started(run_id: str, *, joined: bool = False, resent: bool = True) -> Started:
+    """Say what a press, or a resume, came to."""
+    return Started("panic-started/1", run_id, joined, resent, links(run_id))
+
+
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """One run, as `panic runs --format json` lists it."""
+    """One run in a list of runs."""
 
     run_id: str
     state: str
@@ -66,12 +68,19 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Runs, unfinished ones first and then the latest; `damage` is what is wrong with the ledger."""
+    """Runs, unfinished ones first and then the latest, as `panic runs --format json` lists them.
+
+    Attributes:
+        more: How many are not listed.
+        damage: What is wrong with the ledger.
+        looked_in: The ledger's files, and whether they are there.
+    """
 
     schema: Literal["panic-runs/1"]
     runs: tuple[RunRow, ...]
     more: int
     damage: tuple[str, ...]
+    looked_in: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,30 +113,7 @@ def row(one: Summary, now: datetime) -> RunRow:
     )
 
 
-async def live_row(live: Live) -> RunRow:
-    """Tell of a run that is here; it waits for nothing."""
-    run = live.run
-    report = await live.finished() if live.is_over and live.failure is None else None
-    press = run.prepared.press
-    until = run.started_at + timedelta(seconds=run.deadline_s + RESUMABLE_S)
-    return RunRow(
-        run_id=run.id,
-        state=str(report.verdict) if report else "failed" if live.is_over else "under way",
-        verdict=report.verdict if report else None,
-        exit_code=report.exit_code if report else None,
-        drill=run.drill,
-        started_at=run.started_at,
-        finished_at=report.finished_at if report else None,
-        resumable_until=None if report else until,
-        process=str(here()),
-        base_url=run.prepared.settings.broker.base_url,
-        source=press.source,
-        by=clip(run.scrub(press.by)),
-        reason=clip(run.scrub(press.reason.strip()), 1000),
-    )
-
-
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
+_ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {}
 
 
 def to_json(view: object) -> bytes:

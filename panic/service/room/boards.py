@@ -1,7 +1,7 @@
 """The boards of all runs: of those that are here one each, whoever asks; of others what the ledger tells."""
 
-from panic.service.api.answers import aside
-from panic.service.desk import Live
+from panic.service.api.answers import on_thread
+from panic.service.live import Live
 from panic.service.parts import Parts
 from panic.service.room.board import recorded
 from panic.service.room.live_board import LiveBoard
@@ -23,7 +23,7 @@ class Boards:
             if self._parts.desk.find(run) is None:
                 del self._known[run]
         if live.run.id not in self._known:
-            self._known[live.run.id] = LiveBoard(live, self._parts.aside)
+            self._known[live.run.id] = LiveBoard(live, self._parts.threads)
         return self._known[live.run.id]
 
     async def text(self, found: Live | str) -> bytes:
@@ -32,4 +32,4 @@ class Boards:
             return await self.of(found).text()
         ledger, scrub = self._parts.settings.ledger, self._parts.scrub
         work = lambda: scrub(recorded(ledger, found).decode()).encode()  # noqa: E731  (on a thread)
-        return await aside(self._parts, work, "board", usage="not_found")
+        return await on_thread(self._parts.threads, work, "board", usage="not_found")

@@ -11,7 +11,8 @@ from panic.evidence.form import Asked
 from panic.ledger import reader
 from panic.schedule.outlook import outlook, told
 from panic.service.api import views
-from panic.service.api.answers import aside, document, find, until_swept
+from panic.service.api.answers import document, on_thread
+from panic.service.api.lookup import until_swept
 from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.parts import Parts
@@ -29,14 +30,14 @@ async def room(parts: Parts, _: web.Request, __: Identity) -> web.Response:
 
 async def board(parts: Parts, request: web.Request, _: Identity) -> web.Response:
     """Give the board of a run, wherever it is."""
-    found = await find(parts, request.match_info["id"])
+    found = await parts.lookup.find(request.match_info["id"])
     return document(await parts.hub.boards.text(found))
 
 
 async def evidence(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
     """Give what the ledger tells of a run as `panic evidence export` writes it, to be kept as a file."""
     ledger = parts.settings.ledger
-    found = await find(parts, request.match_info["id"])
+    found = await parts.lookup.find(request.match_info["id"])
     run = found if isinstance(found, str) else found.run.id
     if ledger.file is None:
         raise ProblemError("not_found", "the settings name no [ledger] file")
@@ -44,8 +45,8 @@ async def evidence(parts: Parts, request: web.Request, identity: Identity) -> we
     async with parts.exporting:  # it reads the whole ledger: one at a time, and never while first cancels leave
         for live in [live for live in parts.desk.live.values() if not live.is_over]:
             await until_swept(live)
-        body = await aside(
-            parts, lambda: _exported(ledger, run, by), "evidence", usage="not_found", most_s=_EVIDENCE_S
+        body = await on_thread(
+            parts.threads, lambda: _exported(ledger, run, by), "evidence", usage="not_found", most_s=_EVIDENCE_S
         )
     disposition = f'attachment; filename="panic-evidence-{run}.jsonl"'
     return web.Response(body=body, content_type=NDJSON, headers={"Content-Disposition": disposition})
@@ -59,7 +60,7 @@ def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:
 async def schedule(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say what comes by the clock."""
     settings = parts.settings
-    return document(await aside(parts, lambda: _scheduled(settings), "schedule", usage="not_found"))
+    return document(await on_thread(parts.threads, lambda: _scheduled(settings), "schedule", usage="not_found"))
 
 
 def _scheduled(settings: Settings) -> bytes:

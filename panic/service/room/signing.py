@@ -8,10 +8,11 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from panic.service.api import models
-from panic.service.api.answers import document, on_record, read_body
+from panic.service.api.answers import document
+from panic.service.api.body import read_json
 from panic.service.api.problems import ProblemError
 from panic.service.api.views import to_json
-from panic.service.auth import Identity
+from panic.service.auth import Identity, identify
 from panic.service.parts import Parts
 from panic.service.room import origin
 from panic.service.room.sessions import Session, identity_of
@@ -161,8 +162,8 @@ async def sign_in(parts: Parts, request: web.Request, _: Identity) -> web.Respon
     cookies = _cookies(parts, request)
     if len(cookies) > 1:
         raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
-    asked = models.read(TokenAsked, await read_body(request))
-    identity = parts.identify(f"Bearer {asked.token.strip()}")
+    asked = models.read(TokenAsked, await read_json(request))
+    identity = identify(parts.settings.tokens, f"Bearer {asked.token.strip()}")
     if identity is None:
         if wait_s := parts.sessions.failed():
             words = "this token is nobody's, and so were many before it; a right one is taken at once"
@@ -174,7 +175,7 @@ async def sign_in(parts: Parts, request: web.Request, _: Identity) -> web.Respon
     session = parts.sessions.find(cookie)
     if session is None:  # its token went in this moment
         raise ProblemError("unauthenticated", headers=CHALLENGE)
-    on_record(parts, request, identity, "sign_in")
+    parts.audit.record_request(request, identity, "sign_in")
     response = _view(parts, Signed(cookie, session, identity))
     _set_cookie(parts, request, response, cookie)
     return response
@@ -188,7 +189,7 @@ async def who_is_in(parts: Parts, request: web.Request, _: Identity) -> web.Resp
 async def sign_out(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
     """End the session."""
     parts.sessions.end(_signed(request).cookie)
-    on_record(parts, request, identity, "sign_out")
+    parts.audit.record_request(request, identity, "sign_out")
     response = web.Response(status=204)
     _set_cookie(parts, request, response, "", max_age=0)
     return response

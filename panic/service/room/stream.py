@@ -8,12 +8,15 @@ from typing import Final
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
-from panic.service.api.answers import find
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
-from panic.service.parts import STREAMS_MOST, Parts, fitting
+from panic.service.descriptors import held_most
+from panic.service.parts import Parts
 from panic.service.room.signing import is_signed_in
+
+STREAMS_MOST: Final = 200
+"""Readers at once, where there are descriptors for them."""
 
 HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 10.0
@@ -23,8 +26,8 @@ RETRY_MS: Final = 3000
 
 async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
     """Tell how things stand, and a run's board, until whoever listens goes, or their session does."""
-    name = read_query(EventsQuery, {key: request.query.getall(key) for key in request.query}).run
-    found = await find(parts, name) if name else None
+    name = read_query(EventsQuery, request).run
+    found = await parts.lookup.find(name) if name else None
     is_past = isinstance(found, str)
     run = found if isinstance(found, str) else found.run.id if found else ""
     board = await parts.hub.boards.text(run) if is_past else b""
@@ -41,7 +44,7 @@ async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamR
 @asynccontextmanager
 async def _reading(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
     """Begin to answer one reader, who is counted while it reads."""
-    if len(parts.streams) >= (most := fitting(STREAMS_MOST)):
+    if len(parts.streams) >= (most := held_most(STREAMS_MOST)):
         raise ProblemError("throttled", f"{most} readers listen already", headers={"Retry-After": "10"})
     task = asyncio.current_task()
     assert task is not None  # noqa: S101  (a handler runs in one)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from panic import config, flags, readiness
+from panic import config, flags, readiness, secret
 from panic.background import begin
 from panic.broker.client import Broker
 from panic.config import Settings
@@ -141,6 +141,10 @@ class Standby:
     def keys(self) -> dict[str, Key]:
         """The keys that can be used now, by name."""
         return dict(self._files.loaded.usable)
+
+    def scrub(self, text: str) -> str:
+        """Take keys out of words from outside."""
+        return secret.scrub(text, self._files.loaded.usable.values())
 
     def take_broker(self) -> Broker | None:
         """Give an open Broker away, with its connections; None if none is ready. Whoever takes it closes it."""

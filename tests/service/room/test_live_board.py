@@ -18,7 +18,8 @@ from panic.recorder import Recorder
 from panic.report import AccountReport, Flag, Report, to_json
 from panic.run import run
 from panic.run.press import Prepared, Press
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.room import board as boards
 from panic.service.room import live_board
 from panic.service.room.live_board import LiveBoard
@@ -181,7 +182,7 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
     monkeypatch.setattr(Recorder, "end", broken)
     async with house(tmp_path, account(1, STUCK)) as it:
         live, board = await begun(it, deadline_s=1)
-        monkeypatch.setattr(it.parts.aside, "do", hang)
+        monkeypatch.setattr(it.parts.threads, "do", hang)
         (last,) = await to_the_end(board, Spy())
 
         assert live.failure is not None

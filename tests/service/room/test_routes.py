@@ -180,7 +180,7 @@ async def test_a_disk_that_hangs_is_waited_for_no_longer_than_that(tmp_path: Pat
     """504 with a remedy; a press goes on as if nothing were."""
     async with house(tmp_path) as it:
         run_id = await pressed(it, wait=30)
-        it.parts.aside._most_s = 0.05
+        it.parts.threads._most_s = 0.05
         for path in ("/v1/schedule", f"/v1/runs/{run_id}/evidence"):
             (await it.ask("GET", path)).problem("too_slow")
         again = await it.press({**QUICK, "wait": 30})

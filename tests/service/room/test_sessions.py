@@ -6,7 +6,7 @@ import pytest
 
 from panic import config
 from panic.config import Service, Settings, Token
-from panic.service.auth import Tokens
+from panic.service.auth import identify
 from panic.service.room.sessions import (
     FAILURES_MOST,
     FAILURES_S,
@@ -64,7 +64,7 @@ def world(settings: Settings) -> World:
 def test_a_session_is_worth_what_its_token_is(settings: Settings, name: str):
     """Whoever signed in with a token is whoever bears it: roles, groups and whether a person does."""
     one = ONE._replace(token=name, token_digest=settings.tokens[name].digest)
-    bearer = Tokens(settings.tokens).identify(f"Bearer {name}-secret-token")
+    bearer = identify(settings.tokens, f"Bearer {name}-secret-token")
 
     assert bearer is not None
     assert bearer == identity_of(one, settings.tokens)

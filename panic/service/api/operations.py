@@ -1,18 +1,17 @@
-"""What the service can be asked, in one table: the routes are made from it, and so is the OpenAPI 3.1 document."""
+"""What the service can be asked, in one table: the routes are made from it, and so is the OpenAPI document."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 from panic import engagement, reset
-from panic._version import VERSION
 from panic.check import CheckReport
 from panic.report import PlanReport, Report
 from panic.selftest import Last
 from panic.service import repeats
-from panic.service.api import facts, problems, views
+from panic.service.api import facts, views
 from panic.service.api.models import (
     ByAsked,
     EventsQuery,
@@ -25,15 +24,8 @@ from panic.service.api.models import (
 from panic.service.room.signing import SessionView, TokenAsked
 from panic.service.room.views import Board, Room, Schedules
 
-REF: Final = "#/components/schemas/{model}"
 VIEWER, PRESSER, RESETTER = "viewer", "presser", "resetter"
 RUN_ID: Final = "[A-Za-z0-9-]{1,64}"
-
-_COOKIE: Final = (
-    "What POST /v1/session sets; its name has the port in it, and begins with __Host- where the service is asked "
-    "with TLS. It counts only without an Authorization header. Every method but GET and HEAD then needs the "
-    "`csrf` of the session as X-CSRF-Token, and an Origin that is the service's own."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +72,8 @@ _KEY = Parameter(
 _PREFER = Parameter(
     "Prefer", "`wait=N`: seconds to wait for the report, as `wait` in the body.", {"type": "string"}
 )
-_SSE = "text/event-stream"
+SSE = "text/event-stream"
 _LINES = "application/x-ndjson"
-_EVENT: Final = {
-    "type": "object",
-    "properties": {name: {"type": "string"} for name in ("id", "event", "data", "retry")},
-    "description": "One event; `data` is the JSON of its body in the ledger.",
-}
-_MEDIA: Final[Mapping[str, dict[str, Any]]] = {"application/json": {"type": "object"}, _SSE: _EVENT}
 _RUN = "/v1/runs/{id}"
 
 OPERATIONS: Final = (
@@ -124,7 +110,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "events", "GET", "/v1/events", "Follow how things stand, and the board of one run.", VIEWER,
-        query=EventsQuery, answers={200: (_SSE,)}, refuses=(404, 429, 504),
+        query=EventsQuery, answers={200: (SSE,)}, refuses=(404, 429, 504),
     ),
     Operation(
         "schedule", "GET", "/v1/schedule", "What comes by the clock, as `panic schedule --format json`.", VIEWER,
@@ -186,117 +172,3 @@ def refusals(operation: Operation) -> tuple[int, ...]:
     if "{id}" in operation.path:
         found.add(404)
     return tuple(sorted(found))
-
-
-def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
-    """Write the OpenAPI document."""
-    schemas, components = _schemas(operations)
-    paths: dict[str, dict[str, Any]] = {}
-    for one in operations:
-        paths.setdefault(one.path, {})[one.method.lower()] = _operation(one, schemas)
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "panic",
-            "version": VERSION,
-            "summary": "Cancel every open order in every account, and prove that they are gone.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "servers": [{"url": "/"}],
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer"},
-                "session": {
-                    "type": "apiKey",
-                    "in": "cookie",
-                    "name": "panic-8787",
-                    "description": _COOKIE,
-                },
-            },
-        },
-    }
-
-
-_Key = tuple[type, str]
-
-
-def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str, Any]]:
-    """Make the schema of everything that goes in and out, each part of it once."""
-    kinds: dict[_Key, None] = {(problems.Problem, "serialization"): None}
-    for one in operations:
-        if one.body is not None:
-            kinds[one.body, "validation"] = None
-        for answers in one.answers.values():
-            kinds.update({(kind, "serialization"): None for kind in answers if not isinstance(kind, str)})
-    inputs: list[Any] = [(kind, mode, TypeAdapter(kind)) for kind, mode in kinds]
-    found, defined = TypeAdapter.json_schemas(inputs, ref_template=REF)
-    return dict(found), defined.get("$defs", {})
-
-
-def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "operationId": one.id,
-        "summary": one.text,
-        "description": _who_may(one),
-        "security": [{"token": []}, {"session": []}] if one.role else [],
-        "parameters": [*_in_path(one), *_in_query(one), *_in_headers(one)],
-        "responses": {},
-    }
-    if one.body is not None:
-        content = {"application/json": {"schema": schemas[one.body, "validation"]}}
-        found["requestBody"] = {"required": one.needs_body, "content": content}
-    for status, answers in one.answers.items():
-        found["responses"][str(status)] = _response(status, answers, schemas)
-    problem = {problems.MEDIA_TYPE: {"schema": schemas[problems.Problem, "serialization"]}}
-    for status in refusals(one):
-        found["responses"].setdefault(str(status), {"description": _title(status), "content": problem})
-    return found
-
-
-def _who_may(one: Operation) -> str:
-    if not one.role:
-        return "Needs no token."
-    return f"Needs a token with the role {one.role}{', held by a person' if one.person else ''}."
-
-
-def _title(status: int) -> str:
-    return " / ".join(kind.title for kind in problems.KINDS.values() if kind.status == status)
-
-
-def _response(status: int, answers: Sequence[type | str], schemas: Mapping[_Key, Any]) -> dict[str, Any]:
-    texts = {
-        200: "Done.",
-        202: "Begun; follow the links.",
-        204: "There is nothing more to tell.",
-        503: "Not ready.",
-    }
-    response: dict[str, Any] = {"description": texts[status]}
-    media = [kind for kind in answers if isinstance(kind, str)]
-    models = [schemas[kind, "serialization"] for kind in answers if not isinstance(kind, str)]
-    if media:
-        schema = _MEDIA.get(media[0], {"type": "string"})
-        response["content"] = {media[0]: {"schema": schema}}
-    elif models:
-        response["content"] = {
-            "application/json": {"schema": models[0] if len(models) == 1 else {"oneOf": models}}
-        }
-    return response
-
-
-def _in_path(one: Operation) -> Iterable[dict[str, Any]]:
-    if "{id}" in one.path:
-        text = "The run's id, the beginning of it, or `last`."
-        schema = {"type": "string", "pattern": f"^{RUN_ID}$"}
-        yield {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
-
-
-def _in_query(one: Operation) -> Iterable[dict[str, Any]]:
-    for name, schema in one.query.model_json_schema(ref_template=REF).get("properties", {}).items():
-        yield {"name": name, "in": "query", "schema": schema}
-
-
-def _in_headers(one: Operation) -> Iterable[dict[str, Any]]:
-    for header in one.headers:
-        yield {"name": header.name, "in": "header", "description": header.text, "schema": dict(header.schema)}

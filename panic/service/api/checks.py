@@ -1,0 +1,80 @@
+"""The routes that try things out and cancel nothing: a plan, a check, and the last self-test."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from aiohttp import web
+
+from panic import check as checking
+from panic.background import Aside
+from panic.check import CheckReport
+from panic.config import Settings
+from panic.errors import ConfigurationError
+from panic.readiness import read_setup
+from panic.report import plan_json
+from panic.run.press import Press, prepare
+from panic.service.api import body, models
+from panic.service.api.answers import document, on_thread
+from panic.service.api.models import PlanAsked
+from panic.service.api.problems import ProblemError
+from panic.service.auth import Identity
+from panic.service.proving import Proving
+from panic.service.standby import Standby
+
+_CHECK_MORE_S: Final = 15.0
+_PLAN_S: Final = 5.0
+
+
+class Checks:
+    """Tries things out, without a cancel."""
+
+    def __init__(
+        self, standby: Standby, threads: Aside, self_test: Proving | None, env: Mapping[str, str]
+    ) -> None:
+        self._standby, self._threads, self._self_test, self._env = standby, threads, self_test, env
+        self._under_way = asyncio.Lock()
+
+    async def plan(self, request: web.Request, _: Identity) -> web.Response:
+        """Say what a press would do; every file is read anew, on a thread."""
+        asked = models.read(PlanAsked, await body.read_json(request))
+        press, settings = Press(asked.to_scope(), "a plan"), self._standby.settings
+        found = await on_thread(
+            self._threads,
+            lambda: prepare(settings, press, self._env),
+            "plan",
+            usage="unprocessable",
+            most_s=_PLAN_S,
+        )
+        return document(plan_json(found.plan, settings.broker.base_url))
+
+    async def check(self, _: web.Request, __: Identity) -> web.Response:
+        """Try the whole path for every account, in a loop of its own: this one is for presses."""
+        if self._under_way.locked():
+            remedy = "Wait for its end."
+            raise ProblemError("conflict", "a check is under way", remedy=remedy, headers={"Retry-After": "5"})
+        settings = self._standby.settings
+        async with self._under_way:
+            found = await on_thread(
+                self._threads,
+                lambda: asyncio.run(_checked(settings, self._env)),
+                "check",
+                usage="unprocessable",
+                most_s=settings.run.deadline_s + _CHECK_MORE_S,
+            )
+        return document(checking.to_json(found))
+
+    async def last(self, _: web.Request, __: Identity) -> web.Response:
+        """Tell what the last self-test found; the broker is not asked."""
+        last = self._self_test.last if self._self_test is not None else None
+        if last is None:
+            what, remedy = "no self-test has come to its end", "Wait for it, or ask with POST /v1/check."
+            raise ProblemError("not_found", what, remedy=remedy)
+        return document(last)
+
+
+async def _checked(settings: Settings, env: Mapping[str, str]) -> CheckReport:
+    setup = read_setup(settings, env)
+    if setup.problems:
+        raise ConfigurationError(setup.problems)
+    return await checking.check(settings, setup)

@@ -1,0 +1,67 @@
+"""A run wherever it is: at the desk while it is here, in the ledger afterwards."""
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+from typing import Final
+
+from panic import history
+from panic.background import Aside
+from panic.report import to_json
+from panic.service.api.answers import on_thread
+from panic.service.desk import Desk
+from panic.service.live import Live
+from panic.service.standby import Standby
+
+_SWEEP_S: Final = 5.0
+_SHARED_S: Final = 0.5
+"""A report of a run under way is folded so often at most, however many watch: the loop is the run's."""
+
+
+class Lookup:
+    """Finds runs and tells of them."""
+
+    def __init__(self, desk: Desk, standby: Standby, threads: Aside) -> None:
+        self._desk, self._standby, self._threads = desk, standby, threads
+        self._reports: dict[str, tuple[float, bytes]] = {}
+
+    async def find(self, name: str) -> Live | str:
+        """Give a run that is here, or the id of one on record.
+
+        Raises:
+            ProblemError: There is none of this name, or several.
+        """
+        live = self._desk.find(name)
+        if live is not None:
+            return live
+        ledger, here = self._standby.settings.ledger, self._desk.last_presses
+        run = await on_thread(self._threads, lambda: history.find(ledger, name, here), "find", usage="not_found")
+        return self._desk.find(run) or run
+
+    async def report(self, name: str) -> bytes:
+        """Give a run's report as JSON, as it is known now."""
+        found = await self.find(name)
+        if isinstance(found, str):
+            ledger = self._standby.settings.ledger
+            told = lambda: to_json(history.recall(ledger, found).report())  # noqa: E731  (on a thread)
+            return await on_thread(self._threads, told, "report", usage="not_found")
+        if found.is_over and found.failure is None:
+            return to_json(await found.finished())
+        await until_swept(found)
+        return self._live_report(found)
+
+    def _live_report(self, live: Live) -> bytes:
+        """Fold the report of a run under way, once for all who ask at the same time."""
+        now = monotonic()
+        known = self._reports.get(live.run.id)
+        if known is None or now - known[0] > _SHARED_S:
+            self._reports = {run: one for run, one in self._reports.items() if self._desk.find(run)}
+            known = self._reports[live.run.id] = now, to_json(live.run.report())
+        return known[1]
+
+
+async def until_swept(live: Live) -> None:
+    """Wait until every first DELETE has left, but not for long: to fold a report takes the loop's time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SWEEP_S):
+            await live.run.engine.swept.wait()

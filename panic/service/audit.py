@@ -1,0 +1,120 @@
+"""The audit: who did what through the service, in the log and in the ledger; of a flood of refusals a few."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import structlog
+from aiohttp import web
+
+from panic import history
+from panic.clock import time_of_day
+from panic.config import Settings
+from panic.ledger import reader
+from panic.ledger.events import Event, decode
+from panic.ledger.reader import Row
+from panic.record import Kind
+from panic.service.api.problems import request_id
+from panic.service.auth import Identity
+
+log = structlog.get_logger()
+
+REFUSALS_MOST: Final = 3
+"""Refusals put on record in a second; more are counted, so that a flood of them does not fill the ledger."""
+
+_LATER_S: Final = 0.25
+"""The ledger gets it a moment later: a run's own record must not wait for another writer of its file."""
+
+Write = Callable[[str, dict[str, Any]], None]
+"""Puts one entry into the ledger: its time, ISO 8601, and its body; must not block."""
+
+
+class Audit:
+    """Puts on record who did what. It never blocks, and what fails in it stops nothing.
+
+    Args:
+        write: Where entries go.
+        scrub: Takes keys out of a text.
+        now: A steady clock, seconds.
+    """
+
+    def __init__(self, write: Write, scrub: Callable[[str], str], now: Callable[[], float] = monotonic) -> None:
+        self._write, self._scrub, self._now = write, scrub, now
+        self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
+        self._lately: deque[float] = deque(maxlen=REFUSALS_MOST)
+        self._unrecorded = 0
+
+    def record(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Put something on record."""
+        try:
+            told = _scrubbed(body, self._scrub)
+            if structlog.is_configured():
+                log.info(
+                    "audit", what=kind, **{name: told[name] for name in told if name not in {"event", "what"}}
+                )
+            at = time_of_day(datetime.now(UTC).timestamp()).isoformat(timespec="microseconds")
+            self._waiting.append((at, {**told, "what": kind}))
+            if len(self._waiting) == 1:
+                asyncio.get_running_loop().call_later(_LATER_S, self.flush)
+        except Exception:
+            if structlog.is_configured():
+                log.exception("audit_failed", kind=kind)
+
+    def record_request(self, request: web.Request, identity: Identity, kind: str, **body: object) -> None:
+        """Put on record what somebody asked for and got."""
+        where = {"from": request.remote, "request_id": request_id(request)}
+        self.record(kind, {"token": identity.name, **body, **where})
+
+    def record_refusal(self, body: Mapping[str, Any]) -> None:
+        """Put a refusal on record, or count it."""
+        now = self._now()
+        if len(self._lately) == REFUSALS_MOST and self._lately[0] > now - 1.0:
+            self._unrecorded += 1
+            return
+        self._lately.append(now)
+        self.record("refused", {**body, "unrecorded_before": self._unrecorded})
+        self._unrecorded = 0
+
+    def flush(self) -> None:
+        """Give the ledger what it has not got yet."""
+        while self._waiting:
+            self._write(*self._waiting.popleft())
+
+
+def _scrubbed(said: Any, scrub: Callable[[str], str]) -> Any:
+    """Take keys out of every text in a document, before anything else sees it."""
+    match said:
+        case str():
+            return scrub(said)
+        case Mapping():
+            return {name: _scrubbed(value, scrub) for name, value in said.items()}
+        case list() | tuple():
+            return [_scrubbed(value, scrub) for value in said]
+    return said
+
+
+def entries(settings: Settings) -> Iterator[Event]:
+    """Give what is on record of who did what; what is not as it was written is left out. Blocks."""
+    for file in history.files(settings.ledger):
+        for row in rows(file, Kind.AUDIT):
+            with suppress(ValueError):
+                event = decode(row.record)
+                if isinstance(event.body, dict) and "what" in event.body:
+                    yield event
+
+
+def rows(file: Path, kind: Kind) -> tuple[Row, ...]:
+    """Give one kind of a ledger's rows.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    found = reader.read(file, kinds=(kind,))
+    if found.damage and not found.rows:
+        raise OSError(found.damage)
+    return found.rows

@@ -1,0 +1,140 @@
+"""Around every route: who asks and may, under which name; and whatever is raised becomes a problem, on record."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from aiohttp import web
+
+from panic.service.api import problems
+from panic.service.api.models import NoQuery, read_query
+from panic.service.api.operations import Operation
+from panic.service.api.problems import REQUEST_ID, ProblemError, require
+from panic.service.audit import Audit
+from panic.service.auth import Identity, host_is_allowed, identify, may
+from panic.service.metrics import Metrics
+from panic.service.parts import Parts
+from panic.service.room import signing
+from panic.service.standby import Standby
+
+NOBODY: Final = Identity("nobody", frozenset())
+"""Who asks where no token is needed."""
+
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request, Identity], Awaitable[web.StreamResponse]]
+
+_PROBES: Final = ("/healthz", "/readyz")
+"""Probes ask by address, and learn nothing that is worth a rebound name."""
+
+_JSON: Final = ("application/json", problems.MEDIA_TYPE)
+_ECHO_MOST: Final = 64 << 10
+"""Bytes: what repeats a caller is a problem or a few lines, and those are bounded; a report is longer."""
+
+_RECORDED: Final = (401, 403, 421, 429)
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_WHO: Final = web.RequestKey("who", str)
+
+
+class Guard:
+    """Stands before every route.
+
+    Args:
+        standby: Whose settings name tokens and hosts, and whose keys nobody is shown.
+        host: The address that the service listens at.
+        audit: Told of refusals.
+        metrics: Likewise, of presses.
+        parts: What sessions need.
+    """
+
+    def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, parts: Parts) -> None:
+        self._standby, self._host = standby, host
+        self._audit, self._metrics, self._parts = audit, metrics, parts
+
+    def before(self, one: Operation, handler: Handler) -> Next:
+        """Let nobody come to a handler who may not."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            identity = self._identify(request, one) if one.role else NOBODY
+            if one.query is NoQuery:
+                read_query(NoQuery, request)
+            return await handler(request, identity)
+
+        return handle
+
+    def _identify(self, request: web.Request, one: Operation) -> Identity:
+        """Say who asks and may; a token that comes with the request counts alone: a bad one is not made good."""
+        given = request.headers.getall("Authorization", [])
+        who = None if given else signing.signed(self._parts, request)
+        tokens = self._standby.settings.tokens
+        identity = who.identity if who else identify(tokens, given[0]) if len(given) == 1 else None
+        if identity is None:
+            raise ProblemError("unauthenticated", headers=signing.CHALLENGE)
+        request[_WHO] = identity.name
+        if who is not None:
+            signing.require_ours(self._parts, request, who)
+        require(may(identity, one.role))
+        if one.person and not identity.person:
+            what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
+            raise ProblemError("forbidden", what, remedy="Use the token of a person.")
+        if who is not None:
+            signing.require_awake(self._parts, request, who, one.role)
+        return identity
+
+    @web.middleware
+    async def answer_always(self, request: web.Request, handler: Next) -> web.StreamResponse:
+        """Make a problem of whatever is raised, and show no key to anybody."""
+        theirs = request.headers.get("X-Request-Id", "")
+        is_id = _REQUEST_ID.fullmatch(theirs) and self._standby.scrub(theirs) == theirs
+        request[REQUEST_ID] = theirs if is_id else secrets.token_hex(8)
+        try:
+            return self._without_keys(await handler(request))
+        except Exception as error:
+            if isinstance(error, web.HTTPException) and error.status < 400:  # noqa: PLR2004
+                raise
+            return self._without_keys(self._refused(request, error))
+
+    @web.middleware
+    async def only_our_names(self, request: web.Request, handler: Next) -> web.StreamResponse:
+        """Refuse whoever was led here by another name."""
+        given = request.headers.getall("Host", [])
+        names = (self._host, *self._standby.settings.service.allowed_hosts)
+        ours = len(given) == 1 and host_is_allowed(given[0], names)
+        if not ours and request.path not in _PROBES:
+            raise ProblemError("wrong_host")
+        return await handler(request)
+
+    def _without_keys(self, response: web.StreamResponse) -> web.StreamResponse:
+        """Take keys out of an answer that may repeat what its caller said; a report has none."""
+        body = response.body if isinstance(response, web.Response) and response.content_type in _JSON else None
+        if isinstance(response, web.Response) and isinstance(body, bytes) and len(body) <= _ECHO_MOST:
+            text = body.decode("utf-8", "surrogateescape")
+            clean = self._standby.scrub(text)
+            if clean != text:
+                response.body = clean.encode("utf-8", "surrogateescape")
+        return response
+
+    def _refused(self, request: web.Request, error: Exception) -> web.Response:
+        problem = problems.of(error)
+        if problem.code == "internal":
+            problems.report_failure(error, request)
+        if problem.status in _RECORDED and not _only_opens_the_page(request, problem):
+            self._audit.record_refusal(
+                {
+                    "code": problem.code,
+                    "token": request.get(_WHO, ""),
+                    "method": request.method[:16],
+                    "path": self._standby.scrub(request.path)[:100],
+                    "from": request.remote,
+                    "request_id": request[REQUEST_ID],
+                }
+            )
+        if request.method == "POST" and request.path == "/v1/runs":
+            self._metrics.press_refused(problem.code)
+        return problem.response(request[REQUEST_ID])
+
+
+def _only_opens_the_page(request: web.Request, problem: ProblemError) -> bool:
+    """Whether this is our page asking who is in, before anybody is: nobody tried anything."""
+    asks = (request.method, request.path, problem.code) == ("GET", "/v1/session", "unauthenticated")
+    return asks and "Authorization" not in request.headers

@@ -1,0 +1,187 @@
+"""Who may ask the service for what: whom a token stands for, what they may press, under which names it answers."""
+
+import hashlib
+import hmac
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panic.config import Token
+from panic.plan import Scope
+from panic.roster import Account, Roster
+from panic.service.auth import Identity, host_is_allowed, identify, may, may_press
+
+
+def roster_of(groups: dict[int, str]) -> Roster:
+    accounts = tuple(Account(id_, group=group) for id_, group in groups.items())
+    return Roster(Path("accounts.csv"), "", 0.0, accounts, (), ())
+
+
+ROSTER = roster_of({1: "arb", 2: "equities", 3: ""})
+EVERYBODY = Identity("desk", frozenset({"viewer", "presser"}))
+ARB = Identity("arb", frozenset({"viewer", "presser"}), frozenset({"arb"}))
+
+
+def a_token(text: str, *roles: Any, **fields: Any) -> Token:
+    """The settings' token whose bearer has `text`."""
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    return Token(digest=digest, roles=roles or ("viewer",), **fields)
+
+
+TOKENS = {
+    "desk": a_token("one", "presser", "resetter"),
+    "algo": a_token("two", "presser", groups=("arb",), person=False),
+    "wall": a_token("drei ß", "viewer"),
+}
+
+
+@pytest.mark.parametrize(
+    ("header", "identity"),
+    [
+        ("Bearer one", Identity("desk", frozenset({"viewer", "presser", "resetter"}))),
+        ("bearer two", Identity("algo", frozenset({"viewer", "presser"}), frozenset({"arb"}), person=False)),
+        ("BEARER  drei ß ", Identity("wall", frozenset({"viewer"}))),
+        *((f"Bearer {words}", None) for words in ("One", "one two", "", "\udcff", TOKENS["desk"].digest)),
+        *((words, None) for words in ("Bearer", "Basic one", "one", "")),
+    ],
+)
+def test_a_token_stands_for_whom_the_settings_say(header: str, identity: Identity | None):
+    """The token is taken as it is, and whoever may do anything may look; a digest is no token."""
+    assert identity == identify(TOKENS, header)
+
+
+@given(st.text())
+def test_no_header_does_anything_but_name_nobody(header: str):
+    """Whatever comes over the wire; the token of this test is longer than any text made up."""
+    tokens = {"desk": a_token(f"{header}.", "presser")}
+
+    assert identify(tokens, header) is None
+    assert identify(tokens, f"Bearer {header}") is None
+    assert identify({}, f"Bearer {header}.") is None
+
+
+@pytest.mark.parametrize("header", ["Bearer one", "Bearer drei ß", "Bearer none", "Basic one"])
+def test_every_token_is_compared_whoever_asks(header: str, monkeypatch: pytest.MonkeyPatch):
+    """So that the time tells neither which of them it was nor that it was none."""
+    compared: list[bytes] = []
+
+    def counted(known: bytes, digest: bytes) -> bool:
+        compared.append(known)
+        return known == digest
+
+    monkeypatch.setattr(hmac, "compare_digest", counted)
+    identify(TOKENS, header)
+
+    assert 3 == len(set(compared)) == len(compared)
+
+
+@pytest.mark.parametrize(("role", "verb"), [("presser", "press"), ("resetter", "end the engaged state")])
+def test_a_viewer_may_only_look(role: str, verb: str):
+    """A right is given, not assumed; and resetting is no pressing."""
+    wall, night = Identity("wall", frozenset({"viewer"})), Identity("night", frozenset({"viewer", "resetter"}))
+    refusal, pressing = may(wall, role), may_press(night, Scope(accounts=(1,)), ROSTER)
+    remedy = f"Give it the role {role} in the settings, [tokens.wall], or ask somebody who has it."
+
+    assert may(wall, "viewer") is None
+    assert (f"the token wall may not {verb}", remedy) == refusal
+    assert pressing is not None
+    assert "the token night may not press" == pressing.why
+
+
+@pytest.mark.parametrize(
+    "scope", [Scope(all=True), Scope(groups=("arb", "nowhere")), Scope(accounts=(1, 2, 3, 99)), Scope()]
+)
+def test_a_token_without_groups_may_press_everything(scope: Scope):
+    """What is in the roster is not its question."""
+    assert may_press(EVERYBODY, scope, ROSTER) is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "what"),
+    [
+        (Scope(groups=("arb",), accounts=(1,)), ""),
+        (Scope(all=True), "all accounts"),
+        (Scope(groups=("arb", "equities")), "the group equities"),
+        (Scope(groups=("Arb",)), "the group Arb"),
+        (Scope(accounts=(3,)), "the account 3"),
+        (Scope(accounts=tuple(range(2, 14))), "the account 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more"),
+    ],
+)
+def test_a_limited_token_may_press_its_groups_only(scope: Scope, what: str):
+    """Neither all, nor an account that is in no group or not known."""
+    remedy = "Press these, or ask somebody whose token is not limited."
+    refusal = (f"the token arb may not press {what}, only arb", remedy) if what else None
+
+    assert refusal == may_press(ARB, scope, ROSTER)
+
+
+_GROUPS = st.sampled_from(["arb", "equities", "options", ""])
+
+
+@given(
+    st.dictionaries(st.integers(1, 9), _GROUPS, min_size=1),
+    st.frozensets(_GROUPS.filter(bool), min_size=1),
+    st.lists(_GROUPS),
+    st.lists(st.integers(1, 9)),
+)
+def test_what_a_limited_token_may_press_is_in_its_groups(
+    roster: dict[int, str], ours: frozenset[str], groups: list[str], ids: list[int]
+):
+    """Whatever the scope: no account of another group is ever in what is allowed."""
+    covered = {roster.get(id_, "") for id_ in ids} | set(groups)
+    someone = Identity("x", frozenset({"presser"}), ours)
+    refusal = may_press(someone, Scope(groups=tuple(groups), accounts=tuple(ids)), roster_of(roster))
+
+    assert (covered <= ours) == (refusal is None)
+
+
+NAMES = ("127.0.0.1", "::1", "panic.example.com", "Kill.Example.COM.", "10.0.0.7")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("localhost", "LOCALHOST.:8787", "127.0.0.1:8787", "[0:0:0:0:0:0:0:1]:1", "[::ffff:127.0.0.1]"),
+        *("Panic.Example.com.:443", "kill.example.com", "10.0.0.7:443", "panic.example.com:"),
+    ],
+)
+def test_the_service_answers_to_its_names(header: str):
+    """In any case, with a port or a last dot, however an address is written."""
+    assert host_is_allowed(header, NAMES)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("", ":8787", "panic.example.com.evil.example", "evil.panic.example.com", "panic.example.com.."),
+        *("panic.example.com:443:1", "panic.example.com:x", "panic.example.com:99999"),
+        *("panic.example.com@evil.example", " panic.example.com", "panic.example.com/"),
+        *("10.0.0.8", "127.1", "2130706433", "::1", "[::1", "[::1]8787", "[::2]", "[localhost]"),
+        "\u212aill.example.com",  # the sign of the kelvin, a small k to some
+    ],
+)
+def test_the_service_answers_to_no_other_name(header: str):
+    """A page that somebody opened cannot reach it under a name of its own."""
+    assert not host_is_allowed(header, NAMES)
+
+
+@pytest.mark.parametrize("bound", ["0.0.0.0", "::"])  # noqa: S104  (nothing listens)
+def test_where_it_listens_at_every_address_any_address_counts(bound: str):
+    """What rebinds a name is a name."""
+    allowed = [host_is_allowed(header, (bound,)) for header in ("192.0.2.7:8787", "[2001:db8::1]", "evil.example")]
+
+    assert [True, True, False] == allowed
+
+
+@given(st.ip_addresses(), st.integers(0, 65_535), st.text())
+def test_the_bound_address_counts_and_nothing_else_does(address: Any, port: int, text: str):
+    """Whatever comes over the wire is a name of ours or is not."""
+    host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
+    name = text.lower().partition(":")[0].removesuffix(".")
+
+    assert host_is_allowed(f"{host}:{port}", (str(address),))
+    assert text.startswith("[") or name == "localhost" or not host_is_allowed(text, ())

@@ -1,0 +1,117 @@
+"""Who may do what over HTTP, under which name, and what every answer carries."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic.service.api.operations import OPERATIONS
+from panic.service.audit import Audit
+from tests.service.house import QUICK, bearer, house
+
+_GUARDED = [one for one in OPERATIONS if one.role]
+
+
+async def test_nobody_does_anything_without_a_token(tmp_path: Path):
+    """401 says how to come back, for every route that needs a token; two tokens at once are none."""
+    async with house(tmp_path) as it:
+        for one in _GUARDED:
+            answer = await it.ask(one.method, one.path.replace("{id}", "last"), token="")
+
+            assert answer.problem("unauthenticated")
+            assert 'Bearer realm="panic"' == answer.headers["WWW-Authenticate"]
+        for odd in ("Bearer", "Bearer nobody", "Basic am9lOnNlY3JldA==", "joe-secret-token", "Bearer \xff"):
+            (await it.press(token="", Authorization=odd)).problem("unauthenticated")
+        twice = [("Authorization", "Bearer x"), *bearer("joe").items()]
+        async with it.client.get("/v1/runs", headers=twice) as response:
+            assert 401 == response.status
+
+        assert {} == it.desk.live
+
+
+async def test_who_may_only_look_does_nothing_else(tmp_path: Path):
+    """403 names the role that is needed."""
+    async with house(tmp_path) as it:
+        for one in [one for one in _GUARDED if one.role != "viewer"]:
+            answer = await it.ask(one.method, one.path.replace("{id}", "last"), {}, token="viewer")
+
+            assert f"the role {one.role}" in answer.problem("forbidden")["remedy"]
+
+
+async def test_a_token_of_a_group_presses_that_group(tmp_path: Path):
+    """And nothing beside it, dry run or not; a run of everybody it does not resume."""
+    scopes: list[dict[str, Any]] = [{"groups": ["East"]}, {"accounts": [1]}, {"groups": ["West"]}, {"all": True}]
+    async with house(tmp_path) as it:
+        pressed = [(await it.press({**QUICK, "scope": one}, token="east")).status for one in scopes]
+        dry = [(await it.press({**QUICK, "scope": one, "dry_run": True}, token="east")).status for one in scopes]
+        run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
+        it.forget()
+        resumed = await it.ask("POST", f"/v1/runs/{run_id}/resume", token="east")
+
+        assert [202, 202, 403, 403] == pressed
+        assert [200, 200, 403, 403] == dry
+        assert "all accounts" in resumed.problem("forbidden")["detail"]
+
+
+async def test_only_our_names_lead_here(tmp_path: Path):
+    """A rebound name is refused before anything is looked at; loopback counts, and what the settings list."""
+    async with house(tmp_path, more='allowed_hosts = ["panic.example"]') as it:
+        for host in ("evil.example", "localhost.evil.example", "evil.example:8787", "[::1", ""):
+            answer = await it.press(Host=host)
+
+            assert "allowed_hosts" in answer.problem("wrong_host")["remedy"]
+        assert {} == it.desk.live
+        for host in ("localhost", "127.0.0.1:8787", "PANIC.example."):
+            assert 202 == (await it.press(Host=host)).status
+
+
+async def test_every_answer_carries_the_headers_that_keep_browsers_quiet(tmp_path: Path):
+    """Errors, documents and probes; a request is called as its sender calls it, unless that could lie."""
+    names = ("Cache-Control", "X-Content-Type-Options", "X-Frame-Options", "Server", "X-Request-Id")
+    async with house(tmp_path) as it:
+        run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
+        for path in ("/healthz", "/nothing", "/openapi.json", "/metrics", f"/v1/runs/{run_id}/report"):
+            headers = (await it.ask("GET", path, X_Request_Id="mine-1")).headers
+
+            assert ("no-store", "nosniff", "DENY", "panic", "mine-1") == tuple(headers[name] for name in names)
+            assert headers["Content-Security-Policy"].startswith("default-src 'none'; frame-ancestors 'none'")
+        odd = await it.ask("GET", "/healthz", X_Request_Id="a b\tc")
+
+        assert 16 == len(odd.headers["X-Request-Id"])
+
+
+async def test_tokens_count_as_the_settings_in_force_have_them(tmp_path: Path):
+    """After a reload an old token opens nothing."""
+    async with house(tmp_path) as it:
+        before = await it.ask("GET", "/v1/runs")
+        text = it.firm.settings.read_text()
+        it.firm.settings.write_text(text[: text.index("[tokens.joe]")])
+        reloaded = await it.standby.reload()
+        after = await it.ask("GET", "/v1/runs")
+
+        assert ((), 200, 401) == (reloaded.problems, before.status, after.status)
+
+
+async def test_a_flood_of_refusals_fills_no_ledger():
+    """Three a second are on record, the rest are counted, and the next one tells how many there were."""
+    now, told = [0.0], list[dict[str, Any]]()
+    audit = Audit(lambda _, body: told.append(body), str, lambda: now[0])
+    for _ in range(10):
+        audit.record_refusal({})
+    now[0] = 1.5
+    audit.record_refusal({})
+    audit.flush()
+
+    assert [0, 0, 0, 7] == [one["unrecorded_before"] for one in told]
+
+
+async def test_a_record_that_fails_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The press is taken, and answered."""
+    async with house(tmp_path) as it:
+
+        def fail(_text: str) -> str:
+            raise OSError
+
+        monkeypatch.setattr(it.audit, "_scrub", fail)
+
+        assert 202 == (await it.press()).status
