@@ -55,7 +55,6 @@ file = "panic.latch"
 host = "0.0.0.0"
 tls_certificate = "tls.pem"
 tls_key = "tls.key"
-store = "service.db"
 [tokens.desk]
 digest = "sha256:DIGEST"
 roles = ["presser"]
@@ -220,11 +219,11 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     # hooks
     "hook's group": (
         set_('["East", "West"]', '["Eats", "West"]'),
-        "28: [hooks.risk]: group 'Eats' is",
+        "27: [hooks.risk]: group 'Eats' is",
         "mean 'East'?",
     ),
     "hook's groups": (set_('["East", "West"]', '["x", "y"]'), "[hooks.risk]: group 'y' is not", "The roster has"),
-    "hook's account": (set_("[2, 4]", "[2, 44]"), "toml:33: [hooks.alerts]: account 44 is", "Add it there"),
+    "hook's account": (set_("[2, 4]", "[2, 44]"), "toml:32: [hooks.alerts]: account 44 is", "Add it there"),
     "hook's account excluded": (set_("[2, 4]", "[2, 3]"), "[hooks.alerts]: account 3 is", "Take the mark away"),
     "hook's group excluded": (
         set_('["East", "West"]', '["Closed"]'),
@@ -243,7 +242,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     # schedules
     "schedule's group": (
         set_('groups = ["West"]', 'groups = ["Wets"]'),
-        "panic.toml:40: [[schedules]] cleanup: group 'Wets' is not in accounts.csv",
+        "panic.toml:39: [[schedules]] cleanup: group 'Wets' is not in accounts.csv",
         "Did you mean 'West'?",
     ),
     "schedule's account": (
@@ -254,7 +253,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     # tokens
     "token's group": (
         set_('groups = ["East"]', 'groups = ["Esat"]'),
-        "panic.toml:25: [tokens.desk]: group 'Esat' is not in accounts.csv",
+        "panic.toml:24: [tokens.desk]: group 'Esat' is not in accounts.csv",
         "Did you mean 'East'?",
     ),
     # those who are told
@@ -416,7 +415,7 @@ async def test_a_service_with_a_broken_hook_starts_and_says_so(tmp_path: Path):
     assert [] == [flag for flag in report["flags"] if "hook" in flag["text"]]
 
 
-@pytest.mark.parametrize("name", ["ledger.db", "accounts.csv", "service.db", "panic.key"])
+@pytest.mark.parametrize("name", ["ledger.db", "accounts.csv", "panic.key"])
 def test_a_latch_that_is_another_file_of_panic_is_no_latch(tmp_path: Path, name: str):
     """To engage it, or to reset it, would write ledger, roster or key over."""
     firm = Firm(tmp_path, "http://127.0.0.1:1", [1], more=f'[latch]\nfile = "{name}"\n')
@@ -430,7 +429,7 @@ def test_a_latch_that_is_another_file_of_panic_is_no_latch(tmp_path: Path, name:
     ("more", "words"),
     [
         ('[ledger]\nfallback = "ledger.db"\n', "the ledger and the ledger's second file are one file"),
-        ('[service]\nstore = "ledger.db"\n', "the ledger and the service's store are one file"),
+        ('[roster]\nfile = "panic.key"\n', "the roster and the secret of"),
         ('[service]\nhost = "203.0.113.9"\nbehind_proxy = true\n' + _HOOK, "203.0.113.9 is no address of this"),
     ],
 )
