@@ -1,6 +1,5 @@
 """Settings: what is taken, what is reported, and the little that stops a press."""
 
-import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -366,13 +365,10 @@ _FILES_OF_SERVICE = ("tls_certificate", "tls_key")
 
 
 def test_the_ledger_and_the_latch_stand_beside_the_settings_unless_they_are_named(settings: Load, tmp_path: Path):
-    """Its second file is one of this user and this ledger, so that two firms on one machine never share it."""
+    """There service and shell find them."""
     loaded = settings(GOOD)
 
     assert (tmp_path / "ledger.db", tmp_path / "panic.latch") == (loaded.ledger.file, loaded.latch.file)
-    assert loaded.ledger.fallback is not None
-    assert f"panic-{os.getuid()}" == loaded.ledger.fallback.parent.name
-    assert loaded.ledger.fallback != settings(GOOD + '[ledger]\nfile = "other.db"\n').ledger.fallback
 
 
 STATE = '[state]\nfolder = "kept"\n'

@@ -40,12 +40,11 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, Credential]]:
 
 
 def _kept(settings: Settings) -> Iterator[tuple[str, Path | None]]:
-    ledger, latch = settings.ledger, settings.latch.file
-    if ledger.file is not None:
-        for what, file in (("the ledger", ledger.file), ("the ledger's second file", ledger.second)):
-            yield from ((what, file.with_name(file.name + end)) for end in _OF_SQLITE)
+    ledger, latch = settings.ledger.file, settings.latch.file
+    if ledger is not None:
+        yield from (("the ledger", ledger.with_name(ledger.name + end)) for end in _OF_SQLITE)
         for name in (CALENDAR, CLOCK, SELF_TEST):
-            yield "kept beside the ledger", ledger.file.with_name(name)
+            yield "kept beside the ledger", ledger.with_name(name)
     if latch is not None:
         yield from (("the latch", latch.with_name(latch.name + end)) for end in ("", ".lock"))
 
