@@ -1,6 +1,6 @@
 """An account's case on record, as a chain of changes: each event has what changed in it since the one before.
 
-Only what the report and a resume need is kept: attempts, outcome, standing, notes and the orders that answers named.
+Only what the report and a resume need is kept: attempts, outcome, standing, notes and orders that answers named.
 """
 
 from dataclasses import dataclass, field
