@@ -11,7 +11,7 @@ from panic.engine.events import What
 from panic.ledger.writer import Writer
 from panic.report import Report
 from panic.run.press import Prepared, Press
-from panic.run.run import Join, Run, open_ledger
+from panic.run.run import Join, Run
 from panic.service.joining import is_same, loses_nothing
 
 
@@ -24,8 +24,9 @@ class Supplies(Protocol):
     def take_broker(self) -> Broker | None:
         """Give connections away that are open; None where there are none."""
 
-    def take_writer(self) -> Writer | None:
-        """Give a ledger away that is open; None where there is none."""
+    @property
+    def ledger(self) -> Writer | None:
+        """The writer of the ledger; None where there is none."""
 
 
 class Live:
@@ -40,12 +41,10 @@ class Live:
     def __init__(self, prepared: Prepared, supplies: Supplies, *, automated: bool, drill: bool = False) -> None:
         self.automated = automated
         self.watchers: list[Callable[[Case], None]] = []
-        ledger = prepared.settings.ledger
-        self._writer = open_ledger(ledger, prepared.leg) if prepared.leg else supplies.take_writer()
         broker = supplies.take_broker()
-        self.run = Run(prepared, self._observe, ledger=self._writer, broker=broker, drill=drill)
+        self.run = Run(prepared, self._observe, ledger=supplies.ledger, broker=broker, drill=drill)
         self.last_sent_at = self._now() if prepared.unfinished is None else -math.inf
-        self._task = asyncio.create_task(self._go())
+        self._task = asyncio.create_task(self.run.go())
 
     @property
     def is_over(self) -> bool:
@@ -81,13 +80,6 @@ class Live:
     def sent_within(self, seconds: float) -> bool:
         """Whether every account was sent, or is still to be, within the last so many seconds."""
         return self._now() - self.last_sent_at <= seconds
-
-    async def _go(self) -> Report:
-        try:
-            return await self.run.go()
-        finally:
-            if self._writer is not None:
-                self._writer.close(0.0)
 
     def _observe(self, _: What, case: Case | None) -> None:
         if case is not None:
