@@ -17,7 +17,7 @@ from panic.notify import Notifier
 from panic.schedule.sessions import fallback
 from panic.service.api.openapi import document
 from panic.service.api.problems import Problem
-from panic.service.app import PARTS, RUNNER, make_app
+from panic.service.app import HUB, PARTS, RUNNER, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
