@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("often")
 async def begun(it: House, **how: Any) -> tuple[Live, LiveBoard]:
     """Press, and give the run and its board."""
     live = it.live((await it.press({**QUICK, **how})).json["run_id"])
-    return live, it.parts.hub.boards.of(live)
+    return live, it.hub.boards.of(live)
 
 
 async def to_the_end(board: LiveBoard, *spies: Spy) -> list[dict[str, Any]]:
