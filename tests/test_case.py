@@ -207,6 +207,15 @@ def test_an_order_that_is_named_in_the_middle_of_a_look_must_be_seen_ended_too()
     assert wall(2.0) == case.proof.as_of
 
 
+@pytest.mark.parametrize("second", ["NEW", "a status that nobody knows"])
+def test_orders_without_a_name_do_not_stand_for_each_other(second: str):
+    """Each counts, and one that is open makes the account open."""
+    case = cancelled(a_case(), an_answer(404))
+    look(case, a_read(an_order("", "PENDING_CANCEL"), an_order("", second), an_order("", "FILLED"), began=1.0))
+
+    assert (Standing.OPEN, 2) == (case.standing, case.proof.open)
+
+
 def test_a_page_that_came_gives_the_next_page_its_tries_back():
     """An account of many pages would never be proven otherwise."""
     case = cancelled(a_case(), an_answer())
