@@ -9,7 +9,7 @@ from panic.config import LedgerFiles, Settings
 from panic.evidence.export import export
 from panic.evidence.form import Asked
 from panic.ledger import reader
-from panic.schedule.outlook import outlook, told
+from panic.schedule.outlook import outlook
 from panic.service.api import views
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import until_swept
@@ -65,4 +65,4 @@ async def schedule(parts: Parts, _: web.Request, __: Identity) -> web.Response:
 
 
 def _scheduled(settings: Settings) -> bytes:
-    return views.to_json(Schedules(**told(outlook(settings, datetime.now(UTC), _RUNS_MOST))))
+    return views.to_json(Schedules(**outlook(settings, datetime.now(UTC), _RUNS_MOST).document()))
