@@ -10,6 +10,7 @@ import structlog
 
 from panic import config, logs, terminal
 from panic.cli import loop
+from panic.service.api.problems import place_of
 from panic.service.server import Server
 
 log = structlog.get_logger()
@@ -75,9 +76,6 @@ class Unhandled:
             self._untold += 1
             return
         error = context.get("exception")
-        last = error.__traceback__ if error is not None else None
-        while last is not None and last.tb_next is not None:
-            last = last.tb_next
-        place = "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
-        log.error("unhandled", what=context["message"], error=type(error).__name__, at=place, untold=self._untold)
+        where = {"at": place_of(error), "untold": self._untold}
+        log.error("unhandled", what=context["message"], error=type(error).__name__, **where)
         self._told_at, self._untold = now, 0
