@@ -19,7 +19,7 @@ _TELL_S: Final = 1.0
 
 
 def do_serve(options: argparse.Namespace) -> int:
-    """Serve until SIGTERM or Ctrl-C; SIGHUP reads settings, roster and keys anew."""
+    """Serve until SIGTERM or Ctrl-C; SIGHUP reads settings, roster and keys again."""
     asked: list[int] = []  # before there is a loop, too, SIGHUP asks for a reload and does not end us
     signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
     logs.configure(options.log_level)

@@ -149,7 +149,7 @@ def of_usage(error: UsageError, code: str) -> ProblemError:
 
 
 def require(refusal: Refusal | None) -> None:
-    """Go on if nothing is said against it.
+    """Let it pass if nothing is said against it.
 
     Raises:
         ProblemError: Something is.
