@@ -66,7 +66,7 @@ class Firm:
     def another(self) -> Proving:
         """The self-test of the next process."""
         env = {"PAGER": "json://127.0.0.1:1/"}
-        return Proving(self, self.desk, self, env, do=self._do, machine=lambda *_: self.machine, now=now)
+        return Proving(self, self.desk, self.tell, env, do=self._do, machine=lambda *_: self.machine, now=now)
 
     def tell(self, notice: Notice) -> None:
         self.told.append(notice)
@@ -427,7 +427,7 @@ class _Told:
         assert file is not None
         if last is not None:
             write(file, Kept(last, (1, 2)))
-        self.proving = Proving(self, self, self, {}, first_s=3600)  # type: ignore[arg-type]
+        self.proving = Proving(self, self, self.tell, {}, first_s=3600)  # type: ignore[arg-type]
 
     def tell(self, _: Notice) -> None:
         """Nobody is told."""
