@@ -31,7 +31,7 @@ def do_drill(options: argparse.Namespace) -> int:
     guard(options)
     made_up = drill.firm(options.accounts, options.seed, options.faults)
     with tempfile.TemporaryDirectory(prefix="panic-drill-") as folder:
-        files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"), fallback=Path(folder, "fallback.db"))
+        files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"))
         report, examination = loop.run(_practise(made_up, files, options))
         output.deliver(report, options)
     text = "\n".join([*examination.disagreements[:20], *examination.besides, str(examination)])

@@ -20,13 +20,14 @@ from panic.evidence.form import Asked, moment
 from panic.evidence.intake import lines_of
 from panic.evidence.verify import verify
 from panic.files import new_file
-from panic.history import in_order, summary
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import Volume, read
 from panic.ledger.upkeep import Removal, remove
+from panic.legs import in_order
 from panic.record import Kind
 from panic.replay import Replay
+from panic.summary import Summary
 from panic.words import clip
 
 _HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED)
@@ -151,7 +152,7 @@ def _unfinished(events: Iterable[Iterable[Event]], now: datetime) -> Iterator[tu
         if replay.pressed is None:
             yield run, "did not come to its end, and who pressed is not on record"
             continue
-        one = summary(replay)
+        one = Summary.of(replay)
         if one.alive or now < one.deadline:
             yield run, "may be under way"
         elif now < one.resumable_until:

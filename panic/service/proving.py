@@ -23,7 +23,8 @@ from panic.selftest import Finding, Kept, Last, Machine, ago, look, place, read,
 from panic.selftest.alarm import Alarm
 from panic.selftest.gauges import gauges
 from panic.selftest.round import ASIDE_S, Tools, failed, go_round
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.live import Live
 
 log = structlog.get_logger()
 

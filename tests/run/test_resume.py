@@ -22,9 +22,10 @@ from panic.ledger.store import SqliteStore
 from panic.process import here
 from panic.record import Kind, Resumed, body
 from panic.replay import Replay
+from panic.run import resume as resume_module
 from panic.run.press import Prepared
 from panic.run.resume import prepare
-from panic.run.run import Run
+from panic.run.run import Run, open_ledger
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli.ledgers import LEDGER, SETTINGS
 from tests.cli.support import KEY, Firm
@@ -90,7 +91,17 @@ def pressed(process: dict[str, Any], *, ago_s: float = 1.0, **changes: Any) -> C
 
 def resumed(folder: Path, *changes: Callable[[Event], Event | None], to_its_end: bool = False) -> Prepared:
     """Prepare to resume what the ledger tells after these changes."""
-    return prepare(on_record(folder, *changes, to_its_end=to_its_end), "last", "the night shift", {})
+    return resume(on_record(folder, *changes, to_its_end=to_its_end), "the night shift")
+
+
+def resume(settings: Settings, by: str = "") -> Prepared:
+    """Prepare to resume the last run."""
+    ledger = open_ledger(settings.ledger, at_once=False)
+    assert ledger is not None
+    try:
+        return prepare(settings, ledger, "last", by, {})
+    finally:
+        ledger.close()
 
 
 def _append(file: Path, events: Iterable[Event]) -> None:
@@ -151,7 +162,7 @@ def test_a_run_whose_record_was_edited(tmp_path: Path):
     edit(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'broker.', 'bloker.') WHERE seq = 1")
 
     with pytest.raises(UsageError, match=f"its record is damaged .*event 1 .*. {AGAIN}"):
-        prepare(settings, "last")
+        resume(settings)
 
 
 def test_another_broker_now(tmp_path: Path):
@@ -169,10 +180,10 @@ def test_no_key_any_more(tmp_path: Path):
     (tmp_path / "panic.key").write_text("")
 
     with pytest.raises(ConfigurationError, match="no account of this run can be reached"):
-        prepare(settings, "last")
+        resume(settings)
 
     (tmp_path / "panic.key").write_text(KEY)
-    assert prepare(settings, "last").unfinished
+    assert resume(settings).unfinished
 
 
 @pytest.mark.parametrize(
@@ -191,12 +202,16 @@ def test_a_run_that_may_be_resumed(tmp_path: Path, change: Callable[[Event], Eve
 
 
 def test_of_two_only_one_resumes_it(tmp_path: Path):
-    """The second is told who has it."""
+    """The second is told that somebody has it, also where both looked before either had it."""
     settings = on_record(tmp_path, pressed(DEAD))
-    prepare(settings, "last")
+    looked = resume_module._recall(settings, "last")
+    resume(settings)
+    late = Resumed(datetime.now(UTC), "the day shift", "0", here())
 
     with pytest.raises(UsageError, match=f"is under way in process {os.getpid()}"):
-        prepare(settings, "last")
+        resume(settings)
+    with pytest.raises(UsageError, match="was resumed by somebody else just now"):
+        resume_module._claim(open_ledger(settings.ledger), looked, late, "late")
 
 
 def test_however_often_it_is_resumed_it_ages_from_the_press(tmp_path: Path):
@@ -207,7 +222,7 @@ def test_however_often_it_is_resumed_it_ages_from_the_press(tmp_path: Path):
     _append(tmp_path / LEDGER, [Event(recorded()[0].run, Kind.RESUMED, "b-0", now.isoformat(), body(again))])
 
     with pytest.raises(UsageError, match=r"is too old to resume: .* UTC"):
-        prepare(settings, "last")
+        resume(settings)
 
 
 @pytest.mark.parametrize("roster", ["", "name\nnobody\n"])
@@ -215,7 +230,7 @@ def test_a_roster_that_cannot_be_used_any_more(tmp_path: Path, roster: str):
     """The accounts are on record: a resume needs no roster."""
     settings = on_record(tmp_path, pressed(DEAD))
     (tmp_path / "accounts.csv").write_text(roster)
-    found = prepare(settings, "last")
+    found = resume(settings)
 
     assert 1 == len(found.plan.accounts)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from panic.service.api.views import Links, links
-from panic.service.desk import Live
+from panic.service.live import Live
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Whether a press would work, and in one word why not; `files` tells ledger, latch and store from others."""
+    """Whether a press would work, and in one word why not; `files` tells ledger and latch from others."""
 
     ready: bool
     why: str
