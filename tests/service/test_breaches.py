@@ -29,7 +29,8 @@ from panic.service.api import body as bodies
 from panic.service.api.body import HOOK_MOST
 from panic.service.breaches import Breaches
 from panic.service.calls import FLOOD, Sparse
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.room.live_letters import Live
 from tests.cli.support import account, sent, simulate
 from tests.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, alertmanager, sign
 from tests.service import support as processes
