@@ -26,7 +26,7 @@ from panic.service.api.problems import ProblemError, request_id
 from panic.service.by_hand import by_hand
 from panic.service.calls import Call, Sparse, headers_of
 from panic.service.desk import Desk
-from panic.service.room.live_letters import Live
+from panic.service.live import Live
 from panic.words import clip
 
 log = structlog.get_logger()

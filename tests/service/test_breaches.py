@@ -30,7 +30,7 @@ from panic.service.api.body import HOOK_MOST
 from panic.service.breaches import Breaches
 from panic.service.calls import FLOOD, Sparse
 from panic.service.desk import Desk
-from panic.service.room.live_letters import Live
+from panic.service.live import Live
 from tests.cli.support import account, sent, simulate
 from tests.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, alertmanager, sign
 from tests.service import support as processes
