@@ -10,13 +10,13 @@ from panic import history, latch
 from panic.broker.outcomes import Verdict
 from panic.config import Settings
 from panic.errors import UsageError
-from panic.history import Summary
 from panic.latch import Hold, State
 from panic.latching import holds_of
 from panic.ledger.events import Event
 from panic.record import Joined, Kind, Pressed, read
 from panic.replay import scope_of
 from panic.report import Report
+from panic.summary import Summary
 from panic.words import clip
 
 

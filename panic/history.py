@@ -1,104 +1,33 @@
-"""What the ledger tells of runs: which there were, and each of them made again, wherever its events lie.
+"""What the ledger tells of runs: which there were, and each of them made again from its events."""
 
-A run's events may lie in two files, because the first one failed in the middle. They are put together by the
-ids of the events, which are unique, and never by the clock alone.
-"""
-
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from heapq import merge
-from itertools import pairwise
+from datetime import UTC, datetime
 from pathlib import Path
 
 from panic.broker.outcomes import EXIT_CODES, Verdict, worst
-from panic.config import LedgerFiles, fallback_name
+from panic.config import LedgerFiles
 from panic.errors import UsageError
-from panic.ledger import elsewhere, reader
+from panic.ledger import reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
-from panic.process import Process, is_alive
-from panic.record import Finished, Joined, Kind, LastPress, Pressed, Resumed
+from panic.legs import gaps, in_order, leg_of
+from panic.record import Finished, Kind, LastPress
 from panic.replay import Replay
 from panic.report import Report
+from panic.summary import Summary
 
 _HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED, Kind.RESET)
-RESUMABLE_S = 300.0
-"""So long after its deadline a run may still be taken up; then it is yesterday's, and today's book is another."""
 
 LAST = "last"
 
 _TOLD_MOST = 5
-"""So many faults of one file are named."""
+"""So many faults of a ledger are named."""
 
 _EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
-_NUMBER = re.compile("[0-9]{1,18}")
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """One run in the list of them.
-
-    Attributes:
-        alive: Whether its process still works on it; None where that cannot be told from this machine.
-        joined: The presses that became a part of it.
-        began: The place of its press among all that is on record: greater than those of all before it.
-        ended: The same of its end; 0 where it has none.
-        pressed_last: The same of its last press, be it one that became a part of it.
-    """
-
-    run: str
-    pressed: Pressed
-    finished: Finished | None
-    resumed: tuple[Resumed, ...] = ()
-    alive: bool | None = None
-    joined: tuple[Joined, ...] = ()
-    began: int = 0
-    ended: int = 0
-    pressed_last: int = 0
-
-    @property
-    def last_press(self) -> LastPress:
-        """Its last press."""
-        last = self.joined[-1].trigger.at if self.joined else self.pressed.started_at
-        return LastPress(self.run, last, 1 + len(self.joined))
-
-    @property
-    def is_clear(self) -> bool:
-        """Whether it ended clear, by its own word."""
-        return self.finished is not None and self.finished.verdict is Verdict.CLEAR
-
-    @property
-    def process(self) -> Process:
-        """The process that had the run last."""
-        return self.resumed[-1].process if self.resumed else self.pressed.process
-
-    @property
-    def deadline(self) -> datetime:
-        """When the process that had it last was to end it at the latest."""
-        began = self.resumed[-1].at if self.resumed else self.pressed.started_at
-        return began + timedelta(seconds=self.pressed.deadline_s)
-
-    @property
-    def resumable_until(self) -> datetime:
-        """When nobody may take it up any more, however often somebody did."""
-        return self.pressed.started_at + timedelta(seconds=self.pressed.deadline_s + RESUMABLE_S)
-
-    def resumable(self, now: datetime) -> bool:
-        """Whether the time to take it up has come, and not passed: a clock may have been set back."""
-        return self.finished is None and self.pressed.started_at <= now < self.resumable_until
-
-    def state(self, now: datetime) -> str:
-        """Give its state in a word or two."""
-        if self.finished is not None:
-            return str(self.finished.verdict)
-        if self.alive:
-            return "under way"
-        if self.resumable(now):
-            return "unfinished"
-        return "unfinished, " + ("of the future" if now < self.pressed.started_at else "too old to resume")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +35,11 @@ class Past:
     """One run as its record tells it.
 
     Attributes:
-        head: The ledger's head after the run's last event in the file that holds it.
-        last_seq: The greatest number of an event of the run in the main file; 0 where it has none there.
+        head: The ledger's head after the run's end; None where it has none.
+        last_seq: The number of its last event; 0 where there is none.
         leg: The last process's part of it.
         events: Its events that can be read, in their order.
-        damage: What is wrong with the files that hold the record, in words.
+        damage: What is wrong with the file that holds the record, in words.
         faults: Which of its events are not what was written, in words.
     """
 
@@ -139,7 +68,7 @@ class Headings:
     """The beginnings and ends of all runs, and the resets.
 
     Attributes:
-        events: Each once, in their order: a file's own, whatever the clock said; by their times across files.
+        events: In the order of the file, whatever the clock said.
         runs: The runs, in the order of their presses.
         damage: What is wrong with the ledger, in words.
     """
@@ -149,49 +78,49 @@ class Headings:
     damage: tuple[str, ...]
 
 
-def files(ledger: LedgerFiles) -> tuple[Path, ...]:
-    """Give the ledger's files that there are.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
-    main = places(ledger)[0]
-    return (*reader.files(main, ledger.second), *others(ledger).files)
-
-
-def places(ledger: LedgerFiles) -> tuple[Path, Path]:
-    """Give the names of the ledger's two files, whether they are there or not.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
+def _file(ledger: LedgerFiles) -> Path:
     if ledger.file is None:
         raise UsageError("the settings name no [ledger] file")
-    return ledger.file, ledger.second
+    return ledger.file
+
+
+def files(ledger: LedgerFiles) -> tuple[Path, ...]:
+    """Give the ledger's file, if there is one.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    file = _file(ledger)
+    return (file,) if os.path.lexists(file) else ()
 
 
 def looked(ledger: LedgerFiles) -> list[str]:
-    """Name the ledger's files, and say whether they are there.
+    """Name the ledger's file, and say whether it is there.
 
     Raises:
         UsageError: The settings name no ledger.
     """
-    there = files(ledger)
-    named = dict.fromkeys((*places(ledger), *there))
-    return [str(file) if file in there else f"{file} (not there)" for file in named]
+    file = _file(ledger)
+    return [str(file) if os.path.lexists(file) else f"{file} (not there)"]
 
 
-def others(ledger: LedgerFiles) -> elsewhere.Elsewhere:
-    """Look for second files that were written with another TMPDIR, or by somebody else.
+def read(
+    ledger: LedgerFiles,
+    *,
+    run: str = "",
+    runs: Collection[str] = (),
+    kinds: Collection[str] = (),
+    whole: bool = False,
+) -> reader.Volume:
+    """Read the ledger as `reader.read` does; one that is not begun yet is empty.
 
     Raises:
         UsageError: The settings name no ledger.
     """
-    main, second = places(ledger)
-    name = fallback_name(main)
-    found = elsewhere.search(name, reader.files(main, second))
-    # Where the settings name the second file, everybody has the same.
-    return found if second.name == name else found._replace(hidden=())
+    file = _file(ledger)
+    if not os.path.lexists(file):
+        return reader.Volume(file)
+    return reader.read(file, run=run, runs=runs, kinds=kinds, whole=whole)
 
 
 def headings(ledger: LedgerFiles) -> Headings:
@@ -200,12 +129,14 @@ def headings(ledger: LedgerFiles) -> Headings:
     Raises:
         UsageError: The settings name no ledger.
     """
-    volumes = [reader.read(file, kinds=_HEADINGS) for file in files(ledger)]
-    damage = [f"{volume.file}: {volume.damage}" for volume in volumes if volume.damage]
-    damage += [f"{volume.file}: {fault}" for volume in volumes for fault in _some(reader.faults_of_part(volume))]
-    damage += others(ledger).strange
-    damage += _told_twice(volumes)
-    events = _merged(volumes)
+    volume = read(ledger, kinds=_HEADINGS)
+    told = [*filter(None, [volume.damage]), *_some(reader.faults_of_part(volume))]
+    damage = [f"{volume.file}: {words}" for words in told]
+    damage += [
+        f"{file}: it was damaged and set aside: panic runs --ledger {file}"
+        for file in reader.set_aside(volume.file)
+    ]
+    events = list(_events(volume))
     by_run: dict[str, list[int]] = {}
     for place, event in enumerate(events, 1):
         if event.kind != Kind.RESET:
@@ -215,21 +146,21 @@ def headings(ledger: LedgerFiles) -> Headings:
     return Headings(tuple(events), tuple(summaries), tuple(damage))
 
 
-def _told_twice(volumes: Sequence[reader.Volume]) -> list[str]:
-    """Name the events that two files tell, and not alike: a second file must not overrule the first."""
-    if len(volumes) < 2:  # noqa: PLR2004  (nothing to compare)
-        return []
-    once: dict[tuple[str, str], Event] = {}
-    odd = {one.id: None for one in _events(volumes) if once.setdefault((one.run, one.id), one) != one}
-    return [f"event {id_}: two files tell it, and not alike" for id_ in odd]
-
-
-def _merged(volumes: Sequence[reader.Volume]) -> list[Event]:
-    """Put the events of several files in one order, each once."""
-    once: dict[tuple[str, str], Event] = {}
-    for event in merge(*(_events([volume]) for volume in volumes), key=lambda event: event.at):
-        once.setdefault((event.run, event.id), event)
-    return list(once.values())
+def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: list[str]) -> Summary | None:
+    events = {place: all_[place - 1] for place in places}
+    replay = Replay.of(run, in_order(events.values()))
+    damage += [f"run {run}: {words}" for words in replay.oddities]
+    if replay.pressed is None:
+        damage.append(f"run {run}: who pressed is not on record")
+        return None
+    began = min(place for place, event in events.items() if event.kind == Kind.PRESSED)
+    ends = [place for place, event in events.items() if event.kind == Kind.FINISHED]
+    return replace(
+        Summary.of(replay),
+        began=began,
+        ended=max(ends, default=0) if replay.finished else 0,
+        pressed_last=max(place for place, event in events.items() if event.kind in {Kind.PRESSED, Kind.JOINED}),
+    )
 
 
 def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
@@ -268,23 +199,21 @@ def _checked(ledger: LedgerFiles, one: Summary, end: Finished, *, retold: bool) 
             verdict = past.report().verdict
         is_whole = not (past.damage or past.faults) and verdict is end.verdict
     else:
-        is_whole = not _is_broken([reader.read(file, run=one.run) for file in files(ledger)])
+        is_whole = not _is_broken(read(ledger, run=one.run))
     return one if is_whole else replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict]))
 
 
-def _is_broken(volumes: Sequence[reader.Volume]) -> bool:
+def _is_broken(volume: reader.Volume) -> bool:
     """Whether any of a run's events is not what was written, or missing."""
-    ids = [found[1].decode() for one in volumes for row in one.rows if (found := _EVENT_ID.search(row.record))]
-    is_edited = any(one.rows and (one.damage or not reader.are_as_written(one)) for one in volumes)
-    return is_edited or bool(gaps(ids)) or bool(_told_twice(volumes))
+    ids = [found[1].decode() for row in volume.rows if (found := _EVENT_ID.search(row.record))]
+    return bool(volume.damage) or not reader.are_as_written(volume) or bool(gaps(ids))
 
 
 def walk(ledger: LedgerFiles) -> Iterator[str]:
-    """Read all of every file, and say what is not what was written, or is missing between two events."""
-    for file in files(ledger):
-        volume = reader.read(file, whole=True)
-        told = (volume.damage, *_some(reader.faults(volume)))
-        yield from (f"{file}: {words}" for words in told if words)
+    """Read all of the ledger, and say what is not what was written, or is missing between two events."""
+    volume = read(ledger, whole=True)
+    told = (volume.damage, *_some(reader.faults(volume)))
+    yield from (f"{volume.file}: {words}" for words in told if words)
 
 
 def _some(told: Sequence[str]) -> Iterable[str]:
@@ -339,86 +268,32 @@ def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
 
 
 def recall(ledger: LedgerFiles, run: str) -> Past:
-    """Make a run again from its record."""
-    volumes = [reader.read(file, run=run) for file in files(ledger)]
-    faults = [
-        f"{volume.file}: {fault}"
-        for volume in volumes
-        for fault in reader.faults_of_rows(volume.rows, volume.before)
-    ]
-    events = in_order(_events(volumes))
+    """Make a run again from its record.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    return past_of(read(ledger, run=run), run)
+
+
+def past_of(volume: reader.Volume, run: str) -> Past:
+    """Make a run again from the events of a file, which hold no other run's."""
+    events = in_order(_events(volume))
     replay = Replay.of(run, events)
-    head = None
-    for volume in volumes:
-        for row in volume.rows:
-            if row.kind == Kind.FINISHED and events and _id(row) == events[-1].id:
-                head = Head(row.seq, row.hash)
-    main = volumes[0].rows if volumes and volumes[0].file == ledger.file else ()
-    faults += [*_told_twice(volumes), *replay.oddities]
+    ends = [Head(row.seq, row.hash) for row in volume.rows if events and _id(row) == events[-1].id]
+    faults = [f"{volume.file}: {fault}" for fault in reader.faults_of_rows(volume.rows, volume.before)]
     # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
-    damage = [f"{one.file}: {one.damage}" for one in volumes if one.damage and (one.rows or not replay.finished)]
-    damage += gaps(event.id for event in events)
+    is_hurt = bool(volume.damage) and (bool(volume.rows) or not replay.finished)
+    damage = [f"{volume.file}: {volume.damage}"] if is_hurt else []
     return Past(
         replay=replay,
-        head=head,
-        last_seq=max((row.seq for row in main), default=0),
+        head=ends[-1] if ends and events[-1].kind == Kind.FINISHED else None,
+        last_seq=max((row.seq for row in volume.rows), default=0),
         leg=leg_of(events[-1]) if events else "",
         events=tuple(events),
-        damage=tuple(damage),
-        faults=tuple(dict.fromkeys(faults)),
+        damage=(*damage, *gaps(event.id for event in events)),
+        faults=tuple(dict.fromkeys([*faults, *replay.oddities])),
     )
-
-
-def in_order(events: Iterable[Event]) -> list[Event]:
-    """Put the events of one run in order, each once: by the process that made them, and its own count.
-
-    Each process says after which other it took the run up; those that do not are in the order of their times.
-    """
-    once = {event.id: event for event in events}
-    first: dict[str, str] = {}
-    follows: dict[str, str] = {}
-    for event in once.values():
-        leg = leg_of(event)
-        first[leg] = min(first.get(leg, event.at), event.at)
-        if event.kind == Kind.RESUMED and isinstance(event.body, dict):
-            follows[leg] = str(event.body.get("after", ""))
-    pressed = {leg_of(event) for event in once.values() if event.kind == Kind.PRESSED}
-    ranks = {leg: (leg not in pressed, _generation(leg, follows), at, leg) for leg, at in first.items()}
-
-    def place(event: Event) -> tuple[tuple[bool, int, str, str], int]:
-        n = event.id.rpartition("-")[2]
-        return ranks[leg_of(event)], int(n) if _NUMBER.fullmatch(n) else 0
-
-    return sorted(once.values(), key=place)
-
-
-def leg_of(event: Event) -> str:
-    """Give the process's part of the run that an event belongs to."""
-    return event.id.rpartition("-")[0]
-
-
-def gaps(ids: Iterable[str]) -> list[str]:
-    """Count through the events of each process: name those that are missing between or before two others."""
-    legs: dict[str, set[int]] = {}
-    for leg, _, number in (id_.rpartition("-") for id_ in ids):
-        if _NUMBER.fullmatch(number):
-            legs.setdefault(leg, set()).add(int(number))
-    missing = [
-        (leg, before + 1, after - 1)
-        for leg, numbers in legs.items()
-        for before, after in pairwise(sorted({0, *numbers}))
-        if after > before + 1
-    ]
-    names = [f"{leg}-{first}" + (f" to {leg}-{last}" if last > first else "") for leg, first, last in missing]
-    return [f"event {name}: missing, though others of the same process are there" for name in names]
-
-
-def _generation(leg: str, follows: dict[str, str]) -> int:
-    seen: set[str] = set()
-    while leg and leg not in seen:
-        seen.add(leg)
-        leg = follows.get(leg, "")
-    return len(seen)
 
 
 def _id(row: reader.Row) -> str:
@@ -428,38 +303,28 @@ def _id(row: reader.Row) -> str:
         return ""
 
 
-def _events(volumes: Sequence[reader.Volume]) -> Iterator[Event]:
+def _events(volume: reader.Volume) -> Iterator[Event]:
     """Give the events that can be read; of the others the reader tells."""
-    for volume in volumes:
-        for row in volume.rows:
-            with suppress(ValueError):
-                yield decode(row.record)
+    for row in volume.rows:
+        with suppress(ValueError):
+            yield decode(row.record)
 
 
-def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: list[str]) -> Summary | None:
-    events = {place: all_[place - 1] for place in places}
-    replay = Replay.of(run, in_order(events.values()))
-    damage += [f"run {run}: {words}" for words in replay.oddities]
-    if replay.pressed is None:
-        damage.append(f"run {run}: who pressed is not on record")
-        return None
-    began = min(place for place, event in events.items() if event.kind == Kind.PRESSED)
-    ends = [place for place, event in events.items() if event.kind == Kind.FINISHED]
-    return replace(
-        summary(replay),
-        began=began,
-        ended=max(ends, default=0) if replay.finished else 0,
-        pressed_last=max(place for place, event in events.items() if event.kind in {Kind.PRESSED, Kind.JOINED}),
-    )
-
-
-def summary(replay: Replay) -> Summary:
-    """Sum a run up.
-
-    Raises:
-        ValueError: The record does not tell who pressed.
-    """
-    if replay.pressed is None:
-        raise ValueError("the record does not tell who pressed, and why")
-    alive = None if replay.process is None or replay.finished else is_alive(replay.process)
-    return Summary(replay.run, replay.pressed, replay.finished, tuple(replay.resumed), alive, tuple(replay.joined))
+__all__ = [
+    "LAST",
+    "Headings",
+    "Past",
+    "Summary",
+    "by_last_press",
+    "checked",
+    "files",
+    "find",
+    "headings",
+    "in_order",
+    "looked",
+    "past_of",
+    "read",
+    "recall",
+    "runs",
+    "walk",
+]

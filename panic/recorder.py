@@ -1,7 +1,7 @@
 """Puts a run on record while it goes: what the engine tells becomes events of the ledger.
 
 Everything that happens in one turn of the loop goes into one event of its kind, so that the record of a rush
-costs little. Nothing here waits but `intend` and `finish`, and both are bounded.
+costs little. Nothing here waits but `intend` and `end`, and both are bounded.
 """
 
 import asyncio
@@ -14,7 +14,8 @@ import structlog
 from panic.clock import Clock
 from panic.engine.case import Case
 from panic.engine.events import What
-from panic.ledger.writer import REMOVED, Trouble, Writer
+from panic.ledger.shift import REMOVED
+from panic.ledger.writer import Leg
 from panic.plan import Plan
 from panic.record import Finished, Joined, Kind, Mark, Pressed, Resumed, body, changes, planned
 from panic.report import Flag, Report
@@ -37,8 +38,8 @@ FINISH_S = 2.0
 class Recorder:
     """Records one run, or one process's part of it."""
 
-    def __init__(self, writer: Writer, run_id: str, clock: Clock) -> None:
-        self._writer, self._run_id, self._clock = writer, run_id, clock
+    def __init__(self, leg: Leg, run_id: str, clock: Clock) -> None:
+        self._leg, self._run_id, self._clock = leg, run_id, clock
         self._marks: dict[int, Mark] = {}
         self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
@@ -50,17 +51,17 @@ class Recorder:
 
     def press(self, pressed: Pressed, plan: Plan) -> None:
         """Record who pressed, why, and the plan."""
-        self._append(Kind.PRESSED, body(pressed), keep=True)
-        self._append(Kind.PLANNED, planned(plan), keep=True)
+        self._append(Kind.PRESSED, body(pressed))
+        self._append(Kind.PLANNED, planned(plan))
 
     def resume(self, resumed: Resumed) -> None:
-        """Record who took the run up again."""
-        self._append(Kind.RESUMED, body(resumed), keep=True)
+        """Record who resumed the run."""
+        self._append(Kind.RESUMED, body(resumed))
 
     def join(self, joined: Joined) -> None:
         """Record another press that becomes a part of the run, before anything is sent for it."""
         self._flush()
-        self._append(Kind.JOINED, body(joined), keep=True)
+        self._append(Kind.JOINED, body(joined))
 
     def go_on(self, cases: Iterable[Case], flags: Iterable[Flag]) -> None:
         """Take these cases and flags for being on record already, as they are."""
@@ -69,14 +70,14 @@ class Recorder:
 
     async def intend(self) -> None:
         """Wait until the intent is safe, but not for long."""
-        self._is_late = not await self._writer.settle(INTENT_S)
+        self._is_late = not await self._leg.settle(INTENT_S)
 
     def troubles(self) -> list[Flag]:
         """Say what a reader of the report must know of the ledger."""
-        found = [Flag(one.code, clip(one.text, _TEXT_MOST)) for one in self._writer.troubles]
+        found = [Flag(one.code, clip(one.text, _TEXT_MOST)) for one in self._leg.troubles]
         if self._is_late and not found:
             text = f"the intent was not on record within {INTENT_S * 1000:.0f} ms, and no DELETE waited for it"
-            found.append(Flag("ledger_late", f"{text}: is {self._writer.place} on a slow disk?"))
+            found.append(Flag("ledger_late", f"{text}: is {self._leg.place} on a slow disk?"))
         return found
 
     # ── while it goes ───────────────────────────────────────────────────────────────────────────────────
@@ -112,43 +113,44 @@ class Recorder:
         self._changed.clear()
 
     def _record(self, kind: Kind, cases: Sequence[Case]) -> None:
-        marks, clock = self._marks, self._clock
         found = []
         for case in cases:
-            mark = marks.get(case.account.id)
+            mark = self._marks.get(case.account.id)
             if mark is None:
-                mark = marks[case.account.id] = Mark()
-            found.append(changes(case, mark, clock))
+                mark = self._marks[case.account.id] = Mark()
+            found.append(changes(case, mark, self._clock))
         if found := [one for one in found if one]:
             self._append(kind, {"accounts": found})
 
     # ── when it is over ─────────────────────────────────────────────────────────────────────────────────
 
     async def end(self, report: Report, cases: Sequence[Case], *, left: bool) -> Report:
-        """Record the end, or where the run was left for somebody else to take up; never raises."""
+        """Record the end, or how far the run came if it is left for another process to resume; never raises."""
         try:
-            return await (self._leave if left else self._finish)(report, cases)
+            self._flush()
+            self._record(Kind.STANDING, cases)
+            if left:
+                await self._leg.settle(FINISH_S)
+                return report
+            return await self._finish(report)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, there is a report)
             self.fail(error)
             return replace(report, flags=(*report.flags, *self.troubles()))
 
     def fail(self, error: Exception) -> None:
         """Note that recording itself is broken, for the report."""
-        self._writer.troubles.append(Trouble("ledger_failed", f"recording failed: {type(error).__name__}"))
+        self._leg.note("ledger_failed", f"recording failed: {type(error).__name__}")
         if structlog.is_configured():
             log.error("recording_failed", run_id=self._run_id, exc_info=error)
 
-    async def _finish(self, report: Report, cases: Sequence[Case]) -> Report:
+    async def _finish(self, report: Report) -> Report:
         """Record the end; give the report with the ledger's head, or with flags that say why it has none."""
-        self._flush()
-        self._record(Kind.STANDING, cases)
         if report.latch is not None:
             self._append(Kind.LATCHED, body(report.latch))
         head = None
         for _ in range(_ENDINGS_MOST):
             self.flag(report.flags)
-            self._append(Kind.FINISHED, body(_finished(report)))
-            head = self._writer.head if await self._writer.settle(FINISH_S) else None
+            head = await self._leg.conclude(Kind.FINISHED, self._now(), body(_finished(report)), FINISH_S)
             late = [flag for flag in self.troubles() if flag not in report.flags]
             report = replace(report, flags=(*report.flags, *late))
             if head is None or not late:
@@ -161,16 +163,11 @@ class Recorder:
         _page(report)
         return report
 
-    async def _leave(self, report: Report, cases: Sequence[Case]) -> Report:
-        """Record how far the run came, and not that it ended: it is to be taken up again."""
-        self._flush()
-        self._record(Kind.STANDING, cases)
-        await self._writer.settle(FINISH_S)
-        return report
+    def _append(self, kind: Kind, words: Any) -> None:
+        self._leg.append(kind, self._now(), words)
 
-    def _append(self, kind: Kind, words: Any, *, keep: bool = False) -> None:
-        at = self._clock.wall().isoformat(timespec="microseconds")
-        self._writer.append(self._run_id, kind, at, words, keep=keep)
+    def _now(self) -> str:
+        return self._clock.wall().isoformat(timespec="microseconds")
 
 
 def _finished(report: Report) -> Finished:

@@ -20,10 +20,9 @@ from typing import Any
 
 import jsonschema
 
-from panic.ledger.reader import faults, read
+from panic.ledger.reader import read
 from panic.simulator import Fault, SimAccount, SimOrder
-from tests.cli.breakages import FAILS_LATER, after
-from tests.cli.ledgers import FALLBACK, LEDGER, SETTINGS
+from tests.cli.ledgers import LEDGER, SETTINGS
 from tests.cli.support import PANIC, PRESS, Finished, Firm, panic, sent, simulate, started, valid
 from tests.delays import measure
 
@@ -96,10 +95,7 @@ class Round:
         self.figures["rounds"] += 1
         async with simulate(*self.accounts, latency_s=0.01, seed=self.seed) as self.simulator:
             self.firm = Firm(self.folder, self.simulator.base_url, self.ids, run=_RUN, more=SETTINGS)
-            program: tuple[str, ...] = PANIC
-            if self.rng.random() < 0.2:
-                program = after(FAILS_LATER.format(self.rng.randint(0, 12)))
-            printed = await self._until_killed(*PRESS, program=program)
+            printed = await self._until_killed(*PRESS)
             self._check_ledger()
             run = await self._listed()
             if not run:
@@ -172,12 +168,10 @@ class Round:
     # ── what is on record ───────────────────────────────────────────────────────────────────────────────
 
     def _check_ledger(self) -> None:
-        for name in (LEDGER, FALLBACK):
-            file = self.folder / name
-            if file.exists():
-                volume = read(file, whole=True)
-                odd = (*([volume.damage] if volume.damage else []), *faults(volume))
-                self.hold(not odd, f"{name}: {odd}", "ledgers that did not open")
+        file = self.folder / LEDGER
+        if file.exists():
+            odd = read(file, whole=True).wrong()
+            self.hold(not odd, f"{LEDGER}: {odd}", "ledgers that did not open")
 
     async def _listed(self) -> str:
         """Give the run's id; empty where nothing is on record."""

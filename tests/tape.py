@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from panic.ledger.backlog import Trouble
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, decode, encode
-from panic.ledger.writer import Trouble, Writer
+from panic.ledger.writer import Writer
 from panic.process import here
 from panic.record import Resumed
 from panic.replay import Replay
@@ -22,31 +23,40 @@ class Tape:
     """Records like a writer, at once; after `most` events it records nothing more and says that it is full."""
 
     def __init__(self, most: int = 1 << 30, leg: str = "tape") -> None:
-        self.leg, self.place, self.most = leg, "tape", most
-        self.scrub: Callable[[str], str] = str
+        self.name, self.place, self.most = leg, "tape", most
         self.records: list[bytes] = []
         self.head: Head | None = None
         self.troubles: list[Trouble] = []
         self.full = asyncio.Event()
+        self._run = ""
+        self._scrub: Callable[[str], str] = str
 
-    def append(self, run: str, kind: str, at: str, body: Any, *, keep: bool = False) -> str:
-        """Record an event and give its id."""
-        name = f"{self.leg}-{len(self.records) + 1}"
+    def leg(self, run: str = "", scrub: Callable[[str], str] = str, name: str = "") -> "Tape":
+        """Be the run's own part as well."""
+        self._run, self._scrub = run, scrub
+        return self
+
+    def append(self, kind: str, at: str, body: Any) -> None:
+        """Record an event."""
+        event = Event(self._run, kind, f"{self.name}-{len(self.records) + 1}", at, body)
         if len(self.records) < self.most:
-            event = Event(run, kind, name, at, body)
-            self.records.append(encode(event, self.scrub))
+            self.records.append(encode(event, self._scrub))
             self.head = link(self.head or GENESIS, digest(self.records[-1]))
         if len(self.records) >= self.most:
             self.full.set()
-        return name
+
+    async def conclude(self, kind: str, at: str, body: Any, within_s: float) -> Head | None:
+        """Record the last one."""
+        self.append(kind, at, body)
+        return self.head
 
     async def settle(self, within_s: float) -> bool:
         """Be safe already."""
         return True
 
-    def close(self, _within_s: float = 0.0) -> bool:
-        """Be closed already."""
-        return True
+    def note(self, code: str, text: str) -> None:
+        """Add a trouble."""
+        self.troubles.append(Trouble(code, text))
 
     def events(self) -> list[Event]:
         """Give what was recorded, read back."""

@@ -48,7 +48,6 @@ file = "accounts.csv"
 concurrency = 8
 [ledger]
 file = "ledger.db"
-fallback = "second.db"
 [latch]
 file = "panic.latch"
 [service]
@@ -490,7 +489,6 @@ def test_a_latch_that_is_another_file_of_panic_is_no_latch(tmp_path: Path, name:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ('[ledger]\nfallback = "ledger.db"\n', "the ledger and the ledger's second file are one file"),
         ('[service]\nstore = "ledger.db"\n', "the ledger and the service's store are one file"),
         ('[service]\nhost = "203.0.113.9"\nbehind_proxy = true\n' + _HOOK, "203.0.113.9 is no address of this"),
     ],

@@ -494,13 +494,10 @@ _FILES_OF_SERVICE = ("tls_certificate", "tls_key", "store")
 
 
 def test_the_ledger_and_the_latch_stand_beside_the_settings_unless_they_are_named(settings: Load, tmp_path: Path):
-    """Its second file is one of this user and this ledger, so that two firms on one machine never share it."""
+    """There service and shell find them."""
     loaded = settings(GOOD)
 
     assert (tmp_path / "ledger.db", tmp_path / "panic.latch") == (loaded.ledger.file, loaded.latch.file)
-    assert loaded.ledger.fallback is not None
-    assert f"panic-{os.getuid()}" == loaded.ledger.fallback.parent.name
-    assert loaded.ledger.fallback != settings(GOOD + '[ledger]\nfile = "other.db"\n').ledger.fallback
 
 
 STATE = '[state]\nfolder = "kept"\n'
@@ -529,11 +526,11 @@ def test_what_panic_keeps_is_in_the_state_folder(
 
 def test_names_of_what_panic_keeps_start_in_the_state_folder(settings: Load, tmp_path: Path):
     """All others start beside the settings, as does the folder itself."""
-    names = '[ledger]\nfile = "a.db"\nfallback = "/b.db"\n[service]\nstore = "c.db"\ntls_key = "d.key"\n'
+    names = '[ledger]\nfile = "a.db"\n[service]\nstore = "c.db"\ntls_key = "d.key"\n'
     loaded = settings(f'{names}[roster]\nfile = "e.csv"\n{GOOD}{STATE}')
 
-    kept = (loaded.ledger.file, loaded.ledger.fallback, loaded.service.store)
-    assert (tmp_path / "kept/a.db", Path("/b.db"), tmp_path / "kept/c.db") == kept
+    kept = (loaded.ledger.file, loaded.service.store)
+    assert (tmp_path / "kept/a.db", tmp_path / "kept/c.db") == kept
     assert (tmp_path / "d.key", tmp_path / "e.csv") == (loaded.service.tls_key, loaded.roster.file)
 
 

@@ -13,21 +13,20 @@ from panic import history
 from panic.broker.outcomes import Outcome, Verdict
 from panic.config import LedgerFiles
 from panic.errors import UsageError
-from panic.history import Summary
-from panic.ledger import reader
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
 from panic.process import here
 from panic.record import Kind, LastPress
 from panic.replay import Replay
+from panic.summary import Summary
 from tests.builders import MIDNIGHT
 from tests.test_replay import accepted, clear, event, finished, pressed, resumed, sending, start, told
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> LedgerFiles:
-    """Two files that are not there yet."""
-    return LedgerFiles(file=tmp_path / "ledger.db", fallback=tmp_path / "second.db")
+    """A file that is not there yet."""
+    return LedgerFiles(file=tmp_path / "ledger.db")
 
 
 def put(file: Path | None, events: Iterable[Event], run: str = "run") -> None:
@@ -39,7 +38,7 @@ def put(file: Path | None, events: Iterable[Event], run: str = "run") -> None:
 
 def summed_up(*events: Event) -> Summary:
     """What the list of runs tells of one."""
-    return history.summary(Replay.of("run", events))
+    return Summary.of(Replay.of("run", events))
 
 
 WHOLE = [*start(1), sending(3, (1, 1)), told(4, accepted(1)), told(5, clear(1)), finished(6)]
@@ -48,29 +47,17 @@ WHOLE = [*start(1), sending(3, (1, 1)), told(4, accepted(1)), told(5, clear(1)),
 # ── one run ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_run_whose_ledger_failed_in_the_middle_is_told_as_one(ledger: LedgerFiles):
-    """Its beginning stands in both files, its end in the second, whose head vouches for it."""
-    put(ledger.file, WHOLE[:4])
-    put(ledger.fallback, [*WHOLE[:2], *WHOLE[4:]])
+def test_a_run_among_others_is_told_by_its_own_events(ledger: LedgerFiles):
+    """Its head is that after its end, whoever wrote before and after."""
+    put(ledger.file, start(2), "other")
+    put(ledger.file, WHOLE)
+    put(ledger.file, start(2), "another")
     past = history.recall(ledger, "run")
-    last = reader.read(ledger.second).rows[-1]
+    last = history.read(ledger, run="run").rows[-1]
 
-    assert Replay.of("run", WHOLE).report(past.head) == past.replay.report(past.head)
+    assert Replay.of("run", WHOLE).report(past.head) == past.report()
     assert ((), ()) == (past.damage, past.faults)
-    assert (4, (last.seq, last.hash)) == (past.last_seq, past.head)
-
-
-@pytest.mark.parametrize("file", ["file", "fallback"])
-def test_a_run_in_one_file_of_many(ledger: LedgerFiles, file: str):
-    """Others' events are no concern of it."""
-    place = getattr(ledger, file)
-    put(place, start(2), "other")
-    put(place, WHOLE)
-    past = history.recall(ledger, "run")
-
-    assert [1] == list(past.replay.cases)
-    assert past.head is not None
-    assert (8, 8 if file == "file" else 0) == (past.head.seq, past.last_seq)
+    assert (8, (last.seq, last.hash)) == (past.last_seq, past.head)
 
 
 @pytest.mark.parametrize("events", [WHOLE[:5], [*WHOLE, resumed(1, at=60.0)], [*WHOLE, event(7, Kind.FLAG, None)]])
@@ -91,16 +78,13 @@ def test_a_run_that_nobody_knows(ledger: LedgerFiles):
 
 
 def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
-    """Files that cannot be read, records that are none, and events that tell nothing."""
+    """Records that are none, and events that tell nothing."""
     put(ledger.file, [*WHOLE[:3], told(4, accepted(99))])
     assert ledger.file is not None
-    assert ledger.fallback is not None
     with closing(SqliteStore(ledger.file)) as store:
         store.append([("run", "outcome", b"{}")])
-    ledger.fallback.mkdir()
     past = history.recall(ledger, "run")
 
-    assert (f"{ledger.fallback}: it is a directory",) == past.damage
     assert any("event 5 (outcome)" in fault for fault in past.faults)
     assert "event leg-4 (outcome) cannot be read: KeyError" in past.faults
     assert len(set(past.faults)) == len(past.faults)
@@ -141,11 +125,11 @@ def beginning(second: float, **more: Any) -> Event:
 
 
 def test_runs_are_listed_with_the_unfinished_first_and_then_the_latest(ledger: LedgerFiles):
-    """Wherever they stand."""
+    """Each with whether it came to its end."""
+    put(ledger.file, [beginning(0)], "d")
     put(ledger.file, [beginning(1), finished(2, leg="leg1", at=1.5)], "a")
-    put(ledger.fallback, [beginning(0)], "d")
-    put(ledger.fallback, [beginning(3), finished(2, leg="leg3", at=3.5)], "b")
     put(ledger.file, [beginning(2)], "c")
+    put(ledger.file, [beginning(3), finished(2, leg="leg3", at=3.5)], "b")
     found, damage = history.runs(ledger)
 
     assert ["c", "d", "b", "a"] == [one.run for one in found]
@@ -156,9 +140,8 @@ def test_the_order_of_a_file_counts_and_not_its_clock(ledger: LedgerFiles):
     """The last run is the one that was pressed last, though the clock was set back an hour before."""
     put(ledger.file, [beginning(3600), finished(2, leg="leg3600", at=3601)], "a")
     put(ledger.file, [beginning(0), finished(2, leg="leg0", at=1)], "b")
-    put(ledger.fallback, [beginning(1800), finished(2, leg="leg1800", at=1801)], "c")
 
-    assert ["b", "a", "c"] == [one.run for one in history.runs(ledger)[0]]
+    assert ["b", "a"] == [one.run for one in history.runs(ledger)[0]]
     assert "b" == history.find(ledger, "last")
 
 
@@ -298,4 +281,4 @@ def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
 def test_a_run_that_nobody_pressed_cannot_be_summed_up():
     """There would be nobody to name."""
     with pytest.raises(ValueError, match="who pressed"):
-        history.summary(Replay("run"))
+        Summary.of(Replay("run"))

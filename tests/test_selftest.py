@@ -225,7 +225,7 @@ def settings(folder: Path, base_url: str = "http://127.0.0.1:1", **more: Any) ->
     return Settings(
         broker=Broker(base_url=base_url),
         roster=RosterFile(file=folder / "accounts.csv"),
-        ledger=LedgerFiles(file=folder / "ledger.db", fallback=folder / "second.db"),
+        ledger=LedgerFiles(file=folder / "ledger.db"),
         latch=LatchFile(file=folder / "panic.latch"),
         **more,
     )

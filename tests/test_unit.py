@@ -50,7 +50,6 @@ def test_it_leaves_the_paths_to_the_settings(tmp_path: Path, file: Path):
     assert ["PANIC_CONFIG=/etc/panic/panic.toml"] == unit(file)["Environment"]
     assert () == settings.problems
     assert Path("/var/lib/panic/ledger.db") == settings.ledger.file
-    assert Path("/var/lib/panic-second/ledger.db") == settings.ledger.fallback
     assert Path("/var/lib/panic/panic.latch") == settings.latch.file
     assert Path("/var/lib/panic/service.db") == settings.service.store
 
@@ -59,7 +58,7 @@ async def test_a_person_at_a_shell_presses_with_the_same_files(tmp_path: Path):
     """A service that is started as the unit does knows of the shell's run, and its latch is the one engaged."""
 
     def here(text: str) -> str:
-        places = {"/etc/panic": "etc", "/var/lib/panic-second": "second", "/var/lib/panic": "state"}
+        places = {"/etc/panic": "etc", "/var/lib/panic": "state"}
         for place, name in places.items():
             text = text.replace(place, str(tmp_path / name))
         return text

@@ -155,12 +155,19 @@ def _run(parser: Parser) -> None:
 
 def _runs(parser: Parser) -> None:
     parser.add_argument("--limit", type=positive, default=20, metavar="N", help="so many at most (20)")
+    _ledger(parser)
     output_options(parser)
 
 
 def _show(parser: Parser) -> None:
     _run(parser)
+    _ledger(parser)
     output_options(parser)
+
+
+def _ledger(parser: Parser) -> None:
+    what = "an older ledger, or one that was set aside (default: that of the settings)"
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help=what)
 
 
 def _evidence(commands: Commands) -> None:

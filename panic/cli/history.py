@@ -6,9 +6,10 @@ from functools import partial
 
 from panic import history, logs
 from panic.cli import output
-from panic.history import Summary
+from panic.config import LedgerFiles
 from panic.render.history import runs_table
 from panic.service.api.views import Runs, row, to_json
+from panic.summary import Summary
 
 _FRESH = timedelta(hours=24)
 """So long a run that nobody completed is news; then it is history, and would hide the next one."""
@@ -17,7 +18,7 @@ _FRESH = timedelta(hours=24)
 def do_runs(options: argparse.Namespace) -> int:
     """List runs; the exit code tells whether each of the last day's came to its end."""
     logs.configure(options.log_level)
-    ledger = output.load(options).ledger
+    ledger = _ledger(options)
     found, damage = history.runs(ledger, options.limit)
     looked_in = history.looked(ledger)
     shown, now = found[: options.limit], datetime.now(UTC)
@@ -35,10 +36,16 @@ def _is_open(one: Summary, now: datetime) -> bool:
     return one.resumable(now) or now - one.pressed.started_at < _FRESH
 
 
+def _ledger(options: argparse.Namespace) -> LedgerFiles:
+    """Give the ledger of the settings, or the one that is named."""
+    settings = output.load(options)
+    return settings.ledger if options.ledger is None else LedgerFiles(file=options.ledger)
+
+
 def do_show(options: argparse.Namespace) -> int:
     """Print a report made again from the ledger; the exit code is the run's own, and 10 at least in doubt."""
     logs.configure(options.log_level)
-    ledger = output.load(options).ledger
+    ledger = _ledger(options)
     report = history.recall(ledger, history.find(ledger, options.run)).report()
     output.deliver(report, options)
     return report.exit_code

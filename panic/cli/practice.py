@@ -31,7 +31,7 @@ def do_drill(options: argparse.Namespace) -> int:
     guard(options)
     made_up = drill.firm(options.accounts, options.seed, options.faults)
     with tempfile.TemporaryDirectory(prefix="panic-drill-") as folder:
-        files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"), fallback=Path(folder, "fallback.db"))
+        files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"))
         report, examination = loop.run(_practise(made_up, files, options))
         output.deliver(report, options)
     text = "\n".join([*examination.disagreements[:20], *examination.besides, str(examination)])
@@ -64,22 +64,23 @@ def do_simulate(options: argparse.Namespace) -> int:
                 refuse_own(file, settings, "--write")
     made_up = drill.firm(options.accounts, options.seed, options.faults)
 
-    async def serve() -> int:
-        over = loop.ending()
-        simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency, port=options.port)
-        try:
-            await simulator.start()
-        except OSError as error:
-            raise UsageError(
-                f"--port {options.port}: {error.strerror or error}; name another, or 0 for any"
-            ) from None
+    return loop.run(_serve(made_up, options))
+
+
+async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
+    over = loop.ending()
+    simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency, port=options.port)
+    try:
+        await simulator.start()
+    except OSError as error:
+        raise UsageError(f"--port {options.port}: {error.strerror or error}; name another, or 0 for any") from None
+    try:
         terminal.say(f"a simulated broker with {options.accounts:,} accounts listens on {simulator.base_url}")
         if options.write is not None:
             settings = drill.write(made_up, simulator.base_url, options.write)
             terminal.say(f'try: panic --config {settings} press --all --reason "practice"')
         terminal.say("Ctrl-C ends it.")
         await over.wait()
+    finally:
         await simulator.stop()
-        return 0
-
-    return loop.run(serve())
+    return 0

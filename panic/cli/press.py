@@ -36,8 +36,8 @@ def do_resume(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     logs.configure(options.log_level)
     settings = config.load(options.config)
-    prepared = resume.prepare(settings, options.run, options.by)
-    return _carry_out(prepared, open_ledger(settings.ledger, prepared.leg), options)
+    ledger = open_ledger(settings.ledger, at_once=False)
+    return _carry_out(resume.prepare(settings, ledger, options.run, options.by), ledger, options)
 
 
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:

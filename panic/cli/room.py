@@ -71,7 +71,7 @@ def _is_free(port: int) -> None:
 
 def _is_for_drills(ledger: Path) -> None:
     """Refuse a ledger of real runs: a service looks after what it finds there, and this one is a drill."""
-    summaries, _ = history.runs(LedgerFiles(file=ledger, fallback=ledger.with_name(f"{ledger.name}.fallback")))
+    summaries, _ = history.runs(LedgerFiles(file=ledger))
     if any(not one.pressed.drill for one in summaries):
         raise UsageError(f"--ledger {ledger}: it has runs on record that are no drills. Name a file of its own")
 
@@ -175,7 +175,7 @@ def _settings(
     settings = config.load(drill.write(made_up, simulator.base_url, folder, sections), {})
     assert settings.latch.file is not None  # noqa: S101  (it is beside the settings)
     latch.create(settings.latch.file)
-    files = LedgerFiles(file=options.ledger or settings.ledger.file, fallback=folder / "fallback.db")
+    files = LedgerFiles(file=options.ledger or settings.ledger.file)
     return settings.model_copy(update={"ledger": files})
 
 

@@ -11,7 +11,7 @@ Everybody else imports from here.
 """
 
 from panic.config.clock import Schedule, SelfTest
-from panic.config.loading import Survey, fallback_name, load, survey
+from panic.config.loading import Survey, load, survey
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
 from panic.config.service import Channel, Hook, Role, Service, Tells, Token, is_plain_name
 from panic.config.settings import Settings
@@ -34,7 +34,6 @@ __all__ = [
     "Survey",
     "Tells",
     "Token",
-    "fallback_name",
     "is_plain_name",
     "load",
     "survey",

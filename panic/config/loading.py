@@ -5,7 +5,6 @@ takes its place. Only what makes sending unsafe or impossible raises. `panic che
 raises nothing: it is for whoever only looks.
 """
 
-import hashlib
 import os
 import ssl
 from collections.abc import Collection, Mapping
@@ -102,7 +101,7 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
         roster=RosterFile(**{"file": file.parent / "accounts.csv", **said["roster"]}),
         run=Run(**said["run"]),
         state=StateFolder(folder=state),
-        ledger=_ledger(**{"file": state / "ledger.db", **said["ledger"]}),
+        ledger=LedgerFiles(**{"file": state / "ledger.db", **said["ledger"]}),
         latch=LatchFile(**{"file": state / "panic.latch", **said["latch"]}),
         service=Service(**{"store": state / "service.db", **said["service"]}),
         tokens=named.tokens,
@@ -123,19 +122,6 @@ def _without_a_latch_that_is_something_else(settings: Settings) -> Settings:
     what = f"[latch] file {settings.latch.file} is {others[0]} as well; there is no latch until it has its own"
     problem = Problem(what, "Name another file.", settings.file, line_of(settings.lines, "latch", "file"))
     return settings.model_copy(update={"latch": LatchFile(), "problems": (*settings.problems, problem)})
-
-
-def _ledger(file: Path, fallback: Path | None = None) -> LedgerFiles:
-    """The ledger's places; the second is one of this user and this ledger, for others read the same folder."""
-    if fallback is None:
-        folder = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108  (a folder of our own in it, mode 700)
-        fallback = folder / f"panic-{os.getuid()}" / fallback_name(file)
-    return LedgerFiles(file=file, fallback=fallback)
-
-
-def fallback_name(ledger: Path) -> str:
-    """Give the name that a ledger's second file has where the settings name none."""
-    return f"ledger-{hashlib.sha256(os.fsencode(ledger.absolute())).hexdigest()[:12]}.db"
 
 
 def _base_url(document: Document, env: Mapping[str, str]) -> tuple[str, list[Problem]]:

@@ -43,7 +43,6 @@ def _kept(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     ledger, latch, store = settings.ledger, settings.latch.file, settings.service.store
     databases = {"the ledger": ledger.file, "the service's store": store}
     if ledger.file is not None:
-        databases["the ledger's second file"] = ledger.second
         yield from (
             ("kept beside the ledger", ledger.file.with_name(name)) for name in (CALENDAR, CLOCK, SELF_TEST)
         )

@@ -113,15 +113,6 @@ class LedgerFiles(Section):
     file: StateFile = None
     """SQLite file on a local disk. Default: ledger.db in the state folder. Survives the process, and proves."""
 
-    fallback: StateFile = None
-    """Second file, on another file system. Default: in the temporary folder. A full disk stops no press."""
-
-    @property
-    def second(self) -> Path:
-        """The second file, where settings built in code name only the first."""
-        assert self.file is not None  # noqa: S101  (without a first there is no second)
-        return self.fallback or self.file.with_name(f"{self.file.name}.fallback")
-
 
 class LatchFile(Section):
     """Where strategies read whether they are stopped."""

@@ -53,25 +53,6 @@ def check_regular(file: Path) -> os.stat_result:
     return status
 
 
-def check_own(file: Path) -> None:
-    """Make sure that nobody else put the file's folder where everybody may, as in /tmp.
-
-    Raises:
-        OSError: Its folder stands in such a one, and is somebody else's or a link, or everybody may write it.
-    """
-    folder = file.absolute().parent
-    try:
-        if not folder.parent.stat().st_mode & stat.S_IWOTH:
-            return
-        found = folder.lstat()
-    except FileNotFoundError:
-        return
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {0, os.geteuid()}:
-        raise PermissionError(errno.EPERM, "Its folder is not this user's, and stands where everybody may put one")
-    if found.st_mode & stat.S_IWOTH:
-        raise PermissionError(errno.EPERM, "Everybody may write its folder")
-
-
 def has_orphaned_log(file: Path) -> bool:
     """Whether the file is as good as empty but its write-ahead log is not: SQLite would throw the log away.
 

@@ -15,16 +15,22 @@ from typing import NamedTuple
 from panic.files import why
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import beginning, decode
-from panic.ledger.place import BUSY_S, SMALLEST, address, check_own, check_regular, has_orphaned_log, wal
-from panic.ledger.salvage import SELECT, Unreadable, is_damage, salvage
-from panic.ledger.store import APPLICATION, VERSION
+from panic.ledger.place import BUSY_S, address, check_regular, has_orphaned_log, wal
+from panic.ledger.store import APPLICATION, VERSION, is_damage
 from panic.words import clip
+
+_ROW = "SELECT seq, run, kind, record, lower(hex(hash)) FROM events NOT INDEXED"
+"""By the table alone: a damaged index would hide events, and a million take a tenth of a second."""
 
 _ASKED_MOST = 500
 """Events in one question: to ask for each by itself takes longer than to read it."""
 
 _OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 """What SQLite says when it may not make the index of the write-ahead log that even reading needs."""
+
+
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What reading a damaged file raises; the latter where SQLite's own message quotes what it met."""
 
 
 class Row(NamedTuple):
@@ -62,16 +68,11 @@ class Volume:
         return (*filter(None, [self.damage]), *faults(self))
 
 
-def files(main: Path, fallback: Path) -> tuple[Path, ...]:
-    """List the ledgers that exist: the main one, damaged ones that stood in its place, and so with the other."""
-    found: dict[Path, None] = {}
-    for file in (main, fallback):
-        if os.path.lexists(file):
-            found[file] = None
-        real = Path(os.path.realpath(file))
-        siblings = sorted(real.parent.glob(f"{escape(real.name)}.damaged-*"))
-        found.update(dict.fromkeys(one for one in siblings if not one.name.endswith(("-wal", "-shm"))))
-    return tuple(found)
+def set_aside(file: Path) -> list[Path]:
+    """List the damaged ledgers that stood in the place of this one, the oldest first."""
+    real = Path(os.path.realpath(file))
+    found = sorted(real.parent.glob(f"{escape(real.name)}.damaged-*"))
+    return [one for one in found if not one.name.endswith(("-wal", "-shm"))]
 
 
 def read(
@@ -94,11 +95,9 @@ def read(
     """
     asked = _Asked() if whole else _Asked(frozenset({run} if run else runs), frozenset(map(str, kinds)))
     try:
-        check_own(file)
         check_regular(file)
         if has_orphaned_log(file):
-            volume = _from_copy(file, asked, whole=whole)
-            return replace(volume, damage=volume.damage or "it is empty, but its write-ahead log is not")
+            return Volume(file, damage="it is empty, but its write-ahead log is not")
         try:
             return _read(file, "mode=ro", asked, whole=whole)
         except sqlite3.OperationalError as error:
@@ -119,9 +118,8 @@ class _Asked(NamedTuple):
     runs: frozenset[str] = frozenset()
     kinds: frozenset[str] = frozenset()
 
-    def holds(self, row: Row) -> bool:
-        """Whether an event is one of them."""
-        return (not self.runs or row.run in self.runs) and (not self.kinds or row.kind in self.kinds)
+
+# ── what is wrong ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def faults(volume: Volume) -> tuple[str, ...]:
@@ -137,11 +135,18 @@ def faults_of_rows(rows: Sequence[Row], before: Sequence[str] = ()) -> tuple[str
         before: The hash of the event before each of them, as the volume has it; without it links are checked
             only where an event follows the one before it.
     """
-    links = [Head(row.seq - 1, hashed) for row, hashed in zip(rows, before, strict=False) if hashed]
-    ends = {head.seq + 1: head for head in links}
-    broken = [row for row in rows if row.seq in ends and not _fits(row, ends[row.seq])]
+    links = zip(rows, before, strict=False)
+    broken = [row for row, hashed in links if hashed and not _fits(row, Head(row.seq - 1, hashed))]
     told = [f"event {row.seq} ({clip(row.kind, 40)}): it does not match its hash" for row in broken]
     return tuple(dict.fromkeys([*told, *_faults(rows, None)]))
+
+
+def faults_of_part(volume: Volume) -> tuple[str, ...]:
+    """Name those of a volume's events that are not what was written, or whose neighbour was taken away."""
+    pairs = () if volume.damage else zip(volume.rows, volume.before, strict=False)
+    lonely = [row for row, hashed in pairs if not hashed]
+    told = [f"event {row.seq} ({clip(row.kind, 40)}): the event before it is missing" for row in lonely]
+    return (*faults_of_rows(volume.rows, volume.before), *told)
 
 
 def are_as_written(volume: Volume) -> bool:
@@ -152,14 +157,6 @@ def are_as_written(volume: Volume) -> bool:
         and row.record.startswith(beginning(row.run, row.kind))
         for row, hashed in links
     )
-
-
-def faults_of_part(volume: Volume) -> tuple[str, ...]:
-    """Name those of a volume's events that are not what was written, or whose neighbour was taken away."""
-    pairs = () if volume.damage else zip(volume.rows, volume.before, strict=False)
-    lonely = [row for row, hashed in pairs if not hashed]
-    told = [f"event {row.seq} ({clip(row.kind, 40)}): the event before it is missing" for row in lonely]
-    return (*faults_of_rows(volume.rows, volume.before), *told)
 
 
 def _faults(rows: Iterable[Row], head: Head | None) -> Iterator[str]:
@@ -196,12 +193,8 @@ def _opened(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
     with closing(
         sqlite3.connect(address(file, mode), uri=True, timeout=BUSY_S, isolation_level=None)
     ) as connection:
-        connection.text_factory = _text
+        connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
         yield connection
-
-
-def _text(stored: bytes) -> str:
-    return stored.decode("utf-8", "replace")
 
 
 def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
@@ -211,13 +204,13 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
             if _is_unbegun(connection):
                 return Volume(file)
             base = _base(connection)
-            rows = _select(connection, asked)
-            last = _rows(connection, f"{SELECT} ORDER BY seq DESC LIMIT 1")
+            rows = tuple(_select(connection, asked))
+            last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
             before = _before(connection, rows) if any(asked) else ()
             damage = _identity(connection) or ("" if base else "what its first event is linked to is lost")
             if whole and not damage:
                 damage = _structure(connection)
-        except Unreadable as error:
+        except _UNREADABLE as error:
             if not is_damage(error):
                 raise
             reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
@@ -225,7 +218,28 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
             head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
             return Volume(file, base or GENESIS, rows, head, damage, before)
     with _opened(file, mode) as connection:
-        return _salvage(connection, file, reason, asked)
+        return _damaged(connection, file, reason, asked)
+
+
+def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _Asked) -> Volume:
+    """Read from both ends up to what is damaged; what stands between is lost."""
+    base, rows, behind = None, list[Row](), list[Row]()
+    connection.execute("PRAGMA writable_schema = ON")  # then SQLite reads what there is of a file that was cut off
+    for _ in range(2):  # the first time it gives up at a broken table, and then it leaves that one out
+        with suppress(*_UNREADABLE):
+            base = _base(connection)
+    with suppress(*_UNREADABLE):
+        rows.extend(_select(connection, asked))
+    with suppress(*_UNREADABLE):
+        known = set(rows)
+        for row in _select(connection, asked, "DESC"):
+            if row in known:
+                break
+            behind.append(row)
+    rows += behind[::-1]
+    head = Head(rows[-1].seq, rows[-1].hash) if rows else base or GENESIS
+    damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
+    return Volume(file, base or GENESIS, tuple(rows), head, damage)
 
 
 def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
@@ -234,8 +248,6 @@ def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
         copy = Path(folder, "ledger")
         shutil.copyfile(file, copy)
         shutil.copyfile(wal(file), wal(copy))
-        if copy.stat().st_size < SMALLEST:
-            os.truncate(copy, SMALLEST)  # else SQLite throws the log away
         return replace(_read(copy, "mode=ro", asked, whole=whole), file=file)
 
 
@@ -265,12 +277,12 @@ def _base(connection: sqlite3.Connection) -> Head | None:
     return Head(*found[0])
 
 
-def _select(connection: sqlite3.Connection, asked: _Asked) -> tuple[Row, ...]:
+def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -> Iterator[Row]:
     some = {column: names for column, names in (("run", asked.runs), ("kind", asked.kinds)) if names}
     where = [f"{column} IN (SELECT value FROM json_each(?))" for column in some]  # noqa: S608 - our own constants
     values = [json.dumps(sorted(names)) for names in some.values()]
     condition = f" WHERE {' AND '.join(where)}" if where else ""
-    return tuple(_rows(connection, f"{SELECT}{condition} ORDER BY seq", values))
+    return _rows(connection, f"{_ROW}{condition} ORDER BY seq {order}", values)
 
 
 def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, ...]:
@@ -285,8 +297,9 @@ def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, .
     return tuple(hashes.get(seq, "") for seq in wanted)
 
 
-def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> list[Row]:
-    return [_row(*found) for found in connection.execute(query, values)]
+def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
+    for found in connection.execute(query, values):
+        yield _row(*found)
 
 
 def _row(seq: object, run: object, kind: object, record: object, hashed: str) -> Row:
@@ -294,19 +307,3 @@ def _row(seq: object, run: object, kind: object, record: object, hashed: str) ->
     if not isinstance(record, bytes):
         record = str(record).encode()
     return Row(seq if isinstance(seq, int) else 0, str(run), str(kind), record, hashed)
-
-
-def _salvage(connection: sqlite3.Connection, file: Path, reason: str, asked: _Asked) -> Volume:
-    base = None
-    connection.execute("PRAGMA writable_schema = ON")  # then SQLite reads what there is of a file that was cut off
-    for _ in range(2):  # at the first time it gives up when it meets a broken table; then it leaves that one out
-        with suppress(*Unreadable):
-            base = _base(connection)
-    size = sum(one.stat().st_size for one in (file, wal(file)) if one.exists())
-    found = [_row(*row) for row in salvage(connection, base.seq if base else 0, size)]
-    rows = tuple(row for row in found if asked.holds(row))
-    head = Head(found[-1].seq, found[-1].hash) if found else base or GENESIS
-    hashes = {one.seq: one.hash for one in ((base,) if base else ()) + tuple(found)}
-    before = tuple(hashes.get(row.seq - 1, "") for row in rows) if any(asked) else ()
-    damage = clip(f"it is damaged ({reason}); {len(found)} of its events can be read")
-    return Volume(file, base or GENESIS, rows, head, damage, before)

@@ -8,16 +8,14 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from panic.errors import PanicError
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.place import (
     BUSY_S,
     MARK,
     POLL_S,
     address,
-    check_own,
     created,
     has_orphaned_log,
     held,
@@ -25,10 +23,7 @@ from panic.ledger.place import (
     moved,
     wal,
 )
-from panic.ledger.salvage import is_damage
-
-Record = tuple[str, str, bytes]
-"""The run and the kind of an event, and the event as it is written down."""
+from panic.ledger.port import ConflictError, Record
 
 APPLICATION = int.from_bytes(MARK, "big")
 VERSION = 1
@@ -57,26 +52,6 @@ _INSERT = "INSERT INTO events (seq, run, kind, record, hash) VALUES"
 _SEQ_MOST = 1 << 62
 
 
-class ConflictError(PanicError):
-    """Somebody else has written about this run since it was read."""
-
-
-class Store(Protocol):
-    """The whole of what a writer asks for, so that a store shared by several machines can take a file's place.
-
-    Attributes:
-        place: Where it is, in words for people.
-    """
-
-    place: str
-
-    def append(self, records: Sequence[Record], *, after: int | None = None) -> Head:
-        """Make records durable, all or none, in this order, and give the head after the last."""
-
-    def close(self) -> None:
-        """Let go of it."""
-
-
 class DamagedError(sqlite3.DatabaseError):
     """It is a ledger, but what stands in it cannot be."""
 
@@ -85,7 +60,6 @@ class SqliteStore:
     """A ledger file. One thread uses it at a time; other processes may write the same file.
 
     Attributes:
-        place: The file's name.
         set_aside: Where a damaged file that stood in its place was moved, with its write-ahead log; None if none.
     """
 
@@ -96,37 +70,30 @@ class SqliteStore:
             OSError: it is no regular file, another program's, or cannot be reached.
             sqlite3.Error: SQLite cannot use it.
         """
-        self.place = str(file)
         self.set_aside: Path | None = None
         try:
-            self._named, self._file = file, Path(os.path.realpath(file))
+            self._file = Path(os.path.realpath(file))
         except ValueError as error:  # a NUL in the name
             raise OSError(errno.EINVAL, "Not a file name") from error
         try:
             self._open()
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
+            if not is_damage(error):
                 raise
             self._move_aside()
             self._open()
 
     def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
-        """Make records durable, all or none, in this order, and give the head after the last.
-
-        Args:
-            records: What to append; of one run, if `after` is given, and of one kind, if `unless` is.
-            after: Append only if this is the last event of that run so far; 0 for none. What was set aside does
-                not count: then there may be none, too.
-            unless: Append only if no event of the same kind has these words in its record.
+        """Append as `Store` says.
 
         Raises:
-            ConflictError: it is not; or there is one.
-            OSError, sqlite3.Error: they could not be made durable.
+            ConflictError: What was asked for is not so.
+            OSError, sqlite3.Error: They could not be made durable.
         """
         try:
             return self._append(records, after, unless)
         except sqlite3.DatabaseError as error:
-            if _is_damage(error):  # the next to open it finds a new one
+            if is_damage(error):  # the next to open it finds a new one
                 self.close()
                 self._move_aside()
             raise
@@ -159,9 +126,7 @@ class SqliteStore:
         self._connection.close()
 
     def _open(self) -> None:
-        check_own(self._named)  # before anything is made where a link may lead
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_own(self._named)
         with held(self._file.parent, alone=False):
             self._inode = created(self._file, _fill)
             self._connection = _connect(self._file)
@@ -172,8 +137,11 @@ class SqliteStore:
             self.set_aside = aside
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
-    return isinstance(error, DamagedError) or is_damage(error)
+def is_damage(error: Exception) -> bool:
+    """Whether the file itself is broken, rather than locked, full or out of reach."""
+    if isinstance(error, (DamagedError, UnicodeDecodeError)):  # SQLite's own message may quote what it met
+        return True
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class _Patient(sqlite3.Connection):

@@ -12,8 +12,9 @@ from panic.errors import PanicError, UsageError
 from panic.files import new_file, why
 from panic.ledger.chain import Head, digest, link
 from panic.ledger.place import POLL_S, address, check_regular, held
+from panic.ledger.port import Record
 from panic.ledger.reader import Volume, read
-from panic.ledger.store import APPLICATION, VERSION, Record
+from panic.ledger.store import APPLICATION, VERSION
 from panic.words import clip
 
 PATIENCE_S = 10.0

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from rich.console import RenderableType
 
-from panic.history import Summary
 from panic.render.drawing import STYLES, Text, draw, indented, line
+from panic.summary import Summary
 
 
 def runs_table(

@@ -1,7 +1,7 @@
-"""Taking up a run that a process left unfinished: the same path as a press, minus what the ledger proves.
+"""Resume a run that a process left unfinished: the same path as a press, minus what the ledger proves.
 
 What the ledger proves clear is read again, everything else is sent again. Yesterday's run must not cancel
-today's book, so that past its deadline and five minutes a run is not taken up: press again instead.
+today's book, so five minutes past its deadline a run is not resumed: press again instead.
 """
 
 import os
@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from panic import background, history
 from panic._version import VERSION
 from panic.config import Settings
-from panic.errors import ConfigurationError, Problem, UsageError
+from panic.errors import ConfigurationError, PanicError, Problem, UsageError
 from panic.history import Past
-from panic.ledger.events import Event, encode
+from panic.ledger.events import Event
+from panic.ledger.port import ConflictError
+from panic.ledger.writer import Writer
 from panic.plan import Plan
 from panic.process import here
 from panic.record import Kind, Pressed, Resumed, body
@@ -23,19 +25,22 @@ from panic.roster import Roster
 from panic.roster import load as load_roster
 from panic.run.press import Prepared, Press, Unfinished, read_keys, whoami
 from panic.secret import scrub
+from panic.summary import Summary
 from panic.words import clip
 
 READ_S = 15.0
 """So long the ledger has to tell of the run; one that hangs tells nothing, and then one presses again."""
 
 CLAIM_S = 2.0
-"""So long it has to take in that the run is taken up; then that goes on without it."""
+"""So long it has to take in that the run is resumed; then the resume starts without it."""
 
 _AGAIN = "Press again: that is always possible."
 
 
-def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] = os.environ) -> Prepared:
-    """Read what the ledger tells of an unfinished run, and make ready what is left of it.
+def prepare(
+    settings: Settings, ledger: Writer | None, name: str, by: str = "", env: Mapping[str, str] = os.environ
+) -> Prepared:
+    """Read what the ledger tells of an unfinished run, claim it there, and make ready what is left of it.
 
     Raises:
         UsageError: There is no such run, or it came to its end, is under way, or is too old.
@@ -51,7 +56,7 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
         raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Mend the keys.")])
     who, leg = clip(scrub(by or whoami(), keys.values())), secrets.token_hex(4)
     resumed = Resumed(datetime.now(UTC), who, VERSION, here(), past.leg)
-    raised.append(Flag("resumed", f"taken up again by {who}: {replay.process} had died in the middle of it"))
+    raised.append(Flag("resumed", f"resumed by {who}: {replay.process} had died in the middle of it"))
     raised += [Flag(RECORD_DAMAGED, clip(words, 500)) for words in past.damage]
     press = Press(
         scope=replay.scope,
@@ -72,7 +77,7 @@ def prepare(settings: Settings, name: str, by: str = "", env: Mapping[str, str] 
         keys=keys,
         plan=Plan(replay.scope, accounts, replay.unsent),
         flags=tuple(dict.fromkeys([*replay.flags, *raised])),
-        unfinished=Unfinished(replay, resumed, _claim(settings, past, resumed, leg), leg),
+        unfinished=Unfinished(replay, resumed, _claim(ledger, past, resumed, leg), leg),
     )
 
 
@@ -86,17 +91,17 @@ def _recall(settings: Settings, name: str) -> Past:
 
 
 def _resumable(past: Past, settings: Settings) -> Pressed:
-    """Give who pressed, if this run may be taken up here and now."""
+    """Give who pressed, if this run may be resumed here and now."""
     replay = past.replay
     pressed = replay.pressed
     if pressed is None or not replay.has_plan or past.faults:
         why = past.faults[0] if past.faults else "who pressed, or the plan, is not in it"
-        raise UsageError(f"run {replay.run} cannot be taken up: its record is damaged ({why}). {_AGAIN}")
+        raise UsageError(f"run {replay.run} cannot be resumed: its record is damaged ({why}). {_AGAIN}")
     if replay.finished is not None:
         raise UsageError(f"run {replay.run} came to its end: {past.report().verdict}. {_AGAIN}")
     if pressed.drill:
         raise UsageError(f"run {replay.run} was a drill, and its simulator is gone")
-    summary = history.summary(replay)
+    summary = Summary.of(replay)
     now = datetime.now(UTC)
     if summary.alive:
         raise UsageError(f"run {replay.run} is under way in {summary.process}")
@@ -104,7 +109,7 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
         raise UsageError(f"run {replay.run} may be under way in {summary.process}; look there. {_AGAIN}")
     if now >= summary.resumable_until:
         end = f"{summary.resumable_until:%Y-%m-%d %H:%M:%S} UTC"
-        raise UsageError(f"run {replay.run} is too old to take up: that was possible until {end}. {_AGAIN}")
+        raise UsageError(f"run {replay.run} is too old to resume: that was possible until {end}. {_AGAIN}")
     if not summary.resumable(now):
         began = f"{pressed.started_at:%Y-%m-%d %H:%M:%S} UTC"
         raise UsageError(f"run {replay.run} began at {began}, which is yet to come: look at the clock. {_AGAIN}")
@@ -123,28 +128,17 @@ def _roster(settings: Settings, accounts: tuple[object, ...]) -> Roster:
         return Roster(settings.roster.file, "", 0.0, accounts, (), ())  # type: ignore[arg-type]
 
 
-def _claim(settings: Settings, past: Past, resumed: Resumed, leg: str) -> bool:
+def _claim(ledger: Writer | None, past: Past, resumed: Resumed, leg: str) -> bool:
     """Say in the ledger that this process has the run now; of two that try at once, one is refused.
 
-    Where the ledger cannot be written in time the run is taken up all the same: stopping fails open.
+    Where the ledger cannot be written in time the run is resumed all the same: stopping fails open.
     """
-    from panic.ledger.store import ConflictError, SqliteStore  # noqa: PLC0415  (a press opens it on a thread)
-
-    file = settings.ledger.file
-    assert file is not None  # noqa: S101  (the run was found in it)
+    assert ledger is not None  # noqa: S101  (the run was found in it)
     event = Event(past.replay.run, Kind.RESUMED, f"{leg}-0", resumed.at.isoformat(), body(resumed))
-
-    def append() -> None:
-        store = SqliteStore(file)
-        try:
-            store.append([(event.run, event.kind, encode(event))], after=past.last_seq)
-        finally:
-            store.close()
-
     try:
-        background.within(append, CLAIM_S, "claim")
+        ledger.put(event, CLAIM_S, after=past.last_seq)
     except ConflictError:
-        raise UsageError(f"run {event.run} was taken up by somebody else just now") from None
-    except Exception:  # noqa: BLE001  (see above)
+        raise UsageError(f"run {event.run} was resumed by somebody else just now") from None
+    except (PanicError, TimeoutError):
         return False
     return True

@@ -33,12 +33,18 @@ _LINGERING_MOST = 4096
 """Connections that may be listened to after their last answer, where the descriptors allow it."""
 
 
-def open_ledger(files: LedgerFiles, leg: str = "") -> Writer | None:
-    """Begin to open a ledger on a thread of its own; None where the settings name none."""
+def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:
+    """Give the ledger's writer; None where the settings name none.
+
+    Args:
+        files: Where it is.
+        at_once: Whether its thread begins to open it now, and not with the first event.
+    """
     if files.file is None:
         return None
-    writer = sqlite_writer(files.file, files.second, leg)
-    writer.start()
+    writer = sqlite_writer(files.file)
+    if at_once:
+        writer.probe()
     return writer
 
 
@@ -89,8 +95,9 @@ class Run:
         self.id, self.cases, self.started_at = self.story.id, self.story.cases, self.story.started_at
         self._recorder: Recorder | None = None
         if ledger is not None:
-            ledger.scrub = broker.scrub
-            self._recorder = Recorder(ledger, self.id, self._clock)
+            unfinished = prepared.unfinished
+            leg = ledger.leg(self.id, broker.scrub, unfinished.leg if unfinished else "")
+            self._recorder = Recorder(leg, self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
             cancel=broker.cancel,

@@ -57,7 +57,7 @@ def look(settings: Settings) -> Machine:
     ledger, state_file = settings.ledger.file, settings.latch.file
     return Machine(
         disks=tuple(_disks(settings)),
-        ledger="" if ledger is None else _ledger(ledger, settings.ledger.second),
+        ledger="" if ledger is None else _ledger(ledger),
         latch=None if state_file is None else read_latch(state_file),
         latch_is_missing=state_file is not None and not os.path.lexists(state_file),
     )
@@ -82,7 +82,7 @@ def _disk(what: str, folder: Path) -> Disk:
     return Disk(what, folder, 0 if no_more_files else free, found.f_blocks * found.f_frsize)
 
 
-def _ledger(file: Path, fallback: Path) -> str:
+def _ledger(file: Path) -> str:
     """Say why runs could not be put on record there. A file that is not there yet is begun by the first press."""
     folder = file.absolute().parent
     if not os.access(folder, os.W_OK | os.X_OK):
@@ -93,5 +93,5 @@ def _ledger(file: Path, fallback: Path) -> str:
             return damage
         if not os.access(file, os.W_OK):
             return why(OSError(errno.EACCES, os.strerror(errno.EACCES)))
-    damaged = [one for one in reader.files(file, fallback) if ".damaged-" in one.name]
+    damaged = reader.set_aside(file)
     return f"a damaged one was set aside: {damaged[-1]}" if damaged else ""

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -15,7 +14,6 @@ from aiohttp import web
 from panic import history
 from panic.clock import time_of_day
 from panic.config import Settings
-from panic.ledger import reader
 from panic.ledger.events import Event, decode
 from panic.ledger.reader import Row
 from panic.record import Kind
@@ -100,21 +98,20 @@ def _scrubbed(said: Any, scrub: Callable[[str], str]) -> Any:
 
 def entries(settings: Settings) -> Iterator[Event]:
     """Give what is on record of who did what; what is not as it was written is left out. Blocks."""
-    for file in history.files(settings.ledger):
-        for row in rows(file, Kind.AUDIT):
-            with suppress(ValueError):
-                event = decode(row.record)
-                if isinstance(event.body, dict) and "what" in event.body:
-                    yield event
+    for row in rows(settings, Kind.AUDIT):
+        with suppress(ValueError):
+            event = decode(row.record)
+            if isinstance(event.body, dict) and "what" in event.body:
+                yield event
 
 
-def rows(file: Path, kind: Kind) -> tuple[Row, ...]:
-    """Give one kind of a ledger's rows.
+def rows(settings: Settings, kind: Kind) -> tuple[Row, ...]:
+    """Give one kind of the ledger's rows.
 
     Raises:
         OSError: It cannot be read.
     """
-    found = reader.read(file, kinds=(kind,))
+    found = history.read(settings.ledger, kinds=(kind,))
     if found.damage and not found.rows:
         raise OSError(found.damage)
     return found.rows

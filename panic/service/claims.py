@@ -7,15 +7,17 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from panic import background, history
 from panic.config import LedgerFiles
 from panic.errors import PanicError
-from panic.ledger import reader
-from panic.ledger.events import Event, decode, encode
-from panic.ledger.store import ConflictError, SqliteStore
+from panic.ledger.events import Event, decode
+from panic.ledger.port import ConflictError
+from panic.ledger.writer import Writer
 from panic.record import Kind
 
 LEDGER_S: Final = 5.0
@@ -35,28 +37,25 @@ class Claimed(NamedTuple):
     abandoned: list[str]
 
 
-def claim(ledger: LedgerFiles, key: str, at: datetime, *, late: str = "") -> bool:
-    """Claim a key; False if it is claimed already, by whatever process.
+def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "", name: str = "") -> bool:
+    """Claim a key; False if it is claimed already, but for a claim of this name that hung and came through.
 
     `late` is the key of a run that did not begin in time, where the claim is for telling somebody so.
 
     Raises:
         PanicError: There is no ledger, or it cannot be written.
     """
-    if ledger.file is None:
+    if ledger is None:
         raise PanicError("the settings name no [ledger] file")
     body = {"key": key, **({"late": late} if late else {})}
-    event = Event("", Kind.CLAIMED, f"{secrets.token_hex(4)}-1", at.isoformat(timespec="microseconds"), body)
+    name = name or f"{secrets.token_hex(4)}-1"
+    event = Event("", Kind.CLAIMED, name, at.isoformat(timespec="microseconds"), body)
     try:
-        store = SqliteStore(ledger.file)
-        try:
-            store.append([(event.run, event.kind, encode(event))], unless=f'"key":{json.dumps(key)}')
-        finally:
-            store.close()
+        ledger.put(event, LEDGER_S, unless=f'"key":{json.dumps(key)}')
     except ConflictError:
-        return False
-    except Exception as error:
-        raise PanicError(f"{ledger.file} could not be written: {error}") from error
+        return any(one.id == name for one in _events(LedgerFiles(file=Path(ledger.place))))
+    except (PanicError, TimeoutError) as error:
+        raise PanicError(f"{ledger.place} could not be written: {error}") from error
     return True
 
 
@@ -78,12 +77,9 @@ def read(ledger: LedgerFiles, since: datetime) -> Claimed:
 
 
 def _events(ledger: LedgerFiles) -> Iterator[Event]:
-    for file in history.files(ledger):
-        for row in reader.read(file, kinds=(Kind.CLAIMED, Kind.PRESSED, Kind.JOINED, Kind.AUDIT)).rows:
-            try:
-                yield decode(row.record)
-            except ValueError:
-                continue
+    for row in history.read(ledger, kinds=(Kind.CLAIMED, Kind.PRESSED, Kind.JOINED, Kind.AUDIT)).rows:
+        with suppress(ValueError):
+            yield decode(row.record)
 
 
 class Claims:
@@ -97,6 +93,7 @@ class Claims:
     def __init__(self) -> None:
         self.keys: set[str] = set()
         self.are_read = False
+        self._leg, self._names = secrets.token_hex(4), dict[str, str]()
         self._writing: dict[str, asyncio.Future[bool]] = {}
 
     async def read(self, ledger: LedgerFiles, since: datetime) -> list[str]:
@@ -106,13 +103,14 @@ class Claims:
         self.are_read = True
         return found.abandoned
 
-    async def claim(self, ledger: LedgerFiles, key: str, at: datetime, *, late: str = "") -> bool:
+    async def claim(self, ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> bool:
         """Claim a key; whether it is ours.
 
         One that takes too long may still be written: whoever tries again waits for the same writing.
         """
+        name = self._names.setdefault(key, f"{self._leg}-{len(self._names) + 1}")
         if key not in self._writing:
-            self._writing[key] = background.begin(lambda: claim(ledger, key, at, late=late), "claim")
+            self._writing[key] = background.begin(lambda: claim(ledger, key, at, late=late, name=name), "claim")
         async with asyncio.timeout(LEDGER_S):
             await asyncio.wait([self._writing[key]])
         is_ours = self._writing.pop(key).result()

@@ -22,7 +22,7 @@ from panic.plan import Scope
 from panic.record import LastPress
 from panic.report import Report, Source
 from panic.run.press import Prepared, Press
-from panic.run.run import Join, Run, open_ledger
+from panic.run.run import Join, Run
 
 log = structlog.get_logger()
 
@@ -55,8 +55,9 @@ class Supplies(Protocol):
     def take_broker(self) -> Broker | None:
         """Give connections away that are open; None where there are none."""
 
-    def take_writer(self) -> Writer | None:
-        """Give a ledger away that is open; None where there is none."""
+    @property
+    def ledger(self) -> Writer | None:
+        """The writer of the ledger; None where there is none."""
 
 
 class Live:
@@ -74,12 +75,10 @@ class Live:
         self.automated = automated
         self.watchers: list[Callable[[Case], None]] = []
         self._tell = tell
-        ledger = prepared.settings.ledger
-        self._writer = open_ledger(ledger, prepared.leg) if prepared.leg else supplies.take_writer()
         self.run = Run(
             prepared,
             self._observe,
-            ledger=self._writer,
+            ledger=supplies.ledger,
             broker=supplies.take_broker(),
             drill=drill,
         )
@@ -144,11 +143,7 @@ class Live:
         return self._now() - self.last_sent_at <= seconds
 
     async def _go(self) -> Report:
-        try:
-            return await self.run.go()
-        finally:
-            if self._writer is not None:
-                self._writer.close(0.0)
+        return await self.run.go()
 
     def _observe(self, what: What, case: Case | None) -> None:
         if case is not None:

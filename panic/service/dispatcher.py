@@ -74,7 +74,7 @@ class Dispatcher:
     async def begin(self, due: Due, settings: Settings) -> bool:
         """Claim a run and begin it; False if it could not be claimed."""
         try:
-            is_ours = await self._claims.claim(settings.ledger, due.key, self._now())
+            is_ours = await self._claims.claim(self._standby.ledger, due.key, self._now())
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the ledger)
             why = str(error) or "the ledger does not answer"
             self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {why}")
@@ -105,7 +105,7 @@ class Dispatcher:
         self._claims.keys.add(due.late_key)
         is_first = True
         with suppress(Exception):
-            is_first = await self._claims.claim(settings.ledger, due.late_key, self._now(), late=due.key)
+            is_first = await self._claims.claim(self._standby.ledger, due.late_key, self._now(), late=due.key)
         if is_first:
             schedule = _named(due.schedule, settings)
             remedy = "Run: panic drill" if schedule.drill else self._by_hand(schedule)

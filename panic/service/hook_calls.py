@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-from panic import history
 from panic.config import Settings
 from panic.hooks.decisions import Earlier
 from panic.hooks.taken import KEPT_TIMES, Call
@@ -34,4 +33,4 @@ def hook_calls(settings: Settings) -> list[Call]:
 
 
 def _finished(settings: Settings) -> set[str]:
-    return {row.run for file in history.files(settings.ledger) for row in rows(file, Kind.FINISHED)}
+    return {row.run for row in rows(settings, Kind.FINISHED)}

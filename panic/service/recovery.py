@@ -12,13 +12,14 @@ import structlog
 from panic import background, history
 from panic.config import Settings
 from panic.errors import PanicError, UsageError
-from panic.history import Summary
+from panic.ledger.writer import Writer
 from panic.notify import Notice, notices_of
 from panic.report import AUTOMATED, Report
 from panic.run import resume
 from panic.run.press import Prepared
 from panic.service.audit import entries
 from panic.service.desk import Desk
+from panic.summary import Summary
 
 log = structlog.get_logger()
 
@@ -56,6 +57,7 @@ class Recovery:
 
     Args:
         settings: Where the ledger is.
+        ledger: Its writer; None where there is none.
         desk: Where runs are resumed.
         tell: Tells people.
         say: Tells whoever runs the service, one line at a time.
@@ -66,13 +68,14 @@ class Recovery:
     def __init__(
         self,
         settings: Settings,
+        ledger: Writer | None,
         desk: Desk,
         tell: Callable[[Notice], None],
         say: Callable[[str], None],
         remember: Callable[[str], None],
         env: Mapping[str, str] = os.environ,
     ) -> None:
-        self._settings, self._desk, self._env = settings, desk, env
+        self._settings, self._ledger, self._desk, self._env = settings, ledger, desk, env
         self._tell, self._say, self._remember = tell, say, remember
 
     async def go(self) -> None:
@@ -96,7 +99,7 @@ class Recovery:
     async def _deal_with(self, one: Earlier) -> None:
         run = one.run
         if not one.is_finished:
-            one = await background.begin(lambda: prepare(self._settings, run, self._env), "resume")
+            one = await background.begin(lambda: prepare(self._settings, self._ledger, run, self._env), "resume")
         if one.prepared is not None:
             live = self._desk.start(one.prepared, automated=one.prepared.press.source in AUTOMATED)
             self._remember(run)
@@ -130,10 +133,10 @@ def look(settings: Settings) -> list[Earlier]:
     return [earlier for one in checked if (earlier := _earlier(one, settings, told))]
 
 
-def prepare(settings: Settings, run: str, env: Mapping[str, str]) -> Earlier:
+def prepare(settings: Settings, ledger: Writer | None, run: str, env: Mapping[str, str]) -> Earlier:
     """Make ready what is left of a run. It claims it in the ledger: whoever calls this must start it."""
     try:
-        return Earlier(run, prepared=resume.prepare(settings, run, BY, env))
+        return Earlier(run, prepared=resume.prepare(settings, ledger, run, BY, env))
     except PanicError as error:
         return Earlier(run, report=_report(settings, run), why=str(error))
 

@@ -9,15 +9,14 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from panic import background, tls
+from panic import tls
 from panic.config import Settings
 from panic.errors import ConfigurationError, Problem
 from panic.hooks.keyring import Keyring
 from panic.hooks.taken import Taken
-from panic.ledger.writer import Writer
+from panic.ledger.writer import Leg
 from panic.notify import Notice, Notifier
 from panic.record import Kind
-from panic.run.run import open_ledger
 from panic.service import descriptors
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
@@ -63,7 +62,7 @@ class Server:
         self._clockwork = Clockwork(self.desk, self.standby, self._people.tell, self._audit.record)
         self._proving = Proving(self.standby, self.desk, self._people, env)
         self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
-        self._writer: Writer | None = None
+        self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._recovery: asyncio.Task[None] | None = None
         self.url = ""
@@ -79,9 +78,8 @@ class Server:
         self._ending.push_async_callback(self.standby.close)
         self.notifier.start()
         self._ending.push_async_callback(self.notifier.close)
-        self._writer = open_ledger(self._settings.ledger)
-        if self._writer is not None:
-            self._ending.push_async_callback(_close_ledger, self._writer)
+        ledger = self.standby.ledger
+        self._leg = ledger.leg() if ledger else None
         if self._settings.channels:
             self.desk.observers.append(self._people.observe)
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
@@ -94,7 +92,7 @@ class Server:
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
         recovery = Recovery(
-            self._settings, self.desk, self._people.tell, self._say, self.notifier.remember, self._env
+            self._settings, ledger, self.desk, self._people.tell, self._say, self.notifier.remember, self._env
         )
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
@@ -187,9 +185,5 @@ class Server:
         self._audit.record(kind, facts)
 
     def _write(self, at: str, body: dict[str, Any]) -> None:
-        if self._writer is not None:
-            self._writer.append("", Kind.AUDIT, at, body)
-
-
-async def _close_ledger(writer: Writer) -> None:
-    await background.begin(lambda: writer.close(_END_S), "audit-close")
+        if self._leg is not None:
+            self._leg.append(Kind.AUDIT, at, body)

@@ -5,7 +5,7 @@ import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import count
 from types import MappingProxyType, TracebackType
@@ -20,7 +20,6 @@ from panic.simulator.house import House
 from panic.simulator.wire import PLAYS, play
 
 _ACCOUNT = re.compile(r"/v1/accounts/(\d+)")
-_OURS = "/_simulator/"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -166,7 +165,6 @@ class Simulator:
         app = web.Application(middlewares=[self._witness], client_max_size=1 << 24)
         for method, path, endpoint in ENDPOINTS:
             app.router.add_route(method, path, self._handler(endpoint))
-        app.router.add_get(_OURS + "truth/{account_id}", self._show_truth)
         app.on_shutdown.append(self._hang_up)
         return app
 
@@ -177,18 +175,8 @@ class Simulator:
                 connection.transport.abort()
         await asyncio.sleep(0)
 
-    async def _show_truth(self, request: web.Request) -> web.Response:
-        """Not part of the broker's API: for those who run the simulator in another process."""
-        try:
-            truth = self.truth(int(request.match_info["account_id"]))
-        except (ValueError, KeyError):
-            raise web.HTTPNotFound from None
-        return web.json_response(asdict(truth))
-
     @web.middleware
     async def _witness(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith(_OURS):
-            return await handler(request)
         seen = self._seen(request)
         self.requests.append(seen)
         if seen.method == "DELETE" and seen.account_id in self._house.accounts:

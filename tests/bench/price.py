@@ -40,7 +40,7 @@ async def measure(accounts: int, turns: int) -> None:
         while b"Ctrl-C ends it" not in await broker.stderr.readline():
             pass
         settings = config.load(Path(folder, "firm", "panic.toml"))
-        ledger = LedgerFiles(file=Path(folder, "ledger.db"), fallback=Path(folder, "second.db"))
+        ledger = LedgerFiles(file=Path(folder, "ledger.db"))
         silent, recorded = [], []
         for turn in range(turns + 1):
             pair = await _run(settings, LedgerFiles()), await _run(settings, ledger)

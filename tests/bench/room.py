@@ -32,7 +32,7 @@ def _settings(folder: Path) -> Path:
     file = folder / "panic.toml"
     digest = hashlib.sha256(_TOKEN.encode()).hexdigest()
     token = f'[tokens.bench]\ndigest = "sha256:{digest}"\nroles = ["presser"]\nperson = true\n'
-    ledger = '[ledger]\nfile = "ledger.db"\nfallback = "second.db"\n'
+    ledger = '[ledger]\nfile = "ledger.db"\n'
     more = "[service]\nport = 0\n[self_test]\nevery_s = 0\n"
     text = file.read_text()
     kept = [part for part in text.split("\n[") if not part.startswith(("ledger]", "service]", "self_test]"))]

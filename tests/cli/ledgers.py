@@ -10,8 +10,8 @@ from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
 from panic.replay import Replay
 
-LEDGER, FALLBACK = "records/ledger.db", "second/fallback.db"
-SETTINGS = f'[ledger]\nfile = "{LEDGER}"\nfallback = "{FALLBACK}"\n'
+LEDGER = "records/ledger.db"
+SETTINGS = f'[ledger]\nfile = "{LEDGER}"\n'
 
 
 def begun(folder: Path, events: int = 3) -> Path:
@@ -27,7 +27,7 @@ def begun(folder: Path, events: int = 3) -> Path:
 
 def replayed(folder: Path) -> Replay | None:
     """The unfinished or else latest run that the ledger tells of, as far as it does now."""
-    files = LedgerFiles(file=folder / LEDGER, fallback=folder / FALLBACK)
+    files = LedgerFiles(file=folder / LEDGER)
     found, _ = history.runs(files)
     return history.recall(files, found[0].run).replay if found else None
 

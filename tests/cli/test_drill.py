@@ -1,10 +1,13 @@
 """The drill and the simulator on the command line: practice that cannot be mistaken for the real thing."""
 
-import asyncio
 import json
+import random
 import signal
+import socket
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,118 +15,123 @@ from panic import cli, drill
 from panic.broker.outcomes import Standing, Verdict
 from panic.config import Broker, RosterFile, Settings
 from panic.errors import PanicError
+from panic.report import Report
 from panic.run.run import Run
-from tests.cli.support import Finished, closed_port, codes, names, panic, started, valid, verdicts
+from tests.cli.support import codes, names, panic, started, valid, verdicts
+from tests.virtual import virtually
 
 TROUBLE = (
     "lying_404,executed_unanswered,fills,part_fills,reappears,schema_drift,not_json,truncated,rst,second_answer"
 )
-SMALL = ("--accounts", "12", "--latency", "0")
+SMALL = ("drill", "--accounts", "12", "--latency", "0", "--faults", "none")
 
 
-async def test_a_drill_with_faults_passes_and_says_so(tmp_path: Path):
-    """Its report agrees with the truth; it needs no configuration, and a stray one changes nothing."""
+@pytest.fixture
+def drilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """Carry out a command in this process, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def carry_out(*words: str) -> tuple[int, str, str]:
+        code = cli.run(words)
+        return code, *capsys.readouterr()
+
+    return carry_out
+
+
+Drilled = Callable[..., tuple[int, str, str]]
+
+
+@pytest.mark.parametrize("faults", ["typical", TROUBLE])
+def test_a_drill_with_faults_passes(faults: str):
+    """Everything at once, one account that is never done: the report agrees with the truth on every account."""
+
+    async def work() -> tuple[Report, drill.Examination]:
+        made_up = drill.firm(60, 1, faults)
+        async with drill.simulator(made_up, seed=1, latency_s=0.005) as simulator:
+            run = Run(drill.prepare(made_up, simulator.base_url), drill=True, rng=random.Random(1))
+            report = await run.go()
+            return report, drill.examine(report, made_up, simulator.truth)
+
+    report, examination = virtually(work())
+
+    assert ((), 60) == (examination.disagreements, len(report.accounts))
+    assert (Verdict.REFUSED if faults == "typical" else Verdict.CLEAR) is report.verdict
+    assert faults != "typical" or {"refused", "open", "clear"} <= {one.verdict for one in report.accounts}
+
+
+async def test_a_drill_passes_and_says_so(tmp_path: Path):
+    """It needs no configuration, and a stray one changes nothing."""
     output = tmp_path / "report.json"
     env = {"PANIC_CONFIG": "/nowhere.toml", "PANIC_BROKER_BASE_URL": "https://api.clearstreet.com"}
-    words = ("drill", "--accounts", "60", "--faults", TROUBLE, "--format", "table", "--output", str(output))
-    done = await panic(*words, cwd=tmp_path, env=env)
+    done = await panic(*SMALL, "--format", "table", "--output", str(output), cwd=tmp_path, env=env)
     report = valid(output.read_text())
 
     assert 0 == done.code
     assert done.out.startswith(
         "DRILL  against the embedded simulator. No order at any broker was touched.\nDRILL · CLEAR"
     )
-    assert "DRILL PASSED  the report agrees with the simulator on 60 of 60 accounts" in done.out
-    assert (True, 60, "drill") == (report["drill"], len(verdicts(report)), report["trigger"]["source"])
+    assert "DRILL PASSED  the report agrees with the simulator on 12 of 12 accounts" in done.out
+    assert (True, 12, "drill") == (report["drill"], len(verdicts(report)), report["trigger"]["source"])
     assert report["base_url"].startswith("http://127.0.0.1:")
-    assert all(line.startswith(("DRILL", "panic: DRILL", "account ")) for line in done.err.splitlines())
+    assert all(
+        "DRILL" in line for line in done.err.splitlines() if line.startswith("panic:") and "ledger" not in line
+    )
 
 
-async def test_a_drill_in_a_pipe_is_json_that_says_drill(tmp_path: Path):
-    """The report alone is on standard output; the examiner's word is on standard error."""
-    done = await panic("drill", *SMALL, "--faults", "none", cwd=tmp_path)
+def test_in_a_pipe_the_report_is_all_there_is_on_standard_output(drilled: Drilled, tmp_path: Path):
+    """The word of the examiner is on standard error; a refusal is part of a drill that passes."""
+    words = ("drill", "--accounts", "1", "--latency", "0", "--output", "drill.json")
+    code, out, err = drilled(*words)
+    report = valid(out)
 
-    assert (0, True, "clear") == (done.code, done.report["drill"], done.report["verdict"])
-    assert done.last_line.startswith("DRILL PASSED")
-
-
-async def test_a_refusal_is_part_of_a_drill_that_passes(tmp_path: Path):
-    """Exit 0 means that the report told the truth, not that everything was clear."""
-    done = await panic("drill", *SMALL, "--faults", "typical", "--accounts", "1", cwd=tmp_path)
-
-    assert (0, "refused", 40) == (done.code, done.report["verdict"], done.report["exit_code"])
-    assert "DRILL PASSED" in done.err
+    assert (0, "refused", 40) == (code, report["verdict"], report["exit_code"])
+    assert err.strip().splitlines()[-1].startswith("DRILL PASSED")
+    assert report == json.loads((tmp_path / "drill.json").read_text())
+    assert ["drill.json"] == names(tmp_path)
 
 
-async def test_the_same_seed_makes_the_same_firm(tmp_path: Path):
+def test_the_same_seed_makes_the_same_firm():
     """And another seed another one."""
-
-    def told(done: Finished) -> list[tuple[int, str, int]]:
-        return [(one["id"], one["outcome"], one["orders"]["accepted"]) for one in done.report["accounts"]]
-
-    words = ("drill", *SMALL, "--faults", "none", "--seed")
-    one, again, another = await asyncio.gather(*(panic(*words, seed, cwd=tmp_path) for seed in ("7", "7", "8")))
-
-    assert told(one) == told(again)
-    assert told(one) != told(another)
     assert drill.firm(50, 3) == drill.firm(50, 3) != drill.firm(50, 4)
 
 
-async def test_the_typical_drill_passes_within_a_minute(tmp_path: Path):
-    """Everything at once, one account that is never done: what `make drill` shows."""
-    done = await panic("drill", "--accounts", "120", cwd=tmp_path, patience_s=50)
-    found = verdicts(done.report)
-
-    assert 0 == done.code
-    assert "DRILL PASSED  the report agrees with the simulator on 120 of 120 accounts" in done.err
-    assert (120, 40) == (len(found), done.report["exit_code"])
-    assert {"refused", "open", "clear"} <= set(found.values())
-    assert done.took < 60
-
-
+@pytest.mark.parametrize(("faults", "words"), [("typical", "FALSE CLEAR"), ("none", "reported 0 times")])
 def test_a_drill_fails_when_the_report_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    drilled: Drilled, monkeypatch: pytest.MonkeyPatch, faults: str, words: str
 ):
-    """A false clear is told by name, and the exit code is 1 however good the report looks."""
+    """A false clear, or an account that it forgot: told by name, and the exit code is 1."""
     go = Run.go
 
-    async def lie(self: Run):
+    async def lie(self: Run) -> Report:
         report = await go(self)
-        first, *rest = report.accounts
-        assert Verdict.REFUSED is first.verdict
-        wrong = replace(first, verdict=Verdict.CLEAR, standing=Standing.CLEAR)
-        return replace(report, accounts=(wrong, *rest))
+        first = replace(report.accounts[0], verdict=Verdict.CLEAR, standing=Standing.CLEAR)
+        return replace(report, accounts=(first,) if faults == "typical" else ())
 
     monkeypatch.setattr(Run, "go", lie)
-    code = cli.run(["drill", "--accounts", "1", "--latency", "0", "--format", "table"])
-    said = capsys.readouterr()
+    code, out, _ = drilled("drill", "--accounts", "1", "--latency", "0", "--faults", faults, "--format", "table")
 
     assert 1 == code
-    assert "FALSE CLEAR" in said.out
-    assert "DRILL FAILED  the report agrees with the simulator on 0 of 1 accounts" in said.out
+    assert words in out
+    assert "DRILL FAILED  the report agrees with the simulator on 0 of 1 accounts" in out
 
 
-def test_an_account_that_the_report_forgot_fails_a_drill(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """Agreement on the accounts that are there is not agreement on all."""
-    go = Run.go
+def test_a_drill_that_breaks_is_no_false_alarm(drilled: Drilled, monkeypatch: pytest.MonkeyPatch):
+    """What goes wrong in a drill never sends anybody to the broker."""
 
-    async def forget(self: Run):
-        report = await go(self)
-        return replace(report, accounts=report.accounts[1:])
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError
 
-    monkeypatch.setattr(Run, "go", forget)
-    code = cli.run(["drill", "--accounts", "4", "--latency", "0", "--faults", "none", "--format", "table"])
+    monkeypatch.setattr(drill, "simulator", broken)
+    code, _, err = drilled("drill", "--accounts", "1")
 
-    assert 1 == code
-    assert "DRILL FAILED  the report agrees with the simulator on 3 of 4 accounts" in capsys.readouterr().out
+    assert 70 == code
+    assert "Cancel at the broker by hand" not in err
 
 
 @pytest.mark.parametrize(
     "base_url", ["https://api.clearstreet.com", "https://127.0.0.1.example.com", "http://localhost:1"]
 )
-async def test_a_drill_refuses_every_host_but_this_machine(base_url: str):
+def test_a_drill_refuses_every_host_but_this_machine(base_url: str):
     """The code path of a drill cannot reach a broker, whatever it is handed."""
     prepared = drill.prepare(drill.firm(2, 1), "http://127.0.0.1:1")
     elsewhere = Settings(broker=Broker(base_url=base_url), roster=RosterFile(file=Path("(drill)")))
@@ -132,15 +140,18 @@ async def test_a_drill_refuses_every_host_but_this_machine(base_url: str):
         Run(replace(prepared, settings=elsewhere), drill=True)
 
 
+# ── panic simulate ──────────────────────────────────────────────────────────────────────────────────────────
+
+
 async def test_a_simulator_to_practise_against(tmp_path: Path):
     """`simulate --write` leaves settings, roster and key with which a press works; SIGTERM ends it with 0."""
     folder = tmp_path / "practice"
     words = ("simulate", "--port", "0", "--accounts", "5", "--faults", "none", "--write", str(folder))
+    press: tuple[Any, ...] = ("press", "--all", "--reason", "practice", "--watch", "0")
     async with started(*words, cwd=tmp_path) as simulator:
         line = await simulator.says("listens on")
         await simulator.says("Ctrl-C ends it.")
-        pressed = await panic("--config", str(folder / "panic.toml"), "press", "--all", "--reason", "practice",
-                              "--watch", "0", cwd=tmp_path)  # fmt: skip
+        pressed = await panic("--config", str(folder / "panic.toml"), *press, cwd=tmp_path)
         simulator.signal(signal.SIGTERM)
         done = await simulator.finish()
 
@@ -153,58 +164,32 @@ async def test_a_simulator_to_practise_against(tmp_path: Path):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("port", ["-1", "70000", "http"])
-async def test_a_port_that_is_none(port: str, capsys: pytest.CaptureFixture[str]):
-    """A bad --port is a usage error like any other."""
-    code = await asyncio.to_thread(cli.run, ["simulate", "--accounts", "1", "--port", port])
-    said = capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--port", "-1"), "--port"),
+        (("--port", "70000"), "--port"),
+        (("--port", "http"), "--port"),
+        (("--port", "0", "--write", "taken"), "--write"),
+    ],
+)
+def test_what_cannot_be_served_is_a_usage_error(
+    drilled: Drilled, tmp_path: Path, words: tuple[str, ...], told: str
+):
+    """A port that is none, a folder that cannot be written."""
+    (tmp_path / "taken").write_text("")
+    code, _, err = drilled("simulate", "--accounts", "1", *words)
 
     assert 64 == code
-    assert "--port" in said
-
-
-async def test_a_folder_that_cannot_be_written(tmp_path: Path):
-    """--write to a place that is a file ends with 64 and leaves no server behind."""
-    (tmp_path / "taken").write_text("")
-    words = ("simulate", "--port", "0", "--accounts", "1", "--write", str(tmp_path / "taken"))
-    done = await panic(*words, cwd=tmp_path)
-
-    assert 64 == done.code
-    assert "--write" in done.err
+    assert told in err
 
 
 async def test_a_port_that_is_taken(tmp_path: Path):
     """The message names the port and the remedy."""
-    port = closed_port()
-    async with started("simulate", "--port", str(port), "--accounts", "1", cwd=tmp_path) as first:
-        await first.says("Ctrl-C ends it.")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
         done = await panic("simulate", "--port", str(port), "--accounts", "1", cwd=tmp_path)
 
     assert 64 == done.code
     assert f"--port {port}: " in done.err
     assert "name another, or 0 for any" in done.err
-
-
-def test_a_drill_that_breaks_is_no_false_alarm(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    """What goes wrong in a drill never sends anybody to the broker."""
-
-    def broken(*_: object, **__: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(drill, "simulator", broken)
-    code = cli.run(["drill", "--accounts", "1"])
-    said = capsys.readouterr().err
-
-    assert 70 == code
-    assert "Cancel at the broker by hand" not in said
-
-
-async def test_a_drill_writes_json_that_can_be_read(tmp_path: Path):
-    """--output is written whole, beside nothing."""
-    output = tmp_path / "drill.json"
-    done = await panic("drill", *SMALL, "--faults", "none", "--output", str(output), cwd=tmp_path)
-
-    assert json.loads(done.out) == json.loads(output.read_text())
-    assert [output.name] == names(tmp_path)

@@ -33,46 +33,45 @@ def elsewhere(folder: Path) -> dict[str, str]:
     return {f"PANIC_{name}": str(folder / "of-the-service" / name.lower()) for name in ELSEWHERE}
 
 
-async def test_check_warns_of_a_service_with_other_files(tmp_path: Path):
-    """Its exit code is 10 then; a service that has the same files, and one that is gone, are no news."""
-    async with simulate(account(1)) as simulator:
-        one = firm(tmp_path, simulator, [1], ledger="")
-        one.settings.write_text(one.settings.read_text().replace("port = 0", f"port = {closed_port()}"))
-        latch.create(tmp_path / "panic.latch")
-        async with serving(one) as service:
-            same = await panic(*one.lines("check"), cwd=tmp_path)
-        async with serving(one, env=elsewhere(tmp_path)):
-            other = await panic(*one.lines("check"), cwd=tmp_path)
-        gone = await panic(*one.lines("check"), cwd=tmp_path)
-
-    text = (
-        f"the service at {service.url} uses another ledger and another latch and another store than this command"
-    )
-    assert [0, 10, 0] == [done.code for done in (same, other, gone)], same.out
-    assert [f"{text}. {REMEDY}"] == json.loads(other.out)["warnings"]
-    assert [] == json.loads(same.out)["warnings"] == json.loads(gone.out)["warnings"]
-
-
-async def test_a_press_that_engages_says_that_the_service_has_another_latch(tmp_path: Path):
-    """In its last line, after the report: strategies that read that one go on."""
+async def test_a_service_with_other_files_is_told_of(tmp_path: Path):
+    """`check` is 10 then, and a press that engages says in its last line that strategies there go on."""
     async with simulate(account(1)) as simulator:
         one = firm(tmp_path, simulator, [1], ledger="")
         one.settings.write_text(one.settings.read_text().replace("port = 0", f"port = {closed_port()}"))
         latch.create(tmp_path / "panic.latch")
         async with serving(one, env=elsewhere(tmp_path)) as service:
+            other = await panic(*one.lines("check"), cwd=tmp_path)
             engaging = await panic(*one.lines(*PRESS, "--latch"), cwd=tmp_path)
-            other = await panic(*one.lines(*PRESS), cwd=tmp_path)
+            plain = await panic(*one.lines(*PRESS), cwd=tmp_path)
+        gone = await panic(*one.lines("check"), cwd=tmp_path)
 
+    warnings = json.loads(other.out)["warnings"]
+    assert [10, 0, 0] == [done.code for done in (other, engaging, plain)], other.out
+    assert warnings[-1].startswith(f"the service at {service.url} uses another ledger and another latch")
+    assert warnings[-1].endswith(f" than this command. {REMEDY}")
     line = f"panic: THE SERVICE AT {service.url} USES ANOTHER LATCH, which this press did not engage"
-    assert (0, line) == (engaging.code, engaging.last_line)
-    assert "ANOTHER LATCH" not in other.err
+    assert line == engaging.last_line
+    assert "ANOTHER LATCH" not in plain.err
+    assert "the service at" not in gone.out
+
+
+def test_a_service_with_the_same_files_is_no_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As where both read one file of settings."""
+    monkeypatch.setattr(neighbour, "_ASK_S", 5.0)
+    listener = Listener(None)
+    settings = load(firm_at(tmp_path, "http://127.0.0.1:1", listener.port).settings, {})
+    listener.answer = told(fingerprints(settings))
+    found = neighbour.look(settings)
+    listener.close()
+
+    assert (f"http://127.0.0.1:{listener.port}", ()) == found
 
 
 class Listener:
     """Answers whoever connects with the same bytes, or never."""
 
     def __init__(self, answer: bytes | None, context: ssl.SSLContext | None = None) -> None:
-        self._answer, self._context = answer, context
+        self.answer, self._context = answer, context
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._server.getsockname()[1]
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -84,8 +83,8 @@ class Listener:
             if self._context is not None:
                 line = held.enter_context(self._context.wrap_socket(line, server_side=True))
             line.recv(1 << 16)
-            if self._answer is not None:
-                line.sendall(self._answer)
+            if self.answer is not None:
+                line.sendall(self.answer)
             else:
                 line.recv(1)  # until the other end gives up
 

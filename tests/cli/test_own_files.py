@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from panic import background, cli
+from panic import background
 from panic.config import load
-from panic.config.own import own_files
-from tests.cli.support import PRESS, Firm, account, closed_port, names, panic, sent, simulate, told, valid
+from panic.config.own import own_files, refuse_own
+from panic.errors import UsageError
+from tests.cli.inside import beside, typed
+from tests.cli.support import PRESS, Firm, account, closed_port, names, sent, simulate, told, valid
 
 NOBODY = f"http://127.0.0.1:{closed_port()}"
 FILES = """
@@ -34,7 +36,6 @@ OWN = (
     "tls.pem",
     "tls.key",
     *(f"state/ledger.db{end}" for end in ("", "-wal", "-shm")),
-    "state/second.db",
     "state/panic.latch",
     "state/panic.latch.lock",
     "state/service.db",
@@ -63,7 +64,7 @@ WRITERS = {
 def firm(tmp_path: Path) -> Firm:
     """A firm with every kind of file that there is; its broker is gone."""
     quick = "attempt_s = 0.1\ndeadline_s = 0.2\n"
-    found = Firm(tmp_path, NOBODY, [1], run=quick, more=f'{FILES}[ledger]\nfallback = "second.db"\n')
+    found = Firm(tmp_path, NOBODY, [1], run=quick, more=f"{FILES}")
     (tmp_path / "state").mkdir()
     for name in OWN[3:]:
         (tmp_path / name).write_text("what must stay")
@@ -83,49 +84,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_no_command_writes_over_the_roster(firm: Firm, name: str, taken: str, capsys: pytest.CaptureFixture[str]):
+def test_no_command_writes_over_the_roster(firm: Firm, name: str, taken: str):
     """It is refused before anything is done, with the file and a remedy."""
     before = contents(firm.folder)
     words = [word.replace("TAKEN", taken) for word in WRITERS[name]]
-    code = cli.run(firm.lines(*words, str(firm.roster)))
-    said = capsys.readouterr().err
+    done = typed(*firm.lines(*words, str(firm.roster)))
 
-    assert 64 == code, said
-    assert f"{firm.roster} is the roster: panic's own. Name a new file\n" in said
+    assert 64 == done.code, done.err
+    assert f"{firm.roster} is the roster: panic's own. Name a new file\n" in done.err
     assert before == contents(firm.folder)
-
-
-@pytest.mark.parametrize("name", OWN)
-@pytest.mark.parametrize("there", [True, False])
-def test_every_file_that_panic_knows_is_its_own(
-    firm: Firm, name: str, capsys: pytest.CaptureFixture[str], *, there: bool
-):
-    """Whether it is there already or not, as a ledger before the first press."""
-    if not there and name not in OWN[:3]:
-        (firm.folder / name).unlink()
-    before = contents(firm.folder)
-    code = cli.run(firm.lines("runs", "--output", str(firm.folder / name)))
-
-    assert 64 == code
-    assert "panic's own. Name a new file\nNothing was sent." in capsys.readouterr().err
-    assert before == contents(firm.folder)
-
-
-def test_the_list_is_whole(firm: Firm):
-    """What is tried here is what there is, but for SQLite's fourth file, and the authorities that nobody has."""
-    listed = {str(file.relative_to(firm.folder)) for _, file in own_files(load(firm.settings, {}))}
-    of_sqlite = {f"state/{name}.db{end}" for name in ("ledger", "second", "service") for end in ("-wal", "-shm")}
-
-    assert {*OWN, *of_sqlite} == {name for name in listed if not name.endswith("-journal")}
-
-
-DISGUISES: dict[str, Callable[[Path], Path]] = {
-    "a link": lambda roster: _linked(roster, os.symlink),
-    "a second name": lambda roster: _linked(roster, os.link),
-    "a way round": lambda roster: roster.parent / "state" / ".." / roster.name,
-    "a link to its folder": lambda roster: _linked(roster.parent, os.symlink) / roster.name,
-    "other letters": lambda roster: roster.with_name("Accounts.CSV"),
-}
 
 
 def _linked(target: Path, link: Callable[[Path, Path], None]) -> Path:
@@ -133,19 +100,48 @@ def _linked(target: Path, link: Callable[[Path, Path], None]) -> Path:
     return target.parent / f"{target.name}.other"
 
 
-@pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_file_is_known_by_any_name(firm: Firm, disguise: str, capsys: pytest.CaptureFixture[str]):
-    """The message says which of panic's files it really is."""
-    other = DISGUISES[disguise](firm.roster)
-    code = cli.run(firm.lines("runs", "--output", str(other)))
+DISGUISES: dict[str, Callable[[Path], Path]] = {
+    "its name": lambda file: file,
+    "a link": lambda file: _linked(file, os.symlink),
+    "a way round": lambda file: file.parent / "." / ".." / file.parent.name / file.name,
+    "other letters": lambda file: file.with_name(file.name.upper()),
+}
 
-    assert 64 == code
-    assert f"{other} is the roster, {firm.roster}: panic's own." in capsys.readouterr().err
+
+@pytest.mark.parametrize("disguise", DISGUISES)
+@pytest.mark.parametrize("there", [True, False])
+def test_every_file_that_panic_knows_is_its_own(firm: Firm, disguise: str, *, there: bool):
+    """By whatever name, and whether it is there already or not, as a ledger before the first press."""
+    settings = load(firm.settings, {})
+    for name in OWN:
+        file = firm.folder / name
+        if not there:
+            file.unlink()
+        with pytest.raises(UsageError, match=r"panic's own\. Name a new file"):
+            refuse_own(DISGUISES[disguise](file), settings, "--output")
+
+
+def test_a_second_name_and_a_link_to_the_folder_are_seen_through(firm: Firm):
+    """The message says which of panic's files it really is."""
+    settings = load(firm.settings, {})
+    for other in (_linked(firm.roster, os.link), _linked(firm.folder, os.symlink) / firm.roster.name):
+        with pytest.raises(UsageError) as caught:
+            refuse_own(other, settings, "--output")
+
+        assert f"--output {other} is the roster, {firm.roster}: panic's own. Name a new file" == str(caught.value)
+
+
+def test_the_list_is_whole(firm: Firm):
+    """What is tried here is what there is, but for SQLite's fourth file, and the authorities that nobody has."""
+    listed = {str(file.relative_to(firm.folder)) for _, file in own_files(load(firm.settings, {}))}
+    of_sqlite = {f"state/{name}.db{end}" for name in ("ledger", "service") for end in ("-wal", "-shm")}
+
+    assert {*OWN, *of_sqlite} == {name for name in listed if not name.endswith("-journal")}
 
 
 @pytest.mark.parametrize("settings", ["missing", "broken"])
 def test_a_drill_needs_no_settings_and_spares_what_they_would_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, capsys: pytest.CaptureFixture[str], settings: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, settings: str
 ):
     """A roster is its own beside settings that are wrong, and beside none."""
     (tmp_path / "config").mkdir()
@@ -154,34 +150,30 @@ def test_a_drill_needs_no_settings_and_spares_what_they_would_name(
     if settings == "broken":
         (tmp_path / "config" / "panic.toml").write_text("[broker\n")
     monkeypatch.chdir(tmp_path)
-    codes = [
-        cli.run(["drill", "--accounts", "1", "--output", str(roster)]),
-        cli.run(["simulate", "--accounts", "1", "--port", taken, "--write", "config"]),
-    ]
+    drill = typed("drill", "--accounts", "1", "--output", str(roster))
+    simulator = typed("simulate", "--accounts", "1", "--port", taken, "--write", "config")
 
-    assert [64, 64] == codes
-    assert 2 == capsys.readouterr().err.count(
-        "accounts.csv is the roster" if settings == "missing" else "own. Name"
-    )
+    said = "accounts.csv is the roster" if settings == "missing" else "own. Name"
+    assert [64, 64] == [drill.code, simulator.code]
+    assert [1, 1] == [drill.err.count(said), simulator.err.count(said)]
     assert "id\n1\n" == roster.read_text()
 
 
 @pytest.mark.parametrize("words", [PRESS, ("reset", "--reason", "quiet", "--force", "nothing runs")])
-def test_a_dry_run_writes_nothing(firm: Firm, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]):
+def test_a_dry_run_writes_nothing(firm: Firm, words: tuple[str, ...]):
     """It prints what it would do, and says that the file is not written."""
     for name in names(firm.folder / "state"):
         (firm.folder / "state" / name).unlink()
     before, plan = contents(firm.folder), firm.folder / "plan.json"
-    code = cli.run(firm.lines(*words, "--dry-run", "--output", str(plan)))
-    shown = capsys.readouterr()
+    done = typed(*firm.lines(*words, "--dry-run", "--output", str(plan)))
 
-    assert (0, True) == (code, bool(shown.out))
-    assert f"panic: --output {plan} is not written: a dry run writes nothing\n" in shown.err
+    assert (0, True) == (done.code, bool(done.out))
+    assert f"panic: --output {plan} is not written: a dry run writes nothing\n" in done.err
     assert before == contents(firm.folder)
 
 
 def test_where_nobody_can_tell_in_time_whose_a_file_is_it_is_left_alone(
-    firm: Firm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    firm: Firm, monkeypatch: pytest.MonkeyPatch
 ):
     """On a disk that hangs the command goes on without it."""
 
@@ -190,33 +182,25 @@ def test_where_nobody_can_tell_in_time_whose_a_file_is_it_is_left_alone(
 
     monkeypatch.setattr(background, "within", hangs)
     target = firm.folder / "report.json"
-    code = cli.run(firm.lines(*PRESS, "--dry-run", "--output", str(target)))
+    done = typed(*firm.lines(*PRESS, "--dry-run", "--output", str(target)))
 
-    assert 0 == code
-    assert "is not written" in capsys.readouterr().err
+    assert 0 == done.code
+    assert "is not written" in done.err
     assert not target.exists()
 
 
-async def test_a_press_fires_whatever_its_output_names(tmp_path: Path):
-    """Only its report is not written: nothing else may stop or delay a press."""
-    async with simulate(account(1)) as simulator:
+@pytest.mark.parametrize(("name", "is_written"), [("accounts.csv", False), ("report.json", True)])
+def test_a_press_fires_whatever_its_output_names(tmp_path: Path, name: str, *, is_written: bool):
+    """Only its report is not written over the roster: nothing may stop or delay a press. Any other file is."""
+    with beside(simulate(account(1))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1])
+        (tmp_path / "report.json").write_text("yesterday's")
         roster = firm.roster.read_bytes()
-        done = await panic(*firm.lines(*PRESS, "--output", str(firm.roster)), cwd=tmp_path)
+        done = typed(*firm.lines(*PRESS, "--output", str(tmp_path / name)))
 
     assert 0 == done.code, done.err
     assert [1] == sent(simulator, "DELETE")
-    assert "clear" == told(done.report, 1)["verdict"]
-    assert f"{firm.roster} is the roster: panic's own. Name a new file" in done.err
+    assert ("panic's own" in done.err) is not is_written
     assert roster == firm.roster.read_bytes()
-
-
-async def test_a_report_goes_into_any_other_file(tmp_path: Path):
-    """One that is there already, too."""
-    async with simulate(account(1)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1])
-        (tmp_path / "report.json").write_text("yesterday's")
-        done = await panic(*firm.lines(*PRESS, "--output", "report.json"), cwd=tmp_path)
-
-    assert 0 == done.code, done.err
-    assert "clear" == told(valid((tmp_path / "report.json").read_text()), 1)["verdict"]
+    report = valid((tmp_path / name).read_text() if is_written else done.out)
+    assert "clear" == told(report, 1)["verdict"]

@@ -1,22 +1,18 @@
-"""Runs whose process was killed, taken up again by another: what is done again, what is not, and who may."""
+"""Runs whose process was killed, resumed by another: what is done again, and what is not."""
 
 import asyncio
-import os
-import re
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from panic.broker.outcomes import Outcome, Standing
 from panic.ledger.events import Event
 from panic.replay import Replay
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
-from tests.cli.breakages import FAILS_LATER, HANGING, NO_PRIVILEGES, after, held
-from tests.cli.ledgers import FALLBACK, LEDGER, SETTINGS, events, kinds, replayed, retell
+from tests.cli.breakages import HANGING, NO_PRIVILEGES, after, held
+from tests.cli.ledgers import LEDGER, SETTINGS, replayed, retell
 from tests.cli.support import (
     KEY,
     PANIC,
@@ -33,12 +29,9 @@ from tests.cli.support import (
     until,
     verdicts,
 )
-from tests.kill import play
-from tests.test_reset import edit
 
 HANGS = Fault("hang", times=1)
 RESUME = ("resume", "last")
-AGAIN = "Press again: that is always possible."
 NIGHT = ("--by", "the night shift")
 
 
@@ -75,7 +68,7 @@ async def died(
 
 
 async def resume(firm: Firm, *words: str, **how: Any) -> Finished:
-    """Take the last run up again to its end."""
+    """Resume the last run, to its end."""
     return await panic(*firm.lines(*RESUME, *words), cwd=firm.folder, **how)
 
 
@@ -96,9 +89,6 @@ def otherwise(*, began_ago_s: float = 0.0, **changes: Any) -> Callable[[Event], 
     return change
 
 
-ELSEWHERE = {"host": "elsewhere", "pid": 1, "boot": "b", "born": "1"}
-
-
 def times_sent(simulator: Simulator) -> dict[int, int]:
     """How many DELETEs each account got."""
     ids = sent(simulator, "DELETE")
@@ -106,15 +96,6 @@ def times_sent(simulator: Simulator) -> dict[int, int]:
 
 
 # ── what is done again ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("seed", [8, 11])
-async def test_a_press_that_is_killed_at_any_moment_is_completed(seed: int):
-    """A few rounds of the long proof: every account once, nothing clear without evidence, the record whole."""
-    found = await play(seed)
-
-    assert [] == found.wrong
-    assert 36 <= found.figures["accounts checked"]
 
 
 async def test_what_is_proven_is_read_again_and_the_rest_is_sent_again(tmp_path: Path):
@@ -149,9 +130,10 @@ async def test_what_is_proven_is_read_again_and_the_rest_is_sent_again(tmp_path:
 
 
 async def test_an_account_that_was_not_sent_is_sent(tmp_path: Path):
-    """What the dead process did not come to is told apart from what it may have sent, and is done."""
+    """It is told apart from what may have been sent; a mistake of the files that is still there is told once."""
     async with simulate(account(1, HANGS), account(2), account(3)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], more=SETTINGS)
+        firm.key.chmod(0o644)
         await died(firm, attempted(1), words=(*PRESS, "--concurrency", "1"))
         before = (await shown(firm)).report
         done = await resume(firm)
@@ -162,6 +144,8 @@ async def test_an_account_that_was_not_sent_is_sent(tmp_path: Path):
         assert "one may have left in the last moment" in told(before, 3)["notes"][0]
         assert (0, dict.fromkeys([1, 2, 3], "clear")) == (done.code, verdicts(done.report))
         assert {1: 2, 2: 1, 3: 1} == times_sent(simulator)
+        assert ["credential", "resumed"] == sorted(codes(done.report))
+        assert done.out == (await shown(firm)).out
 
 
 async def test_a_scope_with_filters_and_without_reads_is_kept(tmp_path: Path):
@@ -180,7 +164,7 @@ async def test_a_scope_with_filters_and_without_reads_is_kept(tmp_path: Path):
         await until(lambda: [1, 1] == [len(simulator.truth(id_).open) for id_ in (1, 2)])  # it takes its time
 
 
-async def test_a_resume_that_dies_is_taken_up_as_well(tmp_path: Path):
+async def test_a_resume_that_dies_is_resumed(tmp_path: Path):
     """As often as it takes: each process is named, and nothing of the earlier ones is lost."""
     async with simulate(account(1), account(2, Fault("hang", times=2))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
@@ -257,35 +241,11 @@ async def test_a_roster_that_has_changed(tmp_path: Path):
         assert (0, ["resumed"]) == (done.code, codes(report))
 
 
-@pytest.mark.parametrize("roster", ["", "name\nnobody\n"])
-async def test_a_roster_that_cannot_be_used_any_more(tmp_path: Path, roster: str):
-    """The accounts are on record: a resume needs no roster."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        firm.roster.write_text(roster)
-        done = await resume(firm)
-
-        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
-
-
-async def test_what_is_wrong_with_the_files_is_told_once(tmp_path: Path):
-    """A mistake that was there at the press and is still there is one mistake, on paper and on record."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        firm.key.chmod(0o644)
-        await died(firm, attempted(1))
-        done = await resume(firm)
-
-        assert ["credential", "resumed"] == sorted(codes(done.report))
-        assert done.out == (await shown(firm)).out
-
-
 # ── what became of the ledger ───────────────────────────────────────────────────────────────────────────────
 
 
 async def test_a_ledger_that_nobody_may_write_any_more(tmp_path: Path):
-    """Stopping fails open: the run is completed all the same, on record in the second file."""
+    """Stopping fails open: the run is completed all the same, and its record is in the log."""
     async with simulate(account(1, HANGS)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
         await died(firm, attempted(1))
@@ -294,23 +254,20 @@ async def test_a_ledger_that_nobody_may_write_any_more(tmp_path: Path):
             one.chmod(0o400)
         folder.chmod(0o500)
         done = await resume(firm, program=after(NO_PRIVILEGES))
-        again = await shown(firm)
         folder.chmod(0o700)
 
         assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
-        assert ["resumed", "ledger_failed"] == codes(done.report)
+        assert ["resumed", "ledger_failed", "ledger_memory", "ledger_incomplete"] == codes(done.report)
         assert {1: 2} == times_sent(simulator)
-        assert done.out == again.out
 
 
-@pytest.mark.parametrize("what", ["__init__", "append"])
-async def test_a_ledger_that_hangs_when_it_is_to_be_written(tmp_path: Path, what: str):
+async def test_a_ledger_that_hangs_when_it_is_to_be_written(tmp_path: Path):
     """What is on record can be read, and no more is needed to send: every wait is bounded."""
     async with simulate(account(1, HANGS)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
         await died(firm, attempted(1))
         async with started(
-            *firm.lines(*RESUME), cwd=tmp_path, program=after(HANGING.format(what, LEDGER))
+            *firm.lines(*RESUME), cwd=tmp_path, program=after(HANGING.format("append", LEDGER))
         ) as process:
             await until(lambda: {1: 2} == times_sent(simulator))
             done = await process.finish()
@@ -331,181 +288,20 @@ async def test_a_ledger_that_somebody_holds(tmp_path: Path):
         assert "ledger_failed" in codes(done.report)
 
 
-async def test_a_clock_that_was_set_back(tmp_path: Path):
-    """What came after what is told by the ledger itself, not by the time of day of two processes."""
-    async with simulate(account(1), account(2, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
-        await died(firm, clear(1), attempted(2))
-        first = {leg(event) for event in events(tmp_path / LEDGER)}
-        done = await resume(firm)
-        retell(tmp_path, lambda event: event if leg(event) in first else a_minute_earlier(event))
-        again = await shown(firm)
-
-        assert (0, 0) == (done.code, again.code)
-        assert done.report["accounts"] == again.report["accounts"]
-
-
-def leg(event: Event) -> str:
-    """Which process an event comes from."""
-    return event.id.partition("-")[0]
-
-
-def a_minute_earlier(event: Event) -> Event:
-    """The same event by a clock that is a minute slow."""
-    at = datetime.fromisoformat(event.at) - timedelta(minutes=1)
-    return event._replace(at=at.isoformat(timespec="microseconds"))
-
-
-async def test_a_run_that_lies_in_two_files(tmp_path: Path):
-    """Its ledger failed in the middle, and it is one run all the same: shown, and taken up, as one."""
-    ids = range(1, 13)
-    slow = Fault("latency", seconds=0.1)
-    async with simulate(account(12, HANGS), *(account(id_, slow) for id_ in range(1, 12))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ids, more=SETTINGS)
-        words = (*PRESS, "--concurrency", "4")
-        await died(firm, attempted(12), clear(*range(1, 12)), words=words, program=after(FAILS_LATER.format(4)))
-        main, second = kinds(tmp_path / LEDGER), kinds(tmp_path / FALLBACK)
-        done = await resume(firm)
-
-        assert {"pressed", "planned", "attempt"} <= main
-        assert {"pressed", "planned", "standing"} <= second
-        assert (0, dict.fromkeys(ids, "clear")) == (done.code, verdicts(done.report))
-        assert dict.fromkeys(range(1, 12), 1) | {12: 2} == times_sent(simulator)
-        assert done.out == (await shown(firm)).out
-
-
-async def test_a_ledger_whose_end_is_lost(tmp_path: Path):
-    """What can be read of it is enough to go on with, and nobody is told that somebody else has the run."""
-    ids = range(1, 60)
-    async with simulate(*(account(id_, HANGS) for id_ in ids)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ids, more=SETTINGS)
-        await died(firm, attempted(*ids))
-        file = tmp_path / LEDGER
-        retell(tmp_path, lambda event: event)
-        os.truncate(file, file.stat().st_size - 4096)
-        done = await resume(firm)
-
-        assert 0 == done.code, done.err
-        assert dict.fromkeys(ids, "clear") == verdicts(done.report)
-        assert {"resumed", "record_damaged"} <= set(codes(done.report))
-
-
 # ── who may not ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def refused(firm: Firm, simulator: Simulator, code: int, words: str) -> None:
-    """Try to take the last run up; nothing is sent, and it is said why."""
-    before = len(simulator.requests)
-    done = await resume(firm)
-
-    assert (code, "", before) == (done.code, done.out, len(simulator.requests)), done.err
-    assert re.search(words, done.err)
-    assert "Nothing was sent." in done.err
-    assert "Traceback" not in done.err
-
-
-async def test_a_run_that_came_to_its_end(tmp_path: Path):
-    """There is nothing left of it to do, and whoever wants it done again presses again."""
-    async with simulate(account(1)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await panic(*firm.lines(*PRESS), cwd=tmp_path)
-
-        await refused(firm, simulator, 64, f"came to its end: clear. {AGAIN}")
-
-
-async def test_a_run_that_was_stopped(tmp_path: Path):
-    """Somebody ended it on purpose: that is an end."""
-    async with simulate(account(1, Fault("hang"))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        async with started(*firm.lines(*PRESS), cwd=tmp_path) as process:
-            await until(lambda: bool(simulator.requests))
-            process.signal(signal.SIGTERM)
-            await process.finish()
-
-        await refused(firm, simulator, 64, f"came to its end: unknown. {AGAIN}")
-
-
-async def test_a_run_that_is_under_way(tmp_path: Path):
-    """A process that lives has it, and is not disturbed."""
-    async with simulate(account(1, Fault("hang"))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], run="attempt_s = 15\n", more=SETTINGS)
-        async with started(*firm.lines(*PRESS), cwd=tmp_path) as process:
-            await until(lambda: (replay := replayed(tmp_path)) is not None and attempted(1)(replay))
-            listed = await panic(*firm.lines("runs", "--format", "table"), cwd=tmp_path)
-            await refused(firm, simulator, 64, f"is under way in process {process.pid} on ")
-
-            assert (0, "UNDER WAY") == (listed.code, listed.out[:9])
-            assert {1: 1} == times_sent(simulator)
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (otherwise(began_ago_s=421), f"is too old to take up: that was possible until .* UTC. {AGAIN}"),
-        (otherwise(began_ago_s=-3600), f"UTC, which is yet to come: look at the clock. {AGAIN}"),
-        (otherwise(drill=True), "was a drill, and its simulator is gone"),
-        (
-            otherwise(process=ELSEWHERE),
-            f"may be under way in process 1 on elsewhere; look there. {AGAIN}",
-        ),
-        (lambda event: event if event.kind == "pressed" else None, "its record is damaged"),
-        (
-            lambda event: event._replace(body={"deletes": "all"}) if event.kind == "attempt" else event,
-            f"its record is damaged .event .* .attempt. cannot be read: .*. {AGAIN}",
-        ),
-    ],
-    ids=["too old", "of the future", "a drill", "elsewhere", "no plan", "an event that tells nothing"],
-)
-async def test_a_run_that_nobody_may_take_up(tmp_path: Path, change: Callable[[Event], Event | None], words: str):
-    """Yesterday's run must not cancel today's book, nor a drill a real one, nor two machines the same one."""
+async def test_a_run_past_its_deadline(tmp_path: Path):
+    """It has its whole time again."""
     async with simulate(account(1, HANGS)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
         await died(firm, attempted(1))
-        retell(tmp_path, change)
-
-        await refused(firm, simulator, 64, words)
-
-
-async def test_a_run_whose_record_was_edited(tmp_path: Path):
-    """What is left to do is what somebody else wrote: who had the run in hand presses again."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        edit(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'runaway', 'harmless') WHERE seq = 1")
-
-        await refused(firm, simulator, 64, f"its record is damaged .*event 1 .*. {AGAIN}")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        otherwise(began_ago_s=400),
-        otherwise(process=ELSEWHERE, began_ago_s=121),
-    ],
-    ids=["just not too old", "elsewhere and over"],
-)
-async def test_a_run_past_its_deadline(tmp_path: Path, change: Callable[[Event], Event]):
-    """For five minutes more it may be taken up, and then has its whole time again."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        retell(tmp_path, change)
+        retell(tmp_path, otherwise(began_ago_s=400))
         done = await resume(firm)
 
         assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
         assert done.report["timings"]["total_s"] > done.report["timings"]["deadline_s"]
         assert done.out == (await shown(firm)).out
-
-
-async def test_a_run_that_was_taken_up_may_not_be_for_ever(tmp_path: Path):
-    """What counts is when it was pressed: yesterday's run stays yesterday's, however often somebody took it up."""
-    async with simulate(account(1, Fault("hang", times=2))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        await died(firm, lambda replay: len(replay.resumed) == 1, attempted(1), words=(*RESUME, *NIGHT))
-        retell(tmp_path, otherwise(began_ago_s=421))
-
-        await refused(firm, simulator, 64, f"is too old to take up: .* UTC. {AGAIN}")
 
 
 # A ledger on a file system that does not answer.
@@ -527,55 +323,13 @@ async def test_a_ledger_that_hangs_when_it_is_read(tmp_path: Path):
 
         assert (78, "") == (done.code, done.out)
         assert (
-            f"the ledger does not answer within 0.2 s, so that nobody knows what is left to do. {AGAIN}"
+            "the ledger does not answer within 0.2 s, so that nobody knows what is left to do. Press again"
             in done.err
         )
         assert {1: 1} == times_sent(simulator)
 
 
-async def test_a_process_that_got_the_number_of_the_dead_one(tmp_path: Path):
-    """After a restart of the machine its number may be anybody's: that keeps nobody from going on."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-
-        def reuse(event: Event) -> Event:
-            if event.kind != "pressed":
-                return event
-            return event._replace(body=event.body | {"process": event.body["process"] | {"pid": os.getpid()}})
-
-        retell(tmp_path, reuse)
-
-        assert 0 == (await resume(firm)).code
-
-
-async def test_another_broker_now(tmp_path: Path):
-    """A run is never completed at another address than it was pressed at."""
-    async with simulate(account(1, HANGS)) as simulator, simulate(account(1)) as other:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        firm.settings.write_text(firm.settings.read_text().replace(simulator.base_url, other.base_url))
-
-        await refused(
-            firm, simulator, 78, f"was pressed against {simulator.base_url}, and the settings say {other.base_url}"
-        )
-        assert [] == other.requests
-
-
-async def test_no_key_any_more(tmp_path: Path):
-    """Without a usable key there is nothing to do it with; the run may be taken up when there is one again."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        firm.key.write_text("")
-
-        await refused(firm, simulator, 78, "no account of this run can be reached")
-        firm.key.write_text(KEY)
-        assert 0 == (await resume(firm)).code
-
-
-@pytest.mark.parametrize("attempt", range(3))
-async def test_two_who_take_it_up_at_the_same_moment(tmp_path: Path, attempt: int):
+async def test_two_who_resume_it_at_the_same_moment(tmp_path: Path):
     """Exactly one goes on; the other is told so and sends nothing."""
     async with simulate(account(1, HANGS), account(2, HANGS)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
@@ -589,6 +343,6 @@ async def test_two_who_take_it_up_at_the_same_moment(tmp_path: Path, attempt: in
         assert 1 == len(report["resumed"])
         assert "Nothing was sent." in loser.err
         assert any(
-            words in loser.err for words in ("was taken up by somebody else", "is under way in", "came to its end")
+            words in loser.err for words in ("was resumed by somebody else", "is under way in", "came to its end")
         )
         assert winner.out == (await shown(firm)).out

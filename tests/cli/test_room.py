@@ -99,7 +99,7 @@ async def test_who_practises_opens_the_page_presses_and_is_told_that_it_is_a_dri
         listed = await room.ask("GET", "/v1/runs")
         room.process.signal(signal.SIGTERM)
         done = await room.process.finish()
-    summaries, damage = history.runs(LedgerFiles(file=kept, fallback=tmp_path / "second.db"))
+    summaries, damage = history.runs(LedgerFiles(file=kept))
 
     assert room.said.startswith("DRILL  the control room of 8 simulated accounts: http://127.0.0.1:")
     assert f"Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it." in hint

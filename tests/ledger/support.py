@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from panic.ledger.chain import Head
+from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, decode, encode
+from panic.ledger.port import Record
 from panic.ledger.reader import faults, read
-from panic.ledger.store import Record, SqliteStore
-from panic.ledger.writer import Writer
+from panic.ledger.store import SqliteStore
+from panic.ledger.writer import Leg, Writer
 
 AT = "2026-03-01T15:30:00.000000+00:00"
 PATIENCE_S = 30.0
@@ -68,37 +69,60 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
-class Hanging:
-    """A store that answers only when it is told to: at its opening, at an append or at its close."""
+class Memory:
+    """A store in memory, that fails, finds damage or hangs as it is told.
 
-    place = "hanging"
+    Attributes:
+        records: What it holds.
+        batches: How many records came at once.
+        fails: What every append raises.
+        opens: Whether it can be opened; if not, what that raises.
+        gate: What an append waits for.
+        reached: Set when one waits.
+    """
 
-    def __init__(self, file: Path, *where: str) -> None:
-        self.reached = threading.Event()
-        self.released = threading.Event()
-        self.closed = threading.Event()
-        self._file, self._where = file, where
+    def __init__(self) -> None:
+        self.set_aside: Path | None = None
+        self.records: list[Record] = []
+        self.batches: list[int] = []
+        self.fails: Exception | None = None
+        self.opens: Exception | None = None
+        self.gate, self.reached = threading.Event(), threading.Event()
+        self.gate.set()
+        self.opened = 0
+        self._head = GENESIS
 
-    def open(self) -> "Hanging":
-        self._hang("open")
-        self._store = SqliteStore(self._file)
+    def open(self) -> "Memory":
+        """Open it."""
+        self.opened += 1
+        if self.opens is not None:
+            raise self.opens
         return self
 
-    def append(self, records: Sequence[Record], *, after: int | None = None) -> Head:
-        self._hang("append")
-        return self._store.append(records, after=after)
+    def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
+        self.reached.set()
+        assert self.gate.wait(PATIENCE_S)
+        if self.fails is not None:
+            raise self.fails
+        self.batches.append(len(records))
+        for one in records:
+            self.records.append(one)
+            self._head = link(self._head, digest(one[2]))
+        return self._head
 
     def close(self) -> None:
-        self._hang("close")
-        self._store.close()
-        self.closed.set()
+        pass
 
-    def _hang(self, where: str) -> None:
-        if where in self._where:
-            self.reached.set()
-            assert self.released.wait(PATIENCE_S)
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the events that it holds."""
+        return [decode(one[2]).id for one in self.records]
 
 
-def append(writer: Writer, *numbers: int, keep: bool = False) -> None:
+def append(leg: Leg, *numbers: int) -> None:
     for n in numbers:
-        writer.append("r1", "planned" if keep else "outcome", AT, {"account": n}, keep=keep)
+        leg.append("outcome", AT, {"account": n})
+
+
+def leg_of(writer: Writer, run: str = "r1", name: str = "leg") -> Leg:
+    return writer.leg(run, name=name)

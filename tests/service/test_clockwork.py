@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,10 +18,12 @@ from panic.config import Broker, LedgerFiles, RosterFile, Schedule, Settings
 from panic.errors import ConfigurationError, Problem
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
+from panic.ledger.writer import Writer
 from panic.notify import Notice
 from panic.plan import Scope
 from panic.record import Kind
 from panic.run.press import Press
+from panic.run.run import open_ledger
 from panic.secret import Key
 from panic.service import claims, dispatcher
 from panic.service.clockwork import Clockwork
@@ -51,15 +54,19 @@ class World:
     keys: dict[str, Key] = field(default_factory=dict)
 
     @property
-    def ledger(self) -> LedgerFiles:
+    def files(self) -> LedgerFiles:
         return LedgerFiles(file=self.folder / "ledger.db")
+
+    @cached_property
+    def ledger(self) -> Writer | None:
+        return open_ledger(self.files)
 
     @property
     def settings(self) -> Settings:
         return Settings(
             broker=Broker(base_url=self.base_url),
             roster=RosterFile(file=self.folder / "accounts.csv"),
-            ledger=self.ledger,
+            ledger=self.files,
             schedules=self.schedules,
             problems=self.problems,
         )
@@ -235,8 +242,8 @@ def test_a_key_is_claimed_once_and_abandoned_until_a_run_or_a_page_has_it(world:
     taken = [claims.claim(world.ledger, key, DUE, late="a/1" if key.endswith("late") else "") for key in keys]
 
     assert [True, False, True, True, False] == taken
-    assert ({"a/1", "a/11", "a/1/late"}, ["a/11"]) == claims.read(world.ledger, DUE)
-    assert [] == claims.read(world.ledger, DUE + timedelta(seconds=1)).abandoned
+    assert ({"a/1", "a/11", "a/1/late"}, ["a/11"]) == claims.read(world.files, DUE)
+    assert [] == claims.read(world.files, DUE + timedelta(seconds=1)).abandoned
 
 
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────

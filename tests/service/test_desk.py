@@ -48,7 +48,8 @@ class Supplies:
     def take_broker(self) -> Broker | None:
         return None
 
-    def take_writer(self) -> Writer | None:
+    @property
+    def ledger(self) -> Writer | None:
         self.tapes.append(Tape())
         return self.tapes[-1].writer
 

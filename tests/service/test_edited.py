@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from panic import cli, latch
-from panic.config import load
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
@@ -69,30 +68,6 @@ def rewritten(change: Callable[[Event], Event | None]) -> Edit:
 def _cleared(event: Event) -> Event:
     end = {"verdict": "clear", "exit_code": 0}
     return event._replace(body={**event.body, **end}) if event.kind == "finished" else event
-
-
-def beside(change: Callable[[Event], Event]) -> Edit:
-    """Somebody put a second file of the ledger beside it, sound by itself, in which the same events say more."""
-
-    def edit(file: Path) -> None:
-        second = load(file.with_name("panic.toml"), {}).ledger.second
-        for one in second.parent.glob(f"{second.name}*"):
-            one.unlink()
-        with closing(SqliteStore(second)) as store:
-            store.append(
-                [
-                    (new.run, new.kind, encode(new))
-                    for row in read(file).rows
-                    if (new := change(decode(row.record)))
-                ]
-            )
-
-    return edit
-
-
-def _all_cleared(event: Event) -> Event:
-    words = json.dumps(event.body).replace('"pending"', '"clear"').replace('"open"', '"clear"')
-    return _cleared(event._replace(body=json.loads(words)) if event.kind == "standing" else event)
 
 
 # ── who asks ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -215,11 +190,9 @@ def _is_clear(said: Any) -> bool:
             WAYS,
         ),
         ((Fault("stuck"),), rewritten(_cleared), {name: WAYS[name] for name in WAYS if name not in LISTS}),
-        ((Fault("stuck"),), beside(_all_cleared), WAYS),
     ],
     ids=[
         *("an outcome gone", "a reason", "an outcome gone, anew", "the end", "standing and end", "the end, anew"),
-        "another file",
     ],
 )
 async def test_an_edited_record_is_clear_on_no_way_out(

@@ -28,7 +28,6 @@ from panic.run.press import Prepared, Press, prepare
 from panic.run.run import Run
 from panic.secret import Key
 from panic.service.standby import Standby
-from panic.service.standby.spare import Spare
 from panic.service.standby.warm import Warm
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, header, http, listening
 from tests.cli.support import KEY, Firm, account, closed_port, raw_server, sent, simulate, until
@@ -656,71 +655,41 @@ def recorded(file: Path) -> list[str]:
     return [row.run for row in reader.read(file).rows]
 
 
-async def test_a_ledger_that_is_open_is_given_away(tmp_path: Path):
-    """Each only once; where it is, and that it can be written to, was settled before."""
+async def test_the_ledger_is_open_before_anybody_presses(tmp_path: Path):
+    """One writer for all who write; a file that has gone is begun anew for the next run."""
     async with ready(firm_of(tmp_path), every_s=0.01) as standby:
-        await until((tmp_path / "ledger.db").exists)
-        one, other = standby.take_writer(), standby.take_writer()
-        assert one is not None
-        assert other is not None
-        for number, writer in enumerate((one, other)):
-            writer.append(f"run-{number}", "note", "2026-11-24T02:00:00Z", {})
-            assert writer.close()
-
-        assert one is not other
-        assert ["run-0", "run-1"] == recorded(tmp_path / "ledger.db")
-
-
-async def test_a_ledger_whose_file_has_gone_is_not_given_away(tmp_path: Path):
-    """But one on a new file in its place, without trouble."""
-    async with ready(firm_of(tmp_path), every_s=0.01) as standby:
-        file = tmp_path / "ledger.db"
-        await until(file.exists)
-        for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
-            (tmp_path / name).unlink(missing_ok=True)
-        writer = standby.take_writer()
+        file, writer = tmp_path / "ledger.db", standby.ledger
+        await until(lambda: file.exists() and reader.read(file).damage == "")
         assert writer is not None
-        writer.append("run-1", "note", "2026-11-24T02:00:00Z", {})
+        for end in ("", "-wal", "-shm"):
+            file.with_name(f"ledger.db{end}").unlink(missing_ok=True)
+        leg = writer.leg("run-1")
+        leg.append("note", "2026-11-24T02:00:00Z", {})
 
-        assert writer.close()
-        assert (["run-1"], []) == (recorded(file), writer.troubles)
-
-
-async def test_a_spare_ledger_does_not_grow_old(tmp_path: Path):
-    """It is replaced, and so is one whose file was."""
-    files = LedgerFiles(file=tmp_path / "ledger.db")
-    spare = Spare(files, renew_s=0.0)
-    await spare.tend()
-    await until((tmp_path / "ledger.db").exists)
-    first = spare._writer
-    await spare.tend()
-    second = spare._writer
-    await spare.close()
-
-    assert None not in (first, second)
-    assert first is not second
-    assert spare._writer is None
+        assert await leg.settle(PATIENCE_S)
+        assert standby.ledger is writer
+        assert (["run-1"], []) == (recorded(file), leg.troubles)
 
 
 async def test_a_ledger_that_hangs_delays_no_press(tmp_path: Path, hang: Callable[[Path], threading.Event]):
-    """A fresh one is given, which finds its way to the second place by itself."""
+    """Nor the end of the service for long."""
     async with ready(firm_of(tmp_path), every_s=3600) as standby:
         hang(tmp_path / "ledger.db")
         before = time.perf_counter()
-        writer = standby.take_writer()
-        took = time.perf_counter() - before
+        writer = standby.ledger
         assert writer is not None
-        writer.close(0.0)
+        writer.leg("run-1").append("note", "2026-11-24T02:00:00Z", {})
+        took = time.perf_counter() - before
 
         assert took < 1
 
 
 async def test_no_ledger(tmp_path: Path):
     """None where the settings name none."""
-    spare = Spare(LedgerFiles())
-    await spare.tend()
+    settings = load(firm_of(tmp_path).settings, {})
+    standby = Standby(settings.model_copy(update={"ledger": LedgerFiles()}))
 
-    assert spare.take() is None
+    assert standby.ledger is None
 
 
 # ── everything anew ─────────────────────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,8 @@
-"""A raw client that shows what is really on the wire, and a loop whose clock jumps."""
+"""A raw client that shows what is really on the wire."""
 
 import asyncio
 import json
-import selectors
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -90,19 +88,6 @@ async def drain(simulator: Simulator, method: str = "DELETE", path: str = ORDERS
         await line.close()
 
 
-async def hit(fault: Fault) -> tuple[Reply, bool]:
-    """Send one DELETE against the fault: the answer, and whether the cancel was executed."""
-    async with simulate(fault) as simulator:
-        reply = await ask(simulator)
-        return reply, executed_once(simulator)
-
-
-async def hit_until_closed(fault: Fault) -> tuple[bytes, bool]:
-    """The same for a fault that ends the connection: all its bytes."""
-    async with simulate(fault) as simulator:
-        return await drain(simulator), executed_once(simulator)
-
-
 def executed_once(simulator: Simulator) -> bool:
     """Whether the one DELETE that arrived was executed, by all that the truth says."""
     truth = simulator.truth(ACCOUNT)
@@ -117,28 +102,3 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110  # the simulator has no event for what tests ask
             await asyncio.sleep(0.001)
-
-
-class _Jumping(selectors.DefaultSelector):
-    skipped = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
-        if not ready and timeout:
-            time.sleep(0)  # bytes on the loopback may need the kernel's turn before they are there
-            ready = super().select(0)
-        if not ready and timeout:
-            self.skipped += timeout
-        return ready
-
-
-def virtually(main: Coroutine[Any, Any, None]) -> float:
-    """Run on a loop that skips its waits; returns how much time has passed on it."""
-    selector = _Jumping()
-    loop = asyncio.SelectorEventLoop(selector)
-    real = loop.time
-    loop.time = lambda: real() + selector.skipped  # type: ignore[method-assign]
-    started = loop.time()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(main)
-        return loop.time() - started

@@ -19,17 +19,17 @@ SEEDS = (
     SimOrder(symbol=OSI, instrument_type="OPTION", time_in_force="GOOD_TILL_CANCEL", age_s=100),
     SimOrder(symbol="AAPL", status="FILLED", age_s=50),
 )
+ALPHA, BETA = 100345, 100567
 
 
 @pytest.fixture
 async def simulator() -> AsyncIterator[Simulator]:
     accounts = [
-        SimAccount(100345, name="Alpha Fund", orders=SEEDS),
-        SimAccount(100567, name="Beta Fund"),
+        SimAccount(ALPHA, name="Alpha Fund", orders=SEEDS),
+        SimAccount(BETA, name="Beta Fund"),
         SimAccount(200001, name="Gamma", status="CLOSED"),
     ]
-    keys = {"sim.key": None, "narrow.key": [100345]}
-    async with Simulator(accounts, keys=keys, settle_s=0.0) as running:
+    async with Simulator(accounts, keys={"sim.key": None, "narrow.key": [ALPHA]}, settle_s=0.0) as running:
         yield running
 
 
@@ -39,22 +39,33 @@ async def sdk(simulator: Simulator) -> AsyncIterator[AsyncClearStreet]:
         yield client
 
 
+def error_of(caught: clearstreet.APIStatusError) -> tuple[int, str]:
+    """The broker's own envelope of an error."""
+    body: Any = caught.body
+    assert {"error", "metadata"} == set(body)
+    assert body["metadata"]["request_id"]
+    return body["error"]["code"], body["error"]["message"]
+
+
+# ── the DELETE ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
 async def test_cancel_all(simulator: Simulator, sdk: AsyncClearStreet):
     """The SDK reads the cancelled orders as PENDING_CANCEL, and then they are gone."""
-    answer = await sdk.v1.orders.cancel_all_open_orders(100345)
+    answer = await sdk.v1.orders.cancel_all_open_orders(ALPHA)
 
-    assert ["PENDING_CANCEL"] * 4 == [order.status for order in answer.data]
-    assert {100345} == {order.account_id for order in answer.data}
+    assert [("PENDING_CANCEL", ALPHA)] * 4 == [(order.status, order.account_id) for order in answer.data]
     assert ["0", "0", "40", "0"] == [order.filled_quantity for order in answer.data]
     assert ["100", "100", "60", "100"] == [order.leaves_quantity for order in answer.data]
     assert simulator.requests[-1].headers["user-agent"].startswith("AsyncClearStreet")
-    assert () == simulator.truth(100345).open
-    assert tuple(order.id for order in answer.data) == simulator.truth(100345).canceled
+    assert () == simulator.truth(ALPHA).open
+    assert tuple(order.id for order in answer.data) == simulator.truth(ALPHA).canceled
 
 
-@pytest.mark.parametrize(
-    ("filters", "symbols"),
-    [
+async def test_cancel_with_filters(simulator: Simulator, sdk: AsyncClearStreet):
+    """Every filter cancels what it names and nothing else; an instrument's UUID names it as its symbol does."""
+    msft = str((await sdk.v1.orders.get_orders(ALPHA, symbol="MSFT")).data[0].instrument_id)
+    table: list[tuple[dict[str, Any], list[str]]] = [
         ({"side": "BUY"}, ["AAPL", OSI]),
         ({"side": "SELL"}, ["MSFT", "TSLA"]),
         ({"type": "MARKET"}, ["MSFT"]),
@@ -63,99 +74,63 @@ async def test_cancel_all(simulator: Simulator, sdk: AsyncClearStreet):
         ({"instrument_type": "COMMON_STOCK", "side": "BUY"}, ["AAPL"]),
         ({"instrument_ids": ["aapl", "MSFT"]}, ["AAPL", "MSFT"]),
         ({"instrument_ids": [OSI]}, [OSI]),
-    ],
-)
-async def test_cancel_with_filters(
-    simulator: Simulator, sdk: AsyncClearStreet, filters: dict[str, Any], symbols: list[str]
-):
-    """Every filter cancels what it names and nothing else."""
-    answer = await sdk.v1.orders.cancel_all_open_orders(100345, **filters)
+        ({"instrument_ids": [msft]}, ["MSFT"]),
+    ]
+    for filters, symbols in table:
+        simulator.restock()
+        answer = await sdk.v1.orders.cancel_all_open_orders(ALPHA, **filters)
 
-    assert symbols == [order.symbol for order in answer.data]
-    assert 4 - len(symbols) == len(simulator.truth(100345).open)
+        assert symbols == [order.symbol for order in answer.data]
+        assert 4 - len(symbols) == len(simulator.truth(ALPHA).open)
 
 
-async def test_cancel_by_instrument_id(sdk: AsyncClearStreet):
-    """An instrument's UUID names it as its symbol does."""
-    orders = await sdk.v1.orders.get_orders(100345, symbol="MSFT")
-    name = str(orders.data[0].instrument_id)
+async def test_refusals(simulator: Simulator, sdk: AsyncClearStreet):
+    """Nothing to cancel, no such account, a wrong key, a narrow one, a side that there is not or no longer."""
+    unread = "Failed to deserialize query string: side: unknown variant"
+    refused: list[tuple[type[clearstreet.APIStatusError], str, int, Any, int, str]] = [
+        (clearstreet.NotFoundError, "sim.key", BETA, None, 404, "No orders match the specified filters"),
+        (clearstreet.NotFoundError, "sim.key", 7, None, 404, "There is no such account"),
+        (clearstreet.AuthenticationError, "other.key", ALPHA, None, 401, "The caller is not authenticated"),
+        (clearstreet.PermissionDeniedError, "narrow.key", BETA, None, 403, "The caller may not use this account"),
+        *(
+            (clearstreet.BadRequestError, "sim.key", ALPHA, {"side": side}, 400, f"{unread} `{side}`")
+            for side in ("LONG", "SELL_SHORT", "OTHER")
+        ),
+    ]
+    for kind, key, account, query, code, message in refused:
+        with pytest.raises(kind) as caught:
+            await sdk.with_options(api_key=key).v1.orders.cancel_all_open_orders(account, extra_query=query)
 
-    answer = await sdk.v1.orders.cancel_all_open_orders(100345, instrument_ids=[name])
-
-    assert ["MSFT"] == [order.symbol for order in answer.data]
-
-
-async def test_nothing_to_cancel(sdk: AsyncClearStreet):
-    """Where no order is open the answer is 404, in the envelope."""
-    with pytest.raises(clearstreet.NotFoundError) as caught:
-        await sdk.v1.orders.cancel_all_open_orders(100567)
-
-    assert {"code": 404, "message": "No orders match the specified filters"} == _error(caught.value)
-
-
-@pytest.mark.parametrize("side", ["LONG", "SELL_SHORT", "OTHER"])
-async def test_unknown_filter_value(sdk: AsyncClearStreet, side: str):
-    """A value that is in no enumeration is a 400, and so is a side of an older release."""
-    with pytest.raises(clearstreet.BadRequestError):
-        await sdk.v1.orders.cancel_all_open_orders(100345, extra_query={"side": side})
+        assert (code, message) == error_of(caught.value)
+        assert (key != "other.key") == simulator.requests[-1].authorized
+    assert (4, 0) == (simulator.truth(ALPHA).deletes, simulator.truth(ALPHA).executed)
 
 
-async def test_wrong_key(simulator: Simulator, sdk: AsyncClearStreet):
-    """A key that is not known is a 401 in the envelope."""
-    with pytest.raises(clearstreet.AuthenticationError) as caught:
-        await sdk.with_options(api_key="other.key").v1.orders.cancel_all_open_orders(100345)
-
-    assert 401 == _error(caught.value)["code"]
-    assert not simulator.requests[-1].authorized
-    assert (1, 0) == (simulator.truth(100345).deletes, simulator.truth(100345).executed)
-
-
-async def test_narrow_key(sdk: AsyncClearStreet):
-    """A key that may not use an account is a 403, and does not see it in the list."""
-    narrow = sdk.with_options(api_key="narrow.key")
-
-    with pytest.raises(clearstreet.PermissionDeniedError):
-        await narrow.v1.orders.cancel_all_open_orders(100567)
-    assert [100345] == [account.id for account in (await narrow.v1.accounts.get_accounts()).data]
-
-
-async def test_unknown_account(sdk: AsyncClearStreet):
-    """An account that is not there is a 404 in the envelope, with other words than an empty one."""
-    with pytest.raises(clearstreet.NotFoundError) as caught:
-        await sdk.v1.orders.cancel_all_open_orders(7)
-
-    assert "There is no such account" == _error(caught.value)["message"]
+# ── the list ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_pages(sdk: AsyncClearStreet):
-    """Following the tokens shows every order once, and the metadata count them."""
-    seen: list[str] = []
-    numbers: list[int | None] = []
-    token: str | None = None
+    """Following the tokens shows every order once; a token carries the offset only, and forgets the filters."""
+    seen, numbers, token = list[str](), list[int | None](), None
     while token or not seen:
         options: dict[str, Any] = {"page_token": token} if token else {"page_size": 2}
-        answer = await sdk.v1.orders.get_orders(100345, **options)
+        answer = await sdk.v1.orders.get_orders(ALPHA, **options)
         seen += [order.id for order in answer.data]
         numbers.append(answer.metadata.page_number)
         token = answer.metadata.next_page_token
+    new = await sdk.v1.orders.get_orders(ALPHA, page_size=1, status=["NEW"])
+    forgot = await sdk.v1.orders.get_orders(ALPHA, page_token=str(new.metadata.next_page_token))
 
     assert (5, 3) == (answer.metadata.total_items, answer.metadata.total_pages)
-    assert [1, 2, 3] == numbers
-    assert 5 == len(set(seen))
+    assert ([1, 2, 3], 5) == (numbers, len(set(seen)))
+    assert (3, 5) == (new.metadata.total_items, forgot.metadata.total_items)
 
 
-async def test_page_forgets_filters(sdk: AsyncClearStreet):
-    """A token carries the offset only: whoever does not repeat the filters reads another list."""
-    first = await sdk.v1.orders.get_orders(100345, page_size=1, status=["NEW"])
-
-    answer = await sdk.v1.orders.get_orders(100345, page_token=str(first.metadata.next_page_token))
-
-    assert (3, 5) == (first.metadata.total_items, answer.metadata.total_items)
-
-
-@pytest.mark.parametrize(
-    ("filters", "count"),
-    [
+async def test_list_with_filters(sdk: AsyncClearStreet):
+    """Every filter shows what it names; a bound counts to the last decimal, and a bare date is a whole day."""
+    raw: Any = await (await sdk.v1.orders.with_raw_response.get_orders(ALPHA)).json()
+    born, updated = ([order[key] for order in raw["data"]] for key in ("created_at", "updated_at"))
+    table: list[tuple[dict[str, Any], int]] = [
         ({"status": ["NEW", "PARTIALLY_FILLED"]}, 4),
         ({"status": ["QUEUED"]}, 0),
         ({"symbol": "aapl"}, 2),
@@ -164,58 +139,24 @@ async def test_page_forgets_filters(sdk: AsyncClearStreet):
         ({"underlying_instrument_ids": ["TSLA"]}, 1),
         ({"order_ids": ["sim-100345-1"]}, 1),
         ({"from_": "2025-01-01", "to": "2025-01-02T00:00:00"}, 0),
-    ],
-)
-async def test_list_with_filters(sdk: AsyncClearStreet, filters: dict[str, Any], count: int):
-    """Every filter of the list shows what it names."""
-    answer = await sdk.v1.orders.get_orders(100345, **filters)
+        ({"from_": born[2]}, 3),
+        ({"to": datetime.now(UTC) - timedelta(seconds=250)}, 2),
+        ({"updated_at": {"gte": updated[2]}}, 3),
+        ({"updated_at": {"gt": updated[2]}}, 2),
+        ({"updated_at": {"lte": updated[2]}}, 3),
+        ({"updated_at": {"lt": updated[2]}}, 2),
+        ({"updated_at": {"gt": updated[1], "lte": updated[3]}}, 2),
+        ({"updated_at": {"gte": "2025-01-01", "lte": "2125-01-01"}}, 5),
+        ({"updated_at": {"lte": "2025-01-01"}}, 0),
+        ({"updated_at": {"gte": "2025-01-01T12:00:00Z", "lte": "2025-01-01"}}, 0),
+    ]
+    for filters, count in table:
+        answer = await sdk.v1.orders.get_orders(ALPHA, **filters)
 
-    assert count == len(answer.data)
-
-
-async def test_period(sdk: AsyncClearStreet):
-    """`from` and `to` include the moment that they name, down to the last decimal."""
-    everything = await sdk.v1.orders.with_raw_response.get_orders(100345)
-    body: Any = await everything.json()
-    stamps = [order["created_at"] for order in body["data"]]
-
-    since = await sdk.v1.orders.get_orders(100345, from_=stamps[2])
-    until = await sdk.v1.orders.get_orders(100345, to=datetime.now(UTC) - timedelta(seconds=250))
-
-    assert len("2025-10-31T13:30:00.000000000Z") == len(stamps[0])
-    assert 3 == len(since.data)
-    assert 2 == len(until.data)
-
-
-@pytest.mark.parametrize(
-    ("bounds", "count"),
-    [
-        ({"gte": 2}, 3),
-        ({"gt": 2}, 2),
-        ({"lte": 2}, 3),
-        ({"lt": 2}, 2),
-        ({"gt": 1, "lte": 3}, 2),
-        ({"gte": "2025-01-01", "lte": "2125-01-01"}, 5),
-        ({"lte": "2025-01-01"}, 0),
-    ],
-)
-async def test_updated_at(sdk: AsyncClearStreet, bounds: dict[str, Any], count: int):
-    """Each bound counts to the last decimal, here by the number of an order; a bare date is a whole day."""
-    everything = await sdk.v1.orders.with_raw_response.get_orders(100345)
-    body: Any = await everything.json()
-    stamps = [order["updated_at"] for order in body["data"]]
-    named: Any = {word: stamps[at] if isinstance(at, int) else at for word, at in bounds.items()}
-
-    assert count == len((await sdk.v1.orders.get_orders(100345, updated_at=named)).data)
-
-
-@pytest.mark.parametrize("day", ["2025-01-01", "2025-01-01T12:00:00Z"])
-async def test_updated_at_of_a_day(sdk: AsyncClearStreet, day: str):
-    """From a moment of a day to the day's end is a range; from the end of a day to that day's start is none."""
-    await sdk.v1.orders.get_orders(100345, updated_at={"gte": day, "lte": "2025-01-01"})
-
-    with pytest.raises(clearstreet.BadRequestError):
-        await sdk.v1.orders.get_orders(100345, updated_at={"gt": day, "lt": "2025-01-01"})
+        assert (filters, count) == (filters, len(answer.data))
+    assert len("2025-10-31T13:30:00.000000000Z") == len(born[0])
+    with pytest.raises(clearstreet.BadRequestError):  # from the end of a day to its start
+        await sdk.v1.orders.get_orders(ALPHA, updated_at={"gt": "2025-01-01", "lt": "2025-01-01"})
 
 
 async def test_words_of_the_newest_release():
@@ -240,72 +181,66 @@ async def test_words_of_the_newest_release():
     assert (legs.id, "20", None, None) == (fill.order_id, fill.quantity, fill.symbol, fill.price)
 
 
+# ── everything else ─────────────────────────────────────────────────────────────────────────────────────────
+
+
 async def test_executions(simulator: Simulator, sdk: AsyncClearStreet):
     """Each fill has its price, its venue and its order; they come page by page, latest first, and filtered."""
-    first = await sdk.v1.orders.get_executions(100345, page_size=1)
-    rest = await sdk.v1.orders.get_executions(100345, page_token=str(first.metadata.next_page_token))
+    first = await sdk.v1.orders.get_executions(ALPHA, page_size=1)
+    rest = await sdk.v1.orders.get_executions(ALPHA, page_token=str(first.metadata.next_page_token))
     filled, stop = first.data[0], rest.data[0]
-
-    assert ("40", "149.95", "XNAS", "TSLA") == (stop.quantity, stop.price, stop.venue, stop.symbol)
-    assert ("100", "AAPL", 2) == (filled.quantity, filled.symbol, rest.metadata.total_items)
-    assert stop.order_id in simulator.truth(100345).open
     asked: list[dict[str, Any]] = [
         {"order_ids": [filled.order_id]},
         {"from_": filled.transaction_time},
         {"to": datetime.now(UTC) - timedelta(seconds=100)},
         {"instrument_ids": ["aapl"]},
     ]
-    shown = [(await sdk.v1.orders.get_executions(100345, **filters)).data for filters in asked]
+    shown = [(await sdk.v1.orders.get_executions(ALPHA, **filters)).data for filters in asked]
+
+    assert ("40", "149.95", "XNAS", "TSLA") == (stop.quantity, stop.price, stop.venue, stop.symbol)
+    assert ("100", "AAPL", 2) == (filled.quantity, filled.symbol, rest.metadata.total_items)
+    assert stop.order_id in simulator.truth(ALPHA).open
     assert [[filled.id], [filled.id], [stop.id], [filled.id]] == [[one.id for one in page] for page in shown]
 
 
 async def test_one_order(simulator: Simulator, sdk: AsyncClearStreet):
-    """One order can be read and cancelled by itself; an unknown one is a 404."""
-    first = simulator.truth(100345).open[0]
-
-    answer = await sdk.v1.orders.cancel_open_order(first, account_id=100345)
-    after = await sdk.v1.orders.get_order_by_id(first, account_id=100345)
-
-    assert ("PENDING_CANCEL", "CANCELED") == (answer.data.status, after.data.status)
-    with pytest.raises(clearstreet.NotFoundError):
-        await sdk.v1.orders.get_order_by_id("nobody", account_id=100345)
-    with pytest.raises(clearstreet.NotFoundError):
-        await sdk.v1.orders.cancel_open_order(first, account_id=100345)
-
-
-async def test_submit(simulator: Simulator, sdk: AsyncClearStreet):
-    """A submitted order is PENDING_NEW, then NEW, and then the DELETE finds it."""
+    """It is submitted, is PENDING_NEW, then NEW, is read and cancelled by itself; an unknown one is a 404."""
     order: Any = {"id": "mine-1", "side": "BUY", "quantity": "7", "symbol": "IBM"}
     order |= {"order_type": "MARKET", "time_in_force": "DAY"}
+    submitted = (await sdk.v1.orders.submit_orders(BETA, orders=[order])).data[0]
+    later = (await sdk.v1.orders.get_order_by_id(submitted.id, account_id=BETA)).data
+    opened = simulator.truth(BETA).open
+    cancelled = (await sdk.v1.orders.cancel_open_order(submitted.id, account_id=BETA)).data
+    after = (await sdk.v1.orders.get_order_by_id(submitted.id, account_id=BETA)).data
 
-    answer = await sdk.v1.orders.submit_orders(100567, orders=[order])
-    later = await sdk.v1.orders.get_order_by_id(answer.data[0].id, account_id=100567)
-
-    assert ("PENDING_NEW", "NEW") == (answer.data[0].status, later.data.status)
-    assert "mine-1" == answer.data[0].client_order_id
-    assert (answer.data[0].id,) == simulator.truth(100567).open
+    assert ["PENDING_NEW", "NEW", "PENDING_CANCEL", "CANCELED"] == [
+        one.status for one in (submitted, later, cancelled, after)
+    ]
+    assert ("mine-1", (submitted.id,)) == (submitted.client_order_id, opened)
+    for call in (sdk.v1.orders.get_order_by_id, sdk.v1.orders.cancel_open_order):
+        with pytest.raises(clearstreet.NotFoundError):
+            await call("nobody", account_id=BETA)
+    with pytest.raises(clearstreet.NotFoundError):
+        await sdk.v1.orders.cancel_open_order(submitted.id, account_id=BETA)
     with pytest.raises(clearstreet.UnprocessableEntityError):
-        await sdk.v1.orders.submit_orders(100567, orders=[order | {"quantity": "many"}])
+        await sdk.v1.orders.submit_orders(BETA, orders=[order | {"quantity": "many"}])
 
 
 async def test_accounts(sdk: AsyncClearStreet):
-    """The list pages and filters by the start of the id and by a part of the name."""
-    everything = await sdk.v1.accounts.get_accounts(page_size=2)
-    rest = await sdk.v1.accounts.get_accounts(page_token=str(everything.metadata.next_page_token))
-    by_id = await sdk.v1.accounts.get_accounts(account_id="100")
-    by_name = await sdk.v1.accounts.get_accounts(account_name="ALPHA")
+    """The list pages, and filters by the start of the id and by a part of the name; a narrow key sees its own."""
+    pages = await sdk.v1.accounts.get_accounts(page_size=2)
+    rest = await sdk.v1.accounts.get_accounts(page_token=str(pages.metadata.next_page_token))
+    narrow = sdk.with_options(api_key="narrow.key")
+    lists = [
+        await sdk.v1.accounts.get_accounts(account_id="100"),
+        await sdk.v1.accounts.get_accounts(account_name="ALPHA"),
+        await narrow.v1.accounts.get_accounts(),
+    ]
+    one = (await sdk.v1.accounts.get_account_by_id(ALPHA)).data
 
-    assert [100345, 100567, 200001] == [account.id for account in everything.data + rest.data]
-    assert "CLOSED" == rest.data[0].status
-    assert [100345, 100567] == [account.id for account in by_id.data]
-    assert [100345] == [account.id for account in by_name.data]
-
-
-async def test_one_account(sdk: AsyncClearStreet):
-    """An account can be read by its id."""
-    answer = await sdk.v1.accounts.get_account_by_id(100345)
-
-    assert ("Alpha Fund", "ACTIVE") == (answer.data.full_name, answer.data.status)
+    assert [ALPHA, BETA, 200001] == [account.id for account in pages.data + rest.data]
+    assert [[ALPHA, BETA], [ALPHA], [ALPHA]] == [[account.id for account in found.data] for found in lists]
+    assert ("CLOSED", "Alpha Fund", "ACTIVE") == (rest.data[0].status, one.full_name, one.status)
 
 
 async def test_clock_version_and_calendar(sdk: AsyncClearStreet):
@@ -322,15 +257,7 @@ async def test_clock_version_and_calendar(sdk: AsyncClearStreet):
 
 async def test_many_at_once(simulator: Simulator, sdk: AsyncClearStreet):
     """Calls in parallel do not mix up their answers."""
-    answers = await asyncio.gather(*(sdk.v1.accounts.get_account_by_id(100345) for _ in range(20)))
+    answers = await asyncio.gather(*(sdk.v1.accounts.get_account_by_id(ALPHA) for _ in range(20)))
 
     assert 20 == len({answer.metadata.request_id for answer in answers})
     assert 0 == simulator.in_flight
-
-
-def _error(caught: clearstreet.APIStatusError) -> dict[str, Any]:
-    body: Any = caught.body
-    assert {"error", "metadata"} == set(body)
-    assert body["metadata"]["request_id"]
-    error: dict[str, Any] = body["error"]
-    return error

@@ -9,95 +9,72 @@ import pytest
 import trustme
 
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
-from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until, virtually
+from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until
+from tests.virtual import virtually
+
+HOURS = "/v1/calendars/market-hours"
 
 
-@pytest.mark.parametrize(
-    ("query", "method", "part"),
-    [
-        ("side=LONG", "DELETE", "side"),
-        ("type=STOPP", "DELETE", "type"),
-        ("instrument_type=BOND", "DELETE", "instrument_type"),
-        ("status=NEW,OPEN", "GET", "status"),
-        ("from=yesterday", "GET", "from"),
-        ("page_size=0", "GET", "page_size"),
-        ("page_size=1001", "GET", "page_size"),
-        ("page_size=many", "GET", "page_size"),
-        ("page_token=AAAA", "GET", "page_token"),
-        ("page_token=!", "GET", "page_token"),
-        ("page_token=eyJvZmZzZXQiOi0xLCJsaW1pdCI6MX0=", "GET", "page_token"),
-    ],
-)
-async def test_bad_parameters(query: str, method: str, part: str):
+async def test_bad_parameters():
     """A parameter that cannot be read is a 400 that names it, and nothing is cancelled."""
+    bad = [
+        ("DELETE", f"{ORDERS}?side=LONG", "side"),
+        ("DELETE", f"{ORDERS}?type=STOPP", "type"),
+        ("DELETE", f"{ORDERS}?instrument_type=BOND", "instrument_type"),
+        ("DELETE", "/v1/accounts/me/orders", "account_id"),
+        ("GET", f"{ORDERS}?status=NEW,OPEN", "status"),
+        ("GET", f"{ORDERS}?from=yesterday", "from"),
+        *(("GET", f"{ORDERS}?page_size={size}", "page_size") for size in ("0", "1001", "many")),
+        *(("GET", f"{ORDERS}?page_token={token}", "page_token")
+          for token in ("AAAA", "!", "eyJvZmZzZXQiOi0xLCJsaW1pdCI6MX0=")),
+        ("GET", f"{HOURS}?market=us_bonds", "market"),
+        ("GET", f"{HOURS}?date=tomorrow", "date"),
+        ("POST", ORDERS, "body"),
+    ]  # fmt: skip
     async with simulate() as simulator:
-        reply = await ask(simulator, method, f"{ORDERS}?{query}")
+        for method, path, part in bad:
+            reply = await ask(simulator, method, path)
 
-        assert (400, 400) == (reply.status, reply.json["error"]["code"])
-        assert part in reply.json["error"]["message"]
+            assert (path, 400, 400) == (path, reply.status, reply.json["error"]["code"])
+            assert part in reply.json["error"]["message"]
         assert 0 == simulator.truth(ACCOUNT).executed
 
 
-@pytest.mark.parametrize(
-    ("path", "status"),
-    [("?market=us_bonds", 400), ("?date=tomorrow", 400), ("?market=us_options", 200), ("", 200)],
-)
-async def test_calendar_parameters(path: str, status: int):
-    """The calendar knows two markets and reads one format of date."""
+async def test_what_is_no_list_of_orders_is_refused():
+    """With 422, as the broker does."""
     async with simulate() as simulator:
-        reply = await ask(simulator, "GET", f"/v1/calendars/market-hours{path}")
+        statuses = [(await ask(simulator, "POST", body=body)).status for body in ("[1]", '[{"side": "BUY"}]', "7")]
 
-    assert status == reply.status
+    assert [422] * 3 == statuses
 
 
 async def test_special_days():
     """The house can be told of holidays."""
     async with simulate(special_days={date(2025, 12, 25): "HOLIDAY"}) as simulator:
-        reply = await ask(simulator, "GET", "/v1/calendars/market-hours?date=2025-12-25&market=us_equities")
+        reply = await ask(simulator, "GET", f"{HOURS}?date=2025-12-25&market=us_equities")
+        today = await ask(simulator, "GET", HOURS)
 
-    assert "HOLIDAY" == reply.json["data"][0]["status"]["day_type"]
-
-
-@pytest.mark.parametrize(("path", "status"), [("/v2/accounts", 404), ("/v1/accounts/1/orders/2/3", 404)])
-async def test_unknown_route(path: str, status: int):
-    """A route that does not exist is a plain 404 outside the envelope, and is witnessed."""
-    async with simulate() as simulator:
-        reply = await ask(simulator, "GET", path)
-
-        assert status == reply.status
-        assert reply.headers["content-type"].startswith("text/plain")
-        assert [path] == [seen.path for seen in simulator.requests]
-
-
-async def test_account_that_is_no_number():
-    """An account id that is no number is a 400 in the envelope."""
-    async with simulate() as simulator:
-        reply = await ask(simulator, "DELETE", "/v1/accounts/me/orders")
-
-        assert (400, "account_id: no integer") == (reply.status, reply.json["error"]["message"])
-        assert simulator.requests[0].account_id is None
-
-
-@pytest.mark.parametrize(("body", "status"), [("{", 400), ("[1]", 422), ('[{"side": "BUY"}]', 422), ("7", 422)])
-async def test_bad_orders(body: str, status: int):
-    """What is no list of orders is refused."""
-    async with simulate() as simulator:
-        reply = await ask(simulator, "POST", body=body)
-
-    assert status == reply.status
+    assert ["HOLIDAY"] == [day["status"]["day_type"] for day in reply.json["data"]]
+    assert 2 == len(today.json["data"])
 
 
 async def test_witness():
-    """Everything that arrives is kept, in order, as it was on the wire."""
+    """Everything that arrives is kept, in order, as it was on the wire; a route that there is not, too."""
     async with simulate() as simulator:
         await ask(simulator, "DELETE", f"{ORDERS}?side=BUY")
         await ask(simulator, "GET", key="wrong")
-        first, second = simulator.requests
+        nowhere = await ask(simulator, "GET", "/v2/accounts")
+        first, second, third = simulator.requests
 
     assert ("DELETE", ORDERS, {"side": "BUY"}) == (first.method, first.path, first.query)
-    assert (ACCOUNT, True) == (first.account_id, first.authorized)
-    assert "Bearer sim.key" == first.headers["authorization"]
+    assert (ACCOUNT, True, "Bearer sim.key") == (
+        first.account_id,
+        first.authorized,
+        first.headers["authorization"],
+    )
     assert ("GET", False) == (second.method, second.authorized)
+    assert ("/v2/accounts", None) == (third.path, third.account_id)
+    assert (404, True) == (nowhere.status, nowhere.headers["content-type"].startswith("text/plain"))
     assert first.at <= second.at
 
 
@@ -127,18 +104,6 @@ def test_rate_limit():
             assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
 
     virtually(press())
-
-
-async def test_truth_by_http():
-    """Whoever runs the simulator in another process can ask it for the truth, without a key."""
-    async with simulate() as simulator:
-        await ask(simulator)
-        truth = await ask(simulator, "GET", f"/_simulator/truth/{ACCOUNT}", key="")
-        nobody = await ask(simulator, "GET", "/_simulator/truth/7", key="")
-
-        assert (1, 1, []) == (truth.json["deletes"], truth.json["executed"], truth.json["open"])
-        assert 404 == nobody.status
-        assert 1 == len(simulator.requests)
 
 
 async def test_added_order():
@@ -182,25 +147,33 @@ async def test_tls():
         assert (200, 1) == (status, simulator.truth(ACCOUNT).executed)
 
 
+# ── beginning and end ───────────────────────────────────────────────────────────────────────────────────────
+
+
 @pytest.mark.parametrize(
     "fault", [Fault("hang"), Fault("latency", seconds=60), Fault("drip", seconds=60), Fault("endless")]
 )
-async def test_stopping_is_quick(fault: Fault):
-    """Whatever is under way, stopping ends it at once and leaves no task behind."""
-    before = asyncio.all_tasks()
-    simulator = simulate(fault)
-    await simulator.start()
-    line = await Line.to(simulator)
-    line.send()
-    await until(lambda: bool(simulator.in_flight))
+def test_stopping_is_quick(fault: Fault):
+    """Whatever is under way, stopping ends it at once, leaves no task behind, and the truth stays."""
 
-    started = asyncio.get_running_loop().time()
-    await simulator.stop()
+    async def stop() -> None:
+        before, simulator = asyncio.all_tasks(), simulate(fault)
+        await simulator.start()
+        line = await Line.to(simulator)
+        line.send()
+        await until(lambda: bool(simulator.in_flight))
+        started = asyncio.get_running_loop().time()
+        await simulator.stop()
 
-    assert asyncio.get_running_loop().time() - started < 0.1
-    assert 0 == simulator.in_flight
-    assert before == asyncio.all_tasks()
-    await line.close()
+        assert asyncio.get_running_loop().time() - started < 1
+        assert 0 == simulator.in_flight
+        assert before == asyncio.all_tasks()
+        assert 1 == simulator.truth(ACCOUNT).deletes
+        with pytest.raises(RuntimeError, match="not running"):
+            _ = simulator.base_url
+        await line.close()
+
+    virtually(stop())
 
 
 async def test_stopping_with_idle_connections():
@@ -214,69 +187,12 @@ async def test_stopping_with_idle_connections():
     await line.close()
 
 
-async def test_truth_outlives_the_server():
-    """After the end the truth can still be asked for, but no address."""
-    async with simulate() as simulator:
-        await ask(simulator)
-    await simulator.stop()
-
-    assert 1 == simulator.truth(ACCOUNT).executed
-    with pytest.raises(RuntimeError, match="not running"):
-        _ = simulator.base_url
-
-
 async def test_port_in_use():
     """A port that is taken is an error, and leaves nothing half open."""
     async with simulate() as simulator:
         port = int(simulator.base_url.rsplit(":", 1)[1])
         with pytest.raises(OSError, match="address already in use"):
             await simulate(port=port).start()
-
-
-async def test_restocked():
-    """Orders and faults are those of the start again, under other ids, and a connection that is open stays so."""
-    async with simulate(Fault("status", times=1), orders=2, settle_s=0.0) as simulator:
-        line = await Line.to(simulator)
-        before = simulator.truth(ACCOUNT).open
-        statuses = []
-        for _ in range(2):
-            line.send()
-            statuses.append((await line.reply()).status)
-        emptied = simulator.truth(ACCOUNT).open
-        simulator.restock()
-        after = simulator.truth(ACCOUNT)
-        seen = list(simulator.requests)
-        line.send()
-        again = await line.reply()
-        await line.close()
-
-    assert [503, 200] == statuses
-    assert () == emptied
-    assert 2 == len(after.open)
-    assert set(before).isdisjoint(after.open)
-    assert (0, 0, []) == (after.deletes, after.executed, seen)
-    assert 503 == again.status
-
-
-def test_restocked_orders_are_no_older_than_those_of_the_start():
-    """The house's time goes on, and what a new order says of its age is counted from now."""
-
-    async def hour() -> None:
-        async with simulate() as simulator:
-            first = (await ask(simulator, "GET")).json["data"][0]["created_at"]
-            await asyncio.sleep(3600.0)
-            simulator.restock()
-            second = (await ask(simulator, "GET")).json["data"][0]["created_at"]
-            clock = (await ask(simulator, "GET", "/v1/clock")).json["data"]["clock"]
-
-        assert 3600 == pytest.approx((_time(second) - _time(first)).total_seconds(), abs=5)
-        assert 60 == pytest.approx((_time(clock) - _time(second)).total_seconds(), abs=5)
-
-    virtually(hour())
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(f"{text[:26].rstrip('Z')}+00:00")
 
 
 def test_not_started():
@@ -295,8 +211,11 @@ def test_mistakes_in_the_accounts():
         Simulator([SimAccount(1, faults=(Fault("rst", on="OTHER"),))])
 
 
-def test_virtual_time():
-    """On a loop that jumps over its waits, an hour of settling takes no time and the clocks agree."""
+# ── time, and beginning anew ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_hour_of_virtual_time():
+    """An hour of settling takes no time, and the clocks agree."""
 
     async def hour() -> None:
         async with simulate(settle_s=3600.0) as simulator:
@@ -308,28 +227,39 @@ def test_virtual_time():
 
             assert 1 == len(early.pending)
             assert 1 == len(simulator.truth(ACCOUNT).canceled)
-            assert before[11:13] != after[11:13]
+            assert 3600 == pytest.approx((_time(after) - _time(before)).total_seconds(), abs=5)
 
-    passed = virtually(hour())
-
-    assert 3600 < passed < 3700
+    virtually(hour())
 
 
-def test_virtual_time_and_an_endless_body():
-    """A body that never ends does not stop a virtual clock."""
+def test_restocked():
+    """Orders and faults are those of the start again, as old and under other ids; an open connection stays so."""
 
-    async def wait() -> None:
-        async with simulate(Fault("endless")) as simulator:
+    async def hour() -> None:
+        async with simulate(Fault("status", times=1), orders=2) as simulator:
             line = await Line.to(simulator)
+            before, statuses = (await ask(simulator, "GET")).json["data"], []
+            for _ in range(2):
+                line.send()
+                statuses.append((await line.reply()).status)
+            emptied = simulator.truth(ACCOUNT).open
+            await asyncio.sleep(3600.0)
+            simulator.restock()
+            truth, seen = simulator.truth(ACCOUNT), list(simulator.requests)
             line.send()
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(_read_for_ever(line), 5)
+            again = await line.reply()
             await line.close()
-            await until(lambda: not simulator.in_flight)
+            after = (await ask(simulator, "GET")).json["data"]
 
-    assert 5 <= virtually(wait()) < 6
+            assert ([503, 200], ()) == (statuses, emptied)
+            assert (2, 0, 0, []) == (len(truth.open), truth.deletes, truth.executed, seen)
+            assert {one["id"] for one in before}.isdisjoint(truth.open)
+            assert 503 == again.status
+            passed = _time(after[0]["created_at"]) - _time(before[0]["created_at"])
+            assert 3600 == pytest.approx(passed.total_seconds(), abs=5)
+
+    virtually(hour())
 
 
-async def _read_for_ever(line: Line) -> None:
-    while True:
-        await line.reader.readexactly(1 << 16)
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text[:26].rstrip('Z')}+00:00")

@@ -9,7 +9,6 @@ from panic import history
 from panic.background import Aside
 from panic.config import LedgerFiles
 from panic.errors import UsageError
-from panic.history import RESUMABLE_S
 from panic.plan import Scope
 from panic.process import here
 from panic.run import resume
@@ -23,6 +22,7 @@ from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.desk import Desk, Live, Refused
 from panic.service.standby import Standby
+from panic.summary import RESUMABLE_S
 from panic.words import clip
 
 
@@ -80,7 +80,7 @@ class Runs:
     async def resume(self, request: web.Request, identity: Identity) -> web.Response:
         """Complete a run that a process left unfinished."""
         asked = models.read(ByAsked, await body.read_json(request, needed=False))
-        by, settings = identity.acting_for(asked.by), self._standby.settings
+        by, settings, ledger = identity.acting_for(asked.by), self._standby.settings, self._standby.ledger
         found = await self._lookup.find(request.match_info["id"])
         if not isinstance(found, str):
             state = "came to its end" if found.is_over else "is under way"
@@ -96,7 +96,10 @@ class Runs:
             roster = self._standby.prepare(Press(Scope(all=True), "who may resume")).roster
             require(may_press(identity, scope, roster))
         prepared = await on_thread(
-            self._threads, lambda: resume.prepare(settings, found, by, self._env), "resume", usage="conflict"
+            self._threads,
+            lambda: resume.prepare(settings, ledger, found, by, self._env),
+            "resume",
+            usage="conflict",
         )
         try:
             live = self._desk.start(prepared, automated=not identity.person)

@@ -6,6 +6,8 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import structlog
@@ -20,10 +22,10 @@ from panic.plan import Scope, pressable
 from panic.report import Flag
 from panic.roster import Roster
 from panic.run.press import Prepared, Press, prepared_of
+from panic.run.run import open_ledger
 from panic.secret import Key
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.standby.health import Ready
-from panic.service.standby.spare import Spare
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
@@ -33,6 +35,12 @@ START_S = 5.0
 
 RELOAD_S = 10.0
 """So long a reload may take before the old settings stay."""
+
+_PROBE_S = 60.0
+"""So often the ledger is asked whether it still takes anything."""
+
+_CLOSE_S = 2.0
+"""So long the end waits for what is on its way to the ledger."""
 
 _AT_START = ("host", "port", "tls_certificate", "tls_key")
 """What of [service] counts only at the start."""
@@ -78,7 +86,8 @@ class Standby:
         self._is_closed = False
         self._files = Files(settings, env, every_s=every_s)
         self._ready = Ready(env)
-        self._spare = Spare(settings.ledger)
+        self._ledgers: dict[Path, Writer] = {}
+        self._probed_at = 0.0
         self._warm: Warm | None = None
         self._tending: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
@@ -92,11 +101,11 @@ class Standby:
             await begin(lambda: files.look(START_S, START_S), "files-start")
         self._ready.look(self.settings, files.loaded)
         self._open_connections()
-        await self._spare.tend()
+        self._tend_ledger()
         self._tending = asyncio.create_task(self._tend(), name="panic-standby")
 
     async def close(self) -> None:
-        """Let go of everything that nobody took."""
+        """Let go of everything."""
         self._is_closed = True
         self._files.close()
         if self._tending is not None:
@@ -104,7 +113,10 @@ class Standby:
             await asyncio.wait([self._tending])
         if self._warm is not None:
             await self._warm.close()
-        await self._spare.close()
+        for ledger in self._ledgers.values():
+            with suppress(TimeoutError, RuntimeError):
+                async with asyncio.timeout(_CLOSE_S + 1):
+                    await begin(partial(ledger.close, _CLOSE_S), "ledger-close")
 
     # ── for a press ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -153,9 +165,13 @@ class Standby:
         self._warm.use(self._files.loaded.usable)
         return self._warm.take()
 
-    def take_writer(self) -> Writer | None:
-        """Give a started writer away; None where the settings name no ledger. Whoever takes it closes it."""
-        return self._spare.take()
+    @property
+    def ledger(self) -> Writer | None:
+        """The one writer of the ledger that the settings name now; None where they name none."""
+        file = self.settings.ledger.file
+        if file is not None and file not in self._ledgers and (opened := open_ledger(self.settings.ledger)):
+            self._ledgers[file] = opened
+        return None if file is None else self._ledgers[file]
 
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
@@ -230,18 +246,15 @@ class Standby:
         return settings, files
 
     async def _replace(self, settings: Settings, files: Files) -> None:
-        old_files, old_warm, old_spare = self._files, self._warm, self._spare
+        old_files, old_warm = self._files, self._warm
         self.settings, self._files = settings, files
-        if settings.ledger != old_spare.files:
-            self._spare = Spare(settings.ledger)
         files.start()
         self._ready.look(settings, files.loaded)
         self._open_connections()
         old_files.close()
         if old_warm is not None:
             await old_warm.close()
-        if self._spare is not old_spare:
-            await old_spare.close()
+        self._probed_at = 0.0
 
     def _open_connections(self) -> None:
         wanted = self.settings.service.warm_connections
@@ -257,9 +270,16 @@ class Standby:
                 self._ready.look(self.settings, self._files.loaded)
                 if self._warm is not None:
                     self._warm.use(self._files.loaded.usable)
-                await self._spare.tend()
+                self._tend_ledger()
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
+
+    def _tend_ledger(self) -> None:
+        """See now and then whether the ledger still answers; one that failed is tried again."""
+        ledger, now = self.ledger, time.monotonic()
+        if ledger is not None and now - self._probed_at > _PROBE_S:
+            self._probed_at = now
+            ledger.probe()
 
     def _mistakes(self, loaded: Loaded) -> list[Problem]:
         """Everything that `panic check` would refuse."""
@@ -273,7 +293,8 @@ class Standby:
             refused = sorted(health.refused.items())
             found += [f"credential {name}: the broker answers {status} to its key" for name, status in refused]
             found += [f"connections to the broker: {health.trouble}"] if health.trouble else []
-        return found + [f"ledger: {text}" for text in self._spare.troubles]
+        ledger = self.ledger
+        return found + ([f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else [])
 
 
 def _age(seen_at: float, now: float) -> float | None:

@@ -247,7 +247,7 @@ def kept(folder: Path, events: Iterable[Event]) -> LedgerFiles:
     store = SqliteStore(folder / "ledger.db")
     store.append([(one.run, one.kind, encode(one)) for one in events])
     store.close()
-    return LedgerFiles(file=folder / "ledger.db", fallback=folder / "second.db")
+    return LedgerFiles(file=folder / "ledger.db")
 
 
 @pytest.mark.parametrize("name", ["ended", "died", "taken up"])

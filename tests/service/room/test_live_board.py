@@ -203,7 +203,8 @@ class Supplies:
     def take_broker(self) -> None:
         return None
 
-    def take_writer(self) -> None:
+    @property
+    def ledger(self) -> None:
         return None
 
 

@@ -1,0 +1,42 @@
+"""The command line in this process, beside a broker on a thread of its own: no Python has to start."""
+
+import asyncio
+import io
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from time import monotonic
+from unittest.mock import patch
+
+import structlog
+
+from panic import cli
+from panic.simulator import Simulator
+from tests.cli.support import Finished, clean_environment
+
+
+@contextmanager
+def beside(simulator: Simulator) -> Iterator[Simulator]:
+    """Let a broker answer on a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
+        yield simulator
+        asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def typed(*words: str, env: Mapping[str, str] | None = None) -> Finished:
+    """Type a command, and give what it left behind."""
+    out, err, began = io.StringIO(), io.StringIO(), monotonic()
+    environment = patch.dict(os.environ, clean_environment(COLUMNS="300", **(env or {})), clear=True)
+    with environment, redirect_stdout(out), redirect_stderr(err):
+        code = cli.run(list(words))
+    structlog.reset_defaults()
+    return Finished(code, out.getvalue(), err.getvalue(), monotonic() - began)

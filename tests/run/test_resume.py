@@ -1,0 +1,251 @@
+"""Which unfinished runs may be resumed, and what a resume is made of: by what the ledger tells."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic import drill
+from panic.broker.outcomes import Verdict
+from panic.config import Settings, load
+from panic.errors import ConfigurationError, UsageError
+from panic.ledger.events import Event, encode
+from panic.ledger.store import SqliteStore
+from panic.process import here
+from panic.record import Kind, Resumed, body
+from panic.replay import Replay
+from panic.run.press import Prepared
+from panic.run.resume import prepare
+from panic.run.run import Run, open_ledger
+from panic.simulator import Fault, SimAccount, SimOrder, Simulator
+from tests.cli.ledgers import LEDGER, SETTINGS
+from tests.cli.support import KEY, Firm
+from tests.tape import Tape, take_up
+from tests.test_reset import edit
+from tests.virtual import virtually
+
+URL = "https://broker.example"
+AGAIN = "Press again: that is always possible."
+DEAD: dict[str, Any] = {"pid": 1, "born": "1"}
+ELSEWHERE = {"host": "elsewhere", "pid": 1, "boot": "b", "born": "1"}
+
+
+@asynccontextmanager
+async def broker() -> AsyncIterator[tuple[Prepared, Simulator]]:
+    """A simulator with one account that hangs once, and the press of it."""
+    made_up = drill.firm(1, 1, "none")
+    hanging = SimAccount(made_up.simulated[0].id, orders=(SimOrder(),), faults=(Fault("hang", times=1),))
+    made_up = replace(made_up, simulated=(hanging,))
+    async with drill.simulator(made_up, seed=1, latency_s=0.01) as simulator:
+        yield drill.prepare(made_up, simulator.base_url, watch_s=0.0), simulator
+
+
+async def dying(ready: Prepared, tape: Tape, after_s: float | None) -> None:
+    """Press, and be gone so much later, or at the end."""
+    going = asyncio.create_task(Run(ready, ledger=tape.writer, drill=True, rng=random.Random(1)).go())
+    await asyncio.wait([going], timeout=after_s)
+    going.cancel()
+    await asyncio.wait([going])
+
+
+@cache
+def recorded(*, to_its_end: bool = False) -> tuple[Event, ...]:
+    """What a press puts on record until its process dies, or until its end."""
+
+    async def work() -> tuple[Event, ...]:
+        tape = Tape()
+        async with broker() as (ready, _):
+            await dying(ready, tape, None if to_its_end else 1.0)
+        return tuple(tape.events())
+
+    return virtually(work())
+
+
+def pressed(process: dict[str, Any], *, ago_s: float = 1.0, **changes: Any) -> Callable[[Event], Event]:
+    """Tell of a press so long ago, for real, by such a process."""
+
+    def change(event: Event) -> Event:
+        if event.kind != "pressed":
+            return event
+        at = (datetime.now(UTC) - timedelta(seconds=ago_s)).isoformat()
+        now = {
+            "started_at": at,
+            "drill": False,
+            "base_url": URL,
+            "deadline_s": 120.0,
+            "process": event.body["process"] | process,
+        }
+        return event._replace(body=event.body | now | changes)
+
+    return change
+
+
+def resumed(folder: Path, *changes: Callable[[Event], Event | None], to_its_end: bool = False) -> Prepared:
+    """Prepare to resume what the ledger tells after these changes."""
+    return resume(on_record(folder, *changes, to_its_end=to_its_end), "the night shift")
+
+
+def resume(settings: Settings, by: str = "") -> Prepared:
+    """Prepare to resume the last run."""
+    ledger = open_ledger(settings.ledger, at_once=False)
+    assert ledger is not None
+    try:
+        return prepare(settings, ledger, "last", by, {})
+    finally:
+        ledger.close()
+
+
+def _append(file: Path, events: Iterable[Event]) -> None:
+    store = SqliteStore(file)
+    store.append([(one.run, one.kind, encode(one)) for one in events])
+    store.close()
+
+
+def on_record(folder: Path, *changes: Callable[[Event], Event | None], to_its_end: bool = False) -> Settings:
+    """Write such a ledger beside a firm's files; give its settings."""
+    events = recorded(to_its_end=to_its_end)
+    for change in changes:
+        events = tuple(changed for event in events if (changed := change(event)))
+    _append(folder / LEDGER, events)
+    made_up = drill.firm(1, 1, "none")
+    return load(Firm(folder, URL, [made_up.simulated[0].id], more=SETTINGS).settings, {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ([pressed(DEAD, ago_s=421)], f"is too old to resume: that was possible until .* UTC. {AGAIN}"),
+        ([pressed(DEAD, ago_s=-3600)], f"UTC, which is yet to come: look at the clock. {AGAIN}"),
+        ([pressed(DEAD, drill=True)], "was a drill, and its simulator is gone"),
+        ([pressed({})], f"is under way in process {os.getpid()} on "),
+        ([pressed(ELSEWHERE)], f"may be under way in process 1 on elsewhere; look there. {AGAIN}"),
+        ([lambda event: event if event.kind == "pressed" else None], "its record is damaged"),
+        (
+            [lambda event: event._replace(body={"deletes": "all"}) if event.kind == "attempt" else event],
+            f"its record is damaged .event .* .attempt. cannot be read: .*. {AGAIN}",
+        ),
+    ],
+    ids=[
+        "too old",
+        "of the future",
+        "a drill",
+        "under way",
+        "elsewhere",
+        "no plan",
+        "an event that tells nothing",
+    ],
+)
+def test_a_run_that_nobody_may_resume(tmp_path: Path, changes: list[Any], why: str):
+    """Yesterday's run must not cancel today's book, nor a drill a real one, nor two machines the same one."""
+    with pytest.raises(UsageError, match=why):
+        resumed(tmp_path, *changes)
+
+
+def test_a_run_that_came_to_its_end(tmp_path: Path):
+    """There is nothing left of it to do, and whoever wants it done again presses again."""
+    with pytest.raises(UsageError, match=f"came to its end: clear. {AGAIN}"):
+        resumed(tmp_path, pressed(DEAD), to_its_end=True)
+
+
+def test_a_run_whose_record_was_edited(tmp_path: Path):
+    """What is left to do is what somebody else wrote: who had the run in hand presses again."""
+    settings = on_record(tmp_path, pressed(DEAD))
+    edit(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'broker.', 'bloker.') WHERE seq = 1")
+
+    with pytest.raises(UsageError, match=f"its record is damaged .*event 1 .*. {AGAIN}"):
+        resume(settings)
+
+
+def test_another_broker_now(tmp_path: Path):
+    """A run is never completed at another address than it was pressed at."""
+    other = "https://other.example"
+    why = f"was pressed against {other}, and the settings say {URL}"
+
+    with pytest.raises(ConfigurationError, match=why):
+        resumed(tmp_path, pressed(DEAD, base_url=other))
+
+
+def test_no_key_any_more(tmp_path: Path):
+    """Without a usable key there is nothing to do it with; with one again it may be resumed."""
+    settings = on_record(tmp_path, pressed(DEAD))
+    (tmp_path / "panic.key").write_text("")
+
+    with pytest.raises(ConfigurationError, match="no account of this run can be reached"):
+        resume(settings)
+
+    (tmp_path / "panic.key").write_text(KEY)
+    assert resume(settings).unfinished
+
+
+@pytest.mark.parametrize(
+    "change",
+    [pressed(DEAD, ago_s=400), pressed(ELSEWHERE, ago_s=121), pressed({"pid": os.getpid(), "born": "1"})],
+    ids=["just not too old", "elsewhere and over", "a process that got the number of the dead one"],
+)
+def test_a_run_that_may_be_resumed(tmp_path: Path, change: Callable[[Event], Event]):
+    """For five minutes past its deadline, and where its process is surely dead."""
+    found = resumed(tmp_path, change)
+
+    assert ["resumed"] == [flag.code for flag in found.flags]
+    assert found.unfinished
+    assert "the night shift" == found.unfinished.resumed.by
+    assert found.unfinished.is_on_record
+
+
+def test_of_two_only_one_resumes_it(tmp_path: Path):
+    """The second is told who has it."""
+    settings = on_record(tmp_path, pressed(DEAD))
+    resume(settings)
+
+    with pytest.raises(UsageError, match=f"is under way in process {os.getpid()}"):
+        resume(settings)
+
+
+def test_however_often_it_is_resumed_it_ages_from_the_press(tmp_path: Path):
+    """Yesterday's run stays yesterday's."""
+    settings = on_record(tmp_path, pressed(DEAD, ago_s=421))
+    now, dead = datetime.now(UTC), replace(here(), pid=1, born="1")
+    again = Resumed(now, "the day shift", "0", dead)
+    _append(tmp_path / LEDGER, [Event(recorded()[0].run, Kind.RESUMED, "b-0", now.isoformat(), body(again))])
+
+    with pytest.raises(UsageError, match=r"is too old to resume: .* UTC"):
+        resume(settings)
+
+
+@pytest.mark.parametrize("roster", ["", "name\nnobody\n"])
+def test_a_roster_that_cannot_be_used_any_more(tmp_path: Path, roster: str):
+    """The accounts are on record: a resume needs no roster."""
+    settings = on_record(tmp_path, pressed(DEAD))
+    (tmp_path / "accounts.csv").write_text(roster)
+    found = resume(settings)
+
+    assert 1 == len(found.plan.accounts)
+
+
+def test_a_resume_by_a_clock_that_is_a_minute_slow():
+    """What came after what is told by the ledger itself, not by the time of day of two processes."""
+
+    async def work() -> list[Event]:
+        async with broker() as (ready, _):
+            tape = Tape()
+            await dying(ready, tape, 1.0)
+            _, later = await take_up(ready, tape, random.Random(2))
+            return later.events()
+
+    def slow(event: Event) -> Event:
+        at = datetime.fromisoformat(event.at) - timedelta(minutes=1)
+        return event._replace(at=at.isoformat(timespec="microseconds")) if event.id.startswith("later") else event
+
+    events = virtually(work())
+    told = [Replay.of(events[0].run, those).report().accounts for those in (events, map(slow, events))]
+
+    assert told[0] == told[1]
+    assert [Verdict.CLEAR] == [one.verdict for one in told[0]]
