@@ -215,7 +215,7 @@ class _Check:
                 report = report_of(run, self.rows, Head.parse(header.base), header.ledger)
             except Exception as error:  # noqa: BLE001  (what foreign events do to the fold is a finding)
                 self.wrong(
-                    Wrong.MISSING, f"run {run}: its rows come to no report: {error or type(error).__name__}"
+                    Wrong.MISSING, f"run {run}: its rows come to no report: {str(error) or type(error).__name__}"
                 )
                 continue
             self._compare(run, told, report, header.version)
