@@ -84,9 +84,10 @@ pictures: setup $(VENV)/.dev ## take the pictures of the control room in docs/pi
 	@$(BIN)/python -m tests.browser.pictures
 
 .PHONY: prove
-prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear (minutes)
+prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear; and a fuzzed API (minutes)
 	@$(BIN)/python -m tests.test_seeds --seeds 250
 	@$(BIN)/python -m tests.test_seeds --seeds 250 --crash
+	@$(BIN)/python -m tests.service.fuzz --cases 2000
 
 .PHONY: search
 search: setup $(VENV)/.dev ## run the tests whose cases are made up with other cases than ever before

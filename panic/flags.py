@@ -12,7 +12,7 @@ from panic.report import CLOCK_UNEXPLAINED, FILTER_NAMES_NOTHING, Flag
 from panic.words import clip
 
 _TEXT_MOST = 500
-_SKEW_MOST_S = 5.0
+SKEW_MOST_S = 5.0
 """More than this between our clock and the broker's makes the times in a report hard to compare."""
 
 _SKEW_EXPLAINED_S = LOOKBACK.total_seconds()
@@ -91,7 +91,7 @@ def from_clock(ahead_s: float | None) -> Iterable[Flag]:
             f"this machine's clock differs from the broker's by {ahead_s / 86_400:+,.0f} days: "
             "nobody knows how far back the reads went; set the clock (NTP), and press again",
         )
-    elif ahead_s is not None and abs(ahead_s) > _SKEW_MOST_S:
+    elif ahead_s is not None and abs(ahead_s) > SKEW_MOST_S:
         yield Flag(
             "clock_skew", f"this machine's clock differs from the broker's by {ahead_s:+.0f} s: set it (NTP)"
         )

@@ -1,7 +1,6 @@
 """Work that may hang: what comes of it arrives, and nobody ever has to wait for it."""
 
 import asyncio
-import gc
 import subprocess
 import sys
 import threading
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from panic import background
+from panic.background import Aside
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,7 +48,7 @@ async def test_what_came_of_it_arrives():
     assert threading.main_thread() is not thread
 
 
-@pytest.mark.parametrize("error", [OddError("no"), OSError(5, "It is dead"), asyncio.CancelledError("odd")])
+@pytest.mark.parametrize("error", [OSError(5, "It is dead"), asyncio.CancelledError("odd")])
 async def test_what_went_wrong_arrives(error: BaseException):
     """It belongs to whoever waits."""
 
@@ -85,27 +85,33 @@ async def test_who_does_not_wait_any_more_is_left_alone():
     assert future.cancelled()
 
 
-def test_a_loop_that_is_over_is_no_trouble():
-    """The work ends later, and says nothing."""
+async def test_work_aside_is_bounded():
+    """What hangs keeps its place, and whoever comes then waits for one, but not for long."""
+    go, aside = threading.Event(), Aside(at_once=1, most_s=0.01)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await aside.do(go.wait, "hang")
+    hanging = [one for one in threading.enumerate() if one.name == "panic-hang"]
+    go.set()
+
+    assert 1 == len(hanging)
+    assert await aside.do(lambda: "done", "next", 20.0) == "done"
+
+
+def test_work_without_a_loop_is_waited_for_so_long():
+    """What comes of it arrives as well."""
     go = threading.Event()
-    odd: list[object] = []
-    before, threading.excepthook = threading.excepthook, odd.append
+    with pytest.raises(TimeoutError):
+        background.within(go.wait, 0.01, "hang")
+    go.set()
+    with pytest.raises(OddError):
+        background.within(lambda: _fail(OddError()), 20, "odd")
 
-    async def work() -> threading.Thread:
-        background.begin(go.wait, "survivor")
-        (thread,) = [one for one in threading.enumerate() if one.name == "panic-survivor"]
-        return thread
+    assert 7 == background.within(lambda: 7, 20, "well")
 
-    try:
-        thread = asyncio.run(work())
-        go.set()
-        thread.join(10)
-    finally:
-        threading.excepthook = before
-    gc.collect()
 
-    assert not thread.is_alive()
-    assert [] == odd
+def _fail(error: Exception) -> None:
+    raise error
 
 
 async def test_where_no_thread_is_to_be_had_that_arrives(monkeypatch: pytest.MonkeyPatch):
@@ -119,10 +125,9 @@ async def test_where_no_thread_is_to_be_had_that_arrives(monkeypatch: pytest.Mon
         await background.begin(lambda: None, "none")
 
 
-@pytest.mark.parametrize("times", [1, 40])
-def test_work_that_hangs_keeps_neither_the_loop_nor_the_interpreter(times: int):
+def test_work_that_hangs_keeps_neither_the_loop_nor_the_interpreter():
     """A process ends as if it were not there, also where more of it hangs than an executor has threads."""
-    again = f"[background.begin(threading.Event().wait, 'more') for _ in range({times - 1})]"
+    again = "[background.begin(threading.Event().wait, 'more') for _ in range(40)]"
     command = [sys.executable, "-W", "error", "-c", HANGS.replace("AGAIN", again)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 

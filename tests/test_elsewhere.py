@@ -23,7 +23,7 @@ from tests.elsewhere import COUNTS, DAY_S, FILTERS, NEWEST_RELEASE, Elsewhere, H
 from tests.virtual import virtually
 
 KEY = "tenant-9.the-secret-of-the-firm"
-DEADLINE_S = 4.0
+DEADLINE_S = 2.5
 YEAR_S = 365 * DAY_S
 MANY = 250
 """More than a first page and than a count that is capped, fewer than the broker's largest page."""
@@ -134,11 +134,12 @@ async def test_the_broker_is_one_that_the_sdk_can_read():
 @pytest.mark.parametrize("counts", COUNTS)
 def test_no_order_that_lives_is_hidden_by_how_it_is_told(press: Press, counts: str):
     """Whatever the broker counts, filters and sorts, an account in which an order lives is not clear."""
-    cells = list(product(FILTERS, (False, True), (5, MANY), LIVES))
+    cells = list(product(FILTERS, (5, MANY), LIVES))
     accounts: Accounts = {}
-    for id_, (filters, newest_first, size, life) in enumerate(cells, 1):
+    for id_, (filters, size, life) in enumerate(cells, 1):
         beside = (OF_TODAY,) if id_ % 2 else ()  # else it hides behind a 404
-        accounts[id_] = ((*finished(size), LIVES[life], *beside), Ways(counts, filters, newest_first=newest_first))
+        ways = Ways(counts, filters, newest_first=id_ % 4 < 2)
+        accounts[id_] = ((*finished(size), LIVES[life], *beside), ways)
     told = press(accounts)
 
     assert all(told.alive.values())
@@ -146,13 +147,11 @@ def test_no_order_that_lives_is_hidden_by_how_it_is_told(press: Press, counts: s
 
 
 SKEWS = {
-    "ours is ahead by weeks": (-20 * DAY_S, (0.0,)),
     "ours is ahead by more than a look back": (-500 * DAY_S, (0.0,)),
     "ours is ahead by years": (-3 * YEAR_S, (0.0,)),
     "ours is behind by years": (3 * YEAR_S, (0.0,)),
     "theirs jumps": (0.0, (0.0, 3 * YEAR_S, -3 * YEAR_S, None)),
     "theirs jumps, and ours is ahead by years": (-3 * YEAR_S, (3 * YEAR_S, 0.0, None)),
-    "a date far ahead of their clock": (0.0, (3 * YEAR_S,)),
     "a date not so far ahead of their clock": (0.0, (399 * DAY_S,)),
 }
 
@@ -161,7 +160,7 @@ SKEWS = {
 def test_no_order_that_lives_is_hidden_by_a_clock(press: Press, skew: str):
     """Whoever's clock is wrong, and by however much, the look back does not begin after an order."""
     ahead_s, dates = SKEWS[skew]
-    cells = list(product((0, 5, MANY), LIVES))
+    cells = list(product((0, MANY), LIVES))
     accounts: Accounts = {
         id_: ((*finished(size), LIVES[life]), Ways()) for id_, (size, life) in enumerate(cells, 1)
     }
@@ -204,7 +203,7 @@ def test_a_filter_that_may_name_what_lives_or_names_nothing_proves_nothing(
 
 
 @pytest.mark.parametrize("filters", ["honoured", "refused"])
-@pytest.mark.parametrize("size", [0, 1, 30, 99, 100, 101, MANY, 1200])
+@pytest.mark.parametrize("size", [0, 1, 99, 100, MANY, 1200])
 def test_an_honest_broker_is_believed(press: Press, size: int, filters: str):
     """All orders have ended, or end by the DELETE: clear, with one DELETE, of whatever release the broker is."""
     cells = list(product((False, True), ((), OVER_FOR_TODAY), ((), GO_BY_A_CANCEL)))
@@ -265,7 +264,7 @@ FIRM = st.lists(
 DATES = st.lists(st.sampled_from([0.0, 0.0, None, 3 * YEAR_S, -3 * YEAR_S]), min_size=1, max_size=4)
 
 
-@hypothesis_settings(max_examples=30, phases=[Phase.generate])
+@hypothesis_settings(max_examples=10, phases=[Phase.generate])
 @given(FIRM, DATES)
 def test_whatever_a_broker_holds_and_says_nothing_that_lives_is_told_clear(
     press: Press, firm: list[tuple[int, list[Held], Ways]], dates: list[float | None]
@@ -277,7 +276,7 @@ def test_whatever_a_broker_holds_and_says_nothing_that_lives_is_told_clear(
     assert {} == told.false_clears()
 
 
-@hypothesis_settings(max_examples=20, phases=[Phase.generate])
+@hypothesis_settings(max_examples=8, phases=[Phase.generate])
 @given(FIRM)
 def test_whatever_an_honest_broker_holds_is_told_clear_where_nothing_lives(
     press: Press, firm: list[tuple[int, list[Held], Ways]]

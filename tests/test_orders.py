@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic.orders import (
@@ -55,6 +55,7 @@ def test_an_ended_order_is_ended_however_long_it_was_in_force(status: str, in_fo
         ("0E+3", True),
         ("1", False),
         ("0.0001", False),
+        ("0." + "0" * 45 + "1", False),
         ("", False),
         ("none", False),
         ("nan", False),
@@ -64,13 +65,6 @@ def test_an_ended_order_is_ended_however_long_it_was_in_force(status: str, in_fo
 def test_a_replaced_order_has_ended_only_with_nothing_left(leaves: str, ended: bool):
     """It keeps its id and may live on; what cannot be read is not nothing."""
     assert ended is an_order(status="REPLACED", leaves_quantity=leaves).is_ended
-
-
-def test_a_very_long_quantity_is_not_mistaken_for_nothing():
-    """A number that is cut short reads as another number."""
-    leaves = "0." + "0" * 45 + "1"
-
-    assert not an_order(status="REPLACED", leaves_quantity=leaves).is_ended
 
 
 @pytest.mark.parametrize("status", ["DONE_FOR_DAY", "CALCULATED"])
@@ -123,6 +117,7 @@ def test_an_order_is_read_field_by_field():
     assert expected == order(raw)
 
 
+@settings(max_examples=40)
 @given(json_values | st.dictionaries(st.sampled_from(FIELDS), json_values))
 def test_any_json_is_read_as_an_order(raw: Any):
     """Nothing a broker sends becomes an exception, and what is not understood is open."""
@@ -213,12 +208,6 @@ def test_a_sale_is_short_or_not_and_either_way_a_sale(side: str, shown: str, mat
     assert match is Filters(side=side).matches(Order(side=shown))
 
 
-@pytest.mark.parametrize("filters", [Filters(side="BUY"), Filters(instrument_ids=("AAPL",))])
-def test_an_order_of_several_legs_is_one_of_them(filters: Filters):
-    """Its symbol, instrument and type are null, and its legs may be any."""
-    assert filters.matches(order({"id": "a", "symbol": None, "instrument_id": None, "side": None}))
-
-
 @pytest.mark.parametrize(
     ("filters", "fields", "unmet"),
     [
@@ -283,15 +272,6 @@ def test_what_no_order_is_an_example_of_stays_unmet(filters: Filters, fields: di
 def test_an_instrument_is_named_by_uuid_symbol_or_osi_symbol(wanted: str, fields: dict[str, str], match: bool):
     """When an answer does not say enough to tell, the order is one of them."""
     assert match is Filters(instrument_ids=(wanted,)).matches(Order(**fields))  # type: ignore[arg-type]
-
-
-def test_one_of_several_instruments_is_enough():
-    """The broker takes a list."""
-    filters = Filters(instrument_ids=("AAPL", UUID))
-
-    assert filters.matches(Order(symbol="AAPL", instrument_id=OTHER_UUID))
-    assert filters.matches(Order(symbol="MSFT", instrument_id=UUID))
-    assert not filters.matches(Order(symbol="MSFT", instrument_id=OTHER_UUID))
 
 
 def test_all_filters_have_to_match():

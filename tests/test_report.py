@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic.broker.answers import Answer
@@ -449,6 +449,7 @@ def test_every_account_ends_in_the_report_exactly_once(
 
 
 @given(runs, rows)
+@settings(max_examples=25)
 def test_a_report_is_json_by_its_published_schema(facts: dict[int, Any], bad: list[int | None]):
     """What is written can be read by a program that knows the schema only."""
     cases, unsent = a_run(facts, bad)

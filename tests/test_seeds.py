@@ -8,6 +8,8 @@ import asyncio
 import random
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from panic import drill
 from panic.broker.outcomes import Verdict
 from panic.report import Report, to_json
+from panic.run.press import Prepared
 from panic.run.run import Run
 from panic.simulator import FAULTS, Fault, SimAccount, Simulator
 from tests.tape import Tape, take_up
@@ -56,39 +59,42 @@ def _firm(seed: int) -> drill.Firm:
     return replace(made_up, simulated=troubled)
 
 
-async def _one(seed: int) -> tuple[Report, Counter[str]]:
+async def _one(seed: int) -> Counter[str]:
     """Run a seed and hold its report against the truth."""
-    made_up = _firm(seed)
-    simulator: Simulator = drill.simulator(made_up, seed=seed, latency_s=0.01)
-    async with simulator:
-        prepared = drill.prepare(made_up, simulator.base_url, watch_s=random.Random(seed).choice((0.0, 5.0)))
-        prepared = replace(prepared, press=replace(prepared.press, deadline_s=_DEADLINE_S))
+    watch_s = random.Random(seed).choice((0.0, 5.0))
+    async with _practice(seed, watch_s) as (simulated, simulator, prepared):
         tape = Tape()
         report = await Run(prepared, ledger=tape.writer, drill=True, rng=random.Random(seed)).go()
-        found = _hold_against_truth(report, made_up.simulated, simulator)
-        found["retold otherwise"] = int(to_json(tape.replay().report(tape.head)) != to_json(report))
-        return report, found
+        return _hold_against_truth(report, simulated, simulator, tape)
 
 
 async def _crashed(seed: int) -> Counter[str]:
-    """Run a seed, die after some of its events, take it up again, and hold that report against the truth."""
-    made_up, rng = _firm(seed), random.Random(seed)
-    async with drill.simulator(made_up, seed=seed, latency_s=0.01) as simulator:
-        prepared = drill.prepare(made_up, simulator.base_url)
-        prepared = replace(prepared, press=replace(prepared.press, deadline_s=_DEADLINE_S))
-        tape = Tape(rng.randint(2, 60))
+    """Run a seed, die after some of its events, resume it, and hold that report against the truth."""
+    async with _practice(seed) as (simulated, simulator, prepared):
+        tape = Tape(random.Random(seed).randint(2, 60))
         run = asyncio.create_task(Run(prepared, ledger=tape.writer, drill=True, rng=random.Random(seed)).go())
         full = asyncio.create_task(tape.full.wait())
         await asyncio.wait([run, full], return_when=asyncio.FIRST_COMPLETED)
         run.cancel()
         await asyncio.wait([run])
         report, later = await take_up(prepared, tape, random.Random(seed))
-        found = _hold_against_truth(report, made_up.simulated, simulator)
-        found["retold otherwise"] = int(to_json(later.replay().report(later.head)) != to_json(report))
-        return found
+        return _hold_against_truth(report, simulated, simulator, later)
 
 
-def _hold_against_truth(report: Report, simulated: tuple[SimAccount, ...], simulator: Simulator) -> Counter[str]:
+@asynccontextmanager
+async def _practice(
+    seed: int, watch_s: float = 0.0
+) -> AsyncIterator[tuple[tuple[SimAccount, ...], Simulator, Prepared]]:
+    made_up = _firm(seed)
+    async with drill.simulator(made_up, seed=seed, latency_s=0.01) as simulator:
+        prepared = drill.prepare(made_up, simulator.base_url, watch_s=watch_s)
+        press = replace(prepared.press, deadline_s=_DEADLINE_S)
+        yield made_up.simulated, simulator, replace(prepared, press=press)
+
+
+def _hold_against_truth(
+    report: Report, simulated: tuple[SimAccount, ...], simulator: Simulator, tape: Tape
+) -> Counter[str]:
     found: Counter[str] = Counter()
     ids = Counter(account.id for account in report.accounts)
     found["missing"] = sum(ids[account.id] == 0 for account in simulated)
@@ -100,42 +106,23 @@ def _hold_against_truth(report: Report, simulated: tuple[SimAccount, ...], simul
         # Orders that reappear after the last read are not what was read; what is true of the rest is.
         if account.verdict is Verdict.CLEAR and truth.open and account.id not in late:
             found["false clear"] += 1
+    found["retold otherwise"] = int(to_json(tape.replay().report(tape.head)) != to_json(report))
     found["runs"] += 1
     return found
 
 
-def crash_seed(seed: int) -> Counter[str]:
-    """Run one seed on virtual time, with a crash in the middle."""
-    return virtually(_crashed(seed))
+def run_seeds(seeds: Iterable[int], *, crash: bool = False) -> Iterator[Counter[str]]:
+    """Run seeds on virtual time, with a crash in the middle or without."""
+    for seed in seeds:
+        yield virtually((_crashed if crash else _one)(seed))
 
 
-def run_seed(seed: int) -> tuple[Report, Counter[str]]:
-    """Run one seed on virtual time."""
-    return virtually(_one(seed))
+@pytest.mark.parametrize(("seeds", "crash"), [((0, 1, 2), False), ((3, 4, 5), False), ((6, 7, 8), True)])
+def test_seeded_runs_lose_no_account_and_never_say_clear_falsely(seeds: tuple[int, ...], crash: bool) -> None:
+    """Whatever twenty accounts' faults do, and a crash: each is reported once, clear only if nothing is open."""
+    total = sum(run_seeds(seeds, crash=crash), Counter())
 
-
-@pytest.mark.parametrize("block", range(4))
-def test_seeded_runs_lose_no_account_and_never_say_clear_falsely(block: int) -> None:
-    """Whatever twenty accounts' faults do, each is reported once, and clear only when nothing is open."""
-    total: Counter[str] = Counter()
-    for seed in range(block * 5, block * 5 + 5):
-        total += run_seed(seed)[1]
-
-    assert 0 == total["missing"]
-    assert 0 == total["doubled"]
-    assert 0 == total["false clear"]
-    assert 0 == total["retold otherwise"]
-    assert 5 == total["runs"]
-
-
-@pytest.mark.parametrize("block", range(2))
-def test_seeded_runs_that_die_and_are_taken_up_lose_no_account_and_never_say_clear_falsely(block: int) -> None:
-    """The same with a crash after some event of the record."""
-    total: Counter[str] = Counter()
-    for seed in range(block * 5, block * 5 + 5):
-        total += crash_seed(seed)
-
-    assert Counter(runs=5) == total
+    assert Counter(runs=3) == total
 
 
 _BAD = ("missing", "doubled", "false clear", "retold otherwise")
@@ -149,8 +136,8 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     options = parser.parse_args()
     total: Counter[str] = Counter()
-    for seed in range(options.first, options.first + options.seeds):
-        found = crash_seed(seed) if options.crash else run_seed(seed)[1]
+    seeds = range(options.first, options.first + options.seeds)
+    for seed, found in zip(seeds, run_seeds(seeds, crash=options.crash), strict=True):
         total += found
         if any(found[bad] for bad in _BAD):
             sys.stdout.write(f"seed {seed}: {dict(found)}\n")

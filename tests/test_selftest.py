@@ -124,8 +124,8 @@ def test_many_accounts_are_counted_and_the_first_few_named():
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
-        ({"clock_skew_s": 2.1}, "clock_skew"),
-        ({"clock_skew_s": -3.0}, "clock_skew"),
+        ({"clock_skew_s": 5.1}, "clock_skew"),
+        ({"clock_skew_s": -3601.0}, "clock_skew"),
         ({"clock_skew_s": None}, "clock_unchecked"),
         ({"drift_checked": False}, "drift_unchecked"),
         ({"unlisted_accounts": (9,)}, "unlisted"),
@@ -140,9 +140,9 @@ def test_what_the_broker_told(fields: dict[str, Any], code: str):
     assert 10 == exit_code(found)
 
 
-@pytest.mark.parametrize("fields", [{"clock_skew_s": 1.9}, {"certificate_ends": NOW + timedelta(days=14.1)}])
+@pytest.mark.parametrize("fields", [{"clock_skew_s": 4.9}, {"certificate_ends": NOW + timedelta(days=14.1)}])
 def test_what_is_good_enough(fields: dict[str, Any]):
-    """Two seconds, and two weeks."""
+    """Five seconds, and two weeks."""
     assert () == findings(a_report(one(1), **fields), around())
 
 
@@ -359,21 +359,21 @@ def accounts(count: int, *faulty: SimAccount) -> list[SimAccount]:
 def test_it_never_asks_faster_than_its_share():
     """Five a second of fifty, evenly, the lists and the retries among them; and no slower either."""
     limping = SimAccount(7, faults=(Fault("status", on="GET", times=2),))
-    report, simulator, _ = paced(accounts(100, limping))
+    report, simulator, _ = paced(accounts(40, limping))
     gaps = [later.at - earlier.at for earlier, later in pairwise(simulator.requests)]
 
-    assert {State.OK: 100} == report.states
+    assert {State.OK: 40} == report.states
     assert min(gaps) > 0.19
-    assert report.elapsed_s < PACE.needs_s(104) + 1
+    assert report.elapsed_s < PACE.needs_s(44) + 3
     assert {"GET"} == {request.method for request in simulator.requests}
 
 
 def test_a_round_outlasts_the_deadline_of_a_run():
     """At its pace a round of 10,000 accounts takes half an hour, and every account is judged."""
-    report, simulator, told = paced(accounts(120), run=RunSettings(deadline_s=3))
+    report, simulator, told = paced(accounts(40), run=RunSettings(deadline_s=1))
 
-    assert {State.OK: 120} == report.states
-    assert 24 < report.elapsed_s < 26
+    assert {State.OK: 40} == report.states
+    assert 8 < report.elapsed_s < 10
     assert simulator.max_in_flight <= 32
     assert 1 == len(told)
 
@@ -381,22 +381,22 @@ def test_a_round_outlasts_the_deadline_of_a_run():
 def test_a_failure_is_told_long_before_the_end():
     """A dead key at the first account, another account's lost permission when its turn comes, each once."""
     hurt = [SimAccount(id_, faults=(Fault("status", on="GET", status=403),)) for id_ in (20, 30)]
-    report, _, told = paced(accounts(200, *hurt))
-    dead, _, told_dead = paced(accounts(200), keys={"another.key": None})
+    report, _, told = paced(accounts(60, *hurt))
+    dead, _, told_dead = paced(accounts(60), keys={"another.key": None})
 
-    assert {State.OK: 198, State.REFUSED: 2} == report.states
+    assert {State.OK: 58, State.REFUSED: 2} == report.states
     assert [0, 1] == [so_far.states.get(State.REFUSED, 0) for so_far in told]
     assert told[1].elapsed_s < 10
-    assert {State.REFUSED: 200} == dead.states
+    assert {State.REFUSED: 60} == dead.states
     assert told_dead[1].elapsed_s < 3
 
 
 def test_a_broker_out_of_reach_does_not_make_a_round_endless():
     """After a few accounts without an answer each of the others is asked once."""
-    report, simulator, told = paced(accounts(300), fault_all=(Fault("status", on="GET", status=503),))
+    report, simulator, told = paced(accounts(100), fault_all=(Fault("status", on="GET", status=503),))
 
-    assert {State.UNREACHABLE: 300} == report.states
-    assert len(simulator.requests) < 300 + 3 * 50
+    assert {State.UNREACHABLE: 100} == report.states
+    assert len(simulator.requests) < 100 + 3 * 50
     assert told[1].elapsed_s < 15
 
 

@@ -46,9 +46,7 @@ def _beside(settings: Settings, found: CheckReport | None = None) -> list[selfte
     try:
         machine = background.within(partial(selftest.look, settings), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
-        text = f"the disk of ledger or latch could not be looked at within {_LOOK_S:.0f} s"
-        remedy = "Put them on a file system that answers."
-        return [selftest.Finding("hangs", text, remedy, Verdict.UNVERIFIED)]
+        return [selftest.found("hangs", what="the disk of ledger or latch", seconds=_LOOK_S)]
     return [*selftest.machine_findings(found, selftest.Circumstances(now, machine))]
 
 

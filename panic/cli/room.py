@@ -22,7 +22,8 @@ from panic.cli.practice import guard
 from panic.cli.serve import Unhandled
 from panic.config import LedgerFiles, Settings
 from panic.errors import UsageError
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.server import Server
 from panic.simulator import Simulator
 

@@ -1,16 +1,20 @@
 """The self-test: what a check and this machine's own state say about the next press.
 
-machine     looks at this machine: disks, ledger, latch, certificate
-judgement   pure: what all of it comes to, worst first, each with its remedy
+round       one round: files, machine, every account; what it found and what is kept of it
+machine     looks at this machine: disks, ledger, latch
+judgement   pure: what all of it comes to, worst first
+finding     the table of all findings, each with its remedy
+alarm       who is told what, and when it is over
 last        the last self-test, kept in a small file beside the ledger
+gauges      the last self-test for Prometheus
 """
 
-from panic.selftest.judgement import SOON_DAYS, Circumstances, Finding, exit_code, findings, machine_findings
+from panic.selftest.finding import Finding, exit_code, found
+from panic.selftest.judgement import Circumstances, findings, machine_findings
 from panic.selftest.last import Kept, Last, ago, place, read, to_json, write
 from panic.selftest.machine import Disk, Machine, look
 
 __all__ = [
-    "SOON_DAYS",
     "Circumstances",
     "Disk",
     "Finding",
@@ -20,6 +24,7 @@ __all__ = [
     "ago",
     "exit_code",
     "findings",
+    "found",
     "look",
     "machine_findings",
     "place",

@@ -12,7 +12,7 @@ from panic.check import State
 from panic.config import Settings
 from panic.config.own import SELF_TEST
 from panic.files import read_regular, replace
-from panic.selftest.judgement import Finding
+from panic.selftest.finding import Finding
 
 STALE_INTERVALS: Final = 2
 _LARGEST = 64 << 20

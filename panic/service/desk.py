@@ -5,24 +5,19 @@ that run has sent already is then sent again. Nobody's press is answered with so
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from panic.broker.client import Broker
 from panic.collector import Pause
-from panic.engine.case import Case
-from panic.engine.events import What
-from panic.ledger.writer import Writer
-from panic.plan import Scope
 from panic.record import LastPress
-from panic.report import Report, Source
+from panic.report import Source
 from panic.run.press import Prepared, Press
-from panic.run.run import Join, Run
+from panic.run.run import Join
+from panic.service.live import Live, Supplies
 
 log = structlog.get_logger()
 
@@ -46,134 +41,8 @@ class Refused(Exception):  # noqa: N818  (it is no error of ours)
     """The service is coming to its end and starts no run any more."""
 
 
-class Supplies(Protocol):
-    """What a run needs, kept ready."""
-
-    def prepare(self, press: Press) -> Prepared:
-        """Make a press ready; raises UsageError and ConfigurationError."""
-
-    def take_broker(self) -> Broker | None:
-        """Give connections away that are open; None where there are none."""
-
-    @property
-    def ledger(self) -> Writer | None:
-        """The writer of the ledger; None where there is none."""
-
-
-class Live:
-    """A run that is under way, or was lately.
-
-    Attributes:
-        run: The run.
-        automated: Whether no person pressed.
-        watchers: Told of each account to which something happened; must not block.
-    """
-
-    def __init__(
-        self, prepared: Prepared, supplies: Supplies, *, automated: bool, tell: "Tell", drill: bool = False
-    ) -> None:
-        self.automated = automated
-        self.watchers: list[Callable[[Case], None]] = []
-        self._tell = tell
-        self.run = Run(
-            prepared,
-            self._observe,
-            ledger=supplies.ledger,
-            broker=supplies.take_broker(),
-            drill=drill,
-        )
-        self.last_sent_at = self._now() if prepared.unfinished is None else -math.inf
-        self._task = asyncio.create_task(self._go())
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it came to its end."""
-        return self._task.done()
-
-    async def finished(self) -> Report:
-        """Give its report, once it has come to its end; a caller that gives up does not end the run."""
-        return await asyncio.shield(self._task)
-
-    def is_same(self, prepared: Prepared) -> bool:
-        """Whether another press asks for exactly what started this run."""
-        mine, other = self.run.prepared.press, prepared.press
-        return _what(mine) == _what(other) and mine.latch >= other.latch and self._reaches(prepared)
-
-    def may_take_in(self, prepared: Prepared) -> bool:
-        """Whether another press can be a part of this run without losing anything."""
-        mine, other = self.run.prepared.press, prepared.press
-        is_whole = all(press.verify and not press.scope.filters for press in (mine, other))
-        is_as_wide = len(prepared.plan.accounts) == len(self.run.prepared.plan.accounts)
-        return (
-            is_whole
-            and mine.scope.all >= other.scope.all
-            and (is_as_wide or not self._is_outlasted_by(prepared))
-            and self._reaches(prepared)
-        )
-
-    def _is_outlasted_by(self, prepared: Prepared) -> bool:
-        """Whether a press may take or watch longer than this run: a narrower one must not draw others along."""
-        run = self.run
-        return prepared.deadline_s > run.deadline_s or prepared.watch_s > run.engine.deadline.pace.watch_s
-
-    def _reaches(self, prepared: Prepared) -> bool:
-        """Whether this run sends to every account of another press, in the same way and with the same keys.
-
-        Either all runs of a desk are drills, or none is.
-        """
-        mine, wanted = self.run.prepared, {account.id for account in prepared.plan.accounts}
-        return (
-            not self.run.engine.deadline.is_over
-            and not prepared.plan.unsent
-            and mine.settings.broker == prepared.settings.broker
-            and wanted <= {account.id for account in mine.plan.accounts}
-            and _keys(mine, wanted) == _keys(prepared, wanted)
-        )
-
-    def take_in(self, prepared: Prepared, how: Join) -> bool:
-        """Make another press a part of this run; False where it needs one of its own."""
-        if not self.run.join(prepared, how):
-            return False
-        if how is Join.SEND_AGAIN and len(prepared.plan.accounts) == len(self.run.prepared.plan.accounts):
-            self.last_sent_at = self._now()  # a narrower press sent only its own again
-        return True
-
-    def sent_within(self, seconds: float) -> bool:
-        """Whether every account was sent, or is still to be, within the last so many seconds."""
-        return self._now() - self.last_sent_at <= seconds
-
-    async def _go(self) -> Report:
-        return await self.run.go()
-
-    def _observe(self, what: What, case: Case | None) -> None:
-        if case is not None:
-            for watch in self.watchers:
-                watch(case)
-        elif what is What.SETTLED:
-            self._tell("settled", self)
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
-    def when_over(self, do: Callable[["Live"], None]) -> None:
-        """Call something at its end."""
-        self._task.add_done_callback(lambda _task: do(self))
-
-    @property
-    def report(self) -> Report | None:
-        """Its report, once it is over; None where panic itself failed, or the run was cut off."""
-        is_whole = self._task.done() and not self._task.cancelled() and self.failure is None
-        return self._task.result() if is_whole else None
-
-    @property
-    def failure(self) -> BaseException | None:
-        """What broke, where panic itself failed."""
-        return None if not self._task.done() or self._task.cancelled() else self._task.exception()
-
-
 Tell = Callable[[str, Live], None]
-"""Told "started", "joined", "settled" and "finished" with the run; must neither block nor raise."""
+"""Told "started", "joined" and "finished" with the run; must neither block nor raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +114,7 @@ class Desk:
         if self._closing:
             raise Refused
         with Pause():  # thousands of cases are made, and none is garbage
-            live = Live(prepared, self._supplies, automated=automated, tell=self._tell, drill=self._drill)
+            live = Live(prepared, self._supplies, automated=automated, drill=self._drill)
         self._live[live.run.id] = live
         self._forget()
         live.when_over(self._ended)
@@ -315,13 +184,3 @@ def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | No
 def _yields(live: Live, prepared: Prepared) -> bool:
     """Whether one of them is scheduled and the other is not: a person's must not wait, nor be drawn out."""
     return (live.run.prepared.press.source == SCHEDULE) != (prepared.press.source == SCHEDULE)
-
-
-def _what(press: Press) -> tuple[Scope, bool, float | None, float | None]:
-    return press.scope, press.verify, press.watch_s, press.deadline_s
-
-
-def _keys(prepared: Prepared, ids: set[int]) -> dict[int, str]:
-    keys = {name: key.reveal() for name, key in prepared.keys.items()}
-    accounts = prepared.plan.accounts
-    return {account.id: keys.get(account.credential, "") for account in accounts if account.id in ids}

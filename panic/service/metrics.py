@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from panic.report import Report
-from panic.service.desk import Live
+from panic.service.live import Live
 
 METRICS: Final = (
     "panic_runs_started_total",

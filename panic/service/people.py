@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from panic.notify import Notice, Notifier, notices_of
-from panic.service.desk import Live
+from panic.service.live import Live
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]+")
 _KEY_MOST = 64

@@ -19,7 +19,7 @@ from panic.simulator.answers import (
 from panic.simulator.book import SPECIFIED, STATUSES, Order, SimOrder
 from panic.simulator.faults import Fault, course_of
 from panic.simulator.house import Desk, House
-from panic.simulator.market import MARKETS, NEW_YORK, SpecialDays, market_hours
+from panic.simulator.market import MARKETS, NEW_YORK, market_hours
 from panic.simulator.queries import (
     BadQueryError,
     Query,
@@ -43,7 +43,6 @@ class Call:
     query: Query
     path: Mapping[str, str]
     body: bytes
-    special_days: SpecialDays
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -94,9 +93,9 @@ def _truth(endpoint: Endpoint, call: Call) -> Answer:
         return call.refuse(400, f"Failed to deserialize query string: {bad}")
 
 
-def admit(call: Call, *, authorized: bool) -> Answer | None:
+def admit(call: Call) -> Answer | None:
     """The refusal that no endpoint is asked about; None for a call that may go on."""
-    if not authorized:
+    if call.key not in call.house.setup.keys:
         return call.refuse(401, "The caller is not authenticated")
     if not call.house.spend(call.key):
         return replace(call.refuse(429, "Too many requests"), headers={"Retry-After": "1"})
@@ -120,7 +119,7 @@ def _at_desk(endpoint: DeskEndpoint) -> Endpoint:
 def _list_accounts(call: Call) -> Answer:
     prefix = call.query.get("account_id", "")
     part = call.query.get("account_name", "").casefold()
-    page = page_of(call.query, call.house.page_size)
+    page = page_of(call.query, call.house.setup.page_size)
     shown = call.house.visible(call.key)
     if prefix:
         shown = [account for account in shown if str(account.id).startswith(prefix)]
@@ -134,7 +133,7 @@ def _get_account(call: Call, desk: Desk) -> Answer:
 
 
 def _list_orders(call: Call, desk: Desk) -> Answer:
-    largest = min([call.house.page_size, *(fault.count for fault in call.faults if fault.kind == "paged")])
+    largest = min([call.house.setup.page_size, *(fault.count for fault in call.faults if fault.kind == "paged")])
     page = page_of(call.query, largest)
     unfiltered = {name: text for name, text in call.query.items() if name != "status"}
     found = _found(call, desk, unfiltered if call.has("ignores_status") else call.query)
@@ -153,7 +152,7 @@ def _found(call: Call, desk: Desk, query: Query) -> list[Order]:
 
 
 def _list_executions(call: Call, desk: Desk) -> Answer:
-    page = page_of(call.query, call.house.page_size)
+    page = page_of(call.query, call.house.setup.page_size)
     matches = execution_filter(call.query, call.house.clock)
     desk.book.settle()
     latest_first = sorted(desk.book.executions, key=lambda execution: execution.at, reverse=True)
@@ -163,7 +162,7 @@ def _list_executions(call: Call, desk: Desk) -> Answer:
 
 
 def _cancel_orders(call: Call, desk: Desk) -> Answer:
-    found = desk.book.cancel(cancel_filter(call.query), course_of(call.faults, call.house.settle_s))
+    found = desk.book.cancel(cancel_filter(call.query), course_of(call.faults, call.house.setup.settle_s))
     return call.succeed(call.orders(found)) if found else call.refuse(404, _NO_ORDERS)
 
 
@@ -174,7 +173,7 @@ def _get_order(call: Call, desk: Desk) -> Answer:
 
 
 def _cancel_order(call: Call, desk: Desk) -> Answer:
-    course = course_of(call.faults, call.house.settle_s)
+    course = course_of(call.faults, call.house.setup.settle_s)
     found = desk.book.cancel(lambda order: order.id == call.path["order_id"], course)
     return call.succeed(order_json(found[0], call.house.clock)) if found else _no_such_order(call, desk)
 
@@ -190,7 +189,7 @@ def _submit_orders(call: Call, desk: Desk) -> Answer:
         return call.refuse(400, "The request body is not JSON")
     except (AttributeError, KeyError, TypeError, ValueError) as wrong:
         return call.refuse(422, f"The request body is no list of orders: {wrong!r}")
-    settle_s = call.house.settle_s
+    settle_s = call.house.setup.settle_s
     entered = [desk.book.add(order, becomes="NEW", after=settle_s) for order in wanted]
     return call.succeed(call.orders(entered))
 
@@ -222,7 +221,7 @@ def _market_hours(call: Call) -> Answer:
     except ValueError:
         return call.refuse(400, "date: not YYYY-MM-DD")
     markets = [market] if market else list(MARKETS)
-    return call.succeed([market_hours(name, day, now, call.special_days) for name in markets])
+    return call.succeed([market_hours(name, day, now, call.house.setup.special_days) for name in markets])
 
 
 def _version(call: Call) -> Answer:

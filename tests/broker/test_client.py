@@ -47,76 +47,25 @@ METHODS = pytest.mark.parametrize("method", ["DELETE", "GET"])
 # ── every fault that the simulator knows ────────────────────────────────────────────────────────────────
 
 ACCEPTED, UNKNOWN = Outcome.ACCEPTED, Outcome.UNKNOWN
+SOUND = (
+    *("empty_list", "hidden_orders", "second_answer", "late_second_answer", "latency"),
+    *("schema_drift", "paged", "paged_lies", "page_loop", "no_counts", "counts_page"),
+    *("counts_unfiltered", "counts_capped", "ignores_status", "refuses_status", "stuck"),
+    *("slow_settle", "fills", "part_fills", "replaced", "reappears"),
+)
+"""Sound HTTP, though it may not be the truth: only the other questions can tell."""
+
+NO_ANSWER = (
+    *("wrong_account", "not_json", "json_list", "deep_json", "redirect", "big_headers"),
+    *("gzip_bomb", "hang", "rst", "fin", "garbage", "bad_headers", "executed_late"),
+    *("executed_unanswered", "rst_after", "truncated", "drip"),
+)
 OF_A_DELETE: dict[str, Outcome] = {
+    **dict.fromkeys((*SOUND, "error_in_200", "endless", "empty", "no_content", "huge"), ACCEPTED),
+    **dict.fromkeys(NO_ANSWER, UNKNOWN),
     "status": Outcome.BROKER_ERROR,
     "lying_404": Outcome.NOTHING_TO_CANCEL,
     "bare_404": Outcome.NOTHING_TO_CANCEL,
-    "error_in_200": ACCEPTED,
-    "empty_list": ACCEPTED,
-    "hidden_orders": ACCEPTED,
-    "wrong_account": UNKNOWN,
-    "not_json": UNKNOWN,
-    "json_list": UNKNOWN,
-    "deep_json": UNKNOWN,
-    "redirect": UNKNOWN,
-    "big_headers": UNKNOWN,
-    "gzip_bomb": UNKNOWN,
-    "hang": UNKNOWN,
-    "rst": UNKNOWN,
-    "fin": UNKNOWN,
-    "garbage": UNKNOWN,
-    "bad_headers": UNKNOWN,
-    "endless": ACCEPTED,
-    "executed_late": UNKNOWN,
-    "executed_unanswered": UNKNOWN,
-    "rst_after": UNKNOWN,
-    "truncated": UNKNOWN,
-    "drip": UNKNOWN,
-    "second_answer": ACCEPTED,
-    "late_second_answer": ACCEPTED,
-    "latency": ACCEPTED,
-    "empty": ACCEPTED,
-    "no_content": ACCEPTED,
-    "huge": ACCEPTED,
-    "schema_drift": ACCEPTED,
-    "paged": ACCEPTED,
-    "paged_lies": ACCEPTED,
-    "page_loop": ACCEPTED,
-    "no_counts": ACCEPTED,
-    "counts_page": ACCEPTED,
-    "counts_unfiltered": ACCEPTED,
-    "counts_capped": ACCEPTED,
-    "ignores_status": ACCEPTED,
-    "refuses_status": ACCEPTED,
-    "stuck": ACCEPTED,
-    "slow_settle": ACCEPTED,
-    "fills": ACCEPTED,
-    "part_fills": ACCEPTED,
-    "replaced": ACCEPTED,
-    "reappears": ACCEPTED,
-}
-MAKES_A_PAGE = {
-    "empty_list",
-    "hidden_orders",  # sound HTTP that is not the truth: only the other questions can tell
-    "second_answer",
-    "late_second_answer",
-    "latency",
-    "schema_drift",
-    "paged",
-    "paged_lies",
-    "page_loop",
-    "no_counts",
-    "counts_page",
-    "counts_unfiltered",
-    "counts_capped",
-    "ignores_status",
-    "refuses_status",  # it asks for no status
-    "stuck",
-    "slow_settle",
-    "fills",
-    "part_fills",
-    "replaced",
-    "reappears",
 }
 
 
@@ -151,7 +100,7 @@ def test_a_read_meets_every_fault(kind: str):
     """Each is one request on the wire; a page is made of a whole and sound answer only."""
     answer = virtually(_meet(kind, "GET"))
 
-    assert (kind in MAKES_A_PAGE) == (answer.page is not None)
+    assert (kind in SOUND) == (answer.page is not None)
     assert answer.ended - answer.began <= 5.1
 
 
@@ -199,7 +148,7 @@ async def test_aiohttp_would_ask_again(method: str, end: Callable[[Line], None])
 
 
 @ENDS
-async def test_a_thousand_drops_are_a_thousand_requests(end: Callable[[Line], None]):
+async def test_as_many_drops_are_as_many_requests(end: Callable[[Line], None]):
     """Nothing is resent under load either, fresh connections or used ones."""
 
     async def play(line: Line) -> None:
@@ -209,10 +158,10 @@ async def test_a_thousand_drops_are_a_thousand_requests(end: Callable[[Line], No
         end(line)
 
     async with listening(play) as listener, door(listener.base_url) as broker:
-        for _ in range(10):
-            await asyncio.gather(*(cancel(broker) for _ in range(100)))
+        for _ in range(3):
+            await asyncio.gather(*(cancel(broker) for _ in range(50)))
 
-        assert 1000 == len(listener.heads)
+        assert 150 == len(listener.heads)
 
 
 async def test_what_is_on_the_wire():
@@ -258,7 +207,7 @@ async def test_a_base_url_with_a_path():
 
 
 @METHODS
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("status", [302, 307])
 @pytest.mark.parametrize("where", ["the same host", "another host", "plain http", "nowhere"])
 async def test_no_redirect_is_followed(status: int, where: str, method: str):
     """A login page that answers 404 must not read as nothing to cancel, and no header goes elsewhere."""
@@ -374,7 +323,7 @@ async def test_memory_stays_bounded():
 # ── the leash ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("leash_s", [0.3, 5.3, 7.25])
+@pytest.mark.parametrize("leash_s", [0.3, 5.3])
 @pytest.mark.parametrize("kind", ["hang", "drip", "endless"])
 def test_the_leash_ends_an_attempt(kind: str, leash_s: float):
     """To the moment: aiohttp's own totals would be rounded up, and restart at each byte."""
@@ -469,7 +418,6 @@ async def test_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch, name:
     assert through != bool(listener.heads)
 
 
-# our header, so that one line for the host, or a `default`, makes every request unreachable.
 @pytest.mark.parametrize("asked", [False, True])
 async def test_a_netrc_does_not_replace_the_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: bool):
     """Whoever asks for the environment's proxies does not ask for its passwords."""
@@ -512,15 +460,14 @@ ECHOES: dict[str, bytes] = {
 }
 
 
-@METHODS
 @pytest.mark.parametrize("echo", ECHOES)
 async def test_an_echoed_key_goes_nowhere(
-    echo: str, method: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    echo: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ):
     """A hostile server may quote our request: nothing of it is printed, logged or kept."""
     caplog.set_level(logging.DEBUG)
     async with listening(always(ECHOES[echo])) as listener, door(listener.base_url, key=KEY) as broker:
-        answer = await ask(method, broker, within=0.2)
+        answer = await read(broker, within=0.2)
         shown = (repr(answer), str(answer), repr(broker), str(vars(broker)["_keys"]), broker.problem)
     output = capsys.readouterr()
 

@@ -8,7 +8,6 @@ import socket
 import ssl
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -70,6 +69,16 @@ async def doubtful(play: Play, **options: Any) -> AsyncIterator[tuple[Listener, 
         yield listener, broker, doubt
 
 
+def at_first(play: Play) -> Play:
+    """Play this on the first connection; every later one is sound."""
+
+    async def played(line: Line) -> None:
+        await (play if line.number == 1 else always(FINE))(line)
+        await line.gone()
+
+    return played
+
+
 async def from_now_on_fresh(listener: Listener, broker: Broker) -> None:
     """Assert that every later request goes over a connection of its own."""
     before = listener.connections
@@ -103,23 +112,6 @@ async def test_an_interim_answer_is_no_mix_up(interim: str, count: int):
     """A 1xx announces the answer; it is not one."""
     hint = f"HTTP/1.1 {interim}\r\nLink: </x>\r\n\r\n".encode() * count
     async with doubtful(always(hint + FINE)) as (listener, broker, doubt):
-        answers = [await cancel(broker) for _ in range(3)]
-
-        assert [Outcome.ACCEPTED] * 3 == [answer.outcome for answer in answers]
-        assert 1 == listener.connections
-        assert 0 == doubt.times
-
-
-async def test_an_interim_answer_apart_from_its_own():
-    """The same when the two arrive in different segments."""
-
-    async def play(line: Line) -> None:
-        while True:
-            await line.answer(b"HTTP/1.1 103 Early Hints\r\n\r\n")
-            await asyncio.sleep(0.002)
-            line.write(FINE)
-
-    async with doubtful(play) as (listener, broker, doubt):
         answers = [await cancel(broker) for _ in range(3)]
 
         assert [Outcome.ACCEPTED] * 3 == [answer.outcome for answer in answers]
@@ -202,42 +194,27 @@ UNASKED: dict[str, bytes] = {
 UNREADABLE = {"garbage", "TLS"}
 
 
-# stays in the parser unseen, the connection goes back to the pool, and nobody is told.
 @METHODS
-@pytest.mark.parametrize("unasked", sorted(UNASKED.keys() - UNREADABLE))
+@pytest.mark.parametrize("unasked", UNASKED)
 async def test_unasked_at_once(unasked: str, method: str):
-    """In one segment with the answer: the answer counts, the connection ends, nobody trusts a used one again."""
+    """In one segment with the answer: the connection ends, and nobody trusts a used one again.
+
+    The answer counts, unless the client cannot read what came with it and throws the whole segment away.
+    """
+    counts = unasked not in UNREADABLE
 
     async def play(line: Line) -> None:
-        if line.number > 1:
-            await always(FINE)(line)
         await line.answer(FINE + UNASKED[unasked])
-        await line.gone()
 
-    async with doubtful(play) as (listener, broker, doubt):
+    async with doubtful(at_first(play)) as (listener, broker, doubt):
         answer = await ask(method, broker)
 
-        assert Outcome.ACCEPTED == answer.outcome
-        assert 1 == doubt.times
-        await from_now_on_fresh(listener, broker)
-
-
-@METHODS
-@pytest.mark.parametrize("unasked", sorted(UNREADABLE))
-async def test_unreadable_at_once(unasked: str, method: str):
-    """The client throws the whole segment away: the attempt is unanswered and its connection is not used again."""
-
-    async def play(line: Line) -> None:
-        if line.number > 1:
-            await always(FINE)(line)
-        await line.answer(FINE + UNASKED[unasked])
-        await line.gone()
-
-    async with doubtful(play) as (_, broker, _doubt):
-        answers = [await ask(method, broker) for _ in range(2)]
-
-        assert [Outcome.UNKNOWN, Outcome.ACCEPTED] == [answer.outcome for answer in answers]
-        assert [True, True] == [answer.fresh for answer in answers]
+        assert (Outcome.ACCEPTED if counts else Outcome.UNKNOWN) is answer.outcome
+        assert counts == doubt.times
+        if counts:
+            await from_now_on_fresh(listener, broker)
+        else:
+            assert (await ask(method, broker)).fresh
 
 
 @METHODS
@@ -248,15 +225,13 @@ async def test_unasked_while_idle(unasked: str, method: str):
     left = asyncio.Event()
 
     async def play(line: Line) -> None:
-        if line.number > 1:
-            await always(FINE)(line)
         await line.answer(FINE)
         await speak.wait()
         line.write(UNASKED[unasked])
         await line.gone()
         left.set()
 
-    async with doubtful(play) as (listener, broker, doubt):
+    async with doubtful(at_first(play)) as (listener, broker, doubt):
         answer = await ask(method, broker)
         speak.set()
         await until(lambda: bool(doubt.times))
@@ -275,17 +250,14 @@ async def test_unasked_while_the_next_is_in_flight(method: str, apart: bool):
     """Nobody can tell an empty stale answer then; the true one that follows it gives it away."""
 
     async def play(line: Line) -> None:
-        if line.number > 1:
-            await always(FINE)(line)
         await line.answer(FINE)
         await line.request()
         line.write(EMPTY)
         if apart:
             await asyncio.sleep(0.005)
         line.write(FINE)
-        await line.gone()
 
-    async with doubtful(play) as (listener, broker, doubt):
+    async with doubtful(at_first(play)) as (listener, broker, doubt):
         await ask(method, broker)
         second = await ask(method, broker)
         await until(lambda: bool(doubt.times))
@@ -293,48 +265,6 @@ async def test_unasked_while_the_next_is_in_flight(method: str, apart: bool):
         assert not second.fresh
         assert 1 == doubt.times
         await from_now_on_fresh(listener, broker)
-
-
-@METHODS
-async def test_garbage_while_the_next_is_in_flight(method: str):
-    """It is no answer; the request may have been carried out, and the connection is gone."""
-
-    async def play(line: Line) -> None:
-        if line.number > 1:
-            await always(FINE)(line)
-        await line.answer(FINE)
-        await line.request()
-        line.write(b"th: 11\r\n\r\n{}" + FINE)
-        await line.gone()
-
-    async with doubtful(play) as (_, broker, _doubt):
-        await ask(method, broker)
-        second = await ask(method, broker)
-        third = await ask(method, broker)
-
-        assert Outcome.UNKNOWN == second.outcome
-        assert second.page is None
-        assert third.fresh
-        assert Outcome.ACCEPTED == third.outcome
-
-
-@pytest.mark.parametrize("unasked", ["another account's", "an empty list", "a 404", "garbage", "half a head"])
-async def test_bytes_before_any_request(unasked: str):
-    """A connection that speaks before it was asked anything is given up, or its true answer gives it away."""
-
-    async def play(line: Line) -> None:
-        if line.number == 1:
-            line.write(UNASKED[unasked])
-        await always(FINE)(line)
-
-    async with doubtful(play) as (_, broker, doubt):
-        first = await read(broker)
-        if first.is_answered:
-            await until(lambda: bool(doubt.times))
-        later = [await read(broker) for _ in range(3)]
-
-        assert not first.orders
-        assert [ID] * 3 == [answer.page.orders[0].account_id for answer in later if answer.page]
 
 
 async def test_bytes_that_wait_on_a_new_connection(monkeypatch: pytest.MonkeyPatch):
@@ -383,11 +313,7 @@ def test_the_simulators_second_answers(kind: str):
 @METHODS
 async def test_another_accounts_orders_cast_doubt(method: str):
     """The signs are told once; after them each request has a connection of its own."""
-
-    async def play(line: Line) -> None:
-        await always(STALE if line.number == 1 else FINE)(line)
-
-    async with doubtful(play) as (listener, broker, doubt):
+    async with doubtful(at_first(always(STALE))) as (listener, broker, doubt):
         answer = await ask(method, broker)
 
         assert Body.FOREIGN == answer.evidence.body
@@ -416,7 +342,7 @@ def _of(head: str) -> int:
 
 
 @pytest.mark.parametrize("trusting", [False, True])
-async def test_a_thousand_stale_answers(monkeypatch: pytest.MonkeyPatch, trusting: bool):
+async def test_two_hundred_stale_answers(monkeypatch: pytest.MonkeyPatch, trusting: bool):
     """Every answer is followed by a copy; none is taken for another account's, even by a pool that trusts."""
     if trusting:
         monkeypatch.setattr(Connector, "distrust", lambda _: None)
@@ -428,7 +354,7 @@ async def test_a_thousand_stale_answers(monkeypatch: pytest.MonkeyPatch, trustin
             line.write(own + own)
 
     async def work(first: int) -> None:
-        for id_ in range(first, first + 100):
+        for id_ in range(first, first + 20):
             answer = await cancel(broker, Account(id_))
             wrong.extend(order for order in answer.orders if order.account_id != id_)
             outcomes[answer.outcome] += 1
@@ -436,15 +362,15 @@ async def test_a_thousand_stale_answers(monkeypatch: pytest.MonkeyPatch, trustin
     wrong: list[object] = []
     outcomes: Counter[Outcome] = Counter()
     async with doubtful(play) as (listener, broker, doubt):
-        await asyncio.gather(*(work(first) for first in range(100, 1100, 100)))
+        await asyncio.gather(*(work(first) for first in range(100, 300, 20)))
 
-        assert 1000 == len(listener.heads)
-    assert {Outcome.ACCEPTED: 1000} == outcomes
+        assert 200 == len(listener.heads)
+    assert {Outcome.ACCEPTED: 200} == outcomes
     assert not wrong
-    assert 1_000 == doubt.times
+    assert 200 == doubt.times
 
 
-async def test_a_thousand_answers_off_by_one(monkeypatch: pytest.MonkeyPatch):
+async def test_two_hundred_answers_off_by_one(monkeypatch: pytest.MonkeyPatch):
     """A broker that answers each request with the one before is not believed once, even by a pool that trusts."""
     monkeypatch.setattr(Connector, "distrust", lambda _: None)
 
@@ -456,12 +382,12 @@ async def test_a_thousand_answers_off_by_one(monkeypatch: pytest.MonkeyPatch):
             before = _of(head)
 
     async with doubtful(play) as (listener, broker, doubt):
-        answers = [await read(broker, Account(id_)) for id_ in range(100, 1100)]
+        answers = [await read(broker, Account(id_)) for id_ in range(100, 300)]
 
     assert {Body.FOREIGN} == {answer.evidence.body for answer in answers}
     assert not any(answer.page or answer.orders for answer in answers)
-    assert 1000 == len(listener.heads)
-    assert 1_000 == doubt.times
+    assert 200 == len(listener.heads)
+    assert 200 == doubt.times
 
 
 # ── nothing was sent ────────────────────────────────────────────────────────────────────────────────────
@@ -497,6 +423,18 @@ def never_accepting() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+@pytest.mark.parametrize(
+    "error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long"), None], ids=str
+)
+async def test_no_such_host(monkeypatch: pytest.MonkeyPatch, error: Exception | None):
+    """A name that cannot be resolved, or not even be asked for, or that has no address."""
+    monkeypatch.setattr(socket, "getaddrinfo", _raising(error) if error else lambda *_: [])
+    async with door("https://broker.example") as broker:
+        answer = await cancel(broker)
+
+    assert (Outcome.UNREACHABLE, "the host could not be resolved") == (answer.outcome, answer.error)
+
+
 @METHODS
 async def test_never_accepted(never_accepting: str, method: str):
     """The leash ends a handshake that nobody answers."""
@@ -505,28 +443,6 @@ async def test_never_accepted(never_accepting: str, method: str):
 
     assert Outcome.UNREACHABLE == answer.outcome
     assert 0.1 == pytest.approx(answer.ended - answer.began, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    "error", [socket.gaierror(-2, "Name or service not known"), UnicodeError("label too long")]
-)
-async def test_no_such_host(monkeypatch: pytest.MonkeyPatch, error: Exception):
-    """A name that cannot be resolved, or not even be asked for."""
-    monkeypatch.setattr(socket, "getaddrinfo", _raising(error))
-    async with door("https://broker.example") as broker:
-        answer = await cancel(broker)
-
-    assert Outcome.UNREACHABLE == answer.outcome
-    assert "the host could not be resolved" == answer.error
-
-
-async def test_a_host_without_addresses(monkeypatch: pytest.MonkeyPatch):
-    """An answer of the resolver that names none."""
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
-    async with door("https://broker.example") as broker:
-        answer = await cancel(broker)
-
-    assert Outcome.UNREACHABLE == answer.outcome
 
 
 _EMFILE = """
@@ -565,34 +481,27 @@ async def test_no_descriptor_left():
 
 
 @pytest.mark.parametrize(
-    ("soft", "in_use", "possible"), [(64, 10, 19), (1024, 10, 499), (20, 10, 1), (16, 16, 1), (3, 3, 1), (0, 0, 1)]
+    ("soft", "in_use", "least", "most"),
+    [
+        *((64, 10, 19, 19), (1024, 10, 499, 499), (20, 10, 1, 1), (16, 16, 1, 1), (0, 0, 1, 1)),
+        (resource.RLIM_INFINITY, 10, 100_000, 1 << 30),
+        (256, None, 1, 120),
+    ],
 )
-def test_connections_possible(monkeypatch: pytest.MonkeyPatch, soft: int, in_use: int, possible: int):
-    """Half of what is left after some to spare, and never none."""
+def test_connections_possible(
+    monkeypatch: pytest.MonkeyPatch, soft: int, in_use: int | None, least: int, most: int
+):
+    """Half of what is left after some to spare, and never none; one that does not tell is bounded too."""
+
+    def used(_: Path) -> Iterator[Path]:
+        if in_use is None:
+            raise PermissionError
+        return iter([Path()] * in_use)
+
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
-    monkeypatch.setattr(Path, "iterdir", lambda _: iter([Path()] * in_use))
+    monkeypatch.setattr(Path, "iterdir", used)
 
-    assert possible == connections_possible()
-
-
-def test_connections_possible_without_a_limit(monkeypatch: pytest.MonkeyPatch):
-    """No limit is a large number, not -1."""
-    unlimited = resource.RLIM_INFINITY
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (unlimited, unlimited))
-
-    assert connections_possible() > 100_000
-
-
-def test_connections_possible_without_proc(monkeypatch: pytest.MonkeyPatch):
-    """A system that does not tell what is in use still gets a bound."""
-
-    def fail(_: Path) -> Iterator[Path]:
-        raise PermissionError
-
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, 256))
-    monkeypatch.setattr(Path, "iterdir", fail)
-
-    assert 0 < connections_possible() <= 120
+    assert least <= connections_possible() <= most
 
 
 _PRESS = """
@@ -616,9 +525,9 @@ asyncio.run(main())
 """
 
 
-async def test_two_hundred_accounts_on_64_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+async def test_more_accounts_than_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """No account fails for want of a file: what is in flight is bounded by what the process may open."""
-    ids = range(1000, 1200)
+    ids = range(1000, 1080)
     roster = tmp_path / "accounts.csv"
     roster.write_text("id\n" + "\n".join(map(str, ids)) + "\n")
     monkeypatch.setenv("PANIC_TEST_KEY", "sim.key")
@@ -629,8 +538,8 @@ async def test_two_hundred_accounts_on_64_descriptors(monkeypatch: pytest.Monkey
 
     verdict, outcomes, flags = json.loads(output.splitlines()[-1])
     assert "clear" == verdict
-    assert {"accepted": 200} == outcomes
-    assert 200 == len(deletes)
+    assert {"accepted": 80} == outcomes
+    assert 80 == len(deletes)
     assert ["few_descriptors"] == flags
     assert 1 < simulator.max_in_flight <= 24
 
@@ -666,21 +575,6 @@ def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             thread.join(5)
 
 
-def test_a_hung_resolver_holds_up_nothing(hung: threading.Event):
-    """The leash ends the attempt, and neither the door nor the loop waits for the thread."""
-
-    async def meet() -> list[Answer]:
-        async with door("https://broker.example") as broker:
-            return await asyncio.gather(*(cancel(broker, within=0.1) for _ in range(5)))
-
-    began = time.monotonic()
-    answers = asyncio.run(meet())
-
-    assert time.monotonic() - began < 2.0
-    assert {Outcome.UNREACHABLE} == {answer.outcome for answer in answers}
-    assert not hung.is_set()
-
-
 _HUNG = """
 import asyncio, socket, threading
 from tests.broker.support import cancel, door
@@ -701,7 +595,6 @@ async def test_a_hung_resolver_does_not_hold_up_the_process():
         assert "unreachable" == await _run(_HUNG)
 
 
-# never resolved has no end of its own.
 def test_a_later_attempt_asks_again(monkeypatch: pytest.MonkeyPatch):
     """One lookup that hangs is not the end of the run: one of the next attempts looks the name up anew."""
     over = threading.Event()
@@ -726,40 +619,26 @@ def test_a_later_attempt_asks_again(monkeypatch: pytest.MonkeyPatch):
     assert Outcome.ACCEPTED in outcomes
 
 
-async def test_the_last_good_answer_serves(monkeypatch: pytest.MonkeyPatch):
-    """When DNS fails, the addresses of a minute ago are better than none."""
+@pytest.mark.parametrize("fails", ["raises", "knows none", "hangs"])
+async def test_the_last_good_answer_serves_when_a_lookup(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, fails: str
+):
+    """The addresses of a minute ago are better than none, while there is still time to use them."""
     resolver = Resolver()
     monkeypatch.setattr(socket, "getaddrinfo", _loopback)
     good = await resolver.resolve("broker.example", 443)
-    monkeypatch.setattr(socket, "getaddrinfo", _raising(socket.gaierror(-3, "try again")))
+    if fails == "hangs":
+        request.getfixturevalue("hung")
+        monkeypatch.setattr(connections, "_STALE_AFTER_S", 0.02)
+    else:
+        trouble = _raising(socket.gaierror(-3, "try again")) if fails == "raises" else lambda *_: []
+        monkeypatch.setattr(socket, "getaddrinfo", trouble)
 
     assert "127.0.0.1" == good[0]["host"]
     assert good == await resolver.resolve("broker.example", 443)
-    with pytest.raises(OSError, match="try again"):
-        await resolver.resolve("another.example", 443)
-
-
-async def test_the_last_good_answer_serves_when_there_are_no_addresses(monkeypatch: pytest.MonkeyPatch):
-    """A resolver that suddenly knows no address for the name has failed too."""
-    resolver = Resolver()
-    monkeypatch.setattr(socket, "getaddrinfo", _loopback)
-    good = await resolver.resolve("broker.example", 443)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: [])
-
-    assert good == await resolver.resolve("broker.example", 443)
-
-
-async def test_the_last_good_answer_serves_in_time(
-    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-):
-    """When DNS hangs, an attempt gets the last addresses while it still has time to use them."""
-    resolver = Resolver()
-    monkeypatch.setattr(socket, "getaddrinfo", _loopback)
-    good = await resolver.resolve("broker.example", 443)
-    request.getfixturevalue("hung")
-    monkeypatch.setattr(connections, "_STALE_AFTER_S", 0.02)
-
-    assert good == await resolver.resolve("broker.example", 443)
+    if fails == "raises":
+        with pytest.raises(OSError, match="try again"):
+            await resolver.resolve("another.example", 443)
 
 
 async def test_a_new_address_replaces_the_old(monkeypatch: pytest.MonkeyPatch):
@@ -774,11 +653,6 @@ async def test_a_new_address_replaces_the_old(monkeypatch: pytest.MonkeyPatch):
     )
 
     assert ["127.0.0.2"] == [one["host"] for one in await resolver.resolve("broker.example", 443)]
-
-
-def test_stale_after_is_well_within_an_attempt():
-    """An attempt has five seconds."""
-    assert connections._STALE_AFTER_S <= 2.5
 
 
 async def test_a_press_outlives_its_dns(monkeypatch: pytest.MonkeyPatch):
@@ -841,57 +715,38 @@ async def test_an_untrusted_certificate(ca_file: Path, name: str, trusts: bool, 
     assert "the certificate is not trusted" == answer.error
 
 
-@pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"])
-async def test_no_handshake(greeting: bytes):
-    """Something that does not speak TLS, or refuses to."""
+@pytest.mark.parametrize("greeting", [None, b"", b"HTTP/1.1 400 Bad\r\n\r\n", b"\x15\x03\x03\x00\x02\x02\x28"])
+async def test_no_handshake(greeting: bytes | None):
+    """Something that does not speak TLS, refuses to or hangs: nothing was sent."""
 
     async def play(line: Line) -> None:
-        await line.reader.read(1)
-        line.write(greeting)
+        if greeting is None:
+            await line.gone()
+        else:
+            await line.reader.read(1)
+            line.write(greeting)
 
     async with listening(play) as listener, door(f"https://127.0.0.1:{listener.port}") as broker:
-        answer = await cancel(broker)
+        answer = await cancel(broker, within=0.1 if greeting is None else 5.0)
 
     assert Outcome.UNREACHABLE == answer.outcome
     assert not listener.heads
 
 
-async def test_a_handshake_that_hangs():
-    """The leash ends it, and nothing was sent."""
-
-    async def play(line: Line) -> None:
-        await line.gone()
-
-    async with listening(play) as listener, door(f"https://127.0.0.1:{listener.port}") as broker:
-        answer = await cancel(broker, within=0.1)
-
-    assert Outcome.UNREACHABLE == answer.outcome
-    assert 0.1 == pytest.approx(answer.ended - answer.began, abs=0.1)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\xfe", "a directory"])
+@pytest.mark.parametrize("content", [None, b"", b"no certificate", b"\xff\xfe", "a directory", "no name"])
 async def test_an_unusable_ca_file(tmp_path: Path, content: bytes | str | None):
     """A press still fires, on the system's certificates, and says so."""
-    file = tmp_path / "ca.pem"
-    if isinstance(content, str):
-        file.mkdir()
-    elif content is not None:
+    file = tmp_path / ("a\0b" if content == "no name" else "ca.pem")
+    if isinstance(content, bytes):
         file.write_bytes(content)
+    elif content == "a directory":
+        file.mkdir()
     async with listening(always(FINE)) as listener, door(listener.base_url, ca_file=file) as broker:
         answer = await cancel(broker)
 
     assert Outcome.ACCEPTED == answer.outcome
     assert str(file) in broker.problem
     assert "(None)" not in broker.problem
-
-
-async def test_a_ca_file_that_is_no_file_name():
-    """The settings file is checked for it; settings built in code are not, and a press fires all the same."""
-    async with listening(always(FINE)) as listener, door(listener.base_url, ca_file=Path("a\0b")) as broker:
-        answer = await cancel(broker)
-
-    assert Outcome.ACCEPTED == answer.outcome
-    assert broker.problem
 
 
 async def test_through_a_proxys_tunnel(monkeypatch: pytest.MonkeyPatch, ca_file: Path):

@@ -14,7 +14,6 @@ from multidict import CIMultiDict
 from panic.broker.answers import HOLD_MOST_S, Answer
 from panic.broker.outcomes import Body, Outcome
 from panic.broker.wire import Exchange, answer, retry_after
-from panic.orders import Order
 from panic.secret import Key
 from panic.words import SHOWN_MOST, clip
 from tests.broker.support import ID, OTHER_ID, envelope, refusal
@@ -207,25 +206,6 @@ def test_drift_never_unmakes_an_accepted_cancel(document: object):
     assert not got.error
 
 
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-        lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(
-                st.sampled_from(["data", "error", "metadata", "id", "status", "request_id", "message", "x"]),
-                inner,
-                max_size=4,
-            )
-        ),
-        max_leaves=12,
-    ).map(lambda inner: {"data": [inner], "more": inner})
-)
-def test_any_object_is_accepted(document: dict[str, Any]):
-    """A 2xx with a JSON object about no other account is an accepted cancel."""
-    assert Outcome.ACCEPTED == received(document, is_read=False).outcome
-
-
 @pytest.mark.parametrize("status", [200, 202])
 def test_a_2xx_with_an_error_inside(status: int):
     """It stays accepted, proves nothing and is noted with the broker's words."""
@@ -250,14 +230,6 @@ def test_another_accounts_orders(mixed: tuple[int | None, ...], is_read: bool):
     assert got.page is None
     assert [ID] * mixed.count(ID) == [order.account_id for order in got.orders]
     assert "another account's orders" in got.error
-
-
-@pytest.mark.parametrize("spelled", [str(OTHER_ID), f" {OTHER_ID} "])
-def test_another_account_spelled_as_text(spelled: str):
-    """Numbers come as strings in this API."""
-    got = received({"data": [{"id": "a", "account_id": spelled}]})
-
-    assert Body.FOREIGN == got.evidence.body
 
 
 @pytest.mark.parametrize("status", [404, 500])
@@ -317,14 +289,6 @@ PAGES: dict[str, tuple[object, bool]] = {
 def test_what_counts_as_a_page(document: object, counts: bool):
     """`data` is an array and `error` null or absent, or it proves nothing."""
     assert counts == (received(document).page is not None)
-
-
-def test_a_cancels_answer_is_no_page():
-    """What a DELETE shows is what it cancelled, not what there is."""
-    got = received(envelope(ID), is_read=False)
-
-    assert got.page is None
-    assert (Order(id="order-0", account_id=ID, status="NEW"),) == got.orders
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.cli.support import (
-    KEY,
     PRESS,
     STARTING_S,
     Firm,
@@ -224,16 +223,3 @@ async def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
         assert {1} == set(sent(simulator, "DELETE"))
         assert (0, []) == (one.code, codes(one.report))
         assert not one.report["coverage"]["roster_checked"]
-
-
-async def test_a_report_never_holds_the_key(tmp_path: Path):
-    """Neither at the finest log level nor in the table nor in the file."""
-    async with simulate(account(1, Fault("status", on="ANY", status=401))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1])
-        output = tmp_path / "report.json"
-        words = ("--log-level", "debug", *PRESS, "--format", "table", "--output", str(output))
-        done = await panic(*firm.lines(*words), cwd=tmp_path)
-
-        assert 40 == done.code
-        assert KEY not in done.out + done.err + output.read_text()
-        assert KEY.partition(".")[2] not in done.out + done.err + output.read_text()

@@ -22,6 +22,7 @@ from panic.ledger.store import SqliteStore
 from panic.process import here
 from panic.record import Kind, Resumed, body
 from panic.replay import Replay
+from panic.run import resume as resume_module
 from panic.run.press import Prepared
 from panic.run.resume import prepare
 from panic.run.run import Run, open_ledger
@@ -201,12 +202,16 @@ def test_a_run_that_may_be_resumed(tmp_path: Path, change: Callable[[Event], Eve
 
 
 def test_of_two_only_one_resumes_it(tmp_path: Path):
-    """The second is told who has it."""
+    """The second is told that somebody has it, also where both looked before either had it."""
     settings = on_record(tmp_path, pressed(DEAD))
+    looked = resume_module._recall(settings, "last")
     resume(settings)
+    late = Resumed(datetime.now(UTC), "the day shift", "0", here())
 
     with pytest.raises(UsageError, match=f"is under way in process {os.getpid()}"):
         resume(settings)
+    with pytest.raises(UsageError, match="was resumed by somebody else just now"):
+        resume_module._claim(open_ledger(settings.ledger), looked, late, "late")
 
 
 def test_however_often_it_is_resumed_it_ages_from_the_press(tmp_path: Path):

@@ -19,7 +19,8 @@ from panic.service.api.openapi import document
 from panic.service.api.problems import Problem
 from panic.service.app import PARTS, RUNNER, make_app
 from panic.service.audit import Audit
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.parts import Parts
 from panic.service.standby import Standby

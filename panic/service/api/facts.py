@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from panic.service.api.views import Links, links
-from panic.service.desk import Live
+from panic.service.live import Live
 
 
 @dataclass(frozen=True, slots=True)

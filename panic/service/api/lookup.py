@@ -9,7 +9,8 @@ from panic import history
 from panic.background import Aside
 from panic.report import to_json
 from panic.service.api.answers import on_thread
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.standby import Standby
 
 _SWEEP_S: Final = 5.0

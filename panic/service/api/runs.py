@@ -20,7 +20,8 @@ from panic.service.api.models import ByAsked, RunsQuery
 from panic.service.api.problems import ProblemError, require
 from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
-from panic.service.desk import Desk, Live, Refused
+from panic.service.desk import Desk, Refused
+from panic.service.live import Live
 from panic.service.standby import Standby
 from panic.summary import RESUMABLE_S
 from panic.words import clip

@@ -1,7 +1,7 @@
 """The boards of all runs: of those that are here one each, whoever asks; of others what the ledger tells."""
 
 from panic.service.api.answers import on_thread
-from panic.service.desk import Live
+from panic.service.live import Live
 from panic.service.parts import Parts
 from panic.service.room.board import recorded
 from panic.service.room.live_board import LiveBoard

@@ -15,7 +15,8 @@ import structlog
 from pydantic import TypeAdapter
 
 from panic.schedule.sessions import Calendar
-from panic.service.desk import SCHEDULE, Live
+from panic.service.desk import SCHEDULE
+from panic.service.live import Live
 from panic.service.parts import Parts
 from panic.service.room.boards import Boards
 from panic.service.room.live_board import LiveBoard

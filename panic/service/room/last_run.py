@@ -9,7 +9,7 @@ from panic.background import Aside
 from panic.config import LedgerFiles
 from panic.errors import PanicError
 from panic.record import LastPress
-from panic.service.desk import Live
+from panic.service.live import Live
 from panic.service.room.views import LastRun
 
 LEDGER_S: Final = 15.0

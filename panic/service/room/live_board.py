@@ -17,7 +17,7 @@ from panic import fold
 from panic.background import Aside
 from panic.report import AccountReport
 from panic.run.run import Run
-from panic.service.desk import Live
+from panic.service.live import Live
 from panic.service.room import board
 from panic.service.room.audience import Audience
 from panic.service.room.board import Listed

@@ -16,7 +16,7 @@ from panic.plan import scope_of
 from panic.roster import Roster
 from panic.schedule.next import Due, next_run
 from panic.schedule.sessions import Calendar
-from panic.service.desk import Live
+from panic.service.live import Live
 from panic.service.parts import Parts
 from panic.service.proving import Proving
 from panic.service.room.last_run import LastRunWatch

@@ -12,7 +12,7 @@ from aiohttp.client_exceptions import ClientError
 
 from panic.broker.outcomes import Standing
 from panic.report import Report
-from panic.service.desk import Live
+from panic.service.live import Live
 from panic.service.room.letters import OF_VERDICT
 from panic.service.room.mailbox import Mailbox
 from tests.cli.support import until

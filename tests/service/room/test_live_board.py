@@ -18,7 +18,8 @@ from panic.recorder import Recorder
 from panic.report import AccountReport, Flag, Report, to_json
 from panic.run import run
 from panic.run.press import Prepared, Press
-from panic.service.desk import Desk, Live
+from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.room import board as boards
 from panic.service.room import live_board
 from panic.service.room.live_board import LiveBoard
