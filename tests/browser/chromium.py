@@ -16,7 +16,11 @@ from playwright.async_api import Browser, async_playwright
 WANTED: Final = os.environ.get("TEST_BROWSER", "")
 REQUIRED: Final = "required"
 _NAMES: Final = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+STRANGER: Final = "evil.example"
+"""Somebody else's name, which the browser finds at our address."""
+
 _QUIET: Final = (
+    f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1",
     "--no-sandbox",
     "--disable-background-networking",
     "--disable-component-update",
@@ -46,12 +50,12 @@ needed = [
 
 
 @asynccontextmanager
-async def chromium(*words: str) -> AsyncIterator[Browser]:
+async def chromium() -> AsyncIterator[Browser]:
     """Start a browser, and end it whatever happens."""
     path = found()
     assert path, "a browser is required and there is none: make browser"
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=[*_QUIET, *words])
+        browser = await playwright.chromium.launch(executable_path=path, args=_QUIET)
         try:
             yield browser
         finally:

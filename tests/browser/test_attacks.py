@@ -11,19 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, BrowserContext, Frame, Page
 
 from tests.browser import chromium
+from tests.browser.chromium import STRANGER
 from tests.browser.conftest import address
 from tests.browser.page import screen
 from tests.cli.support import sent
 from tests.service.house import House
 
 pytestmark = chromium.needed
-
-STRANGER: Final = "evil.example"
 
 PLACES: Final = {
     "another port of this host": "not_same_origin",
@@ -65,13 +63,6 @@ async def evil() -> AsyncIterator[int]:
         await runner.cleanup()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """A browser that finds somebody else's name at our address."""
-    async with chromium.chromium(f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1") as one:
-        yield one
-
-
 async def _open(context: BrowserContext, where: str, port: int) -> Page | Frame:
     """Open the other page."""
     page = await context.new_page()
@@ -93,52 +84,30 @@ async def _try(place: Page | Frame, table: str, url: str) -> Any:
 
 
 @pytest.mark.parametrize("where", PLACES)
-async def test_no_other_page_acts(it: House, browser: Browser, where: str):
-    """Each way that a page has to make its browser send something: no press, no reset, nobody signed out or in."""
+async def test_no_other_page_acts_looks_or_frames_ours(it: House, browser: Browser, where: str):
+    """It presses, resets and ends nothing, signs nobody in or out, reads no word, and frames nothing of ours."""
     async with evil() as port, screen(browser, address(it)) as page:
         await page.sign_in("joe-secret-token")
         before = await page.page.context.cookies()
         place = await _open(page.page.context, where, port)
         read = await _try(place, "ACTS", page.url)
-        await place.wait_for_timeout(300)  # forms and beacons are on their way
+        refused = [body["code"] for kind, body in it.told if kind == "refused"]
+        looked = {path: got for path in LOOKED_AT if (got := await _try(place, "LOOKS", page.url + path))}
+        for path in FRAMED if isinstance(place, Page) else ():
+            await _try(place, "FRAMES", page.url + path)
+        await place.wait_for_timeout(400)  # forms, beacons and frames have come, or were stopped
+        framed = [one.url for one in page.page.context.pages[-1].frames if one.url.startswith(page.url)]
         after = await page.page.context.cookies()
         acted = [kind for kind in it.kinds() if kind not in {"sign_in", "refused"}]
-        refused = [body["code"] for kind, body in it.told if kind == "refused"]
         await page.press_all()  # the table can fail: our own page acts
 
-    assert {} == read
+    assert ({}, {}, []) == (read, looked, framed)
     assert PLACES[where] == refused[0]
     assert before == after
     assert [] == acted
     assert ["sign_in"] == [kind for kind in it.kinds() if kind == "sign_in"]
     assert [1, 2] == sorted(sent(it.simulator, "DELETE"))
     assert 1 == len(it.desk.live)
-
-
-@pytest.mark.parametrize("where", PLACES)
-async def test_no_other_page_looks(it: House, browser: Browser, where: str):
-    """What a service says of a firm is for its own page: no way of reading gives another one a word."""
-    async with evil() as port, screen(browser, address(it)) as page:
-        await page.sign_in("joe-secret-token")
-        place = await _open(page.page.context, where, port)
-        read = {path: got for path in LOOKED_AT if (got := await _try(place, "LOOKS", page.url + path))}
-
-    assert {} == read
-
-
-@pytest.mark.parametrize("where", list(PLACES)[:2])
-async def test_no_other_page_frames_ours(it: House, browser: Browser, where: str):
-    """A page around ours could lead a finger: there is none, with any element and for any address."""
-    async with evil() as port, screen(browser, address(it)) as page:
-        await page.sign_in("joe-secret-token")
-        place = await _open(page.page.context, where, port)
-        assert isinstance(place, Page)
-        for path in FRAMED:
-            await _try(place, "FRAMES", page.url + path)
-        await place.wait_for_timeout(500)  # each has come, or was stopped
-        shown = [frame.url for frame in place.frames if frame.url.startswith(page.url)]
-
-    assert [] == shown
 
 
 async def test_a_name_that_was_bent_to_our_address_finds_nobody(it: House, browser: Browser):

@@ -78,16 +78,18 @@ PAGES: Final[dict[str, Step]] = {
 """How to come from the open page to each other one, in turn."""
 
 
-async def _faults(page: Screen, name: str) -> list[str]:
+async def _faults(page: Screen, name: str, how: str) -> list[str]:
     """What axe finds serious, what is wider than the window, and a verdict that is out of sight."""
-    await page.page.wait_for_timeout(150)  # what moves has come to rest
-    results = await Axe().run(page.page, options={"resultTypes": ["violations"]})
-    found = [
-        f"{name}: {one['id']}: {node['target']} {node['failureSummary']}"
-        for one in results.response["violations"]
-        if one["impact"] in {"serious", "critical"}
-        for node in one["nodes"]
-    ]
+    found: list[str] = []
+    if how != "zoomed":  # the same page in a smaller window: what fits is asked, not what axe says
+        await page.page.wait_for_timeout(150)  # what moves has come to rest
+        results = await Axe().run(page.page, options={"resultTypes": ["violations"]})
+        found = [
+            f"{name}: {one['id']}: {node['target']} {node['failureSummary']}"
+            for one in results.response["violations"]
+            if one["impact"] in {"serious", "critical"}
+            for node in one["nodes"]
+        ]
     if over := await page.width_over():
         found.append(f"{name}: {over} pixels wider than the window")
     if name == "verdict":
@@ -104,12 +106,12 @@ async def _faults(page: Screen, name: str) -> list[str]:
 async def test_axe_finds_nothing_serious_and_nothing_is_cut_off(tmp_path: Path, browser: Browser, how: str):
     """On every page, before, during and after a run; the verdict is in sight without a turn of the wheel."""
     async with everything(tmp_path) as it, screen(browser, address(it), **SCREENS[how]) as page:
-        found = await _faults(page, "sign in")
+        found = await _faults(page, "sign in", how)
         await page.sign_in("boss-secret-token")
-        found += await _faults(page, "ready")
+        found += await _faults(page, "ready", how)
         for name, go in PAGES.items():
             await go(page)
-            found += await _faults(page, name)
+            found += await _faults(page, name, how)
 
     assert [] == found
 
@@ -127,7 +129,7 @@ async def test_a_name_is_a_name(tmp_path: Path, browser: Browser):
         await page.page.locator("#scope-groups").check()
         await page.page.locator("#groups input").check()
         await page.page.locator("#reason").fill(HOSTILE)
-        await page.hold()
+        await page.type_the_word()
         await page.verdict("REFUSED")
         await page.page.locator("#board").focus()
         await page.page.keyboard.press("ArrowRight")
@@ -140,51 +142,33 @@ async def test_a_name_is_a_name(tmp_path: Path, browser: Browser):
     assert 0 == scripts
 
 
-async def test_the_board_tells_each_account_by_the_keyboard(tmp_path: Path, browser: Browser):
-    """Arrow keys go from cell to cell over the ends of groups; the canvas sums itself up in words."""
-    async with house(tmp_path) as it, screen(browser, address(it)) as page:
-        await page.sign_in("joe-secret-token")
-        await page.press_all()
-        await page.verdict("CLEAR")
-        board = page.page.locator("#board")
-        await board.focus()
-        told = []
-        for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "ArrowDown", "Home", "End"):
-            await page.page.keyboard.press(key)
-            told.append((await page.text("#cell")).split(" ")[0])
-        words = await board.get_attribute("aria-label")
-
-    assert ["1", "2", "1", "2", "1", "2"] == told
-    assert "Board of 2 accounts: 2 clear. East: 1 of 1 clear. West: 1 of 1 clear" == words
-
-
-async def test_what_is_drawn_again_keeps_the_focus(page: Screen):
-    """The tiles tell the time anew each second, and whoever stands on one stays there."""
-    await page.page.clock.install()
-    tile = page.page.locator("a.tile", has_text="Latch")
-    await tile.focus()
-    await page.page.clock.run_for(3000)
-
-    await expect(tile).to_be_focused()
-
-
 async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path, browser: Browser):
-    """A press, its quarters and its verdict are said; not every account."""
-    accounts = [account(n) for n in range(1, 201)]
+    """A press, its quarters and its verdict are said; the board tells each account by the keyboard."""
+    accounts = [account(n) for n in range(1, 101)]
     async with house(tmp_path, *accounts) as it, screen(browser, address(it)) as page:
         await page.sign_in("joe-secret-token")
         await page.page.evaluate(_LISTEN)
         await page.press_all()
         await page.verdict("CLEAR", 30_000)
         heard: list[str] = await page.page.evaluate("heard")
+        board = page.page.locator("#board")
+        await board.focus()
+        told = []
+        for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "End", "Home", "ArrowLeft"):
+            await page.page.keyboard.press(key)
+            told.append((await page.text("#cell")).split(" ")[0])
+        words = await board.get_attribute("aria-label")
 
     assert "Pressed. Sending." == heard[0]
-    assert "CLEAR: every one of 200 accounts was read and shows no open order" == heard[-1]
+    assert "CLEAR: every one of 100 accounts was read and shows no open order" == heard[-1]
     assert len(heard) <= 8
+    assert ["1", "3", "1", "100", "1", "1"] == told
+    assert "Board of 100 accounts: 100 clear. East: 50 of 50 clear. West: 50 of 50 clear" == words
 
 
-async def test_the_first_paint_is_small_and_asks_nobody_else(it: House, browser: Browser):
-    """Under 100 kB over the wire for the whole page, all of it from the service."""
+async def test_the_first_paint_is_small_and_a_slow_link_delays_no_press(it: House, browser: Browser):
+    """Under 100 kB over the wire, all from the service; half a second to it is no more than that for a press."""
+    slow = {"offline": False, "latency": 500, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
     async with screen(browser, address(it)) as page:
         network = await page.page.context.new_cdp_session(page.page)
         sizes: list[float] = []
@@ -194,38 +178,21 @@ async def test_the_first_paint_is_small_and_asks_nobody_else(it: House, browser:
         await page.page.reload()
         await page.page.locator("#sign-in").wait_for()
         await page.page.wait_for_load_state("networkidle")
+        painted = list(sizes)
+        await page.sign_in("joe-secret-token")
+        await network.send("Network.emulateNetworkConditions", slow)
+        await page.press_all()
+        await page.verdict("CLEAR")
 
-    assert len(sizes) > 10
-    assert sum(sizes) < 100_000
-
-
-async def test_a_slow_link_delays_no_press(it: House, page: Screen):
-    """With half a second to the service and 50 kB a second, a press is there as soon as the wire allows."""
-    network = await page.page.context.new_cdp_session(page.page)
-    await network.send("Network.enable")
-    slow = {"offline": False, "latency": 500, "downloadThroughput": 50_000, "uploadThroughput": 50_000}
-    await network.send("Network.emulateNetworkConditions", slow)
-    await page.press_all()
-    await page.verdict("CLEAR")
-
+    assert len(painted) > 10
+    assert sum(painted) < 100_000
     assert 1 == len(it.desk.live)
 
 
-async def test_who_wants_no_motion_and_who_sees_no_colour(tmp_path: Path, browser: Browser):
-    """With reduced motion and forced colours the page can be pressed and read as well."""
-    how = {"reduced_motion": "reduce", "forced_colors": "active"}
+async def test_a_finger_presses_without_motion_and_without_colours(tmp_path: Path, browser: Browser):
+    """On a phone: one tap for all, one long touch, the button is in sight, and states have shapes."""
+    how = {"reduced_motion": "reduce", "forced_colors": "active", **chromium.phone()}
     async with house(tmp_path) as it, screen(browser, address(it), **how) as page:
-        await page.sign_in("joe-secret-token")
-        await page.press_all()
-        await page.verdict("CLEAR")
-        marks = await page.page.locator(".counts li svg").count()
-
-    assert 1 == marks
-
-
-async def test_a_finger_presses(tmp_path: Path, browser: Browser):
-    """On a phone: one tap for all, one long touch, and the button is in sight."""
-    async with house(tmp_path) as it, screen(browser, address(it), **chromium.phone()) as page:
         await page.sign_in("joe-secret-token")
         await page.page.locator("label.choice", has_text="All accounts").tap()
         await expect(page.page.locator("#hold")).to_be_in_viewport(ratio=0.6)
@@ -237,5 +204,6 @@ async def test_a_finger_presses(tmp_path: Path, browser: Browser):
         await page.run()
         await finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
         await page.verdict("CLEAR")
+        marks = await page.page.locator(".counts li svg").count()
 
-    assert 1 == len(it.desk.live)
+    assert (1, 1) == (len(it.desk.live), marks)

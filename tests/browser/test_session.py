@@ -1,5 +1,6 @@
 """Who is in: signing in and out, a desk that was left alone, and pages that lose the service."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,36 +18,57 @@ pytestmark = chromium.needed
 
 
 async def test_a_wrong_token_is_told_and_a_right_one_is_let_in(it: House, browser: Browser):
-    """Blanks around it come from copying; the token stands nowhere on the page afterwards."""
+    """Blanks around it come from copying; the token stands nowhere afterwards; whoever comes next begins anew."""
     async with screen(browser, address(it)) as page:
         await page.page.locator("#token").fill("nobody")
         await page.page.get_by_role("button", name="Sign in").click()
         await expect(page.page.get_by_role("alert").filter(has_text="token")).to_have_text(
             "Nobody has this token."
         )
-        page.complaints.clear()  # the browser writes the refusal down
         await page.sign_in("  joe-secret-token ")
         kept = await page.page.evaluate(
             "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
         )
         html = await page.page.content()
+        await page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        await page.page.locator(".without button").click()
+        await expect(page.page.locator(".without button")).to_have_text("Copied")
+        await page.page.locator("#scope-all").check()
+        await page.page.locator("#reason").fill("joe's reason")
+        await page.page.locator("#more summary").click()
+        await page.page.locator("[name=side]").select_option("BUY")
+        page.forgiven = "status of 403"  # the click that signs in still bears the word of the session that is gone
+        it.parts.sessions._known.clear()
+        await expect(page.page.locator("#sign-in")).to_be_visible()
+        await page.sign_in("boss-secret-token")
+        chosen = await page.page.locator("[name=scope]:checked").count()
+        words = [await page.page.locator(name).input_value() for name in ("#reason", "[name=side]")]
+        touches = await page.text("#touches")
+        page.complaints.clear()  # the browser writes the refusals down
 
     assert '[{},{},""]' == kept
     assert "joe-secret-token" not in html
+    assert (0, ["", ""], "") == (chosen, words, touches)
 
 
 async def test_signing_out_ends_every_page_of_the_session(it: House, page: Screen):
-    """The other tab's stream ends and it asks for the token; nothing of the firm is left on the screen."""
+    """Without an answer nobody is called signed out; with one the other tab asks for the token as well."""
     second = await another(page.page.context, page.url)
     await second.open("#/runs")
     await expect(second.page.locator("#connection")).to_have_text("Connected")
-    await page.page.get_by_role("button", name="Sign out").click()
-    await expect(page.page.locator("#sign-in")).to_be_visible()
-    await expect(second.page.locator("#sign-in")).to_be_visible()
-    second.complaints.clear()  # the browser writes the refusal down
+    await page.page.route("**/v1/session", lambda route: route.abort())
+    await page.page.locator("#out").click()
+    await expect(page.page.locator("#who")).to_have_text("joe, NOT signed out")
+    sessions, can_press = len(it.parts.sessions), await page.page.locator("#press").is_visible()
+    await page.page.unroute("**/v1/session")
+    await page.page.locator("#out").click()
+    for one in (page, second):
+        await expect(one.page.locator("#sign-in")).to_be_visible()
     left = [await one.page.locator("#stage").inner_text() for one in (page, second)]
+    page.complaints.clear()  # the browser writes the refusals down
+    second.complaints.clear()
 
-    assert 0 == len(it.parts.sessions)
+    assert (1, True, 0) == (sessions, can_press, len(it.parts.sessions))
     assert not any("account" in text.replace("in every account", "") for text in left)
 
 
@@ -65,25 +87,6 @@ async def test_a_tab_in_which_nobody_signed_in_again_presses_as_well(it: House, 
     assert [run] == list(it.desk.live)
 
 
-async def test_a_command_can_be_copied(page: Screen):
-    """The button says that it did, and it is the command."""
-    await page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    await page.page.locator(".without button").click()
-    await expect(page.page.locator(".without button")).to_have_text("Copied")
-
-
-async def test_an_address_of_no_run_is_told_and_the_page_still_hears(page: Screen):
-    """A link that was cut or mistyped is no lost service."""
-    await page.open("#/runs/nosuchrun")
-    await expect(page.page.get_by_role("alert")).to_contain_text("run nosuchrun is not in")
-    await page.page.wait_for_timeout(2000)
-    lost = await page.page.locator("#lost").is_visible()
-    page.complaints.clear()  # the browser writes the refusal down
-
-    assert not lost
-    assert "Connected" == (await page.text("#connection")).removeprefix("● ")
-
-
 async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House, page: Screen):
     """After a quarter of an hour the page only looks; with the token given again the hold presses at once."""
     (session,) = it.parts.sessions._known.values()
@@ -93,7 +96,7 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
     await page.page.reload()
     await expect(page.page.locator("#who")).to_have_text("joe (view only)")
     await page.page.locator("#scope-all").check()
-    await page.hold()
+    await page.type_the_word()
     await expect(page.page.locator("#answer h2")).to_have_text("Nothing was sent")
     before = dict(it.desk.live)
     page.complaints.clear()  # the browser writes the refusal down
@@ -105,23 +108,24 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
     assert [1, 2] == sorted(sent(it.simulator, "DELETE"))
 
 
-async def test_a_page_that_nobody_sees_claims_nothing(page: Screen):
-    """A hidden tab lets its stream go, says so in its title, and is back as soon as it is looked at."""
-    hide = """(hidden) => {
-        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
-        document.dispatchEvent(new Event("visibilitychange"));
-    }"""
-    await page.page.evaluate(hide, True)
-    pill, title = await page.text("#connection"), await page.page.title()
-    await page.page.evaluate(hide, False)
-    await expect(page.page.locator("#connection")).to_have_text("Connected")
-    await expect(page.page.locator("#lost")).to_be_hidden()
+async def test_an_address_of_no_run_is_told_and_the_page_still_hears(page: Screen):
+    """A link that was cut or mistyped, or that ends in half a character, is no lost service."""
+    await page.open("#/runs/%E0%A4%A")
+    await expect(page.page.get_by_role("alert")).to_contain_text(re.compile("no such|not"))
+    await page.open("#/runs/nosuchrun")
+    await expect(page.page.get_by_role("alert")).to_contain_text("run nosuchrun is not in")
+    await page.page.wait_for_timeout(1700)
+    lost = await page.page.locator("#lost").is_visible()
+    page.complaints.clear()  # the browser writes the refusals down
+    await page.page.get_by_role("link", name="Press", exact=True).click()
+    await expect(page.page.locator("#press")).to_be_visible()
 
-    assert ("Paused", "panic") == (pill, title)
+    assert not lost
+    assert "Connected" == (await page.text("#connection")).removeprefix("● ")
 
 
-async def test_a_service_that_falls_silent_is_lost(page: Screen, monkeypatch: pytest.MonkeyPatch):
-    """The connection stands and nothing comes: three beats later the page says so, and then hears again."""
+async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pytest.MonkeyPatch):
+    """The connection stands and nothing comes: it is lost three beats later. One that nobody sees is paused."""
     proper, silent = stream._send, [True]
 
     async def swallow(request: Request, response: StreamResponse, words: bytes) -> None:
@@ -129,6 +133,10 @@ async def test_a_service_that_falls_silent_is_lost(page: Screen, monkeypatch: py
             await proper(request, response, words)
 
     await page.page.clock.install()
+    tile = page.page.locator("a.tile", has_text="Latch")
+    await tile.focus()
+    await page.page.clock.run_for(3000)
+    await expect(tile).to_be_focused()  # what is drawn again keeps the focus
     monkeypatch.setattr(stream, "_send", swallow)
     await page.page.clock.fast_forward(7000)
     await expect(page.page.locator("#lost")).to_contain_text("DISCONNECTED")
@@ -137,9 +145,32 @@ async def test_a_service_that_falls_silent_is_lost(page: Screen, monkeypatch: py
     await expect(page.page.locator("#lost button")).to_be_focused()
     silent.clear()
     await page.page.clock.fast_forward(8000)
-
     await expect(page.page.locator("#connection")).to_have_text("Connected")
     await expect(page.page.locator("#lost")).to_be_hidden()
+    hide = """(hidden) => {
+        Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }"""
+    await page.page.evaluate(hide, True)
+    pill, title = await page.text("#connection"), await page.page.title()
+    await page.page.evaluate(hide, False)
+    await expect(page.page.locator("#connection")).to_have_text("Connected")
+
+    assert ("Paused", "panic") == (pill, title)
+    await expect(page.page.locator("#lost")).to_be_hidden()
+
+
+async def test_a_service_that_is_gone_while_the_page_opens_is_lost(it: House, browser: Browser):
+    """The page is there before anybody answers; then it says that nobody does, and what to type."""
+    async with screen(browser, address(it)) as page:
+        await page.page.route("**/v1/**", lambda route: route.abort())
+        await page.page.reload()
+        await expect(page.page.locator("#lost")).to_contain_text("panic press --all")
+        words = await page.text("#stage")
+        page.complaints.clear()  # the browser says of every try that nobody answers
+
+    assert "The service does not answer." == words
+    assert {} == it.desk.live
 
 
 async def test_a_drill_is_marked_before_anybody_signs_in(tmp_path: Path, browser: Browser):

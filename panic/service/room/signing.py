@@ -119,10 +119,7 @@ def require_awake(parts: Parts, request: web.Request, who: Signed, role: str) ->
 def is_signed_in(parts: Parts, request: web.Request) -> bool:
     """Whether who was let in by a cookie still would be; true of whoever came with a token. For long answers."""
     who = request.get(SIGNED)
-    if who is None:
-        return True
-    session = parts.sessions.find(who.cookie)
-    return session is not None and identity_of(session, parts.settings.tokens) is not None
+    return who is None or parts.sessions.find(who.cookie) is not None
 
 
 def _require_origin(parts: Parts, request: web.Request) -> None:
@@ -180,14 +177,7 @@ async def sign_in(parts: Parts, request: web.Request, _: Identity) -> web.Respon
         raise ProblemError("unauthenticated", headers=CHALLENGE)
     parts.audit.record_request(request, identity, "sign_in")
     response = _view(parts, Signed(cookie, session, identity))
-    response.set_cookie(
-        _cookie_name(parts, request),
-        cookie,
-        path="/",
-        httponly=True,
-        samesite="Strict",
-        secure=_is_secure(parts, request),
-    )
+    _set_cookie(parts, request, response, cookie)
     return response
 
 
@@ -201,16 +191,22 @@ async def sign_out(parts: Parts, request: web.Request, identity: Identity) -> we
     parts.sessions.end(_signed(request).cookie)
     parts.audit.record_request(request, identity, "sign_out")
     response = web.Response(status=204)
+    _set_cookie(parts, request, response, "", max_age=0)
+    return response
+
+
+def _set_cookie(
+    parts: Parts, request: web.Request, response: web.Response, cookie: str, max_age: int | None = None
+) -> None:
     response.set_cookie(
         _cookie_name(parts, request),
-        "",
-        max_age=0,
+        cookie,
+        max_age=max_age,
         path="/",
         httponly=True,
         samesite="Strict",
         secure=_is_secure(parts, request),
     )
-    return response
 
 
 def _signed(request: web.Request) -> Signed:

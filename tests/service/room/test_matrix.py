@@ -105,52 +105,15 @@ CASES: Final = {
         empty=("",),
         other_scheme=("https://<HOST>",),
         other_port=("http://<NAME>:1",),
-        no_port=("http://<NAME>",),
-        other_host=("http://evil.example:<PORT>",),
         other_name_of_ours=("http://localhost:<PORT>",),
-        our_host_as_suffix=("http://evil-<HOST>",),
-        our_host_as_subdomain=("http://<NAME>.evil.example:<PORT>",),
-        our_host_as_prefix=("http://<HOST>.evil.example",),
         our_host_as_userinfo=("http://<HOST>@evil.example",),
-        userinfo_before_ours=("http://joe@<HOST>",),
-        trailing_dot=("http://<NAME>.:<PORT>",),
-        trailing_slash=("http://<HOST>/",),
-        path=("http://<HOST>/room",),
-        idn=("http://xn--pnic-5qa.example:<PORT>",),
         idn_bytes=("http://pänic.example:<PORT>",),
-        upper_case=("HTTP://<HOST>",),
-        decimal_address=("http://2130706433:<PORT>",),
         two_ours=("http://<HOST>", "http://<HOST>"),
-        ours_then_evil=("http://<HOST>", "http://evil.example"),
         evil_then_ours=("http://evil.example", "http://<HOST>"),
         list_in_one=("http://<HOST>, http://evil.example",),
-        websocket=("ws://<HOST>",),
-        file=("file://",),
-        extension=("chrome-extension://abcdefghijklmnop",),
     ),
-    **_each(
-        "Sec-Fetch-Site",
-        "not_same_origin",
-        cross_site=("cross-site",),
-        same_site=("same-site",),
-        none=("none",),
-        empty=("",),
-        unknown=("our-site",),
-        two=("same-origin", "cross-site"),
-    ),
-    **_each(
-        "Host",
-        "wrong_host",
-        foreign=("evil.example",),
-        rebound=("evil.example:<PORT>",),
-        other_address=("192.0.2.1:<PORT>",),
-        userinfo=("joe@<HOST>",),
-        ours_as_userinfo=("<HOST>@evil.example",),
-        subdomain_of_ours=("<NAME>.evil.example:<PORT>",),
-        empty=("",),
-        list_in_one=("<HOST>, evil.example",),
-        absolute=("http://<HOST>",),
-    ),
+    **_each("Sec-Fetch-Site", "not_same_origin", cross_site=("cross-site",), two=("same-origin", "cross-site")),
+    **_each("Host", "wrong_host", rebound=("evil.example:<PORT>",), userinfo=("joe@<HOST>",), empty=("",)),
     **_each("Host", UNREADABLE, missing=_ABSENT, two=("<HOST>", "evil.example"), two_ours=("<HOST>", "<HOST>")),
     **_each("Host", "not_same_origin", other_name_of_ours=("localhost:<PORT>",)),
     **_each("Host", "unauthenticated not_same_origin", other_port=("<NAME>:1",)),
@@ -158,10 +121,7 @@ CASES: Final = {
         "X-CSRF-Token",
         "csrf",
         missing=_ABSENT,
-        empty=("",),
-        wrong=("0" * 64,),
         of_another_session=("<OTHERS>",),
-        cut=("<CSRF>.",),
         twice=("<CSRF>", "<CSRF>"),
         the_cookie=("<COOKIE>",),
         bytes=("ÿ",),
@@ -174,22 +134,16 @@ CASES: Final = {
         "Cookie",
         "unauthenticated not_same_origin",
         absent=_ABSENT,
-        empty=("",),
-        twice_in_one=("<COOKIE>; <COOKIE>",),
         twice=("<COOKIE>", "<COOKIE>"),
         fixed_beside_ours=("panic-<PORT>=chosen; <COOKIE>",),
-        of_another_name=("x<COOKIE>",),
         longer=("<COOKIE>x",),
     ),
     "Authorization-bad-beside-the-cookie": Case({"Authorization": ("Bearer nobody",)}, "unauthenticated"),
     "Authorization-empty-beside-the-cookie": Case({"Authorization": ("",)}, "unauthenticated"),
     "form-urlencoded": _form("application/x-www-form-urlencoded"),
-    "form-text-plain": _form("text/plain"),
-    "form-multipart": _form("multipart/form-data; boundary=x"),
     "form-cross-site": _form("text/plain", Origin=("http://evil.example",), **{"Sec-Fetch-Site": ("cross-site",)}),
-    "form-of-a-sandbox": _form("text/plain", Origin=("null",)),
+    "form-of-a-sandbox": _form("multipart/form-data; boundary=x", Origin=("null",)),
     "form-of-an-old-browser": _form("text/plain", Origin=_ABSENT, **{"Sec-Fetch-Site": _ABSENT}),
-    "method-in-the-query": Case({"X-CSRF-Token": _ABSENT}, "csrf", query="?_method=POST"),
     "method-in-a-header": Case({"X-CSRF-Token": _ABSENT, "X-HTTP-Method-Override": ("GET",)}, "csrf"),
     "address-in-a-header": Case(
         {"Origin": ("http://evil.example",), "X-Forwarded-Host": ("evil.example",)}, "not_same_origin"
@@ -200,31 +154,32 @@ CASES: Final = {
 }
 """One thing that is wrong; each against every route."""
 
-TYPES: Final = {
-    "urlencoded": "application/x-www-form-urlencoded",
-    "text-plain": "text/plain",
-    "multipart": "multipart/form-data; boundary=x",
-    "json-as-text": "text/json",
-    "json-lookalike": "application/jsonp",
-    "problem": "application/problem+json",
-    "none": "",
-}
+TYPES: Final = (
+    "application/x-www-form-urlencoded",
+    "text/plain",
+    "multipart/form-data; boundary=x",
+    "text/json",
+    "application/jsonp",
+    "application/problem+json",
+    "",
+)
 
-FRAMES: Final = {
-    "two-lengths": "Content-Length: {length}\r\nContent-Length: 0\r\n",
-    "length-and-chunked": "Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n",
-    "length-negative": "Content-Length: -1\r\n",
-    "length-signed": "Content-Length: +{length}\r\n",
-    "length-in-words": "Content-Length: many\r\n",
-    "length-list": "Content-Length: {length}, {length}\r\n",
-    "length-before-a-blank": "Content-Length : {length}\r\n",
-    "chunked-not-last": "Transfer-Encoding: chunked, gzip\r\n",
-    "chunked-twice": "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-    "chunked-unknown": "Transfer-Encoding: xchunked\r\n",
-    "header-folded": "X-Folded: a\r\n b\r\nContent-Length: {length}\r\n",
-    "header-with-a-zero": "X-Zero: a\0b\r\nContent-Length: {length}\r\n",
-    "header-without-a-name": ": a\r\nContent-Length: {length}\r\n",
-}
+FRAMES: Final = (
+    "Content-Length: {length}\r\nContent-Length: 0\r\n",
+    "Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n",
+    "Content-Length: -1\r\n",
+    "Content-Length: +{length}\r\n",
+    "Content-Length: many\r\n",
+    "Content-Length: {length}, {length}\r\n",
+    "Content-Length : {length}\r\n",
+    "Transfer-Encoding: chunked, gzip\r\n",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+    "Transfer-Encoding: xchunked\r\n",
+    "X-Folded: a\r\n b\r\nContent-Length: {length}\r\n",
+    "X-Zero: a\0b\r\nContent-Length: {length}\r\n",
+    ": a\r\nContent-Length: {length}\r\n",
+)
+"""Of what two readers could read in two ways."""
 
 
 @asynccontextmanager
@@ -262,93 +217,92 @@ def _ask(site: Site, route: Route, case: Case, *, frame: str | None = None) -> R
     return exchange(site.address, head.encode("latin-1") + body)
 
 
-@pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_but_our_own_page_acts(site: Site, route: str, case: str):
-    """It is refused, with the problem that is its own, and nothing has begun."""
-    answer = _ask(site, ROUTES[route], CASES[case])
+def test_nothing_but_our_own_page_acts(site: Site, case: str):
+    """It is refused by every route, with the problem that is its own, and nothing has begun."""
+    for route in ROUTES.values():
+        answer = _ask(site, route, CASES[case])
 
-    assert answer.code in (CASES[case].code.split() or [UNREADABLE]), answer
-    assert answer.status in ({401, 403, 421} if answer.code else {400})
+        assert answer.code in (CASES[case].code.split() or [UNREADABLE]), answer
+        assert answer.status in ({401, 403, 421} if answer.code else {400})
     assert {} == site.it.desk.live
 
 
-@pytest.mark.parametrize("route", [name for name, route in ROUTES.items() if name in {"press", "reset"}])
-@pytest.mark.parametrize("kind", TYPES)
-def test_only_json_is_a_body(site: Site, route: str, kind: str):
+def test_only_json_is_a_body(site: Site):
     """No form can send that without asking first, and nobody who asks is let in."""
-    headers = {"Content-Type": (TYPES[kind],) if TYPES[kind] else _ABSENT}
-    answer = _ask(site, ROUTES[route], Case(headers, ""))
+    for kind in TYPES:
+        for route in ("press", "reset"):
+            answer = _ask(site, ROUTES[route], Case({"Content-Type": (kind,) if kind else _ABSENT}, ""))
 
-    assert (415, "unsupported_type") == (answer.status, answer.code)
+            assert (415, "unsupported_type") == (answer.status, answer.code), kind
     assert {} == site.it.desk.live
 
 
-@pytest.mark.parametrize("frame", FRAMES)
-def test_what_two_readers_could_read_in_two_ways_is_no_request(site: Site, frame: str):
+def test_what_two_readers_could_read_in_two_ways_is_no_request(site: Site):
     """Something in front of us must not take for a body what we take for a press, or the reverse."""
-    answer = _ask(site, ROUTES["press"], Case({}, ""), frame=FRAMES[frame])
+    for frame in FRAMES:
+        answer = _ask(site, ROUTES["press"], Case({}, ""), frame=frame)
 
-    assert 400 <= answer.status < 500, answer
+        assert 400 <= answer.status < 500, frame
     assert {} == site.it.desk.live
 
 
-@pytest.mark.parametrize("path", ["/v1/runs", "/v1/reset", "/v1/check", "/v1/session", "/v1/session/seen"])
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://<HOST>"])
-def test_nobody_is_told_that_they_may_ask_from_elsewhere(site: Site, path: str, origin: str):
+def test_nobody_is_told_that_they_may_ask_from_elsewhere(site: Site, origin: str):
     """A preflight is answered without one word of leave."""
     headers = {"Origin": (origin,), "Access-Control-Request-Method": ("POST",)}
-    route = Route("OPTIONS", path, {}, 204)
-    answer = _ask(site, route, Case({**headers, "Access-Control-Request-Headers": ("x-csrf-token",)}, ""))
+    for path in ("/v1/runs", "/v1/reset", "/v1/check", "/v1/session", "/v1/session/seen"):
+        route = Route("OPTIONS", path, {}, 204)
+        answer = _ask(site, route, Case({**headers, "Access-Control-Request-Headers": ("x-csrf-token",)}, ""))
 
-    assert 204 == answer.status
-    assert "access-control" not in answer.head.lower()
+        assert 204 == answer.status
+        assert "access-control" not in answer.head.lower()
 
 
-@pytest.mark.parametrize("path", ["/v1/runs", "/v1/session", "/v1/status", f"/v1/runs/{NAME}/report"])
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Sec-Fetch-Site": ("cross-site",)},
-        {"Sec-Fetch-Site": ("same-site",)},
-        {"Origin": ("http://evil.example",)},
-        {"Origin": ("null",)},
-        {"Origin": ("http://<HOST>", "http://<HOST>")},
-    ],
-    ids=["cross-site", "same-site", "origin-foreign", "origin-null", "origin-twice"],
-)
-def test_no_other_page_looks(site: Site, path: str, headers: dict[str, tuple[str, ...]]):
+def test_no_other_page_looks(site: Site):
     """What it asks for is refused, so that not even the size of an answer is told."""
     plain = Case({"Origin": _ABSENT, "X-CSRF-Token": _ABSENT, "Content-Type": _ABSENT}, "", body=b"")
-    ours = _ask(site, Route("GET", path, None, 200), plain)
-    theirs = _ask(site, Route("GET", path, None, 200), plain._replace(headers={**plain.headers, **headers}))
+    wrong = {
+        "Sec-Fetch-Site": (("cross-site",), ("same-site",)),
+        "Origin": (("http://evil.example",), ("null",), ("http://<HOST>", "http://<HOST>")),
+    }
+    for path in ("/v1/runs", "/v1/session", "/v1/status", f"/v1/runs/{NAME}/report"):
+        ours = _ask(site, Route("GET", path, None, 200), plain)
+        assert ours.status in {200, 404}, ours
+        for name, values in ((name, one) for name, several in wrong.items() for one in several):
+            theirs = _ask(
+                site, Route("GET", path, None, 200), plain._replace(headers={**plain.headers, name: values})
+            )
 
-    assert ours.status in {200, 404}, ours
-    assert (403, "not_same_origin") == (theirs.status, theirs.code)
+            assert (403, "not_same_origin") == (theirs.status, theirs.code), (path, name, values)
 
 
 _SIGN_IN: Final = Route("POST", "/v1/session", {"token": "boss-secret-token"}, 200)
 
 
-@pytest.mark.parametrize(
-    "case",
-    [name for name in CASES if name.startswith(("Origin", "Sec-Fetch", "Host", "form", "address", "scheme"))],
-)
-def test_no_other_page_signs_anybody_in(site: Site, case: str):
+def test_no_other_page_signs_anybody_in(site: Site):
     """Not even with a right token: whoever is made to act as somebody else is on record as them."""
-    answer = _ask(site, _SIGN_IN, CASES[case]._replace(body=None))
+    wrong = ("Origin", "Sec-Fetch", "Host", "form", "address", "scheme")
+    for name, case in CASES.items():
+        if name.startswith(wrong):
+            answer = _ask(site, _SIGN_IN, case._replace(body=None))
 
-    assert answer.status in {400, 403, 415, 421}, answer
-    assert "set-cookie" not in answer.head.lower()
+            assert answer.status in {400, 403, 415, 421}, name
+            assert "set-cookie" not in answer.head.lower()
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_our_own_page_acts(tmp_path: Path, route: str):
+def test_our_own_page_acts(tmp_path_factory: pytest.TempPathFactory):
     """The proper request is what the table says, so that every other line of it means something."""
-    with apart(_served(tmp_path)) as site:
-        answer = _ask(site, ROUTES[route], Case({}, ""))
+    with apart(_served(tmp_path_factory.mktemp("others"))) as site:
         idle = replace(site, cookie=f"panic-{site.address[1]}={'x' * 43}")
         signed_in = _ask(idle, _SIGN_IN, Case({"X-CSRF-Token": _ABSENT}, ""))
+        others = {name: _ask(site, route, Case({}, "")) for name, route in ROUTES.items() if name != "press"}
+        sent_by_others = sent(site.it.simulator, "DELETE")
+    with apart(_served(tmp_path_factory.mktemp("press"))) as site:
+        pressed = _ask(site, ROUTES["press"], Case({}, ""))
+        statuses = {name: answer.status for name, answer in others.items()} | {"press": pressed.status}
 
-    assert (ROUTES[route].proper, 200) == (answer.status, signed_in.status), answer
-    assert (route == "press") == bool(sent(site.it.simulator, "DELETE"))
+    assert sent(site.it.simulator, "DELETE")
+    assert 200 == signed_in.status
+    assert [] == sent_by_others
+    assert {name: route.proper for name, route in ROUTES.items()} == statuses

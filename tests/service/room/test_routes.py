@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from panic import cli, history
+from panic import cli
 from panic.evidence.verify import verify
 from panic.ledger.chain import Head
 from panic.service.room import routes
@@ -82,16 +82,6 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path, ledger: bool):
             assert "no [ledger] file" in evidence.problem("not_found")["detail"]
 
 
-async def test_several_runs_that_are_meant_are_told(tmp_path: Path):
-    """The beginning of a name that two have is no name."""
-    async with house(tmp_path) as it:
-        ids = [await pressed(it, wait=30) for _ in range(2)]
-        it.forget()
-        answer = await it.ask("GET", f"/v1/runs/{ids[0][:4]}/board")
-
-        assert all(run_id in str(answer.problem("not_found")) for run_id in ids)
-
-
 # ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -145,17 +135,6 @@ async def test_evidence_is_written_one_at_a_time_and_when_first_cancels_have_lef
     assert 3 == len(found)
 
 
-async def test_evidence_of_a_run_under_way_is_what_is_on_record_of_it(tmp_path: Path):
-    """It has no end yet, and nothing is wrong with it."""
-    async with house(tmp_path, account(1, Fault("stuck"))) as it:
-        run_id = await pressed(it)
-        await until(lambda: bool(history.runs(it.parts.settings.ledger)[0]))
-        found = checked(await it.ask("GET", f"/v1/runs/{run_id}/evidence"))
-
-        assert {"not anchored"} == {str(fault.kind) for fault in found.faults}
-        assert [(run_id, False)] == [(run.run, run.finished) for run in found.runs]
-
-
 # ── what comes by the clock ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -173,15 +152,6 @@ async def test_what_comes_by_the_clock_is_what_the_command_line_says(
         assert said == told
         assert "nobody" == told["schedules"][0]["name"]
         assert "wrong" in told["left_out"][0]
-
-
-async def test_without_schedules_there_is_nothing_to_tell(tmp_path: Path):
-    """But the calendar."""
-    async with house(tmp_path) as it:
-        told = (await it.ask("GET", "/v1/schedule")).fits("Schedules")
-
-        assert ([], []) == (told["schedules"], told["left_out"])
-        assert told["calendar"]["shipped_until"]
 
 
 # ── disks that hang ─────────────────────────────────────────────────────────────────────────────────────────

@@ -1,0 +1,94 @@
+"""The latch on the page: it follows the latch, and a reset ends what it has shown and nothing else."""
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from playwright.async_api import Browser, Route, expect
+
+from panic import latch
+from panic.service.room import latch_watch
+from tests.browser import chromium
+from tests.browser.conftest import address
+from tests.browser.page import Screen, screen
+from tests.cli.support import account, until
+from tests.service.house import House, house
+
+pytestmark = chromium.needed
+
+BODY: Final[dict[str, Any]] = {"reason": "a test", "latch": True, "watch_s": 0, "wait": 20}
+
+
+def _file(it: House) -> Path:
+    file = it.parts.settings.latch.file
+    assert file is not None
+    return file
+
+
+def _held(it: House) -> list[str]:
+    """What is engaged."""
+    return sorted(hold.name for hold in latch.read(_file(it)).holds)
+
+
+async def _open(page: Screen) -> None:
+    await page.sign_in("boss-secret-token")
+    await page.page.get_by_role("link", name="Latch", exact=True).click()
+
+
+async def _preview(page: Screen) -> None:
+    await page.page.locator("#reset-reason").fill("all is quiet")
+    await page.page.get_by_role("button", name="Show what it would do").click()
+    await page.page.locator("#reset-word").fill("RESET")
+
+
+async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path: Path, browser: Browser):
+    """The open page follows the latch; an old preview goes; what is engaged during the click stays."""
+    rows = ("1,East", "2,West", "3,North")
+    async with house(tmp_path, *map(account, (1, 2, 3)), rows=rows) as it, screen(browser, address(it)) as page:
+        latch.create(_file(it))
+        await _open(page)
+        heading = page.page.locator("#stage h2").first
+        await expect(heading).to_have_text("NOT ENGAGED")
+        await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["East"]}})
+        await expect(heading).to_have_text("ENGAGED")
+        await _preview(page)
+        shown = await page.text("#reset-preview")
+        await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["West"]}})
+        await expect(page.page.locator("#reset-preview")).to_contain_text("has changed meanwhile")
+
+        async def overtaken(route: Route) -> None:
+            await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["North"]}})
+            await until(lambda: ["East", "North", "West"] == _held(it))
+            await route.continue_()
+
+        await _preview(page)
+        await page.page.route("**/v1/reset", overtaken)
+        await page.page.locator("#reset-go").click()
+        await until(lambda: "East" not in _held(it))
+        left = _held(it)
+
+    assert "strategies that test the latch may trade again" in shown
+    assert "What it will not do" in shown
+    assert ["North"] == left
+
+
+async def test_what_the_room_learns_late_takes_no_preview_away(
+    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+):
+    """It hears of the latch only after the page has shown it: nothing has changed."""
+    may_read = threading.Event()
+    late = SimpleNamespace(read=lambda file: may_read.wait(20) and latch.read(file))
+    async with house(tmp_path) as it, screen(browser, address(it)) as page:
+        latch.create(_file(it))
+        await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["East"]}})
+        monkeypatch.setattr(latch_watch, "latch", late)
+        await _open(page)
+        await _preview(page)
+        may_read.set()
+        await until(lambda: it.parts.hub.overview.view().latch.known)
+        await it.ask("POST", "/v1/runs", {"reason": "a test", "watch_s": 5, "scope": {"groups": ["West"]}})
+        await expect(page.page.locator("#underway a")).to_be_visible()  # and so it has heard of the latch
+
+        await expect(page.page.locator("#reset-go")).to_be_enabled()
