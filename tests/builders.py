@@ -178,3 +178,19 @@ def circumstances(
 
 
 OUTCOMES = tuple(Outcome)
+
+
+PACE = a_pace()
+
+
+WATCH = a_pace(watch_s=15.0)
+
+
+BLIND = a_pace(verify=False)
+
+
+def cancelled(case: Case, *answers: Answer, pace: Pace = PACE) -> Case:
+    """Feed answers to DELETEs of a case."""
+    for answer in answers:
+        case.cancelled(answer, pace)
+    return case

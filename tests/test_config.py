@@ -1,10 +1,8 @@
 """Settings: what is taken, what is reported, and the little that stops a press."""
 
-import hashlib
-import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,19 +89,6 @@ def test_the_least_that_is_needed_leaves_the_defaults(settings: Load, tmp_path: 
     assert tmp_path / "panic.toml" == loaded.file
 
 
-def test_settings_can_be_built_in_code():
-    """A library caller needs no file."""
-    built = Settings(broker=Broker(base_url=URL), roster=RosterFile(file=Path("a.csv")))
-
-    assert (None, (), Run()) == (built.file, built.problems, built.run)
-
-
-def test_settings_are_frozen():
-    """Nobody changes the settings of a run that is under way."""
-    with pytest.raises(ValidationError, match="frozen"):
-        Run().concurrency = 5
-
-
 def test_an_unsafe_address_in_code_is_a_configuration_error():
     """It carries the exit code and keeps the password to itself."""
     with pytest.raises(ConfigurationError) as caught:
@@ -128,122 +113,30 @@ def test_a_wrong_value_in_code_does_not_echo_its_neighbours():
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            'contct = "x"',
-            "3: [broker] has no setting 'contct'. Did you mean contact?",
-        ),
-        (
-            "colour = 1",
-            (
-                "3: [broker] has no setting 'colour'. "
-                "Known are: base_url, contact, ca_file, environment_proxy, max_answer_bytes."
-            ),
-        ),
-        (
-            'api_key = "id.secret"',
-            (
-                "3: [broker] has no setting 'api_key'. "
-                "A key never stands here: [credentials.NAME] names its env or file."
-            ),
-        ),
-        (
-            "environment_proxy = 1",
-            "3: [broker] environment_proxy is 1. Give true or false; until then it is false.",
-        ),
-        (
-            "ca_file = 'no.pem'",
-            (
-                "3: [broker] ca_file no.pem cannot be used: no such file or directory. "
-                "Give a PEM file of certificates; until then the system's authorities are trusted."
-            ),
-        ),
-        (
-            "ca_file = 'panic.toml'",
-            (
-                "3: [broker] ca_file panic.toml cannot be used: it holds no certificate. "
-                "Give a PEM file of certificates; until then the system's authorities are trusted."
-            ),
-        ),
-        (
-            "[run]\n\nconcurrency = 0",
-            "5: [run] concurrency is 0. Give a whole number from 1 to 1000; until then it is 64.",
-        ),
-        (
-            "[run]\nattempt_s = '5'",
-            "4: [run] attempt_s is '5'. Give a number above 0, at most 15; until then it is 5.0.",
-        ),
-        (
-            "[run]\nattempt_s = true",
-            "4: [run] attempt_s is true. Give a number above 0, at most 15; until then it is 5.0.",
-        ),
-        (
-            "[run]\nwatch_s = nan",
-            "4: [run] watch_s is nan. Give a number from 0 to 86400; until then it is 15.0.",
-        ),
-        (
-            "[run]\ndeadline_s = inf",
-            "4: [run] deadline_s is inf. Give a number above 0, at most 86400; until then it is 120.0.",
-        ),
-        (
-            "[run]\npoll_first_s = 6",
-            "4: [run] poll_first_s 6.0 is more than poll_max_s 5.0. Raise poll_max_s or lower poll_first_s.",
-        ),
-        (
-            "[run]\ndeadline_s = 2",
-            "3: [run] attempt_s 5.0 is more than deadline_s 2.0. Raise deadline_s or lower attempt_s.",
-        ),
-        (
-            "[roster]\nfile = 5",
-            '4: [roster] file is 5. Give a file name; until then it is "accounts.csv".',
-        ),
-        (
-            "[runs]\nwatch_s = 5",
-            "3: there is no section or setting 'runs'. Did you mean run?",
-        ),
-        (
-            "[[run]]\nwatch_s = 5",
-            "3: run is not a section. Write [run] and its keys below it.",
-        ),
-        (
-            "[credentials.other]",
-            '3: [credentials.other] names neither env nor file. Add env = "VARIABLE" or file = "FILE".',
-        ),
-        (
-            "[credentials.other]\nenv = 'A'\nfile = 'a.key'",
-            ("3: [credentials.other] names both env and file. Remove one of them; until then the file is used."),
-        ),
-        (
-            "[credentials.other]\nenv = 'id.secret'",
-            (
-                "4: [credentials.other] env is unusable (not shown, it could be a key). "
-                "Give the name of an environment variable; until then it is unset."
-            ),
-        ),
-        (
-            "[credentials]\nother = 'id.secret'",
-            (
-                "4: [credentials] other is not a section. "
-                'Write [credentials.NAME] and, below it, env = "VARIABLE" or file = "FILE".'
-            ),
-        ),
-    ],
-)
+def mistakes() -> Iterator[tuple[str, str]]:
+    """What somebody wrote, and what is told of it."""
+    for case in (ROOT / "tests/mistakes.txt").read_text().split("\n\n")[1:]:
+        text, mark, message = case.partition("\n! ")
+        if mark:
+            yield text, message.strip()
+
+
+@pytest.mark.parametrize(("text", "message"), list(mistakes()))
 def test_a_mistake_is_told_with_line_value_and_remedy(settings: Load, tmp_path: Path, text: str, message: str):
-    """One mistake is one problem, and the rest of the file still counts."""
+    """The rest still counts; half of a token, a hook or a schedule does not: it would press something else."""
     loaded = settings(GOOD.replace("[credentials", f"{text}\n[credentials"))
 
     assert [f"panic.toml:{message}"] == told(loaded.problems, tmp_path)
     assert {"default": Credential(env="KEY")}.items() <= loaded.credentials.items()
+    assert ({}, {}, {}, ()) == (loaded.tokens, loaded.hooks, loaded.channels, loaded.schedules)
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_their_lines(settings: Load):
-    """Nobody corrects a file one error at a time."""
-    loaded = settings(f"{GOOD}[run]\nwatch_s = -1\nconcurrency = 2000\nwat_s = 1\n")
+def test_a_fatal_mistake_hides_no_other(settings: Load):
+    """What stops a press comes first, the others follow in the order of their lines."""
+    with pytest.raises(ConfigurationError) as caught:
+        settings("[run]\nwatch_s = -1\nconcurrency = 2000\nwat_s = 1\n")
 
-    assert [6, 7, 8] == [problem.line for problem in loaded.problems]
+    assert [None, None, 2, 3, 4] == [problem.line for problem in caught.value.problems]
 
 
 def test_a_setting_that_lost_its_section_is_led_home(settings: Load, tmp_path: Path):
@@ -321,22 +214,6 @@ def test_a_missing_file_names_the_example(tmp_path: Path):
     assert [expected_text] == told(caught.value.problems, tmp_path)
 
 
-def test_a_pipe_does_not_hang_the_press(tmp_path: Path):
-    """Every wait is bounded, that for a writer who never comes too."""
-    os.mkfifo(tmp_path / "panic.toml")
-
-    with pytest.raises(ConfigurationError, match="it is a pipe or a device"):
-        load(tmp_path / "panic.toml", {})
-
-
-def test_a_fatal_mistake_does_not_hide_the_others(settings: Load):
-    """All are listed at once, what stops the press first."""
-    with pytest.raises(ConfigurationError) as caught:
-        settings("[run]\nwatch_s = -1\n")
-
-    assert [None, None, 2] == [problem.line for problem in caught.value.problems]
-
-
 def test_authorities_that_are_certificates_are_taken(settings: Load, tmp_path: Path):
     """A proxy that opens TLS has its own."""
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "ca.pem"))
@@ -397,11 +274,6 @@ def test_a_stray_address_does_not_redirect_a_press(settings: Load, stray: str):
     )
     assert URL == loaded.broker.base_url
     assert [message] == [str(problem) for problem in loaded.problems]
-
-
-def test_the_same_address_in_the_environment_is_no_mistake(settings: Load):
-    """What panic drops makes no difference."""
-    assert () == settings(GOOD, {"PANIC_BROKER_BASE_URL": f"{URL.upper()}/v1/"}).problems
 
 
 def test_the_address_of_the_environment_is_used_where_the_file_has_none(settings: Load):
@@ -483,14 +355,13 @@ def test_the_example_file_shows_every_setting_with_its_default(settings: Load):
     assert RosterFile() == RosterFile(**shown["roster"])
     assert loaded.ledger.file == ROOT / "config" / shown["ledger"]["file"]
     assert loaded.latch.file == ROOT / "config" / shown["latch"]["file"]
-    assert loaded.service.store == ROOT / "config" / shown["service"]["store"]
     assert Service() == Service(**{**shown["service"], **dict.fromkeys(_FILES_OF_SERVICE), "allowed_hosts": ()})
     assert SelfTest() == SelfTest(**shown["self_test"]) == loaded.self_test
     assert ({}, {}, {}, ()) == (loaded.tokens, loaded.hooks, loaded.channels, loaded.schedules)
     assert ["panic.toml"] == [p.file.name for p in settings(bare).problems if p.file]  # its ca_file is not there
 
 
-_FILES_OF_SERVICE = ("tls_certificate", "tls_key", "store")
+_FILES_OF_SERVICE = ("tls_certificate", "tls_key")
 
 
 def test_the_ledger_and_the_latch_stand_beside_the_settings_unless_they_are_named(settings: Load, tmp_path: Path):
@@ -519,27 +390,18 @@ def test_what_panic_keeps_is_in_the_state_folder(
     """Beside the settings unless they say otherwise; the environment is heard only where they say nothing."""
     loaded = settings(GOOD + text, env)
 
-    found = (loaded.ledger.file, loaded.latch.file, loaded.service.store)
-    assert tuple(tmp_path / f"{folder}{name}" for name in ("ledger.db", "panic.latch", "service.db")) == found
+    found = (loaded.ledger.file, loaded.latch.file)
+    assert tuple(tmp_path / f"{folder}{name}" for name in ("ledger.db", "panic.latch")) == found
     assert tmp_path / folder == loaded.state.folder
 
 
 def test_names_of_what_panic_keeps_start_in_the_state_folder(settings: Load, tmp_path: Path):
     """All others start beside the settings, as does the folder itself."""
-    names = '[ledger]\nfile = "a.db"\n[service]\nstore = "c.db"\ntls_key = "d.key"\n'
+    names = '[ledger]\nfile = "a.db"\n[latch]\nfile = "/b.latch"\n[service]\ntls_key = "d.key"\n'
     loaded = settings(f'{names}[roster]\nfile = "e.csv"\n{GOOD}{STATE}')
 
-    kept = (loaded.ledger.file, loaded.service.store)
-    assert (tmp_path / "kept/a.db", tmp_path / "kept/c.db") == kept
+    assert (tmp_path / "kept/a.db", Path("/b.latch")) == (loaded.ledger.file, loaded.latch.file)
     assert (tmp_path / "d.key", tmp_path / "e.csv") == (loaded.service.tls_key, loaded.roster.file)
-
-
-def test_the_digest_of_the_settings_is_that_of_their_bytes(settings: Load, tmp_path: Path):
-    """An auditor compares it with the file that was in force."""
-    loaded = settings(GOOD)
-
-    assert loaded.file is not None
-    assert f"sha256:{hashlib.sha256(loaded.file.read_bytes()).hexdigest()}" == loaded.digest
 
 
 def test_the_page_on_configuration_tells_the_truth():
@@ -551,14 +413,22 @@ def test_the_page_on_configuration_tells_the_truth():
         for section in settings.split("### ")[1:]
     }
 
-    assert list(SECTIONS) == list(found)
-    for name, model in SECTIONS.items():
-        fields = model.model_fields.items()
-        defaults = ["required" if info.is_required() else toml(info.get_default()) for _, info in fields]
-        assert (
-            list(zip(model.model_fields, [expected(model, key) for key, _ in fields], defaults, strict=True))
-            == (found[name])
-        )
+    assert {*SECTIONS, _BOTH} == found.keys()
+    models: dict[str, type[BaseModel]] = {**SECTIONS, _BOTH: Hook}
+    for name, model in models.items():
+        common = Hook.model_fields.keys() & Schedule.model_fields.keys() - {"watch_s"}
+        keys = [key for key in model.model_fields if name not in _PRESSING or (key in common) is (name == _BOTH)]
+        assert [_row(model, key) for key in keys] == found[name]
+    assert [_row(Hook, row[0]) for row in found[_BOTH]] == [_row(Schedule, row[0]) for row in found[_BOTH]]
+
+
+_BOTH = "hooks and schedules"
+_PRESSING = ("hooks", "schedules", _BOTH)
+
+
+def _row(model: type[BaseModel], key: str) -> tuple[str, str, str]:
+    info = model.model_fields[key]
+    return key, expected(model, key), "required" if info.is_required() else toml(info.get_default())
 
 
 SERVICE = """
@@ -585,11 +455,7 @@ def test_what_the_service_needs_is_read_beside_what_a_press_needs(settings: Load
     loaded = settings(GOOD + SERVICE, {"PANIC_RISK": "x", "PANIC_PAGER": "y", "PANIC_SERVICE_PORT": "0"})
 
     assert () == loaded.problems
-    assert ("0.0.0.0", 0, tmp_path / "service.db") == (  # noqa: S104  (read, and not listened at)
-        loaded.service.host,
-        loaded.service.port,
-        loaded.service.store,
-    )
+    assert ("0.0.0.0", 0) == (loaded.service.host, loaded.service.port)  # noqa: S104  (read, and not listened at)
     assert ("panic.example.com", "fd00::1") == loaded.service.allowed_hosts
     assert (tmp_path / "panic.pem", tmp_path / "panic.key") == (
         loaded.service.tls_certificate,
@@ -606,126 +472,6 @@ def test_what_the_service_needs_is_read_beside_what_a_press_needs(settings: Load
 
 
 _TOKEN = f"[tokens.desk]\ndigest = '{DIGEST}'\n"
-_HOOK = "[hooks.risk]\nsecrets = [{ file = 'a.secret' }]\n"
-_NOBODY = "until then nobody is let in with it."
-_NOTHING = "until then nothing is pressed through it."
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            f"{_TOKEN}roles = ['presser']\ngroup = ['arb']",
-            f"8: [tokens.desk] has no setting 'group'. Did you mean groups? {_NOBODY.capitalize()}",
-        ),
-        (
-            f"{_TOKEN}roles = ['presser']\ntoken = 'hunter2'",
-            (
-                "8: [tokens.desk] has no setting 'token'. A token never stands here: "
-                f"panic token makes one and prints the digest to write. {_NOBODY.capitalize()}"
-            ),
-        ),
-        (
-            f"{_TOKEN}roles = ['boss']",
-            (
-                "7: [tokens.desk] roles is ['boss']. Give a list of viewer, presser, resetter; "
-                "until then nobody is let in with it."
-            ),
-        ),
-        (
-            f"{_TOKEN}roles = []",
-            f"7: [tokens.desk] roles is []. Give a list of viewer, presser, resetter; {_NOBODY}",
-        ),
-        (
-            f"{_TOKEN}roles = ['presser']\ngroups = []",
-            f"8: [tokens.desk] groups is []. Give a list of groups of the roster; {_NOBODY}",
-        ),
-        (
-            _TOKEN,
-            f'5: [tokens.desk] has no roles. Add roles = ["viewer"], or "presser", or "resetter"; {_NOBODY}',
-        ),
-        (
-            "[tokens.desk]\nroles = ['viewer']\ndigest = 'hunter2'",
-            (
-                "7: [tokens.desk] digest is unusable (not shown, it could be a key). "
-                f"Give sha256: and 64 hexadecimal digits; {_NOBODY}"
-            ),
-        ),
-        (
-            "[tokens]\ndesk = 'hunter2'",
-            f"6: [tokens] 'desk' is not a section. Write [tokens.NAME] and its keys below it; {_NOBODY}",
-        ),
-        (
-            _TOKEN.replace("desk", "'a b'") + "roles = ['viewer']",
-            f"5: [tokens] 'a b' is no plain name. Use letters, digits, '.', '_' and '-', at most 64; {_NOBODY}",
-        ),
-        (
-            _HOOK,
-            (
-                "5: [hooks.risk] names no accounts to press. "
-                f"Write all = true, or else groups or accounts; {_NOTHING}"
-            ),
-        ),
-        (
-            f"{_HOOK}all = true\ngroups = ['arb']",
-            (
-                "5: [hooks.risk] names both all and some accounts to press. "
-                f"Write all = true, or else groups or accounts; {_NOTHING}"
-            ),
-        ),
-        (
-            f"{_HOOK}all = true\nside = 'buy'",
-            f"8: [hooks.risk] side is 'buy'. Give BUY, SELL; {_NOTHING}",
-        ),
-        (
-            "[hooks.risk]\nall = true",
-            f'5: [hooks.risk] has no secrets. Add secrets = [{{ file = "FILE" }}]; {_NOTHING}',
-        ),
-        (
-            "[hooks.risk]\nall = true\nsecrets = ['hunter2']",
-            (
-                "7: [hooks.risk] secrets is unusable (not shown, it could be a key). Give a list of places, "
-                f'such as [{{ file = "FILE" }}] or [{{ env = "VARIABLE" }}]; {_NOTHING}'
-            ),
-        ),
-        (
-            "[notify.desk]\nurl = 'https://hunter2@example.com'",
-            (
-                "6: [notify.desk] url is unusable (not shown, it could be a key). Give a place, "
-                'such as { file = "FILE" } or { env = "VARIABLE" }; until then nothing is sent there.'
-            ),
-        ),
-        (
-            "[notify.desk]\nurl = { env = 'A', file = 'b' }",
-            (
-                "6: [notify.desk] url is unusable (not shown, it could be a key). Give a place, "
-                'such as { file = "FILE" } or { env = "VARIABLE" }; until then nothing is sent there.'
-            ),
-        ),
-        (
-            "[service]\nallowed_hosts = ['panic.example.com:443']",
-            (
-                "6: [service] allowed_hosts is ['panic.example.com:443']. "
-                "Give a list of host names without port; until then it is []."
-            ),
-        ),
-        (
-            "[service]\nhost = '[::1]'",
-            (
-                "6: [service] host is '[::1]'. "
-                'Give an address of this machine, without port; until then it is "127.0.0.1".'
-            ),
-        ),
-    ],
-)
-def test_a_mistake_in_a_token_a_hook_or_a_channel_leaves_it_out(
-    settings: Load, tmp_path: Path, text: str, message: str
-):
-    """Half of a token would allow too much; and what was pasted in the wrong place is not repeated."""
-    loaded = settings(f"{GOOD}{text}\n")
-
-    assert [f"panic.toml:{message}"] == told(loaded.problems, tmp_path)
-    assert ({}, {}, {}) == (loaded.tokens, loaded.hooks, loaded.channels)
 
 
 @given(st.text())
@@ -742,14 +488,6 @@ def test_a_hook_takes_no_instrument_that_a_press_refuses(instrument: str):
     assert (Account(1),) == plan(
         roster, Scope(all=True, filters=Filters(instrument_ids=(instrument,))), {"default"}
     ).accounts
-
-
-def test_a_mistake_in_one_token_spares_the_others(settings: Load):
-    """Nobody is locked out for somebody else's mistake."""
-    other = _TOKEN.replace("desk", "other").replace("0" * 64, "1" * 64)
-    loaded = settings(f"{GOOD}{_TOKEN}roles = ['boss']\n{other}roles = ['viewer']\n")
-
-    assert ["other"] == list(loaded.tokens)
 
 
 def test_a_token_under_two_names_lets_nobody_in(settings: Load):
@@ -782,7 +520,6 @@ def test_a_pasted_secret_does_not_show(settings: Load):
 _SCHEDULE = "[[schedules]]\nname = 'cleanup'\n"
 _AT = "at = '5 minutes before close'\n"
 _KNOWS = "cancels_gtc_and_close_orders = true\n"
-_DOES_NOT_RUN = "until then it does not run."
 
 
 def test_schedules_and_the_self_test_are_read(settings: Load):
@@ -809,99 +546,6 @@ def test_schedules_and_the_self_test_are_read(settings: Load):
         str(schedule.when) for schedule in loaded.schedules
     ]
     assert SelfTest(every_s=0, share=0.5, rate=50) == loaded.self_test
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (
-            f"{_SCHEDULE}{_AT}{_KNOWS}",
-            (
-                "5: [[schedules]] cleanup: it names no accounts to press. "
-                f"Write all = true, or else groups or accounts; {_DOES_NOT_RUN}"
-            ),
-        ),
-        (
-            f"{_SCHEDULE}{_AT}{_KNOWS}all = true\naccounts = [7]",
-            (
-                "5: [[schedules]] cleanup: it names both all and some accounts to press. "
-                f"Write all = true, or else groups or accounts; {_DOES_NOT_RUN}"
-            ),
-        ),
-        (
-            f"{_SCHEDULE}{_AT}all = true",
-            (
-                "5: [[schedules]] cleanup: cancels_gtc_and_close_orders is not true, and the broker's call cannot "
-                "spare good-till-cancel and on-close orders. "
-                f"Write cancels_gtc_and_close_orders = true if they may be cancelled too; {_DOES_NOT_RUN}"
-            ),
-        ),
-        (
-            f"{_SCHEDULE}{_AT}{_KNOWS.replace('true', 'false')}all = true",
-            (
-                "8: [[schedules]] cleanup: cancels_gtc_and_close_orders is not true, and the broker's call cannot "
-                "spare good-till-cancel and on-close orders. "
-                f"Write cancels_gtc_and_close_orders = true if they may be cancelled too; {_DOES_NOT_RUN}"
-            ),
-        ),
-        (
-            f"{_SCHEDULE}{_KNOWS}all = true\nat = '25:00 UTC on weekdays'",
-            (
-                "9: [[schedules]] cleanup: at is '25:00 UTC on weekdays': 25:00 is no time of day. "
-                f"Give 00:00 to 23:59. {_DOES_NOT_RUN.capitalize()}"
-            ),
-        ),
-        (
-            f"{_SCHEDULE}{_KNOWS}all = true\nat = 1600",
-            (
-                '9: [[schedules]] cleanup: at is 1600. Give a time, such as "16:10 America/New_York on weekdays" '
-                f'or "5 minutes before close"; {_DOES_NOT_RUN}'
-            ),
-        ),
-        (
-            f"{_SCHEDULE}{_KNOWS}all = true",
-            f'5: [[schedules]] cleanup: it has no at. Add at = "5 minutes before close"; {_DOES_NOT_RUN}',
-        ),
-        (
-            f"[[schedules]]\n{_AT}{_KNOWS}all = true",
-            f'5: [[schedules]] number 1: it has no name. Add name = "cleanup"; {_DOES_NOT_RUN}',
-        ),
-        (
-            f"[[schedules]]\nname = 'a b'\n{_AT}{_KNOWS}all = true",
-            f"6: [[schedules]] number 1: name is 'a b'. Give a plain name of its own; {_DOES_NOT_RUN}",
-        ),
-        (
-            f"{_SCHEDULE}{_AT}{_KNOWS}all = true\nzone = 'UTC'",
-            (
-                "10: [[schedules]] cleanup: has no setting 'zone'. Known are: "
-                f"{', '.join(Schedule.model_fields)}. {_DOES_NOT_RUN.capitalize()}"
-            ),
-        ),
-        (
-            f"{_SCHEDULE}{_AT}{_KNOWS}all = true\nwatch_s = -1",
-            f"10: [[schedules]] cleanup: watch_s is -1. Give a number from 0 to 86400; {_DOES_NOT_RUN}",
-        ),
-        (
-            "[schedules.cleanup]\nall = true",
-            f"5: [[schedules]] is no list. Write it in double brackets; {_DOES_NOT_RUN}",
-        ),
-    ],
-)
-def test_a_mistake_in_a_schedule_leaves_it_out(settings: Load, tmp_path: Path, text: str, message: str):
-    """Half of a schedule would cancel something else, or at another time."""
-    loaded = settings(f"{GOOD}{text}\n")
-
-    assert [f"panic.toml:{message}"] == told(loaded.problems, tmp_path)
-    assert () == loaded.schedules
-
-
-def test_a_schedule_that_is_no_section_is_left_out(settings: Load, tmp_path: Path):
-    """As in a list that somebody wrote in one line."""
-    loaded = settings(f"schedules = [5]\n{GOOD}")
-
-    assert ["panic.toml:1: [[schedules]] number 1 is 5. Write [[schedules]]; until then it does not run."] == told(
-        loaded.problems, tmp_path
-    )
 
 
 def test_a_mistake_in_one_schedule_spares_the_others_and_has_its_own_line(settings: Load):
@@ -947,12 +591,3 @@ def test_the_self_test_comes_every_thirty_seconds_at_most(settings: Load, every_
 
     assert problems == len(loaded.problems)
     assert (300.0 if problems else every_s) == loaded.self_test.every_s
-
-
-def test_a_wrong_self_test_is_told(settings: Load, tmp_path: Path):
-    """With what it takes."""
-    loaded = settings(f"{GOOD}[self_test]\nevery_s = 5\n")
-
-    assert [
-        "panic.toml:6: [self_test] every_s is 5. Give 0, or a number from 30 to 86400; until then it is 300.0."
-    ] == told(loaded.problems, tmp_path)

@@ -51,7 +51,6 @@ def test_it_leaves_the_paths_to_the_settings(tmp_path: Path, file: Path):
     assert () == settings.problems
     assert Path("/var/lib/panic/ledger.db") == settings.ledger.file
     assert Path("/var/lib/panic/panic.latch") == settings.latch.file
-    assert Path("/var/lib/panic/service.db") == settings.service.store
 
 
 async def test_a_person_at_a_shell_presses_with_the_same_files(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""The service that may run on this machine: does it keep the same ledger, latch and store as this command?"""
+"""The service that may run on this machine: does it keep the same ledger and latch as this command?"""
 
 import json
 import ssl
@@ -18,7 +18,7 @@ class Neighbour(NamedTuple):
 
     Attributes:
         url: Where.
-        others: What of ledger, latch and store it has elsewhere.
+        others: What of ledger and latch it has elsewhere.
     """
 
     url: str

@@ -103,7 +103,7 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
         state=StateFolder(folder=state),
         ledger=LedgerFiles(**{"file": state / "ledger.db", **said["ledger"]}),
         latch=LatchFile(**{"file": state / "panic.latch", **said["latch"]}),
-        service=Service(**{"store": state / "service.db", **said["service"]}),
+        service=Service(**said["service"]),
         tokens=named.tokens,
         hooks=named.hooks,
         channels=named.channels,

@@ -40,15 +40,11 @@ def _secrets(settings: Settings) -> Iterator[tuple[str, Credential]]:
 
 
 def _kept(settings: Settings) -> Iterator[tuple[str, Path | None]]:
-    ledger, latch, store = settings.ledger, settings.latch.file, settings.service.store
-    databases = {"the ledger": ledger.file, "the service's store": store}
-    if ledger.file is not None:
-        yield from (
-            ("kept beside the ledger", ledger.file.with_name(name)) for name in (CALENDAR, CLOCK, SELF_TEST)
-        )
-    for what, file in databases.items():
-        if file is not None:
-            yield from ((what, file.with_name(file.name + end)) for end in _OF_SQLITE)
+    ledger, latch = settings.ledger.file, settings.latch.file
+    if ledger is not None:
+        yield from (("the ledger", ledger.with_name(ledger.name + end)) for end in _OF_SQLITE)
+        for name in (CALENDAR, CLOCK, SELF_TEST):
+            yield "kept beside the ledger", ledger.with_name(name)
     if latch is not None:
         yield from (("the latch", latch.with_name(latch.name + end)) for end in ("", ".lock"))
 
@@ -94,11 +90,11 @@ def is_same(one: Path, other: Path) -> bool:
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:
-    """Give for ledger, latch and store a word that is the same for the same file, and tells nothing else.
+    """Give for ledger and latch a word that is the same for the same file, and tells nothing else.
 
     By the folder's identity, so that mounts and links make no difference. It may hang with a disk.
     """
-    files = {"ledger": settings.ledger.file, "latch": settings.latch.file, "store": settings.service.store}
+    files = {"ledger": settings.ledger.file, "latch": settings.latch.file}
     return {what: _fingerprint(file) for what, file in files.items() if file is not None}
 
 

@@ -104,7 +104,7 @@ class StateFolder(Section):
     """Where panic keeps its own files."""
 
     folder: Path | None = None
-    """For ledger, latch and store. Default: that of the settings. Service and shell find it in the same place."""
+    """For ledger and latch. Default: that of the settings. Service and shell find it in the same place."""
 
 
 class LedgerFiles(Section):

@@ -18,7 +18,7 @@ from panic.config.kinds import (
     Text,
     Type,
 )
-from panic.config.sections import Credential, Section, StateFile
+from panic.config.sections import Credential, Section
 
 Role = Literal["viewer", "presser", "resetter"]
 """What a token's bearer may do: look; look and press; look and end the engaged state."""
@@ -61,9 +61,6 @@ class Service(Section):
 
     warm_connections: int = Field(default=8, ge=0, le=64)
     """Connections to the broker kept open. Default: 8. Spares the first DELETEs their handshakes."""
-
-    store: StateFile = None
-    """SQLite file of what it must remember. Default: service.db in the state folder. No breach counts twice."""
 
     session_idle_s: float = Field(default=900.0, ge=60, le=86_400)
     """Seconds without a deliberate act until a page only looks. Default: 900. Desks are left alone at times."""

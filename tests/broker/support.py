@@ -1,12 +1,16 @@
 """A listener whose every byte the test decides, and short ways to one request."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import struct
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+
+import pytest
 
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
@@ -181,3 +185,53 @@ def header(head: str, name: str) -> str | None:
         if field.lower() == name.lower():
             return value
     return None
+
+
+FINE = http(200, envelope(ID))
+
+
+STALE = http(200, envelope(OTHER_ID))
+
+
+EMPTY = http(200, {"data": [], "error": None})
+
+
+METHODS = pytest.mark.parametrize("method", ["DELETE", "GET"])
+
+
+class Doubt:
+    """Counts how often the broker said that answers were mixed up."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+
+
+@contextlib.asynccontextmanager
+async def doubtful(play: Play, **options: Any) -> AsyncIterator[tuple[Listener, Broker, Doubt]]:
+    """A listener, a door to it and what the door thinks of it."""
+    doubt = Doubt()
+    async with listening(play) as listener, door(listener.base_url, mixed_up=doubt, **options) as broker:
+        yield listener, broker, doubt
+
+
+def at_first(play: Play) -> Play:
+    """Play this on the first connection; every later one is sound."""
+
+    async def played(line: Line) -> None:
+        await (play if line.number == 1 else always(FINE))(line)
+        await line.gone()
+
+    return played
+
+
+async def run_script(script: str, *arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await process.communicate()
+
+    assert 0 == process.returncode, err.decode()
+    return out.decode().strip()

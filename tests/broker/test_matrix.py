@@ -16,7 +16,16 @@ from panic.broker.outcomes import Body, Outcome
 from panic.broker.pages import Query
 from panic.orders import Filters
 from panic.roster import Account
-from tests.broker.support import ACCOUNT, ID, OTHER_ID, cancel, door, envelope, read, refusal
+from tests.broker.support import (
+    ACCOUNT,
+    ID,
+    OTHER_ID,
+    cancel,
+    door,
+    envelope,
+    read,
+    refusal,
+)
 
 BASE = "https://broker.example"
 ORDERS = f"{BASE}/v1/accounts/{ID}/orders"

@@ -52,7 +52,7 @@ def test_every_setting_is_shown_with_its_origin(
     firm = Firm(tmp_path, "https://api.clearstreet.com", [1], more=more)
     monkeypatch.setenv("PANIC_RUN_WATCH_S", "3")
     monkeypatch.setenv("PANIC_STATE_FOLDER", "/elsewhere")
-    monkeypatch.setenv("PANIC_SERVICE_STORE", "/var/store.db")
+    monkeypatch.setenv("PANIC_LEDGER_FILE", "/var/ledger.db")
     code, document = shown(firm, capsys)
     found = told(document, tmp_path)
     lines = firm.settings.read_text().splitlines()
@@ -68,9 +68,8 @@ def test_every_setting_is_shown_with_its_origin(
         "run.watch_s": (3.0, "environment PANIC_RUN_WATCH_S"),
         "run.concurrency": (64, "default"),
         "state.folder": ("state", said('folder = "state"')),
-        "ledger.file": ("state/ledger.db", "default"),
         "latch.file": ("state/of.strategies", said('file = "of.strategies"')),
-        "service.store": ("/var/store.db", "environment PANIC_SERVICE_STORE"),
+        "ledger.file": ("/var/ledger.db", "environment PANIC_LEDGER_FILE"),
         "service.tls_certificate": ("panic.pem", said('tls_certificate = "panic.pem"')),
         "schedules.cleanup.name": ("cleanup", said('name = "cleanup"')),
     }.items() <= found.items()

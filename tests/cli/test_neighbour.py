@@ -1,4 +1,4 @@
-"""A service on this machine that keeps another ledger, latch or store than the command beside it is told of."""
+"""A service on this machine that keeps another ledger or latch than the command beside it is told of."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ from panic.config.own import fingerprints
 from tests.cli.support import PRESS, Firm, account, closed_port, panic, simulate
 from tests.service.support import firm, serving
 
-ELSEWHERE = ("LEDGER_FILE", "LATCH_FILE", "SERVICE_STORE")
+ELSEWHERE = ("LEDGER_FILE", "LATCH_FILE")
 REMEDY = "Type panic config show here and as the service's user, and name one [state] folder in the settings."
 
 
@@ -110,7 +110,7 @@ def listener(request: pytest.FixtureRequest) -> Iterator[Listener]:
 @pytest.mark.parametrize(
     ("listener", "others"),
     [
-        (told({"latch": "0123456789abcdef", "store": "0123456789abcdef"}), ("latch", "store")),
+        (told({"ledger": "0123456789abcdef", "latch": "0123456789abcdef"}), ("ledger", "latch")),
         (told({"a stranger": 1}), ()),
         (told({}), ()),
         (told([1]), None),
@@ -170,4 +170,4 @@ def test_one_file_has_one_fingerprint_by_whatever_way_it_is_reached(tmp_path: Pa
     assert of("state")["ledger"] != of("other")["ledger"]
     assert of("other") == of("other/.")
     assert of("state")["latch"] != of("state", LATCH_FILE=str(folder / "l"))["latch"]
-    assert {"ledger", "latch", "store"} == of("no\0name").keys()
+    assert {"ledger", "latch"} == of("no\0name").keys()

@@ -38,7 +38,6 @@ OWN = (
     *(f"state/ledger.db{end}" for end in ("", "-wal", "-shm")),
     "state/panic.latch",
     "state/panic.latch.lock",
-    "state/service.db",
     "state/selftest.json",
     "state/calendar.json",
     "state/clock.json",
@@ -134,9 +133,8 @@ def test_a_second_name_and_a_link_to_the_folder_are_seen_through(firm: Firm):
 def test_the_list_is_whole(firm: Firm):
     """What is tried here is what there is, but for SQLite's fourth file, and the authorities that nobody has."""
     listed = {str(file.relative_to(firm.folder)) for _, file in own_files(load(firm.settings, {}))}
-    of_sqlite = {f"state/{name}.db{end}" for name in ("ledger", "service") for end in ("-wal", "-shm")}
 
-    assert {*OWN, *of_sqlite} == {name for name in listed if not name.endswith("-journal")}
+    assert {*OWN} == {name for name in listed if not name.endswith("-journal")}
 
 
 @pytest.mark.parametrize("settings", ["missing", "broken"])

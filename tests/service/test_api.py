@@ -163,7 +163,7 @@ async def test_alive_and_ready_need_no_token_and_tell_nothing(tmp_path: Path):
 
         assert (200, {"alive": True}) == (alive.status, alive.json)
         assert (503, False, "keys") == (ready.status, ready.json["ready"], ready.json["why"])
-        assert {"ledger", "latch", "store"} == ready.fits("Ready")["files"].keys()
+        assert {"ledger", "latch"} == ready.fits("Ready")["files"].keys()
         assert str(tmp_path.name) not in ready.body.decode()
         assert all(re.fullmatch("[0-9a-f]{16}", one) for one in ready.json["files"].values())
 

@@ -43,7 +43,7 @@ class Alive:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Whether a press would work, and in one word why not; `files` tells ledger, latch and store from others."""
+    """Whether a press would work, and in one word why not; `files` tells ledger and latch from others."""
 
     ready: bool
     why: str

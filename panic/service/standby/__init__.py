@@ -211,7 +211,7 @@ class Standby:
 
     @property
     def files(self) -> dict[str, str]:
-        """Fingerprints of ledger, latch and store, which name no path."""
+        """Fingerprints of ledger and latch, which name no path."""
         return self._ready.files
 
     def status(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Ready:
 
     Attributes:
         problems: What was found last; None until everything was looked at once.
-        files: Fingerprints of ledger, latch and store; empty until then.
+        files: Fingerprints of ledger and latch; empty until then.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:

@@ -1,0 +1,179 @@
+"""An attempt is bounded in time and in what it takes in."""
+
+import asyncio
+import gzip
+import tracemalloc
+
+import pytest
+
+from panic.broker.answers import Answer
+from panic.broker.outcomes import Body, Outcome
+from panic.orders import Filters
+from panic.simulator import Fault
+from tests.broker.support import (
+    ACCOUNT,
+    FINE,
+    METHODS,
+    Line,
+    always,
+    ask,
+    cancel,
+    door,
+    http,
+    listening,
+    simulate,
+    until,
+)
+from tests.virtual import virtually
+
+
+async def _pour(status: int, *, chunk: bytes = b" " * (1 << 16)) -> tuple[Answer, int]:
+    """Answer with a body that does not end; gives the answer and how many bytes were taken."""
+    poured = 0
+
+    async def play(line: Line) -> None:
+        nonlocal poured
+        await line.request()
+        line.write(b"HTTP/1.1 %d Word\r\nTransfer-Encoding: chunked\r\n\r\n" % status)
+        while True:
+            line.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            await line.writer.drain()
+            poured += len(chunk)
+
+    async with listening(play) as listener, door(listener.base_url) as broker:
+        answer = await cancel(broker)
+        assert not broker._connector._conns  # the connection did not go back
+        assert not broker._connector._acquired
+    return answer, poured
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "most"),
+    [
+        (200, Outcome.ACCEPTED, 4 << 20),
+        (404, Outcome.NOTHING_TO_CANCEL, 1 << 16),
+        (500, Outcome.BROKER_ERROR, 1 << 16),
+        (302, Outcome.UNKNOWN, 1 << 16),
+    ],
+)
+async def test_an_endless_body_is_cut(status: int, outcome: Outcome, most: int):
+    """No more is taken than the bound and what the sockets' buffers hold, and the connection is dropped."""
+    answer, poured = await _pour(status)
+
+    assert outcome == answer.outcome
+    assert Body.OVERLONG == answer.evidence.body
+    assert poured < most + (8 << 20)
+
+
+async def test_a_flood_of_tiny_chunks_is_cut():
+    """The bound is on bytes, however they are cut up."""
+    answer, poured = await _pour(500, chunk=b" " * 16)
+
+    assert Body.OVERLONG == answer.evidence.body
+    assert poured < 8 << 20
+
+
+@pytest.mark.parametrize("length", ["99999999999999999999", "4294967296"])
+async def test_a_promised_length_reserves_nothing(length: str):
+    """Memory is taken for what comes, not for what is promised."""
+
+    async def play(line: Line) -> None:
+        await line.answer(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{}}".encode())
+        await line.gone()
+
+    async with listening(play) as listener, door(listener.base_url) as broker:
+        answer = await cancel(broker, within=0.05)
+
+    assert Outcome.UNKNOWN == answer.outcome
+
+
+@METHODS
+async def test_a_gzip_bomb_is_not_inflated(method: str):
+    """An encoding that nobody asked for is read as it is: not JSON."""
+    bomb = gzip.compress(b'{"data":[]}'.ljust(64 << 20))
+    async with (
+        listening(always(http(200, bomb, "Content-Encoding: gzip"))) as listener,
+        door(listener.base_url) as broker,
+    ):
+        answer = await ask(method, broker)
+
+    assert Outcome.UNKNOWN == answer.outcome
+    assert Body.INVALID == answer.evidence.body
+    assert answer.page is None
+
+
+async def test_memory_stays_bounded():
+    """An endless answer costs no more than the bound on what is read of it, a few times over."""
+    tracemalloc.start()
+    try:
+        await _pour(200)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 3 * (4 << 20)
+
+
+@pytest.mark.parametrize("leash_s", [0.3, 5.3])
+@pytest.mark.parametrize("kind", ["hang", "drip", "endless"])
+def test_the_leash_ends_an_attempt(kind: str, leash_s: float):
+    """To the moment: aiohttp's own totals would be rounded up, and restart at each byte."""
+
+    async def meet() -> Answer:
+        fault = Fault(kind, seconds=0.2)
+        async with (
+            simulate(fault, orders=20) as simulator,
+            door(simulator.base_url, max_answer_bytes=64 << 20) as broker,
+        ):
+            return await cancel(broker, within=leash_s)
+
+    answer = virtually(meet())
+
+    assert leash_s == pytest.approx(answer.ended - answer.began, abs=0.05)
+    assert Outcome.UNKNOWN == answer.outcome
+    assert f"no answer within {leash_s:.1f} s" == answer.error
+
+
+async def test_a_leash_may_be_shortened():
+    """Whoever stops a run pulls the leashes in."""
+
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.gone()
+
+    async with listening(play) as listener, door(listener.base_url) as broker:
+        loop = asyncio.get_running_loop()
+        leash = asyncio.timeout(60)
+        attempt = asyncio.ensure_future(broker.cancel(ACCOUNT, Filters(), leash))
+        await until(lambda: bool(listener.heads))
+        leash.reschedule(loop.time())
+        answer = await attempt
+
+    assert Outcome.UNKNOWN == answer.outcome
+
+
+async def test_a_leash_that_has_run_out():
+    """Nothing is sent when there is no time left, and the answer says so."""
+    async with listening(always(FINE)) as listener, door(listener.base_url) as broker:
+        answer = await cancel(broker, within=-1.0)
+
+    assert Outcome.UNREACHABLE == answer.outcome
+    assert not listener.heads
+
+
+async def test_cancellation_goes_through():
+    """A task that is cancelled ends as cancelled, and its connection is not used again."""
+
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.gone()
+
+    async with listening(play) as listener, door(listener.base_url) as broker:
+        attempt = asyncio.ensure_future(cancel(broker))
+        await until(lambda: bool(listener.heads))
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+
+        assert not broker._connector._conns
+        assert not broker._connector._acquired

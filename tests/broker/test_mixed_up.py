@@ -1,0 +1,259 @@
+"""Answers that nobody asked for: none is believed, and no used connection is trusted after one."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.connections import Connector
+from panic.broker.outcomes import Body, Outcome
+from panic.roster import Account
+from panic.simulator import Fault
+from tests.broker.support import (
+    EMPTY,
+    FINE,
+    METHODS,
+    STALE,
+    Doubt,
+    Line,
+    Listener,
+    always,
+    ask,
+    at_first,
+    cancel,
+    door,
+    doubtful,
+    envelope,
+    http,
+    read,
+    refusal,
+    simulate,
+    until,
+)
+from tests.virtual import virtually
+
+
+async def from_now_on_fresh(listener: Listener, broker: Broker) -> None:
+    """Assert that every later request goes over a connection of its own."""
+    before = listener.connections
+    answers = [await read(broker) for _ in range(3)]
+
+    assert [True] * 3 == [answer.fresh for answer in answers]
+    assert before + 3 == listener.connections
+    assert not broker._connector._conns
+
+
+UNASKED: dict[str, bytes] = {
+    "another account's": STALE,
+    "an empty list": EMPTY,
+    "a 404": http(404, refusal(404)),
+    "a 204": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "a 408 on leaving": http(408, b"", "Connection: close"),
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "a head alone": b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n",
+    "garbage": b"\x00\xffnothing of HTTP\r\n\r\n",
+    "one byte": b"H",
+    "TLS": b"\x16\x03\x01\x02\x00\x01",
+}
+
+
+UNREADABLE = {"garbage", "TLS"}
+
+
+@METHODS
+@pytest.mark.parametrize("unasked", UNASKED)
+async def test_unasked_at_once(unasked: str, method: str):
+    """In one segment with the answer: the connection ends, and nobody trusts a used one again.
+
+    The answer counts, unless the client cannot read what came with it and throws the whole segment away.
+    """
+    counts = unasked not in UNREADABLE
+
+    async def play(line: Line) -> None:
+        await line.answer(FINE + UNASKED[unasked])
+
+    async with doubtful(at_first(play)) as (listener, broker, doubt):
+        answer = await ask(method, broker)
+
+        assert (Outcome.ACCEPTED if counts else Outcome.UNKNOWN) is answer.outcome
+        assert counts == doubt.times
+        if counts:
+            await from_now_on_fresh(listener, broker)
+        else:
+            assert (await ask(method, broker)).fresh
+
+
+@METHODS
+@pytest.mark.parametrize("unasked", UNASKED)
+async def test_unasked_while_idle(unasked: str, method: str):
+    """Later, while the connection waits in the pool."""
+    speak = asyncio.Event()
+    left = asyncio.Event()
+
+    async def play(line: Line) -> None:
+        await line.answer(FINE)
+        await speak.wait()
+        line.write(UNASKED[unasked])
+        await line.gone()
+        left.set()
+
+    async with doubtful(at_first(play)) as (listener, broker, doubt):
+        answer = await ask(method, broker)
+        speak.set()
+        await until(lambda: bool(doubt.times))
+        await asyncio.wait_for(left.wait(), 5)
+
+        assert Outcome.ACCEPTED == answer.outcome
+        assert answer.receipt is not None
+        assert answer.receipt.revoked
+        assert 1 == doubt.times
+        await from_now_on_fresh(listener, broker)
+
+
+@METHODS
+@pytest.mark.parametrize("apart", [False, True])
+async def test_unasked_while_the_next_is_in_flight(method: str, apart: bool):
+    """Nobody can tell an empty stale answer then; the true one that follows it gives it away."""
+
+    async def play(line: Line) -> None:
+        await line.answer(FINE)
+        await line.request()
+        line.write(EMPTY)
+        if apart:
+            await asyncio.sleep(0.005)
+        line.write(FINE)
+
+    async with doubtful(at_first(play)) as (listener, broker, doubt):
+        await ask(method, broker)
+        second = await ask(method, broker)
+        await until(lambda: bool(doubt.times))
+
+        assert not second.fresh
+        assert 1 == doubt.times
+        await from_now_on_fresh(listener, broker)
+
+
+async def test_bytes_that_wait_on_a_new_connection(monkeypatch: pytest.MonkeyPatch):
+    """What came before the request was written is never taken for its answer."""
+    made = Connector._create_connection
+
+    async def dawdle(self: Connector, *arguments: Any) -> Any:
+        protocol = await made(self, *arguments)
+        await asyncio.sleep(0.005)
+        return protocol
+
+    monkeypatch.setattr(Connector, "_create_connection", dawdle)
+
+    async def play(line: Line) -> None:
+        line.write(http(404, refusal(404)))
+        await always(FINE)(line)
+
+    async with doubtful(play) as (_, broker, doubt):
+        answer = await cancel(broker)
+
+        assert Outcome.NOTHING_TO_CANCEL != answer.outcome
+        assert not answer.is_answered
+        assert 1 == doubt.times
+
+
+@pytest.mark.parametrize("kind", ["second_answer", "late_second_answer"])
+def test_the_simulators_second_answers(kind: str):
+    """The next request does not get the empty list that nobody asked for."""
+    doubt = Doubt()
+
+    async def meet() -> Answer:
+        fault = Fault(kind, times=1, seconds=0.5)
+        async with simulate(fault) as simulator, door(simulator.base_url, mixed_up=doubt) as broker:
+            await cancel(broker)
+            await asyncio.sleep(1.0)
+            return await read(broker)
+
+    answer = virtually(meet())
+
+    assert answer.page is not None
+    assert 1 == len(answer.page.orders)
+    assert answer.fresh
+    assert 1 == doubt.times
+
+
+@METHODS
+async def test_another_accounts_orders_cast_doubt(method: str):
+    """The signs are told once; after them each request has a connection of its own."""
+    async with doubtful(at_first(always(STALE))) as (listener, broker, doubt):
+        answer = await ask(method, broker)
+
+        assert Body.FOREIGN == answer.evidence.body
+        assert Outcome.UNKNOWN == answer.outcome
+        assert 1 == doubt.times
+        await from_now_on_fresh(listener, broker)
+
+
+@METHODS
+async def test_what_came_before_another_accounts_orders_is_not_trusted_either(method: str):
+    """Nobody knows since when the answers of that connection are somebody else's."""
+
+    async def play(line: Line) -> None:
+        await line.answer(FINE)
+        await line.answer(STALE)
+
+    async with doubtful(play) as (_, broker, doubt):
+        receipts = [(await ask(method, broker)).receipt for _ in range(2)]
+
+        assert [True, True] == [receipt is not None and receipt.revoked for receipt in receipts]
+        assert 1 == doubt.times
+
+
+def _of(head: str) -> int:
+    return int(head.split("/")[3])
+
+
+@pytest.mark.parametrize("trusting", [False, True])
+async def test_two_hundred_stale_answers(monkeypatch: pytest.MonkeyPatch, trusting: bool):
+    """Every answer is followed by a copy; none is taken for another account's, even by a pool that trusts."""
+    if trusting:
+        monkeypatch.setattr(Connector, "distrust", lambda _: None)
+
+    async def play(line: Line) -> None:
+        while True:
+            head = await line.request()
+            own = http(200, envelope(_of(head)))
+            line.write(own + own)
+
+    async def work(first: int) -> None:
+        for id_ in range(first, first + 20):
+            answer = await cancel(broker, Account(id_))
+            wrong.extend(order for order in answer.orders if order.account_id != id_)
+            outcomes[answer.outcome] += 1
+
+    wrong: list[object] = []
+    outcomes: Counter[Outcome] = Counter()
+    async with doubtful(play) as (listener, broker, doubt):
+        await asyncio.gather(*(work(first) for first in range(100, 300, 20)))
+
+        assert 200 == len(listener.heads)
+    assert {Outcome.ACCEPTED: 200} == outcomes
+    assert not wrong
+    assert 200 == doubt.times
+
+
+async def test_two_hundred_answers_off_by_one(monkeypatch: pytest.MonkeyPatch):
+    """A broker that answers each request with the one before is not believed once, even by a pool that trusts."""
+    monkeypatch.setattr(Connector, "distrust", lambda _: None)
+
+    async def play(line: Line) -> None:
+        before = 1
+        while True:
+            head = await line.request()
+            line.write(http(200, envelope(before)))
+            before = _of(head)
+
+    async with doubtful(play) as (listener, broker, doubt):
+        answers = [await read(broker, Account(id_)) for id_ in range(100, 300)]
+
+    assert {Body.FOREIGN} == {answer.evidence.body for answer in answers}
+    assert not any(answer.page or answer.orders for answer in answers)
+    assert 200 == len(listener.heads)
+    assert 200 == doubt.times
