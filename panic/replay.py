@@ -15,7 +15,7 @@ from panic.clock import time_of_day
 from panic.engine.case import Case, Proof
 from panic.engine.pacing import Pace
 from panic.flags import from_cases
-from panic.fold import Circumstances, fold
+from panic.fold import fold
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
 from panic.plan import Scope, Unsent
@@ -31,6 +31,7 @@ from panic.report import (
     ScopeReport,
     Timings,
 )
+from panic.told import Circumstances
 from panic.words import clip
 
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)

@@ -24,7 +24,7 @@ from tests.tape import Tape, take_up
 from tests.virtual import virtually
 
 ACCOUNTS = 20
-_TOO_BIG = frozenset({"endless", "gzip_bomb", "huge", "deep_json"})
+_TOO_BIG = frozenset({"endless", "gzip_bomb", "huge"})
 """These cost seconds each and have tests of their own."""
 
 _KINDS = sorted(set(FAULTS) - _TOO_BIG)

@@ -40,10 +40,8 @@ WATCH_S: Final = 5.0
 """So long a run looks after the first clear, unless its press says otherwise: whoever practises need not wait."""
 
 _HOST: Final = "127.0.0.1"
-_TAKE_AWAY_TRIES: Final = 40
-_AGAIN_S: Final = 0.05
-_AT_ONCE_TRIES: Final = 20
-_AT_ONCE_S: Final = 0.01
+_PATIENCE_S: Final = 2.0
+_AT_ONCE_S: Final = 0.2
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -131,7 +129,8 @@ class _Room:
                     simulator, _settings(self._made_up, simulator, self._port, options, self._folder)
                 )
         finally:
-            await _take_away(self._folder)
+            if not _remove(self._folder, _PATIENCE_S):
+                terminal.say(f"DRILL  {self._folder} could not be removed")
         return 0
 
     async def _serve(self, simulator: Simulator, settings: Settings) -> None:
@@ -154,10 +153,8 @@ class _Room:
 
     def _end(self, number: int) -> None:
         if self._over.is_set():
-            tries = 0
-            while self._folder is not None and not _is_gone(self._folder) and tries < _AT_ONCE_TRIES:
-                tries += 1
-                time.sleep(_AT_ONCE_S)  # a thread is just writing a file in it
+            if self._folder is not None:
+                _remove(self._folder, _AT_ONCE_S)
             terminal.errors.drain(0.1)
             os._exit(128 + number)
         self._over.set()
@@ -180,18 +177,16 @@ def _settings(
     return settings.model_copy(update={"ledger": files})
 
 
-async def _take_away(folder: Path) -> None:
-    """Remove the folder; a thread may just be closing a file in it, and then it takes a moment."""
-    for _ in range(_TAKE_AWAY_TRIES):
-        if _is_gone(folder):
-            return
-        await asyncio.sleep(_AGAIN_S)
-    terminal.say(f"DRILL  {folder} could not be removed")
-
-
-def _is_gone(folder: Path) -> bool:
-    shutil.rmtree(folder, ignore_errors=True)
-    return not folder.exists()
+def _remove(folder: Path, within_s: float) -> bool:
+    """Remove the folder; a thread may just be writing a file in it, and then it takes a moment."""
+    until = time.monotonic() + within_s
+    while True:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
 
 
 def _open_page(url: str) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from panic import logs
 from panic.cli import output
 from panic.render.schedule import schedule_table
-from panic.schedule.outlook import outlook, told
+from panic.schedule.outlook import outlook
 
 _MOST = 1000
 
@@ -17,7 +17,7 @@ def do_schedule(options: argparse.Namespace) -> int:
     """Show the next runs of every schedule, worst first."""
     logs.configure(options.log_level)
     plan = outlook(output.load(options), _now(), min(options.count, _MOST))
-    output.show(json.dumps(told(plan), indent=2), partial(schedule_table, plan), options)
+    output.show(json.dumps(plan.document(), indent=2), partial(schedule_table, plan), options)
     return 10 if plan.is_in_doubt else 0
 
 

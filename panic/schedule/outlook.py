@@ -66,8 +66,32 @@ class Outlook:
     @property
     def is_in_doubt(self) -> bool:
         """Whether somebody should see to it."""
-        told = any(one.refused or one.ends or one.doubt for one in self.lines)
-        return told or bool(self.left_out or self.problems)
+        is_wrong = any(one.refused or one.ends or one.doubt for one in self.lines)
+        return is_wrong or bool(self.left_out or self.problems)
+
+    def document(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+        return {
+            "schema": "panic-schedule/1",
+            "now": self.now.isoformat(),
+            "schedules": [
+                {
+                    "name": line.name,
+                    "at": line.at,
+                    "drill": line.drill,
+                    "runs": [_run(due, line.zone) for due in line.runs],
+                    "ends": line.ends or None,
+                    "refused": line.refused or None,
+                }
+                for line in self.lines
+            ],
+            "left_out": self.left_out,
+            "calendar": {
+                "broker_fetched_at": self.fetched_at and self.fetched_at.isoformat(),
+                "shipped_until": self.last and self.last.isoformat(),
+                "problems": self.problems,
+            },
+        }
 
 
 def outlook(settings: Settings, now: datetime, count: int) -> Outlook:
@@ -124,31 +148,6 @@ def _ending(shipped: Calendar, now: datetime) -> tuple[str, ...]:
     if shipped.last is None or (shipped.last - now.date()).days > _NEAR_DAYS:
         return ()
     return (f"the shipped calendar ends on {shipped.last}: upgrade panic",)
-
-
-def told(plan: Outlook) -> dict[str, Any]:
-    """Give it as JSON values."""
-    return {
-        "schema": "panic-schedule/1",
-        "now": plan.now.isoformat(),
-        "schedules": [
-            {
-                "name": line.name,
-                "at": line.at,
-                "drill": line.drill,
-                "runs": [_run(due, line.zone) for due in line.runs],
-                "ends": line.ends or None,
-                "refused": line.refused or None,
-            }
-            for line in plan.lines
-        ],
-        "left_out": plan.left_out,
-        "calendar": {
-            "broker_fetched_at": plan.fetched_at and plan.fetched_at.isoformat(),
-            "shipped_until": plan.last and plan.last.isoformat(),
-            "problems": plan.problems,
-        },
-    }
 
 
 def _run(due: Due, zone: tzinfo) -> dict[str, object]:

@@ -37,7 +37,7 @@ def market_hours(market: str, day: date, now: datetime, special: SpecialDays) ->
             "is_open": current is not None,
         },
         "timezone": NEW_YORK.key,
-        "today_sessions": _shown(sessions, local),
+        "today_sessions": _shown(sessions),
     }
 
 
@@ -64,19 +64,8 @@ def _sessions(market: str, day: date, special: SpecialDays) -> dict[str, tuple[d
     }
 
 
-def _shown(sessions: dict[str, tuple[datetime, datetime]], now: datetime | None = None) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for name, (opens, closes) in sessions.items():
-        shown[name] = {"open": opens.isoformat(), "close": closes.isoformat()}
-        if now is not None and now < opens:
-            shown[name]["time_until_open"] = _duration(opens - now)
-        elif now is not None and now < closes:
-            shown[name]["time_until_close"] = _duration(closes - now)
-    return shown
-
-
-def _duration(span: timedelta) -> str:
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = ((hours, "H"), (minutes, "M"), (seconds, "S"))
-    return "PT" + ("".join(f"{number}{unit}" for number, unit in parts if number) or "0S")
+def _shown(sessions: dict[str, tuple[datetime, datetime]]) -> dict[str, Any]:
+    return {
+        name: {"open": opens.isoformat(), "close": closes.isoformat()}
+        for name, (opens, closes) in sessions.items()
+    }

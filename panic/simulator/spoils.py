@@ -15,7 +15,6 @@ _MEGABYTE = 1 << 20
 _BOMB_MEGABYTES = 256
 _HUGE_MEGABYTES = 32
 _BIG_HEADER = 1 << 16
-_DEPTH = 100_000
 _NO_PAGES: Json = {"total_items": 0, "total_pages": 0, "page_number": 1, "next_page_token": None}
 
 
@@ -109,8 +108,6 @@ INSTEAD: Mapping[str, Callable[[Scene], Answer]] = {
     "hidden_orders": lambda scene: success([], scene.request_id, _NO_PAGES),
     "wrong_account": _wrong_account,
     "not_json": lambda _: Answer(200, _HTML, content_type="text/html"),
-    "json_list": lambda _: Answer(200, [1, 2, 3]),
-    "deep_json": lambda _: Answer(200, b"[" * _DEPTH + b"]" * _DEPTH),
     "redirect": _redirect,
     "big_headers": _big_headers,
     "gzip_bomb": _gzip_bomb,
@@ -186,7 +183,6 @@ def _repaged(answer: Answer, change: Callable[[Json], Json]) -> Answer:
 _MADE: Mapping[str, Callable[[Fault, Answer], Answer]] = {
     "status": lambda fault, answer: replace(answer, status=fault.status),
     "empty": lambda _, answer: replace(answer, status=200, body=b""),
-    "no_content": lambda _, answer: replace(answer, status=204, body=b""),
     "huge": _huge,
     "schema_drift": _drift,
     "paged_lies": _pages_lie,

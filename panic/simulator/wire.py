@@ -38,15 +38,15 @@ class Written(web.StreamResponse):
         """Nothing."""
 
 
-def framed(answer: Answer, *, promised: int | None = None, extra: bytes = b"") -> bytes:
-    """A whole HTTP answer as bytes; `promised` is the length that its head claims."""
+def framed(answer: Answer) -> bytes:
+    """A whole HTTP answer as bytes."""
     body = answer.encoded()
     head = (
         f"HTTP/1.1 {answer.status} {responses.get(answer.status, 'Simulated')}\r\n"
         f"Content-Type: {answer.content_type}\r\n"
-        f"Content-Length: {len(body) if promised is None else promised}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + extra + b"\r\n" + body
+    return head.encode() + body
 
 
 Play = Callable[[asyncio.Transport, Fault, Answer], Awaitable[bool]]
@@ -90,20 +90,13 @@ async def _drip(transport: asyncio.Transport, fault: Fault, answer: Answer) -> b
 
 
 async def _truncate(transport: asyncio.Transport, _fault: Fault, answer: Answer) -> bool:
-    body = answer.encoded()
-    whole = framed(answer, promised=len(body))
-    transport.write(whole[: len(whole) - len(body) // 2 - 1])
+    whole = framed(answer)
+    transport.write(whole[: len(whole) - len(answer.encoded()) // 2 - 1])
     return False
 
 
 async def _garbage(transport: asyncio.Transport, _fault: Fault, _answer: Answer) -> bool:
     transport.write(b"\x15\x03\x01\0\x02\x02\x46 no such protocol \xff\xfe\r\n\r\n")
-    return False
-
-
-async def _bad_headers(transport: asyncio.Transport, _fault: Fault, _answer: Answer) -> bool:
-    lines = b"no colon here\r\n: no name\r\nX-Nul: \0\r\n"
-    transport.write(framed(success([], "bad-headers"), extra=lines))
     return False
 
 
@@ -144,7 +137,6 @@ PLAYS: Mapping[str, Play] = {
     "executed_unanswered": _close,
     "truncated": _truncate,
     "garbage": _garbage,
-    "bad_headers": _bad_headers,
     "endless": _endless,
     "second_answer": _answer_twice,
     "late_second_answer": _answer_twice,

@@ -37,12 +37,12 @@ SOUND = (
 """Sound HTTP, though it may not be the truth: only the other questions can tell."""
 
 NO_ANSWER = (
-    *("wrong_account", "not_json", "json_list", "deep_json", "redirect", "big_headers"),
-    *("gzip_bomb", "hang", "rst", "fin", "garbage", "bad_headers", "executed_late"),
+    *("wrong_account", "not_json", "redirect", "big_headers"),
+    *("gzip_bomb", "hang", "rst", "fin", "garbage", "executed_late"),
     *("executed_unanswered", "rst_after", "truncated", "drip"),
 )
 OF_A_DELETE: dict[str, Outcome] = {
-    **dict.fromkeys((*SOUND, "error_in_200", "endless", "empty", "no_content", "huge"), ACCEPTED),
+    **dict.fromkeys((*SOUND, "error_in_200", "endless", "empty", "huge"), ACCEPTED),
     **dict.fromkeys(NO_ANSWER, UNKNOWN),
     "status": Outcome.BROKER_ERROR,
     "lying_404": Outcome.NOTHING_TO_CANCEL,

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from panic import config
 from panic.config import LedgerFiles, Settings
 from panic.schedule.cache import save_cache
-from panic.schedule.outlook import Outlook, outlook, told
+from panic.schedule.outlook import Outlook, outlook
 from panic.schedule.sessions import fallback
 from panic.service.room.views import Schedules
 from tests.cli.support import Firm
@@ -135,7 +135,7 @@ def test_its_document_is_json_and_what_the_service_publishes(tmp_path: Path):
     save_cache(tmp_path / "calendar.json", [detail("2026-11-30")], WEDNESDAY)
     full = settings(tmp_path, one("a", "5 minutes before close"), one("b", "soon"), DRILL)
     for known in (full, settings(tmp_path, ledger=False)):
-        document: dict[str, Any] = json.loads(json.dumps(told(outlook(known, WEDNESDAY, 2))))
+        document: dict[str, Any] = json.loads(json.dumps(outlook(known, WEDNESDAY, 2).document()))
         Draft202012Validator(schema).validate(document)
 
         assert len(known.schedules) == len(document["schedules"])
@@ -145,7 +145,7 @@ def test_its_document_is_json_and_what_the_service_publishes(tmp_path: Path):
 def test_a_run_is_told_by_both_clocks(tmp_path: Path):
     """With its session; one that has none says so."""
     known = settings(tmp_path, one("a", "5 minutes before close"), DRILL)
-    runs = {line["name"]: line["runs"][0] for line in told(outlook(known, WEDNESDAY, 1))["schedules"]}
+    runs = {line["name"]: line["runs"][0] for line in outlook(known, WEDNESDAY, 1).document()["schedules"]}
 
     assert ("2026-11-27T17:55:00+00:00", "2026-11-27T12:55:00-05:00") == (runs["a"]["at"], runs["a"]["local"])
     assert ("2026-11-27", True) == (runs["a"]["session"]["day"], runs["a"]["session"]["early"])

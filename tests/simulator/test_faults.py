@@ -48,8 +48,6 @@ def inflates_to(body: bytes) -> int:
         (Fault("not_json"), 200, False, is_html),
         (Fault("error_in_200"), 200, False, lambda r: (r.json["data"], r.json["error"]["code"]) == (None, 500)),
         (Fault("empty_list"), 200, False, lambda r: r.json["data"] == []),
-        (Fault("json_list"), 200, False, lambda r: r.json == [1, 2, 3]),
-        (Fault("deep_json"), 200, False, lambda r: r.body == b"[" * 100_000 + b"]" * 100_000),
         (Fault("wrong_account", count=2), 200, False,
          lambda r: [(one["account_id"], len(one["id"])) for one in r.json["data"]] == [(ACCOUNT + 1, 36)] * 2),
         (Fault("redirect"), 302, False, lambda r: r.headers["location"] == "/login"),
@@ -57,7 +55,6 @@ def inflates_to(body: bytes) -> int:
         (Fault("big_headers"), 200, False, lambda r: len(r.headers["x-big"]) == 1 << 16),
         (Fault("gzip_bomb"), 200, False, lambda r: len(r.body) < 300_000 and inflates_to(r.body) > 256 << 20),
         (Fault("empty"), 200, True, lambda r: (r.body, r.headers["content-length"]) == (b"", "0")),
-        (Fault("no_content"), 204, True, lambda r: r.body == b""),
         (Fault("huge"), 200, True,
          lambda r: 32 << 20 < len(r.body) < 33 << 20 and r.body.count(r.body[9:61]) > 10_000),
     ],
@@ -158,7 +155,6 @@ def promised(head: bytes) -> int:
 @pytest.mark.parametrize(
     ("kind", "executed", "so"),
     [
-        ("bad_headers", False, lambda wire: b"\r\nno colon here\r\n" in wire),
         ("garbage", False, lambda wire: wire and not wire.startswith(b"HTTP")),
         ("fin", False, lambda wire: wire == b""),
         ("executed_unanswered", True, lambda wire: wire == b""),
@@ -329,7 +325,7 @@ async def test_faults_of_all_accounts_and_of_the_other_endpoints():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"kind": "rts"}, "unknown fault 'rts'; known: bad_headers"),
+        ({"kind": "rts"}, "unknown fault 'rts'; known: bare_404"),
         ({"kind": "rst", "on": "PUT"}, "fault 'rst' on 'PUT'; known: ANY, DELETE, GET, OTHER"),
     ],
 )

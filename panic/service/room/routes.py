@@ -7,13 +7,14 @@ from aiohttp import web
 from panic import history
 from panic.config import LedgerFiles, Settings
 from panic.evidence.export import Asked, export
-from panic.schedule.outlook import outlook, told
+from panic.schedule.outlook import outlook
 from panic.service.api import views
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import until_swept
 from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.parts import Parts
+from panic.service.room.hub import Hub
 from panic.service.room.views import Schedules
 
 NDJSON = "application/x-ndjson"
@@ -21,15 +22,15 @@ _RUNS_MOST = 3
 _EVIDENCE_S = 60.0
 
 
-async def room(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+async def room(hub: Hub, _: web.Request, __: Identity) -> web.Response:
     """Say how things stand."""
-    return document(await parts.hub.room())
+    return document(await hub.room())
 
 
-async def board(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+async def board(parts: Parts, hub: Hub, request: web.Request, _: Identity) -> web.Response:
     """Give the board of a run, wherever it is."""
     found = await parts.lookup.find(request.match_info["id"])
-    return document(await parts.hub.boards.text(found))
+    return document(await hub.boards.text(found))
 
 
 async def evidence(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
@@ -62,4 +63,4 @@ async def schedule(parts: Parts, _: web.Request, __: Identity) -> web.Response:
 
 
 def _scheduled(settings: Settings) -> bytes:
-    return views.to_json(Schedules(**told(outlook(settings, datetime.now(UTC), _RUNS_MOST))))
+    return views.to_json(Schedules(**outlook(settings, datetime.now(UTC), _RUNS_MOST).document()))
