@@ -17,8 +17,9 @@ from panic.ledger.events import Event, encode
 from panic.ledger.reader import Row, Volume
 from panic.orders import Filters
 from panic.plan import Plan, Scope
+from panic.planned import planned
 from panic.process import Process
-from panic.record import SCHEMA, Finished, Kind, Pressed, Resumed, body, planned
+from panic.record import SCHEMA, Finished, Kind, Pressed, Resumed, body
 from panic.report import RosterFacts, Timings, Trigger, scope_report, to_json
 from panic.roster import Account
 
