@@ -74,7 +74,7 @@ async def press(
         by: Who; empty for the user of this process.
         deadline_s: When the run ends at the latest, seconds; None for the settings'.
         concurrency: Requests in flight at most; None for the settings'.
-        watch_s: How long to go on reading after the first clear, seconds; None for the settings'.
+        watch_s: How long to keep reading after the first clear, seconds; None for the settings'.
         verify: Whether to read until the accounts are proven clear.
         latch: Whether to leave the scope engaged in the settings' latch file.
 

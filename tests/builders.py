@@ -14,11 +14,11 @@ from panic.engine.case import Case
 from panic.engine.pacing import Pace
 from panic.engine.timetable import Do, Step
 from panic.errors import Problem
-from panic.fold import Circumstances
 from panic.orders import Filters, Order
 from panic.plan import Scope
 from panic.report import RosterFacts, Timings, Trigger
 from panic.roster import Account, BadRow, Roster
+from panic.told import Circumstances
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 """The wall clock at loop time 0."""

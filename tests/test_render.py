@@ -23,8 +23,7 @@ OPEN  orders are still open in 1 of 3 accounts; 2 are not clear
 https://api.example.com
 all accounts · 1 open, 1 unverified, 1 clear
 pressed 2026-03-02 00:00:00 UTC by joe@desk: a bad algo
-run 20260302T000000Z-abc123 · last first DELETE after 0.25 s · took 10.0 s of
-120 s
+run 20260302T000000Z-abc123 · all sent after 0.25 s · took 10.0 s of 120 s
 ! the roster is odd
 
 OPEN       2  Two · mm · joe
@@ -322,7 +321,7 @@ def test_a_run_that_did_not_read_says_so():
     text = table(a_report(a_worked_case(1, an_answer()), verify=False, last_first_cancel=None))
 
     assert "coverage: nothing was read (--no-verify); accepted is not cancelled" in text
-    assert "last first DELETE after -" in text
+    assert "all sent after -" in text
 
 
 def a_plan(count: int = 100) -> Plan:

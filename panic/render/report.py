@@ -49,7 +49,7 @@ def _circumstances(report: Report) -> Iterable[Text]:
     sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
     yield Text(
         f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
-        f"run {report.run_id} · last first DELETE after {sent} · took {timings.total_s:.1f} s "
+        f"run {report.run_id} · all sent after {sent} · took {timings.total_s:.1f} s "
         f"of {timings.deadline_s:g} s"
     )
 
@@ -59,7 +59,7 @@ def _record(report: Report) -> Iterable[Text]:
         again = f", {joined.sent_again:,} accounts sent again" if joined.sent_again else ""
         yield Text(f"pressed again {joined.at:%Y-%m-%d %H:%M:%S} UTC by {joined.by}: {joined.reason}{again}")
     for one in report.resumed:
-        yield Text(f"taken up again {one.at:%Y-%m-%d %H:%M:%S} UTC by {one.by}")
+        yield Text(f"resumed {one.at:%Y-%m-%d %H:%M:%S} UTC by {one.by}")
     if report.latch is not None:
         yield Text(f"latch: {report.latch.text}", style="" if report.latch.engaged else "bold red")
     if report.ledger_head is not None:

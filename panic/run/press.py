@@ -28,7 +28,7 @@ class Press:
         source: Where it comes from.
         deadline_s: When the run ends at the latest, seconds.
         concurrency: Requests in flight at most.
-        watch_s: How long to go on reading after the first clear, seconds.
+        watch_s: How long to keep reading after the first clear, seconds.
         verify: Whether to read until the accounts are proven clear.
         latch: Whether to leave the scope engaged.
         key: What was claimed for it: the schedule's name and its day; "" for any other press.

@@ -17,7 +17,6 @@ from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
 from panic.engine.slots import Slots
 from panic.errors import PanicError
-from panic.fold import Circumstances
 from panic.latching import Engaging, both
 from panic.ledger.writer import Writer, sqlite_writer
 from panic.record import Joined, LastPress
@@ -28,6 +27,7 @@ from panic.run.press import Prepared
 from panic.run.story import begin, trigger_of
 from panic.run.teller import Teller, log_finished
 from panic.run.unlisted import Unlisted
+from panic.told import Circumstances
 
 _LINGERING_MOST = 4096
 """Connections that may be listened to after their last answer, where the descriptors allow it."""

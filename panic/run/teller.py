@@ -10,13 +10,14 @@ from panic.broker.client import Broker
 from panic.clock import Clock
 from panic.collector import Pause
 from panic.engine.engine import Engine
-from panic.fold import Circumstances, fold
+from panic.fold import fold
 from panic.recorder import Recorder
 from panic.replay import joining
 from panic.report import Flag, Report
 from panic.run.press import Prepared
 from panic.run.story import Story
 from panic.run.unlisted import Unlisted
+from panic.told import Circumstances
 from panic.words import clip
 
 log = structlog.get_logger()

@@ -60,6 +60,7 @@ RUNNER: Final[Mapping[str, Any]] = {
 HooksHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PARTS: Final = web.AppKey("parts", Parts)
+HUB: Final = web.AppKey("hub", Hub)
 
 
 def make_app(
@@ -105,14 +106,14 @@ def make_app(
         proving=proving,
         drill=drill,
     )
-    parts.hub = Hub(parts, calendar)
+    hub = Hub(parts, calendar)
     if proving is not None:
         metrics.add(proving)
-    desk.observers += [metrics.observe, parts.hub.observe]
+    desk.observers += [metrics.observe, hub.observe]
     _openapi_text()  # before anybody asks: it takes a while, and presses wait
     guard = Guard(standby, standby.settings.service.host, audit, metrics, parts)
     app = web.Application(middlewares=[guard.answer_always, guard.only_our_names], client_max_size=body.HOOK_MOST)
-    app[PARTS] = parts
+    app[PARTS], app[HUB] = parts, hub
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(_close_room)
@@ -128,13 +129,13 @@ def make_app(
         "plan": trying.plan,
         "check": trying.check,
         "last_check": trying.last,
-        "events": partial(stream.events, parts),
+        "events": partial(stream.events, parts, hub),
         "sign_in": partial(signing.sign_in, parts),
         "session": partial(signing.who_is_in, parts),
         "seen": partial(signing.who_is_in, parts),
         "sign_out": partial(signing.sign_out, parts),
-        "room": partial(routes.room, parts),
-        "board": partial(routes.board, parts),
+        "room": partial(routes.room, hub),
+        "board": partial(routes.board, parts, hub),
         "evidence": partial(routes.evidence, parts),
         "schedule": partial(routes.schedule, parts),
         "latch": partial(standing.get_latch, parts),
@@ -206,7 +207,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[PARTS].hub.overview.close()
+    await app[HUB].overview.close()
 
 
 async def _end_streams(app: web.Application) -> None:

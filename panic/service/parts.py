@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from panic.background import Aside
 from panic.config import Settings
@@ -16,9 +16,6 @@ from panic.service.proving import Proving
 from panic.service.room.sessions import Sessions
 from panic.service.standby import Standby
 
-if TYPE_CHECKING:
-    from panic.service.room.hub import Hub
-
 
 @dataclass
 class Parts:
@@ -29,7 +26,6 @@ class Parts:
         sessions: Who is signed in from a browser.
         proving: The self-test; None where there is none.
         drill: Whether the broker is the embedded simulator, and every run a drill.
-        hub: Tells the pages of the control room.
         streams: The tasks of those who follow events.
         exporting: Held by the evidence that is written.
     """
@@ -46,7 +42,6 @@ class Parts:
     sessions: Sessions
     proving: Proving | None = None
     drill: bool = False
-    hub: "Hub" = field(init=False)
     exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     streams: set["asyncio.Task[Any]"] = field(default_factory=set)
 

@@ -87,7 +87,7 @@ async def test_what_the_room_learns_late_takes_no_preview_away(
         await _open(page)
         await _preview(page)
         may_read.set()
-        await until(lambda: it.parts.hub.overview.view().latch.known)
+        await until(lambda: it.hub.overview.view().latch.known)
         await it.ask("POST", "/v1/runs", {"reason": "a test", "watch_s": 5, "scope": {"groups": ["West"]}})
         await expect(page.page.locator("#underway a")).to_be_visible()  # and so it has heard of the latch
 

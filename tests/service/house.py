@@ -17,12 +17,13 @@ from panic.notify import Notifier
 from panic.schedule.sessions import fallback
 from panic.service.api.openapi import document
 from panic.service.api.problems import Problem
-from panic.service.app import PARTS, RUNNER, make_app
+from panic.service.app import HUB, PARTS, RUNNER, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.parts import Parts
+from panic.service.room.hub import Hub
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
 from tests.cli.support import Firm, account, simulate
@@ -107,6 +108,7 @@ class House:
     metrics: Metrics
     firm: Firm
     parts: Parts
+    hub: Hub
     audit: Audit
     recorded: list[dict[str, Any]]
 
@@ -203,7 +205,17 @@ async def house(
         try:
             async with TestClient(server) as client:
                 yield House(
-                    client, simulator, standby, the_desk, notifier, metrics, firm, app[PARTS], audit, recorded
+                    client,
+                    simulator,
+                    standby,
+                    the_desk,
+                    notifier,
+                    metrics,
+                    firm,
+                    app[PARTS],
+                    app[HUB],
+                    audit,
+                    recorded,
                 )
         finally:
             await the_desk.close()

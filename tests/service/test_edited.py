@@ -207,8 +207,8 @@ async def test_an_edited_record_is_clear_on_no_way_out(
         latch.create(tmp_path / "panic.latch")
         told = await it.press({**QUICK, "reason": "a bad algo", "deadline_s": 1.5, "latch": True, "wait": 30})
         it.forget()
-        it.parts.hub.overview.last_run._recorded = None
-        it.parts.hub.overview.expire()
+        it.hub.overview.last_run._recorded = None
+        it.hub.overview.expire()
         edit(tmp_path / "ledger.db")
         one = Asking(it, told.json["run_id"], capsys)
         said = {name: await ask(one) for name, ask in ways.items()}

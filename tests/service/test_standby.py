@@ -657,14 +657,14 @@ async def test_a_reload_with_any_mistake_changes_nothing(
             for file, text in zip(files, texts, strict=True):
                 file.write_text(text)
             assert ((), ()) == await standby.reload()
-            assert "loaded anew" not in problems_of(standby)
+            assert "loaded again" not in problems_of(standby)
 
 
 async def test_a_reload_that_hangs_changes_nothing(
     tmp_path: Path, hang: Callable[[Path], threading.Event], monkeypatch: pytest.MonkeyPatch
 ):
     """It is given up, and holds up no press meanwhile."""
-    monkeypatch.setattr("panic.service.standby.RELOAD_S", 0.05)
+    monkeypatch.setattr("panic.service.standby.reload.RELOAD_S", 0.05)
     firm = firm_of(tmp_path)
     async with ready(firm, every_s=3600) as standby:
         old = standby.settings

@@ -12,12 +12,12 @@ from panic import fold, history
 from panic.broker.outcomes import Standing, Verdict
 from panic.config import LedgerFiles
 from panic.engine.case import Case
-from panic.fold import Circumstances
 from panic.render.headline import headline, scope_words
 from panic.report import AccountReport, AttemptReport, Orders, Report, Totals
 from panic.service.room.course import course_of
 from panic.service.room.letters import OF_VERDICT, PROVISIONAL, Letter, Letters, at_the_end
 from panic.service.room.views import Board, BoardAccount, BoardRequest
+from panic.told import Circumstances
 
 WORST_MOST: Final = 25
 """So many of those that are not clear are told of one by one; the report has all."""

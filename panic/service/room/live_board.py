@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 
-from panic import fold
+from panic import told
 from panic.background import Aside
 from panic.report import AccountReport
 from panic.run.run import Run
@@ -181,10 +181,10 @@ def _board_of(run: Run, letters: LiveLetters) -> Board:
     return board.live_board(facts, letters, worst, run.ends_s)
 
 
-def _account(run: Run, place: int, facts: fold.Circumstances) -> AccountReport:
+def _account(run: Run, place: int, facts: told.Circumstances) -> AccountReport:
     if place < len(run.cases):
-        return fold.account_of(run.cases[place], facts, run.wall)
-    return fold.unsent_of([run.prepared.plan.unsent[place - len(run.cases)]], facts.contact)[0]
+        return told.account_of(run.cases[place], facts, run.wall)[0]
+    return told.unsent_of(run.prepared.plan.unsent[place - len(run.cases)], facts.contact)
 
 
 async def _rows_of(run: Run) -> bytes:
@@ -193,5 +193,6 @@ async def _rows_of(run: Run) -> bytes:
     for account in (case.account for case in run.cases):
         rows.append(board.identity(account.id, account.name, account.group))
         await slices.rest()
-    rows += [board.identity(one.id, one.name, one.group) for one in fold.unsent_of(run.prepared.plan.unsent, "")]
+    unsent = [told.unsent_of(one, "") for one in run.prepared.plan.unsent]
+    rows += [board.identity(one.id, one.name, one.group) for one in unsent]
     return run.scrub(",".join(rows)).encode()

@@ -6,9 +6,7 @@ from aiohttp import web
 
 from panic import history
 from panic.config import LedgerFiles, Settings
-from panic.evidence.export import export
-from panic.evidence.form import Asked
-from panic.ledger import reader
+from panic.evidence.export import Asked, export
 from panic.schedule.outlook import outlook
 from panic.service.api import views
 from panic.service.api.answers import document, on_thread
@@ -16,6 +14,7 @@ from panic.service.api.lookup import until_swept
 from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.parts import Parts
+from panic.service.room.hub import Hub
 from panic.service.room.views import Schedules
 
 NDJSON = "application/x-ndjson"
@@ -23,15 +22,15 @@ _RUNS_MOST = 3
 _EVIDENCE_S = 60.0
 
 
-async def room(parts: Parts, _: web.Request, __: Identity) -> web.Response:
+async def room(hub: Hub, _: web.Request, __: Identity) -> web.Response:
     """Say how things stand."""
-    return document(await parts.hub.room())
+    return document(await hub.room())
 
 
-async def board(parts: Parts, request: web.Request, _: Identity) -> web.Response:
+async def board(parts: Parts, hub: Hub, request: web.Request, _: Identity) -> web.Response:
     """Give the board of a run, wherever it is."""
     found = await parts.lookup.find(request.match_info["id"])
-    return document(await parts.hub.boards.text(found))
+    return document(await hub.boards.text(found))
 
 
 async def evidence(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
@@ -53,8 +52,8 @@ async def evidence(parts: Parts, request: web.Request, identity: Identity) -> we
 
 
 def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:
-    volumes = [reader.read(file, whole=True) for file in history.files(ledger)]
-    return b"".join(export(volumes, Asked(run), by=by, at=datetime.now(UTC)))
+    _, lines = export(history.read(ledger, whole=True), Asked(run), by=by, at=datetime.now(UTC))
+    return b"".join(lines)
 
 
 async def schedule(parts: Parts, _: web.Request, __: Identity) -> web.Response:

@@ -13,6 +13,7 @@ from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.descriptors import held_most
 from panic.service.parts import Parts
+from panic.service.room.hub import Hub
 from panic.service.room.signing import is_signed_in
 
 STREAMS_MOST: Final = 200
@@ -24,15 +25,15 @@ RETRY_MS: Final = 3000
 """Where a stream ends, a browser comes back after so long."""
 
 
-async def events(parts: Parts, request: web.Request, _: Identity) -> web.StreamResponse:
+async def events(parts: Parts, hub: Hub, request: web.Request, _: Identity) -> web.StreamResponse:
     """Tell how things stand, and a run's board, until whoever listens goes, or their session does."""
     name = read_query(EventsQuery, request).run
     found = await parts.lookup.find(name) if name else None
     is_past = isinstance(found, str)
     run = found if isinstance(found, str) else found.run.id if found else ""
-    board = await parts.hub.boards.text(run) if is_past else b""
+    board = await hub.boards.text(run) if is_past else b""
     async with _reading(request, parts) as response:
-        with parts.hub.joined(run, board) as mailbox:
+        with hub.joined(run, board) as mailbox:
             while response.is_connected():
                 await mailbox.filled.wait()  # it beats, so this is never long
                 if not is_signed_in(parts, request):

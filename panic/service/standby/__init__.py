@@ -6,13 +6,11 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import structlog
 
-from panic import config, flags, readiness, secret
+from panic import flags, secret
 from panic.background import begin
 from panic.broker.client import Broker
 from panic.config import Settings
@@ -22,40 +20,17 @@ from panic.plan import Scope, pressable
 from panic.report import Flag
 from panic.roster import Roster
 from panic.run.press import Prepared, Press, prepared_of
-from panic.run.run import open_ledger
 from panic.secret import Key
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.standby.health import Ready
+from panic.service.standby.ledgers import Ledgers
+from panic.service.standby.reload import Reloaded, read_again, restart_notes
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
 
 START_S = 5.0
-"""So long a start waits for the files; then it goes on without, and every press looks again."""
-
-RELOAD_S = 10.0
-"""So long a reload may take before the old settings stay."""
-
-_PROBE_S = 60.0
-"""So often the ledger is asked whether it still takes anything."""
-
-_CLOSE_S = 2.0
-"""So long the end waits for what is on its way to the ledger."""
-
-_AT_START = ("host", "port", "tls_certificate", "tls_key")
-"""What of [service] counts only at the start."""
-
-
-class Reloaded(NamedTuple):
-    """What came of reading everything anew.
-
-    Attributes:
-        problems: Why the old settings stay; empty if the new ones count.
-        notes: What of the new ones counts only after a restart, each a sentence.
-    """
-
-    problems: tuple[Problem, ...] = ()
-    notes: tuple[str, ...] = ()
+"""So long a start waits for the files; then it starts without, and every press looks again."""
 
 
 class Standby:
@@ -86,8 +61,7 @@ class Standby:
         self._is_closed = False
         self._files = Files(settings, env, every_s=every_s)
         self._ready = Ready(env)
-        self._ledgers: dict[Path, Writer] = {}
-        self._probed_at = 0.0
+        self._ledgers = Ledgers()
         self._warm: Warm | None = None
         self._tending: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
@@ -101,7 +75,7 @@ class Standby:
             await begin(lambda: files.look(START_S, START_S), "files-start")
         self._ready.look(self.settings, files.loaded)
         self._open_connections()
-        self._tend_ledger()
+        self._ledgers.tend(self.settings.ledger)
         self._tending = asyncio.create_task(self._tend(), name="panic-standby")
 
     async def close(self) -> None:
@@ -113,10 +87,7 @@ class Standby:
             await asyncio.wait([self._tending])
         if self._warm is not None:
             await self._warm.close()
-        for ledger in self._ledgers.values():
-            with suppress(TimeoutError, RuntimeError):
-                async with asyncio.timeout(_CLOSE_S + 1):
-                    await begin(partial(ledger.close, _CLOSE_S), "ledger-close")
+        await self._ledgers.close()
 
     # ── for a press ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -168,30 +139,21 @@ class Standby:
     @property
     def ledger(self) -> Writer | None:
         """The one writer of the ledger that the settings name now; None where they name none."""
-        file = self.settings.ledger.file
-        if file is not None and file not in self._ledgers and (opened := open_ledger(self.settings.ledger)):
-            self._ledgers[file] = opened
-        return None if file is None else self._ledgers[file]
+        return self._ledgers.of(self.settings.ledger)
 
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Reloaded:
-        """Read settings, roster and keys anew; they replace the old ones if nothing at all is wrong with them."""
+        """Read settings, roster and keys again; they replace the old ones if nothing at all is wrong with them."""
         async with self._reloading:
             old = self.settings
-            try:
-                async with asyncio.timeout(RELOAD_S):
-                    settings, files = await begin(self._read_anew, "reload")
-            except ConfigurationError as error:
-                self._refused = error.problems
-            except (TimeoutError, RuntimeError):
-                self._refused = (_took_too_long(old),)
-            else:
-                self._refused = ()
-                if not self._is_closed:
-                    await self._replace(settings, files)
-            notes = [] if self._refused else _notes(old, self.settings)
-            return Reloaded(self._refused, tuple(notes))
+            found = await read_again(old, self._env, self._every_s)
+            self._refused = found if isinstance(found, tuple) else ()
+            if isinstance(found, tuple):
+                return Reloaded(found)
+            if not self._is_closed:
+                await self._replace(found)
+            return Reloaded(notes=restart_notes(old, self.settings))
 
     async def judged(self) -> None:
         """Wait until everything that a press needs was looked at, but not for long."""
@@ -232,29 +194,15 @@ class Standby:
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
-    def _read_anew(self) -> tuple[Settings, Files]:
-        if self.settings.file is None:
-            raise ConfigurationError([Problem("the settings were built in code", "Restart to change them.")])
-        settings = config.load(self.settings.file, self._env)
-        files = Files(settings, self._env, every_s=self._every_s)
-        files.loaded = files.read()
-        roster, usable = files.loaded.roster.value, files.loaded.usable
-        needed = readiness.problems(settings, roster, usable, self._env)
-        problems = (*settings.problems, *files.loaded.failures, *needed)
-        if problems:
-            raise ConfigurationError(problems)
-        return settings, files
-
-    async def _replace(self, settings: Settings, files: Files) -> None:
+    async def _replace(self, files: Files) -> None:
         old_files, old_warm = self._files, self._warm
-        self.settings, self._files = settings, files
+        self.settings, self._files = files.settings, files
         files.start()
-        self._ready.look(settings, files.loaded)
+        self._ready.look(files.settings, files.loaded)
         self._open_connections()
         old_files.close()
         if old_warm is not None:
             await old_warm.close()
-        self._probed_at = 0.0
 
     def _open_connections(self) -> None:
         wanted = self.settings.service.warm_connections
@@ -270,16 +218,9 @@ class Standby:
                 self._ready.look(self.settings, self._files.loaded)
                 if self._warm is not None:
                     self._warm.use(self._files.loaded.usable)
-                self._tend_ledger()
+                self._ledgers.tend(self.settings.ledger)
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
-
-    def _tend_ledger(self) -> None:
-        """See now and then whether the ledger still answers; one that failed is tried again."""
-        ledger, now = self.ledger, time.monotonic()
-        if ledger is not None and now - self._probed_at > _PROBE_S:
-            self._probed_at = now
-            ledger.probe()
 
     def _mistakes(self, loaded: Loaded) -> list[Problem]:
         """Everything that `panic check` would refuse."""
@@ -287,7 +228,7 @@ class Standby:
 
     def _problems(self, loaded: Loaded) -> list[str]:
         found = [str(problem) for problem in self._mistakes(loaded)]
-        found += [f"the settings could not be loaded anew: {problem}" for problem in self._refused]
+        found += [f"the settings could not be loaded again: {problem}" for problem in self._refused]
         if self._warm is not None:
             health = self._warm.health
             refused = sorted(health.refused.items())
@@ -311,14 +252,3 @@ def _not_in_time(loaded: Loaded, now: float) -> Flag:
 def _unread(settings: Settings) -> Problem:
     what = "the roster could not be read in time"
     return Problem(what, "Put it on a file system that answers, and press again.", settings.roster.file)
-
-
-def _took_too_long(settings: Settings) -> Problem:
-    what = f"the files could not be read within {RELOAD_S:.0f} s"
-    return Problem(what, "Put them on a file system that answers.", settings.file)
-
-
-def _notes(old: Settings, new: Settings) -> list[str]:
-    """Say what of the new settings counts only after a restart."""
-    changed = [key for key in _AT_START if getattr(old.service, key) != getattr(new.service, key)]
-    return [f"[service] {key} counts after a restart" for key in changed]

@@ -117,7 +117,7 @@ class Files:
     """Keeps roster and keys loaded. Its thread is a daemon: one that hangs holds nobody up."""
 
     def __init__(self, settings: Settings, env: Mapping[str, str], *, every_s: float = EVERY_S) -> None:
-        self._settings = settings
+        self.settings = settings
         self._env = env
         self._every_s = every_s
         self._changed = threading.Condition()
@@ -168,7 +168,7 @@ class Files:
             try:
                 self.loaded = self.read()
                 failed = False
-            except Exception:  # noqa: BLE001  (too little memory, say: what was read before goes on to count)
+            except Exception:  # noqa: BLE001  (too little memory, say: what was read before still counts)
                 failed = True
             with self._changed:
                 self._done, self._failed = self._begun, failed
@@ -177,16 +177,16 @@ class Files:
 
     def read(self) -> Loaded:
         """Look at every file, and read again what has changed."""
-        old, credentials = self.loaded, self._settings.credentials
+        old, credentials = self.loaded, self.settings.credentials
         stamps = {name: stamp_of(one.file) if one.file else None for name, one in credentials.items()}
-        stamp = stamp_of(self._settings.roster.file)
+        stamp = stamp_of(self.settings.roster.file)
         keys = {name: self._key(name, found, stamps[name]) for name, found in old.keys.items()}
         return self._roster(replace(old, keys=keys), stamp)
 
     def _key(self, name: str, old: Found[Key], stamp: Stamp | None) -> Found[Key]:
         if stamp is not None and stamp == old.stamp:
             return replace(old, seen_at=time.monotonic())
-        credential = self._settings.credentials[name]
+        credential = self.settings.credentials[name]
         if credential.file is not None:
             self._begin_to_read()
         key, problems = secret.read(name, credential, self._env)
@@ -204,7 +204,7 @@ class Files:
         if found.value is not None and not found.failure and (same := _same(found.value)):
             return replace(old, roster=Found(same, found.problems, (), time.monotonic(), settled(stamp)))
         try:
-            roster = rosters.load(self._settings.roster.file, self._settings.credentials)
+            roster = rosters.load(self.settings.roster.file, self.settings.credentials)
         except ConfigurationError as error:
             return replace(old, roster=replace(found, failure=error.problems, stamp=None))
         if not roster.bad_rows:

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from panic import drill, fold
+from panic import drill, told
 from panic.background import Aside
 from panic.engine.case import Case
 from panic.recorder import Recorder
-from panic.report import AccountReport, Flag, Report, to_json
+from panic.report import Flag, Report, to_json
 from panic.run import run
 from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
@@ -24,6 +24,7 @@ from panic.service.room import board as boards
 from panic.service.room import live_board
 from panic.service.room.live_board import LiveBoard
 from panic.simulator import Fault
+from panic.told import Told
 from tests.cli.support import account, sent, until
 from tests.service.house import QUICK, House, house
 from tests.service.room.page import Spy, board_tasks, codes, held_clear, letters
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("often")
 async def begun(it: House, **how: Any) -> tuple[Live, LiveBoard]:
     """Press, and give the run and its board."""
     live = it.live((await it.press({**QUICK, **how})).json["run_id"])
-    return live, it.parts.hub.boards.of(live)
+    return live, it.hub.boards.of(live)
 
 
 async def to_the_end(board: LiveBoard, *spies: Spy) -> list[dict[str, Any]]:
@@ -114,21 +115,21 @@ async def test_with_the_last_who_watches_all_work_ends_and_the_next_one_sees_the
 
 async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One is written without a word on any account, and then letters alone; the loop is the run's."""
-    told, tell_of = list[int](), fold.account_of
+    written, tell_of = list[int](), told.account_of
 
-    def count(case: Case, *more: Any) -> AccountReport:
-        told.append(case.account.id)
+    def count(case: Case, *more: Any) -> Told:
+        written.append(case.account.id)
         return tell_of(case, *more)
 
-    monkeypatch.setattr(fold, "account_of", count)
+    monkeypatch.setattr(told, "account_of", count)
     slow = Fault("latency", seconds=0.15)
     async with house(tmp_path, *(account(id_, slow) for id_ in (1, 2, 3, 4))) as it:
         live, board = await begun(it, concurrency=1)
         spy = Spy()
         board.join(spy)
         await live.run.engine.swept.wait()
-        kinds, early, at_sweep = [one.kind for one in spy.told], spy.boards, list(told)
-        await until(lambda: bool(told))
+        kinds, early, at_sweep = [one.kind for one in spy.told], spy.boards, list(written)
+        await until(lambda: bool(written))
         board.leave(spy)
 
         assert [] == at_sweep

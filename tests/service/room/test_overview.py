@@ -192,7 +192,7 @@ async def test_a_run_at_a_terminal_is_the_last_as_well(it: House, tmp_path: Path
     await pressed(it, wait=30)
     await room(it)
     done = await panic(*it.firm.lines("press", "--all", "--no-verify", "--reason", "later"), cwd=tmp_path)
-    it.parts.hub.overview.expire()  # a quarter of a minute later
+    it.hub.overview.expire()  # a quarter of a minute later
     last = (await room(it))["last"]
     run_id = await pressed(it, wait=30)
     after = await so(it, "run_id", run_id, "last")
@@ -214,7 +214,7 @@ async def test_a_ledger_that_does_not_answer_is_told_beside_the_last_run(
         raise OSError
 
     monkeypatch.setattr("panic.history.runs", broken)
-    it.parts.hub.overview.expire()
+    it.hub.overview.expire()
     found = await room(it)
 
     assert (run_id, "the ledger does not answer: OSError") == (found["last"]["run_id"], found["last_problem"])

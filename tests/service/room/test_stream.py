@@ -85,7 +85,7 @@ async def test_with_the_last_page_gone_no_work_is_left(it: House):
     await until(lambda: not it.parts.streams and not at_work())
 
     assert {"panic-room", f"panic-board-{run_id}"} == tasks
-    assert {} == it.parts.hub.watching
+    assert {} == it.hub.watching
     assert not it.live(run_id).is_over
 
 
@@ -246,18 +246,18 @@ async def test_who_takes_nothing_is_cut_off_and_holds_nobody_up(it: House, monke
     reader, writer = await asyncio.open_connection(it.client.host, it.client.port, limit=1)
     token = bearer("viewer")["Authorization"]
     writer.write(f"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nAuthorization: {token}\r\n\r\n".encode())
-    await until(lambda: bool(it.parts.hub.watching))
-    (stalled,) = it.parts.hub.watching
+    await until(lambda: bool(it.hub.watching))
+    (stalled,) = it.hub.watching
     async with opened(it, run_id) as page:
         await page.has("board")
         large, waiting = event("board", b"x" * 5_000_000), []
         for _ in range(200):
-            if stalled in it.parts.hub.watching:
+            if stalled in it.hub.watching:
                 stalled.board(large)
                 stalled.room(event("room", b"x" * 5_000))
                 waiting.append(sum(map(len, stalled._board)))
             await asyncio.sleep(0.005)
-        await until(lambda: stalled not in it.parts.hub.watching)
+        await until(lambda: stalled not in it.hub.watching)
         await page.hears("beat")
         writer.close()
 
