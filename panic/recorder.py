@@ -11,13 +11,15 @@ from typing import Any
 
 import structlog
 
+from panic.changes import Mark, changes
 from panic.clock import Clock
 from panic.engine.case import Case
 from panic.engine.events import What
 from panic.ledger.shift import REMOVED
 from panic.ledger.writer import Leg
 from panic.plan import Plan
-from panic.record import Finished, Joined, Kind, Mark, Pressed, Resumed, body, changes, planned
+from panic.planned import planned
+from panic.record import Finished, Joined, Kind, Pressed, Resumed, body
 from panic.report import Flag, Report
 from panic.words import clip
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import EXIT_CODES, Evidence, Outcome, worst
+from panic.changes import apply
 from panic.clock import time_of_day
 from panic.engine.case import Case, Proof
 from panic.engine.pacing import Pace
@@ -19,8 +20,9 @@ from panic.fold import fold
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
 from panic.plan import Scope, Unsent
+from panic.planned import read_plan
 from panic.process import Process
-from panic.record import Finished, Joined, Kind, Pressed, Resumed, Sending, apply, read, read_plan
+from panic.record import Finished, Joined, Kind, Pressed, Resumed, Sending, read
 from panic.report import (
     RECORD_DAMAGED,
     Flag,

@@ -195,6 +195,18 @@ def test_an_order_that_a_failed_answer_names_must_be_seen_ended_too():
     assert Standing.UNREAD is case.standing
 
 
+def test_an_order_that_is_named_in_the_middle_of_a_look_must_be_seen_ended_too():
+    """The look did not ask for it: the next one does."""
+    case = cancelled(a_case(), an_answer())
+    look(case, an_answer(500, began=1.0, orders=(an_order("z"),)))
+    look_clear(case, 1.1)
+    standing = case.standing
+    look_clear(case, 2.0)
+
+    assert (Standing.UNREAD, Standing.CLEAR) == (standing, case.standing)
+    assert wall(2.0) == case.proof.as_of
+
+
 def test_a_page_that_came_gives_the_next_page_its_tries_back():
     """An account of many pages would never be proven otherwise."""
     case = cancelled(a_case(), an_answer())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome, Standing, Verdict
 from panic.broker.proof import Receipt
+from panic.changes import Mark, apply, changes
 from panic.clock import Clock
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
@@ -18,8 +19,9 @@ from panic.fold import fold
 from panic.ledger.events import Event, decode, encode
 from panic.orders import Filters, Order
 from panic.plan import Plan, Scope, Unsent
+from panic.planned import planned, read_plan
 from panic.process import here
-from panic.record import Finished, Mark, Pressed, Resumed, apply, body, changes, planned, read, read_plan
+from panic.record import Finished, Pressed, Resumed, body, read
 from panic.report import Flag, LatchReport, RosterFacts, Timings, Trigger, scope_report, to_json
 from panic.roster import Account, BadRow
 from tests.builders import MIDNIGHT, a_case, a_pace, a_page, an_answer, an_order, begin_look, circumstances

@@ -19,8 +19,9 @@ from panic.ledger.events import Event, decode, encode
 from panic.legs import in_order
 from panic.orders import Filters
 from panic.plan import Plan, Scope, Unsent
+from panic.planned import planned
 from panic.process import Process
-from panic.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
+from panic.record import Finished, Joined, Kind, Pressed, Resumed, body
 from panic.replay import UNFINISHED, Replay, scope_of
 from panic.report import (
     AccountReport,

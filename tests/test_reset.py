@@ -26,8 +26,9 @@ from panic.ledger.events import Event, decode, encode
 from panic.ledger.store import SqliteStore
 from panic.orders import Filters
 from panic.plan import Plan, Scope, Unsent
+from panic.planned import planned
 from panic.process import Process, here
-from panic.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
+from panic.record import Finished, Joined, Kind, Pressed, Resumed, body
 from panic.report import RosterFacts, Timings, Trigger, scope_report
 from panic.roster import Account
 from tests.ledger.support import until

@@ -1,86 +1,32 @@
 """One class that makes one wire request for one attempt and gives its answer as a value."""
 
 import asyncio
-import os
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
-from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
 from panic._version import VERSION
-from panic.broker.answers import Answer, Cause
-from panic.broker.connections import Connector, Handler, Resolver
+from panic.broker.answers import Answer
+from panic.broker.connections import Connector, Resolver
 from panic.broker.outcomes import Body
 from panic.broker.pages import Query
-from panic.broker.proof import Receipt
-from panic.broker.wire import Exchange, answer
+from panic.broker.request import UNDERWAY, Request, Underway
+from panic.broker.wire import answer
 from panic.clock import Clock
 from panic.config import Broker as Where
 from panic.orders import Filters
 from panic.roster import Account
 from panic.secret import Key, scrub
 
-_ERROR_BODY_MOST = 1 << 16
-"""Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""
-
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """The leash owns every deadline; aiohttp's own totals are rounded up to whole seconds and count queueing."""
-
-
-@dataclass(slots=True)
-class _Wire:
-    """What was seen of one request and its answer so far; it survives the exception that cuts the rest off."""
-
-    sent: bool = False
-    receipt: Receipt = field(default_factory=Receipt)
-    connection: Handler | None = None
-    status: int | None = None
-    headers: Mapping[str, str] | None = None
-    body: bytes = b""
-    whole: bool = False
-    overlong: bool = False
-    failure: str = ""
-    cause: Cause | None = None
-
-    async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
-        """Read an answer, its body up to the bound; what is longer costs the connection."""
-        self.status, self.headers = response.status, response.headers
-        most = most if response.status < 300 else _ERROR_BODY_MOST  # noqa: PLR2004
-        chunks, size = [], 0
-        while chunk := await response.content.readany():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > most:
-                self.overlong = True
-                response.close()
-                return
-        self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        self.whole = True
-
-
-_WIRE: ContextVar[_Wire] = ContextVar("wire")
-
-
-class _Request(aiohttp.ClientRequest):
-    """Notes, in the last moment before its head is written, that it may have been sent, and on what connection."""
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        wire = _WIRE.get()
-        wire.sent = True
-        if isinstance(conn.protocol, Handler):
-            wire.receipt.fresh = conn.protocol.asked == 1
-            conn.protocol.receipts.append(wire.receipt)
-            wire.connection = conn.protocol
-        return await super().send(conn)
 
 
 class Broker:
@@ -151,7 +97,7 @@ class Broker:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             trust_env=False,  # it would read netrc too, which fights with our own Authorization
-            request_class=_Request,
+            request_class=Request,
         )
         self._session._retry_connection = False  # noqa: SLF001  (one attempt is one wire request)
         self._is_open = True
@@ -183,10 +129,10 @@ class Broker:
     async def warm(self, credential: str, leash: asyncio.Timeout) -> Answer:
         """Ask for the time, which opens a connection or keeps one open; its answer proves nothing later."""
         result = await self.get("/v1/clock", (), credential, leash)
-        wire = _WIRE.get()
-        if wire.connection is not None:  # it would keep a receipt of every time it was asked
-            kept = [receipt for receipt in wire.connection.receipts if receipt is not wire.receipt]
-            wire.connection.receipts[:] = kept
+        exchange = UNDERWAY.get()
+        if exchange.connection is not None:  # it would keep a receipt of every time it was asked
+            kept = [receipt for receipt in exchange.connection.receipts if receipt is not exchange.receipt]
+            exchange.connection.receipts[:] = kept
         return result
 
     def cancel(self, account: Account, filters: Filters, leash: asyncio.Timeout) -> Awaitable[Answer]:
@@ -220,12 +166,11 @@ class Broker:
         exchange = await self._exchange(method, self._url(path, parameters), credential, leash)
         result = answer(exchange, account_id, self.scrub, is_read=method == "GET")
         if result.evidence.body is Body.FOREIGN:
-            wire = _WIRE.get()
-            wire.receipt.revoked = True
-            if wire.connection is None:
+            exchange.receipt.revoked = True
+            if exchange.connection is None:
                 self._mixed_up()
             else:
-                wire.connection.disown()
+                exchange.connection.disown()
         if exchange.headers is not None:
             self._clock.compare(exchange.headers.get("Date", ""), exchange.ended)
         return result
@@ -234,9 +179,9 @@ class Broker:
         query = f"?{urlencode(list(parameters), safe=',:', quote_via=quote)}" if parameters else ""
         return URL(f"{self._base}{path}{query}", encoded=True)
 
-    async def _exchange(self, method: str, url: URL, credential: str, leash: asyncio.Timeout) -> Exchange:
-        began, wire, headers = self._clock.now(), _Wire(), self._headers[credential]
-        _WIRE.set(wire)
+    async def _exchange(self, method: str, url: URL, credential: str, leash: asyncio.Timeout) -> Underway:
+        exchange, headers = Underway(self._clock.now()), self._headers[credential]
+        UNDERWAY.set(exchange)
         try:
             async with (
                 leash,
@@ -244,26 +189,15 @@ class Broker:
                     method, url, headers=headers, allow_redirects=False, proxy=self._proxy
                 ) as response,
             ):
-                await wire.read(response, self._most)
+                await exchange.read(response, self._most)
         except TimeoutError:
-            wire.failure = f"no answer within {self._clock.now() - began:.1f} s"
+            exchange.failure = f"no answer within {self._clock.now() - exchange.began:.1f} s"
         except Exception as error:  # noqa: BLE001  (whatever the client throws is one unanswered attempt)
-            wire.failure, wire.cause = _words(error), _cause(error)
-        if wire.failure and wire.sent and wire.status is None and not wire.receipt.fresh:
+            exchange.fail(error)
+        if exchange.failure and exchange.sent and exchange.status is None and not exchange.receipt.fresh:
             self._connector.drop_unproven()
-        return Exchange(
-            began,
-            self._clock.now(),
-            wire.sent or wire.status is not None,
-            wire.status,
-            wire.headers,
-            wire.body,
-            wire.whole,
-            wire.overlong,
-            wire.failure,
-            wire.receipt,
-            wire.cause,
-        )
+        exchange.ended = self._clock.now()
+        return exchange
 
     def _tls(self) -> ssl.SSLContext | bool:
         if self._where.ca_file is None:
@@ -301,31 +235,3 @@ def _environment_proxy(base_url: str) -> str | None:
     if proxy_bypass(where.netloc.rpartition("@")[2]):
         return None
     return getproxies_environment().get(where.scheme)
-
-
-_CAUSES: tuple[tuple[type[Exception], str], ...] = (  # a subclass stands before its parents
-    (aiohttp.ClientConnectorDNSError, "the host could not be resolved"),
-    (aiohttp.ClientConnectorCertificateError, "the certificate is not trusted"),
-    (aiohttp.ClientSSLError, "no TLS handshake"),
-    (aiohttp.ClientConnectorError, "no connection: {detail}"),
-    (aiohttp.ServerDisconnectedError, "the connection was closed without an answer"),
-    (aiohttp.ClientPayloadError, "the answer broke off"),
-    (aiohttp.ClientOSError, "the connection was lost: {detail}"),
-    (aiohttp.ClientResponseError, "what came back was not HTTP"),
-)
-
-
-def _cause(error: Exception) -> Cause | None:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return Cause.NAME
-    is_of_tls = isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError)
-    return Cause.TLS if is_of_tls else None
-
-
-def _words(error: Exception) -> str:
-    """Say what broke without quoting the exception: some of them carry the request's headers."""
-    reason = getattr(error, "os_error", error)
-    number = getattr(reason, "errno", None)  # asyncio puts the address into strerror
-    detail = os.strerror(number) if number else type(reason).__name__
-    words = next((words for kind, words in _CAUSES if isinstance(error, kind)), "no answer: {detail}")
-    return words.format(detail=detail)

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -23,7 +24,8 @@ ROWS_MOST = 10_000
 would keep the loop from everything else for seconds."""
 
 
-class Exchange(NamedTuple):
+@dataclass(slots=True)
+class Exchange:
     """One request and what was received of its answer.
 
     Attributes:
@@ -39,7 +41,7 @@ class Exchange(NamedTuple):
     """
 
     began: float
-    ended: float
+    ended: float = 0.0
     sent: bool = False
     status: int | None = None
     headers: Mapping[str, str] | None = None
@@ -47,7 +49,7 @@ class Exchange(NamedTuple):
     whole: bool = False
     overlong: bool = False
     failure: str = ""
-    receipt: Receipt | None = None
+    receipt: Receipt = field(default_factory=Receipt)
     cause: Cause | None = None
 
 
@@ -83,7 +85,7 @@ def answer(
         own_envelope=not success and _is_own_envelope(exchange.status, document),
         orders=orders if believed else tuple(o for o in orders if o.account_id == account_id is not None),
         page=_page(document, orders) if is_read and believed and exchange.status == _OK else None,
-        receipt=exchange.receipt or Receipt(),
+        receipt=exchange.receipt,
         note="the broker answered 2xx with an error inside: " + foreign_words if foreign_words and success else "",
         document=document if account_id is None else None,
         cause=exchange.cause,

@@ -9,26 +9,23 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
-
 from panic.broker.answers import Answer, too_late
-from panic.broker.outcomes import TRY_AGAIN, Standing
+from panic.broker.outcomes import Standing
 from panic.clock import Clock
 from panic.engine.attempts import Attempts, CancelCall, Leash, ReadCall, persistently
 from panic.engine.case import Case
+from panic.engine.clearing import Clearing
 from panic.engine.deadline import Deadline
 from panic.engine.doubts import QUIET_MOST_S, Doubts
 from panic.engine.events import Events, Observer, What
 from panic.engine.gate import Kind
-from panic.engine.pacing import Budget, Pace
+from panic.engine.pacing import Pace
 from panic.engine.settling import Settling
 from panic.engine.slots import NOBODY, Slots
 from panic.engine.sweep import Sweep
 from panic.engine.tasks import Tasks
-from panic.engine.timetable import Do, Step
 
 STOP_GRACE_S = 1.0
 """After a stop, requests in flight get so long to be answered; nobody waits longer to see it end."""
@@ -44,9 +41,6 @@ _TURNS_TO_LEAVE = 3
 
 OLDER_CANCEL_S = 0.25
 """A DELETE that was under way when somebody pressed again gets so long to be answered before the new one goes."""
-
-BEGAN_LATE = timedelta(days=1)
-"""A look that began to look back so much later than it would now, by what was learned of the clocks, is none."""
 
 
 class Engine:
@@ -78,8 +72,7 @@ class Engine:
         observe: Observer,
         rng: random.Random,
     ) -> None:
-        self._cancel_call, self._read_call = cancel, read
-        self._slots, self._clock, self._rng = slots, clock, rng
+        self._slots, self._clock = slots, clock
         self.failures: list[str] = []
         self.stopped = False
         self.deadline = Deadline(pace, clock, self._send_no_more)
@@ -90,7 +83,18 @@ class Engine:
         self._tasks = Tasks(self.failures, lambda: self.deadline.is_over)
         self._events = Events(observe, self.failures)
         self._doubts = Doubts(self._doubt_all)
-        self._budget = Budget()
+        self._clearing = Clearing(
+            cancel=cancel,
+            read=read,
+            slots=slots,
+            attempts=self._attempts,
+            deadline=self.deadline,
+            settling=self.settling,
+            sweep=self.sweep,
+            tell=self._tell,
+            clock=clock,
+            rng=rng,
+        )
         self._cases: list[Case] = []
         self._pressed_early: set[int] = set()
 
@@ -215,98 +219,14 @@ class Engine:
                 self._take_back(case)
         self.deadline.wake_all()
 
-    # ── one account ─────────────────────────────────────────────────────────────────────────────────────
-
     def _start(self, case: Case) -> None:
-        self._tasks.start(case.account.id, self._clear(case), f"account {case.account.id}")
-
-    async def _clear(self, case: Case) -> None:
-        if case.owes_first:
-            await self._cancel(case)
-        step = self._next(case)
-        if step.do is Do.REST:  # most accounts of a run that is not verified: no retrying to set up
-            return
-        retrying = AsyncRetrying(
-            retry=retry_if_result(lambda step: step.do is not Do.REST),
-            wait=self._wait,
-            sleep=self.deadline.pause,
-            stop=stop_never,
-        )
-        await self.deadline.pause(max(0.0, step.at - self._clock.now()))
-        await retrying(self._take_step, case)
-
-    async def _take_step(self, case: Case) -> Step:
-        """Do what is due for a case; give what is due after it."""
-        step = self._next(case)
-        if step.do is Do.CANCEL and step.at <= self._clock.now():
-            await self._cancel(case)
-        elif step.do is Do.READ and step.at <= self._clock.now():
-            await self._read(case)
-        return self._next(case)
-
-    def _next(self, case: Case) -> Step:
-        now = self._clock.now()
-        watched = case.is_concluded and now >= self.settling.watch_until
-        if self.deadline.is_over or watched or self.deadline.has_come:
-            return Step(Do.REST)
-        return case.step(now, self.deadline.pace)
-
-    def _wait(self, state: RetryCallState) -> float:
-        assert state.outcome is not None  # noqa: S101  (tenacity sets it before it asks)
-        step: Step = state.outcome.result()
-        return max(0.0, min(step.at, self.deadline.pace.deadline) - self._clock.now())
-
-    async def _cancel(self, case: Case) -> None:
-        kind = Kind.FIRST_CANCEL if case.owes_first else Kind.CANCEL
-        account = case.account
-        if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
-            return
-        first = case.send()
-        self._events.tell(What.SENDING, case)
-        answer = await self._attempts.make(
-            account.credential,
-            account.id,
-            lambda leash: self._cancel_call(account, case.filters, leash),
-            is_read=False,
-        )
-        queue_s = jitter = 0.0
-        if answer.outcome in TRY_AGAIN:
-            queue_s, jitter = self._budget.spend(self._clock.now()), self._rng.uniform(-1, 1)
-        case.cancelled(answer, self.deadline.pace, queue_s=queue_s, jitter=jitter)
-        self._tell(What.CANCELLED, case)
-        if first:
-            self.sweep.sent(answer)
-
-    async def _read(self, case: Case) -> None:
-        account = case.account
-        kind = Kind.READ if case.standing is Standing.UNREAD else Kind.READ_AGAIN
-        if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
-            return
-        if case.pressed_again:  # while this waited for its turn
-            self._slots.release()
-            return
-        look = case.begin_look(self._clock.now(), self._clock.wall(), self._clock.earlier())
-        query, reappeared = look.query(), len(case.tally.reappeared)
-        answer = await self._attempts.make(
-            account.credential,
-            account.id,
-            lambda leash: self._read_call(account, query, leash),
-            is_read=True,
-            until=case.timetable.cancel_at,
-        )
-        if case.look is look and look.since - self._clock.earlier() > BEGAN_LATE:
-            look.break_off("the broker's clock is behind ours: it looked back from too late a moment")
-        case.read(answer, self.deadline.pace)
-        if len(case.tally.reappeared) > reappeared:
-            self._tell(What.REAPPEARED, case)
-        if case.look is None:
-            self._tell(What.LOOKED, case)
+        self._tasks.start(case.account.id, self._clearing.work(case), f"account {case.account.id}")
 
     # ── all of them ─────────────────────────────────────────────────────────────────────────────────────
 
     def _tell(self, what: What, case: Case) -> None:
         self._events.tell(what, case)
-        if self.settling.note(case):
+        if what is not What.SENDING and self.settling.note(case):
             self.settling.settle(self._clock.now(), self.deadline.pace.watch_s)
             loop = asyncio.get_running_loop()
             loop.call_at(self.settling.watch_until, self.deadline.wake_all)

@@ -113,7 +113,7 @@ class Server:
             await self._ending.aclose()
 
     async def reload(self) -> None:
-        """Read settings, roster and keys anew, and say what came of it: all of them count, or none."""
+        """Read settings, roster and keys again, and say what came of it: all of them count, or none."""
         found = await self.standby.reload()
         for problem in found.problems:
             self._say(f"panic: not reloaded: {problem}")

@@ -41,7 +41,7 @@ async def _pour(status: int, *, chunk: bytes = b" " * (1 << 16)) -> tuple[Answer
             poured += len(chunk)
 
     async with listening(play) as listener, door(listener.base_url) as broker:
-        answer = await cancel(broker)
+        answer = await cancel(broker, within=60.0)
         assert not broker._connector._conns  # the connection did not go back
         assert not broker._connector._acquired
     return answer, poured

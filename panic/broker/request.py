@@ -1,0 +1,80 @@
+"""One request on its way, and what was seen of it: that survives the exception which cuts the rest off."""
+
+import os
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp.connector import Connection
+
+from panic.broker.answers import Cause
+from panic.broker.connections import Handler
+from panic.broker.wire import Exchange
+
+_ERROR_BODY_MOST = 1 << 16
+"""Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""
+
+
+@dataclass(slots=True)
+class Underway(Exchange):
+    """An exchange that may not be over.
+
+    Attributes:
+        connection: What it left on.
+    """
+
+    connection: Handler | None = None
+
+    async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
+        """Read an answer, its body up to the bound; what is longer costs the connection."""
+        self.sent, self.status, self.headers = True, response.status, response.headers
+        most = most if response.status < 300 else _ERROR_BODY_MOST  # noqa: PLR2004
+        chunks, size = [], 0
+        while chunk := await response.content.readany():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most:
+                self.overlong = True
+                response.close()
+                return
+        self.body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        self.whole = True
+
+    def fail(self, error: Exception) -> None:
+        """Note what broke, without quoting the exception: some of them carry the request's headers."""
+        reason = getattr(error, "os_error", error)
+        number = getattr(reason, "errno", None)  # asyncio puts the address into strerror
+        detail = os.strerror(number) if number else type(reason).__name__
+        rows = ((words, cause) for kind, words, cause in _CAUSES if isinstance(error, kind))
+        words, self.cause = next(rows, ("no answer: {detail}", None))
+        self.failure = words.format(detail=detail)
+
+
+UNDERWAY: ContextVar[Underway] = ContextVar("underway")
+"""The request that this task makes."""
+
+
+class Request(aiohttp.ClientRequest):
+    """Notes, in the last moment before its head is written, that it may have been sent, and on what connection."""
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """Send the head."""
+        exchange = UNDERWAY.get()
+        exchange.sent = True
+        if isinstance(conn.protocol, Handler):
+            exchange.receipt.fresh = conn.protocol.asked == 1
+            conn.protocol.receipts.append(exchange.receipt)
+            exchange.connection = conn.protocol
+        return await super().send(conn)
+
+
+_CAUSES: tuple[tuple[type[Exception], str, Cause | None], ...] = (  # a subclass stands before its parents
+    (aiohttp.ClientConnectorDNSError, "the host could not be resolved", Cause.NAME),
+    (aiohttp.ClientConnectorCertificateError, "the certificate is not trusted", Cause.TLS),
+    (aiohttp.ClientSSLError, "no TLS handshake", Cause.TLS),
+    (aiohttp.ClientConnectorError, "no connection: {detail}", None),
+    (aiohttp.ServerDisconnectedError, "the connection was closed without an answer", None),
+    (aiohttp.ClientPayloadError, "the answer broke off", None),
+    (aiohttp.ClientOSError, "the connection was lost: {detail}", None),
+    (aiohttp.ClientResponseError, "what came back was not HTTP", None),
+)
