@@ -2,18 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from hashlib import sha256
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from panic._version import VERSION
 from panic.broker.outcomes import Verdict
-from panic.evidence.answer import Finding, Verification
-from panic.evidence.export import export
-from panic.evidence.form import Asked, write
-from panic.evidence.verify import verify
+from panic.evidence.export import Asked, export
+from panic.evidence.form import Header, parse, read_row, report_of, write, write_row
+from panic.evidence.verify import Finding, Verification
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, encode
 from panic.ledger.reader import Row, Volume
@@ -22,7 +20,7 @@ from panic.plan import Plan, Scope
 from panic.planned import planned
 from panic.process import Process
 from panic.record import SCHEMA, Finished, Kind, Pressed, Resumed, body
-from panic.report import RosterFacts, Timings, Trigger, scope_report
+from panic.report import RosterFacts, Timings, Trigger, scope_report, to_json
 from panic.roster import Account
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -30,7 +28,7 @@ RUN = "20260302T120000Z-abc123"
 OTHER = "20260302T120001Z-def456"
 ASKED = Asked(RUN)
 ALWAYS = Asked(until=NOON + timedelta(days=365))
-ANCHORED, CONSISTENT, PARTLY, ALTERED = Finding
+ANCHORED, CONSISTENT, ALTERED = Finding
 
 Lines = list[bytes]
 
@@ -49,7 +47,7 @@ def a_run(
     accounts: Sequence[int] = (1, 2),
     end: bool = True,
 ) -> list[Event]:
-    """The events of a run that cleared its accounts, a second apart; `end` tells whether it came to its end."""
+    """The events of a run that cleared its accounts, a second apart; `end` says whether it came to its end."""
     scope = Scope(all=True, filters=Filters())
     pressed = Pressed(
         schema=SCHEMA,
@@ -67,7 +65,7 @@ def a_run(
         latch=False,
         process=Process("host", 1),
     )
-    told: list[tuple[Kind, Any]] = [
+    recorded: list[tuple[Kind, Any]] = [
         (Kind.PRESSED, body(pressed)),
         (Kind.PLANNED, planned(Plan(scope, tuple(Account(id_) for id_ in accounts), ()))),
         (Kind.ATTEMPT, {"deletes": [[id_, 1] for id_ in accounts]}),
@@ -77,15 +75,15 @@ def a_run(
     if end:
         timings = Timings(0.1, 2.0, 5.0, 120.0)
         finished = Finished(VERSION, Verdict.CLEAR, 0, at + timedelta(seconds=5), timings, True, ())
-        told.append((Kind.FINISHED, body(finished)))
-    return events(told, run, at, leg or run.replace("-", "")[-6:])
+        recorded.append((Kind.FINISHED, body(finished)))
+    return events(recorded, run, at, leg or run.replace("-", "")[-6:])
 
 
-def events(told: Iterable[tuple[str, Any]], run: str, at: datetime, leg: str) -> list[Event]:
+def events(recorded: Iterable[tuple[str, Any]], run: str, at: datetime, leg: str) -> list[Event]:
     """Events of one process, a second apart."""
     return [
         Event(run, kind, f"{leg}-{n}", stamp(at + timedelta(seconds=n)), words)
-        for n, (kind, words) in enumerate(told, 1)
+        for n, (kind, words) in enumerate(recorded, 1)
     ]
 
 
@@ -98,32 +96,27 @@ def _clear(id_: int, at: datetime) -> dict[str, Any]:
     return {"account": id_, "standing": "clear", "as_of": at.isoformat(), "looks": 1}
 
 
-def taken_up(run: str = RUN, *, after: datetime = NOON, leg: str = "again") -> list[Event]:
-    """Somebody takes a run up again, half a day later, and completes it."""
+def resumed(run: str = RUN, *, after: datetime = NOON, leg: str = "again") -> list[Event]:
+    """Somebody resumes a run half a day later, and completes it."""
     at = after + timedelta(hours=12)
-    resumed = Resumed(at, "jane@desk", VERSION, Process("host", 2))
-    claim = Event(run, Kind.RESUMED, f"{leg}-0", stamp(at), body(resumed))
-    return [claim, *events([(one.kind, one.body) for one in a_run(run, at=at)[-2:]], run, at, f"{leg}2")]
+    claim = body(Resumed(at, "jane@desk", VERSION, Process("host", 2)))
+    later = events([(one.kind, one.body) for one in a_run(run, at=at)[-2:]], run, at, f"{leg}2")
+    return [Event(run, Kind.RESUMED, f"{leg}-0", stamp(at), claim), *later]
 
 
-def notes(number: int = 5, run: str = RUN, leg: str = "note") -> list[Event]:
-    """Small events that tell nothing."""
-    return events([("note", {"n": n}) for n in range(1, number + 1)], run, NOON, leg)
-
-
-def volume(told: Iterable[Event], name: str = "ledger.db", base: Head = GENESIS) -> Volume:
+def volume(recorded: Iterable[Event], name: str = "ledger.db", base: Head = GENESIS) -> Volume:
     """A ledger file that holds these events."""
     head, rows = base, []
-    for event in told:
+    for event in recorded:
         record = encode(event)
         head = link(head, digest(record))
         rows.append(Row(head.seq, event.run, event.kind, record, head.hash))
     return Volume(Path("/somewhere", name), base, tuple(rows), head)
 
 
-def exported(*volumes: Volume, asked: Asked = ASKED) -> Lines:
+def exported(ledger: Volume, asked: Asked = ASKED) -> Lines:
     """The evidence of what was asked for."""
-    return list(export(volumes, asked, by="auditor@desk", at=NOON))
+    return list(export(ledger, asked, by="auditor@desk", at=NOON)[1])
 
 
 def head_of(ledger: Volume, seq: int) -> Head:
@@ -139,15 +132,6 @@ def faults_of(found: Verification) -> list[tuple[str, int | None]]:
 # ── what somebody can do who owns the file ──────────────────────────────────────────────────────────────────
 
 
-def resealed(lines: Iterable[bytes]) -> Lines:
-    """Make count and seal right again."""
-    header, *rest = (line for line in lines if not line.startswith(b'{"seal"'))
-    words = json.loads(header)
-    words["lines"] = len(rest) + 2
-    whole = [write(words), *rest]
-    return [*whole, write({"seal": sha256(b"".join(whole)).hexdigest()})]
-
-
 def edited(lines: Sequence[bytes], number: int, change: Callable[[Any], Any]) -> Lines:
     """Change the words of one line."""
     words = json.loads(lines[number])
@@ -156,22 +140,13 @@ def edited(lines: Sequence[bytes], number: int, change: Callable[[Any], Any]) ->
 
 
 def relinked(lines: Iterable[bytes]) -> Lines:
-    """Number the events anew and compute every hash again, and make count and seal right."""
-    found: Lines = []
-    head, numbers = GENESIS, count(1)
-    for line in lines:
-        words = json.loads(line)
-        if "volume" in words:
-            head = Head.parse(words["base"])
-            numbers = count(head.seq + 1)
-        elif "seq" in words:
-            record = write(words["record"])[:-1] if "record" in words else b""
-            head = link(head, digest(record) if record else bytes.fromhex(words["digest"]))
-            words |= {"seq": next(numbers), "hash": head.hash}
-        found.append(write(words))
-    return resealed(found)
-
-
-def rechecked(lines: Iterable[bytes], *heads: Head) -> Verification:
-    """What becomes of the check; it never fails."""
-    return verify(lines, heads)
+    """Compute everything again: numbers, hashes, heads, and the report."""
+    words, *rest = map(parse, lines)
+    head = base = Head.parse(words["base"])
+    rows: list[Row] = []
+    for row in (read_row(line) for line in rest if "seq" in line):
+        head = link(head, digest(row.record))
+        rows.append(row._replace(seq=head.seq, hash=head.hash))
+    header = Header.read({**words, "head": str(head)})
+    report = json.loads(to_json(report_of(header.run, rows, base, header.ledger)))
+    return [write(asdict(header)), *map(write_row, rows), write({"run": header.run, "report": report})]

@@ -1,23 +1,20 @@
 """A set-up that is broken is never ready: check and service name every mistake at once, and what to do."""
 
-import asyncio
 import hashlib
-import io
 import json
+import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import structlog
 import trustme
 
-from panic import cli, latch, readiness
+from panic import latch, readiness
 from panic.config import load
 from panic.simulator import Simulator
+from tests.cli.inside import beside, typed
 from tests.cli.support import KEY, Firm, account, simulate, until
 from tests.hooks.support import SECRET, TOKEN
 from tests.service.house import house
@@ -99,20 +96,9 @@ _ENV = {"OTHER_KEY": KEY, "ALERTS_SECRET": TOKEN, "CHAT_URL": "json://127.0.0.1:
 
 @pytest.fixture(scope="module")
 def broker() -> Iterator[Simulator]:
-    """A broker with the four accounts, on a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-
-    async def begin() -> Simulator:
-        return await simulate(*map(account, (1, 2, 3, 4))).__aenter__()
-
-    simulator = asyncio.run_coroutine_threadsafe(begin(), loop).result()
-    yield simulator
-    asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    """A broker with the four accounts."""
+    with beside(simulate(*map(account, (1, 2, 3, 4)))) as simulator:
+        yield simulator
 
 
 @dataclass
@@ -137,11 +123,12 @@ class Setup:
 
     def check(self) -> tuple[int, str]:
         """Type `panic check`, and give its exit code and all that it says, without the name of the folder."""
-        out, err = io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
-            code = cli.run(["--config", str(self.folder / "panic.toml"), "check", "--format", "table"])
-        structlog.reset_defaults()
-        return code, (out.getvalue() + err.getvalue()).replace(f"{self.folder}/", "")
+        words = ("--config", str(self.folder / "panic.toml"), "check", "--format", "table")
+        done = typed(
+            *words,
+            env={name: text for name, text in os.environ.items() if name in _ENV or name.startswith("PANIC_")},
+        )
+        return done.code, (done.out + done.err).replace(f"{self.folder}/", "")
 
 
 @pytest.fixture

@@ -53,15 +53,11 @@ _EXPORT_CODES = """exit codes:
   0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
 
 _VERIFY_CODES = """exit codes:
-  0 anchored: the heads prove every event told, and every run is whole
-  10 consistent, but not (wholly) anchored · 20 altered or damaged · 64 usage"""
+  0 anchored: a head proves every event in it
+  10 consistent, but not anchored · 20 altered or damaged · 64 usage"""
 
 _BACKUP_CODES = """exit codes:
   0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
-
-_ARCHIVE_CODES = """exit codes:
-  0 archived, or nothing is old enough · 64 usage · 70 some doubt, or a failure:
-     it is said whether anything was removed"""
 
 
 def parser() -> Parser:
@@ -188,14 +184,7 @@ def _evidence(commands: Commands) -> None:
     output_options(verify)
     backup = commands.add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP_CODES)
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
-    what = "move old events out of the ledger"
-    archive = commands.add("archive", "evidence:do_archive", what, _ARCHIVE_CODES)
-    archive.add_argument("--before", required=True, metavar="DATE", help="everything before: a day or a time, UTC")
-    archive.add_argument("--output", type=Path, required=True, metavar="FILE", help="a new file")
-    archive.add_argument("--reason", default="", metavar="TEXT", help="why, for the record")
-    archive.add_argument("--by", default="", metavar="NAME", help="who archives (default: user@host)")
-    for parser in (backup, archive):
-        parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
+    backup.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
 
 
 # ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,7 @@ import structlog
 
 from panic import config, logs, terminal
 from panic.cli import loop
+from panic.service.api.problems import place_of
 from panic.service.server import Server
 
 log = structlog.get_logger()
@@ -18,7 +19,7 @@ _TELL_S: Final = 1.0
 
 
 def do_serve(options: argparse.Namespace) -> int:
-    """Serve until SIGTERM or Ctrl-C; SIGHUP reads settings, roster and keys anew."""
+    """Serve until SIGTERM or Ctrl-C; SIGHUP reads settings, roster and keys again."""
     asked: list[int] = []  # before there is a loop, too, SIGHUP asks for a reload and does not end us
     signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
     logs.configure(options.log_level)
@@ -75,9 +76,6 @@ class Unhandled:
             self._untold += 1
             return
         error = context.get("exception")
-        last = error.__traceback__ if error is not None else None
-        while last is not None and last.tb_next is not None:
-            last = last.tb_next
-        place = "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
-        log.error("unhandled", what=context["message"], error=type(error).__name__, at=place, untold=self._untold)
+        where = {"at": place_of(error), "untold": self._untold}
+        log.error("unhandled", what=context["message"], error=type(error).__name__, **where)
         self._told_at, self._untold = now, 0

@@ -1,205 +1,238 @@
-"""Is this evidence what was recorded? One answer, which claims nothing that the file alone cannot prove."""
+"""Is evidence what was recorded? All that is wrong is found, and nothing in the file stops the check."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from enum import StrEnum
+from functools import partial
+from typing import Any, BinaryIO, Literal
 
 from panic._version import VERSION
-from panic.broker.outcomes import Verdict, worst
-from panic.evidence.answer import EXIT_CODES, Finding, RunFound, State, Verification, VolumeFound, Wrong
-from panic.evidence.form import Entry, Header
-from panic.evidence.intake import Content, Faults, ReportLine, take_in
-from panic.evidence.runs import Retold, retell
-from panic.evidence.walk import Met, Walk, walk
-from panic.ledger.chain import GENESIS, Head
+from panic.evidence.form import LINE_MOST, Header, parse, read_row, report_of
+from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.reader import Row
+from panic.report import Report, to_json
 from panic.words import clip
 
-_WORST_FIRST = {kind: rank for rank, kind in enumerate(Wrong)}
-_DIFFERENCES_MOST = 4
-_ODDITIES_MOST = 10
+_FAULTS_MOST = 1000
+_DIFFERENCES_MOST = 5
 
 
-class _Told(NamedTuple):
-    """An event that the file tells in full, whether a head proves it, and whether it fits its chain."""
+class Wrong(StrEnum):
+    """What can be wrong with evidence, worst first."""
 
-    entry: Entry
-    anchored: bool
-    fits: bool
+    EDITED = "edited"
+    MISSING = "missing"
+    UNANCHORED = "not anchored"
 
 
-def verify(lines: Iterable[bytes], heads: Sequence[Head] = ()) -> Verification:
-    """Check evidence; whatever the lines hold, there is an answer.
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong; `event` is the number of the event that it is about, None for none."""
+
+    kind: Wrong
+    text: str
+    event: int | None = None
+
+
+class Finding(StrEnum):
+    """The answer in a word."""
+
+    ANCHORED = "anchored"
+    CONSISTENT = "consistent, not anchored"
+    ALTERED = "altered or damaged"
+
+
+EXIT_CODES = {Finding.ANCHORED: 0, Finding.CONSISTENT: 10, Finding.ALTERED: 20}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFound:
+    """One run, retold from the rows in the file and from nothing else."""
+
+    run: str
+    verdict: str
+    drill: bool
+    base_url: str
+    by: str
+    reason: str
+    started_at: str
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The answer.
+
+    Attributes:
+        said: What the header says of the file, which proves nothing.
+        first: The number of the first row; None where there is none.
+        last: That of the last.
+        anchored: The number up to which a head proves every row; None where there is none.
+        runs: The runs of which the file holds a report.
+        faults: What is wrong, worst first; of very many, the first.
+    """
+
+    schema: Literal["panic-verification/1"]
+    finding: Finding
+    exit_code: int
+    said: str
+    first: int | None
+    last: int | None
+    anchored: int | None
+    runs: tuple[RunFound, ...]
+    faults: tuple[Fault, ...]
+
+
+def lines_of(stream: BinaryIO) -> Iterator[bytes]:
+    """Read a file line by line, endless lines in pieces."""
+    return iter(partial(stream.readline, LINE_MOST + 1), b"")
+
+
+def verify(lines: Iterable[bytes], heads: Sequence[Head]) -> Verification:
+    """Check evidence; never fails, whatever the lines are.
 
     Args:
-        lines: The file, line by line, each with its line break.
-        heads: Heads of this ledger that were kept where the file's owner cannot write.
+        lines: The file's.
+        heads: Those that were kept elsewhere.
     """
     check = _Check()
-    content = take_in(lines, check.faults)
-    walks = [walk(line, entries, check.faults) for line, entries in content.volumes]
-    for head in heads:
-        check.meet(head, walks)
-    proven = [one.anchored(heads) for one in walks]
-    told = [
-        _Told(step.entry, step.entry.seq in seqs, step.fits)
-        for one, seqs in zip(walks, proven, strict=True)
-        for step in one.steps
-        if step.entry.record is not None
-    ]
-    check.ids(told)
-    runs = tuple(check.runs(content, told))
-    check.header(content, told, runs)
-    if content.header and not content.header.asked.run:
-        check.period(walks)
-    finding = check.finding(told)
+    header = check.read(lines)
+    anchored = check.chain(header, heads)
+    runs = tuple(check.runs(header)) if header else ()
+    faults = sorted(check.faults, key=lambda fault: list(Wrong).index(fault.kind))
+    finding = Finding.ANCHORED
+    if faults:
+        finding = Finding.CONSISTENT if faults[0].kind is Wrong.UNANCHORED else Finding.ALTERED
     return Verification(
+        schema="panic-verification/1",
         finding=finding,
         exit_code=EXIT_CODES[finding],
-        said=_said(content.header),
-        volumes=tuple(_volume(*pair) for pair in zip(walks, proven, strict=True)),
+        said=clip(str(header), 400) if header else "",
+        first=check.rows[0].seq if check.rows else None,
+        last=check.rows[-1].seq if check.rows else None,
+        anchored=None if finding is Finding.ALTERED else anchored,
         runs=runs,
-        faults=tuple(sorted(check.faults.kept, key=lambda fault: _WORST_FIRST[fault.kind])),
-        more_faults=check.faults.more,
-        doubts=tuple(check.doubts),
-        notes=(*check.notes, *_untold(sum(len(one.steps) for one in walks) - len(told))),
+        faults=tuple(faults),
     )
 
 
 @dataclass(slots=True)
 class _Check:
-    """What is found on the way to the answer."""
+    """What was read, and what was found wrong."""
 
-    faults: Faults = field(default_factory=Faults)
-    doubts: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    reports: dict[str, Any] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
 
-    def finding(self, told: Sequence[_Told]) -> Finding:
-        """Sum up."""
-        if self.faults:
-            return Finding.ALTERED
-        proven = [one.anchored for one in told]
-        if not any(proven):
-            return Finding.CONSISTENT
-        return Finding.PARTLY if self.doubts or not all(proven) else Finding.ANCHORED
+    def wrong(self, kind: Wrong, text: str, event: int | None = None) -> None:
+        """Note a fault."""
+        if len(self.faults) < _FAULTS_MOST or kind is not Wrong.UNANCHORED:
+            self.faults.append(Fault(kind, clip(text, 300), event))
 
-    def meet(self, kept: Head, walks: Sequence[Walk]) -> None:
-        """Look for a head that was kept; what does not show it must not be taken for what was kept."""
-        met = [(one, one.meet(kept)) for one in walks]
-        if any(how is Met.HERE for _, how in met):
-            return
-        if any(how is Met.UNTOLD for _, how in met):
-            text = (
-                f"head {kept.seq}: it is of an event that is told by digest only: it proves those told before it"
+    # ── reading ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def read(self, lines: Iterable[bytes]) -> Header | None:
+        """Read the lines; what cannot be read is a fault, and left out."""
+        header: Header | None = None
+        for number, line in enumerate(lines, 1):
+            try:
+                words = parse(line)
+                if number == 1:
+                    header = Header.read(words)
+                elif list(words) == ["run", "report"] and isinstance(words["run"], str):
+                    self._add_report(**words)
+                elif self.reports:
+                    raise ValueError("it stands after a report")  # noqa: TRY301
+                else:
+                    self.rows.append(read_row(words))
+            except (ValueError, RecursionError) as error:
+                self.wrong(Wrong.EDITED, f"line {number}: {clip(str(error), 100)}")
+        if header is None:
+            self.wrong(Wrong.MISSING, "the header is missing: this is no evidence, or not the whole of it")
+        return header
+
+    def _add_report(self, run: str, report: Any) -> None:
+        if self.reports.setdefault(run, report) is not report:
+            raise ValueError(f"it is a second report of run {clip(run)}")
+
+    # ── the chain ───────────────────────────────────────────────────────────────────────────────────────
+
+    def chain(self, header: Header | None, heads: Sequence[Head]) -> int | None:
+        """Walk the rows from the base to the head, and say up to where a head that was kept proves them."""
+        base = head = Head.parse(header.base) if header else GENESIS
+        for row in self.rows:
+            name = f"event {row.seq} ({clip(row.kind, 40)})"
+            if row.seq > head.seq + 1:
+                self.wrong(
+                    Wrong.MISSING, f"{name}: it follows event {head.seq}: those between are missing", row.seq
+                )
+            elif row.seq <= head.seq:
+                self.wrong(Wrong.EDITED, f"{name}: it stands after event {head.seq}", row.seq)
+            elif link(head, digest(row.record)) != (row.seq, row.hash):
+                self.wrong(Wrong.EDITED, f"{name}: it, or its hash, or what it follows was edited", row.seq)
+            head = Head(row.seq, row.hash)
+        if header and str(head) != header.head:
+            self.wrong(Wrong.MISSING, f"the rows end at event {head.seq}, and the header says {header.head[:40]}…")
+        if not self.rows:
+            self.wrong(Wrong.MISSING, "no row is in it")
+        return self._anchored(base, head, heads)
+
+    def _anchored(self, base: Head, last: Head, heads: Sequence[Head]) -> int | None:
+        here = {row.seq: row.hash for row in self.rows}
+        met = [kept.seq for kept in heads if here.get(kept.seq) == kept.hash]
+        for kept in heads:
+            if kept.seq in here and here[kept.seq] != kept.hash:
+                text = (
+                    f"event {kept.seq} has another hash than the head kept: it or something before it was edited"
+                )
+                self.wrong(Wrong.EDITED, text, kept.seq)
+            elif kept.seq > last.seq:
+                text = f"head {kept.seq}: the file ends at event {last.seq}: it was cut off, or made earlier"
+                self.wrong(Wrong.UNANCHORED, text)
+            elif kept.seq <= base.seq:
+                self.wrong(
+                    Wrong.UNANCHORED, f"head {kept.seq}: the file begins after it, so that it proves nothing"
+                )
+        anchored = max(met, default=None)
+        if anchored != last.seq:
+            proven = f"only what comes up to event {anchored}" if anchored else "nothing"
+            self.wrong(Wrong.UNANCHORED, f"{proven} is proven by a head that was kept elsewhere")
+        return anchored
+
+    # ── the runs ────────────────────────────────────────────────────────────────────────────────────────
+
+    def runs(self, header: Header) -> Iterator[RunFound]:
+        """Retell each run, and hold the report in the file against it."""
+        if header.damage:
+            self.wrong(
+                Wrong.UNANCHORED, f"the ledger could not all be read when this was exported: {header.damage}"
             )
-            self.doubts.append(f"{text}, but not that this one is none of what was asked for")
-            return
-        others = [one for one, how in met if how is Met.OTHER]
-        for one in others:
-            text = f"event {kept.seq} has another hash than the head kept: it or something before it was rewritten"
-            self.faults.add(Wrong.HEAD, f"{text}, or the head is another ledger file's", one.line.name, kept.seq)
-        beyond = [one for one, how in met if how is Met.AFTER]
-        if beyond and not others:
-            longest = max(beyond, key=lambda one: one.end.seq)
-            last = longest.end.seq
-            ends = f"head {kept.seq}: {clip(longest.line.name)} ends at event {last}"
-            self.doubts.append(f"{ends}: {kept.seq - last:,} events were cut off, or it was exported before")
-        elif not others:
-            self.notes.append(f"head {kept.seq}: the file begins only after it, so that it proves nothing here")
+        if header.run and header.run not in self.reports:
+            self.wrong(Wrong.MISSING, f"run {header.run}: it was asked for, and its report is missing")
+        for run, told in self.reports.items():
+            try:
+                report = report_of(run, self.rows, Head.parse(header.base), header.ledger)
+            except Exception as error:  # noqa: BLE001  (what foreign events do to the fold is a finding)
+                self.wrong(
+                    Wrong.MISSING, f"run {run}: its rows come to no report: {str(error) or type(error).__name__}"
+                )
+                continue
+            self._compare(run, told, report, header.version)
+            if not report.finished:
+                self.wrong(Wrong.UNANCHORED, f"run {run} is without its end: there was none, or it was left out")
+            yield _run(report)
 
-    def ids(self, told: Sequence[_Told]) -> None:
-        """An event may stand in two volumes, but never as two different ones."""
-        known: dict[tuple[str, str], Entry] = {}
-        for entry in (one.entry for one in told):
-            if entry.event:
-                first = known.setdefault((entry.event.run, entry.event.id), entry)
-                if first.digest != entry.digest:
-                    text = f"{entry}: it has the id of {first}, and says something else"
-                    self.faults.add(Wrong.TWICE, text, event=entry.seq)
-
-    def runs(self, content: Content, told: Sequence[_Told]) -> Iterator[RunFound]:
-        """Make each run again, and hold the report in the file against it."""
-        events: dict[str, list[_Told]] = {}
-        for one in told:
-            if one.entry.event and one.entry.event.run:
-                events.setdefault(one.entry.event.run, []).append(one)
-        reports: dict[str, ReportLine] = {}
-        for line in content.reports:
-            if reports.setdefault(line.run, line) is not line:
-                self.faults.add(Wrong.REPORT, f"run {line.run}: there are two reports of it")
-            if line.run not in events:
-                self.faults.add(Wrong.REPORT, f"run {line.run}: there is a report of it, and no event")
-        version = content.header.version if content.header else VERSION
-        for run, its in events.items():
-            broken = [one.entry for one in its if not one.fits]
-            retold = retell(run, [one.entry for one in its], broken)
-            for gap in retold.gaps:
-                self.faults.add(Wrong.RUN, f"run {run}: {gap}: not told, though the events before and after are")
-            self._compare_end(run, retold)
-            self.doubts += [clip(f"run {run}: {words}") for words in retold.oddities[:_ODDITIES_MOST]]
-            how = self._compare(run, reports.get(run), retold, version)
-            yield _run(run, its, retold, how)
-
-    def _compare_end(self, run: str, retold: Retold) -> None:
-        """What the events come to must be what the last of them says: else some are left out."""
-        if retold.finished is None or retold.verdict is None:
-            return
-        end, told = retold.finished.verdict, retold.verdict
-        if retold.finished.unlisted:
-            told = worst(told, Verdict.UNVERIFIED)
-        if end is not told:
-            words = f"run {run}: its end says that it was {end}, and its events come to {told}"
-            if retold.finished.version == VERSION:
-                self.faults.add(Wrong.RUN, f"{words}: not all of them are told")
-            else:
-                self.doubts.append(clip(f"{words}; the end was written by version {retold.finished.version}"))
-
-    def _compare(self, run: str, line: ReportLine | None, retold: Retold, version: str) -> str:
-        if line is None:
-            return "not in the file"
-        where = list(_differences(retold.report, line.report))
-        if line.head != (str(retold.head) if retold.head else None):
-            where.append("head")
+    def _compare(self, run: str, told: Any, report: Report, version: str) -> None:
+        where = list(_differences(json.loads(to_json(report)), told))
         if not where:
-            return "agrees with its events"
-        places = clip(", ".join(where[:_DIFFERENCES_MOST]) + (", …" if len(where) > _DIFFERENCES_MOST else ""))
-        if version != VERSION:
-            how = f"not compared: made by version {clip(version, 40)}, and this is {VERSION}"
-            self.doubts.append(f"run {clip(run)}: its report was {how}; it differs in {places}")
-            return how
-        self.faults.add(Wrong.REPORT, f"run {run}: its report is not what its events come to, in {places}")
-        return f"differs from its events in {places}"
-
-    def header(self, content: Content, told: Sequence[_Told], runs: Sequence[RunFound]) -> None:
-        """Hold what the header says against what there is."""
-        if not told:
-            self.doubts.append("no event is told in it")
-        if content.header is None:
             return
-        asked = content.header.asked
-        for entry in (one.entry for one in told):
-            if entry.event and not asked.holds(entry.event):
-                self.faults.add(Wrong.STRAY, f"{entry}: it is none of what was asked for", event=entry.seq)
-        if asked.run and not any(run.run == asked.run and run.state is not State.NO_BEGINNING for run in runs):
-            self.faults.add(Wrong.RUN, f"run {asked.run}: it is what was asked for, and its beginning is not here")
-        parts = [run for run in runs if run.state is not State.WHOLE]
-        for run in parts:
-            if run.state is not State.INCOMPLETE:
-                self.doubts.append(f"run {run.run} is {run.state}: there was none, or it was left out")
-        for line, _ in content.volumes:
-            if line.damage and (parts or not asked.run):
-                words = f"{line.name}: it could not all be read when this was exported: {line.damage}"
-                self.doubts.append(clip(words, 300))
-
-    def period(self, walks: Sequence[Walk]) -> None:
-        """What was not told of a period: a digest shows no time, and only its place among the others can tell."""
-        for one in walks:
-            name, untold = clip(one.line.name), one.untold_between()
-            if untold:
-                text = f"{name}: events between those told are told by digest only ({untold:,})"
-                self.doubts.append(f"{text}: nothing shows that they are of another time")
-            if one.line.base != GENESIS:
-                before = f"{name}: that nothing before event {one.line.base.seq + 1} was asked for"
-                self.notes.append(f"{before} is the exporter's word")
+        places = ", ".join(where[:_DIFFERENCES_MOST]) + (", …" if len(where) > _DIFFERENCES_MOST else "")
+        if version == VERSION:
+            self.wrong(Wrong.EDITED, f"run {run}: its report is not what its rows come to, in {places}")
+        else:
+            by = f"version {clip(version, 40)}, and this is {VERSION}"
+            self.wrong(Wrong.UNANCHORED, f"run {run}: its report was made by {by}; it differs in {places}")
 
 
 def _differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
@@ -214,50 +247,15 @@ def _differences(ours: Any, theirs: Any, path: str = "") -> Iterator[str]:
         yield path or "everything"
 
 
-def _run(run: str, its: Sequence[_Told], retold: Retold, report: str) -> RunFound:
-    pressed = retold.pressed
+def _run(report: Report) -> RunFound:
+    trigger = report.trigger
     return RunFound(
-        run=clip(run),
-        state=_state(retold),
-        verdict=retold.report["verdict"] if retold.report else None,
-        drill=pressed.drill if pressed else False,
-        base_url=clip(pressed.base_url) if pressed else "",
-        by=clip(pressed.trigger.by) if pressed else "",
-        reason=clip(pressed.trigger.reason) if pressed else "",
-        started_at=pressed.started_at.isoformat() if pressed else "",
-        events=len(its),
-        anchored=all(one.anchored for one in its),
-        report=report,
+        run=clip(report.run_id),
+        verdict=report.verdict,
+        drill=report.drill,
+        base_url=clip(report.base_url),
+        by=clip(trigger.by),
+        reason=clip(trigger.reason),
+        started_at=report.started_at.isoformat(),
+        finished=report.finished,
     )
-
-
-def _state(retold: Retold) -> State:
-    if retold.gaps:
-        return State.INCOMPLETE
-    if not retold.has_beginning:
-        return State.NO_BEGINNING
-    return State.WHOLE if retold.finished else State.NO_END
-
-
-def _volume(found: Walk, anchored: set[int]) -> VolumeFound:
-    seqs = [step.entry.seq for step in found.steps]
-    return VolumeFound(
-        name=clip(found.line.name),
-        first=min(seqs, default=None),
-        last=max(seqs, default=None),
-        in_full=sum(step.entry.record is not None for step in found.steps),
-        anchored=max(anchored, default=None),
-        damage=clip(found.line.damage),
-    )
-
-
-def _said(header: Header | None) -> str:
-    if header is None:
-        return ""
-    return clip(f"{header.asked}, exported {header.exported_at} by {header.by} with panic {header.version}", 400)
-
-
-def _untold(count: int) -> Iterator[str]:
-    if count:
-        events = "1 event is" if count == 1 else f"{count:,} events are"
-        yield f"{events} told by digest only; that they are none of what was asked for is the exporter's word"

@@ -38,14 +38,7 @@ _READ = {"alertname", "ruleName", "type", "summary", "description", "message", "
 
 
 class Meaning(StrEnum):
-    """What a body says.
-
-    Attributes:
-        FIRING: Something is wrong.
-        RESOLVED: It is over.
-        TEST: Somebody tries the way from there to here.
-        ODD: Nobody knows.
-    """
+    """What a body says: something is wrong, it is over, somebody tries the way here, or nobody knows."""
 
     FIRING = "firing"
     RESOLVED = "resolved"

@@ -12,14 +12,7 @@ REASON_MOST = 700
 
 
 class Act(StrEnum):
-    """What is done about a call.
-
-    Attributes:
-        PRESS: Its hook's scope is pressed.
-        RECORD: It is put on record, and nothing else.
-        PAGE: A person is paged, and nothing is pressed.
-        REFUSE: It is answered with an error.
-    """
+    """What is done about a call: its scope is pressed, it is recorded, a person is paged, or it is refused."""
 
     PRESS = "press"
     RECORD = "record"
@@ -50,14 +43,14 @@ class Decision:
 
     Attributes:
         act: What is done.
-        status: The HTTP status of the answer, unless the press fails.
+        status: The HTTP status of the answer.
         code: What happened, for programs.
         title: What happened, for the caller and the record; the same for every call that happened to.
         detail: What exactly, a sentence.
-        remedy: What the caller can do about a refusal, a sentence; empty where nothing was refused.
+        remedy: What the caller can do about a refusal, a sentence.
         page: What a person is told at once; empty if nobody need be.
-        reason: Of the press; empty where nothing is pressed.
-        joins: The run of an earlier call that this one is a copy of; empty where it is none.
+        reason: Of the press.
+        joins: The run of an earlier call that this one is a copy of.
         is_copy: Whether it is a copy of an earlier call that was taken.
     """
 
@@ -97,11 +90,6 @@ def not_pressed(hook: str, why: str, by_hand: str) -> Decision:
     )
 
 
-def unreadable(status: int, code: str, why: str) -> Decision:
-    """Answer a stranger whose body did not arrive."""
-    return Decision(Act.REFUSE, status, code, "The body did not arrive", f"Nothing was done: {why}.", "Send less.")
-
-
 def decide(
     hook: str,
     verified: Verified,
@@ -133,42 +121,35 @@ def decide(
     if earlier is not None and (is_live or earlier.is_over or not earlier.run or digest != earlier.digest):
         return _again(hook, verified, earlier, digest, is_live=is_live)
     if said.meaning in {Meaning.RESOLVED, Meaning.TEST}:
-        word = "over" if said.meaning is Meaning.RESOLVED else "a test"
+        what = "over" if said.meaning is Meaning.RESOLVED else "a test"
         return Decision(
-            Act.RECORD, 200, "recorded", "Recorded", f"It says that this is {word}, so nothing is pressed."
+            Act.RECORD, 200, "recorded", "Recorded", f"It says that this is {what}, so nothing is pressed."
         )
     if said.meaning is Meaning.FIRING:
         reason = clip(f"hook {hook}: {said.text}", REASON_MOST)
-        return Decision(
-            Act.PRESS, 202, "pressed", "Pressed", "The hook's scope is being cancelled.", reason=reason
-        )
-    odd = f"an authentic call to hook {hook} is not understood ({said.text})"
+        detail = "The hook's scope is being cancelled."
+        return Decision(Act.PRESS, 202, "pressed", "Pressed", detail, reason=reason)
+    return _odd(hook, said.text, on_odd)
+
+
+def _odd(hook: str, text: str, on_odd: Literal["press", "page"]) -> Decision:
+    page = f"an authentic call to hook {hook} is not understood ({text})"
     if on_odd == "page":
-        page = f"{odd}; the hook is set to page only, so NOTHING was pressed"
+        page += "; the hook is set to page only, so NOTHING was pressed"
         return Decision(Act.PAGE, 202, "odd", "Paged", "It is not understood: a person was paged.", page=page)
-    page = f"{odd}; its scope was pressed, to be on the safe side"
-    return Decision(
-        Act.PRESS,
-        202,
-        "odd_pressed",
-        "Pressed",
-        "It is not understood, so the hook's scope is being cancelled, and a person was paged.",
-        page=page,
-        reason=clip(f"hook {hook}: an authentic call that is not understood: {said.text}", REASON_MOST),
-    )
+    detail = "It is not understood, so the hook's scope is being cancelled, and a person was paged."
+    page += "; its scope was pressed, to be on the safe side"
+    reason = clip(f"hook {hook}: an authentic call that is not understood: {text}", REASON_MOST)
+    return Decision(Act.PRESS, 202, "odd_pressed", "Pressed", detail, page=page, reason=reason)
 
 
 def _refused(hook: str, verified: Verified) -> Decision:
     """Refuse a call that is well signed all the same; it may have been a breach, so a person hears of it."""
     page = f"a well-signed call to hook {hook} was refused: {verified.wrong}; NOTHING was pressed"
+    code, title = "malformed", "The call is not of the right form"
+    remedy = "Correct what signs it; docs/hooks.md shows how."
     if verified.kind is Kind.LATE:
         code, title, remedy = "late", "The call is not of now", "Set the clocks (NTP) and sign each delivery anew."
-    else:
-        code, title, remedy = (
-            "malformed",
-            "The call is not of the right form",
-            "Correct what signs it; docs/hooks.md shows how.",
-        )
     return Decision(Act.REFUSE, 400, code, title, f"It is well signed, but {verified.wrong}.", remedy, page)
 
 

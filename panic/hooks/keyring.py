@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -27,18 +28,17 @@ _NOBODY = Secrets(STANDARD, ())
 
 
 class Keyring:
-    """Keeps the secrets of the hooks, the last good ones where a file cannot be read any more."""
+    """Keeps the secrets of the hooks, the last good ones where a file cannot be read any more.
+
+    Args:
+        env: Where secrets are that stand in environment variables.
+        every_s: So long what was read counts as fresh, seconds.
+        patience_s: So long a call waits for a file system, seconds; then what is known must do.
+    """
 
     def __init__(
         self, env: Mapping[str, str] = os.environ, *, every_s: float = 1.0, patience_s: float = 0.2
     ) -> None:
-        """Read nothing yet.
-
-        Args:
-            env: Where secrets are that stand in environment variables.
-            every_s: So long what was read counts as fresh, seconds.
-            patience_s: So long a call waits for a file system, seconds; then what is known must do.
-        """
         self._env = env
         self._every_s = every_s
         self._patience_s = patience_s
@@ -76,14 +76,10 @@ class Keyring:
         before, now = _places(self._hooks), _places(hooks)
         kept = {place: text for place, text in self._texts.items() if before[place] == now.get(place)}
         self._hooks, self._texts = hooks, {**kept, **texts}
-        self._sort()
-
-    def _sort(self) -> None:
-        """Make the secrets of each hook from what was read."""
-        usable: dict[str, list[str]] = {}
+        usable: defaultdict[str, list[str]] = defaultdict(list)
         for (name, _), text in self._texts.items():
-            usable.setdefault(name, []).append(text)
-        self._secrets = {name: Secrets(self._hooks[name].scheme, texts) for name, texts in usable.items()}
+            usable[name].append(text)
+        self._secrets = {name: Secrets(hooks[name].scheme, texts) for name, texts in usable.items()}
 
 
 def _places(hooks: Mapping[str, Hook]) -> dict[tuple[str, int], object]:

@@ -77,9 +77,8 @@ class Last:
         count = f"{self.good:,} of {self.accounts:,}"
         if self.ok:
             return f"last proven {ago(self.age_s(now))}, {count}"
-        proven = "never proven" if self.proven_at is None else ""
-        if self.proven_at is not None:
-            proven = f"last proven {ago(max((now - self.proven_at).total_seconds(), 0.0))}"
+        at = self.proven_at
+        proven = f"last proven {ago((now - at).total_seconds())}" if at else "never proven"
         return f"not proven {ago(self.age_s(now))}, {count}; {proven}"
 
 
@@ -125,6 +124,7 @@ def to_json(last: Last) -> bytes:
 
 def ago(seconds: float) -> str:
     """Say how long ago something was."""
+    seconds = max(seconds, 0.0)
     for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= length:
             count = int(seconds // length)

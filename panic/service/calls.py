@@ -1,45 +1,80 @@
-"""A call of a hook as it comes in: its body within bounds, its headers, and how much of a flood goes on record."""
+"""A call of a hook: what it proves and says, what is done about it, and how much of a flood goes on record."""
 
-import asyncio
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
 
-BODY_MOST = 1 << 20
-BODY_S = 10.0
-STRANGERS_MOST = 60
+from panic.config import Hook
+from panic.hooks.bodies import Understood
+from panic.hooks.decisions import Decision, Earlier, decide
+from panic.hooks.signatures import Kind, Verified
+from panic.plan import scope_of
+from panic.report import Source
+from panic.run.press import Press
+
+FLOOD: int = 60
 """Calls a minute that prove nothing, and as many that are copies or refused, are put on record all the same."""
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
-    """What came of a body: its bytes; or None, what answer that deserves, and why, in the middle of a sentence."""
+class Call:
+    """A call of a hook that there is, from somebody who knows its secret."""
 
-    data: bytes | None
-    status: int = 200
-    code: str = ""
-    why: str = ""
+    name: str
+    hook: Hook
+    verified: Verified
+    said: Understood
+    body: bytes
+    remote: str
 
+    @property
+    def has_id(self) -> bool:
+        """Whether copies of it can be told from new ones."""
+        return bool(self.verified.id) and self.verified.kind is Kind.AUTHENTIC
 
-async def read(request: web.Request) -> Body:
-    """Read a body, for so long and so far at most."""
-    too_large = Body(None, 413, "too_large", f"its body is larger than {BODY_MOST:,} bytes")
-    if (request.content_length or 0) > BODY_MOST:
-        return too_large
-    data = bytearray()
-    try:
-        async with asyncio.timeout(BODY_S):
-            while chunk := await request.content.readany():
-                data += chunk
-                if len(data) > BODY_MOST:
-                    return too_large
-    except TimeoutError:
-        return Body(None, 408, "too_slow", f"its body did not arrive within {BODY_S:g} s")
-    except Exception as error:  # noqa: BLE001  (what a parser or a decompressor makes of bytes from anywhere)
-        return Body(None, 400, "broken", f"its body broke off or cannot be decoded ({type(error).__name__})")
-    return Body(bytes(data))
+    @property
+    def digest(self) -> str:
+        """Hexadecimal SHA-256 of its body."""
+        return hashlib.sha256(self.body).hexdigest()
+
+    def decision(self, earlier: Earlier | None, *, is_live: bool) -> Decision:
+        """Say what is done about it."""
+        return decide(
+            self.name,
+            self.verified,
+            self.said,
+            on_odd=self.hook.on_odd,
+            earlier=earlier,
+            digest=self.digest,
+            is_live=is_live,
+        )
+
+    def press(self, reason: str) -> Press:
+        """Give what its hook presses."""
+        hook = self.hook
+        return Press(
+            scope_of(hook),
+            reason,
+            by=f"hook {self.name}",
+            source=Source.HOOK,
+            watch_s=hook.watch_s,
+            deadline_s=hook.deadline_s,
+            latch=hook.latch,
+        )
+
+    def facts(self) -> dict[str, object]:
+        """Say what goes on record of it."""
+        return {
+            "wrong": self.verified.wrong,
+            "meaning": self.said.meaning,
+            "text": self.said.text,
+            "id": self.verified.id,
+            "timestamp": self.verified.timestamp,
+            "digest": self.digest,
+        }
 
 
 def headers_of(request: web.Request) -> dict[str, list[str]]:
@@ -56,15 +91,14 @@ class Sparse:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._minute = -1.0
-        self._taken = 0
-        self._left_out = 0
+        self._taken = self._left_out = 0
 
     def take(self) -> int | None:
         """Give how many were left out since the last one that was not; None if this one is left out, too."""
         minute = self._monotonic() // 60
         if minute != self._minute:
             self._minute, self._taken = minute, 0
-        if self._taken >= STRANGERS_MOST:
+        if self._taken >= FLOOD:
             self._left_out += 1
             return None
         self._taken += 1

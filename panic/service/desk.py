@@ -25,7 +25,7 @@ AS_ONE_S = 0.25
 """Identical presses within so many seconds are one: a hand that shakes, or a caller that repeats."""
 
 AUTOMATED_AS_ONE_S = 5.0
-"""Identical presses of programs within so many seconds send once; what is clear is read anew for each."""
+"""Identical presses of programs within so many seconds send once; what is clear is read again for each."""
 
 ENDED_KEPT = 5
 """Runs that ended are kept here so many; the ledger has them all."""

@@ -42,10 +42,11 @@ class Caller(web.RequestHandler):
 
     @property
     def may_go(self) -> bool:
-        """Whether it waits for its caller: for a request, or for the rest of one; not while it is our turn."""
+        """Whether it waits for its caller: to ask, to finish asking or to take the answer."""
         if self._request_count == 0 or (self._waiter is not None and not self._waiter.done()):
             return True
-        return self._current_request is not None and not self._current_request.content.is_eof()
+        request = self._current_request
+        return self.writing_paused or (request is not None and not request.content.is_eof())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and end it soon if nothing comes."""

@@ -41,19 +41,9 @@ _READ_S = 2.0
 _OFF_S = 30.0
 
 
-class InForce(Protocol):
-    """Who knows the settings."""
-
+class _Standby(Protocol):
     @property
-    def settings(self) -> Settings:
-        """Those in force."""
-
-
-class People(Protocol):
-    """Who is told."""
-
-    def tell(self, notice: Notice) -> None:
-        """Tell them; never waits."""
+    def settings(self) -> Settings: ...
 
 
 class Proving(Collector):
@@ -62,7 +52,7 @@ class Proving(Collector):
     Args:
         standby: Knows the settings in force.
         desk: Whose runs come first; `observe` is added to its observers.
-        people: Who is told.
+        tell: Tells people; never waits.
         env: Where keys are looked for.
         first_s: When the first one begins, seconds after the start.
         do: Does what may hang; None for threads.
@@ -72,9 +62,9 @@ class Proving(Collector):
 
     def __init__(
         self,
-        standby: InForce,
+        standby: _Standby,
         desk: Desk,
-        people: People,
+        tell: Callable[[Notice], None],
         env: Mapping[str, str] = os.environ,
         *,
         first_s: float = FIRST_S,
@@ -82,7 +72,7 @@ class Proving(Collector):
         machine: Callable[[Settings], Machine] = look,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._standby, self._desk, self._people = standby, desk, people
+        self._standby, self._desk, self._people = standby, desk, tell
         self._first_s, self._now = first_s, now
         self._tools = Tools(env, do or Aside(2).do, machine, now)
         self._kept: Kept | None = None
@@ -211,7 +201,7 @@ class Proving(Collector):
 
     def _tell(self, notice: Notice | None) -> None:
         if notice is not None:
-            self._people.tell(notice)
+            self._people(notice)
 
 
 def _gap_s(settings: Settings) -> float:

@@ -24,7 +24,7 @@ from panic.summary import Summary
 log = structlog.get_logger()
 
 TOLD_FOR: Final = timedelta(hours=24)
-"""Of what ended longer ago nobody is told anew."""
+"""Of what ended longer ago nobody is told again."""
 
 BY: Final = "panic serve"
 """Who resumes a run that an earlier process left."""

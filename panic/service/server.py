@@ -60,7 +60,7 @@ class Server:
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self._people.tell, self._audit.record)
-        self._proving = Proving(self.standby, self.desk, self._people, env)
+        self._proving = Proving(self.standby, self.desk, self._people.tell, env)
         self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -113,7 +113,7 @@ class Server:
             await self._ending.aclose()
 
     async def reload(self) -> None:
-        """Read settings, roster and keys anew, and say what came of it: all of them count, or none."""
+        """Read settings, roster and keys again, and say what came of it: all of them count, or none."""
         found = await self.standby.reload()
         for problem in found.problems:
             self._say(f"panic: not reloaded: {problem}")
@@ -149,7 +149,7 @@ class Server:
         )
 
     def _breaches(self) -> Breaches:
-        found = Breaches(
+        return Breaches(
             self.desk,
             lambda: self.standby.settings.hooks,
             self._people.tell,
@@ -159,8 +159,6 @@ class Server:
             scrub=self.standby.scrub,
             pressable=self.standby.pressable,
         )
-        self.desk.observers.append(found.observe)
-        return found
 
     async def _listen(self, runner: web.AppRunner, context: Any, callers_most: int) -> None:
         service = self._settings.service

@@ -10,7 +10,7 @@ from panic.engagement import look
 from panic.plan import Scope
 from panic.run.press import Press
 from panic.service import metrics
-from panic.service.api import facts, models, views
+from panic.service.api import facts, models
 from panic.service.api.answers import document, on_thread
 from panic.service.api.body import read_json
 from panic.service.api.models import ResetAsked
@@ -63,7 +63,7 @@ async def end_engaged(parts: Parts, request: web.Request, identity: Identity) ->
             if error.code == "too_slow":
                 error.remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
             raise
-    return document(views.to_json(prepared.view(state)))
+    return document(prepared.view(state))
 
 
 # ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,7 +78,7 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
         base_url=parts.settings.broker.base_url,
         ready=not why,
         why=why,
-        standby=facts.plain(dict(parts.standby.status())),
+        standby=dict(parts.standby.status()),
         live=facts.live_views(list(parts.desk.live.values())),
         streams=len(parts.streams),
         self_test=None if parts.proving is None else parts.proving.status(),
@@ -88,14 +88,14 @@ async def status(parts: Parts, _: web.Request, __: Identity) -> web.Response:
 
 async def healthz(_: Parts, __: web.Request, ___: Identity) -> web.Response:
     """Say that the service answers."""
-    return document(views.to_json(facts.Alive(alive=True)))
+    return document(facts.Alive(alive=True))
 
 
 async def readyz(parts: Parts, _: web.Request, __: Identity) -> web.Response:
     """Say whether a press would work."""
     why = parts.ready()
     found = facts.Ready(ready=not why, why=why, files=parts.standby.files)
-    return document(views.to_json(found), 503 if why else 200)
+    return document(found, 503 if why else 200)
 
 
 async def tell_metrics(parts: Parts, _: web.Request, __: Identity) -> web.Response:

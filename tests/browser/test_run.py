@@ -119,6 +119,6 @@ async def test_a_service_that_dies_in_the_middle_is_missed_and_then_tells_the_tr
     assert ("DISCONNECTED", "DISCONNECTED · panic") == (pill, title)
     assert is_frozen
     assert verdict == report["verdict"]
-    assert "Taken up again" in flags
+    assert "Resumed" in flags
     assert [] == firm.wrong(report)
     assert {name: n for name, n in report["totals"]["verdicts"].items() if n} == counts

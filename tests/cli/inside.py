@@ -24,8 +24,10 @@ def beside(simulator: Simulator) -> Iterator[Simulator]:
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
-        yield simulator
-        asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
+        try:
+            yield simulator
+        finally:
+            asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
@@ -35,7 +37,7 @@ def beside(simulator: Simulator) -> Iterator[Simulator]:
 def typed(*words: str, env: Mapping[str, str] | None = None) -> Finished:
     """Type a command, and give what it left behind."""
     out, err, began = io.StringIO(), io.StringIO(), monotonic()
-    environment = patch.dict(os.environ, clean_environment(COLUMNS="300", **(env or {})), clear=True)
+    environment = patch.dict(os.environ, clean_environment(**{"COLUMNS": "300", **(env or {})}), clear=True)
     with environment, redirect_stdout(out), redirect_stderr(err):
         code = cli.run(list(words))
     structlog.reset_defaults()

@@ -53,7 +53,6 @@ WRITERS = {
     "evidence export": ("evidence", "export", "last", "--output"),
     "evidence verify": ("evidence", "verify", "evidence", "--output"),
     "evidence backup": ("evidence", "backup"),
-    "evidence archive": ("evidence", "archive", "--before", "2026-01-01", "--output"),
     "drill": ("drill", "--accounts", "1", "--output"),
     "drill, its ledger": ("drill", "--accounts", "1", "--ledger"),
     "drill in the room": ("drill", "--room", "--no-open", "--port", "TAKEN", "--ledger"),

@@ -2,8 +2,7 @@
 
 import itertools
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
 from panic.notify.notice import Notice
 from panic.notify.outbox import OTHER_KEPT_S, PAGE_KEPT_S, SIZE, START_S, WAITS_S, Outbox
@@ -20,8 +19,18 @@ def fill(outbox: Outbox, *notices: Notice) -> int:
     return sum(outbox.put(notice, 0.0) for notice in notices)
 
 
-@given(st.lists(st.sampled_from(["start", "verdict", "flag", "page"]), max_size=3 * SIZE))
-def test_the_newest_stay_and_pages_go_last(kinds: list[str]):
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("page", "flag"),
+        ("flag",) * SIZE,
+        ("flag", "page", "verdict") * SIZE,
+        ("page",) * 2 * SIZE,
+        (*("page",) * (SIZE - 10), *("flag", "start") * 30),
+    ],
+    ids=["few", "full", "mixed", "pages", "pages first"],
+)
+def test_the_newest_stay_and_pages_go_last(kinds: tuple[str, ...]):
     """Never more than its size, each once and in order."""
     notices = [Notice(kind, "", f"{n}", "", f"{n}") for n, kind in enumerate(kinds)]  # type: ignore[arg-type]
     outbox = Outbox()

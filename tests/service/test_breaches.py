@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import ClientConnectionResetError
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.streams import StreamReader
 from hypothesis import HealthCheck, given, settings
@@ -24,9 +25,12 @@ from panic.hooks.keyring import Keyring
 from panic.hooks.taken import Call, Taken
 from panic.notify import Notice
 from panic.run.press import Press
-from panic.service import calls
+from panic.service.api import body as bodies
+from panic.service.api.body import HOOK_MOST
 from panic.service.breaches import Breaches
-from panic.service.calls import BODY_MOST, STRANGERS_MOST, Sparse
+from panic.service.calls import FLOOD, Sparse
+from panic.service.desk import Desk
+from panic.service.live import Live
 from tests.cli.support import account, sent, simulate
 from tests.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, alertmanager, sign
 from tests.service import support as processes
@@ -71,6 +75,7 @@ class FakeDesk:
     presses: list[Press] = field(default_factory=list)
     lives: list[FakeLive] = field(default_factory=list)
     error: Exception | None = None
+    observers: list[Any] = field(default_factory=list)
 
     def press(self, press: Press, *, automated: bool = False) -> FakePressing:
         assert automated
@@ -122,7 +127,7 @@ class Service:
         self.records: list[tuple[str, dict[str, Any]]] = []
         self.taken = Taken(recall, now=lambda: NOW, patience_s=how.pop("patience_s", 5))
         self.breaches = Breaches(
-            self.desk,
+            cast("Desk", self.desk),
             lambda: hooks,
             self.notices.append,
             lambda kind, facts: self.records.append((kind, facts)),
@@ -141,7 +146,7 @@ class Service:
         loop = asyncio.get_running_loop()
         protocol = BaseProtocol(loop)
         protocol.transport = asyncio.Transport()
-        content = StreamReader(protocol, BODY_MOST, loop=loop)
+        content = StreamReader(protocol, HOOK_MOST, loop=loop)
         content.feed_data(body)
         content.feed_eof()
         return FakeRequest({"name": name}, CIMultiDict(headers), content, len(body))
@@ -160,7 +165,7 @@ class Service:
         """Let the first run come to its end."""
         live = self.desk.lives[0]
         live.is_over, live.failure = True, failure
-        self.breaches.observe("finished", live)
+        self.breaches.observe("finished", cast("Live", live))
 
     @property
     def pages(self) -> list[Notice]:
@@ -216,12 +221,12 @@ _CALLS = {
     "test": ("desk", b'{"type":"limit.test"}', 200, False, False),
     "odd": ("desk", ODD, 202, True, True),
     "empty": ("desk", b"", 202, True, True),
-    "largest": ("desk", b" " * BODY_MOST, 202, True, True),
+    "largest": ("desk", b" " * HOOK_MOST, 202, True, True),
     "odd, page only": ("careful", ODD, 202, False, True),
     "breach, page only": ("careful", BREACH, 202, True, False),
     "borne, firing": ("alerts", alertmanager("firing"), 202, True, False),
     "borne, resolved": ("alerts", alertmanager("resolved"), 200, False, False),
-    "borne, too large": ("alerts", b" " * (BODY_MOST + 1), 202, True, True),
+    "borne, too large": ("alerts", b" " * (HOOK_MOST + 1), 202, True, True),
 }
 
 
@@ -263,10 +268,10 @@ def test_a_flood_is_counted_and_does_not_fill_the_record():
     """So many a minute are on record, and the next that is tells how many were left out."""
     at = [6000.0]
     sparse = Sparse(lambda: at[0])
-    first = [sparse.take() for _ in range(STRANGERS_MOST + 40)]
+    first = [sparse.take() for _ in range(FLOOD + 40)]
     at[0] += 60
 
-    assert [0] * STRANGERS_MOST + [None] * 40 == first
+    assert [0] * FLOOD + [None] * 40 == first
     assert [40, 0] == [sparse.take(), sparse.take()]
 
 
@@ -293,13 +298,13 @@ async def test_a_well_signed_call_that_is_refused_pages(service: Service, header
 
 async def test_copies_are_one_press_and_do_not_fill_the_record(service: Service):
     """Also those that cross, and those that are signed anew."""
-    headers = [sign(BREACH, at=NOW + number % 2) for number in range(3 * STRANGERS_MOST)]
+    headers = [sign(BREACH, at=NOW + number % 2) for number in range(3 * FLOOD)]
     answers = await asyncio.gather(*(service.call("desk", BREACH, one) for one in headers))
     told = sorted((answer.json["run_id"], answer.json["joined"]) for answer in answers)
 
     assert [("run-1", False)] + [("run-1", True)] * (len(headers) - 1) == told
     assert (1, []) == (len(service.desk.presses), service.notices)
-    assert STRANGERS_MOST + 1 <= len(service.records) <= 2 * STRANGERS_MOST + 1
+    assert FLOOD + 1 <= len(service.records) <= 2 * FLOOD + 1
 
 
 async def test_copies_with_a_bearer_secret_join_at_the_desk(service: Service):
@@ -428,11 +433,11 @@ async def test_a_body_that_does_not_arrive_is_the_callers_mistake(
     service: Service, monkeypatch: pytest.MonkeyPatch, name: str, headers: dict[str, str], what: str
 ):
     """The same for every name, and nothing is pressed; whoever bears the secret called all the same."""
-    monkeypatch.setattr(calls, "BODY_S", 0.02)
-    request = service.request(name, b"" if what == "too_slow" else b" " * (BODY_MOST + 1), headers)
-    request.content_length = BODY_MOST + 1 if what == "announced" else None
+    monkeypatch.setattr(bodies, "WITHIN_S", 0.02)
+    request = service.request(name, b"" if what == "too_slow" else b" " * (HOOK_MOST + 1), headers)
+    request.content_length = HOOK_MOST + 1 if what == "announced" else None
     if what == "broken":
-        request.content.set_exception(ConnectionResetError())
+        request.content.set_exception(ClientConnectionResetError())
     if what == "too_slow":
         request.content._eof = False
     answer = await service.take(request)

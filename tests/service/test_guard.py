@@ -105,6 +105,16 @@ async def test_a_flood_of_refusals_fills_no_ledger():
     assert [0, 0, 0, 7] == [one["unrecorded_before"] for one in told]
 
 
+async def test_no_key_goes_on_record():
+    """However deep it stands in what is told, and whoever put it there."""
+    told = list[dict[str, Any]]()
+    audit = Audit(lambda _, body: told.append(body), lambda text: text.replace("secret", "[key]"))
+    audit.record("press", {"by": "a secret", "more": [{"said": ("secret", 7)}]})
+    audit.flush()
+
+    assert [{"by": "a [key]", "more": [{"said": ["[key]", 7]}], "what": "press"}] == told
+
+
 async def test_a_record_that_fails_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The press is taken, and answered."""
     async with house(tmp_path) as it:

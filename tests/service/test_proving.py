@@ -66,7 +66,7 @@ class Firm:
     def another(self) -> Proving:
         """The self-test of the next process."""
         env = {"PAGER": "json://127.0.0.1:1/"}
-        return Proving(self, self.desk, self, env, do=self._do, machine=lambda *_: self.machine, now=now)
+        return Proving(self, self.desk, self.tell, env, do=self._do, machine=lambda *_: self.machine, now=now)
 
     def tell(self, notice: Notice) -> None:
         self.told.append(notice)
@@ -94,10 +94,13 @@ class Firm:
         return work()
 
 
+Test = Callable[[Firm], Coroutine[Any, Any, Any]]
+
+
 def in_a_firm(
     folder: Path,
     accounts: Sequence[SimAccount],
-    work: Callable[[Firm], Coroutine[Any, Any, Any]],
+    work: Test,
     *,
     scheme: str = "",
     **options: Any,
@@ -142,35 +145,45 @@ def some(count: int = 3, **faults: Fault) -> list[SimAccount]:
     ]
 
 
-def test_all_is_well(tmp_path: Path):
+def firmly(accounts: Sequence[SimAccount], **options: Any) -> Callable[[Test], Callable[[Path], None]]:
+    """Let a test happen in a firm with these accounts."""
+
+    def decorated(test: Test) -> Callable[[Path], None]:
+        def run(tmp_path: Path) -> None:
+            in_a_firm(tmp_path, accounts, test, **options)
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorated
+
+
+@firmly(some())
+async def test_all_is_well(firm: Firm):
     """Soon after the start and then at the interval: kept in the file, told to Prometheus, and nobody is woken."""
+    before = firm.proving.status()
+    await asyncio.sleep(FIRST_S + 2)
+    first, asked = firm.last, len(firm.simulator.requests)
+    await asyncio.sleep(GAP_S - 4)
+    quiet = len(firm.simulator.requests) - asked
+    await asyncio.sleep(5)
+    registry = CollectorRegistry()
+    registry.register(firm.proving)
+    text = generate_latest(registry).decode()
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 
-    async def work(firm: Firm) -> None:
-        before = firm.proving.status()
-        await asyncio.sleep(FIRST_S + 2)
-        first, asked = firm.last, len(firm.simulator.requests)
-        await asyncio.sleep(GAP_S - 4)
-        quiet = len(firm.simulator.requests) - asked
-        await asyncio.sleep(5)
-        registry = CollectorRegistry()
-        registry.register(firm.proving)
-        text = generate_latest(registry).decode()
-        names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
-
-        assert (None, None, []) == (before["ok"], before["age_s"], before["findings"])
-        assert (True, 3, 0, EVERY_S) == (first.ok, first.good, first.exit_code, first.interval_s)
-        assert (0, 2 * asked) == (quiet, len(firm.simulator.requests))
-        assert (first.accounts, (1, 2, 3)) == (firm.kept.last.accounts, firm.kept.covered)
-        assert firm.last.proven_at == firm.kept.last.finished_at == firm.last.finished_at > first.finished_at
-        assert [] == firm.told
-        assert {name for name in METRICS if name.startswith("panic_self_test_")} == names | {
-            "panic_self_test_findings"
-        }
-        assert 'panic_self_test_accounts{state="ok"} 3.0' in text
-        assert "panic_self_test_ok 1.0" in text
-        assert "" == firm.proving.not_ready
-
-    in_a_firm(tmp_path, some(), work)
+    assert (None, None, []) == (before["ok"], before["age_s"], before["findings"])
+    assert (True, 3, 0, EVERY_S) == (first.ok, first.good, first.exit_code, first.interval_s)
+    assert (0, 2 * asked) == (quiet, len(firm.simulator.requests))
+    assert (first.accounts, (1, 2, 3)) == (firm.kept.last.accounts, firm.kept.covered)
+    assert firm.last.proven_at == firm.kept.last.finished_at == firm.last.finished_at > first.finished_at
+    assert [] == firm.told
+    assert {name for name in METRICS if name.startswith("panic_self_test_")} == names | {
+        "panic_self_test_findings"
+    }
+    assert 'panic_self_test_accounts{state="ok"} 3.0' in text
+    assert "panic_self_test_ok 1.0" in text
+    assert "" == firm.proving.not_ready
 
 
 # ── every failure is told within one interval, with its remedy ──────────────────────────────────────────────
@@ -250,17 +263,14 @@ def test_what_happens_is_told_within_one_interval(
     in_a_firm(tmp_path, accounts, work)
 
 
-def test_what_is_wrong_from_the_start(tmp_path: Path):
+@firmly(some(), wall_clock=lambda: 1_000_000_000.0)
+async def test_what_is_wrong_from_the_start(firm: Firm):
     """There was never a good one to compare with, and somebody is told all the same."""
+    await asyncio.sleep(FIRST_S + 60)
 
-    async def work(firm: Firm) -> None:
-        await asyncio.sleep(FIRST_S + 60)
-
-        assert ["clock_skew"] == [one.code for one in firm.last.findings]
-        assert firm.told
-        assert firm.last.headline(now()).endswith("never proven")
-
-    in_a_firm(tmp_path, some(), work, wall_clock=lambda: 1_000_000_000.0)
+    assert ["clock_skew"] == [one.code for one in firm.last.findings]
+    assert firm.told
+    assert firm.last.headline(now()).endswith("never proven")
 
 
 def test_a_certificate_that_nobody_trusts(tmp_path: Path):
@@ -277,56 +287,47 @@ def test_a_certificate_that_nobody_trusts(tmp_path: Path):
     in_a_firm(tmp_path, some(), work, ssl_context=context)
 
 
-def test_the_page_ends_when_all_is_well_again(tmp_path: Path):
+@firmly(some())
+async def test_the_page_ends_when_all_is_well_again(firm: Firm):
     """Told once however long it lasts, and again when it changes; over with the first that finds nothing."""
+    _break_ledger(firm)
+    await asyncio.sleep(FIRST_S + 2 * EVERY_S + 4)
+    pages = list(firm.told)
+    firm.machine = Machine(ledger="it is damaged in another place")
+    await asyncio.sleep(EVERY_S)
+    firm.machine = Machine()
+    await asyncio.sleep(EVERY_S)
 
-    async def work(firm: Firm) -> None:
-        _break_ledger(firm)
-        await asyncio.sleep(FIRST_S + 2 * EVERY_S + 4)
-        pages = list(firm.told)
-        firm.machine = Machine(ledger="it is damaged in another place")
-        await asyncio.sleep(EVERY_S)
-        firm.machine = Machine()
-        await asyncio.sleep(EVERY_S)
-
-        assert 1 == len(pages)
-        assert [False, False, True] == [one.closes for one in firm.told]
-        assert "A press would work everywhere again: 3 of 3" == firm.told[-1].title
-
-    in_a_firm(tmp_path, some(), work)
+    assert 1 == len(pages)
+    assert [False, False, True] == [one.closes for one in firm.told]
+    assert "A press would work everywhere again: 3 of 3" == firm.told[-1].title
 
 
-def test_a_self_test_that_breaks_is_told_and_goes_on(tmp_path: Path):
+@firmly(some())
+async def test_a_self_test_that_breaks_is_told_and_goes_on(firm: Firm):
     """Nobody may take its silence for health."""
+    firm.machine = None  # type: ignore[assignment]
+    await asyncio.sleep(FIRST_S + 4)
+    broken = [one.code for one in firm.last.findings]
+    firm.machine = Machine()
+    await asyncio.sleep(EVERY_S)
 
-    async def work(firm: Firm) -> None:
-        firm.machine = None  # type: ignore[assignment]
-        await asyncio.sleep(FIRST_S + 4)
-        broken = [one.code for one in firm.last.findings]
-        firm.machine = Machine()
-        await asyncio.sleep(EVERY_S)
-
-        assert ["self_test_failed"] == broken
-        assert [False, True] == [one.closes for one in firm.told]
-
-    in_a_firm(tmp_path, some(), work)
+    assert ["self_test_failed"] == broken
+    assert [False, True] == [one.closes for one in firm.told]
 
 
-def test_it_can_be_turned_off_and_on(tmp_path: Path):
+@firmly(some())
+async def test_it_can_be_turned_off_and_on(firm: Firm):
     """By a reload: without an interval nothing is asked, and nothing is claimed."""
+    was = firm.settings
+    firm.settings = was.model_copy(update={"self_test": SelfTest(every_s=0)})
+    await asyncio.sleep(FIRST_S + 3 * EVERY_S)
+    asked, unproven = len(firm.simulator.requests), firm.proving.last
+    firm.settings = was
+    await asyncio.sleep(60)
 
-    async def work(firm: Firm) -> None:
-        was = firm.settings
-        firm.settings = was.model_copy(update={"self_test": SelfTest(every_s=0)})
-        await asyncio.sleep(FIRST_S + 3 * EVERY_S)
-        asked, unproven = len(firm.simulator.requests), firm.proving.last
-        firm.settings = was
-        await asyncio.sleep(60)
-
-        assert (0, None) == (asked, unproven)
-        assert firm.last.ok
-
-    in_a_firm(tmp_path, some(), work)
+    assert (0, None) == (asked, unproven)
+    assert firm.last.ok
 
 
 def test_a_file_that_cannot_be_written_costs_nothing_but_the_file(tmp_path: Path):
@@ -343,74 +344,64 @@ def test_a_file_that_cannot_be_written_costs_nothing_but_the_file(tmp_path: Path
     assert ["accounts.csv", "panic.key", "selftest.json"] == sorted(one.name for one in tmp_path.iterdir())
 
 
-def test_the_next_process_remembers(tmp_path: Path):
+@firmly(some())
+async def test_the_next_process_remembers(firm: Firm):
     """A roster that shrank while nobody looked is told, and the age goes on from before."""
+    await asyncio.sleep(FIRST_S + 4)
+    await firm.proving.close()
+    firm.list([1, 2])
+    firm.proving = firm.another()
+    await firm.proving.start()
+    remembered = firm.last.ok
+    await asyncio.sleep(FIRST_S + 4)
 
-    async def work(firm: Firm) -> None:
-        await asyncio.sleep(FIRST_S + 4)
-        await firm.proving.close()
-        firm.list([1, 2])
-        firm.proving = firm.another()
-        await firm.proving.start()
-        remembered = firm.last.ok
-        await asyncio.sleep(FIRST_S + 4)
-
-        assert remembered
-        assert {"unlisted", "roster_shrank"} == {one.code for one in firm.last.findings}
-
-    in_a_firm(tmp_path, some(), work)
+    assert remembered
+    assert {"unlisted", "roster_shrank"} == {one.code for one in firm.last.findings}
 
 
 # ── a press comes first ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_press_waits_for_accounts_that_are_being_checked(tmp_path: Path):
+@firmly(some(400), latency_s=0.0)
+async def test_no_press_waits_for_accounts_that_are_being_checked(firm: Firm):
     """The first DELETE leaves in the same instant, every account is swept, and no read of ours comes between."""
-    count = 400
+    await asyncio.sleep(FIRST_S + 30.1)
+    checked = len(firm.simulator.requests)
+    clock = asyncio.get_running_loop().time
+    pressed_at, under_way = clock(), firm.proving.status()["under_way"]
+    live = firm.desk.press(a_press(verify=False)).live
+    await live.run.engine.swept.wait()
+    swept_at, after = clock(), firm.simulator.requests[checked:]
+    await live.finished()
 
-    async def work(firm: Firm) -> None:
-        await asyncio.sleep(FIRST_S + 30.1)
-        checked = len(firm.simulator.requests)
-        clock = asyncio.get_running_loop().time
-        pressed_at, under_way = clock(), firm.proving.status()["under_way"]
-        live = firm.desk.press(a_press(verify=False)).live
-        await live.run.engine.swept.wait()
-        swept_at, after = clock(), firm.simulator.requests[checked:]
-        await live.finished()
-
-        assert under_way
-        assert 100 < checked < 200
-        assert after[0].at - pressed_at < 0.01
-        assert {"DELETE"} == {request.method for request in after[:count]}
-        assert count == len(deletes(firm.simulator))
-        assert swept_at - pressed_at < 10
-        assert firm.proving.last is None
-
-    in_a_firm(tmp_path, some(count), work, latency_s=0.0)
+    assert under_way
+    assert 100 < checked < 200
+    assert after[0].at - pressed_at < 0.01
+    assert {"DELETE"} == {request.method for request in after[:400]}
+    assert 400 == len(deletes(firm.simulator))
+    assert swept_at - pressed_at < 10
+    assert firm.proving.last is None
 
 
-def test_it_is_dropped_for_a_press_and_made_again_after_it(tmp_path: Path):
+@firmly(some(30))
+async def test_it_is_dropped_for_a_press_and_made_again_after_it(firm: Firm):
     """Dropped, it is no result; the next one begins when the last run has ended, without waiting for its time."""
+    await asyncio.sleep(FIRST_S + 3)
+    first = firm.desk.press(a_press(watch_s=30.0)).live
+    await asyncio.sleep(1)
+    dropped = firm.proving.status()
+    other = firm.desk.press(a_press(reason="another", verify=False, watch_s=0.0)).live
+    await other.finished()
+    asked = len([one for one in firm.simulator.requests if one.account_id is None])
+    await first.finished()
+    during = len([one for one in firm.simulator.requests if one.account_id is None]) - asked
+    unproven = firm.proving.last
+    await asyncio.sleep(15)
 
-    async def work(firm: Firm) -> None:
-        await asyncio.sleep(FIRST_S + 3)
-        first = firm.desk.press(a_press(watch_s=30.0)).live
-        await asyncio.sleep(1)
-        dropped = firm.proving.status()
-        other = firm.desk.press(a_press(reason="another", verify=False, watch_s=0.0)).live
-        await other.finished()
-        asked = len([one for one in firm.simulator.requests if one.account_id is None])
-        await first.finished()
-        during = len([one for one in firm.simulator.requests if one.account_id is None]) - asked
-        unproven = firm.proving.last
-        await asyncio.sleep(15)
-
-        assert (False, None) == (dropped["under_way"], dropped["ok"])
-        assert 0 == during
-        assert unproven is None
-        assert {State.OK: 30} == firm.last.states
-
-    in_a_firm(tmp_path, some(30), work)
+    assert (False, None) == (dropped["under_way"], dropped["ok"])
+    assert 0 == during
+    assert unproven is None
+    assert {State.OK: 30} == firm.last.states
 
 
 # ── who asks the service ────────────────────────────────────────────────────────────────────────────────────
@@ -427,7 +418,7 @@ class _Told:
         assert file is not None
         if last is not None:
             write(file, Kept(last, (1, 2)))
-        self.proving = Proving(self, self, self, {}, first_s=3600)  # type: ignore[arg-type]
+        self.proving = Proving(self, self, self.tell, {}, first_s=3600)  # type: ignore[arg-type]
 
     def tell(self, _: Notice) -> None:
         """Nobody is told."""

@@ -657,7 +657,7 @@ async def test_a_reload_with_any_mistake_changes_nothing(
             for file, text in zip(files, texts, strict=True):
                 file.write_text(text)
             assert ((), ()) == await standby.reload()
-            assert "loaded anew" not in problems_of(standby)
+            assert "loaded again" not in problems_of(standby)
 
 
 async def test_a_reload_that_hangs_changes_nothing(

@@ -36,7 +36,7 @@ class Checks:
         self._under_way = asyncio.Lock()
 
     async def plan(self, request: web.Request, _: Identity) -> web.Response:
-        """Say what a press would do; every file is read anew, on a thread."""
+        """Say what a press would do; every file is read again, on a thread."""
         asked = models.read(PlanAsked, await body.read_json(request))
         press, settings = Press(asked.to_scope(), "a plan"), self._standby.settings
         found = await on_thread(

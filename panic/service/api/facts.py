@@ -63,12 +63,3 @@ def live_views(lives: Sequence[Live]) -> tuple[LiveView, ...]:
         for live in lives
         if not live.is_over
     )
-
-
-def plain(value: Any) -> Any:
-    """Make JSON values of what a status holds: dates, paths and problems become text."""
-    if isinstance(value, dict):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(one) for one in value]
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)

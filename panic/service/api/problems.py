@@ -6,7 +6,7 @@ A client's mistake is never a 5xx, and whatever a handler raises becomes a probl
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import web
@@ -149,7 +149,7 @@ def of_usage(error: UsageError, code: str) -> ProblemError:
 
 
 def require(refusal: Refusal | None) -> None:
-    """Go on if nothing is said against it.
+    """Let it pass if nothing is said against it.
 
     Raises:
         ProblemError: Something is.
@@ -216,11 +216,16 @@ def request_id(request: BaseRequest) -> str:
 def report_failure(error: Exception, request: BaseRequest) -> None:
     """Log that panic itself failed: where, and never with whose words."""
     if structlog.is_configured():
-        last: Any = error.__traceback__
-        while last is not None and last.tb_next is not None:
-            last = last.tb_next
-        place = "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
-        log.error("request_failed", error=type(error).__name__, at=place, request_id=request_id(request))
+        where = {"at": place_of(error), "request_id": request_id(request)}
+        log.error("request_failed", error=type(error).__name__, **where)
+
+
+def place_of(error: BaseException | None) -> str:
+    """Say where an exception was raised."""
+    last = error.__traceback__ if error is not None else None
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
 
 
 def _sentence(words: str) -> str:

@@ -44,6 +44,7 @@ def live_board(facts: Circumstances, letters: Letters, worst: Sequence[Listed], 
         worst: Those that are told of one by one.
         deadline_s: When it ends at the latest, seconds since the press.
     """
+    facts = replace(facts, finished=False)  # in the moment of its end the last board, which says so, is to come
     counts = letters.counts
     clear = counts.get(Letter.CLEAR, 0)
     verdicts: dict[Verdict, int] = {}

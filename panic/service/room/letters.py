@@ -90,20 +90,17 @@ class Letters:
     def __init__(self, accounts: int, unsent: int) -> None:
         self.row = bytearray(b"w" * accounts + b"k" * unsent)
         self.changed: set[int] = set()
-        self._counts = Counter({Letter.WAITING: accounts, Letter.UNKNOWN: unsent})
 
     @property
     def counts(self) -> dict[Letter, int]:
         """How many accounts have which letter; those that nobody has are left out."""
-        return dict(+self._counts)
+        return {letter: count for letter in Letter if (count := self.row.count(letter.encode()))}
 
     def put(self, place: int, letter: Letter) -> None:
         """Give an account its letter."""
-        before = Letter(chr(self.row[place]))
-        if before is not letter:
-            self._counts[before] -= 1
-            self._counts[letter] += 1
-            self.row[place] = ord(letter)
+        code = ord(letter)
+        if code != self.row[place]:
+            self.row[place] = code
             self.changed.add(place)
 
     def take_changes(self) -> dict[str, list[int]]:

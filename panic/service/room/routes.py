@@ -6,9 +6,7 @@ from aiohttp import web
 
 from panic import history
 from panic.config import LedgerFiles, Settings
-from panic.evidence.export import export
-from panic.evidence.form import Asked
-from panic.ledger import reader
+from panic.evidence.export import Asked, export
 from panic.schedule.outlook import outlook
 from panic.service.api import views
 from panic.service.api.answers import document, on_thread
@@ -54,8 +52,8 @@ async def evidence(parts: Parts, request: web.Request, identity: Identity) -> we
 
 
 def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:
-    volumes = [reader.read(file, whole=True) for file in history.files(ledger)]
-    return b"".join(export(volumes, Asked(run), by=by, at=datetime.now(UTC)))
+    _, lines = export(history.read(ledger, whole=True), Asked(run), by=by, at=datetime.now(UTC))
+    return b"".join(lines)
 
 
 async def schedule(parts: Parts, _: web.Request, __: Identity) -> web.Response:

@@ -24,13 +24,13 @@ from panic.secret import Key
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.standby.health import Ready
 from panic.service.standby.ledgers import Ledgers
-from panic.service.standby.reload import Reloaded, read_anew, restart_notes
+from panic.service.standby.reload import Reloaded, read_again, restart_notes
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
 
 START_S = 5.0
-"""So long a start waits for the files; then it goes on without, and every press looks again."""
+"""So long a start waits for the files; then it starts without, and every press looks again."""
 
 
 class Standby:
@@ -144,10 +144,10 @@ class Standby:
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Reloaded:
-        """Read settings, roster and keys anew; they replace the old ones if nothing at all is wrong with them."""
+        """Read settings, roster and keys again; they replace the old ones if nothing at all is wrong with them."""
         async with self._reloading:
             old = self.settings
-            found = await read_anew(old, self._env, self._every_s)
+            found = await read_again(old, self._env, self._every_s)
             self._refused = found if isinstance(found, tuple) else ()
             if isinstance(found, tuple):
                 return Reloaded(found)
@@ -228,7 +228,7 @@ class Standby:
 
     def _problems(self, loaded: Loaded) -> list[str]:
         found = [str(problem) for problem in self._mistakes(loaded)]
-        found += [f"the settings could not be loaded anew: {problem}" for problem in self._refused]
+        found += [f"the settings could not be loaded again: {problem}" for problem in self._refused]
         if self._warm is not None:
             health = self._warm.health
             refused = sorted(health.refused.items())

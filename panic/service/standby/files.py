@@ -168,7 +168,7 @@ class Files:
             try:
                 self.loaded = self.read()
                 failed = False
-            except Exception:  # noqa: BLE001  (too little memory, say: what was read before goes on to count)
+            except Exception:  # noqa: BLE001  (too little memory, say: what was read before still counts)
                 failed = True
             with self._changed:
                 self._done, self._failed = self._begun, failed

@@ -1,4 +1,4 @@
-"""Settings, roster and keys read anew: all of them count, or none."""
+"""Settings, roster and keys read again: all of them count, or none."""
 
 import asyncio
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _AT_START: Final = ("host", "port", "tls_certificate", "tls_key")
 
 
 class Reloaded(NamedTuple):
-    """What came of reading everything anew.
+    """What came of reading everything again.
 
     Attributes:
         problems: Why the old settings stay; empty if the new ones count.
@@ -29,8 +29,8 @@ class Reloaded(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-async def read_anew(old: Settings, env: Mapping[str, str], every_s: float) -> Files | tuple[Problem, ...]:
-    """Read everything anew; give it, or what is wrong with it."""
+async def read_again(old: Settings, env: Mapping[str, str], every_s: float) -> Files | tuple[Problem, ...]:
+    """Read everything again; give it, or what is wrong with it."""
     try:
         async with asyncio.timeout(RELOAD_S):
             return await begin(lambda: _read(old, env, every_s), "reload")

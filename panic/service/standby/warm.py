@@ -88,7 +88,7 @@ class Warm:
         return self._keeper.broker.idle if self._keeper else 0
 
     def use(self, keys: Mapping[str, Key]) -> None:
-        """Go on with these keys; new ones are shown to the broker next."""
+        """Use these keys; new ones are shown to the broker next."""
         old = self.keys
         fresh = [name for name, key in keys.items() if name not in old or old[name].reveal() != key.reveal()]
         if not fresh and old.keys() == keys.keys():

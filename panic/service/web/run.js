@@ -136,7 +136,7 @@ export class RunView {
       ...flags.map((flag) => h("li", {}, flag.text)),
       latch?.engaged && !flags.some((flag) => flag.code === "latch") ? h("li", {}, `Latch: ${latch.text}`) : null,
       ...joined.map((one) => h("li", {}, `Pressed again ${utc(one.at)} by ${one.by}: ${one.reason}${one.sent_again ? `, ${count(one.sent_again, "account")} sent again` : ""}`)),
-      ...resumed.map((one) => h("li", {}, `Taken up again ${utc(one.at)} by ${one.by}`)),
+      ...resumed.map((one) => h("li", {}, `Resumed ${utc(one.at)} by ${one.by}`)),
     ].filter(Boolean);
     this.flags.hidden = !lines.length;
     put(this.flags, h("ul", { class: "flags" }, lines));

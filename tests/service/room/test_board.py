@@ -173,13 +173,13 @@ def test_who_could_not_be_sent_stands_at_the_end():
     ],
 )
 def test_a_run_under_way_is_told_by_its_letters(row: str, verdict: str, headline: str):
-    """Its verdict is provisional and never clear; what takes a fold of all accounts is left to the report."""
+    """Its verdict is provisional and never clear, also in the moment of its end; the report has the rest."""
     letters = Letters(2, 0)
     for place, code in enumerate(row):
         letters.put(place, Letter(code))
     accounts = a_report(a_worked_case(1, no_answer())).accounts if row != "cc" else ()
     worst = [Listed(one, Letter.UNKNOWN) for one in accounts]
-    found = valid(write(live_board(circumstances(finished=False), letters, worst, 9.0)))
+    found = valid(write(live_board(circumstances(finished=True), letters, worst, 9.0)))
 
     assert (verdict, headline, row) == (found["verdict"], found["headline"], found["codes"])
     assert (True, False, 9.0) == (found["live"], found["finished"], found["deadline_s"])

@@ -24,10 +24,10 @@ from panic.service.room import board as boards
 from panic.service.room import live_board
 from panic.service.room.live_board import LiveBoard
 from panic.simulator import Fault
-from panic.told import Told
+from panic.told import Told as Account
 from tests.cli.support import account, sent, until
 from tests.service.house import QUICK, House, house
-from tests.service.room.page import Spy, board_tasks, codes, held_clear, letters
+from tests.service.room.page import Spy, Told, board_tasks, codes, held_clear, letters
 from tests.test_seeds import _firm
 from tests.virtual import virtually
 
@@ -115,28 +115,30 @@ async def test_with_the_last_who_watches_all_work_ends_and_the_next_one_sees_the
 
 async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One is written without a word on any account, and then letters alone; the loop is the run's."""
-    written, tell_of = list[int](), told.account_of
+    swept, tell_of = list[bool](), told.account_of
+    early: list[Told] = []
 
-    def count(case: Case, *more: Any) -> Told:
-        written.append(case.account.id)
+    def count(case: Case, *more: Any) -> Account:
+        swept.append(live.run.engine.swept.is_set())
         return tell_of(case, *more)
+
+    def look(spy: Spy) -> None:
+        early.extend([] if live.run.engine.swept.is_set() else spy.told[-1:])
 
     monkeypatch.setattr(told, "account_of", count)
     slow = Fault("latency", seconds=0.15)
     async with house(tmp_path, *(account(id_, slow) for id_ in (1, 2, 3, 4))) as it:
         live, board = await begun(it, concurrency=1)
-        spy = Spy()
+        spy = Spy(look)
         board.join(spy)
-        await live.run.engine.swept.wait()
-        kinds, early, at_sweep = [one.kind for one in spy.told], spy.boards, list(written)
-        await until(lambda: bool(written))
+        await until(lambda: bool(swept))
         board.leave(spy)
+        first, *then = early
 
-        assert [] == at_sweep
-        assert ["board", "cells"] == kinds[:2]
-        assert 1 == kinds.count("board")
-        assert ([], 4) == (early[0]["worst"], early[0]["more"])
-        assert "not_attempted" not in [flag["code"] for flag in early[0]["flags"]]
+        assert all(swept)
+        assert {"cells"} == {one.kind for one in then}
+        assert ("board", [], 4) == (first.kind, first.body["worst"], first.body["more"])
+        assert "not_attempted" not in [flag["code"] for flag in first.body["flags"]]
 
 
 # ── what fails ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,7 +97,7 @@ async def test_evidence_of_a_run_proves_its_report(
     """It is a file to be kept, which the command line verifies by the head that the report has."""
     async with house(tmp_path, account(1), account(2, Fault("status", status=403))) as it:
         report = (await it.press({**QUICK, "deadline_s": 1, "wait": 30, "reason": f"it said {KEY}"})).json
-        await pressed(it, wait=30, deadline_s=1, reason="nobody's business")
+        await pressed(it, wait=30, deadline_s=1)
         if not is_here:
             it.forget()
         run_id = report["run_id"]
@@ -111,12 +111,9 @@ async def test_evidence_of_a_run_proves_its_report(
         assert (200, "application/x-ndjson") == (answer.status, answer.response.content_type)
         assert f'attachment; filename="panic-evidence-{run_id}.jsonl"' == answer.headers["Content-Disposition"]
         assert ("anchored", (), 0) == (str(found.finding), found.faults, code)
-        assert [(run_id, "refused", True)] == [
-            (run["run"], run["verdict"], run["anchored"]) for run in said["runs"]
-        ]
-        assert b"nobody's business" not in answer.body
+        assert [(run_id, "refused")] == [(run["run"], run["verdict"]) for run in said["runs"]]
         assert KEY.encode() not in answer.body
-        assert b'"viewer"' in answer.body.splitlines()[0] + answer.body.splitlines()[-1]
+        assert b'"by":"viewer"' in answer.body.splitlines()[0]
 
 
 async def test_evidence_is_written_one_at_a_time_and_when_first_cancels_have_left(tmp_path: Path):

@@ -53,37 +53,24 @@ async def latched(it: House, so: Any) -> dict[str, Any]:
 # ── what it says ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_latch_that_stops_nobody_is_told(it: House):
-    """It is known, and nothing is engaged."""
+async def test_what_the_latch_says_is_shown(it: House):
+    """It stops nobody, or is missing and stops everybody; without one in the settings nobody knows."""
     expected = {"known": True, "engaged": False, "problem": "", "holds": [], "warnings": []}
 
     assert expected == (await room(it))["latch"]
-
-
-async def test_a_latch_that_is_not_there_is_engaged_for_everything(tmp_path: Path):
-    """And it says why, as the strategies are told."""
-    async with house(tmp_path) as it:
-        found = (await room(it))["latch"]
-
-        assert (True, True, "is missing", []) == tuple(
-            found[key] for key in ("known", "engaged", "problem", "holds")
-        )
-
-
-async def test_without_a_latch_in_the_settings_nobody_knows(it: House):
-    """That is said, and not that it is disengaged."""
-    it.standby.settings = it.standby.settings.model_copy(
-        update={"latch": it.standby.settings.latch.model_copy(update={"file": None})}
+    (it.firm.folder / "panic.latch").unlink()
+    missing = await latched(it, lambda found: found["problem"])
+    assert (True, True, "is missing", []) == tuple(
+        missing[key] for key in ("known", "engaged", "problem", "holds")
     )
-    found = (await room(it))["latch"]
+    nowhere = it.standby.settings.latch.model_copy(update={"file": None})
+    it.standby.settings = it.standby.settings.model_copy(update={"latch": nowhere})
+    unknown = await latched(it, lambda found: not found["known"])
+    assert (False, "the settings name no [latch] file") == (unknown["engaged"], unknown["problem"])
 
-    assert (False, False, "the settings name no [latch] file") == tuple(
-        found[key] for key in ("known", "engaged", "problem")
-    )
 
-
-async def test_what_is_engaged_is_told_with_its_doubts(tmp_path: Path):
-    """While the run goes on nobody has looked whether it is clear; at its end it is, or why it is not."""
+async def test_what_is_engaged_is_shown_with_its_doubts(tmp_path: Path):
+    """While the run goes nobody has looked whether it is clear; at its end it is not, and says why."""
     async with house(tmp_path, account(1), account(2, Fault("stuck"))) as it:
         await asyncio.to_thread(latch.create, tmp_path / "panic.latch")
         run_id = await pressed(it, latch=True, deadline_s=1)
@@ -97,118 +84,74 @@ async def test_what_is_engaged_is_told_with_its_doubts(tmp_path: Path):
         assert run_id in after["holds"][0]["doubt"]
 
 
-async def test_what_is_engaged_and_clear_has_no_doubt(it: House):
-    """And after a reset it is gone."""
+async def test_what_is_engaged_and_clear_has_no_doubt(it: House, monkeypatch: pytest.MonkeyPatch):
+    """But where the ledger does not answer; and after a reset it is gone."""
     await pressed(it, latch=True, wait=30)
     engaged = await latched(it, lambda found: found["holds"] and not found["holds"][0]["doubt"])
-    await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")
-    over = await latched(it, lambda found: not found["engaged"])
-
-    assert ["all"] == [one["what"] for one in engaged["holds"]]
-    assert (True, []) == (over["known"], over["holds"])
-
-
-async def test_a_ledger_that_does_not_answer_leaves_the_doubt(it: House, monkeypatch: pytest.MonkeyPatch):
-    """What is engaged is known from the latch itself."""
 
     def broken(_: Settings) -> Engagement:
         raise OSError
 
-    await pressed(it, latch=True, wait=30)
-    await latched(it, lambda found: found["holds"] and not found["holds"][0]["doubt"])
-    monkeypatch.setattr(latch_watch, "look", broken)
-    monkeypatch.setattr(latch_watch, "DOUBTS_S", 0.01)
-    found = await latched(it, lambda found: found["holds"][0]["doubt"])
+    with monkeypatch.context() as patch:
+        patch.setattr(latch_watch, "look", broken)
+        patch.setattr(latch_watch, "DOUBTS_S", 0.01)
+        doubted = await latched(it, lambda found: found["holds"][0]["doubt"])
+    await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")
+    over = await latched(it, lambda found: not found["engaged"])
 
-    assert (True, ["the ledger does not answer: OSError"]) == (
-        found["engaged"],
-        [one["doubt"] for one in found["holds"]],
-    )
+    assert ["all"] == [one["what"] for one in engaged["holds"]]
+    assert ["the ledger does not answer: OSError"] == [one["doubt"] for one in doubted["holds"]]
+    assert (True, []) == (over["known"], over["holds"])
 
 
 # ── disks that hang ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Hung:
-    """A disk that does not answer until it is let go.
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[Path], threading.Event]]:
+    """A latch on a disk that hangs: who waits for it, and what lets it go."""
+    waiting, over = list[Path](), threading.Event()
 
-    Attributes:
-        waiting: How many threads wait for it.
-    """
-
-    def __init__(self) -> None:
-        self.waiting, self._over = 0, threading.Event()
-
-    def read(self, _: Path) -> State:
-        """Hang."""
-        self.waiting += 1
-        self._over.wait(20)
+    def read(file: Path) -> State:
+        waiting.append(file)
+        over.wait(20)
         return State(())
 
-    def let_go(self) -> None:
-        """Answer."""
-        self._over.set()
+    monkeypatch.setattr(latch, "read", read)
+    yield waiting, over
+    over.set()
 
 
-@pytest.fixture
-def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hung]:
-    """A latch on a disk that hangs."""
-    disk = Hung()
-    monkeypatch.setattr(latch, "read", disk.read)
-    yield disk
-    disk.let_go()
-
-
-async def test_a_latch_that_hangs_keeps_nobody(it: House, hung: Hung):
-    """Everything else is told soon, and pages are told all the while."""
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    found = await room(it)
-    took_s = loop.time() - began
-    async with opened(it) as page:
-        await page.has("room", "beat")
-        run_id = await pressed(it, wait=30)
-        await until(lambda: run_id in str(page.latest("room")["last"]))
-
-    assert 2.5 > took_s
-    assert (False, False, "it was not read yet") == tuple(
-        found["latch"][key] for key in ("known", "engaged", "problem")
-    )
-    assert 2 == found["accounts"]
-
-
-async def test_a_latch_that_hangs_takes_no_place_from_others(
-    it: House, hung: Hung, monkeypatch: pytest.MonkeyPatch
+async def test_a_latch_that_hangs_keeps_nobody(
+    it: House, hung: tuple[list[Path], threading.Event], monkeypatch: pytest.MonkeyPatch
 ):
-    """However long a page is open: what the ledger tells is read as ever, and one thread hangs."""
+    """However long a page is open: all else is shown as ever, and one thread hangs."""
+    waiting, over = hung
     monkeypatch.setattr(latch_watch, "PATIENCE_S", 0.2)
     monkeypatch.setattr(latch_watch, "LATCH_S", 0.01)
+    found = await room(it)
     run_id = await pressed(it, wait=30)
     it.forget()
     async with opened(it) as page:
-        found = []
-        async with asyncio.timeout(20):
-            for _ in range(30):
-                await asyncio.sleep(0.02)
-                found.append((await it.ask("GET", f"/v1/runs/{run_id}/report")).status)
+        await page.has("room", "beat")
+        statuses = {(await it.ask("GET", f"/v1/runs/{run_id}/report")).status for _ in range(20)}
         await until(lambda: "does not answer" in page.latest("room")["latch"]["problem"])
-        await until(lambda: page.latest("room")["last"] is not None)
-        waiting = hung.waiting
-        hung.let_go()
+        await until(lambda: run_id in str(page.latest("room")["last"]))
+        threads = len(waiting)
+        over.set()
         await until(lambda: page.latest("room")["latch"]["known"])
 
-    assert {200} == set(found)
-    assert 1 == waiting
+    assert (False, False, 2) == (found["latch"]["known"], found["latch"]["engaged"], found["accounts"])
+    assert ({200}, 1) == (statuses, threads)
 
 
-async def test_the_end_of_the_service_waits_for_no_disk(tmp_path: Path, hung: Hung):
+async def test_the_end_of_the_service_waits_for_no_disk(tmp_path: Path, hung: tuple[list[Path], threading.Event]):
     """No task of the room is left."""
     async with house(tmp_path) as it:
         await room(it)
         at_work = [task for task in asyncio.all_tasks() if "panic-room-read" == task.get_name()]
 
-    assert 1 == len(at_work)
-    assert at_work[0].done()
+    assert [True] == [task.done() for task in at_work]
 
 
 # ── keys ────────────────────────────────────────────────────────────────────────────────────────────────────
