@@ -85,8 +85,8 @@ pictures: setup $(VENV)/.dev ## take the pictures of the control room in docs/pi
 
 .PHONY: prove
 prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear; and a fuzzed API (minutes)
-	@$(BIN)/python -m tests.test_seeds --seeds 250
-	@$(BIN)/python -m tests.test_seeds --seeds 250 --crash
+	@$(BIN)/python -m tests.run.test_seeds --seeds 250
+	@$(BIN)/python -m tests.run.test_seeds --seeds 250 --crash
 	@$(BIN)/python -m tests.service.fuzz --cases 2000
 
 .PHONY: search

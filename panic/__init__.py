@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from panic._version import VERSION
 
 if TYPE_CHECKING:
+    from panic.accounts.plan import Scope
     from panic.config import Settings
     from panic.config import load as load_settings
-    from panic.errors import ConfigurationError, PanicError, UsageError
+    from panic.kit.errors import ConfigurationError, PanicError, UsageError
     from panic.orders import Filters
-    from panic.plan import Scope
-    from panic.report import Report
+    from panic.report.document import Report
 
 __version__ = VERSION
 
@@ -33,13 +33,13 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ConfigurationError": ("panic.errors", "ConfigurationError"),
+    "ConfigurationError": ("panic.kit.errors", "ConfigurationError"),
     "Filters": ("panic.orders", "Filters"),
-    "PanicError": ("panic.errors", "PanicError"),
-    "Report": ("panic.report", "Report"),
-    "Scope": ("panic.plan", "Scope"),
+    "PanicError": ("panic.kit.errors", "PanicError"),
+    "Report": ("panic.report.document", "Report"),
+    "Scope": ("panic.accounts.plan", "Scope"),
     "Settings": ("panic.config", "Settings"),
-    "UsageError": ("panic.errors", "UsageError"),
+    "UsageError": ("panic.kit.errors", "UsageError"),
     "load_settings": ("panic.config", "load"),
 }
 

@@ -1,12 +1,12 @@
 """What the docs take from the code. `make docs` writes it, a test compares it."""
 
 import json
-from pathlib import Path
 
 from panic.broker.outcomes import TABLE
-from panic.report import json_schema
+from panic.report.document import json_schema
+from tests import ROOT
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = ROOT / "docs"
 _BEGIN, _END = "<!-- outcome table: begin -->", "<!-- outcome table: end -->"
 
 

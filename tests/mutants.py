@@ -22,7 +22,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 TABLE = Path(__file__).with_suffix(".txt")
 COPIED = ("panic", "tests", "config", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "Makefile")
 

@@ -8,9 +8,8 @@ import pytest
 
 from panic import cli
 from panic.cli.commands import parser
-from tests import docs
+from tests import ROOT, docs
 
-ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 _NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 

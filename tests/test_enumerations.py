@@ -23,7 +23,7 @@ from clearstreet.types.v1.order_get_orders_params import OrderGetOrdersParams
 from panic import orders
 from panic.broker import listing
 from panic.orders import Order
-from panic.schedule import sessions
+from panic.service.schedule import sessions
 from panic.simulator import book, queries
 
 OF_A_DELETE = get_type_hints(OrderCancelAllOpenOrdersParams)

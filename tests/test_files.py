@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from panic.files import replace
+from panic.kit.files import replace
 
 
 @pytest.mark.parametrize("before", [None, b"yesterday's"])
@@ -28,7 +28,7 @@ def test_what_was_there_stays_where_it_cannot_be_written(tmp_path: Path, monkeyp
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("panic.files.os.fsync", full)
+    monkeypatch.setattr("panic.kit.files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         replace(file, b"today's")
 

@@ -18,7 +18,7 @@ from panic.orders import (
     Order,
     order,
 )
-from tests.builders import an_order
+from tests.kit.builders import an_order
 
 UUID = "5f1b7a3e-1c2d-4e5f-8a9b-0c1d2e3f4a5b"
 OTHER_UUID = "00000000-1c2d-4e5f-8a9b-0c1d2e3f4a5b"

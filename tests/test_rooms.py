@@ -2,11 +2,11 @@
 
 import ast
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests import ROOT
+
 ROOMS = {f"panic.{path.stem}" for path in (ROOT / "panic").iterdir() if not path.name.startswith("__")}
 _CLIENT = frozenset({"ClientSession", "TCPConnector", "request", "client", "connector", "ws_connect"})
 """The names of aiohttp that open connections to others."""

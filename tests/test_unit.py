@@ -8,11 +8,12 @@ import pytest
 
 from panic.cli.commands import parser
 from panic.config import load
+from tests import ROOT
 from tests.cli.support import PRESS, account, panic, simulate
+from tests.config.test_config import GOOD
 from tests.service.support import firm, serving
-from tests.test_config import GOOD
 
-UNIT = Path(__file__).parent.parent / "config" / "panic.service"
+UNIT = ROOT / "config" / "panic.service"
 CLEANUP = UNIT.with_name("panic-cleanup.service")
 
 

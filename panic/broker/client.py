@@ -13,17 +13,17 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from panic._version import VERSION
+from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.connections import Connector, Resolver
 from panic.broker.outcomes import Body
 from panic.broker.pages import Query
 from panic.broker.request import UNDERWAY, Request, Underway
 from panic.broker.wire import answer
-from panic.clock import Clock
 from panic.config import Broker as Where
+from panic.config.secret import Key, scrub
+from panic.kit.clock import Clock
 from panic.orders import Filters
-from panic.roster import Account
-from panic.secret import Key, scrub
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """The leash owns every deadline; aiohttp's own totals are rounded up to whole seconds and count queueing."""

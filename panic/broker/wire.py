@@ -13,9 +13,9 @@ from panic.broker.answers import HOLD_MOST_S, Answer, Cause
 from panic.broker.outcomes import Body, Evidence, classify
 from panic.broker.pages import Page, paging
 from panic.broker.proof import Receipt
-from panic.clock import http_date
+from panic.kit.clock import http_date
+from panic.kit.words import clip
 from panic.orders import Order, order
-from panic.words import clip
 
 _OK = 200
 

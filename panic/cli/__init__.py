@@ -11,9 +11,9 @@ import os
 from collections.abc import Sequence
 from importlib import import_module
 
-from panic import terminal
 from panic.cli.commands import parser
-from panic.errors import PanicError
+from panic.kit import terminal
+from panic.kit.errors import PanicError
 
 _CANCELLING = frozenset({"press", "resume"})
 """The commands that somebody must do by hand when panic itself fails."""

@@ -8,14 +8,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
-from panic import background, logs, selftest
 from panic.broker.outcomes import Verdict
-from panic.check import CheckReport, check, to_json
 from panic.cli import loop, neighbour, output
+from panic.cli.tables.check import check_table, last_table
 from panic.config import Settings
-from panic.errors import ConfigurationError, Problem, UsageError
-from panic.readiness import read_setup
-from panic.render.check import check_table, last_table
+from panic.kit import background, logs
+from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.run.check import CheckReport, check, to_json
+from panic.service import selftest
+from panic.service.readiness import read_setup
 
 _LOOK_S = 10.0
 """So long disks may take to be looked at."""

@@ -6,11 +6,12 @@ import os
 from dataclasses import asdict
 from functools import partial
 
-from panic import config, logs
+from panic import config
 from panic.cli import output
+from panic.cli.tables.config import config_table
 from panic.config.effective import DEFAULT, Setting, effective
-from panic.errors import ConfigurationError
-from panic.render.config import config_table
+from panic.kit import logs
+from panic.kit.errors import ConfigurationError
 
 
 def do_show(options: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from panic.errors import UsageError
+from panic.kit.errors import UsageError
 
 # A drill at the terminal needs nothing of the service.
 # ruff: noqa: PLC0415

@@ -12,19 +12,21 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import BinaryIO
 
-from panic import config, history, logs, terminal
+from panic import config
 from panic.cli import output
+from panic.cli.tables.evidence import evidence_table
 from panic.config.own import is_same, refuse_own
-from panic.errors import PanicError, UsageError
-from panic.evidence.export import Asked, export
-from panic.evidence.form import moment
-from panic.evidence.verify import lines_of, verify
-from panic.files import new_file, why
-from panic.ledger import reader, upkeep
+from panic.kit import logs, terminal
+from panic.kit.errors import PanicError, UsageError
+from panic.kit.files import new_file, why
+from panic.kit.words import clip
+from panic.ledger import backup as upkeep
+from panic.ledger import history, reader
 from panic.ledger.chain import Head
-from panic.render.evidence import evidence_table
+from panic.ledger.evidence.export import Asked, export
+from panic.ledger.evidence.form import moment
+from panic.ledger.evidence.verify import lines_of, verify
 from panic.run.press import whoami
-from panic.words import clip
 
 _DAMAGED = 20
 _FAULTS_MOST = 20

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any, NoReturn
 
-from panic.errors import UsageError
+from panic.kit.errors import UsageError
 
 
 class Parser(argparse.ArgumentParser):

@@ -4,12 +4,13 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from panic import history, logs
 from panic.cli import output
+from panic.cli.tables.history import runs_table
 from panic.config import LedgerFiles
-from panic.render.history import runs_table
+from panic.kit import logs
+from panic.ledger import history
+from panic.ledger.summary import Summary
 from panic.service.api.views import Runs, row, to_json
-from panic.summary import Summary
 
 _FRESH = timedelta(hours=24)
 """So long a run that nobody completed is news; then it is history, and would hide the next one."""

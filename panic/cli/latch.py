@@ -6,12 +6,14 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-from panic import engagement, latch, logs, reset, terminal
+from panic import latch
+from panic.accounts.plan import Scope
 from panic.cli import output
+from panic.cli.tables.latch import latch_table, reset_table
 from panic.config import Settings
-from panic.errors import UsageError
-from panic.plan import Scope
-from panic.render.latch import latch_table, reset_table
+from panic.kit import logs, terminal
+from panic.kit.errors import UsageError
+from panic.run import engagement, reset
 from panic.run.press import whoami
 
 ENGAGED = 20

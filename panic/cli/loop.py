@@ -7,11 +7,11 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from panic import terminal
+from panic.kit import terminal
 
 if TYPE_CHECKING:
     from panic.ledger.writer import Writer
-    from panic.report import Report
+    from panic.report.document import Report
     from panic.run.press import Prepared
     from panic.run.run import Run
 
@@ -41,7 +41,7 @@ def _loop_factory() -> Any:
 
 async def with_progress(prepared: "Prepared", *, drill: bool, ledger: "Writer | None" = None) -> "Report":
     """Carry out a run that shows its progress and stops when it is told to."""
-    from panic.progress import Progress
+    from panic.cli.progress import Progress
     from panic.run.run import Run
 
     progress = Progress()

@@ -5,9 +5,9 @@ import ssl
 from functools import partial
 from typing import Any, NamedTuple
 
-from panic import background
 from panic.config import Service, Settings
 from panic.config.own import fingerprints
+from panic.kit import background
 
 _ASK_S = 1.0
 _MOST = 1 << 16

@@ -12,14 +12,15 @@ from typing import Protocol, TextIO
 
 from rich.cells import cell_len
 
-from panic import background, config, terminal
+from panic import config
+from panic.cli.tables.report import table, verdict_line
 from panic.config import Settings
 from panic.config.own import refuse_own
-from panic.errors import UsageError
-from panic.files import replace
-from panic.render.report import table, verdict_line
-from panic.report import Report, to_json
-from panic.words import clip
+from panic.kit import background, terminal
+from panic.kit.errors import UsageError
+from panic.kit.files import replace
+from panic.kit.words import clip
+from panic.report.document import Report, to_json
 
 SAVING_S = 5.0
 """A file system that hangs keeps nobody for longer who has seen the document already."""

@@ -4,12 +4,15 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from panic import config, drill, history, logs, terminal
+from panic import config
 from panic.cli import loop, output
 from panic.config import LedgerFiles
 from panic.config.own import refuse_own
-from panic.errors import UsageError
-from panic.report import Report, to_json
+from panic.kit import logs, terminal
+from panic.kit.errors import UsageError
+from panic.ledger import history
+from panic.report.document import Report, to_json
+from panic.run import drill
 from panic.run.run import open_ledger
 
 

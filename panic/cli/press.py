@@ -4,11 +4,12 @@ import argparse
 import signal
 from functools import partial
 
-from panic import config, logs, terminal
+from panic import config
+from panic.accounts.plan import Scope
 from panic.cli import loop, neighbour, output
+from panic.kit import logs, terminal
 from panic.ledger.writer import Writer
-from panic.plan import Scope
-from panic.report import LatchReport, Source, plan_json
+from panic.report.document import LatchReport, Source, plan_json
 from panic.run.press import Prepared, Press, prepare
 from panic.run.run import open_ledger
 
@@ -75,7 +76,7 @@ def _press_of(options: argparse.Namespace) -> Press:
 
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
-    from panic.render.plan import plan_table  # noqa: PLC0415  (a real press must not wait for it)
+    from panic.cli.tables.plan import plan_table  # noqa: PLC0415  (a real press must not wait for it)
 
     base_url = prepared.settings.broker.base_url
     document = plan_json(prepared.plan, base_url).decode()

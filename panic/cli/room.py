@@ -16,12 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from panic import config, drill, history, latch, logs, terminal
+from panic import config, latch
 from panic.cli import loop
 from panic.cli.practice import guard
 from panic.cli.serve import Unhandled
 from panic.config import LedgerFiles, Settings
-from panic.errors import UsageError
+from panic.kit import logs, terminal
+from panic.kit.errors import UsageError
+from panic.ledger import history
+from panic.run import drill
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.server import Server

@@ -5,10 +5,10 @@ import json
 from datetime import UTC, datetime
 from functools import partial
 
-from panic import logs
 from panic.cli import output
-from panic.render.schedule import schedule_table
-from panic.schedule.outlook import outlook
+from panic.cli.tables.schedule import schedule_table
+from panic.kit import logs
+from panic.service.schedule.outlook import outlook
 
 _MOST = 1000
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import structlog
 
-from panic import config, logs, terminal
+from panic import config
 from panic.cli import loop
-from panic.service.api.problems import place_of
+from panic.kit import logs, terminal
+from panic.service.problems import place_of
 from panic.service.server import Server
 
 log = structlog.get_logger()

@@ -4,10 +4,10 @@ import argparse
 import hashlib
 import secrets
 
-from panic import terminal
 from panic.config import is_plain_name
-from panic.errors import PanicError, UsageError
-from panic.words import shown
+from panic.kit import terminal
+from panic.kit.errors import PanicError, UsageError
+from panic.kit.words import shown
 
 _BYTES = 32
 """Of chance in a token: nobody guesses it, and its digest tells nothing."""

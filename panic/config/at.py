@@ -7,7 +7,7 @@ from functools import cache
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
-from panic.words import did_you_mean, shown
+from panic.kit.words import did_you_mean, shown
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_MINUTES = 600

@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from panic.config.fields import expected, is_right, relative, toml
-from panic.errors import ConfigurationError, Problem
-from panic.files import read_regular, why
-from panic.words import did_you_mean, shown
+from panic.kit.errors import ConfigurationError, Problem
+from panic.kit.files import read_regular, why
+from panic.kit.words import did_you_mean, shown
 
 _LARGEST_DOCUMENT = 1 << 20
 _DEEPEST = 3  # [credentials.NAME] env

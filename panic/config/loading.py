@@ -14,7 +14,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel
 
-from panic.address import safe_base_url
+from panic.config.address import safe_base_url
 from panic.config.clock import SelfTest
 from panic.config.document import Document, line_of
 from panic.config.fields import expected, is_right, relative
@@ -25,9 +25,9 @@ from panic.config.schedules import read_schedules
 from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
 from panic.config.service import Service
 from panic.config.settings import Settings
-from panic.errors import ConfigurationError, Problem
-from panic.files import read_regular, why
-from panic.words import did_you_mean, shown
+from panic.kit.errors import ConfigurationError, Problem
+from panic.kit.files import read_regular, why
+from panic.kit.words import did_you_mean, shown
 
 DEFAULT_FILE = Path("config/panic.toml")
 _BASE_URL = "PANIC_BROKER_BASE_URL"

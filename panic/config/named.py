@@ -14,7 +14,7 @@ from panic.config.document import Document
 from panic.config.fields import relative
 from panic.config.sections import Credential
 from panic.config.service import Channel, Hook, Token, is_plain_name
-from panic.words import shown
+from panic.kit.words import shown
 
 NAMED = ("credentials", "tokens", "hooks", "notify")
 

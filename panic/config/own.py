@@ -7,8 +7,8 @@ from pathlib import Path
 
 from panic.config.sections import Credential
 from panic.config.settings import Settings
-from panic.errors import UsageError
-from panic.words import clip
+from panic.kit.errors import UsageError
+from panic.kit.words import clip
 
 CALENDAR, CLOCK, SELF_TEST = "calendar.json", "clock.json", "selftest.json"
 """What the service keeps beside the ledger."""

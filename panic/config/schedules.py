@@ -8,7 +8,7 @@ from panic.config.at import AtError, MistakeError, parse
 from panic.config.clock import Schedule
 from panic.config.document import Document
 from panic.config.service import is_plain_name
-from panic.words import shown
+from panic.kit.words import shown
 
 SECTION = "schedules"
 TITLE = "[[schedules]]"

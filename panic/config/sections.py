@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from panic.address import safe_base_url
+from panic.config.address import safe_base_url
 from panic.config.fields import IN_STATE_FOLDER
 
 StateFile = Annotated[Path | None, IN_STATE_FOLDER]

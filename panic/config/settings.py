@@ -7,7 +7,7 @@ from pydantic import Field
 from panic.config.clock import Schedule, SelfTest
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section, StateFolder
 from panic.config.service import Channel, Hook, Service, Token
-from panic.errors import Problem
+from panic.kit.errors import Problem
 
 
 class Settings(Section):

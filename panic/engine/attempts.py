@@ -5,16 +5,16 @@ from collections.abc import Awaitable, Callable
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
+from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.outcomes import TRY_AGAIN
 from panic.broker.pages import Query
-from panic.clock import Clock
 from panic.engine.deadline import Deadline
 from panic.engine.pacing import backoff
 from panic.engine.slots import Slots
 from panic.engine.timetable import NEVER
+from panic.kit.clock import Clock
 from panic.orders import Filters
-from panic.roster import Account
 
 LEAST_ATTEMPT_S = 1.0
 """A read that would have to make way for a DELETE gets so long at least."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
 from panic.broker.proof import Look, Receipt
@@ -17,7 +18,6 @@ from panic.engine.reading import Reading
 from panic.engine.tally import Tally
 from panic.engine.timetable import NEVER, Do, Step, Timetable, resumed
 from panic.orders import Filters
-from panic.roster import Account
 
 _LOOKS_AFTER_A_REFUSAL = 5
 """A refused account cannot be helped by reading; a few looks tell whether it is clear all the same."""

@@ -7,7 +7,6 @@ from datetime import timedelta
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
 from panic.broker.outcomes import TRY_AGAIN, Standing
-from panic.clock import Clock
 from panic.engine.attempts import Attempts, CancelCall, ReadCall
 from panic.engine.case import Case
 from panic.engine.deadline import Deadline
@@ -18,6 +17,7 @@ from panic.engine.settling import Settling
 from panic.engine.slots import Slots
 from panic.engine.sweep import Sweep
 from panic.engine.timetable import Do, Step
+from panic.kit.clock import Clock
 
 BEGAN_LATE = timedelta(days=1)
 """A look that began to look back so much later than it would now, by what was learned of the clocks, is none."""

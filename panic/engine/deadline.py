@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from panic.clock import Clock
 from panic.engine.pacing import Pace
+from panic.kit.clock import Clock
 
 HELD_MOST_S = 600.0
 """A run that gives way to others is given so much time for that in all: no run goes on without end."""

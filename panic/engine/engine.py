@@ -13,7 +13,6 @@ from typing import Any
 
 from panic.broker.answers import Answer, too_late
 from panic.broker.outcomes import Standing
-from panic.clock import Clock
 from panic.engine.attempts import Attempts, CancelCall, Leash, ReadCall, persistently
 from panic.engine.case import Case
 from panic.engine.clearing import Clearing
@@ -26,6 +25,7 @@ from panic.engine.settling import Settling
 from panic.engine.slots import NOBODY, Slots
 from panic.engine.sweep import Sweep
 from panic.engine.tasks import Tasks
+from panic.kit.clock import Clock
 
 STOP_GRACE_S = 1.0
 """After a stop, requests in flight get so long to be answered; nobody waits longer to see it end."""

@@ -3,7 +3,7 @@
 import asyncio
 
 from panic.broker.answers import Answer
-from panic.collector import Pause
+from panic.kit.collector import Pause
 
 
 class Sweep:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from panic.broker.proof import Look
+from panic.kit.words import clip
 from panic.orders import Filters, Order
-from panic.words import clip
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from glob import escape
 from pathlib import Path
 from shlex import quote
 
-from panic.errors import PanicError, Problem, UsageError
+from panic.kit.errors import PanicError, Problem, UsageError
 from panic.latch.text import LARGEST, OPEN_FLAGS, Hold, State, listed, look, merge, read, render, why, writable
 
 PATIENCE_S = 0.5

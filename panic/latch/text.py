@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from panic.words import clip
+from panic.kit.words import clip
 
 LARGEST = 1 << 20
 """Bytes: room for some fifteen thousand scopes."""

@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 from typing import NamedTuple
 
-from panic.words import clip
+from panic.kit.words import clip
 
 _HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})", re.ASCII)
 

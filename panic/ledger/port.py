@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from panic.errors import PanicError
+from panic.kit.errors import PanicError
 from panic.ledger.chain import Head
 
 Record = tuple[str, str, bytes]

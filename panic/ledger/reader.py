@@ -12,12 +12,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from panic.files import why
+from panic.kit.files import why
+from panic.kit.words import clip
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import beginning, decode
 from panic.ledger.place import BUSY_S, address, check_regular, has_orphaned_log, wal
 from panic.ledger.store import APPLICATION, VERSION, is_damage
-from panic.words import clip
 
 _ROW = "SELECT seq, run, kind, record, lower(hex(hash)) FROM events NOT INDEXED"
 """By the table alone: a damaged index would hide events, and a million take a tenth of a second."""

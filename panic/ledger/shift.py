@@ -11,13 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from panic.errors import PanicError
-from panic.files import why
+from panic.kit.errors import PanicError
+from panic.kit.files import why
+from panic.kit.words import clip
 from panic.ledger.backlog import Backlog, Item, Trail, Trouble
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, UnencodableError, encode
 from panic.ledger.port import ConflictError, Record, Store
-from panic.words import clip
 
 REMOVED = "ledger_removed"
 """The code of the trouble that what was recorded so far is gone."""

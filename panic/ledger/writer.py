@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from panic import terminal
+from panic.kit import terminal
 from panic.ledger.backlog import Backlog, Item, Trail, Trouble
 from panic.ledger.chain import Head
 from panic.ledger.events import Event

@@ -1,10 +1,10 @@
 """What goes on record before the first DELETE: who pressed, why, and the plan; or who resumes what is left."""
 
 from panic._version import VERSION
-from panic.process import here
-from panic.record import SCHEMA, Pressed
-from panic.recorder import Recorder
-from panic.report import scope_report
+from panic.kit.process import here
+from panic.ledger.record import SCHEMA, Pressed
+from panic.ledger.recorder import Recorder
+from panic.report.document import scope_report
 from panic.run.press import Prepared
 from panic.run.story import Story
 

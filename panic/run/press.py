@@ -5,16 +5,16 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from panic import flags
+from panic.accounts.plan import Plan, Scope, plan
+from panic.accounts.roster import Roster
+from panic.accounts.roster import load as load_roster
 from panic.config import Settings
-from panic.errors import Problem, UsageError
-from panic.plan import Plan, Scope, plan
-from panic.record import Resumed
-from panic.replay import Replay
-from panic.report import Flag, Source
-from panic.roster import Roster
-from panic.roster import load as load_roster
-from panic.secret import Key, read
+from panic.config.secret import Key, read
+from panic.kit.errors import Problem, UsageError
+from panic.ledger.record import Resumed
+from panic.ledger.replay import Replay
+from panic.report import flags
+from panic.report.document import Flag, Source
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,25 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from panic import background, history
 from panic._version import VERSION
+from panic.accounts.plan import Plan
+from panic.accounts.roster import Roster
+from panic.accounts.roster import load as load_roster
 from panic.config import Settings
-from panic.errors import ConfigurationError, PanicError, Problem, UsageError
-from panic.history import Past
+from panic.config.secret import scrub
+from panic.kit import background
+from panic.kit.errors import ConfigurationError, PanicError, Problem, UsageError
+from panic.kit.process import here
+from panic.kit.words import clip
+from panic.ledger import history
 from panic.ledger.events import Event
+from panic.ledger.history import Past
 from panic.ledger.port import ConflictError
+from panic.ledger.record import Kind, Pressed, Resumed, body
+from panic.ledger.summary import Summary
 from panic.ledger.writer import Writer
-from panic.plan import Plan
-from panic.process import here
-from panic.record import Kind, Pressed, Resumed, body
-from panic.report import RECORD_DAMAGED, Flag
-from panic.roster import Roster
-from panic.roster import load as load_roster
+from panic.report.document import RECORD_DAMAGED, Flag
 from panic.run.press import Prepared, Press, Unfinished, read_keys, whoami
-from panic.secret import scrub
-from panic.summary import Summary
-from panic.words import clip
 
 READ_S = 15.0
 """So long the ledger has to tell of the run; one that hangs tells nothing, and then one presses again."""

@@ -6,28 +6,28 @@ from datetime import datetime
 from enum import Enum, auto
 from urllib.parse import urlsplit
 
-from panic import flags
 from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
-from panic.clock import Clock
 from panic.config import LedgerFiles
 from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
 from panic.engine.slots import Slots
-from panic.errors import PanicError
-from panic.latching import Engaging, both
+from panic.kit.clock import Clock
+from panic.kit.errors import PanicError
+from panic.ledger.record import Joined, LastPress
+from panic.ledger.recorder import Recorder
 from panic.ledger.writer import Writer, sqlite_writer
-from panic.record import Joined, LastPress
-from panic.recorder import Recorder
-from panic.report import Report, scope_report
+from panic.report import flags
+from panic.report.account import Circumstances
+from panic.report.document import Report, scope_report
 from panic.run.intent import record_intent
+from panic.run.latching import Engaging, both
 from panic.run.press import Prepared
 from panic.run.story import begin, trigger_of
 from panic.run.teller import Teller, log_finished
 from panic.run.unlisted import Unlisted
-from panic.told import Circumstances
 
 _LINGERING_MOST = 4096
 """Connections that may be listened to after their last answer, where the descriptors allow it."""

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import time
 
-from panic.clock import Clock
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
-from panic.record import Joined, LastPress, Pressed
-from panic.report import LatchReport, Resumption, RosterFacts, Timings, Trigger
+from panic.kit.clock import Clock
+from panic.kit.words import clip
+from panic.ledger.record import Joined, LastPress, Pressed
+from panic.report.document import LatchReport, Resumption, RosterFacts, Timings, Trigger
 from panic.run.press import Prepared, Press, Unfinished, whoami
-from panic.words import clip
 
 _REASON_MOST = 1000
 

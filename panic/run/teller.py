@@ -5,20 +5,20 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from panic import flags
 from panic.broker.client import Broker
-from panic.clock import Clock
-from panic.collector import Pause
 from panic.engine.engine import Engine
-from panic.fold import fold
-from panic.recorder import Recorder
-from panic.replay import joining
-from panic.report import Flag, Report
+from panic.kit.clock import Clock
+from panic.kit.collector import Pause
+from panic.kit.words import clip
+from panic.ledger.recorder import Recorder
+from panic.ledger.replay import joining
+from panic.report import flags
+from panic.report.account import Circumstances
+from panic.report.document import Flag, Report
+from panic.report.fold import fold
 from panic.run.press import Prepared
 from panic.run.story import Story
 from panic.run.unlisted import Unlisted
-from panic.told import Circumstances
-from panic.words import clip
 
 log = structlog.get_logger()
 

@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Iterable
 
+from panic.accounts.roster import Roster
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.listing import Listing, list_accounts
 from panic.broker.pages import Parameters
 from panic.engine.case import Case
 from panic.engine.engine import Engine
-from panic.roster import Roster
 from panic.run.press import Prepared
 
 

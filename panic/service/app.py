@@ -10,24 +10,24 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from panic.background import Aside
-from panic.notify import Notifier
-from panic.schedule.sessions import Calendar
-from panic.service import standing
-from panic.service.api import body, checks, lookup, openapi, press, problems, runs
+from panic.kit.background import Aside
+from panic.service import body, openapi, problems, standing
+from panic.service.api import checks, lookup, press, runs
 from panic.service.api.answers import document
-from panic.service.api.operations import OPERATIONS, RUN_ID, Operation
+from panic.service.api.repeats import Keys
 from panic.service.audit import Audit
 from panic.service.auth import Identity
 from panic.service.desk import Desk
 from panic.service.guard import Guard, Handler, Next
 from panic.service.metrics import Metrics
+from panic.service.notify import Notifier
+from panic.service.operations import OPERATIONS, RUN_ID, Operation
 from panic.service.parts import Parts
-from panic.service.proving import Proving
-from panic.service.repeats import Keys
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
-from panic.service.room.sessions import Sessions
+from panic.service.schedule.sessions import Calendar
+from panic.service.selftest.proving import Proving
+from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 
 HEADERS: Final = {

@@ -11,14 +11,14 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from panic import history
-from panic.clock import time_of_day
 from panic.config import Settings
+from panic.kit.clock import time_of_day
+from panic.ledger import history
 from panic.ledger.events import Event, decode
 from panic.ledger.reader import Row
-from panic.record import Kind
-from panic.service.api.problems import request_id
+from panic.ledger.record import Kind
 from panic.service.auth import Identity
+from panic.service.problems import request_id
 
 log = structlog.get_logger()
 

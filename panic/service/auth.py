@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from panic.address import canonical
+from panic.accounts.plan import Scope
+from panic.accounts.roster import Roster
 from panic.config import Token
-from panic.plan import Scope
-from panic.roster import Roster
-from panic.words import clip
+from panic.config.address import canonical
+from panic.kit.words import clip
 
 _LISTED_MOST = 10
 _LARGEST_PORT = (1 << 16) - 1

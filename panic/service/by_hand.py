@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterator
 
-from panic.plan import Scope
+from panic.accounts.plan import Scope
 
 
 def by_hand(meant: Scope, found: Scope | None, *, latch: bool, reason: str) -> str:
@@ -11,7 +11,7 @@ def by_hand(meant: Scope, found: Scope | None, *, latch: bool, reason: str) -> s
 
     Args:
         meant: What was to be pressed.
-        found: What a press would take now, as `panic.plan.pressable` gave it.
+        found: What a press would take now, as `panic.accounts.plan.pressable` gave it.
         latch: Whether to leave it engaged.
         reason: Of the press.
     """

@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 
-from panic.collector import Pause
-from panic.record import LastPress
-from panic.report import Source
+from panic.kit.collector import Pause
+from panic.ledger.record import LastPress
+from panic.report.document import Source
 from panic.run.press import Prepared, Press
 from panic.run.run import Join
 from panic.service.live import Live, Supplies

@@ -16,9 +16,9 @@ import structlog
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
-from panic.service.api import problems
-from panic.service.api.problems import ProblemError
+from panic.service import problems
 from panic.service.app import HEADERS, RUNNER
+from panic.service.problems import ProblemError
 
 log = structlog.get_logger()
 

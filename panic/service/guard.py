@@ -7,14 +7,14 @@ from typing import Final
 
 from aiohttp import web
 
-from panic.service.api import problems
+from panic.service import problems
 from panic.service.api.models import NoQuery, read_query
-from panic.service.api.operations import Operation
-from panic.service.api.problems import REQUEST_ID, ProblemError, require
 from panic.service.audit import Audit
 from panic.service.auth import Identity, host_is_allowed, identify, may
 from panic.service.metrics import Metrics
+from panic.service.operations import Operation
 from panic.service.parts import Parts
+from panic.service.problems import REQUEST_ID, ProblemError, require
 from panic.service.room import signing
 from panic.service.standby import Standby
 

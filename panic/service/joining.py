@@ -1,6 +1,6 @@
 """May a press be a part of a run that is under way? Only where nothing is lost by it. Pure."""
 
-from panic.plan import Scope
+from panic.accounts.plan import Scope
 from panic.run.press import Prepared, Press
 
 

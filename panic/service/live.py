@@ -9,7 +9,7 @@ from panic.broker.client import Broker
 from panic.engine.case import Case
 from panic.engine.events import What
 from panic.ledger.writer import Writer
-from panic.report import Report
+from panic.report.document import Report
 from panic.run.press import Prepared, Press
 from panic.run.run import Join, Run
 from panic.service.joining import is_same, loses_nothing

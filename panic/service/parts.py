@@ -5,15 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from panic.background import Aside
 from panic.config import Settings
-from panic.notify import Notifier
+from panic.kit.background import Aside
 from panic.service.api.lookup import Lookup
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
-from panic.service.proving import Proving
-from panic.service.room.sessions import Sessions
+from panic.service.notify import Notifier
+from panic.service.selftest.proving import Proving
+from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 
 

@@ -9,17 +9,18 @@ from typing import Final
 
 import structlog
 
-from panic import background, history
 from panic.config import Settings
-from panic.errors import PanicError, UsageError
+from panic.kit import background
+from panic.kit.errors import PanicError, UsageError
+from panic.ledger import history
+from panic.ledger.summary import Summary
 from panic.ledger.writer import Writer
-from panic.notify import Notice, notices_of
-from panic.report import AUTOMATED, Report
+from panic.report.document import AUTOMATED, Report
 from panic.run import resume
 from panic.run.press import Prepared
 from panic.service.audit import entries
 from panic.service.desk import Desk
-from panic.summary import Summary
+from panic.service.notify import Notice, notices_of
 
 log = structlog.get_logger()
 

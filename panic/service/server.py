@@ -9,26 +9,25 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from panic import tls
 from panic.config import Settings
-from panic.errors import ConfigurationError, Problem
-from panic.hooks.keyring import Keyring
-from panic.hooks.taken import Taken
+from panic.kit.errors import ConfigurationError, Problem
+from panic.ledger.record import Kind
 from panic.ledger.writer import Leg
-from panic.notify import Notice, Notifier
-from panic.record import Kind
-from panic.service import descriptors
+from panic.service import descriptors, tls
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
-from panic.service.breaches import Breaches
-from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk
 from panic.service.door import Door
-from panic.service.hook_calls import hook_calls
+from panic.service.hooks.breaches import Breaches
+from panic.service.hooks.keyring import Keyring
+from panic.service.hooks.recalled import hook_calls
+from panic.service.hooks.taken import Taken
 from panic.service.metrics import Metrics
-from panic.service.people import People
-from panic.service.proving import Proving
+from panic.service.notify import Notice, Notifier
+from panic.service.notify.people import People
 from panic.service.recovery import Recovery
+from panic.service.schedule.clockwork import Clockwork
+from panic.service.selftest.proving import Proving
 from panic.service.standby import Standby
 
 log = structlog.get_logger()

@@ -4,19 +4,20 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from panic import latch, reset
+from panic import latch
 from panic._version import VERSION
-from panic.engagement import look
-from panic.plan import Scope
+from panic.accounts.plan import Scope
+from panic.run import reset
+from panic.run.engagement import look
 from panic.run.press import Press
 from panic.service import metrics
 from panic.service.api import facts, models
 from panic.service.api.answers import document, on_thread
-from panic.service.api.body import read_json
 from panic.service.api.models import ResetAsked
-from panic.service.api.problems import ProblemError, require
 from panic.service.auth import Identity, may_press
+from panic.service.body import read_json
 from panic.service.parts import Parts
+from panic.service.problems import ProblemError, require
 
 _RESET_S = 30.0
 

@@ -18,12 +18,12 @@ from pathlib import Path
 
 import aiohttp
 
+from panic.accounts.plan import Scope, plan
+from panic.accounts.roster import Account, Roster
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
-from panic.plan import Scope, plan
-from panic.roster import Account, Roster
+from panic.config.secret import Key
 from panic.run.press import Prepared, Press
 from panic.run.run import Run, open_ledger
-from panic.secret import Key
 
 CONCURRENCY = 64
 _ORDER = (

@@ -12,9 +12,9 @@ import tempfile
 from pathlib import Path
 
 from panic import config
+from panic.accounts.plan import Scope
 from panic.config import LedgerFiles, Settings
-from panic.plan import Scope
-from panic.report import Timings
+from panic.report.document import Timings
 from panic.run.press import Press, prepare
 from panic.run.run import Run, open_ledger
 

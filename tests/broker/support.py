@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.pages import Query
-from panic.clock import Clock
 from panic.config import Broker as Where
+from panic.config.secret import Key
+from panic.kit.clock import Clock
 from panic.orders import Filters
-from panic.roster import Account
-from panic.secret import Key
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 
 ID = 19816

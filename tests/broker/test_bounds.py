@@ -24,7 +24,7 @@ from tests.broker.support import (
     simulate,
     until,
 )
-from tests.virtual import virtually
+from tests.kit.virtual import virtually
 
 
 async def _pour(status: int, *, chunk: bytes = b" " * (1 << 16)) -> tuple[Answer, int]:

@@ -23,7 +23,7 @@ from tests.broker.support import (
     refusal,
     simulate,
 )
-from tests.virtual import virtually
+from tests.kit.virtual import virtually
 
 # ── every fault that the simulator knows ────────────────────────────────────────────────────────────────
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from panic.accounts.roster import Account
 from panic.broker.client import Broker
 from panic.broker.outcomes import Outcome
-from panic.clock import Clock
 from panic.config import Broker as Where
+from panic.config.secret import Key
+from panic.kit.clock import Clock
 from panic.orders import Filters
-from panic.roster import Account
-from panic.secret import Key
 from tests.broker.support import (
     FINE,
     ID,

@@ -7,8 +7,8 @@ import pytest
 
 from panic.broker.answers import Answer, too_late
 from panic.broker.listing import Listing, list_accounts
-from tests.builders import an_answer, no_answer
-from tests.virtual import virtually
+from tests.kit.builders import an_answer, no_answer
+from tests.kit.virtual import virtually
 
 
 def a_list(*rows: Any, token: Any = None, status: int = 200, **metadata: Any) -> Answer:

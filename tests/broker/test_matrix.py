@@ -11,10 +11,10 @@ from aiohttp import ClientResponse
 from aioresponses import aioresponses
 from yarl import URL
 
+from panic.accounts.roster import Account
 from panic.broker.outcomes import Body, Outcome
 from panic.broker.pages import Query
 from panic.orders import Filters
-from panic.roster import Account
 from tests.broker.support import (
     ACCOUNT,
     ID,

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.connections import Connector
 from panic.broker.outcomes import Body, Outcome
-from panic.roster import Account
 from panic.simulator import Fault
 from tests.broker.support import (
     EMPTY,
@@ -33,7 +33,7 @@ from tests.broker.support import (
     simulate,
     until,
 )
-from tests.virtual import virtually
+from tests.kit.virtual import virtually
 
 
 async def from_now_on_fresh(listener: Listener, broker: Broker) -> None:

@@ -24,7 +24,7 @@ from tests.broker.support import (
     listening,
     run_script,
 )
-from tests.virtual import virtually
+from tests.kit.virtual import virtually
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from multidict import CIMultiDict
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome
 from panic.broker.wire import Exchange, answer
-from panic.secret import Key
-from panic.words import SHOWN_MOST, clip
+from panic.config.secret import Key
+from panic.kit.words import SHOWN_MOST, clip
 from tests.broker.support import (
     ID,
     OTHER_ID,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from panic import drill
 from panic.broker.outcomes import Verdict
+from panic.run import drill
 from panic.simulator import Simulator
 from tests.cli.support import Process, closed_port, panic, started
 

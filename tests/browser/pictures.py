@@ -14,12 +14,13 @@ from typing import Any, Final
 
 from playwright.async_api import Browser
 
+from tests import ROOT
 from tests.browser import chromium
 from tests.browser.firm import TOKEN, Desk, desk
 from tests.browser.page import Screen, screen
 from tests.cli.support import panic
 
-FOLDER: Final = Path(__file__).parent.parent.parent / "docs" / "pictures"
+FOLDER: Final = ROOT / "docs" / "pictures"
 
 _SCHEDULE = """
 [[schedules]]

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from panic import history
 from panic.config import LedgerFiles
+from panic.ledger import history
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import read
+from panic.ledger.replay import Replay
 from panic.ledger.store import SqliteStore
-from panic.replay import Replay
 
 LEDGER = "records/ledger.db"
 SETTINGS = f'[ledger]\nfile = "{LEDGER}"\n'

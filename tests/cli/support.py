@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import jsonschema
 
-from panic.report import json_schema
+from panic.report.document import json_schema
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli import warm
 

@@ -10,8 +10,8 @@ import pytest
 
 from panic import latch
 from panic.broker.outcomes import Verdict
-from panic.check import State
-from panic.selftest import Finding, Kept, Last, write
+from panic.run.check import State
+from panic.service.selftest import Finding, Kept, Last, write
 from panic.simulator import Fault, SimAccount
 from tests.cli.inside import beside, typed
 from tests.cli.support import KEY, Finished, Firm, account, closed_port, panic, sent, simulate

@@ -8,7 +8,7 @@ import pytest
 
 from panic import cli
 from tests.cli.support import KEY, Firm
-from tests.test_config import SECTIONS, SERVICE
+from tests.config.test_config import SECTIONS, SERVICE
 
 DIGEST = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 SCHEDULES = """

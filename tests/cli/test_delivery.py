@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 import panic as library
-from panic import terminal
 from panic.cli import output
-from panic.replay import Replay
+from panic.kit import terminal
+from panic.ledger.replay import Replay
 from panic.run.run import Run
 from panic.simulator import Fault
 from tests.cli.support import Firm, account, panic, simulate, until
-from tests.evidence import RUN, a_run, exported, volume
+from tests.ledger.evidence import RUN, a_run, exported, volume
 
 
 async def test_an_output_that_cannot_be_written_is_no_report(tmp_path: Path):

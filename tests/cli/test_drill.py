@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
-from panic import cli, drill
+from panic import cli
 from panic.broker.outcomes import Standing, Verdict
 from panic.config import Broker, RosterFile, Settings
-from panic.errors import PanicError
-from panic.report import Report
+from panic.kit.errors import PanicError
+from panic.report.document import Report
+from panic.run import drill
 from panic.run.run import Run
 from tests.cli.support import codes, names, panic, started, valid, verdicts
-from tests.virtual import virtually
+from tests.kit.virtual import virtually
 
 TROUBLE = (
     "lying_404,executed_unanswered,fills,part_fills,reappears,schema_drift,not_json,truncated,rst,second_answer"

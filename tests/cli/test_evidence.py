@@ -17,7 +17,7 @@ from panic.ledger.events import encode
 from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
 from tests.cli.support import KEY, PRESS, Finished, Firm, account, panic, simulate
-from tests.evidence import RUN, Lines, a_run, edited, exported, relinked, volume
+from tests.ledger.evidence import RUN, Lines, a_run, edited, exported, relinked, volume
 
 LEDGER = volume(a_run())
 HEAD = str(LEDGER.head)
@@ -223,5 +223,5 @@ async def test_to_check_evidence_imports_nothing_that_can_send(tmp_path: Path):
     )
 
     assert 10 == done.code
-    assert "panic.evidence.verify" in done.err
+    assert "panic.ledger.evidence.verify" in done.err
     assert not any(word in done.err for word in ("aiohttp", "panic.run.run", "panic.broker.client", "uvloop"))

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 import structlog
 
-from panic import cli, config, engagement, latch
+from panic import cli, config, latch
 from panic.latch import Hold
 from panic.ledger import reader
 from panic.ledger.events import decode
-from panic.record import Kind
+from panic.ledger.record import Kind
+from panic.run import engagement
 from panic.simulator import Fault, Simulator
 from tests.cli.breakages import NO_PRIVILEGES, after
 from tests.cli.support import KEY, Finished, Firm, account, codes, names, panic, sent, simulate, started, until

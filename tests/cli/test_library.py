@@ -12,7 +12,7 @@ import structlog
 import panic
 from panic.config import Broker, Credential, RosterFile, Settings
 from panic.config import Run as RunSettings
-from panic.errors import ConfigurationError, UsageError
+from panic.kit.errors import ConfigurationError, UsageError
 from panic.simulator import Fault
 from tests.cli import support
 from tests.cli.support import KEY, Firm, account, clean_environment, sent, simulate

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from panic import background
 from panic.config import load
 from panic.config.own import own_files, refuse_own
-from panic.errors import UsageError
+from panic.kit import background
+from panic.kit.errors import UsageError
 from tests.cli.inside import beside, typed
 from tests.cli.support import PRESS, Firm, account, closed_port, names, sent, simulate, told, valid
 

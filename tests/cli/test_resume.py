@@ -9,7 +9,7 @@ from typing import Any
 
 from panic.broker.outcomes import Outcome, Standing
 from panic.ledger.events import Event
-from panic.replay import Replay
+from panic.ledger.replay import Replay
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli.breakages import HANGING, NO_PRIVILEGES, after, held
 from tests.cli.ledgers import LEDGER, SETTINGS, replayed, retell

@@ -16,16 +16,18 @@ from typing import Any
 import aiohttp
 import pytest
 
-from panic import cli, drill, history
+from panic import cli
 from panic.cli import room as command
 from panic.cli.room import RESTOCK_S, TOKEN, Restocking
 from panic.config import LedgerFiles
+from panic.ledger import history
+from panic.run import drill
 from panic.service.desk import Desk
 from panic.simulator import Fault, Simulator
 from tests.cli.support import Firm, Process, account, names, panic, simulate, started
+from tests.engine.test_engine import accounts
+from tests.kit.virtual import virtually
 from tests.service.test_desk import Supplies, a_press
-from tests.test_engine import accounts
-from tests.virtual import virtually
 
 SMALL = ("drill", "--room", "--no-open", "--port", "0", "--accounts", "8", "--latency", "0")
 PRESS = {"scope": {"all": True}, "reason": "practice", "watch_s": 0, "deadline_s": 5}

@@ -9,11 +9,11 @@ import pytest
 
 from panic import cli
 from panic.cli import schedule as command
-from panic.render.schedule import age
-from panic.schedule.cache import save_cache
+from panic.cli.tables.schedule import age
+from panic.service.schedule.cache import save_cache
 from tests.cli import support
 from tests.cli.support import Firm
-from tests.schedule.support import detail, hours
+from tests.service.schedule.support import detail, hours
 
 WEDNESDAY = datetime(2026, 11, 25, 22, tzinfo=UTC)
 CLEANUP = """

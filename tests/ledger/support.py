@@ -14,6 +14,7 @@ from panic.ledger.port import Record
 from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import Leg, Writer
+from tests import ROOT
 
 AT = "2026-03-01T15:30:00.000000+00:00"
 PATIENCE_S = 30.0
@@ -57,7 +58,7 @@ def python(script: str, *arguments: object) -> "subprocess.Popen[str]":
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
 
 

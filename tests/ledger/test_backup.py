@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from panic.errors import PanicError, UsageError
-from panic.ledger import upkeep
+from panic.kit.errors import PanicError, UsageError
+from panic.ledger import backup as upkeep
+from panic.ledger.backup import backup
 from panic.ledger.reader import read
-from panic.ledger.upkeep import backup
 from tests.ledger.support import begun, ids, names, record
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from panic.errors import PanicError
+from panic.kit.errors import PanicError
 from panic.ledger import backlog
 from panic.ledger.chain import digest, link
 from panic.ledger.events import decode
 from panic.ledger.port import ConflictError
 from panic.ledger.reader import read, set_aside
 from panic.ledger.writer import Writer, sqlite_writer
+from tests.kit.virtual import virtually
 from tests.ledger.support import AT, PATIENCE_S, Memory, append, begun, event, ids, leg_of, names, until
-from tests.virtual import virtually
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 GONE = OSError(errno.ESTALE, "It was removed or replaced while it was in use")

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from panic import drill
 from panic.broker.outcomes import Verdict
 from panic.config import Settings, load
-from panic.errors import ConfigurationError, UsageError
+from panic.kit.errors import ConfigurationError, UsageError
+from panic.kit.process import here
 from panic.ledger.events import Event, encode
+from panic.ledger.record import Kind, Resumed, body
+from panic.ledger.replay import Replay
 from panic.ledger.store import SqliteStore
-from panic.process import here
-from panic.record import Kind, Resumed, body
-from panic.replay import Replay
+from panic.run import drill
 from panic.run import resume as resume_module
 from panic.run.press import Prepared
 from panic.run.resume import prepare
@@ -29,9 +29,9 @@ from panic.run.run import Run, open_ledger
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli.ledgers import LEDGER, SETTINGS
 from tests.cli.support import KEY, Firm
-from tests.tape import Tape, take_up
-from tests.test_reset import edit
-from tests.virtual import virtually
+from tests.kit.tape import Tape, take_up
+from tests.kit.virtual import virtually
+from tests.run.test_reset import edit
 
 URL = "https://broker.example"
 AGAIN = "Press again: that is always possible."

@@ -13,17 +13,17 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.notify import Notifier
-from panic.schedule.sessions import fallback
-from panic.service.api.openapi import document
-from panic.service.api.problems import Problem
 from panic.service.app import HUB, PARTS, RUNNER, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.metrics import Metrics
+from panic.service.notify import Notifier
+from panic.service.openapi import document
 from panic.service.parts import Parts
+from panic.service.problems import Problem
 from panic.service.room.hub import Hub
+from panic.service.schedule.sessions import fallback
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
 from tests.cli.support import Firm, account, simulate

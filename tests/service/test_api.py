@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from panic import history, latch
+from panic import latch
+from panic.ledger import history
 from panic.simulator import Fault
 from tests.cli.support import account, sent, started, until
 from tests.service.house import QUICK, house

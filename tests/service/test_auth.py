@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panic.accounts.plan import Scope
+from panic.accounts.roster import Account, Roster
 from panic.config import Token
-from panic.plan import Scope
-from panic.roster import Account, Roster
 from panic.service.auth import Identity, host_is_allowed, identify, may, may_press
 
 

@@ -20,20 +20,20 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from panic.config import Credential, Hook
-from panic.errors import ConfigurationError, Problem, UsageError
-from panic.hooks.keyring import Keyring
-from panic.hooks.taken import Call, Taken
-from panic.notify import Notice
+from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.run.press import Press
-from panic.service.api import body as bodies
-from panic.service.api.body import HOOK_MOST
-from panic.service.breaches import Breaches
-from panic.service.calls import FLOOD, Sparse
+from panic.service import body as bodies
+from panic.service.body import HOOK_MOST
 from panic.service.desk import Desk
+from panic.service.hooks.breaches import Breaches
+from panic.service.hooks.calls import FLOOD, Sparse
+from panic.service.hooks.keyring import Keyring
+from panic.service.hooks.taken import Call, Taken
 from panic.service.live import Live
+from panic.service.notify import Notice
 from tests.cli.support import account, sent, simulate
-from tests.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, alertmanager, sign
 from tests.service import support as processes
+from tests.service.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, alertmanager, sign
 
 ODD = b'{"what":"?"}'
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

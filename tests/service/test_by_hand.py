@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from panic import config, roster
+from panic import config
+from panic.accounts import roster
+from panic.accounts.plan import Scope, pressable, scope_of
 from panic.cli.commands import parser
 from panic.cli.press import _press_of
 from panic.config import Hook
-from panic.notify import Notice
-from panic.plan import Scope, pressable, scope_of
 from panic.run.press import Press, prepare
 from panic.service.by_hand import by_hand
-from panic.service.clockwork import Clockwork
 from panic.service.desk import Desk
+from panic.service.notify import Notice
+from panic.service.schedule.clockwork import Clockwork
 from panic.service.standby import Standby
 from panic.simulator import Simulator
 from tests.cli.support import Firm, account, panic, sent, simulate

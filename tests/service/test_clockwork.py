@@ -14,20 +14,20 @@ from typing import Any
 
 import pytest
 
+from panic.accounts.plan import Scope
 from panic.config import Broker, LedgerFiles, RosterFile, Schedule, Settings
-from panic.errors import ConfigurationError, Problem
+from panic.config.secret import Key
+from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.events import Event, encode
+from panic.ledger.record import Kind
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import Writer
-from panic.notify import Notice
-from panic.plan import Scope
-from panic.record import Kind
 from panic.run.press import Press
 from panic.run.run import open_ledger
-from panic.secret import Key
-from panic.service import claims, dispatcher
-from panic.service.clockwork import Clockwork
-from panic.service.rehearsal import Rehearsal, rehearse
+from panic.service.notify import Notice
+from panic.service.schedule import claims, dispatcher
+from panic.service.schedule.clockwork import Clockwork
+from panic.service.schedule.rehearsal import Rehearsal, rehearse
 from panic.simulator import Simulator
 
 DUE = datetime(2026, 11, 25, 20, 45, tzinfo=UTC)

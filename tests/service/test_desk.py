@@ -13,23 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic import latch
+from panic.accounts.plan import Scope, plan
 from panic.broker.client import Broker
 from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
+from panic.kit.process import here
 from panic.ledger.chain import Head
+from panic.ledger.record import Resumed
 from panic.ledger.writer import Writer
-from panic.plan import Scope, plan
-from panic.process import here
-from panic.record import Resumed
-from panic.report import to_json
+from panic.report.document import to_json
 from panic.run.press import Prepared, Press, Unfinished
 from panic.run.run import Join
 from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Refused
 from panic.service.live import Live
 from panic.simulator import Fault, SimAccount, Simulator
-from tests.tape import Tape
-from tests.test_engine import accounts, prepared
-from tests.virtual import virtually
+from tests.engine.test_engine import accounts, prepared
+from tests.kit.tape import Tape
+from tests.kit.virtual import virtually
 
 ALL, NARROW = Scope(all=True), Scope(accounts=(1,))
 QUIET: tuple[Fault, ...] = ()

@@ -11,11 +11,11 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
-from panic.report import json_schema
+from panic.report.document import json_schema
 from panic.service.api import models
-from panic.service.api.openapi import document
-from panic.service.api.operations import OPERATIONS, refusals
-from panic.service.api.problems import KINDS, ProblemError, in_our_words
+from panic.service.openapi import document
+from panic.service.operations import OPERATIONS, refusals
+from panic.service.problems import KINDS, ProblemError, in_our_words
 from tests.service.house import DOCUMENT, EVERYTHING, house
 
 _SCHEMAS = DOCUMENT["components"]["schemas"]

@@ -16,7 +16,7 @@ from panic.service.app import RUNNER
 from panic.service.door import Door
 from tests.cli.support import account, sent, simulate, until
 from tests.service.support import TOKENS, firm, serving
-from tests.test_tls import a_certificate, the_context
+from tests.service.test_tls import a_certificate, the_context
 
 ASK = b"GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
 WAIT = ASK.replace(b"quick", b"slow")

@@ -15,7 +15,7 @@ from panic import cli, latch
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
-from panic.report import to_json
+from panic.report.document import to_json
 from panic.service.recovery import look
 from panic.simulator import Fault
 from tests.cli.support import account

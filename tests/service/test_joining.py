@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from panic.accounts.plan import Scope, plan
+from panic.config.secret import Key
 from panic.orders import Filters
-from panic.plan import Scope, plan
 from panic.run.press import Prepared, Press
-from panic.secret import Key
 from panic.service.joining import is_same, loses_nothing
-from tests.builders import a_bad_row
-from tests.test_engine import prepared
+from tests.engine.test_engine import prepared
+from tests.kit.builders import a_bad_row
 
 READY = prepared("http://127.0.0.1:1", (1, 2))
 ALL, NARROW, BOTH = Scope(all=True), Scope(accounts=(1,)), Scope(accounts=(1, 2))

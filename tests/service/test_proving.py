@@ -15,19 +15,19 @@ import trustme
 from prometheus_client import CollectorRegistry, generate_latest
 
 from panic.broker.outcomes import Verdict
-from panic.check import State
 from panic.config import Broker, Channel, Credential, Hook, LedgerFiles, RosterFile, SelfTest, Settings
-from panic.notify import Notice
-from panic.selftest import Finding, Kept, Last, Machine, place, read, write
+from panic.run.check import State
 from panic.service.desk import Desk
 from panic.service.metrics import METRICS
-from panic.service.proving import FIRST_S, Proving
+from panic.service.notify import Notice
+from panic.service.selftest import Finding, Kept, Last, Machine, place, read, write
+from panic.service.selftest.proving import FIRST_S, Proving
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.support import account
+from tests.engine.test_engine import KEY
+from tests.kit.virtual import virtually
 from tests.service.house import house
 from tests.service.test_desk import Supplies, a_press, deletes
-from tests.test_engine import KEY
-from tests.virtual import virtually
 
 pytestmark = pytest.mark.usefixtures("the_library_is_loaded")
 
@@ -134,7 +134,7 @@ def in_a_firm(
         return EPOCH + asyncio.get_running_loop().time()
 
     with pytest.MonkeyPatch.context() as patch:  # our clock and the broker's pass at one speed
-        patch.setattr("panic.clock.time", SimpleNamespace(time=wall))
+        patch.setattr("panic.kit.clock.time", SimpleNamespace(time=wall))
         return virtually(go())
 
 

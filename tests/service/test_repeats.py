@@ -2,7 +2,7 @@
 
 import pytest
 
-from panic.service.repeats import KEPT_MOST, KEPT_S, Answered, Keys, is_key
+from panic.service.api.repeats import KEPT_MOST, KEPT_S, Answered, Keys, is_key
 
 A = Answered("body", "run", joined=False, resent=False)
 

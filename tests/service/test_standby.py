@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 import trustme
 
+from panic.accounts.plan import Scope
 from panic.broker.client import Broker
 from panic.broker.connections import Handler
 from panic.broker.outcomes import Outcome
 from panic.config import Broker as Where
 from panic.config import LedgerFiles, load
-from panic.errors import ConfigurationError
+from panic.config.secret import Key
+from panic.kit.errors import ConfigurationError
 from panic.ledger import reader
-from panic.plan import Scope
-from panic.report import Flag
+from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepare
 from panic.run.run import Run
-from panic.secret import Key
 from panic.service.standby import Standby
 from panic.service.standby.warm import Warm
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, header, http, listening
@@ -151,7 +151,7 @@ async def test_a_secret_on_a_dead_file_system_holds_nobody_up(
 
 async def test_a_judgement_that_fails_is_no_readiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Whatever breaks in it."""
-    monkeypatch.setattr("panic.readiness.problems", lambda *_: 1 / 0)
+    monkeypatch.setattr("panic.service.readiness.problems", lambda *_: 1 / 0)
     async with ready(firm_of(tmp_path)) as standby:
         await standby.judged()
 

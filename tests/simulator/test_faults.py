@@ -13,8 +13,8 @@ from panic.simulator import FAULTS, Fault, SimAccount, SimOrder, Simulator
 from panic.simulator.faults import Script
 from panic.simulator.spoils import INSTEAD
 from panic.simulator.wire import PLAYS
+from tests.kit.virtual import virtually
 from tests.simulator.support import ACCOUNT, ORDERS, Line, Reply, ask, drain, executed_once, simulate, until
-from tests.virtual import virtually
 
 NO_ORDERS = "No orders match the specified filters"
 

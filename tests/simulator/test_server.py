@@ -9,8 +9,8 @@ import pytest
 import trustme
 
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
+from tests.kit.virtual import virtually
 from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until
-from tests.virtual import virtually
 
 HOURS = "/v1/calendars/market-hours"
 

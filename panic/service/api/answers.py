@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from panic.background import Aside
-from panic.errors import UsageError
-from panic.service.api.problems import ProblemError, of_usage
+from panic.kit.background import Aside
+from panic.kit.errors import UsageError
 from panic.service.api.views import to_json
+from panic.service.problems import ProblemError, of_usage
 
 _T = TypeVar("_T")
 

@@ -6,20 +6,21 @@ from typing import Final
 
 from aiohttp import web
 
-from panic import check as checking
-from panic.background import Aside
-from panic.check import CheckReport
 from panic.config import Settings
-from panic.errors import ConfigurationError
-from panic.readiness import read_setup
-from panic.report import plan_json
+from panic.kit.background import Aside
+from panic.kit.errors import ConfigurationError
+from panic.report.document import plan_json
+from panic.run import check as checking
+from panic.run.check import CheckReport
 from panic.run.press import Press, prepare
-from panic.service.api import body, models
+from panic.service import body
+from panic.service.api import models
 from panic.service.api.answers import document, on_thread
 from panic.service.api.models import PlanAsked
-from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
-from panic.service.proving import Proving
+from panic.service.problems import ProblemError
+from panic.service.readiness import read_setup
+from panic.service.selftest.proving import Proving
 from panic.service.standby import Standby
 
 _CHECK_MORE_S: Final = 15.0

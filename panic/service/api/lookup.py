@@ -5,9 +5,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from panic import history
-from panic.background import Aside
-from panic.report import to_json
+from panic.kit.background import Aside
+from panic.ledger import history
+from panic.report.document import to_json
 from panic.service.api.answers import on_thread
 from panic.service.desk import Desk
 from panic.service.live import Live

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from panic.plan import Scope
-from panic.service.api.problems import ProblemError, of_validation
+from panic.accounts.plan import Scope
+from panic.service.problems import ProblemError, of_validation
 
 WAIT_MOST_S: Final = 3600.0
 """Nobody keeps a connection open for longer than that to wait for a report; follow its events instead."""

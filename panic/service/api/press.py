@@ -11,18 +11,19 @@ from typing import Final
 
 from aiohttp import web
 
-from panic.report import Source, plan_json, to_json
+from panic.report.document import Source, plan_json, to_json
 from panic.run.press import Press
-from panic.service.api import body, models, views
+from panic.service import body
+from panic.service.api import models, views
 from panic.service.api.answers import document
 from panic.service.api.lookup import Lookup
 from panic.service.api.models import WAIT_MOST_S, PressAsked
-from panic.service.api.problems import ProblemError, request_id, require
+from panic.service.api.repeats import Answered, Keys, is_key
 from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.descriptors import held_most
 from panic.service.desk import Desk, Refused
-from panic.service.repeats import Answered, Keys, is_key
+from panic.service.problems import ProblemError, request_id, require
 from panic.service.room.signing import SIGNED
 from panic.service.standby import Standby
 

@@ -5,26 +5,27 @@ from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
-from panic import history
-from panic.background import Aside
+from panic.accounts.plan import Scope
 from panic.config import LedgerFiles
-from panic.errors import UsageError
-from panic.plan import Scope
-from panic.process import here
+from panic.kit.background import Aside
+from panic.kit.errors import UsageError
+from panic.kit.process import here
+from panic.kit.words import clip
+from panic.ledger import history
+from panic.ledger.summary import RESUMABLE_S
 from panic.run import resume
 from panic.run.press import Press
-from panic.service.api import body, models, views
+from panic.service import body
+from panic.service.api import models, views
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import Lookup
 from panic.service.api.models import ByAsked, RunsQuery
-from panic.service.api.problems import ProblemError, require
 from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.desk import Desk, Refused
 from panic.service.live import Live
+from panic.service.problems import ProblemError, require
 from panic.service.standby import Standby
-from panic.summary import RESUMABLE_S
-from panic.words import clip
 
 
 class Runs:

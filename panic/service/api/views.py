@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 from pydantic import TypeAdapter
 
 from panic.broker.outcomes import Verdict
-from panic.summary import Summary
+from panic.ledger.summary import Summary
 
 RUNS: Final = "/v1/runs"
 

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from panic.errors import ConfigurationError, Problem
-from panic.service.api.problems import ProblemError
+from panic.kit.errors import ConfigurationError, Problem
+from panic.service.problems import ProblemError
 
 FOLDER: Final = Path(__file__).parent.parent / "web"
 PAGE: Final = "index.html"

@@ -8,16 +8,17 @@ from typing import Final, NamedTuple
 
 from pydantic import TypeAdapter
 
-from panic import fold, history
 from panic.broker.outcomes import Standing, Verdict
 from panic.config import LedgerFiles
 from panic.engine.case import Case
-from panic.render.headline import headline, scope_words
-from panic.report import AccountReport, AttemptReport, Orders, Report, Totals
+from panic.ledger import history
+from panic.report import fold
+from panic.report.account import Circumstances
+from panic.report.document import AccountReport, AttemptReport, Orders, Report, Totals
+from panic.report.headline import headline, scope_words
 from panic.service.room.course import course_of
 from panic.service.room.letters import OF_VERDICT, PROVISIONAL, Letter, Letters, at_the_end
 from panic.service.room.views import Board, BoardAccount, BoardRequest
-from panic.told import Circumstances
 
 WORST_MOST: Final = 25
 """So many of those that are not clear are told of one by one; the report has all."""

@@ -14,7 +14,6 @@ from typing import Final
 import structlog
 from pydantic import TypeAdapter
 
-from panic.schedule.sessions import Calendar
 from panic.service.desk import SCHEDULE
 from panic.service.live import Live
 from panic.service.parts import Parts
@@ -23,6 +22,7 @@ from panic.service.room.live_board import LiveBoard
 from panic.service.room.mailbox import Mailbox, event
 from panic.service.room.overview import Overview, without_times
 from panic.service.room.views import Room
+from panic.service.schedule.sessions import Calendar
 
 log = structlog.get_logger()
 

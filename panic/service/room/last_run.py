@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from time import monotonic
 from typing import Final
 
-from panic import history
-from panic.background import Aside
 from panic.config import LedgerFiles
-from panic.errors import PanicError
-from panic.record import LastPress
+from panic.kit.background import Aside
+from panic.kit.errors import PanicError
+from panic.ledger import history
+from panic.ledger.record import LastPress
 from panic.service.live import Live
 from panic.service.room.views import LastRun
 

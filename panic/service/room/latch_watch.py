@@ -5,10 +5,10 @@ from time import monotonic
 from typing import Final
 
 from panic import latch
-from panic.background import Aside
 from panic.config import Settings
-from panic.engagement import Engagement, HoldView, look
-from panic.errors import PanicError
+from panic.kit.background import Aside
+from panic.kit.errors import PanicError
+from panic.run.engagement import Engagement, HoldView, look
 from panic.service.room.views import RoomLatch
 
 LATCH_S: Final = 1.0

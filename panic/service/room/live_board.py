@@ -13,9 +13,9 @@ from typing import Final
 
 import structlog
 
-from panic import told
-from panic.background import Aside
-from panic.report import AccountReport
+from panic.kit.background import Aside
+from panic.report import account as told
+from panic.report.document import AccountReport
 from panic.run.run import Run
 from panic.service.live import Live
 from panic.service.room import board

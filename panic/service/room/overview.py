@@ -11,18 +11,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from panic._version import VERSION
+from panic.accounts.plan import scope_of
+from panic.accounts.roster import Roster
 from panic.config import Schedule
-from panic.plan import scope_of
-from panic.roster import Roster
-from panic.schedule.next import Due, next_run
-from panic.schedule.sessions import Calendar
+from panic.kit.words import clip
 from panic.service.live import Live
 from panic.service.parts import Parts
-from panic.service.proving import Proving
 from panic.service.room.last_run import LastRunWatch
 from panic.service.room.latch_watch import LATCH_S, LatchWatch
 from panic.service.room.views import NextRun, Room, RoomFinding, RoomGroup, RoomRun, RoomSelfTest
-from panic.words import clip
+from panic.service.schedule.next import Due, next_run
+from panic.service.schedule.sessions import Calendar
+from panic.service.selftest.proving import Proving
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 

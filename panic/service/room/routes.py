@@ -4,18 +4,18 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from panic import history
 from panic.config import LedgerFiles, Settings
-from panic.evidence.export import Asked, export
-from panic.schedule.outlook import outlook
+from panic.ledger import history
+from panic.ledger.evidence.export import Asked, export
 from panic.service.api import views
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import until_swept
-from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.parts import Parts
+from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
 from panic.service.room.views import Schedules
+from panic.service.schedule.outlook import outlook
 
 NDJSON = "application/x-ndjson"
 _RUNS_MOST = 3

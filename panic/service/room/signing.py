@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from panic.service.api import models
 from panic.service.api.answers import document
-from panic.service.api.body import read_json
-from panic.service.api.problems import ProblemError
 from panic.service.api.views import to_json
 from panic.service.auth import Identity, identify
+from panic.service.body import read_json
 from panic.service.parts import Parts
+from panic.service.problems import ProblemError
 from panic.service.room import origin
-from panic.service.room.sessions import Session, identity_of
+from panic.service.sessions import Session, identity_of
 
 CSRF: Final = "X-CSRF-Token"
 SEEN: Final = "/v1/session/seen"

@@ -9,10 +9,10 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from panic.service.api.models import EventsQuery, read_query
-from panic.service.api.problems import ProblemError
 from panic.service.auth import Identity
 from panic.service.descriptors import held_most
 from panic.service.parts import Parts
+from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
 from panic.service.room.signing import is_signed_in
 

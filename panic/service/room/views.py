@@ -5,8 +5,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
-from panic.engagement import HoldView
-from panic.report import (
+from panic.report.document import (
     Coverage,
     Flag,
     Joining,
@@ -17,6 +16,7 @@ from panic.report import (
     Totals,
     Trigger,
 )
+from panic.run.engagement import HoldView
 from panic.service.room.course import Clearing, Course
 from panic.service.room.letters import Letter
 

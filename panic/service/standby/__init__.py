@@ -10,17 +10,17 @@ from typing import Any
 
 import structlog
 
-from panic import flags, secret
-from panic.background import begin
+from panic.accounts.plan import Scope, pressable
+from panic.accounts.roster import Roster
 from panic.broker.client import Broker
-from panic.config import Settings
-from panic.errors import ConfigurationError, Problem
+from panic.config import Settings, secret
+from panic.config.secret import Key
+from panic.kit.background import begin
+from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
-from panic.plan import Scope, pressable
-from panic.report import Flag
-from panic.roster import Roster
+from panic.report import flags
+from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepared_of
-from panic.secret import Key
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
 from panic.service.standby.health import Ready
 from panic.service.standby.ledgers import Ledgers

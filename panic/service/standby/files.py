@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from panic import flags, secret
-from panic import roster as rosters
-from panic.config import Settings
-from panic.errors import ConfigurationError, Problem
-from panic.files import read_regular
-from panic.report import Flag
-from panic.roster import Roster
-from panic.secret import Key
+from panic.accounts import roster as rosters
+from panic.accounts.roster import Roster
+from panic.config import Settings, secret
+from panic.config.secret import Key
+from panic.kit.errors import ConfigurationError, Problem
+from panic.kit.files import read_regular
+from panic.report import flags
+from panic.report.document import Flag
 
 LOOK_S = 0.005
 """So long a press waits to learn whether the files have changed."""

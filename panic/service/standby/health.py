@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from panic import readiness
-from panic.background import begin
 from panic.config import Settings
 from panic.config.own import fingerprints
-from panic.errors import Problem
+from panic.kit.background import begin
+from panic.kit.errors import Problem
+from panic.service import readiness
 from panic.service.standby.files import Loaded, settled, stamp_of
 
 
 class Ready:
-    """Keeps what `panic.readiness` says of what is loaded. Use it inside one running loop.
+    """Keeps what `panic.service.readiness` says of what is loaded. Use it inside one running loop.
 
     Args:
         env: Where secrets are that stand in environment variables.

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from panic.background import begin
 from panic.config import LedgerFiles
+from panic.kit.background import begin
 from panic.ledger.writer import Writer
 from panic.run.run import open_ledger
 

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from panic import config, readiness
-from panic.background import begin
+from panic import config
 from panic.config import Settings
-from panic.errors import ConfigurationError, Problem
+from panic.kit.background import begin
+from panic.kit.errors import ConfigurationError, Problem
+from panic.service import readiness
 from panic.service.standby.files import Files
 
 RELOAD_S: Final = 10.0

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from panic.background import begin
 from panic.broker.client import Broker
-from panic.clock import Clock
 from panic.config import Broker as Where
-from panic.secret import Key
+from panic.config.secret import Key
+from panic.kit.background import begin
+from panic.kit.clock import Clock
 
 EVERY_S = 8.0
 """Each connection is used so often; brokers and what stands before them close idle ones after a minute or so."""

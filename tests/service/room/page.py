@@ -11,7 +11,7 @@ from aiohttp import ClientResponse
 from aiohttp.client_exceptions import ClientError
 
 from panic.broker.outcomes import Standing
-from panic.report import Report
+from panic.report.document import Report
 from panic.service.live import Live
 from panic.service.room.letters import OF_VERDICT
 from panic.service.room.mailbox import Mailbox

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from panic.errors import ConfigurationError
+from panic.kit.errors import ConfigurationError
 from panic.service.room.assets import FOLDER, PAGE, load, takes_gzip
 from tests.service.house import Answer, House, house
 from tests.service.room.browser import exchange

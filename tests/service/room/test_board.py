@@ -11,16 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from panic import history
+from panic.accounts.plan import Unsent
+from panic.accounts.roster import Account
 from panic.broker.outcomes import Standing
 from panic.config import LedgerFiles
 from panic.engine.case import Case
-from panic.errors import UsageError
+from panic.kit.errors import UsageError
+from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
-from panic.plan import Unsent
-from panic.report import Flag
-from panic.roster import Account
+from panic.report.document import Flag
 from panic.service.room.board import (
     WORST_MOST,
     Listed,
@@ -33,11 +33,11 @@ from panic.service.room.board import (
 )
 from panic.service.room.letters import OF_VERDICT, Letter, Letters
 from panic.service.room.views import Board
-from tests.builders import an_answer, circumstances, no_answer, wall
+from tests.kit.builders import an_answer, circumstances, no_answer, wall
+from tests.ledger.test_replay import records
+from tests.report.test_report import a_report, a_worked_case
 from tests.service.house import Answer
 from tests.service.room.page import letters
-from tests.test_replay import records
-from tests.test_report import a_report, a_worked_case
 
 BOARD = TypeAdapter(Board)
 EVIL = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from panic import history
+from panic.ledger import history
 from panic.service.desk import ENDED_KEPT
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, started, until

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from panic.broker.outcomes import Standing
 from panic.service.room.course import BINS_MOST, POINTS_MOST, Bin, Course, clearing, course_of, curve
-from tests.builders import MIDNIGHT, an_answer, no_answer, wall
-from tests.test_report import a_worked_case
+from tests.kit.builders import MIDNIGHT, an_answer, no_answer, wall
+from tests.report.test_report import a_worked_case
 
 
 def test_when_an_account_came_how_far_is_since_the_press():

@@ -3,17 +3,17 @@
 import re
 from collections import Counter
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panic.accounts.roster import Account
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.engine.case import Case, Proof
-from panic.roster import Account
 from panic.service.room.letters import OF_VERDICT, PROVISIONAL, WORST_FIRST, Letter, Letters, letter_of
+from tests import ROOT
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_letters_are_counted_and_their_changes_told_once(puts: list[tuple[int, L
 
 def test_every_letter_has_its_words_on_the_page_and_in_the_docs():
     """The same ones; and every letter but clear has its place among the worst."""
-    root = Path(__file__).parents[3]
+    root = ROOT
     script = (root / "panic/service/web/words.js").read_text()
     states = re.findall(r'^  ([a-z]): \{ name: "([^"]+)", tells: "([^"]+)" \}', script, re.MULTILINE)
     docs = (root / "docs/control-room.md").read_text()

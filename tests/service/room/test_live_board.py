@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from panic import drill, told
-from panic.background import Aside
 from panic.engine.case import Case
-from panic.recorder import Recorder
-from panic.report import Flag, Report, to_json
-from panic.run import run
+from panic.kit.background import Aside
+from panic.ledger.recorder import Recorder
+from panic.report import account as told
+from panic.report.account import Told as Account
+from panic.report.document import Flag, Report, to_json
+from panic.run import drill, run
 from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -24,12 +25,11 @@ from panic.service.room import board as boards
 from panic.service.room import live_board
 from panic.service.room.live_board import LiveBoard
 from panic.simulator import Fault
-from panic.told import Told as Account
 from tests.cli.support import account, sent, until
+from tests.kit.virtual import virtually
+from tests.run.test_seeds import _firm
 from tests.service.house import QUICK, House, house
 from tests.service.room.page import Spy, Told, board_tasks, codes, held_clear, letters
-from tests.test_seeds import _firm
-from tests.virtual import virtually
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from panic._version import VERSION
+from panic.accounts.plan import Scope
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
-from panic.plan import Scope
 from panic.run.press import Press
-from panic.schedule.next import Due, next_run
-from panic.schedule.sessions import fallback
 from panic.service.desk import SCHEDULE
 from panic.service.room import latch_watch
 from panic.service.room.overview import next_of
+from panic.service.schedule.next import Due, next_run
+from panic.service.schedule.sessions import fallback
 from panic.simulator import Fault
 from tests.cli.support import account, panic
 from tests.service.house import House, house
@@ -213,7 +213,7 @@ async def test_a_ledger_that_does_not_answer_is_told_beside_the_last_run(
     def broken(_: object) -> None:
         raise OSError
 
-    monkeypatch.setattr("panic.history.runs", broken)
+    monkeypatch.setattr("panic.ledger.history.runs", broken)
     it.hub.overview.expire()
     found = await room(it)
 

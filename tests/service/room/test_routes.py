@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from panic import cli
-from panic.evidence.verify import verify
 from panic.ledger.chain import Head
+from panic.ledger.evidence.verify import verify
 from panic.service.room import routes
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, until

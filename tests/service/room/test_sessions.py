@@ -7,7 +7,7 @@ import pytest
 from panic import config
 from panic.config import Service, Settings, Token
 from panic.service.auth import identify
-from panic.service.room.sessions import (
+from panic.service.sessions import (
     FAILURES_MOST,
     FAILURES_S,
     SESSIONS_MOST,

@@ -13,13 +13,13 @@ import aiohttp
 import pytest
 
 from panic import latch
-from panic.service.room.sessions import FAILURES_MOST
+from panic.service.sessions import FAILURES_MOST
 from tests.cli.support import account, simulate
 from tests.service.house import QUICK, House, bearer, house
 from tests.service.room.browser import Browser
 from tests.service.support import TOKENS as PROCESS_TOKENS
 from tests.service.support import firm, serving
-from tests.test_tls import a_certificate
+from tests.service.test_tls import a_certificate
 
 NAME = "20990101T000000Z-000000"
 

@@ -10,9 +10,9 @@ import pytest
 
 from panic import latch
 from panic.config import Settings
-from panic.engagement import Engagement
 from panic.latch import State
-from panic.notify import Notice
+from panic.run.engagement import Engagement
+from panic.service.notify import Notice
 from panic.service.room import hub, latch_watch
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, until

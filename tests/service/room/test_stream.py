@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from panic.plan import Scope
-from panic.report import to_json
+from panic.accounts.plan import Scope
+from panic.report.document import to_json
 from panic.run.press import Press
 from panic.service.desk import SCHEDULE
 from panic.service.room import hub, stream

@@ -1,0 +1,217 @@
+"""Which accounts a press covers: scope and roster in, plan out. Pure."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+from typing import Literal, NamedTuple
+
+from panic.accounts.roster import Account, BadRow, Roster
+from panic.config import Hook, Schedule
+from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES, Filters
+
+_LISTED_MOST = 50
+"""Mistakes that are spelled out when nothing can be fired; `panic check` lists them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Which accounts a press covers, and which of their orders. There is no default scope.
+
+    Attributes:
+        all: Every account of the roster that is not excluded.
+        groups: Every account of these groups.
+        accounts: These account ids.
+        filters: The broker's order filters; empty means every order.
+    """
+
+    all: bool = False
+    groups: tuple[str, ...] = ()
+    accounts: tuple[int, ...] = ()
+    filters: Filters = field(default_factory=Filters)
+
+    @classmethod
+    def of(
+        cls,
+        all_: bool,
+        groups: Iterable[str],
+        accounts: Iterable[int],
+        orders: tuple[str | None, str | None, str | None, Iterable[str]] = ("", "", "", ()),
+    ) -> "Scope":
+        """Make one of what somebody asks for; `orders` are side, type, instrument type and instruments."""
+        side, type_, instrument_type, instruments = orders
+        filters = Filters(side or "", type_ or "", instrument_type or "", tuple(instruments))
+        return cls(all_, tuple(groups), tuple(accounts), filters)
+
+    def __str__(self) -> str:
+        if self.all:
+            return "all accounts"
+        groups = [f"group {group}" for group in self.groups]
+        return ", ".join(groups + [f"account {id_}" for id_ in self.accounts])
+
+
+def scope_of(rule: Hook | Schedule) -> Scope:
+    """Give what a hook presses, or a schedule that is no drill."""
+    orders = (rule.side, rule.type, rule.instrument_type, rule.instruments)
+    return Scope.of(rule.all, rule.groups, rule.accounts, orders)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """An account, or a row of the roster, that a press covers and cannot reach, and why."""
+
+    why: str
+    account: Account | None = None
+    row: BadRow | None = None
+
+    def __str__(self) -> str:
+        return self.why if self.account is None else f"account {self.account.id}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a press will do: the accounts in the order of their first DELETE, and those it cannot fire."""
+
+    scope: Scope
+    accounts: tuple[Account, ...]
+    unsent: tuple[Unsent, ...] = ()
+
+
+def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence[Problem] = ()) -> Plan:
+    """Say which accounts a press covers.
+
+    Args:
+        roster: The accounts there are.
+        scope: What the caller asks for.
+        usable: Names of the credentials whose keys could be read.
+        broken: What is wrong with the others; told when not one account can be fired.
+
+    Raises:
+        UsageError: The scope is empty, contradicts itself or names what is not in the roster; tells all of it.
+        ConfigurationError: Not one account of the scope can be fired.
+    """
+    _check_words(scope)
+    covered = sorted(_covered(roster, scope), key=lambda account: (account.priority, account.id))
+    fired = tuple(account for account in covered if account.credential in usable)
+    unsent = [
+        Unsent(f"its credential '{account.credential}' has no usable key", account=account)
+        for account in covered
+        if account.credential not in usable
+    ]
+    ids = {account.id for account in covered}  # an account that a better row names is listed there, once
+    unsent += [Unsent(str(row.problem), row=row) for row in _bad_rows(roster, scope) if row.id not in ids]
+    if not fired:
+        raise ConfigurationError([*broken, *_nothing_to_fire(roster, unsent)])
+    return Plan(scope, fired, tuple(unsent))
+
+
+def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | None:
+    """Give the scope nearest to this one that a press would take, filters and all; None where it would take none.
+
+    Accounts that no press takes are left out. Where a group is not known nobody can tell whose orders were meant,
+    and a guess could miss them: then it is all accounts.
+    """
+    excluded = {account.id: account.excluded for account in roster.accounts}
+    broken = {row.id for row in roster.bad_rows}
+    ids = tuple(id_ for id_ in scope.accounts if not excluded.get(id_, id_ not in broken))
+    everything = replace(scope, all=True, groups=(), accounts=())
+    for one in (scope, replace(scope, accounts=ids), everything):
+        with suppress(UsageError, ConfigurationError):
+            return plan(roster, one, usable).scope
+    return None
+
+
+class Misnamed(NamedTuple):
+    """Something in a scope that no roster has, or that no press takes.
+
+    Attributes:
+        key: Where it stands in a scope.
+        what: What is wrong, beginning with its name.
+        remedy: What to do about it, in the middle of a sentence.
+    """
+
+    key: Literal["groups", "accounts"]
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"--{self.key.removesuffix('s')} {self.what}: {self.remedy}"
+
+
+class MisnamedError(UsageError):
+    """A scope names what no press takes."""
+
+    def __init__(self, found: Sequence[Misnamed]) -> None:
+        super().__init__("\n".join(map(str, found)))
+        self.found = tuple(found)
+
+
+def _check_words(scope: Scope) -> None:
+    if not (scope.all or scope.groups or scope.accounts):
+        raise UsageError("no scope: say --all, --group NAME or --account ID; there is no default")
+    if scope.all and (scope.groups or scope.accounts):
+        raise UsageError("--all covers every account already: leave out --group and --account, or --all")
+    _check_filter("--side", scope.filters.side, SIDES)
+    _check_filter("--type", scope.filters.type, TYPES)
+    _check_filter("--instrument-type", scope.filters.instrument_type, INSTRUMENT_TYPES)
+    for instrument in scope.filters.instrument_ids:
+        if not instrument or instrument != instrument.strip() or not instrument.isprintable() or "," in instrument:
+            raise UsageError(
+                f"--instrument {instrument!r}: give one symbol or UUID each time, without blanks around"
+            )
+
+
+def _check_filter(flag: str, value: str, known: tuple[str, ...]) -> None:
+    if value and value not in known:
+        hint = "; short sales are SELL" if value == "SELL_SHORT" else ""
+        raise UsageError(f"{flag} {value!r}: the broker knows {', '.join(known)}{hint}")
+
+
+def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:
+    if scope.all:
+        return [account for account in roster.accounts if not account.excluded]
+    if wrong := [*_wrong_groups(scope.groups, roster), *_wrong_ids(set(scope.accounts), roster)]:
+        raise MisnamedError(wrong)
+    groups, ids = set(scope.groups), set(scope.accounts)
+    return [a for a in roster.accounts if a.id in ids or (a.group in groups and not a.excluded)]
+
+
+def _wrong_groups(groups: Iterable[str], roster: Roster) -> Iterator[Misnamed]:
+    known = sorted(roster.groups)
+    for group in (group for group in groups if group not in known):
+        hint = f"the roster has {', '.join(known[:20]) or 'no groups'}"
+        for close in get_close_matches(group, known, n=1):
+            hint = f"did you mean {close!r}?"
+        yield Misnamed("groups", f"{group!r} is not in {roster.file}", hint)
+
+
+def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[Misnamed]:
+    known = {account.id: account for account in roster.accounts}
+    broken = {row.id for row in roster.bad_rows}
+    unknown = sorted(id_ for id_ in ids if id_ not in known and id_ not in broken)
+    if unknown:
+        names = ", ".join(map(str, unknown))
+        yield Misnamed("accounts", f"{names} is not in {roster.file}", "add it there, or correct the number")
+    excluded = sorted(id_ for id_ in ids if id_ in known and known[id_].excluded)
+    if excluded:
+        names = ", ".join(map(str, excluded))
+        remedy = "take the mark away to press it"
+        yield Misnamed("accounts", f"{names} is marked excluded in {roster.file}", remedy)
+
+
+def _bad_rows(roster: Roster, scope: Scope) -> list[BadRow]:
+    """Give the unreadable rows that the scope may have meant: all of them, unless it names accounts only."""
+    if scope.all or scope.groups:
+        return list(roster.bad_rows)
+    return [row for row in roster.bad_rows if row.id in scope.accounts]
+
+
+def _nothing_to_fire(roster: Roster, unsent: list[Unsent]) -> list[Problem]:
+    what = "no account of this scope can be fired"
+    if not unsent:
+        return [Problem(what, "Give the roster accounts that are not excluded.", roster.file)]
+    reasons = sorted({one.why for one in unsent if one.row is None})
+    found = [Problem(f"{what}: {why}", "Mend the credential or the roster.", roster.file) for why in reasons]
+    found += [one.row.problem for one in unsent if one.row is not None]
+    return found[:_LISTED_MOST]

@@ -1,0 +1,147 @@
+"""Progress on standard error while a run is under way: a live board on a terminal, a line at times in a pipe."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Self, cast
+
+from panic.broker.outcomes import TRY_AGAIN, Standing
+from panic.engine.case import Case
+from panic.engine.events import What
+from panic.kit import terminal
+from panic.kit.words import clip
+from panic.run.run import Run
+
+if TYPE_CHECKING:
+    from rich.live import Live
+    from rich.text import Text
+
+_BOARD_EVERY_S = 0.1
+_LINE_EVERY_S = 5.0
+_SHARE_OF_TIME = 0.02
+"""Drawing takes at most this share of the loop's time, however many accounts there are to count."""
+
+_NAMED_MOST = 8
+
+
+class Progress:
+    """Draws a run until it ends. Never raises and never blocks: a press does not wait for a picture of itself."""
+
+    def __init__(self) -> None:
+        self.run: Run | None = None
+        self._live: Live | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def observe(self, what: What, case: Case | None) -> None:
+        """Take an event of the engine."""
+        if what is What.REAPPEARED and case is not None:
+            prefix = clip(case.tally.reappeared_prefix(self.run.scrub), 40) if self.run else ""
+            whose = f", client order ids {prefix}…" if prefix else ""
+            self._say(f"account {case.account.id}: new orders after the cancel{whose}: something is still trading")
+        elif what is What.SETTLED and self.run is not None:
+            self._say(self._provisional(self.run))
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._draw())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._live is not None:
+            self._live.stop()
+
+    def _say(self, words: str) -> None:
+        if self._live is None:
+            terminal.say(words)
+            return
+        from rich.text import Text  # noqa: PLC0415  (only where somebody is looking)
+
+        self._live.console.print(Text(words))
+
+    def _provisional(self, run: Run) -> str:
+        from panic.cli.tables.report import verdict_line  # noqa: PLC0415
+
+        watch = run.engine.deadline.pace.watch_s
+        line = f"{verdict_line(run.report()).plain} ({run.elapsed_s:.1f} s)"
+        return f"{line}; watching {watch:g} s for orders that reappear" if watch else line
+
+    def _board(self) -> "Live":
+        from rich.console import Console  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+
+        console = Console(
+            file=cast("IO[str]", terminal.errors),
+            force_terminal=True,
+            no_color=not terminal.colour(sys.stderr),
+            highlight=False,
+            markup=False,
+        )
+        live = Live(console=console, auto_refresh=False, transient=True)
+        live.start()
+        return live
+
+    async def _draw(self) -> None:
+        took_s = 0.0
+        await asyncio.sleep(_BOARD_EVERY_S)  # the first DELETEs are out before anything is drawn
+        if terminal.is_terminal(sys.stderr):
+            self._live = self._board()
+        while True:
+            every_s = _BOARD_EVERY_S if self._live else _LINE_EVERY_S
+            await asyncio.sleep(max(every_s, took_s / _SHARE_OF_TIME))
+            if self.run is None:
+                continue
+            began = time.perf_counter()
+            if self._live is None:
+                terminal.say(status_line(self.run))
+            else:
+                self._live.update(_picture(self.run), refresh=True)
+            took_s = time.perf_counter() - began
+
+
+def status_line(run: Run) -> str:
+    """Give the state of a run in one line."""
+    cases = run.cases
+    sent = sum(case.cancels > 0 for case in cases)
+    clear = sum(case.standing is Standing.CLEAR for case in cases)
+    drill = "DRILL " if run.drill else ""
+    return (
+        f"{drill}{run.elapsed_s:5.1f} s  sent {sent:,}/{len(cases):,}  clear {clear:,}  "
+        f"left {sum(not case.is_concluded for case in cases):,}"
+    )
+
+
+def _picture(run: Run) -> "Text":
+    from rich.text import Text  # noqa: PLC0415
+
+    cases = run.cases
+    done = sum(case.is_concluded for case in cases)
+    states = Counter(_state(case) for case in cases)
+    width = max(min(terminal.width() - 2, 60), 10)
+    filled = width * done // max(len(cases), 1)
+    picture = Text()
+    if run.drill:
+        picture.append("DRILL against the simulator\n", style="bold cyan")
+    picture.append(run.prepared.settings.broker.base_url + "\n", style="bold")
+    picture.append("█" * filled, style="green")
+    picture.append("░" * (width - filled) + "\n")
+    picture.append(f"{status_line(run)}  (deadline {run.deadline_s:g} s)\n")
+    picture.append("  ".join(f"{state} {count:,}" for state, count in sorted(states.items())) + "\n")
+    waiting = [case for case in cases if not case.is_concluded]
+    if run.engine.swept.is_set() and 0 < len(waiting) <= _NAMED_MOST:
+        for case in waiting:
+            picture.append(f"  {case.account.id} {case.account.name[:30]}: {_state(case)}\n")
+    return picture
+
+
+def _state(case: Case) -> str:
+    if case.standing is not Standing.UNREAD:
+        return str(case.standing)
+    return f"{case.outcome} (again)" if case.outcome in TRY_AGAIN else str(case.outcome)

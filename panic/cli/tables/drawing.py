@@ -1,0 +1,65 @@
+"""What all tables are drawn with.
+
+Names and messages come from outside, so everything is drawn as plain `Text`: no markup is interpreted.
+"""
+
+import io
+from collections.abc import Iterable
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.text import Text as RichText
+
+from panic.broker.outcomes import Verdict
+from panic.kit.words import clean
+
+LISTED_MOST = 60
+"""So many of anything are listed; of the rest it is said how many there are."""
+
+STYLES = {
+    Verdict.CLEAR: "bold green",
+    Verdict.UNVERIFIED: "bold yellow",
+    Verdict.OPEN: "bold red",
+    Verdict.UNKNOWN: "bold magenta",
+    Verdict.REFUSED: "bold red",
+}
+
+
+class Text(RichText):
+    """Text without anything that could steer the terminal, whoever wrote it."""
+
+    def __init__(self, words: str = "", style: str = "") -> None:
+        super().__init__(clean(words), style)
+
+
+def line(*pieces: str | tuple[str, str]) -> Text:
+    """Join pieces of text, each plain or with a style."""
+    whole = Text("")
+    for piece in pieces:
+        words, style = (piece, "") if isinstance(piece, str) else piece
+        whole.append(clean(words), style=style)
+    return whole
+
+
+def indented(words: str, style: str = "") -> Padding:
+    """Give a line that belongs to the one above it."""
+    return Padding(Text(words, style=style), (0, 0, 0, 2))
+
+
+def draw(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
+    """Draw parts below each other, at most `width` columns wide, but never narrower than 40."""
+    target = io.StringIO()
+    console = Console(
+        file=target,
+        width=max(width, 40),
+        force_terminal=colour,
+        no_color=not colour,
+        color_system="standard" if colour else None,
+        highlight=False,
+        emoji=False,
+        markup=False,
+        legacy_windows=False,
+    )
+    for part in parts:
+        console.print(part)
+    return "".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines())

@@ -1,0 +1,148 @@
+"""A report: one verdict line first, then the host, then the accounts, worst first."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import RenderableType
+
+from panic.broker.outcomes import Verdict
+from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, draw, indented, line
+from panic.report.document import AccountReport, Report, counts
+from panic.report.headline import filters_of, headline, scope_words
+
+_DETAILED_MOST = 25
+"""So many accounts are told one by one; the rest are listed by id. Nobody reads a thousand paragraphs."""
+
+_ODD_MOST = 8
+"""So many clear accounts with notes are told: they are for tomorrow, and must not bury the rest."""
+
+_NOTES_MOST = 4
+
+
+def table(report: Report, *, width: int = 80, colour: bool = False) -> str:
+    """Draw a report as text, at most `width` columns wide."""
+    return draw(_parts(report), width=width, colour=colour)
+
+
+def verdict_line(report: Report) -> Text:
+    """Give the one line that a reader at 3 a.m. reads."""
+    drill = "DRILL · " if report.drill else ""
+    return line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {headline(report)}")
+
+
+def _parts(report: Report) -> Iterable[RenderableType]:
+    if report.drill:
+        yield Text("DRILL  against the embedded simulator. No order at any broker was touched.", style="bold cyan")
+    yield verdict_line(report)
+    if report.latch is not None and not report.latch.engaged:
+        yield Text(f"! THE LATCH IS NOT ENGAGED: {report.latch.text}", style="bold red")
+    yield Text(f"{report.base_url}", style="bold")
+    yield from _circumstances(report)
+    yield from _record(report)
+    yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags)
+    yield from _accounts(report)
+    yield from _sums(report)
+
+
+def _circumstances(report: Report) -> Iterable[Text]:
+    trigger, timings = report.trigger, report.timings
+    yield Text(f"{scope_words(report)} · {counts(report)}")
+    sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
+    yield Text(
+        f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
+        f"run {report.run_id} · all sent after {sent} · took {timings.total_s:.1f} s "
+        f"of {timings.deadline_s:g} s"
+    )
+
+
+def _record(report: Report) -> Iterable[Text]:
+    for joined in report.joined:
+        again = f", {joined.sent_again:,} accounts sent again" if joined.sent_again else ""
+        yield Text(f"pressed again {joined.at:%Y-%m-%d %H:%M:%S} UTC by {joined.by}: {joined.reason}{again}")
+    for one in report.resumed:
+        yield Text(f"resumed {one.at:%Y-%m-%d %H:%M:%S} UTC by {one.by}")
+    if report.latch is not None:
+        yield Text(f"latch: {report.latch.text}", style="" if report.latch.engaged else "bold red")
+    if report.ledger_head is not None:
+        yield Text(f"ledger head {report.ledger_head}", style="dim")
+
+
+def _accounts(report: Report) -> Iterable[RenderableType]:
+    bad = [account for account in report.accounts if account.verdict is not Verdict.CLEAR]
+    for account in bad[:_DETAILED_MOST]:
+        yield Text()
+        yield from _account(account)
+    yield from _rest(bad[_DETAILED_MOST:])
+    clear = [account for account in report.accounts if account.verdict is Verdict.CLEAR]
+    if clear:
+        yield Text()
+        yield from _clear(clear)
+
+
+def _account(account: AccountReport) -> Iterable[RenderableType]:
+    who = " · ".join(part for part in (account.name, account.group, account.owner) if part)
+    name = "(no readable id)" if account.id is None else str(account.id)
+    standing = f"read {account.standing}" + (f" at {account.as_of:%H:%M:%S}" if account.as_of else "")
+    count = f" · {account.orders.open} open" if account.orders.open else ""
+    yield line(
+        (f"{account.verdict.upper():<10}", STYLES[account.verdict]),
+        (f" {name}", "bold"),
+        f"  {who}" if who else "",
+    )
+    yield indented(f"cancel {account.outcome} · {standing}{count} · {_attempts(account)}")
+    yield indented(f"→ {account.next_step}")
+    for note in account.notes[:_NOTES_MOST]:
+        yield indented(f"· {note}", style="dim")
+
+
+def _attempts(account: AccountReport) -> str:
+    deletes = [attempt for attempt in account.attempts if attempt.method == "DELETE"]
+    if not deletes:
+        return "nothing sent"
+    last = deletes[-1]
+    result = last.error or f"HTTP {last.status}"
+    return f"{len(deletes)} DELETE{'s' * (len(deletes) != 1)}, the last: {result}"
+
+
+def _rest(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
+    for verdict in dict.fromkeys(account.verdict for account in accounts):
+        ids = [str(account.id or account.name) for account in accounts if account.verdict is verdict]
+        more = ", …" if len(ids) > LISTED_MOST else ""
+        yield Text()
+        yield line((f"{verdict.upper():<10}", STYLES[verdict]), f" {len(ids):,} more accounts")
+        yield indented(", ".join(ids[:LISTED_MOST]) + more)
+        yield indented("→ --format json or --output FILE tells of each of them what to do")
+
+
+def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
+    times = sorted(account.as_of for account in accounts if account.as_of)
+    when = f", read between {times[0]:%H:%M:%S} and {times[-1]:%H:%M:%S} UTC" if times else ""
+    yield line(("CLEAR     ", STYLES[Verdict.CLEAR]), f" {len(accounts):,} accounts{when}")
+    odd = [account for account in accounts if account.notes]
+    for account in odd[:_ODD_MOST]:
+        yield indented(f"{account.id}: {'; '.join(account.notes[:_NOTES_MOST])}", style="dim")
+    if len(odd) > _ODD_MOST:
+        yield indented(f"and {len(odd) - _ODD_MOST:,} more with notes in the JSON report", style="dim")
+
+
+def _sums(report: Report) -> Iterable[Text]:
+    orders, coverage = report.totals.orders, report.coverage
+    yield Text()
+    yield Text(
+        f"orders: {orders.accepted:,} accepted for cancel, {orders.canceled:,} seen cancelled, "
+        f"{orders.filled:,} filled meanwhile, {orders.open:,} seen open"
+    )
+    if report.totals.fills:
+        words = ", ".join(f"{fill.side} {fill.quantity:,} {fill.symbol}".strip() for fill in report.totals.fills)
+        yield Text(f"fills during the run: {words}")
+    if not report.scope.verify:
+        yield Text("coverage: nothing was read (--no-verify); accepted is not cancelled")
+        return
+    counted = f" ({coverage.accounts_counted:,} by count)" if coverage.accounts_counted else ""
+    filtered = any(filters_of(report).values())
+    what = "no order that the filters name is open" if filtered else "nothing but ended orders"
+    proven = f"{coverage.accounts_clear:,} accounts read clear{counted}: {what} over"
+    yield Text(
+        f"coverage: {proven if coverage.accounts_clear else 'no account was proven clear in'} "
+        f"{coverage.lookback_s / 86_400:.0f} days, "
+        f"{coverage.named_seen_ended:,} of {coverage.named_orders:,} named orders seen ended"
+    )

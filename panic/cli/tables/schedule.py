@@ -1,0 +1,61 @@
+"""The next runs of the schedules, drawn."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from rich.console import RenderableType
+
+from panic.cli.tables.drawing import Text, draw, indented, line
+from panic.service.schedule.outlook import Line, Outlook
+from panic.service.schedule.sessions import BROKER, Session, clock
+
+
+def schedule_table(plan: Outlook, *, width: int = 80, colour: bool = False) -> str:
+    """Draw the next runs of every schedule."""
+    return draw(_parts(plan), width=width, colour=colour)
+
+
+def _parts(plan: Outlook) -> Iterable[RenderableType]:
+    yield from (Text(f"! WILL NOT RUN: {words}", style="bold red") for words in plan.left_out)
+    yield from (Text(f"! {words}", style="bold yellow") for words in plan.problems)
+    if not plan.lines and not plan.left_out:
+        yield Text("no schedule is set")
+    for one in plan.lines:
+        yield from _schedule(one, plan.now)
+    yield Text(_calendars(plan), style="dim")
+
+
+def _schedule(one: Line, now: datetime) -> Iterable[RenderableType]:
+    yield line((one.name, "bold"), f"  {one.at}{' · DRILL' if one.drill else ''}")
+    if one.refused:
+        yield indented(f"! WILL PRESS NOBODY: {one.refused}", style="bold red")
+    for due in one.runs:
+        local = due.at.astimezone(one.zone)
+        yield indented(f"{local:%a %Y-%m-%d %H:%M %Z} · {due.at:%H:%M} UTC · {_session(due.session, now)}")
+        if due.why:
+            yield indented(f"  {due.why}", style="yellow")
+    if one.ends:
+        yield indented(f"! {'then no more' if one.runs else 'WILL NOT RUN'}: {one.ends}", style="bold red")
+
+
+def _session(session: Session | None, now: datetime) -> str:
+    if session is None:
+        return "no session"
+    source = "broker's calendar" if session.source == BROKER else "shipped calendar"
+    return f"closes {clock(session.closes)} ({source}, {age(session.as_of, now)})"
+
+
+def _calendars(plan: Outlook) -> str:
+    broker = f"broker's, {age(plan.fetched_at, plan.now)}" if plan.fetched_at else "none of the broker's"
+    return f"calendars: {broker}; shipped, until {plan.last or 'nowhere'}"
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """Tell in words how old something is."""
+    seconds = (now - moment) / timedelta(seconds=1)
+    if seconds < 0:
+        return "from the future: look at the clock"
+    for unit, many in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * many:
+            return f"{seconds // many:.0f} {unit} old"
+    return "new"

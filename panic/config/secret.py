@@ -1,0 +1,136 @@
+"""Keys: read at every press, never printed."""
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NoReturn, SupportsIndex
+
+from panic.config import Credential
+from panic.kit.errors import Problem
+from panic.kit.files import read_regular, why
+
+_LONGEST_KEY = 4096
+_LARGEST_FILE = 1 << 16
+_SHORTEST_SECRET = 8
+_REMEDY = "Put the key there and nothing else, in one line."
+
+
+class Key:
+    """An API key that cannot be printed, formatted or pickled; `reveal` is for the Authorization header."""
+
+    __slots__ = ("__spellings", "__text")
+
+    def __init__(self, text: str) -> None:
+        if not text:
+            raise ValueError("a key has at least one character")
+        self.__text = text
+        secret = text.partition(".")[2]
+        self.__spellings = tuple(
+            _spellings(text) + (_spellings(secret) if len(secret) >= _SHORTEST_SECRET else [])
+        )
+
+    def reveal(self) -> str:
+        """The key itself."""
+        return self.__text
+
+    def scrub(self, text: str) -> str:
+        """`text` with the key, and the secret part of it after the first dot, replaced by `[key]`."""
+        for spelling in self.__spellings:
+            text = text.replace(spelling, "[key]")
+        return text
+
+    def __repr__(self) -> str:
+        return "Key('****')"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __copy__(self) -> "Key":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Key":
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        raise TypeError("a key is not pickled: it would end up in a file or on a wire")
+
+
+def scrub(text: str, keys: Iterable[Key]) -> str:
+    """`text` without any of these keys."""
+    for key in keys:
+        text = key.scrub(text)
+    return text
+
+
+def _spellings(secret: str) -> list[str]:
+    """How a secret stands in a text that quotes it: as it is, in JSON, in Python, and one in the other."""
+    by_repr = repr(secret)[1:-1]
+    found = (secret, json.dumps(secret)[1:-1], by_repr, json.dumps(by_repr)[1:-1])
+    return sorted(dict.fromkeys(found), key=len, reverse=True)
+
+
+def read(name: str, credential: Credential, env: Mapping[str, str]) -> tuple[Key | None, tuple[Problem, ...]]:
+    """Read the key of the credential `name` from its file or variable, now.
+
+    Returns:
+        The key, None where there is no usable one; and what is wrong, which may go with a usable key.
+    """
+    if credential.file is not None:
+        return _from_file(name, credential.file)
+    variable = credential.env or ""
+    if variable not in env:
+        what = f"credential {name}: the environment variable {variable} is not set"
+        return None, (Problem(what, "Set it to the key before panic starts."),)
+    return _checked(f"credential {name}: the environment variable {variable}", env[variable], None)
+
+
+def read_all(
+    credentials: Mapping[str, Credential], env: Mapping[str, str]
+) -> tuple[dict[str, Key], list[Problem]]:
+    """Give the usable keys by name, and everything that is wrong with any."""
+    keys: dict[str, Key] = {}
+    problems: list[Problem] = []
+    for name, credential in credentials.items():
+        key, found = read(name, credential, env)
+        problems += found
+        if key is not None:
+            keys[name] = key
+    return keys, problems
+
+
+def _from_file(name: str, file: Path) -> tuple[Key | None, tuple[Problem, ...]]:
+    place = f"credential {name}: the key file"
+    try:
+        data, status = read_regular(file, _LARGEST_FILE)
+        key, problems = _checked(place, data.decode("utf-8-sig"), file)
+    except UnicodeDecodeError:
+        return None, (Problem(f"{place} is not UTF-8 text", _REMEDY, file),)
+    except OSError as error:
+        return None, (Problem(f"{place} cannot be read: {why(error)}", _remedy(error), file),)
+    if status.st_mode & 0o077:
+        what, remedy = f"{place} is open to other users", f"Run: chmod 600 {shlex.quote(str(file))}"
+        problems = (*problems, Problem(what, remedy, file))
+    return key, problems
+
+
+def _checked(place: str, text: str, file: Path | None) -> tuple[Key | None, tuple[Problem, ...]]:
+    text = text.strip(" \t\r\n")
+    wrong = ""
+    if not text:
+        wrong = "is empty"
+    elif len(text) > _LONGEST_KEY:
+        wrong = f"holds more than {_LONGEST_KEY} characters"
+    elif not all("!" <= character <= "~" for character in text):
+        wrong = "holds a blank, a line break or another character that no key has"
+    return (None, (Problem(f"{place} {wrong}", _REMEDY, file),)) if wrong else (Key(text), ())
+
+
+def _remedy(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "Put the key there, or name the right file; a relative name starts beside the settings."
+    if isinstance(error, PermissionError):
+        return "Let the user that runs panic own the file, with mode 600."
+    return _REMEDY

@@ -1,0 +1,1 @@
+"""Small things without any trading in them: errors, words, clock, files, terminal, processes."""

@@ -1,0 +1,99 @@
+"""Files: read without hanging, and written so that nobody ever reads half of one."""
+
+import errno
+import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from panic.kit.errors import PanicError, UsageError
+from panic.kit.words import clip
+
+
+def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """Read at most `limit` bytes, and the file's status.
+
+    Raises:
+        OSError: missing, unreadable, or longer than `limit`; or no regular file, since a pipe or a device
+            could keep a press waiting for ever.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, "Not a file name") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+            raise OSError(errno.EINVAL, f"It is {kind}")
+        with open(descriptor, "rb", closefd=False) as stream:
+            data = stream.read(limit + 1)
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"It is longer than {limit:,} bytes")
+    return data, status
+
+
+def why(error: OSError) -> str:
+    """The reason of an OSError in the middle of a sentence."""
+    text = error.strerror or type(error).__name__
+    return text[:1].lower() + text[1:]
+
+
+def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a file, or write over it, at once and durably.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(part, flags, mode), "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        with suppress(OSError, ValueError):
+            part.unlink()
+        raise
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that is not there yet and that only its owner reads; it is durable at the end, or gone.
+
+    Raises:
+        UsageError: There is one, or there can be none.
+        PanicError: It could not be written whole.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except (OSError, ValueError) as error:
+        reason = why(error) if isinstance(error, OSError) else "that is no file name"
+        raise UsageError(f"{clip(str(path))} cannot be begun: {reason}; name a new file") from None
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(descriptor)
+        _sync(path.parent)
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink()
+        if isinstance(error, OSError):
+            raise PanicError(f"{clip(str(path))} could not be written: {why(error)}") from error
+        raise
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,330 @@
+"""What the ledger tells of runs: which there were, and each of them made again from its events."""
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from panic.broker.outcomes import EXIT_CODES, Verdict, worst
+from panic.config import LedgerFiles
+from panic.kit.errors import UsageError
+from panic.ledger import reader
+from panic.ledger.chain import Head
+from panic.ledger.events import Event, decode
+from panic.ledger.legs import gaps, in_order, leg_of
+from panic.ledger.record import Finished, Kind, LastPress
+from panic.ledger.replay import Replay
+from panic.ledger.summary import Summary
+from panic.report.document import Report
+
+_HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED, Kind.RESET)
+
+LAST = "last"
+
+_TOLD_MOST = 5
+"""So many faults of a ledger are named."""
+
+_EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One run as its record tells it.
+
+    Attributes:
+        head: The ledger's head after the run's end; None where it has none.
+        last_seq: The number of its last event; 0 where there is none.
+        leg: The last process's part of it.
+        events: Its events that can be read, in their order.
+        damage: What is wrong with the file that holds the record, in words.
+        faults: Which of its events are not what was written, in words.
+    """
+
+    replay: Replay
+    head: Head | None
+    last_seq: int
+    leg: str
+    events: tuple[Event, ...]
+    damage: tuple[str, ...]
+    faults: tuple[str, ...]
+
+    def report(self) -> Report:
+        """Tell the run again: as its report was printed, but nothing is clear where anything is wrong.
+
+        Raises:
+            UsageError: The record does not tell who pressed, or of which accounts.
+        """
+        try:
+            return self.replay.report(self.head, (*self.damage, *self.faults))
+        except ValueError as error:
+            raise UsageError(f"run {self.replay.run}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Headings:
+    """The beginnings and ends of all runs, and the resets.
+
+    Attributes:
+        events: In the order of the file, whatever the clock said.
+        runs: The runs, in the order of their presses.
+        damage: What is wrong with the ledger, in words.
+    """
+
+    events: tuple[Event, ...]
+    runs: tuple[Summary, ...]
+    damage: tuple[str, ...]
+
+
+def _file(ledger: LedgerFiles) -> Path:
+    if ledger.file is None:
+        raise UsageError("the settings name no [ledger] file")
+    return ledger.file
+
+
+def files(ledger: LedgerFiles) -> tuple[Path, ...]:
+    """Give the ledger's file, if there is one.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    file = _file(ledger)
+    return (file,) if os.path.lexists(file) else ()
+
+
+def looked(ledger: LedgerFiles) -> list[str]:
+    """Name the ledger's file, and say whether it is there.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    file = _file(ledger)
+    return [str(file) if os.path.lexists(file) else f"{file} (not there)"]
+
+
+def read(
+    ledger: LedgerFiles,
+    *,
+    run: str = "",
+    runs: Collection[str] = (),
+    kinds: Collection[str] = (),
+    whole: bool = False,
+) -> reader.Volume:
+    """Read the ledger as `reader.read` does; one that is not begun yet is empty.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    file = _file(ledger)
+    if not os.path.lexists(file):
+        return reader.Volume(file)
+    return reader.read(file, run=run, runs=runs, kinds=kinds, whole=whole)
+
+
+def headings(ledger: LedgerFiles) -> Headings:
+    """Read the headings of every run on record, and check that they are what was written.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    volume = read(ledger, kinds=_HEADINGS)
+    told = [*filter(None, [volume.damage]), *_some(reader.faults_of_part(volume))]
+    damage = [f"{volume.file}: {words}" for words in told]
+    damage += [
+        f"{file}: it was damaged and set aside: panic runs --ledger {file}"
+        for file in reader.set_aside(volume.file)
+    ]
+    events = list(_events(volume))
+    by_run: dict[str, list[int]] = {}
+    for place, event in enumerate(events, 1):
+        if event.kind != Kind.RESET:
+            by_run.setdefault(event.run, []).append(place)
+    summaries = [one for run, its in by_run.items() if (one := _summary(run, its, events, damage))]
+    summaries.sort(key=lambda one: one.began)
+    return Headings(tuple(events), tuple(summaries), tuple(damage))
+
+
+def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: list[str]) -> Summary | None:
+    events = {place: all_[place - 1] for place in places}
+    replay = Replay.of(run, in_order(events.values()))
+    damage += [f"run {run}: {words}" for words in replay.oddities]
+    if replay.pressed is None:
+        damage.append(f"run {run}: who pressed is not on record")
+        return None
+    began = min(place for place, event in events.items() if event.kind == Kind.PRESSED)
+    ends = [place for place, event in events.items() if event.kind == Kind.FINISHED]
+    return replace(
+        Summary.of(replay),
+        began=began,
+        ended=max(ends, default=0) if replay.finished else 0,
+        pressed_last=max(place for place, event in events.items() if event.kind in {Kind.PRESSED, Kind.JOINED}),
+    )
+
+
+def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
+    """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger.
+
+    The verdicts of the first `shown` are checked against their records.
+    """
+    found = headings(ledger)
+    told = list(reversed(found.runs))
+    told.sort(key=lambda one: one.finished is not None)
+    first = checked(ledger, told[:shown])
+    edited = [
+        f"run {one.run}: its record is not what was written: panic show {one.run}"
+        for one, before in zip(first, told, strict=False)
+        if one is not before
+    ]
+    return [*first, *told[shown:]], [*found.damage, *edited]
+
+
+def checked(ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False) -> list[Summary]:
+    """Give the runs again, each with no better verdict than its record supports.
+
+    Args:
+        ledger: Where they lie.
+        found: The runs.
+        retold: Whether to make each report again, and not only look for events that were edited or are missing.
+    """
+    return [_checked(ledger, one, one.finished, retold=retold) if one.finished else one for one in found]
+
+
+def _checked(ledger: LedgerFiles, one: Summary, end: Finished, *, retold: bool) -> Summary:
+    verdict = worst(end.verdict, Verdict.UNVERIFIED)
+    if retold:
+        past = recall(ledger, one.run)
+        with suppress(UsageError):
+            verdict = past.report().verdict
+        is_whole = not (past.damage or past.faults) and verdict is end.verdict
+    else:
+        is_whole = not _is_broken(read(ledger, run=one.run))
+    return one if is_whole else replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict]))
+
+
+def _is_broken(volume: reader.Volume) -> bool:
+    """Whether any of a run's events is not what was written, or missing."""
+    ids = [found[1].decode() for row in volume.rows if (found := _EVENT_ID.search(row.record))]
+    return bool(volume.damage) or not reader.are_as_written(volume) or bool(gaps(ids))
+
+
+def walk(ledger: LedgerFiles) -> Iterator[str]:
+    """Read all of the ledger, and say what is not what was written, or is missing between two events."""
+    volume = read(ledger, whole=True)
+    told = (volume.damage, *_some(reader.faults(volume)))
+    yield from (f"{volume.file}: {words}" for words in told if words)
+
+
+def _some(told: Sequence[str]) -> Iterable[str]:
+    more = len(told) - _TOLD_MOST
+    return (*told[:_TOLD_MOST], f"and {more:,} more of its events") if more > 0 else told
+
+
+def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
+    """Put runs in the order of their last presses, the latest last.
+
+    Args:
+        recorded: Those on record, in their order.
+        here: Those of this process; as long as the last press of one is not on record, its time gives its place.
+    """
+    now = datetime.now(UTC)
+    told = {one.run: one for one in recorded}
+    late = [one for one in here if one.run not in told or told[one.run].presses < one.presses]
+    order = [one for run, one in told.items() if run not in {one.run for one in late}]
+    for one in sorted(late, key=lambda one: one.at):
+        place = len(order)
+        while place and one.at < order[place - 1].at <= now:  # a clock that was set back makes nothing later
+            place -= 1
+        order.insert(place, one)
+    return [one.run for one in order]
+
+
+def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
+    """Give the id of the run that a person means: whole, its beginning, or `last`.
+
+    Args:
+        ledger: Where runs are on record; it may be none where there are runs of this process.
+        name: What it is called.
+        here: The runs of this process, on record or not yet.
+
+    Raises:
+        UsageError: None is called so, or several are.
+    """
+    if not name:
+        raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
+    found = headings(ledger).runs if ledger.file is not None or not here else ()
+    recorded = [one.last_press for one in sorted(found, key=lambda one: one.pressed_last)]
+    known = by_last_press(recorded, here)[::-1]
+    if name == LAST and known:
+        return known[0]
+    meant = [run for run in known if run == name] or [run for run in known if run.startswith(name)]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise UsageError(f"run {name}: {len(meant)} are called so: {', '.join(meant[:5])}; say more of it")
+    latest = f"the latest are {', '.join(known[:5])}" if known else "there is none yet"
+    raise UsageError(f"run {name} is not in {ledger.file}: {latest}; panic runs lists them")
+
+
+def recall(ledger: LedgerFiles, run: str) -> Past:
+    """Make a run again from its record.
+
+    Raises:
+        UsageError: The settings name no ledger.
+    """
+    return past_of(read(ledger, run=run), run)
+
+
+def past_of(volume: reader.Volume, run: str) -> Past:
+    """Make a run again from the events of a file, which hold no other run's."""
+    events = in_order(_events(volume))
+    replay = Replay.of(run, events)
+    ends = [Head(row.seq, row.hash) for row in volume.rows if events and _id(row) == events[-1].id]
+    faults = [f"{volume.file}: {fault}" for fault in reader.faults_of_rows(volume.rows, volume.before)]
+    # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
+    is_hurt = bool(volume.damage) and (bool(volume.rows) or not replay.finished)
+    damage = [f"{volume.file}: {volume.damage}"] if is_hurt else []
+    return Past(
+        replay=replay,
+        head=ends[-1] if ends and events[-1].kind == Kind.FINISHED else None,
+        last_seq=max((row.seq for row in volume.rows), default=0),
+        leg=leg_of(events[-1]) if events else "",
+        events=tuple(events),
+        damage=(*damage, *gaps(event.id for event in events)),
+        faults=tuple(dict.fromkeys([*faults, *replay.oddities])),
+    )
+
+
+def _id(row: reader.Row) -> str:
+    try:
+        return decode(row.record).id
+    except ValueError:
+        return ""
+
+
+def _events(volume: reader.Volume) -> Iterator[Event]:
+    """Give the events that can be read; of the others the reader tells."""
+    for row in volume.rows:
+        with suppress(ValueError):
+            yield decode(row.record)
+
+
+__all__ = [
+    "LAST",
+    "Headings",
+    "Past",
+    "Summary",
+    "by_last_press",
+    "checked",
+    "files",
+    "find",
+    "headings",
+    "in_order",
+    "looked",
+    "past_of",
+    "read",
+    "recall",
+    "runs",
+    "walk",
+]

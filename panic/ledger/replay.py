@@ -1,0 +1,285 @@
+"""A run made again from its record: the cases as they stood, and the report that was, or would have been, printed.
+
+Pure: events in, values out. A record that breaks off tells what it can: a DELETE that left and whose end is
+not on record is an unanswered one, and a run that did not come to its end is unverified at best.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from panic.accounts.plan import Scope, Unsent
+from panic.broker.answers import Answer
+from panic.broker.outcomes import EXIT_CODES, Evidence, Outcome, worst
+from panic.engine.case import Case, Proof
+from panic.engine.pacing import Pace
+from panic.kit.clock import time_of_day
+from panic.kit.process import Process
+from panic.kit.words import clip
+from panic.ledger.chain import Head
+from panic.ledger.changes import apply
+from panic.ledger.events import Event
+from panic.ledger.planned import read_plan
+from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, Sending, read
+from panic.report.account import Circumstances
+from panic.report.document import (
+    RECORD_DAMAGED,
+    Flag,
+    Joining,
+    LatchReport,
+    Report,
+    Resumption,
+    ScopeReport,
+    Timings,
+)
+from panic.report.flags import from_cases
+from panic.report.fold import fold
+
+_NO_PACE = Pace(deadline=0.0, watch_s=0.0)
+_UNREADABLE = (ValueError, KeyError, TypeError)
+"""What it comes to when an event is not what was written."""
+
+_LOST = "nothing is on record of its end: the process died first"
+
+_UNSENT = "no DELETE of it is on record; one may have left in the last moment before the process died"
+
+UNFINISHED = "unfinished"
+"""Code of the flag that a report of a run without an end carries."""
+
+
+@dataclass(slots=True)
+class Replay:
+    """A run as far as its record tells. Feed it the events in their order."""
+
+    run: str
+    pressed: Pressed | None = None
+    cases: dict[int, Case] = field(default_factory=dict)
+    unsent: tuple[Unsent, ...] = ()
+    flags: list[Flag] = field(default_factory=list)
+    latch: LatchReport | None = None
+    joined: list[Joined] = field(default_factory=list)
+    resumed: list[Resumed] = field(default_factory=list)
+    finished: Finished | None = None
+    last_at: str = ""
+    has_plan: bool = False
+    oddities: list[str] = field(default_factory=list)
+    _sent: dict[int, tuple[int, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, run: str, events: Iterable[Event]) -> "Replay":
+        """Replay a run's events; what of them tells nothing is noted in `oddities`."""
+        replay = cls(run)
+        for event in events:
+            try:
+                replay.take(event)
+            except _UNREADABLE as error:
+                replay._note_odd(event, error)
+        return replay
+
+    def take(self, event: Event) -> None:
+        """Go one event on.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is not what its kind is.
+        """
+        kind = Kind(event.kind)
+        if datetime.fromisoformat(event.at).tzinfo is None:
+            raise ValueError("a time without a zone")
+        self.last_at = max(self.last_at, event.at)
+        match kind:
+            case Kind.PRESSED:
+                self.pressed = read(Pressed, event.body)
+            case Kind.PLANNED:
+                self._plan(event.body)
+            case Kind.ATTEMPT:
+                self._send(event, read(Sending, event.body))
+            case Kind.OUTCOME | Kind.STANDING:
+                self._change(event)
+            case Kind.FLAG:
+                self.flags.append(read(Flag, event.body))
+            case Kind.LATCHED:
+                self.latch = read(LatchReport, event.body)
+            case Kind.JOINED | Kind.RESUMED:
+                self._go_on(kind, event.body)
+            case Kind.FINISHED:
+                self.finished = read(Finished, event.body)
+
+    @property
+    def process(self) -> Process | None:
+        """The process that had the run last."""
+        if self.resumed:
+            return self.resumed[-1].process
+        return self.pressed.process if self.pressed else None
+
+    @property
+    def scope(self) -> Scope:
+        """What was asked for."""
+        return scope_of(self.pressed.scope) if self.pressed else Scope()
+
+    def close(self) -> None:
+        """Take what left and has no end on record for an unanswered DELETE: it may have arrived."""
+        for account, (nth, at) in self._sent.items():
+            case = self.cases[account]
+            if nth > case.cancels:
+                answer = Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=_LOST)
+                case.cancelled(answer, _NO_PACE)
+                case.attempts[-1] = case.attempts[-1]._replace(at=datetime.fromisoformat(at))
+        self._sent.clear()
+        if self.finished is None:
+            for case in self.cases.values():
+                if case.outcome is Outcome.NOT_ATTEMPTED:
+                    case.note(_UNSENT)
+
+    def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
+        """Fold the report, as it was printed; nothing is clear by a record that is not what was written.
+
+        Args:
+            head: The ledger's after the run's last event.
+            damage: What is wrong with the record, in words.
+
+        Raises:
+            ValueError: The record does not tell who pressed, or of which accounts.
+        """
+        self.close()
+        if self.pressed is None:
+            raise ValueError("the record does not tell who pressed, and why")
+        if not self.cases and not self.unsent:
+            raise ValueError("the record does not tell of which accounts")
+        facts = self._circumstances(self.pressed, tuple(Flag(RECORD_DAMAGED, clip(one, 500)) for one in damage))
+        report = fold(self.cases.values(), self.unsent, facts, time_of_day)
+        if self.finished is None:
+            return report
+        verdict = worst(report.verdict, self.finished.verdict)  # they differ only where something is lost
+        return replace(
+            report, verdict=verdict, exit_code=EXIT_CODES[verdict], ledger_head=None if head is None else str(head)
+        )
+
+    def _plan(self, words: Any) -> None:
+        if self.has_plan:  # the same plan again, from a second file
+            return
+        accounts, self.unsent = read_plan(words)
+        filters = self.scope.filters
+        self.cases = {account.id: Case(account, filters) for account in accounts}
+        self.has_plan = True
+
+    def _send(self, event: Event, sending: Sending) -> None:
+        for account, nth in sending.deletes:
+            if account in self.cases:
+                self._sent[account] = nth, event.at
+                self.cases[account].pressed_again = False
+            else:
+                self._note_odd(event, KeyError(account))
+
+    def _change(self, event: Event) -> None:
+        """Take in what became of accounts; one that cannot be read does not cost the others theirs."""
+        try:
+            for found in list(event.body["accounts"]):
+                self._change_one(event, found)
+        except _UNREADABLE:
+            self._forget(None)
+            raise
+
+    def _change_one(self, event: Event, found: Any) -> None:
+        account = None
+        try:
+            account = found["account"]
+            apply(self.cases[account], found)
+        except _UNREADABLE as error:
+            self._note_odd(event, error)
+            self._forget(account)
+
+    def _forget(self, account: Any) -> None:
+        """Something is lost of an account, or of nobody knows which: what was proven before is proven no more."""
+        known = [case for case in self.cases.values() if case.account.id == account]
+        for case in known or self.cases.values():
+            case.proof = Proof()
+
+    def _note_odd(self, event: Event, error: Exception) -> None:
+        words = f"event {event.id} ({event.kind}) cannot be read: {type(error).__name__}"
+        if words not in self.oddities:
+            self.oddities.append(words)
+
+    def _go_on(self, kind: Kind, words: Any) -> None:
+        if kind is Kind.JOINED:
+            self._join(read(Joined, words))
+        else:
+            self._resume(read(Resumed, words))
+
+    def _join(self, joined: Joined) -> None:
+        """Another press: the run may take longer, and what was clear before it is clear no more."""
+        self.joined.append(joined)
+        for account in joined.accounts:
+            if account in self.cases:
+                self.cases[account].press_again()
+        if self.pressed is not None:
+            watch_s = max(self.pressed.scope.watch_s, joined.watch_s)
+            self.pressed = replace(
+                self.pressed,
+                deadline_s=max(self.pressed.deadline_s, joined.deadline_s),
+                scope=replace(self.pressed.scope, watch_s=watch_s),
+            )
+
+    def _resume(self, resumed: Resumed) -> None:
+        if self.resumed and self.resumed[-1] == resumed:  # who waited for it in vain wrote it again
+            return
+        self.close()
+        self.finished = None
+        self.resumed.append(resumed)
+        for case in self.cases.values():
+            case.resume(0.0, _NO_PACE)
+
+    def _circumstances(self, pressed: Pressed, damage: Sequence[Flag]) -> Circumstances:
+        finished = self.finished
+        flags = self.flags if finished else self._unfinished_flags(pressed.base_url)
+        last = datetime.fromisoformat(self.last_at)
+        lasted_s = round((last - pressed.started_at).total_seconds(), 3)
+        return Circumstances(
+            run_id=self.run,
+            version=finished.version if finished else pressed.version,
+            drill=pressed.drill,
+            base_url=pressed.base_url,
+            contact=pressed.contact,
+            roster=pressed.roster,
+            trigger=pressed.trigger,
+            scope=self.scope,
+            verify=pressed.scope.verify,
+            watch_s=pressed.scope.watch_s,
+            timings=finished.timings if finished else Timings(None, None, lasted_s, pressed.deadline_s),
+            started_at=pressed.started_at,
+            finished_at=finished.finished_at if finished else last,
+            finished=finished is not None,
+            joined=tuple(map(joining, self.joined)),
+            resumed=tuple(Resumption(one.at, one.by) for one in self.resumed),
+            latch=self.latch,
+            flags=tuple(dict.fromkeys([*damage, *flags])),
+            is_damaged=bool(damage),
+            roster_checked=finished.roster_checked if finished else False,
+            unlisted=finished.unlisted if finished else (),
+        )
+
+    def _unfinished_flags(self, base_url: str) -> Sequence[Flag]:
+        text = f"this run did not come to its end ({self.process}): panic resume {self.run}, or press again"
+        odd = [Flag(RECORD_DAMAGED, words) for words in self.oddities]
+        return [
+            Flag(UNFINISHED, text),
+            *self.flags,
+            *from_cases(list(self.cases.values()), base_url, stopped=False),
+            *odd,
+        ]
+
+
+def joining(joined: Joined) -> Joining:
+    """Tell of a later press in the report."""
+    trigger = joined.trigger
+    return Joining(trigger.source, trigger.by, trigger.reason, trigger.at, len(joined.accounts))
+
+
+def scope_of(shown: ScopeReport) -> Scope:
+    """Make the scope again that a report shows."""
+    filters = shown.filters
+    orders = (filters.side, filters.type, filters.instrument_type, filters.instrument_ids)
+    return Scope.of(shown.all, shown.groups, shown.accounts, orders)
+
+
+__all__ = ["UNFINISHED", "Replay", "joining", "scope_of"]

@@ -1,0 +1,88 @@
+"""One run in the list of them: how it began and ended, and whether it may be resumed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from panic.broker.outcomes import Verdict
+from panic.kit.process import Process, is_alive
+from panic.ledger.record import Finished, Joined, LastPress, Pressed, Resumed
+from panic.ledger.replay import Replay
+
+RESUMABLE_S = 300.0
+"""So long after its deadline a run may still be resumed; then it is yesterday's, and today's book is another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run in the list of them.
+
+    Attributes:
+        alive: Whether its process still works on it; None where that cannot be told from this machine.
+        joined: The presses that became a part of it.
+        began: The place of its press among all that is on record: greater than those of all before it.
+        ended: The same of its end; 0 where it has none.
+        pressed_last: The same of its last press, be it one that became a part of it.
+    """
+
+    run: str
+    pressed: Pressed
+    finished: Finished | None
+    resumed: tuple[Resumed, ...] = ()
+    alive: bool | None = None
+    joined: tuple[Joined, ...] = ()
+    began: int = 0
+    ended: int = 0
+    pressed_last: int = 0
+
+    @classmethod
+    def of(cls, replay: Replay) -> "Summary":
+        """Sum a run up.
+
+        Raises:
+            ValueError: The record does not tell who pressed.
+        """
+        if replay.pressed is None:
+            raise ValueError("the record does not tell who pressed, and why")
+        alive = None if replay.process is None or replay.finished else is_alive(replay.process)
+        return cls(replay.run, replay.pressed, replay.finished, tuple(replay.resumed), alive, tuple(replay.joined))
+
+    @property
+    def last_press(self) -> LastPress:
+        """Its last press."""
+        last = self.joined[-1].trigger.at if self.joined else self.pressed.started_at
+        return LastPress(self.run, last, 1 + len(self.joined))
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it ended clear, by its own word."""
+        return self.finished is not None and self.finished.verdict is Verdict.CLEAR
+
+    @property
+    def process(self) -> Process:
+        """The process that had the run last."""
+        return self.resumed[-1].process if self.resumed else self.pressed.process
+
+    @property
+    def deadline(self) -> datetime:
+        """When the process that had it last was to end it at the latest."""
+        began = self.resumed[-1].at if self.resumed else self.pressed.started_at
+        return began + timedelta(seconds=self.pressed.deadline_s)
+
+    @property
+    def resumable_until(self) -> datetime:
+        """When nobody may resume it any more, however often somebody did."""
+        return self.pressed.started_at + timedelta(seconds=self.pressed.deadline_s + RESUMABLE_S)
+
+    def resumable(self, now: datetime) -> bool:
+        """Whether the time to resume it has come, and not passed: a clock may have been set back."""
+        return self.finished is None and self.pressed.started_at <= now < self.resumable_until
+
+    def state(self, now: datetime) -> str:
+        """Give its state in a word or two."""
+        if self.finished is not None:
+            return str(self.finished.verdict)
+        if self.alive:
+            return "under way"
+        if self.resumable(now):
+            return "unfinished"
+        return "unfinished, " + ("of the future" if now < self.pressed.started_at else "too old to resume")

@@ -1,0 +1,1 @@
+"""The one document of a run: its model, the fold that makes it, its headline and flags."""

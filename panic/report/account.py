@@ -1,0 +1,236 @@
+"""What the report tells of one account: what became of it, and what its reader is to do next. Pure."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from panic._version import VERSION
+from panic.accounts.plan import Scope, Unsent
+from panic.broker.outcomes import Outcome, Standing, Verdict, judge, worst
+from panic.engine.case import Attempt, Case
+from panic.engine.tally import Tracked
+from panic.kit.words import clip
+from panic.report.document import (
+    AccountReport,
+    AttemptReport,
+    Fill,
+    Flag,
+    Joining,
+    LatchReport,
+    Orders,
+    Resumption,
+    RosterFacts,
+    Timings,
+    Trigger,
+)
+
+_NOTE_MOST = 300
+"""Characters of a note."""
+
+_NAMED_MOST = 2
+"""So many request ids are named in an account's advice: the latest are what the broker asks for."""
+
+_NO_ORDERS = Orders()
+
+Wall = Callable[[float], datetime]
+"""Gives the time of day of a loop time."""
+
+Told = tuple[AccountReport, tuple[Fill, ...]]
+"""What is told of an account, and what filled in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Everything a report says that is no account's.
+
+    Attributes:
+        finished: Whether the run came to its end. If not, it is unverified at best.
+        is_damaged: Whether this is told by a record that is not what was written: then it proves no account clear.
+        scrub: Takes secrets out of foreign words.
+    """
+
+    run_id: str
+    drill: bool
+    base_url: str
+    contact: str
+    roster: RosterFacts
+    trigger: Trigger
+    scope: Scope
+    verify: bool
+    watch_s: float
+    timings: Timings
+    started_at: datetime
+    finished_at: datetime
+    version: str = VERSION
+    finished: bool = True
+    joined: tuple[Joining, ...] = ()
+    resumed: tuple[Resumption, ...] = ()
+    latch: LatchReport | None = None
+    flags: Sequence[Flag] = ()
+    roster_checked: bool = False
+    unlisted: tuple[int, ...] = ()
+    is_damaged: bool = False
+    scrub: Callable[[str], str] = field(default=lambda text: text)
+
+
+def account_of(case: Case, facts: Circumstances, wall: Wall) -> Told:
+    """Tell of an account; should that fail, tell less: one account's oddity never costs the others' report."""
+    try:
+        return _account(case, facts, wall)
+    except Exception as error:  # noqa: BLE001  (see above)
+        less = AccountReport(
+            id=case.account.id,
+            name=case.account.name,
+            group=case.account.group,
+            owner=case.account.owner,
+            outcome=case.outcome,
+            standing=Standing.UNREAD,
+            as_of=None,
+            verdict=Verdict.UNKNOWN,
+            next_step=f"Panic could not tell of it. Take its orders as open. {_call(facts.contact)}.",
+            notes=(f"panic itself failed on this account: {type(error).__name__}",),
+            orders=_NO_ORDERS,
+            attempts=(),
+        )
+        return less, ()
+
+
+def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:
+    fills = _fills(case.tally.orders.values(), facts.scrub)
+    told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
+    notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
+    verdict = worst(case.verdict, Verdict.UNVERIFIED) if facts.is_damaged else case.verdict
+    account = AccountReport(
+        id=case.account.id,
+        name=case.account.name,
+        group=case.account.group,
+        owner=case.account.owner,
+        outcome=case.outcome,
+        standing=case.standing,
+        as_of=case.proof.as_of,
+        verdict=verdict,
+        next_step=_next_step(case, verdict, facts.contact),
+        notes=tuple(notes),
+        orders=_orders(case),
+        attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
+    )
+    return account, fills
+
+
+def _attempt(attempt: Attempt, wall: Callable[[float], datetime]) -> AttemptReport:
+    return AttemptReport(
+        method=attempt.method,
+        at=attempt.at or wall(attempt.began),
+        status=attempt.status,
+        request_id=attempt.request_id or None,
+        error=attempt.error or None,
+        elapsed_ms=round(attempt.elapsed * 1000, 1),
+    )
+
+
+def _orders(case: Case) -> Orders:
+    tracked = case.tally.orders.values()
+    if not tracked:
+        return _NO_ORDERS
+    still_open = case.standing in {Standing.OPEN, Standing.PENDING}
+    return Orders(
+        accepted=len(case.tally.accepted),
+        canceled=sum(one.last.status == "CANCELED" for one in tracked),
+        filled=sum(one.filled > 0 for one in tracked),
+        open=case.proof.open if still_open else 0,
+    )
+
+
+def _fills(tracked: Iterable[Tracked], scrub: Callable[[str], str]) -> tuple[Fill, ...]:
+    filled = [(one, quantity) for one in tracked if (quantity := one.filled)]
+    if not filled:
+        return ()
+    return sum_of(
+        (clip(scrub(one.last.symbol or one.first.symbol), 40), clip(scrub(one.last.side), 20), quantity)
+        for one, quantity in filled
+    )
+
+
+def sum_of(fills: Iterable[tuple[str, str, Decimal]]) -> tuple[Fill, ...]:
+    """Add fills up by symbol and side."""
+    sums: dict[tuple[str, str], Decimal] = {}
+    for symbol, side, quantity in fills:
+        sums[symbol, side] = sums.get((symbol, side), Decimal()) + quantity
+    return tuple(Fill(symbol, side, quantity) for (symbol, side), quantity in sorted(sums.items()))
+
+
+def _seen_before(case: Case) -> Iterable[str]:
+    if case.standing is Standing.UNREAD and case.seen_open is not None:
+        count, moment = case.seen_open
+        yield f"{count} open orders were seen at {moment:%H:%M:%S} UTC, before the last cancel, and nothing since"
+
+
+def _order_notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str]) -> Iterable[str]:
+    if fills:
+        words = ", ".join(f"{fill.side} {fill.quantity} {fill.symbol}".strip() for fill in fills)
+        yield f"filled during the cancel: {words}"
+    if case.tally.reappeared:
+        count, prefix = len(case.tally.reappeared), clip(case.tally.reappeared_prefix(scrub), 40)
+        whose = f"; their client order ids begin with {prefix!r}" if prefix else ""
+        orders = "new order" if count == 1 else "new orders"
+        yield f"{count} {orders} appeared after the cancel: something is still trading{whose}"
+
+
+def unsent_of(one: Unsent, contact: str) -> AccountReport:
+    """Tell of one that could not be sent."""
+    account, row = one.account, one.row
+    return AccountReport(
+        id=account.id if account else row.id if row else None,
+        name=account.name if account else row.text if row else "",
+        group=account.group if account else "",
+        owner=account.owner if account else "",
+        outcome=Outcome.NOT_ATTEMPTED,
+        standing=Standing.UNREAD,
+        as_of=None,
+        verdict=judge(Outcome.NOT_ATTEMPTED, Standing.UNREAD, own_envelope=False),
+        next_step=f"Nothing was sent: cancel its orders by hand. {_call(contact)}. Then mend roster or key.",
+        notes=(clip(one.why, _NOTE_MOST),),
+        orders=Orders(),
+        attempts=(),
+    )
+
+
+def _next_step(case: Case, verdict: Verdict, contact: str) -> str:
+    """Say in a sentence or two what the reader is to do about an account that is not clear."""
+    if verdict is Verdict.CLEAR:
+        return ""
+    ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_NAMED_MOST:]
+    quoting = f", quoting {' or '.join(reversed(ids))}" if ids else ""
+    return f"{_advice(case, verdict)} {_call(contact)}{quoting}."
+
+
+def _call(contact: str) -> str:
+    return f"Call {contact or 'the Clear Street desk (set [broker] contact to name it here)'}"
+
+
+_REFUSED_ADVICE = {
+    Outcome.UNAUTHENTICATED: "The broker does not know the key. Put a valid key in place and press again.",
+    Outcome.FORBIDDEN: "The key may not cancel in this account. Use a key that may, and press again.",
+    Outcome.REJECTED: "The broker rejected the request itself. Check the filters and press again.",
+}
+_UNKNOWN_ADVICE = {
+    Outcome.NOT_ATTEMPTED: "Nothing was sent: the run ended first. Press again.",
+    Outcome.NOTHING_TO_CANCEL: "It answered 404, and not in the broker's words. Check the id and base_url.",
+}
+
+
+def _advice(case: Case, verdict: Verdict) -> str:
+    match verdict:
+        case Verdict.REFUSED:
+            return _REFUSED_ADVICE[case.outcome]
+        case Verdict.OPEN if case.standing is Standing.PENDING:
+            return "The broker accepted the cancel and has not finished it: these orders may still fill."
+        case Verdict.OPEN:
+            return "Orders are still open. Stop what is trading, and press again."
+        case Verdict.UNVERIFIED if case.standing is Standing.CLEAR:
+            return "The record that shows it clear was edited or is damaged. Look, or press again."
+        case Verdict.UNVERIFIED:
+            return "The broker answered the cancel, but nobody saw that nothing is open. Look, or press again."
+    otherwise = "No answer says what became of the cancel: take its orders as open, and press again."
+    return _UNKNOWN_ADVICE.get(case.outcome, otherwise)

@@ -1,0 +1,322 @@
+"""The report: the one document of a run.
+
+The dataclasses are the schema: `json_schema` publishes them, `to_json` writes them. Times are ISO 8601 in
+UTC, durations are seconds unless the name says `ms`, quantities are decimal strings.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter
+
+from panic.accounts.plan import Plan, Scope
+from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
+
+SCHEMA: Final = "panic-report/1"
+
+RECORD_DAMAGED: Final = "record_damaged"
+"""Code of the flag that a report carries where what it is told by is not what was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class RosterFacts:
+    """The roster the plan was made from; `accounts` counts its readable rows, `age_s` since it was saved."""
+
+    digest: str
+    accounts: int
+    age_s: float
+
+
+class Source(StrEnum):
+    """Where a press comes from."""
+
+    CLI = "cli"
+    LIBRARY = "library"
+    API = "api"
+    ROOM = "room"
+    HOOK = "hook"
+    SCHEDULE = "schedule"
+    DRILL = "drill"
+
+
+AUTOMATED: Final = frozenset({Source.HOOK, Source.SCHEDULE})
+"""Where no person stands behind a press."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What started the run; `source` is one of `Source`."""
+
+    source: str
+    by: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FiltersReport:
+    """The broker's order filters; null and empty mean every order."""
+
+    side: str | None
+    type: str | None
+    instrument_type: str | None
+    instrument_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeReport:
+    """What was asked for."""
+
+    all: bool
+    groups: tuple[str, ...]
+    accounts: tuple[int, ...]
+    filters: FiltersReport
+    verify: bool
+    watch_s: float
+
+
+def scope_report(scope: Scope, *, verify: bool, watch_s: float) -> ScopeReport:
+    """Tell what was asked for."""
+    filters = scope.filters
+    shown = FiltersReport(
+        side=filters.side or None,
+        type=filters.type or None,
+        instrument_type=filters.instrument_type or None,
+        instrument_ids=filters.instrument_ids,
+    )
+    return ScopeReport(scope.all, scope.groups, scope.accounts, shown, verify, watch_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """A later process that took this run up again after the one before it had died."""
+
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """A later press that became a part of this run; `sent_again` counts the accounts sent again for it."""
+
+    source: str
+    by: str
+    reason: str
+    at: datetime
+    sent_again: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatchReport:
+    """What `--latch` did.
+
+    Attributes:
+        engaged: Whether strategies that ask the latch find the whole scope engaged.
+        text: What that means, in words.
+        as_asked: Whether exactly what was asked for was done; otherwise more is engaged, or too little.
+    """
+
+    engaged: bool
+    text: str
+    as_asked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds from the press; null for what never came.
+
+    Attributes:
+        last_first_delete_s: When the last account's first DELETE was sent.
+        settled_s: When every account was concluded for the first time.
+        total_s: When the run ended.
+        deadline_s: How long it was allowed to take.
+    """
+
+    last_first_delete_s: float | None
+    settled_s: float | None
+    total_s: float
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """Distinct orders: named by accepted cancels, seen cancelled, seen filling in the run, open at the end."""
+
+    accepted: int = 0
+    canceled: int = 0
+    filled: int = 0
+    open: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """Quantity that filled between this run's first and last sight of the orders."""
+
+    symbol: str
+    side: str
+    quantity: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts over all accounts."""
+
+    accounts: int
+    verdicts: dict[Verdict, int]
+    outcomes: dict[Outcome, int]
+    standings: dict[Standing, int]
+    attempts: int
+    orders: Orders
+    fills: tuple[Fill, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What "clear" rests on.
+
+    Attributes:
+        lookback_s: How far back; within it nothing is anything but ended, in any status, known or not.
+        accounts_clear: Accounts proven clear.
+        accounts_counted: How many of these by the broker's counts: it counts as many orders as have ended. In
+            the others every order was read.
+        named_orders: Orders that answers of this run named; `named_seen_ended` of them were seen ended.
+        roster_checked: Whether the broker was asked which accounts there are (with --all).
+        unlisted_accounts: Active accounts that the broker shows and the roster neither lists nor excludes.
+    """
+
+    lookback_s: float
+    accounts_clear: int
+    accounts_counted: int
+    named_orders: int
+    named_seen_ended: int
+    roster_checked: bool
+    unlisted_accounts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Something about the run as a whole that its reader must know."""
+
+    code: str
+    text: str
+
+
+FILTER_NAMES_NOTHING: Final = "filter_names_nothing"
+CLOCK_UNEXPLAINED: Final = "clock_unexplained"
+NEVER_CLEAR = frozenset({FILTER_NAMES_NOTHING, CLOCK_UNEXPLAINED})
+"""Codes of flags with which no run is clear, whatever was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReport:
+    """One HTTP request on the wire."""
+
+    method: str
+    at: datetime
+    status: int | None
+    request_id: str | None
+    error: str | None
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountReport:
+    """One account, exactly once. `id` is null only for a roster row whose id cannot be read."""
+
+    id: int | None
+    name: str
+    group: str
+    owner: str
+    outcome: Outcome
+    standing: Standing
+    as_of: datetime | None
+    verdict: Verdict
+    next_step: str
+    notes: tuple[str, ...]
+    orders: Orders
+    attempts: tuple[AttemptReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The run's one document, worst accounts first.
+
+    Attributes:
+        finished: Whether the run came to its end; one that did not is unverified at best.
+        joined: Later presses that became a part of it; `sent_again` counts the accounts sent again for each.
+        resumed: Who took it up again after a crash; empty for almost every run.
+        latch: What became of the latch; null where the press did not ask for it.
+        ledger_head: The ledger's head once it held the whole run, "number:hash"; null where it does not.
+    """
+
+    schema: Literal["panic-report/1"]
+    version: str
+    run_id: str
+    finished: bool
+    verdict: Verdict
+    exit_code: int
+    drill: bool
+    base_url: str
+    contact: str
+    roster: RosterFacts
+    trigger: Trigger
+    scope: ScopeReport
+    started_at: datetime
+    finished_at: datetime
+    joined: tuple[Joining, ...]
+    resumed: tuple[Resumption, ...]
+    latch: LatchReport | None
+    timings: Timings
+    totals: Totals
+    coverage: Coverage
+    flags: tuple[Flag, ...]
+    ledger_head: str | None
+    accounts: tuple[AccountReport, ...]
+
+
+_REPORT: TypeAdapter[Report] = TypeAdapter(Report)
+
+
+def to_json(report: Report) -> bytes:
+    """Write a report as JSON, indented, UTF-8."""
+    return _REPORT.dump_json(report, indent=2)
+
+
+def json_schema() -> dict[str, Any]:
+    """Give the JSON Schema of a report."""
+    schema = _REPORT.json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def counts(report: Report) -> str:
+    """Give the accounts of each verdict in words, worst first."""
+    found = report.totals.verdicts
+    return ", ".join(f"{found[verdict]:,} {verdict}" for verdict in WORST_FIRST if verdict in found)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReport:
+    """What a press would do: `accounts` in the order of their first DELETEs, `unsent` with the reason."""
+
+    schema: Literal["panic-plan/1"]
+    base_url: str
+    scope: str
+    filters: dict[str, str]
+    accounts: tuple[int, ...]
+    unsent: tuple[str, ...]
+
+
+def plan_json(plan: Plan, base_url: str) -> bytes:
+    """Write a plan as JSON."""
+    found = PlanReport(
+        schema="panic-plan/1",
+        base_url=base_url,
+        scope=str(plan.scope),
+        filters=plan.scope.filters.query(),
+        accounts=tuple(account.id for account in plan.accounts),
+        unsent=tuple(map(str, plan.unsent)),
+    )
+    return TypeAdapter(PlanReport).dump_json(found, indent=2)

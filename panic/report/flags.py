@@ -1,0 +1,110 @@
+"""What a reader must know about a run as a whole: pure, from what the run was made of and how it went."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from panic.broker.listing import Listing
+from panic.broker.outcomes import Outcome, Verdict
+from panic.broker.proof import LOOKBACK
+from panic.engine.case import Case
+from panic.kit.errors import Problem
+from panic.kit.words import clip
+from panic.orders import Filters
+from panic.report.document import CLOCK_UNEXPLAINED, FILTER_NAMES_NOTHING, Flag
+
+_TEXT_MOST = 500
+SKEW_MOST_S = 5.0
+"""More than this between our clock and the broker's makes the times in a report hard to compare."""
+
+_SKEW_EXPLAINED_S = LOOKBACK.total_seconds()
+"""What is off by more than a look goes back may hide every order there is."""
+
+_LISTED_MOST = 10
+"""So many mistakes of one file are spelled out in a report; `panic check` lists them all."""
+
+
+def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
+    """Turn configuration mistakes that did not stop the press into flags, the first few in words."""
+    flags = [Flag(code, clip(str(problem), _TEXT_MOST)) for problem in problems[:_LISTED_MOST]]
+    if len(problems) > _LISTED_MOST:
+        flags.append(Flag(code, f"and {len(problems) - _LISTED_MOST:,} more; panic check lists them all"))
+    return flags
+
+
+def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: bool = True) -> Iterable[Flag]:
+    """Say what all accounts together suggest: a wrong base_url, a dead key, a broker out of reach.
+
+    Args:
+        cases: All of them.
+        base_url: Whom they were sent to.
+        stopped: Whether somebody stopped the run.
+        over: Whether nothing more is sent: until then nobody was left out.
+    """
+    if stopped:
+        yield Flag("stopped", "somebody stopped this run before it was done")
+    if not cases:
+        return
+    if all(case.outcome is Outcome.NOTHING_TO_CANCEL and not case.own_envelope for case in cases):
+        yield Flag(
+            "wrong_base_url",
+            f"every account answered 404, and not in the broker's words: is {base_url} the broker's API?",
+        )
+    if all(case.outcome is Outcome.UNAUTHENTICATED for case in cases):
+        yield Flag("key_refused", "every account answered 401: the key is wrong, expired or revoked")
+    if all(case.outcome is Outcome.UNREACHABLE for case in cases):
+        yield Flag("unreachable", f"nothing could be sent: {base_url} could not be reached")
+    unsent = sum(case.outcome is Outcome.NOT_ATTEMPTED for case in cases)
+    if unsent and over:
+        accounts = "1 account was" if unsent == 1 else f"{unsent:,} accounts were"
+        remedy = "press again" if stopped else "press again, with a longer --deadline or more --concurrency"
+        yield Flag("not_attempted", f"the run ended before {accounts} sent anything: {remedy}")
+
+
+def from_descriptors(wanted: int, possible: int) -> Iterable[Flag]:
+    """Say that fewer requests than `wanted` can be in flight, for want of file descriptors."""
+    if possible < wanted:
+        text = f"{possible} requests in flight instead of {wanted}: this process may open no more files"
+        yield Flag("few_descriptors", f"{text} (ulimit -n)")
+
+
+def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
+    """Say that order filters named nothing: a misspelt symbol would else read as "clear".
+
+    Where nothing was read clear the report says so already.
+    """
+    filters = cases[0].filters if cases else Filters()
+    unmet = [case.tally.unmet for case in cases]
+    if not filters or not all(unmet) or not any(case.verdict is Verdict.CLEAR for case in cases):
+        return
+    unknown = [one for one in filters.instrument_ids if all(one in left.instrument_ids for left in unmet)]
+    if filters.instrument_ids and not unknown:
+        return
+    what = ", ".join(map(repr, unknown)) or ", ".join(filters.query().values())
+    text = f"no account shows an order that is {what}: nothing was cancelled for it; check the spelling"
+    yield Flag(FILTER_NAMES_NOTHING, clip(text, _TEXT_MOST))
+
+
+def from_clock(ahead_s: float | None) -> Iterable[Flag]:
+    """Say that our clock and the broker's differ; `ahead_s` is how far ours is ahead, None if nobody knows."""
+    if ahead_s is not None and abs(ahead_s) > _SKEW_EXPLAINED_S:
+        yield Flag(
+            CLOCK_UNEXPLAINED,
+            f"this machine's clock differs from the broker's by {ahead_s / 86_400:+,.0f} days: "
+            "nobody knows how far back the reads went; set the clock (NTP), and press again",
+        )
+    elif ahead_s is not None and abs(ahead_s) > SKEW_MOST_S:
+        yield Flag(
+            "clock_skew", f"this machine's clock differs from the broker's by {ahead_s:+.0f} s: set it (NTP)"
+        )
+
+
+def from_listings(listings: Mapping[str, Listing], unlisted: Sequence[int]) -> Iterable[Flag]:
+    """Say which accounts the broker shows that the roster lacks, and where it could not be asked."""
+    if unlisted:
+        ids = ", ".join(map(str, unlisted[:_LISTED_MOST])) + (", …" if len(unlisted) > _LISTED_MOST else "")
+        count = "1 active account is" if len(unlisted) == 1 else f"{len(unlisted):,} active accounts are"
+        text = f"{count} at the broker and not in the roster: {ids}; add them, or list them as excluded"
+        yield Flag("unlisted_accounts", text)
+    for name, listing in listings.items():
+        if listing.failure:
+            text = f"which accounts credential '{name}' may see was not learned: {listing.failure}"
+            yield Flag("roster_unchecked", text)

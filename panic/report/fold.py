@@ -1,0 +1,130 @@
+"""The fold: plan, cases and circumstances in, the report out. Pure, at any moment of a run."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from panic.accounts.plan import Unsent
+from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Standing, Verdict, worst
+from panic.broker.proof import LOOKBACK
+from panic.engine.case import Case
+from panic.report.account import Circumstances, Wall, account_of, sum_of, unsent_of
+from panic.report.document import (
+    NEVER_CLEAR,
+    SCHEMA,
+    AccountReport,
+    Coverage,
+    Fill,
+    Flag,
+    Orders,
+    Report,
+    Totals,
+    scope_report,
+)
+
+_RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
+
+
+def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, wall: Wall) -> Report:
+    """Make the report of a run from what is known at this moment."""
+    cases = list(cases)
+    told = [account_of(case, facts, wall) for case in cases]
+    accounts = [account for account, _ in told]
+    accounts += [unsent_of(one, facts.contact) for one in unsent]
+    accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
+    totals = _totals(accounts, [fill for _, fills in told for fill in fills])
+    return assemble(facts, accounts, totals, _coverage(accounts, cases, facts))
+
+
+def assemble(
+    facts: Circumstances, accounts: Sequence[AccountReport], totals: Totals, coverage: Coverage
+) -> Report:
+    """Make a report of its parts; `accounts` may be some of those that the totals count."""
+    verdict = worst(*totals.verdicts)
+    doubted = facts.is_damaged or not facts.finished or any(flag.code in NEVER_CLEAR for flag in facts.flags)
+    if facts.unlisted or doubted:
+        verdict = worst(verdict, Verdict.UNVERIFIED)
+    return Report(
+        schema=SCHEMA,
+        version=facts.version,
+        run_id=facts.run_id,
+        finished=facts.finished,
+        verdict=verdict,
+        exit_code=EXIT_CODES[verdict],
+        drill=facts.drill,
+        base_url=facts.base_url,
+        contact=facts.contact,
+        roster=facts.roster,
+        trigger=facts.trigger,
+        scope=scope_report(facts.scope, verify=facts.verify, watch_s=facts.watch_s),
+        started_at=facts.started_at,
+        finished_at=facts.finished_at,
+        joined=facts.joined,
+        resumed=facts.resumed,
+        latch=facts.latch,
+        timings=facts.timings,
+        totals=totals,
+        coverage=coverage,
+        flags=_loudest_first(facts),
+        ledger_head=None,
+        accounts=tuple(accounts),
+    )
+
+
+def coverage_of(facts: Circumstances, *, clear: int, counted: int, named: int, ended: int) -> Coverage:
+    """Say what "clear" rests on.
+
+    Args:
+        facts: All that is no account's.
+        clear: Accounts proven clear.
+        counted: How many of these by the broker's counts.
+        named: Orders that answers of the run named.
+        ended: How many of these were seen ended.
+    """
+    return Coverage(
+        lookback_s=LOOKBACK.total_seconds() if facts.verify else 0.0,
+        accounts_clear=clear,
+        accounts_counted=counted,
+        named_orders=named,
+        named_seen_ended=ended,
+        roster_checked=facts.roster_checked,
+        unlisted_accounts=facts.unlisted,
+    )
+
+
+def _loudest_first(facts: Circumstances) -> tuple[Flag, ...]:
+    """Put it first that strategies were to be stopped, and were not."""
+    is_quiet = facts.latch is None or facts.latch.engaged
+    return tuple(sorted(facts.flags, key=lambda flag: is_quiet or flag.code != "latch"))
+
+
+def _totals(accounts: list[AccountReport], fills: Iterable[Fill]) -> Totals:
+    counts = [account.orders for account in accounts]
+    return Totals(
+        accounts=len(accounts),
+        verdicts=dict(Counter(account.verdict for account in accounts)),
+        outcomes=dict(Counter(account.outcome for account in accounts)),
+        standings=dict(Counter(account.standing for account in accounts)),
+        attempts=sum(len(account.attempts) for account in accounts),
+        orders=Orders(
+            accepted=sum(c.accepted for c in counts),
+            canceled=sum(c.canceled for c in counts),
+            filled=sum(c.filled for c in counts),
+            open=sum(c.open for c in counts),
+        ),
+        fills=sum_of((fill.symbol, fill.side, fill.quantity) for fill in fills),
+    )
+
+
+def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumstances) -> Coverage:
+    tracked = [one for case in cases for one in case.tally.orders.values()]
+    return coverage_of(
+        facts,
+        clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
+        counted=0 if facts.is_damaged else sum(_is_counted(case) for case in cases),
+        named=len(tracked),
+        ended=sum(one.seen_ended for one in tracked),
+    )
+
+
+def _is_counted(case: Case) -> bool:
+    return case.proof.is_counted and case.standing is Standing.CLEAR

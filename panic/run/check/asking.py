@@ -1,0 +1,115 @@
+"""How a check asks: a few requests at once, paced, retried, and never past its deadline."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from panic.accounts.roster import Account
+from panic.broker.answers import Answer
+from panic.broker.client import Broker
+from panic.broker.connections import connections_possible
+from panic.broker.listing import Listing, list_accounts
+from panic.broker.pages import Parameters, Query
+from panic.broker.proof import since
+from panic.config import Run
+from panic.engine.attempts import persistently
+from panic.engine.gate import Kind
+from panic.engine.slots import Slots
+from panic.kit.clock import Clock
+
+TRIES = 3
+
+PACED_AT_ONCE = 32
+"""So many accounts are under way at once when there is a pace: enough to keep it while the broker hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much of the broker's rate a check takes: evenly, and never a burst.
+
+    Attributes:
+        rate: Requests a second that the broker is taken to allow.
+        share: The part of them that the check may take.
+    """
+
+    rate: float = 50.0
+    share: float = 0.1
+
+    @property
+    def gap_s(self) -> float:
+        """The time from one request to the next, seconds."""
+        return 1 / (self.rate * self.share)
+
+    def needs_s(self, accounts: int) -> float:
+        """Give how long so many accounts take at least, seconds."""
+        return accounts * self.gap_s
+
+
+class Asking:
+    """Makes the requests of one check.
+
+    Args:
+        broker: Whom to ask; open it before the first request.
+        clock: The loop's.
+        run: How many requests at once, and how long.
+        pace: How fast; None for as fast as a run.
+        accounts: How many there are: a pace prolongs the deadline.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, run: Run, pace: Pace | None, accounts: int) -> None:
+        self._broker, self._clock, self._attempt_s = broker, clock, run.attempt_s
+        self._gap_s = pace.gap_s if pace else 0.0
+        self._next_at = clock.now()
+        self._deadline = clock.now() + run.deadline_s + TRIES * self._gap_s * accounts
+        most = min(run.concurrency, connections_possible())
+        self._slots = Slots(min(most, PACED_AT_ONCE) if pace else most, clock.now)
+
+    async def orders(self, account: Account, tries: int = TRIES) -> Answer:
+        """Ask for one order of an account, as far back as a press looks: a broker may not take that."""
+        query = Query((since(self._clock.earlier()), ("page_size", "1")))
+
+        async def read() -> Answer:
+            await self._turn()
+            return await self._broker.read(account, query, self._leash())
+
+        async def ask() -> Answer:
+            await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id)
+            return await self._slots.attempt(account.credential, account.id, read())
+
+        return await self._retried(ask, tries)
+
+    async def accounts(self, credential: str) -> Listing:
+        """Ask which accounts there are."""
+        listing = Listing()
+
+        def ask(parameters: Parameters) -> Awaitable[Answer]:
+            return self._retried(lambda: self._get("/v1/accounts", parameters, credential))
+
+        await list_accounts(ask, listing)
+        return listing
+
+    async def time(self, credential: str) -> Answer:
+        """Ask what time it is."""
+        return await self._retried(lambda: self._get("/v1/clock", (), credential))
+
+    async def _get(self, path: str, parameters: Parameters, credential: str) -> Answer:
+        await self._turn()
+        return await self._broker.get(path, parameters, credential, self._leash())
+
+    async def _turn(self) -> None:
+        """Wait until the next request may be made."""
+        if self._gap_s:
+            at = max(self._next_at, self._clock.now())
+            self._next_at = at + self._gap_s
+            await asyncio.sleep(at - self._clock.now())
+
+    async def _retried(self, ask: Callable[[], Awaitable[Answer]], tries: int = TRIES) -> Answer:
+        return await persistently(
+            ask, pause=self._pause, is_late=lambda: self._clock.now() >= self._deadline, tries=tries
+        )
+
+    async def _pause(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, min(seconds, self._deadline - self._clock.now())))
+
+    def _leash(self) -> asyncio.Timeout:
+        return asyncio.timeout_at(min(self._clock.now() + self._attempt_s, self._deadline))

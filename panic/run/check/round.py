@@ -1,0 +1,151 @@
+"""One look at every account: what is the same for all of them first, then each of them."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from panic.accounts.roster import Account
+from panic.broker.client import Broker
+from panic.broker.listing import Listing
+from panic.config import Settings
+from panic.kit.background import begin
+from panic.kit.clock import Clock
+from panic.run.check.asking import PACED_AT_ONCE, TRIES, Asking, Pace
+from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of, without_key
+from panic.run.check.setup import Setup
+
+_CERTIFICATES_S = 10.0
+
+_HOPELESS = 10
+"""After so many failures in a row behind one credential the next of its accounts is asked once."""
+
+Tell = Callable[[CheckReport], None]
+"""Told what is known so far, when it is worth telling; must neither block nor raise."""
+
+
+async def check(
+    settings: Settings, setup: Setup, *, pace: Pace | None = None, tell: Tell | None = None
+) -> CheckReport:
+    """Try the whole path for every account of the roster that is not excluded. To stop it, cancel it.
+
+    Args:
+        settings: Where the broker is, and how long it may take.
+        setup: The accounts and the keys; what is wrong with them is for the caller to judge.
+        pace: How fast; None for as fast as a run.
+        tell: Told of failures before the end.
+    """
+    return await _Round(settings, setup, pace, tell).run()
+
+
+class _Round:
+    def __init__(self, settings: Settings, setup: Setup, pace: Pace | None, tell: Tell | None) -> None:
+        self._settings, self._setup, self._pace, self._tell = settings, setup, pace, tell
+        self._clock = Clock()
+        self._began = self._clock.now()
+        self._accounts = _in_order(setup.accounts, paced=pace is not None)
+        self._broker = Broker(settings.broker, setup.keys, self._clock)
+        self._asking = Asking(self._broker, self._clock, settings.run, pace, len(self._accounts))
+        self._skew_s: float | None = None
+        self._certificate_ends: datetime | None = None
+        self._listings: list[Listing] = []
+        self._listed: dict[int, bool] = {}
+        self._found: dict[int, AccountCheck] = {}
+        self._failures: Counter[str] = Counter()
+        self._told: set[State] = set()
+
+    async def run(self) -> CheckReport:
+        if self._settings.broker.ca_file is not None:  # its file system may hang, and others need this loop
+            async with asyncio.timeout(_CERTIFICATES_S):
+                await begin(self._broker.load_certificates, "certificates")
+        async with self._broker:
+            if self._setup.keys:
+                await self._look_around()
+            self._say()
+            # at a pace only a few are under way: to begin with all of them would hold everybody else up
+            workers = min(PACED_AT_ONCE if self._pace else len(self._accounts), len(self._accounts))
+            turns = iter(self._accounts)
+            await asyncio.gather(*(self._work(turns) for _ in range(workers)))
+        return self._report()
+
+    async def _look_around(self) -> None:
+        """Learn what is the same for all accounts, before any of them is judged."""
+        answer = await self._asking.time(min(self._setup.keys))
+        if (theirs := _time(answer.document)) is not None:
+            ours = self._clock.wall((answer.began + answer.ended) / 2)
+            self._skew_s = round((ours - theirs).total_seconds(), 3)
+        self._certificate_ends = self._broker.certificate_ends
+        self._listings = await asyncio.gather(*map(self._asking.accounts, sorted(self._setup.keys)))
+        for listing in self._listings:
+            self._listed.update(listing.active)
+
+    async def _work(self, turns: Iterator[Account]) -> None:
+        for account in turns:
+            await self._look_at(account)
+
+    async def _look_at(self, account: Account) -> None:
+        if account.credential not in self._setup.keys:
+            self._note(without_key(account))
+            return
+        is_hopeless = self._pace is not None and self._failures[account.credential] >= _HOPELESS
+        answer = await self._asking.orders(account, 1 if is_hopeless else TRIES)
+        found = judge(account, answer, self._listed if self._is_whole else None)
+        failed = found.state in {State.REFUSED, State.UNREACHABLE}
+        self._failures[account.credential] = self._failures[account.credential] + 1 if failed else 0
+        self._note(found)
+
+    def _note(self, found: AccountCheck) -> None:
+        self._found[found.id] = found
+        if found.state is not State.OK and found.state not in self._told:
+            self._told.add(found.state)
+            self._say()
+
+    def _say(self) -> None:
+        if self._tell is not None:
+            self._tell(self._report())
+
+    @property
+    def _is_whole(self) -> bool:
+        return bool(self._listings) and not any(listing.failure for listing in self._listings)
+
+    def _report(self) -> CheckReport:
+        roster, found = self._setup.roster, self._found.values()
+        unlisted: tuple[int, ...] = ()
+        if roster is not None:
+            known = {account.id for account in roster.accounts}
+            unlisted = tuple(sorted(id_ for id_, active in self._listed.items() if active and id_ not in known))
+        warnings = tuple(warnings_of(self._listings, self._skew_s, unlisted))
+        states = Counter(one.state for one in found)
+        return CheckReport(
+            schema="panic-check/1",
+            base_url=self._settings.broker.base_url,
+            exit_code=exit_code_of(states, warnings),
+            roster_digest=roster.digest if roster else "",
+            elapsed_s=round(self._clock.now() - self._began, 3),
+            clock_skew_s=self._skew_s,
+            states=dict(states),
+            unlisted_accounts=unlisted,
+            warnings=warnings,
+            accounts=tuple(sorted(found, key=lambda one: (one.state is State.OK, one.id))),
+            drift_checked=self._is_whole,
+            certificate_ends=self._certificate_ends,
+        )
+
+
+def _in_order(accounts: Sequence[Account], *, paced: bool) -> list[Account]:
+    """Put one account of each credential first, where it would take long to learn that a key is dead."""
+    if not paced:
+        return list(accounts)
+    ranked = sorted(accounts, key=lambda account: account.priority)
+    heads = {account.credential: account for account in reversed(ranked)}
+    return [*heads.values(), *(one for one in ranked if heads[one.credential] is not one)]
+
+
+def _time(document: Mapping[str, Any] | None) -> datetime | None:
+    data = (document or {}).get("data")
+    stamp = data.get("clock") if isinstance(data, dict) else None
+    try:
+        return datetime.fromisoformat(str(stamp))
+    except ValueError:
+        return None

@@ -1,0 +1,262 @@
+"""What is engaged, by the latch's file and by the ledger, and whether it is known to be clear."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+from panic import latch
+from panic.broker.outcomes import Verdict
+from panic.config import Settings
+from panic.kit.errors import UsageError
+from panic.kit.words import clip
+from panic.latch import Hold, State
+from panic.ledger import history
+from panic.ledger.events import Event
+from panic.ledger.record import Joined, Kind, Pressed, read
+from panic.ledger.replay import scope_of
+from panic.ledger.summary import Summary
+from panic.report.document import Report
+from panic.run.latching import holds_of
+
+
+@dataclass(frozen=True, slots=True)
+class HoldView:
+    """One scope that is engaged; `doubt` is why it is not known to be clear, empty if it is."""
+
+    what: str
+    name: str
+    run: str
+    at: str
+    doubt: str
+
+
+@dataclass(frozen=True, slots=True)
+class LatchView:
+    """What is engaged; `lost` is what the ledger says is engaged and the file does not."""
+
+    schema: Literal["panic-latch/1"]
+    file: str
+    engaged: bool
+    problem: str
+    holds: tuple[HoldView, ...]
+    lost: tuple[HoldView, ...]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Engagement:
+    """What is engaged, by the latch's file and by the ledger.
+
+    Attributes:
+        state: What the file says.
+        recorded: What presses were to engage and no reset ended, by the ledger.
+        doubts: Why each hold is not known to be clear, by hold; those that are clear are not in it.
+        damage: What is wrong with the ledger, so that it is not certain what it says of anything.
+    """
+
+    state: State
+    recorded: tuple[Hold, ...]
+    doubts: dict[Hold, str]
+    damage: tuple[str, ...]
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """What is engaged: what the file lists, or what the ledger does where there is no whole file."""
+        return self.recorded if self.state.problem else self.state.holds
+
+    @property
+    def known(self) -> tuple[Hold, ...]:
+        """The same, and what the ledger says beside it: after two presses at once each may name another."""
+        return tuple(dict.fromkeys((*self.holds, *self.recorded)))
+
+    @property
+    def lost(self) -> tuple[Hold, ...]:
+        """What is recorded and the file does not say; none where it is not whole, since that says everything."""
+        return tuple(hold for hold in self.recorded if not self.state.includes([hold]))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Where file and ledger contradict each other, and what is wrong with the ledger."""
+        if not self.lost:
+            return self.damage
+        runs = clip(", ".join(sorted({hold.run for hold in self.lost})))
+        contradiction = (
+            f"the ledger says that {latch.listed(self.lost)} is engaged (run {runs}), and the latch does not: it "
+            "could not be engaged, or it was changed by something other than panic reset"
+        )
+        return (contradiction, *self.damage)
+
+    def view(self, file: str) -> LatchView:
+        """Give the document that the command line and the API print."""
+        holds, lost = (
+            tuple(HoldView(*hold, doubt=self.doubts.get(hold, "")) for hold in some)
+            for some in (self.holds, self.lost)
+        )
+        state = self.state
+        return LatchView("panic-latch/1", file, state.engaged, state.problem, holds, lost, self.warnings)
+
+
+def look(settings: Settings, *, walk: bool = False) -> Engagement:
+    """Say what is engaged.
+
+    Args:
+        settings: Where the latch is, and the ledger.
+        walk: Whether to check all of the ledger, which takes a while, and not the headings of its runs alone.
+
+    Raises:
+        UsageError: The settings name no latch, or no ledger.
+    """
+    if settings.latch.file is None:
+        raise UsageError("the settings name no [latch] file")
+    state = latch.read(settings.latch.file)
+    found = history.headings(settings.ledger)
+    asked, unread = _recorded(found.events)
+    damage = [*unread, *found.damage, *(history.walk(settings.ledger) if walk else ())]
+    engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)))
+
+    @cache
+    def retold(run: str) -> Report | None:
+        with suppress(UsageError):  # its record does not tell who pressed, or of which accounts
+            return history.recall(settings.ledger, run).report()
+        return None
+
+    runs = [one for one in found.runs if not one.pressed.drill]
+    for hold in engaged.known:
+        if doubt := _doubt(hold, runs, retold, settings.broker.base_url):
+            engaged.doubts[hold] = f"{hold}: {doubt}"
+    return engaged
+
+
+# ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
+
+Retold = Callable[[str], Report | None]
+"""Gives a run's report, made again from its record."""
+
+
+def _doubt(hold: Hold, runs: Sequence[Summary], retold: Retold, base_url: str) -> str:
+    """Say why what a hold covers is not known to be clear; "" if it is.
+
+    It is if a run that covers all of it, the hold's own or a later one, was clear, and no run that may be about
+    the same accounts had its last word after that began and was not clear.
+    """
+    own = next((one for one in runs if one.run == hold.run), None)
+    if own is None:
+        return f"run {hold.run} is not on record, so that nobody knows whether it is clear"
+    if own.pressed.base_url != base_url:
+        return f"run {own.run} was pressed against {own.pressed.base_url}"
+    mine = _accounts(hold, retold(own.run))
+    here = [one for one in runs if one.pressed.base_url == base_url]
+    later = [one for one in here if one.began >= own.began]
+    proof = next((one for one in reversed(later) if _proves(one, hold, mine, retold)), None)
+    since = (proof or own).began
+    for one in sorted(here, key=_last_word, reverse=True):
+        if not one.is_clear and _last_word(one) >= since and _may_touch(one, hold, mine, retold):
+            return f"run {one.run} {_end(one)}"
+    return "" if proof else f"no run since {own.run} shows all of it clear, whatever its accounts and its orders"
+
+
+def _end(one: Summary) -> str:
+    if one.finished is not None:
+        return f"ended {one.finished.verdict}"
+    return "is under way" if one.alive else "did not come to its end"
+
+
+def _last_word(one: Summary) -> float:
+    """Give the place in the ledger of the last that a run may have seen; one that died saw no more."""
+    if one.finished is not None:
+        return one.ended
+    return float("inf") if one.alive else one.began
+
+
+def _accounts(hold: Hold, engaging: Report | None) -> set[int | None]:
+    """Give the accounts that a hold covers, by the report of its own run; None stands for any."""
+    if hold.what == "account":
+        return {int(hold.name)}
+    if engaging is None:
+        return {None}
+    return {one.id for one in engaging.accounts if hold.what == "all" or one.group == hold.name}
+
+
+def _proves(one: Summary, hold: Hold, mine: set[int | None], retold: Retold) -> bool:
+    """Whether a run shows, by its record and not by its word alone, that all that a hold covers is clear."""
+    scope = scope_of(one.pressed.scope)
+    is_wide = hold.what == "account" or scope.all or hold.name in scope.groups
+    if not one.is_clear or scope.filters or not is_wide:
+        return False
+    report = retold(one.run)
+    # Beyond the scope's name: an account may have left its group or the roster since.
+    return bool(report and report.verdict is Verdict.CLEAR and mine <= {account.id for account in report.accounts})
+
+
+def _may_touch(one: Summary, hold: Hold, mine: set[int | None], retold: Retold) -> bool:
+    """Whether a run may be about one of a hold's accounts."""
+    report = retold(one.run)
+    if report is None or hold.what == "all" or None in mine:
+        return True
+    return any(
+        account.id is None or account.id in mine or (hold.what == "group" and account.group == hold.name)
+        for account in report.accounts
+    )
+
+
+# ── on record ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class _Reset:
+    """What counts of a reset on record."""
+
+    state: str
+    holds: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What presses were to engage and no reset ended. Feed it the events in their order."""
+
+    by_run: dict[str, list[Hold]] = field(default_factory=dict)
+    holds: dict[tuple[str, str], Hold] = field(default_factory=dict)
+
+    def follow(self, event: Event) -> None:
+        """Take one event: a press engages, even if the file could not be written; a reset that was done ends it.
+
+        Raises:
+            ValueError: Its body is not what its kind has.
+        """
+        if event.kind == Kind.RESET:
+            self._end(read(_Reset, event.body))
+            return
+        if event.kind == Kind.PRESSED:
+            pressed = read(Pressed, event.body)
+            asked = holds_of(scope_of(pressed.scope), event.run, pressed.started_at) if pressed.latch else []
+            self.by_run[event.run] = asked
+        elif event.kind == Kind.JOINED:
+            joined = read(Joined, event.body)
+            asked = holds_of(scope_of(joined.scope), event.run, joined.trigger.at) if joined.latch else []
+            self.by_run[event.run] = [*self.by_run.get(event.run, ()), *asked]
+        elif event.kind != Kind.RESUMED:
+            return
+        self.holds.update({hold[:2]: hold for hold in self.by_run.get(event.run, ())})
+
+    def _end(self, reset: _Reset) -> None:
+        if reset.state == "done":
+            ended = {hold[:3] for hold in reset.holds}
+            self.holds = {scope: hold for scope, hold in self.holds.items() if hold[:3] not in ended}
+
+
+def recorded(settings: Settings) -> tuple[Hold, ...]:
+    """Give what presses were to engage and no reset ended, by the ledger."""
+    return _recorded(history.headings(settings.ledger).events)[0]
+
+
+def _recorded(events: Iterable[Event]) -> tuple[tuple[Hold, ...], list[str]]:
+    """Give that, and which events tell nothing."""
+    asked, unread = _Asked(), []
+    for event in events:
+        try:
+            asked.follow(event)
+        except ValueError:
+            unread.append(f"event {event.id} ({event.kind}) cannot be read")
+    return tuple(asked.holds.values()), unread

@@ -1,0 +1,229 @@
+"""Ending the engaged state: a person's deliberate act. It fails closed: in doubt everything stays engaged."""
+
+import os
+import secrets
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from panic import latch
+from panic._version import VERSION
+from panic.accounts.plan import Scope
+from panic.config import Settings
+from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.kit.words import clip
+from panic.latch import Hold, State
+from panic.ledger import history
+from panic.ledger.events import Event, encode
+from panic.ledger.record import Kind
+from panic.run.engagement import Engagement, look, recorded
+from panic.run.press import read_keys
+
+WILL_NOT = (
+    "Nothing is sent to the broker: no order is cancelled, none is restored. "
+    "The latch never blocked anything there; it only stops strategies that read it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ResetView:
+    """What a reset did, or would do."""
+
+    schema: Literal["panic-reset/1"]
+    done: bool
+    ends: tuple[dict[str, str], ...]
+    by: str
+    reason: str
+    forced_because: str | None
+    doubts: tuple[str, ...]
+    engaged_now: bool | None
+    will_not: str
+    looked_in: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A reset that may be carried out.
+
+    Attributes:
+        holds: What it ends.
+        listed: Those of them that the file lists; the others stand in the ledger only.
+        recreate: Whether a disengaged latch takes the place of one that is missing or not whole.
+        forced_because: Why it may end although there are doubts; empty where there are none.
+        doubts: Why not all of it is known to be clear, and why the ledger is not to be relied on.
+        looked_in: The files of the ledger.
+    """
+
+    holds: tuple[Hold, ...]
+    listed: tuple[Hold, ...]
+    recreate: bool
+    by: str
+    reason: str
+    forced_because: str
+    doubts: tuple[str, ...]
+    looked_in: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        scopes = {hold[:2]: hold for hold in self.holds}
+        what = latch.listed(scopes.values()) if scopes else "everything"
+        return f"ends the engaged state of {what}: strategies that test the latch may trade again"
+
+    def view(self, state: State | None) -> ResetView:
+        """Give the document that the command line and the API print; `state` is None where nothing was done."""
+        return ResetView(
+            schema="panic-reset/1",
+            done=state is not None,
+            ends=tuple(hold._asdict() for hold in self.holds),
+            by=self.by,
+            reason=self.reason,
+            forced_because=self.forced_because or None,
+            doubts=self.doubts,
+            engaged_now=None if state is None else state.engaged,
+            will_not=WILL_NOT,
+            looked_in=self.looked_in,
+        )
+
+
+def prepare(
+    settings: Settings,
+    scope: Scope,
+    *,
+    by: str,
+    reason: str,
+    force: str = "",
+    env: Mapping[str, str] = os.environ,
+) -> Reset:
+    """Say what a reset would end; an empty scope means everything that is engaged.
+
+    Raises:
+        UsageError: No reason, nothing is engaged, or what is has not been seen clear and nobody forces it.
+    """
+    if not reason.strip():
+        raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
+    found = look(settings, walk=True)
+    if not found.state.engaged and not found.lost:
+        raise UsageError(f"nothing is engaged: {settings.latch.file} says disengaged")
+    everything = not (scope.all or scope.groups or scope.accounts)
+    if found.state.problem and not everything:
+        raise UsageError(f"the latch is {found.state}: only all of it can be reset, so name no scope")
+    holds = found.known if everything else _named(found, scope)
+    doubts = _doubts(found, holds)
+    looked_in = tuple(map(str, history.files(settings.ledger))) or (f"{settings.ledger.file} (not there)",)
+    if doubts and not force.strip():
+        raise UsageError(
+            "\n".join(doubts)
+            + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
+            + f"\nLooked in {' and '.join(looked_in)}"
+        )
+    keys, *_ = read_keys(settings, env)
+
+    def scrubbed(words: str, most: int) -> str:
+        for key in keys.values():  # what a person typed stays on record for ever
+            words = key.scrub(words)
+        return clip(words, most)
+
+    return Reset(
+        holds,
+        listed=tuple(hold for hold in holds if hold in found.state.holds),
+        recreate=bool(found.state.problem),
+        by=scrubbed(by, 200),
+        reason=scrubbed(reason.strip(), 1000),
+        forced_because=scrubbed(force.strip(), 1000) if doubts else "",
+        doubts=doubts,
+        looked_in=looked_in,
+    )
+
+
+def _doubts(found: Engagement, holds: Sequence[Hold]) -> tuple[str, ...]:
+    """Say why holds may not end: what is not known to be clear, and what is wrong with latch or ledger."""
+    doubts = [found.doubts[hold] for hold in holds if hold in found.doubts]
+    if found.state.problem and not holds:
+        doubts.append(f"the latch {found.state.problem}, and no press on record engaged it")
+    # A press that is not clear may stand where nobody can read it.
+    return tuple(dict.fromkeys([*doubts, *found.damage]))
+
+
+def carry_out(settings: Settings, reset: Reset) -> State:
+    """Record the reset, end the engaged state, and say what the latch says now.
+
+    Raises:
+        ConfigurationError: The ledger cannot take it, so that nothing was changed.
+        LatchError: The file could not be changed; what it says is in the words.
+    """
+    assert settings.latch.file is not None  # noqa: S101  (it was read before)
+    _put_on_record(settings, reset, "intended")
+    wrong: latch.LatchError | None = None
+    try:
+        if reset.listed or reset.recreate:
+            latch.release(settings.latch.file, reset.listed, recreate=reset.recreate)
+    except latch.LatchError as error:
+        wrong = error
+    if wrong is not None and not _is_ended(settings.latch.file, reset):
+        with suppress(ConfigurationError):  # that the latch is still engaged is what has to be told
+            _put_on_record(settings, reset, "failed")
+        raise wrong
+    if reset.recreate:
+        _engage_late(settings, settings.latch.file, reset)
+    _put_on_record(settings, reset, "done")
+    if wrong is not None:
+        raise wrong
+    return latch.read(settings.latch.file)
+
+
+def _is_ended(file: Path, reset: Reset) -> bool:
+    """Whether nothing of it is engaged, whatever failed after that: what others read is what counts."""
+    state = latch.read(file)
+    return not state.problem and not any(state.includes([hold]) for hold in reset.holds)
+
+
+def _engage_late(settings: Settings, file: Path, reset: Reset) -> None:
+    """Engage what came in between: a press that finds everything engaged writes nothing into the latch."""
+    late = [hold for hold in recorded(settings) if hold not in reset.holds]
+    if late:
+        latch.engage(file, late)
+
+
+def _named(found: Engagement, scope: Scope) -> tuple[Hold, ...]:
+    wanted = [("all", "")] if scope.all else []
+    wanted += [("group", group) for group in scope.groups] + [("account", str(id_)) for id_ in scope.accounts]
+    engaged = {hold[:2]: hold for hold in (*found.holds, *found.lost)}
+    if unknown := [name or what for what, name in wanted if (what, name) not in engaged]:
+        listed = latch.listed(engaged.values())
+        raise UsageError(f"{', '.join(unknown)}: not engaged by this name; engaged is {listed}")
+    return tuple(hold for hold in found.known if hold[:2] in wanted)
+
+
+def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:
+    from panic.ledger.store import SqliteStore  # noqa: PLC0415  (creates nothing until it is needed)
+
+    file = settings.ledger.file
+    if file is None:
+        raise ConfigurationError([Problem("the settings name no [ledger] file", "A reset must be on record.")])
+    body = {
+        "state": state,
+        "by": reset.by,
+        "reason": reset.reason,
+        "forced_because": reset.forced_because,
+        "doubts": reset.doubts,
+        "holds": reset.holds,
+        "recreate": reset.recreate,
+        "file": str(settings.latch.file),
+        "version": VERSION,
+    }
+    at = datetime.now(UTC).isoformat(timespec="microseconds")
+    event = Event("", Kind.RESET, f"{secrets.token_hex(4)}-0", at, body)
+    try:
+        store = SqliteStore(file)
+        try:
+            store.append([(event.run, event.kind, encode(event))])
+        finally:
+            store.close()
+    except (OSError, sqlite3.Error) as error:
+        what = f"the reset could not be put on record ({clip(str(error))}), so that it was not carried out"
+        if state != "intended":
+            what = f"the reset is {state}, and that could not be put on record ({clip(str(error))})"
+        raise ConfigurationError([Problem(what, "Mend the ledger, and look at: panic latch", file)]) from error

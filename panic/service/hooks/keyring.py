@@ -1,0 +1,112 @@
+"""The secrets of all hooks, read again while the service runs: a new one counts without a restart."""
+
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+
+from panic.config import Hook, secret
+from panic.kit.background import begin
+from panic.kit.errors import Problem
+from panic.service.hooks.signatures import STANDARD, Secrets, flaw, weakness
+
+_REMEDY = "Put a secret of its scheme there, as docs/hooks.md tells, and nothing else."
+
+Texts = dict[tuple[str, int], str]
+"""The secrets that could be read, by hook and place in its list."""
+
+_Read = tuple[Texts, tuple[Problem, ...]]
+
+_TRIES = 2
+"""What is being read when a call comes may be for settings that were replaced since: then once more."""
+
+
+_NOBODY = Secrets(STANDARD, ())
+
+
+class Keyring:
+    """Keeps the secrets of the hooks, the last good ones where a file cannot be read any more.
+
+    Args:
+        env: Where secrets are that stand in environment variables.
+        every_s: So long what was read counts as fresh, seconds.
+        patience_s: So long a call waits for a file system, seconds; then what is known must do.
+    """
+
+    def __init__(
+        self, env: Mapping[str, str] = os.environ, *, every_s: float = 1.0, patience_s: float = 0.2
+    ) -> None:
+        self._env = env
+        self._every_s = every_s
+        self._patience_s = patience_s
+        self._hooks: Mapping[str, Hook] = {}
+        self._texts: Texts = {}
+        self._secrets: dict[str, Secrets] = {}
+        self._read_at = -float("inf")
+        self._reading: asyncio.Future[_Read] | None = None
+
+    async def of(self, hooks: Mapping[str, Hook], name: str) -> Secrets:
+        """Give the secrets of a hook; those of nobody if there is no such hook, or none of its is usable."""
+        await self.refresh(hooks)
+        return self._secrets.get(name, _NOBODY)
+
+    async def refresh(self, hooks: Mapping[str, Hook]) -> None:
+        """Read the secrets again if they are not fresh; one thread at a time, and never waited for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                for _ in range(_TRIES):
+                    if hooks == self._hooks and time.monotonic() - self._read_at < self._every_s:
+                        return
+                    await asyncio.wait([self._reading or self._begin(dict(hooks))])
+
+    def _begin(self, hooks: Mapping[str, Hook]) -> asyncio.Future[_Read]:
+        self._reading = reading = begin(lambda: read(hooks, self._env), "hook-secrets")
+        reading.add_done_callback(lambda done: self._take(hooks, done))
+        return reading
+
+    def _take(self, hooks: Mapping[str, Hook], done: asyncio.Future[_Read]) -> None:
+        self._reading = None
+        self._read_at = time.monotonic()
+        if done.cancelled() or done.exception() is not None:  # no thread is to be had: what is known must do
+            return
+        texts, _ = done.result()
+        before, now = _places(self._hooks), _places(hooks)
+        kept = {place: text for place, text in self._texts.items() if before[place] == now.get(place)}
+        self._hooks, self._texts = hooks, {**kept, **texts}
+        usable: defaultdict[str, list[str]] = defaultdict(list)
+        for (name, _), text in self._texts.items():
+            usable[name].append(text)
+        self._secrets = {name: Secrets(hooks[name].scheme, texts) for name, texts in usable.items()}
+
+
+def _places(hooks: Mapping[str, Hook]) -> dict[tuple[str, int], object]:
+    return {
+        (name, index): (hook.scheme, place)
+        for name, hook in hooks.items()
+        for index, place in enumerate(hook.secrets)
+    }
+
+
+def read(hooks: Mapping[str, Hook], env: Mapping[str, str]) -> _Read:
+    """Read the secrets of all hooks, now; blocks as files do.
+
+    Returns:
+        The usable ones, and everything that is wrong with any of them.
+    """
+    texts: Texts = {}
+    problems: list[Problem] = []
+    for name, hook in hooks.items():
+        for index, place in enumerate(hook.secrets):
+            key, found = secret.read(f"{index + 1} of hook {name}", place, env)
+            problems += found
+            if key is None:
+                continue
+            wrong = flaw(hook.scheme, key.reveal())
+            if not wrong:
+                texts[name, index] = key.reveal()
+            wrong = wrong or weakness(hook.scheme, key.reveal())
+            if wrong:
+                problems.append(Problem(f"secret {index + 1} of hook {name} {wrong}", _REMEDY, place.file))
+    return texts, tuple(problems)

@@ -1,0 +1,236 @@
+"""What the service says no with: RFC 9457 problem details, each naming its remedy.
+
+A client's mistake is never a 5xx, and whatever a handler raises becomes a problem here.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_request import BaseRequest
+from pydantic import TypeAdapter, ValidationError
+
+from panic.kit.errors import ConfigurationError, PanicError, UsageError
+from panic.kit.words import clip
+from panic.latch import LatchError
+from panic.service.auth import Refusal
+
+log = structlog.get_logger()
+
+MEDIA_TYPE: Final = "application/problem+json"
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+
+_LISTED_MOST = 50
+_DETAIL_MOST = 2000
+_BY_HAND = "If this was a press: use the command line, panic press, or cancel at the broker by hand, now."
+
+
+class Kind(NamedTuple):
+    """One sort of problem, and what to do about it where nothing better is known."""
+
+    status: int
+    title: str
+    remedy: str
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "malformed": Kind(400, "The request is not understood", "Correct what `errors` lists, and send it again."),
+    "unauthenticated": Kind(401, "No valid token", "Send `Authorization: Bearer TOKEN` with a configured token."),
+    "forbidden": Kind(403, "This token may not do that", "Use a token that has the role and the groups for it."),
+    "not_same_origin": Kind(
+        403, "Not sent by the page of this service", "Open the service's own page, and do it there."
+    ),
+    "csrf": Kind(403, "X-CSRF-Token is not this session's", "Read `csrf` of GET /v1/session, and send it again."),
+    "idle": Kind(403, "Nobody was there for a while", "Give your token again."),
+    "not_found": Kind(404, "There is no such thing here", "Look at /openapi.json, or at GET /v1/runs for runs."),
+    "method_not_allowed": Kind(405, "Not with this method", "Use a method that the Allow header lists."),
+    "too_slow_a_request": Kind(408, "The request did not arrive in time", "Send it again, all at once."),
+    "conflict": Kind(409, "Not as things stand", "Do what `detail` says first."),
+    "too_large": Kind(413, "The request is too large", "Send less: a press needs a scope and a reason."),
+    "unsupported_type": Kind(415, "Not this type of body", "Send JSON as `Content-Type: application/json`."),
+    "expectation": Kind(417, "Not this expectation", "Leave the Expect header out."),
+    "wrong_host": Kind(421, "This service does not go by that name", "Add the name to [service] allowed_hosts."),
+    "unprocessable": Kind(422, "That makes no sense here", "Correct what `detail` says, and send it again."),
+    "key_reused": Kind(422, "This Idempotency-Key was used for another body", "Use a new key for a new press."),
+    "throttled": Kind(429, "Too many at once", "Wait for as long as Retry-After says."),
+    "refused": Kind(400, "The request is refused", "Look at /openapi.json."),
+    "internal": Kind(500, "panic itself failed", _BY_HAND),
+    "unusable": Kind(
+        503, "Settings, roster or credentials cannot be used", "Mend what `errors` lists; panic check."
+    ),
+    "stopping": Kind(503, "The service is stopping", "Press with the command line: panic press."),
+    "too_slow": Kind(504, "The ledger or the latch did not answer in time", "Try again, and look at its disk."),
+}
+_BY_STATUS = {kind.status: code for code, kind in reversed(list(KINDS.items()))}
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong: where in the request, or in which file, and what."""
+
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Problem details as RFC 9457 has them.
+
+    Attributes:
+        code: The last part of `type`, for programs.
+        remedy: What to do about it.
+        errors: Every mistake that was found, the first fifty.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    remedy: str
+    errors: tuple[Mistake, ...]
+    request_id: str
+
+
+_PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
+
+
+class ProblemError(Exception):
+    """Something to say no to; `code` is one of `KINDS`."""
+
+    def __init__(
+        self,
+        code: str,
+        detail: str = "",
+        *,
+        remedy: str = "",
+        errors: Sequence[Mistake] = (),
+        headers: Mapping[str, str] | None = None,
+        status: int = 0,
+    ) -> None:
+        super().__init__(code)
+        self.status = status or KINDS[code].status
+        self.code, self.detail, self.errors = code, detail or KINDS[code].title, tuple(errors)
+        self.remedy, self.headers = remedy or KINDS[code].remedy, dict(headers or {})
+
+    def response(self, request_id: str) -> web.Response:
+        """Write it as an answer."""
+        kind = KINDS[self.code]
+        found = Problem(
+            type=f"urn:panic:problem:{self.code}",
+            title=kind.title,
+            status=self.status,
+            detail=_bounded(self.detail),
+            code=self.code,
+            remedy=self.remedy,
+            errors=self.errors[:_LISTED_MOST],
+            request_id=request_id,
+        )
+        body = _PROBLEM.dump_json(found, indent=2)
+        return web.Response(body=body, status=found.status, headers=self.headers, content_type=MEDIA_TYPE)
+
+
+def of_validation(error: ValidationError, part: str) -> ProblemError:
+    """Say what is wrong with a part of the request (body, query), and where; never what stood there."""
+    found = [
+        Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(_sentence(one["msg"])))
+        for one in error.errors(include_input=False, include_url=False, include_context=False)[:_LISTED_MOST]
+    ]
+    return ProblemError("malformed", f"{error.error_count()} mistakes in the {part}", errors=found)
+
+
+def of_usage(error: UsageError, code: str) -> ProblemError:
+    """Say what a command-line user would be told, in the words of the API."""
+    return ProblemError(code, in_our_words(str(error)))
+
+
+def require(refusal: Refusal | None) -> None:
+    """Let it pass if nothing is said against it.
+
+    Raises:
+        ProblemError: Something is.
+    """
+    if refusal is not None:
+        raise ProblemError("forbidden", refusal.why, remedy=refusal.remedy)
+
+
+_WORDS = {
+    "account": "accounts",
+    "group": "groups",
+    "instrument": "instruments",
+    "instrument-type": "instrument_type",
+    "deadline": "deadline_s",
+    "watch": "watch_s",
+}
+
+
+def in_our_words(text: str) -> str:
+    """Call the command line's flags by the names of the body's fields."""
+    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: _WORDS.get(found[1], found[1].replace("-", "_")), text)
+
+
+def of(error: Exception) -> ProblemError:
+    """Give the problem that an exception comes to."""
+    match error:
+        case ProblemError():
+            return error
+        case UsageError():
+            return of_usage(error, "unprocessable")
+        case ConfigurationError():
+            return ProblemError("unusable", "Nothing was sent.", errors=list(_mistakes(error)))
+        case LatchError() | PanicError():
+            return ProblemError("internal", str(error))
+        case TimeoutError():
+            return ProblemError("too_slow")
+        case web.HTTPException():
+            return _of_http(error)
+        case HttpProcessingError():
+            return ProblemError("malformed", "the body cannot be decoded")
+    return ProblemError("internal", f"an unexpected {type(error).__name__}")
+
+
+def _mistakes(error: ConfigurationError) -> Iterable[Mistake]:
+    for one in error.problems[:_LISTED_MOST]:
+        place = "" if one.file is None else f"{one.file}:{one.line}" if one.line else str(one.file)
+        yield Mistake(place, clip(f"{one.what}. {one.remedy}", 500))
+
+
+def _of_http(error: web.HTTPException) -> ProblemError:
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return ProblemError("method_not_allowed", f"allowed here: {allowed}", headers={"Allow": allowed})
+    unknown = "internal" if error.status >= 500 else "refused"  # noqa: PLR2004
+    return ProblemError(_BY_STATUS.get(error.status, unknown), status=error.status)
+
+
+def request_id(request: BaseRequest) -> str:
+    """Give the id that this request goes by."""
+    found: str = request.get(REQUEST_ID, "")
+    return found
+
+
+def report_failure(error: Exception, request: BaseRequest) -> None:
+    """Log that panic itself failed: where, and never with whose words."""
+    if structlog.is_configured():
+        where = {"at": place_of(error), "request_id": request_id(request)}
+        log.error("request_failed", error=type(error).__name__, **where)
+
+
+def place_of(error: BaseException | None) -> str:
+    """Say where an exception was raised."""
+    last = error.__traceback__ if error is not None else None
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
+
+
+def _sentence(words: str) -> str:
+    return words.removeprefix("Value error, ")
+
+
+def _bounded(words: str) -> str:
+    return words if len(words) <= _DETAIL_MOST else f"{words[: _DETAIL_MOST - 1]}…"

@@ -1,0 +1,111 @@
+"""What a press by a person, a hook or the clock needs beside readable files, judged by what will serve it.
+
+None of it stops a press or keeps the service from starting; it is what makes "ready" untrue.
+"""
+
+import socket
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from panic.accounts.plan import MisnamedError, Scope, plan, scope_of
+from panic.accounts.roster import Roster
+from panic.config import Settings
+from panic.config.address import canonical
+from panic.config.document import line_of
+from panic.config.own import shared
+from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.run import check
+from panic.run.check import Setup
+from panic.service import tls
+from panic.service.hooks import keyring
+from panic.service.notify.delivery import examine
+
+_IPV6 = 6
+
+
+class _Rule(NamedTuple):
+    """Something that will press, what a person calls it, and where it stands in the settings."""
+
+    called: str
+    scope: Scope
+    path: tuple[str, ...] = ()
+
+
+def problems(
+    settings: Settings, roster: Roster | None, usable: Collection[str], env: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Say what would refuse a press, shut out a hook's call, or keep a person from being told. Reads files.
+
+    Args:
+        settings: Those in force.
+        roster: The accounts; None where they cannot be read, which is told with the roster.
+        usable: Names of the credentials whose keys could be read.
+        env: Where secrets are that stand in environment variables.
+    """
+    if roster is not None:
+        for rule in _rules(settings):
+            yield from _refusals(rule, settings, roster, usable)
+    yield from keyring.read(settings.hooks, env)[1]
+    for name, channel in settings.channels.items():
+        yield from examine(name, channel.url, env)
+    for one, other, file in shared(settings):
+        yield Problem(f"{one} and {other} are one file, {file}", "Give each a file of its own.", settings.file)
+    if settings.hooks or settings.schedules:
+        yield from _unbindable(settings)
+    if why := tls.refusal_to_bind(settings.service):
+        remedy = "Until then the service does not start; see docs/service.md."
+        yield Problem(why, remedy, settings.file, line_of(settings.lines, "service"))
+    yield from tls.problems(settings.service)
+
+
+def read_setup(settings: Settings, env: Mapping[str, str]) -> Setup:
+    """Read what a check works with; its problems are those of readiness as well. It may take a while."""
+    setup = check.read_setup(settings, env)
+    more = problems(settings, setup.roster, setup.keys, env)
+    return replace(setup, problems=(*setup.problems, *more))
+
+
+def _unbindable(settings: Settings) -> Iterator[Problem]:
+    """Try the address where hooks would call, on a port that nobody has: it must be this machine's."""
+    host = settings.service.host
+    address = canonical(host)
+    if isinstance(address, str):  # a name may take long to look up; who starts the service sees what is wrong
+        return
+    try:
+        with socket.socket(socket.AF_INET6 if address.version == _IPV6 else socket.AF_INET) as probe:
+            probe.bind((str(address), 0))
+    except OSError:
+        what = f"[service] host {host} is no address of this machine: no hook and no schedule would press"
+        line = line_of(settings.lines, "service", "host")
+        yield Problem(what, "Name one that `ip address` shows, or 127.0.0.1.", settings.file, line)
+
+
+def _rules(settings: Settings) -> Iterator[_Rule]:
+    yield _Rule("a press for all accounts", Scope(all=True))
+    for name, token in settings.tokens.items():
+        if token.groups is not None:
+            yield _Rule(f"[tokens.{name}]", Scope(groups=token.groups), ("tokens", name))
+    for name, hook in settings.hooks.items():
+        yield _Rule(f"[hooks.{name}]", scope_of(hook), ("hooks", name))
+    for schedule in settings.schedules:
+        if not schedule.drill:
+            called = f"[[schedules]] {schedule.name}"
+            yield _Rule(called, scope_of(schedule), ("[[schedules]]", schedule.name))
+
+
+def _refusals(rule: _Rule, settings: Settings, roster: Roster, usable: Collection[str]) -> Iterator[Problem]:
+    """Plan what the rule will press, and say why that is refused."""
+    try:
+        plan(roster, rule.scope, usable)
+    except MisnamedError as error:
+        for one in error.found:
+            line = line_of(settings.lines, *rule.path, one.key)
+            remedy = f"{one.remedy[0].upper()}{one.remedy[1:]}{'' if one.remedy.endswith('?') else '.'}"
+            yield Problem(f"{rule.called}: {one.key.removesuffix('s')} {one.what}", remedy, settings.file, line)
+    except UsageError as error:  # settings refuse such a scope, and yet it may be built in code
+        yield Problem(f"{rule.called}: {error}", "Correct it.", settings.file, line_of(settings.lines, *rule.path))
+    except ConfigurationError as error:
+        first, line = error.problems[0], line_of(settings.lines, *rule.path)
+        place = (settings.file, line) if line else (first.file, first.line)
+        yield Problem(f"{rule.called}: {first.what}", first.remedy, *place)

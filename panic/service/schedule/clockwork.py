@@ -1,0 +1,138 @@
+"""Schedules in the service: each second it asks what is owed, and has it begun or told."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import structlog
+
+from panic.config import Settings
+from panic.config.schedules import SECTION
+from panic.service.desk import Desk
+from panic.service.notify import Notice
+from panic.service.schedule.almanac import Almanac
+from panic.service.schedule.claims import Claims
+from panic.service.schedule.dispatcher import STILL_OPEN, Dispatcher, pages
+from panic.service.schedule.next import owed
+from panic.service.schedule.sessions import exchange_zone
+from panic.service.schedule.watermark import Watermark
+from panic.service.standby import Standby
+
+log = structlog.get_logger()
+
+TICK_S: Final = 1.0
+"""How often it looks at the clock: no sleep is so long that a jump of the clock is slept through."""
+
+_A_DAY: Final = timedelta(hours=24)
+
+
+class Clockwork:
+    """Carries schedules out: each run once, or somebody is told.
+
+    Args:
+        desk: Where presses become runs.
+        standby: The settings and keys in force.
+        tell: Tells people; must neither block nor raise.
+        audit: Puts on record what came of a drill.
+        now: The time of day, UTC.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        standby: Standby,
+        tell: Callable[[Notice], None],
+        audit: Callable[[str, dict[str, Any]], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._standby, self._now, self._page = standby, now, pages(tell)
+        self._claims, self._watermark = Claims(), Watermark(standby.settings.ledger.file)
+        self._dispatcher = Dispatcher(desk, standby, self._claims, self._page, audit, now)
+        self.almanac = Almanac(standby.settings.ledger.file)
+        self._was = self.almanac.calendar
+        self._doubted = ""
+        self._refreshing: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Learn what was done before, and begin to look at the clock."""
+        await self.learn()
+        self._task = asyncio.create_task(self._look(), name="panic-clockwork")
+
+    async def close(self) -> None:
+        """Begin nothing more."""
+        for task in filter(None, (self._task, self._refreshing)):
+            task.cancel()
+            await asyncio.wait([task])
+        await self._dispatcher.close()
+        await self._watermark.write()  # as of the last look: what was due since then is still owed
+
+    async def learn(self) -> None:
+        """Read what is claimed, and until when an earlier service looked at the clock."""
+        for problem in self._standby.settings.problems:
+            if problem.section == SECTION:
+                self._page("settings", "a schedule was left out: it will NOT run", str(problem))
+        await self.almanac.load()
+        self._was = self.almanac.calendar
+        try:
+            await self._watermark.load()
+        except Exception as error:  # noqa: BLE001  (whatever keeps it from being read)
+            text = f"When the clock was looked at last cannot be read: {error}. See: panic schedule"
+            self._page("clockwork-gap", "schedules may have been missed", text)
+        await self._read_claims()
+
+    async def _read_claims(self) -> None:
+        try:
+            abandoned = await self._claims.read(self._standby.settings.ledger, self._now() - _A_DAY)
+        except Exception as error:  # noqa: BLE001  (it is tried again; each claim says it as well)
+            log.warning("claims_not_read", error=str(error))
+            return
+        for key in abandoned:
+            text = f"The service died as it was to begin. {STILL_OPEN}. See: panic schedule"
+            self._page(key, f"{key} did NOT run", text)
+
+    async def _look(self) -> None:
+        while True:
+            try:
+                await self.turn()
+            except Exception:
+                log.exception("clockwork_failed")
+                self._page("clockwork", "schedules do not run", "The service's clock is broken: see its log.")
+            await asyncio.sleep(TICK_S)
+
+    async def turn(self) -> None:
+        """Look at the clock once, and do what is owed."""
+        settings, now = self._standby.settings, self._now()
+        if settings.schedules:
+            if not self._claims.are_read:
+                await self._read_claims()
+            if self._refreshing is None or self._refreshing.done():
+                self._refreshing = asyncio.create_task(self._refresh(settings, now))
+            self._warn_of_doubt(now)
+        calendar, seen, claimed = self.almanac.calendar, self._watermark.seen, self._claims.keys
+        found = owed(settings.schedules, calendar, seen=seen, now=now, claimed=claimed, was=self._was)
+        begun = [await self._dispatcher.begin(due, settings) for due in found.run]
+        for due in found.late:
+            await self._dispatcher.give_up(due, settings)
+        if found.unknown:
+            self._page("clockwork-gap", "schedules may have been missed", f"Nobody looked: {found.unknown}.")
+        if all(begun):  # what could not be claimed is tried again until it is late
+            self._was = calendar
+            await self._watermark.move(found.seen)
+
+    async def _refresh(self, settings: Settings, now: datetime) -> None:
+        """Ask for the calendar beside everything else: no run waits for it."""
+        try:
+            await self.almanac.refresh(settings, self._standby.keys, now)
+        except Exception:  # what is known stays known
+            log.exception("calendar_failed")
+
+    def _warn_of_doubt(self, now: datetime) -> None:
+        """At the start of a day, say that the calendars disagree about it."""
+        day = now.astimezone(exchange_zone()).date()
+        doubt = self.almanac.doubt(day)
+        if doubt and doubt != self._doubted:
+            self._doubted = doubt
+            text = f"{doubt}. See: panic schedule"
+            self._page(f"calendar {day}", f"the calendars disagree about {day}", text)

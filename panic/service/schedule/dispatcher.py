@@ -1,0 +1,155 @@
+"""One scheduled run: claimed and begun, or given up and told."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+
+from panic.accounts.plan import scope_of
+from panic.config import Schedule, Settings
+from panic.kit.errors import PanicError
+from panic.report.document import Source
+from panic.run.press import Press
+from panic.service.by_hand import by_hand
+from panic.service.desk import Desk, Refused
+from panic.service.notify import Notice
+from panic.service.schedule.claims import Claims
+from panic.service.schedule.next import Due
+from panic.service.schedule.rehearsal import rehearse
+from panic.service.standby import Standby
+
+log = structlog.get_logger()
+
+STILL_OPEN: Final = "What it was to cancel may still be open"
+
+
+Page = Callable[[str, str, str], None]
+"""Pages somebody: what it is about, a title and a text."""
+
+
+def pages(tell: Callable[[Notice], None]) -> Page:
+    """Give what pages people about schedules, in the log too."""
+
+    def page(key: str, title: str, text: str) -> None:
+        log.error("schedule_trouble", key=key, title=title, text=text)
+        tell(Notice("page", "", title, text, f"schedule {key}"))
+
+    return page
+
+
+class Dispatcher:
+    """Begins runs that are owed.
+
+    Args:
+        desk: Where presses become runs.
+        standby: The settings and keys in force.
+        claims: What is begun already.
+        page: Pages people.
+        audit: Puts on record what came of a drill.
+        now: The time of day, UTC.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        standby: Standby,
+        claims: Claims,
+        page: Page,
+        audit: Callable[[str, dict[str, Any]], None],
+        now: Callable[[], datetime],
+    ) -> None:
+        self._desk, self._standby, self._claims, self._page = desk, standby, claims, page
+        self._audit, self._now = audit, now
+        self._drills: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """End the drills that are under way."""
+        for task in tuple(self._drills):
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def begin(self, due: Due, settings: Settings) -> bool:
+        """Claim a run and begin it; False if it could not be claimed."""
+        try:
+            is_ours = await self._claims.claim(self._standby.ledger, due.key, self._now())
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with the ledger)
+            why = str(error) or "the ledger does not answer"
+            self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {why}")
+            return False
+        schedule = _named(due.schedule, settings)
+        if is_ours and schedule.drill:
+            task = asyncio.create_task(self._drill(due, settings))
+            self._drills.add(task)
+            task.add_done_callback(self._drills.discard)
+        elif is_ours:
+            self._press(due, schedule)
+        return True
+
+    def _press(self, due: Due, schedule: Schedule) -> None:
+        try:
+            live = self._desk.press(press_of(schedule, due), automated=True).live
+            log.info("schedule_began", key=due.key, run_id=live.run.id)
+        except (PanicError, Refused) as error:
+            text = f"Nothing was sent: {str(error) or 'the service is ending'}. {self._by_hand(schedule)}"
+            self._page(due.key, f"{due.key} did NOT run", text)
+
+    async def give_up(self, due: Due, settings: Settings) -> None:
+        """Tell once that a run did not begin in time."""
+        with suppress(Exception):  # told twice is better than not at all
+            await self._claims.read(settings.ledger, self._now())
+            if due.key in self._claims.keys:  # another process ran it in time
+                return
+        self._claims.keys.add(due.late_key)
+        is_first = True
+        with suppress(Exception):
+            is_first = await self._claims.claim(self._standby.ledger, due.late_key, self._now(), late=due.key)
+        if is_first:
+            schedule = _named(due.schedule, settings)
+            remedy = "Run: panic drill" if schedule.drill else self._by_hand(schedule)
+            text = f"It was due at {due.at:%Y-%m-%d %H:%M:%S} UTC, and now it is too late. {remedy}"
+            self._page(due.key, f"{due.key} did NOT run", text)
+
+    def _by_hand(self, schedule: Schedule) -> str:
+        """Say what to do about what it did not cancel."""
+        scope = scope_of(schedule)
+        found, reason = self._standby.pressable(scope), f"{schedule.name} did not run"
+        return f"{STILL_OPEN}. If it must not be, {by_hand(scope, found, latch=schedule.latch, reason=reason)}"
+
+    async def _drill(self, due: Due, settings: Settings) -> None:
+        """Run a drill, and put on record what came of it."""
+        assert settings.ledger.file is not None  # noqa: S101  (its key was claimed there)
+        try:
+            found = await rehearse(due.key, settings.ledger.file)
+        except Exception as error:  # whatever kept it from running
+            log.exception("drill_failed")
+            self._page(due.key, f"the drill {due.key} did NOT run", f"{type(error).__name__}. Run: panic drill")
+            return
+        self._audit(
+            "drill",
+            {"key": due.key, "passed": found.passed, "report": found.report.name, "sha256": found.digest},
+        )
+        if not found.passed:
+            self._page(
+                due.key, f"the drill {due.key} did NOT pass", f"Its report: {found.report}. Run: panic drill"
+            )
+
+
+def _named(name: str, settings: Settings) -> Schedule:
+    return next(one for one in settings.schedules if one.name == name)
+
+
+def press_of(schedule: Schedule, due: Due) -> Press:
+    """Give the press of a scheduled run."""
+    return Press(
+        scope_of(schedule),
+        reason=f"scheduled {schedule.at}: {due.key}",
+        by=f"schedule {schedule.name}",
+        source=Source.SCHEDULE,
+        watch_s=schedule.watch_s,
+        deadline_s=schedule.deadline_s,
+        latch=schedule.latch,
+        key=due.key,
+    )

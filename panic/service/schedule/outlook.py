@@ -1,0 +1,170 @@
+"""When what comes by the clock comes next, and why then: for the command line and for the service."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+from itertools import islice
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from panic.accounts.plan import plan, scope_of
+from panic.accounts.roster import load as load_roster
+from panic.config import Schedule, Settings
+from panic.config.at import WallTime
+from panic.config.schedules import SECTION
+from panic.kit.errors import PanicError
+from panic.service.schedule.cache import cache_file, load_cache
+from panic.service.schedule.next import Due, NoRun, upcoming
+from panic.service.schedule.sessions import Calendar, exchange_zone, fallback, merge
+
+_NEAR_DAYS = 60
+"""So long before it ends the shipped calendar says so: an upgrade takes a while."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One schedule.
+
+    Attributes:
+        zone: Whose clocks its runs are shown by, beside UTC.
+        runs: The next ones.
+        refused: Why it would press nobody; "" where it would.
+        ends: Why there are no more; "" where there are.
+    """
+
+    name: str
+    at: str
+    drill: bool
+    zone: tzinfo
+    runs: tuple[Due, ...]
+    refused: str
+    ends: str
+
+    @property
+    def doubt(self) -> bool:
+        """Whether the calendars disagree about one of its runs."""
+        return any(due.session and due.session.doubt for due in self.runs)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """All schedules, worst first.
+
+    Attributes:
+        left_out: What is wrong with those that do not run.
+        fetched_at: When the broker's calendar was fetched; None where there is none.
+        last: The last day of the shipped calendar.
+        problems: What is wrong with the calendars.
+    """
+
+    now: datetime
+    lines: tuple[Line, ...]
+    left_out: tuple[str, ...]
+    fetched_at: datetime | None
+    last: date | None
+    problems: tuple[str, ...]
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether somebody should see to it."""
+        is_wrong = any(one.refused or one.ends or one.doubt for one in self.lines)
+        return is_wrong or bool(self.left_out or self.problems)
+
+    def document(self) -> dict[str, Any]:
+        """Give it as JSON values."""
+        return {
+            "schema": "panic-schedule/1",
+            "now": self.now.isoformat(),
+            "schedules": [
+                {
+                    "name": line.name,
+                    "at": line.at,
+                    "drill": line.drill,
+                    "runs": [_run(due, line.zone) for due in line.runs],
+                    "ends": line.ends or None,
+                    "refused": line.refused or None,
+                }
+                for line in self.lines
+            ],
+            "left_out": self.left_out,
+            "calendar": {
+                "broker_fetched_at": self.fetched_at and self.fetched_at.isoformat(),
+                "shipped_until": self.last and self.last.isoformat(),
+                "problems": self.problems,
+            },
+        }
+
+
+def outlook(settings: Settings, now: datetime, count: int) -> Outlook:
+    """Read what is known of the next runs of every schedule; asks nobody but the disk."""
+    cached = load_cache(cache_file(settings.ledger.file)) if settings.ledger.file else Calendar()
+    calendar = merge(cached, fallback())
+    lines = [
+        _line(schedule, calendar, now, count, _refused(schedule, settings)) for schedule in settings.schedules
+    ]
+    lines.sort(
+        key=lambda line: (
+            not (line.ends or line.refused),
+            not line.doubt,
+            line.runs[0].at if line.runs else now,
+            line.name,
+        )
+    )
+    return Outlook(
+        now=now,
+        lines=tuple(lines),
+        left_out=tuple(str(problem) for problem in settings.problems if problem.section == SECTION),
+        fetched_at=max((day.as_of for day in cached.days.values()), default=None),
+        last=fallback().last,
+        problems=(*calendar.problems, *_ending(fallback(), now)),
+    )
+
+
+def _refused(schedule: Schedule, settings: Settings) -> str:
+    if schedule.drill:
+        return ""
+    try:
+        plan(load_roster(settings.roster.file, settings.credentials), scope_of(schedule), settings.credentials)
+    except PanicError as error:
+        return str(error)
+    return ""
+
+
+def _line(schedule: Schedule, calendar: Calendar, now: datetime, count: int, refused: str) -> Line:
+    found = list(islice(upcoming(schedule, calendar, now), count))
+    when = schedule.when
+    zone: tzinfo = ZoneInfo(when.zone) if isinstance(when, WallTime) else exchange_zone()
+    return Line(
+        name=schedule.name,
+        at=schedule.at,
+        drill=schedule.drill,
+        zone=zone,
+        runs=tuple(due for due in found if isinstance(due, Due)),
+        refused=refused,
+        ends=next((last.why for last in found if isinstance(last, NoRun)), ""),
+    )
+
+
+def _ending(shipped: Calendar, now: datetime) -> tuple[str, ...]:
+    if shipped.last is None or (shipped.last - now.date()).days > _NEAR_DAYS:
+        return ()
+    return (f"the shipped calendar ends on {shipped.last}: upgrade panic",)
+
+
+def _run(due: Due, zone: tzinfo) -> dict[str, object]:
+    session = due.session
+    return {
+        "at": due.at.isoformat(),
+        "local": due.at.astimezone(zone).isoformat(),
+        "key": due.key,
+        "why": due.why,
+        "session": session
+        and {
+            "day": session.day.isoformat(),
+            "opens": session.opens.isoformat(),
+            "closes": session.closes.isoformat(),
+            "early": session.early,
+            "source": session.source,
+            "as_of": session.as_of.isoformat(),
+            "doubt": session.doubt,
+        },
+    }

@@ -1,0 +1,132 @@
+"""The last self-test, kept in a small file beside the ledger, so that it can be told without the service."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from panic.broker.outcomes import EXIT_CODES, Verdict
+from panic.config import Settings
+from panic.config.own import SELF_TEST
+from panic.kit.files import read_regular, replace
+from panic.run.check import State
+from panic.service.selftest.finding import Finding
+
+STALE_INTERVALS: Final = 2
+_LARGEST = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """What the last self-test that came to its end found.
+
+    Attributes:
+        finished_at: When, UTC.
+        took_s: How long it took.
+        interval_s: The longest that there should be from one to the next, seconds.
+        proven_at: When all was last well; null if it never was.
+        states: How many accounts are in which state.
+        accounts: How many there are.
+        exit_code: As of `panic check`.
+        findings: What stands in the way of the next press, worst first.
+    """
+
+    schema: Literal["panic-self-test/1"]
+    finished_at: AwareDatetime
+    took_s: float
+    interval_s: float
+    base_url: str
+    exit_code: int
+    proven_at: AwareDatetime | None
+    accounts: int
+    states: dict[State, int]
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether a press would work everywhere."""
+        return not any(one.is_alarming for one in self.findings)
+
+    @property
+    def good(self) -> int:
+        """How many accounts can be pressed."""
+        return self.states.get(State.OK, 0)
+
+    @property
+    def none_could_be_pressed(self) -> bool:
+        """Whether there are accounts and every one of them is refused or out of reach."""
+        lost = self.states.get(State.REFUSED, 0) + self.states.get(State.UNREACHABLE, 0)
+        return 0 < self.accounts == lost
+
+    def age_s(self, now: datetime) -> float:
+        """Give how long ago it was, seconds; a clock that was set back makes it no younger than now."""
+        return max((now - self.finished_at).total_seconds(), 0.0)
+
+    def is_stale(self, now: datetime) -> bool:
+        """Whether the next one is long overdue."""
+        return self.age_s(now) > STALE_INTERVALS * self.interval_s
+
+    def exit_code_at(self, now: datetime) -> int:
+        """Give the exit code of whoever asks for it now."""
+        return max(self.exit_code, EXIT_CODES[Verdict.UNVERIFIED]) if self.is_stale(now) else self.exit_code
+
+    def headline(self, now: datetime) -> str:
+        """Say how things stand, in one line."""
+        count = f"{self.good:,} of {self.accounts:,}"
+        if self.ok:
+            return f"last proven {ago(self.age_s(now))}, {count}"
+        at = self.proven_at
+        proven = f"last proven {ago((now - at).total_seconds())}" if at else "never proven"
+        return f"not proven {ago(self.age_s(now))}, {count}; {proven}"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the file holds: the last self-test, and the accounts that a press reached when all was last well."""
+
+    last: Last
+    covered: tuple[int, ...] | None = None
+
+
+_KEPT: TypeAdapter[Kept] = TypeAdapter(Kept)
+_LAST: TypeAdapter[Last] = TypeAdapter(Last)
+
+
+def place(settings: Settings) -> Path | None:
+    """Give where the last self-test is kept; None where the settings name no ledger."""
+    ledger = settings.ledger.file
+    return None if ledger is None else ledger.with_name(SELF_TEST)
+
+
+def read(file: Path) -> Kept | None:
+    """Read the file; None where there is none, or nothing that can be believed."""
+    try:
+        return _KEPT.validate_json(read_regular(file, _LARGEST)[0])
+    except (OSError, ValidationError):
+        return None
+
+
+def write(file: Path, kept: Kept) -> None:
+    """Replace the file, so that nobody reads half of one.
+
+    Raises:
+        OSError: It cannot be written; the old one stays.
+    """
+    replace(file, _KEPT.dump_json(kept))
+
+
+def to_json(last: Last) -> bytes:
+    """Write what the last self-test found as JSON."""
+    return _LAST.dump_json(last, indent=2)
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was."""
+    seconds = max(seconds, 0.0)
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return f"{int(seconds)} s ago"

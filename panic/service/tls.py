@@ -1,0 +1,82 @@
+"""TLS of the service: whether it may do without, and its certificate and key."""
+
+import shlex
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from panic.config import Service
+from panic.config.address import canonical
+from panic.kit.errors import ConfigurationError, Problem
+from panic.kit.files import read_regular, why
+
+_LARGEST_FILE = 1 << 20
+
+
+def server_context(service: Service) -> ssl.SSLContext | None:
+    """Make the TLS context of the service; None where the settings name no certificate.
+
+    Raises:
+        ConfigurationError: Certificate or key cannot be used.
+    """
+    certificate, key = service.tls_certificate, service.tls_key
+    if certificate is None or key is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if unreadable := [*_unreadable("certificate", certificate), *_unreadable("key", key)]:
+        raise ConfigurationError(unreadable)
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (ssl.SSLError, _PasswordError) as error:
+        reason = getattr(error, "reason", None) or error
+        what = f"certificate and key {key} cannot be used: {reason}"
+        remedy = "Give the two PEM files that were made together, the key without a password."
+        raise ConfigurationError([Problem(what, remedy, certificate)]) from error
+    return context
+
+
+def _unreadable(kind: str, file: Path) -> Iterator[Problem]:
+    try:
+        read_regular(file, _LARGEST_FILE)  # OpenSSL would wait for a pipe, and names no file
+    except OSError as error:
+        yield Problem(f"the {kind} cannot be read: {why(error)}", f"Correct it, or tls_{kind} in [service].", file)
+
+
+class _PasswordError(Exception):
+    """The key asks for a password."""
+
+
+def _no_password() -> NoReturn:
+    raise _PasswordError("the key has a password")  # OpenSSL would ask at the terminal, and wait
+
+
+def refusal_to_bind(service: Service) -> str:
+    """Say why the service may not listen where the settings say, and what to do about it; empty where it may."""
+    if (service.tls_certificate is None) != (service.tls_key is None):
+        return "the settings name one of tls_certificate and tls_key: name both below [service], or none"
+    host = canonical(service.host)
+    is_local = host == "localhost" if isinstance(host, str) else host.is_loopback
+    if is_local or service.tls_certificate or service.behind_proxy:
+        return ""
+    return (
+        f"at {service.host} without TLS, tokens would travel in the clear: name tls_certificate and tls_key below "
+        "[service], or write behind_proxy = true where something in front speaks TLS, or listen at 127.0.0.1"
+    )
+
+
+def problems(service: Service) -> Iterator[Problem]:
+    """Say what keeps the service from speaking TLS with certificate and key, and who else can read the key."""
+    try:
+        server_context(service)
+    except ConfigurationError as error:
+        yield from error.problems
+    key = service.tls_key
+    try:
+        mode = 0 if key is None else key.stat().st_mode
+    except OSError:  # `server_context` says so
+        mode = 0
+    if mode & 0o077:
+        yield Problem("others than its owner can read the key", f"Run: chmod 600 {shlex.quote(str(key))}", key)

@@ -1,0 +1,246 @@
+"""One look, page by page: which answers prove, and which prove nothing."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from panic.broker.outcomes import Standing
+from panic.broker.pages import MOST_PAGES, Page
+from panic.broker.proof import Look, Receipt
+from panic.orders import Filters
+from tests.kit.builders import STALE, a_page, an_order, wall
+from tests.kit.shelf import LARGE, SINCE, a_look, a_shelf, after, asked
+
+
+def test_a_look_goes_400_days_back_from_the_earlier_of_two_clocks():
+    """A clock that is ahead would ask for the orders of tomorrow."""
+    look = Look(began=7.0, now=wall(7.0), since=wall(-3600.0), matches=Filters().matches, named=())
+
+    assert ("2025-01-25T23:00:00Z", wall(7.0)) == (asked(look)["from"], look.at)
+    assert timedelta(days=400) == wall(7.0) - datetime.fromisoformat(SINCE)
+
+
+@pytest.mark.parametrize(("count", "requests"), [(1, [1]), (50, [50]), (51, [50, 1]), (120, [50, 50, 20])])
+def test_at_most_fifty_orders_are_named_in_a_request(count: int, requests: list[int]):
+    """A longer URL does not pass every proxy, and every id is asked for exactly once."""
+    ids = [f"id-{n:03}" for n in range(count)]
+    look, found = a_look(*ids), []
+    look.take(a_page(), STALE)
+    while not look.finished:
+        found.append(asked(look)["order_ids"].split(","))
+        look.take(a_page(*(an_order(id_, "CANCELED") for id_ in found[-1])), STALE)
+
+    assert requests == [len(some) for some in found]
+    assert ids == sorted(id_ for some in found for id_ in some)
+    assert Standing.CLEAR is look.standing
+
+
+def test_very_many_named_orders_are_looked_for_among_those_of_the_last_day():
+    """A page shows a thousand of them, a request by ids fifty."""
+    ids = [f"id-{n:04}" for n in range(2000)]
+    shelf = a_shelf(LARGE, *(an_order(id_, "CANCELED") for id_ in ids))
+
+    assert Standing.CLEAR is shelf.show(a_look(*ids)).standing
+    assert len(shelf.requests) < 10
+
+
+@pytest.mark.parametrize("question", [0, 1])
+def test_the_filters_are_repeated_on_every_page(question: int):
+    """A page token alone may come back with everything."""
+    look = a_look(*(["a"] if question else []), size=0 if question else LARGE)
+    for _ in range(question):
+        look.take(a_page(), STALE)
+    first = asked(look)
+    look.take(a_page(an_order("x"), next_token="next", total=2), STALE)
+
+    assert "page_token" not in first
+    assert {**first, "page_token": "next"} == asked(look)
+
+
+@pytest.mark.parametrize("question", [0, 1])
+@pytest.mark.parametrize(
+    ("status", "standing"),
+    [("NEW", Standing.OPEN), ("HELD", Standing.OPEN), ("", Standing.OPEN), ("PENDING_CANCEL", Standing.PENDING)],
+)
+def test_an_open_order_ends_the_look_at_any_question(question: int, status: str, standing: Standing):
+    """There is nothing more to prove."""
+    look = a_look("a")
+    pages = [a_page()] * question + [a_page(an_order("a", status))]
+
+    assert standing is after(look, *pages)
+    assert ["a"] == list(look.open)
+
+
+def test_all_pages_of_the_list_are_read_before_an_open_order_ends_the_look():
+    """The report says how many orders are open."""
+    look = a_look(size=LARGE)
+    look.take(a_page(an_order("a"), next_token="t", total=2), STALE)
+
+    assert not look.finished
+    assert Standing.OPEN is after(look, a_page(an_order("b"), total=2))
+    assert ["a", "b"] == list(look.open)
+
+
+def test_an_open_order_on_the_first_page_is_counted_among_all_that_are_open():
+    """The first page of a busy account is not all there is."""
+    opened = [an_order(f"open-{n}", "NEW") for n in range(LARGE)]
+    look = a_shelf(5, *opened).show(a_look())
+
+    assert (Standing.OPEN, LARGE) == (look.standing, len(look.open))
+
+
+@pytest.mark.parametrize(
+    ("page", "wrong"),
+    [
+        (a_page(total=1), "the broker counts 1 orders and shows 0"),
+        (a_page(an_order("a", "FILLED"), total=0), "the broker counts 0 orders and shows 1"),
+    ],
+)
+def test_a_page_that_does_not_add_up_proves_nothing(page: Page, wrong: str):
+    """Something may have slipped from it."""
+    look = a_look()
+
+    assert after(look, page) is None
+    assert wrong == look.broke_off
+
+
+@pytest.mark.parametrize(
+    ("pages", "wrong"),
+    [
+        (
+            [a_page(an_order("a", "FILLED"), next_token="t", total=2), a_page(an_order("a", "FILLED"), total=2)],
+            "the broker counts 2 orders and shows 1",
+        ),
+        (
+            [a_page(an_order("a", "FILLED"), next_token="t", total=2), a_page(total=1)],
+            "the number of orders changed between pages",
+        ),
+        (
+            [a_page(an_order("a", "FILLED"), next_token="t", total=1), a_page()],
+            "the number of orders changed between pages",
+        ),
+        (
+            [a_page(an_order("a", "FILLED"), next_token="t"), a_page(an_order("b", "FILLED"), total=None)],
+            "several pages, and no total or no ids to check them against",
+        ),
+        (
+            [a_page(an_order("", "FILLED"), next_token="t", total=2), a_page(an_order("b", "FILLED"), total=2)],
+            "several pages, and no total or no ids to check them against",
+        ),
+        (
+            [a_page(next_token="t", total=0), a_page(next_token="t", total=0)],
+            "the broker's pages have no end",
+        ),
+        (
+            [a_page(next_token=token, total=0) for token in ("t", "u", "t")],
+            "the broker's pages have no end",
+        ),
+    ],
+)
+def test_pages_of_everything_that_do_not_add_up_prove_nothing(pages: list[Page], wrong: str):
+    """Orders may have slipped from a page not yet read to one already read."""
+    look = a_look(size=LARGE)
+    look.take(a_page(an_order("z", "FILLED")))  # it heeds no filter, so that everything is read
+
+    assert after(look, *pages) is None
+    assert f"the broker does not heed the filter by status; {wrong}" == look.broke_off
+
+
+def test_pages_of_everything_that_add_up_prove():
+    """Distinct ids number the total, which every page repeats."""
+    look = a_look(size=LARGE)
+    look.take(a_page(an_order("z", "FILLED")))
+    pages = [a_page(an_order("a", "FILLED"), next_token="t", total=2), a_page(an_order("b", "FILLED"), total=2)]
+
+    assert Standing.CLEAR is after(look, *pages)
+
+
+def test_nameless_orders_are_counted_one_by_one():
+    """Nobody can tell whether they are the same."""
+    nameless = an_order("", "CANCELED")
+
+    assert Standing.CLEAR is after(a_look(), a_page(nameless, nameless, total=2))
+    assert Standing.OPEN is after(a_look(), a_page(an_order("", "NEW"), an_order("", "CANCELED"), total=2))
+
+
+def test_pages_without_end_end():
+    """Ever new tokens are refused after a million orders."""
+    look, pages = a_look(size=LARGE), 0
+    while asked(look).get("status"):
+        look.take(a_page(next_token=f"t{pages}", total=0), STALE)
+        pages += 1
+
+    assert MOST_PAGES == pages
+
+
+@pytest.mark.parametrize("status", ["NEW", "PENDING_CANCEL"])
+def test_a_broken_look_that_saw_an_open_order_proves_open(status: str):
+    """Not pending: what it did not see may be anything."""
+    look = a_look(size=LARGE)
+    look.take(a_page(an_order("a", status), next_token="t", total=2), STALE)
+    look.break_off("no answer in time")
+
+    assert look.finished
+    assert Standing.OPEN is look.standing
+
+
+@pytest.mark.parametrize("why", ["no answer in time", ""])
+@pytest.mark.parametrize("pages", [[], [a_page(an_order("a", "CANCELED"), next_token="t", total=9)]])
+def test_a_broken_look_that_saw_none_proves_nothing(pages: list[Page], why: str):
+    """Above all not clear."""
+    look = a_look()
+    for page in pages:
+        look.take(page, STALE)
+    look.break_off(why)
+
+    assert look.standing is None
+    assert (why or "no valid answer") == look.broke_off
+
+
+def test_a_named_order_that_is_not_shown_is_not_clear():
+    """The broker said that it was there."""
+    look = a_look("a", "b")
+
+    assert after(look, a_page(), a_page(an_order("b", "CANCELED"))) is None
+    assert "order a was named by the broker and is not shown by it any more" == look.broke_off
+
+
+def test_a_named_order_that_is_not_ended_is_open_though_no_filter_names_it():
+    """The broker itself has said that it belongs to the cancel."""
+    look = a_look("a", filters=Filters(side="BUY"))
+
+    assert Standing.OPEN is after(look, a_page(an_order("a", side="SELL")))
+
+
+def test_orders_that_the_filters_spare_do_not_count_as_open():
+    """With filters, clear means that no order which they name is open."""
+    page = a_page(an_order("a", side="SELL"))
+
+    assert Standing.CLEAR is after(a_look(filters=Filters(side="BUY")), page)
+    assert Standing.OPEN is after(a_look(filters=Filters(side="SELL")), page)
+
+
+def test_an_order_that_ends_between_two_pages_is_open_until_the_next_look():
+    """Answers that disagree are no evidence of the end."""
+    look = a_look(size=LARGE)
+    look.take(a_page(an_order("a"), an_order("b"), next_token="t", total=2), STALE)
+    look.take(a_page(an_order("a", "DONE_FOR_DAY", time_in_force="DAY"), total=2), STALE)
+
+    assert Standing.OPEN is look.standing
+
+
+@pytest.mark.parametrize("statuses", [("CANCELED", "NEW"), ("NEW", "CANCELED")])
+def test_an_answer_that_shows_an_order_both_open_and_ended_shows_it_open(statuses: tuple[str, str]):
+    """One answer that contradicts itself is no evidence of the end."""
+    page = a_page(*(an_order("a", status) for status in statuses))
+
+    assert Standing.OPEN is after(a_look(), page)
+
+
+def test_a_look_keeps_the_receipt_of_every_answer():
+    """One connection that mixed something up is enough to doubt it, even afterwards."""
+    look, receipts = a_look("a"), [Receipt(fresh=True), Receipt()]
+    for receipt in receipts:
+        look.take(a_page(), receipt)
+
+    assert receipts == look.receipts

@@ -1,0 +1,384 @@
+"""A report for people: the verdict first, never too wide, and never anybody else's escape codes."""
+
+import re
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from panic.accounts.plan import Plan, Scope, Unsent, plan
+from panic.accounts.roster import Account
+from panic.broker.outcomes import Standing, Verdict
+from panic.cli.tables.check import check_table
+from panic.cli.tables.plan import plan_table
+from panic.cli.tables.report import table, verdict_line
+from panic.orders import Filters
+from panic.report.document import Flag, Report
+from panic.run.check import AccountCheck, CheckReport, State
+from tests.kit.builders import a_bad_row, a_read, a_roster, an_answer, an_order, look, no_answer
+from tests.report.test_report import a_report, a_worked_case
+
+GOLDEN = """\
+OPEN  orders are still open in 1 of 3 accounts; 2 are not clear
+https://api.example.com
+all accounts · 1 open, 1 unverified, 1 clear
+pressed 2026-03-02 00:00:00 UTC by joe@desk: a bad algo
+run 20260302T000000Z-abc123 · all sent after 0.25 s · took 10.0 s of 120 s
+! the roster is odd
+
+OPEN       2  Two · mm · joe
+  cancel accepted · read open at 00:00:01 · 1 open · 1 DELETE, the last: HTTP
+  200
+  → Orders are still open. Stop what is trading, and press again. Call the desk,
+  +1 555 0100, quoting r2.
+
+UNVERIFIED 3
+  cancel nothing_to_cancel · read unread · 2 DELETEs, the last: HTTP 404
+  → The broker answered the cancel, but nobody saw that nothing is open. Look,
+  or press again. Call the desk, +1 555 0100, quoting r3.
+
+CLEAR      1 accounts, read between 00:00:01 and 00:00:01 UTC
+
+orders: 0 accepted for cancel, 0 seen cancelled, 0 filled meanwhile, 1 seen open
+coverage: 1 accounts read clear: nothing but ended orders over 400 days, 0 of 1
+named orders seen ended
+"""
+
+
+def a_small_report(**facts: Any) -> Report:
+    """One account open, one unverified, one clear."""
+    return a_report(
+        a_worked_case(1, an_answer(), standing=Standing.CLEAR, name="One"),
+        a_worked_case(2, an_answer(request_id="r2"), standing=Standing.OPEN, name="Two", group="mm", owner="joe"),
+        a_worked_case(3, no_answer(), an_answer(404, request_id="r3", own_envelope=True)),
+        **{"last_first_cancel": 0.25, "flags": [Flag("roster", "the roster is odd")], **facts},
+    )
+
+
+def all_clear(**facts: Any) -> Report:
+    """One account, clear."""
+    return a_report(a_worked_case(1, an_answer(), standing=Standing.CLEAR), **facts)
+
+
+def a_large_report(count: int = 5000, name: str = "Some account · with a long name") -> Report:
+    """Many bad accounts, each with as much to tell as there can be."""
+    unsent = tuple(
+        Unsent("accounts.csv: the id cannot be read. " * 3, account=Account(10_000 + n, name)) for n in range(500)
+    )
+    cases = []
+    for n in range(1, count + 1):
+        case = a_worked_case(
+            n, *[no_answer()] * 3, an_answer(404, request_id=f"req-{n}"), name=name, owner="Owner"
+        )
+        for note in range(6):
+            case.note(f"something odd, number {note}, which takes a while to tell and more than a line to show")
+        cases.append(case)
+    return a_report(*cases, unsent=unsent, flags=[Flag("roster", "the roster is odd, " * 10)] * 11)
+
+
+def a_check(ok: bool = False, **facts: Any) -> CheckReport:
+    """What a check found."""
+    bad = tuple(
+        AccountCheck(n, "[red]x[/red]", state, 403, "no\x1b[2J" if n == 2 else "no", "r1" if n % 2 else None)
+        for n, state in enumerate([*State, *[State.MISSING] * 100], 1)
+        if state is not State.OK
+    )
+    good = (AccountCheck(999, "fine", State.OK, 200, None, None),)
+    return CheckReport(
+        **{
+            "schema": "panic-check/1",
+            "base_url": "https://api.example.com",
+            "exit_code": 0 if ok else 40,
+            "roster_digest": "sha256:0123456789abcdef",
+            "elapsed_s": 1.0,
+            "clock_skew_s": None if ok else -1.5,
+            "states": {State.OK: 1},
+            "unlisted_accounts": (),
+            "warnings": () if ok else ("the clocks differ",),
+            "accounts": good if ok else (*bad, *good),
+            **facts,
+        }
+    )
+
+
+def test_a_small_report_reads_like_this():
+    """Word for word, so that a change of it is seen."""
+    assert GOLDEN == neat(table(a_small_report(), width=80))
+
+
+def test_the_verdict_comes_first_and_the_host_next():
+    """That is all that some will read."""
+    lines = table(a_small_report()).splitlines()
+
+    assert lines[0].startswith("OPEN  ")
+    assert "https://api.example.com" == lines[1]
+
+
+def test_a_drill_says_so_before_anything_else():
+    """And in the line with the verdict once more."""
+    lines = table(a_small_report(drill=True), width=120).splitlines()
+
+    assert lines[0].startswith("DRILL  against the embedded simulator. No order at any broker was touched.")
+    assert lines[1].startswith("DRILL · OPEN  ")
+    assert "https://api.example.com" == lines[2]
+
+
+@pytest.mark.parametrize(
+    ("report", "line"),
+    [
+        (all_clear(), "CLEAR  every one of 1 accounts was read and shows no open order"),
+        (
+            all_clear(unlisted=(7,)),
+            "UNVERIFIED  all accounts of the roster are clear, and the broker shows others that it does not list",
+        ),
+        (
+            a_report(a_worked_case(1, an_answer())),
+            "UNVERIFIED  nobody saw that nothing is open in 1 of 1 accounts",
+        ),
+        (a_report(a_worked_case(1, an_answer(403))), "REFUSED  the broker refused to cancel in 1 of 1 accounts"),
+        (a_report(a_worked_case(1, no_answer())), "UNKNOWN  nobody knows what became of the cancel in 1 of 1"),
+    ],
+)
+def test_the_verdict_line_says_it_in_a_sentence(report: Report, line: str):
+    """For a reader at 3 a.m."""
+    assert str(verdict_line(report)).startswith(line)
+
+
+def test_a_clear_that_is_filtered_says_so_where_it_says_clear():
+    """Orders that the filters spare may be open, so that the plain sentence would be a false clear."""
+    filtered = all_clear(scope=Scope(all=True, filters=Filters(side="BUY")))
+
+    assert "only side BUY" in table(filtered)
+    assert str(verdict_line(all_clear())) != str(verdict_line(filtered))
+
+
+WIDE = ["x" * 300, "漢字" * 60, "word " * 60, "e\u0301" * 100, "👍🏽" * 50]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("colour", [False, True])
+def test_no_line_is_wider_than_the_terminal(width: int, colour: bool):
+    """Names of any script and length are folded."""
+    cases = []
+    for n, name in enumerate(WIDE, 1):
+        case = a_worked_case(n, an_answer(404, request_id="r" * 90, error="e" * 200), name=name, group=name)
+        case.note(name)
+        cases.append(case)
+    report = a_report(*cases, base_url="https://" + "h" * 200, flags=[Flag("x", name) for name in WIDE])
+    scope, roster = Scope(all=True), a_roster(*(Account(10**17 + n) for n in range(90)), bad_rows=(a_bad_row(7),))
+    texts = [
+        table(report, width=width, colour=colour),
+        plan_table(plan(roster, scope, {"default"}), "https://" + "h" * 200, width=width, colour=colour),
+        check_table(a_check(warnings=tuple(WIDE)), width=width, colour=colour),
+    ]
+    lines = [line for text in texts for line in uncoloured(text).splitlines()]
+
+    assert max(cell_len(line) for line in lines) <= width
+
+
+def uncoloured(text: str) -> str:
+    """The text without the codes that colour it."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def neat(text: str) -> str:
+    """The text without the blanks at which lines were folded."""
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def test_a_terminal_too_narrow_to_read_gets_forty_columns():
+    """Below that nothing could be told."""
+    assert table(a_small_report(), width=40) == table(a_small_report(), width=5)
+
+
+@pytest.mark.parametrize(
+    "variables", [{}, {"FORCE_COLOR": "1"}, {"TERM": "xterm-256color", "COLORTERM": "truecolor"}]
+)
+def test_without_colour_there_are_no_codes(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]):
+    """A pipe gets plain text, whatever the environment says."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    texts = [table(a_small_report()), plan_table(a_plan(), "https://h"), check_table(a_check(ok=True))]
+
+    assert not any("\x1b" in text for text in texts)
+
+
+def test_colour_changes_no_word():
+    """Whoever cannot see it misses nothing."""
+    coloured = table(a_small_report(), colour=True)
+
+    assert "\x1b[" in coloured
+    assert GOLDEN == neat(uncoloured(coloured))
+
+
+def test_names_that_look_like_markup_are_shown_as_they_are():
+    """They come from outside."""
+    case = a_worked_case(1, an_answer(404), name="[red]x[/red]", group="[bold]", owner=":smile:")
+    case.note("[/nonsense] [link=http://x]y[/link]")
+    text = table(a_report(case, flags=[Flag("x", "[blink]z")], base_url="https://[::1]:8443"), width=120)
+
+    for word in (
+        "[red]x[/red]",
+        "[bold]",
+        ":smile:",
+        "[/nonsense] [link=http://x]y[/link]",
+        "[blink]z",
+        "https://[::1]",
+    ):
+        assert word in text
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("place", ["name", "note", "flag", "error", "check"])
+def test_control_characters_do_not_reach_the_terminal(place: str, colour: bool):
+    """They could clear the screen, and the verdict with it."""
+    evil = "\x1b[2J\x1b]0;CLEAR\x07\x00\x9b2J\u202e"
+    case = a_worked_case(1, an_answer(404, error=evil if place == "error" else ""), name=evil * (place == "name"))
+    if place == "note":
+        case.note(evil)
+    text = table(a_report(case, flags=[Flag("x", evil)] * (place == "flag")), colour=colour)
+    if place == "check":
+        text = check_table(a_check(), colour=colour)
+
+    assert not set(uncoloured(text)) & {"\x1b", "\x07", "\x00", "\x9b", "\u202e"}
+    assert colour == ("\x1b" in text)
+
+
+def test_five_thousand_bad_accounts_stay_readable():
+    """The worst are told one by one, the others are counted and some of them named."""
+    text = table(a_large_report(), width=80)
+
+    assert len(text.splitlines()) <= 400  # with four long notes on each of the 25, and eleven long flags
+    assert "5,475 more accounts" in text
+    assert "--format json or --output FILE" in text
+
+
+def test_a_large_report_of_common_accounts_is_shorter_still():
+    """A broker that is down: five thousand accounts without an answer."""
+    text = table(a_report(*(a_worked_case(n, no_answer(), name=f"Desk {n}") for n in range(1, 5001))), width=80)
+
+    assert len(text.splitlines()) <= 200
+
+
+def test_a_dry_run_of_a_broken_roster_stays_readable():
+    """Five thousand rows that cannot be reached are not five thousand lines."""
+    unsent = tuple(Unsent("its credential 'x' has no usable key", account=Account(n)) for n in range(2, 5002))
+    text = plan_table(Plan(Scope(all=True), (Account(1),), unsent), "https://api.example.com")
+
+    assert len(text.splitlines()) <= 200
+
+
+def test_clear_accounts_with_notes_are_told():
+    """Clear and odd: somebody should look at them tomorrow."""
+    cases = []
+    for n in range(1, 31):
+        case = a_worked_case(n, an_answer(404), standing=Standing.CLEAR)
+        cases.append(case)
+    text = table(a_report(*cases), width=120)
+
+    assert "CLEAR      30 accounts, read between 00:00:01 and 00:00:01 UTC" in text
+    assert "  8: answered 404, but not in the broker's own words" in text
+    assert "and 22 more with notes in the JSON report" in text
+
+
+def test_a_row_without_an_id_is_told_by_its_text():
+    """Somebody has to find it in the file."""
+    unsent = (Unsent("accounts.csv:7: bad. Correct it.", row=a_bad_row(7, text="x1,Broken")),)
+    text = table(a_report(a_worked_case(1, an_answer()), unsent=unsent), width=120)
+
+    assert "UNKNOWN    (no readable id)  x1,Broken" in text
+    assert "cancel not_attempted · read unread · nothing sent" in text
+    assert "· accounts.csv:7: bad. Correct it." in text
+
+
+def test_rows_without_an_id_are_listed_among_many():
+    """By their text, when there are too many to tell of each."""
+    unsent = tuple(Unsent("bad", row=a_bad_row(n, text=f"row {n}")) for n in range(2, 40))
+    text = table(a_report(a_worked_case(1, an_answer()), unsent=unsent), width=120)
+
+    assert "UNKNOWN    13 more accounts" in text
+    assert "row 39" in text
+
+
+def test_a_scope_and_its_filters_are_told():
+    """So that nobody takes a part for the whole."""
+    scope = Scope(groups=("mm",), accounts=(4,), filters=Filters("BUY", "LIMIT", "OPTION", ("A", "B")))
+    text = table(all_clear(scope=scope), width=120)
+
+    assert "mm, 4, only side BUY, type LIMIT, instrument_type OPTION, instrument_ids A,B · 1 clear" in text
+
+
+def test_fills_are_told():
+    """They changed the position."""
+    case = a_worked_case(1, an_answer(orders=(an_order("a"),)))
+    look(case, a_read(an_order("a", "FILLED", symbol="X", side="BUY", filled_quantity="1500")), a_read())
+
+    assert "fills during the run: BUY 1,500 X" in table(a_report(case))
+
+
+def test_a_run_that_did_not_read_says_so():
+    """Accepted is not cancelled."""
+    text = table(a_report(a_worked_case(1, an_answer()), verify=False, last_first_cancel=None))
+
+    assert "coverage: nothing was read (--no-verify); accepted is not cancelled" in text
+    assert "all sent after -" in text
+
+
+def a_plan(count: int = 100) -> Plan:
+    """Many accounts and a row that cannot be read."""
+    filters = Filters(side="BUY")
+    roster = a_roster(*(Account(n) for n in range(1, count + 1)), bad_rows=(a_bad_row(7),))
+    return plan(roster, Scope(all=True, filters=filters), {"default"})
+
+
+def test_a_dry_run_says_what_it_would_do():
+    """And, first of all, that it did nothing."""
+    lines = plan_table(a_plan(), "https://api.example.com", width=120).splitlines()
+
+    assert "DRY RUN  nothing was sent; 1 of 101 accounts CANNOT BE REACHED" == lines[0]
+    assert "https://api.example.com" == lines[1]
+    assert "would cancel in 100 accounts (all accounts, only side BUY)" == lines[2]
+    assert lines[3].startswith("in this order: 1, 2, 3, ")
+    assert any(line.endswith("60, …") for line in lines)
+    assert lines[-1].startswith("cannot reach accounts.csv:7: ")
+
+
+def test_a_short_dry_run_lists_every_account():
+    """There is nothing to leave out."""
+    assert "in this order: 1, 2\n" in plan_table(a_plan(2), "https://h")
+
+
+def test_a_check_tells_the_worst_first_and_what_to_do():
+    """Ready or not is its first word."""
+    lines = check_table(a_check(), width=120).splitlines()
+
+    assert lines[0].startswith("NOT READY  a press would not work everywhere, or not provably: 1 of 105 accounts")
+    assert "https://api.example.com" == lines[1]
+    assert "took 1.0 s · clock skew -1.50 s · roster sha256:0123456789ab" == lines[2]
+    assert "! the clocks differ" == lines[3]
+    assert "[red]x[/red]: the broker does not list it; correct the id" in "\n".join(lines)
+    assert "(no, request r1)" not in lines[4]
+    assert any(line.startswith("and 44 more: --format json lists them all") for line in lines)
+
+
+def test_a_check_that_is_ready_is_short():
+    """It says what it cannot prove all the same."""
+    lines = check_table(a_check(ok=True), width=120).splitlines()
+
+    assert "READY  a press would work everywhere: 1 of 1 accounts can be read" == lines[0]
+    assert "took 1.0 s · clock skew not known · roster sha256:0123456789ab" == lines[2]
+    assert lines[-1].startswith("Reads prove host, key, route and read permission")
+
+
+def test_every_verdict_has_its_colour():
+    """A word without one would look harmless."""
+    found = a_report(
+        a_worked_case(1, an_answer(), standing=Standing.CLEAR),
+        a_worked_case(2, an_answer()),
+        a_worked_case(3, an_answer(), standing=Standing.OPEN),
+        a_worked_case(4, no_answer()),
+        a_worked_case(5, an_answer(403)),
+    )
+    text = table(found, colour=True)
+
+    assert all(f"m{verdict.upper()}" in text for verdict in Verdict)

@@ -1,0 +1,248 @@
+"""Keys: found at every press, and never printed."""
+
+import copy
+import json
+import os
+import pickle
+import sys
+import traceback
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panic.config import Credential
+from panic.config.secret import Key, read
+from panic.kit.errors import Problem
+
+TEXT = "k3yid.s3cr3t-part-of-it"
+MakeFile = Callable[..., Path]
+BYTES = TEXT.encode()
+REMEDY = "Put the key there and nothing else, in one line."
+
+
+@pytest.fixture
+def key_file(tmp_path: Path):
+    """Make a key file of some bytes."""
+
+    def make(data: bytes = BYTES, mode: int = 0o600) -> Path:
+        file = tmp_path / "fund.key"
+        file.write_bytes(data)
+        file.chmod(mode)
+        return file
+
+    return make
+
+
+def told(problems: Iterable[Problem], folder: Path):
+    """The problems as an operator reads them, without the folder of this test."""
+    return [str(problem).replace(f"{folder}/", "") for problem in problems]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [TEXT, f"{TEXT}\n", f"{TEXT}\r\n", f"  {TEXT}\t\n\n", f"\ufeff{TEXT}", "no-dot", "a" * 4096],
+)
+def test_a_key_file_gives_its_key_without_what_an_editor_adds(key_file: MakeFile, text: str):
+    """Line ends, blanks around it and a byte order mark are no part of a key."""
+    key, problems = read("fund", Credential(file=key_file(text.encode())), {})
+
+    assert key is not None
+    assert text.strip("\ufeff \t\r\n") == key.reveal()
+    assert () == problems
+
+
+def test_an_environment_variable_gives_its_key():
+    """As the broker's own SDK reads it."""
+    key, problems = read("fund", Credential(env="CLEAR_STREET_API_KEY"), {"CLEAR_STREET_API_KEY": f"{TEXT}\n"})
+
+    assert key is not None
+    assert TEXT == key.reveal()
+    assert () == problems
+
+
+def test_a_key_is_read_again_at_every_press(key_file: MakeFile):
+    """A renewed key counts without a restart."""
+    credential = Credential(file=key_file())
+    read("fund", credential, {})
+    key_file(b"renewed.key")
+    key, _ = read("fund", credential, {})
+
+    assert key is not None
+    assert "renewed.key" == key.reveal()
+
+
+@pytest.mark.parametrize(
+    ("data", "wrong"),
+    [
+        (b"", "is empty"),
+        (b" \r\n", "is empty"),
+        (b"a" * 4097, "holds more than 4096 characters"),
+        (b"Bearer s3cr3t", "holds a blank, a line break or another character that no key has"),
+        (b"s3cr3t\r\nX-Evil: 1", "holds a blank, a line break or another character that no key has"),
+        (b"s3cr3t\x00", "holds a blank, a line break or another character that no key has"),
+        (b"s3cr3t\x7f", "holds a blank, a line break or another character that no key has"),
+        ("s3cr3t\u00a0".encode(), "holds a blank, a line break or another character that no key has"),
+        ("s3cr3té".encode(), "holds a blank, a line break or another character that no key has"),
+        ("s3cr3t".encode("utf-16"), "is not UTF-8 text"),
+        (b"s3cr3t" * 20_000, "cannot be read: it is longer than 65,536 bytes"),
+    ],
+)
+def test_a_key_that_would_split_a_header_or_be_refused_is_unusable(
+    key_file: MakeFile, tmp_path: Path, data: bytes, wrong: str
+):
+    """The message says what is wrong and shows nothing of it."""
+    key, problems = read("fund", Credential(file=key_file(data)), {})
+
+    assert key is None
+    assert [f"fund.key: credential fund: the key file {wrong}. {REMEDY}"] == told(problems, tmp_path)
+    assert "s3cr3t" not in str(problems)
+
+
+@pytest.mark.parametrize("value", ["", "two words", "s3cr3t\udcff"])
+def test_a_variable_is_judged_like_a_file(value: str):
+    """Bytes that are no text arrive from the system as lone surrogates."""
+    key, problems = read("fund", Credential(env="KEY"), {"KEY": value})
+
+    assert key is None
+    assert "s3cr3t" not in str(problems)
+    assert problems[0].what.startswith("credential fund: the environment variable KEY ")
+
+
+def test_an_unset_variable_is_told():
+    """The commonest mistake of all, after a restart by somebody else."""
+    key, problems = read("fund", Credential(env="KEY"), {})
+
+    message = "credential fund: the environment variable KEY is not set. Set it to the key before panic starts."
+    assert key is None
+    assert [message] == [str(problem) for problem in problems]
+
+
+def test_a_missing_file_is_told(tmp_path: Path):
+    """With where a relative name starts."""
+    key, problems = read("fund", Credential(file=tmp_path / "no.key"), {})
+
+    message = (
+        "no.key: credential fund: the key file cannot be read: no such file or directory. "
+        "Put the key there, or name the right file; a relative name starts beside the settings."
+    )
+    assert key is None
+    assert [message] == told(problems, tmp_path)
+
+
+def test_a_directory_a_pipe_and_a_device_are_told_and_do_not_hang(tmp_path: Path):
+    """A press waits for nobody to write into a pipe."""
+    os.mkfifo(tmp_path / "pipe")
+    places = (tmp_path, tmp_path / "pipe", "/dev/zero", tmp_path / "a\0b", "/dev/null/x")
+    found = [read("fund", Credential.model_construct(env=None, file=place), {}) for place in places]
+
+    assert [None] * 5 == [key for key, _ in found]
+    assert [
+        "credential fund: the key file cannot be read: it is a directory",
+        "credential fund: the key file cannot be read: it is a pipe or a device",
+        "credential fund: the key file cannot be read: it is a pipe or a device",
+        "credential fund: the key file cannot be read: not a file name",
+        "credential fund: the key file cannot be read: not a directory",
+    ] == [problems[0].what for _, problems in found]
+
+
+def test_a_file_of_somebody_else_is_told(key_file: MakeFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever runs the tests may be allowed to read everything, so the system's answer is played."""
+    file = key_file()
+
+    def refuse(*_args: object):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("panic.kit.files.os.open", refuse)
+    key, problems = read("fund", Credential(file=file), {})
+
+    message = (
+        "fund.key: credential fund: the key file cannot be read: permission denied. "
+        "Let the user that runs panic own the file, with mode 600."
+    )
+    assert key is None
+    assert [message] == told(problems, tmp_path)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+def test_a_key_file_that_is_open_to_others_is_used_and_told(key_file: MakeFile, tmp_path: Path, mode: int):
+    """Stopping comes first, and the remedy is a command."""
+    key, problems = read("fund", Credential(file=key_file(mode=mode)), {})
+
+    message = "fund.key: credential fund: the key file is open to other users. Run: chmod 600 fund.key"
+    assert key is not None
+    assert [message] == told(problems, tmp_path)
+
+
+@pytest.mark.parametrize("printed", [repr, str, format, "{:>20}".format, "{0!r}".format, "%s".__mod__, ascii])
+def test_a_key_prints_as_stars(printed: Callable[[object], str]):
+    """However it is printed."""
+    assert "Key('****')" == printed(Key(TEXT)).strip()
+
+
+def test_a_key_leaves_by_no_other_door():
+    """Not by JSON, pickle or vars; a copy is the key itself."""
+    key = Key(TEXT)
+
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        json.dumps(key)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="a key is not pickled"):
+            pickle.dumps(key, protocol)
+    with pytest.raises(TypeError, match="__dict__"):
+        vars(key)
+    assert key is copy.copy(key) is copy.deepcopy(key)
+
+
+def test_a_traceback_with_all_variables_does_not_show_a_key():
+    """As error trackers and coloured tracebacks print them."""
+
+    def fail(key: Key) -> None:
+        raise RuntimeError(f"the request with {key} failed")
+
+    try:
+        fail(Key(TEXT))
+    except RuntimeError:
+        report = "".join(traceback.TracebackException(*sys.exc_info(), capture_locals=True).format())
+
+    assert "key = Key('****')" in report
+    assert "s3cr3t" not in report
+
+
+def test_an_empty_key_is_none():
+    """It would scrub everything and open nothing."""
+    with pytest.raises(ValueError, match="at least one character"):
+        Key("")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "scrubbed"),
+    [
+        ("id.secret-8", "Bearer id.secret-8!", "Bearer [key]!"),
+        ("id.secret-8", "only secret-8 of id", "only [key] of id"),
+        ("id.secret-8", "id.secret-8secret-8", "[key][key]"),
+        ("id.short", "id.short and short", "[key] and short"),
+        ("a.b.12345678", "b.12345678", "[key]"),
+        ("plain", "a plain word", "a [key] word"),
+    ],
+)
+def test_scrubbing_takes_the_key_and_its_secret_part(key: str, text: str, scrubbed: str):
+    """A short part is left: it would tear holes into words."""
+    assert scrubbed == Key(key).scrub(text)
+
+
+@given(
+    st.from_regex(r"\A[0-9A-Za-z]{1,8}\.[0-9A-Za-z.-]{8,20}\Z"),
+    st.lists(st.text(alphabet="0aZ.-[ ]") | st.none() | st.just("secret part")),
+)
+def test_nothing_that_was_scrubbed_holds_the_key(key: str, pieces: list[str | None]):
+    """Wherever the key and its secret part stand in a text."""
+    secret = key.partition(".")[2]
+    text = "".join({None: key, "secret part": secret}.get(piece, piece or "") for piece in pieces)
+    scrubbed = Key(key).scrub(text)
+
+    assert key not in scrubbed
+    assert secret not in scrubbed
+    assert scrubbed == Key(key).scrub(scrubbed)

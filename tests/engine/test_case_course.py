@@ -1,0 +1,226 @@
+"""A case from its first DELETE to its end, at brokers of every kind."""
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panic.broker.answers import Answer
+from panic.broker.outcomes import Outcome, Standing, Verdict
+from panic.broker.pages import Query
+from panic.engine.pacing import Pace
+from panic.engine.timetable import Do, Step
+from tests.kit.builders import (
+    BLIND,
+    PACE,
+    WATCH,
+    a_case,
+    a_pace,
+    a_page,
+    a_read,
+    an_answer,
+    an_order,
+    cancelled,
+    drive,
+    look,
+    no_answer,
+    times,
+)
+
+
+def gaps(moments: list[float]) -> list[float]:
+    """The waits between moments."""
+    return [later - earlier for earlier, later in pairwise(moments)]
+
+
+Broker = Callable[[Do, Query | None, float], Answer]
+
+
+def stuck(do: Do, _query: Query | None, at: float) -> Answer:
+    """A broker that never finishes a cancel."""
+    order = an_order("a", "PENDING_CANCEL")
+    return an_answer(began=at, orders=(order,)) if do is Do.CANCEL else a_read(order, began=at)
+
+
+def always(answer: Answer, took: float = 0.0) -> Broker:
+    """A broker that knows one answer."""
+    return lambda _do, _query, at: answer._replace(began=at, ended=at + took)
+
+
+def down_for_cancels(do: Do, _query: Query | None, at: float) -> Answer:
+    """A broker whose reads still show an order."""
+    return an_answer(503, began=at) if do is Do.CANCEL else a_read(an_order(), began=at)
+
+
+@pytest.mark.parametrize("jitter", [-1.0, 0.0, 1.0])
+@pytest.mark.parametrize(
+    ("broker", "least", "most"),
+    [
+        (stuck, 7, 7),
+        (always(an_answer(503)), 8, 10),
+        (always(an_answer(503), 0.5), 8, 10),
+        (down_for_cancels, 8, 10),
+        *((always(an_answer(429, retry_after=seconds), 0.01), 3, 99) for seconds in (None, 0.0, 1.0, 17.0, 20.0)),
+        *((always(no_answer(), took), 7, 10) for took in (0.0, 1.0, 4.9, 5.0)),
+    ],
+)
+def test_an_account_that_is_not_clear_gets_a_delete_every_twenty_seconds(
+    broker: Broker, least: int, most: int, jitter: float
+):
+    """To the deadline but for the hush, no more than a broker on its knees can bear, and it is read as well."""
+    case, pace = a_case(), a_pace()
+    done = drive(case, pace, broker, jitter)
+    cancels = times(done, Do.CANCEL)
+
+    assert max(gaps(cancels)) <= 20.05
+    assert pace.deadline - cancels[-1] <= 20.05
+    assert least <= len(cancels) <= most
+    assert times(done, Do.READ)
+    assert Verdict.CLEAR is not case.verdict
+
+
+def test_an_account_that_only_answers_429_is_clear_if_a_read_says_so():
+    """The first look is not put behind the DELETEs."""
+
+    def broker(do: Do, _query: Query | None, at: float) -> Answer:
+        return an_answer(429, began=at, retry_after=2.0) if do is Do.CANCEL else a_read(began=at)
+
+    case = a_case()
+    done = drive(case, a_pace(), broker)
+
+    assert Verdict.CLEAR is case.verdict
+    assert len(times(done, Do.CANCEL)) <= 2
+
+
+def test_the_hush_keeps_what_reads_have_shown():
+    """In the last two seconds what was accepted is read, not cancelled again."""
+    pace = a_pace(18.5)
+    case = cancelled(a_case(), an_answer(orders=(an_order("a", "PENDING_CANCEL"),)))
+    done = drive(case, pace, stuck)
+
+    assert [] == times(done, Do.CANCEL)
+    assert 17.5 == min(at for at in times(done, Do.READ) if at > 16.5)
+    assert Standing.PENDING is case.standing
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 410])
+@pytest.mark.parametrize(
+    ("read", "verdict", "looks"),
+    [
+        (a_read(), Verdict.CLEAR, 1),
+        (a_read(an_order("a")), Verdict.REFUSED, 1),
+        (a_read(an_order("a", "PENDING_CANCEL")), Verdict.REFUSED, 1),
+        (an_answer(401), Verdict.REFUSED, 1),
+        (an_answer(404), Verdict.REFUSED, 1),
+        (an_answer(429), Verdict.REFUSED, 0),
+        (an_answer(503), Verdict.REFUSED, 5),
+        (no_answer(), Verdict.REFUSED, 5),
+    ],
+)
+def test_a_refused_account_is_sent_one_delete_and_read_until_a_look_says_something(
+    status: int, read: Answer, verdict: Verdict, looks: int
+):
+    """No further DELETE will help it; five looks that fail are enough."""
+    case = a_case()
+
+    def broker(do: Do, _query: Query | None, at: float) -> Answer:
+        return (an_answer(status) if do is Do.CANCEL else read)._replace(began=at, ended=at + 0.01)
+
+    done = drive(case, PACE, broker)
+
+    assert ([0.0], verdict) == (times(done, Do.CANCEL), case.verdict)
+    assert (bool(looks), looks) == (case.timetable.is_over, case.timetable.looks)
+
+
+def test_a_refusal_after_an_acceptance_does_not_end_the_account():
+    """The orders that were accepted are still looked after."""
+    case = cancelled(a_case(), an_answer(), an_answer(403, began=1.0))
+    look(case, a_read(an_order("a", "PENDING_CANCEL"), began=2.0))
+
+    assert (Outcome.ACCEPTED, False) == (case.outcome, case.timetable.is_over)
+    assert times(drive(case, PACE, stuck), Do.CANCEL)
+
+
+@pytest.mark.parametrize("status", [200, 404, 401, 403, 400])
+def test_without_verification_the_first_conclusive_delete_ends_the_account(status: int):
+    """Nothing is read, so nothing is clear."""
+    case = a_case()
+    answers = [503, None, status]
+    done = drive(case, BLIND, lambda _do, _query, at: an_answer(answers[case.cancels], began=at))
+
+    assert 3 == len(times(done, Do.CANCEL)) == len(done)
+    assert (True, Standing.UNREAD) == (case.timetable.is_over, case.standing)
+    assert Step(Do.REST) == case.step(0.0, BLIND)
+
+
+def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
+    """Every five seconds; what is open is cancelled at once."""
+    appears = {2: "new"}
+    clears: list[float] = []
+
+    def broker(do: Do, query: Query | None, at: float) -> Answer:
+        if do is Do.CANCEL:
+            return an_answer(began=at, orders=(an_order("new", "PENDING_CANCEL"),) if at else ())
+        clears.append(at)
+        if len(case.attempts) > 1 and case.standing is Standing.CLEAR and appears:
+            return a_read(an_order(appears.pop(2)), began=at)
+        ended = dict(query.parameters).get("order_ids") if query else None
+        return a_read(*([an_order("new", "CANCELED")] if ended else []), began=at)
+
+    case = a_case()
+    done = drive(case, a_pace(30.0, watch_s=15.0), broker)
+
+    assert [0.0, 5.501] == [round(at, 3) for at in times(done, Do.CANCEL)]
+    assert {"new"} == case.tally.reappeared
+    assert (Standing.CLEAR, False, True) == (case.standing, case.timetable.is_over, case.is_concluded)
+
+
+STATUSES = st.sampled_from(["NEW", "PENDING_CANCEL", "CANCELED", "FILLED", "HELD"])
+
+
+SOME_ORDERS = st.lists(st.builds(an_order, st.sampled_from("abc"), STATUSES), max_size=2).map(tuple)
+
+
+ANSWERS = st.builds(
+    lambda status, orders, took, retry_after, token, is_read: an_answer(
+        status,
+        ended=took,
+        orders=orders,
+        retry_after=retry_after,
+        page=a_page(*orders, next_token=token, total=None) if status == 200 and is_read else None,
+    ),
+    st.sampled_from([200, 200, 200, 404, 403, 429, 503, None]),
+    SOME_ORDERS,
+    st.sampled_from([0.0, 0.01, 0.7]),
+    st.sampled_from([None, None, None, 1.0]),
+    st.sampled_from(["", "", "", "t"]),
+    st.sampled_from([True, True, False]),
+)
+
+
+@given(st.lists(ANSWERS, min_size=1, max_size=25), st.sampled_from([PACE, WATCH, BLIND, a_pace(6.0)]))
+def test_whatever_is_answered_a_case_ends_and_clear_rests_on_reads(answers: list[Answer], pace: Pace):
+    """Any broker: the run ends, and a clear account was seen clear after its last DELETE."""
+    case, told, last_cancel = a_case(), iter(answers * 40), [0.0]
+    reads: list[tuple[float, Answer]] = []
+
+    def broker(do: Do, _query: Query | None, at: float) -> Answer:
+        answer = next(told, no_answer())
+        answer = answer._replace(began=at, ended=at + answer.ended)
+        if do is Do.CANCEL:
+            last_cancel[0] = answer.ended
+            reads.clear()
+            return answer._replace(page=None)
+        reads.append((at, answer))
+        return answer._replace(orders=())
+
+    drive(case, pace, broker)
+
+    if case.standing is Standing.CLEAR:
+        pages = [told_.page for at, told_ in reads if told_.page and at >= last_cancel[0]]
+        assert pages
+        assert all(tracked.seen_ended for tracked in case.tally.orders.values())
+    assert (case.verdict is Verdict.CLEAR) == (case.standing is Standing.CLEAR)
+    assert 1 <= case.cancels

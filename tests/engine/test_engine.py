@@ -1,0 +1,297 @@
+"""The engine's promises, on virtual time: over real sockets where the wire matters, with fakes where not."""
+
+import asyncio
+import gc
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic.accounts.plan import Scope, plan
+from panic.accounts.roster import Account, Roster
+from panic.broker.outcomes import Outcome, Standing, Verdict
+from panic.config import Broker, RosterFile, Settings
+from panic.config import Run as RunSettings
+from panic.config.secret import Key
+from panic.orders import Filters
+from panic.report.document import AccountReport, Report
+from panic.run.press import Prepared, Press
+from panic.run.run import Run
+from panic.simulator import Fault, SeenRequest, SimAccount, SimOrder, Simulator
+from tests.kit.virtual import virtually
+
+KEY = "sim.key"
+ONE_ORDER = (SimOrder(),)
+
+
+def accounts(*faults: Sequence[Fault], orders: Sequence[SimOrder] = ONE_ORDER) -> list[SimAccount]:
+    """One account for each sequence of faults, numbered from 1."""
+    return [SimAccount(i, orders=tuple(orders), faults=tuple(one)) for i, one in enumerate(faults, 1)]
+
+
+def prepared(
+    base_url: str,
+    ids: Sequence[int],
+    *,
+    credentials: Callable[[int], str] = lambda _: "default",
+    priorities: Callable[[int], int] = lambda _: 1,
+    run: RunSettings | None = None,
+    **how: Any,
+) -> Prepared:
+    """Make a press of these accounts ready."""
+    listed = tuple(Account(id_, priority=priorities(id_), credential=credentials(id_)) for id_ in ids)
+    roster = Roster(Path("made-up"), "sha256:made-up", time.time(), listed, (), ())
+    scope = Scope(accounts=tuple(ids), filters=how.pop("filters", Filters()))
+    names = {account.credential for account in listed}
+    keys = {name: Key(KEY) for name in names}
+    where = Broker(base_url=base_url)
+    settings = Settings(broker=where, roster=RosterFile(file=Path("made-up")), run=run or RunSettings())
+    return Prepared(Press(scope, "a test", **how), settings, roster, keys, plan(roster, scope, names))
+
+
+class Pressed:
+    """What a press on virtual time left behind."""
+
+    def __init__(self, report: Report, simulator: Simulator, began: float) -> None:
+        self.report = report
+        self.simulator = simulator
+        self.began = began
+
+    def __getitem__(self, id_: int) -> AccountReport:
+        return next(account for account in self.report.accounts if account.id == id_)
+
+    def seen(self, method: str, id_: int | None = None) -> list[SeenRequest]:
+        return [r for r in self.simulator.requests if r.method == method and id_ in {None, r.account_id}]
+
+    def times(self, method: str, id_: int) -> list[float]:
+        return [round(request.at - self.began, 3) for request in self.seen(method, id_)]
+
+
+def press(
+    simulated: list[SimAccount],
+    *,
+    during: Any = None,
+    settle_s: float = 0.2,
+    latency_s: float = 0.01,
+    **how: Any,
+) -> Pressed:
+    """Press on virtual time, over real sockets."""
+    how.setdefault("watch_s", 0.0)
+
+    async def work() -> Pressed:
+        async with Simulator(simulated, settle_s=settle_s, latency_s=latency_s) as simulator:
+            run = Run(prepared(simulator.base_url, [a.id for a in simulated], **how), rng=random.Random(1))
+            began = asyncio.get_running_loop().time()
+            if during is not None:
+                asyncio.get_running_loop().call_later(during[0], during[1], run, simulator)
+            return Pressed(await run.go(), simulator, began)
+
+    return virtually(work())
+
+
+def gaps(times: Sequence[float]) -> list[float]:
+    """Give the times between neighbours."""
+    return [later - earlier for earlier, later in pairwise(times)]
+
+
+# ── order and bounds ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_first_delete_goes_before_any_read() -> None:
+    """Reads wait until every account was sent its first cancel."""
+    pressed = press(accounts(*[()] * 40), concurrency=3, latency_s=0.1)
+
+    methods = [request.method for request in pressed.simulator.requests]
+    assert ["DELETE"] * 40 == methods[:40]
+    assert Verdict.CLEAR is pressed.report.verdict
+
+
+def test_no_more_requests_are_in_flight_than_allowed() -> None:
+    """The concurrency is a bound, not a target."""
+    pressed = press(accounts(*[()] * 60), concurrency=7)
+
+    assert 7 == pressed.simulator.max_in_flight
+
+
+def test_accounts_that_hang_do_not_keep_the_others_from_clear() -> None:
+    """A hung account costs its own time only."""
+    hang = [Fault("hang", times=1)]
+    pressed = press(accounts(*[hang] * 3, *[()] * 30), concurrency=8)
+
+    assert Verdict.CLEAR is pressed.report.verdict
+    assert all(pressed[i].as_of is not None for i in range(1, 34))
+    others = [pressed.times("GET", i)[0] for i in range(4, 34)]
+    assert 1.0 > max(others)
+
+
+def test_accounts_seen_clear_do_not_keep_the_others_from_being_read() -> None:
+    """Watching accounts that are clear already takes only the slots that nothing else wants."""
+    pressed = press(accounts(*[()] * 40), concurrency=2, latency_s=0.2, watch_s=15.0, priorities=int)
+
+    assert Verdict.CLEAR is pressed.report.verdict
+    assert {Standing.CLEAR} == {account.standing for account in pressed.report.accounts}
+
+
+# ── retrying ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_minute_of_503_sees_at_most_six_deletes_and_one_every_twenty_seconds() -> None:
+    """A broker on its knees is not hammered, and no account is given up."""
+    down = [Fault("status", on="ANY", status=503)]
+    pressed = press(accounts(*[down] * 3), deadline_s=60.0)
+
+    for id_ in range(1, 4):
+        times = pressed.times("DELETE", id_)
+        assert 6 >= len(times)
+        assert 20.0 >= max(gaps([*times, 60.0]))
+    assert Verdict.UNKNOWN is pressed.report.verdict
+
+
+@pytest.mark.parametrize(("header", "hold_s"), [("3", 3.0), ("9999", 20.0)])
+def test_a_retry_after_holds_the_account_and_nobody_longer_than_twenty_seconds(header: str, hold_s: float) -> None:
+    """Neither DELETE nor GET goes to an account that was told to wait; its neighbour is not held."""
+    pressed = press(accounts([Fault("status", status=429, retry_after=header, times=1)], ()))
+
+    told = pressed.times("DELETE", 1)[0]
+    later = sorted(pressed.times("DELETE", 1)[1:] + pressed.times("GET", 1))
+    assert hold_s <= later[0] - told <= hold_s + 0.5
+    assert Verdict.CLEAR is pressed.report.verdict
+    assert 1.0 > pressed.times("GET", 2)[0]
+
+
+def test_a_stuck_pending_account_is_cancelled_again_every_twenty_seconds() -> None:
+    """PENDING_CANCEL that does not end is told again, until the deadline, and reported open."""
+    pressed = press(accounts([Fault("stuck")]), deadline_s=70.0)
+
+    times = pressed.times("DELETE", 1)
+    assert 20.0 >= max(gaps([*times, 70.0]))
+    assert (Verdict.OPEN, Standing.PENDING, Outcome.ACCEPTED) == (
+        pressed[1].verdict,
+        pressed[1].standing,
+        pressed[1].outcome,
+    )
+
+
+@pytest.mark.parametrize("header", ["5", None])
+def test_accounts_limited_by_themselves_do_not_hold_their_neighbours(header: str | None) -> None:
+    """A quarter of the accounts answers 429 for ever; the others are clear as if it did not."""
+    limited = [Fault("status", on="ANY", status=429, retry_after=header)]
+    pressed = press(accounts(*[limited] * 5, *[()] * 15), concurrency=16, deadline_s=15.0)
+
+    assert {Verdict.CLEAR: 15, Verdict.UNKNOWN: 5} == pressed.report.totals.verdicts
+    assert 12.0 > max(max(pressed.times("GET", id_)) for id_ in range(6, 21))
+
+
+@pytest.mark.parametrize("faults", [[Fault("hang", on="GET")], [Fault("latency", on="GET", seconds=4.8)]])
+def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault]) -> None:
+    """A read makes way for the DELETE that is due within twenty seconds."""
+    pressed = press(accounts([Fault("stuck"), *faults]), deadline_s=70.0)
+
+    assert 20.0 >= max(gaps(pressed.times("DELETE", 1)))
+
+
+def test_open_orders_after_a_404_are_cancelled_again_at_once_and_noted() -> None:
+    """A 404 is what the broker said; the read is what is so."""
+    pressed = press(accounts([Fault("lying_404", times=1)]))
+
+    assert Verdict.CLEAR is pressed[1].verdict
+    assert any("404" in note for note in pressed[1].notes)
+    assert 1.0 > pressed.times("DELETE", 1)[1]
+
+
+def test_orders_that_reappear_while_watched_are_cancelled_and_named() -> None:
+    """The watch finds what is still trading within one poll and says whose it looks like."""
+    fault = Fault("reappears", times=1, seconds=4.0, count=3)
+    pressed = press(accounts([fault]), watch_s=15.0)
+
+    assert Verdict.CLEAR is pressed[1].verdict
+    assert any("still trading" in note and "requote-" in note for note in pressed[1].notes)
+    assert 10.0 > pressed.times("DELETE", 1)[1]
+    assert () == pressed.simulator.truth(1).open
+
+
+# ── time ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("deadline_s", [0.4, 5.3, 20.0])
+def test_the_run_ends_at_its_deadline_whatever_hangs(deadline_s: float) -> None:
+    """Every wait is bounded, also those that aiohttp would round up."""
+    hang = [Fault("hang", on="ANY")]
+    pressed = press(accounts(*[hang] * 5, [Fault("drip", on="ANY", seconds=1.0)]), deadline_s=deadline_s)
+
+    assert deadline_s - 0.01 <= pressed.report.timings.total_s <= deadline_s + 0.25
+    assert 6 == len(pressed.report.accounts)
+    assert Verdict.UNKNOWN is pressed.report.verdict
+
+
+@pytest.mark.parametrize("deadline_s", [2.0, 5.0])
+def test_orders_that_stay_open_are_told_open_however_short_the_run(deadline_s: float) -> None:
+    """The last DELETE leaves time for one more read."""
+    pressed = press(accounts([Fault("lying_404")]), deadline_s=deadline_s)
+
+    assert Verdict.OPEN is pressed.report.verdict
+
+
+def test_a_run_too_short_for_its_accounts_says_which_were_never_sent() -> None:
+    """Nobody is left out of the report because time ran out."""
+    hang = [Fault("hang")]
+    pressed = press(accounts(*[hang] * 10), concurrency=2, deadline_s=3.0)
+
+    outcomes = Counter(account.outcome for account in pressed.report.accounts)
+    assert {Outcome.UNKNOWN: 2, Outcome.NOT_ATTEMPTED: 8} == outcomes
+    assert "not_attempted" in {flag.code for flag in pressed.report.flags}
+
+
+def test_after_a_stop_nothing_is_sent_and_the_report_comes_within_a_second() -> None:
+    """Somebody pressed the wrong thing: what was sent is reported, what was not stays unsent."""
+    hang = [Fault("hang")]
+    pressed = press(accounts(*[hang] * 6), concurrency=2, during=(1.0, lambda run, _: run.stop()))
+
+    assert 2 == len(pressed.simulator.requests)
+    assert 2.1 >= pressed.report.timings.total_s
+    assert "stopped" in {flag.code for flag in pressed.report.flags}
+    assert 6 == len(pressed.report.accounts)
+
+
+def test_an_answer_under_way_at_a_stop_is_still_heard() -> None:
+    """A cancel that is answered in the second after the stop counts."""
+    slow = [Fault("latency", seconds=0.8)]
+    pressed = press(accounts(slow), during=(0.3, lambda run, _: run.stop()))
+
+    assert Outcome.ACCEPTED is pressed[1].outcome
+
+
+# ── mixed-up answers ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_clears_over_used_connections_are_read_again_when_answers_get_mixed_up() -> None:
+    """After an unasked answer every proof stands on a connection that nobody used before."""
+    late = [Fault("latency", seconds=2.0, times=1), Fault("second_answer", on="GET", times=1)]
+    pressed = press(accounts(*[()] * 10, late), concurrency=2)
+    taken_back = [account for account in pressed.report.accounts if any("read again" in n for n in account.notes)]
+
+    assert taken_back
+    assert Verdict.CLEAR is pressed.report.verdict
+    assert "mixed_up_answers" in {flag.code for flag in pressed.report.flags}
+    assert all(() == pressed.simulator.truth(i).open for i in range(1, 12))
+
+
+# ── handed-in calls ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_left_as_it_was(enabled: bool) -> None:
+    """The first sweep runs without garbage collections; afterwards all is as before."""
+    (gc.enable if enabled else gc.disable)()
+    try:
+        pressed = press(accounts((), ()))
+
+        assert Verdict.CLEAR is pressed.report.verdict
+        assert enabled == gc.isenabled()
+    finally:
+        gc.enable()

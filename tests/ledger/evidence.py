@@ -1,0 +1,152 @@
+"""Runs on record, ledgers made of them, their evidence, and what somebody who owns the file can do to it."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from panic._version import VERSION
+from panic.accounts.plan import Plan, Scope
+from panic.accounts.roster import Account
+from panic.broker.outcomes import Verdict
+from panic.kit.process import Process
+from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.events import Event, encode
+from panic.ledger.evidence.export import Asked, export
+from panic.ledger.evidence.form import Header, parse, read_row, report_of, write, write_row
+from panic.ledger.evidence.verify import Finding, Verification
+from panic.ledger.planned import planned
+from panic.ledger.reader import Row, Volume
+from panic.ledger.record import SCHEMA, Finished, Kind, Pressed, Resumed, body
+from panic.orders import Filters
+from panic.report.document import RosterFacts, Timings, Trigger, scope_report, to_json
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+RUN = "20260302T120000Z-abc123"
+OTHER = "20260302T120001Z-def456"
+ASKED = Asked(RUN)
+ALWAYS = Asked(until=NOON + timedelta(days=365))
+ANCHORED, CONSISTENT, ALTERED = Finding
+
+Lines = list[bytes]
+
+
+def stamp(at: datetime) -> str:
+    """A time as events have it."""
+    return at.isoformat(timespec="microseconds")
+
+
+def a_run(
+    run: str = RUN,
+    *,
+    at: datetime = NOON,
+    reason: str = "runaway algo",
+    leg: str = "",
+    accounts: Sequence[int] = (1, 2),
+    end: bool = True,
+) -> list[Event]:
+    """The events of a run that cleared its accounts, a second apart; `end` says whether it came to its end."""
+    scope = Scope(all=True, filters=Filters())
+    pressed = Pressed(
+        schema=SCHEMA,
+        version=VERSION,
+        drill=False,
+        base_url="https://api.example.com",
+        contact="the desk, +1 555 0100",
+        settings_digest="sha256:00",
+        roster=RosterFacts("sha256:00", len(accounts), 3.0),
+        trigger=Trigger("cli", "joe@desk", reason, at),
+        scope=scope_report(scope, verify=True, watch_s=0.0),
+        started_at=at,
+        deadline_s=120.0,
+        concurrency=64,
+        latch=False,
+        process=Process("host", 1),
+    )
+    recorded: list[tuple[Kind, Any]] = [
+        (Kind.PRESSED, body(pressed)),
+        (Kind.PLANNED, planned(Plan(scope, tuple(Account(id_) for id_ in accounts), ()))),
+        (Kind.ATTEMPT, {"deletes": [[id_, 1] for id_ in accounts]}),
+        *((Kind.OUTCOME, {"accounts": [_accepted(id_, at)]}) for id_ in accounts),
+        (Kind.STANDING, {"accounts": [_clear(id_, at) for id_ in accounts]}),
+    ]
+    if end:
+        timings = Timings(0.1, 2.0, 5.0, 120.0)
+        finished = Finished(VERSION, Verdict.CLEAR, 0, at + timedelta(seconds=5), timings, True, ())
+        recorded.append((Kind.FINISHED, body(finished)))
+    return events(recorded, run, at, leg or run.replace("-", "")[-6:])
+
+
+def events(recorded: Iterable[tuple[str, Any]], run: str, at: datetime, leg: str) -> list[Event]:
+    """Events of one process, a second apart."""
+    return [
+        Event(run, kind, f"{leg}-{n}", stamp(at + timedelta(seconds=n)), words)
+        for n, (kind, words) in enumerate(recorded, 1)
+    ]
+
+
+def _accepted(id_: int, at: datetime) -> dict[str, Any]:
+    attempt = ["DELETE", at.timestamp() + 0.25, 0.0125, 200, f"request-{id_}", ""]
+    return {"account": id_, "attempts": [attempt], "outcome": "accepted", "accepted": [f"order-{id_}"]}
+
+
+def _clear(id_: int, at: datetime) -> dict[str, Any]:
+    return {"account": id_, "standing": "clear", "as_of": at.isoformat(), "looks": 1}
+
+
+def resumed(run: str = RUN, *, after: datetime = NOON, leg: str = "again") -> list[Event]:
+    """Somebody resumes a run half a day later, and completes it."""
+    at = after + timedelta(hours=12)
+    claim = body(Resumed(at, "jane@desk", VERSION, Process("host", 2)))
+    later = events([(one.kind, one.body) for one in a_run(run, at=at)[-2:]], run, at, f"{leg}2")
+    return [Event(run, Kind.RESUMED, f"{leg}-0", stamp(at), claim), *later]
+
+
+def volume(recorded: Iterable[Event], name: str = "ledger.db", base: Head = GENESIS) -> Volume:
+    """A ledger file that holds these events."""
+    head, rows = base, []
+    for event in recorded:
+        record = encode(event)
+        head = link(head, digest(record))
+        rows.append(Row(head.seq, event.run, event.kind, record, head.hash))
+    return Volume(Path("/somewhere", name), base, tuple(rows), head)
+
+
+def exported(ledger: Volume, asked: Asked = ASKED) -> Lines:
+    """The evidence of what was asked for."""
+    return list(export(ledger, asked, by="auditor@desk", at=NOON)[1])
+
+
+def head_of(ledger: Volume, seq: int) -> Head:
+    """The head after an event."""
+    return next(Head(row.seq, row.hash) for row in ledger.rows if row.seq == seq)
+
+
+def faults_of(found: Verification) -> list[tuple[str, int | None]]:
+    """The kind of each fault, and the number of the event it names."""
+    return [(str(fault.kind), fault.event) for fault in found.faults]
+
+
+# ── what somebody can do who owns the file ──────────────────────────────────────────────────────────────────
+
+
+def edited(lines: Sequence[bytes], number: int, change: Callable[[Any], Any]) -> Lines:
+    """Change the words of one line."""
+    words = json.loads(lines[number])
+    words = change(words) or words
+    return [*lines[:number], write(words), *lines[number + 1 :]]
+
+
+def relinked(lines: Iterable[bytes]) -> Lines:
+    """Compute everything again: numbers, hashes, heads, and the report."""
+    words, *rest = map(parse, lines)
+    head = base = Head.parse(words["base"])
+    rows: list[Row] = []
+    for row in (read_row(line) for line in rest if "seq" in line):
+        head = link(head, digest(row.record))
+        rows.append(row._replace(seq=head.seq, hash=head.hash))
+    header = Header.read({**words, "head": str(head)})
+    report = json.loads(to_json(report_of(header.run, rows, base, header.ledger)))
+    return [write(asdict(header)), *map(write_row, rows), write({"run": header.run, "report": report})]

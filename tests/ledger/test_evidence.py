@@ -1,0 +1,352 @@
+"""Evidence: a piece of the ledger that nobody alters unnoticed, and that tells what it is worth."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic._version import VERSION
+from panic.kit.errors import UsageError
+from panic.ledger.chain import GENESIS, Head
+from panic.ledger.evidence.export import Asked, export
+from panic.ledger.evidence.form import LINE_MOST, read_row, write, write_row
+from panic.ledger.evidence.verify import lines_of, verify
+from panic.ledger.reader import Row
+from tests.ledger.evidence import (
+    ALTERED,
+    ALWAYS,
+    ANCHORED,
+    CONSISTENT,
+    NOON,
+    OTHER,
+    RUN,
+    Lines,
+    a_run,
+    edited,
+    events,
+    exported,
+    faults_of,
+    head_of,
+    relinked,
+    resumed,
+    volume,
+)
+from tests.ledger.mangle import JSON, mangled
+
+LEDGER = volume(a_run())
+LINES = exported(LEDGER)
+REPORT = len(LINES) - 1
+"""The line of the report; that of an event is its number."""
+
+
+# ── what it holds ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_evidence_of_a_run():
+    """A header, every event as it was written, and the report that was printed; a kept head anchors it."""
+    header, *rows, report = map(json.loads, LINES)
+    found = verify(LINES, [LEDGER.head])
+    (run,) = found.runs
+
+    assert ("panic-evidence/2", VERSION, "auditor@desk", "ledger.db", RUN) == tuple(
+        header[name] for name in ("schema", "version", "by", "ledger", "run")
+    )
+    assert (str(GENESIS), str(LEDGER.head), "") == (header["base"], header["head"], header["damage"])
+    assert [row.record for row in LEDGER.rows] == [write(one["event"])[:-1] for one in rows]
+    assert [(row.seq, row.hash) for row in LEDGER.rows] == [(one["seq"], one["hash"]) for one in rows]
+    assert (RUN, "clear", str(LEDGER.head)) == (
+        report["run"],
+        report["report"]["verdict"],
+        report["report"]["ledger_head"],
+    )
+    assert (ANCHORED, 0, (), 1, 7, 7) == (
+        found.finding,
+        found.exit_code,
+        found.faults,
+        found.first,
+        found.last,
+        found.anchored,
+    )
+    assert (RUN, "clear", "https://api.example.com", "joe@desk", "runaway algo", True) == (
+        run.run,
+        run.verdict,
+        run.base_url,
+        run.by,
+        run.reason,
+        run.finished,
+    )
+    assert "auditor@desk" in found.said
+
+
+def test_without_a_head_it_is_consistent_and_no_more():
+    """Whoever wrote the file could have made all of it."""
+    found = verify(LINES, [])
+
+    assert (CONSISTENT, 10, None, [("not anchored", None)]) == (
+        found.finding,
+        found.exit_code,
+        found.anchored,
+        faults_of(found),
+    )
+
+
+def test_an_earlier_head_anchors_what_was_then():
+    """The answer says exactly up to which event."""
+    for row in LEDGER.rows[:-1]:
+        found = verify(LINES, [Head(row.seq, row.hash)])
+
+        assert (CONSISTENT, row.seq) == (found.finding, found.anchored)
+        assert f"only what comes up to event {row.seq} is proven" in found.faults[0].text
+
+
+def test_it_reaches_from_the_first_event_of_the_run_to_its_last():
+    """What others wrote in between is in it, else the chain would break; what came before and after is not."""
+    mine, other = a_run(), a_run(OTHER)
+    ledger = volume([*other[:2], *mine[:3], *other[2:4], *mine[3:], *other[4:]])
+    lines = exported(ledger)
+    found = verify(lines, [head_of(ledger, 11)])
+
+    assert [*range(3, 12)] == [json.loads(line)["seq"] for line in lines[1:-1]]
+    assert str(head_of(ledger, 2)) == json.loads(lines[0])["base"]
+    assert (ANCHORED, [RUN]) == (found.finding, [run.run for run in found.runs])
+
+
+def test_a_period_holds_everything_that_happened_in_it():
+    """From its beginning on and before its end; a run that goes beyond it has no report, nor have resets."""
+    runs = [a_run(f"run-{n}", at=NOON + timedelta(hours=n)) for n in range(4)]
+    reset = events([("reset", {"by": "joe"})], "", NOON + timedelta(hours=1, minutes=5), "r")
+    ledger = volume([*runs[0], *runs[1], *reset, *runs[2], *runs[3]])
+    asked = Asked("", NOON + timedelta(hours=1, seconds=1), NOON + timedelta(hours=2, seconds=7))
+    head, lines = export(ledger, asked, by="joe", at=NOON)
+    found = verify(lines, [head])
+
+    assert (ANCHORED, 8, 21, ["run-1"]) == (
+        found.finding,
+        found.first,
+        found.last,
+        [run.run for run in found.runs],
+    )
+    assert ["run-0", "run-1", "run-2", "run-3"] == [run.run for run in verify(exported(ledger, ALWAYS), []).runs]
+
+
+@pytest.mark.parametrize("asked", [Asked(OTHER), Asked("", NOON + timedelta(days=1))])
+def test_nothing_to_export_is_refused(asked: Asked):
+    """An empty file would look like evidence that nothing happened."""
+    with pytest.raises(UsageError, match="holds nothing of"):
+        exported(LEDGER, asked)
+
+
+def test_a_run_without_an_end_is_never_wholly_anchored():
+    """It did not come to its end, or its end was left out: the file cannot say. A resume completes it."""
+    died, completed = volume(a_run(end=False)), volume([*a_run(end=False), *resumed()])
+    found = verify(exported(died), [died.head])
+
+    assert (CONSISTENT, "unverified", False) == (found.finding, found.runs[0].verdict, found.runs[0].finished)
+    assert "without its end: there was none, or it was left out" in found.faults[0].text
+    assert ANCHORED is verify(exported(completed), [completed.head]).finding
+
+
+def test_a_ledger_that_could_not_all_be_read_says_so():
+    """Perhaps the rest was in it."""
+    found = verify(exported(replace(LEDGER, damage="it is damaged")), [LEDGER.head])
+
+    assert CONSISTENT is found.finding
+    assert "could not all be read when this was exported: it is damaged" in found.faults[0].text
+
+
+@pytest.mark.parametrize("record", [b"\xff\x00", b'{"run": "spaced"}', b"[" * 100_000, b'{"a":1,"a":2}', b"1e400"])
+def test_a_record_that_is_not_written_the_one_way_is_kept_byte_by_byte(record: bytes):
+    """It may be what an attack left."""
+    row = Row(1, "", "", record, "ab" * 32)
+
+    assert row == read_row(json.loads(write_row(row)))
+
+
+# ── what is altered is found ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_bit_changed_in_what_is_chained_is_found():
+    """Every byte of every row and of the report counts, with a head and without; the header proves nothing."""
+    whole, start = b"".join(LINES), len(LINES[0])
+    for place in range(start, len(whole), 11):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << place % 8
+        found = verify(BytesIO(bytes(changed)), [LEDGER.head] if place % 2 else [])
+
+        assert (ALTERED, 20) == (found.finding, found.exit_code), place
+
+
+def test_a_file_cut_off_anywhere_is_found():
+    """At every byte; but the last line break is missed by nobody."""
+    whole = b"".join(LINES)
+    for end in range(0, len(whole), 11):
+        assert ALTERED is verify(BytesIO(whole[:end]), [LEDGER.head] if end % 2 else []).finding, end
+
+
+@pytest.mark.parametrize("number", range(len(LINES)))
+def test_a_line_left_out_doubled_or_moved_is_found(number: int):
+    """Whichever it is."""
+    left_out = [*LINES[:number], *LINES[number + 1 :]]
+    doubled = [*LINES[: number + 1], *LINES[number:]]
+    moved = list(LINES)
+    moved[number - 1 : number + 1] = reversed(moved[number - 1 : number + 1])
+    for lines in (left_out, doubled, moved if number else left_out):
+        for heads in ([], [LEDGER.head]):
+            assert ALTERED is verify(lines, heads).finding
+
+
+def reasoned(words: dict[str, Any]) -> None:
+    """Change why somebody pressed, and nothing else."""
+    words["event"]["body"]["trigger"]["reason"] = "a good reason"
+
+
+TAMPERINGS: list[tuple[Callable[[Lines], Lines], tuple[str, int | None], str]] = [
+    (lambda lines: edited(lines, 1, reasoned), ("edited", 1), "event 1 (pressed): it, or its hash, or what it"),
+    (
+        lambda lines: edited(lines, 4, lambda w: w.update(hash="ab" * 32)),
+        ("edited", 4),
+        "event 4 (outcome): it, or",
+    ),
+    (
+        lambda lines: edited(lines, 3, lambda w: w.update(hash="no hash")),
+        ("edited", None),
+        "line 4: '3:no hash' is",
+    ),
+    (lambda lines: lines[:3] + lines[5:], ("missing", 5), "event 5 (outcome): it follows event 2: those between"),
+    (lambda lines: [lines[0], *lines[2:]], ("missing", 2), "event 2 (planned): it follows event 0"),
+    (lambda lines: lines[:7] + lines[8:], ("missing", None), "the rows end at event 6, and the header says 7:"),
+    (lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]], ("edited", 3), "it stands after event 4"),
+    (lambda lines: lines[:-1], ("missing", None), f"run {RUN}: it was asked for, and its report is missing"),
+    (lambda lines: [*lines, lines[-1]], ("edited", None), f"it is a second report of run {RUN}"),
+    (lambda lines: [*lines, lines[3]], ("edited", None), "line 10: it stands after a report"),
+    (lambda lines: [lines[0], lines[0], *lines[1:]], ("edited", None), "line 2: it is no row"),
+    (lambda lines: lines[1:], ("missing", None), "the header is missing"),
+    (lambda lines: [lines[0], lines[-1]], ("missing", None), "no row is in it"),
+    (lambda _: [], ("missing", None), "the header is missing"),
+    (lambda _: [b"\xff\0garbage"], ("edited", None), "line 1: it is no line of evidence"),
+    (lambda _: [b"[" * 1_000_000 + b"\n"], ("edited", None), "line 1: it is no line of evidence"),
+    (
+        lambda lines: edited(lines, 0, lambda w: w.update(schema="panic-evidence/1")),
+        ("edited", None),
+        "line 1: this panic reads panic-evidence/2, and this is something else",
+    ),
+    (
+        lambda lines: edited(lines, REPORT, lambda w: w["report"].update(verdict="refused")),
+        ("edited", None),
+        "its report is not what its rows come to, in verdict",
+    ),
+    (
+        lambda lines: edited(lines, REPORT, lambda w: w["report"].update(accounts=[])),
+        ("edited", None),
+        "its report is not what its rows come to, in accounts",
+    ),
+]
+
+
+@pytest.mark.parametrize(("tamper", "fault", "words"), TAMPERINGS)
+def test_what_was_altered_is_named(tamper: Callable[[Lines], Lines], fault: tuple[str, int | None], words: str):
+    """What sort of thing, which event, and in words."""
+    found = verify(tamper(LINES), [LEDGER.head])
+
+    assert (ALTERED, None) == (found.finding, found.anchored)
+    assert fault in faults_of(found)
+    assert any(words in one.text for one in found.faults)
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        lambda lines: edited(lines, 1, reasoned),
+        lambda lines: edited(lines, 7, lambda w: w["event"]["body"].update(total_s=1.0)),
+        lambda lines: [*lines[:6], lines[7], lines[6], lines[8]],
+        lambda lines: [*lines[:5], *lines[6:]],
+    ],
+)
+def test_a_chain_made_anew_is_found_by_whoever_kept_a_head(tamper: Callable[[Lines], Lines]):
+    """And by nobody else: that is why heads are kept elsewhere."""
+    forged = relinked(tamper(LINES))
+
+    assert verify(forged, [LEDGER.head]).finding is not ANCHORED
+    assert verify(forged, [head_of(LEDGER, 7), head_of(LEDGER, 1)]).exit_code != 0
+
+
+@pytest.mark.parametrize(
+    ("head", "fault", "words"),
+    [
+        (Head(7, "ab" * 32), "edited", "event 7 has another hash than the head kept"),
+        (Head(9, "ab" * 32), "not anchored", "head 9: the file ends at event 7: it was cut off, or"),
+        (GENESIS, "not anchored", "head 0: the file begins after it, so that it proves nothing"),
+    ],
+)
+def test_a_head_that_the_file_does_not_show_is_named(head: Head, fault: str, words: str):
+    """Beside one that proves it, too: it must not be taken for what was kept."""
+    found = verify(LINES, [LEDGER.head, head])
+
+    assert found.finding is (ALTERED if fault == "edited" else CONSISTENT)
+    assert (fault, words) == (found.faults[0].kind, found.faults[0].text[: len(words)])
+
+
+def test_a_report_of_another_version_is_a_doubt_and_no_fault():
+    """Another panic may tell the same rows in other words."""
+    other = edited(LINES, 0, lambda w: w.update(version="0.1"))
+    found = verify(edited(other, REPORT, lambda w: w["report"].update(schema="panic-report/0")), [LEDGER.head])
+
+    assert CONSISTENT is found.finding
+    assert "its report was made by version 0.1" in found.faults[0].text
+    assert "differs in schema" in found.faults[0].text
+
+
+def test_an_edited_ledger_is_exported_as_it_is():
+    """What does not fit shows, and nothing is clear by it."""
+    rows = list(LEDGER.rows)
+    rows[3] = rows[3]._replace(record=rows[3].record.replace(b"accepted", b"received"))
+    lines = exported(replace(LEDGER, rows=tuple(rows)))
+    found = verify(lines, [LEDGER.head])
+
+    assert (ALTERED, ("edited", 4)) == (found.finding, faults_of(found)[0])
+    assert "clear" != json.loads(lines[-1])["report"]["verdict"]
+
+
+# ── whoever wrote it ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data())
+def test_nothing_in_the_file_stops_the_check(data: st.DataObject):
+    """Whatever a line says, the answer comes, and it is never better than the file deserves."""
+    number = data.draw(st.sampled_from(range(len(LINES))))
+    words = data.draw(mangled(json.loads(LINES[number])) | JSON)
+    lines = [*LINES[:number], write(words), *LINES[number + 1 :]]
+    found = verify(lines, [LEDGER.head])
+
+    assert found.exit_code == 20 or number == 0 or lines == LINES
+    assert all(len(fault.text) <= 300 for fault in found.faults)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(a_run()).flatmap(lambda event: st.tuples(st.just(event), mangled(event.body))))
+def test_no_event_stops_the_fold(pair: tuple[Any, Any]):
+    """What foreign events do to it is a finding, and no failure."""
+    event, body = pair
+    ledger = volume([one._replace(body=body) if one == event else one for one in a_run()])
+
+    assert verify(exported(ledger), [ledger.head]).exit_code in {0, 10, 20}
+
+
+def test_an_endless_line_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch):
+    """No line takes more memory than any that panic wrote."""
+    monkeypatch.setattr("panic.ledger.evidence.verify.LINE_MOST", 10)
+
+    assert [b"x" * 11, b"x" * 9 + b"\n", b"y"] == list(lines_of(BytesIO(b"x" * 20 + b"\ny")))
+    assert 1 << 28 == LINE_MOST
+
+
+def test_a_flood_of_doubts_is_bounded():
+    """Heads that prove nothing are listed up to a thousand."""
+    assert 1000 == len(verify(LINES, [GENESIS] * 5000).faults)

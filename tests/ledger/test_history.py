@@ -1,0 +1,284 @@
+"""Runs made again from the files that they lie in: each event once, and nothing that is wrong is kept quiet."""
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic.broker.outcomes import Outcome, Verdict
+from panic.config import LedgerFiles
+from panic.kit.errors import UsageError
+from panic.kit.process import here
+from panic.ledger import history
+from panic.ledger.events import Event, encode
+from panic.ledger.record import Kind, LastPress
+from panic.ledger.replay import Replay
+from panic.ledger.store import SqliteStore
+from panic.ledger.summary import Summary
+from tests.kit.builders import MIDNIGHT
+from tests.ledger.test_replay import accepted, clear, event, finished, pressed, resumed, sending, start, told
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> LedgerFiles:
+    """A file that is not there yet."""
+    return LedgerFiles(file=tmp_path / "ledger.db")
+
+
+def put(file: Path | None, events: Iterable[Event], run: str = "run") -> None:
+    """Put events of a run on record."""
+    assert file is not None
+    with closing(SqliteStore(file)) as store:
+        store.append([(run, one.kind, encode(one._replace(run=run))) for one in events])
+
+
+def summed_up(*events: Event) -> Summary:
+    """What the list of runs tells of one."""
+    return Summary.of(Replay.of("run", events))
+
+
+WHOLE = [*start(1), sending(3, (1, 1)), told(4, accepted(1)), told(5, clear(1)), finished(6)]
+
+
+# ── one run ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_among_others_is_told_by_its_own_events(ledger: LedgerFiles):
+    """Its head is that after its end, whoever wrote before and after."""
+    put(ledger.file, start(2), "other")
+    put(ledger.file, WHOLE)
+    put(ledger.file, start(2), "another")
+    past = history.recall(ledger, "run")
+    last = history.read(ledger, run="run").rows[-1]
+
+    assert Replay.of("run", WHOLE).report(past.head) == past.report()
+    assert ((), ()) == (past.damage, past.faults)
+    assert (8, (last.seq, last.hash)) == (past.last_seq, past.head)
+
+
+@pytest.mark.parametrize("events", [WHOLE[:5], [*WHOLE, resumed(1, at=60.0)], [*WHOLE, event(7, Kind.FLAG, None)]])
+def test_a_run_whose_end_is_not_its_last_event_has_no_head(ledger: LedgerFiles, events: list[Event]):
+    """A head says that everything before it is all there is."""
+    put(ledger.file, events)
+
+    assert None is history.recall(ledger, "run").head
+
+
+def test_a_run_that_nobody_knows(ledger: LedgerFiles):
+    """There is nothing to tell, with or without files."""
+    for _ in range(2):
+        past = history.recall(ledger, "run")
+
+        assert (None, None, 0, (), ()) == (past.replay.pressed, past.head, past.last_seq, past.damage, past.faults)
+        put(ledger.file, start(1), "other")
+
+
+def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
+    """Records that are none, and events that tell nothing."""
+    put(ledger.file, [*WHOLE[:3], told(4, accepted(99))])
+    assert ledger.file is not None
+    with closing(SqliteStore(ledger.file)) as store:
+        store.append([("run", "outcome", b"{}")])
+    past = history.recall(ledger, "run")
+
+    assert any("event 5 (outcome)" in fault for fault in past.faults)
+    assert "event leg-4 (outcome) cannot be read: KeyError" in past.faults
+    assert len(set(past.faults)) == len(past.faults)
+    assert Outcome.UNKNOWN is past.replay.report().accounts[0].outcome
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ((3,), "event leg-3: missing"),
+        ((3, 4), "event leg-3 to leg-4: missing"),
+        ((2, 4), "event leg-2: missing"),
+    ],
+)
+def test_an_event_that_is_missing_between_others_is_told(
+    ledger: LedgerFiles, missing: tuple[int, ...], words: str
+):
+    """Each process counts its own."""
+    put(ledger.file, [one for one in WHOLE if int(one.id.rpartition("-")[2]) not in missing])
+
+    assert words in history.recall(ledger, "run").damage[0]
+
+
+def test_settings_without_a_ledger_tell_so():
+    """As a library may have them."""
+    with pytest.raises(UsageError, match=r"the settings name no \[ledger\] file"):
+        history.recall(LedgerFiles(), "run")
+
+
+# ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def beginning(second: float, **more: Any) -> Event:
+    """A press so many seconds after midnight."""
+    found = pressed()
+    moment = (MIDNIGHT + timedelta(seconds=second)).isoformat(timespec="microseconds")
+    return found._replace(body={**found.body, "started_at": moment, **more}, id=f"leg{second}-1", at=moment)
+
+
+def test_runs_are_listed_with_the_unfinished_first_and_then_the_latest(ledger: LedgerFiles):
+    """Each with whether it came to its end."""
+    put(ledger.file, [beginning(0)], "d")
+    put(ledger.file, [beginning(1), finished(2, leg="leg1", at=1.5)], "a")
+    put(ledger.file, [beginning(2)], "c")
+    put(ledger.file, [beginning(3), finished(2, leg="leg3", at=3.5)], "b")
+    found, damage = history.runs(ledger)
+
+    assert ["c", "d", "b", "a"] == [one.run for one in found]
+    assert [] == damage
+
+
+def test_the_order_of_a_file_counts_and_not_its_clock(ledger: LedgerFiles):
+    """The last run is the one that was pressed last, though the clock was set back an hour before."""
+    put(ledger.file, [beginning(3600), finished(2, leg="leg3600", at=3601)], "a")
+    put(ledger.file, [beginning(0), finished(2, leg="leg0", at=1)], "b")
+
+    assert ["b", "a"] == [one.run for one in history.runs(ledger)[0]]
+    assert "b" == history.find(ledger, "last")
+
+
+@pytest.mark.parametrize(
+    ("statement", "fault"),
+    [
+        (
+            "UPDATE events SET record = replace(record, 'clear', 'open') WHERE seq = 2",
+            "event 2 (finished): it does not match its hash",
+        ),
+        ("DELETE FROM events WHERE seq = 3", "event 4 (pressed): the event before it is missing"),
+    ],
+)
+def test_headings_that_are_not_what_was_written_are_damage(ledger: LedgerFiles, statement: str, fault: str):
+    """What the list of runs says rests on them."""
+    for second, run in enumerate("abc"):
+        put(
+            ledger.file,
+            [beginning(second), finished(2, leg=f"leg{second}", at=second + 0.5)][: 2 - second % 2],
+            run,
+        )
+    assert ledger.file is not None
+    with closing(sqlite3.connect(ledger.file, isolation_level=None)) as connection:
+        for name in ("events_stay", "events_keep"):
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(statement)
+
+    assert [f"{ledger.file}: {fault}"] == history.runs(ledger)[1]
+
+
+def test_a_run_that_nobody_pressed_is_damage(ledger: LedgerFiles):
+    """So is an event that tells nothing."""
+    put(ledger.file, [finished(2)], "a")
+    put(ledger.file, [beginning(1), event(2, Kind.FINISHED, {}, leg="leg1")], "b")
+    assert ledger.file is not None
+    with closing(SqliteStore(ledger.file)) as store:
+        store.append([("c", "pressed", b"{}")])
+    found, damage = history.runs(ledger)
+
+    assert ["b"] == [one.run for one in found]
+    assert [
+        f"{ledger.file}: event 4 (pressed): its record cannot be read: it is no object of run, kind, id, at, body",
+        "run a: who pressed is not on record",
+        "run b: event leg1-2 (finished) cannot be read: ValidationError",
+    ] == damage
+
+
+@pytest.mark.parametrize(
+    ("name", "run"), [("last", "20260302-b"), ("20260302-a", "20260302-a"), ("20260301", "20260301"), ("x", "xyz")]
+)
+def test_a_run_is_found_by_its_name_or_the_beginning_of_it(ledger: LedgerFiles, name: str, run: str):
+    """A whole name goes before a beginning."""
+    for second, one in enumerate(("20260301", "20260301-z", "20260302-a", "20260302-b")):
+        put(ledger.file, [beginning(second)], one)
+    if run == "xyz":
+        put(ledger.file, [beginning(9)], run)
+
+    assert run == history.find(ledger, name)
+
+
+def test_a_run_that_is_not_found(ledger: LedgerFiles):
+    """The words help on."""
+    with pytest.raises(UsageError, match=r"run last is not in .*ledger.db: there is none yet; panic runs lists"):
+        history.find(ledger, "last")
+    for second, one in enumerate("ab"):
+        put(ledger.file, [beginning(second)], f"2026-{one}")
+    with pytest.raises(UsageError, match=r"run 2027 is not in .*: the latest are 2026-b, 2026-a; panic runs"):
+        history.find(ledger, "2027")
+    with pytest.raises(UsageError, match="no run is named: say its id"):
+        history.find(ledger, "")
+    with pytest.raises(UsageError, match="run 20: 2 are called so: 2026-b, 2026-a; say more of it"):
+        history.find(ledger, "20")
+
+
+A, A_AGAIN, B, HERE = ("a", 30, 1), ("a", 10, 2), ("b", 20, 1), ("here", 5, 1)
+"""Runs with so many presses, the last of them so many minutes ago."""
+
+
+@pytest.mark.parametrize(
+    ("recorded", "here", "order"),
+    [
+        ([], [HERE], "here"),
+        ([A, B], [], "a b"),
+        ([A, B], [HERE], "a b here"),
+        ([A, ("there", 1, 1)], [HERE], "a here there"),
+        ([A, HERE, B], [HERE], "a here b"),
+        ([A, ("yesterday", -60, 1)], [HERE], "a yesterday here"),
+        ([A, B], [A_AGAIN], "b a"),
+        ([A_AGAIN, B], [A_AGAIN], "a b"),
+        ([A], [A_AGAIN, B], "b a"),
+    ],
+)
+def test_the_last_press_gives_a_run_its_place(recorded: list[Any], here: list[Any], order: str):
+    """As it is on record; what is not counts from when it was accepted, also by a clock that was set back."""
+    now = datetime.now(UTC)
+    told, ours = [
+        [LastPress(run, now - timedelta(minutes=ago), presses) for run, ago, presses in its]
+        for its in (recorded, here)
+    ]
+
+    assert order.split() == history.by_last_press(told, ours)
+
+
+def test_the_state_of_a_run_is_a_word_or_two():
+    """Its verdict; or whether somebody works on it, or still may."""
+    open_run, ended = summed_up(pressed()), summed_up(pressed(), finished(2, Verdict.OPEN))
+    ours = beginning(0).body["process"] | body_of_here()
+    alive = summed_up(pressed()._replace(body={**pressed().body, "process": ours}))
+    just_in_time, too_late = (MIDNIGHT + timedelta(seconds=second) for second in (419.9, 420))
+
+    assert "open" == ended.state(MIDNIGHT)
+    assert "under way" == alive.state(too_late)
+    assert "unfinished" == open_run.state(just_in_time)
+    assert "unfinished, too old to resume" == open_run.state(too_late)
+    assert "unfinished, of the future" == open_run.state(MIDNIGHT - timedelta(seconds=1))
+    assert [True, False, False] == [
+        open_run.resumable(now) for now in (just_in_time, too_late, MIDNIGHT - timedelta(seconds=1))
+    ]
+
+
+def body_of_here() -> dict[str, Any]:
+    """This process as it is on record."""
+    its = here()
+    return {"host": its.host, "pid": its.pid, "boot": its.boot, "born": its.born, "space": its.space}
+
+
+def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
+    """It may be under way until then; but whether it may be taken up once more counts from the press."""
+    one = summed_up(pressed(), resumed(1, at=60.0))
+
+    assert MIDNIGHT + timedelta(seconds=60 + 120) == one.deadline
+    assert MIDNIGHT + timedelta(seconds=120 + 300) == one.resumable_until
+    assert "process 18 on desk-2" == str(one.process)
+    assert None is one.alive
+
+
+def test_a_run_that_nobody_pressed_cannot_be_summed_up():
+    """There would be nobody to name."""
+    with pytest.raises(ValueError, match="who pressed"):
+        Summary.of(Replay("run"))

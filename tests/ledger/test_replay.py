@@ -1,0 +1,596 @@
+"""A run made again from its record: as it was printed, never better, and whatever the record looks like."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.accounts.plan import Plan, Scope, Unsent
+from panic.accounts.roster import Account
+from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict
+from panic.kit.process import Process
+from panic.ledger.chain import Head
+from panic.ledger.events import Event, decode, encode
+from panic.ledger.legs import in_order
+from panic.ledger.planned import planned
+from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body
+from panic.ledger.replay import UNFINISHED, Replay, scope_of
+from panic.orders import Filters
+from panic.report.document import (
+    AccountReport,
+    Flag,
+    LatchReport,
+    Report,
+    RosterFacts,
+    Timings,
+    Trigger,
+    scope_report,
+    to_json,
+)
+from panic.run import drill
+from panic.run.run import Run
+from panic.simulator import Fault, SimAccount, SimOrder
+from tests.kit.builders import MIDNIGHT, wall
+from tests.kit.tape import Tape, take_up
+from tests.kit.virtual import virtually
+from tests.ledger.mangle import ANY_TEXT, JSON, mangled
+
+EPOCH = MIDNIGHT.timestamp()
+FIRST, SECOND = Process("desk-1", 17, "boot", "400"), Process("desk-2", 18, "boot", "500")
+NAMES = ("outcome", "standing", "as_of", "open")
+
+# ── a record by hand ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def event(n: int, kind: str, words: Any, leg: str = "leg", at: float | None = None) -> Event:
+    """The n-th event of a process, n seconds after midnight, as it is read back."""
+    moment = wall(n if at is None else at).isoformat(timespec="microseconds")
+    return decode(encode(Event("run", kind, f"{leg}-{n}", moment, words)))
+
+
+def pressed(scope: Scope | None = None) -> Event:
+    """Somebody pressed."""
+    return event(
+        1,
+        Kind.PRESSED,
+        body(
+            Pressed(
+                schema="panic-run/1",
+                version="0.1",
+                drill=False,
+                base_url="https://api.example.com",
+                contact="the desk",
+                settings_digest="sha256:00",
+                roster=RosterFacts("sha256:00", 2, 3.0),
+                trigger=Trigger("cli", "joe@desk", "a bad algo", MIDNIGHT),
+                scope=scope_report(scope or Scope(all=True), verify=True, watch_s=0.0),
+                started_at=MIDNIGHT,
+                deadline_s=120.0,
+                concurrency=2,
+                latch=False,
+                process=FIRST,
+            )
+        ),
+    )
+
+
+def plan_of(*ids: int) -> Event:
+    """What it was to do."""
+    plan = Plan(Scope(all=True), tuple(map(Account, ids)), (Unsent("its key is gone", account=Account(9)),))
+    return event(2, Kind.PLANNED, planned(plan))
+
+
+def sending(n: int, *deletes: tuple[int, int], **more: Any) -> Event:
+    """DELETEs were about to leave."""
+    return event(n, Kind.ATTEMPT, {"deletes": deletes}, **more)
+
+
+def told(n: int, *accounts: dict[str, Any], kind: Kind = Kind.OUTCOME, **more: Any) -> Event:
+    """What became of accounts."""
+    return event(n, kind, {"accounts": accounts}, **more)
+
+
+def accepted(id_: int) -> dict[str, Any]:
+    """The broker took the cancel."""
+    attempt = ["DELETE", EPOCH + 4.0, 0.1, 200, "r-1", ""]
+    return {"account": id_, "attempts": [attempt], "outcome": "accepted"}
+
+
+def clear(id_: int) -> dict[str, Any]:
+    """A read showed nothing open."""
+    attempt = ["GET", EPOCH + 5.0, 0.1, 200, "r-2", ""]
+    return {"account": id_, "attempts": [attempt], "standing": "clear", "as_of": wall(5).isoformat(), "looks": 1}
+
+
+def resumed(n: int, leg: str = "later", at: float | None = None) -> Event:
+    """Another process took it up."""
+    return event(n, Kind.RESUMED, body(Resumed(wall(60), "the night shift", "0.1", SECOND)), leg, at)
+
+
+def joined(n: int, *ids: int) -> Event:
+    """Somebody pressed again, and these accounts are sent again for it."""
+    scope = scope_report(Scope(accounts=ids), verify=True, watch_s=0.0)
+    trigger = Trigger("room", "the second", "to be sure", wall(n))
+    return event(n, Kind.JOINED, body(Joined(trigger, ids, 120.0, 0.0, scope, latch=False)))
+
+
+def finished(n: int, verdict: Verdict = Verdict.CLEAR, leg: str = "leg", at: float | None = None) -> Event:
+    """It came to its end."""
+    end = Finished("0.1", verdict, EXIT_CODES[verdict], wall(9), Timings(0.1, 5.0, 9.0, 120.0), True, ())
+    return event(n, Kind.FINISHED, body(end), leg, at)
+
+
+def start(*ids: int) -> list[Event]:
+    """The beginning of every record."""
+    return [pressed(), plan_of(*ids)]
+
+
+def report_of(events: Iterable[Event]) -> Report:
+    """The report of a record in which nothing is odd."""
+    replay = Replay.of("run", events)
+
+    assert [] == replay.oddities
+    return replay.report()
+
+
+def account(report: Report, id_: int) -> AccountReport:
+    """What it says of one account."""
+    (found,) = [one for one in report.accounts if one.id == id_]
+    return found
+
+
+# ── runs that broke off ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_in_flight_when_the_process_died_is_an_unanswered_delete():
+    """It may have arrived; what was not even about to leave is told apart from it."""
+    report = report_of([*start(1, 2), sending(3, (1, 1))])
+    one, two = account(report, 1), account(report, 2)
+
+    assert (Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED) == (one.outcome, two.outcome)
+    ((method, at, status, error),) = [(a.method, a.at, a.status, a.error) for a in one.attempts]
+    assert ("DELETE", wall(3), None) == (method, at, status)
+    assert "the process died first" in (error or "")
+    assert () == two.attempts
+    assert "one may have left in the last moment" in two.notes[0]
+    assert (False, Verdict.UNKNOWN, 30) == (report.finished, report.verdict, report.exit_code)
+    assert UNFINISHED == report.flags[0].code
+    assert "panic resume run" in report.flags[0].text
+    assert str(FIRST) in report.flags[0].text
+
+
+def test_what_was_answered_is_not_in_flight():
+    """Each DELETE counts once."""
+    report = report_of([*start(1), sending(3, (1, 1)), told(4, accepted(1))])
+
+    assert (Outcome.ACCEPTED, 1) == (account(report, 1).outcome, len(account(report, 1).attempts))
+
+
+def test_a_repeated_delete_in_flight_takes_the_proof_away():
+    """It stays accepted, and a read from before the DELETE proves nothing any more."""
+    events = [*start(1), sending(3, (1, 1)), told(4, accepted(1)), told(5, clear(1)), sending(6, (1, 2))]
+    one = account(report_of(events), 1)
+
+    assert (Outcome.ACCEPTED, Standing.UNREAD, None) == (one.outcome, one.standing, one.as_of)
+    assert ["DELETE", "GET", "DELETE"] == [attempt.method for attempt in one.attempts]
+
+
+def test_a_press_again_is_owed_a_delete_until_one_leaves():
+    """What was clear before it is clear no more, and whoever takes the run up sends those accounts again."""
+    events = [*start(1, 2), told(4, accepted(1), accepted(2)), told(5, clear(1), clear(2)), joined(6, 1)]
+    replay = Replay.of("run", events)
+    sent = Replay.of("run", [*events, sending(7, (1, 2))])
+
+    assert [True, False] == [case.owes_first for case in replay.cases.values()]
+    assert [Standing.UNREAD, Standing.CLEAR] == [one.standing for one in replay.report().accounts if one.id != 9]
+    assert [False, False] == [case.owes_first for case in sent.cases.values()]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.CLEAR, Verdict.UNVERIFIED])
+def test_an_end_that_says_more_than_its_accounts_is_not_believed(verdict: Verdict):
+    """A record may be edited: what is told of a run is no better than the worst account on record."""
+    open_ = {**clear(1), "standing": "open", "open": 1}
+    report = report_of([*start(1), told(4, accepted(1)), told(5, open_), finished(6, verdict)])
+    unsent = report_of([*start(1), told(4, accepted(1)), told(5, clear(1)), finished(6, verdict)])
+
+    assert (Verdict.OPEN, Verdict.UNKNOWN) == (account(report, 1).verdict, account(report, 9).verdict)
+    assert (Verdict.UNKNOWN, 30) == (report.verdict, report.exit_code)
+    assert (Verdict.UNKNOWN, 30) == (unsent.verdict, unsent.exit_code)
+
+
+def test_a_run_without_an_end_is_never_clear():
+    """Though every account was: nobody listened it out."""
+    events = [pressed(), event(2, Kind.PLANNED, {**plan_of(1).body, "unsent": []})]
+    events += [told(4, accepted(1)), told(5, clear(1))]
+    report = report_of(events)
+
+    assert (Verdict.CLEAR, Verdict.UNVERIFIED) == (account(report, 1).verdict, report.verdict)
+    assert (10, False, wall(5)) == (report.exit_code, report.finished, report.finished_at)
+    assert 5.0 == report.timings.total_s
+    ended = report_of([*events, finished(6)])
+    assert (Verdict.CLEAR, True) == (ended.verdict, ended.finished)
+
+
+def test_a_report_is_told_again_as_often_as_one_likes():
+    """Telling changes nothing."""
+    replay = Replay.of("run", [*start(1, 2), sending(3, (1, 1))])
+
+    assert to_json(replay.report()) == to_json(replay.report())
+
+
+def test_only_a_run_that_came_to_its_end_has_a_head():
+    """A head says that the ledger holds the whole run."""
+    head = Head(7, "ab" * 32)
+    unfinished, whole = Replay.of("run", start(1)), Replay.of("run", [*start(1), finished(3)])
+
+    assert None is unfinished.report(head).ledger_head
+    assert None is whole.report().ledger_head
+    assert str(head) == whole.report(head).ledger_head
+
+
+def test_who_could_not_be_reached_is_told_again():
+    """Every account ends in the report, those without a key too."""
+    report = report_of(start(1))
+
+    assert (Outcome.NOT_ATTEMPTED, ("its key is gone",)) == (account(report, 9).outcome, account(report, 9).notes)
+
+
+def test_a_run_that_reached_nobody_is_told_again():
+    """That, too, is an answer."""
+    report = report_of([pressed(), event(2, Kind.PLANNED, {"accounts": [], "unsent": plan_of(1).body["unsent"]})])
+
+    assert [9] == [one.id for one in report.accounts]
+
+
+def test_what_all_accounts_together_suggest_is_told_of_a_broken_off_run_as_well():
+    """As that its base_url is wrong."""
+    nowhere = {**accepted(1), "outcome": "nothing_to_cancel"}
+    report = report_of([*start(1), told(4, nowhere)])
+
+    assert [UNFINISHED, "wrong_base_url"] == [flag.code for flag in report.flags]
+    assert "is https://api.example.com the broker's API?" in report.flags[1].text
+
+
+def test_the_scope_is_told_again():
+    """With its filters, which a resume must not widen."""
+    scope = Scope(groups=("arb",), accounts=(3,), filters=Filters("BUY", "LIMIT", "OPTION", ("AAPL", "MSFT")))
+    replay = Replay.of("run", [pressed(scope), plan_of(1)])
+
+    assert scope == replay.scope == scope_of(scope_report(scope, verify=True, watch_s=1.0))
+    assert scope.filters == replay.cases[1].filters
+    assert Scope(all=True) == Replay.of("run", start(1)).scope
+    assert Scope() == Replay("run").scope
+
+
+def test_flags_and_the_latch_are_told_again():
+    """All that the report said of the run as a whole."""
+    latch = LatchReport(engaged=True, text="engaged for all accounts", as_asked=True)
+    events = [event(3, Kind.FLAG, body(Flag("odd", "text"))), event(4, Kind.LATCHED, body(latch)), finished(5)]
+    report = report_of([*start(1), *events])
+
+    assert ((Flag("odd", "text"),), latch) == (report.flags, report.latch)
+
+
+def test_events_that_are_about_no_run_say_nothing_about_it():
+    """A reset or an archive with a run's id would be no reason to doubt it."""
+    assert report_of([*start(1), event(3, Kind.RESET, {}), event(4, Kind.ARCHIVED, None)])
+
+
+# ── runs that were taken up again ───────────────────────────────────────────────────────────────────────────
+
+
+def test_a_run_that_was_taken_up_again_goes_on_where_it_was():
+    """What was in flight was unanswered, what was clear is unread until it is read again."""
+    before = [*start(1, 2, 3), sending(3, (1, 1), (2, 1)), told(4, accepted(1)), told(5, clear(1))]
+    replay = Replay.of("run", [*before, resumed(1, at=60.0)])
+
+    assert [(1, Standing.UNREAD), (0, Standing.UNREAD), (0, Standing.UNREAD)] == [
+        (case.cancels, case.standing) for case in replay.cases.values()
+    ]
+    assert [Outcome.ACCEPTED, Outcome.UNKNOWN, Outcome.NOT_ATTEMPTED] == [
+        case.outcome for case in replay.cases.values()
+    ]
+    assert (FIRST, SECOND) == (Replay.of("run", before).process, replay.process)
+    assert None is Replay("run").process
+    report = replay.report()
+    assert ["the night shift"] == [one.by for one in report.resumed]
+    assert [2, 1, 0] == [len(account(report, id_).attempts) for id_ in (1, 2, 3)]
+    assert str(SECOND) in report.flags[0].text
+
+
+def test_what_leaves_after_a_resume_counts_anew():
+    """The first DELETE of the second life is its first, and its answer ends it."""
+    before = [*start(1), sending(3, (1, 1))]
+    after = [resumed(1, at=60.0), sending(2, (1, 1), leg="later", at=61.0)]
+    died_again = account(report_of([*before, *after]), 1)
+    answered = account(report_of([*before, *after, told(3, accepted(1), leg="later", at=62.0)]), 1)
+
+    assert [wall(3), wall(61)] == [attempt.at for attempt in died_again.attempts]
+    assert [None, 200] == [attempt.status for attempt in answered.attempts]
+    assert Outcome.ACCEPTED is answered.outcome
+
+
+def test_an_end_before_a_resume_is_none():
+    """The last process has the last word."""
+    events = [*start(1), told(4, accepted(1)), told(5, clear(1)), finished(6), resumed(1, at=60.0)]
+    report = report_of(events)
+
+    assert (False, Verdict.UNKNOWN) == (report.finished, report.verdict)
+    assert Standing.UNREAD is account(report, 1).standing
+
+
+# ── what is odd ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_accounts_that_nobody_knows_are_noted_and_cost_the_others_nothing():
+    """The neighbours in the same event are taken in."""
+    strange = [sending(3, (77, 1), (1, 1)), told(4, accepted(78), accepted(1))]
+    replay = Replay.of("run", [*start(1), *strange])
+
+    assert [
+        f"event leg-{n} ({kind}) cannot be read: KeyError" for n, kind in ((3, "attempt"), (4, "outcome"))
+    ] == (replay.oddities)
+    assert Outcome.ACCEPTED is account(replay.report(), 1).outcome
+
+
+@pytest.mark.parametrize(
+    ("broken", "unread"),
+    [
+        ({**accepted(1), "outcome": "acceptable"}, {1}),
+        ({**accepted(1), "attempts": 5}, {1}),
+        ({**accepted(1), "account": "1"}, {1, 2}),
+        ({**accepted(1), "account": [1]}, {1, 2}),
+        ({"outcome": "accepted"}, {1, 2}),
+        ("accepted", {1, 2}),
+        (None, {1, 2}),
+    ],
+)
+def test_what_is_lost_of_an_account_takes_its_proof_away(broken: Any, unread: set[int]):
+    """It may have told that it was open again; where nobody knows whose it was, nobody is clear any more."""
+    events = [*start(1, 2), told(4, accepted(1), accepted(2)), told(5, clear(1), clear(2))]
+    replay = Replay.of("run", [*events, told(6, broken), finished(7)])
+    report = replay.report()
+
+    assert 1 == len(replay.oddities)
+    assert {1, 2} - unread == {one.id for one in report.accounts if one.standing is Standing.CLEAR}
+    assert [None] * len(unread) == [account(report, id_).as_of for id_ in unread]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (Kind.PRESSED, {}),
+        (Kind.ATTEMPT, {"deletes": [[1]]}),
+        (Kind.ATTEMPT, {"deletes": [["1", 1]]}),
+        (Kind.ATTEMPT, {"deletes": [[1, "1"]]}),
+        (Kind.ATTEMPT, [1]),
+        (Kind.OUTCOME, {"accounts": None}),
+        (Kind.OUTCOME, {"accounts": {"account": 1}}),
+        (Kind.OUTCOME, {"unencodable": "TypeError"}),
+        (Kind.STANDING, "accounts"),
+        (Kind.FLAG, {"code": "odd"}),
+        (Kind.LATCHED, {"engaged": "perhaps"}),
+        (Kind.RESUMED, None),
+        (Kind.FINISHED, {}),
+        ("outcomf", {"accounts": []}),
+    ],
+)
+def test_an_event_that_tells_nothing_is_noted(kind: str, words: Any):
+    """And the rest is told all the same."""
+    before, after = [*start(1), told(4, accepted(1))], finished(9, Verdict.UNVERIFIED)
+    replay = Replay.of("run", [*before, event(5, kind, words), after])
+    (odd,) = replay.oddities
+
+    assert odd.startswith(f"event leg-5 ({kind}) cannot be read: ")
+    assert Outcome.ACCEPTED is account(replay.report(), 1).outcome
+
+
+@pytest.mark.parametrize("words", [{"accounts": 5}, {}, None])
+def test_what_is_lost_of_nobody_knows_whom_takes_everybodys_proof_away(words: Any):
+    """Any of them may have been open again."""
+    events = [*start(1, 2), told(4, accepted(1), accepted(2)), told(5, clear(1), clear(2))]
+    replay = Replay.of("run", [*events, event(6, Kind.STANDING, words), finished(7)])
+
+    assert {Standing.UNREAD} == {one.standing for one in replay.report().accounts}
+
+
+@pytest.mark.parametrize(
+    ("events", "missing"),
+    [
+        ([], "who pressed, and why"),
+        ([plan_of(1), finished(3)], "who pressed, and why"),
+        ([pressed(), finished(3)], "of which accounts"),
+        ([pressed(), event(2, Kind.PLANNED, {"accounts": 5})], "of which accounts"),
+        ([pressed(), event(2, Kind.PLANNED, {"accounts": [], "unsent": []})], "of which accounts"),
+    ],
+)
+def test_a_record_without_its_beginning_gives_no_report(events: list[Event], missing: str):
+    """An empty report would look like one of nothing to do."""
+    with pytest.raises(ValueError, match=f"the record does not tell {missing}"):
+        Replay.of("run", events).report()
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "2026-03-02T00:00:00", "99999999"])
+def test_an_event_without_a_time_is_noted(at: str):
+    """It would have no place in the report."""
+    replay = Replay.of("run", [*start(1), sending(3, (1, 1))._replace(at=at), resumed(1, at=60.0)])
+
+    assert 1 == len(replay.oddities)
+    assert ["the night shift"] == [one.by for one in replay.report().resumed]
+    assert Outcome.NOT_ATTEMPTED is account(replay.report(), 1).outcome
+
+
+def test_a_run_is_never_told_better_than_it_ended():
+    """Events that are lost leave accounts as they were before; the end says what the run was."""
+    events = [*start(1), told(4, accepted(1)), told(5, clear(1)), finished(9, Verdict.OPEN)]
+    events[1] = event(2, Kind.PLANNED, {**plan_of(1).body, "unsent": []})
+    report = report_of(events)
+
+    assert (Verdict.CLEAR, Verdict.OPEN, 20) == (account(report, 1).verdict, report.verdict, report.exit_code)
+
+
+def test_a_plan_from_a_second_file_does_not_begin_the_run_anew():
+    """What was recorded since the first one stands."""
+    report = report_of([*start(1), told(4, accepted(1)), *start(1)])
+
+    assert Outcome.ACCEPTED is account(report, 1).outcome
+
+
+# ── records of real runs, mangled ───────────────────────────────────────────────────────────────────────────
+
+FAULTS: tuple[tuple[Fault, ...], ...] = (
+    (Fault("stuck"),),
+    (Fault("fills"), Fault("latency", seconds=0.3)),
+    (Fault("status", status=503, times=1), Fault("reappears", times=1, seconds=0.2)),
+    (Fault("executed_unanswered", times=1),),
+)
+
+
+@cache
+def records() -> dict[str, tuple[Event, ...]]:
+    """What runs with one account that stays open left: one that ended, one that died, one that was taken up."""
+
+    async def work() -> dict[str, tuple[Event, ...]]:
+        made_up = drill.firm(len(FAULTS), 1, "none")
+        simulated = tuple(
+            SimAccount(one.id, one.name, (SimOrder(), SimOrder(symbol="MSFT")), its)
+            for one, its in zip(made_up.simulated, FAULTS, strict=True)
+        )
+        made_up = replace(made_up, simulated=simulated)
+        found = {}
+        for name, most in (("ended", 1 << 30), ("died", 12)):
+            async with drill.simulator(made_up, seed=1, latency_s=0.01) as simulator:
+                ready = drill.prepare(made_up, simulator.base_url, watch_s=0.5)
+                ready = replace(ready, press=replace(ready.press, deadline_s=10.0, concurrency=2))
+                tape = Tape(most)
+                run = asyncio.create_task(Run(ready, ledger=tape.writer, drill=True, rng=random.Random(1)).go())
+                full = asyncio.create_task(tape.full.wait())
+                await asyncio.wait([run, full], return_when=asyncio.FIRST_COMPLETED)
+                for task in (run, full):
+                    task.cancel()
+                await asyncio.wait([run, full])
+                found[name] = tuple(tape.events())
+                if name == "died":
+                    _, later = await take_up(ready, tape, random.Random(2))
+                    found["taken up"] = tuple(later.events())
+        return found
+
+    return virtually(work())
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict", "is_finished"),
+    [("ended", "open", True), ("died", None, False), ("taken up", "open", True)],
+)
+def test_the_records_are_what_they_are_taken_for(name: str, verdict: str | None, is_finished: bool):
+    """Else nothing of what follows could fail."""
+    replay = Replay.of("", records()[name])
+
+    assert ([], is_finished) == (replay.oddities, replay.report().finished)
+    assert verdict in {None, replay.report().verdict}
+    assert (name == "taken up") == bool(replay.resumed)
+
+
+@st.composite
+def broken(draw: st.DrawFn, name: str) -> list[Event]:
+    """The record of a run with some of its events mangled, in their bodies or beside."""
+    events = list(records()[name])
+    for _ in range(draw(st.integers(1, 3))):
+        index = draw(st.integers(0, len(events) - 1))
+        one = events[index]
+        field = draw(st.sampled_from(["body", "body", "body", "body", "kind", "at", "id"]))
+        if field == "body":
+            value = draw(mangled(one.body) | JSON)
+        elif field == "kind":
+            value = draw(st.sampled_from([*Kind, "other"]) | ANY_TEXT)
+        else:
+            value = draw(ANY_TEXT)
+        events[index] = one._replace(**{field: value})
+    return events
+
+
+def hold(replay: Replay) -> None:
+    """It gives a report that can be printed, with each account once, or says that it gives none."""
+    try:
+        report = replay.report(Head(1, "00" * 32))
+    except ValueError:
+        assert not replay.pressed or not (replay.cases or replay.unsent)
+        return
+    assert to_json(report)
+    ids = [one.id for one in report.accounts if one.id is not None]
+    assert len(set(ids)) == len(ids)
+    assert {*replay.cases} <= {*ids}
+    if replay.finished is None:
+        assert Verdict.CLEAR is not report.verdict
+        assert UNFINISHED == report.flags[0].code
+    else:
+        assert WORST_FIRST.index(report.verdict) <= WORST_FIRST.index(replay.finished.verdict)
+
+
+@pytest.mark.parametrize("name", ["ended", "died", "taken up"])
+def test_nothing_that_a_record_may_look_like_is_ever_raised(name: str):
+    """Whatever is in the place of a body, a kind, a time or an id."""
+
+    @settings(max_examples=150)
+    @given(broken(name))
+    def play(events: list[Event]) -> None:
+        hold(Replay.of("", events))
+
+    play()
+
+
+@pytest.mark.parametrize("name", ["ended", "died", "taken up"])
+def test_events_that_are_lost_never_make_a_run_clear(name: str):
+    """Neither the whole run, nor an account that no read on record shows clear."""
+
+    @settings(max_examples=150)
+    @given(st.sets(st.integers(2, len(records()[name]) - 1)))
+    def play(lost: set[int]) -> None:
+        events = [one for index, one in enumerate(records()[name]) if index not in lost]
+        replay = Replay.of("", events)
+        hold(replay)
+        report = replay.report()
+
+        assert Verdict.CLEAR is not report.verdict
+        shown = {
+            one["account"] for event in events for one in _of_accounts(event) if "clear" == one.get("standing")
+        }
+        assert {one.id for one in report.accounts if one.standing is Standing.CLEAR} <= shown
+
+    play()
+
+
+def _of_accounts(event: Event) -> Sequence[dict[str, Any]]:
+    found: Sequence[dict[str, Any]] = event.body["accounts"] if event.kind in {Kind.OUTCOME, Kind.STANDING} else ()
+    return found
+
+
+@pytest.mark.parametrize("name", ["ended", "died", "taken up"])
+def test_events_are_told_in_their_own_order(name: str):
+    """In whatever order they are read."""
+    events = records()[name]
+    expected = to_json(Replay.of("run", events).report())
+
+    @settings(max_examples=50)
+    @given(st.permutations(range(len(events))))
+    def play(order: list[int]) -> None:
+        found = in_order(events[index] for index in order)
+
+        assert list(events) == found
+        assert expected == to_json(Replay.of("run", found).report())
+
+    play()
+
+
+def test_the_time_that_a_broken_off_run_took_is_that_of_its_last_event():
+    """Not of the last one read."""
+    events = [*start(1), sending(8, (1, 1)), sending(3, (1, 1))]
+
+    assert wall(8) == report_of(events).finished_at == MIDNIGHT + timedelta(seconds=8)

@@ -1,0 +1,482 @@
+"""The report: every account exactly once, the worst first, and what to do about it."""
+
+import json
+from collections import Counter
+from decimal import Decimal
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.accounts.plan import Plan, Scope, Unsent, plan
+from panic.accounts.roster import Account
+from panic.broker.answers import Answer
+from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Verdict, worst
+from panic.engine.case import Case
+from panic.orders import Filters, Order
+from panic.report.document import (
+    SCHEMA,
+    AccountReport,
+    Fill,
+    Flag,
+    LatchReport,
+    Orders,
+    Report,
+    Timings,
+    counts,
+    json_schema,
+    plan_json,
+    to_json,
+)
+from panic.report.fold import fold
+from tests.kit.builders import (
+    a_bad_row,
+    a_case,
+    a_pace,
+    a_read,
+    a_roster,
+    an_answer,
+    an_order,
+    circumstances,
+    look,
+    look_clear,
+    no_answer,
+    wall,
+)
+
+PACE = a_pace()
+
+
+def a_report(*cases: Case, unsent: tuple[Unsent, ...] = (), **facts: Any) -> Report:
+    """The report of these cases."""
+    return fold(cases, unsent, circumstances(**facts), wall)
+
+
+def a_worked_case(id_: int, *answers: Answer, standing: Standing = Standing.UNREAD, **fields: Any) -> Case:
+    """An account whose DELETEs were answered like this and whose reads showed that."""
+    case = a_case(id_, **fields)
+    for answer in answers:
+        case.cancelled(answer, PACE)
+    if standing is Standing.CLEAR:
+        look_clear(case)
+    elif standing is not Standing.UNREAD:
+        status = "NEW" if standing is Standing.OPEN else "PENDING_CANCEL"
+        look(case, a_read(an_order(f"o{id_}", status), began=1.0))
+    return case
+
+
+def the(report: Report, id_: int) -> AccountReport:
+    """The one account with this id."""
+    (found,) = [account for account in report.accounts if account.id == id_]
+    return found
+
+
+REFUSED = (an_answer(403),)
+NEW = "appeared after the cancel: something is still trading"
+ACCEPTED = (an_answer(),)
+
+
+def test_the_worst_account_is_first_and_is_the_verdict():
+    """Refused, unknown, open, unverified, clear; by id among equals."""
+    found = a_report(
+        a_worked_case(1, *ACCEPTED, standing=Standing.CLEAR),
+        a_worked_case(9, *ACCEPTED),
+        a_worked_case(3, *ACCEPTED),
+        a_worked_case(4, *ACCEPTED, standing=Standing.OPEN),
+        a_worked_case(5, no_answer()),
+        a_worked_case(6, *REFUSED),
+    )
+
+    assert [6, 5, 4, 3, 9, 1] == [account.id for account in found.accounts]
+    assert (Verdict.REFUSED, 40) == (found.verdict, found.exit_code)
+
+
+@pytest.mark.parametrize(("unlisted", "verdict", "code"), [((), Verdict.CLEAR, 0), ((7,), Verdict.UNVERIFIED, 10)])
+def test_accounts_that_the_roster_does_not_list_make_a_run_at_best_unverified(
+    unlisted: tuple[int, ...], verdict: Verdict, code: int
+):
+    """Nobody knows what is open in them."""
+    found = a_report(a_worked_case(1, *ACCEPTED, standing=Standing.CLEAR), unlisted=unlisted, roster_checked=True)
+
+    assert (verdict, code) == (found.verdict, found.exit_code)
+    assert (True, unlisted) == (found.coverage.roster_checked, found.coverage.unlisted_accounts)
+
+
+def test_unlisted_accounts_do_not_hide_a_worse_verdict():
+    """At best unverified, not at most."""
+    assert Verdict.REFUSED is a_report(a_worked_case(1, *REFUSED), unlisted=(7,)).verdict
+
+
+def test_a_run_in_which_one_account_was_not_reached_is_not_clear():
+    """An account without a usable key and a row nobody can read are unknown."""
+    unsent = (
+        Unsent("its credential 'x' has no usable key", account=Account(5, "Five", "mm", "joe")),
+        Unsent("line 7: bad", row=a_bad_row(7, text="x1,Broken")),
+        Unsent("line 8: bad", row=a_bad_row(8, 70)),
+    )
+    found = a_report(a_worked_case(1, *ACCEPTED, standing=Standing.CLEAR), unsent=unsent)
+    facts = [(a.id, a.name, a.outcome, a.standing, a.verdict, a.notes) for a in found.accounts]
+
+    assert (Verdict.UNKNOWN, 30) == (found.verdict, found.exit_code)
+    unread = (Outcome.NOT_ATTEMPTED, Standing.UNREAD, Verdict.UNKNOWN)
+    assert [
+        (5, "Five", *unread, ("its credential 'x' has no usable key",)),
+        (70, "x1,Broken", *unread, ("line 8: bad",)),
+        (None, "x1,Broken", *unread, ("line 7: bad",)),
+        (1, "", Outcome.ACCEPTED, Standing.CLEAR, Verdict.CLEAR, ()),
+    ] == facts
+    assert ("mm", "joe") == (found.accounts[0].group, found.accounts[0].owner)
+
+
+def test_an_account_that_was_not_reached_tells_whom_to_call():
+    """As every account that is not clear does."""
+    unsent = (Unsent("no key", account=Account(5)),)
+    found = a_report(a_worked_case(1, *ACCEPTED), unsent=unsent)
+
+    step = "Nothing was sent: cancel its orders by hand. Call the desk, +1 555 0100. Then mend roster or key."
+    assert step == the(found, 5).next_step
+
+
+@pytest.mark.parametrize(
+    ("case", "advice"),
+    [
+        (a_worked_case(1, an_answer(401, request_id="r1")), "The broker does not know the key."),
+        (a_worked_case(1, an_answer(403, request_id="r1")), "The key may not cancel in this account."),
+        (a_worked_case(1, an_answer(422, request_id="r1")), "The broker rejected the request itself."),
+        (a_worked_case(1, an_answer(503, request_id="r1")), "No answer says what became of the cancel"),
+        (a_worked_case(1, an_answer(302, request_id="r1")), "No answer says what became of the cancel"),
+        (a_worked_case(1, an_answer(404, request_id="r1")), "It answered 404, and not in the broker's words."),
+        (a_worked_case(1, an_answer(404, request_id="r1", own_envelope=True)), "nobody saw that nothing is open"),
+        (a_worked_case(1, an_answer(request_id="r1")), "nobody saw that nothing is open"),
+        (a_worked_case(1, an_answer(request_id="r1"), standing=Standing.OPEN), "Orders are still open."),
+        (a_worked_case(1, an_answer(request_id="r1"), standing=Standing.PENDING), "these orders may still fill."),
+        (a_worked_case(1, an_answer(403, request_id="r1"), standing=Standing.OPEN), "The key may not cancel"),
+    ],
+)
+def test_the_next_step_says_what_to_do_whom_to_call_and_which_request(case: Case, advice: str):
+    """Read out over the phone at 3 a.m."""
+    step = the(a_report(case), 1).next_step
+
+    assert advice in step
+    assert step.endswith(" Call the desk, +1 555 0100, quoting r1.")
+
+
+def test_the_next_step_quotes_the_latest_requests():
+    """The broker finds those first."""
+    case = a_worked_case(1, *(an_answer(503, request_id=f"r{n}") for n in range(9)), an_answer(503))
+
+    assert the(a_report(case), 1).next_step.endswith(", quoting r8 or r7.")
+
+
+def test_without_contact_or_request_the_next_step_is_a_sentence_all_the_same():
+    """And it says where the contact is set."""
+    found = a_report(a_case(1), contact="")
+
+    step = "Nothing was sent: the run ended first. Press again. "
+    step += "Call the Clear Street desk (set [broker] contact to name it here)."
+    assert step == the(found, 1).next_step
+
+
+def test_a_clear_account_needs_nothing():
+    """There is nothing to do about it."""
+    assert the(a_report(a_worked_case(1, *ACCEPTED, standing=Standing.CLEAR)), 1).next_step == ""
+
+
+def test_an_account_shows_all_that_is_known_of_it():
+    """Attempts with their times, the standing with its own, and its orders."""
+    case = a_worked_case(3, name="Three", group="mm", owner="joe")
+    named = (an_order("a", "PENDING_CANCEL", filled_quantity="10"), an_order("b", "PENDING_CANCEL"))
+    case.cancelled(no_answer(began=0.5, ended=5.5), PACE)
+    case.cancelled(an_answer(began=6.0, ended=6.25, orders=named, request_id="r2"), PACE)
+    page = (an_order("a", "CANCELED", filled_quantity="30", side="SELL", symbol="X"), an_order("c"))
+    look(case, a_read(*page, began=7.0))
+    found = the(a_report(case), 3)
+
+    assert ("Three", "mm", "joe") == (found.name, found.group, found.owner)
+    assert (Outcome.ACCEPTED, Standing.OPEN, wall(7.0)) == (found.outcome, found.standing, found.as_of)
+    assert Orders(accepted=2, canceled=1, filled=1, open=1) == found.orders
+    assert ("filled during the cancel: SELL 20 X",) == found.notes
+    assert [
+        ("DELETE", wall(0.5), None, None, "no answer in time", 5000.0),
+        ("DELETE", wall(6.0), 200, "r2", None, 250.0),
+        ("GET", wall(7.0), 200, None, None, 0.0),
+    ] == [(a.method, a.at, a.status, a.request_id, a.error, a.elapsed_ms) for a in found.attempts]
+
+
+def test_open_orders_are_counted_only_while_the_standing_shows_them():
+    """A DELETE since then has made them a memory."""
+    case = a_worked_case(1, *ACCEPTED, standing=Standing.OPEN)
+    before = the(a_report(case), 1).orders.open
+    case.cancelled(an_answer(began=2.0), PACE)
+
+    assert (1, 0) == (before, the(a_report(case), 1).orders.open)
+
+
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        (
+            ["algo7-1"],
+            f"1 new order {NEW}; their client order ids begin with 'algo7-1'",
+        ),
+        (
+            ["algo7-1", "algo7-2"],
+            f"2 new orders {NEW}; their client order ids begin with 'algo7-'",
+        ),
+        (["x", "y"], f"2 new orders {NEW}"),
+        (["\x1b[2J"], "begin with ' [2J'"),
+        (["z" * 100], f"begin with '{'z' * 39}…'"),
+    ],
+)
+def test_orders_that_reappeared_become_a_note(names: list[str], note: str):
+    """With the beginning of their names, which tells whose they are."""
+    case = a_worked_case(1, *ACCEPTED, standing=Standing.CLEAR)
+    look(case, a_read(*(an_order(f"n{i}", client_order_id=name) for i, name in enumerate(names))))
+
+    assert note in the(a_report(case), 1).notes[-1]
+
+
+def test_fills_add_up_by_symbol_and_side():
+    """Over all accounts, from the first sight of each order."""
+    cases = []
+    for id_, side, first, last in ((1, "BUY", "5", "7.5"), (2, "BUY", "", "1.5"), (3, "SELL", "0", "4")):
+        case = a_worked_case(id_, an_answer(orders=(an_order("a", filled_quantity=first),)))
+        ended = an_order("a", "FILLED", symbol="X", side=side, filled_quantity=last)
+        look(case, a_read(ended), a_read())
+        cases.append(case)
+    found = a_report(*cases)
+
+    assert (Fill("X", "BUY", Decimal("4.0")), Fill("X", "SELL", Decimal(4))) == found.totals.fills
+    assert 3 == found.totals.orders.filled
+    assert "filled during the cancel: BUY 2.5 X" in the(found, 1).notes
+
+
+def test_secrets_are_scrubbed_from_notes_and_symbols():
+    """Whatever a broker echoes, a report is passed on."""
+    case = a_worked_case(1, an_answer(note="key hunter2 is bad", orders=(an_order("a"),)))
+    look(case, a_read(an_order("a", "FILLED", symbol="hunter2", filled_quantity="1")), a_read())
+    written = to_json(a_report(case, scrub=lambda text: text.replace("hunter2", "[key]")))
+
+    assert b"hunter2" not in written
+    assert b"key [key] is bad" in written
+
+
+@pytest.mark.parametrize("field", ["symbol", "side", "id"])
+def test_control_characters_of_a_broker_do_not_reach_the_report(field: str):
+    """A symbol that clears the screen would hide the verdict."""
+    order = Order(**{"id": "a", "status": "PENDING_CANCEL", field: "\x1b[2J\n"})  # type: ignore[arg-type]
+    case = a_worked_case(1, an_answer(orders=(order,)))
+    shown = order._replace(status="FILLED", filled_quantity="1")
+    look(case, *([a_read()] * 3 if field == "id" else [a_read(shown), a_read()]))
+
+    assert all(note.isprintable() for note in the(a_report(case), 1).notes)
+
+
+def test_open_orders_seen_before_an_unread_cancel_are_told():
+    """They may be gone; nobody has looked since."""
+    case = a_worked_case(1, *ACCEPTED, standing=Standing.OPEN)
+    case.cancelled(an_answer(began=2.0), PACE)
+
+    note = "1 open orders were seen at 00:00:01 UTC, before the last cancel, and nothing since"
+    assert (note,) == the(a_report(case), 1).notes
+
+
+def test_an_account_that_cannot_be_told_of_costs_no_other_its_report():
+    """It is listed as unknown, with what to do."""
+    odd = a_worked_case(1, *ACCEPTED, standing=Standing.CLEAR)
+    odd.attempts = [None]  # type: ignore[list-item]
+    found = a_report(odd, a_worked_case(2, *ACCEPTED, standing=Standing.CLEAR))
+
+    assert [1, 2] == [account.id for account in found.accounts]
+    assert (Verdict.UNKNOWN, Standing.UNREAD) == (the(found, 1).verdict, the(found, 1).standing)
+    assert ("panic itself failed on this account: AttributeError",) == the(found, 1).notes
+    assert the(found, 1).next_step.endswith("Take its orders as open. Call the desk, +1 555 0100.")
+
+
+def test_totals_and_coverage_add_up():
+    """Each count is the sum of its accounts'."""
+    named = an_answer(orders=(an_order("a", "PENDING_CANCEL"), an_order("b", "PENDING_CANCEL")))
+    done = a_worked_case(1, named, standing=Standing.CLEAR)
+    stuck = a_worked_case(2, named)
+    look(stuck, a_read(an_order("a", "CANCELED"), an_order("b", "PENDING_CANCEL")))
+    unsent = (Unsent("no key", account=Account(5)),)
+    found = a_report(done, stuck, unsent=unsent)
+    totals, coverage = found.totals, found.coverage
+
+    assert 3 == totals.accounts == len(found.accounts)
+    assert {Verdict.CLEAR: 1, Verdict.OPEN: 1, Verdict.UNKNOWN: 1} == totals.verdicts
+    assert {Outcome.ACCEPTED: 2, Outcome.NOT_ATTEMPTED: 1} == totals.outcomes
+    assert {Standing.CLEAR: 1, Standing.PENDING: 1, Standing.UNREAD: 1} == totals.standings
+    assert sum(len(account.attempts) for account in found.accounts) == totals.attempts
+    assert Orders(accepted=4, canceled=3, filled=0, open=1) == totals.orders
+    assert (1, 4, 3) == (coverage.accounts_clear, coverage.named_orders, coverage.named_seen_ended)
+    assert (400 * 86_400, 0) == (coverage.lookback_s, coverage.accounts_counted)
+
+
+def test_a_run_that_does_not_read_claims_no_coverage():
+    """Nothing was looked at."""
+    coverage = a_report(a_worked_case(1, *ACCEPTED), verify=False).coverage
+
+    assert (0.0, 0) == (coverage.lookback_s, coverage.accounts_clear)
+
+
+def test_circumstances_are_told_as_they_were():
+    """Host, times, scope, flags."""
+    scope = Scope(groups=("mm",), accounts=(4,), filters=Filters(side="BUY", instrument_ids=("A",)))
+    found = a_report(
+        a_case(1),
+        scope=scope,
+        began=1.0,
+        ended=9.1234,
+        last_first_cancel=1.5,
+        settled=None,
+        flags=[Flag("stopped", "somebody stopped it")],
+        drill=True,
+    )
+
+    assert (SCHEMA, "https://api.example.com", True) == (found.schema, found.base_url, found.drill)
+    assert (wall(1.0), wall(9.1234)) == (found.started_at, found.finished_at)
+    assert Timings(last_first_delete_s=0.5, settled_s=None, total_s=8.123, deadline_s=120.0) == found.timings
+    assert (False, ("mm",), (4,), True, 15.0) == (
+        found.scope.all,
+        found.scope.groups,
+        found.scope.accounts,
+        found.scope.verify,
+        found.scope.watch_s,
+    )
+    filters = found.scope.filters
+    assert ("BUY", None, None, ("A",)) == (
+        filters.side,
+        filters.type,
+        filters.instrument_type,
+        filters.instrument_ids,
+    )
+    assert ["stopped"] == [flag.code for flag in found.flags]
+
+
+@pytest.mark.parametrize(
+    ("latch", "order"),
+    [
+        (LatchReport(engaged=False, text="not engaged", as_asked=False), ["latch", "roster", "stopped"]),
+        (LatchReport(engaged=True, text="engaged for all", as_asked=False), ["roster", "stopped", "latch"]),
+        (None, ["roster", "stopped", "latch"]),
+    ],
+)
+def test_a_latch_that_is_not_engaged_is_told_first(latch: LatchReport | None, order: list[str]):
+    """Whatever the verdict, strategies go on."""
+    flags = [Flag(code, code) for code in ("roster", "stopped", "latch")]
+
+    assert order == [flag.code for flag in a_report(a_case(1), flags=flags, latch=latch).flags]
+
+
+def test_counts_are_told_worst_first():
+    """With thousands marked."""
+    found = a_report(*(a_case(n) for n in range(1, 1201)), a_worked_case(2000, *REFUSED))
+
+    assert "1 refused, 1,200 unknown" == counts(found)
+
+
+def test_a_plan_is_written_with_what_it_cannot_reach():
+    """In the order of the first DELETEs."""
+    roster = a_roster(Account(2), Account(1), Account(3, credential="x"), bad_rows=(a_bad_row(7),))
+    found: Plan = plan(roster, Scope(all=True), {"default"})
+    written = json.loads(plan_json(found, "https://api.example.com"))
+
+    assert ("panic-plan/1", "https://api.example.com", [1, 2]) == (
+        written["schema"],
+        written["base_url"],
+        written["accounts"],
+    )
+    assert ("all accounts", {}) == (written["scope"], written["filters"])
+    assert 2 == len(written["unsent"])
+
+
+# ── any run at all ─────────────────────────────────────────────────────────────────────────────────────────
+
+answers = st.builds(
+    an_answer,
+    st.sampled_from([200, 404, 401, 403, 429, 503, None]),
+    request_id=st.sampled_from(["", "r1"]),
+    own_envelope=st.booleans(),
+    note=st.sampled_from(["", "odd"]),
+    error=st.sampled_from(["", "no answer in time"]),
+    orders=st.sampled_from([(), (an_order("x", "PENDING_CANCEL", filled_quantity="3"),)]),
+)
+runs = st.dictionaries(
+    st.integers(1, 2**63 - 1),
+    st.tuples(st.lists(answers, max_size=3), st.sampled_from(Standing), st.text(max_size=5)),
+    min_size=1,
+    max_size=12,
+)
+rows = st.lists(st.none() | st.integers(1, 2**63 - 1), max_size=4, unique_by=lambda id_: id_ or object())
+
+VALIDATOR = jsonschema.Draft202012Validator(json_schema())
+
+
+def a_run(facts: dict[int, Any], bad: list[int | None]) -> tuple[list[Case], list[Unsent]]:
+    """Cases, accounts without a key and unreadable rows, from drawn facts."""
+    cases, unsent = [], []
+    for id_, (told, standing, name) in facts.items():
+        if id_ % 5 == 0:
+            unsent.append(Unsent("no key", account=Account(id_, name)))
+        else:
+            cases.append(a_worked_case(id_, *told, standing=standing if told else Standing.UNREAD, name=name))
+    unsent += [Unsent("bad", row=a_bad_row(n, id_)) for n, id_ in enumerate(bad) if id_ not in facts]
+    return cases, unsent
+
+
+@given(runs, rows, st.sampled_from([(), (7,)]))
+def test_every_account_ends_in_the_report_exactly_once(
+    facts: dict[int, Any], bad: list[int | None], unlisted: tuple[int, ...]
+):
+    """Whatever happened to it; worst first; and the verdict is the worst."""
+    cases, unsent = a_run(facts, bad)
+    if not cases and not unsent:
+        return
+    found = a_report(*cases, unsent=tuple(unsent), unlisted=unlisted)
+    expected = [*facts, *(id_ for id_ in bad if id_ not in facts)]
+    ranks = [WORST_FIRST.index(account.verdict) for account in found.accounts]
+    verdicts = [account.verdict for account in found.accounts]
+
+    assert Counter(expected) == Counter(account.id for account in found.accounts)
+    assert sorted(ranks) == ranks
+    assert worst(*verdicts, *([Verdict.UNVERIFIED] if unlisted else [])) is found.verdict
+    assert EXIT_CODES[found.verdict] == found.exit_code
+    assert dict(Counter(verdicts)) == found.totals.verdicts
+    assert all(bool(account.next_step) == (account.verdict is not Verdict.CLEAR) for account in found.accounts)
+
+
+@given(runs, rows)
+@settings(max_examples=25)
+def test_a_report_is_json_by_its_published_schema(facts: dict[int, Any], bad: list[int | None]):
+    """What is written can be read by a program that knows the schema only."""
+    cases, unsent = a_run(facts, bad)
+    if not cases and not unsent:
+        return
+    written = json.loads(to_json(a_report(*cases, unsent=tuple(unsent))))
+
+    VALIDATOR.validate(written)
+    assert SCHEMA == written["schema"]
+    assert written["started_at"].startswith("2026-03-02T00:00:00")
+
+
+def test_the_schema_refuses_what_is_no_report():
+    """It says something: it is no empty promise."""
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+    written = json.loads(to_json(a_report(a_case(1))))
+
+    assert not VALIDATOR.is_valid({})
+    assert not VALIDATOR.is_valid({**written, "verdict": "fine"})
+    assert not VALIDATOR.is_valid({**written, "accounts": [{}]})
+    assert "https://json-schema.org/draft/2020-12/schema" == json_schema()["$schema"]
+
+
+def test_quantities_are_decimal_strings():
+    """A float would round them."""
+    case = a_worked_case(1, an_answer(orders=(an_order("a"),)))
+    look(case, a_read(an_order("a", "FILLED", filled_quantity="0.10000000000000000001")), a_read())
+    written = json.loads(to_json(a_report(case)))
+
+    assert ["0.10000000000000000001"] == [fill["quantity"] for fill in written["totals"]["fills"]]

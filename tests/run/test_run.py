@@ -1,0 +1,163 @@
+"""A run under way says what is so at that moment, and nothing that only its end can tell."""
+
+import asyncio
+import os
+import socket
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from panic.broker.outcomes import Verdict
+from panic.report.document import Report
+from panic.run import drill
+from panic.run.press import whoami
+from panic.run.run import Run
+from panic.simulator import Fault, Simulator
+from tests.kit.virtual import virtually
+
+SLOW = Fault("latency", seconds=1.0)
+NO_LIST = Fault("status", on="OTHER", status=500)
+
+
+def reports(*faults: Fault, at: float, everywhere: tuple[Fault, ...] = (), **press: Any) -> tuple[Report, Report]:
+    """Give the report of a run of four accounts at a moment, and at its end."""
+
+    async def go() -> tuple[Report, Report]:
+        made_up = drill.firm(4, 1, "none")
+        simulated = [replace(account, faults=faults) for account in made_up.simulated]
+        how: dict[str, Any] = {"keys": {drill._KEY: None}, "seed": 1, "latency_s": 0.01}
+        async with Simulator(simulated, fault_all=everywhere, **how) as simulator:
+            prepared = drill.prepare(made_up, simulator.base_url)
+            run = Run(replace(prepared, press=replace(prepared.press, **press)), drill=True)
+            work = asyncio.create_task(run.go())
+            await asyncio.sleep(at)
+            under_way = run.report()
+            return under_way, await work
+
+    return virtually(go())
+
+
+def codes(report: Report) -> list[str]:
+    """Its flags."""
+    return [flag.code for flag in report.flags]
+
+
+def test_while_cancels_leave_nobody_was_left_out():
+    """One request at a time: the accounts whose turn has not come are no accounts that the end came before."""
+    under_way, end = reports(SLOW, at=1.5, concurrency=1, deadline_s=2.5)
+
+    assert (False, True) == (under_way.finished, end.finished)
+    assert 3 > sum(bool(account.attempts) for account in under_way.accounts)
+    assert "not_attempted" not in codes(under_way)
+    assert "not_attempted" in codes(end)
+
+
+def test_before_the_list_was_asked_for_nobody_failed_to_read_it():
+    """Which accounts there are is asked after the cancels; only the end says that it was not learned."""
+    under_way, end = reports(SLOW, at=0.5, everywhere=(NO_LIST,), deadline_s=20.0)
+
+    assert "roster_unchecked" not in codes(under_way)
+    assert not under_way.coverage.roster_checked
+    assert "roster_unchecked" in codes(end)
+
+
+def test_a_run_that_is_stopped_says_so_at_once():
+    """And of those that it left out at its end."""
+
+    async def go() -> tuple[Report, Report]:
+        made_up = drill.firm(4, 1, "none")
+        made_up = replace(made_up, simulated=tuple(replace(one, faults=(SLOW,)) for one in made_up.simulated))
+        async with drill.simulator(made_up, seed=1, latency_s=0.01) as simulator:
+            prepared = drill.prepare(made_up, simulator.base_url)
+            run = Run(replace(prepared, press=replace(prepared.press, concurrency=1)), drill=True)
+            work = asyncio.create_task(run.go())
+            await asyncio.sleep(0.5)
+            run.stop()
+            return run.report(), await work
+
+    under_way, end = virtually(go())
+
+    assert ["stopped"] == codes(under_way)
+    assert {"stopped", "not_attempted"} <= set(codes(end))
+
+
+@pytest.mark.parametrize(
+    ("env", "who"),
+    [
+        ({"SUDO_USER": "joe", "LOGNAME": "panic", "USER": "panic"}, "joe"),
+        ({"LOGNAME": "joe", "USER": "panic"}, "joe"),
+        ({"USER": "joe"}, "joe"),
+        ({}, f"uid {os.getuid()}"),
+    ],
+)
+def test_who_presses_is_the_person(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], who: str):
+    """Who became another user for it stays on record by their own name."""
+    for name in ("SUDO_USER", "LOGNAME", "USER"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+    assert f"{who}@{socket.gethostname()}" == whoami()
+
+
+def whole(accounts: int = 4, *faults: Fault) -> tuple[Report, Simulator]:
+    """Give the report of a run to its end, and the broker that it asked; the first account has the faults."""
+
+    async def go() -> tuple[Report, Simulator]:
+        made_up = drill.firm(accounts, 1, "none")
+        first, *others = made_up.simulated
+        made_up = replace(made_up, simulated=(replace(first, faults=faults), *others))
+        async with drill.simulator(made_up, seed=1, latency_s=0.1) as simulator:
+            return await Run(drill.prepare(made_up, simulator.base_url), drill=True).go(), simulator
+
+    return virtually(go())
+
+
+def test_which_accounts_there_are_is_asked_when_every_first_delete_is_over():
+    """Though there is a slot for it from the beginning, and the other accounts have long been read."""
+    report, simulator = whole(20, SLOW)
+    first, *_ = simulator.requests
+    (listed,) = [request for request in simulator.requests if request.path == "/v1/accounts"]
+
+    assert "DELETE" == first.method
+    assert 1.0 <= listed.at - first.at
+    assert report.coverage.roster_checked
+
+
+def test_no_more_requests_are_in_flight_than_there_are_descriptors(monkeypatch: pytest.MonkeyPatch):
+    """Whatever the settings say; and the report says why it took longer."""
+    monkeypatch.setattr("panic.run.run.connections_possible", lambda: 3)
+    report, simulator = whole(12)
+
+    assert 3 == simulator.max_in_flight
+    assert "few_descriptors" in codes(report)
+    assert Verdict.CLEAR is report.verdict
+
+
+def set_ahead(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Set this machine's clock ahead of the broker's; a virtual loop's time stays as it is."""
+    monkeypatch.setattr("panic.kit.clock.time", SimpleNamespace(time=lambda: time.time() + seconds))
+
+
+@pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
+def test_a_clock_that_is_wrong_is_told_whichever_way_it_is(monkeypatch: pytest.MonkeyPatch, ahead_s: float):
+    """By the broker's own."""
+    set_ahead(monkeypatch, ahead_s)
+    report, _ = whole()
+
+    assert "clock_skew" in codes(report)
+
+
+def test_a_clock_that_is_ahead_hides_no_order(monkeypatch: pytest.MonkeyPatch):
+    """No question begins later than the broker's today."""
+    set_ahead(monkeypatch, 2 * 86_400.0)
+    began = datetime.now(UTC)
+    _, simulator = whole()
+    asked = [request.query["from"] for request in simulator.requests if "from" in request.query]
+
+    assert asked
+    assert all(datetime.fromisoformat(moment) <= began for moment in asked)

@@ -1,0 +1,227 @@
+"""What a call says: the worse of what it could mean, unless it says that it is over or a test."""
+
+import json
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.service.hooks.bodies import TEXT_MOST, Meaning, understand
+from tests.service.hooks.support import BREACH, alertmanager, grafana, legacy
+
+SUMMARY = "Desk A is below its daily loss limit"
+FIRING = f"firing: DrawdownLimit: {SUMMARY}"
+RESOLVED = f"resolved: DrawdownLimit: {SUMMARY}"
+
+
+@pytest.mark.parametrize(
+    ("body", "meaning", "text"),
+    [
+        (alertmanager("firing"), Meaning.FIRING, FIRING),
+        (alertmanager("firing", "firing"), Meaning.FIRING, FIRING),
+        (alertmanager("resolved", "firing"), Meaning.FIRING, FIRING),
+        (alertmanager("resolved", "resolved"), Meaning.RESOLVED, RESOLVED),
+        (alertmanager("resolved", "firing", status="resolved"), Meaning.FIRING, FIRING),
+        (alertmanager("resolved", status="firing"), Meaning.FIRING, FIRING),
+        (alertmanager("firing", truncatedAlerts=7), Meaning.FIRING, FIRING),
+        (grafana("firing"), Meaning.FIRING, FIRING),
+        (grafana("resolved", "firing"), Meaning.FIRING, FIRING),
+        (grafana("resolved"), Meaning.RESOLVED, RESOLVED),
+        (grafana("resolved", state="alerting"), Meaning.FIRING, FIRING),
+        (legacy("alerting"), Meaning.FIRING, "firing: Drawdown: [alerting] Drawdown"),
+        (legacy("ok"), Meaning.RESOLVED, "resolved: Drawdown: [ok] Drawdown"),
+        (BREACH, Meaning.FIRING, "risk.limit.breached: desk A lost 2m"),
+        (b'{"type":"limit.resolved","data":{}}', Meaning.RESOLVED, "resolved: limit.resolved"),
+        (b'{"type":"limit","data":{"status":"resolved"}}', Meaning.RESOLVED, "resolved: limit"),
+        (b'{"type":"limit.resolved","data":{"status":"firing"}}', Meaning.FIRING, "firing: limit.resolved"),
+        (b'{"status":"RESOLVED"}', Meaning.RESOLVED, "resolved"),
+        (b'\xef\xbb\xbf{"status":"firing"}', Meaning.FIRING, "firing"),
+    ],
+)
+def test_what_senders_say_is_understood(body: bytes, meaning: Meaning, text: str):
+    """Any alert that fires makes its group fire, whatever the group says."""
+    assert (meaning, text) == (understand(body).meaning, understand(body).text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type":"risk.limit.test","status":"firing","data":{}}',
+        b'{"type":"stress.test","data":{"status":"firing"}}',
+        b'{"type":"limit.breached","state":"ok","data":{"status":"breached"}}',
+        b'{"status":["firing"],"state":"resolved"}',
+        b'{"type":"limit.breached","state":"ok"}',
+        b'{"type":"limit.breach","status":"resolved"}',
+        b'{"type":"limit.breached.test","data":{}}',
+        b'{"state":"ok","status":" Firing "}',
+        b'{"state":"ok","data":[{"status":"firing"}]}',
+        b'{"status":"resolved","data":{"limit":{"state":"breached"}}}',
+        alertmanager("resolved", data={"status": "firing"}),
+        alertmanager("resolved", type="limit.breached"),
+        alertmanager(alerts=[{"status": "resolved", "state": "alerting"}], status="resolved"),
+    ],
+)
+def test_what_fires_anywhere_fires(body: bytes):
+    """Whatever else it says: that it is over, or a test."""
+    assert Meaning.FIRING is understand(body).meaning
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type":"limit.test","status":"severe"}',
+        b'{"type":"limit.resolved","data":{"status":"pending"}}',
+        b'{"type":["limit"],"state":"ok"}',
+        b'{"state":"ok","data":"breached"}',
+        b'{"status":"ok","state":7}',
+        alertmanager("resolved", data={"status": "pending"}),
+        alertmanager(alerts=[{"status": "resolved", "state": "pending"}], status="resolved"),
+    ],
+)
+def test_what_is_over_or_a_test_by_half_is_odd(body: bytes):
+    """Where something beside it is not understood, it may be anything."""
+    assert Meaning.ODD is understand(body).meaning
+
+
+def test_a_secret_is_taken_out_while_it_is_whole():
+    """Wherever in the text it stands, and however it is spelled: half a key is a key's half."""
+    key = "secretsecretsecret"
+    said = alertmanager("firing", commonAnnotations={"summary": "x" * (TEXT_MOST - 40) + key})
+    escaped = alertmanager("firing", commonAnnotations={"summary": key}).replace(b"secret", b"\\u0073ecret")
+    texts = [understand(body, lambda text: text.replace(key, "[key]")).text for body in (said, escaped)]
+
+    assert "firing: DrawdownLimit: [key]" == texts[1]
+    assert not any("sec" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"type":"test"}',
+        b'{"type":"risk.limit.test","data":{}}',
+        b'{"status":"test"}',
+    ],
+)
+def test_a_test_is_a_test(body: bytes):
+    """By its type or its state."""
+    assert Meaning.TEST is understand(body).meaning
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        grafana("firing", name="TestAlert", instance="Grafana"),
+        legacy("alerting", ruleId=0, ruleName="Test notification"),
+        b'{"type":"latest","data":{}}',
+        b'{"type":"contest.test.failed","data":{}}',
+        b'{"type":"unresolved","data":{}}',
+    ],
+)
+def test_what_only_looks_like_a_test_fires(body: bytes):
+    """Grafana's button sends what a rule of that name would send; a word within a word is none."""
+    assert Meaning.FIRING is understand(body).meaning
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "it is empty"),
+        (b" \n", "it is empty"),
+        (b"firing", "it is not JSON: Expecting value: line 1 column 1 (char 0)"),
+        (b"\xff\xfe", "it is not UTF-8 text"),
+        (b'{"status":"resolved"'.decode().encode("utf-16"), "it is not UTF-8 text"),
+        (b'"resolved"', "it is JSON, but not an object"),
+        (b"[]", "it is JSON, but not an object"),
+        (b"{}", "it is JSON of no known form"),
+        (b'{"status":"resolved","status":"resolved"}', "it is not JSON: a name stands twice in one object"),
+        (b'{"status":"resolved","value":NaN}', "it is not JSON: NaN is no number"),
+        (b'{"status":"resolved","value":-Infinity}', "it is not JSON: -Infinity is no number"),
+        (b'{"status":["resolved"]}', "it is JSON of no known form"),
+        (b'{"status":"resolving"}', "it is JSON of no known form"),
+        (b'{"type":7,"data":{}}', "it is JSON of no known form"),
+        (b'{"type":"limit","data":{"status":"odd"}}', "it is JSON of no known form: limit"),
+        (legacy("no_data"), "it is JSON of no known form: Drawdown: [no_data] Drawdown"),
+        (alertmanager("resolved", "suppressed"), "it is neither firing nor resolved as a whole"),
+        (alertmanager(alerts=[], status="what"), "it is neither firing nor resolved as a whole"),
+        (alertmanager("resolved", alerts={}), "its alerts are no list of alerts"),
+        (alertmanager("resolved", alerts=[None]), "its alerts are no list of alerts"),
+        (alertmanager("resolved", truncatedAlerts=1), "its sender left alerts out, and those may be firing"),
+        (alertmanager("resolved", truncatedAlerts=[]), "its sender left alerts out, and those may be firing"),
+    ],
+)
+def test_what_nobody_knows_is_odd(body: bytes, why: str):
+    """Also where it seems to say that it is over, but may not."""
+    assert (Meaning.ODD, why) == (understand(body).meaning, understand(body).text)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * (1 << 20),
+        b'{"status":' * 100_000,
+        b'{"status":"resolved","a":' + b"[" * 50_000 + b"]" * 50_000 + b"}",
+        b'{"status":"resolved","a":' + b"9" * (sys.get_int_max_str_digits() + 1) + b"}",
+    ],
+    ids=["brackets", "braces", "nested", "digits"],
+)
+def test_what_would_break_a_parser_is_odd(body: bytes):
+    """Too deep, or too many digits."""
+    assert Meaning.ODD is understand(body).meaning
+
+
+def test_what_steers_a_terminal_does_not_get_through():
+    """Escapes, line breaks, text that runs backwards and lone surrogates become blanks; the line is clipped."""
+    summary = "\x1b[2J\r\nall\u202eclear\ud800 " + "x" * 10_000
+    understood = understand(alertmanager("firing", commonAnnotations={"summary": summary}))
+
+    assert understood.text.startswith("firing: DrawdownLimit:")
+    assert understood.text.isprintable()
+    assert TEXT_MOST == len(understood.text)
+
+
+def test_alerts_are_named_once_each_and_counted():
+    """Five names, and how many there are besides."""
+    one = json.loads(alertmanager("firing"))["alerts"][0]
+    alerts = [one | {"labels": {"alertname": f"Limit{index // 2}"}} for index in range(16)]
+
+    assert (
+        "firing: Limit0, Limit1, Limit2, Limit3, Limit4 and 3 more" in understand(alertmanager(alerts=alerts)).text
+    )
+
+
+@settings(max_examples=50)
+@given(st.binary())
+def test_any_bytes_say_something(body: bytes):
+    """In one clean line."""
+    understood = understand(body)
+
+    assert understood.text.isprintable()
+    assert len(understood.text) <= TEXT_MOST
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["firing", "resolved", "ok", "test"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.text(max_size=3)
+            | st.sampled_from(
+                ["status", "state", "alerts", "type", "data", "labels", "alertname", "commonLabels"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+)
+
+
+@settings(max_examples=30)
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(("status", "state", "alerts", "type", "data"), _JSON)))
+def test_any_json_says_something(said: dict[str, object]):
+    """And what fires at the top never counts as over."""
+    understood = understand(json.dumps(said).encode())
+
+    assert understood.text.isprintable()
+    assert len(understood.text) <= TEXT_MOST
+    assert said.get("status") != "firing" or understood.meaning in {Meaning.FIRING, Meaning.TEST}

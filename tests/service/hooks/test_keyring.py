@@ -1,0 +1,147 @@
+"""The secrets of the hooks: read again while the service runs, and never waited for long."""
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic.config import Credential, Hook
+from panic.service.hooks import keyring
+from panic.service.hooks.keyring import Keyring
+from panic.service.hooks.signatures import BEARER, Kind, Secrets, verify
+from tests.service.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, lists, sign
+
+
+def hook(*places: Path | str, **more: Any) -> Hook:
+    """A hook whose secrets are in these files and variables."""
+    secrets = tuple(Credential(env=one) if isinstance(one, str) else Credential(file=one) for one in places)
+    return Hook(secrets=secrets, all=True, **more)
+
+
+def write(file: Path, text: str) -> Path:
+    """A secret in a file."""
+    file.write_text(text)
+    file.chmod(0o600)
+    return file
+
+
+def opens(secrets: Secrets, secret: str = SECRET) -> bool:
+    """Whether a call signed with a secret, or bearing it, is let in."""
+    headers = sign(BREACH, "msg_1", NOW, secret) if secret != TOKEN else {"authorization": f"Bearer {TOKEN}"}
+    return verify(secrets, lists(headers), BREACH, NOW, 5).kind is Kind.AUTHENTIC
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, go: threading.Event | None = None) -> list[int]:
+    """Count how often secrets are read, each time not before it may."""
+    times: list[int] = []
+    read = keyring.read
+
+    def count(hooks: Mapping[str, Hook], env: Mapping[str, str]) -> Any:
+        times.append(1)
+        if go is not None:
+            go.wait(30)
+        return read(hooks, env)
+
+    monkeypatch.setattr(keyring, "read", count)
+    return times
+
+
+async def test_secrets_of_files_and_variables_count(tmp_path: Path):
+    """Each opens its own hook and no other."""
+    hooks = {
+        "one": hook(write(tmp_path / "a", f"{SECRET}\n"), "ANOTHER"),
+        "two": hook(write(tmp_path / "b", TOKEN), scheme=BEARER),
+    }
+    ring = Keyring({"ANOTHER": OTHER})
+
+    assert opens(await ring.of(hooks, "one"))
+    assert opens(await ring.of(hooks, "one"), OTHER)
+    assert not opens(await ring.of(hooks, "one"), TOKEN)
+    assert opens(await ring.of(hooks, "two"), TOKEN)
+    assert not opens(await ring.of(hooks, "two"))
+    assert not opens(await ring.of(hooks, "three"))
+    assert () == keyring.read(hooks, {"ANOTHER": OTHER})[1]
+
+
+async def test_a_new_secret_counts_without_a_restart(tmp_path: Path):
+    """And the old one no longer."""
+    hooks = {"one": hook(write(tmp_path / "a", SECRET))}
+    ring = Keyring({}, every_s=0)
+    before = await ring.of(hooks, "one")
+    write(tmp_path / "a", OTHER)
+    after = await ring.of(hooks, "one")
+
+    assert (True, False) == (opens(before), opens(before, OTHER))
+    assert (False, True) == (opens(after), opens(after, OTHER))
+
+
+async def test_what_was_read_a_moment_ago_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Unless the settings are others."""
+    hooks, ring = {"one": hook(write(tmp_path / "a", SECRET))}, Keyring({}, every_s=60)
+    times = counted(monkeypatch)
+    for _ in range(5):
+        await ring.of(dict(hooks), "one")
+
+    assert 1 == len(times)
+    assert opens(await ring.of({"renamed": hooks["one"]}, "renamed"))
+    assert 2 == len(times)
+
+
+async def test_a_secret_that_cannot_be_read_any_more_goes_on_counting(tmp_path: Path):
+    """With a problem that says so; one that the settings no longer name does not."""
+    hooks = {"one": hook(write(tmp_path / "a", SECRET))}
+    ring = Keyring({}, every_s=0)
+    await ring.of(hooks, "one")
+    (tmp_path / "a").unlink()
+    kept = await ring.of(hooks, "one")
+    dropped = await ring.of({"one": hook(tmp_path / "b")}, "one")
+
+    assert (True, False) == (opens(kept), opens(dropped))
+    assert ["credential 1 of hook one: the key file cannot be read: no such file or directory"] == [
+        problem.what for problem in keyring.read(hooks, {})[1]
+    ]
+
+
+def test_what_is_wrong_with_a_secret_is_told(tmp_path: Path):
+    """An unusable one opens nothing, a weak one does; neither is printed."""
+    hooks = {
+        "one": hook(write(tmp_path / "a", "no-secret!")),
+        "two": hook(write(tmp_path / "b", "weak"), scheme=BEARER),
+    }
+    _, problems = keyring.read(hooks, {})
+
+    assert [
+        "secret 1 of hook one is not 'whsec_' and base64 after it",
+        "secret 1 of hook two is shorter than 24 bytes",
+    ] == [problem.what for problem in problems]
+    assert "no-secret!" not in str(problems)
+
+
+async def test_files_that_hang_are_waited_for_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is known goes on counting, and one thread at most hangs."""
+    hooks, go = {"one": hook(write(tmp_path / "a", SECRET))}, threading.Event()
+    ring = Keyring({}, every_s=0, patience_s=0.01)
+    while not opens(await ring.of(hooks, "one")):
+        pass
+    times = counted(monkeypatch, go)
+    found = [opens(await ring.of(hooks, "one")) for _ in range(3)]
+    go.set()
+    await ring.refresh(hooks)
+
+    assert [True] * 3 == found
+    assert 1 <= len(times) <= 2
+
+
+async def test_where_no_thread_is_to_be_had_nothing_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What is known must do."""
+
+    def start(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    ring = Keyring({})
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    assert not opens(await ring.of({"one": hook(tmp_path / os.devnull)}, "one"))

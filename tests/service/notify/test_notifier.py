@@ -1,0 +1,312 @@
+"""Telling people: each change once and until it is delivered; nobody waits, nothing fails, no address shows."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+import structlog
+
+from panic.config import Channel, Credential
+from panic.config.service import Tells
+from panic.service.notify import Notice, Notifier
+from panic.service.notify.channel import DELIVERY_S
+from panic.service.notify.delivery import Undelivered
+from panic.service.notify.notifier import SAME_S
+from panic.service.notify.outbox import SIZE, WAITS_S
+from tests.kit.virtual import virtually
+from tests.service.notify.support import CANARY, RUN, a_notice
+
+EVERYTHING: tuple[Tells, ...] = ("start", "verdict", "flag", "page")
+CLEAR = a_notice("verdict", "CLEAR  all clear", closes=True, about=frozenset({1, 2, 3}))
+
+
+class World:
+    """A notifier on virtual time, and everything that its channels got.
+
+    Attributes:
+        got: For each channel the notices that were delivered.
+        tries: For each channel when somebody tried.
+        fail: Raises what a delivery raises.
+        told: The pages that every pager has.
+    """
+
+    def __init__(self, **tells: tuple[Tells, ...]) -> None:
+        self.got: defaultdict[str, list[Notice]] = defaultdict(list)
+        self.tries: defaultdict[str, list[float]] = defaultdict(list)
+        self.told: list[str] = []
+        self.fail: Callable[[str, Notice], object] = lambda *_: None
+        self.notifier = Notifier(
+            {name: Channel(url=Credential(env="ADDRESS"), tells=kinds) for name, kinds in tells.items()},
+            {"ADDRESS": "json://localhost"},
+            told=lambda page: self.told.append(page.title),
+            send=self._send,
+            do=self._do,
+        )
+        self.notifier.start()
+
+    async def _do(self, work: Callable[[], Any], _: str, most_s: float) -> Any:
+        try:
+            return work()
+        except BlockingIOError:
+            await asyncio.sleep(most_s)
+            raise TimeoutError from None
+
+    def _send(self, name: str, _: Credential, __: object, notice: Notice) -> None:
+        self.tries[name].append(asyncio.get_running_loop().time())
+        self.fail(name, notice)
+        self.got[name].append(notice)
+
+    def titles(self, name: str) -> list[str]:
+        """The first lines that a channel got."""
+        return [notice.title for notice in self.got[name]]
+
+    async def tell(self, *notices: Notice) -> None:
+        """Tell, and wait until all that works is delivered."""
+        for notice in notices:
+            self.notifier.tell(notice)
+        await asyncio.sleep(1.5)
+
+
+Test = Callable[[World], Coroutine[Any, Any, None]]
+
+
+def story(
+    **tells: tuple[Tells, ...],
+) -> Callable[[Callable[[World], Coroutine[Any, Any, None]]], Callable[[], None]]:
+    """Let a test happen on virtual time, in a world with these channels."""
+
+    def decorated(test: Test) -> Callable[[], None]:
+        async def whole() -> None:
+            world = World(**tells)
+            try:
+                await test(world)
+            finally:
+                await world.notifier.close(0.0)
+
+        def run() -> None:
+            virtually(whole())
+
+        run.__name__, run.__doc__ = test.__name__, test.__doc__
+        return run
+
+    return decorated
+
+
+def raising(error: BaseException) -> Callable[[str, Notice], object]:
+    """A delivery that fails at the channel named hook."""
+
+    def fail(name: str, _: Notice) -> None:
+        if name == "hook":
+            raise error
+
+    return fail
+
+
+@story(all=EVERYTHING, ends=("verdict",))
+async def test_a_channel_is_told_what_it_wants_to_know(world: World):
+    """And nothing else."""
+    await world.tell(a_notice("start", "a"), a_notice("flag", "b"), CLEAR)
+
+    assert ["b", CLEAR.title, "a"] == world.titles("all")  # a start waits for the first DELETEs
+    assert [CLEAR.title] == world.titles("ends")
+    assert {"all": 0, "ends": 0} == world.notifier.failures
+    assert () == world.notifier.problems
+
+
+@story(hook=("page",))
+async def test_a_page_is_told_once_for_each_change(world: World):
+    """The same again is none, unless it comes an hour later: whoever saw to it may not know of this one."""
+    await world.tell(a_notice(), a_notice(), a_notice())
+    await world.tell(a_notice(title="REFUSED"), a_notice(title="REFUSED"))
+    once = world.titles("hook")
+    await asyncio.sleep(SAME_S)
+    await world.tell(a_notice(title="REFUSED"))
+
+    assert ["OPEN  still open", "REFUSED"] == once
+    assert [*once, "REFUSED"] == world.titles("hook")
+
+
+@pytest.mark.parametrize(
+    ("page", "end", "is_over"),
+    [
+        (a_notice(), CLEAR, True),
+        (a_notice(run="earlier", key="earlier", about=frozenset({2, 3})), CLEAR, True),
+        (a_notice(run="earlier", key="earlier", about=frozenset({2, 4})), CLEAR, False),
+        (a_notice(run="earlier", key="earlier", about=frozenset({2, None})), CLEAR, False),
+        (a_notice(run="", key="hook limits odd"), CLEAR, False),
+        (a_notice(run="", key="selftest"), a_notice(run="", key="selftest", closes=True), True),
+    ],
+)
+def test_a_clear_run_ends_the_pages_about_its_accounts(page: Notice, end: Notice, is_over: bool):
+    """By the key of the page, so that a pager resolves it; a page that asks for something else stays."""
+
+    async def whole() -> None:
+        world = World(pager=("page",))
+        await world.tell(page)
+        await world.tell(end, end)
+        ends = [(one.key, one.closes) for one in world.got["pager"] if one.closes and one.title.startswith("OVER")]
+        await world.notifier.close(0.0)
+
+        assert [(page.key, True)] * is_over == ends
+
+    virtually(whole())
+
+
+@story(pager=("page",), chat=EVERYTHING, ends=("verdict",))
+async def test_nobody_is_told_the_same_twice(world: World):
+    """Neither the verdict after its page, nor that it is clear after the page is over."""
+    await world.tell(a_notice(), a_notice("verdict"))
+    await world.tell(CLEAR)
+
+    assert ["OPEN  still open", "OVER  OPEN  still open"] == world.titles("pager") == world.titles("chat")
+    assert ["OPEN  still open", CLEAR.title] == world.titles("ends")
+    assert world.got["pager"][-1].text.startswith(CLEAR.title)
+
+
+@story(pager=("page",))
+async def test_a_run_that_an_earlier_process_left_may_end_here(world: World):
+    """Its page is open at the pager, and nowhere else."""
+    world.notifier.remember(RUN)
+    await world.tell(CLEAR)
+
+    assert [(RUN, True)] == [(one.key, one.closes) for one in world.got["pager"]]
+
+
+@story(hook=("page",))
+async def test_a_page_is_tried_until_it_is_delivered(world: World):
+    """Later and later; a channel that comes back to life is told how things are now, and once."""
+    world.fail = raising(Undelivered("it answered HTTP 503"))
+    world.notifier.tell(a_notice())
+    await asyncio.sleep(sum(WAITS_S) + 1)
+    world.notifier.tell(a_notice(title="REFUSED"))
+    await asyncio.sleep(1)
+    world.fail = lambda *_: None
+    await asyncio.sleep(WAITS_S[0])
+
+    assert [0.0, 2.0, 10.0, 30.0, 90.0, 390.0] == world.tries["hook"][:6]
+    assert ["REFUSED"] == world.titles("hook")
+    assert {"hook": 7} == world.notifier.failures
+
+
+@story(hook=EVERYTHING, works=EVERYTHING)
+async def test_a_channel_that_hangs_holds_up_nobody(world: World):
+    """Neither who tells, nor the other channel, nor the end."""
+    world.fail = raising(BlockingIOError())
+    await world.tell(*(a_notice("flag", f"{n}") for n in range(20)))
+    began = asyncio.get_running_loop().time()
+    await world.notifier.close(5.0)
+
+    assert [f"{n}" for n in range(20)] == world.titles("works")
+    assert [0.0] == world.tries["hook"]
+    assert began + 5.0 == asyncio.get_running_loop().time()
+    assert 0 == world.notifier.failures["works"]
+
+
+@story(hook=EVERYTHING)
+async def test_a_notice_that_nobody_takes_holds_up_no_other(world: World):
+    """Too long for that channel, say."""
+
+    def fail(_: str, notice: Notice) -> None:
+        if notice.title == "poison":
+            raise Undelivered("it answered HTTP 400")
+
+    world.fail = fail
+    await world.tell(a_notice(title="poison", key="poison"), a_notice(title="works"))
+
+    assert ["works"] == world.titles("hook")
+
+
+@story(hook=("page",), pager=("page",), chat=("verdict",))
+async def test_a_page_counts_as_told_when_every_pager_has_it(world: World):
+    """Else the next start of the service tells it again."""
+    world.fail = raising(Undelivered("it answered HTTP 503"))
+    await world.tell(a_notice(title="one"), a_notice("verdict", "two"))
+    before = list(world.told)
+    world.fail = lambda *_: None
+    await asyncio.sleep(WAITS_S[0])
+
+    assert [] == before
+    assert ["one"] == world.told
+
+
+@story(hook=EVERYTHING)
+async def test_the_end_tries_what_was_not_tried_and_takes_nothing_more(world: World):
+    """What failed before is left, and said so."""
+    world.fail = lambda _, notice: raising(Undelivered("no"))("hook", notice) if notice.title == "dead" else None
+    await world.tell(a_notice(title="dead", key="dead"))
+    world.notifier.tell(a_notice("verdict", "last"))
+    with structlog.testing.capture_logs() as logs:
+        await world.notifier.close(5.0)
+    world.notifier.tell(a_notice("flag", "too late"))
+    await asyncio.sleep(WAITS_S[1])
+
+    assert ["last"] == world.titles("hook")
+    assert [("hook", 1)] == [(line["channel"], line["notices"]) for line in logs]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Undelivered("it answered HTTP 500"), "it answered HTTP 500"),
+        (ValueError(CANARY), "it failed (ValueError)"),
+        (BlockingIOError(), f"no end within {DELIVERY_S:g} s"),
+    ],
+)
+def test_whatever_a_delivery_raises_is_a_failure_in_our_words(error: Exception, why: str):
+    """And the next notice is delivered."""
+
+    async def whole() -> None:
+        world = World(hook=EVERYTHING)
+        world.fail = lambda _, notice: raising(error)("hook", notice) if notice.title == "first" else None
+        with structlog.testing.capture_logs() as logs:
+            await world.tell(a_notice("flag", "first"), a_notice("flag", "second"))
+            await asyncio.sleep(DELIVERY_S)
+            await world.notifier.close(0.0)
+
+        assert why == logs[0]["why"]
+        assert ["second"] == world.titles("hook")
+        assert CANARY not in f"{logs} {world.notifier.problems}"
+
+    virtually(whole())
+
+
+@story(hook=EVERYTHING)
+async def test_what_is_dropped_counts_as_a_failure(world: World):
+    """The hundred that wait are the newest."""
+    await world.tell(*(a_notice("flag", f"{n}") for n in range(SIZE + 7)))
+
+    assert {"hook": 7} == world.notifier.failures
+    assert [f"{n}" for n in range(7, SIZE + 7)] == world.titles("hook")
+
+
+@story(hook=EVERYTHING)
+async def test_nothing_that_is_told_raises(world: World):
+    """A run never fails because its notifier is broken."""
+    with structlog.testing.capture_logs() as logs:
+        world.notifier.tell(a_notice(key=[CANARY]))
+
+    assert ["notice not told"] == [line["event"] for line in logs]
+    assert CANARY not in str(logs)
+
+
+def test_what_is_wrong_with_the_channels_is_known():
+    """An address that is none, and nobody who is told of pages; without any channel that is a choice."""
+
+    async def whole() -> None:
+        channel = Channel(url=Credential(env="ADDRESS"), tells=("start",))
+        notifier, none = Notifier({"chat": channel}, {"ADDRESS": CANARY}), Notifier({}, {})
+        notifier.start()
+        none.tell(a_notice())
+        await notifier._channels["chat"].quiet()
+        found = [problem.what for problem in notifier.problems]
+        await notifier.close()
+
+        assert [
+            "no channel of [notify] is told of pages",
+            "[notify.chat] url: it is no address that the library apprise knows",
+        ] == found
+        assert ((), {}) == (none.problems, none.failures)
+
+    asyncio.run(whole())

@@ -1,0 +1,213 @@
+"""When a schedule runs next: short days, holidays, odd zones, and clocks that change."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice, pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.service.schedule.next import Due, NoRun, between, moment, next_run, upcoming
+from panic.service.schedule.sessions import Calendar, fallback, merge
+from tests.service.schedule.support import calendar, closed, due, schedule, session, until, utc
+
+BEFORE_CLOSE = "5 minutes before close"
+
+
+def runs(at: str, after: str, many: int = 1, known: Calendar | None = None) -> list[Due]:
+    """The next runs, by the shipped calendar unless told otherwise."""
+    found = upcoming(schedule(at), fallback() if known is None else known, utc(after))
+    return [due(one) for one in islice(found, many)]
+
+
+# ── a distance to a session's edge ──────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("at", "after", "times"),
+    [
+        # Thanksgiving 2026: closed on Thursday, short on Friday.
+        (BEFORE_CLOSE, "2026-11-25 12:00", ["11-25 20:55", "11-27 17:55", "11-30 20:55"]),
+        ("0 minutes after close", "2026-11-25 12:00", ["11-25 21:00", "11-27 18:00", "11-30 21:00"]),
+        ("600 minutes after close", "2026-11-25 12:00", ["11-26 07:00", "11-28 04:00", "12-01 07:00"]),
+        ("600 minutes before open", "2026-11-25 12:00", ["11-27 04:30", "11-30 04:30", "12-01 04:30"]),
+        ("30 minutes after open", "2026-11-25 12:00", ["11-25 15:00", "11-27 15:00", "11-30 15:00"]),
+        # Asked at its very moment, the next one is told.
+        (BEFORE_CLOSE, "2026-11-24 20:54:59", ["11-24 20:55"]),
+        (BEFORE_CLOSE, "2026-11-24 20:55", ["11-25 20:55"]),
+    ],
+)
+def test_a_session_leads_its_runs_over_early_closes_and_holidays(at: str, after: str, times: list[str]):
+    """To the second."""
+    assert times == [f"{run.at:%m-%d %H:%M}" for run in runs(at, after, len(times))]
+
+
+def test_a_run_has_a_key_and_says_why_it_comes_then():
+    """The key is the session's day, also after midnight; the reason is whatever is out of the ordinary."""
+    first, second, third = runs(BEFORE_CLOSE, "2026-11-25 12:00", 3)
+    night = runs("600 minutes after close", "2026-11-26 06:00")[0]
+
+    assert ["cleanup/2026-11-25", "cleanup/2026-11-27", "cleanup/2026-11-30", "cleanup/2026-11-25"] == [
+        run.key for run in (first, second, third, night)
+    ]
+    assert ["", "early close at 13:00 EST; 2026-11-26 is skipped: Thanksgiving", ""] == [
+        run.why for run in (first, second, third)
+    ]
+    assert (fallback().on(date(2026, 11, 27)), "cleanup/2026-11-27/late") == (second.session, second.late_key)
+
+
+@pytest.mark.parametrize(
+    ("known", "why"),
+    [
+        (calendar(), "no calendar knows any day"),
+        (
+            calendar(session("2026-11-24"), closed("2026-11-26")),
+            ("no calendar knows whether there is a session on 2026-11-25; 2026-11-26 is skipped: Thanksgiving; "
+             "no calendar knows a day after 2026-11-26: upgrade panic"),
+        ),
+        (calendar(session("2026-11-20")), "no calendar knows a day after 2026-11-20: upgrade panic"),
+    ],
+)  # fmt: skip
+def test_sessions_that_no_calendar_knows_make_no_run_and_a_reason(known: Calendar, why: str):
+    """Nothing is guessed; somebody is told."""
+    assert NoRun("cleanup", why) == next_run(schedule(BEFORE_CLOSE), known, utc("2026-11-24 22:00"))
+
+
+def test_a_day_that_no_calendar_knows_does_not_hide_the_next_one():
+    """And the reason of that run tells of it."""
+    known = calendar(session("2026-11-24"), session("2026-11-30"))
+    run = runs(BEFORE_CLOSE, "2026-11-26 22:00", known=known)[0]
+
+    assert utc("2026-11-30 20:55") == run.at
+    assert [f"no calendar knows whether there is a session on 2026-11-{day}" for day in (26, 27)] == (
+        run.why.split("; ")
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "after", "last", "why"),
+    [
+        (BEFORE_CLOSE, "2028-12-28 22:00", "2028-12-29 20:55",
+         "no calendar knows a day after 2028-12-31: upgrade panic"),
+        ("16:10 UTC on every day", "9999-01-01 00:00", "9999-01-01 16:10", "there is no later date"),
+    ],
+)  # fmt: skip
+def test_the_last_run_is_followed_by_a_reason(at: str, after: str, last: str, why: str):
+    """The end of the shipped calendar, and that of time."""
+    found = list(upcoming(schedule(at), fallback(), utc(after)))
+
+    assert ([utc(last)], [NoRun("cleanup", why)]) == ([due(found[0]).at], found[1:])
+
+
+def test_a_broker_that_closes_earlier_is_obeyed_and_the_disagreement_told():
+    """An unforeseen early close."""
+    broker = calendar(session("2026-11-24", closes="18:00", early=True))
+    run = runs(BEFORE_CLOSE, "2026-11-24 12:00", known=merge(broker, fallback()))[0]
+
+    assert utc("2026-11-24 17:55") == run.at
+    assert run.why == (
+        "early close at 13:00 EST; the broker says 09:30 EST to 13:00 EST, the shipped calendar 09:30 EST to "
+        "16:00 EST: the earlier hours count"
+    )
+
+
+# ── a time of day ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("at", "after", "times"),
+    [
+        ("16:10 America/New_York on weekdays", "2026-11-27 12:00", ["11-27 21:10", "11-30 21:10"]),
+        ("16:10 Asia/Kolkata on every day", "2026-11-27 12:00", ["11-28 10:40", "11-29 10:40"]),
+        ("00:30 Pacific/Kiritimati on monday", "2026-11-27 12:00", ["11-29 10:30", "12-06 10:30"]),
+        ("23:30 Pacific/Pago_Pago on friday", "2026-11-27 12:00", ["11-28 10:30", "12-05 10:30"]),
+        ("12:00 UTC on every day", "2028-02-28 12:00", ["02-29 12:00", "03-01 12:00"]),
+        ("16:10 America/New_York on weekdays", "2026-03-06 22:00", ["03-09 20:10", "03-10 20:10"]),
+        # Spring forward: the time is not there, and it runs when the gap ends.
+        ("02:30 America/New_York on sunday", "2026-03-07 12:00", ["03-08 07:00", "03-15 06:30"]),
+        ("02:15 Australia/Lord_Howe on sunday", "2026-10-03 00:00", ["10-03 15:30", "10-10 15:15"]),
+        ("00:00 Africa/Cairo on every day", "2026-04-23 12:00", ["04-23 22:00", "04-24 21:00"]),
+        # Fall back: it is there twice, and the first counts; asked between the two, the next is a week later.
+        ("01:30 America/New_York on sunday", "2026-10-31 12:00", ["11-01 05:30", "11-08 06:30"]),
+        ("01:30 America/New_York on sunday", "2026-11-01 06:00", ["11-08 06:30"]),
+        # Samoa had no 30 December 2011: two runs in one moment would be one too many.
+        ("00:00 Pacific/Apia on every day", "2011-12-29 12:00", ["12-30 10:00", "12-31 10:00"]),
+    ],
+)
+@pytest.mark.parametrize("known", [fallback(), Calendar()], ids=["calendar", "no calendar"])
+def test_a_clock_on_the_wall_leads_its_runs(at: str, after: str, times: list[str], known: Calendar):
+    """In its own zone, whose clocks change as they like, whatever the exchange does."""
+    assert times == [f"{run.at:%m-%d %H:%M}" for run in runs(at, after, len(times), known)]
+
+
+@pytest.mark.parametrize(
+    ("at", "after", "day", "why"),
+    [
+        ("02:30 America/New_York on sunday", "2026-03-07 12:00", "2026-03-08",
+         "the clocks go forward and never show 02:30: it runs at 03:00"),
+        ("01:30 America/New_York on sunday", "2026-10-31 12:00", "2026-11-01",
+         "the clocks go back and show 01:30 twice: the first counts"),
+        ("12:00 America/New_York on weekdays", "2026-11-26 12:00", "2026-11-26",
+         "the exchange is closed: Thanksgiving"),
+        ("20:10 America/New_York on weekdays", "2026-11-27 22:00", "2026-11-27", "early close at 13:00 EST"),
+        ("12:00 America/New_York on saturday", "2026-11-27 22:00", "2026-11-28", ""),
+    ],
+)  # fmt: skip
+def test_it_says_why_where_that_needs_a_word(at: str, after: str, day: str, why: str):
+    """The key is the day there."""
+    run = runs(at, after)[0]
+
+    assert (f"cleanup/{day}", why) == (run.key, run.why)
+
+
+_ZONES = st.sampled_from(
+    ["America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Africa/Cairo", "America/Havana", "UTC"]
+)
+_DAYS = st.dates(date(2025, 1, 1), date(2035, 12, 31))
+_CLOCKS = st.times().map(lambda clock: clock.replace(second=0, microsecond=0))
+
+
+@given(_DAYS, _CLOCKS, _ZONES)
+def test_a_run_is_the_first_moment_at_which_the_clock_there_shows_its_time_or_more(
+    day: date, clock: time, name: str
+):
+    """Whatever the clocks do that night: a second earlier it shows less, or another day."""
+    zone = ZoneInfo(name)
+    at, _ = moment(day, clock, zone)
+    wanted = datetime.combine(day, clock)
+
+    assert at.astimezone(zone).replace(tzinfo=None) >= wanted
+    assert (at - timedelta(seconds=1)).astimezone(zone).replace(tzinfo=None) < wanted
+
+
+@settings(max_examples=40)
+@given(_DAYS, _CLOCKS, _ZONES)
+def test_every_day_has_one_run(day: date, clock: time, name: str):
+    """None is left out and none comes twice, however the clocks change in three weeks."""
+    found = until(
+        schedule(f"{clock:%H:%M} {name} on every day"), Calendar(), datetime.combine(day, time(), UTC), 21
+    )
+    days = [date.fromisoformat(run.key.removeprefix("cleanup/")) for run in found]
+
+    assert len(found) in {20, 21, 22}
+    assert [timedelta(days=1)] * (len(days) - 1) == [later - earlier for earlier, later in pairwise(days)]
+    assert all(earlier.at < later.at for earlier, later in pairwise(found))
+
+
+@settings(max_examples=40)
+@given(
+    st.datetimes(datetime(2025, 1, 10), datetime(2028, 10, 1)),  # noqa: DTZ001  (made UTC below)
+    st.integers(-600, 600),
+    st.sampled_from(["open", "close"]),
+    st.lists(st.integers(0, 14 * 24 * 60), max_size=6),
+)
+def test_asked_piece_by_piece_it_tells_the_same_runs(after: datetime, minutes: int, edge: str, cuts: list[int]):
+    """None falls between two questions, and none is told twice."""
+    begin = after.replace(tzinfo=UTC)
+    plan = schedule(f"{abs(minutes)} minutes {'before' if minutes < 0 else 'after'} {edge}")
+    ends = [begin, *(begin + timedelta(minutes=cut) for cut in sorted(cuts)), begin + timedelta(days=14)]
+    pieces = [run.key for since, end in pairwise(ends) for run in between(plan, fallback(), since, end)]
+
+    assert [run.key for run in between(plan, fallback(), begin, ends[-1])] == pieces
+    assert len(pieces) == len(set(pieces))

@@ -1,0 +1,198 @@
+"""The broker's calendar, the shipped one, and both."""
+
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.service.schedule import sessions
+from panic.service.schedule.sessions import (
+    Calendar,
+    Closed,
+    Day,
+    Session,
+    disagreement,
+    fallback,
+    from_broker,
+    merge,
+)
+from tests.service.schedule.support import FETCHED, calendar, closed, detail, hours, session, utc
+
+DAY = date(2026, 11, 27)
+
+
+def test_the_answers_of_the_specification_are_read():
+    """A regular day, an early close with the session after it, and a holiday."""
+    early = {
+        "today_sessions": hours("2025-11-28", closes="13:00:00-05:00"),
+        "next_sessions": hours("2025-12-01"),
+        "status": {"day_type": "EARLY_CLOSE"},
+    }
+    days = [
+        detail("2025-10-15", today_sessions=hours("2025-10-15", "09:30:00-04:00", "16:00:00-04:00")),
+        detail("2025-11-28", **early),
+        detail("2025-12-25", today_sessions={}, status={"day_type": "HOLIDAY"}),
+    ]
+    found = from_broker(days, FETCHED)
+
+    assert () == found.problems
+    assert [
+        session("2025-10-15", "13:30", "20:00"),
+        session("2025-11-28", closes="18:00", early=True),
+        session("2025-12-01"),
+        closed("2025-12-25", "holiday"),
+    ] == [found.days[day] for day in sorted(found.days)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"today_sessions": None},
+        {"today_sessions": {}},
+        {"today_sessions": {"regular": None}},
+        {"today_sessions": hours("2026-11-27", opens="noon")},
+        {"today_sessions": hours("2026-11-27", opens="17:00:00-05:00")},
+        {"today_sessions": hours("2026-11-30")},
+        {"today_sessions": hours("2026-11-27", "09:30", "16:00"), "timezone": "Mars"},
+        {"today_sessions": hours("2026-11-27", "09:30", "16:00"), "timezone": None},
+        {"today_sessions": {}, "status": {"day_type": "NEW_TYPE"}},
+        {"today_sessions": {}, "status": "HOLIDAY"},
+        {"today_sessions": {"regular": 5}, "status": {"day_type": "HOLIDAY"}},
+        {"date": "soon"},
+        {"date": None},
+    ],
+)
+def test_a_day_that_cannot_be_understood_is_not_known_and_told(odd: dict[str, Any]):
+    """Nothing is guessed from half of it: a wrong close is worse than none."""
+    found = from_broker([detail("2026-11-27", **odd)], FETCHED)
+
+    assert None is found.on(DAY)
+    assert 1 == len(found.problems)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "America/Detroit"])
+def test_hours_without_an_offset_are_those_of_the_zone_that_the_document_names(zone: str):
+    """The specification leaves the form of a time open."""
+    one = detail("2026-11-27", today_sessions=hours("2026-11-27", "09:30:00", "16:00:00"), timezone=zone)
+
+    assert session("2026-11-27") == from_broker([one], FETCHED).on(DAY)
+
+
+def test_another_market_is_not_read():
+    """Options may have other hours."""
+    one = detail("2026-11-27", market="us_options", today_sessions=None)
+
+    assert Calendar() == from_broker([one, 5, None], FETCHED)
+
+
+def test_a_holiday_with_hours_has_a_session_and_a_doubt():
+    """Of two things that contradict each other the one counts that lets a cleanup run."""
+    found = from_broker([detail("2026-11-27", status={"day_type": "HOLIDAY"})], FETCHED).on(DAY)
+
+    assert session("2026-11-27", doubt="the broker calls it a holiday and gives its hours") == found
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_documents_of_one_day_the_earlier_close_counts(order: int):
+    """Whichever comes first; and a session more than none."""
+    short = detail("2026-11-27", today_sessions=hours("2026-11-27", closes="13:00:00-05:00"))
+    holiday = detail("2026-11-27", today_sessions={}, status={"day_type": "HOLIDAY"})
+    found = [from_broker([one, short][::order], FETCHED).on(DAY) for one in (detail("2026-11-27"), holiday)]
+
+    assert [session("2026-11-27", closes="18:00", early=True)] * 2 == found
+
+
+_KEYS = st.sampled_from(["date", "status", "day_type", "today_sessions", "regular", "open", "close", "timezone"])
+_JSON = st.recursive(
+    st.none() | st.integers() | st.text() | st.sampled_from(["2026-11-27", "HOLIDAY", "us_equities"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=50)
+@given(st.lists(_JSON, max_size=4))
+def test_no_document_does_anything_but_tell_days(found: list[Any]):
+    """The broker's interface changes often."""
+    known = from_broker([*found, detail("2026-11-27")], FETCHED)
+
+    assert isinstance(known.on(DAY), Session)
+
+
+def test_the_shipped_calendar_knows_its_days():
+    """A regular day in winter, one in summer, an early close, a holiday and a weekend; and no day beyond."""
+    made = next(iter(fallback().days.values())).as_of
+    told: dict[str, Any] = {"source": "shipped", "as_of": made}
+
+    assert session("2026-11-25", **told) == fallback().on(date(2026, 11, 25))
+    assert session("2026-07-01", "13:30", "20:00", **told) == fallback().on(date(2026, 7, 1))
+    assert session("2026-11-27", closes="18:00", early=True, **told) == fallback().on(DAY)
+    assert Closed(date(2026, 11, 26), "Thanksgiving", "shipped", made) == fallback().on(date(2026, 11, 26))
+    assert Closed(date(2026, 11, 28), "weekend", "shipped", made) == fallback().on(date(2026, 11, 28))
+    assert (None, None) == (fallback().on(date(2024, 12, 31)), fallback().on(date(2029, 1, 1)))
+    assert date(2028, 12, 31) == fallback().last
+
+
+def test_a_machine_without_time_zones_says_so(monkeypatch: pytest.MonkeyPatch):
+    """A slim image may have none; then only the broker's calendar counts."""
+
+    def none(name: str) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr(sessions, "ZoneInfo", none)
+    found = fallback.__wrapped__()
+
+    assert {} == found.days
+    assert found.problems[0].startswith("this machine knows no time zones: install tzdata")
+    assert "18:00 UTC" == sessions.clock(utc("2026-11-27 18:00"))
+
+
+LATE, EARLY, HOLIDAY = session("2026-11-27"), session("2026-11-27", closes="18:00"), closed("2026-11-27")
+
+
+SAYS = "the broker says {}, the shipped calendar {}"
+REGULAR, HALF, NONE = "09:30 EST to 16:00 EST", "09:30 EST to 13:00 EST", "closed (Thanksgiving)"
+
+
+@pytest.mark.parametrize(
+    ("broker", "shipped", "counts", "words"),
+    [
+        (LATE, LATE, LATE.closes, ""),
+        (HOLIDAY, closed("2026-11-27", "other"), None, ""),
+        (None, LATE, LATE.closes, ""),
+        (EARLY, None, EARLY.closes, ""),
+        (LATE, EARLY, EARLY.closes, f"{SAYS.format(REGULAR, HALF)}: the earlier hours count"),
+        (EARLY, LATE, EARLY.closes, f"{SAYS.format(HALF, REGULAR)}: the earlier hours count"),
+        (HOLIDAY, LATE, LATE.closes, f"{SAYS.format(NONE, REGULAR)}: it is taken for a day with a session"),
+        (EARLY, HOLIDAY, EARLY.closes, f"{SAYS.format(HALF, NONE)}: it is taken for a day with a session"),
+    ],
+)
+def test_where_the_two_disagree_the_earlier_hours_count(
+    broker: Day | None, shipped: Day | None, counts: datetime | None, words: str
+):
+    """And a session more than none; what one does not know the other tells."""
+    theirs, ours = (calendar(*[one] if one else []) for one in (broker, shipped))
+    found = merge(theirs, ours).on(DAY)
+
+    assert words == disagreement(theirs, ours, DAY)
+    assert (counts, words) == ((found.closes, found.doubt) if isinstance(found, Session) else (None, ""))
+
+
+def test_the_earlier_opening_counts_too():
+    """Whichever calendar has the earlier close."""
+    theirs = calendar(session("2026-11-27", opens="14:00", early=True))
+    counts = merge(theirs, calendar(EARLY)).on(DAY)
+
+    assert isinstance(counts, Session)
+    assert (utc("2026-11-27 14:00"), utc("2026-11-27 18:00"), True) == (counts.opens, counts.closes, counts.early)
+
+
+def test_what_counts_says_where_it_is_from():
+    """The broker's where it knows the day, with the time at which it was fetched."""
+    both = merge(from_broker([detail("2026-11-25"), 5], FETCHED), fallback())
+    days = [both.on(date(2026, 11, day)) for day in (25, 24)]
+    made = next(iter(fallback().days.values())).as_of
+
+    assert [("broker", FETCHED), ("shipped", made)] == [(day.source, day.as_of) for day in days if day]

@@ -1,0 +1,427 @@
+"""A set-up that is broken is never ready: check and service name every mistake at once, and what to do."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import trustme
+
+from panic import latch
+from panic.config import load
+from panic.service import readiness
+from panic.simulator import Simulator
+from tests.cli.inside import beside, typed
+from tests.cli.support import KEY, Firm, account, simulate, until
+from tests.service.hooks.support import SECRET, TOKEN
+from tests.service.house import house
+from tests.service.support import firm as firm_of_a_service
+from tests.service.support import serving
+
+pytestmark = pytest.mark.usefixtures("the_library_is_loaded")
+
+ROSTER = """\
+id,name,group,owner,priority,credential,excluded
+1,Alpha,East,jo,1,default,
+2,Beta,West,,100,other,
+3,Gamma,Closed,,,,yes
+4,Delta,"East",,,,
+"""
+
+SETTINGS = """\
+[broker]
+base_url = "BASE_URL"
+contact = "the desk, +1 555 0100"
+[credentials.default]
+file = "default.key"
+[credentials.other]
+env = "OTHER_KEY"
+[roster]
+file = "accounts.csv"
+[run]
+concurrency = 8
+[ledger]
+file = "ledger.db"
+[latch]
+file = "panic.latch"
+[service]
+host = "0.0.0.0"
+tls_certificate = "tls.pem"
+tls_key = "tls.key"
+[tokens.desk]
+digest = "sha256:DIGEST"
+roles = ["presser"]
+groups = ["East"]
+[hooks.risk]
+secrets = [{ file = "risk.secret" }]
+groups = ["East", "West"]
+side = "BUY"
+[hooks.alerts]
+scheme = "bearer"
+secrets = [{ env = "ALERTS_SECRET" }]
+accounts = [2, 4]
+latch = true
+[notify.pager]
+url = { file = "pager.url" }
+[notify.chat]
+url = { env = "CHAT_URL" }
+tells = ["verdict"]
+[[schedules]]
+name = "cleanup"
+at = "5 minutes after close"
+groups = ["West"]
+type = "LIMIT"
+cancels_gtc_and_close_orders = true
+[[schedules]]
+name = "rehearsal"
+at = "06:00 America/New_York on weekdays"
+drill = true
+"""
+
+_ISSUED = trustme.CA().issue_cert("panic.example.com")
+_FILES = {
+    "accounts.csv": ROSTER,
+    "panic.toml": SETTINGS.replace("DIGEST", hashlib.sha256(b"a token").hexdigest()),
+    "default.key": KEY,
+    "risk.secret": SECRET,
+    "pager.url": "json://127.0.0.1:1/",
+    "tls.pem": _ISSUED.cert_chain_pems[0].bytes().decode(),
+    "tls.key": _ISSUED.private_key_pem.bytes().decode(),
+}
+_ENV = {"OTHER_KEY": KEY, "ALERTS_SECRET": TOKEN, "CHAT_URL": "json://127.0.0.1:1/", "COLUMNS": "999"}
+
+
+@pytest.fixture(scope="module")
+def broker() -> Iterator[Simulator]:
+    """A broker with the four accounts."""
+    with beside(simulate(*map(account, (1, 2, 3, 4)))) as simulator:
+        yield simulator
+
+
+@dataclass
+class Setup:
+    """A set-up on disk in which everything is used, and how to break it."""
+
+    folder: Path
+    patch: pytest.MonkeyPatch
+
+    def put(self, name: str, text: str | bytes, mode: int = 0o600) -> None:
+        """Write a file anew."""
+        file = self.folder / name
+        file.unlink(missing_ok=True)
+        file.touch(mode)
+        file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def swap(self, name: str, old: str, new: str) -> None:
+        """Write something else in a file."""
+        text = (self.folder / name).read_text()
+        assert old in text
+        (self.folder / name).write_text(text.replace(old, new, 1))
+
+    def check(self) -> tuple[int, str]:
+        """Type `panic check`, and give its exit code and all that it says, without the name of the folder."""
+        words = ("--config", str(self.folder / "panic.toml"), "check", "--format", "table")
+        done = typed(
+            *words,
+            env={name: text for name, text in os.environ.items() if name in _ENV or name.startswith("PANIC_")},
+        )
+        return done.code, (done.out + done.err).replace(f"{self.folder}/", "")
+
+
+@pytest.fixture
+def setup(tmp_path: Path, broker: Simulator, monkeypatch: pytest.MonkeyPatch) -> Setup:
+    """A good one."""
+    one = Setup(tmp_path, monkeypatch)
+    for name, text in _FILES.items():
+        one.put(name, text.replace("BASE_URL", broker.base_url))
+    latch.create(tmp_path / "panic.latch")
+    for name, value in _ENV.items():
+        monkeypatch.setenv(name, value)
+    return one
+
+
+Break = Callable[[Setup], object]
+
+
+def lose(name: str) -> Break:
+    """Remove a file."""
+    return lambda setup: (setup.folder / name).unlink()
+
+
+def put(name: str, text: str | bytes, mode: int = 0o600) -> Break:
+    """Write a file anew."""
+    return lambda setup: setup.put(name, text, mode)
+
+
+def open_(name: str) -> Break:
+    """Let everybody read a file."""
+    return lambda setup: (setup.folder / name).chmod(0o644)
+
+
+def set_(old: str, new: str) -> Break:
+    """Write something else in the settings."""
+    return lambda setup: setup.swap("panic.toml", old, new)
+
+
+def row(old: str, new: str) -> Break:
+    """Write something else in the roster."""
+    return lambda setup: setup.swap("accounts.csv", old, new)
+
+
+def unset(name: str) -> Break:
+    """Take a variable away."""
+    return lambda setup: setup.patch.delenv(name)
+
+
+def folder(name: str) -> Break:
+    """Put a folder where a file is wanted."""
+
+    def spoil(setup: Setup) -> None:
+        (setup.folder / name).unlink(missing_ok=True)
+        (setup.folder / name).mkdir()
+
+    return spoil
+
+
+BROKEN: dict[str, tuple[Break, str, str]] = {
+    # the roster
+    "no roster": (lose("accounts.csv"), "accounts.csv: the roster cannot be read: no such file", "Create it"),
+    "column misspelt": (row(",name", ",naem"), "accounts.csv:1: there is no column 'naem'", "Did you mean name?"),
+    "id twice": (row("4,D", "1,D"), "account 1 stands in lines 2 and 5", "Remove one"),
+    "key unnamed": (row("other", "othr"), "account 2: the credential 'othr' is not", "Known are: default, other"),
+    "all excluded": (
+        put("accounts.csv", "id,group,excluded\n1,East,yes\n"),
+        "accounts.csv: a press for all accounts: no account of this scope can be fired",
+        "Give the roster accounts that are not excluded",
+    ),
+    # keys
+    "no key": (lose("default.key"), "default.key: credential default: the key file cannot", "Put the key there"),
+    "key open": (open_("default.key"), "credential default: the key file is open to other", "Run: chmod 600"),
+    "no variable": (unset("OTHER_KEY"), "the environment variable OTHER_KEY is not set", "Set it to the key"),
+    "key unknown": (put("default.key", "no.such"), "REFUSED     1 Alpha: this key may not", "give it a key that"),
+    # hooks
+    "hook's group": (
+        set_('["East", "West"]', '["Eats", "West"]'),
+        "26: [hooks.risk]: group 'Eats' is",
+        "mean 'East'?",
+    ),
+    "hook's groups": (set_('["East", "West"]', '["x", "y"]'), "[hooks.risk]: group 'y' is not", "The roster has"),
+    "hook's account": (set_("[2, 4]", "[2, 44]"), "toml:31: [hooks.alerts]: account 44 is", "Add it there"),
+    "hook's account excluded": (set_("[2, 4]", "[2, 3]"), "[hooks.alerts]: account 3 is", "Take the mark away"),
+    "hook's group excluded": (
+        set_('["East", "West"]', '["Closed"]'),
+        "[hooks.risk]: no account of this scope can be fired",
+        "accounts that are not excluded",
+    ),
+    "hook's group has no key": (
+        lambda setup: (set_('["East", "West"]', '["West"]')(setup), unset("OTHER_KEY")(setup)),
+        "[hooks.risk]: no account of this scope can be fired: its credential 'other' has no usable key",
+        "Mend the credential",
+    ),
+    "no secret": (lose("risk.secret"), "risk.secret: credential 1 of hook risk: the key file", "Put the key"),
+    "secret open": (open_("risk.secret"), "credential 1 of hook risk: the key file is open to", "Run: chmod 600"),
+    "secret odd": (put("risk.secret", "whsec_%%%"), "secret 1 of hook risk is not 'whsec_' and", "Put a secret"),
+    "no secret variable": (unset("ALERTS_SECRET"), "credential 1 of hook alerts: the environment", "Set it"),
+    # schedules
+    "schedule's group": (
+        set_('groups = ["West"]', 'groups = ["Wets"]'),
+        "panic.toml:38: [[schedules]] cleanup: group 'Wets' is not in accounts.csv",
+        "Did you mean 'West'?",
+    ),
+    "schedule's account": (
+        set_('groups = ["West"]', "accounts = [9, 3]"),
+        "[[schedules]] cleanup: account 9 is not in accounts.csv",
+        "Add it there",
+    ),
+    # tokens
+    "token's group": (
+        set_('groups = ["East"]', 'groups = ["Esat"]'),
+        "panic.toml:23: [tokens.desk]: group 'Esat' is not in accounts.csv",
+        "Did you mean 'East'?",
+    ),
+    # those who are told
+    "no address": (lose("pager.url"), "pager.url: [notify.pager] url: the address file cannot", "Put the address"),
+    "address open": (open_("pager.url"), "[notify.pager] url: the address file is open to", "Run: chmod 600"),
+    "address odd": (put("pager.url", "nosuch://x"), "[notify.pager] url: it is no address", "Put one address"),
+    "no address variable": (unset("CHAT_URL"), "[notify.chat] url: the environment variable CHAT_URL", "Set it"),
+    "no library": (
+        lambda setup: setup.patch.setitem(sys.modules, "apprise", None),
+        "[notify.pager] the library apprise is not installed",
+        "Install panic with its extra 'notify'",
+    ),
+    # TLS of the service
+    "no certificate": (lose("tls.pem"), "tls.pem: the certificate cannot be read: no such", "Correct it, or tls_"),
+    "another key": (
+        put("tls.key", trustme.CA().issue_cert("x.test").private_key_pem.bytes()),
+        "tls.pem: certificate and key tls.key cannot be used: KEY_VALUES_MISMATCH",
+        "Give the two PEM files that were made together",
+    ),
+    "TLS key open": (open_("tls.key"), "tls.key: others than its owner can read the key", "Run: chmod 600"),
+    "half of TLS": (set_('tls_key = "tls.key"\n', ""), "panic.toml:16: the settings name one of", "name both"),
+    "no TLS": (
+        set_('tls_certificate = "tls.pem"\ntls_key = "tls.key"\n', ""),
+        "panic.toml:16: at 0.0.0.0 without TLS, tokens would travel in the clear",
+        "Until then the service does not start",
+    ),
+    # where things are put on record
+    "ledger's folder": (set_('"ledger.db"', '"no/ledger.db"'), "the ledger is in trouble: its folder", "Mend it"),
+    "ledger damaged": (put("ledger.db", "x" * 5000), "the ledger is in trouble: ", "Mend it, or name another"),
+    "latch's folder": (set_('"panic.latch"', '"no/latch"'), "the disk of the latch, no, cannot", "Mend the path"),
+    "latch damaged": (put("panic.latch", "disengaged"), "the latch is not whole", "Type panic latch"),
+    # settings
+    "setting misspelt": (set_("concurrency", "concurency"), "panic.toml:11: [run] has no", "mean concurrency?"),
+    "number too large": (set_("= 8\n", "= 5000\n"), "[run] concurrency is 5000", "Give a whole number from 1 to"),
+    "stray variable": (
+        lambda setup: setup.patch.setenv("PANIC_RUN_CONCURENCY", "3"),
+        "the environment variable 'PANIC_RUN_CONCURENCY' means nothing",
+        "Did you mean PANIC_RUN_CONCURRENCY?",
+    ),
+}
+
+
+def test_a_good_one_is_ready(setup: Setup):
+    """Although everything there is to set up is used."""
+    code, said = setup.check()
+
+    assert 0 == code, said
+    assert said.startswith("READY  a press would work everywhere: 3 of 3 accounts can be read")
+    assert "!" not in said
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_one_is_not(setup: Setup, name: str):
+    """What is wrong and what to do stand in one line, and the exit code is no 0."""
+    spoil, what, remedy = BROKEN[name]
+    spoil(setup)
+    code, said = setup.check()
+
+    assert 0 != code, said
+    assert [line for line in said.splitlines() if what in line and remedy in line], said
+    assert "READY  a press would" not in said.replace("NOT READY", "")
+    assert not any(secret in said for secret in (KEY, SECRET, TOKEN))
+
+
+def test_all_of_it_is_told_at_once(setup: Setup):
+    """Whatever does not hide the rest: nobody mends one thing a time and types it again."""
+    names = [
+        "id twice", "key open", "no variable", "hook's group", "hook's account", "no secret", "schedule's group",
+        "token's group", "no address", "another key", "number too large",
+    ]  # fmt: skip
+    for name in names:
+        BROKEN[name][0](setup)
+    code, said = setup.check()
+
+    assert 78 == code
+    assert [] == [name for name in names if BROKEN[name][1] not in said]
+
+
+# ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
+
+_HOOK = '[hooks.risk]\nscheme = "bearer"\nsecrets = [{ file = "risk.secret" }]\ngroups = ["East"]\n'
+_WHEN = 'at = "5 minutes after close"\ncancels_gtc_and_close_orders = true\n'
+SERVED: dict[str, tuple[str, str]] = {
+    "hook's group": (_HOOK.replace("East", "Eats"), "[hooks.risk]: group 'Eats' is not in"),
+    "hook's secret": (
+        _HOOK.replace("risk.", "lost."),
+        "lost.secret: credential 1 of hook risk: the key file cannot",
+    ),
+    "schedule's group": (
+        f'[[schedules]]\nname = "x"\ngroups = ["Eats"]\n{_WHEN}',
+        "[[schedules]] x: group 'Eats'",
+    ),
+    "address": ('[notify.x]\nurl = { file = "lost.url" }\n', "lost.url: [notify.x] url: the address file cannot"),
+    "setting": ("[run_]\n", "there is no section or setting 'run_'"),
+}
+
+
+@pytest.mark.parametrize("name", SERVED)
+async def test_the_service_and_its_self_test_judge_alike(tmp_path: Path, name: str):
+    """503 and why; what exactly is for whoever has a token. A person's press goes all the same."""
+    more, words = SERVED[name]
+    async with house(tmp_path, more=more) as it:
+        ready = await it.ask("GET", "/readyz", token="")
+        status = await it.ask("GET", "/v1/status", token="viewer")
+        pressed = await it.press()
+        report = await it.live(pressed.json["run_id"]).finished()
+        loaded = readiness.read_setup(it.standby.settings, {})
+
+    assert (503, False, "configuration") == (ready.status, ready.json["ready"], ready.json["why"])
+    assert words in "\n".join(status.json["standby"]["problems"])
+    assert [problem for problem in loaded.problems if words in str(problem)]
+    assert (202, "clear") == (pressed.status, report.verdict)
+
+
+async def test_what_is_mended_or_breaks_is_noticed_while_it_serves(tmp_path: Path):
+    """Within a moment, without a reload: files of hooks, and groups of the roster."""
+    secret = tmp_path / "risk.secret"
+    async with house(tmp_path, more=_HOOK) as it:
+
+        async def why() -> str:
+            words: str = (await it.ask("GET", "/readyz", token="")).json["why"]
+            return words
+
+        broken = await why()
+        secret.touch(0o600)
+        secret.write_text(TOKEN)
+        await until(lambda: not it.standby.not_ready)
+        mended = await why()
+        it.firm.roster.write_text(it.firm.roster.read_text().replace("East", "Esat"))
+        await until(lambda: bool(it.standby.not_ready))
+        problems = it.standby.status()["problems"]
+
+    assert ("configuration", "") == (broken, mended)
+    assert any("[hooks.risk]: group 'East' is not in" in problem for problem in problems)
+
+
+async def test_a_reload_with_such_a_mistake_changes_nothing(tmp_path: Path):
+    """Editing fails closed."""
+    async with house(tmp_path) as it:
+        it.firm.settings.write_text(f"{it.firm.settings.read_text()}\n{_HOOK}")
+        reloaded = await it.standby.reload()
+
+    assert {} == it.standby.settings.hooks
+    assert ["credential 1 of hook risk"] == [str(one.what).split(":")[0] for one in reloaded.problems]
+
+
+async def test_a_service_with_a_broken_hook_starts_and_says_so(tmp_path: Path):
+    """In a process: it listens, is not ready, and a person's press goes."""
+    async with simulate(account(1)) as simulator:
+        firm = firm_of_a_service(tmp_path, simulator, [1], more=_HOOK)
+        async with serving(firm) as service:
+            said = b"".join(service.process._err).decode()
+            ready = await service.ask("GET", "/readyz", who="")
+            report = await service.report((await service.press()).body["run_id"])
+
+    assert "[hooks.risk]: group 'East' is not in" in said
+    assert (503, "configuration") == (ready.status, json.loads(ready.text)["why"])
+    assert "clear" == report["verdict"]
+    assert [] == [flag for flag in report["flags"] if "hook" in flag["text"]]
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "accounts.csv", "panic.key"])
+def test_a_latch_that_is_another_file_of_panic_is_no_latch(tmp_path: Path, name: str):
+    """To engage it, or to reset it, would write ledger, roster or key over."""
+    firm = Firm(tmp_path, "http://127.0.0.1:1", [1], more=f'[latch]\nfile = "{name}"\n')
+    settings = load(firm.settings, {})
+
+    assert settings.latch.file is None
+    assert [True] == [f"[latch] file {tmp_path / name} is the" in str(one) for one in settings.problems]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('[roster]\nfile = "panic.key"\n', "the roster and the secret of"),
+        ('[service]\nhost = "203.0.113.9"\nbehind_proxy = true\n' + _HOOK, "203.0.113.9 is no address of this"),
+    ],
+)
+def test_what_would_fail_only_later_is_no_readiness(tmp_path: Path, more: str, words: str):
+    """Two files in one place, and an address where no hook arrives."""
+    firm = Firm(tmp_path, "http://127.0.0.1:1", [1], more=more)
+    found = readiness.read_setup(load(firm.settings, {}), {})
+
+    assert [words in str(one) for one in found.problems].count(True) >= 1

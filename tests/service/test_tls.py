@@ -1,0 +1,182 @@
+"""TLS of the service: where it may listen, what may be served with it, and what is told of the rest."""
+
+import os
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives import serialization
+
+from panic.config import Service
+from panic.kit.errors import ConfigurationError
+from panic.service.tls import problems, refusal_to_bind, server_context
+
+
+class Made(NamedTuple):
+    """A certificate authority, and the settings of a service that it vouches for."""
+
+    ca: trustme.CA
+    service: Service
+    certificate: Path
+    key: Path
+
+
+def a_certificate(folder: Path) -> Made:
+    """Write certificate and key."""
+    ca = trustme.CA()
+    issued = ca.issue_cert("panic.example.com")
+    certificate, key = folder / "panic.pem", folder / "panic.key"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    key.touch(0o600)
+    key.write_bytes(issued.private_key_pem.bytes())
+    return Made(ca, Service(tls_certificate=certificate, tls_key=key), certificate, key)
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Made:
+    """A certificate and its key."""
+    return a_certificate(tmp_path)
+
+
+def the_context(service: Service) -> ssl.SSLContext:
+    """The context that the service has."""
+    context = server_context(service)
+
+    assert context is not None
+    return context
+
+
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> str | None:
+    """Let the two speak, and give the version of TLS that they agree on."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    there = server.wrap_bio(to_server, to_client, server_side=True)
+    here = client.wrap_bio(to_client, to_server, server_hostname="panic.example.com")
+    waiting = [here, there]
+    for _ in range(10):
+        for end in list(waiting):
+            try:
+                end.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            waiting.remove(end)
+    assert [] == waiting
+    return here.version()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_client_that_trusts_the_authority_is_served(made: Made, version: ssl.TLSVersion):
+    """With today's versions of TLS, and no older one."""
+    client = ssl.create_default_context()
+    made.ca.configure_trust(client)
+    client.minimum_version = client.maximum_version = version
+
+    assert version.name == (shake_hands(the_context(made.service), client) or "").replace(".", "_")
+    assert ssl.TLSVersion.TLSv1_2 == the_context(made.service).minimum_version
+
+
+def test_nothing_is_wrong_with_good_files_and_with_none(made: Made):
+    """On loopback a service needs no certificate."""
+    assert [] == [*problems(made.service), *problems(Service())]
+    assert server_context(Service()) is None
+
+
+def _lock(made: Made) -> None:
+    key = serialization.load_pem_private_key(made.key.read_bytes(), None)
+    form = serialization.PrivateFormat.PKCS8
+    encryption = serialization.BestAvailableEncryption(b"hunter2")
+    made.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, form, encryption))
+
+
+def _pipe(made: Made) -> None:
+    made.certificate.unlink()
+    os.mkfifo(made.certificate)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            lambda made: (made.certificate.unlink(), made.key.unlink()),
+            ["panic.pem: the certificate cannot be read: no such", "panic.key: the key cannot be read: no such"],
+        ),
+        (_pipe, ["panic.pem: the certificate cannot be read: it is a pipe or a device. Correct it, or tls_cert"]),
+        (
+            lambda made: made.key.write_bytes(trustme.CA().issue_cert("x.test").private_key_pem.bytes()),
+            ["panic.pem: certificate and key panic.key cannot be used: KEY_VALUES_MISMATCH. Give the two PEM"],
+        ),
+        (_lock, ["panic.pem: certificate and key panic.key cannot be used: the key has a password."]),
+        (lambda made: made.certificate.write_text("x"), ["panic.pem: certificate and key panic.key cannot be"]),
+        (
+            lambda made: made.key.chmod(0o640),
+            ["panic.key: others than its owner can read the key. Run: chmod"],
+        ),
+    ],
+    ids=["missing", "a pipe", "another key", "a password", "no certificate", "open to others"],
+)
+def test_what_is_wrong_is_told_with_file_and_remedy(
+    made: Made, tmp_path: Path, spoil: Callable[[Made], Any], told: list[str]
+):
+    """Nothing waits for a writer, or for somebody who types a password."""
+    spoil(made)
+    found = [str(problem).replace(f"{tmp_path}/", "") for problem in problems(made.service)]
+
+    assert len(told) == len(found)
+    assert all(text.startswith(start) for text, start in zip(found, told, strict=True)), found
+
+
+def test_a_key_that_others_can_read_still_serves(made: Made):
+    """It is told of, and stops nobody."""
+    made.key.chmod(0o640)
+
+    assert the_context(made.service)
+
+
+@pytest.mark.parametrize("file", ["certificate", "key"])
+def test_the_service_does_not_start_with_files_that_cannot_be_used(made: Made, file: str):
+    """Tokens would travel in the clear."""
+    getattr(made, file).write_text("x")
+
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        server_context(made.service)
+
+
+# ── where it may listen ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"host": "127.9.9.9"},
+        {"host": "::1"},
+        {"host": "LocalHost"},
+        {"host": "10.0.0.7", "behind_proxy": True},
+        {"host": "0.0.0.0", "tls_certificate": Path("a.pem"), "tls_key": Path("a.key")},  # noqa: S104
+    ],
+)
+def test_it_listens_on_loopback_with_tls_or_behind_a_proxy(fields: dict[str, Any]):
+    """Where nobody on the way can read a token."""
+    assert "" == refusal_to_bind(Service(**fields))
+
+
+_EVERYWHERE = "0.0.0.0"  # noqa: S104  (nothing listens)
+
+
+@pytest.mark.parametrize("host", [_EVERYWHERE, "::", "10.0.0.7", "panic.example.com", "localhost.example.com"])
+def test_it_listens_nowhere_else(host: str):
+    """And says what to do instead."""
+    assert (
+        f"at {host} without TLS, tokens would travel in the clear: name tls_certificate and tls_key below "
+        "[service], or write behind_proxy = true where something in front speaks TLS, or listen at 127.0.0.1"
+    ) == refusal_to_bind(Service(host=host))
+
+
+@pytest.mark.parametrize("half", ["tls_certificate", "tls_key"])
+def test_half_of_tls_is_none(half: str):
+    """Somebody meant to have TLS: not even loopback does without, nor does a proxy excuse it."""
+    service = Service.model_validate({half: Path("a"), "behind_proxy": True})
+
+    assert refusal_to_bind(service).startswith("the settings name one of tls_certificate and tls_key")
