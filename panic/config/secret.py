@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn, SupportsIndex
 
-from panic.config import Credential
+from panic.config.sections import Credential
 from panic.kit.errors import Problem
 from panic.kit.files import read_regular, why
 

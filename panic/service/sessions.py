@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from aiohttp import web
+
 from panic.config import Service, Settings, Token
 from panic.service.auth import Identity
 
@@ -40,6 +42,18 @@ class Session(NamedTuple):
     token_digest: str
     began: float
     acted: float
+
+
+class Signed(NamedTuple):
+    """Somebody who asks with a cookie."""
+
+    cookie: str
+    session: Session
+    identity: Identity
+
+
+SIGNED: Final = web.RequestKey("signed", Signed)
+"""Of a request that was let in by its cookie, and of no other."""
 
 
 def digest_of(cookie: str) -> str:

@@ -24,7 +24,7 @@ from panic.service.auth import Identity, may_press
 from panic.service.descriptors import held_most
 from panic.service.desk import Desk, Refused
 from panic.service.problems import ProblemError, request_id, require
-from panic.service.room.signing import SIGNED
+from panic.service.sessions import SIGNED
 from panic.service.standby import Standby
 
 WAITING_MOST: Final = 100

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from panic.service.live import Live
-from panic.service.notify import Notice, Notifier, notices_of
+from panic.service.notify.notice import Notice
+from panic.service.notify.notifier import Notifier
+from panic.service.notify.words import notices_of
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]+")
 _KEY_MOST = 64

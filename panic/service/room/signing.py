@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import ceil
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +15,7 @@ from panic.service.body import read_json
 from panic.service.parts import Parts
 from panic.service.problems import ProblemError
 from panic.service.room import origin
-from panic.service.sessions import Session, identity_of
+from panic.service.sessions import SIGNED, Signed, identity_of
 
 CSRF: Final = "X-CSRF-Token"
 SEEN: Final = "/v1/session/seen"
@@ -54,18 +54,6 @@ class SessionView:
     may_act: bool
     acts_for_s: float
     csrf: str
-
-
-class Signed(NamedTuple):
-    """Somebody who asks with a cookie."""
-
-    cookie: str
-    session: Session
-    identity: Identity
-
-
-SIGNED: Final = web.RequestKey("signed", Signed)
-"""Of a request that was let in by its cookie, and of no other."""
 
 
 # ── who asks ────────────────────────────────────────────────────────────────────────────────────────────────
