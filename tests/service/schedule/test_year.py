@@ -21,7 +21,7 @@ def exchange() -> Any:
 
 
 def test_the_shipped_calendar_is_what_exchange_calendars_tells():
-    """`python -m tests.calendar` writes it; only the day on which it was made may differ."""
+    """`python -m tests.service.schedule.calendar` writes it; only the day on which it was made may differ."""
     shipped = json.loads(calendar.FILE.read_text())
 
     assert calendar.document(date.fromisoformat(shipped["made"])) == shipped
