@@ -160,20 +160,6 @@ def test_a_recall_sends_back_who_waits_for_less_than_a_first_delete():
     assert ([True, False, False, True], [0, 3]) == scene(1, play)
 
 
-def test_close_tells_everybody_who_waits():
-    """And everybody who comes later: the run is over."""
-
-    async def play(slots: Slots):
-        await slots.acquire("k", (READ, 1), 99)
-        tasks = waiters(slots, [("k", FIRST, 1), ("m", READ, 1)], [])
-        await settle()
-        slots.close()
-        slots.release()
-        return [*[await task for task in tasks], await slots.acquire("k", (FIRST, 1), 99)]
-
-    assert [False, False, False] == scene(1, play)
-
-
 @pytest.mark.parametrize("handed_over", [False, True])
 def test_a_cancelled_waiter_loses_no_slot(handed_over: bool):
     """Not even if the slot was handed to it in the same moment."""
@@ -195,21 +181,6 @@ def test_a_cancelled_waiter_loses_no_slot(handed_over: bool):
         return first.cancelled(), [number for number, _ in got], again
 
     assert (True, [1], True) == scene(1, play)
-
-
-def test_a_cancelled_waiter_behind_a_gate_does_not_hold_its_queue_up():
-    """The next one goes when the gate lets it."""
-
-    async def play(slots: Slots):
-        await shut(slots, "k", 3.0)
-        got: list[Any] = []
-        first, _ = waiters(slots, [("k", FIRST, 1), ("k", READ, 1)], got)
-        await settle()
-        first.cancel()
-        await asyncio.sleep(3.5)
-        return got
-
-    assert [(1, 3.0)] == scene(1, play)
 
 
 # ── gates ────────────────────────────────────────────────────────────────────────────────────────────────
