@@ -75,9 +75,6 @@ class Broker:
         if self._is_open:
             self._connector.lingering_most = lingering_most
 
-    def __repr__(self) -> str:
-        return f"Broker({self._base!r})"
-
     async def __aenter__(self) -> Self:
         if self._is_open:  # somebody made it ready before
             return self
