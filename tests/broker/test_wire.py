@@ -11,7 +11,8 @@ from multidict import CIMultiDict
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome
-from panic.broker.wire import Exchange, answer
+from panic.broker.request import Exchange
+from panic.broker.wire import answer
 from panic.config.secret import Key
 from panic.kit.words import SHOWN_MOST, clip
 from tests.broker.support import (
