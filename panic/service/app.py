@@ -25,6 +25,7 @@ from panic.service.operations import OPERATIONS, RUN_ID, Operation
 from panic.service.parts import Parts
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
+from panic.service.room.overview import Overview
 from panic.service.schedule.sessions import Calendar
 from panic.service.selftest.proving import Proving
 from panic.service.sessions import Sessions
@@ -61,6 +62,8 @@ HooksHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PARTS: Final = web.AppKey("parts", Parts)
 HUB: Final = web.AppKey("hub", Hub)
+SESSIONS: Final = web.AppKey("sessions", Sessions)
+STREAM: Final = web.AppKey("stream", stream.Stream)
 
 
 def make_app(
@@ -101,24 +104,25 @@ def make_app(
         env=env,
         ready=lambda: standby.not_ready or ("" if proving is None else proving.not_ready),
         threads=threads,
-        lookup=found,
-        sessions=Sessions(lambda: standby.settings),
         proving=proving,
-        drill=drill,
     )
-    hub = Hub(parts, calendar)
+    overview = Overview(desk, standby, parts.ready, proving, calendar, drill=drill)
+    hub, in_out = Hub(desk, standby, threads, overview), signing.Signing(standby, audit)
+    streaming = stream.Stream(hub, found, in_out)
+    parts.streams = streaming.readers
     if proving is not None:
         metrics.add(proving)
     desk.observers += [metrics.observe, hub.observe]
     _openapi_text()  # before anybody asks: it takes a while, and presses wait
-    guard = Guard(standby, standby.settings.service.host, audit, metrics, parts)
+    guard = Guard(standby, standby.settings.service.host, audit, metrics, in_out)
     app = web.Application(middlewares=[guard.answer_always, guard.only_our_names], client_max_size=body.HOOK_MOST)
-    app[PARTS], app[HUB] = parts, hub
+    app[PARTS], app[HUB], app[SESSIONS], app[STREAM] = parts, hub, in_out.sessions, streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(_close_room)
     pressing = press.Presses(desk, standby, found, audit, Keys(monotonic))
     about_runs = runs.Runs(desk, standby, found, threads, audit, env)
+    looks = routes.Looks(desk, standby, found, threads, hub)
     trying = checks.Checks(standby, threads, proving, env)
     _add_operations(app, guard, {
         "press": pressing.press,
@@ -129,15 +133,15 @@ def make_app(
         "plan": trying.plan,
         "check": trying.check,
         "last_check": trying.last,
-        "events": partial(stream.events, parts, hub),
-        "sign_in": partial(signing.sign_in, parts),
-        "session": partial(signing.who_is_in, parts),
-        "seen": partial(signing.who_is_in, parts),
-        "sign_out": partial(signing.sign_out, parts),
-        "room": partial(routes.room, hub),
-        "board": partial(routes.board, parts, hub),
-        "evidence": partial(routes.evidence, parts),
-        "schedule": partial(routes.schedule, parts),
+        "events": streaming.events,
+        "sign_in": in_out.sign_in,
+        "session": in_out.who_is_in,
+        "seen": in_out.who_is_in,
+        "sign_out": in_out.sign_out,
+        "room": looks.room,
+        "board": looks.board,
+        "evidence": looks.evidence,
+        "schedule": looks.schedule,
         "latch": partial(standing.get_latch, parts),
         "reset": partial(standing.end_engaged, parts),
         "status": partial(standing.status, parts),
@@ -207,11 +211,11 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[HUB].overview.close()
+    await app[HUB].overview.disks.close()
 
 
 async def _end_streams(app: web.Application) -> None:
     """Let those who follow events go, so that nobody waits for them at the end."""
-    for task in list(app[PARTS].streams):
+    for task in list(app[STREAM].readers):
         with suppress(RuntimeError):
             task.cancel()

@@ -7,13 +7,11 @@ from typing import Any
 
 from panic.config import Settings
 from panic.kit.background import Aside
-from panic.service.api.lookup import Lookup
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
 from panic.service.selftest.proving import Proving
-from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 
 
@@ -23,11 +21,8 @@ class Parts:
 
     Attributes:
         ready: Why a press would not work, in one word; empty if it would.
-        sessions: Who is signed in from a browser.
         proving: The self-test; None where there is none.
-        drill: Whether the broker is the embedded simulator, and every run a drill.
         streams: The tasks of those who follow events.
-        exporting: Held by the evidence that is written.
     """
 
     desk: Desk
@@ -38,11 +33,7 @@ class Parts:
     env: Mapping[str, str]
     ready: Callable[[], str]
     threads: Aside
-    lookup: Lookup
-    sessions: Sessions
     proving: Proving | None = None
-    drill: bool = False
-    exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
     streams: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     @property
