@@ -183,7 +183,9 @@ def test_whose_order_it_is(account: dict[str, Any], counts: bool):
         ({"data": None}, False),
         ({"data": {}}, False),
         ({"data": ""}, False),
-        *(({"data": [], "error": error}, False) for error in ("no", "", {}, False, 0)),
+        ({"data": [], "error": "no"}, False),
+        ({"data": [], "error": {}}, False),
+        ({"data": [], "error": 0}, False),
     ],
 )
 def test_what_counts_as_a_page(document: object, counts: bool):
