@@ -112,7 +112,7 @@ def prepare(
         raise UsageError(f"the latch is {found.state}: only all of it can be reset, so name no scope")
     holds = found.known if everything else _named(found, scope)
     doubts = _doubts(found, holds)
-    looked_in = tuple(map(str, history.files(settings.ledger))) or (f"{settings.ledger.file} (not there)",)
+    looked_in = tuple(history.looked(settings.ledger))
     if doubts and not force.strip():
         raise UsageError(
             "\n".join(doubts)

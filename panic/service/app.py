@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache, partial
+from functools import cache
 from time import monotonic
 from typing import Any, Final
 
@@ -25,9 +25,9 @@ from panic.service.guard import Guard, Handler, Next
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
 from panic.service.operations import OPERATIONS, RUN_ID
-from panic.service.parts import Parts
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
+from panic.service.room.overview import Overview
 from panic.service.schedule.sessions import Calendar
 from panic.service.selftest.proving import Proving
 from panic.service.sessions import Sessions
@@ -60,8 +60,9 @@ RUNNER: Final[Mapping[str, Any]] = {
 }
 """What whoever serves it hands to `web.AppRunner`: no small body becomes a large one before it is ours."""
 
-PARTS: Final = web.AppKey("parts", Parts)
 HUB: Final = web.AppKey("hub", Hub)
+SESSIONS: Final = web.AppKey("sessions", Sessions)
+STREAM: Final = web.AppKey("stream", stream.Stream)
 
 
 def make_app(
@@ -91,21 +92,23 @@ def make_app(
         drill: Whether the broker is the embedded simulator, and every run of the desk a drill.
         calendar: The exchange's days, as far as they are known now.
     """
-    threads, streams = Aside(), set[Any]()
-    lookup, sessions = Lookup(desk, standby, threads), Sessions(lambda: standby.settings)
-    service = Status(desk, standby, notifier, metrics, threads, proving, streams)
-    parts = Parts(
-        desk, standby, notifier, audit, metrics, env, service.not_ready, threads, lookup, sessions, proving, drill,
-        streams=streams,
-    )  # fmt: skip
-    hub = Hub(parts, calendar)
+
+    def not_ready() -> str:
+        return standby.not_ready or ("" if proving is None else proving.not_ready)
+
+    threads = Aside()
+    lookup, session = Lookup(desk, standby, threads), signing.Signing(standby, audit)
+    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, proving, calendar, drill=drill))
+    streaming = stream.Stream(hub, lookup, session)
+    looks = routes.Looks(desk, standby, lookup, threads, hub)
+    service = Status(desk, standby, not_ready, notifier, metrics, threads, proving, streaming.readers)
     if proving is not None:
         metrics.registry.register(proving)
     desk.observers += [metrics.observe, hub.observe]
     _openapi_text()  # before anybody asks: it takes a while, and presses wait
-    guard = Guard(standby, standby.settings.service.host, audit, metrics, parts)
+    guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
     app = web.Application(middlewares=[guard.answer_always, guard.only_our_names], client_max_size=body.HOOK_MOST)
-    app[PARTS], app[HUB] = parts, hub
+    app[HUB], app[SESSIONS], app[STREAM] = hub, session.sessions, streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(_close_room)
@@ -120,15 +123,15 @@ def make_app(
         "plan": checks.plan,
         "check": checks.check,
         "last_check": checks.last,
-        "events": partial(stream.events, parts, hub),
-        "sign_in": partial(signing.sign_in, parts),
-        "session": partial(signing.who_is_in, parts),
-        "seen": partial(signing.who_is_in, parts),
-        "sign_out": partial(signing.sign_out, parts),
-        "room": partial(routes.room, hub),
-        "board": partial(routes.board, parts, hub),
-        "evidence": partial(routes.evidence, parts),
-        "schedule": partial(routes.schedule, parts),
+        "events": streaming.events,
+        "sign_in": session.sign_in,
+        "session": session.who_is_in,
+        "seen": session.who_is_in,
+        "sign_out": session.sign_out,
+        "room": looks.room,
+        "board": looks.board,
+        "evidence": looks.evidence,
+        "schedule": looks.schedule,
         "latch": latching.show,
         "reset": latching.reset,
         "status": service.status,
@@ -189,11 +192,11 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _close_room(app: web.Application) -> None:
-    await app[HUB].overview.close()
+    await app[HUB].overview.disks.close()
 
 
 async def _end_streams(app: web.Application) -> None:
     """Let those who follow events go, so that nobody waits for them at the end."""
-    for task in list(app[PARTS].streams):
+    for task in list(app[STREAM].readers):
         with suppress(RuntimeError):
             task.cancel()

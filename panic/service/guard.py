@@ -13,9 +13,8 @@ from panic.service.audit import Audit
 from panic.service.auth import Identity, host_is_allowed, identify, may
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
-from panic.service.parts import Parts
 from panic.service.problems import REQUEST_ID, ProblemError, require
-from panic.service.room import signing
+from panic.service.room.signing import CHALLENGE, Signing
 from panic.service.standby import Standby
 
 _NOBODY: Final = Identity("nobody", frozenset())
@@ -39,9 +38,9 @@ _WHO: Final = web.RequestKey("who", str)
 class Guard:
     """Stands before every route of the service that listens at `host`."""
 
-    def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, parts: Parts) -> None:
+    def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, signing: Signing) -> None:
         self._standby, self._host = standby, host
-        self._audit, self._metrics, self._parts = audit, metrics, parts
+        self._audit, self._metrics, self._signing = audit, metrics, signing
 
     def before(self, one: Operation, handler: Handler) -> Next:
         """Let nobody come to a handler who may not."""
@@ -57,20 +56,20 @@ class Guard:
     def _identify(self, request: web.Request, one: Operation) -> Identity:
         """Say who asks and may; a token that comes with the request counts alone: a bad one is not made good."""
         given = request.headers.getall("Authorization", [])
-        who = None if given else signing.signed(self._parts, request)
+        who = None if given else self._signing.who(request)
         tokens = self._standby.settings.tokens
         identity = who.identity if who else identify(tokens, given[0]) if len(given) == 1 else None
         if identity is None:
-            raise ProblemError("unauthenticated", headers=signing.CHALLENGE)
+            raise ProblemError("unauthenticated", headers=CHALLENGE)
         request[_WHO] = identity.name
         if who is not None:
-            signing.require_ours(self._parts, request, who)
+            self._signing.require_ours(request, who)
         require(may(identity, one.role))
         if one.person and not identity.person:
             what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
             raise ProblemError("forbidden", what, remedy="Use the token of a person.")
         if who is not None:
-            signing.require_awake(self._parts, request, who, one.role)
+            self._signing.require_awake(request, who, one.role)
         return identity
 
     @web.middleware

@@ -1,6 +1,6 @@
 """The routes about what is engaged, and about the service itself."""
 
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import replace
 from functools import partial
 
@@ -79,22 +79,20 @@ class Status:
         self,
         desk: Desk,
         standby: Standby,
+        not_ready: Callable[[], str],
         notifier: Notifier,
         measured: Metrics,
         threads: Aside,
         proving: Proving | None,
         streams: Sized,
     ) -> None:
-        self._desk, self._standby, self._notifier, self._metrics = desk, standby, notifier, measured
+        self._desk, self._standby, self._not_ready = desk, standby, not_ready
+        self._notifier, self._metrics = notifier, measured
         self._threads, self._proving, self._streams = threads, proving, streams
-
-    def not_ready(self) -> str:
-        """Say in one word why a press would not work; nothing if it would."""
-        return self._standby.not_ready or ("" if self._proving is None else self._proving.not_ready)
 
     async def status(self, _: web.Request, __: Identity) -> web.Response:
         """Say how the service is."""
-        why = self.not_ready()
+        why = self._not_ready()
         found = views.StatusView(
             schema="panic-status/1",
             version=VERSION,
@@ -114,7 +112,7 @@ class Status:
 
     async def readyz(self, _: web.Request, __: Identity) -> web.Response:
         """Say whether a press would work."""
-        why = self.not_ready()
+        why = self._not_ready()
         return document(views.Ready(not why, why, self._standby.files), 503 if why else 200)
 
     async def metrics(self, _: web.Request, __: Identity) -> web.Response:

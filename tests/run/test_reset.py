@@ -24,8 +24,7 @@ from panic.kit.process import Process, here
 from panic.latch import Hold, LatchError, State, change
 from panic.ledger import reader
 from panic.ledger.events import Event, decode, encode
-from panic.ledger.planned import planned
-from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body
+from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
 from panic.ledger.store import SqliteStore
 from panic.orders import Filters
 from panic.report.document import RosterFacts, Timings, Trigger, scope_report

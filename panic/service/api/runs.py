@@ -13,7 +13,7 @@ from panic.kit.errors import UsageError
 from panic.kit.process import here
 from panic.kit.words import clip
 from panic.ledger import history
-from panic.ledger.summary import RESUMABLE_S
+from panic.ledger.summary import RESUMABLE_S, Summary
 from panic.run import resume
 from panic.run.press import Press
 from panic.service import body
@@ -41,7 +41,7 @@ class Runs:
         """List runs, unfinished ones first; those that are here and on no record come before."""
         limit = models.read_query(models.RunsQuery, request).limit
         ledger = self._standby.settings.ledger
-        found: list[history.Summary] = []
+        found: list[Summary] = []
         damage: list[str] = []
         looked_in: list[str] = []
         if ledger.file is not None:

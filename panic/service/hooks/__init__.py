@@ -1,4 +1,4 @@
-"""What a call to a hook proves, says and sets off; what carries it over HTTP is panic.service.breaches.
+"""What a call to a hook proves, says and sets off; what carries it over HTTP is breaches.
 
 signatures   who sent it            taken     whether it was taken before
 bodies       what it says           keyring   the secrets, read again while the service runs

@@ -1,6 +1,6 @@
 """POST /v1/hooks/{name}: a breached limit presses by itself.
 
-Everything that is decided is decided in panic.hooks; here a call is read, a press is made, and everybody who
+Everything is decided in the files beside this one; here a call is read, a press is made, and everybody who
 must know is told. An authentic breach is pressed before anything else is waited for.
 """
 
