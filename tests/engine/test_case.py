@@ -155,6 +155,19 @@ def test_an_order_that_is_named_in_the_middle_of_a_look_must_be_seen_ended_too()
     assert wall(2.0) == case.proof.as_of
 
 
+def test_a_look_that_a_delete_cut_short_is_none_and_its_orders_must_be_seen_ended():
+    """Its first page may be older than what the DELETE did; every order that any answer named counts."""
+    case = cancelled(a_case(), an_answer(503))
+    look(case, a_read(an_order("old"), next_token="t", total=2))
+    cancelled(case, an_answer(404, began=0.5))
+    cut = case.look
+    look(case, a_read(began=1.0), a_read(began=1.1))
+
+    assert cut is None
+    assert {"old"} == set(case.tally.orders)
+    assert Standing.UNREAD is case.standing
+
+
 # ── what takes a proof back ──────────────────────────────────────────────────────────────────────────────────
 
 
