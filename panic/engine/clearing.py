@@ -1,63 +1,100 @@
 """The work on one account: what its case says is due, done in a slot at its time."""
 
+import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
+from panic.accounts.roster import Account
+from panic.broker.answers import Answer
 from panic.broker.outcomes import TRY_AGAIN, Standing
-from panic.engine.attempts import Attempts, CancelCall, ReadCall
+from panic.broker.pages import Query
 from panic.engine.case import Case
-from panic.engine.deadline import Deadline
+from panic.engine.deadline import Deadline, Leash
 from panic.engine.events import What
 from panic.engine.gate import Kind
 from panic.engine.pacing import Budget
-from panic.engine.settling import Settling
 from panic.engine.slots import Slots
-from panic.engine.sweep import Sweep
-from panic.engine.timetable import Do, Step
+from panic.engine.timetable import NEVER, Do, Step
 from panic.kit.clock import Clock
+from panic.kit.collector import Pause
+from panic.orders import Filters
 
 BEGAN_LATE = timedelta(days=1)
 """A look that began to look back so much later than it would now, by what was learned of the clocks, is none."""
 
+CancelCall = Callable[[Account, Filters, Leash], Awaitable[Answer]]
+"""Makes one DELETE of an account's orders within the leash; never raises but CancelledError."""
 
-class Clearing:
-    """Cancels and reads accounts, each in a task of its own.
+ReadCall = Callable[[Account, Query, Leash], Awaitable[Answer]]
+"""Makes one GET of an account's orders within the leash; never raises but CancelledError."""
 
-    Args:
-        cancel: Makes one DELETE.
-        read: Makes one GET.
-        slots: The concurrency bound.
-        attempts: The requests under way.
-        deadline: The run's end.
-        settling: Until when concluded accounts are watched.
-        sweep: Told of every first DELETE that is over.
-        tell: Told of every event.
-        clock: The run's clock.
-        rng: Spreads the retries.
+
+@dataclass(slots=True)
+class Sweep:
+    """Where the accounts of a run stand: how many are owed their first DELETE, and which are not concluded.
+
+    Attributes:
+        done: Set while nobody is owed one, or none will be sent any more.
+        last_at: Loop time at which the last first DELETE left.
+        settled_at: Loop time at which all accounts were concluded; None while one is not.
+        watch_until: Until when reading goes on after that.
+        collector_pause: Ends with the sweep; whoever makes the run ready may begin it before.
     """
 
-    def __init__(
-        self,
-        *,
-        cancel: CancelCall,
-        read: ReadCall,
-        slots: Slots,
-        attempts: Attempts,
-        deadline: Deadline,
-        settling: Settling,
-        sweep: Sweep,
-        tell: Callable[[What, Case], None],
-        clock: Clock,
-        rng: random.Random,
-    ) -> None:
-        self._cancel_call, self._read_call = cancel, read
-        self._slots, self._attempts = slots, attempts
-        self._deadline, self._settling, self._sweep = deadline, settling, sweep
-        self._tell, self._clock, self._rng = tell, clock, rng
-        self._budget = Budget()
+    unsent: int = 0
+    done: asyncio.Event = field(default_factory=asyncio.Event)
+    last_at: float | None = None
+    settled_at: float | None = None
+    watch_until: float = NEVER
+    unconcluded: set[int] = field(default_factory=set)
+    collector_pause: Pause = field(default_factory=Pause)
+
+    def owe(self, more: int) -> None:
+        """Owe so many accounts a first DELETE; a run that was resumed may owe none."""
+        self.unsent += more
+        if self.unsent:
+            self.done.clear()
+        else:
+            self.end()
+
+    def sent(self, answer: Answer) -> None:
+        """Note that one of them is over."""
+        self.unsent -= 1
+        self.last_at = max(self.last_at or answer.began, answer.began)
+        if not self.unsent:
+            self.end()
+
+    def end(self) -> None:
+        """Keep nobody waiting for it any longer."""
+        self.done.set()
+        self.collector_pause.end()
+
+    def settles(self, case: Case) -> bool:
+        """Note where a case stands; tell whether all are concluded now for the first time."""
+        if case.is_concluded:
+            self.unconcluded.discard(case.account.id)
+        else:
+            self.unconcluded.add(case.account.id)
+        return not self.unconcluded and self.settled_at is None
+
+
+@dataclass(slots=True)
+class Clearing:
+    """Cancels and reads accounts, each in a task of its own; `tell` hears of all events, `rng` spreads retries."""
+
+    cancel: CancelCall
+    read: ReadCall
+    slots: Slots
+    deadline: Deadline
+    sweep: Sweep
+    tell: Callable[[What, Case], None]
+    clock: Clock
+    rng: random.Random
+    budget: Budget = field(default_factory=Budget)
 
     async def work(self, case: Case) -> None:
         """Do what is due for an account until nothing is, or the run is over."""
@@ -69,75 +106,75 @@ class Clearing:
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda step: step.do is not Do.REST),
             wait=self._wait,
-            sleep=self._deadline.pause,
+            sleep=self.deadline.pause,
             stop=stop_never,
         )
-        await self._deadline.pause(max(0.0, step.at - self._clock.now()))
+        await self.deadline.pause(max(0.0, step.at - self.clock.now()))
         await retrying(self._take_step, case)
 
     async def _take_step(self, case: Case) -> Step:
         """Do what is due for a case; give what is due after it."""
         step = self._next(case)
-        if step.do is Do.CANCEL and step.at <= self._clock.now():
+        if step.do is Do.CANCEL and step.at <= self.clock.now():
             await self._cancel(case)
-        elif step.do is Do.READ and step.at <= self._clock.now():
+        elif step.do is Do.READ and step.at <= self.clock.now():
             await self._read(case)
         return self._next(case)
 
     def _next(self, case: Case) -> Step:
-        now = self._clock.now()
-        watched = case.is_concluded and now >= self._settling.watch_until
-        if self._deadline.is_over or watched or self._deadline.has_come:
+        now, deadline = self.clock.now(), self.deadline
+        watched = now >= self.sweep.watch_until and case.is_concluded
+        if watched or deadline.is_over or now >= deadline.pace.deadline:
             return Step(Do.REST)
-        return case.step(now, self._deadline.pace)
+        return case.step(now, deadline.pace)
 
     def _wait(self, state: RetryCallState) -> float:
         assert state.outcome is not None  # noqa: S101  (tenacity sets it before it asks)
         step: Step = state.outcome.result()
-        return max(0.0, min(step.at, self._deadline.pace.deadline) - self._clock.now())
+        return max(0.0, min(step.at, self.deadline.pace.deadline) - self.clock.now())
 
     async def _cancel(self, case: Case) -> None:
         kind = Kind.FIRST_CANCEL if case.owes_first else Kind.CANCEL
         account = case.account
-        if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
+        if not await self.slots.acquire(account.credential, (kind, account.priority), account.id):
             return
         first = case.send()
-        self._tell(What.SENDING, case)
-        answer = await self._attempts.make(
+        self.tell(What.SENDING, case)
+        answer = await self.deadline.attempt(
             account.credential,
             account.id,
-            lambda leash: self._cancel_call(account, case.filters, leash),
+            lambda leash: self.cancel(account, case.filters, leash),
             is_read=False,
         )
         queue_s = jitter = 0.0
         if answer.outcome in TRY_AGAIN:
-            queue_s, jitter = self._budget.spend(self._clock.now()), self._rng.uniform(-1, 1)
-        case.cancelled(answer, self._deadline.pace, queue_s=queue_s, jitter=jitter)
-        self._tell(What.CANCELLED, case)
+            queue_s, jitter = self.budget.spend(self.clock.now()), self.rng.uniform(-1, 1)
+        case.cancelled(answer, self.deadline.pace, queue_s=queue_s, jitter=jitter)
+        self.tell(What.CANCELLED, case)
         if first:
-            self._sweep.sent(answer)
+            self.sweep.sent(answer)
 
     async def _read(self, case: Case) -> None:
         account = case.account
         kind = Kind.READ if case.standing is Standing.UNREAD else Kind.READ_AGAIN
-        if not await self._slots.acquire(account.credential, (kind, account.priority), account.id):
+        if not await self.slots.acquire(account.credential, (kind, account.priority), account.id):
             return
         if case.pressed_again:  # while this waited for its turn
-            self._slots.release()
+            self.slots.release()
             return
-        look = case.begin_look(self._clock.now(), self._clock.wall(), self._clock.earlier())
+        look = case.begin_look(self.clock.now(), self.clock.wall(), self.clock.earlier())
         query, reappeared = look.query(), len(case.tally.reappeared)
-        answer = await self._attempts.make(
+        answer = await self.deadline.attempt(
             account.credential,
             account.id,
-            lambda leash: self._read_call(account, query, leash),
+            lambda leash: self.read(account, query, leash),
             is_read=True,
             until=case.timetable.cancel_at,
         )
-        if case.look is look and look.since - self._clock.earlier() > BEGAN_LATE:
+        if case.look is look and look.since - self.clock.earlier() > BEGAN_LATE:
             look.break_off("the broker's clock is behind ours: it looked back from too late a moment")
-        case.read(answer, self._deadline.pace)
+        case.read(answer, self.deadline.pace)
         if len(case.tally.reappeared) > reappeared:
-            self._tell(What.REAPPEARED, case)
+            self.tell(What.REAPPEARED, case)
         if case.look is None:
-            self._tell(What.LOOKED, case)
+            self.tell(What.LOOKED, case)

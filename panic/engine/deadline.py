@@ -1,37 +1,46 @@
-"""When a run ends at the latest, and every wait that must not outlast it."""
+"""When a run ends at the latest, and every wait and every attempt that must not outlast it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from panic.engine.pacing import Pace
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
+
+from panic.broker.answers import Answer
+from panic.broker.outcomes import TRY_AGAIN
+from panic.engine.pacing import Pace, backoff
+from panic.engine.slots import Slots
+from panic.engine.timetable import NEVER
 from panic.kit.clock import Clock
 
 HELD_MOST_S = 600.0
 """A run that gives way to others is given so much time for that in all: no run goes on without end."""
 
+LEAST_ATTEMPT_S = 1.0
+"""A read that would have to make way for a DELETE gets so long at least."""
+
+Leash = asyncio.Timeout
+"""Bounds one attempt; it may be shortened while the attempt is under way."""
+
 
 class Deadline:
     """The end of a run, which a later press or giving way to another run may put off.
 
-    Args:
-        pace: The times of the run.
-        clock: The run's clock.
-        ring: Called when the deadline has come.
-
     Attributes:
         is_over: Whether nothing is to be sent any more.
         held_s: For how long the run gave way to others, seconds.
+        slowest_s: How long the slowest answer of the run took, seconds.
     """
 
-    def __init__(self, pace: Pace, clock: Clock, ring: Callable[[], None]) -> None:
+    def __init__(self, pace: Pace, slots: Slots, clock: Clock, ring: Callable[[], None]) -> None:
         self.pace = pace
         self.is_over = False
-        self.held_s = 0.0
-        self._now, self._ring = clock.now, ring
+        self.held_s = self.slowest_s = 0.0
+        self._slots, self._now, self._ring = slots, clock.now, ring
         self._alarm: asyncio.TimerHandle | None = None
         self._held_at: float | None = None
         self._sleepers: set[asyncio.Future[None]] = set()
+        self._leashes: dict[Leash, bool] = {}
 
     @property
     def has_come(self) -> bool:
@@ -43,7 +52,7 @@ class Deadline:
         self._put_off_to(self.pace.deadline)
 
     def extend(self, deadline: float, watch_s: float) -> None:
-        """Take in a later press: the later deadline counts, and the longer watch."""
+        """Heed a later press: the later deadline counts, and the longer watch."""
         self.pace = replace(self.pace, watch_s=max(self.pace.watch_s, watch_s))
         self._put_off_to(max(self.pace.deadline, deadline))
 
@@ -67,6 +76,14 @@ class Deadline:
         if self._alarm is not None:
             self._alarm.cancel()
 
+    def _put_off_to(self, moment: float) -> None:
+        self.pace = replace(self.pace, deadline=moment)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_at(moment, self._ring)
+
+    # ── what must not outlast it ────────────────────────────────────────────────────────────────────────
+
     async def pause(self, seconds: float) -> None:
         """Sleep, but not past the deadline, the run's end or the next `wake_all`."""
         loop = asyncio.get_running_loop()
@@ -85,13 +102,71 @@ class Deadline:
         for sleeper in self._sleepers:
             _wake(sleeper)
 
-    def _put_off_to(self, moment: float) -> None:
-        self.pace = replace(self.pace, deadline=moment)
-        if self._alarm is not None:
-            self._alarm.cancel()
-        self._alarm = asyncio.get_running_loop().call_at(moment, self._ring)
+    async def attempt(
+        self,
+        lane: str,
+        account: int,
+        call: Callable[[Leash], Awaitable[Answer]],
+        *,
+        is_read: bool,
+        until: float = NEVER,
+    ) -> Answer:
+        """Make one attempt in the slot already held, bounded by its own limit, the deadline and `until`."""
+        now, pace = self._now(), self.pace
+        leash = asyncio.timeout_at(min(now + pace.attempt_s, max(until, now + LEAST_ATTEMPT_S), pace.deadline))
+        self._leashes[leash] = is_read
+        try:
+            answer = await self._slots.attempt(lane, account, call(leash))
+        finally:
+            del self._leashes[leash]
+        if answer.is_answered:
+            self.slowest_s = max(self.slowest_s, answer.ended - answer.began)
+        return answer
+
+    def cut_short(self, *, reads_at: float, cancels_at: float) -> None:
+        """Let what is under way last no longer than to these moments of loop time."""
+        for leash, is_read in self._leashes.items():
+            latest = reads_at if is_read else cancels_at
+            when = leash.when()
+            if when is None or when > latest:
+                leash.reschedule(latest)
 
 
 def _wake(sleeper: "asyncio.Future[None]") -> None:
     if not sleeper.done():
         sleeper.set_result(None)
+
+
+async def persistently(
+    ask: Callable[[], Awaitable[Answer]],
+    *,
+    pause: Callable[[float], Awaitable[None]],
+    is_late: Callable[[], bool],
+    tries: int = 3,
+) -> Answer:
+    """Ask so many times, and as often as the broker says "later", unless it gets late; give the last answer."""
+    failures = 0
+
+    def is_enough(state: RetryCallState) -> bool:
+        nonlocal failures
+        failures += not _last(state).is_limited
+        return failures >= tries or is_late()
+
+    retrying = AsyncRetrying(
+        retry=retry_if_result(lambda answer: answer.outcome in TRY_AGAIN),
+        wait=lambda state: max(_last(state).retry_after or 0.0, backoff(state.attempt_number, 0.0)),
+        stop=is_enough,
+        sleep=pause,
+        retry_error_callback=_last,
+    )
+
+    async def attempt() -> Answer:  # tenacity awaits what it sees to be a coroutine function, and nothing else
+        return await ask()
+
+    return await retrying(attempt)
+
+
+def _last(state: RetryCallState) -> Answer:
+    assert state.outcome is not None  # noqa: S101  (tenacity sets it before it asks)
+    answer: Answer = state.outcome.result()
+    return answer

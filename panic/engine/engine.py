@@ -11,21 +11,21 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
 
+import structlog
+
 from panic.broker.answers import Answer, too_late
 from panic.broker.outcomes import Standing
-from panic.engine.attempts import Attempts, CancelCall, Leash, ReadCall, persistently
 from panic.engine.case import Case
-from panic.engine.clearing import Clearing
-from panic.engine.deadline import Deadline
-from panic.engine.doubts import QUIET_MOST_S, Doubts
-from panic.engine.events import Events, Observer, What
+from panic.engine.clearing import CancelCall, Clearing, ReadCall, Sweep
+from panic.engine.deadline import Deadline, Leash, persistently
+from panic.engine.events import Observer, What
 from panic.engine.gate import Kind
 from panic.engine.pacing import Pace
-from panic.engine.settling import Settling
 from panic.engine.slots import NOBODY, Slots
-from panic.engine.sweep import Sweep
-from panic.engine.tasks import Tasks
+from panic.engine.timetable import NEVER
 from panic.kit.clock import Clock
+
+log = structlog.get_logger()
 
 STOP_GRACE_S = 1.0
 """After a stop, requests in flight get so long to be answered; nobody waits longer to see it end."""
@@ -41,6 +41,55 @@ _TURNS_TO_LEAVE = 3
 
 OLDER_CANCEL_S = 0.25
 """A DELETE that was under way when somebody pressed again gets so long to be answered before the new one goes."""
+
+QUIET_LEAST_S, QUIET_MOST_S = 0.1, 2.0
+"""After the last proof the connections are listened to for as long as the slowest answer of the run took,
+within these bounds: an answer that nobody asked for would undo the proof."""
+
+
+class _Tasks:
+    """One task for each account, so that no fault of one reaches another; faults are added to `failures`."""
+
+    def __init__(self, failures: list[str], deadline: Deadline) -> None:
+        self.idle = asyncio.Event()
+        self._failures, self._deadline = failures, deadline
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+
+    def start(self, key: int, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Begin some work."""
+        self.idle.clear()
+        task = self._tasks[key] = asyncio.create_task(work)
+        task.add_done_callback(lambda task: self._ended(key, name, task))
+
+    def is_running(self, key: int) -> bool:
+        """Tell whether somebody works on an account."""
+        task = self._tasks.get(key)
+        return task is not None and not task.done()
+
+    def cancel(self, key: int) -> None:
+        """End one of them, if it still runs."""
+        if (task := self._tasks.get(key)) is not None:
+            task.cancel()
+
+    async def abandon(self) -> None:
+        """End all of them."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def _ended(self, key: int, name: str, task: "asyncio.Task[None]") -> None:
+        if self._tasks.get(key) is task:
+            del self._tasks[key]
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None and not (task.cancelled() and (self._deadline.is_over or key == NOBODY)):
+            # A fault of ours. The account keeps what it has, which is never a clear that was not proven.
+            if structlog.is_configured():
+                log.error("task_failed", task=name, exc_info=error)
+            self._failures.append(f"{name}: {type(error).__name__}")
+        if not self._tasks:
+            self.idle.set()
 
 
 class Engine:
@@ -72,31 +121,17 @@ class Engine:
         observe: Observer,
         rng: random.Random,
     ) -> None:
-        self._slots, self._clock = slots, clock
+        self._slots, self._clock, self._observe = slots, clock, observe
         self.failures: list[str] = []
         self.stopped = False
-        self.deadline = Deadline(pace, clock, self._send_no_more)
-        self.settling = Settling()
+        self.deadline = Deadline(pace, slots, clock, self._send_no_more)
         self.sweep = Sweep()
         self.swept = self.sweep.done
-        self._attempts = Attempts(slots, self.deadline, clock)
-        self._tasks = Tasks(self.failures, lambda: self.deadline.is_over)
-        self._events = Events(observe, self.failures)
-        self._doubts = Doubts(self._doubt_all)
-        self._clearing = Clearing(
-            cancel=cancel,
-            read=read,
-            slots=slots,
-            attempts=self._attempts,
-            deadline=self.deadline,
-            settling=self.settling,
-            sweep=self.sweep,
-            tell=self._tell,
-            clock=clock,
-            rng=rng,
-        )
+        self._tasks = _Tasks(self.failures, self.deadline)
+        self._clearing = Clearing(cancel, read, slots, self.deadline, self.sweep, self._tell, clock, rng)
         self._cases: list[Case] = []
         self._pressed_early: set[int] = set()
+        self._doubts, self._is_doubting = 0, False
 
     async def run(self, cases: Iterable[Case], beside: Coroutine[Any, Any, None] | None = None) -> None:
         """Work on all cases until each is over, the deadline has come or `stop` was called.
@@ -126,7 +161,7 @@ class Engine:
 
     def _begin(self, cases: Iterable[Case]) -> None:
         self._cases = list(cases)
-        self.settling.begin(self._cases)
+        self.sweep.unconcluded.update(case.account.id for case in self._cases)
         for case in self._cases:
             if case.account.id in self._pressed_early and not case.owes_first:
                 case.press_again()
@@ -144,7 +179,7 @@ class Engine:
         self._send_no_more()
         self.deadline.wake_all()
         latest = self._clock.now() + STOP_GRACE_S
-        self._attempts.cut_short(reads_at=latest, cancels_at=latest)
+        self.deadline.cut_short(reads_at=latest, cancels_at=latest)
 
     def press_again(self, accounts: Collection[int], *, deadline: float, watch_s: float) -> bool:
         """Send every one of these accounts again, as a new press does; those not sent yet are sent once.
@@ -170,7 +205,7 @@ class Engine:
         self.sweep.owe(len(owing))
         self._slots.recall({case.account.id for case in owing})
         now = self._clock.now()  # no read, and no older DELETE, keeps an account from the new one
-        self._attempts.cut_short(reads_at=now, cancels_at=now + OLDER_CANCEL_S)
+        self.deadline.cut_short(reads_at=now, cancels_at=now + OLDER_CANCEL_S)
         self.deadline.wake_all()
         return True
 
@@ -189,8 +224,14 @@ class Engine:
             self._slots.hold(so=while_so)
 
     def doubt(self) -> None:
-        """Take back every clear that rests on a connection that may have mixed up its answers; soon, and once."""
-        self._doubts.add()
+        """Take back every clear that rests on a connection that may have mixed up its answers.
+
+        Soon, and once for all doubts that come at the same time.
+        """
+        self._doubts += 1
+        if not self._is_doubting:
+            self._is_doubting = True
+            asyncio.get_running_loop().call_soon(self._doubt_all)
 
     async def aside(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer:
         """Ask something else, after everything that concerns an account, as often as it takes if there is time."""
@@ -198,40 +239,54 @@ class Engine:
         async def ask() -> Answer:
             if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
                 return too_late(self._clock.now())
-            return await self._attempts.make(lane, NOBODY, call, is_read=True)
+            return await self.deadline.attempt(lane, NOBODY, call, is_read=True)
 
         return await persistently(ask, pause=self.deadline.pause, is_late=lambda: self.deadline.is_over)
 
+    # ── all of them ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _start(self, case: Case) -> None:
+        self._tasks.start(case.account.id, self._clearing.work(case), f"account {case.account.id}")
+
     def _reopen(self, case: Case) -> None:
-        self.settling.reopen()
+        """Let a later press settle once more, and watch anew after that."""
+        self.sweep.settled_at, self.sweep.watch_until = None, NEVER
         self._take_back(case)
 
     def _take_back(self, case: Case) -> None:
         """Continue with a case that was concluded, or may have been."""
-        self.settling.note(case)
-        self._events.tell(What.DOUBTED, case)
+        self.sweep.settles(case)
+        self._tell_observer(What.DOUBTED, case)
         if not self.deadline.is_over and not self._tasks.is_running(case.account.id):
             self._start(case)
 
     def _doubt_all(self) -> None:
+        self._is_doubting = False
         for case in self._cases:
             if case.doubt(self._clock.now()):
                 self._take_back(case)
         self.deadline.wake_all()
 
-    def _start(self, case: Case) -> None:
-        self._tasks.start(case.account.id, self._clearing.work(case), f"account {case.account.id}")
-
-    # ── all of them ─────────────────────────────────────────────────────────────────────────────────────
-
     def _tell(self, what: What, case: Case) -> None:
-        self._events.tell(what, case)
-        if what is not What.SENDING and self.settling.note(case):
-            self.settling.settle(self._clock.now(), self.deadline.pace.watch_s)
+        self._tell_observer(what, case)
+        sweep = self.sweep
+        if what is not What.SENDING and sweep.settles(case):
+            sweep.settled_at = self._clock.now()
+            sweep.watch_until = sweep.settled_at + self.deadline.pace.watch_s
             loop = asyncio.get_running_loop()
-            loop.call_at(self.settling.watch_until, self.deadline.wake_all)
+            loop.call_at(sweep.watch_until, self.deadline.wake_all)
             loop.call_later(BESIDE_MOST_S, self._tasks.cancel, NOBODY)
-            self._events.tell(What.SETTLED)
+            self._tell_observer(What.SETTLED, None)
+
+    def _tell_observer(self, what: What, case: Case | None) -> None:
+        try:
+            self._observe(what, case)
+        except Exception as error:  # whoever watches must not end the work on an account
+            text = f"what watches the run: {type(error).__name__}"
+            if text not in self.failures:
+                self.failures.append(text)
+                if structlog.is_configured():
+                    log.exception("observer_failed")
 
     def _send_no_more(self) -> None:
         self.deadline.end()
@@ -240,24 +295,22 @@ class Engine:
 
     async def _until_idle(self) -> None:
         # Every wait of a case ends at the deadline by itself; the rest is a backstop.
-        while not self._tasks.idle.is_set():
+        idle = self._tasks.idle
+        while not idle.is_set():
+            backstop = self.deadline.pace.deadline + 2 * STOP_GRACE_S
             with suppress(TimeoutError):
-                async with asyncio.timeout_at(self._backstop):
-                    await self._tasks.idle.wait()
-            if not self._tasks.idle.is_set() and self._clock.now() >= self._backstop:
+                async with asyncio.timeout_at(backstop):
+                    await idle.wait()
+            if not idle.is_set() and self._clock.now() >= self.deadline.pace.deadline + 2 * STOP_GRACE_S:
                 self.failures.append("some accounts did not end at the deadline")  # else a later press moved it
                 return
-
-    @property
-    def _backstop(self) -> float:
-        return self.deadline.pace.deadline + 2 * STOP_GRACE_S
 
     async def _is_disturbed(self) -> bool:
         """Listen for one quiet time; tell whether something came in it that undid a proof."""
         clear = any(case.standing is Standing.CLEAR for case in self._cases)
         if not clear or self.stopped or self.deadline.has_come:
             return False
-        doubts = self._doubts.count
-        quiet_s = self._doubts.quiet_s(self._attempts.slowest_s)
+        doubts = self._doubts
+        quiet_s = QUIET_MOST_S if doubts else min(max(self.deadline.slowest_s, QUIET_LEAST_S), QUIET_MOST_S)
         await asyncio.sleep(max(0.0, min(quiet_s, self.deadline.pace.deadline - self._clock.now())))
-        return bool(self._tasks) or doubts != self._doubts.count
+        return not self._tasks.idle.is_set() or doubts != self._doubts

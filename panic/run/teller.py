@@ -65,7 +65,7 @@ class Teller:
             timings=story.timings(
                 now,
                 swept=self.engine.sweep.last_at,
-                settled=self.engine.settling.at,
+                settled=self.engine.sweep.settled_at,
                 held_s=self.engine.deadline.held_s,
             ),
             started_at=story.started_at,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from panic.broker.answers import Answer
-from panic.engine.attempts import persistently
+from panic.engine.deadline import persistently
 from tests.kit.builders import an_answer, no_answer
 from tests.kit.virtual import virtually
 

@@ -16,8 +16,8 @@ from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Evidence, Standing, Verdict, classify
 from panic.broker.pages import Page, Query
 from panic.broker.proof import Receipt
-from panic.engine.attempts import Leash
 from panic.engine.case import Case
+from panic.engine.deadline import Leash
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace

@@ -11,8 +11,8 @@ from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Evidence, Outcome, classify
 from panic.broker.pages import Page, Query
 from panic.broker.proof import Look, Receipt
-from panic.engine.attempts import LEAST_ATTEMPT_S
 from panic.engine.case import Case
+from panic.engine.deadline import LEAST_ATTEMPT_S
 from panic.engine.pacing import Pace
 from panic.engine.timetable import Do, Step
 from panic.kit.errors import Problem

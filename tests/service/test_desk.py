@@ -109,7 +109,7 @@ def now() -> float:
 
 
 def settled(pressing: Any) -> bool:
-    return pressing.live.run.engine.settling.at is not None
+    return pressing.live.run.engine.sweep.settled_at is not None
 
 
 # ── the same press ──────────────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,7 @@ from panic.broker.listing import Listing, list_accounts
 from panic.broker.pages import Parameters, Query
 from panic.broker.proof import since
 from panic.config import Run
-from panic.engine.attempts import persistently
+from panic.engine.deadline import persistently
 from panic.engine.gate import Kind
 from panic.engine.slots import Slots
 from panic.kit.clock import Clock
