@@ -323,7 +323,7 @@ def test_a_page_that_failed_does_not_come_back_behind_newer_words(newer: Notice,
 async def test_nothing_that_is_told_raises(world: World):
     """A run never fails because its notifier is broken."""
     with structlog.testing.capture_logs() as logs:
-        world.notifier.tell(a_notice(["page"], CANARY)))
+        world.notifier.tell(a_notice(["page"], CANARY))
 
     assert ["notice not told"] == [line["event"] for line in logs]
     assert CANARY not in str(logs)
