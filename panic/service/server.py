@@ -20,8 +20,7 @@ from panic.service.desk import Desk
 from panic.service.door import Door
 from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
-from panic.service.hooks.recalled import hook_calls
-from panic.service.hooks.taken import Taken
+from panic.service.hooks.taken import Taken, hook_calls
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery

@@ -25,8 +25,7 @@ from panic.run.press import Press
 from panic.service import body as bodies
 from panic.service.body import HOOK_MOST
 from panic.service.desk import Desk
-from panic.service.hooks.breaches import Breaches
-from panic.service.hooks.calls import FLOOD, Sparse
+from panic.service.hooks.breaches import FLOOD, Breaches, Sparse
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.taken import Call, Taken
 from panic.service.live import Live
@@ -541,7 +540,7 @@ async def test_two_thousand_replays_and_mutations_press_nothing(service: Service
 
 
 async def test_a_breach_cancels_through_the_real_service_and_its_copy_never_again(tmp_path: Path):
-    """Signed and borne, beside a simulated broker; the next process knows from the ledger what was taken."""
+    """Signed and borne, beside a simulated broker; after a crash the next process knows from the run's record."""
     secrets = tmp_path / "hook.secret", tmp_path / "alerts.secret"
     for file, secret in zip(secrets, (SECRET, TOKEN), strict=True):
         file.write_text(secret)
@@ -567,7 +566,7 @@ async def test_a_breach_cancels_through_the_real_service_and_its_copy_never_agai
             only_one = sent(simulator, "DELETE")
             _, alerted = await call(service, "alerts", alertmanager("firing"), BEARER)
             everything = await service.report(alerted["run_id"])
-            service.process.signal(signal.SIGTERM)
+            service.process.signal(signal.SIGKILL)
             await service.process.finish()
         async with processes.serving(firm) as service:
             after, _ = await call(service, "desk", BREACH, signed)
