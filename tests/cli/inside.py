@@ -31,6 +31,8 @@ def beside(simulator: Simulator) -> Iterator[Simulator]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        for _ in range(3):  # what was cut off is closed in later turns
+            loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 

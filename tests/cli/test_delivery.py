@@ -73,10 +73,10 @@ def test_an_upgrade_during_a_run_does_not_cost_its_report(tmp_path: Path, form: 
     """All that shows it was imported before: what lies on the disk by then may be anything."""
     script = """
 import argparse, importlib.abc, sys
-import panic.cli.press, panic.progress
+import panic.cli.press, panic.cli.progress
 from panic.cli import output
-from panic.replay import Replay
-from tests.evidence import RUN, a_run
+from panic.ledger.replay import Replay
+from tests.ledger.evidence import RUN, a_run
 
 class Replaced(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):

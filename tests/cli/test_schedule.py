@@ -1,6 +1,5 @@
 """`panic schedule`: the next runs, worst first, and why they come then."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +9,7 @@ import pytest
 from panic import cli
 from panic.cli import schedule as command
 from panic.cli.tables.schedule import age
-from panic.service.schedule.cache import save_cache
-from tests.cli import support
+from panic.service.schedule.files import save_calendar
 from tests.cli.support import Firm
 from tests.service.schedule.support import detail, hours
 
@@ -47,17 +45,6 @@ def panic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.Capture
         return code, out.splitlines()
 
     return carry_out
-
-
-async def test_in_a_pipe_it_is_a_document_about_now(tmp_path: Path):
-    """By the clock, which the other tests set."""
-    firm, before = Firm(tmp_path, "http://127.0.0.1:9", rows=[7], more=CLEANUP), datetime.now(UTC)
-    done = await support.panic(*firm.lines("schedule", "--count", "2"), cwd=tmp_path)
-    document = json.loads(done.out)
-
-    assert (0, "", "panic-schedule/1") == (done.code, done.err, document["schema"])
-    assert before <= datetime.fromisoformat(document["now"]) <= datetime.now(UTC)
-    assert [("cleanup", 2)] == [(one["name"], len(one["runs"])) for one in document["schedules"]]
 
 
 def test_it_draws_the_next_runs_with_their_reasons(panic: Panic):
@@ -97,26 +84,14 @@ def test_what_will_not_run_or_press_nobody_comes_first(panic: Panic, tmp_path: P
 
 def test_the_brokers_calendar_counts_where_it_is_there(panic: Panic, tmp_path: Path):
     """With its age; and where it disagrees, that is told and makes the exit code 10."""
-    fetched_at = WEDNESDAY - timedelta(hours=3)
-    save_cache(tmp_path / "calendar.json", [detail("2026-11-30")], fetched_at)
-    agrees = panic(CLEANUP)
     short = detail("2026-11-30", today_sessions=hours("2026-11-30", closes="13:00:00-05:00"))
-    save_cache(tmp_path / "calendar.json", [short], fetched_at)
-    disagrees = panic(CLEANUP)
-    runs = "  Mon 2026-11-30 {} UTC · closes {} EST (broker's calendar, 3 hours old)"
+    save_calendar(tmp_path / "ledger.db", [short], WEDNESDAY - timedelta(hours=3))
+    code, lines = panic(CLEANUP)
 
-    assert [0, 10] == [agrees[0], disagrees[0]]
-    assert runs.format("15:55 EST · 20:55", "16:00") in agrees[1]
-    assert runs.format("12:55 EST · 17:55", "13:00") in disagrees[1]
-    assert "the broker says 09:30 EST to 13:00 EST, the shipped calendar" in disagrees[1][4]
-    assert "calendars: broker's, 3 hours old; shipped, until 2028-12-31" == agrees[1][-1]
-
-
-def test_without_schedules_there_is_nothing_to_show(panic: Panic):
-    """And nothing is wrong."""
-    code, lines = panic("")
-
-    assert (0, "no schedule is set") == (code, lines[0])
+    assert 10 == code
+    assert "  Mon 2026-11-30 12:55 EST · 17:55 UTC · closes 13:00 EST (broker's calendar, 3 hours old)" in lines
+    assert "the broker says 09:30 EST to 13:00 EST, the shipped calendar" in lines[4]
+    assert "calendars: broker's, 3 hours old; shipped, until 2028-12-31" == lines[-1]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from tests import ROOT
 
 HANGS = """
 import asyncio, sys, threading
-from panic import background
+from panic.kit import background
 
 async def main():
     begun = threading.Event()

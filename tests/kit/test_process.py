@@ -15,9 +15,12 @@ from panic.kit import process
 from panic.kit.process import Process, here, is_alive
 from tests import ROOT
 
-TELL = (
-    "from panic.process import here; p = here(); print(p.host, p.pid, p.boot, p.born, p.space, flush=1); input()"
-)
+TELL = """
+from panic.kit.process import here
+p = here()
+print(p.host, p.pid, p.boot, p.born, p.space, flush=True)
+input()
+"""
 
 
 @contextmanager

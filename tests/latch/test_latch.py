@@ -135,7 +135,8 @@ def test_a_strategy_loads_nothing_heavy():
     """No asyncio, and nothing else of panic but words and errors."""
     code = "import panic.latch, sys; print(*sorted(n for n in sys.modules if 'panic' in n or n == 'asyncio'))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    ours = "panic panic._version panic.errors panic.latch panic.latch.change panic.latch.text panic.words"
+    kit = "panic.kit panic.kit.errors panic.kit.words"
+    ours = f"panic panic._version {kit} panic.latch panic.latch.change panic.latch.text"
 
     assert ours == done.stdout.strip()
 

@@ -16,8 +16,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import panic
-import panic.kit.clock
 from panic.config import Broker, Credential, RosterFile, Settings
+from panic.kit import clock
 from panic.report.document import Report
 from tests.kit.elsewhere import COUNTS, DAY_S, FILTERS, NEWEST_RELEASE, Elsewhere, Held, Ways
 from tests.kit.virtual import virtually
@@ -174,7 +174,7 @@ def test_no_order_is_hidden_by_a_clock_that_is_years_ahead_where_no_date_says_so
 ):
     """It is at least as late as this program was written, and need not be later."""
     ahead = SimpleNamespace(time=lambda: time.time() + 3 * YEAR_S)
-    monkeypatch.setattr(panic.clock, "time", ahead)
+    monkeypatch.setattr(clock, "time", ahead)
     told = press({1: ((LIVES["a plain one"],), Ways()), 2: (finished(3), Ways())}, dates=(None,))
 
     assert {1: "open", 2: "clear"} == told.verdicts

@@ -27,7 +27,7 @@ from panic.run.run import open_ledger
 from panic.service.notify import Notice
 from panic.service.schedule import claims, dispatcher
 from panic.service.schedule.clockwork import Clockwork
-from panic.service.schedule.rehearsal import Rehearsal, rehearse
+from panic.service.schedule.dispatcher import rehearse
 from panic.simulator import Simulator
 
 DUE = datetime(2026, 11, 25, 20, 45, tzinfo=UTC)
@@ -123,8 +123,7 @@ async def test_a_schedule_presses_at_its_time_and_once(world: World):
     assert [] == world.told
 
 
-@pytest.mark.parametrize("down_at", [-2, 0, 1, 3])
-@pytest.mark.parametrize("down_s", [1, 5, 290, 310])
+@pytest.mark.parametrize(("down_at", "down_s"), [(-2, 1), (-2, 310), (0, 5), (0, 290), (0, 310), (1, 5), (1, 310)])
 async def test_killed_and_started_again_around_its_time_it_runs_once_or_is_told(
     world: World, down_at: int, down_s: int
 ):
@@ -227,7 +226,7 @@ async def test_a_claim_that_took_too_long_is_not_lost(world: World, monkeypatch:
 @pytest.mark.parametrize("began", [True, False])
 async def test_a_service_that_died_as_a_run_was_to_begin_is_told_of(world: World, began: bool):
     """The key is claimed, and no run of it is on record; where there is one, there is nothing to tell."""
-    claims.claim(world.ledger, KEY, DUE)
+    claims.claim(world.ledger, KEY, DUE, "leg-1")
     if began:
         world.press(Press(Scope(all=True), "", key=KEY), automated=True)
     world.now = DUE + timedelta(seconds=20)
@@ -239,11 +238,14 @@ async def test_a_service_that_died_as_a_run_was_to_begin_is_told_of(world: World
 def test_a_key_is_claimed_once_and_abandoned_until_a_run_or_a_page_has_it(world: World):
     """Also where it is the beginning of another key; and what was claimed long ago is nobody's trouble."""
     keys = ("a/1", "a/1", "a/11", "a/1/late", "a/11")
-    taken = [claims.claim(world.ledger, key, DUE, late="a/1" if key.endswith("late") else "") for key in keys]
+    taken = [
+        claims.claim(world.ledger, key, DUE, f"leg-{n}", late="a/1" if key.endswith("late") else "")
+        for n, key in enumerate(keys)
+    ]
 
     assert [True, False, True, True, False] == taken
     assert ({"a/1", "a/11", "a/1/late"}, ["a/11"]) == claims.read(world.files, DUE)
-    assert [] == claims.read(world.files, DUE + timedelta(seconds=1)).abandoned
+    assert [] == claims.read(world.files, DUE + timedelta(seconds=1))[1]
 
 
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────
@@ -300,10 +302,10 @@ async def test_when_the_calendars_disagree_somebody_is_told_and_the_earlier_clos
 async def test_a_drill_by_schedule_is_put_on_record(world: World, monkeypatch: pytest.MonkeyPatch, end: str):
     """With the digest of its report; one that does not pass, or hangs, is told."""
 
-    async def play(key: str, ledger: Path) -> Rehearsal:
+    async def play(key: str, ledger: Path) -> tuple[bool, Path, str]:
         if end == "hung":
             raise TimeoutError
-        return Rehearsal(end == "passed", ledger.with_name("report.json"), "digest")
+        return end == "passed", ledger.with_name("report.json"), "digest"
 
     monkeypatch.setattr(dispatcher, "rehearse", play)
     world.schedules, key = (DRILL,), "rehearsal/2026-11-25"
@@ -319,8 +321,8 @@ async def test_a_drill_by_schedule_is_put_on_record(world: World, monkeypatch: p
 
 async def test_a_drill_runs_in_a_process_of_its_own_and_its_report_is_kept(tmp_path: Path):
     """Under its key, beside the ledger."""
-    found = await rehearse("a/1", tmp_path / "ledger.db", "--accounts", "9", "--faults", "none")
+    passed, report, digest = await rehearse("a/1", tmp_path / "ledger.db", "--accounts", "9", "--faults", "none")
 
-    assert (True, tmp_path / "drills" / "a-1.json") == (found.passed, found.report)
-    assert json.loads(found.report.read_text())["drill"]
-    assert sha256(found.report.read_bytes()).hexdigest() == found.digest
+    assert (True, tmp_path / "drills" / "a-1.json") == (passed, report)
+    assert json.loads(report.read_text())["drill"]
+    assert sha256(report.read_bytes()).hexdigest() == digest

@@ -1,8 +1,7 @@
 """Every fault: what is on the wire, and what the truth says meanwhile."""
 
 import asyncio
-import json
-import zlib
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,15 +25,6 @@ def is_html(reply: Reply) -> bool:
     return reply.headers["content-type"].startswith("text/html") and reply.body.startswith(b"<!DOCTYPE html>")
 
 
-def inflates_to(body: bytes) -> int:
-    """How long it is once it is unpacked, to the last byte."""
-    inflater, size = zlib.decompressobj(zlib.MAX_WBITS | 16), 0
-    while not inflater.eof:
-        size += len(inflater.decompress(body, 1 << 22))
-        body = inflater.unconsumed_tail
-    return size
-
-
 @pytest.mark.parametrize(
     ("fault", "status", "executed", "so"),
     [
@@ -53,7 +43,10 @@ def inflates_to(body: bytes) -> int:
         (Fault("redirect"), 302, False, lambda r: r.headers["location"] == "/login"),
         (Fault("redirect", status=308, location="//x"), 308, False, lambda r: r.headers["location"] == "//x"),
         (Fault("big_headers"), 200, False, lambda r: len(r.headers["x-big"]) == 1 << 16),
-        (Fault("gzip_bomb"), 200, False, lambda r: len(r.body) < 300_000 and inflates_to(r.body) > 256 << 20),
+        (Fault("gzip_bomb"), 200, False, lambda r: 64 << 20 < len(gzip.decompress(r.body)) > 200 * len(r.body)),
+        (Fault("schema_drift"), 200, True,
+         lambda r: [r.json["data"][0][key] for key in ("status", "quantity")] == ["HELD_AT_VENUE", 100]),
+        (Fault("drip"), 200, True, lambda r: r.json["data"][0]["status"] == "PENDING_CANCEL"),
         (Fault("empty"), 200, True, lambda r: (r.body, r.headers["content-length"]) == (b"", "0")),
         (Fault("huge"), 200, True,
          lambda r: 32 << 20 < len(r.body) < 33 << 20 and r.body.count(r.body[9:61]) > 10_000),
@@ -67,20 +60,6 @@ async def test_an_answer(fault: Fault, status: int, executed: bool, so: Callable
 
         assert (status, executed) == (reply.status, executed_once(simulator))
         assert so(reply)
-
-
-async def test_schema_drift():
-    """The answer of some later release: what ended still reads as ended, nothing else as it did."""
-    async with simulate(Fault("schema_drift", on="ANY")) as simulator:
-        cancelled = (await ask(simulator)).json["data"][0]
-        listed = (await ask(simulator, "GET")).json
-        single = (await ask(simulator, "GET", f"{ORDERS}/{cancelled['id']}")).json["data"]
-
-    assert ("HELD_AT_VENUE", 100, None) == tuple(cancelled[key] for key in ("status", "quantity", "instrument_id"))
-    assert not {"client_order_id", "venue", "symbol"} & set(cancelled)
-    assert {"legs", "origin"} < set(cancelled)
-    assert "warnings" in listed
-    assert ["CANCELED", "CANCELED"] == [order["status"] for order in (*listed["data"], single)]
 
 
 # ── lists that lie ──────────────────────────────────────────────────────────────────────────────────────────
@@ -97,11 +76,9 @@ async def test_schema_drift():
         (Fault("counts_page"), "?page_size=2", (2, 2, True)),
         (Fault("counts_page"), "?page_size=1&status=FILLED", (1, 1, True)),
         (Fault("counts_unfiltered"), "?page_size=1&status=FILLED", (1, 5, True)),
-        (Fault("counts_unfiltered"), "?order_ids=nobody", (0, 0, False)),
         (Fault("counts_capped", count=4), "?page_size=1", (1, 4, True)),
         (Fault("counts_capped", count=4), "?status=FILLED", (2, 2, False)),
         (Fault("ignores_status"), "?status=FILLED", (5, 5, False)),
-        (Fault("ignores_status"), "?order_ids=nobody&status=FILLED", (0, 0, False)),
         (Fault("refuses_status"), "?status=FILLED", (2, 2, False)),
     ],
 )
@@ -173,27 +150,6 @@ async def test_an_end_of_the_connection(kind: str, executed: bool, so: Callable[
 
         assert so(wire)
         assert executed == executed_once(simulator)
-
-
-def test_drip():
-    """The head at once and then byte after byte; whoever waits gets the whole truth, and the line stays."""
-
-    async def wait() -> float:
-        async with simulate(Fault("drip", seconds=1), orders=0) as simulator:
-            line = await Line.to(simulator)
-            line.send()
-            length = promised(await line.reader.readuntil(b"\r\n\r\n"))
-            body = await line.reader.readexactly(length)
-            passed = asyncio.get_running_loop().time()
-            line.send("GET")
-            again = await line.reply()
-            await line.close()
-
-            assert NO_ORDERS == json.loads(body)["error"]["message"]
-            assert (1, 200) == (simulator.truth(ACCOUNT).executed, again.status)
-            return passed / length
-
-    assert 1 == pytest.approx(virtually(wait()), abs=0.1)
 
 
 async def _read_for_ever(line: Line) -> None:
@@ -290,16 +246,6 @@ def test_script(fault: Fault, hit: list[bool]):
     script = Script([fault])
 
     assert hit == [bool(script.next("DELETE")) for _ in range(4)]
-
-
-async def test_faults_that_say_nothing_of_the_endpoint():
-    """Those about pages and orders leave an error, a submitted order and an account as they are."""
-    faults = [Fault(kind, on="ANY") for kind in ("paged_lies", "page_loop", "huge", "schema_drift", "stuck")]
-    async with simulate(*faults, orders=0) as simulator:
-        nothing = await ask(simulator)
-        account = await ask(simulator, "GET", f"/v1/accounts/{ACCOUNT}")
-
-    assert (404, ACCOUNT) == (nothing.status, account.json["data"]["id"])
 
 
 async def test_the_first_decisive_fault_wins():

@@ -18,9 +18,9 @@ def schedule_table(plan: Outlook, *, width: int = 80, colour: bool = False) -> s
 def _parts(plan: Outlook) -> Iterable[RenderableType]:
     yield from (Text(f"! WILL NOT RUN: {words}", style="bold red") for words in plan.left_out)
     yield from (Text(f"! {words}", style="bold yellow") for words in plan.problems)
-    if not plan.lines and not plan.left_out:
+    if not plan.schedules and not plan.left_out:
         yield Text("no schedule is set")
-    for one in plan.lines:
+    for one in plan.schedules:
         yield from _schedule(one, plan.now)
     yield Text(_calendars(plan), style="dim")
 

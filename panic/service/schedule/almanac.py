@@ -13,8 +13,7 @@ from panic.config import Settings
 from panic.config.secret import Key
 from panic.kit import background
 from panic.kit.clock import Clock
-from panic.kit.errors import PanicError
-from panic.service.schedule.cache import cache_file, load_cache, save_cache
+from panic.service.schedule.files import load_calendar, save_calendar
 from panic.service.schedule.sessions import MARKET, Calendar, disagreement, fallback, from_broker, merge
 
 log = structlog.get_logger()
@@ -40,16 +39,16 @@ class Almanac:
     """
 
     def __init__(self, ledger: Path | None) -> None:
-        self._file = ledger and cache_file(ledger)
+        self._ledger = ledger
         self._broker = Calendar()
         self._next: datetime | None = None
         self.calendar = fallback()
 
     async def load(self) -> None:
         """Read what was fetched last."""
-        if file := self._file:
+        if ledger := self._ledger:
             with suppress(TimeoutError, RuntimeError):
-                self._know(await background.wait(lambda: load_cache(file), _DISK_S, "calendar"))
+                self._know(await background.wait(lambda: load_calendar(ledger), _DISK_S, "calendar"))
 
     async def refresh(self, settings: Settings, keys: dict[str, Key], now: datetime) -> None:
         """Ask the broker, if it is time to; what it does not answer stays as it was."""
@@ -63,14 +62,8 @@ class Almanac:
             log.warning("calendar_not_fetched", days=len(documents))
         if documents:
             self._know(from_broker(documents, now))
-            await self._save(documents, now)
-
-    async def _save(self, documents: list[object], now: datetime) -> None:
-        if file := self._file:
-            try:
-                await background.wait(lambda: save_cache(file, documents, now), _DISK_S, "calendar")
-            except (PanicError, TimeoutError, RuntimeError) as error:
-                log.warning("calendar_not_kept", error=str(error) or type(error).__name__)
+            if ledger := self._ledger:
+                await background.wait(lambda: save_calendar(ledger, documents, now), _DISK_S, "calendar")
 
     def doubt(self, day: date) -> str:
         """Say how broker and shipped calendar differ about a day; "" if they do not."""

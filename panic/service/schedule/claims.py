@@ -3,14 +3,13 @@
 This fails closed. What nobody could claim does not run, and somebody is told: it is no emergency.
 """
 
-import asyncio
 import json
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from panic.config import LedgerFiles
 from panic.kit import background
@@ -25,20 +24,7 @@ LEDGER_S: Final = 5.0
 """So long the ledger may take to answer."""
 
 
-class Claimed(NamedTuple):
-    """What the ledger has.
-
-    Attributes:
-        keys: Every claimed key.
-        abandoned: Those of them, claimed since the moment asked about, whose run neither began nor was told of as
-            late: the process died in between.
-    """
-
-    keys: set[str]
-    abandoned: list[str]
-
-
-def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "", name: str = "") -> bool:
+def claim(ledger: Writer | None, key: str, at: datetime, name: str, *, late: str = "") -> bool:
     """Claim a key; False if it is claimed already, but for a claim of this name that hung and came through.
 
     `late` is the key of a run that did not begin in time, where the claim is for telling somebody so.
@@ -49,7 +35,6 @@ def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "", name
     if ledger is None:
         raise PanicError("the settings name no [ledger] file")
     body = {"key": key, **({"late": late} if late else {})}
-    name = name or f"{secrets.token_hex(4)}-1"
     event = Event("", Kind.CLAIMED, name, at.isoformat(timespec="microseconds"), body)
     try:
         ledger.put(event, LEDGER_S, unless=f'"key":{json.dumps(key)}')
@@ -60,8 +45,12 @@ def claim(ledger: Writer | None, key: str, at: datetime, *, late: str = "", name
     return True
 
 
-def read(ledger: LedgerFiles, since: datetime) -> Claimed:
-    """Read what is claimed, and what of it since a moment was abandoned."""
+def read(ledger: LedgerFiles, since: datetime) -> tuple[set[str], list[str]]:
+    """Give every claimed key, and those of them that were abandoned.
+
+    Abandoned is what was claimed since that moment, and whose run neither began nor was told of as late: the
+    process died in between.
+    """
     keys, recent, settled = set[str](), list[str](), set[str]()
     for event in _events(ledger):
         body = event.body if isinstance(event.body, dict) else {}
@@ -74,7 +63,7 @@ def read(ledger: LedgerFiles, since: datetime) -> Claimed:
             settled.add(late)
         elif datetime.fromisoformat(event.at) >= since:
             recent.append(key)
-    return Claimed(keys, [key for key in recent if key not in settled])
+    return keys, [key for key in recent if key not in settled]
 
 
 def _events(ledger: LedgerFiles) -> Iterator[Event]:
@@ -95,25 +84,20 @@ class Claims:
         self.keys: set[str] = set()
         self.are_read = False
         self._leg, self._names = secrets.token_hex(4), dict[str, str]()
-        self._writing: dict[str, asyncio.Future[bool]] = {}
 
     async def read(self, ledger: LedgerFiles, since: datetime) -> list[str]:
         """Learn the ledger's; gives the abandoned ones."""
-        found = await background.wait(lambda: read(ledger, since), LEDGER_S, "claims")
-        self.keys |= found.keys
+        found, abandoned = await background.wait(lambda: read(ledger, since), LEDGER_S, "claims")
+        self.keys |= found
         self.are_read = True
-        return found.abandoned
+        return abandoned
 
     async def claim(self, ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> bool:
         """Claim a key; whether it is ours.
 
-        One that takes too long may still be written: whoever tries again waits for the same writing.
+        One that takes too long may still be written: whoever tries again does it under the same name.
         """
         name = self._names.setdefault(key, f"{self._leg}-{len(self._names) + 1}")
-        if key not in self._writing:
-            self._writing[key] = background.begin(lambda: claim(ledger, key, at, late=late, name=name), "claim")
-        async with asyncio.timeout(LEDGER_S):
-            await asyncio.wait([self._writing[key]])
-        is_ours = self._writing.pop(key).result()
+        is_ours = await background.wait(lambda: claim(ledger, key, at, name, late=late), LEDGER_S, "claim")
         self.keys.add(key)
         return is_ours

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -9,14 +10,15 @@ import structlog
 
 from panic.config import Settings
 from panic.config.schedules import SECTION
+from panic.kit import background
 from panic.service.desk import Desk
 from panic.service.notify import Notice
 from panic.service.schedule.almanac import Almanac
 from panic.service.schedule.claims import Claims
 from panic.service.schedule.dispatcher import STILL_OPEN, Dispatcher, pages
+from panic.service.schedule.files import load_seen, save_seen
 from panic.service.schedule.next import owed
 from panic.service.schedule.sessions import exchange_zone
-from panic.service.schedule.watermark import Watermark
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -25,6 +27,8 @@ TICK_S: Final = 1.0
 """How often it looks at the clock: no sleep is so long that a jump of the clock is slept through."""
 
 _A_DAY: Final = timedelta(hours=24)
+_WRITE_EVERY: Final = timedelta(seconds=30)
+_DISK_S: Final = 5.0
 
 
 class Clockwork:
@@ -47,9 +51,11 @@ class Clockwork:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._standby, self._now, self._page = standby, now, pages(tell)
-        self._claims, self._watermark = Claims(), Watermark(standby.settings.ledger.file)
+        self._claims, self._ledger = Claims(), standby.settings.ledger.file
+        self._seen: datetime | None = None
+        self._written: datetime | None = None
         self._dispatcher = Dispatcher(desk, standby, self._claims, self._page, audit, now)
-        self.almanac = Almanac(standby.settings.ledger.file)
+        self.almanac = Almanac(self._ledger)
         self._was = self.almanac.calendar
         self._doubted = ""
         self._refreshing: asyncio.Task[None] | None = None
@@ -66,7 +72,7 @@ class Clockwork:
             task.cancel()
             await asyncio.wait([task])
         await self._dispatcher.close()
-        await self._watermark.write()  # as of the last look: what was due since then is still owed
+        await self._write_seen()  # as of the last look: what was due since then is still owed
 
     async def learn(self) -> None:
         """Read what is claimed, and until when an earlier service looked at the clock."""
@@ -76,7 +82,8 @@ class Clockwork:
         await self.almanac.load()
         self._was = self.almanac.calendar
         try:
-            await self._watermark.load()
+            if ledger := self._ledger:
+                self._seen = await background.wait(lambda: load_seen(ledger), _DISK_S, "clock")
         except Exception as error:  # noqa: BLE001  (whatever keeps it from being read)
             text = f"When the clock was looked at last cannot be read: {error}. See: panic schedule"
             self._page("clockwork-gap", "schedules may have been missed", text)
@@ -110,16 +117,24 @@ class Clockwork:
             if self._refreshing is None or self._refreshing.done():
                 self._refreshing = asyncio.create_task(self._refresh(settings, now))
             self._warn_of_doubt(now)
-        calendar, seen, claimed = self.almanac.calendar, self._watermark.seen, self._claims.keys
-        found = owed(settings.schedules, calendar, seen=seen, now=now, claimed=claimed, was=self._was)
+        calendar, claimed = self.almanac.calendar, self._claims.keys
+        found = owed(settings.schedules, calendar, seen=self._seen, now=now, claimed=claimed, was=self._was)
         begun = [await self._dispatcher.begin(due, settings) for due in found.run]
         for due in found.late:
             await self._dispatcher.give_up(due, settings)
         if found.unknown:
             self._page("clockwork-gap", "schedules may have been missed", f"Nobody looked: {found.unknown}.")
         if all(begun):  # what could not be claimed is tried again until it is late
-            self._was = calendar
-            await self._watermark.move(found.seen)
+            self._was, self._seen = calendar, now
+            if self._written is None or now - self._written >= _WRITE_EVERY:
+                await self._write_seen()
+
+    async def _write_seen(self) -> None:
+        """Write until when the clock was looked at; what cannot be written now is half a minute later."""
+        if (ledger := self._ledger) and (seen := self._seen):
+            self._written = seen
+            with suppress(Exception):
+                await background.wait(lambda: save_seen(ledger, seen), _DISK_S, "clock")
 
     async def _refresh(self, settings: Settings, now: datetime) -> None:
         """Ask for the calendar beside everything else: no run waits for it."""

@@ -1,15 +1,19 @@
 """One scheduled run: claimed and begun, or given up and told."""
 
 import asyncio
+import hashlib
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
 from panic.accounts.plan import scope_of
 from panic.config import Schedule, Settings
+from panic.kit import background
 from panic.kit.errors import PanicError
 from panic.report.document import Source
 from panic.run.press import Press
@@ -18,13 +22,16 @@ from panic.service.desk import Desk, Refused
 from panic.service.notify import Notice
 from panic.service.schedule.claims import Claims
 from panic.service.schedule.next import Due
-from panic.service.schedule.rehearsal import rehearse
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
 
 STILL_OPEN: Final = "What it was to cancel may still be open"
 
+DRILL_S: Final = 120.0
+"""A drill that takes longer than that hangs."""
+
+_DISK_S: Final = 5.0
 
 Page = Callable[[str, str, str], None]
 """Pages somebody: what it is about, a title and a text."""
@@ -122,19 +129,39 @@ class Dispatcher:
         """Run a drill, and put on record what came of it."""
         assert settings.ledger.file is not None  # noqa: S101  (its key was claimed there)
         try:
-            found = await rehearse(due.key, settings.ledger.file)
+            passed, report, digest = await rehearse(due.key, settings.ledger.file)
         except Exception as error:  # whatever kept it from running
             log.exception("drill_failed")
             self._page(due.key, f"the drill {due.key} did NOT run", f"{type(error).__name__}. Run: panic drill")
             return
-        self._audit(
-            "drill",
-            {"key": due.key, "passed": found.passed, "report": found.report.name, "sha256": found.digest},
-        )
-        if not found.passed:
-            self._page(
-                due.key, f"the drill {due.key} did NOT pass", f"Its report: {found.report}. Run: panic drill"
-            )
+        self._audit("drill", {"key": due.key, "passed": passed, "report": report.name, "sha256": digest})
+        if not passed:
+            self._page(due.key, f"the drill {due.key} did NOT pass", f"Its report: {report}. Run: panic drill")
+
+
+async def rehearse(key: str, ledger: Path, *words: str) -> tuple[bool, Path, str]:
+    """Run a drill in a process of its own, so that no run of the service waits for it.
+
+    Gives whether it passed, its report, kept in the folder `drills` beside the ledger, and that file's SHA-256. It
+    raises TimeoutError for one that hung and was killed, and OSError where there is no process or no folder.
+    """
+    folder = ledger.with_name("drills")
+    report = folder / f"{key.replace('/', '-')}.json"
+    await background.wait(lambda: folder.mkdir(mode=0o700, exist_ok=True), _DISK_S, "drill")
+    kept = ("--format", "json", "--ledger", str(folder / "ledger.db"), "--output", str(report))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "panic", "drill", *words, *kept, stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with asyncio.timeout(DRILL_S):
+            code = await process.wait()
+    except (TimeoutError, asyncio.CancelledError):
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    data = await background.wait(lambda: report.read_bytes() if report.exists() else b"", _DISK_S, "drill")
+    return code == 0, report, hashlib.sha256(data).hexdigest()
 
 
 def _named(name: str, settings: Settings) -> Schedule:

@@ -1,7 +1,7 @@
 """The next runs of a schedule, and which are owed after a restart or when the clock jumped.
 
 Each run has a key, the schedule's name and a day, such as "cleanup/2026-11-27". Whoever carries runs out writes
-the key down first and never runs one again that is written down. What is more than LATE_S late is not run but
+the key down first and never runs one again that is written down. What is more than LATE late is not run but
 told: an old cleanup must not surprise a desk that has gone on.
 """
 
@@ -15,8 +15,8 @@ from panic.config import Schedule
 from panic.config.at import SessionTime, WallTime
 from panic.service.schedule.sessions import Calendar, Closed, Session, clock, exchange_zone
 
-LATE_S = 300.0
-"""Seconds after which a run that has not begun is late."""
+LATE = timedelta(seconds=300)
+"""So long after its time a run that has not begun must not begin any more."""
 
 LOOK_BACK = timedelta(days=31)
 """So long ago a run can have been missed and be told one by one."""
@@ -58,7 +58,6 @@ class Due:
 class NoRun:
     """There is no further run of a schedule, and why."""
 
-    schedule: str
     why: str
 
 
@@ -101,13 +100,13 @@ def _by_the_wall(name: str, when: WallTime, calendar: Calendar, after: datetime)
         if at <= before:  # also where a zone left a whole day out: both days begin together
             continue
         before = at
-        known = calendar.on(at.astimezone(exchange_zone()).date())
+        known = calendar.days.get(at.astimezone(exchange_zone()).date())
         session = known if isinstance(known, Session) else None
         notes = [note, *_about(session)]
         if isinstance(known, Closed) and not known.is_weekend:
             notes.append(f"the exchange is closed: {known.reason}")
         yield Due(at, f"{name}/{day}", "; ".join(filter(None, notes)), name, session)
-    yield NoRun(name, "there is no later date")
+    yield NoRun("there is no later date")
 
 
 def moment(day: date, wall: time, zone: ZoneInfo) -> tuple[datetime, str]:
@@ -135,7 +134,7 @@ def _by_the_session(name: str, when: SessionTime, calendar: Calendar, after: dat
     first, last = min(calendar.days, default=date.max), calendar.last
     notes: list[str] = []
     for day in _days(max(after.date() - _AROUND, first), last or date.min):
-        known = calendar.on(day)
+        known = calendar.days.get(day)
         if isinstance(known, Session):
             at = (known.opens if when.edge == "open" else known.closes) + timedelta(minutes=when.minutes)
             if at > after:
@@ -148,7 +147,7 @@ def _by_the_session(name: str, when: SessionTime, calendar: Calendar, after: dat
         elif known and not known.is_weekend:
             notes.append(f"{day} is skipped: {known.reason}")
     notes.append(f"no calendar knows a day after {last}: upgrade panic" if last else "no calendar knows any day")
-    yield NoRun(name, "; ".join(notes[-_NOTES_MOST:]))
+    yield NoRun("; ".join(notes[-_NOTES_MOST:]))
 
 
 def _about(session: Session | None) -> list[str]:
@@ -177,18 +176,11 @@ class Owed:
         late: The runs that are not begun any more, in order; somebody is to be told, once `late_key` is written
             down.
         unknown: What was due so long ago that it is not told one by one; "" where there is no such time.
-        seen: What to hand in as `seen` the next time.
     """
 
     run: tuple[Due, ...]
     late: tuple[Due, ...]
     unknown: str
-    seen: datetime
-
-
-def is_late(due: Due, now: datetime) -> bool:
-    """Whether a run that has not begun must not begin any more."""
-    return now - due.at > timedelta(seconds=LATE_S)
 
 
 def owed(
@@ -219,10 +211,9 @@ def owed(
     found = [due for schedule in schedules for due in _since(schedule, calendar, since, now, was)]
     open_ = sorted((due for due in found if due.key not in claimed), key=lambda due: (due.at, due.key))
     return Owed(
-        run=tuple(due for due in open_ if not is_late(due, now)),
-        late=tuple(due for due in open_ if is_late(due, now) and due.late_key not in claimed),
+        run=tuple(due for due in open_ if now - due.at <= LATE),
+        late=tuple(due for due in open_ if now - due.at > LATE and due.late_key not in claimed),
         unknown=unknown,
-        seen=now,
     )
 
 

@@ -12,9 +12,9 @@ from panic.config import Schedule, Settings
 from panic.config.at import WallTime
 from panic.config.schedules import SECTION
 from panic.kit.errors import PanicError
-from panic.service.schedule.cache import cache_file, load_cache
+from panic.service.schedule.files import load_calendar
 from panic.service.schedule.next import Due, NoRun, upcoming
-from panic.service.schedule.sessions import Calendar, exchange_zone, fallback, merge
+from panic.service.schedule.sessions import Calendar, Session, exchange_zone, fallback, merge
 
 _NEAR_DAYS = 60
 """So long before it ends the shipped calendar says so: an upgrade takes a while."""
@@ -44,6 +44,28 @@ class Line:
         """Whether the calendars disagree about one of its runs."""
         return any(due.session and due.session.doubt for due in self.runs)
 
+    def document(self) -> dict[str, object]:
+        """Give it as JSON values."""
+        runs = [
+            {
+                "at": due.at.isoformat(),
+                "local": due.at.astimezone(self.zone).isoformat(),
+                "key": due.key,
+                "why": due.why,
+                "session": due.session and _session(due.session),
+            }
+            for due in self.runs
+        ]
+        ends, refused = self.ends or None, self.refused or None
+        return {
+            "name": self.name,
+            "at": self.at,
+            "drill": self.drill,
+            "runs": runs,
+            "ends": ends,
+            "refused": refused,
+        }
+
 
 @dataclass(frozen=True)
 class Outlook:
@@ -57,7 +79,7 @@ class Outlook:
     """
 
     now: datetime
-    lines: tuple[Line, ...]
+    schedules: tuple[Line, ...]
     left_out: tuple[str, ...]
     fetched_at: datetime | None
     last: date | None
@@ -66,7 +88,7 @@ class Outlook:
     @property
     def is_in_doubt(self) -> bool:
         """Whether somebody should see to it."""
-        is_wrong = any(one.refused or one.ends or one.doubt for one in self.lines)
+        is_wrong = any(one.refused or one.ends or one.doubt for one in self.schedules)
         return is_wrong or bool(self.left_out or self.problems)
 
     def document(self) -> dict[str, Any]:
@@ -74,17 +96,7 @@ class Outlook:
         return {
             "schema": "panic-schedule/1",
             "now": self.now.isoformat(),
-            "schedules": [
-                {
-                    "name": line.name,
-                    "at": line.at,
-                    "drill": line.drill,
-                    "runs": [_run(due, line.zone) for due in line.runs],
-                    "ends": line.ends or None,
-                    "refused": line.refused or None,
-                }
-                for line in self.lines
-            ],
+            "schedules": [line.document() for line in self.schedules],
             "left_out": self.left_out,
             "calendar": {
                 "broker_fetched_at": self.fetched_at and self.fetched_at.isoformat(),
@@ -96,11 +108,9 @@ class Outlook:
 
 def outlook(settings: Settings, now: datetime, count: int) -> Outlook:
     """Read what is known of the next runs of every schedule; asks nobody but the disk."""
-    cached = load_cache(cache_file(settings.ledger.file)) if settings.ledger.file else Calendar()
+    cached = load_calendar(settings.ledger.file) if settings.ledger.file else Calendar()
     calendar = merge(cached, fallback())
-    lines = [
-        _line(schedule, calendar, now, count, _refused(schedule, settings)) for schedule in settings.schedules
-    ]
+    lines = [_line(schedule, settings, calendar, now, count) for schedule in settings.schedules]
     lines.sort(
         key=lambda line: (
             not (line.ends or line.refused),
@@ -109,13 +119,18 @@ def outlook(settings: Settings, now: datetime, count: int) -> Outlook:
             line.name,
         )
     )
+    ending = (
+        ()
+        if (last := fallback().last) is None or (last - now.date()).days > _NEAR_DAYS
+        else (f"the shipped calendar ends on {last}: upgrade panic",)
+    )
     return Outlook(
         now=now,
-        lines=tuple(lines),
+        schedules=tuple(lines),
         left_out=tuple(str(problem) for problem in settings.problems if problem.section == SECTION),
         fetched_at=max((day.as_of for day in cached.days.values()), default=None),
-        last=fallback().last,
-        problems=(*calendar.problems, *_ending(fallback(), now)),
+        last=last,
+        problems=(*calendar.problems, *ending),
     )
 
 
@@ -129,7 +144,7 @@ def _refused(schedule: Schedule, settings: Settings) -> str:
     return ""
 
 
-def _line(schedule: Schedule, calendar: Calendar, now: datetime, count: int, refused: str) -> Line:
+def _line(schedule: Schedule, settings: Settings, calendar: Calendar, now: datetime, count: int) -> Line:
     found = list(islice(upcoming(schedule, calendar, now), count))
     when = schedule.when
     zone: tzinfo = ZoneInfo(when.zone) if isinstance(when, WallTime) else exchange_zone()
@@ -139,32 +154,18 @@ def _line(schedule: Schedule, calendar: Calendar, now: datetime, count: int, ref
         drill=schedule.drill,
         zone=zone,
         runs=tuple(due for due in found if isinstance(due, Due)),
-        refused=refused,
+        refused=_refused(schedule, settings),
         ends=next((last.why for last in found if isinstance(last, NoRun)), ""),
     )
 
 
-def _ending(shipped: Calendar, now: datetime) -> tuple[str, ...]:
-    if shipped.last is None or (shipped.last - now.date()).days > _NEAR_DAYS:
-        return ()
-    return (f"the shipped calendar ends on {shipped.last}: upgrade panic",)
-
-
-def _run(due: Due, zone: tzinfo) -> dict[str, object]:
-    session = due.session
+def _session(session: Session) -> dict[str, object]:
     return {
-        "at": due.at.isoformat(),
-        "local": due.at.astimezone(zone).isoformat(),
-        "key": due.key,
-        "why": due.why,
-        "session": session
-        and {
-            "day": session.day.isoformat(),
-            "opens": session.opens.isoformat(),
-            "closes": session.closes.isoformat(),
-            "early": session.early,
-            "source": session.source,
-            "as_of": session.as_of.isoformat(),
-            "doubt": session.doubt,
-        },
+        "day": session.day.isoformat(),
+        "opens": session.opens.isoformat(),
+        "closes": session.closes.isoformat(),
+        "early": session.early,
+        "source": session.source,
+        "as_of": session.as_of.isoformat(),
+        "doubt": session.doubt,
     }

@@ -77,10 +77,6 @@ class Calendar:
     days: Mapping[date, Day] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
-    def on(self, day: date) -> Day | None:
-        """Tell what a day is; None where that is not known."""
-        return self.days.get(day)
-
     @property
     def last(self) -> date | None:
         """The last day that it knows."""
@@ -93,7 +89,6 @@ class Calendar:
 def from_broker(found: Iterable[object], fetched_at: datetime) -> Calendar:
     """Read the days of the broker's answers, fetched at that time; what cannot be read is not known."""
     days: dict[date, Day] = {}
-    later: list[Session] = []
     problems: list[str] = []
     for one in found:
         if not isinstance(one, dict) or one.get("market", MARKET) != MARKET:
@@ -101,44 +96,30 @@ def from_broker(found: Iterable[object], fetched_at: datetime) -> Calendar:
         day = _date(one.get("date"))
         told = _told(one, day, fetched_at) if day else None
         if told:
-            days[told.day] = _earlier(days.get(told.day), told)
+            days[told.day] = told
         else:
             problems.append(f"the broker's calendar of {clip(str(one.get('date')), 20)} cannot be understood")
-        if following := _session(one.get("next_sessions"), one, fetched_at):
-            later.append(following)
-    for session in later:
-        days.setdefault(session.day, session)
     return Calendar(days, tuple(dict.fromkeys(problems)))
 
 
 def _told(one: Mapping[str, Any], day: date, fetched_at: datetime) -> Day | None:
     status = one.get("status")
     kind = str(status.get("day_type")) if isinstance(status, dict) else ""
-    session = _session(one.get("today_sessions"), one, fetched_at)
+    sessions = one.get("today_sessions")
+    regular = sessions.get("regular") if isinstance(sessions, dict) else None
+    session = _session(regular, one.get("timezone"), fetched_at)
     if session and session.day == day:
         doubt = f"the broker calls it a {_CLOSED_TYPES[kind]} and gives its hours" if kind in _CLOSED_TYPES else ""
         return replace(session, early=session.early or kind == "EARLY_CLOSE", doubt=doubt)
-    if kind in _CLOSED_TYPES and not _regular(one.get("today_sessions")):
+    if kind in _CLOSED_TYPES and not regular:
         return Closed(day, _CLOSED_TYPES[kind], BROKER, fetched_at)
     return None
 
 
-def _earlier(known: Day | None, told: Day) -> Day:
-    """The one that counts of two things the broker says of one day."""
-    if not isinstance(known, Session):
-        return told
-    return min(known, told, key=lambda one: one.closes) if isinstance(told, Session) else known
-
-
-def _regular(sessions: object) -> object:
-    return sessions.get("regular") if isinstance(sessions, dict) else None
-
-
-def _session(sessions: object, one: Mapping[str, Any], fetched_at: datetime) -> Session | None:
-    regular = _regular(sessions)
+def _session(regular: object, zone: object, fetched_at: datetime) -> Session | None:
     if not isinstance(regular, dict):
         return None
-    opens, closes = (_time(regular.get(edge), one.get("timezone")) for edge in ("open", "close"))
+    opens, closes = (_time(regular.get(edge), zone) for edge in ("open", "close"))
     if not opens or not closes or not timedelta() < closes - opens <= _LONGEST:
         return None
     # In UTC and in New York a regular session begins on the same date.
@@ -169,16 +150,11 @@ def _time(value: object, zone: object) -> datetime | None:
 @cache
 def fallback() -> Calendar:
     """Give the calendar that panic ships; it is empty, and says why, on a machine without time zones."""
-    text = (resources.files("panic.service.schedule") / f"{MARKET}.json").read_text(encoding="utf-8")
+    document = json.loads((resources.files("panic.service.schedule") / f"{MARKET}.json").read_text("utf-8"))
     try:
         zone = ZoneInfo(ZONE)
     except (KeyError, OSError) as error:
         return Calendar(problems=(f"this machine knows no time zones: install tzdata ({clip(str(error), 80)})",))
-    return from_shipped(json.loads(text), zone)
-
-
-def from_shipped(document: Mapping[str, Any], zone: tzinfo) -> Calendar:
-    """Unfold regular hours and what departs from them into days."""
     first, last = date.fromisoformat(document["first"]), date.fromisoformat(document["last"])
     made = datetime.fromisoformat(document["made"]).replace(tzinfo=UTC)
     holidays, early = document["holidays"], document["early_closes"]
@@ -202,7 +178,7 @@ def from_shipped(document: Mapping[str, Any], zone: tzinfo) -> Calendar:
 
 def disagreement(broker: Calendar, shipped: Calendar, day: date) -> str:
     """Say how the two differ about a day, and what counts; "" where they do not, or one knows nothing of it."""
-    theirs, ours = broker.on(day), shipped.on(day)
+    theirs, ours = broker.days.get(day), shipped.days.get(day)
     if theirs is None or ours is None:
         return ""
     if isinstance(theirs, Closed) and isinstance(ours, Closed):

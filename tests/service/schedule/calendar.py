@@ -1,4 +1,4 @@
-"""Make the calendar that panic ships: `python -m tests.calendar` writes panic/service/schedule/us_equities.json.
+"""Write the calendar that panic ships, us_equities.json: `python -m tests.service.schedule.calendar`.
 
 It takes the exceptions from exchange_calendars, which tests compare with `holidays`. Run it every autumn.
 """

@@ -1,11 +1,7 @@
 """The examples for other clocks: what they start is a press, at the right times, and never a second one."""
 
 import json
-import os
 import shlex
-import shutil
-import subprocess
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -65,23 +61,6 @@ def test_the_timer_makes_up_for_nothing():
 
     assert (["no"], ["1s"]) == (timer["Persistent"], timer["AccuracySec"])
     assert (["oneshot"], ["no"]) == (service["Type"], service["Restart"])
-
-
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
-def test_systemd_understands_its_times():
-    """As the times that are meant."""
-    for words in unit("panic-cleanup.timer")["OnCalendar"]:
-        done = subprocess.run(
-            ["systemd-analyze", "calendar", "--base-time=2026-11-24 00:00:00 UTC", words],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "TZ": "UTC"},
-        )
-        following = next(line for line in done.stdout.splitlines() if "Next elapse:" in line).split()
-        moment = datetime.fromisoformat(f"{following[3]}T{following[4]}+00:00")
-
-        assert words.split()[-2] == f"{moment.astimezone(NEW_YORK):%H:%M:%S}"
 
 
 def test_the_cronjob_runs_once_in_its_zone_and_never_late():

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter
 from panic import config
 from panic.config import LedgerFiles, Settings
 from panic.service.room.views import Schedules
-from panic.service.schedule.cache import save_cache
-from panic.service.schedule.outlook import Outlook, outlook
+from panic.service.schedule.files import save_calendar
+from panic.service.schedule.outlook import outlook
 from panic.service.schedule.sessions import fallback
 from tests.cli.support import Firm
 from tests.service.schedule.support import detail, hours
@@ -38,35 +38,6 @@ def settings(folder: Path, *schedules: str, ledger: bool = True, rows: tuple[str
     return found if ledger else found.model_copy(update={"ledger": LedgerFiles()})
 
 
-def names(found: Outlook) -> list[str]:
-    """The schedules in their order."""
-    return [line.name for line in found.lines]
-
-
-def test_the_worst_come_first_then_the_earliest_then_by_name(tmp_path: Path):
-    """One that presses nobody, one that the calendars disagree about, and the others by the clock."""
-    short = detail("2026-11-30", today_sessions=hours("2026-11-30", closes="13:00:00-05:00"))
-    save_cache(tmp_path / "calendar.json", [short], WEDNESDAY - timedelta(hours=3))
-    found = outlook(
-        settings(
-            tmp_path,
-            one("early", "07:00 Europe/London on friday", "drill = true"),
-            one("doubtful", "5 minutes before close"),
-            one("b", "08:00 Europe/London on friday"),
-            one("a", "08:00 Europe/London on friday"),
-            one("nobody", "09:00 Europe/London on friday", f'groups = ["North"]\n{MEANT}'),
-        ),
-        WEDNESDAY,
-        2,
-    )
-
-    assert ["nobody", "doubtful", "early", "a", "b"] == names(found)
-    assert [False, True, False, False, False] == [line.doubt for line in found.lines]
-    assert "North" in found.lines[0].refused
-    assert {2} == {len(line.runs) for line in found.lines}
-    assert found.is_in_doubt
-
-
 @pytest.mark.parametrize("wrong", ["", "refused", "ends", "doubt", "left out", "problems"])
 def test_each_thing_that_is_wrong_is_a_doubt(tmp_path: Path, wrong: str):
     """Whatever it is alone."""
@@ -75,14 +46,14 @@ def test_each_thing_that_is_wrong_is_a_doubt(tmp_path: Path, wrong: str):
         now = datetime(2028, 12, 30, tzinfo=UTC)
     if wrong == "doubt":
         short = detail("2026-11-30", today_sessions=hours("2026-11-30", closes="13:00:00-05:00"))
-        save_cache(tmp_path / "calendar.json", [short], WEDNESDAY)
+        save_calendar(tmp_path / "ledger.db", [short], WEDNESDAY)
     if wrong == "left out":
         more = one("wrong", "soon") + "[nonsense]\nx = 1\n"
     if wrong == "problems":
         (tmp_path / "calendar.json").write_text("{")
     what = f'groups = ["North"]\n{MEANT}' if wrong == "refused" else f"all = true\n{MEANT}"
     found = outlook(settings(tmp_path, one("a", at, what), more), now, 3)
-    line = found.lines[0]
+    line = found.schedules[0]
     seen = {
         "refused": bool(line.refused),
         "ends": bool(line.ends),
@@ -95,26 +66,13 @@ def test_each_thing_that_is_wrong_is_a_doubt(tmp_path: Path, wrong: str):
     assert bool(wrong) == found.is_in_doubt
 
 
-def test_without_a_ledger_there_is_no_calendar_of_the_brokers(tmp_path: Path):
-    """The shipped one counts."""
-    save_cache(tmp_path / "calendar.json", [detail("2026-11-30")], WEDNESDAY)
-    without, with_ = (
-        outlook(settings(tmp_path, one("a", "5 minutes before close"), ledger=ledger), WEDNESDAY, 1)
-        for ledger in (False, True)
-    )
-
-    assert (None, WEDNESDAY) == (without.fetched_at, with_.fetched_at)
-    assert without.last == with_.last == fallback().last
-    assert not without.is_in_doubt
-
-
 def test_a_roster_that_cannot_be_read_presses_nobody(tmp_path: Path):
     """A drill needs none."""
     known = settings(tmp_path, one("a", "08:00 Asia/Tokyo on weekdays"), DRILL)
     known.roster.file.unlink()
     found = outlook(known, WEDNESDAY, 1)
 
-    assert [("a", True), ("d", False)] == [(line.name, bool(line.refused)) for line in found.lines]
+    assert [("a", True), ("d", False)] == [(line.name, bool(line.refused)) for line in found.schedules]
 
 
 @pytest.mark.parametrize(("days", "is_told"), [(61, False), (60, True), (0, True), (-1, True)])
@@ -132,7 +90,7 @@ def test_a_shipped_calendar_that_ends_soon_says_so(tmp_path: Path, days: int, is
 def test_its_document_is_json_and_what_the_service_publishes(tmp_path: Path):
     """Whatever there is to tell, and where there is nothing."""
     schema = TypeAdapter(Schedules).json_schema(mode="serialization")
-    save_cache(tmp_path / "calendar.json", [detail("2026-11-30")], WEDNESDAY)
+    save_calendar(tmp_path / "ledger.db", [detail("2026-11-30")], WEDNESDAY)
     full = settings(tmp_path, one("a", "5 minutes before close"), one("b", "soon"), DRILL)
     for known in (full, settings(tmp_path, ledger=False)):
         document: dict[str, Any] = json.loads(json.dumps(outlook(known, WEDNESDAY, 2).document()))

@@ -24,10 +24,9 @@ DAY = date(2026, 11, 27)
 
 
 def test_the_answers_of_the_specification_are_read():
-    """A regular day, an early close with the session after it, and a holiday."""
+    """A regular day, an early close, and a holiday."""
     early = {
         "today_sessions": hours("2025-11-28", closes="13:00:00-05:00"),
-        "next_sessions": hours("2025-12-01"),
         "status": {"day_type": "EARLY_CLOSE"},
     }
     days = [
@@ -41,7 +40,6 @@ def test_the_answers_of_the_specification_are_read():
     assert [
         session("2025-10-15", "13:30", "20:00"),
         session("2025-11-28", closes="18:00", early=True),
-        session("2025-12-01"),
         closed("2025-12-25", "holiday"),
     ] == [found.days[day] for day in sorted(found.days)]
 
@@ -68,7 +66,7 @@ def test_a_day_that_cannot_be_understood_is_not_known_and_told(odd: dict[str, An
     """Nothing is guessed from half of it: a wrong close is worse than none."""
     found = from_broker([detail("2026-11-27", **odd)], FETCHED)
 
-    assert None is found.on(DAY)
+    assert None is found.days.get(DAY)
     assert 1 == len(found.problems)
 
 
@@ -77,7 +75,7 @@ def test_hours_without_an_offset_are_those_of_the_zone_that_the_document_names(z
     """The specification leaves the form of a time open."""
     one = detail("2026-11-27", today_sessions=hours("2026-11-27", "09:30:00", "16:00:00"), timezone=zone)
 
-    assert session("2026-11-27") == from_broker([one], FETCHED).on(DAY)
+    assert session("2026-11-27") == from_broker([one], FETCHED).days.get(DAY)
 
 
 def test_another_market_is_not_read():
@@ -89,19 +87,9 @@ def test_another_market_is_not_read():
 
 def test_a_holiday_with_hours_has_a_session_and_a_doubt():
     """Of two things that contradict each other the one counts that lets a cleanup run."""
-    found = from_broker([detail("2026-11-27", status={"day_type": "HOLIDAY"})], FETCHED).on(DAY)
+    found = from_broker([detail("2026-11-27", status={"day_type": "HOLIDAY"})], FETCHED).days.get(DAY)
 
     assert session("2026-11-27", doubt="the broker calls it a holiday and gives its hours") == found
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_of_two_documents_of_one_day_the_earlier_close_counts(order: int):
-    """Whichever comes first; and a session more than none."""
-    short = detail("2026-11-27", today_sessions=hours("2026-11-27", closes="13:00:00-05:00"))
-    holiday = detail("2026-11-27", today_sessions={}, status={"day_type": "HOLIDAY"})
-    found = [from_broker([one, short][::order], FETCHED).on(DAY) for one in (detail("2026-11-27"), holiday)]
-
-    assert [session("2026-11-27", closes="18:00", early=True)] * 2 == found
 
 
 _KEYS = st.sampled_from(["date", "status", "day_type", "today_sessions", "regular", "open", "close", "timezone"])
@@ -118,7 +106,7 @@ def test_no_document_does_anything_but_tell_days(found: list[Any]):
     """The broker's interface changes often."""
     known = from_broker([*found, detail("2026-11-27")], FETCHED)
 
-    assert isinstance(known.on(DAY), Session)
+    assert isinstance(known.days.get(DAY), Session)
 
 
 def test_the_shipped_calendar_knows_its_days():
@@ -126,12 +114,12 @@ def test_the_shipped_calendar_knows_its_days():
     made = next(iter(fallback().days.values())).as_of
     told: dict[str, Any] = {"source": "shipped", "as_of": made}
 
-    assert session("2026-11-25", **told) == fallback().on(date(2026, 11, 25))
-    assert session("2026-07-01", "13:30", "20:00", **told) == fallback().on(date(2026, 7, 1))
-    assert session("2026-11-27", closes="18:00", early=True, **told) == fallback().on(DAY)
-    assert Closed(date(2026, 11, 26), "Thanksgiving", "shipped", made) == fallback().on(date(2026, 11, 26))
-    assert Closed(date(2026, 11, 28), "weekend", "shipped", made) == fallback().on(date(2026, 11, 28))
-    assert (None, None) == (fallback().on(date(2024, 12, 31)), fallback().on(date(2029, 1, 1)))
+    assert session("2026-11-25", **told) == fallback().days.get(date(2026, 11, 25))
+    assert session("2026-07-01", "13:30", "20:00", **told) == fallback().days.get(date(2026, 7, 1))
+    assert session("2026-11-27", closes="18:00", early=True, **told) == fallback().days.get(DAY)
+    assert Closed(date(2026, 11, 26), "Thanksgiving", "shipped", made) == fallback().days.get(date(2026, 11, 26))
+    assert Closed(date(2026, 11, 28), "weekend", "shipped", made) == fallback().days.get(date(2026, 11, 28))
+    assert (None, None) == (fallback().days.get(date(2024, 12, 31)), fallback().days.get(date(2029, 1, 1)))
     assert date(2028, 12, 31) == fallback().last
 
 
@@ -174,7 +162,7 @@ def test_where_the_two_disagree_the_earlier_hours_count(
 ):
     """And a session more than none; what one does not know the other tells."""
     theirs, ours = (calendar(*[one] if one else []) for one in (broker, shipped))
-    found = merge(theirs, ours).on(DAY)
+    found = merge(theirs, ours).days.get(DAY)
 
     assert words == disagreement(theirs, ours, DAY)
     assert (counts, words) == ((found.closes, found.doubt) if isinstance(found, Session) else (None, ""))
@@ -183,16 +171,7 @@ def test_where_the_two_disagree_the_earlier_hours_count(
 def test_the_earlier_opening_counts_too():
     """Whichever calendar has the earlier close."""
     theirs = calendar(session("2026-11-27", opens="14:00", early=True))
-    counts = merge(theirs, calendar(EARLY)).on(DAY)
+    counts = merge(theirs, calendar(EARLY)).days.get(DAY)
 
     assert isinstance(counts, Session)
     assert (utc("2026-11-27 14:00"), utc("2026-11-27 18:00"), True) == (counts.opens, counts.closes, counts.early)
-
-
-def test_what_counts_says_where_it_is_from():
-    """The broker's where it knows the day, with the time at which it was fetched."""
-    both = merge(from_broker([detail("2026-11-25"), 5], FETCHED), fallback())
-    days = [both.on(date(2026, 11, day)) for day in (25, 24)]
-    made = next(iter(fallback().days.values())).as_of
-
-    assert [("broker", FETCHED), ("shipped", made)] == [(day.source, day.as_of) for day in days if day]
