@@ -56,7 +56,7 @@ class Server:
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
-        self._proving = Proving(self.standby, self.desk, self.notifier.tell, env)
+        self._proving = Proving(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
         self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,19 +25,19 @@ from panic.kit.errors import Problem
 from panic.run.check import AccountCheck, CheckReport, Pace, Setup, State, check
 from panic.service.selftest import (
     Circumstances,
-    Disk,
     Finding,
     Kept,
     Last,
-    Machine,
     ago,
     exit_code,
     findings,
+    found,
     look,
     place,
     read,
     write,
 )
+from panic.service.selftest.machine import is_full
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.engine.test_engine import KEY
 from tests.kit.virtual import virtually
@@ -72,13 +73,7 @@ def around(**fields: Any) -> Circumstances:
     )
 
 
-def codes(found: Sequence[Finding]) -> list[tuple[str, Verdict]]:
-    """What was found, and how bad it is."""
-    return [(finding.code, finding.worst) for finding in found]
-
-
 REFUSED, UNREACHABLE, MISSING, CLOSED = State.REFUSED, State.UNREACHABLE, State.MISSING, State.CLOSED
-DISK = Disk("the ledger", Path("/var/lib/panic"), 10**9, 2 * 10**9)
 ALL = frozenset(range(1, 11))
 SHRUNK = {"unlisted_accounts": tuple(range(3, 11))}
 
@@ -117,7 +112,7 @@ def test_many_accounts_are_counted_and_the_first_few_named():
 @pytest.mark.parametrize(
     ("fields", "more", "expected"),
     [
-        ({}, {"machine": Machine((DISK,), "", latch.State(()))}, []),
+        ({}, {}, []),
         ({"clock_skew_s": 4.9, "certificate_ends": NOW + timedelta(days=14.1)}, {}, []),
         ({"clock_skew_s": 5.1}, {}, ["clock_skew"]),
         ({"clock_skew_s": -3601.0}, {}, ["clock_skew"]),
@@ -130,6 +125,7 @@ def test_many_accounts_are_counted_and_the_first_few_named():
         ({"drift_checked": False}, {"covered_before": ALL}, ["roster_shrank", "drift_unchecked"]),
         ({}, {"covered_before": frozenset({1})}, []),
         ({}, {"covered_before": None}, []),
+        ({}, {"machine": (found("disk", what="x", where="y"),)}, ["disk"]),
     ],
 )
 def test_what_broker_and_roster_come_to(fields: dict[str, Any], more: dict[str, Any], expected: list[str]):
@@ -147,23 +143,6 @@ def test_a_skew_is_told_in_words_that_do_not_waver():
 
     assert 1 == len(texts)
     assert "is behind the broker's by more than 10 s" in texts.pop()
-
-
-@pytest.mark.parametrize(
-    ("machine", "code", "worst"),
-    [
-        (Machine((replace(DISK, free=99 * 10**6),)), "disk", Verdict.UNVERIFIED),
-        (Machine((replace(DISK, free=10**9, size=101 * 10**9),)), "disk", Verdict.UNVERIFIED),
-        (Machine((Disk("the latch", Path("/x"), trouble="no such file"),)), "disk", Verdict.UNVERIFIED),
-        (Machine(ledger="it is a directory"), "ledger", Verdict.UNVERIFIED),
-        (Machine(latch=latch.State((), "is not whole")), "latch", Verdict.UNVERIFIED),
-        (Machine(latch=latch.State((), "is missing"), latch_is_missing=True), "latch_missing", Verdict.CLEAR),
-        (Machine(latch=latch.State((latch.Hold("all", "", "run", "then"),))), "", Verdict.CLEAR),
-    ],
-)
-def test_what_is_wrong_with_this_machine(machine: Machine, code: str, worst: Verdict):
-    """Told also where the check could not even begin; an engaged latch says what it was told to say."""
-    assert [(code, worst)] * bool(code) == codes(findings(None, around(machine=machine)))
 
 
 def test_mistakes_in_the_files_are_told_with_their_remedies():
@@ -201,7 +180,7 @@ def settings(folder: Path, base_url: str = "http://127.0.0.1:1", **more: Any) ->
     )
 
 
-def test_what_is_seen_of_this_machine(tmp_path: Path):
+def test_what_is_wrong_with_this_machine(tmp_path: Path):
     """A ledger that is not there yet is no fault; one that is none is, and a folder that has gone."""
     latch.create(tmp_path / "panic.latch")
     well, gone = look(settings(tmp_path)), look(settings(tmp_path / "gone"))
@@ -211,17 +190,30 @@ def test_what_is_seen_of_this_machine(tmp_path: Path):
     (tmp_path / "panic.latch").write_bytes(b"disengaged\n")
     broken = look(settings(tmp_path))
 
-    assert ("", latch.State(()), False) == (well.ledger, well.latch, well.latch_is_missing)
-    assert [("the ledger", tmp_path, ""), ("the latch", tmp_path, "")] == [
-        (disk.what, disk.folder, disk.trouble) for disk in well.disks
-    ]
-    assert all(0 < disk.free <= disk.size for disk in well.disks)
-    assert (f"its folder {tmp_path / 'gone'} is missing", True) == (gone.ledger, gone.latch_is_missing)
-    assert ["no such file or directory"] * 2 == [disk.trouble for disk in gone.disks]
-    assert "a damaged one was set aside" in aside.ledger
-    assert broken.ledger
-    assert broken.latch is not None
-    assert "is not whole" in broken.latch.problem
+    assert () == well
+    assert ["disk", "disk", "ledger", "latch_missing"] == [one.code for one in gone]
+    assert f"its folder {tmp_path / 'gone'} is missing" in gone[2].text
+    assert "no such file or directory" in gone[0].text
+    assert "a damaged one was set aside" in aside[0].text
+    assert ["ledger", "latch"] == [one.code for one in broken]
+    assert "is not whole" in broken[1].text
+    assert [Verdict.UNVERIFIED] * 3 + [Verdict.CLEAR] == [one.worst for one in gone]
+
+
+@pytest.mark.parametrize(
+    ("free", "size", "files", "full"),
+    [
+        (10**9, 2 * 10**9, 7, False),
+        (99 * 10**6, 10**9, 7, True),
+        (10**9, 101 * 10**9, 7, True),
+        (10**9, 2 * 10**9, 0, True),
+    ],
+)
+def test_a_disk_is_full_before_its_last_byte(free: int, size: int, files: int, full: bool):
+    """By bytes, by its hundredth, and by files."""
+    seen = {"f_bavail": free, "f_blocks": size, "f_frsize": 1, "f_files": 9, "f_favail": files}
+
+    assert full == is_full(SimpleNamespace(**seen))  # type: ignore[arg-type]
 
 
 # ── the last one ────────────────────────────────────────────────────────────────────────────────────────────
