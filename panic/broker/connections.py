@@ -22,7 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 
-from panic.broker.proof import Receipt
+from panic.broker.answers import Receipt
 
 _SPARE_DESCRIPTORS = 16
 """Left for files, the terminal, the event loop and a resolver beside the connections."""

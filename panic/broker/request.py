@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp.connector import Connection
 
-from panic.broker.answers import Cause
+from panic.broker.answers import Cause, Receipt
 from panic.broker.connections import Handler
-from panic.broker.proof import Receipt
 
 _ERROR_BODY_MOST = 1 << 16
 """Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""

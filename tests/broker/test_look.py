@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from panic.broker.answers import Receipt
 from panic.broker.outcomes import Standing
 from panic.broker.pages import MOST_PAGES, Page
-from panic.broker.proof import Look, Receipt
+from panic.broker.proof import Look
 from panic.orders import Filters
 from tests.kit.builders import STALE, a_page, an_order, wall
 from tests.kit.shelf import LARGE, SINCE, a_look, a_shelf, after, asked

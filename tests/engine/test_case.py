@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Outcome, Standing, Verdict
-from panic.broker.proof import Receipt
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
 from panic.engine.timetable import NEVER, Do, Step
@@ -175,7 +174,7 @@ def test_a_look_that_a_delete_cut_short_is_none_and_its_orders_must_be_seen_ende
 def test_anothers_orders_end_a_look(failures: int):
     """They are neither asked for again nor taken for a refusal that a look could do without."""
     case = cancelled(a_case(), an_answer())
-    case._reading._size = 150  # it begins with the list, which may be refused
+    case._size = 150  # it begins with the list, which may be refused
     look(case, *[an_answer(503, began=1.0)] * failures, an_answer(200, Body.FOREIGN, began=1.0))
 
     assert (None, Standing.UNREAD) == (case.look, case.standing)
