@@ -229,3 +229,15 @@ def test_a_refused_account_that_was_clear_is_read_again_and_never_cancelled(
 
     assert times(done, Do.READ)
     assert [] == times(done, Do.CANCEL)
+
+
+@pytest.mark.parametrize(("is_clear", "due"), [(True, Do.READ), (False, Do.CANCEL)])
+def test_a_resume_owes_a_first_delete_to_all_that_was_not_proven(is_clear: bool, due: Do):
+    """What was proven is read at once, and counts as proven no more."""
+    case = cancelled(a_case(), an_answer())
+    if is_clear:
+        look_clear(case, 1.0)
+    case.resume(50.0, PACE)
+
+    assert (not is_clear, Standing.UNREAD) == (case.owes_first, case.standing)
+    assert Step(due, 50.0) == case.step(50.0, PACE)
