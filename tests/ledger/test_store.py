@@ -160,16 +160,6 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path
     assert [file] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "name", ["a file/ledger.db", "ledger\0.db", "n" * 300, "/proc/ledger.db", "/proc/x/ledger.db"]
-)
-def test_where_no_file_can_be_begun_is_an_error(tmp_path: Path, name: str):
-    """Of the one kind that the writer expects."""
-    (tmp_path / "a file").touch()
-    with pytest.raises(OSError, match=r"."):
-        SqliteStore(tmp_path / name)
-
-
 def notes(file: Path) -> None:
     file.write_bytes(b"account_id,name\n1,one\n" * 300)
 
@@ -197,17 +187,6 @@ def test_what_is_not_marked_as_a_ledger_is_left_alone(tmp_path: Path, make: Call
 
     assert before == {one: one.read_bytes() for one in tmp_path.iterdir()}
     assert re.search("no ledger|another program", str(caught.value))
-
-
-def test_a_ledger_of_a_later_version_is_left_alone(file: Path):
-    """Whoever wrote it knows better."""
-    begun(file, 1).close()
-    with raw(file) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(OSError, match="format 2"):
-        SqliteStore(file)
-
-    assert [] == set_aside(file)
 
 
 @pytest.mark.usefixtures("soon")
@@ -422,19 +401,6 @@ except OSError as error:
     print(error.strerror, flush=True)
 store.close()
 """
-
-
-def test_of_two_who_find_a_ledger_damaged_only_the_first_moves_it(file: Path):
-    """The second must not move the new one."""
-    begun(file, 50).close()
-    cut_off(file)
-    inode = file.stat().st_ino
-    begun(file, 1, leg="new").close()
-    moved = place.moved(file, file.with_name("ledger.db.damaged-again"), inode)
-
-    assert not moved
-    assert ["new-1"] == ids(file)
-    assert 1 == len(set_aside(file))
 
 
 def test_who_finds_a_ledger_damaged_after_another_did_goes_on_with_the_new_one(
