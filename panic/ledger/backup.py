@@ -17,11 +17,7 @@ PATIENCE_S = 10.0
 
 
 def _connect(file: Path, mode: str) -> sqlite3.Connection:
-    check_regular(file)
     return sqlite3.connect(address(file, mode), uri=True, timeout=PATIENCE_S, isolation_level=None)
-
-
-# ── backup ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def backup(file: Path, target: Path) -> Volume:

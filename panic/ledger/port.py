@@ -25,13 +25,12 @@ class Store(Protocol):
         """Make records durable, all or none, in this order, and give the head after the last.
 
         Args:
-            records: What to append; of one run, if `after` is given, and of one kind, if `unless` is.
-            after: Append only if this is the last event of that run so far; 0 for none. What was set aside does
-                not count: then there may be none, too.
+            records: Of one run, if `after` is given, and of one kind, if `unless` is.
+            after: Append only if this is the run's last event; 0, or one that was set aside, stands for none.
             unless: Append only if no event of the same kind has these words in its record.
 
         Raises:
-            ConflictError: It is not; or there is one.
+            ConflictError: It is not, or there is one.
             GoneError: All that it held is gone; whoever opens it again begins a new one.
         """
 

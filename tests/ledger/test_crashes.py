@@ -105,16 +105,16 @@ def test_a_log_cut_off_anywhere_in_its_last_three_commits_loses_these_at_most(fi
 
 def test_what_stands_before_and_behind_a_damaged_page_is_read(file: Path):
     """The newest run is the one that somebody asks for."""
-    begun(file, 400, body={"text": "x" * 300}).close()
+    begun(file, 200, body={"text": "x" * 300}).close()
     data, good = bytearray(file.read_bytes()), read(file, whole=True)
-    page = data.index(good.rows[200].record) // PAGE * PAGE
+    page = data.index(good.rows[100].record) // PAGE * PAGE
     data[page : page + PAGE] = bytes([255]) * PAGE
     left = {row for row in good.rows if row.record in data}
     file.write_bytes(data)
     volume = read(file)
 
     assert set(volume.rows) <= left
-    assert len(left) - 2 <= len(volume.rows) < 400
+    assert len(left) - 2 <= len(volume.rows) < 200
     assert good.head == volume.head
     assert f"{len(volume.rows)} of its events can be read" in volume.damage
 
@@ -132,7 +132,7 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
     filled = [at for at, byte in enumerate(data) if byte]
     said = unchanged = 0
     missed = []
-    for at in (*range(100), *lot.sample(filled, 200), *lot.sample(range(len(data)), 40)):
+    for at in (*range(100), *lot.sample(filled, 120), *lot.sample(range(len(data)), 20)):
         bit = 1 << lot.randrange(8)
         flipped.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
         volume = read(flipped, whole=True)
@@ -146,8 +146,8 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
             log.unlink()
 
     assert [] == missed
-    assert said > 100
-    assert unchanged > 10
+    assert said > 60
+    assert unchanged > 5
 
 
 def test_no_damage_makes_reading_or_writing_end_in_anything_unforeseen(file: Path, tmp_path: Path):

@@ -312,34 +312,6 @@ def test_a_file_of_nothing_becomes_a_ledger(file: Path):
     assert 0o640 == stat.S_IMODE(file.stat().st_mode)
 
 
-def test_a_run_can_be_taken_up_though_its_ledger_was_set_aside(file: Path):
-    """Whoever opens it finds nothing of the run in the new one, and that is nobody else's doing; but only once."""
-    begun(file, 50).close()
-    cut_off(file)
-    with closing(SqliteStore(file)) as store, closing(SqliteStore(file)) as other:
-        head = store.append([record(51)], after=44)
-        for one in (store, other):
-            with pytest.raises(ConflictError, match="has gone on to event 1 since event 44"):
-                one.append([record(52)], after=44)
-
-    assert 1 == head.seq
-    assert names(51) == ids(file)
-
-
-def test_behind_a_link_the_file_itself_is_set_aside(file: Path, tmp_path: Path):
-    """It stays on its disk, next to the new one, and is found through the link."""
-    link_to = tmp_path / "link.db"
-    begun(file, 50).close()
-    link_to.symlink_to(file)
-    cut_off(file)
-    SqliteStore(link_to).close()
-    (aside,) = set_aside(link_to)
-
-    assert file.parent == aside.parent
-    assert link_to.is_symlink()
-    assert file.is_file()
-
-
 def test_damage_that_shows_while_writing_sets_aside_for_the_next(file: Path):
     """This append fails; whoever opens the ledger next begins a new one."""
     with closing(begun(file, 200, body="x" * 500)):
