@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -34,22 +35,24 @@ log = structlog.get_logger()
 
 _END_S: Final = 2.0
 
-Say = Callable[[str], None]
-"""Tells whoever runs the service, one line at a time."""
-
 
 class Server:
     """One service. `await start()`, then `await end()`.
 
     Args:
         settings: As they were loaded.
-        say: Where lines for whoever runs it go.
+        say: Tells whoever runs the service, one line at a time.
         env: Where keys, and a reload's settings, are looked for.
         drill: Whether the broker is the embedded simulator, and every run a drill.
     """
 
     def __init__(
-        self, settings: Settings, say: Say, env: Mapping[str, str] = os.environ, *, drill: bool = False
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        env: Mapping[str, str] = os.environ,
+        *,
+        drill: bool = False,
     ) -> None:
         self._settings, self._say, self._env, self._drill = settings, say, env, drill
         self.standby = Standby(settings, env)
@@ -90,9 +93,8 @@ class Server:
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
-        recovery = Recovery(
-            self._settings, ledger, self.desk, self._people.tell, self._say, self.notifier.remember, self._env
-        )
+        tell, remember = self._people.tell, self.notifier.remember
+        recovery = Recovery(self._settings, ledger, self.desk, tell, self._say, remember, self._env)
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
         for problem in dict.fromkeys((*self.standby.status()["problems"], *map(str, self.notifier.problems))):
@@ -125,7 +127,7 @@ class Server:
         self._say("panic: reloaded")
         log.info("reloaded")
 
-    def _may_listen(self) -> Any:
+    def _may_listen(self) -> ssl.SSLContext | None:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
@@ -134,21 +136,7 @@ class Server:
         return tls.server_context(service)
 
     def _app(self) -> web.Application:
-        return make_app(
-            self.desk,
-            self.standby,
-            self._audit,
-            self.notifier,
-            self._metrics,
-            hooks_handler=self._breaches().handle,
-            env=self._env,
-            proving=self._proving,
-            drill=self._drill,
-            calendar=lambda: self._clockwork.almanac.calendar,
-        )
-
-    def _breaches(self) -> Breaches:
-        return Breaches(
+        breaches = Breaches(
             self.desk,
             lambda: self.standby.settings.hooks,
             self._people.tell,
@@ -158,8 +146,20 @@ class Server:
             scrub=self.standby.scrub,
             pressable=self.standby.pressable,
         )
+        return make_app(
+            self.desk,
+            self.standby,
+            self._audit,
+            self.notifier,
+            self._metrics,
+            hooks_handler=breaches.handle,
+            env=self._env,
+            proving=self._proving,
+            drill=self._drill,
+            calendar=lambda: self._clockwork.almanac.calendar,
+        )
 
-    async def _listen(self, runner: web.AppRunner, context: Any, callers_most: int) -> None:
+    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None, callers_most: int) -> None:
         service = self._settings.service
         door = Door(runner, service.host, service.port, context=context, most=callers_most)
         try:
@@ -169,8 +169,7 @@ class Server:
             remedy = "Name another port in [service], or end what listens there."
             what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
             raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
-        host = f"[{service.host}]" if ":" in service.host else service.host
-        self.url = f"{'http' if context is None else 'https'}://{host}:{door.port}"
+        self.url = door.name
 
     def _paged(self, page: Notice) -> None:
         """Put on record that people know of a run, so that the next start does not tell them again."""
