@@ -4,6 +4,7 @@ What the store cannot take goes to standard error, one line of JSON for each eve
 this process has it then.
 """
 
+import errno
 import threading
 import time
 from collections import deque
@@ -11,7 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Protocol
 from weakref import WeakSet
 
 from panic.kit.errors import PanicError
@@ -19,10 +21,51 @@ from panic.kit.files import why
 from panic.kit.words import clip
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, UnencodableError, encode
-from panic.ledger.port import DAMAGED, ConflictError, GoneError, Record, Store
 
 _GAP_S = 0.05
 """Between batches: a rush of events makes few transactions."""
+
+
+Record = tuple[str, str, bytes]
+"""The run and the kind of an event, and the event as it is written down."""
+
+
+class Store(Protocol):
+    """All that the writer needs; `set_aside` is where a damaged one that stood in its place was moved."""
+
+    set_aside: Path | None
+
+    def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
+        """Make records durable, all or none, in this order, and give the head after the last.
+
+        Args:
+            records: Of one run, if `after` is given, and of one kind, if `unless` is.
+            after: Append only if this is the run's last event; 0, or one that was set aside, stands for none.
+            unless: Append only if no event of the same kind has these words in its record.
+
+        Raises:
+            ConflictError: It is not, or there is one.
+            GoneError: All that it held is gone; whoever opens it again begins a new one.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class ConflictError(PanicError):
+    """Somebody else has written about this run since it was read."""
+
+
+REMOVED = "ledger_removed"
+DAMAGED = "ledger_damaged"
+
+
+class GoneError(OSError):
+    """What was recorded so far is not in its place any more; the code says why."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(errno.ESTALE, words)
+        self.code = code
 
 
 class Trouble(NamedTuple):
@@ -69,8 +112,6 @@ class Item:
         reply: Told when it is durable, or why it never will be.
         tries_anew: Whether a store that failed before is opened again for it.
         fails_closed: Whether it is dropped where it cannot be recorded in time, and told to nobody.
-        after: As of `Store.append`.
-        unless: As of `Store.append`.
         since: Monotonic time.
     """
 

@@ -17,8 +17,7 @@ from weakref import WeakSet
 from panic.kit import terminal
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
-from panic.ledger.port import Store
-from panic.ledger.shift import Backlog, Item, Shift, Trail, Trouble
+from panic.ledger.shift import Backlog, Item, Shift, Store, Trail, Trouble
 
 PATIENCE_S = 2.0
 """A store that confirms nothing for so long is taken for hung."""

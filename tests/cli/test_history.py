@@ -91,7 +91,7 @@ async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):
             tmp_path, simulator.base_url, rows, run="attempt_s = 0.5\npoll_first_s = 0.05\n", more=SETTINGS
         )
         firm.key.chmod(0o644)
-        done = await ask(firm, *PRESS, "--deadline", "2", "--watch", "0.3", "--latch", "--by", "Zoë Ω")
+        done = await ask(firm, *PRESS, "--deadline", "3", "--watch", "0.5", "--latch", "--by", "Zoë Ω")
         shown = await ask(firm, *SHOW)
         table = await ask(firm, "show", "last", "--format", "table", env=WIDE)
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from panic._version import VERSION
 from panic.kit.errors import UsageError
 from panic.ledger.chain import GENESIS, Head
-from panic.ledger.evidence.export import Asked, export
-from panic.ledger.evidence.form import LINE_MOST, read_row, write, write_row
+from panic.ledger.evidence.export import LINE_MOST, Asked, export, read_row, write, write_row
 from panic.ledger.evidence.verify import lines_of, verify
 from panic.ledger.reader import Row
 from tests.ledger.evidence import (

@@ -15,8 +15,8 @@ import pytest
 from panic.ledger import place
 from panic.ledger import store as store_module
 from panic.ledger.chain import GENESIS, digest, link
-from panic.ledger.port import ConflictError, GoneError
 from panic.ledger.reader import read, set_aside
+from panic.ledger.shift import ConflictError, GoneError
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, python, record
 

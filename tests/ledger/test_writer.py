@@ -13,8 +13,8 @@ import pytest
 from panic.kit.errors import PanicError
 from panic.ledger import shift
 from panic.ledger.events import decode
-from panic.ledger.port import ConflictError, GoneError
 from panic.ledger.reader import read, set_aside
+from panic.ledger.shift import ConflictError, GoneError
 from panic.ledger.writer import Writer, sqlite_writer
 from tests.kit.virtual import virtually
 from tests.ledger.support import AT, PATIENCE_S, Memory, append, begun, event, ids, leg_of, names, until
