@@ -21,7 +21,7 @@ def outcome_table() -> str:
 def routes() -> str:
     """Draw what the service can be asked."""
     rows = [
-        f"| `{one.method} {one.path}` | {one.role or '–'}{', a person' if one.person else ''} | {one.text} |"
+        f"| `{one.method} {one.path}` | {one.role or 'none'}{', a person' if one.person else ''} | {one.text} |"
         for one in OPERATIONS
     ]
     return "\n".join(["| request | role | what |", "|---|---|---|", *rows])
