@@ -26,6 +26,7 @@ IS_FINISHED: Final = 64
 ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "press": (PRESS, 0),
     "press, only planned": ((*PRESS, "--dry-run"), 0),
+    "press, of a wrong file": (("--config", "missing.toml", *PRESS), 78),
     "resume": (("resume", "last"), IS_FINISHED),
     "check": (("check",), 0),
     "runs": (("runs",), 0),
