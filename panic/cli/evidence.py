@@ -147,8 +147,7 @@ def do_backup(options: argparse.Namespace) -> int:
         "whole": not is_damaged,
     }
     words = f"{len(volume.rows):,} events in {clip(str(options.file))}\nledger head {volume.head}: {_KEEP}"
-    how = argparse.Namespace(format=options.format, output=None)
-    output.show(json.dumps(document, indent=2), [Text(words)], how)
+    terminal.out(json.dumps(document, indent=2) if output.wants_json(options) else words)
     return _DAMAGED if is_damaged else 0
 
 
