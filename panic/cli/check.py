@@ -51,12 +51,11 @@ def do_check(options: argparse.Namespace) -> int:
 
 def _beside(settings: Settings, found: CheckReport | None = None) -> list[selftest.Finding]:
     """Say what is wrong with this machine: such things do not stop a press, and need mending all the same."""
-    now = datetime.now(UTC)
     try:
         machine = background.within(partial(selftest.look, settings), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
-        return [selftest.found("hangs", what="the disk of ledger or latch", seconds=_LOOK_S)]
-    return [*selftest.machine_findings(found, selftest.Circumstances(now, machine))]
+        machine = (selftest.found("hangs", what="the disk of ledger or latch", seconds=_LOOK_S),)
+    return [*machine, *selftest.certificate(found, datetime.now(UTC))]
 
 
 def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:

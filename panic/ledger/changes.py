@@ -3,6 +3,7 @@
 Only what the report and a resume need is kept: attempts, outcome, standing, notes and orders that answers named.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
@@ -16,6 +17,14 @@ from panic.kit.clock import Clock, time_of_day
 from panic.ledger.record import Count, Text, read
 from panic.orders import Order
 
+_STATE = ("outcome", "own_envelope", "standing", "as_of", "open", "seen_open", "looks", "counted")
+
+
+def _state(case: Case) -> tuple[Any, ...]:
+    proof = case.proof
+    seen = proof.as_of, proof.open, case.seen_open
+    return (case.outcome, case.own_envelope, case.standing, *seen, case.tally.looks, proof.is_counted)
+
 
 @dataclass(slots=True)
 class Mark:
@@ -25,60 +34,26 @@ class Mark:
     notes: int = 0
     state: tuple[Any, ...] = (Outcome.NOT_ATTEMPTED, False, Standing.UNREAD, None, 0, None, 0, False)
     orders: dict[str, tuple[Order, bool]] = field(default_factory=dict)
-    accepted: frozenset[str] = frozenset()
-    reappeared: frozenset[str] = frozenset()
-
-    @classmethod
-    def of(cls, case: Case) -> "Mark":
-        """Give the mark of a case that is on record as it is."""
-        orders = {id_: (tracked.last, tracked.seen_ended) for id_, tracked in case.tally.orders.items()}
-        named = frozenset(case.tally.accepted), frozenset(case.tally.reappeared)
-        return cls(len(case.attempts), len(case.notes), _state(case), orders, *named)
-
-
-_STATE = ("outcome", "own_envelope", "standing", "as_of", "open", "seen_open", "looks", "counted")
-
-
-def _state(case: Case) -> tuple[Any, ...]:
-    return (
-        case.outcome,
-        case.own_envelope,
-        case.standing,
-        case.proof.as_of,
-        case.proof.open,
-        case.seen_open,
-        case.tally.looks,
-        case.proof.is_counted,
-    )
+    accepted: set[str] = field(default_factory=set)
+    reappeared: set[str] = field(default_factory=set)
 
 
 def changes(case: Case, mark: Mark, clock: Clock) -> dict[str, Any]:
     """Give what changed in a case since it was last recorded, as JSON values; empty if nothing did."""
-    found: dict[str, Any] = {}
-    if len(case.attempts) > mark.attempts:
-        found["attempts"] = [_attempt(one, clock) for one in case.attempts[mark.attempts :]]
-        mark.attempts = len(case.attempts)
-    state = _state(case)
-    if state != mark.state:
-        found.update(_differences(state, mark.state))
-        mark.state = state
-    if len(case.notes) > mark.notes:
-        found["notes"] = list(case.notes)[mark.notes :]
-        mark.notes = len(case.notes)
-    if case.tally.orders and (orders := _orders(case, mark)):
-        found["orders"] = orders
-    if len(case.tally.accepted) > len(mark.accepted):
-        found["accepted"] = sorted(case.tally.accepted - mark.accepted)
-        mark.accepted = frozenset(case.tally.accepted)
-    if len(case.tally.reappeared) > len(mark.reappeared):
-        found["reappeared"] = sorted(case.tally.reappeared - mark.reappeared)
-        mark.reappeared = frozenset(case.tally.reappeared)
+    state, tally = _state(case), case.tally
+    found: dict[str, Any] = {
+        "attempts": [_attempt(one, clock) for one in case.attempts[mark.attempts :]],
+        "notes": list(case.notes)[mark.notes :],
+        "orders": [row for id_, tracked in tally.orders.items() if (row := _order(id_, tracked, mark))],
+        "accepted": sorted(tally.accepted - mark.accepted),
+        "reappeared": sorted(tally.reappeared - mark.reappeared),
+    }
+    found = {name: new for name, new in found.items() if new}
+    found |= {name: new for name, new, old in zip(_STATE, state, mark.state, strict=True) if new != old}
+    mark.attempts, mark.notes, mark.state = len(case.attempts), len(case.notes), state
+    mark.accepted.update(tally.accepted)
+    mark.reappeared.update(tally.reappeared)
     return {"account": case.account.id, **found} if found else found
-
-
-def _differences(state: tuple[Any, ...], before: tuple[Any, ...]) -> dict[str, Any]:
-    """Name what differs between two states."""
-    return {name: new for name, new, old in zip(_STATE, state, before, strict=True) if new != old}
 
 
 def _attempt(one: Attempt, clock: Clock) -> list[Any]:
@@ -86,27 +61,15 @@ def _attempt(one: Attempt, clock: Clock) -> list[Any]:
     return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
 
 
-def _orders(case: Case, mark: Mark) -> list[list[Any]]:
-    found = []
-    for id_, tracked in case.tally.orders.items():
-        last, ended = tracked.last, tracked.seen_ended
-        known = mark.orders.get(id_)
-        if known is not None and known[0] is last and known[1] is ended:
-            continue
-        row = [
-            id_,
-            last.status,
-            ended,
-            last.filled_quantity,
-            last.symbol or tracked.first.symbol,
-            last.side,
-            last.client_order_id,
-        ]
-        if known is None and tracked.first is not last:
-            row.append(tracked.first.filled_quantity)
-        mark.orders[id_] = (last, ended)
-        found.append(row)
-    return found
+def _order(id_: str, tracked: Tracked, mark: Mark) -> list[Any]:
+    last, ended = tracked.last, tracked.seen_ended
+    known = mark.orders.get(id_)
+    if known is not None and known[0] is last and known[1] is ended:
+        return []
+    mark.orders[id_] = (last, ended)
+    symbol = last.symbol or tracked.first.symbol
+    row = [id_, last.status, ended, last.filled_quantity, symbol, last.side, last.client_order_id]
+    return [*row, tracked.first.filled_quantity] if known is None and tracked.first is not last else row
 
 
 def apply(case: Case, found: Any) -> None:
@@ -126,18 +89,23 @@ def apply(case: Case, found: Any) -> None:
     for note in found.get("notes", ()):
         case.note(note)
     for row in found.get("orders", ()):
-        _restore_order(case, *row)
+        _restore_order(case, row)
     case.tally.accepted.update(found.get("accepted", ()))
     case.tally.reappeared.update(found.get("reappeared", ()))
 
 
-def _is_moment(words: str) -> str:
+def moment(words: str) -> str:
+    """Give a time as it is on record.
+
+    Raises:
+        ValueError: It is none, or has no zone.
+    """
     if datetime.fromisoformat(words).tzinfo is None:
         raise ValueError("a time without a zone")
     return words
 
 
-_Moment = Annotated[Text, AfterValidator(_is_moment)]
+_Moment = Annotated[Text, AfterValidator(moment)]
 _Epoch = Annotated[float, Field(strict=True, ge=0, lt=2**37)]
 _Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _OrderRow = tuple[Text, Text, StrictBool, Text, Text, Text, Text]
@@ -185,17 +153,8 @@ def _moment(words: str | None) -> datetime | None:
     return None if words is None else datetime.fromisoformat(words)
 
 
-def _restore_order(
-    case: Case,
-    id_: str,
-    status: str,
-    ended: bool,
-    filled: str,
-    symbol: str,
-    side: str,
-    client_order_id: str,
-    filled_at_first: str | None = None,
-) -> None:
+def _restore_order(case: Case, row: Sequence[Any]) -> None:
+    id_, status, ended, filled, symbol, side, client_order_id, *at_first = row
     last = Order(
         id=id_,
         status=status,
@@ -207,7 +166,7 @@ def _restore_order(
     )
     known = case.tally.orders.get(id_)
     if known is None:
-        first = last if filled_at_first is None else last._replace(filled_quantity=filled_at_first)
+        first = last._replace(filled_quantity=at_first[0]) if at_first else last
         case.tally.orders[id_] = Tracked(first, last, ended)
     else:
         known.last, known.seen_ended = last, ended

@@ -39,11 +39,7 @@ _encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=
 _FIELDS = list(Event._fields)
 
 
-def _unchanged(text: str) -> str:
-    return text
-
-
-def encode(event: Event, scrub: Callable[[str], str] = _unchanged) -> bytes:
+def encode(event: Event, scrub: Callable[[str], str] = str) -> bytes:
     """Write an event down: the same event always gives the same bytes.
 
     Args:
@@ -58,43 +54,20 @@ def encode(event: Event, scrub: Callable[[str], str] = _unchanged) -> bytes:
         text = _encoder.encode({"run": run, "kind": kind, "id": name, "at": at, "body": body})
     except UnencodableError:
         raise
-    except (
-        TypeError,
-        ValueError,
-        RecursionError,
-    ) as error:  # a key that is no text, a NaN, a circle, endless depth
+    except (TypeError, ValueError, RecursionError) as error:  # a key that is no text, a NaN, a circle, depth
         raise UnencodableError(type(error).__name__) from error
     scrubbed = scrub(text)
     if scrubbed == text:
         return text.encode("ascii")
-    return _mended(scrubbed)
+    try:
+        return encode(_parse(scrubbed))  # what stands for a secret may be no ASCII
+    except ValueError as error:
+        raise UnencodableError("scrubbed") from error
 
 
 def beginning(run: str, kind: str) -> bytes:
     """Give what the record of every event of a run and a kind begins with."""
     return _encoder.encode({"run": run, "kind": kind})[:-1].encode("ascii") + b","
-
-
-def encode_body(body: Any) -> str:
-    """Write the body of an event down by itself, in one line.
-
-    Raises:
-        UnencodableError: it holds something that JSON has no word for.
-    """
-    try:
-        return _encoder.encode(body)
-    except UnencodableError:
-        raise
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UnencodableError(type(error).__name__) from error
-
-
-def _mended(scrubbed: str) -> bytes:
-    """Write a scrubbed text as any other: what stands for a secret may be no ASCII."""
-    try:
-        return encode(_parse(scrubbed))
-    except ValueError as error:
-        raise UnencodableError("scrubbed") from error
 
 
 def decode(record: bytes) -> Event:

@@ -14,8 +14,8 @@ from panic.kit.errors import UsageError
 from panic.ledger import reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
-from panic.ledger.legs import gaps, in_order, leg_of
-from panic.ledger.record import Finished, Kind, LastPress
+from panic.ledger.reader import Row, Volume, faults
+from panic.ledger.record import Finished, Kind, LastPress, gaps, in_order, leg_of
 from panic.ledger.replay import Replay
 from panic.ledger.summary import Summary
 from panic.report.document import Report
@@ -84,16 +84,6 @@ def _file(ledger: LedgerFiles) -> Path:
     return ledger.file
 
 
-def files(ledger: LedgerFiles) -> tuple[Path, ...]:
-    """Give the ledger's file, if there is one.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
-    file = _file(ledger)
-    return (file,) if os.path.lexists(file) else ()
-
-
 def looked(ledger: LedgerFiles) -> list[str]:
     """Name the ledger's file, and say whether it is there.
 
@@ -104,23 +94,14 @@ def looked(ledger: LedgerFiles) -> list[str]:
     return [str(file) if os.path.lexists(file) else f"{file} (not there)"]
 
 
-def read(
-    ledger: LedgerFiles,
-    *,
-    run: str = "",
-    runs: Collection[str] = (),
-    kinds: Collection[str] = (),
-    whole: bool = False,
-) -> reader.Volume:
+def read(ledger: LedgerFiles, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
     """Read the ledger as `reader.read` does; one that is not begun yet is empty.
 
     Raises:
         UsageError: The settings name no ledger.
     """
     file = _file(ledger)
-    if not os.path.lexists(file):
-        return reader.Volume(file)
-    return reader.read(file, run=run, runs=runs, kinds=kinds, whole=whole)
+    return reader.read(file, run=run, kinds=kinds, whole=whole) if os.path.lexists(file) else Volume(file)
 
 
 def headings(ledger: LedgerFiles) -> Headings:
@@ -130,7 +111,7 @@ def headings(ledger: LedgerFiles) -> Headings:
         UsageError: The settings name no ledger.
     """
     volume = read(ledger, kinds=_HEADINGS)
-    told = [*filter(None, [volume.damage]), *_some(reader.faults_of_part(volume))]
+    told = [*filter(None, [volume.damage]), *_some(faults(volume))]
     damage = [f"{volume.file}: {words}" for words in told]
     damage += [
         f"{file}: it was damaged and set aside: panic runs --ledger {file}"
@@ -203,16 +184,16 @@ def _checked(ledger: LedgerFiles, one: Summary, end: Finished, *, retold: bool) 
     return one if is_whole else replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict]))
 
 
-def _is_broken(volume: reader.Volume) -> bool:
+def _is_broken(volume: Volume) -> bool:
     """Whether any of a run's events is not what was written, or missing."""
     ids = [found[1].decode() for row in volume.rows if (found := _EVENT_ID.search(row.record))]
-    return bool(volume.damage) or not reader.are_as_written(volume) or bool(gaps(ids))
+    return bool(volume.damage or faults(volume, alone=True, skim=True) or gaps(ids))
 
 
 def walk(ledger: LedgerFiles) -> Iterator[str]:
     """Read all of the ledger, and say what is not what was written, or is missing between two events."""
     volume = read(ledger, whole=True)
-    told = (volume.damage, *_some(reader.faults(volume)))
+    told = (volume.damage, *_some(faults(volume)))
     yield from (f"{volume.file}: {words}" for words in told if words)
 
 
@@ -276,12 +257,12 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
     return past_of(read(ledger, run=run), run)
 
 
-def past_of(volume: reader.Volume, run: str) -> Past:
+def past_of(volume: Volume, run: str) -> Past:
     """Make a run again from the events of a file, which hold no other run's."""
     events = in_order(_events(volume))
     replay = Replay.of(run, events)
     ends = [Head(row.seq, row.hash) for row in volume.rows if events and _id(row) == events[-1].id]
-    faults = [f"{volume.file}: {fault}" for fault in reader.faults_of_rows(volume.rows, volume.before)]
+    wrong = [f"{volume.file}: {fault}" for fault in faults(volume, alone=True)]
     # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
     is_hurt = bool(volume.damage) and (bool(volume.rows) or not replay.finished)
     damage = [f"{volume.file}: {volume.damage}"] if is_hurt else []
@@ -292,39 +273,19 @@ def past_of(volume: reader.Volume, run: str) -> Past:
         leg=leg_of(events[-1]) if events else "",
         events=tuple(events),
         damage=(*damage, *gaps(event.id for event in events)),
-        faults=tuple(dict.fromkeys([*faults, *replay.oddities])),
+        faults=tuple(dict.fromkeys([*wrong, *replay.oddities])),
     )
 
 
-def _id(row: reader.Row) -> str:
+def _id(row: Row) -> str:
     try:
         return decode(row.record).id
     except ValueError:
         return ""
 
 
-def _events(volume: reader.Volume) -> Iterator[Event]:
+def _events(volume: Volume) -> Iterator[Event]:
     """Give the events that can be read; of the others the reader tells."""
     for row in volume.rows:
         with suppress(ValueError):
             yield decode(row.record)
-
-
-__all__ = [
-    "LAST",
-    "Headings",
-    "Past",
-    "Summary",
-    "by_last_press",
-    "checked",
-    "files",
-    "find",
-    "headings",
-    "in_order",
-    "looked",
-    "past_of",
-    "read",
-    "recall",
-    "runs",
-    "walk",
-]

@@ -17,13 +17,11 @@ from urllib.parse import quote
 BUSY_S = 1.0
 """So long one waits for another process that is writing."""
 
-
 POLL_S = 0.0005
 """Between two tries: what one waits for takes a millisecond or two."""
 
 SMALLEST = 512
 """Bytes: the smallest page of SQLite, and so the smallest file."""
-
 
 MARK = b"PANC"
 """What marks a file as a ledger: SQLite's application_id."""
@@ -71,16 +69,12 @@ def wal(file: Path) -> Path:
 
 def _is_marked(file: Path) -> bool:
     """Whether a file that SQLite refuses is a ledger all the same, and not something else in its place."""
-    return _bytes(file, _MARK_AT) == MARK or _bytes(wal(file), _MARK_IN_LOG_AT) == MARK
-
-
-def _bytes(file: Path, at: int) -> bytes:
-    try:
-        with file.open("rb") as stream:
+    for one, at in ((file, _MARK_AT), (wal(file), _MARK_IN_LOG_AT)):
+        with suppress(OSError), one.open("rb") as stream:
             stream.seek(at)
-            return stream.read(len(MARK))
-    except OSError:
-        return b""
+            if stream.read(len(MARK)) == MARK:
+                return True
+    return False
 
 
 @contextmanager
@@ -125,20 +119,13 @@ def created(file: Path, fill: Callable[[Path], None]) -> int:
         os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         try:
             fill(fresh)
-            _sync(fresh)
+            with fresh.open("rb") as stream:
+                os.fsync(stream.fileno())
             with suppress(FileExistsError):
                 os.link(fresh, file)
         finally:
             fresh.unlink()
     return check_regular(file).st_ino
-
-
-def _sync(file: Path) -> None:
-    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def is_at(file: Path, inode: int) -> bool:

@@ -1,5 +1,6 @@
 """What is asked of a place for events; a file is one, and one that several machines share can take its place."""
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -31,6 +32,7 @@ class Store(Protocol):
 
         Raises:
             ConflictError: It is not; or there is one.
+            GoneError: All that it held is gone; whoever opens it again begins a new one.
         """
 
     def close(self) -> None:
@@ -39,3 +41,15 @@ class Store(Protocol):
 
 class ConflictError(PanicError):
     """Somebody else has written about this run since it was read."""
+
+
+REMOVED = "ledger_removed"
+DAMAGED = "ledger_damaged"
+
+
+class GoneError(OSError):
+    """What was recorded so far is not in its place any more; the code says why."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(errno.ESTALE, words)
+        self.code = code

@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from glob import escape
@@ -22,15 +22,14 @@ from panic.ledger.store import APPLICATION, VERSION, is_damage
 _ROW = "SELECT seq, run, kind, record, lower(hex(hash)) FROM events NOT INDEXED"
 """By the table alone: a damaged index would hide events, and a million take a tenth of a second."""
 
-_ASKED_MOST = 500
-"""Events in one question: to ask for each by itself takes longer than to read it."""
-
 _OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 """What SQLite says when it may not make the index of the write-ahead log that even reading needs."""
 
-
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What reading a damaged file raises; the latter where SQLite's own message quotes what it met."""
+
+_Asked = Mapping[str, Collection[str]]
+"""Which events are asked for: those with one of these values in each column."""
 
 
 class Row(NamedTuple):
@@ -48,7 +47,6 @@ class Volume:
     """What one ledger file holds.
 
     Attributes:
-        file: The file.
         base: What its first event is linked to.
         rows: The events that were asked for, in order.
         head: The last event of the whole file, whatever was asked for.
@@ -75,25 +73,18 @@ def set_aside(file: Path) -> list[Path]:
     return [one for one in found if not one.name.endswith(("-wal", "-shm"))]
 
 
-def read(
-    file: Path,
-    *,
-    run: str = "",
-    runs: Collection[str] = (),
-    kinds: Collection[str] = (),
-    whole: bool = False,
-) -> Volume:
+def read(file: Path, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
     """Read a ledger, as much of it as can be read; never raises.
 
     Args:
         file: The ledger; another process may be writing it.
         run: Only this run's events; "" for all runs.
-        runs: Only these runs' events; none for all runs.
         kinds: Only events of these kinds; none for all kinds.
         whole: Every event, whatever else is said, and a check of the file's own structure as well: it
             alone finds events that a damaged page hides.
     """
-    asked = _Asked() if whole else _Asked(frozenset({run} if run else runs), frozenset(map(str, kinds)))
+    columns = {"run": [run] if run else [], "kind": [*map(str, kinds)]}
+    asked = {column: values for column, values in columns.items() if values and not whole}
     try:
         check_regular(file)
         if has_orphaned_log(file):
@@ -112,70 +103,47 @@ def read(
         return Volume(file, damage=clip(f"it cannot be read: {error}"))
 
 
-class _Asked(NamedTuple):
-    """Which events are asked for; nothing stands for all."""
-
-    runs: frozenset[str] = frozenset()
-    kinds: frozenset[str] = frozenset()
-
-
 # ── what is wrong ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def faults(volume: Volume) -> tuple[str, ...]:
-    """Walk the chain of a volume that was read whole and name every event that is not what was written."""
-    return tuple(_faults(volume.rows, volume.base))
-
-
-def faults_of_rows(rows: Sequence[Row], before: Sequence[str] = ()) -> tuple[str, ...]:
-    """Do the same for some of a ledger's events.
+def faults(volume: Volume, *, alone: bool = False, skim: bool = False) -> tuple[str, ...]:
+    """Name every event of a volume that is not what was written, or whose neighbour was taken away.
 
     Args:
-        rows: The events, as a volume has them.
-        before: The hash of the event before each of them, as the volume has it; without it links are checked
-            only where an event follows the one before it.
+        volume: What was read.
+        alone: Whether it does not matter that the event before one, perhaps another run's, is missing.
+        skim: Whether to leave out what an event says: to read a long run's takes longer than its hashes.
     """
-    links = zip(rows, before, strict=False)
-    broken = [row for row, hashed in links if hashed and not _fits(row, Head(row.seq - 1, hashed))]
-    told = [f"event {row.seq} ({clip(row.kind, 40)}): it does not match its hash" for row in broken]
-    return tuple(dict.fromkeys([*told, *_faults(rows, None)]))
+    return tuple(_faults(volume, alone=alone or bool(volume.damage), skim=skim))
 
 
-def faults_of_part(volume: Volume) -> tuple[str, ...]:
-    """Name those of a volume's events that are not what was written, or whose neighbour was taken away."""
-    pairs = () if volume.damage else zip(volume.rows, volume.before, strict=False)
-    lonely = [row for row, hashed in pairs if not hashed]
-    told = [f"event {row.seq} ({clip(row.kind, 40)}): the event before it is missing" for row in lonely]
-    return (*faults_of_rows(volume.rows, volume.before), *told)
-
-
-def are_as_written(volume: Volume) -> bool:
-    """Whether a volume's events fit their hashes; what they say is not read, as `faults_of_rows` does."""
-    links = zip(volume.rows, volume.before, strict=False)
-    return all(
-        (not hashed or _fits(row, Head(row.seq - 1, hashed)))
-        and row.record.startswith(beginning(row.run, row.kind))
-        for row, hashed in links
-    )
-
-
-def _faults(rows: Iterable[Row], head: Head | None) -> Iterator[str]:
-    is_whole = head is not None
-    for row in rows:
+def _faults(volume: Volume, *, alone: bool, skim: bool) -> Iterator[str]:
+    heads: list[Head | None] = [volume.base, *(Head(row.seq, row.hash) for row in volume.rows)]
+    if volume.before:
+        pairs = zip(volume.rows, volume.before, strict=True)
+        heads = [Head(row.seq - 1, hashed) if hashed else None for row, hashed in pairs]
+    for row, head in zip(volume.rows, heads, strict=False):
         name = f"event {row.seq} ({clip(row.kind, 40)})"
-        follows = head is not None and row.seq == head.seq + 1
-        if head is not None and is_whole and not follows:
+        if head is None:
+            if not alone:
+                yield f"{name}: the event before it is missing"
+        elif row.seq != head.seq + 1:
             yield f"{name}: it follows event {head.seq}"
-        if head is not None and follows and not _fits(row, head):
+        elif not _fits(row, head):
             yield f"{name}: it does not match its hash"
-        try:
-            event = decode(row.record)
-        except ValueError as error:
-            yield f"{name}: its record cannot be read: {clip(str(error), 80)}"
-        else:
-            if (event.run, event.kind) != (row.run, row.kind):
-                yield f"{name}: its record is of another run or kind"
-        head = Head(row.seq, row.hash)
+        if odd := _odd(row, skim=skim):
+            yield f"{name}: {odd}"
+
+
+def _odd(row: Row, *, skim: bool) -> str:
+    try:
+        event = None if skim else decode(row.record)
+    except ValueError as error:
+        return f"its record cannot be read: {clip(str(error), 80)}"
+    is_its = (
+        row.record.startswith(beginning(row.run, row.kind)) if event is None else event[:2] == (row.run, row.kind)
+    )
+    return "" if is_its else "its record is of another run or kind"
 
 
 def _fits(row: Row, head: Head) -> bool:
@@ -201,15 +169,19 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
     with _opened(file, mode) as connection:
         try:
             connection.execute("BEGIN")
-            if _is_unbegun(connection):
-                return Volume(file)
+            marks = [
+                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            ]
+            if not any(marks) and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return Volume(file)  # somebody is about to begin it
             base = _base(connection)
             rows = tuple(_select(connection, asked))
             last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
-            before = _before(connection, rows) if any(asked) else ()
-            damage = _identity(connection) or ("" if base else "what its first event is linked to is lost")
+            before = _before(connection, rows, base) if asked else ()
+            damage = _identity(*marks) or ("" if base else "what its first event is linked to is lost")
             if whole and not damage:
-                damage = _structure(connection)
+                found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+                damage = "" if found == "ok" else clip(f"its structure is damaged: {found}")
         except _UNREADABLE as error:
             if not is_damage(error):
                 raise
@@ -239,7 +211,7 @@ def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _As
     rows += behind[::-1]
     head = Head(rows[-1].seq, rows[-1].hash) if rows else base or GENESIS
     damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
-    return Volume(file, base or GENESIS, tuple(rows), head, damage)
+    return Volume(file, base or GENESIS, tuple(rows), head, damage, ("",) * len(rows) if asked else ())
 
 
 def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
@@ -251,23 +223,10 @@ def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
         return replace(_read(copy, "mode=ro", asked, whole=whole), file=file)
 
 
-def _is_unbegun(connection: sqlite3.Connection) -> bool:
-    """Whether whoever was about to begin this ledger has written nothing yet."""
-    marks = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    return not any(marks) and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-
-
-def _identity(connection: sqlite3.Connection) -> str:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+def _identity(application: int, version: int) -> str:
     if application != APPLICATION:
         return "it is not marked as a ledger"
     return "" if version == VERSION else f"it is of format {version}, and this panic reads format {VERSION}"
-
-
-def _structure(connection: sqlite3.Connection) -> str:
-    found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    return "" if found == "ok" else clip(f"its structure is damaged: {found}")
 
 
 def _base(connection: sqlite3.Connection) -> Head | None:
@@ -278,32 +237,21 @@ def _base(connection: sqlite3.Connection) -> Head | None:
 
 
 def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -> Iterator[Row]:
-    some = {column: names for column, names in (("run", asked.runs), ("kind", asked.kinds)) if names}
-    where = [f"{column} IN (SELECT value FROM json_each(?))" for column in some]  # noqa: S608 - our own constants
-    values = [json.dumps(sorted(names)) for names in some.values()]
-    condition = f" WHERE {' AND '.join(where)}" if where else ""
-    return _rows(connection, f"{_ROW}{condition} ORDER BY seq {order}", values)
+    where = " AND ".join(f"{column} IN (SELECT value FROM json_each(?))" for column in asked)  # noqa: S608 - ours
+    values = [json.dumps([*names]) for names in asked.values()]
+    return _rows(connection, f"{_ROW}{f' WHERE {where}' if where else ''} ORDER BY seq {order}", values)
 
 
-def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, ...]:
-    base = connection.execute("SELECT seq, lower(hex(hash)) FROM base LIMIT 1").fetchall()
-    hashes: dict[int, str] = dict(base)
+def _before(connection: sqlite3.Connection, rows: Sequence[Row], base: Head | None) -> tuple[str, ...]:
     wanted = [max(row.seq, 0) - 1 for row in rows]
-    for start in range(0, len(wanted), _ASKED_MOST):
-        some = wanted[start : start + _ASKED_MOST]
-        marks = ",".join("?" * len(some))
-        query = f"SELECT seq, lower(hex(hash)) FROM events NOT INDEXED WHERE seq IN ({marks})"  # noqa: S608 - marks
-        hashes |= dict(connection.execute(query, some).fetchall())
+    query = "SELECT seq, lower(hex(hash)) FROM events NOT INDEXED WHERE seq IN (SELECT value FROM json_each(?))"
+    found = connection.execute(query, [json.dumps(wanted)]).fetchall()
+    hashes: dict[int, str] = dict([*([base] if base else []), *found])
     return tuple(hashes.get(seq, "") for seq in wanted)
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> Iterator[Row]:
-    for found in connection.execute(query, values):
-        yield _row(*found)
-
-
-def _row(seq: object, run: object, kind: object, record: object, hashed: str) -> Row:
-    """Take a row as it is: in a damaged file a column can hold anything."""
-    if not isinstance(record, bytes):
-        record = str(record).encode()
-    return Row(seq if isinstance(seq, int) else 0, str(run), str(kind), record, hashed)
+    """Give rows as they are: in a damaged file a column can hold anything."""
+    for seq, run, kind, record, hashed in connection.execute(query, values):
+        as_bytes = record if isinstance(record, bytes) else str(record).encode()
+        yield Row(seq if isinstance(seq, int) else 0, str(run), str(kind), as_bytes, hashed)

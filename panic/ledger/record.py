@@ -1,19 +1,30 @@
-"""What of a run is put on record: the bodies of its events."""
+"""What of a run is put on record: the bodies of its events, and the order in which they are read."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import AwareDatetime, Field, InstanceOf, StrictInt, TypeAdapter
 
+from panic.accounts.plan import Plan, Unsent
+from panic.accounts.roster import Account, BadRow
 from panic.broker.outcomes import Verdict
+from panic.kit.errors import Problem
 from panic.kit.process import Process
+from panic.ledger.events import Event
 from panic.report.document import Flag, LatchReport, RosterFacts, ScopeReport, Timings, Trigger
 
 SCHEMA: Final = "panic-run/1"
 
 _T = TypeVar("_T")
+
+Count = Annotated[int, Field(strict=True, ge=0)]
+Text = InstanceOf[str]
+"""Any text, also one with half a surrogate pair, which the broker's JSON can hold."""
 
 
 class Kind(StrEnum):
@@ -30,7 +41,6 @@ class Kind(StrEnum):
     RESUMED = "resumed"
     FINISHED = "finished"
     RESET = "reset"
-    ARCHIVED = "archived"
     CLAIMED = "claimed"
     AUDIT = "audit"
 
@@ -40,7 +50,7 @@ class Pressed:
     """Who pressed, why, with which settings, and in which process the run began.
 
     Attributes:
-        key: What was claimed before a scheduled press; "" for any other.
+        key: As of `Press`.
     """
 
     schema: Literal["panic-run/1"]
@@ -109,11 +119,6 @@ class LastPress(NamedTuple):
     presses: int
 
 
-Count = Annotated[int, Field(strict=True, ge=0)]
-Text = InstanceOf[str]
-"""Any text, also one with half a surrogate pair, which the broker's JSON can hold."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sending:
     """Which DELETEs were about to leave: the account of each, and the how many-eth of this sweep it was."""
@@ -157,3 +162,114 @@ def read(kind: type[_T], words: object) -> _T:
     """
     found: _T = _adapter(kind).validate_python(words)
     return found
+
+
+# ── the plan: rows of cells, since a firm has thousands of accounts ─────────────────────────────────────────
+
+_Row = tuple[StrictInt, Text, Text, Text, StrictInt, Text]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    accounts: tuple[_Row, ...]
+    unsent: tuple[
+        tuple[Text]
+        | tuple[Text, StrictInt | None, Text]
+        | tuple[Text, StrictInt, Text, Text, Text, StrictInt, Text],
+        ...,
+    ]
+
+
+def planned(plan: Plan) -> dict[str, Any]:
+    """Give a plan as JSON values."""
+    return {
+        "accounts": [_row(account) for account in plan.accounts],
+        "unsent": [[one.why, *(_row(one.account) if one.account else _bad(one.row))] for one in plan.unsent],
+    }
+
+
+def _row(account: Account) -> list[Any]:
+    return [account.id, account.name, account.group, account.owner, account.priority, account.credential]
+
+
+def _bad(row: BadRow | None) -> list[Any]:
+    return [row.id, row.text] if row else []
+
+
+def read_plan(words: Any) -> tuple[tuple[Account, ...], tuple[Unsent, ...]]:
+    """Read a plan again: its accounts, and those that could not be reached.
+
+    Raises:
+        ValueError: It is no plan.
+    """
+    found = read(_Planned, words)
+    accounts = tuple(Account(*row) for row in found.accounts)
+    if len({account.id for account in accounts}) != len(accounts):
+        raise ValueError("an account stands in the plan twice")
+    return accounts, tuple(_unsent(*row) for row in found.unsent)
+
+
+def _unsent(why: str, *cells: Any) -> Unsent:
+    match cells:
+        case ():
+            return Unsent(why)
+        case (id_, text):
+            return Unsent(why, row=BadRow(0, text, id_, Problem(why, "")))
+    return Unsent(why, account=Account(*cells))
+
+
+# ── the order of a run's events ─────────────────────────────────────────────────────────────────────────────
+
+_NUMBER = re.compile("[0-9]{1,18}")
+
+
+def leg_of(event: Event) -> str:
+    """Give the process's part of the run that an event belongs to."""
+    return event.id.rpartition("-")[0]
+
+
+def in_order(events: Iterable[Event]) -> list[Event]:
+    """Put the events of one run in order: by the process that made them, and its own count.
+
+    Each process says after which other it resumed the run; those that do not are in the order of their times.
+    """
+    events = list(events)
+    first: dict[str, str] = {}
+    follows: dict[str, str] = {}
+    for event in events:
+        leg = leg_of(event)
+        first[leg] = min(first.get(leg, event.at), event.at)
+        if event.kind == Kind.RESUMED and isinstance(event.body, dict):
+            follows[leg] = str(event.body.get("after", ""))
+    pressed = {leg_of(event) for event in events if event.kind == Kind.PRESSED}
+    ranks = {leg: (leg not in pressed, _generation(leg, follows), at, leg) for leg, at in first.items()}
+
+    def place(event: Event) -> tuple[tuple[bool, int, str, str], int]:
+        n = event.id.rpartition("-")[2]
+        return ranks[leg_of(event)], int(n) if _NUMBER.fullmatch(n) else 0
+
+    return sorted(events, key=place)
+
+
+def _generation(leg: str, follows: dict[str, str]) -> int:
+    seen: set[str] = set()
+    while leg and leg not in seen:
+        seen.add(leg)
+        leg = follows.get(leg, "")
+    return len(seen)
+
+
+def gaps(ids: Iterable[str]) -> list[str]:
+    """Count through the events of each process: name those that are missing between or before two others."""
+    legs: dict[str, set[int]] = {}
+    for leg, _, number in (id_.rpartition("-") for id_ in ids):
+        if _NUMBER.fullmatch(number):
+            legs.setdefault(leg, set()).add(int(number))
+    missing = [
+        (leg, before + 1, after - 1)
+        for leg, numbers in legs.items()
+        for before, after in pairwise(sorted({0, *numbers}))
+        if after > before + 1
+    ]
+    names = [f"{leg}-{first}" + (f" to {leg}-{last}" if last > first else "") for leg, first, last in missing]
+    return [f"event {name}: missing, though others of the same process are there" for name in names]

@@ -5,6 +5,7 @@ costs little. Nothing here waits but `intend` and `end`, and both are bounded.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,9 +18,8 @@ from panic.engine.events import What
 from panic.kit.clock import Clock
 from panic.kit.words import clip
 from panic.ledger.changes import Mark, changes
-from panic.ledger.planned import planned
-from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body
-from panic.ledger.shift import REMOVED
+from panic.ledger.port import REMOVED
+from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
 from panic.ledger.writer import Leg
 from panic.report.document import Flag, Report
 
@@ -42,7 +42,7 @@ class Recorder:
 
     def __init__(self, leg: Leg, run_id: str, clock: Clock) -> None:
         self._leg, self._run_id, self._clock = leg, run_id, clock
-        self._marks: dict[int, Mark] = {}
+        self._marks: defaultdict[int, Mark] = defaultdict(Mark)
         self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
         self._flagged: set[Flag] = set()
@@ -67,7 +67,8 @@ class Recorder:
 
     def go_on(self, cases: Iterable[Case], flags: Iterable[Flag]) -> None:
         """Take these cases and flags for being on record already, as they are."""
-        self._marks = {case.account.id: Mark.of(case) for case in cases}
+        for case in cases:
+            changes(case, self._marks[case.account.id], self._clock)
         self._flagged = set(flags)
 
     async def intend(self) -> None:
@@ -115,12 +116,7 @@ class Recorder:
         self._changed.clear()
 
     def _record(self, kind: Kind, cases: Sequence[Case]) -> None:
-        found = []
-        for case in cases:
-            mark = self._marks.get(case.account.id)
-            if mark is None:
-                mark = self._marks[case.account.id] = Mark()
-            found.append(changes(case, mark, self._clock))
+        found = [changes(case, self._marks[case.account.id], self._clock) for case in cases]
         if found := [one for one in found if one]:
             self._append(kind, {"accounts": found})
 

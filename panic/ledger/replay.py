@@ -18,10 +18,9 @@ from panic.kit.clock import time_of_day
 from panic.kit.process import Process
 from panic.kit.words import clip
 from panic.ledger.chain import Head
-from panic.ledger.changes import apply
+from panic.ledger.changes import apply, moment
 from panic.ledger.events import Event
-from panic.ledger.planned import read_plan
-from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, Sending, read
+from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, Sending, read, read_plan
 from panic.report.account import Circumstances
 from panic.report.document import (
     RECORD_DAMAGED,
@@ -72,22 +71,14 @@ class Replay:
         replay = cls(run)
         for event in events:
             try:
-                replay.take(event)
+                replay.last_at = max(replay.last_at, moment(event.at))
+                replay._take(event)
             except _UNREADABLE as error:
                 replay._note_odd(event, error)
         return replay
 
-    def take(self, event: Event) -> None:
-        """Go one event on.
-
-        Raises:
-            ValueError, KeyError, TypeError: It is not what its kind is.
-        """
-        kind = Kind(event.kind)
-        if datetime.fromisoformat(event.at).tzinfo is None:
-            raise ValueError("a time without a zone")
-        self.last_at = max(self.last_at, event.at)
-        match kind:
+    def _take(self, event: Event) -> None:
+        match Kind(event.kind):
             case Kind.PRESSED:
                 self.pressed = read(Pressed, event.body)
             case Kind.PLANNED:
@@ -100,8 +91,10 @@ class Replay:
                 self.flags.append(read(Flag, event.body))
             case Kind.LATCHED:
                 self.latch = read(LatchReport, event.body)
-            case Kind.JOINED | Kind.RESUMED:
-                self._go_on(kind, event.body)
+            case Kind.JOINED:
+                self._join(read(Joined, event.body))
+            case Kind.RESUMED:
+                self._resume(read(Resumed, event.body))
             case Kind.FINISHED:
                 self.finished = read(Finished, event.body)
 
@@ -156,8 +149,6 @@ class Replay:
         )
 
     def _plan(self, words: Any) -> None:
-        if self.has_plan:  # the same plan again, from a second file
-            return
         accounts, self.unsent = read_plan(words)
         filters = self.scope.filters
         self.cases = {account.id: Case(account, filters) for account in accounts}
@@ -199,12 +190,6 @@ class Replay:
         words = f"event {event.id} ({event.kind}) cannot be read: {type(error).__name__}"
         if words not in self.oddities:
             self.oddities.append(words)
-
-    def _go_on(self, kind: Kind, words: Any) -> None:
-        if kind is Kind.JOINED:
-            self._join(read(Joined, words))
-        else:
-            self._resume(read(Resumed, words))
 
     def _join(self, joined: Joined) -> None:
         """Another press: the run may take longer, and what was clear before it is clear no more."""
@@ -280,6 +265,3 @@ def scope_of(shown: ScopeReport) -> Scope:
     filters = shown.filters
     orders = (filters.side, filters.type, filters.instrument_type, filters.instrument_ids)
     return Scope.of(shown.all, shown.groups, shown.accounts, orders)
-
-
-__all__ = ["UNFINISHED", "Replay", "joining", "scope_of"]

@@ -7,6 +7,7 @@ import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from panic.ledger.place import (
     moved,
     wal,
 )
-from panic.ledger.port import ConflictError, Record
+from panic.ledger.port import DAMAGED, REMOVED, ConflictError, GoneError, Record
 
 APPLICATION = int.from_bytes(MARK, "big")
 VERSION = 1
@@ -46,7 +47,6 @@ _NEEDED = {"events": {"seq", "run", "kind", "record", "hash"}, "base": {"seq", "
 _ROWS_MOST = 1024
 """Rows in one statement. Each statement lets go of the interpreter, and a busy loop is slow to give it back."""
 
-_COLUMNS = 5
 _INSERT = "INSERT INTO events (seq, run, kind, record, hash) VALUES"
 
 _SEQ_MOST = 1 << 62
@@ -80,7 +80,7 @@ class SqliteStore:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            self._move_aside()
+            self.set_aside = self._move_aside()
             self._open()
 
     def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
@@ -88,20 +88,24 @@ class SqliteStore:
 
         Raises:
             ConflictError: What was asked for is not so.
+            GoneError: The file was removed, or found damaged and set aside.
             OSError, sqlite3.Error: They could not be made durable.
         """
+        if not is_at(self._file, self._inode):
+            raise GoneError(REMOVED, "It was removed or replaced while it was in use")
         try:
             return self._append(records, after, unless)
         except sqlite3.DatabaseError as error:
-            if is_damage(error):  # the next to open it finds a new one
-                self.close()
-                self._move_aside()
-            raise
+            if not is_damage(error):
+                raise
+            self.close()
+            aside = self._move_aside()
+            if aside is None:  # another process was faster
+                raise GoneError(REMOVED, "It was damaged, and another process set it aside") from error
+            raise GoneError(DAMAGED, f"It was damaged, is kept as {aside}, and begins anew") from error
 
     def _append(self, records: Sequence[Record], after: int | None, unless: str) -> Head:
         connection = self._connection
-        if not is_at(self._file, self._inode):
-            raise OSError(errno.ESTALE, "It was removed or replaced while it was in use")
         connection.execute("BEGIN IMMEDIATE")
         try:
             head = _last(connection)
@@ -109,11 +113,13 @@ class SqliteStore:
                 _expect(connection, records[0][0], (after,) if self.set_aside is None else (after, 0))
             if unless and records:
                 _expect_none(connection, records[0][1], unless)
-            rows: list[object] = []
+            rows = []
             for run, kind, record in records:
                 head = link(head, digest(record))
-                rows += (head.seq, run, kind, record, bytes.fromhex(head.hash))
-            _insert(connection, rows)
+                rows.append((head.seq, run, kind, record, bytes.fromhex(head.hash)))
+            for start in range(0, len(rows), _ROWS_MOST):
+                some = rows[start : start + _ROWS_MOST]
+                connection.execute(f"{_INSERT} {','.join(['(?,?,?,?,?)'] * len(some))}", [*chain(*some)])
             connection.execute("COMMIT")
         except BaseException:
             with suppress(sqlite3.Error):
@@ -131,10 +137,9 @@ class SqliteStore:
             self._inode = created(self._file, _fill)
             self._connection = _connect(self._file)
 
-    def _move_aside(self) -> None:
+    def _move_aside(self) -> Path | None:
         aside = self._file.with_name(f"{self._file.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
-        if moved(self._file, aside, self._inode):
-            self.set_aside = aside
+        return aside if moved(self._file, aside, self._inode) else None
 
 
 def is_damage(error: Exception) -> bool:
@@ -171,13 +176,13 @@ def _connect(file: Path, synchronous: str = "FULL") -> sqlite3.Connection:
     )
     try:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
-        connection.execute("BEGIN")  # another process may be just beginning it
-        is_new = _is_new(connection)
+        connection.execute("BEGIN IMMEDIATE")  # another process may be just beginning it
+        if _is_new(connection):
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        _last(connection)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
-        if is_new:
-            _begin(connection)
-        _last(connection)
         _warm_up(connection, file)
     except UnicodeDecodeError as error:  # SQLite's message quotes what it met
         connection.close()
@@ -217,14 +222,6 @@ def _warm_up(connection: sqlite3.Connection, file: Path) -> None:
             connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _begin(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    if _is_new(connection):  # still: another process may have been faster
-        for statement in _SCHEMA:
-            connection.execute(statement)
-    connection.execute("COMMIT")
-
-
 def _last(connection: sqlite3.Connection) -> Head:
     row = connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
     seq, hashed = row or connection.execute("SELECT seq, hash FROM base").fetchone() or (-1, b"")
@@ -247,15 +244,3 @@ def _expect_none(connection: sqlite3.Connection, kind: str, words: str) -> None:
     query = "SELECT 1 FROM events WHERE kind = ? AND instr(record, ?) LIMIT 1"
     if connection.execute(query, (kind, words.encode())).fetchone() is not None:
         raise ConflictError(f"there is an event with {words} already")
-
-
-def _insert(connection: sqlite3.Connection, values: Sequence[object]) -> None:
-    """Insert rows in few statements, of few lengths, so that SQLite need not parse each anew."""
-    rows = min(_ROWS_MOST, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER) // _COLUMNS)
-    start = 0
-    while start < len(values):
-        while rows * _COLUMNS > len(values) - start:
-            rows //= 2
-        end = start + rows * _COLUMNS
-        connection.execute(f"{_INSERT} {','.join(['(?,?,?,?,?)'] * rows)}", values[start:end])
-        start = end

@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from panic.kit import terminal
-from panic.ledger.backlog import Backlog, Item, Trail, Trouble
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
 from panic.ledger.port import Store
-from panic.ledger.shift import Shift
+from panic.ledger.shift import Backlog, Item, Shift, Trail, Trouble
 
 PATIENCE_S = 2.0
 """A store that confirms nothing for so long is taken for hung."""
@@ -71,11 +70,11 @@ class Writer:
             scrub: Takes secrets out of the text of an event.
             name: The first half of the ids of its events; "" makes one up.
         """
-        return Leg(self, Trail(run, name or os.urandom(4).hex(), scrub))
+        return Leg(self, run, scrub, name or os.urandom(4).hex())
 
     def probe(self) -> None:
         """Open the store, or see whether it still answers; does not wait for it."""
-        self.hand_over(Item(Trail("", ""), tries_anew=True))
+        self.hand_over(Item(Trail(), tries_anew=True))
 
     def put(self, event: Event, within_s: float, *, after: int | None = None, unless: str = "") -> Head:
         """Record an event now or not at all, as `Store.append` does, and give the head after it.
@@ -85,9 +84,9 @@ class Writer:
             PanicError: It could not be recorded.
             TimeoutError: Not within so many seconds; it is not begun any more then.
         """
-        trail, reply = Trail("", ""), Future[Head]()
-        self.hand_over(Item(trail, event, reply, tries_anew=True, fails_closed=True, after=after, unless=unless))
-        return self.result(reply, within_s)
+        reply = Future[Head]()
+        self.hand_over(Item(Trail(), event, reply, tries_anew=True, fails_closed=True, after=after, unless=unless))
+        return self._result(reply, within_s, self._patience_s)
 
     def close(self, within_s: float = 2.0) -> bool:
         """End the thread after the last event is durable; False when it is not within so many seconds."""
@@ -95,14 +94,24 @@ class Writer:
         if self._shift is None:
             return True
         reply: Future[Head] = Future()
-        self.hand_over(Item(Trail("", ""), reply=reply))
+        self.hand_over(Item(Trail(), reply=reply))
         self._backlog.close()
         try:
-            self.result(reply, within_s, min(self._patience_s, within_s / 2))
+            self._result(reply, within_s, min(self._patience_s, within_s / 2))
         except Exception:  # noqa: BLE001  (the reports have said why)
             return False
         self._shift.join(max(min(until - time.monotonic(), _JOIN_S), 0.0))
         return True
+
+    def _result(self, reply: Future[Head], within_s: float, patience_s: float) -> Head:
+        until = time.monotonic() + within_s
+        while True:
+            try:
+                return reply.result(max(min(until - time.monotonic(), _TICK_S), 0.0))
+            except TimeoutError:
+                self.watch(patience_s)
+                if time.monotonic() >= until and reply.cancel():
+                    raise
 
     # ── for its legs ────────────────────────────────────────────────────────────────────────────────────
 
@@ -116,79 +125,47 @@ class Writer:
                 self._begin(None)
             self.watch()
 
-    def result(self, reply: Future[Head], within_s: float, patience_s: float | None = None) -> Head:
-        """Wait for a reply.
-
-        Raises:
-            TimeoutError: There is none within so many seconds.
-        """
-        until = time.monotonic() + within_s
-        while True:
-            try:
-                return reply.result(max(min(until - time.monotonic(), _TICK_S), 0.0))
-            except TimeoutError:
-                self.watch(patience_s)
-                if time.monotonic() >= until and reply.cancel():
-                    raise
-
     def watch(self, patience_s: float | None = None) -> None:
         """Relieve a thread whose store hangs."""
         patience_s = patience_s or self._patience_s
         with self._backlog.changed:
-            shift, since, now = self._shift, self._backlog.waits_since, time.monotonic()
-            if shift is None or since is None or now - max(since, shift.moved_at) <= patience_s:
+            shift, items, now = self._shift, self._backlog.items, time.monotonic()
+            if shift is None or not items or now - max(items[0].since, shift.moved_at) <= patience_s:
                 self._doubted_at = None
             elif self._doubted_at is None:
                 self._doubted_at = now
             elif now - self._doubted_at >= _DOUBT_S:
                 shift.is_relieved, self._stuck, self._doubted_at = True, shift, None
-                self._backlog.calm()
+                for item in items:
+                    item.tries_anew = False
                 self._begin(Trouble("ledger_hangs", f"{self.place}: it does not answer"))
 
     def _begin(self, trouble: Trouble | None) -> None:
         era = self._shift.era if self._shift else 0
-        shift = Shift(self._backlog, self._open_store, self.place, self._say, trouble=trouble, era=era)
+        shift = Shift(self._backlog, self._open_store, self.place, self._say, trouble, era)
         try:
             shift.start()
         except RuntimeError:
             self._shift = None
-            shift.lose(self._backlog.emptied(), Trouble("ledger_failed", "no thread can be started for it"))
+            lost = self._backlog.drop(len(self._backlog.items))
+            shift.lose(lost, Trouble("ledger_failed", "no thread can be started for it"))
         else:
             self._shift = shift
 
 
-class Leg:
+class Leg(Trail):
     """One process's part of a run: it numbers its events, and knows what became of them."""
 
-    def __init__(self, writer: Writer, trail: Trail) -> None:
-        self._writer, self._trail, self._count = writer, trail, 0
-
-    @property
-    def place(self) -> str:
-        """Where its events go."""
-        return self._writer.place
-
-    @property
-    def troubles(self) -> list[Trouble]:
-        """What a reader of the report must know, each once."""
-        return self._trail.troubles
-
-    def note(self, code: str, text: str) -> None:
-        """Add a trouble."""
-        self._trail.note(Trouble(code, text))
+    def __init__(self, writer: Writer, run: str, scrub: Callable[[str], str], name: str) -> None:
+        super().__init__(run, scrub)
+        self.place = writer.place
+        self._writer, self._name, self._count = writer, name, 0
 
     def append(self, kind: str, at: str, body: Any, reply: Future[Head] | None = None) -> None:
-        """Hand an event over; do not change its body afterwards.
-
-        Args:
-            kind: What sort of thing happened.
-            at: When, ISO 8601.
-            body: What JSON can say.
-            reply: Told the head after it once it is durable.
-        """
+        """Hand an event over, with its time in ISO 8601; do not change its body afterwards."""
         self._count += 1
-        event = Event(self._trail.run, kind, f"{self._trail.leg}-{self._count}", at, body)
-        self._writer.hand_over(Item(self._trail, event, reply, tries_anew=self._count == 1))
+        event = Event(self.run, kind, f"{self._name}-{self._count}", at, body)
+        self._writer.hand_over(Item(self, event, reply, tries_anew=self._count == 1))
 
     async def conclude(self, kind: str, at: str, body: Any, within_s: float) -> Head | None:
         """Append an event, and give the head after it; None where it is not durable within so many seconds."""
@@ -199,7 +176,7 @@ class Leg:
     async def settle(self, within_s: float) -> bool:
         """Wait until everything appended so far is durable; False when it is not within so many seconds."""
         reply: Future[Head] = Future()
-        self._writer.hand_over(Item(self._trail, reply=reply))
+        self._writer.hand_over(Item(self, reply=reply))
         return await self._settled(reply, within_s) is not None
 
     async def _settled(self, reply: Future[Head], within_s: float) -> Head | None:

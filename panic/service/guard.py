@@ -13,12 +13,11 @@ from panic.service.audit import Audit
 from panic.service.auth import Identity, host_is_allowed, identify, may
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
-from panic.service.parts import Parts
 from panic.service.problems import REQUEST_ID, ProblemError, require
-from panic.service.room import signing
+from panic.service.room.signing import CHALLENGE, Signing
 from panic.service.standby import Standby
 
-NOBODY: Final = Identity("nobody", frozenset())
+_NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,25 +36,17 @@ _WHO: Final = web.RequestKey("who", str)
 
 
 class Guard:
-    """Stands before every route.
+    """Stands before every route of the service that listens at `host`."""
 
-    Args:
-        standby: Whose settings name tokens and hosts, and whose keys nobody is shown.
-        host: The address that the service listens at.
-        audit: Told of refusals.
-        metrics: Likewise, of presses.
-        parts: What sessions need.
-    """
-
-    def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, parts: Parts) -> None:
+    def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, signing: Signing) -> None:
         self._standby, self._host = standby, host
-        self._audit, self._metrics, self._parts = audit, metrics, parts
+        self._audit, self._metrics, self._signing = audit, metrics, signing
 
     def before(self, one: Operation, handler: Handler) -> Next:
         """Let nobody come to a handler who may not."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            identity = self._identify(request, one) if one.role else NOBODY
+            identity = self._identify(request, one) if one.role else _NOBODY
             if one.query is NoQuery:
                 read_query(NoQuery, request)
             return await handler(request, identity)
@@ -65,20 +56,20 @@ class Guard:
     def _identify(self, request: web.Request, one: Operation) -> Identity:
         """Say who asks and may; a token that comes with the request counts alone: a bad one is not made good."""
         given = request.headers.getall("Authorization", [])
-        who = None if given else signing.signed(self._parts, request)
+        who = None if given else self._signing.who(request)
         tokens = self._standby.settings.tokens
         identity = who.identity if who else identify(tokens, given[0]) if len(given) == 1 else None
         if identity is None:
-            raise ProblemError("unauthenticated", headers=signing.CHALLENGE)
+            raise ProblemError("unauthenticated", headers=CHALLENGE)
         request[_WHO] = identity.name
         if who is not None:
-            signing.require_ours(self._parts, request, who)
+            self._signing.require_ours(request, who)
         require(may(identity, one.role))
         if one.person and not identity.person:
             what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
             raise ProblemError("forbidden", what, remedy="Use the token of a person.")
         if who is not None:
-            signing.require_awake(self._parts, request, who, one.role)
+            self._signing.require_awake(request, who, one.role)
         return identity
 
     @web.middleware
@@ -118,23 +109,18 @@ class Guard:
         problem = problems.of(error)
         if problem.code == "internal":
             problems.report_failure(error, request)
-        if problem.status in _RECORDED and not _only_opens_the_page(request, problem):
-            self._audit.record_refusal(
-                {
-                    "code": problem.code,
-                    "token": request.get(_WHO, ""),
-                    "method": request.method[:16],
-                    "path": self._standby.scrub(request.path)[:100],
-                    "from": request.remote,
-                    "request_id": request[REQUEST_ID],
-                }
-            )
-        if request.method == "POST" and request.path == "/v1/runs":
+        asked = (request.method, request.path, problem.code)
+        opens_the_page = asked == ("GET", "/v1/session", "unauthenticated")  # ours, before anybody is in
+        if problem.status in _RECORDED and (not opens_the_page or "Authorization" in request.headers):
+            told = {
+                "code": problem.code,
+                "token": request.get(_WHO, ""),
+                "method": request.method[:16],
+                "path": self._standby.scrub(request.path)[:100],
+                "from": request.remote,
+                "request_id": request[REQUEST_ID],
+            }
+            self._audit.record_refusal(told)
+        if (request.method, request.path) == ("POST", "/v1/runs"):
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])
-
-
-def _only_opens_the_page(request: web.Request, problem: ProblemError) -> bool:
-    """Whether this is our page asking who is in, before anybody is: nobody tried anything."""
-    asks = (request.method, request.path, problem.code) == ("GET", "/v1/session", "unauthenticated")
-    return asks and "Authorization" not in request.headers

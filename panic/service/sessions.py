@@ -8,13 +8,13 @@ import hashlib
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from panic.config import Service, Settings, Token
-from panic.service.auth import Identity
+from panic.config import Settings
+from panic.service.auth import Identity, bearer_of
 
 SESSIONS_MOST: Final = 200
 """Of one token; the oldest goes first. A desk's many screens may share one."""
@@ -27,14 +27,14 @@ _AHEAD_S: Final = 5.0
 
 
 class Session(NamedTuple):
-    """Somebody who gave a token to a page of ours.
+    """Somebody who gave a token to a page of ours; times are seconds since 1970.
 
     Attributes:
         digest: SHA-256 of the cookie, which only the browser has.
         token: The token's name.
         token_digest: The token's digest as the settings had it.
-        began: When the token was given, seconds since 1970.
-        acted: When somebody last did something deliberate, likewise.
+        began: When the token was given.
+        acted: When somebody last did something deliberate.
     """
 
     digest: str
@@ -61,26 +61,6 @@ def digest_of(cookie: str) -> str:
     return hashlib.sha256(cookie.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def identity_of(session: Session, tokens: Mapping[str, Token]) -> Identity | None:
-    """Say who that is by these settings, as a bearer of the token would be; None for nobody."""
-    token = tokens.get(session.token)
-    if token is None or token.digest != session.token_digest:
-        return None
-    groups = None if token.groups is None else frozenset(token.groups)
-    return Identity(session.token, frozenset({*token.roles, "viewer"}), groups, token.person)
-
-
-def is_over(session: Session, limits: Service, now: float) -> bool:
-    """Whether its time is over, or has not come."""
-    return session.began + limits.session_max_s <= now or session.acted > now + _AHEAD_S
-
-
-def acts_for_s(session: Session, limits: Service, now: float) -> float:
-    """Give how long it may still do more than look, seconds; 0 where it only looks."""
-    until = min(session.acted + limits.session_idle_s, session.began + limits.session_max_s)
-    return min(max(until - now, 0.0), limits.session_idle_s)
-
-
 class Sessions:
     """Every session.
 
@@ -100,10 +80,9 @@ class Sessions:
     def begin(self, name: str) -> str:
         """Let a token of the settings have a session; give the cookie, which nobody can be given again."""
         now, token = self._now(), self._settings().tokens[name]
-        for one in [one for one in self._known.values() if self._has_ended(one)]:
-            del self._known[one.digest]
-        theirs = [one for one in self._known.values() if one.token == name]
-        for one in sorted(theirs, key=lambda one: one.began)[: max(len(theirs) - SESSIONS_MOST + 1, 0)]:
+        self._known = {digest: one for digest, one in self._known.items() if not self._has_ended(one)}
+        theirs = sorted((one for one in self._known.values() if one.token == name), key=lambda one: one.began)
+        for one in theirs[: max(len(theirs) - SESSIONS_MOST + 1, 0)]:
             del self._known[one.digest]
         cookie = secrets.token_urlsafe(32)
         digest = digest_of(cookie)
@@ -122,9 +101,17 @@ class Sessions:
         """Let a cookie stand for nothing."""
         self._known.pop(digest_of(cookie), None)
 
+    def identity_of(self, session: Session) -> Identity | None:
+        """Say who that is, as a bearer of the token would be now; None for nobody."""
+        token = self._settings().tokens.get(session.token)
+        is_same = token is not None and token.digest == session.token_digest
+        return bearer_of(session.token, token) if token and is_same else None
+
     def acts_for_s(self, session: Session) -> float:
-        """Give how long it may still do more than look, seconds."""
-        return acts_for_s(self._known.get(session.digest, session), self._settings().service, self._now())
+        """Give how long it may still do more than look, seconds; 0 where it only looks."""
+        one, limits = self._known.get(session.digest, session), self._settings().service
+        until = min(one.acted + limits.session_idle_s, one.began + limits.session_max_s)
+        return min(max(until - self._now(), 0.0), limits.session_idle_s)
 
     def act(self, session: Session) -> None:
         """Count the time anew, unless it only looks by now: then it takes the token."""
@@ -141,6 +128,7 @@ class Sessions:
         self._failures.append(now)
         return 0.0
 
-    def _has_ended(self, session: Session) -> bool:
-        settings = self._settings()
-        return is_over(session, settings.service, self._now()) or identity_of(session, settings.tokens) is None
+    def _has_ended(self, one: Session) -> bool:
+        """Whether its time is over, or has not come, or its token is another by now."""
+        now, longest_s = self._now(), self._settings().service.session_max_s
+        return one.began + longest_s <= now or one.acted > now + _AHEAD_S or self.identity_of(one) is None

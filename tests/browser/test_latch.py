@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Browser, Route, expect
 
 from panic import latch
-from panic.service.room import latch_watch
+from panic.service.room import disk_watch
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
@@ -22,7 +22,7 @@ BODY: Final[dict[str, Any]] = {"reason": "a test", "latch": True, "watch_s": 0, 
 
 
 def _file(it: House) -> Path:
-    file = it.parts.settings.latch.file
+    file = it.standby.settings.latch.file
     assert file is not None
     return file
 
@@ -83,7 +83,7 @@ async def test_what_the_room_learns_late_takes_no_preview_away(
     async with house(tmp_path) as it, screen(browser, address(it)) as page:
         latch.create(_file(it))
         await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["East"]}})
-        monkeypatch.setattr(latch_watch, "latch", late)
+        monkeypatch.setattr(disk_watch, "latch", late)
         await _open(page)
         await _preview(page)
         may_read.set()

@@ -38,7 +38,7 @@ async def test_a_wrong_token_is_told_and_a_right_one_is_let_in(it: House, browse
         await page.page.locator("#more summary").click()
         await page.page.locator("[name=side]").select_option("BUY")
         page.forgiven = "status of 403"  # the click that signs in still bears the word of the session that is gone
-        it.parts.sessions._known.clear()
+        it.sessions._known.clear()
         await expect(page.page.locator("#sign-in")).to_be_visible()
         await page.sign_in("boss-secret-token")
         chosen = await page.page.locator("[name=scope]:checked").count()
@@ -59,7 +59,7 @@ async def test_signing_out_ends_every_page_of_the_session(it: House, page: Scree
     await page.page.route("**/v1/session", lambda route: route.abort())
     await page.page.locator("#out").click()
     await expect(page.page.locator("#who")).to_have_text("joe, NOT signed out")
-    sessions, can_press = len(it.parts.sessions), await page.page.locator("#press").is_visible()
+    sessions, can_press = len(it.sessions), await page.page.locator("#press").is_visible()
     await page.page.unroute("**/v1/session")
     await page.page.locator("#out").click()
     for one in (page, second):
@@ -68,7 +68,7 @@ async def test_signing_out_ends_every_page_of_the_session(it: House, page: Scree
     page.complaints.clear()  # the browser writes the refusals down
     second.complaints.clear()
 
-    assert (1, True, 0) == (sessions, can_press, len(it.parts.sessions))
+    assert (1, True, 0) == (sessions, can_press, len(it.sessions))
     assert not any("account" in text.replace("in every account", "") for text in left)
 
 
@@ -89,10 +89,8 @@ async def test_a_tab_in_which_nobody_signed_in_again_presses_as_well(it: House, 
 
 async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House, page: Screen):
     """After a quarter of an hour the page only looks; with the token given again the hold presses at once."""
-    (session,) = it.parts.sessions._known.values()
-    it.parts.sessions._known[session.digest] = session._replace(
-        acted=session.acted - 1000, began=session.began - 1000
-    )
+    (session,) = it.sessions._known.values()
+    it.sessions._known[session.digest] = session._replace(acted=session.acted - 1000, began=session.began - 1000)
     await page.page.reload()
     await expect(page.page.locator("#who")).to_have_text("joe (view only)")
     await page.page.locator("#scope-all").check()

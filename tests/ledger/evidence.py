@@ -17,9 +17,8 @@ from panic.ledger.events import Event, encode
 from panic.ledger.evidence.export import Asked, export
 from panic.ledger.evidence.form import Header, parse, read_row, report_of, write, write_row
 from panic.ledger.evidence.verify import Finding, Verification
-from panic.ledger.planned import planned
 from panic.ledger.reader import Row, Volume
-from panic.ledger.record import SCHEMA, Finished, Kind, Pressed, Resumed, body
+from panic.ledger.record import SCHEMA, Finished, Kind, Pressed, Resumed, body, planned
 from panic.orders import Filters
 from panic.report.document import RosterFacts, Timings, Trigger, scope_report, to_json
 

@@ -345,8 +345,3 @@ def test_an_endless_line_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch):
 
     assert [b"x" * 11, b"x" * 9 + b"\n", b"y"] == list(lines_of(BytesIO(b"x" * 20 + b"\ny")))
     assert 1 << 28 == LINE_MOST
-
-
-def test_a_flood_of_doubts_is_bounded():
-    """Heads that prove nothing are listed up to a thousand."""
-    assert 1000 == len(verify(LINES, [GENESIS] * 5000).faults)

@@ -18,9 +18,7 @@ from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Outcome, Standing, Ve
 from panic.kit.process import Process
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode, encode
-from panic.ledger.legs import in_order
-from panic.ledger.planned import planned
-from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body
+from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body, in_order, planned
 from panic.ledger.replay import UNFINISHED, Replay, scope_of
 from panic.orders import Filters
 from panic.report.document import (
@@ -279,8 +277,8 @@ def test_flags_and_the_latch_are_told_again():
 
 
 def test_events_that_are_about_no_run_say_nothing_about_it():
-    """A reset or an archive with a run's id would be no reason to doubt it."""
-    assert report_of([*start(1), event(3, Kind.RESET, {}), event(4, Kind.ARCHIVED, None)])
+    """A reset with a run's id would be no reason to doubt it."""
+    assert report_of([*start(1), event(3, Kind.RESET, {})])
 
 
 # ── runs that were taken up again ───────────────────────────────────────────────────────────────────────────
@@ -434,13 +432,6 @@ def test_a_run_is_never_told_better_than_it_ended():
     report = report_of(events)
 
     assert (Verdict.CLEAR, Verdict.OPEN, 20) == (account(report, 1).verdict, report.verdict, report.exit_code)
-
-
-def test_a_plan_from_a_second_file_does_not_begin_the_run_anew():
-    """What was recorded since the first one stands."""
-    report = report_of([*start(1), told(4, accepted(1)), *start(1)])
-
-    assert Outcome.ACCEPTED is account(report, 1).outcome
 
 
 # ── records of real runs, mangled ───────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +13,17 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.service.app import HUB, PARTS, RUNNER, make_app
+from panic.service.app import HUB, RUNNER, SESSIONS, STREAM, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
 from panic.service.openapi import document
-from panic.service.parts import Parts
 from panic.service.problems import Problem
 from panic.service.room.hub import Hub
 from panic.service.schedule.sessions import fallback
+from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
 from tests.cli.support import Firm, account, simulate
@@ -107,8 +107,9 @@ class House:
     notifier: Notifier
     metrics: Metrics
     firm: Firm
-    parts: Parts
     hub: Hub
+    sessions: Sessions
+    readers: Collection[object]
     audit: Audit
     recorded: list[dict[str, Any]]
 
@@ -149,7 +150,7 @@ class House:
 
     def forget(self) -> None:
         """Let the desk know of no run any more, as after a restart."""
-        self.desk._live.clear()
+        self.desk.live.clear()
 
     @property
     def told(self) -> list[tuple[str, dict[str, Any]]]:
@@ -163,7 +164,7 @@ class House:
 
     def counted(self, name: str, **labels: str) -> float | None:
         """What a metric says."""
-        found: float | None = self.metrics._registry.get_sample_value(name, labels)
+        found: float | None = self.metrics.registry.get_sample_value(name, labels)
         return found
 
 
@@ -212,8 +213,9 @@ async def house(
                     notifier,
                     metrics,
                     firm,
-                    app[PARTS],
                     app[HUB],
+                    app[SESSIONS],
+                    app[STREAM].readers,
                     audit,
                     recorded,
                 )

@@ -176,7 +176,7 @@ async def test_a_ledger_that_hangs_is_waited_for_no_longer_than_that(
     over = threading.Event()
     monkeypatch.setattr(history, "runs", lambda *_: over.wait(20))
     async with house(tmp_path) as it:
-        it.parts.threads._most_s = 0.05
+        it.hub._threads._most_s = 0.05
         (await it.ask("GET", "/v1/runs", token="viewer")).problem("too_slow")
         pressed = await it.press()
         over.set()

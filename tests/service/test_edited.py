@@ -118,7 +118,7 @@ class Asking:
 
     async def restarted(self) -> list[Any]:
         """Of what the next start tells somebody."""
-        found = await asyncio.to_thread(look, self.it.parts.settings)
+        found = await asyncio.to_thread(look, self.it.standby.settings)
         return [_report(json.loads(to_json(one.report))) for one in found if one.report] or ["clear"]
 
 
@@ -207,8 +207,8 @@ async def test_an_edited_record_is_clear_on_no_way_out(
         latch.create(tmp_path / "panic.latch")
         told = await it.press({**QUICK, "reason": "a bad algo", "deadline_s": 1.5, "latch": True, "wait": 30})
         it.forget()
-        it.hub.overview.last_run._recorded = None
-        it.hub.overview.expire()
+        it.hub.overview.disks._last.found = None
+        it.hub.overview.disks.expire()
         edit(tmp_path / "ledger.db")
         one = Asking(it, told.json["run_id"], capsys)
         said = {name: await ask(one) for name, ask in ways.items()}

@@ -36,15 +36,9 @@ class Asked:
 
 
 def export(volume: Volume, asked: Asked, *, by: str, at: datetime) -> tuple[Head, Iterator[bytes]]:
-    """Give the ledger's head after the last row of a run or a period, and the lines of its evidence.
+    """Give the head after the last row of a run or a period, and the lines of its evidence.
 
-    What other runs wrote between its first row and its last is in it as well.
-
-    Args:
-        volume: The ledger, read whole, damaged ones too.
-        asked: What to export.
-        by: Who exports it.
-        at: When.
+    What other runs wrote between its first row and its last is in it as well. The ledger must be read whole.
 
     Raises:
         UsageError: The ledger holds nothing of it.
@@ -76,9 +70,7 @@ def export(volume: Volume, asked: Asked, *, by: str, at: datetime) -> tuple[Head
 def _lines(header: Header, rows: list[Row], base: Head) -> Iterator[bytes]:
     yield write(asdict(header))
     yield from map(write_row, rows)
-    whole = {row.run for row in rows if row.kind == Kind.PRESSED} & {
-        row.run for row in rows if row.kind == Kind.FINISHED
-    }
-    for run in [header.run] if header.run else sorted(whole):
+    began, ended = ({row.run for row in rows if row.kind == kind} for kind in (Kind.PRESSED, Kind.FINISHED))
+    for run in [header.run] if header.run else sorted(began & ended):
         with suppress(UsageError):  # who verifies it is told that it is missing
             yield write({"run": run, "report": json.loads(to_json(report_of(run, rows, base, header.ledger)))})

@@ -1,5 +1,6 @@
 """The board of a run as one document: what the report says, a letter for each account, and how it went."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,7 +18,7 @@ from panic.report.account import Circumstances
 from panic.report.document import AccountReport, AttemptReport, Orders, Report, Totals
 from panic.report.headline import headline, scope_words
 from panic.service.room.course import course_of
-from panic.service.room.letters import OF_VERDICT, PROVISIONAL, Letter, Letters, at_the_end
+from panic.service.room.letters import OF_VERDICT, PROVISIONAL, Letter, Letters
 from panic.service.room.views import Board, BoardAccount, BoardRequest
 
 WORST_MOST: Final = 25
@@ -67,11 +68,13 @@ def final_board(report: Report, cases: Sequence[Case], wall: Callable[[float], d
     places = {case.account.id: place for place, case in enumerate(cases)}
     last = len(places)
     accounts = sorted(report.accounts, key=lambda one: last if one.id is None else places.get(one.id, last))
-    row, counts = at_the_end(one.verdict for one in accounts)
+    row = [OF_VERDICT[one.verdict] for one in accounts]
     bad = [Listed(one, OF_VERDICT[one.verdict]) for one in report.accounts if one.verdict is not Verdict.CLEAR]
     clear = {one.id for one in accounts if one.id is not None and one.verdict is Verdict.CLEAR}
     course, clearing = course_of(cases, clear, report.started_at, wall)
-    board = _board(report, row, counts, bad[:WORST_MOST], len(bad), report.timings.deadline_s, live=False)
+    board = _board(
+        report, "".join(row), dict(Counter(row)), bad[:WORST_MOST], len(bad), report.timings.deadline_s, live=False
+    )
     rows = ",".join(identity(one.id, one.name, one.group) for one in accounts)
     return with_accounts(write(replace(board, course=course, clearing=clearing)), rows.encode())
 

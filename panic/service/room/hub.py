@@ -5,7 +5,7 @@ watches there is nothing of this but the hub itself.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from time import monotonic
@@ -14,15 +14,16 @@ from typing import Final
 import structlog
 from pydantic import TypeAdapter
 
-from panic.service.desk import SCHEDULE
+from panic.kit.background import Aside
+from panic.service.api.answers import on_thread
+from panic.service.desk import SCHEDULE, Desk
 from panic.service.live import Live
-from panic.service.parts import Parts
-from panic.service.room.boards import Boards
+from panic.service.room.board import recorded
 from panic.service.room.live_board import LiveBoard
 from panic.service.room.mailbox import Mailbox, event
 from panic.service.room.overview import Overview, without_times
 from panic.service.room.views import Room
-from panic.service.schedule.sessions import Calendar
+from panic.service.standby import Standby
 
 log = structlog.get_logger()
 
@@ -42,15 +43,14 @@ _ROOM: TypeAdapter[Room] = TypeAdapter(Room)
 class Hub:
     """Tells all pages.
 
-    Args:
-        parts: What the service is made of.
-        calendar: The exchange's days, as far as they are known now.
+    Attributes:
+        boards: Those of runs that are here; each is made when it is first asked for.
+        watching: Each page, and what it follows.
     """
 
-    def __init__(self, parts: Parts, calendar: Callable[[], Calendar]) -> None:
-        self._parts = parts
-        self.overview = Overview(parts, calendar)
-        self.boards = Boards(parts)
+    def __init__(self, desk: Desk, standby: Standby, threads: Aside, overview: Overview) -> None:
+        self._desk, self._standby, self._threads, self.overview = desk, standby, threads, overview
+        self.boards: dict[str, LiveBoard] = {}
         self.watching: dict[Mailbox, LiveBoard | None] = {}
         self._pulse: asyncio.Task[None] | None = None
         self._told: Room | None = None
@@ -62,7 +62,7 @@ class Hub:
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells."""
         if what == "finished":
-            self.overview.expire()
+            self.overview.disks.expire()
         if self.watching and what in {"started", "joined", "finished"}:
             asyncio.get_running_loop().call_later(LATER_S, self._heard, what, live)
 
@@ -72,7 +72,7 @@ class Hub:
             return
         for one, board in list(self.watching.items()):
             wants = one.run == live.run.id if one.run else self._is_followed(live)
-            if wants and board is not self.boards.of(live):
+            if wants and board is not self.board_of(live):
                 self._follow(one, live)
 
     def _is_followed(self, live: Live) -> bool:
@@ -82,7 +82,22 @@ class Hub:
     @property
     def _under_way(self) -> list[Live]:
         """The runs under way, the latest last, scheduled ones before all others."""
-        return sorted((live for live in self._parts.desk.live.values() if not live.is_over), key=_is_persons)
+        return sorted((live for live in self._desk.live.values() if not live.is_over), key=_is_persons)
+
+    def board_of(self, live: Live) -> LiveBoard:
+        """Give the board of a run that is here; those of runs that are gone are forgotten."""
+        self.boards = {run: one for run, one in self.boards.items() if one.watchers or self._desk.find(run)}
+        if live.run.id not in self.boards:
+            self.boards[live.run.id] = LiveBoard(live, self._threads)
+        return self.boards[live.run.id]
+
+    async def board_text(self, found: Live | str) -> bytes:
+        """Give a board once, of a run that is here or on record."""
+        if not isinstance(found, str):
+            return await self.board_of(found).text()
+        ledger, scrub = self._standby.settings.ledger, self._standby.scrub
+        work = lambda: scrub(recorded(ledger, found).decode()).encode()  # noqa: E731  (on a thread)
+        return await on_thread(self._threads, work, "board", usage="not_found")
 
     # ── pages ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -102,7 +117,7 @@ class Hub:
                 self._pulse = asyncio.create_task(self._beat(), name="panic-room")
             self._tell_room()
             one.room(self._message)
-            live = self._parts.desk.find(run) if run else next(reversed(self._under_way), None)
+            live = self._desk.find(run) if run else next(reversed(self._under_way), None)
             if live is not None:
                 self._follow(one, live)
             elif board:
@@ -116,7 +131,7 @@ class Hub:
                 self._pulse = None
 
     def _follow(self, one: Mailbox, live: Live | None) -> None:
-        before, now = self.watching[one], None if live is None else self.boards.of(live)
+        before, now = self.watching[one], None if live is None else self.board_of(live)
         if before is not None:
             before.leave(one)
         one.forget_board()
@@ -128,14 +143,14 @@ class Hub:
 
     async def room(self) -> bytes:
         """Say how things stand, to somebody who asks once."""
-        await self.overview.known()
-        return self._parts.scrub(_ROOM.dump_json(self.overview.view(), indent=2).decode()).encode()
+        await self.overview.disks.known()
+        return self._standby.scrub(_ROOM.dump_json(self.overview.view(), indent=2).decode()).encode()
 
     async def _beat(self) -> None:
         beaten_at = float("-inf")
         while True:
             try:
-                self.overview.refresh()
+                self.overview.disks.refresh()
                 self._tell_room()
             except Exception:
                 log.exception("room_failed")
@@ -151,7 +166,7 @@ class Hub:
         view = self.overview.view()
         bare = without_times(view)
         if bare != self._told or monotonic() - self._told_at >= ROOM_S:
-            text = self._parts.scrub(_ROOM.dump_json(view).decode())
+            text = self._standby.scrub(_ROOM.dump_json(view).decode())
             self._told, self._told_at, self._message = bare, monotonic(), event("room", text.encode())
             for one in self.watching:
                 one.room(self._message)

@@ -4,8 +4,7 @@ A letter is read off the account's case: it is clear where the run itself takes 
 else. At the end the letters are those of the report's verdicts.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -119,9 +118,3 @@ class Letters:
             while len(found) < most and (place := self.row.find(one, place + 1)) >= 0:
                 found.append(place)
         return found
-
-
-def at_the_end(verdicts: Iterable[Verdict]) -> tuple[str, dict[Letter, int]]:
-    """Give the row and the counts of a run that is over."""
-    row = [OF_VERDICT[verdict] for verdict in verdicts]
-    return "".join(row), dict(Counter(row))

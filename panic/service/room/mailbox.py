@@ -20,10 +20,9 @@ class Mailbox:
     def __init__(self, run: str = "") -> None:
         self.run = run
         self.filled = asyncio.Event()
-        self.knows_accounts = False
+        self.knows_accounts = self._has_board = False
         self._room = self._beat = b""
         self._board: list[bytes] = []
-        self._has_board = False
 
     def room(self, message: bytes) -> None:
         """Tell how things stand."""
@@ -47,8 +46,8 @@ class Mailbox:
 
     def forget_board(self) -> None:
         """Another run is followed."""
-        self._board, self._has_board = [], False
-        self.knows_accounts = False
+        self._board = []
+        self.knows_accounts = self._has_board = False
 
     def take(self) -> bytes:
         """Empty it."""

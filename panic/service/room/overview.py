@@ -1,12 +1,7 @@
-"""How things stand: what a person looks at before, during and after a press.
+"""How things stand: what a person looks at before, during and after a press. Nothing here waits for a disk."""
 
-What a disk has to tell is read aside, now and then, and never during a sweep; everything else is at hand.
-"""
-
-import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,14 +10,14 @@ from panic.accounts.plan import scope_of
 from panic.accounts.roster import Roster
 from panic.config import Schedule
 from panic.kit.words import clip
+from panic.service.desk import Desk
 from panic.service.live import Live
-from panic.service.parts import Parts
-from panic.service.room.last_run import LastRunWatch
-from panic.service.room.latch_watch import LATCH_S, LatchWatch
+from panic.service.room.disk_watch import DiskWatch
 from panic.service.room.views import NextRun, Room, RoomFinding, RoomGroup, RoomRun, RoomSelfTest
 from panic.service.schedule.next import Due, next_run
 from panic.service.schedule.sessions import Calendar
 from panic.service.selftest.proving import Proving
+from panic.service.standby import Standby
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -31,80 +26,56 @@ class Overview:
     """Knows how things stand.
 
     Args:
-        parts: What the service is made of.
+        ready: Why a press would not work, in one word; empty if it would.
+        proving: The self-test; None where there is none.
+        drill: Whether the broker is the embedded simulator, and every run a drill.
         calendar: The exchange's days, as far as they are known now.
     """
 
-    def __init__(self, parts: Parts, calendar: Callable[[], Calendar]) -> None:
-        self._parts, self._calendar = parts, calendar
-        self.latch = LatchWatch(lambda: parts.settings)
-        self.last_run = LastRunWatch(lambda: parts.settings.ledger)
+    def __init__(
+        self,
+        desk: Desk,
+        standby: Standby,
+        ready: Callable[[], str],
+        proving: Proving | None,
+        calendar: Callable[[], Calendar],
+        *,
+        drill: bool,
+    ) -> None:
+        self._desk, self._standby, self._proving, self._drill = desk, standby, proving, drill
+        self.ready, self._calendar = ready, calendar
+        self.disks = DiskWatch(desk, lambda: standby.settings)
         self._groups: tuple[Roster, int, tuple[RoomGroup, ...]] | None = None
         self._next: tuple[object, object, NextRun | None] | None = None
-        self._reading: asyncio.Task[None] | None = None
-
-    def expire(self) -> None:
-        """Ask the ledger anew: a run has ended."""
-        self.latch.expire()
-        self.last_run.expire()
-
-    # ── what is read aside ──────────────────────────────────────────────────────────────────────────────
-
-    def refresh(self) -> "asyncio.Task[None]":
-        """Read again what is old, aside; give the task, for who wants to wait for it."""
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read(), name="panic-room-read")
-        return self._reading
-
-    async def known(self, within_s: float = LATCH_S) -> None:
-        """Wait a moment for what is read aside; a disk that hangs keeps nobody."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await asyncio.shield(self.refresh())
-
-    async def close(self) -> None:
-        """Read nothing more."""
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.wait([self._reading])
-
-    async def _read(self) -> None:
-        under_way = [live for live in self._parts.desk.live.values() if not live.is_over]
-        if all(live.run.engine.swept.is_set() for live in under_way):
-            await self.latch.refresh(is_quiet=not under_way)
-            if not under_way:
-                await self.last_run.refresh()
-
-    # ── what it comes to ────────────────────────────────────────────────────────────────────────────────
 
     def view(self) -> Room:
         """Say how things stand."""
-        parts, settings, why = self._parts, self._parts.settings, self._parts.ready()
+        settings, why, here = self._standby.settings, self.ready(), self._desk.live
         accounts, groups = self._accounts()
-        here = parts.desk.live
+        last, last_problem = self.disks.last_run(here)
         return Room(
             schema="panic-room/1",
             version=VERSION,
             base_url=settings.broker.base_url,
             contact=settings.broker.contact,
-            drill=parts.drill,
+            drill=self._drill,
             now=datetime.now(UTC),
             ready=not why,
             why=why,
-            problems=tuple(map(str, parts.standby.status().get("problems", ()))),
+            problems=tuple(map(str, self._standby.status().get("problems", ()))),
             accounts=accounts,
             groups=groups,
-            self_test=None if parts.proving is None else _self_test(parts.proving),
-            latch=self.latch.view,
+            self_test=None if self._proving is None else _self_test(self._proving),
+            latch=self.disks.latched,
             next_run=self._next_run(settings.schedules),
             schedules=len(settings.schedules),
             live=tuple(_run(live) for live in [*here.values()][::-1] if not live.is_over),
-            last=self.last_run.view(here),
-            last_problem=self.last_run.problem,
+            last=last,
+            last_problem=last_problem,
         )
 
     def _accounts(self) -> tuple[int | None, tuple[RoomGroup, ...]]:
-        roster = self._parts.standby.roster
+        roster = self._standby.roster
         if roster is None:
             return None, ()
         if self._groups is None or self._groups[0] is not roster:

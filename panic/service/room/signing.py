@@ -9,13 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from panic.service.api import models
 from panic.service.api.answers import document
-from panic.service.api.views import to_json
+from panic.service.audit import Audit
 from panic.service.auth import Identity, identify
 from panic.service.body import read_json
-from panic.service.parts import Parts
 from panic.service.problems import ProblemError
 from panic.service.room import origin
-from panic.service.sessions import SIGNED, Signed, identity_of
+from panic.service.sessions import SIGNED, Sessions, Signed
+from panic.service.standby import Standby
 
 CSRF: Final = "X-CSRF-Token"
 SEEN: Final = "/v1/session/seen"
@@ -56,160 +56,140 @@ class SessionView:
     csrf: str
 
 
-# ── who asks ────────────────────────────────────────────────────────────────────────────────────────────────
+class Signing:
+    """Lets people in from a browser.
 
-
-def signed(parts: Parts, request: web.Request) -> Signed | None:
-    """Say who asks with a cookie, which does not yet mean that they may; None without one.
-
-    Raises:
-        ProblemError: The session has ended, or several cookies leave open which it is.
+    Attributes:
+        sessions: Who is in.
     """
-    cookies = _cookies(parts, request)
-    if not cookies:
-        return None
-    if len(cookies) > 1:
-        raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
-    session = parts.sessions.find(cookies[0])
-    identity = None if session is None else identity_of(session, parts.settings.tokens)
-    if session is None or identity is None:
-        raise ProblemError("unauthenticated", "the session has ended", remedy=_AGAIN, headers=CHALLENGE)
-    return Signed(cookies[0], session, identity)
 
+    def __init__(self, standby: Standby, audit: Audit) -> None:
+        self._standby, self._audit = standby, audit
+        self.sessions = Sessions(lambda: standby.settings)
 
-def require_ours(parts: Parts, request: web.Request, who: Signed) -> None:
-    """Go on if our own page sent this.
+    # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
 
-    Raises:
-        ProblemError: Another may have, or an older copy of ours.
-    """
-    _require_origin(parts, request)
-    if request.method not in origin.LOOKS and not origin.is_csrf(request.headers.getall(CSRF, []), who.cookie):
-        raise ProblemError("csrf")
+    def who(self, request: web.Request) -> Signed | None:
+        """Say who asks with a cookie, which does not yet mean that they may; None without one.
 
+        Raises:
+            ProblemError: The session has ended, or several cookies leave open which it is.
+        """
+        cookies = self._cookies(request)
+        if not cookies:
+            return None
+        session = self.sessions.find(cookies[0])
+        identity = None if session is None else self.sessions.identity_of(session)
+        if session is None or identity is None:
+            raise ProblemError("unauthenticated", "the session has ended", remedy=_AGAIN, headers=CHALLENGE)
+        return Signed(cookies[0], session, identity)
 
-def require_awake(parts: Parts, request: web.Request, who: Signed, role: str) -> None:
-    """Go on if this only looks, or if somebody was there lately.
+    def require_ours(self, request: web.Request, who: Signed) -> None:
+        """Go on if our own page sent this.
 
-    What takes more than a viewer is somebody's act, and so is their word that they are there. Nothing else is: a
-    page asks for plans by itself.
+        Raises:
+            ProblemError: Another may have, or an older copy of ours.
+        """
+        self._require_origin(request)
+        if request.method not in origin.LOOKS and not origin.is_csrf(request.headers.getall(CSRF, []), who.cookie):
+            raise ProblemError("csrf")
 
-    Raises:
-        ProblemError: Nobody was, for too long.
-    """
-    if role != "viewer" and not parts.sessions.acts_for_s(who.session):
-        raise ProblemError("idle")
-    if role != "viewer" or request.path == SEEN:
-        parts.sessions.act(who.session)
-    request[SIGNED] = who
+    def require_awake(self, request: web.Request, who: Signed, role: str) -> None:
+        """Go on if this only looks, or if somebody was there lately.
 
+        What takes more than a viewer is somebody's act, and so is their word that they are there. Nothing else is:
+        a page asks for plans by itself.
 
-def is_signed_in(parts: Parts, request: web.Request) -> bool:
-    """Whether who was let in by a cookie still would be; true of whoever came with a token. For long answers."""
-    who = request.get(SIGNED)
-    return who is None or parts.sessions.find(who.cookie) is not None
+        Raises:
+            ProblemError: Nobody was, for too long.
+        """
+        if role != "viewer" and not self.sessions.acts_for_s(who.session):
+            raise ProblemError("idle")
+        if role != "viewer" or request.path == SEEN:
+            self.sessions.act(who.session)
+        request[SIGNED] = who
 
+    def is_signed_in(self, request: web.Request) -> bool:
+        """Whether who was let in by a cookie still would be; true of whoever came with a token."""
+        who = request.get(SIGNED)
+        return who is None or self.sessions.find(who.cookie) is not None
 
-def _require_origin(parts: Parts, request: web.Request) -> None:
-    service = parts.settings.service
-    asked = origin.Asked(
-        request.method,
-        _host(request),
-        _is_secure(parts, request),
-        request.headers.getall("Origin", []),
-        request.headers.getall("Sec-Fetch-Site", []),
-    )
-    if why := origin.refusal(asked, in_front=service.allowed_hosts if service.behind_proxy else ()):
-        raise ProblemError("not_same_origin", why)
+    def _require_origin(self, request: web.Request) -> None:
+        service = self._standby.settings.service
+        asked = origin.Asked(
+            request.method,
+            request.headers.get("Host", ""),
+            self._is_secure(request),
+            request.headers.getall("Origin", []),
+            request.headers.getall("Sec-Fetch-Site", []),
+        )
+        if why := origin.refusal(asked, in_front=service.allowed_hosts if service.behind_proxy else ()):
+            raise ProblemError("not_same_origin", why)
 
+    def _cookies(self, request: web.Request) -> list[str]:
+        """Give our cookie, or none; another page of this host may have set one beside it."""
+        found = origin.cookies(request.headers.getall("Cookie", []), self._cookie_name(request))
+        if len(found) > 1:
+            raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
+        return found
 
-def _cookies(parts: Parts, request: web.Request) -> list[str]:
-    name = _cookie_name(parts, request)
-    return origin.cookies(request.headers.getall("Cookie", []), name)
+    def _cookie_name(self, request: web.Request) -> str:
+        return origin.cookie_name(request.headers.get("Host", ""), secure=self._is_secure(request))
 
+    def _is_secure(self, request: web.Request) -> bool:
+        return request.secure or self._standby.settings.service.behind_proxy
 
-def _cookie_name(parts: Parts, request: web.Request) -> str:
-    return origin.cookie_name(_host(request), secure=_is_secure(parts, request))
+    # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
 
+    async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
+        """Give whoever has a token a session; the one that they had ends, so that nobody gave it to them."""
+        self._require_origin(request)
+        cookies = self._cookies(request)
+        asked = models.read(TokenAsked, await read_json(request))
+        identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
+        if identity is None:
+            if wait_s := self.sessions.failed():
+                words = "this token is nobody's, and so were many before it; a right one is taken at once"
+                raise ProblemError("throttled", words, headers={"Retry-After": str(ceil(wait_s))})
+            raise ProblemError("unauthenticated", "this token is nobody's", remedy=_AGAIN, headers=CHALLENGE)
+        for one in cookies:
+            self.sessions.end(one)
+        cookie = self.sessions.begin(identity.name)
+        session = self.sessions.find(cookie)
+        assert session is not None  # noqa: S101  (nothing waited since its token was there)
+        self._audit.record_request(request, identity, "sign_in")
+        response = self._view(Signed(cookie, session, identity))
+        self._set_cookie(request, response, cookie)
+        return response
 
-def _host(request: web.Request) -> str:
-    """The one Host header: the allow-list has let it in."""
-    return request.headers.get("Host", "")
+    async def who_is_in(self, request: web.Request, _: Identity) -> web.Response:
+        """Say who is signed in."""
+        return self._view(_signed(request))
 
+    async def sign_out(self, request: web.Request, identity: Identity) -> web.Response:
+        """End the session."""
+        self.sessions.end(_signed(request).cookie)
+        self._audit.record_request(request, identity, "sign_out")
+        response = web.Response(status=204)
+        self._set_cookie(request, response, "", max_age=0)
+        return response
 
-def _is_secure(parts: Parts, request: web.Request) -> bool:
-    return request.secure or parts.settings.service.behind_proxy
+    def _set_cookie(
+        self, request: web.Request, response: web.Response, cookie: str, max_age: int | None = None
+    ) -> None:
+        response.set_cookie(
+            self._cookie_name(request),
+            cookie,
+            max_age=max_age,
+            path="/",
+            httponly=True,
+            samesite="Strict",
+            secure=self._is_secure(request),
+        )
 
-
-# ── the routes ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def sign_in(parts: Parts, request: web.Request, _: Identity) -> web.Response:
-    """Give whoever has a token a session; the one that they had ends, so that nobody can have given it to them."""
-    _require_origin(parts, request)
-    cookies = _cookies(parts, request)
-    if len(cookies) > 1:
-        raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
-    asked = models.read(TokenAsked, await read_json(request))
-    identity = identify(parts.settings.tokens, f"Bearer {asked.token.strip()}")
-    if identity is None:
-        if wait_s := parts.sessions.failed():
-            words = "this token is nobody's, and so were many before it; a right one is taken at once"
-            raise ProblemError("throttled", words, headers={"Retry-After": str(ceil(wait_s))})
-        raise ProblemError("unauthenticated", "this token is nobody's", remedy=_AGAIN, headers=CHALLENGE)
-    for one in cookies:
-        parts.sessions.end(one)
-    cookie = parts.sessions.begin(identity.name)
-    session = parts.sessions.find(cookie)
-    if session is None:  # its token went in this moment
-        raise ProblemError("unauthenticated", headers=CHALLENGE)
-    parts.audit.record_request(request, identity, "sign_in")
-    response = _view(parts, Signed(cookie, session, identity))
-    _set_cookie(parts, request, response, cookie)
-    return response
-
-
-async def who_is_in(parts: Parts, request: web.Request, _: Identity) -> web.Response:
-    """Say who is signed in."""
-    return _view(parts, _signed(request))
-
-
-async def sign_out(parts: Parts, request: web.Request, identity: Identity) -> web.Response:
-    """End the session."""
-    parts.sessions.end(_signed(request).cookie)
-    parts.audit.record_request(request, identity, "sign_out")
-    response = web.Response(status=204)
-    _set_cookie(parts, request, response, "", max_age=0)
-    return response
-
-
-def _set_cookie(
-    parts: Parts, request: web.Request, response: web.Response, cookie: str, max_age: int | None = None
-) -> None:
-    response.set_cookie(
-        _cookie_name(parts, request),
-        cookie,
-        max_age=max_age,
-        path="/",
-        httponly=True,
-        samesite="Strict",
-        secure=_is_secure(parts, request),
-    )
-
-
-def _signed(request: web.Request) -> Signed:
-    who: Signed | None = request.get(SIGNED)
-    if who is None:
-        what = "a request with a token of its own has no session"
-        raise ProblemError("not_found", what, remedy="A browser gets one with POST /v1/session.")
-    return who
-
-
-def _view(parts: Parts, who: Signed) -> web.Response:
-    groups = who.identity.groups
-    acts_for_s = parts.sessions.acts_for_s(who.session)
-    return document(
-        to_json(
+    def _view(self, who: Signed) -> web.Response:
+        groups, acts_for_s = who.identity.groups, self.sessions.acts_for_s(who.session)
+        return document(
             SessionView(
                 "panic-session/1",
                 who.identity.name,
@@ -221,4 +201,11 @@ def _view(parts: Parts, who: Signed) -> web.Response:
                 csrf=origin.csrf_of(who.cookie),
             )
         )
-    )
+
+
+def _signed(request: web.Request) -> Signed:
+    who: Signed | None = request.get(SIGNED)
+    if who is None:
+        what = "a request with a token of its own has no session"
+        raise ProblemError("not_found", what, remedy="A browser gets one with POST /v1/session.")
+    return who

@@ -3,18 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
+from panic.service.api.lookup import Lookup
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.auth import Identity
 from panic.service.descriptors import held_most
-from panic.service.parts import Parts
 from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
-from panic.service.room.signing import is_signed_in
+from panic.service.room.signing import Signing
 
 STREAMS_MOST: Final = 200
 """Readers at once, where there are descriptors for them."""
@@ -25,40 +25,51 @@ RETRY_MS: Final = 3000
 """Where a stream ends, a browser comes back after so long."""
 
 
-async def events(parts: Parts, hub: Hub, request: web.Request, _: Identity) -> web.StreamResponse:
-    """Tell how things stand, and a run's board, until whoever listens goes, or their session does."""
-    name = read_query(EventsQuery, request).run
-    found = await parts.lookup.find(name) if name else None
-    is_past = isinstance(found, str)
-    run = found if isinstance(found, str) else found.run.id if found else ""
-    board = await hub.boards.text(run) if is_past else b""
-    async with _reading(request, parts) as response:
-        with hub.joined(run, board) as mailbox:
-            while response.is_connected():
-                await mailbox.filled.wait()  # it beats, so this is never long
-                if not is_signed_in(parts, request):
-                    break
-                await _send(request, response, mailbox.take())
-    return response
+class Stream:
+    """Tells whoever listens.
 
+    Attributes:
+        readers: The tasks that do.
+    """
 
-@asynccontextmanager
-async def _reading(request: web.Request, parts: Parts) -> AsyncIterator[EventSourceResponse]:
-    """Begin to answer one reader, who is counted while it reads."""
-    if len(parts.streams) >= (most := held_most(STREAMS_MOST)):
-        raise ProblemError("throttled", f"{most} readers listen already", headers={"Retry-After": "10"})
-    task = asyncio.current_task()
-    assert task is not None  # noqa: S101  (a handler runs in one)
-    parts.streams.add(task)
-    response = EventSourceResponse(ping_interval=HEARTBEAT_S, send_timeout=STALLED_S)
-    try:
-        await response.prepare(request)
-        async with response:
-            with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
-                await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
-                yield response
-    finally:
-        parts.streams.discard(task)
+    def __init__(self, hub: Hub, lookup: Lookup, signing: Signing) -> None:
+        self._hub, self._lookup, self._signing = hub, lookup, signing
+        self.readers: set[asyncio.Task[Any]] = set()
+
+    async def events(self, request: web.Request, _: Identity) -> web.StreamResponse:
+        """Tell how things stand, and a run's board, until whoever listens goes, or their session does."""
+        name = read_query(EventsQuery, request).run
+        found = await self._lookup.find(name) if name else None
+        if isinstance(found, str):
+            run, board = found, await self._hub.board_text(found)
+        else:
+            run, board = found.run.id if found else "", b""
+        async with self._reading(request) as response:
+            with self._hub.joined(run, board) as mailbox:
+                while response.is_connected():
+                    await mailbox.filled.wait()  # it beats, so this is never long
+                    if not self._signing.is_signed_in(request):
+                        break
+                    await _send(request, response, mailbox.take())
+        return response
+
+    @asynccontextmanager
+    async def _reading(self, request: web.Request) -> AsyncIterator[EventSourceResponse]:
+        """Begin to answer one reader, who is counted while it reads."""
+        if len(self.readers) >= (most := held_most(STREAMS_MOST)):
+            raise ProblemError("throttled", f"{most} readers listen already", headers={"Retry-After": "10"})
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (a handler runs in one)
+        self.readers.add(task)
+        response = EventSourceResponse(ping_interval=HEARTBEAT_S, send_timeout=STALLED_S)
+        try:
+            await response.prepare(request)
+            async with response:
+                with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
+                    await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
+                    yield response
+        finally:
+            self.readers.discard(task)
 
 
 async def _send(request: web.Request, response: web.StreamResponse, words: bytes) -> None:

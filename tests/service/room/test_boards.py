@@ -51,7 +51,7 @@ async def left(folder: Path) -> AsyncIterator[House]:
 
 def standings(it: House) -> list[str]:
     """What is on record of how accounts stand."""
-    ledger = it.parts.settings.ledger
+    ledger = it.standby.settings.ledger
     events = [one for run in history.runs(ledger)[0] for one in history.recall(ledger, run.run).events]
     told = [one.body["accounts"] for one in events if one.kind in {"outcome", "standing"}]
     return [account["standing"] for accounts in told for account in accounts if "standing" in account]
@@ -63,7 +63,7 @@ async def test_a_run_that_died_has_a_board_and_so_has_one_that_was_resumed(tmp_p
         died = await asked(it, "last")
         live = it.live((await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})).json["run_id"])
         spy = Spy(lambda spy: spy.shown.clear - held_clear(live))
-        board = it.hub.boards.of(live)
+        board = it.hub.board_of(live)
         board.join(spy)
         report = await live.finished()
         await until(lambda: bool(spy.boards) and not spy.boards[-1]["live"])
@@ -104,7 +104,7 @@ async def test_no_key_is_in_a_board(tmp_path: Path):
     async with house(tmp_path, account(1), account(2, STUCK), rows=rows, columns="id,group,name") as it:
         run_id = (await it.press({**QUICK, "deadline_s": 1, "reason": f"it said {KEY}"})).json["run_id"]
         live, spy = it.live(run_id), Spy()
-        board = it.hub.boards.of(live)
+        board = it.hub.board_of(live)
         board.join(spy)
         await until(lambda: bool(spy.boards) and bool(spy.boards[-1]["worst"]))
         texts = [(await it.ask("GET", f"/v1/runs/{run_id}/board")).body]

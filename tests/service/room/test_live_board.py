@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("often")
 async def begun(it: House, **how: Any) -> tuple[Live, LiveBoard]:
     """Press, and give the run and its board."""
     live = it.live((await it.press({**QUICK, **how})).json["run_id"])
-    return live, it.hub.boards.of(live)
+    return live, it.hub.board_of(live)
 
 
 async def to_the_end(board: LiveBoard, *spies: Spy) -> list[dict[str, Any]]:
@@ -68,8 +68,8 @@ async def test_at_the_end_a_board_is_the_report(tmp_path: Path):
         assert last == asked
 
 
-async def test_all_who_watch_are_told_the_same_words(tmp_path: Path):
-    """Written once; who comes late has all of it at once, and then the same."""
+async def test_all_who_watch_are_told_the_same(tmp_path: Path):
+    """Written once; who comes late has all of it with the next board, and then the same words."""
     async with house(tmp_path, account(1, Fault("latency", seconds=0.2)), account(2, STUCK)) as it:
         _, board = await begun(it, deadline_s=1)
         one, two, late = Spy(), Spy(), Spy()
@@ -78,13 +78,15 @@ async def test_all_who_watch_are_told_the_same_words(tmp_path: Path):
         await until(lambda: "p" in one.shown.letters)
         before = len(one.told)
         board.join(late)
+        await until(lambda: bool(late.boards))
         caught_up, as_it_was = list(late.shown.letters), list(one.shown.letters)
-        await to_the_end(board, one, two)
+        lasts = await to_the_end(board, one, two)
         board.leave(late)
 
         assert as_it_was == caught_up
         assert one.told == two.told
-        assert one.told[before:] == late.told[-len(one.told[before:]) :]
+        assert [told.kind for told in one.told[before:]] == [told.kind for told in late.told]
+        assert lasts[0] == lasts[1] == late.boards[-1]
 
 
 async def test_with_the_last_who_watches_all_work_ends_and_the_next_one_sees_the_run(tmp_path: Path):
@@ -185,7 +187,7 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
     monkeypatch.setattr(Recorder, "end", broken)
     async with house(tmp_path, account(1, STUCK)) as it:
         live, board = await begun(it, deadline_s=1)
-        monkeypatch.setattr(it.parts.threads, "do", hang)
+        monkeypatch.setattr(it.hub._threads, "do", hang)
         (last,) = await to_the_end(board, Spy())
 
         assert live.failure is not None
@@ -231,6 +233,7 @@ async def _watched(seed: int) -> tuple[list[Spy], Report]:
         await asyncio.sleep(1.0)
         board.join(spies[1])
         up_to_date.append(spies[1])
+        await asyncio.sleep(0.2)
         late: Sequence[list[str]] = spies[1].shown.letters, spies[0].shown.letters
         report = await live.finished()
         while not all(spy.boards and not spy.boards[-1]["live"] for spy in spies):  # noqa: ASYNC110

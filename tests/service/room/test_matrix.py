@@ -203,7 +203,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert [] == sent(one.it.simulator, "DELETE")
         assert {} == one.it.desk.live
         assert {"sign_in", "refused"} >= set(one.it.kinds())
-        assert 2 == len(one.it.parts.sessions)
+        assert 2 == len(one.it.sessions)
 
 
 def _ask(site: Site, route: Route, case: Case, *, frame: str | None = None) -> Raw:

@@ -13,7 +13,7 @@ from panic.accounts.plan import Scope
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
 from panic.run.press import Press
 from panic.service.desk import SCHEDULE
-from panic.service.room import latch_watch
+from panic.service.room import disk_watch
 from panic.service.room.overview import next_of
 from panic.service.schedule.next import Due, next_run
 from panic.service.schedule.sessions import fallback
@@ -36,7 +36,7 @@ ALL = "all = true\ncancels_gtc_and_close_orders = true"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read again soon."""
-    monkeypatch.setattr(latch_watch, "LATCH_S", 0.05)
+    monkeypatch.setattr(disk_watch, "LATCH_S", 0.05)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_what_comes_next_by_the_clock_is_told(tmp_path: Path):
     soon, late = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (26, 27))
     more = DAILY.format(name="late", at=late, what=ALL) + DAILY.format(name="early", at=soon, what="drill = true")
     async with house(tmp_path, more=more) as it:
-        told, schedules = await room(it), it.parts.settings.schedules
+        told, schedules = await room(it), it.standby.settings.schedules
         due = [next_run(one, fallback(), now) for one in schedules]
         first = min((run for run in due if isinstance(run, Due)), key=lambda run: run.at)
         what = {"early": (True, "a drill"), "late": (False, "all accounts")}[first.schedule]
@@ -192,7 +192,7 @@ async def test_a_run_at_a_terminal_is_the_last_as_well(it: House, tmp_path: Path
     await pressed(it, wait=30)
     await room(it)
     done = await panic(*it.firm.lines("press", "--all", "--no-verify", "--reason", "later"), cwd=tmp_path)
-    it.hub.overview.expire()  # a quarter of a minute later
+    it.hub.overview.disks.expire()  # a quarter of a minute later
     last = (await room(it))["last"]
     run_id = await pressed(it, wait=30)
     after = await so(it, "run_id", run_id, "last")
@@ -214,7 +214,7 @@ async def test_a_ledger_that_does_not_answer_is_told_beside_the_last_run(
         raise OSError
 
     monkeypatch.setattr("panic.ledger.history.runs", broken)
-    it.hub.overview.expire()
+    it.hub.overview.disks.expire()
     found = await room(it)
 
     assert (run_id, "the ledger does not answer: OSError") == (found["last"]["run_id"], found["last_problem"])

@@ -14,7 +14,7 @@ from panic.ledger.chain import Head
 from panic.ledger.evidence.verify import verify
 from panic.service.room import routes
 from panic.simulator import Fault
-from tests.cli.support import KEY, account, until
+from tests.cli.support import KEY, account
 from tests.service.house import QUICK, Answer, house
 from tests.service.room.browser import Browser
 from tests.service.room.page import pressed
@@ -124,8 +124,7 @@ async def test_evidence_is_written_one_at_a_time_and_when_first_cancels_have_lef
         await live.run.engine.swept.wait()
         live.run.engine.swept.clear()  # somebody presses again, and is owed first cancels
         asking = [asyncio.create_task(it.ask("GET", f"/v1/runs/{done}/evidence")) for _ in range(3)]
-        await until(it.parts.exporting.locked)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.2)
         early = [one.done() for one in asking]
         live.run.engine.swept.set()
         found = [checked(answer) for answer in await asyncio.gather(*asking)]
@@ -177,7 +176,7 @@ async def test_a_disk_that_hangs_is_waited_for_no_longer_than_that(tmp_path: Pat
     """504 with a remedy; a press goes on as if nothing were."""
     async with house(tmp_path) as it:
         run_id = await pressed(it, wait=30)
-        it.parts.threads._most_s = 0.05
+        it.hub._threads._most_s = 0.05
         for path in ("/v1/schedule", f"/v1/runs/{run_id}/evidence"):
             (await it.ask("GET", path)).problem("too_slow")
         again = await it.press({**QUICK, "wait": 30})

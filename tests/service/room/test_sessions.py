@@ -5,24 +5,18 @@ from pathlib import Path
 import pytest
 
 from panic import config
-from panic.config import Service, Settings, Token
+from panic.config import Service, Settings
 from panic.service.auth import identify
 from panic.service.sessions import (
     FAILURES_MOST,
     FAILURES_S,
     SESSIONS_MOST,
-    Session,
     Sessions,
-    acts_for_s,
     digest_of,
-    identity_of,
-    is_over,
 )
 from tests.service.house import TOKENS, sections
 
 NOW = 1_800_000_000.0
-JOE = "sha256:" + digest_of("joe-secret-token")
-ONE = Session("ab" * 32, "joe", JOE, NOW, NOW)
 LIMITS = Service()
 
 
@@ -57,52 +51,39 @@ def world(settings: Settings) -> World:
     return World(settings)
 
 
-# ── what a session is ───────────────────────────────────────────────────────────────────────────────────────
+def test_a_session_is_worth_what_its_token_is_now(world: World):
+    """Whoever signed in is whoever bears the token: roles, groups and person; of another token nothing is left."""
+    for name in TOKENS:
+        one = world.sessions.find(world.sessions.begin(name))
+        assert one is not None
+        bearer = identify(world.settings.tokens, f"Bearer {name}-secret-token")
 
-
-@pytest.mark.parametrize("name", TOKENS)
-def test_a_session_is_worth_what_its_token_is(settings: Settings, name: str):
-    """Whoever signed in with a token is whoever bears it: roles, groups and whether a person does."""
-    one = ONE._replace(token=name, token_digest=settings.tokens[name].digest)
-    bearer = identify(settings.tokens, f"Bearer {name}-secret-token")
-
-    assert bearer is not None
-    assert bearer == identity_of(one, settings.tokens)
-
-
-def test_of_a_token_that_is_another_by_now_nothing_is_left():
-    """Neither of one that has gone."""
-    assert None is identity_of(ONE, {})
-    assert None is identity_of(ONE, {"joe": Token(digest="sha256:" + "0" * 64, roles=("presser",))})
+        assert bearer is not None
+        assert bearer == world.sessions.identity_of(one)
+        assert None is world.sessions.identity_of(one._replace(token_digest="sha256:" + "0" * 64))
 
 
 @pytest.mark.parametrize(
-    ("began", "acted", "over"),
+    ("age", "idle", "left"),
     [
-        (0, 0, False),
-        (-43_199, -1000, False),
-        (-43_200, 0, True),
-        (-50_000, 0, True),
-        (0, 4, False),
-        (0, 6, True),
-        (6, 6, True),
+        (0, 0, 900),
+        (1000, 100, 800),
+        (1000, 900, 0),
+        (43_100, 0, 100),
+        (43_199, 1000, 0),
+        (43_200, 0, None),
+        (-4, -4, 900),
+        (-6, -6, None),
     ],
 )
-def test_a_session_lasts_one_shift_and_does_not_come_from_the_future(began: float, acted: float, over: bool):
-    """However often somebody acts; a clock that was set a little does no harm."""
-    assert over == is_over(ONE._replace(began=NOW + began, acted=NOW + acted), LIMITS, NOW)
+def test_a_session_lasts_one_shift_and_acts_for_so_long(world: World, age: float, idle: float, left: float | None):
+    """It acts until nobody has for a quarter of an hour; a clock that was set a little does no harm."""
+    cookie = world.sessions.begin("joe")
+    digest = digest_of(cookie)
+    world.sessions._known[digest] = world.sessions._known[digest]._replace(began=NOW - age, acted=NOW - idle)
+    found = world.sessions.find(cookie)
 
-
-@pytest.mark.parametrize(
-    ("began", "acted", "left"),
-    [(0, 0, 900), (-1000, -100, 800), (-1000, -900, 0), (-5000, -5000, 0), (-43_100, 0, 100), (0, 4, 900)],
-)
-def test_how_long_it_may_act_counts_from_the_last_act(began: float, acted: float, left: float):
-    """And ends with the session itself."""
-    assert left == acts_for_s(ONE._replace(began=NOW + began, acted=NOW + acted), LIMITS, NOW)
-
-
-# ── sessions in memory ──────────────────────────────────────────────────────────────────────────────────────
+    assert left == (None if found is None else world.sessions.acts_for_s(found))
 
 
 def test_a_cookie_stands_for_one_session_and_is_not_known(world: World):

@@ -41,8 +41,8 @@ async def browser(it: House) -> Browser:
 
 def later(it: House, seconds: float) -> None:
     """Let time pass for sessions."""
-    now = it.parts.sessions._now
-    it.parts.sessions._now = lambda: now() + seconds
+    now = it.sessions._now
+    it.sessions._now = lambda: now() + seconds
 
 
 # ── in and out ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,7 +154,7 @@ async def test_signing_in_again_ends_the_session_before(browser: Browser):
     assert before != browser.cookie
     assert "the session has ended" == old.problem("unauthenticated")["detail"]
     assert "csrf" == mixed.problem("csrf")["code"]
-    assert 1 == len(browser.it.parts.sessions)
+    assert 1 == len(browser.it.sessions)
 
 
 async def test_signing_out_ends_the_session_there_and_here(browser: Browser):

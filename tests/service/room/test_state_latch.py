@@ -13,7 +13,7 @@ from panic.config import Settings
 from panic.latch import State
 from panic.run.engagement import Engagement
 from panic.service.notify import Notice
-from panic.service.room import hub, latch_watch
+from panic.service.room import disk_watch, hub
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, until
 from tests.service.house import QUICK, House, house
@@ -23,7 +23,7 @@ from tests.service.room.page import opened, pressed
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read again soon."""
-    monkeypatch.setattr(latch_watch, "LATCH_S", 0.05)
+    monkeypatch.setattr(disk_watch, "LATCH_S", 0.05)
     monkeypatch.setattr(hub, "LOOK_S", 0.01)
 
 
@@ -93,8 +93,8 @@ async def test_what_is_engaged_and_clear_has_no_doubt(it: House, monkeypatch: py
         raise OSError
 
     with monkeypatch.context() as patch:
-        patch.setattr(latch_watch, "look", broken)
-        patch.setattr(latch_watch, "DOUBTS_S", 0.01)
+        patch.setattr(disk_watch, "look", broken)
+        patch.setattr(disk_watch, "LEDGER_S", 0.01)
         doubted = await latched(it, lambda found: found["holds"][0]["doubt"])
     await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")
     over = await latched(it, lambda found: not found["engaged"])
@@ -127,8 +127,8 @@ async def test_a_latch_that_hangs_keeps_nobody(
 ):
     """However long a page is open: all else is shown as ever, and one thread hangs."""
     waiting, over = hung
-    monkeypatch.setattr(latch_watch, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(latch_watch, "LATCH_S", 0.01)
+    monkeypatch.setattr(disk_watch, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(disk_watch, "LATCH_S", 0.01)
     found = await room(it)
     run_id = await pressed(it, wait=30)
     it.forget()

@@ -82,7 +82,7 @@ async def test_with_the_last_page_gone_no_work_is_left(it: House):
     async with opened(it) as page:
         await page.has("board", "beat")
         tasks = at_work()
-    await until(lambda: not it.parts.streams and not at_work())
+    await until(lambda: not it.readers and not at_work())
 
     assert {"panic-room", f"panic-board-{run_id}"} == tasks
     assert {} == it.hub.watching
@@ -154,9 +154,9 @@ async def test_how_things_stand_is_told_when_it_changes_and_now_and_then(
         still = page.kinds.count("room")
         run_id = await pressed(it)
         await until(lambda: [run_id] == [one["run_id"] for one in page.latest("room")["live"]])
-        monkeypatch.setattr(it.parts, "ready", lambda: 1 / 0)
+        monkeypatch.setattr(it.hub.overview, "ready", lambda: 1 / 0)
         await beats(page)
-        monkeypatch.setattr(it.parts, "ready", lambda: "keys")
+        monkeypatch.setattr(it.hub.overview, "ready", lambda: "keys")
         await until(lambda: "keys" == page.latest("room")["why"])
         monkeypatch.setattr(hub, "ROOM_S", 0.05)
         await page.hears("room")
@@ -183,7 +183,7 @@ async def test_who_may_not_or_asks_for_nothing_gets_no_stream(it: House, path: s
     """But a problem, at once."""
     (await it.ask("GET", f"/v1/events{path}", token=token)).problem(code)
 
-    assert not it.parts.streams
+    assert not it.readers
 
 
 async def test_there_are_only_so_many_pages(it: House, monkeypatch: pytest.MonkeyPatch):
@@ -229,8 +229,8 @@ async def test_with_its_session_a_page_ends_and_with_each_of_its_tabs(it: House,
             it.firm.settings.write_text(text[: text.index("[tokens.joe]")] + text[text.index("[tokens.risk]") :])
             assert () == (await it.standby.reload()).problems
         else:
-            now = it.parts.sessions._now
-            it.parts.sessions._now = lambda: now() + 43_201
+            now = it.sessions._now
+            it.sessions._now = lambda: now() + 43_201
         told = [await ended(page), await ended(tab)]
         await other.hears("beat")
 
@@ -274,5 +274,5 @@ async def test_the_end_of_the_service_waits_for_no_page(it: House):
         async with asyncio.timeout(20):
             await it.client.server.close()
 
-        assert not it.parts.streams
+        assert not it.readers
         assert not it.live(run_id).is_over

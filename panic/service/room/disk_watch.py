@@ -1,0 +1,176 @@
+"""What the latch and the ledger say, for who looks on: read on threads now and then, since a disk may hang."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from time import monotonic
+from typing import Final, Generic, TypeVar
+
+from panic import latch
+from panic.config import LedgerFiles, Settings
+from panic.kit.background import Aside
+from panic.kit.errors import PanicError
+from panic.ledger import history
+from panic.ledger.record import LastPress
+from panic.run.engagement import Engagement, HoldView, look
+from panic.service.desk import Desk
+from panic.service.live import Live
+from panic.service.room.views import LastRun, RoomLatch
+
+LATCH_S: Final = 1.0
+"""So old may be what is said of the latch."""
+
+LEDGER_S: Final = 15.0
+"""So often the ledger is asked, for the last run and whether what is engaged is clear; and after each run."""
+
+PATIENCE_S: Final = 5.0
+_KNOWN_S: Final = 1.0
+
+_UNSEEN: Final = "whether it is clear was not looked at yet"
+_NEVER: Final = float("-inf")
+
+_T = TypeVar("_T")
+
+
+class _NotSetError(Exception):
+    """The settings name no such file."""
+
+
+class Look(Generic[_T]):
+    """Something on a disk.
+
+    Attributes:
+        found: As it was read last; None where it never was.
+        problem: Why another may be true by now; empty if none may.
+    """
+
+    def __init__(self, what: str, problem: str) -> None:
+        self.found: _T | None = None
+        self.problem = problem
+        self._what, self._read_at = what, _NEVER
+        self._aside = Aside(1)  # an open page asks again and again, and a disk that hangs keeps its place
+
+    def expire(self) -> None:
+        """Read it anew at the next refresh."""
+        self._read_at = _NEVER
+
+    async def refresh(self, read: Callable[[], _T], every_s: float) -> None:
+        """Read it again if it is old."""
+        if monotonic() - self._read_at < every_s:
+            return
+        self._read_at = monotonic()
+        try:
+            self.found = await self._aside.do(read, "room", PATIENCE_S)
+        except _NotSetError as error:
+            self.problem = str(error)
+        except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
+            self.problem = f"{self._what} does not answer: {type(error).__name__}"
+        else:
+            self.problem = ""
+
+
+class DiskWatch:
+    """Knows what latch and ledger said last.
+
+    Args:
+        desk: While a run is under way the ledger is not asked, and during a sweep nothing is.
+        settings: Gives those in force.
+    """
+
+    def __init__(self, desk: Desk, settings: Callable[[], Settings]) -> None:
+        self._desk, self._settings = desk, settings
+        self._latch = Look[latch.State]("it", "it was not read yet")
+        self._engaged = Look[Engagement]("the ledger", _UNSEEN)
+        self._last = Look[tuple[LastPress, LastRun] | None]("the ledger", "it was not looked up yet")
+        self._reading: asyncio.Task[None] | None = None
+
+    def expire(self) -> None:
+        """Ask the ledger anew: a run has ended."""
+        self._engaged.expire()
+        self._last.expire()
+
+    def refresh(self) -> "asyncio.Task[None]":
+        """Read again what is old; give the task, for who wants to wait for it."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(), name="panic-room-read")
+        return self._reading
+
+    async def known(self) -> None:
+        """Wait a moment for what is read; a disk that hangs keeps nobody."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_KNOWN_S):
+                await asyncio.shield(self.refresh())
+
+    async def close(self) -> None:
+        """Read nothing more."""
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    async def _read(self) -> None:
+        under_way = [live for live in self._desk.live.values() if not live.is_over]
+        if not all(live.run.engine.swept.is_set() for live in under_way):
+            return
+        settings, before = self._settings(), self._latch.found
+        await self._latch.refresh(lambda: _state(settings), LATCH_S)
+        if under_way:
+            return
+        if self._latch.found != before:
+            self._engaged.expire()
+        if not self._latch.problem:
+            await self._engaged.refresh(lambda: look(settings), LEDGER_S)
+        await self._last.refresh(lambda: _recorded(settings.ledger), LEDGER_S)
+
+    # ── what the room is told ───────────────────────────────────────────────────────────────────────────
+
+    @property
+    def latched(self) -> RoomLatch:
+        """What is engaged."""
+        state, found = self._latch.found, self._engaged.found
+        if state is None or self._latch.problem:
+            return RoomLatch(known=False, engaged=False, problem=self._latch.problem)
+        holds = found.holds if state.problem and found else state.holds
+        return RoomLatch(
+            known=True,
+            engaged=state.engaged,
+            problem=state.problem,
+            holds=tuple(HoldView(*hold, doubt=self._doubt(hold)) for hold in holds),
+            warnings=tuple(found.warnings) if found else (),
+        )
+
+    def _doubt(self, hold: latch.Hold) -> str:
+        found = self._engaged.found
+        if self._engaged.problem or found is None:
+            return self._engaged.problem
+        return found.doubts.get(hold, "") if hold in found.holds else _UNSEEN
+
+    def last_run(self, here: Mapping[str, Live]) -> tuple[LastRun | None, str]:
+        """Give the run that was pressed last, on record or here and over; and why another may be the last."""
+        over = {run: live for run, live in here.items() if live.is_over}
+        press, told = self._last.found or (None, None)
+        order = history.by_last_press([press] if press else [], [live.run.last_press for live in over.values()])
+        return _ended(over[order[-1]]) if order and order[-1] in over else told, self._last.problem
+
+
+def _state(settings: Settings) -> latch.State:
+    if settings.latch.file is None:
+        raise _NotSetError("the settings name no [latch] file")
+    return latch.read(settings.latch.file)
+
+
+def _ended(live: Live) -> LastRun:
+    report, run = live.report, live.run
+    verdict = report.verdict if report and report.finished else None
+    return LastRun(run.id, verdict, report.finished_at if report else run.started_at, run.drill)
+
+
+def _recorded(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
+    if ledger.file is None:
+        raise _NotSetError("there is no ledger, and nothing is known of other runs")
+    one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
+    if one is None:
+        return None
+    (one,) = history.checked(ledger, [one])
+    verdict = one.finished.verdict if one.finished else None
+    at = one.finished.finished_at if one.finished else one.pressed.started_at
+    return one.last_press, LastRun(one.run, verdict, at, one.pressed.drill)
