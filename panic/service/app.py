@@ -151,8 +151,8 @@ def make_app(
         "openapi": _openapi,
     })  # fmt: skip
     page = assets.Assets(assets.load(drill=drill))
-    _add(app, "/", {"GET": page.page})
-    _add(app, "/room/{name}", {"GET": page.file})
+    _add(app, "/", {"GET": page.answer})
+    _add(app, "/room/{name}", {"GET": page.answer})
     if hooks_handler is not None:
         _add(app, "/v1/hooks/{name}", {"POST": hooks_handler})
     return app
