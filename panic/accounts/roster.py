@@ -5,7 +5,7 @@ below it. Every row ends as an account, as a bad row, or as a duplicate that a p
 """
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,20 +104,61 @@ def load(path: Path, credentials: Collection[str]) -> Roster:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """What the first row says: the delimiter, the names, and where each known one stands; -1 for nowhere."""
+@dataclass
+class _Table:
+    """The rows read so far."""
 
+    file: Path
+    credentials: frozenset[str]
     delimiter: str = ","
-    names: Sequence[str] = ()
-    at: Mapping[str, int] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    found: dict[int, tuple[Account, int]] = field(default_factory=dict)
+    unreadable: list[BadRow] = field(default_factory=list)
 
-    def fields(self, row: str) -> dict[str, str]:
-        """The text of each column; an empty one for the columns that the file or the row lacks.
+    def read(self, data: bytes) -> None:
+        """Read header and rows."""
+        text, wrong, at = cells.decode(data)
+        if wrong:
+            self._complain(at, wrong, "Save the file as CSV UTF-8.")
+        rows = cells.rows(text)
+        self._header(*next(rows, (None, "")))
+        for line, row in rows:
+            try:
+                self._add(self._account(line, row), line)
+            except UnreadableError as error:
+                problem = self._complain(line, error.what, error.remedy)
+                self.unreadable.append(BadRow(line, cells.clipped(row, error.hidden), error.account, problem))
+        if not self.found and not self.unreadable:
+            raise self._unusable("the roster lists no account", "Add one row for each account.")
 
-        Raises:
-            UnreadableError: nobody can tell which text stands in which column.
-        """
+    def bad_rows(self) -> Iterator[BadRow]:
+        """Give the unreadable rows, but for those whose account another row stands for already."""
+        lines = {id_: line for id_, (_, line) in self.found.items()}
+        for row in self.unreadable:
+            if row.id is None or lines.setdefault(row.id, row.line) == row.line:
+                yield row
+            else:
+                self._repeated(row.id, lines[row.id], row.line)
+
+    def _header(self, line: int | None, row: str) -> None:
+        if not row:
+            raise self._unusable(
+                "the roster is empty", "Add a first row of column names and one row for each account."
+            )
+        headers = [(mark, [name.lower() for name in cells.split(row, mark)]) for mark in ",;\t"]
+        self.delimiter, self.names = max(headers, key=lambda header: ("id" in header[1], len(header[1])))
+        for index, name in enumerate(self.names):
+            if name in COLUMNS and name in self.names[:index]:
+                self._complain(line, f"the column {name} stands there twice", "Remove one; the first counts.")
+            elif name and name not in COLUMNS:
+                self._complain(line, f"there is no column {shown(name)}", did_you_mean(name, COLUMNS))
+        if "id" not in self.names:
+            remedy = "Name the column of account numbers id, in the first row."
+            raise self._unusable("the roster has no column id", remedy, line)
+
+    def _fields(self, row: str) -> dict[str, str]:
+        """Give the text of each column, "" where file or row lack it; of two columns the first counts."""
         if "\0" in row:
             raise UnreadableError("the row holds NUL bytes", "Export the file again: it is damaged.")
         texts = cells.split(row, self.delimiter)
@@ -127,98 +168,26 @@ class _Columns:
             what = f"the row has {len(texts)} fields, the header {len(self.names)}"
             remedy = "Write ids without thousands separators, and quote a name that holds the delimiter."
             raise UnreadableError(what, remedy)
-        texts += [""] * (len(self.names) + 1 - len(texts))
-        return {name: texts[index] for name, index in self.at.items()}
-
-
-def _columns(row: str) -> _Columns:
-    headers = [(mark, [name.lower() for name in cells.split(row, mark)]) for mark in ",;\t"]
-    mark, names = max(headers, key=lambda header: ("id" in header[1], len(header[1])))
-    return _Columns(mark, names, {name: names.index(name) if name in names else -1 for name in COLUMNS})
-
-
-@dataclass
-class _Table:
-    """The rows read so far."""
-
-    file: Path
-    credentials: frozenset[str]
-    problems: list[Problem] = field(default_factory=list)
-    columns: _Columns = _Columns()
-    found: dict[int, tuple[Account, int]] = field(default_factory=dict)
-    unreadable: list[BadRow] = field(default_factory=list)
-
-    def read(self, data: bytes) -> None:
-        """Read header and rows.
-
-        Raises:
-            ConfigurationError: there is no column `id`, or no row.
-        """
-        text, wrong, at = cells.decode(data)
-        if wrong:
-            self._complain(at, wrong, "Save the file as CSV UTF-8.")
-        rows = cells.rows(text)
-        self.columns = self._header(*next(rows, (None, "")))
-        for line, row in rows:
-            try:
-                self._add(self._account(line, row), line)
-            except UnreadableError as error:
-                problem = self._complain(line, error.what, error.remedy)
-                bad = BadRow(line, cells.clipped(row, error.hidden), error.account, problem)
-                self.unreadable.append(bad)
-        if not self.found and not self.unreadable:
-            raise self._unusable("the roster lists no account", "Add one row for each account.")
-
-    def bad_rows(self) -> Iterator[BadRow]:
-        """The unreadable rows, but for those whose account another row stands for already."""
-        lines = {id_: line for id_, (_, line) in self.found.items()}
-        for row in self.unreadable:
-            if row.id is None or lines.setdefault(row.id, row.line) == row.line:
-                yield row
-            else:
-                self._repeated(row.id, lines[row.id], row.line)
-
-    def _header(self, line: int | None, row: str) -> _Columns:
-        if not row:
-            remedy = "Add a first row of column names and one row for each account."
-            raise self._unusable("the roster is empty", remedy)
-        columns = _columns(row)
-        for index, name in enumerate(columns.names):
-            if name in COLUMNS and name in columns.names[:index]:
-                self._complain(line, f"the column {name} stands there twice", "Remove one; the first counts.")
-            elif name and name not in COLUMNS:
-                self._complain(line, f"there is no column {shown(name)}", did_you_mean(name, COLUMNS))
-        if "id" not in columns.names:
-            remedy = "Name the column of account numbers id, in the first row."
-            raise self._unusable("the roster has no column id", remedy, line)
-        return columns
+        return dict.fromkeys(COLUMNS, "") | dict(reversed([*zip(self.names, texts, strict=False)]))
 
     def _account(self, line: int, row: str) -> Account:
         if row.count('"') % 2:
             self._complain(line, "a quote is not closed in its line", "Close it; each account has one line.")
-        fields = self.columns.fields(row)
+        fields = self._fields(row)
         number = cells.account_id(fields["id"])
         excluded = cells.yes_or_no(fields["excluded"])
         if excluded is None:
             what = f"account {number}: excluded is {shown(fields['excluded'])}"
             raise UnreadableError(what, "Write yes or no.", number)
+        priority = cells.priority(fields["priority"])
+        if priority is None:
+            remedy = f"Give 0 to {LARGEST_PRIORITY}, 1 goes first; until then it is {DEFAULT_PRIORITY}."
+            self._complain(line, f"account {number}: the priority is {shown(fields['priority'])}", remedy)
+        name, group, owner = (clean(fields[key]).strip() for key in ("name", "group", "owner"))
+        credential = self._credential(line, number, fields["credential"] or "default", excluded=excluded)
         return Account(
-            number,
-            clean(fields["name"]).strip(),
-            clean(fields["group"]).strip(),
-            clean(fields["owner"]).strip(),
-            self._priority(line, number, fields["priority"]),
-            self._credential(line, number, fields["credential"] or "default", excluded=excluded),
-            excluded,
+            number, name, group, owner, DEFAULT_PRIORITY if priority is None else priority, credential, excluded
         )
-
-    def _priority(self, line: int, number: int, text: str) -> int:
-        value = cells.priority(text)
-        if value is not None:
-            return value
-        remedy = f"Give 0 to {LARGEST_PRIORITY}, 1 goes first; until then it is {DEFAULT_PRIORITY}."
-        self._complain(line, f"account {number}: the priority is {shown(text)}", remedy)
-        return DEFAULT_PRIORITY
 
     def _credential(self, line: int, number: int, name: str, *, excluded: bool) -> str:
         if name in self.credentials:

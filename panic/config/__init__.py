@@ -1,19 +1,17 @@
 """Settings: what may be set, and how it is read.
 
     sections   what a press needs          named      the sections that have names, such as credentials
-    service    what the service needs      schedules  [[schedules]], one by one
-    clock      what happens by itself      at         when a schedule runs
-    kinds      what several of them take   loading    the file, the environment and every mistake in them
-    effective  each setting in force, and where it was said
-    settings   all of it together           own        the files that are panic's own
+    service    what the service needs      at         when a schedule runs
+    kinds      what several of them take   document   a TOML file: what it says, and every mistake in it
+    settings   all of it together          loading    the file, the environment and every mistake in them
+    effective  each setting in force       own        the files that are panic's own
 
 Everybody else imports from here.
 """
 
-from panic.config.clock import Schedule, SelfTest
 from panic.config.loading import Survey, load, survey
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
-from panic.config.service import Channel, Hook, Role, Service, Tells, Token, is_plain_name
+from panic.config.service import Channel, Hook, Role, Schedule, SelfTest, Service, Tells, Token, is_plain_name
 from panic.config.settings import Settings
 
 __all__ = [

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from panic.config.kinds import MistakeError
 from panic.kit.words import did_you_mean, shown
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -27,13 +28,7 @@ _ZONE = re.compile(r"(?!posix/|right/|localtime$)[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-
 
 @dataclass(frozen=True)
 class WallTime:
-    """A time of day on some days of the week, whatever the exchange does.
-
-    Attributes:
-        clock: What a clock on the wall there shows.
-        zone: The IANA name of where it hangs.
-        days: The days of the week, 0 for Monday, ascending.
-    """
+    """A time of day in an IANA zone on some days of the week (0 for Monday), whatever the exchange does."""
 
     clock: time
     zone: str
@@ -47,12 +42,7 @@ class WallTime:
 
 @dataclass(frozen=True)
 class SessionTime:
-    """A distance to the beginning or the end of each session of the exchange.
-
-    Attributes:
-        minutes: From there on; below 0 before it.
-        edge: Which of the two.
-    """
+    """A distance to the beginning or the end of each session of the exchange: minutes, below 0 before it."""
 
     minutes: int
     edge: Literal["open", "close"]
@@ -65,41 +55,19 @@ class SessionTime:
 At: TypeAlias = WallTime | SessionTime
 
 
-class MistakeError(ValueError):
-    """A schedule cannot be meant so.
-
-    Attributes:
-        what: What is wrong.
-        remedy: What to write.
-        key: The key that is wrong; "" for the schedule as a whole.
-    """
-
-    def __init__(self, what: str, remedy: str, key: str = "") -> None:
-        super().__init__(f"{what}. {remedy}")
-        self.what, self.remedy, self.key = what, remedy, key
-
-
-class AtError(MistakeError):
-    """It says no time."""
-
-
 def parse(text: str) -> At:
-    """Understand an `at`.
-
-    Raises:
-        AtError: It says no time.
-    """
+    """Understand an `at`; a MistakeError where it says no time."""
     words = " ".join(text[:200].split())
     if edge := _EDGE.fullmatch(words):
         return _session_time(int(edge[1]), *(word.lower() for word in edge.groups()[1:]))
     if wall := _WALL.fullmatch(words):
         return WallTime(_clock(int(wall[1]), int(wall[2])), _zone(wall[3]), _days(wall[4].lower()))
-    raise AtError(f"{shown(text)} is no time", f"Write it as in {FORMS}.")
+    raise MistakeError(f"{shown(text)} is no time", f"Write it as in {FORMS}.")
 
 
 def _session_time(minutes: int, side: str, edge: str) -> SessionTime:
     if minutes > MOST_MINUTES:
-        raise AtError(f"{minutes} minutes are too many", f"Give 0 to {MOST_MINUTES}, or a time of day.")
+        raise MistakeError(f"{minutes} minutes are too many", f"Give 0 to {MOST_MINUTES}, or a time of day.")
     return SessionTime(-minutes if side == "before" else minutes, "open" if edge == "open" else "close")
 
 
@@ -107,14 +75,16 @@ def _clock(hour: int, minute: int) -> time:
     try:
         return time(hour, minute)
     except ValueError:
-        raise AtError(f"{hour:02}:{minute:02} is no time of day", "Give 00:00 to 23:59.") from None
+        raise MistakeError(f"{hour:02}:{minute:02} is no time of day", "Give 00:00 to 23:59.") from None
 
 
 def _zone(name: str) -> str:
     if instead := _FIXED.get(name):
-        raise AtError(f"{name} has no summer time", f"Write {instead}, or another place whose clocks you follow.")
+        raise MistakeError(
+            f"{name} has no summer time", f"Write {instead}, or another place whose clocks you follow."
+        )
     if not _is_zone(name):
-        raise AtError(f"{shown(name)} is no time zone", did_you_mean(name, _known(), _A_ZONE))
+        raise MistakeError(f"{shown(name)} is no time zone", did_you_mean(name, _known(), _A_ZONE))
     return name
 
 
@@ -145,5 +115,5 @@ def _days(words: str) -> tuple[int, ...]:
     for name in names:
         if name not in DAYS:
             meant = did_you_mean(name, DAYS, "Write weekdays, every day, or days such as monday, friday.")
-            raise AtError(f"{shown(name)} is no day", meant)
+            raise MistakeError(f"{shown(name)} is no day", meant)
     return tuple(sorted({DAYS.index(name) for name in names}))

@@ -4,17 +4,18 @@ A mistake is a `Problem` in a list, never an exception, so that all of them can 
 """
 
 import hashlib
+import os
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from panic.config.fields import expected, is_right, relative, toml
+from panic.config.kinds import IN_STATE_FOLDER, MistakeError
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
 from panic.kit.words import did_you_mean, shown
@@ -149,16 +150,23 @@ class Document:
             value = relative(model, key, raw, self.file.parent, self.state)
             if key not in model.model_fields:
                 self._unknown(model, key, *path, otherwise=otherwise, called=called)
-            elif is_right(model, key, value, strict=True):
+            elif error := mistake(model, key, value, strict=True):
+                self._wrong(model, key, raw, error, *path, otherwise=otherwise, called=called)
+            else:
                 values[key] = value
                 self.origins[*path, key] = self.place(*path, key)
-            else:
-                info = model.model_fields[key]
-                text = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
-                holds = otherwise or f"it is {toml(info.get_default())}"
-                remedy = f"Give {expected(model, key)}; until then {holds}."
-                self.complain(f"{called} {key} is {text}", remedy, *path, key)
         return values
+
+    def _wrong(
+        self, model: type[BaseModel], key: str, raw: Any, error: Exception, *path: str, otherwise: str, called: str
+    ) -> None:
+        info = model.model_fields[key]
+        if isinstance(error, MistakeError):
+            what, remedy = f"{shown(raw, 80)}: {error.what}", f"{error.remedy} Until then {otherwise}."
+        else:
+            what = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
+            remedy = f"Give {expected(model, key)}; until then {otherwise or f'it is {toml(info.get_default())}'}."
+        self.complain(f"{called} {key} is {what}", remedy, *path, key)
 
     def _unknown(self, model: type[BaseModel], key: str, *path: str, otherwise: str, called: str) -> None:
         remedy = did_you_mean(key, tuple(model.model_fields))
@@ -174,3 +182,56 @@ def _syntax_problem(file: Path, text: str, message: str) -> Problem:
     line = int(found[1]) if found and found[1] else text.count("\n") + 1 if found else None
     message = message.replace(found[0], "") if found else message
     return Problem(f"this is not TOML: {message}", "Correct this line; text stands in quotes.", file, line)
+
+
+# ── one field of a section ──────────────────────────────────────────────────────────────────────────────────
+
+
+def relative(model: type[BaseModel], key: str, value: object, base: Path, state: Path | None = None) -> object:
+    """`value`, or where the setting is a file the path it means, from `base` or, if it is kept there, `state`."""
+    info = model.model_fields.get(key)
+    kinds = (info.annotation, *get_args(info.annotation)) if info else ()
+    if info is None or Path not in kinds or not isinstance(value, str):
+        return value
+    if state is not None and IN_STATE_FOLDER in info.metadata:
+        base = state
+    return base / os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises for a user that is unknown
+
+
+def mistake(model: type[BaseModel], key: str, value: object, *, strict: bool) -> Exception | None:
+    """Say why `model` does not take `value` for the field `key`, whatever its other fields; None where it does."""
+    try:
+        model.model_validate({key: value}, strict=strict)
+    except ValidationError as error:
+        mine = [detail for detail in error.errors(include_url=False) if detail["loc"][:1] == (key,)]
+        return mine[0].get("ctx", {}).get("error", error) if mine else None
+    return None
+
+
+def expected(model: type[BaseModel], key: str) -> str:
+    """What the field `key` takes, in words: "a whole number from 1 to 1000"."""
+    schema = model.model_json_schema()["properties"][key]
+    schema = {**schema, **schema.get("anyOf", [{}])[0]}
+    words = {
+        "integer": "a whole number",
+        "number": "a number",
+        "boolean": "true or false",
+        "path": "a file name",
+    }
+    kind = str(schema.get("description") or words.get(schema.get("format") or schema.get("type", ""), "a text"))
+    if "minimum" in schema:
+        return f"{kind} from {schema['minimum']} to {schema['maximum']}"
+    if "exclusiveMinimum" in schema:
+        return f"{kind} above {schema['exclusiveMinimum']}, at most {schema['maximum']}"
+    return kind
+
+
+def toml(value: object) -> str:
+    """A default as it would stand in the file; an empty one in a word."""
+    if value is None or value == "":
+        return "unset"
+    if isinstance(value, Path | str):
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(toml, value))}]"
+    return str(value).lower()

@@ -9,8 +9,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from panic.config.loading import SECTIONS, Survey
-from panic.config.schedules import SECTION as SCHEDULES
-from panic.config.schedules import TITLE
+from panic.config.named import SCHEDULES, TITLE
 from panic.config.sections import Credential
 
 DEFAULT: Final = "default"

@@ -15,15 +15,10 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from panic.config.address import safe_base_url
-from panic.config.clock import SelfTest
-from panic.config.document import Document, line_of
-from panic.config.fields import expected, is_right, relative
-from panic.config.named import NAMED, read_named
+from panic.config.document import Document, expected, line_of, mistake, relative
+from panic.config.named import NAMED, SCHEDULES, read_named
 from panic.config.own import own_files
-from panic.config.schedules import SECTION as SCHEDULES
-from panic.config.schedules import read_schedules
-from panic.config.sections import Broker, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
-from panic.config.service import Service
+from panic.config.sections import Broker, LatchFile, Run
 from panic.config.settings import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
@@ -34,14 +29,9 @@ _BASE_URL = "PANIC_BROKER_BASE_URL"
 _LARGEST_CA_FILE = 4 << 20
 
 SECTIONS: dict[str, type[BaseModel]] = {
-    "broker": Broker,
-    "roster": RosterFile,
-    "run": Run,
-    "state": StateFolder,
-    "ledger": LedgerFiles,
-    "latch": LatchFile,
-    "service": Service,
-    "self_test": SelfTest,
+    name: info.annotation
+    for name, info in Settings.model_fields.items()
+    if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
 }
 
 
@@ -85,30 +75,30 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
     url, unsafe = _base_url(document, env)
     state = _section(document, env, "state").get("folder", file.parent)
     document.state = state
-    said = {name: _section(document, env, name) for name in SECTIONS if name != "state"}
-    named, schedules = read_named(document), read_schedules(document)
+    defaults = {
+        "roster": {"file": file.parent / "accounts.csv"},
+        "ledger": {"file": state / "ledger.db"},
+        "latch": {"file": state / "panic.latch"},
+    }
+    said = {name: _section(document, env, name) for name in SECTIONS if name != "state"} | {
+        "state": {"folder": state}
+    }
+    named = read_named(document)
     _unknown_sections(document)
     _stray_variables(document, env, named.variables)
     _contradictions(document, said["broker"], Run(**said["run"]))
-    broker = {**said["broker"], "base_url": url}
-    settings = Settings(
-        file=file,
-        digest=document.digest,
-        lines=document.lines,
-        problems=unreadable or (*unsafe, *sorted(document.problems, key=lambda problem: problem.line or 0)),
-        broker=Broker(**broker) if url else Broker.model_construct(**broker),
-        credentials=named.credentials,
-        roster=RosterFile(**{"file": file.parent / "accounts.csv", **said["roster"]}),
-        run=Run(**said["run"]),
-        state=StateFolder(folder=state),
-        ledger=LedgerFiles(**{"file": state / "ledger.db", **said["ledger"]}),
-        latch=LatchFile(**{"file": state / "panic.latch", **said["latch"]}),
-        service=Service(**said["service"]),
-        tokens=named.tokens,
-        hooks=named.hooks,
-        channels=named.channels,
-        schedules=schedules,
-        self_test=SelfTest(**said["self_test"]),
+    broker = {**said.pop("broker"), "base_url": url}
+    sections = {name: SECTIONS[name](**{**defaults.get(name, {}), **values}) for name, values in said.items()}
+    settings = Settings.model_validate(
+        {
+            "file": file,
+            "digest": document.digest,
+            "lines": document.lines,
+            "problems": unreadable or (*unsafe, *sorted(document.problems, key=lambda problem: problem.line or 0)),
+            "broker": Broker(**broker) if url else Broker.model_construct(**broker),
+            **named._asdict(),
+            **sections,
+        }
     )
     return Survey(_without_a_latch_that_is_something_else(settings), not (unreadable or unsafe), document)
 
@@ -167,12 +157,12 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
         if not raw or variable == _BASE_URL:
             continue
         value = relative(model, key, raw, Path())
-        if is_right(model, key, value, strict=False):
-            values[key] = value
-            document.origins[name, key] = f"environment {variable}"
-        else:
+        if mistake(model, key, value, strict=False):
             remedy = f"Set it to {expected(model, key)}, or unset it; until then it is ignored."
             document.problems.append(Problem(f"{variable} is {shown(raw)}", remedy))
+        else:
+            values[key] = value
+            document.origins[name, key] = f"environment {variable}"
     return values
 
 

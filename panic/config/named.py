@@ -1,32 +1,27 @@
-"""The sections that have a name of their own: [credentials.NAME], [tokens.NAME], [hooks.NAME], [notify.NAME].
+"""The sections that have a name: [credentials.NAME], [tokens.NAME], [hooks.NAME], [notify.NAME] and [[schedules]].
 
 A credential is taken as far as it can be. Of the others one that has a mistake is left out whole: half of a
 token would allow too much, and half of a hook would press something else.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from panic.config.document import Document
-from panic.config.fields import relative
+from panic.config.document import Document, relative
+from panic.config.kinds import MistakeError
 from panic.config.sections import Credential
-from panic.config.service import Channel, Hook, Token, is_plain_name
+from panic.config.service import Channel, Hook, Schedule, Token, is_plain_name
 from panic.kit.words import shown
 
 NAMED = ("credentials", "tokens", "hooks", "notify")
+SCHEDULES = "schedules"
+TITLE = "[[schedules]]"
+"""How every problem with a schedule begins."""
 
 
 class _Kind(NamedTuple):
-    """What is said about one kind of section.
-
-    Attributes:
-        section: Its first name.
-        without: What holds until a mistake is mended.
-        needs: The settings that it cannot do without, and how to write them.
-    """
+    """What holds until a mistake in one is mended, and the settings that it cannot do without."""
 
     section: str
     without: str
@@ -43,18 +38,21 @@ _TOKEN = _Kind(
 )
 _HOOK = _Kind("hooks", "nothing is pressed through it", {"secrets": 'secrets = [{ file = "FILE" }]'})
 _CHANNEL = _Kind("notify", "nothing is sent there", {"url": 'url = { file = "FILE" }'})
+_SCHEDULE = _Kind(
+    SCHEDULES, "it does not run", {"name": 'name = "cleanup"', "at": 'at = "5 minutes before close"'}
+)
 
 _M = TypeVar("_M", bound=BaseModel)
 
 
-@dataclass(frozen=True)
-class Named:
+class Named(NamedTuple):
     """What the file's named sections say rightly."""
 
     credentials: dict[str, Credential]
     tokens: dict[str, Token]
     hooks: dict[str, Hook]
     channels: dict[str, Channel]
+    schedules: tuple[Schedule, ...]
 
     @property
     def variables(self) -> set[str]:
@@ -68,12 +66,8 @@ def read_named(document: Document) -> Named:
     """Read them all, and note every mistake in `document`."""
     tokens = _entries(document, Token, _TOKEN)
     _drop_doubles(document, tokens)
-    return Named(
-        credentials=_credentials(document),
-        tokens=tokens,
-        hooks=_entries(document, Hook, _HOOK),
-        channels=_entries(document, Channel, _CHANNEL),
-    )
+    hooks, channels = _entries(document, Hook, _HOOK), _entries(document, Channel, _CHANNEL)
+    return Named(_credentials(document), tokens, hooks, channels, _schedules(document))
 
 
 def _credentials(document: Document) -> dict[str, Credential]:
@@ -108,28 +102,37 @@ def _entries(document: Document, model: type[_M], kind: _Kind) -> dict[str, _M]:
 
 
 def _entry(document: Document, model: type[_M], kind: _Kind, name: str, raw: object) -> _M | None:
-    """One section, or None and a problem for each mistake in it."""
-    path, before = (kind.section, name), len(document.problems)
+    path = (kind.section, name)
     if not isinstance(raw, dict):
         remedy = f"Write [{kind.section}.NAME] and its keys below it; until then {kind.without}."
         document.complain(f"[{kind.section}] {shown(name)} is not a section", remedy, *path)
         return None
-    if not is_plain_name(name):
-        remedy = f"Use letters, digits, '.', '_' and '-', at most 64; until then {kind.without}."
-        document.complain(f"[{kind.section}] {shown(name)} is no plain name", remedy, *path)
     table = {key: _places(value, document) if key in {"secrets", "url"} else value for key, value in raw.items()}
-    values = document.fields(model, table, *path, otherwise=kind.without)
-    for key in kind.needs.keys() - raw.keys():
+    entry = _whole(document, model, kind, f"[{'.'.join(path)}]", table, *path)
+    if is_plain_name(name):
+        return entry
+    remedy = f"Use letters, digits, '.', '_' and '-', at most 64; until then {kind.without}."
+    document.complain(f"[{kind.section}] {shown(name)} is no plain name", remedy, *path)
+    return None
+
+
+def _whole(
+    document: Document, model: type[_M], kind: _Kind, called: str, table: dict[str, Any], *path: str
+) -> _M | None:
+    """One section, or None and a problem for each mistake in it."""
+    before = len(document.problems)
+    values = document.fields(model, table, *path, otherwise=kind.without, called=called)
+    for key in sorted(kind.needs.keys() - table.keys()):
         remedy = f"Add {kind.needs[key]}; until then {kind.without}."
-        document.complain(f"[{kind.section}.{name}] has no {key}", remedy, *path)
+        document.complain(f"{called} has no {key}", remedy, *path)
     if len(document.problems) > before:
         return None
     try:
         return model(**values)
-    except ValidationError:
-        remedy = f"Write all = true, or else groups or accounts; until then {kind.without}."
-        has = "both all and some" if raw.get("all") else "no"
-        document.complain(f"[{kind.section}.{name}] names {has} accounts to press", remedy, *path)
+    except ValidationError as error:
+        wrong: MistakeError = error.errors()[0]["ctx"]["error"]
+        place = (*path, wrong.key) if wrong.key else path
+        document.complain(f"{called} {wrong.what}", f"{wrong.remedy} Until then {kind.without}.", *place)
         return None
 
 
@@ -144,15 +147,44 @@ def _places(raw: object, document: Document) -> object:
 
 def _drop_doubles(document: Document, tokens: dict[str, Token]) -> None:
     """Take away tokens that stand there under two names: nobody could say who asks."""
-    for name, other in _doubles(tokens):
-        what = f"[tokens.{name}] and [tokens.{other}] are the same token"
-        remedy = f"Make another with panic token; until then {_TOKEN.without}."
-        document.complain(what, remedy, "tokens", other)
-    for name in {name for pair in _doubles(tokens) for name in pair}:
-        del tokens[name]
-
-
-def _doubles(tokens: dict[str, Token]) -> list[tuple[str, str]]:
     first: dict[str, str] = {}
-    pairs: Iterable[tuple[str, str]] = ((first.setdefault(t.digest, name), name) for name, t in tokens.items())
-    return [pair for pair in pairs if pair[0] != pair[1]]
+    for name, token in list(tokens.items()):
+        other = first.setdefault(token.digest, name)
+        if other != name:
+            what = f"[tokens.{other}] and [tokens.{name}] are the same token"
+            remedy = f"Make another with panic token; until then {_TOKEN.without}."
+            document.complain(what, remedy, "tokens", name)
+            del tokens[name]
+            tokens.pop(other, None)
+
+
+def _schedules(document: Document) -> tuple[Schedule, ...]:
+    raw = document.tables.get(SCHEDULES, [])
+    if not isinstance(raw, list):
+        remedy = f"Write it in double brackets; until then {_SCHEDULE.without}."
+        document.complain(f"{TITLE} is no list", remedy, SCHEDULES)
+        return ()
+    found: dict[str, Schedule] = {}
+    for nth, table in enumerate(raw, 1):
+        path = (SCHEDULES, str(nth))
+        schedule = _schedule(document, table, *path)
+        if schedule and schedule.name in found:
+            what = f"{TITLE} {schedule.name}: there is one of this name above"
+            remedy = "Give each its own name; until then only the first runs."
+            document.complain(what, remedy, *path, "name")
+        elif schedule:
+            found[schedule.name] = schedule
+            document.lines[TITLE, schedule.name] = document.lines.get(path, 0)
+            said = {key[2:]: place for key, place in document.origins.items() if key[:2] == path}
+            document.origins |= {(TITLE, schedule.name, *key): place for key, place in said.items()}
+    return tuple(found.values())
+
+
+def _schedule(document: Document, raw: object, section: str, nth: str) -> Schedule | None:
+    if not isinstance(raw, dict):
+        remedy = f"Write {TITLE}; until then {_SCHEDULE.without}."
+        document.complain(f"{TITLE} number {nth} is {shown(raw)}", remedy, section, nth)
+        return None
+    name = raw.get("name")
+    known = name if isinstance(name, str) and is_plain_name(name) else f"number {nth}"
+    return _whole(document, Schedule, _SCHEDULE, f"{TITLE} {known}", raw, section, nth)

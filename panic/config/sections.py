@@ -3,26 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from panic.config.address import safe_base_url
-from panic.config.fields import IN_STATE_FOLDER
+from panic.config.kinds import IN_STATE_FOLDER, Section
 
 StateFile = Annotated[Path | None, IN_STATE_FOLDER]
 
 
-class Section(BaseModel):
-    """Frozen, closed and silent about its input, which may hold a password."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
-
-
 class Broker(Section):
-    """Which broker panic speaks to, and how.
-
-    Raises:
-        ConfigurationError: `base_url` is unsafe.
-    """
+    """Which broker panic speaks to, and how; a ConfigurationError where `base_url` is unsafe."""
 
     base_url: str
     """https address without `/v1`. No default: a kill switch never guesses whom it is talking to."""

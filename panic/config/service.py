@@ -1,4 +1,4 @@
-"""The sections of the settings that only the service needs: where it listens, whom it obeys, whom it tells."""
+"""The sections of the settings that only the service needs: where it listens, whom it obeys, and its own clock."""
 
 import re
 from pathlib import Path
@@ -6,19 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from panic.config.kinds import (
-    Accounts,
-    Deadline,
-    Groups,
-    Instruments,
-    InstrumentType,
-    Items,
-    Seconds,
-    Side,
-    Text,
-    Type,
-)
-from panic.config.sections import Credential, Section
+from panic.config.at import At, parse
+from panic.config.kinds import Items, MistakeError, Rule, Section, Text
+from panic.config.sections import Credential
 
 Role = Literal["viewer", "presser", "resetter"]
 """What a token's bearer may do: look; look and press; look and end the engaged state."""
@@ -96,13 +86,7 @@ class Token(Section):
     """Whether a person holds it. Default: yes. A program's identical presses are one, a person's never."""
 
 
-class Hook(Section):
-    """What a risk system's breach sets off: a press of this scope, if it is signed with one of these secrets.
-
-    Raises:
-        ValueError: No scope, or one that contradicts itself.
-    """
-
+class _Signed(Section):
     secrets: Items[Credential] = Field(
         min_length=1,
         repr=False,  # somebody will paste a secret itself
@@ -115,35 +99,9 @@ class Hook(Section):
     )
     """How the sender proves itself. Default: a signature. bearer is for senders that cannot sign."""
 
-    all: bool = False
-    """Press every account. Default: no."""
 
-    groups: Groups = ()
-    """Press the accounts of these groups. Default: none."""
-
-    accounts: Accounts = ()
-    """Press these accounts. Default: none."""
-
-    side: Side = ""
-    """Only orders of this side. Default: every side."""
-
-    type: Type = ""
-    """Only orders of this type. Default: every type."""
-
-    instrument_type: InstrumentType = ""
-    """Only orders in instruments of this type. Default: every type."""
-
-    instruments: Instruments = ()
-    """Only orders in these instruments. Default: every instrument."""
-
-    watch_s: Seconds | None = None
-    """Seconds to keep looking after the first clear. Default: as [run] has it."""
-
-    deadline_s: Deadline | None = None
-    """Seconds for the whole run. Default: as [run] has it."""
-
-    latch: bool = False
-    """Whether to leave the scope engaged. Default: no. A person must then end that."""
+class Hook(Rule, _Signed):
+    """What a risk system's breach sets off: a press of this scope, if it is signed with one of these secrets."""
 
     on_odd: Literal["press", "page"] = Field(default="press", description="press or page")
     """What an authentic body that is not understood sets off. Default: a press. Stopping fails open."""
@@ -153,8 +111,7 @@ class Hook(Section):
 
     @model_validator(mode="after")
     def _has_a_scope(self) -> "Hook":
-        if self.all == bool(self.groups or self.accounts):
-            raise ValueError("a hook names either all, or groups and accounts")
+        self.check_scope()
         return self
 
 
@@ -173,3 +130,66 @@ class Channel(Section):
         description="a list of start, verdict, flag, page",
     )
     """What it is told. Default: everything."""
+
+
+class _Timed(Section):
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="a plain name of its own")
+    """What it is called. No default. It stands on record with every run, and no two have the same."""
+
+    at: str = Field(description='a time, such as "16:10 America/New_York on weekdays" or "5 minutes before close"')
+    """When it runs. No default."""
+
+    @field_validator("at")
+    @classmethod
+    def _says_a_time(cls, at: str) -> str:
+        parse(at)
+        return at
+
+
+class Schedule(Rule, _Timed):
+    """A press, or a drill, that comes by the clock."""
+
+    watch_s: float = Field(default=0.0, ge=0, le=86_400)
+    """Seconds to keep looking after the first clear. Default: 0. At the end of a day nothing sends new orders."""
+
+    drill: bool = False
+    """Whether it is a drill, against the simulator. Default: no. Its scope then means nothing."""
+
+    cancels_gtc_and_close_orders: bool = False
+    """That whoever wrote it knows what it cancels. No press without: the broker's call spares no order."""
+
+    @model_validator(mode="after")
+    def _is_meant(self) -> "Schedule":
+        if self.drill:
+            return self
+        self.check_scope()
+        if not self.cancels_gtc_and_close_orders:
+            key = "cancels_gtc_and_close_orders"
+            what = f"{key} is not true, and the broker's call cannot spare good-till-cancel and on-close orders"
+            raise MistakeError(what, f"Write {key} = true if they may be cancelled too.", key)
+        return self
+
+    @property
+    def when(self) -> At:
+        """What `at` says, understood."""
+        return parse(self.at)
+
+
+class SelfTest(Section):
+    """How the service tests, while nothing happens, whether a press would work."""
+
+    every_s: float = Field(default=300.0, description="0, or a number from 30 to 86400")
+    """Seconds between two tests. Default: 300; 0 is never. A dead key is found before the press."""
+
+    share: float = Field(default=0.1, ge=0.01, le=1)
+    """The part of the broker's rate that a test may take. Default: 0.1. It must never slow down a press."""
+
+    rate: float = Field(default=50.0, gt=0, le=10_000)
+    """Requests a second that the broker is taken to allow. Default: 50. It publishes none."""
+
+    @field_validator("every_s")
+    @classmethod
+    def _is_off_or_rare(cls, every_s: float) -> float:
+        if every_s and not 30 <= every_s <= 86_400:  # noqa: PLR2004  (half a minute, a day)
+            raise ValueError("a test comes every 30 to 86400 seconds, or never")
+        return every_s

@@ -82,7 +82,7 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
             yield stream
             stream.flush()
             os.fsync(descriptor)
-        _sync(path.parent)
+        sync_folder(path.parent)
     except BaseException as error:
         with suppress(OSError):
             path.unlink()
@@ -91,7 +91,8 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -24,17 +24,10 @@ _SAME_FOR_ALL = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EN
 
 
 class Hold(NamedTuple):
-    """One scope that is engaged.
+    """One scope that is engaged, by which run, and when it was pressed (ISO, UTC)."""
 
-    Attributes:
-        what: "all", "group" or "account".
-        name: "" for all; the group's name; the account's id in digits.
-        run: The run that engaged it.
-        at: When it was pressed, ISO, UTC.
-    """
-
-    what: str
-    name: str
+    what: str  # all, group or account
+    name: str  # "" for all; the group's name; the account's id in digits
     run: str
     at: str
 
@@ -44,15 +37,10 @@ class Hold(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What the latch says.
-
-    Attributes:
-        holds: The scopes that are engaged.
-        problem: Why it cannot be believed, a verb's phrase about it; all but "" means engaged for everything.
-    """
+    """Which scopes the latch says are engaged; or why it cannot be believed, which means everything."""
 
     holds: tuple[Hold, ...]
-    problem: str = ""
+    problem: str = ""  # a verb's phrase about the latch
 
     def __str__(self) -> str:
         if self.problem:
@@ -65,11 +53,7 @@ class State:
         return bool(self.problem or self.holds)
 
     def covers(self, account: int, group: str | None = None) -> bool:
-        """Tell whether an account must stop; `group` is "" if it has none, and without it every group counts.
-
-        Raises:
-            ValueError: `account` is no whole number.
-        """
+        """Tell whether an account must stop; `group` is "" if it has none, and without it every group counts."""
         id_ = f"{account:d}"
         return bool(self.problem) or any(
             what == "all"
@@ -107,7 +91,7 @@ def holds(file: Path, account: int, group: str | None = None) -> bool:
     """
     try:
         data = _bytes(file)
-        return data != DISENGAGED and _state(data).covers(account, group)
+        return data != DISENGAGED and parse(data).covers(account, group)
     except Exception:  # noqa: BLE001  (whatever it is, it means engaged)
         return True
 
@@ -119,7 +103,7 @@ def look(file: Path) -> State:
         OSError: We cannot read it, and somebody else perhaps can: no permission, no descriptors left.
     """
     try:
-        return _state(_bytes(file))
+        return parse(_bytes(file))
     except OSError as error:
         if error.errno not in _SAME_FOR_ALL:
             raise
@@ -136,24 +120,19 @@ def _bytes(file: Path) -> bytes | None:
         os.close(descriptor)
 
 
-def _state(data: bytes | None) -> State:
-    return State((), "is no regular file") if data is None else parse(data)
-
-
 @lru_cache(4)
-def parse(data: bytes) -> State:
-    """Say what a latch of these bytes says."""
+def parse(data: bytes | None) -> State:
+    """Say what a latch of these bytes says; None stands for what is no regular file."""
+    if data is None:
+        return State((), "is no regular file")
     try:
-        found = tuple(_hold(line.split("\t")) for line in data.decode().split("\n")[1:-2])
+        lines = [line.split("\t") for line in data.decode().split("\n")[1:-2]]
+        found = tuple(Hold("all", "", *line[1:]) if line[0] == "all" else Hold(*line) for line in lines)
     except (ValueError, TypeError):  # no UTF-8; another number of fields
         found = ()
     if render(merge(map(writable, found))) == data:
         return State(found)
     return State((), "is not whole: it was cut off, damaged or edited")
-
-
-def _hold(fields: list[str]) -> Hold:
-    return Hold(fields[0], "", *fields[1:]) if fields[0] == "all" else Hold(*fields)
 
 
 def render(found: Sequence[Hold]) -> bytes:

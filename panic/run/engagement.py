@@ -1,14 +1,13 @@
 """What is engaged, by the latch's file and by the ledger, and whether it is known to be clear."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from typing import Literal
 
 from panic import latch
 from panic.broker.outcomes import Verdict
-from panic.config import Settings
+from panic.config import LedgerFiles, Settings
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
 from panic.latch import Hold, State
@@ -17,7 +16,7 @@ from panic.ledger.events import Event
 from panic.ledger.record import Joined, Kind, Pressed, read
 from panic.ledger.replay import scope_of
 from panic.ledger.summary import Summary
-from panic.report.document import Report
+from panic.report.document import AccountReport
 from panic.run.latching import holds_of
 
 
@@ -47,10 +46,10 @@ class LatchView:
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """What is engaged, by the latch's file and by the ledger.
+    """What is engaged.
 
     Attributes:
-        state: What the file says.
+        state: What the latch's file says.
         recorded: What presses were to engage and no reset ended, by the ledger.
         doubts: Why each hold is not known to be clear, by hold; those that are clear are not in it.
         damage: What is wrong with the ledger, so that it is not certain what it says of anything.
@@ -99,11 +98,7 @@ class Engagement:
 
 
 def look(settings: Settings, *, walk: bool = False) -> Engagement:
-    """Say what is engaged.
-
-    Args:
-        settings: Where the latch is, and the ledger.
-        walk: Whether to check all of the ledger, which takes a while, and not the headings of its runs alone.
+    """Say what is engaged; `walk` is whether to check all of the ledger, which takes a while.
 
     Raises:
         UsageError: The settings name no latch, or no ledger.
@@ -115,44 +110,31 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
     asked, unread = _recorded(found.events)
     damage = [*unread, *found.damage, *(history.walk(settings.ledger) if walk else ())]
     engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)))
-
-    @cache
-    def retold(run: str) -> Report | None:
-        with suppress(UsageError):  # its record does not tell who pressed, or of which accounts
-            return history.recall(settings.ledger, run).report()
-        return None
-
-    runs = [one for one in found.runs if not one.pressed.drill]
+    here = [
+        one for one in found.runs if one.pressed.base_url == settings.broker.base_url and not one.pressed.drill
+    ]
     for hold in engaged.known:
-        if doubt := _doubt(hold, runs, retold, settings.broker.base_url):
+        if doubt := _doubt(hold, here, settings.ledger):
             engaged.doubts[hold] = f"{hold}: {doubt}"
     return engaged
 
 
-# ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
-
-Retold = Callable[[str], Report | None]
-"""Gives a run's report, made again from its record."""
-
-
-def _doubt(hold: Hold, runs: Sequence[Summary], retold: Retold, base_url: str) -> str:
+def _doubt(hold: Hold, here: Sequence[Summary], ledger: LedgerFiles) -> str:
     """Say why what a hold covers is not known to be clear; "" if it is.
 
     It is if a run that covers all of it, the hold's own or a later one, was clear, and no run that may be about
     the same accounts had its last word after that began and was not clear.
     """
-    own = next((one for one in runs if one.run == hold.run), None)
+    own = next((one for one in here if one.run == hold.run), None)
     if own is None:
-        return f"run {hold.run} is not on record, so that nobody knows whether it is clear"
-    if own.pressed.base_url != base_url:
-        return f"run {own.run} was pressed against {own.pressed.base_url}"
-    mine = _accounts(hold, retold(own.run))
-    here = [one for one in runs if one.pressed.base_url == base_url]
+        return f"run {hold.run} is not on record at this broker, so that nobody knows whether it is clear"
+    accounts = _clear_by_record(own.run, ledger)[0]
+    mine = {one.id for one in accounts if hold.what == "all" or hold.name in {one.group, str(one.id)}}
     later = [one for one in here if one.began >= own.began]
-    proof = next((one for one in reversed(later) if _proves(one, hold, mine, retold)), None)
+    proof = next((one for one in reversed(later) if _proves(one, hold, mine, ledger)), None)
     since = (proof or own).began
     for one in sorted(here, key=_last_word, reverse=True):
-        if not one.is_clear and _last_word(one) >= since and _may_touch(one, hold, mine, retold):
+        if not one.is_clear and _last_word(one) >= since and not _is_elsewhere(one, hold, mine, ledger):
             return f"run {one.run} {_end(one)}"
     return "" if proof else f"no run since {own.run} shows all of it clear, whatever its accounts and its orders"
 
@@ -170,35 +152,32 @@ def _last_word(one: Summary) -> float:
     return float("inf") if one.alive else one.began
 
 
-def _accounts(hold: Hold, engaging: Report | None) -> set[int | None]:
-    """Give the accounts that a hold covers, by the report of its own run; None stands for any."""
-    if hold.what == "account":
-        return {int(hold.name)}
-    if engaging is None:
-        return {None}
-    return {one.id for one in engaging.accounts if hold.what == "all" or one.group == hold.name}
-
-
-def _proves(one: Summary, hold: Hold, mine: set[int | None], retold: Retold) -> bool:
+def _proves(one: Summary, hold: Hold, mine: set[int | None], ledger: LedgerFiles) -> bool:
     """Whether a run shows, by its record and not by its word alone, that all that a hold covers is clear."""
     scope = scope_of(one.pressed.scope)
     is_wide = hold.what == "account" or scope.all or hold.name in scope.groups
     if not one.is_clear or scope.filters or not is_wide:
         return False
-    report = retold(one.run)
+    accounts, is_clear = _clear_by_record(one.run, ledger)
     # Beyond the scope's name: an account may have left its group or the roster since.
-    return bool(report and report.verdict is Verdict.CLEAR and mine <= {account.id for account in report.accounts})
+    return bool(mine) and is_clear and mine <= {account.id for account in accounts}
 
 
-def _may_touch(one: Summary, hold: Hold, mine: set[int | None], retold: Retold) -> bool:
-    """Whether a run may be about one of a hold's accounts."""
-    report = retold(one.run)
-    if report is None or hold.what == "all" or None in mine:
-        return True
-    return any(
-        account.id is None or account.id in mine or (hold.what == "group" and account.group == hold.name)
-        for account in report.accounts
-    )
+def _is_elsewhere(one: Summary, hold: Hold, mine: set[int | None], ledger: LedgerFiles) -> bool:
+    """Whether a run is certainly about other accounts."""
+    accounts = _clear_by_record(one.run, ledger)[0]
+    theirs = {account.id for account in accounts}
+    if hold.what == "all" or not (mine and theirs) or None in theirs:
+        return False
+    return not theirs & mine and hold.name not in {account.group for account in accounts}
+
+
+def _clear_by_record(run: str, ledger: LedgerFiles) -> tuple[Sequence[AccountReport], bool]:
+    """Make a run's report again: its accounts, and whether it is clear."""
+    with suppress(UsageError):  # its record does not tell who pressed, or of which accounts
+        report = history.recall(ledger, run).report()
+        return report.accounts, report.verdict is Verdict.CLEAR
+    return (), False
 
 
 # ── on record ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,51 +191,33 @@ class _Reset:
     holds: tuple[tuple[str, str, str, str], ...]
 
 
-@dataclass(slots=True)
-class _Asked:
-    """What presses were to engage and no reset ended. Feed it the events in their order."""
-
-    by_run: dict[str, list[Hold]] = field(default_factory=dict)
-    holds: dict[tuple[str, str], Hold] = field(default_factory=dict)
-
-    def follow(self, event: Event) -> None:
-        """Take one event: a press engages, even if the file could not be written; a reset that was done ends it.
-
-        Raises:
-            ValueError: Its body is not what its kind has.
-        """
-        if event.kind == Kind.RESET:
-            self._end(read(_Reset, event.body))
-            return
-        if event.kind == Kind.PRESSED:
-            pressed = read(Pressed, event.body)
-            asked = holds_of(scope_of(pressed.scope), event.run, pressed.started_at) if pressed.latch else []
-            self.by_run[event.run] = asked
-        elif event.kind == Kind.JOINED:
-            joined = read(Joined, event.body)
-            asked = holds_of(scope_of(joined.scope), event.run, joined.trigger.at) if joined.latch else []
-            self.by_run[event.run] = [*self.by_run.get(event.run, ()), *asked]
-        elif event.kind != Kind.RESUMED:
-            return
-        self.holds.update({hold[:2]: hold for hold in self.by_run.get(event.run, ())})
-
-    def _end(self, reset: _Reset) -> None:
-        if reset.state == "done":
-            ended = {hold[:3] for hold in reset.holds}
-            self.holds = {scope: hold for scope, hold in self.holds.items() if hold[:3] not in ended}
-
-
 def recorded(settings: Settings) -> tuple[Hold, ...]:
     """Give what presses were to engage and no reset ended, by the ledger."""
     return _recorded(history.headings(settings.ledger).events)[0]
 
 
 def _recorded(events: Iterable[Event]) -> tuple[tuple[Hold, ...], list[str]]:
-    """Give that, and which events tell nothing."""
-    asked, unread = _Asked(), []
+    """Give that, and which events tell nothing: a press engages, even if the file could not be written."""
+    by_run: dict[str, list[Hold]] = {}
+    holds: dict[tuple[str, str], Hold] = {}
+    unread = []
     for event in events:
         try:
-            asked.follow(event)
+            if event.kind == Kind.RESET:
+                reset = read(_Reset, event.body)
+                ended = {hold[:3] for hold in reset.holds} if reset.state == "done" else set()
+                holds = {scope: hold for scope, hold in holds.items() if hold[:3] not in ended}
+            elif event.kind in {Kind.PRESSED, Kind.JOINED, Kind.RESUMED}:
+                its = by_run.setdefault(event.run, [])
+                its += _asked(event)
+                holds |= {hold[:2]: hold for hold in its}
         except ValueError:
             unread.append(f"event {event.id} ({event.kind}) cannot be read")
-    return tuple(asked.holds.values()), unread
+    return tuple(holds.values()), unread
+
+
+def _asked(event: Event) -> list[Hold]:
+    if event.kind == Kind.RESUMED:
+        return []
+    press = read(Pressed, event.body) if event.kind == Kind.PRESSED else read(Joined, event.body)
+    return holds_of(scope_of(press.scope), event.run, press.trigger.at) if press.latch else []

@@ -3,7 +3,7 @@
 import os
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from panic import latch
 from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.config import Settings
+from panic.config.secret import read_all, scrub
 from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.kit.words import clip
 from panic.latch import Hold, State
@@ -21,7 +22,6 @@ from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind
 from panic.run.engagement import Engagement, look, recorded
-from panic.run.press import read_keys
 
 WILL_NOT = (
     "Nothing is sent to the broker: no order is cancelled, none is restored. "
@@ -53,9 +53,8 @@ class Reset:
         holds: What it ends.
         listed: Those of them that the file lists; the others stand in the ledger only.
         recreate: Whether a disengaged latch takes the place of one that is missing or not whole.
-        forced_because: Why it may end although there are doubts; empty where there are none.
+        forced_because: Why it may end although there are doubts.
         doubts: Why not all of it is known to be clear, and why the ledger is not to be relied on.
-        looked_in: The files of the ledger.
     """
 
     holds: tuple[Hold, ...]
@@ -111,7 +110,11 @@ def prepare(
     if found.state.problem and not everything:
         raise UsageError(f"the latch is {found.state}: only all of it can be reset, so name no scope")
     holds = found.known if everything else _named(found, scope)
-    doubts = _doubts(found, holds)
+    doubted = [found.doubts[hold] for hold in holds if hold in found.doubts]
+    if found.state.problem and not holds:
+        doubted.append(f"the latch {found.state.problem}, and no press on record engaged it")
+    # A damaged ledger is a doubt: a press that is not clear may stand where nobody can read it.
+    doubts = tuple(dict.fromkeys([*doubted, *found.damage]))
     looked_in = tuple(history.looked(settings.ledger))
     if doubts and not force.strip():
         raise UsageError(
@@ -119,32 +122,17 @@ def prepare(
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
             + f"\nLooked in {' and '.join(looked_in)}"
         )
-    keys, *_ = read_keys(settings, env)
-
-    def scrubbed(words: str, most: int) -> str:
-        for key in keys.values():  # what a person typed stays on record for ever
-            words = key.scrub(words)
-        return clip(words, most)
-
+    keys = read_all(settings.credentials, env)[0].values()  # what a person typed stays on record for ever
     return Reset(
         holds,
         listed=tuple(hold for hold in holds if hold in found.state.holds),
         recreate=bool(found.state.problem),
-        by=scrubbed(by, 200),
-        reason=scrubbed(reason.strip(), 1000),
-        forced_because=scrubbed(force.strip(), 1000) if doubts else "",
+        by=clip(scrub(by, keys)),
+        reason=clip(scrub(reason.strip(), keys), 1000),
+        forced_because=clip(scrub(force.strip(), keys), 1000) if doubts else "",
         doubts=doubts,
         looked_in=looked_in,
     )
-
-
-def _doubts(found: Engagement, holds: Sequence[Hold]) -> tuple[str, ...]:
-    """Say why holds may not end: what is not known to be clear, and what is wrong with latch or ledger."""
-    doubts = [found.doubts[hold] for hold in holds if hold in found.doubts]
-    if found.state.problem and not holds:
-        doubts.append(f"the latch {found.state.problem}, and no press on record engaged it")
-    # A press that is not clear may stand where nobody can read it.
-    return tuple(dict.fromkeys([*doubts, *found.damage]))
 
 
 def carry_out(settings: Settings, reset: Reset) -> State:
@@ -166,8 +154,9 @@ def carry_out(settings: Settings, reset: Reset) -> State:
         with suppress(ConfigurationError):  # that the latch is still engaged is what has to be told
             _put_on_record(settings, reset, "failed")
         raise wrong
-    if reset.recreate:
-        _engage_late(settings, settings.latch.file, reset)
+    # A press that came in between found everything engaged, and wrote nothing into the latch.
+    if reset.recreate and (late := [hold for hold in recorded(settings) if hold not in reset.holds]):
+        latch.engage(settings.latch.file, late)
     _put_on_record(settings, reset, "done")
     if wrong is not None:
         raise wrong
@@ -178,13 +167,6 @@ def _is_ended(file: Path, reset: Reset) -> bool:
     """Whether nothing of it is engaged, whatever failed after that: what others read is what counts."""
     state = latch.read(file)
     return not state.problem and not any(state.includes([hold]) for hold in reset.holds)
-
-
-def _engage_late(settings: Settings, file: Path, reset: Reset) -> None:
-    """Engage what came in between: a press that finds everything engaged writes nothing into the latch."""
-    late = [hold for hold in recorded(settings) if hold not in reset.holds]
-    if late:
-        latch.engage(file, late)
 
 
 def _named(found: Engagement, scope: Scope) -> tuple[Hold, ...]:

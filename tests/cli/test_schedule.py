@@ -8,7 +8,7 @@ import pytest
 
 from panic import cli
 from panic.cli import schedule as command
-from panic.cli.tables.schedule import age
+from panic.cli.schedule import age
 from panic.service.schedule.files import save_calendar
 from tests.cli.support import Firm
 from tests.service.schedule.support import detail, hours
@@ -73,7 +73,7 @@ def test_what_will_not_run_or_press_nobody_comes_first(panic: Panic, tmp_path: P
 
     assert 10 == code
     assert lines[0].startswith("! WILL NOT RUN: ")
-    assert "[[schedules]] wrong: at is 'soon before close'" in lines[0]
+    assert "[[schedules]] wrong at is 'soon before close'" in lines[0]
     assert lines[1].endswith("calendar.json is no calendar that panic wrote; remove it")
     assert "! the shipped calendar ends on 2028-12-31: upgrade panic" == lines[2]
     assert "wrong  5 minutes before close" == lines[3]

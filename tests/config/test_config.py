@@ -31,7 +31,7 @@ from panic.config import (
     Token,
     load,
 )
-from panic.config.fields import expected, toml
+from panic.config.document import expected, toml
 from panic.kit.errors import ConfigurationError, Problem
 from panic.orders import Filters
 from tests import ROOT

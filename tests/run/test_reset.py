@@ -303,9 +303,9 @@ def test_a_ledger_that_cannot_be_read_is_reported(firm: Firm):
     found = firm.looks()
 
     assert (f"{firm.ledger}: it is a directory",) == found.warnings
-    assert ["all accounts: run r1 is not on record, so that nobody knows whether it is clear"] == list(
-        found.doubts.values()
-    )
+    assert [
+        "all accounts: run r1 is not on record at this broker, so that nobody knows whether it is clear"
+    ] == list(found.doubts.values())
 
 
 # ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
@@ -427,7 +427,10 @@ def test_runs_of_others_take_no_proof_away(firm: Firm, scope: Scope, later: Did)
         ({"verdict": None, "process": here()}, "run r1 is under way"),
         ({"verdict": OPEN}, "run r1 ended open"),
         ({"scope": BUYS}, f"{NOT_ALL}, whatever its accounts and its orders"),
-        ({"base_url": OTHER_BROKER}, f"run r1 was pressed against {OTHER_BROKER}"),
+        (
+            {"base_url": OTHER_BROKER},
+            "run r1 is not on record at this broker, so that nobody knows whether it is clear",
+        ),
     ],
 )
 def test_the_run_that_engaged_it_says_whether_it_is_clear(firm: Firm, more: dict[str, Any], doubt: str):
@@ -601,7 +604,7 @@ def test_a_latch_whose_folder_could_not_be_made_durable_is_ended_on_record(
     def fail(path: Path) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(change, "_sync_folder", fail)
+    monkeypatch.setattr(change, "sync_folder", fail)
     with pytest.raises(LatchError, match=r"could not be reset \(input/output error\); it is disengaged"):
         firm.ends()
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from panic.config import Settings
-from panic.config.schedules import SECTION
+from panic.config.named import SCHEDULES
 from panic.kit import background
 from panic.service.desk import Desk
 from panic.service.notify import Notice
@@ -77,7 +77,7 @@ class Clockwork:
     async def learn(self) -> None:
         """Read what is claimed, and until when an earlier service looked at the clock."""
         for problem in self._standby.settings.problems:
-            if problem.section == SECTION:
+            if problem.section == SCHEDULES:
                 self._page("settings", "a schedule was left out: it will NOT run", str(problem))
         await self.almanac.load()
         self._was = self.almanac.calendar

@@ -10,7 +10,7 @@ from panic.accounts.plan import plan, scope_of
 from panic.accounts.roster import load as load_roster
 from panic.config import Schedule, Settings
 from panic.config.at import WallTime
-from panic.config.schedules import SECTION
+from panic.config.named import SCHEDULES
 from panic.kit.errors import PanicError
 from panic.service.schedule.files import load_calendar
 from panic.service.schedule.next import Due, NoRun, upcoming
@@ -127,7 +127,7 @@ def outlook(settings: Settings, now: datetime, count: int) -> Outlook:
     return Outlook(
         now=now,
         schedules=tuple(lines),
-        left_out=tuple(str(problem) for problem in settings.problems if problem.section == SECTION),
+        left_out=tuple(str(problem) for problem in settings.problems if problem.section == SCHEDULES),
         fetched_at=max((day.as_of for day in cached.days.values()), default=None),
         last=last,
         problems=(*calendar.problems, *ending),

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.config.at import AtError, SessionTime, WallTime, parse
+from panic.config.at import SessionTime, WallTime, parse
+from panic.config.kinds import MistakeError
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_a_time_is_understood_and_says_itself(text: str, expected: WallTime | Se
 )
 def test_a_mistake_is_told_with_its_remedy(text: str, message: str):
     """So that nobody has to look up how a time is written."""
-    with pytest.raises(AtError) as caught:
+    with pytest.raises(MistakeError) as caught:
         parse(text)
 
     assert str(caught.value).startswith(message)
@@ -65,7 +66,7 @@ def test_no_text_does_anything_else(text: str):
     """It is a time, or a mistake with a remedy."""
     try:
         said = str(parse(text))
-    except AtError as error:
+    except MistakeError as error:
         assert error.what and error.remedy  # noqa: PT017, PT018  (either end is right)
     else:
         assert said == str(parse(said))
