@@ -127,8 +127,7 @@ class Engine:
     async def run(self, cases: Iterable[Case], beside: Coroutine[Any, Any, None] | None = None) -> None:
         """Work on all cases until each is over, the deadline has come or `stop` was called.
 
-        The first DELETEs go in the order of `cases`; what is done `beside` them waits for `swept` itself and asks by
-        `aside`.
+        The first DELETEs go in the order of `cases`; `beside` waits for `swept` itself and asks by `aside`.
         """
         self._begin(cases)
         if beside is not None:
