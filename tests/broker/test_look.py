@@ -166,19 +166,6 @@ def test_a_broken_look_that_saw_an_open_order_proves_open(status: str):
     assert Standing.OPEN is look.standing
 
 
-@pytest.mark.parametrize("why", ["no answer in time", ""])
-@pytest.mark.parametrize("pages", [[], [a_page(an_order("a", "CANCELED"), next_token="t", total=9)]])
-def test_a_broken_look_that_saw_none_proves_nothing(pages: list[Page], why: str):
-    """Above all not clear."""
-    look = a_look()
-    for page in pages:
-        look.take(page, STALE)
-    look.break_off(why)
-
-    assert look.standing is None
-    assert (why or "no valid answer") == look.broke_off
-
-
 def test_a_named_order_that_is_not_shown_is_not_clear():
     """The broker said that it was there."""
     look = a_look("a", "b")

@@ -158,17 +158,6 @@ def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault]) -> 
     assert 20.0 >= max(gaps(pressed.times("DELETE", 1)))
 
 
-def test_orders_that_reappear_while_watched_are_cancelled_and_named() -> None:
-    """The watch finds what is still trading within one poll and says whose it looks like."""
-    fault = Fault("reappears", times=1, seconds=4.0, count=3)
-    pressed = press(accounts([fault]), watch_s=15.0)
-
-    assert Verdict.CLEAR is pressed[1].verdict
-    assert any("still trading" in note and "requote-" in note for note in pressed[1].notes)
-    assert 10.0 > pressed.times("DELETE", 1)[1]
-    assert () == pressed.simulator.truth(1).open
-
-
 # ── time ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -217,16 +217,6 @@ def test_an_honest_broker_is_believed(press: Press, size: int, filters: str):
     assert dict.fromkeys(accounts, 1) == told.cancels
 
 
-@pytest.mark.parametrize("filters", [panic.Filters(instrument_ids=("aapl",)), panic.Filters(side="BUY")], ids=str)
-def test_a_filter_that_names_what_a_cancel_ended_is_clear(press: Press, filters: panic.Filters):
-    """What the filter names was cancelled; what it does not name lives on and is nobody's business."""
-    other = Held("PENDING_TRIGGER", 40.0, GTC, symbol="MSFT", side="SELL", unseen=True)
-    told = press({1: ((*finished(5), OF_TODAY, other), Ways())}, filters)
-
-    assert ["PENDING_TRIGGER"] == told.alive[1]
-    assert {1: "clear"} == told.verdicts
-
-
 # ── anything at all ─────────────────────────────────────────────────────────────────────────────────────────
 
 HELD = st.builds(
