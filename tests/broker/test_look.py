@@ -142,7 +142,7 @@ def test_nameless_orders_are_counted_one_by_one():
     nameless = an_order("", "CANCELED")
 
     assert Standing.CLEAR is after(a_look(), a_page(nameless, nameless, total=2))
-    assert Standing.OPEN is after(a_look(), a_page(an_order("", "NEW"), an_order("", "CANCELED"), total=2))
+    assert Standing.OPEN is after(a_look(), a_page(an_order("", "PENDING_CANCEL"), an_order("", "NEW"), total=2))
 
 
 def test_pages_without_end_end():
