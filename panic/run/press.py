@@ -31,7 +31,7 @@ class Press:
         watch_s: How long to keep reading after the first clear, seconds.
         verify: Whether to read until the accounts are proven clear.
         latch: Whether to leave the scope engaged.
-        key: What was claimed for it: the schedule's name and its day; "" for any other press.
+        key: What it is known by on record: a schedule's name and day, a hook's signed call; "" for any other.
     """
 
     scope: Scope

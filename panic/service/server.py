@@ -21,11 +21,9 @@ from panic.service.desk import Desk
 from panic.service.door import Door
 from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
-from panic.service.hooks.recalled import hook_calls
-from panic.service.hooks.taken import Taken
+from panic.service.hooks.taken import Taken, hook_calls
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
-from panic.service.notify.people import People
 from panic.service.recovery import Recovery
 from panic.service.schedule.clockwork import Clockwork
 from panic.service.selftest.proving import Proving
@@ -50,12 +48,11 @@ class Server:
         self._settings, self._say, self._env, self._drill = settings, say, env, drill
         self.standby = Standby(settings, env)
         self.desk = Desk(self.standby, drill=drill)
-        self.notifier = Notifier(settings.channels, env, told=self._paged)
-        self._people = People(self.notifier, self.standby.scrub)
+        self.notifier = Notifier(settings.channels, env, scrub=self.standby.scrub, told=self._paged)
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
-        self._clockwork = Clockwork(self.desk, self.standby, self._people.tell, self._audit.record)
-        self._proving = Proving(self.standby, self.desk, self._people.tell, env)
+        self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
+        self._proving = Proving(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
         self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -71,12 +68,10 @@ class Server:
         context, callers_most = self._may_listen(), descriptors.take_all()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
-        self.notifier.start()
         self._ending.push_async_callback(self.notifier.close)
         ledger = self.standby.ledger
         self._leg = ledger.leg() if ledger else None
-        if self._settings.channels:
-            self.desk.observers.append(self._people.observe)
+        self.desk.observers.append(self.notifier.observe)
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
@@ -86,23 +81,22 @@ class Server:
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
-        tell, remember = self._people.tell, self.notifier.remember
+        tell, remember = self.notifier.tell, self.notifier.remember
         recovery = Recovery(self._settings, ledger, self.desk, tell, self._say, remember, self._env)
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
-        for problem in dict.fromkeys((*self.standby.status()["problems"], *map(str, self.notifier.problems))):
+        for problem in self.standby.status()["problems"]:
             self._say(f"panic: {problem}")
 
     async def end(self) -> None:
         """Start no run any more, send every first DELETE that is owed, and let go of everything."""
-        self._people.is_ending = True
+        self.notifier.is_ending = True
         if self._recovery is not None:
             self._recovery.cancel()
         try:
             await self._before_runs.aclose()
         finally:
             await self.desk.close()
-            await self._people.told()
             self._audit.flush()
             await self._ending.aclose()
 
@@ -132,7 +126,7 @@ class Server:
         breaches = Breaches(
             self.desk,
             lambda: self.standby.settings.hooks,
-            self._people.tell,
+            self.notifier.tell,
             self._hook_called,
             taken=self._taken,
             keyring=self._keyring,
