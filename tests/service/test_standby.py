@@ -383,7 +383,7 @@ async def test_a_reload_that_hangs_changes_nothing(
     tmp_path: Path, hang: Callable[[Path], threading.Event], monkeypatch: pytest.MonkeyPatch
 ):
     """It is given up, and holds up no press meanwhile."""
-    monkeypatch.setattr("panic.service.standby.reload.RELOAD_S", 0.05)
+    monkeypatch.setattr("panic.service.standby.health.RELOAD_S", 0.05)
     firm = firm_of(tmp_path)
     async with ready(firm, every_s=3600) as standby:
         old = standby.settings
