@@ -11,8 +11,8 @@ from panic.broker.outcomes import Outcome, Standing
 from panic.ledger.events import Event
 from panic.ledger.replay import Replay
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
-from tests.cli.breakages import HANGING, NO_PRIVILEGES, after, held
-from tests.cli.ledgers import LEDGER, SETTINGS, replayed, retell
+from tests.cli.breakages import HANGING, after
+from tests.cli.ledgers import LEDGER, SETTINGS, replayed
 from tests.cli.support import (
     KEY,
     PANIC,
@@ -129,25 +129,6 @@ async def test_what_is_proven_is_read_again_and_the_rest_is_sent_again(tmp_path:
         assert done.out == (await shown(firm)).out
 
 
-async def test_an_account_that_was_not_sent_is_sent(tmp_path: Path):
-    """It is told apart from what may have been sent; a mistake of the files that is still there is told once."""
-    async with simulate(account(1, HANGS), account(2), account(3)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], more=SETTINGS)
-        firm.key.chmod(0o644)
-        await died(firm, attempted(1), words=(*PRESS, "--concurrency", "1"))
-        before = (await shown(firm)).report
-        done = await resume(firm)
-
-        assert {1: "unknown", 2: "not_attempted", 3: "not_attempted"} == {
-            one["id"]: one["outcome"] for one in before["accounts"]
-        }
-        assert "one may have left in the last moment" in told(before, 3)["notes"][0]
-        assert (0, dict.fromkeys([1, 2, 3], "clear")) == (done.code, verdicts(done.report))
-        assert {1: 2, 2: 1, 3: 1} == times_sent(simulator)
-        assert ["credential", "resumed"] == sorted(codes(done.report))
-        assert done.out == (await shown(firm)).out
-
-
 async def test_a_scope_with_filters_and_without_reads_is_kept(tmp_path: Path):
     """A resume covers what the press covered, no account and no order more, and does not read if that did not."""
     orders = (SimOrder(side="BUY"), SimOrder(side="SELL"))
@@ -162,24 +143,6 @@ async def test_a_scope_with_filters_and_without_reads_is_kept(tmp_path: Path):
         assert {1: 2, 2: 2} == times_sent(simulator)
         assert [{"side": "BUY"}] * 4 == [one.query for one in simulator.requests]
         await until(lambda: [1, 1] == [len(simulator.truth(id_).open) for id_ in (1, 2)])  # it takes its time
-
-
-async def test_a_resume_that_dies_is_resumed(tmp_path: Path):
-    """As often as it takes: each process is named, and nothing of the earlier ones is lost."""
-    async with simulate(account(1), account(2, Fault("hang", times=2))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
-        await died(firm, clear(1), attempted(2))
-        await died(firm, lambda replay: len(replay.resumed) == 1, clear(1), attempted(2), words=(*RESUME, *NIGHT))
-        done = await resume(firm, "--by", "the day shift")
-        report = done.report
-
-        assert (0, {1: "clear", 2: "clear"}) == (done.code, verdicts(report))
-        assert ["the night shift", "the day shift"] == [one["by"] for one in report["resumed"]]
-        assert ["resumed", "resumed"] == codes(report)
-        assert {1: 1, 2: 3} == times_sent(simulator)
-        lost = [one for one in told(report, 2)["attempts"] if "died first" in (one["error"] or "")]
-        assert 2 == len(lost)
-        assert done.out == (await shown(firm)).out
 
 
 async def test_the_latch_is_engaged_again(tmp_path: Path):
@@ -244,23 +207,6 @@ async def test_a_roster_that_has_changed(tmp_path: Path):
 # ── what became of the ledger ───────────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_ledger_that_nobody_may_write_any_more(tmp_path: Path):
-    """Stopping fails open: the run is completed all the same, and its record is in the log."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        folder = (tmp_path / LEDGER).parent
-        for one in folder.iterdir():
-            one.chmod(0o400)
-        folder.chmod(0o500)
-        done = await resume(firm, program=after(NO_PRIVILEGES))
-        folder.chmod(0o700)
-
-        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
-        assert ["resumed", "ledger_failed", "ledger_memory", "ledger_incomplete"] == codes(done.report)
-        assert {1: 2} == times_sent(simulator)
-
-
 async def test_a_ledger_that_hangs_when_it_is_to_be_written(tmp_path: Path):
     """What is on record can be read, and no more is needed to send: every wait is bounded."""
     async with simulate(account(1, HANGS)) as simulator:
@@ -276,32 +222,7 @@ async def test_a_ledger_that_hangs_when_it_is_to_be_written(tmp_path: Path):
         assert "resumed" in codes(done.report)
 
 
-async def test_a_ledger_that_somebody_holds(tmp_path: Path):
-    """Whoever copies it, or looks into it with another program, keeps nobody from going on."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        with held(tmp_path / LEDGER):
-            done = await resume(firm)
-
-        assert (0, {1: "clear"}, {1: 2}) == (done.code, verdicts(done.report), times_sent(simulator))
-        assert "ledger_failed" in codes(done.report)
-
-
 # ── who may not ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_run_past_its_deadline(tmp_path: Path):
-    """It has its whole time again."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        retell(tmp_path, otherwise(began_ago_s=400))
-        done = await resume(firm)
-
-        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
-        assert done.report["timings"]["total_s"] > done.report["timings"]["deadline_s"]
-        assert done.out == (await shown(firm)).out
 
 
 # A ledger on a file system that does not answer.

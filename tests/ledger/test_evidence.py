@@ -345,5 +345,3 @@ def test_an_endless_line_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch):
 
     assert [b"x" * 11, b"x" * 9 + b"\n", b"y"] == list(lines_of(BytesIO(b"x" * 20 + b"\ny")))
     assert 1 << 28 == LINE_MOST
-
-
