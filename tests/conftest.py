@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 import structlog
 
+from tests.kit.virtual import connections_close
+
 hypothesis.settings.register_profile(
     "alike",  # on every machine, and however busy it is: a time is no reason to fail
     derandomize=True,
@@ -34,7 +36,7 @@ def pytest_xdist_auto_num_workers() -> int:
 async def no_task_is_left_behind() -> AsyncIterator[None]:
     """Fail a test that ends while something it started still runs."""
     yield
-    await asyncio.sleep(0)
+    await connections_close()
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
     assert not left

@@ -50,7 +50,7 @@ class Pressed:
     """Who pressed, why, with which settings, and in which process the run began.
 
     Attributes:
-        key: What was claimed before a scheduled press; "" for any other.
+        key: As of `Press`.
     """
 
     schema: Literal["panic-run/1"]

@@ -21,7 +21,7 @@ from panic.report.document import Flag, Source
 class Press:
     """The act: which accounts, why, and how this run differs from the settings (None: it does not).
 
-    `key` is what was claimed for it: a schedule's name and its day.
+    `key` is what it is known by on record: a schedule's name and day, or a hook's signed call.
     """
 
     scope: Scope

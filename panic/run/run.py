@@ -149,6 +149,7 @@ class Run:
             watch_s=story.watch_s,
             scope=scope_report(press.scope, verify=press.verify, watch_s=prepared.watch_s),
             latch=press.latch,
+            key=press.key,
         )
         story.joined.append(joined)
         if self._recorder is not None and self._is_on_record:

@@ -148,4 +148,5 @@ def _pressed(story: Story, prepared: Prepared, concurrency: int, *, drill: bool)
         concurrency=concurrency,
         latch=press.latch,
         process=here(),
+        key=press.key,
     )

@@ -1,24 +1,17 @@
 """May a press be a part of a run that is under way? Only where nothing is lost by it. Pure."""
 
-from panic.accounts.plan import Scope
-from panic.run.press import Prepared, Press
+from panic.run.press import Prepared
 
 
 def is_same(run: Prepared, press: Prepared) -> bool:
     """Whether a press asks for exactly what started a run, and the run can do it."""
     mine, other = run.press, press.press
-    return _what(mine) == _what(other) and mine.latch >= other.latch and reaches(run, press)
+    asks = [(one.scope, one.verify, one.watch_s, one.deadline_s) for one in (mine, other)]
+    return asks[0] == asks[1] and mine.latch >= other.latch and _reaches(run, press)
 
 
 def loses_nothing(run: Prepared, press: Prepared, *, deadline_s: float, watch_s: float) -> bool:
-    """Whether a press can be a part of a run without losing anything.
-
-    Args:
-        run: As it was started.
-        press: The other one.
-        deadline_s: So long the run may take by now, seconds.
-        watch_s: So long it watches by now.
-    """
+    """Whether a press can be a part of a run, which may take and watch so long by now, without losing anything."""
     mine, other = run.press, press.press
     is_whole = all(one.verify and not one.scope.filters for one in (mine, other))
     is_as_wide = len(press.plan.accounts) == len(run.plan.accounts)
@@ -27,11 +20,11 @@ def loses_nothing(run: Prepared, press: Prepared, *, deadline_s: float, watch_s:
         is_whole
         and mine.scope.all >= other.scope.all
         and (is_as_wide or not is_outlasted)  # a narrower one must not draw others along
-        and reaches(run, press)
+        and _reaches(run, press)
     )
 
 
-def reaches(run: Prepared, press: Prepared) -> bool:
+def _reaches(run: Prepared, press: Prepared) -> bool:
     """Whether a run sends to every account of a press, in the same way and with the same keys.
 
     Either all runs of a desk are drills, or none is.
@@ -43,10 +36,6 @@ def reaches(run: Prepared, press: Prepared) -> bool:
         and wanted <= {account.id for account in run.plan.accounts}
         and _keys(run, wanted) == _keys(press, wanted)
     )
-
-
-def _what(press: Press) -> tuple[Scope, bool, float | None, float | None]:
-    return press.scope, press.verify, press.watch_s, press.deadline_s
 
 
 def _keys(prepared: Prepared, ids: set[int]) -> dict[int, str]:

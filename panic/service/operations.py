@@ -9,16 +9,8 @@ from pydantic import BaseModel
 from panic.report.document import PlanReport, Report
 from panic.run import engagement, reset
 from panic.run.check import CheckReport
-from panic.service.api import facts, repeats, views
-from panic.service.api.models import (
-    ByAsked,
-    EventsQuery,
-    NoQuery,
-    PlanAsked,
-    PressAsked,
-    ResetAsked,
-    RunsQuery,
-)
+from panic.service.api import repeats, views
+from panic.service.api.models import ByAsked, EventsQuery, NoQuery, PlanAsked, PressAsked, ResetAsked, RunsQuery
 from panic.service.room.signing import SessionView, TokenAsked
 from panic.service.room.views import Board, Room, Schedules
 from panic.service.selftest import Last
@@ -136,7 +128,7 @@ OPERATIONS: Final = (
         body=ResetAsked, answers={200: (reset.ResetView,)}, refuses=(409, 503, 504),
     ),
     Operation(
-        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (facts.StatusView,)}
+        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (views.StatusView,)}
     ),
     Operation(
         "metrics", "GET", "/metrics", "Metrics for Prometheus.", VIEWER, answers={200: ("text/plain",)}
@@ -155,8 +147,8 @@ OPERATIONS: Final = (
     Operation(
         "sign_out", "DELETE", "/v1/session", "Sign out.", VIEWER, answers={204: ()}, refuses=(404,)
     ),
-    Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (facts.Alive,)}),
-    Operation("readyz", "GET", "/readyz", "Ready to press?", answers={200: (facts.Ready,), 503: (facts.Ready,)}),
+    Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (views.Alive,)}),
+    Operation("readyz", "GET", "/readyz", "Ready to press?", answers={200: (views.Ready,), 503: (views.Ready,)}),
     Operation("openapi", "GET", "/openapi.json", "This document.", answers={200: ("application/json",)}),
 )  # fmt: skip
 

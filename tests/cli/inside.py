@@ -14,6 +14,7 @@ import structlog
 from panic import cli
 from panic.simulator import Simulator
 from tests.cli.support import Finished, clean_environment
+from tests.kit.virtual import connections_close
 
 
 @contextmanager
@@ -31,8 +32,7 @@ def beside(simulator: Simulator) -> Iterator[Simulator]:
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
-        for _ in range(3):  # what was cut off is closed in later turns
-            loop.run_until_complete(asyncio.sleep(0))
+        loop.run_until_complete(connections_close())
         loop.close()
 
 

@@ -1,6 +1,5 @@
 """Bad input, which sends nothing; bad files, which do not stop a press; and brokers that are beyond help."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from panic.cli import loop
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.inside import beside, typed
-from tests.cli.support import KEY, PRESS, Firm, account, closed_port, codes, panic, sent, simulate, told, verdicts
+from tests.cli.support import PRESS, Firm, account, closed_port, codes, sent, simulate, told, verdicts
 
 REASON = ("--reason", "x")
 NOTHING_SENT = "Nothing was sent."
@@ -114,20 +113,6 @@ def test_files_that_leave_nothing_to_fire(tmp_path: Path, spoil: Callable[[Firm]
     assert "hunter2" not in done.err
 
 
-async def test_refusals_of_a_real_process(tmp_path: Path):
-    """The exit codes, the streams and the silence on the wire are the process's own."""
-    async with simulate(account(1), account(2)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ROWS, "id,group")
-        no_scope = panic(*firm.lines("press", *REASON), cwd=tmp_path)
-        no_file = panic(*PRESS, cwd=tmp_path)
-        usage, missing = await asyncio.gather(no_scope, no_file)
-
-        assert [] == simulator.requests
-        assert [(64, ""), (78, "")] == [(one.code, one.out) for one in (usage, missing)]
-        assert "config/panic.toml" in missing.err
-        assert [True] * 2 == [NOTHING_SENT == one.last_line for one in (usage, missing)]
-
-
 # ── bad files that do not stop a press ──────────────────────────────────────────────────────────────────────
 
 
@@ -193,17 +178,6 @@ FLAGGED = (
     "the credential 'nobody' is not in the settings",
     "account 5 stands in lines 6 and 7",
 )
-
-
-def test_a_traceback_may_be_asked_for(tmp_path: Path):
-    """PANIC_TRACEBACK is a word of panic's own: it is no mistake, and it shows no key."""
-    with beside(simulate(account(1))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1])
-        done = typed(*firm.lines(*PRESS), env={"PANIC_TRACEBACK": "1"})
-
-        assert 0 == done.code
-        assert KEY not in done.out + done.err
-        assert [] == codes(done.report)
 
 
 def test_an_account_that_only_a_broken_row_names(tmp_path: Path):

@@ -4,7 +4,6 @@ They are kept in memory: a key stands for a caller's repeats of one trigger, and
 has had no trigger yet. Pure but for the clock that is handed in.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -23,11 +22,6 @@ class Answered(NamedTuple):
     run_id: str
     joined: bool
     resent: bool
-
-
-def is_key(words: str) -> bool:
-    """Whether these words can be an Idempotency-Key."""
-    return re.fullmatch(KEY, words) is not None
 
 
 class Keys:

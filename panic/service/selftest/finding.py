@@ -49,8 +49,6 @@ class _Kind(NamedTuple):
     remedy: str
 
 
-_LATCH = "which means engaged to every strategy that looks at it"
-
 KINDS: Final = {
     # ── an account ──
     "key_refused": _Kind(
@@ -151,10 +149,14 @@ KINDS: Final = {
     ),
     "latch": _Kind(
         Verdict.UNVERIFIED,
-        "the latch {trouble}, " + _LATCH,
+        "the latch {trouble}, which means engaged to every strategy that looks at it",
         "Type panic latch, and end it with panic reset when it is safe.",
     ),
-    "latch_missing": _Kind(Verdict.CLEAR, f"there is no latch, {_LATCH}", "Set it up once: panic latch --create."),
+    "latch_missing": _Kind(
+        Verdict.CLEAR,
+        "there is no latch, which means engaged to every strategy that looks at it",
+        "Set it up once: panic latch --create.",
+    ),
     "hangs": _Kind(
         Verdict.UNVERIFIED,
         "{what} could not be looked at within {seconds:.0f} s",

@@ -1,8 +1,7 @@
 """Whether everything that a press needs is in order: kept known, so that whoever asks is told at once."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 from panic.config import Settings
 from panic.config.own import fingerprints
@@ -14,9 +13,6 @@ from panic.service.standby.files import Loaded, settled, stamp_of
 
 class Ready:
     """Keeps what `panic.service.readiness` says of what is loaded. Use it inside one running loop.
-
-    Args:
-        env: Where secrets are that stand in environment variables.
 
     Attributes:
         problems: What was found last; None until everything was looked at once.
@@ -40,7 +36,10 @@ class Ready:
     def _look(self, settings: Settings, loaded: Loaded) -> None:
         self.files = fingerprints(settings)
         roster, usable = loaded.roster.value, frozenset(loaded.usable)
-        stamps = [stamp_of(file) for file in _files(settings)]
+        places = [place for hook in settings.hooks.values() for place in hook.secrets]
+        places += [channel.url for channel in settings.channels.values()]
+        files = [settings.service.tls_certificate, settings.service.tls_key, *(place.file for place in places)]
+        stamps = [stamp_of(file) for file in files if file is not None]
         if self._seen == (settings, roster, usable, stamps):
             return
         try:
@@ -50,10 +49,3 @@ class Ready:
             self.problems, self._seen = (Problem(what, "Type panic check."),), None  # look again in a second
             return
         self.problems, self._seen = found, (settings, roster, usable, [settled(one) for one in stamps])
-
-
-def _files(settings: Settings) -> Iterator[Path]:
-    places = [place for hook in settings.hooks.values() for place in hook.secrets]
-    places += [channel.url for channel in settings.channels.values()]
-    files = [settings.service.tls_certificate, settings.service.tls_key, *(place.file for place in places)]
-    return (file for file in files if file is not None)

@@ -19,12 +19,7 @@ _AT_START: Final = ("host", "port", "tls_certificate", "tls_key")
 
 
 class Reloaded(NamedTuple):
-    """What came of reading everything again.
-
-    Attributes:
-        problems: Why the old settings stay; empty if the new ones count.
-        notes: What of the new ones counts only after a restart, each a sentence.
-    """
+    """Why the old settings stay, if they do; and what of the new ones counts only after a restart."""
 
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
@@ -47,11 +42,9 @@ def _read(old: Settings, env: Mapping[str, str], every_s: float) -> Files:
         raise ConfigurationError([Problem("the settings were built in code", "Restart to change them.")])
     settings = config.load(old.file, env)
     files = Files(settings, env, every_s=every_s)
-    files.loaded = files.read()
-    roster, usable = files.loaded.roster.value, files.loaded.usable
-    needed = readiness.problems(settings, roster, usable, env)
-    problems = (*settings.problems, *files.loaded.failures, *needed)
-    if problems:
+    loaded = files.loaded = files.read()
+    needed = readiness.problems(settings, loaded.roster.value, loaded.usable, env)
+    if problems := (*settings.problems, *loaded.failures, *needed):
         raise ConfigurationError(problems)
     return files
 
