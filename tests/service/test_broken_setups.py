@@ -174,16 +174,6 @@ def unset(name: str) -> Break:
     return lambda setup: setup.patch.delenv(name)
 
 
-def folder(name: str) -> Break:
-    """Put a folder where a file is wanted."""
-
-    def spoil(setup: Setup) -> None:
-        (setup.folder / name).unlink(missing_ok=True)
-        (setup.folder / name).mkdir()
-
-    return spoil
-
-
 BROKEN: dict[str, tuple[Break, str, str]] = {
     # the roster
     "no roster": (lose("accounts.csv"), "accounts.csv: the roster cannot be read: no such file", "Create it"),
@@ -294,18 +284,8 @@ def test_all_of_it_is_told_at_once(setup: Setup):
 # ── the service ─────────────────────────────────────────────────────────────────────────────────────────────
 
 _HOOK = '[hooks.risk]\nscheme = "bearer"\nsecrets = [{ file = "risk.secret" }]\ngroups = ["East"]\n'
-_WHEN = 'at = "5 minutes after close"\ncancels_gtc_and_close_orders = true\n'
 SERVED: dict[str, tuple[str, str]] = {
     "hook's group": (_HOOK.replace("East", "Eats"), "[hooks.risk]: group 'Eats' is not in"),
-    "hook's secret": (
-        _HOOK.replace("risk.", "lost."),
-        "lost.secret: credential 1 of hook risk: the key file cannot",
-    ),
-    "schedule's group": (
-        f'[[schedules]]\nname = "x"\ngroups = ["Eats"]\n{_WHEN}',
-        "[[schedules]] x: group 'Eats'",
-    ),
-    "address": ('[notify.x]\nurl = { file = "lost.url" }\n', "lost.url: [notify.x] url: the address file cannot"),
     "setting": ("[run_]\n", "there is no section or setting 'run_'"),
 }
 
