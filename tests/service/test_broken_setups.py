@@ -270,8 +270,8 @@ def test_a_broken_one_is_not(setup: Setup, name: str):
 def test_all_of_it_is_told_at_once(setup: Setup):
     """Whatever does not hide the rest: nobody mends one thing a time and types it again."""
     names = [
-        "id twice", "key open", "no variable", "hook's group", "hook's account", "no secret", "schedule's group",
-        "token's group", "no address", "another key", "number too large",
+        "key unnamed", "hook's group", "hook's account excluded", "no secret", "schedule's group", "token's group",
+        "no address", "another key", "setting misspelt",
     ]  # fmt: skip
     for name in names:
         BROKEN[name][0](setup)
