@@ -22,8 +22,8 @@ from panic.kit.words import clip
 from panic.ledger import history
 from panic.ledger.events import Event
 from panic.ledger.history import Past
-from panic.ledger.port import ConflictError
 from panic.ledger.record import Kind, Pressed, Resumed, body
+from panic.ledger.shift import ConflictError
 from panic.ledger.summary import Summary
 from panic.ledger.writer import Writer
 from panic.report.document import RECORD_DAMAGED, Flag
