@@ -1,11 +1,9 @@
 """Whole presses against a broker that is written elsewhere, whatever it holds and however it tells of it."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import clearstreet
@@ -17,7 +15,6 @@ from hypothesis import strategies as st
 
 import panic
 from panic.config import Broker, Credential, RosterFile, Settings
-from panic.kit import clock
 from panic.report.document import Report
 from tests.kit.elsewhere import COUNTS, DAY_S, FILTERS, NEWEST_RELEASE, Elsewhere, Held, Ways
 from tests.kit.virtual import virtually
@@ -167,17 +164,6 @@ def test_no_order_that_lives_is_hidden_by_a_clock(press: Press, skew: str):
     told = press(accounts, ahead_s=ahead_s, dates=dates)
 
     assert [] == [(*cells[id_ - 1], alive) for id_, alive in told.false_clears().items()]
-
-
-def test_no_order_is_hidden_by_a_clock_that_is_years_ahead_where_no_date_says_so(
-    press: Press, monkeypatch: pytest.MonkeyPatch
-):
-    """It is at least as late as this program was written, and need not be later."""
-    ahead = SimpleNamespace(time=lambda: time.time() + 3 * YEAR_S)
-    monkeypatch.setattr(clock, "time", ahead)
-    told = press({1: ((LIVES["a plain one"],), Ways()), 2: (finished(3), Ways())}, dates=(None,))
-
-    assert {1: "open", 2: "clear"} == told.verdicts
 
 
 @pytest.mark.parametrize(
