@@ -16,9 +16,7 @@ class Finding:
     """One thing that stands in the way of the next press, or might.
 
     Attributes:
-        code: Its name for programs.
         text: What it is, a sentence without a full stop.
-        remedy: What to do about it, a sentence.
         worst: What a press now could come to because of it, at best; clear where it does not touch the press.
     """
 
