@@ -1,7 +1,6 @@
 """The latch from the command line: a press engages it while it runs, and only a person's reset ends that."""
 
 import asyncio
-import fcntl
 import io
 import json
 import signal
@@ -16,7 +15,6 @@ import pytest
 import structlog
 
 from panic import cli, config, latch
-from panic.latch import Hold
 from panic.ledger import reader
 from panic.ledger.events import decode
 from panic.ledger.record import Kind
@@ -170,29 +168,6 @@ async def test_a_press_engages_its_scope_while_it_is_under_way(
         assert (True, True) == (done.report["latch"]["engaged"], done.report["latch"]["as_asked"])
 
 
-async def test_a_press_without_latch_touches_none(tmp_path: Path):
-    """Its report does not speak of it. Nor does a dry run engage anything."""
-    async with desk(tmp_path) as here:
-        done = await here.panic("press", "--all", "--reason", "x")
-        await here.panic(*LATCHING, "--dry-run")
-
-        assert (0, None) == (done.code, done.report["latch"])
-        assert DISENGAGED == here.file.read_bytes()
-
-
-async def test_a_latch_that_cannot_be_written_stops_no_press(tmp_path: Path):
-    """What strategies find there is reported as it is, engaged for everything, and flagged."""
-    (tmp_path / "a_folder").mkdir()
-    async with desk(tmp_path, create=False, more=f'[latch]\nfile = "a_folder"\n{LEDGER}') as here:
-        done = await here.panic("press", "--account", "1", "--latch", "--reason", "x")
-        found = done.report["latch"]
-
-        assert (0, [1]) == (done.code, sent(here.simulator, "DELETE"))
-        assert (True, False) == (found["engaged"], found["as_asked"])
-        assert "is no regular file: everything is engaged until a person resets it" in found["text"]
-        assert [found["text"]] == [flag["text"] for flag in done.report["flags"] if "latch" == flag["code"]]
-
-
 async def test_a_latch_that_nobody_let_us_write_is_reported_loudly(tmp_path: Path):
     """Strategies go on, and the report must not say otherwise."""
     folder = tmp_path / "theirs"
@@ -330,23 +305,6 @@ async def test_a_press_that_died_leaves_it_engaged(tmp_path: Path):
         assert [] == here.document()["warnings"]
 
 
-@pytest.mark.parametrize(
-    ("code", "words"), [(78, "so that it was not carried out"), (70, "another process is changing the latch")]
-)
-async def test_what_cannot_be_written_stays_engaged(tmp_path: Path, code: int, words: str):
-    """The ledger takes nothing, or the latch cannot be changed: the exit code says which."""
-    async with desk(tmp_path) as here:
-        latch.engage(here.file, [Hold("all", "", "run", "2026-03-02T10:00:00+00:00")])
-        if code == 78:
-            here.ledger.mkdir()
-        with here.file.with_name("panic.latch.lock").open("rb") as turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)
-            done = here.command("reset", *WHY, "--force", "we know better")
-
-        assert (code, "", True) == (done.code, done.out, words in done.err)
-        assert [("all", "")] == here.holds
-
-
 async def test_a_latch_that_is_missing_is_engaged_until_a_reset_makes_it_anew(tmp_path: Path):
     """A press in between changes nothing of that, and says so."""
     async with desk(tmp_path) as here:
@@ -379,12 +337,9 @@ sys.exit()
 """
 
 
-@pytest.mark.parametrize("is_missing", [False, True])
-async def test_presses_and_resets_at_the_same_time_lose_nothing(tmp_path: Path, is_missing: bool):
+async def test_presses_and_resets_at_the_same_time_lose_nothing(tmp_path: Path):
     """What is not engaged at the end was ended on record, after its press and by its name."""
     async with desk(tmp_path) as here:
-        if is_missing:
-            here.file.unlink()
         async with started(*here.firm.lines("reset", *WHY), cwd=tmp_path, program=("-c", RESETS)) as person:
             press = ("press", "--latch", "--reason", "x")
             scopes = (("--all",), ("--all",), ("--account", "1"), ("--group", "arb"))

@@ -9,7 +9,6 @@ import pytest
 
 from panic.config import load
 from panic.config.own import own_files, refuse_own
-from panic.kit import background
 from panic.kit.errors import UsageError
 from tests.cli.inside import beside, typed
 from tests.cli.support import PRESS, Firm, account, closed_port, names, sent, simulate, told, valid
@@ -168,23 +167,6 @@ def test_a_dry_run_writes_nothing(firm: Firm, words: tuple[str, ...]):
     assert (0, True) == (done.code, bool(done.out))
     assert f"panic: --output {plan} is not written: a dry run writes nothing\n" in done.err
     assert before == contents(firm.folder)
-
-
-def test_where_nobody_can_tell_in_time_whose_a_file_is_it_is_left_alone(
-    firm: Firm, monkeypatch: pytest.MonkeyPatch
-):
-    """On a disk that hangs the command goes on without it."""
-
-    def hangs(*_: object) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(background, "within", hangs)
-    target = firm.folder / "report.json"
-    done = typed(*firm.lines(*PRESS, "--dry-run", "--output", str(target)))
-
-    assert 0 == done.code
-    assert "is not written" in done.err
-    assert not target.exists()
 
 
 @pytest.mark.parametrize(("name", "is_written"), [("accounts.csv", False), ("report.json", True)])
