@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,7 +29,6 @@ from panic.service.hooks.breaches import FLOOD, Breaches, Sparse
 from panic.service.hooks.decisions import Earlier
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.taken import Call, Taken
-from panic.service.live import Live
 from panic.service.notify import Notice
 from tests.cli.support import account, sent, simulate
 from tests.service import support as processes
@@ -50,44 +50,27 @@ HOOKS = {
 
 
 @dataclass
-class FakeRun:
-    id: str
-
-
-@dataclass
-class FakeLive:
-    run: FakeRun
-    is_over: bool = False
-    failure: BaseException | None = None
-
-
-@dataclass
-class FakePressing:
-    live: FakeLive
-    joined: bool
-
-
-@dataclass
 class FakeDesk:
     """Counts presses; identical ones are one while their run is under way, as at the real one."""
 
     presses: list[Press] = field(default_factory=list)
-    lives: list[FakeLive] = field(default_factory=list)
+    lives: list[Any] = field(default_factory=list)
     error: Exception | None = None
     observers: list[Any] = field(default_factory=list)
 
-    def press(self, press: Press, *, automated: bool = False) -> FakePressing:
+    def press(self, press: Press, *, automated: bool = False) -> Any:
         assert automated
         if self.error is not None:
             raise self.error
         self.presses.append(press)
         for live, earlier in zip(self.lives, self.presses, strict=False):
             if not live.is_over and earlier.scope == press.scope:
-                return FakePressing(live, joined=True)
-        self.lives.append(FakeLive(FakeRun(f"run-{len(self.lives) + 1}")))
-        return FakePressing(self.lives[-1], joined=False)
+                return SimpleNamespace(live=live, joined=True)
+        run = SimpleNamespace(id=f"run-{len(self.lives) + 1}")
+        self.lives.append(SimpleNamespace(run=run, is_over=False, failure=None))
+        return SimpleNamespace(live=self.lives[-1], joined=False)
 
-    def find(self, run_id: str) -> FakeLive | None:
+    def find(self, run_id: str) -> Any:
         return next((live for live in self.lives if live.run.id == run_id), None)
 
 
@@ -164,7 +147,7 @@ class Service:
         """Let the first run come to its end."""
         live = self.desk.lives[0]
         live.is_over, live.failure = True, failure
-        self.breaches.observe("finished", cast("Live", live))
+        self.breaches.observe("finished", live)
 
     @property
     def pages(self) -> list[Notice]:
