@@ -135,7 +135,7 @@ def make_app(
         path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
         by_path.setdefault(path, {})[one.method] = guard.before(one, handlers[one.id])
     page = assets.Assets(assets.load(drill=drill))
-    by_path |= {"/": {"GET": page.page}, "/room/{name}": {"GET": page.file}}
+    by_path |= {"/": {"GET": page.answer}, "/room/{name}": {"GET": page.answer}}
     if hooks_handler is not None:
         by_path["/v1/hooks/{name}"] = {"POST": hooks_handler}
     for path, methods in by_path.items():
