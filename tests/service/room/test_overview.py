@@ -12,6 +12,7 @@ import pytest
 from panic import latch
 from panic._version import VERSION
 from panic.accounts.plan import Scope
+from panic.config import Settings
 from panic.latch import State
 from panic.run.engagement import Engagement
 from panic.run.press import Press
