@@ -219,16 +219,6 @@ async def test_what_an_authentic_call_sets_off(
     assert pages == any("not understood" in flag for flag in answer.json["flags"])
 
 
-async def test_a_well_signed_call_that_is_refused_pages(service: Service):
-    """With what to do by hand if it was a breach."""
-    answer = await service.call("desk", BREACH, sign(BREACH, at=NOW - 301))
-    (page,) = service.pages
-
-    assert (400, [], "late") == (answer.status, service.desk.presses, answer.json["code"])
-    assert "a well-signed call to hook desk was refused" in page.text
-    assert "panic press --group arbitrage --side BUY --latch --reason breach" in page.text
-
-
 _FORGED = {
     "nothing": ("desk", {}),
     "bearer for a signer": ("desk", {"Authorization": f"Bearer {SECRET}"}),
@@ -290,13 +280,19 @@ async def test_a_replay_after_the_run_is_refused_and_pages(service: Service):
     assert (1, 1) == (len(service.desk.presses), len(service.pages))
 
 
-async def test_a_repeat_of_a_run_that_broke_off_presses(service: Service):
-    """Panic itself failed: the repeat may be all that is left of the breach."""
-    await service.call("desk", BREACH, sign(BREACH))
+async def test_what_pressed_nothing_is_told_with_what_to_do_by_hand(service: Service):
+    """A well-signed call that is late; the repeat of one whose run broke off presses: it may be all there is."""
+    late = await service.call("desk", BREACH, sign(BREACH, at=NOW - 301))
+    (page,) = service.pages
+    first = await service.call("desk", BREACH, sign(BREACH))
     service.end(RuntimeError())
     again = await service.call("desk", BREACH, sign(BREACH))
 
-    assert (202, "pressed", 2) == (again.status, again.json["act"], len(service.desk.presses))
+    assert (400, "late") == (late.status, late.json["code"])
+    assert "a well-signed call to hook desk was refused" in page.text
+    assert "panic press --group arbitrage --side BUY --latch --reason breach" in page.text
+    assert ["pressed"] * 2 == [one.json["act"] for one in (first, again)]
+    assert 2 == len(service.desk.presses)
 
 
 @pytest.mark.parametrize("is_over", [True, False])

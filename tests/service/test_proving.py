@@ -192,21 +192,9 @@ async def test_all_is_well(firm: Firm):
 # ── every failure is told within one interval, with its remedy ──────────────────────────────────────────────
 
 
-def _revoke(firm: Firm) -> None:
-    (firm.folder / "panic.key").write_text("another.key")
-
-
-def _shrink(firm: Firm) -> None:
-    firm.list([1, 2])
-
-
 def _name_a_group(firm: Firm) -> None:
     hook = Hook(secrets=(Credential(env="PAGER"),), scheme="bearer", groups=("nobody",))
     firm.settings = firm.settings.model_copy(update={"hooks": {"risk": hook}})
-
-
-def _empty(firm: Firm) -> None:
-    firm.settings.roster.file.write_text("")
 
 
 def _break_ledger(firm: Firm) -> None:
@@ -226,25 +214,26 @@ def _hang(firm: Firm) -> None:
     firm.hangs = "self-test-machine"
 
 
-def _nothing(_: Firm) -> None:
-    pass
-
-
 @pytest.mark.parametrize(
     ("accounts", "inject", "code", "remedy"),
     [
-        (some(), _revoke, "key_refused", "Get a new key"),
-        (some(_2=Fault("status", on="GET", skip=1)), _nothing, "unreachable", "Look at the network"),
+        (
+            some(),
+            lambda firm: (firm.folder / "panic.key").write_text("another.key"),
+            "key_refused",
+            "Get a new key",
+        ),
+        (some(_2=Fault("status", on="GET", skip=1)), lambda _: None, "unreachable", "Look at the network"),
         (some(), _lose_name, "dns", "Look at the resolver"),
-        (some(), _shrink, "roster_shrank", "Put them back"),
-        (some(), _empty, "configuration", "accounts.csv"),
+        (some(), lambda firm: firm.list([1, 2]), "roster_shrank", "Put them back"),
+        (some(), lambda firm: firm.list([]), "configuration", "accounts.csv"),
         (some(), _name_a_group, "configuration", "The roster has no groups."),
         (some(), _break_ledger, "ledger", "Mend it"),
         (some(), _hang, "hangs", "Put them on a file system that answers"),
     ],
 )
 def test_what_happens_is_told_within_one_interval(
-    tmp_path: Path, accounts: list[SimAccount], inject: Callable[[Firm], None], code: str, remedy: str
+    tmp_path: Path, accounts: list[SimAccount], inject: Callable[[Firm], object], code: str, remedy: str
 ):
     """All was well before; then a page with the remedy, the file and the exit code say the same."""
 

@@ -63,7 +63,7 @@ class Channel:
 
     def tell(self, notice: Notice) -> None:
         """Let it be told; never waits."""
-        if notice.kind == "page" or notice.closes:
+        if notice.kind == "page":
             for earlier in [t for t, n in self._waiting.items() if n.opens and n.key == notice.key]:
                 self._forget(earlier)
         task = asyncio.create_task(self._until_told(notice), name=f"panic-notify-{self.name}")
