@@ -43,10 +43,7 @@ def prepare(
 ) -> Prepared:
     """Read what the ledger tells of an unfinished run, claim it there, and make ready what is left of it.
 
-    Raises:
-        UsageError: There is no such run, or it came to its end, is under way, or is too old.
-        ConfigurationError: The settings name another broker now, not one account can be reached, or the ledger
-            does not answer.
+    A UsageError where it may not be resumed; a ConfigurationError where settings, keys or ledger forbid it.
     """
     past = _recall(settings, name)
     pressed = _resumable(past, settings)
