@@ -18,7 +18,7 @@ from panic.broker.answers import Answer
 from panic.broker.connections import Connector, Resolver
 from panic.broker.outcomes import Body
 from panic.broker.pages import Query
-from panic.broker.request import UNDERWAY, Request, Underway
+from panic.broker.request import UNDERWAY, Exchange, Request
 from panic.broker.wire import answer
 from panic.config import Broker as Where
 from panic.config.secret import Key, scrub
@@ -74,9 +74,6 @@ class Broker:
         self._lingering_most = lingering_most
         if self._is_open:
             self._connector.lingering_most = lingering_most
-
-    def __repr__(self) -> str:
-        return f"Broker({self._base!r})"
 
     async def __aenter__(self) -> Self:
         if self._is_open:  # somebody made it ready before
@@ -179,8 +176,8 @@ class Broker:
         query = f"?{urlencode(list(parameters), safe=',:', quote_via=quote)}" if parameters else ""
         return URL(f"{self._base}{path}{query}", encoded=True)
 
-    async def _exchange(self, method: str, url: URL, credential: str, leash: asyncio.Timeout) -> Underway:
-        exchange, headers = Underway(self._clock.now()), self._headers[credential]
+    async def _exchange(self, method: str, url: URL, credential: str, leash: asyncio.Timeout) -> Exchange:
+        exchange, headers = Exchange(self._clock.now()), self._headers[credential]
         UNDERWAY.set(exchange)
         try:
             async with (

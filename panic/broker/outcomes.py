@@ -162,13 +162,7 @@ EXIT_CODES = {
 
 
 def judge(outcome: Outcome, standing: Standing, *, own_envelope: bool) -> Verdict:
-    """Give an account's verdict.
-
-    Args:
-        outcome: What became of its cancel request.
-        standing: What the last conclusive read after its last DELETE showed.
-        own_envelope: Whether the answer that named the outcome came in the broker's own envelope.
-    """
+    """Give an account's verdict; `own_envelope` is of the answer that named the outcome."""
     if standing is Standing.CLEAR:
         return Verdict.CLEAR
     if outcome in REFUSED:

@@ -92,21 +92,24 @@ class Page:
 
 @dataclass(slots=True)
 class Pages:
-    """What the pages of one question have shown so far.
+    """One question, and what its pages have shown so far.
 
     Attributes:
-        size: How many orders were asked for on a page.
+        size: How many orders are asked for on a page.
         most: After how many orders no further page is asked for.
-        only: The statuses that were asked for; empty for any.
+        only: The statuses that are asked for; empty for any.
+        needed: Whether the look ends if the broker does not answer it.
         is_last: Whether the page read last says that there is none after it.
         is_cut: Whether more orders may follow: it says so, or it is full and says nothing.
         refused: Whether the broker does not take the question.
         wrong: Why this is not the whole answer, once no more is to come; empty if it is.
     """
 
+    parameters: Parameters
     size: int
     most: int
     only: Collection[str]
+    needed: bool
     ids: set[str] = field(default_factory=set)
     nameless: int = 0
     tokens: set[str] = field(default_factory=set)

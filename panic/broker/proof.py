@@ -16,12 +16,11 @@ order, and nothing if it saw none.
 """
 
 from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from panic.broker.outcomes import Standing
-from panic.broker.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Parameters, Query
+from panic.broker.answers import Answer, Receipt
+from panic.broker.outcomes import TRY_AGAIN, Body, Outcome, Standing
+from panic.broker.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Query
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Order
 
 LOOKBACK = timedelta(days=400)
@@ -46,18 +45,11 @@ NAMED_MANY = 500
 
 RECENT = timedelta(hours=24)
 
+_MORE_TRIES_A_PAGE = 2
+"""A page that failed is asked for twice more before the look is given up: accounts with many pages need it."""
 
-@dataclass(slots=True, eq=False)
-class Receipt:
-    """How far an answer's connection is to be trusted; it may be revoked later.
-
-    Attributes:
-        fresh: It had carried nothing before.
-        revoked: After the answer it brought something that nobody had asked for.
-    """
-
-    fresh: bool = False
-    revoked: bool = False
+_LOCKED_OUT = frozenset({Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN})
+"""A key that may not read is not asked another way."""
 
 
 def since(now: datetime, back: timedelta = LOOKBACK) -> tuple[str, str]:
@@ -69,24 +61,7 @@ def _stamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-class _Question(NamedTuple):
-    """What to ask for.
-
-    Attributes:
-        size: Orders on a page.
-        most: After how many orders no further page is read.
-        only: The statuses that are asked for; empty for any.
-        needed: Whether the look ends if the broker does not answer it.
-    """
-
-    parameters: Parameters
-    size: int
-    most: int
-    only: Collection[str]
-    needed: bool
-
-
-_Course = Generator[_Question, Pages, str]
+_Course = Generator[Pages, Pages, str]
 """Asks questions, and ends with why the answers prove nothing, or with nothing where they do."""
 
 
@@ -94,8 +69,7 @@ class Look:
     """One pass over the questions, fed a page at a time.
 
     Args:
-        began: Loop time at which the look began, seconds.
-        now: The same moment on the wall clock, aware.
+        began: Loop time at which the look began, seconds; `now` on the wall clock.
         since: The moment from which the questions look back, if not `now`: no later than the broker's own time.
         matches: Whether an order is one this run is to cancel.
         named: Ids of the orders that answers of this run named and that were not yet seen ended.
@@ -131,16 +105,35 @@ class Look:
         self.broke_off = ""
         self.finished = False
         self._answered_whole = False
+        self._failures = 0
         self.receipts: list[Receipt] = []
         self._matches = matches
         self._named = frozenset(named)
-        self._answers: Pages
+        self._token = ""
         self._course = self._ask()
-        self._begin(next(self._course))
+        self._answers = next(self._course)
 
     def query(self) -> Query:
         """Give the request to make next; meaningless once the look has finished."""
-        return Query(self._parameters, self._token)
+        return Query(self._answers.parameters, self._token)
+
+    def hear(self, answer: Answer) -> bool:
+        """Take in an answer to `query`; tell whether it is to be asked again after a wait."""
+        if answer.page is not None:
+            self._failures = 0
+            self.take(answer.page, answer.receipt)
+            return False
+        self._failures += not answer.is_limited  # being told to wait is no failure
+        why = answer.error or f"HTTP {answer.evidence.status} without a list of orders"
+        is_over = answer.outcome in _LOCKED_OUT or answer.evidence.body is Body.FOREIGN
+        if not is_over and answer.outcome in TRY_AGAIN and self._failures <= _MORE_TRIES_A_PAGE:
+            return True
+        if is_over or not answer.is_answered:
+            self.break_off(why)
+        else:
+            self._failures = 0
+            self.refuse(why)
+        return False
 
     def take(self, page: Page, receipt: Receipt | None = None) -> None:
         """Take in the answer to `query`, and how far the connection it came over is to be trusted."""
@@ -155,7 +148,7 @@ class Look:
 
     def refuse(self, why: str) -> None:
         """Go on without an answer that the broker does not give, if the look can do without it."""
-        if self._needed:
+        if self._answers.needed:
             self.break_off(why)
             return
         self._answers.refused, self._answers.wrong = True, why or "the broker refuses the question"
@@ -183,14 +176,9 @@ class Look:
         if not order.is_ended and (order.id in self._named or self._matches(order)):
             self.open[key] = order
 
-    def _begin(self, question: _Question) -> None:
-        self._parameters, self._token = question.parameters, ""
-        self._needed = question.needed
-        self._answers = Pages(question.size, question.most, question.only)
-
     def _go_on(self) -> None:
         try:
-            self._begin(self._course.send(self._answers))
+            self._answers, self._token = self._course.send(self._answers), ""
         except StopIteration as end:
             if end.value:
                 self.break_off(end.value)
@@ -236,7 +224,7 @@ class Look:
                 return others.wrong
         return (yield from self._ask_named())
 
-    def _list(self, *window: tuple[str, str]) -> Generator[_Question, Pages, Pages]:
+    def _list(self, *window: tuple[str, str]) -> Generator[Pages, Pages, Pages]:
         """Ask for the orders in a status that is known and does not end an order for good."""
         for statuses in (OPEN_STATUSES, OPEN_STATUSES_BEFORE):  # an older server refuses words it does not know
             found = yield self._question(*window, only=statuses, needed=False)
@@ -319,7 +307,7 @@ class Look:
         back: timedelta = LOOKBACK,
         only: Collection[str] = (),
         needed: bool = True,
-    ) -> _Question:
+    ) -> Pages:
         status = (("status", ",".join(only)),) if only else ()
         given = (*status, *parameters, since(self.since, back), ("page_size", str(size)))
-        return _Question(given, size, most, only, needed)
+        return Pages(given, size, most, only, needed)

@@ -1,28 +1,44 @@
 """One request on its way, and what was seen of it: that survives the exception which cuts the rest off."""
 
 import os
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import aiohttp
 from aiohttp.connector import Connection
 
-from panic.broker.answers import Cause
+from panic.broker.answers import Cause, Receipt
 from panic.broker.connections import Handler
-from panic.broker.wire import Exchange
 
 _ERROR_BODY_MOST = 1 << 16
 """Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""
 
 
 @dataclass(slots=True)
-class Underway(Exchange):
-    """An exchange that may not be over.
+class Exchange:
+    """One request, on its way or over, and what was received of its answer.
 
     Attributes:
-        connection: What it left on.
+        sent: Whether the request left or may have left.
+        status: None when no valid status line came back.
+        headers: As received, names case-insensitive.
+        whole: Whether the body was read to its proper end.
+        failure: What broke, in a few words; empty if nothing did.
+        cause: Why nothing was sent, where that is known.
     """
 
+    began: float
+    ended: float = 0.0
+    sent: bool = False
+    status: int | None = None
+    headers: Mapping[str, str] | None = None
+    body: bytes = b""
+    whole: bool = False
+    overlong: bool = False
+    failure: str = ""
+    receipt: Receipt = field(default_factory=Receipt)
+    cause: Cause | None = None
     connection: Handler | None = None
 
     async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
@@ -50,7 +66,7 @@ class Underway(Exchange):
         self.failure = words.format(detail=detail)
 
 
-UNDERWAY: ContextVar[Underway] = ContextVar("underway")
+UNDERWAY: ContextVar[Exchange] = ContextVar("underway")
 """The request that this task makes."""
 
 

@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
 from pydantic_core import from_json
 
-from panic.broker.answers import HOLD_MOST_S, Answer, Cause
+from panic.broker.answers import HOLD_MOST_S, Answer
 from panic.broker.outcomes import Body, Evidence, classify
 from panic.broker.pages import Page, paging
-from panic.broker.proof import Receipt
+from panic.broker.request import Exchange
 from panic.kit.clock import http_date
 from panic.kit.words import clip
 from panic.orders import Order, order
@@ -24,45 +23,12 @@ ROWS_MOST = 10_000
 would keep the loop from everything else for seconds."""
 
 
-@dataclass(slots=True)
-class Exchange:
-    """One request and what was received of its answer.
-
-    Attributes:
-        sent: Whether the request left or may have left.
-        status: None when no valid status line came back.
-        headers: As received, names case-insensitive.
-        body: What was read of the body, at most one byte more than the limit.
-        whole: Whether the body was read to its proper end.
-        overlong: Whether it was longer than we read.
-        failure: What broke, in a few words; empty if nothing did.
-        receipt: How far the connection is to be trusted.
-        cause: Why nothing was sent, where that is known.
-    """
-
-    began: float
-    ended: float = 0.0
-    sent: bool = False
-    status: int | None = None
-    headers: Mapping[str, str] | None = None
-    body: bytes = b""
-    whole: bool = False
-    overlong: bool = False
-    failure: str = ""
-    receipt: Receipt = field(default_factory=Receipt)
-    cause: Cause | None = None
-
-
 def answer(
     exchange: Exchange, account_id: int | None, scrub: Callable[[str], str], *, is_read: bool = True
 ) -> Answer:
     """Say what an exchange means for an account (None: for no account in particular).
 
-    Args:
-        exchange: What happened on the wire.
-        account_id: The account that was asked about; another one's orders are not believed.
-        scrub: Takes secrets out of foreign words.
-        is_read: Whether what it shows may prove something; a cancel's answer cannot.
+    Another account's orders are not believed; only what a read shows may prove something.
     """
     document = _document(exchange)
     success = exchange.status is not None and 200 <= exchange.status <= 299  # noqa: PLR2004

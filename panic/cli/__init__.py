@@ -23,10 +23,12 @@ def run(arguments: Sequence[str]) -> int:
     """Carry out one command and give its exit code."""
     try:
         options = parser().parse_args(arguments)
+        import_module("panic.kit.logs").configure(options.log_level)
         module, function = options.command.split(":")
         code: int = getattr(import_module(f"panic.cli.{module}"), function)(options)
     except PanicError as error:
-        terminal.say(f"panic: {error}\nNothing was sent." if error.exit_code in {64, 78} else f"panic: {error}")
+        is_worth_saying = error.exit_code in {64, 78} and "evidence" not in arguments
+        terminal.say(f"panic: {error}\nNothing was sent." if is_worth_saying else f"panic: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         terminal.say("panic: interrupted; if a press was under way, look at the broker")

@@ -2,29 +2,37 @@
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
+from rich.console import RenderableType
+
 from panic.broker.outcomes import Verdict
 from panic.cli import loop, neighbour, output
-from panic.cli.tables.check import check_table, last_table
+from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, line
 from panic.config import Settings
-from panic.kit import background, logs
+from panic.kit import background
 from panic.kit.errors import ConfigurationError, Problem, UsageError
-from panic.run.check import CheckReport, check, to_json
+from panic.run.check import CheckReport, State, check, to_json
 from panic.service import selftest
 from panic.service.readiness import read_setup
 
 _LOOK_S = 10.0
 """So long disks may take to be looked at."""
 
+_REMEDIES = {
+    State.REFUSED: "this key may not read it; give it a key that may, or correct the id",
+    State.UNREACHABLE: "no valid answer; check the network, the host and the broker's status",
+    State.MISSING: "the broker does not list it; correct the id or take it out of the roster",
+    State.CLOSED: "the broker says it is closed; take it out of the roster or mark it excluded",
+}
+
 
 def do_check(options: argparse.Namespace) -> int:
     """Check, print what was found and give its exit code."""
-    logs.configure(options.log_level)
     settings = output.load(options)
     if options.last:
         return _do_last(settings, options)
@@ -37,18 +45,17 @@ def do_check(options: argparse.Namespace) -> int:
     beside = [*_beside(settings, found), *_of_neighbour(settings)]
     code = max(found.exit_code, selftest.exit_code(beside))
     found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)
-    output.show(to_json(found).decode(), partial(check_table, found), options)
+    output.show(to_json(found).decode(), check_table(found), options)
     return found.exit_code
 
 
 def _beside(settings: Settings, found: CheckReport | None = None) -> list[selftest.Finding]:
     """Say what is wrong with this machine: such things do not stop a press, and need mending all the same."""
-    now = datetime.now(UTC)
     try:
         machine = background.within(partial(selftest.look, settings), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
-        return [selftest.found("hangs", what="the disk of ledger or latch", seconds=_LOOK_S)]
-    return [*selftest.machine_findings(found, selftest.Circumstances(now, machine))]
+        machine = (selftest.found("hangs", what="the disk of ledger or latch", seconds=_LOOK_S),)
+    return [*machine, *selftest.certificate(found, datetime.now(UTC))]
 
 
 def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
@@ -77,5 +84,52 @@ def _do_last(settings: Settings, options: argparse.Namespace) -> int:
         raise UsageError(
             f"the last self-test was of {kept.last.base_url}, not of {settings.broker.base_url}. Type panic check"
         )
-    output.show(selftest.to_json(kept.last).decode(), partial(last_table, kept.last, now), options)
+    output.show(selftest.to_json(kept.last).decode(), last_table(kept.last, now), options)
     return kept.last.exit_code_at(now)
+
+
+def check_table(found: CheckReport) -> Iterable[RenderableType]:
+    """Give what the check found, worst first."""
+    good = found.states.get(State.OK, 0)
+    headline = (
+        "a press would work everywhere" if found.ok else "a press would not work everywhere, or not provably"
+    )
+    yield line(
+        ("READY" if found.ok else "NOT READY", "bold green" if found.ok else "bold red"),
+        f"  {headline}: {good:,} of {len(found.accounts):,} accounts can be read",
+    )
+    skew = "not known" if found.clock_skew_s is None else f"{found.clock_skew_s:+.2f} s"
+    yield Text(found.base_url, style="bold")
+    yield Text(f"took {found.elapsed_s:.1f} s · clock skew {skew} · roster {found.roster_digest[:19]}")
+    yield from (Text(f"! {warning}", style="yellow") for warning in found.warnings)
+    bad = [account for account in found.accounts if account.state is not State.OK]
+    for account in bad[:LISTED_MOST]:
+        request = f", request {account.request_id}" if account.request_id else ""
+        yield line(
+            (f"{account.state.upper():<12}", "bold red"),
+            f"{account.id} {account.name}: {_REMEDIES[account.state]} "
+            f"({account.error or account.status}{request})",
+        )
+    if len(bad) > LISTED_MOST:
+        yield Text(f"and {len(bad) - LISTED_MOST:,} more: --format json lists them all")
+    yield Text("Reads prove host, key, route and read permission; the right to cancel only a cancel can prove.")
+
+
+def last_table(last: selftest.Last, now: datetime) -> Iterable[RenderableType]:
+    """Give what the last self-test of the service found, worst first."""
+    stale = last.is_stale(now)
+    word, style = ("READY", "bold green") if last.ok else ("NOT READY", "bold red")
+    if stale:
+        word, style = "NOT KNOWN", "bold yellow"
+    yield line((word, style), f"  {last.headline(now)}")
+    yield Text(last.base_url, style="bold")
+    if stale:
+        every = f"{last.interval_s / 60:.0f} minutes"
+        yield Text(f"! one was wanted every {every}: is panic serve running? Type panic check", style="yellow")
+    for one in last.findings[:LISTED_MOST]:
+        if one.worst is Verdict.CLEAR:
+            yield Text(f"! {one}", style="yellow")
+        else:
+            yield line((f"{one.worst.upper():<12}", STYLES[one.worst]), str(one))
+    if len(last.findings) > LISTED_MOST:
+        yield Text(f"and {len(last.findings) - LISTED_MOST:,} more: --format json lists them all")

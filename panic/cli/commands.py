@@ -85,7 +85,7 @@ def parser() -> Parser:
     _drill(add("drill", "drill:do_drill", "the whole job against the embedded simulator", _DRILL_CODES))
     add("serve", "serve:do_serve", "the service: presses by programs, hooks and pages", _SERVE_CODES)
     _schedule(add("schedule", "schedule:do_schedule", "when schedules run next, and why then", _SCHEDULE_CODES))
-    _simulate(add("simulate", "practice:do_simulate", "serve a simulated broker on loopback"))
+    _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
 
 

@@ -1,22 +1,84 @@
-"""`panic drill`: a run against the embedded simulator, or with --room the control room around it."""
+"""`panic drill` and `panic simulate`: a made-up firm, and a broker that is not one."""
 
 import argparse
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
+from panic import config
+from panic.cli import loop, output
+from panic.config import LedgerFiles
+from panic.config.own import refuse_own
+from panic.kit import terminal
 from panic.kit.errors import UsageError
-
-# A drill at the terminal needs nothing of the service.
-# ruff: noqa: PLC0415
+from panic.ledger import history
+from panic.report.document import Report, to_json
+from panic.run import drill
+from panic.run.run import open_ledger
 
 
 def do_drill(options: argparse.Namespace) -> int:
-    """Practise at the terminal, or in the control room."""
+    """Press against the embedded simulator and say whether the report tells the truth; or serve the room."""
     if options.room:
-        from panic.cli.room import do_room
+        from panic.cli.room import do_room  # noqa: PLC0415  (a drill at the terminal needs nothing of the service)
 
         return do_room(options)
     if options.port is not None or options.no_open:
         option = "--no-open" if options.port is None else "--port"
         raise UsageError(f"{option} is for the control room. Add --room, or leave {option} out")
-    from panic.cli.practice import do_drill
+    output.guard_drill(options)
+    made_up = drill.firm(options.accounts, options.seed, options.faults)
+    with tempfile.TemporaryDirectory(prefix="panic-drill-") as folder:
+        files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"))
+        report, examination = loop.run(_practise(made_up, files, options))
+        output.deliver(report, options)
+    text = "\n".join([*examination.disagreements[:20], str(examination)])
+    (terminal.say if output.wants_json(options) else terminal.out)(text)
+    return 0 if examination.passed else 1
 
-    return do_drill(options)
+
+async def _practise(
+    made_up: drill.Firm, files: LedgerFiles, options: argparse.Namespace
+) -> tuple[Report, drill.Examination]:
+    simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency)
+    async with simulator:
+        prepared = drill.prepare(made_up, simulator.base_url)
+        ledger = open_ledger(files)
+        report = await loop.with_progress(prepared, drill=True, ledger=ledger)
+        examination = drill.examine(report, made_up, simulator.truth)
+    if ledger is not None:
+        ledger.close()
+    if to_json(history.recall(files, report.run_id).report()) != to_json(report):
+        lost = "the ledger tells another report than this one"
+        examination = replace(examination, disagreements=(lost, *examination.disagreements))
+    return report, examination
+
+
+def do_simulate(options: argparse.Namespace) -> int:
+    """Serve a simulated broker until a signal ends it."""
+    if options.write is not None:
+        settings = config.survey(options.config).settings
+        for file in drill.written(options.write):
+            if file.exists():
+                refuse_own(file, settings, "--write")
+    made_up = drill.firm(options.accounts, options.seed, options.faults)
+    return loop.run(_serve(made_up, options))
+
+
+async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
+    over = loop.ending()
+    simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency, port=options.port)
+    try:
+        await simulator.start()
+    except OSError as error:
+        raise UsageError(f"--port {options.port}: {error.strerror or error}; name another, or 0 for any") from None
+    try:
+        terminal.say(f"a simulated broker with {options.accounts:,} accounts listens on {simulator.base_url}")
+        if options.write is not None:
+            settings = drill.write(made_up, simulator.base_url, options.write)
+            terminal.say(f'try: panic --config {settings} press --all --reason "practice"')
+        terminal.say("Ctrl-C ends it.")
+        await over.wait()
+    finally:
+        await simulator.stop()
+    return 0

@@ -4,56 +4,45 @@ import argparse
 import json
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial, wraps
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from rich.console import RenderableType
+
 from panic import config
+from panic.broker.outcomes import Verdict
 from panic.cli import output
-from panic.cli.tables.evidence import evidence_table
+from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, indented, line
 from panic.config.own import is_same, refuse_own
-from panic.kit import logs, terminal
+from panic.kit import terminal
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
-from panic.ledger import backup as upkeep
 from panic.ledger import history, reader
 from panic.ledger.chain import Head
-from panic.ledger.evidence.export import Asked, export
-from panic.ledger.evidence.form import moment
-from panic.ledger.evidence.verify import lines_of, verify
+from panic.ledger.evidence.export import Asked, export, moment
+from panic.ledger.evidence.verify import Finding, Verification, Wrong, lines_of, verify
 from panic.run.press import whoami
 
 _DAMAGED = 20
 _FAULTS_MOST = 20
 _PIECE = 1 << 20
 _KEEP = "keep it where nobody can change it"
-
-_Command = Callable[[argparse.Namespace], int]
-
-
-def _sends_nothing(command: _Command) -> _Command:
-    """Let a command say what is wrong and no more: that nothing was sent goes without saying here."""
-
-    @wraps(command)
-    def carry_out(options: argparse.Namespace) -> int:
-        try:
-            return command(options)
-        except PanicError as error:
-            terminal.say(f"panic: {error}")
-            return error.exit_code
-
-    return carry_out
+_FINDING_STYLES = {0: "bold green", 10: "bold yellow", 20: "bold red"}
+_FINDINGS = {
+    Finding.ANCHORED: "a head that was kept proves every event in it",
+    Finding.CONSISTENT: "it contradicts itself nowhere, but whoever can write the file could have made it",
+    Finding.ALTERED: "this is not what was recorded, or not all of it",
+}
 
 
-@_sends_nothing
 def do_export(options: argparse.Namespace) -> int:
     """Write the evidence of a run or a period."""
-    logs.configure(options.log_level)
     settings = config.load(options.config)
     if options.output is not None:
         refuse_own(options.output, settings, "--output")
@@ -94,17 +83,12 @@ def _moment(word: str, words: str | None) -> datetime | None:
 def _print(lines: Iterable[bytes]) -> None:
     """Print the lines, about a megabyte at a time."""
     piece = bytearray()
-    for line in lines:
-        piece += line
-        if len(piece) > _PIECE:
-            _out(piece)
-    _out(piece)
-
-
-def _out(piece: bytearray) -> None:
-    if piece and not terminal.out(piece.decode("ascii")):
-        raise PanicError("standard output is gone, and the evidence with it: name a file with --output")
-    piece.clear()
+    for one in chain(lines, (b"",)):
+        piece += one
+        if piece and (len(piece) > _PIECE or not one):
+            if not terminal.out(piece.decode("ascii")):
+                raise PanicError("standard output is gone, and the evidence with it: name a file with --output")
+            piece.clear()
 
 
 def _complain(volume: reader.Volume) -> bool:
@@ -117,10 +101,8 @@ def _complain(volume: reader.Volume) -> bool:
     return bool(found)
 
 
-@_sends_nothing
 def do_verify(options: argparse.Namespace) -> int:
     """Check evidence, print what was found and give its exit code; the settings may be missing or wrong."""
-    logs.configure(options.log_level)
     try:
         heads = [Head.parse(words) for words in options.head]
     except ValueError as error:
@@ -130,7 +112,7 @@ def do_verify(options: argparse.Namespace) -> int:
     output.guard(options, config.survey(options.config).settings)
     with _opened(options.file) as stream:
         found = verify(lines_of(stream), heads)
-    output.show(json.dumps(asdict(found), indent=2), partial(evidence_table, found), options)
+    output.show(json.dumps(asdict(found), indent=2), evidence_table(found), options)
     return found.exit_code
 
 
@@ -147,15 +129,13 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         raise UsageError(f"{clip(str(file))} cannot be read: {why(error)}") from None
 
 
-@_sends_nothing
 def do_backup(options: argparse.Namespace) -> int:
     """Copy the ledger into a new file and check the copy."""
-    logs.configure(options.log_level)
     settings = config.load(options.config)
     refuse_own(options.file, settings, "FILE")
     if settings.ledger.file is None:
         raise UsageError("the settings name no [ledger] file")
-    volume = upkeep.backup(settings.ledger.file, options.file)
+    volume = reader.backup(settings.ledger.file, options.file)
     is_damaged = _complain(volume)
     document = {
         "schema": "panic-backup/1",
@@ -165,6 +145,30 @@ def do_backup(options: argparse.Namespace) -> int:
         "whole": not is_damaged,
     }
     words = f"{len(volume.rows):,} events in {clip(str(options.file))}\nledger head {volume.head}: {_KEEP}"
-    how = argparse.Namespace(format=options.format, output=None)
-    output.show(json.dumps(document, indent=2), lambda **_: words, how)
+    terminal.out(json.dumps(document, indent=2) if output.wants_json(options) else words)
     return _DAMAGED if is_damaged else 0
+
+
+def evidence_table(found: Verification) -> Iterable[RenderableType]:
+    """Give what became of a check of evidence, worst first."""
+    yield line((found.finding.upper(), _FINDING_STYLES[found.exit_code]), f"  {_FINDINGS[found.finding]}")
+    for fault in found.faults[:_FAULTS_MOST]:
+        style = "yellow" if fault.kind is Wrong.UNANCHORED else "bold red"
+        yield Text(f"! {fault.kind}: {fault.text}", style=style)
+    if len(found.faults) > _FAULTS_MOST:
+        yield Text(f"and {len(found.faults) - _FAULTS_MOST:,} more: --format json lists them", style="bold red")
+    anchored = f"anchored up to event {found.anchored}" if found.anchored else "not anchored"
+    yield Text(f"events {found.first} to {found.last}, {anchored}" if found.first else "no event")
+    for run in found.runs[:LISTED_MOST]:
+        verdict = Verdict(run.verdict)
+        yield Text()
+        yield line(
+            (f"{verdict.upper():<10}", STYLES[verdict] if found.exit_code == 0 else "dim"),
+            (f" {run.run}", "bold"),
+            f"  {'DRILL · ' if run.drill else ''}{run.base_url}",
+        )
+        yield indented(f"pressed {run.started_at} by {run.by}: {run.reason}")
+    if len(found.runs) > LISTED_MOST:
+        yield Text(f"and {len(found.runs) - LISTED_MOST:,} more runs: --format json lists them all")
+    yield Text()
+    yield Text(f"The file says of itself, and nothing proves it: {found.said or 'nothing'}", style="dim")

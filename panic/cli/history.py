@@ -1,13 +1,14 @@
 """`panic runs` and `panic show`: what the ledger tells."""
 
 import argparse
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+
+from rich.console import RenderableType
 
 from panic.cli import output
-from panic.cli.tables.history import runs_table
+from panic.cli.tables.drawing import STYLES, Text, indented, line
 from panic.config import LedgerFiles
-from panic.kit import logs
 from panic.ledger import history
 from panic.ledger.summary import Summary
 from panic.service.api.views import Runs, row, to_json
@@ -18,15 +19,14 @@ _FRESH = timedelta(hours=24)
 
 def do_runs(options: argparse.Namespace) -> int:
     """List runs; the exit code tells whether each of the last day's came to its end."""
-    logs.configure(options.log_level)
     ledger = _ledger(options)
     found, damage = history.runs(ledger, options.limit)
     looked_in = history.looked(ledger)
     shown, now = found[: options.limit], datetime.now(UTC)
     rows = tuple(row(one, now) for one in shown)
     document = Runs("panic-runs/1", rows, len(found) - len(shown), tuple(damage), tuple(looked_in))
-    draw = partial(runs_table, shown, more=len(found) - len(shown), damage=damage, looked_in=looked_in, now=now)
-    output.show(to_json(document).decode(), draw, options)
+    lines = runs_table(shown, len(found) - len(shown), damage, looked_in, now)
+    output.show(to_json(document).decode(), lines, options)
     return 10 if damage or any(_is_open(one, now) for one in found) else 0
 
 
@@ -45,8 +45,29 @@ def _ledger(options: argparse.Namespace) -> LedgerFiles:
 
 def do_show(options: argparse.Namespace) -> int:
     """Print a report made again from the ledger; the exit code is the run's own, and 10 at least in doubt."""
-    logs.configure(options.log_level)
     ledger = _ledger(options)
     report = history.recall(ledger, history.find(ledger, options.run)).report()
     output.deliver(report, options)
     return report.exit_code
+
+
+def runs_table(
+    found: Sequence[Summary], more: int, damage: Sequence[str], looked_in: Iterable[object], now: datetime
+) -> Iterable[RenderableType]:
+    """Give the runs on record, in the order given; `more` are not among them."""
+    yield from (Text(f"! {words}", style="bold yellow") for words in damage)
+    if not found:
+        yield Text("no run is on record")
+    for one in found:
+        trigger, state = one.pressed.trigger, one.state(now)
+        style = STYLES[one.finished.verdict] if one.finished else "bold red"
+        yield line(
+            (f"{state.upper():<10}", style),
+            (f" {one.run}", "bold"),
+            f"  {'DRILL · ' if one.pressed.drill else ''}{trigger.source} · {trigger.by}: {trigger.reason}",
+        )
+        if one.resumable(now) and not one.alive:
+            yield indented(f"→ panic resume {one.run}, until {one.resumable_until:%H:%M:%S} UTC; or press again")
+    if more:
+        yield Text(f"and {more:,} more: --limit")
+    yield from (Text(f"looked in {file}", style="dim") for file in looked_in)

@@ -2,16 +2,18 @@
 
 import argparse
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
+
+from rich.console import RenderableType
 
 from panic import latch
 from panic.accounts.plan import Scope
 from panic.cli import output
-from panic.cli.tables.latch import latch_table, reset_table
+from panic.cli.tables.drawing import LISTED_MOST, Text, indented, line
 from panic.config import Settings
-from panic.kit import logs, terminal
+from panic.kit import terminal
 from panic.kit.errors import UsageError
 from panic.run import engagement, reset
 from panic.run.press import whoami
@@ -21,7 +23,6 @@ ENGAGED = 20
 
 def do_latch(options: argparse.Namespace) -> int:
     """Print what is engaged, or set the latch up; the exit code tells whether anything is."""
-    logs.configure(options.log_level)
     settings = output.load(options)
     file = settings.latch.file
     if file is None:
@@ -31,7 +32,7 @@ def do_latch(options: argparse.Namespace) -> int:
         terminal.say(f"panic: the latch {file} is set up, disengaged")
     found = engagement.look(settings)
     document = json.dumps(asdict(found.view(str(file))), indent=2)
-    output.show(document, partial(latch_table, found, file), options)
+    output.show(document, latch_table(found, file), options)
     return ENGAGED if found.state.engaged or found.lost else 0
 
 
@@ -54,12 +55,42 @@ def _create(settings: Settings, file: Path) -> None:
 
 def do_reset(options: argparse.Namespace) -> int:
     """End the engaged state, and say what that does and what not."""
-    logs.configure(options.log_level)
     settings = output.load(options)
     scope = Scope.of(options.all, options.group, options.account)
     by = options.by or whoami()
     prepared = reset.prepare(settings, scope, by=by, reason=options.reason, force=options.force)
     state = None if options.dry_run else reset.carry_out(settings, prepared)
     document = json.dumps(asdict(prepared.view(state)), indent=2)
-    output.show(document, partial(reset_table, prepared, state), options)
+    output.show(document, reset_table(prepared, state), options)
     return 0
+
+
+def latch_table(found: engagement.Engagement, file: Path) -> Iterable[RenderableType]:
+    """Give what is engaged."""
+    state = found.state
+    words = f"for {'everything' if state.problem else latch.listed(state.holds)}" if state.engaged else ""
+    head = ("ENGAGED", "bold red") if state.engaged else ("DISENGAGED", "bold green")
+    yield line(head, f"  {words}".rstrip())
+    yield Text(str(file))
+    if state.problem:
+        yield Text(f"! it {state.problem}, which means engaged for everything", style="yellow")
+    yield from (Text(f"! {warning}", style="yellow") for warning in found.warnings[:LISTED_MOST])
+    for hold in found.holds[:LISTED_MOST]:
+        yield Text(f"{hold}: since {hold.at}, by run {hold.run}")
+        if hold in found.doubts:
+            yield indented(f"not clear: {found.doubts[hold]}")
+    if state.engaged:
+        yield Text('→ panic reset --reason "…" ends it')
+
+
+def reset_table(done: reset.Reset, state: latch.State | None) -> Iterable[RenderableType]:
+    """Give what a reset did, or without a state what it would do."""
+    yield line(("DRY RUN", "bold") if state is None else ("RESET", "bold green"), f"  this {done}")
+    yield Text(reset.WILL_NOT)
+    if state is not None:
+        yield Text(f"the latch is {state} now", style="bold")
+    yield from (Text(f"! {doubt}", style="yellow") for doubt in done.doubts[:LISTED_MOST])
+    if done.forced_because:
+        yield Text(f"forced: {done.forced_because}")
+    yield Text(f"by {done.by}: {done.reason}")
+    yield from (Text(f"looked in {file}", style="dim") for file in done.looked_in)

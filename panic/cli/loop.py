@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from panic.kit import terminal
 
@@ -62,13 +62,18 @@ def _obey_signals(run: "Run") -> None:
 
     def stop(number: int) -> None:
         if run.engine.stopped:
-            terminal.errors.drain(0.1)
-            os._exit(128 + number)
+            end_at_once(number)
         run.stop()
         terminal.say("panic: stopping: nothing more is sent; the report follows. Once more ends at once.")
 
     for number in _ENDING:
         loop.add_signal_handler(number, stop, number)
+
+
+def end_at_once(number: int) -> NoReturn:
+    """End the process as that signal does, without waiting for anybody."""
+    terminal.errors.drain(0.1)
+    os._exit(128 + number)
 
 
 def _ignore_signals() -> None:

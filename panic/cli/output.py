@@ -6,13 +6,16 @@ Every function here that takes the options of a command reads `--format` and `--
 import argparse
 import errno
 import sys
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from rich.cells import cell_len
+from rich.console import RenderableType
 
 from panic import config
+from panic.cli.tables.drawing import draw
 from panic.cli.tables.report import table, verdict_line
 from panic.config import Settings
 from panic.config.own import refuse_own
@@ -30,13 +33,6 @@ _LOOK_S = 1.0
 
 # All that shows a report is there before the run begins: an upgrade may replace it on the disk meanwhile.
 cell_len("\u4e2d")  # else rich imports its table of wide letters with the first of them
-
-
-class Drawing(Protocol):
-    """What can be drawn for people."""
-
-    def __call__(self, *, width: int, colour: bool) -> str:
-        """Draw it, at most so many columns wide."""
 
 
 def load(options: argparse.Namespace) -> Settings:
@@ -78,21 +74,23 @@ def guard(options: argparse.Namespace, settings: Settings) -> None:
         options.output = None
 
 
+def guard_drill(options: argparse.Namespace) -> None:
+    """Let a drill write over nothing of panic's own; there need be no settings, and they may be wrong."""
+    settings = config.survey(options.config).settings
+    if options.ledger is not None:
+        refuse_own(options.ledger, settings, "--ledger")
+    guard(options, settings)
+
+
 def wants_json(options: argparse.Namespace) -> bool:
     """Whether standard output takes JSON: where nobody says, in a pipe."""
     chosen: str | None = options.format
     return chosen == "json" if chosen else not terminal.is_terminal(sys.stdout)
 
 
-def show(document: str, draw: Drawing, options: argparse.Namespace) -> None:
-    """Print a document, and save it.
-
-    Args:
-        document: The whole of it, as JSON.
-        draw: Draws it for people; called where it is not the document that is printed.
-        options: Those of the command.
-    """
-    terminal.out(document if wants_json(options) else _drawn(draw, sys.stdout))
+def show(document: str, lines: Iterable[RenderableType], options: argparse.Namespace) -> None:
+    """Print a document, which is JSON, or for people these lines; and save it."""
+    terminal.out(document if wants_json(options) else _drawn(lines, sys.stdout))
     save("document", document, options.output)
 
 
@@ -107,11 +105,13 @@ def deliver(report: Report, options: argparse.Namespace) -> None:
 
 def _deliver(report: Report, document: str, options: argparse.Namespace) -> None:
     try:
-        delivered = terminal.out(document if wants_json(options) else _table(report, sys.stdout))
+        delivered = terminal.out(document if wants_json(options) else _drawn(table(report), sys.stdout))
     finally:
         saved = save("report", document, options.output)
     if not delivered and not saved:
-        terminal.say(f"panic: standard output is gone; the report follows here\n{_table(report, sys.stderr)}")
+        terminal.say(
+            f"panic: standard output is gone; the report follows here\n{_drawn(table(report), sys.stderr)}"
+        )
     elif not terminal.is_terminal(sys.stdout) or not delivered:
         terminal.say(_closing(report))
 
@@ -121,22 +121,12 @@ def _closing(report: Report) -> str:
     return f"panic: {verdict_line(report).plain}{code}"
 
 
-def _table(report: Report, stream: TextIO | None) -> str:
-    return _drawn(partial(table, report), stream)
-
-
-def _drawn(draw: Drawing, stream: TextIO | None) -> str:
-    return draw(width=terminal.width(), colour=terminal.colour(stream))
+def _drawn(lines: Iterable[RenderableType], stream: TextIO | None) -> str:
+    return draw(lines, width=terminal.width(), colour=terminal.colour(stream))
 
 
 def save(what: str, document: str, path: Path | None) -> bool:
-    """Write a document into a file, if one is named; what stands in the way is said, and costs nobody much time.
-
-    Args:
-        what: The document, in a word.
-        document: All of it.
-        path: The file.
-    """
+    """Write a document into a file, if one is named; what stands in the way is said, and costs little time."""
     if path is None:
         return False
     try:
@@ -149,13 +139,8 @@ def save(what: str, document: str, path: Path | None) -> bool:
 
 
 def _write(document: str, path: Path) -> None:
-    """Write it beside its name and move it there, so that nobody reads half of one."""
-    replace(_a_file(path), f"{document}\n".encode(), 0o666)
-
-
-def _a_file(path: Path) -> Path:
-    """Give what a path leads to, so that a link stays a link; OSError for a directory or a device."""
+    """Write it beside its name and move it there, so that nobody reads half of one; a link stays a link."""
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no file")
-    return path
+    replace(path, f"{document}\n".encode(), 0o666)

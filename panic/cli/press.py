@@ -2,14 +2,18 @@
 
 import argparse
 import signal
-from functools import partial
+from collections.abc import Iterable
+
+from rich.console import RenderableType
 
 from panic import config
-from panic.accounts.plan import Scope
+from panic.accounts.plan import Plan, Scope
 from panic.cli import loop, neighbour, output
-from panic.kit import logs, terminal
+from panic.cli.tables.drawing import LISTED_MOST, Text
+from panic.kit import terminal
 from panic.ledger.writer import Writer
 from panic.report.document import LatchReport, Source, plan_json
+from panic.report.headline import narrowing
 from panic.run.press import Prepared, Press, prepare
 from panic.run.run import open_ledger
 
@@ -20,7 +24,6 @@ _CLOSING_S = 0.5
 def do_press(options: argparse.Namespace) -> int:
     """Press, bring the report to its readers and give its exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes does not stop a press
-    logs.configure(options.log_level)
     press = _press_of(options)
     settings = config.load(options.config)
     if options.dry_run:
@@ -35,7 +38,6 @@ def do_resume(options: argparse.Namespace) -> int:
     from panic.run import resume  # noqa: PLC0415  (a press does not look back)
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    logs.configure(options.log_level)
     settings = config.load(options.config)
     ledger = open_ledger(settings.ledger, at_once=False)
     return _carry_out(resume.prepare(settings, ledger, options.run, options.by), ledger, options)
@@ -76,11 +78,24 @@ def _press_of(options: argparse.Namespace) -> Press:
 
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
-    from panic.cli.tables.plan import plan_table  # noqa: PLC0415  (a real press must not wait for it)
-
     base_url = prepared.settings.broker.base_url
-    document = plan_json(prepared.plan, base_url).decode()
-    output.show(document, partial(plan_table, prepared.plan, base_url), options)
+    output.show(plan_json(prepared.plan, base_url).decode(), plan_table(prepared.plan, base_url), options)
     for flag in prepared.flags:
         terminal.say(f"! {flag.text}")
     return 0
+
+
+def plan_table(plan: Plan, base_url: str) -> Iterable[RenderableType]:
+    """Give what a press would do."""
+    ids = ", ".join(str(account.id) for account in plan.accounts[:LISTED_MOST])
+    more = ", …" if len(plan.accounts) > LISTED_MOST else ""
+    all_ = len(plan.accounts) + len(plan.unsent)
+    lost = f"; {len(plan.unsent):,} of {all_:,} accounts CANNOT BE REACHED" if plan.unsent else ""
+    yield Text(f"DRY RUN  nothing was sent{lost}", style="bold")
+    yield Text(base_url)
+    what = f"{plan.scope}{narrowing(plan.scope.filters.query())}"
+    yield Text(f"would cancel in {len(plan.accounts):,} accounts ({what})")
+    yield Text(f"in this order: {ids}{more}")
+    yield from (Text(f"cannot reach {one}", style="yellow") for one in plan.unsent[:LISTED_MOST])
+    if len(plan.unsent) > LISTED_MOST:
+        yield Text(f"and {len(plan.unsent) - LISTED_MOST:,} more; panic check lists them all")

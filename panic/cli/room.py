@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Final
 
 from panic import config, latch
-from panic.cli import loop
-from panic.cli.practice import guard
+from panic.cli import loop, output
 from panic.cli.serve import Unhandled
 from panic.config import LedgerFiles, Settings
-from panic.kit import logs, terminal
+from panic.kit import terminal
 from panic.kit.errors import UsageError
 from panic.ledger import history
 from panic.run import drill
@@ -53,14 +52,13 @@ def do_room(options: argparse.Namespace) -> int:
     if options.format or options.output:
         word = "--format" if options.format else "--output"
         raise UsageError(f"--room {word}: the room prints no report. Leave {word} out, or leave --room out")
-    logs.configure(options.log_level)
-    guard(options)
-    port = PORT if options.port is None else options.port
-    _is_free(port)
+    output.guard_drill(options)
+    options.port = PORT if options.port is None else options.port
+    _is_free(options.port)
     made_up = drill.firm(options.accounts, options.seed, options.faults)
     if options.ledger is not None:
         _is_for_drills(options.ledger)
-    return loop.run(_Room(made_up, port, options).serve())
+    return loop.run(_serve(made_up, options))
 
 
 def _is_free(port: int) -> None:
@@ -110,67 +108,53 @@ class Restocking:
         terminal.say("DRILL  the simulated firm has open orders again: press again.")
 
 
-class _Room:
-    """The simulator, the service around it, and the folder that both live in."""
+async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
+    """Serve the simulator and the service around it until a signal; nothing is left of the folder both live in."""
+    over, folder = asyncio.Event(), Path(tempfile.mkdtemp(prefix="panic-drill-"))
 
-    def __init__(self, made_up: drill.Firm, port: int, options: argparse.Namespace) -> None:
-        self._made_up, self._port, self._options = made_up, port, options
-        self._over = asyncio.Event()
-        self._folder: Path | None = None
-
-    async def serve(self) -> int:
-        """Serve until a signal; whatever happens, nothing is left behind."""
-        running = asyncio.get_running_loop()
-        running.set_exception_handler(Unhandled())
-        for number in _ENDING:
-            running.add_signal_handler(number, self._end, number)
-        self._folder = Path(tempfile.mkdtemp(prefix="panic-drill-"))
-        try:
-            options = self._options
-            async with drill.simulator(self._made_up, seed=options.seed, latency_s=options.latency) as simulator:
-                await self._serve(
-                    simulator, _settings(self._made_up, simulator, self._port, options, self._folder)
-                )
-        finally:
-            if not _remove(self._folder, _PATIENCE_S):
-                terminal.say(f"DRILL  {self._folder} could not be removed")
-        return 0
-
-    async def _serve(self, simulator: Simulator, settings: Settings) -> None:
-        server = Server(settings, terminal.say, {}, drill=True)
-        await server.start()
-        restocking = Restocking(server.desk, simulator, RESTOCK_S)
-        try:
-            terminal.say(
-                f"DRILL  the control room of {len(self._made_up.accounts):,} simulated accounts: {server.url}/"
-            )
-            terminal.say(
-                f"DRILL  Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it."
-            )
-            if not self._options.no_open:
-                _open_page(f"{server.url}/")
-            await self._over.wait()
-        finally:
-            restocking.close()
-            await server.end()
-
-    def _end(self, number: int) -> None:
-        if self._over.is_set():
-            if self._folder is not None:
-                _remove(self._folder, _AT_ONCE_S)
-            terminal.errors.drain(0.1)
-            os._exit(128 + number)
-        self._over.set()
+    def end(number: int) -> None:
+        if over.is_set():
+            _remove(folder, _AT_ONCE_S)
+            loop.end_at_once(number)
+        over.set()
         terminal.say("DRILL  ending. Once more ends at once.")
 
+    running = asyncio.get_running_loop()
+    running.set_exception_handler(Unhandled())
+    for number in _ENDING:
+        running.add_signal_handler(number, end, number)
+    try:
+        async with drill.simulator(made_up, seed=options.seed, latency_s=options.latency) as simulator:
+            server = Server(_settings(made_up, simulator, options, folder), terminal.say, {}, drill=True)
+            await server.start()
+            restocking = Restocking(server.desk, simulator, RESTOCK_S)
+            try:
+                _welcome(f"{server.url}/", options)
+                await over.wait()
+            finally:
+                restocking.close()
+                await server.end()
+    finally:
+        if not _remove(folder, _PATIENCE_S):
+            terminal.say(f"DRILL  {folder} could not be removed")
+    return 0
 
-def _settings(
-    made_up: drill.Firm, simulator: Simulator, port: int, options: argparse.Namespace, folder: Path
-) -> Settings:
+
+def _welcome(url: str, options: argparse.Namespace) -> None:
+    terminal.say(f"DRILL  the control room of {options.accounts:,} simulated accounts: {url}")
+    terminal.say(f"DRILL  Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it.")
+    # Whoever started us is shown the page, if there is a screen to show it on.
+    has_display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if has_display and terminal.is_terminal(sys.stderr) and not options.no_open:
+        with suppress(RuntimeError):  # no thread is to be had
+            threading.Thread(target=webbrowser.open, args=[url], name="panic-browser", daemon=True).start()
+
+
+def _settings(made_up: drill.Firm, simulator: Simulator, options: argparse.Namespace, folder: Path) -> Settings:
     """Write what a service reads into the folder, and read it as a service does."""
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     sections = (
-        f"[run]\ndeadline_s = {drill.DEADLINE_S}\nwatch_s = {WATCH_S}\n\n[service]\nport = {port}\n\n"
+        f"[run]\ndeadline_s = {drill.DEADLINE_S}\nwatch_s = {WATCH_S}\n\n[service]\nport = {options.port}\n\n"
         f'[tokens.{TOKEN}]\ndigest = "sha256:{digest}"\nroles = ["presser", "resetter"]\nperson = true\n'
     )
     settings = config.load(drill.write(made_up, simulator.base_url, folder, sections), {})
@@ -190,17 +174,3 @@ def _remove(folder: Path, within_s: float) -> bool:
         if time.monotonic() > until:
             return False
         time.sleep(0.01)
-
-
-def _open_page(url: str) -> None:
-    """Show the page to whoever started us, if there is a screen to show it on."""
-    has_display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if not has_display or not terminal.is_terminal(sys.stderr):
-        return
-
-    def show() -> None:
-        with suppress(Exception):  # the address was said
-            webbrowser.open(url)
-
-    with suppress(RuntimeError):  # no thread is to be had
-        threading.Thread(target=show, name="panic-browser", daemon=True).start()

@@ -2,24 +2,72 @@
 
 import argparse
 import json
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from rich.console import RenderableType
 
 from panic.cli import output
-from panic.cli.tables.schedule import schedule_table
-from panic.kit import logs
-from panic.service.schedule.outlook import outlook
+from panic.cli.tables.drawing import Text, indented, line
+from panic.service.schedule.outlook import Line, Outlook, outlook
+from panic.service.schedule.sessions import BROKER, Session, clock
 
 _MOST = 1000
 
 
 def do_schedule(options: argparse.Namespace) -> int:
     """Show the next runs of every schedule, worst first."""
-    logs.configure(options.log_level)
     plan = outlook(output.load(options), _now(), min(options.count, _MOST))
-    output.show(json.dumps(plan.document(), indent=2), partial(schedule_table, plan), options)
+    output.show(json.dumps(plan.document(), indent=2), schedule_table(plan), options)
     return 10 if plan.is_in_doubt else 0
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def schedule_table(plan: Outlook) -> Iterable[RenderableType]:
+    """Give the next runs of every schedule."""
+    yield from (Text(f"! WILL NOT RUN: {words}", style="bold red") for words in plan.left_out)
+    yield from (Text(f"! {words}", style="bold yellow") for words in plan.problems)
+    if not plan.schedules and not plan.left_out:
+        yield Text("no schedule is set")
+    for one in plan.schedules:
+        yield from _schedule(one, plan.now)
+    yield Text(_calendars(plan), style="dim")
+
+
+def _schedule(one: Line, now: datetime) -> Iterable[RenderableType]:
+    yield line((one.name, "bold"), f"  {one.at}{' · DRILL' if one.drill else ''}")
+    if one.refused:
+        yield indented(f"! WILL PRESS NOBODY: {one.refused}", style="bold red")
+    for due in one.runs:
+        local = due.at.astimezone(one.zone)
+        yield indented(f"{local:%a %Y-%m-%d %H:%M %Z} · {due.at:%H:%M} UTC · {_session(due.session, now)}")
+        if due.why:
+            yield indented(f"  {due.why}", style="yellow")
+    if one.ends:
+        yield indented(f"! {'then no more' if one.runs else 'WILL NOT RUN'}: {one.ends}", style="bold red")
+
+
+def _session(session: Session | None, now: datetime) -> str:
+    if session is None:
+        return "no session"
+    source = "broker's calendar" if session.source == BROKER else "shipped calendar"
+    return f"closes {clock(session.closes)} ({source}, {age(session.as_of, now)})"
+
+
+def _calendars(plan: Outlook) -> str:
+    broker = f"broker's, {age(plan.fetched_at, plan.now)}" if plan.fetched_at else "none of the broker's"
+    return f"calendars: {broker}; shipped, until {plan.last or 'nowhere'}"
+
+
+def age(moment: datetime, now: datetime) -> str:
+    """Tell in words how old something is."""
+    seconds = (now - moment) / timedelta(seconds=1)
+    if seconds < 0:
+        return "from the future: look at the clock"
+    for unit, many in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * many:
+            return f"{seconds // many:.0f} {unit} old"
+    return "new"

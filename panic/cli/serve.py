@@ -30,7 +30,7 @@ def do_serve(options: argparse.Namespace) -> int:
 
 async def _serve(server: Server, asked: list[int]) -> int:
     """Serve; the signals mean what they mean from the first moment on, and are obeyed once it has started."""
-    running, over, started = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    running, over, reloading = asyncio.get_running_loop(), asyncio.Event(), set[asyncio.Task[None]]()
     running.set_exception_handler(Unhandled())
 
     def end(number: int) -> None:
@@ -40,22 +40,17 @@ async def _serve(server: Server, asked: list[int]) -> int:
         over.set()
         terminal.say("panic: ending: every first DELETE that is owed is still sent. Once more ends at once.")
 
-    reloading: set[asyncio.Task[None]] = set()
-
     def reload() -> None:
-        if not started.is_set():
-            asked.append(signal.SIGHUP)
-            return
         task = asyncio.create_task(server.reload())
         reloading.add(task)
         task.add_done_callback(reloading.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, end, number)
-    running.add_signal_handler(signal.SIGHUP, reload)
+    running.add_signal_handler(signal.SIGHUP, asked.append, signal.SIGHUP)
     await server.start()
     terminal.say(f"panic: serving on {server.url}; it speaks to {server.standby.settings.broker.base_url}")
-    started.set()
+    running.add_signal_handler(signal.SIGHUP, reload)
     if asked:
         reload()
     await over.wait()

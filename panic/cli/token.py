@@ -12,38 +12,30 @@ from panic.kit.words import shown
 _BYTES = 32
 """Of chance in a token: nobody guesses it, and its digest tells nothing."""
 
+_WORDS = """\
+panic: this is the token; it is shown once and stored nowhere. Keep it in a password manager or in
+a file of mode 600, never in an argument, an address or a log. Paste this into the settings of the
+service, config/panic.toml, and let it read them again:
+"""
+
 
 def do_token(options: argparse.Namespace) -> int:
     """Print a new token on standard output, and on standard error what to do with it; write no file."""
-    if not is_plain_name(options.name):
-        raise UsageError(f"{shown(options.name)} is no plain name: letters, digits, '.', '_' and '-', at most 64")
-    roles = list(dict.fromkeys(options.role or ["viewer"]))
-    groups = list(dict.fromkeys(options.group))
+    name, groups = options.name, list(dict.fromkeys(options.group))
+    if not is_plain_name(name):
+        raise UsageError(f"{shown(name)} is no plain name: letters, digits, '.', '_' and '-', at most 64")
     token = secrets.token_urlsafe(_BYTES)
     if not terminal.out(token):
         raise PanicError("standard output is gone: the token was not shown, and is good for nothing")
-    terminal.say(_words(options.name, token, roles, groups, person=not options.automated))
-    return 0
-
-
-def _words(name: str, token: str, roles: list[str], groups: list[str], *, person: bool) -> str:
-    head = f"[tokens.{name}]" if "." not in name else f'[tokens."{name}"]'
     lines = [
-        head,
+        f"[tokens.{name}]" if "." not in name else f'[tokens."{name}"]',
         f'digest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"',
-        f"roles = {_list(roles)}",
+        f"roles = {_list(list(dict.fromkeys(options.role or ['viewer'])))}",
         *([f"groups = {_list(groups)}"] if groups else []),
-        f"person = {str(person).lower()}",
+        f"person = {str(not options.automated).lower()}",
     ]
-    return "\n".join(
-        [
-            "panic: this is the token; it is shown once and stored nowhere. Keep it in a password manager or in",
-            "a file of mode 600, never in an argument, an address or a log. Paste this into the settings of the",
-            "service, config/panic.toml, and let it read them again:",
-            "",
-            *lines,
-        ]
-    )
+    terminal.say("\n".join([_WORDS, *lines]))
+    return 0
 
 
 def _list(names: list[str]) -> str:

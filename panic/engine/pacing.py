@@ -54,11 +54,6 @@ def backoff(failures: int, jitter: float) -> float:
     return min(wait, FLOOR_S) * (1 + JITTER * jitter)
 
 
-def next_poll(poll: float, most: float) -> float:
-    """Give the wait that follows a wait of `poll` seconds between two reads."""
-    return min(poll * POLL_GROWTH, most)
-
-
 def hush(poll_first_s: float, deadline_s: float) -> float:
     """Give how long before the end nothing is cancelled again, seconds: long enough to read once more."""
     wanted = max(HUSH_SHARE * deadline_s, poll_first_s + HUSH_OVER_POLL_S)

@@ -61,12 +61,6 @@ class _Lane:
         """Give all who wait."""
         return [*self.queue, *self.limited]
 
-    def clear(self) -> list[Waiter]:
-        """Give all who wait, and let nobody wait any more."""
-        waiters = self.waiting()
-        self.queue, self.limited = [], []
-        return waiters
-
     def _heads(self) -> Iterator[Waiter]:
         for heap in (self.queue, self.limited):
             if (first := _first(heap)) is not None:
@@ -93,13 +87,7 @@ class Slots:
         self._waiting = 0
 
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
-        """Wait for a slot; False means that nothing may be sent, or that something else is due before it.
-
-        Args:
-            lane_name: The credential.
-            rank: The place in the queue.
-            account: Whose request it is.
-        """
+        """Wait for a slot; False means that nothing may be sent, or that something else is due before it."""
         if self._closed:
             return False
         lane = self._lanes.setdefault(lane_name, _Lane())
@@ -165,7 +153,7 @@ class Slots:
         if self._wake is not None:
             self._wake.cancel()
         for lane in self._lanes.values():
-            for *_, turn in lane.clear():
+            for *_, turn in lane.waiting():
                 if not turn.done():
                     turn.set_result(False)
 

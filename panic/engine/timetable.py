@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import TRY_AGAIN, Outcome, Standing
-from panic.engine.pacing import FLOOR_S, Pace, backoff, next_poll
+from panic.engine.pacing import FLOOR_S, POLL_GROWTH, Pace, backoff
 
 NEVER = float("inf")
 
@@ -48,11 +48,7 @@ class Step(NamedTuple):
 
 @dataclass(slots=True)
 class Timetable:
-    """What is due when for one account.
-
-    Attributes:
-        looks: How many looks are over.
-    """
+    """What is due when for one account, after so many `looks`."""
 
     cancel_at: float = 0.0
     read_at: float = NEVER
@@ -74,9 +70,7 @@ class Timetable:
     def step(self, now: float, hush_at: float = NEVER) -> Step:
         """Say what is due next: a DELETE before a read, unless reads have waited for two of them.
 
-        Args:
-            now: Loop time.
-            hush_at: From when on no DELETE goes, but for one that tries again.
+        From `hush_at` on no DELETE goes, but for one that tries again.
         """
         cancel_at = max(self.cancel_at, self._held_until, now)
         read_at = max(self.read_at, self._held_until, self._reads_held_until, now)
@@ -144,7 +138,7 @@ class Timetable:
         elif standing is not None:  # it was clear, and is pending now: it needs a next DELETE again
             self._cancel_by(self._floor, now)
         due = now + self._poll
-        self._poll = next_poll(self._poll, pace.poll_most_s)
+        self._poll = min(self._poll * POLL_GROWTH, pace.poll_most_s)
         last_look = pace.deadline - pace.hush_s / 2
         self.read_at = last_look if now < last_look < due else due
 

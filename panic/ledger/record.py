@@ -50,7 +50,7 @@ class Pressed:
     """Who pressed, why, with which settings, and in which process the run began.
 
     Attributes:
-        key: What was claimed before a scheduled press; "" for any other.
+        key: As of `Press`.
     """
 
     schema: Literal["panic-run/1"]
@@ -92,9 +92,6 @@ class Joined:
     Attributes:
         accounts: Which accounts were sent again for it; empty where it is one with the press before it.
         deadline_s: How long the run may take now, seconds from its start.
-        watch_s: How long it goes on reading now, seconds.
-        latch: Whether it leaves its scope engaged, and which that is.
-        key: As of `Pressed`.
     """
 
     trigger: Trigger

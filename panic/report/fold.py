@@ -71,15 +71,7 @@ def assemble(
 
 
 def coverage_of(facts: Circumstances, *, clear: int, counted: int, named: int, ended: int) -> Coverage:
-    """Say what "clear" rests on.
-
-    Args:
-        facts: All that is no account's.
-        clear: Accounts proven clear.
-        counted: How many of these by the broker's counts.
-        named: Orders that answers of the run named.
-        ended: How many of these were seen ended.
-    """
+    """Say what "clear" rests on: accounts proven clear and by counts, orders named and seen ended."""
     return Coverage(
         lookback_s=LOOKBACK.total_seconds() if facts.verify else 0.0,
         accounts_clear=clear,
@@ -120,11 +112,9 @@ def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumsta
     return coverage_of(
         facts,
         clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
-        counted=0 if facts.is_damaged else sum(_is_counted(case) for case in cases),
+        counted=0
+        if facts.is_damaged
+        else sum(case.proof.is_counted and case.standing is Standing.CLEAR for case in cases),
         named=len(tracked),
         ended=sum(one.seen_ended for one in tracked),
     )
-
-
-def _is_counted(case: Case) -> bool:
-    return case.proof.is_counted and case.standing is Standing.CLEAR

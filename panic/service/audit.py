@@ -33,13 +33,7 @@ Write = Callable[[str, dict[str, Any]], None]
 
 
 class Audit:
-    """Puts on record who did what. It never blocks, and what fails in it stops nothing.
-
-    Args:
-        write: Where entries go.
-        scrub: Takes keys out of a text.
-        now: A steady clock, seconds.
-    """
+    """Puts on record who did what, without keys. It never blocks, and what fails in it stops nothing."""
 
     def __init__(self, write: Write, scrub: Callable[[str], str], now: Callable[[], float] = monotonic) -> None:
         self._write, self._scrub, self._now = write, scrub, now
@@ -52,9 +46,7 @@ class Audit:
         try:
             told = _scrubbed(body, self._scrub)
             if structlog.is_configured():
-                log.info(
-                    "audit", what=kind, **{name: told[name] for name in told if name not in {"event", "what"}}
-                )
+                log.info("audit", **{**told, "what": kind})
             at = time_of_day(datetime.now(UTC).timestamp()).isoformat(timespec="microseconds")
             self._waiting.append((at, {**told, "what": kind}))
             if len(self._waiting) == 1:

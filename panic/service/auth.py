@@ -6,7 +6,7 @@ refused. The scope of a hook is not asked about here: the settings wrote it.
 
 import hashlib
 import hmac
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
@@ -23,14 +23,7 @@ _LARGEST_PORT = (1 << 16) - 1
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks, as a token told.
-
-    Attributes:
-        name: Of the token, as in [tokens.NAME].
-        roles: What it allows; "viewer" is always among them.
-        groups: Whose accounts it may press; None for every account.
-        person: Whether a person holds it.
-    """
+    """Who asks, as a token of this name told; no `groups` means every account, and "viewer" is always a role."""
 
     name: str
     roles: frozenset[str]
@@ -54,10 +47,6 @@ def identify(tokens: Mapping[str, Token], authorization: str) -> Identity | None
     """Say whose token "Bearer TOKEN" is; None for nobody's.
 
     Every token is compared, and each in the same time, so that the time says nothing about any.
-
-    Args:
-        tokens: Those of the settings, which know them by their digests only.
-        authorization: The header.
     """
     scheme, _, text = authorization.strip(" \t").partition(" ")
     try:
@@ -97,17 +86,13 @@ def may_press(identity: Identity, scope: Scope, roster: Roster) -> Refusal | Non
     if refusal or identity.groups is None:
         return refusal
     ours = identity.groups
-    if scope.all:
-        return _not_theirs(identity, ours, "all accounts")
     groups = [group for group in scope.groups if group not in ours]
-    if groups:
-        return _not_theirs(identity, ours, f"the group {_listed(groups)}")
     theirs = {account.id for account in roster.accounts if account.group in ours}
     ids = [str(id_) for id_ in scope.accounts if id_ not in theirs]
-    return _not_theirs(identity, ours, f"the account {_listed(ids)}") if ids else None
-
-
-def _not_theirs(identity: Identity, ours: Collection[str], what: str) -> Refusal:
+    if not scope.all and not groups and not ids:
+        return None
+    named = f"the group {_listed(groups)}" if groups else f"the account {_listed(ids)}"
+    what = "all accounts" if scope.all else named
     return Refusal(
         f"the token {identity.name} may not press {what}, only {_listed(sorted(ours))}",
         "Press these, or ask somebody whose token is not limited.",
@@ -120,12 +105,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def host_is_allowed(host_header: str, names: Iterable[str]) -> bool:
-    """Whether the service may be asked for by this name, which a page that somebody opened could have chosen.
+    """Whether the service may be asked for by this Host, which a page that somebody opened could have chosen.
 
-    Args:
-        host_header: As it came: a name or an address, with or without port.
-        names: Under which the service is reached, beside `localhost`. Where it listens at every address of this
-            machine, any address counts: what rebinds a name is never an address.
+    It is reached as `localhost` and by `names`. Where it listens at every address of this machine, any address
+    counts: what rebinds a name is never an address.
     """
     host = _host(host_header)
     if not host:

@@ -16,11 +16,7 @@ _JSON: Final = "application/json"
 
 
 async def read(request: web.Request, most: int = MOST) -> bytes:
-    """Read a body.
-
-    Raises:
-        ProblemError: It is longer than `most` bytes, takes too long, or breaks off.
-    """
+    """Read a body; a problem if it is longer than `most` bytes, takes too long, or breaks off."""
     too_large = ProblemError("too_large", f"the body is larger than {most:,} bytes")
     if (request.content_length or 0) > most:
         raise too_large
@@ -39,11 +35,7 @@ async def read(request: web.Request, most: int = MOST) -> bytes:
 
 
 async def read_json(request: web.Request, *, needed: bool = True) -> bytes:
-    """Read the body of a JSON request; an empty object where there is none and none is needed.
-
-    Raises:
-        ProblemError: As above, or it is no JSON by its own account.
-    """
+    """Read the body of a JSON request; an empty object where there is none and none is needed."""
     if not request.can_read_body and not needed:
         return b"{}"
     if request.content_type != _JSON or request.headers.get("Content-Encoding", "identity") != "identity":

@@ -5,7 +5,7 @@ that run has sent already is then sent again. Nobody's press is answered with so
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -18,6 +18,7 @@ from panic.report.document import Source
 from panic.run.press import Prepared, Press
 from panic.run.run import Join
 from panic.service.live import Live, Supplies
+from panic.service.problems import ProblemError
 
 log = structlog.get_logger()
 
@@ -37,8 +38,14 @@ _CLOSE_S = 20.0
 """First DELETEs that are still owed when the service is told to end get so long to be sent."""
 
 
-class Refused(Exception):  # noqa: N818  (it is no error of ours)
+class Refused(ProblemError):  # noqa: N818  (it is no error of ours)
     """The service is coming to its end and starts no run any more."""
+
+    def __init__(self) -> None:
+        super().__init__("stopping", headers={"Retry-After": "5"})
+
+    def __str__(self) -> str:
+        return "the service is ending"
 
 
 Tell = Callable[[str, Live], None]
@@ -63,30 +70,25 @@ class Pressing:
 class Desk:
     """Takes presses. All of it happens between two turns of the loop, so that no two presses cross.
 
-    Args:
-        supplies: What a run needs.
-        drill: Whether the broker is the embedded simulator: then every run is a drill.
+    Attributes:
+        live: The runs under way, and the last few that ended, by id; the latest last.
+        observers: Told of every run.
     """
 
     def __init__(self, supplies: Supplies, *, drill: bool = False) -> None:
         self._supplies, self._drill = supplies, drill
-        self._live: dict[str, Live] = {}
         self._closing = False
+        self.live: dict[str, Live] = {}
         self.observers: list[Tell] = []
-
-    @property
-    def live(self) -> Mapping[str, Live]:
-        """The runs under way, and the last few that ended, by id; the latest last."""
-        return self._live
 
     def find(self, run_id: str) -> Live | None:
         """Give a run by its id; None where it is not here: the ledger may know it."""
-        return self._live.get(run_id)
+        return self.live.get(run_id)
 
     @property
     def last_presses(self) -> list[LastPress]:
         """The last press of each of them."""
-        return [live.run.last_press for live in self._live.values()]
+        return [live.run.last_press for live in self.live.values()]
 
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
         """Press: at once, and without waiting for anything.
@@ -106,17 +108,15 @@ class Desk:
         return Pressing(self.start(prepared, automated=automated))
 
     def start(self, prepared: Prepared, *, automated: bool = False) -> Live:
-        """Start a run, also one that a process left unfinished.
-
-        Raises:
-            Refused: The service is coming to its end.
-        """
+        """Start a run, also one that a process left unfinished; raises Refused as `press` does."""
         if self._closing:
             raise Refused
         with Pause():  # thousands of cases are made, and none is garbage
             live = Live(prepared, self._supplies, automated=automated, drill=self._drill)
-        self._live[live.run.id] = live
-        self._forget()
+        self.live[live.run.id] = live
+        ended = [run_id for run_id, one in self.live.items() if one.is_over]
+        for run_id in ended[:-ENDED_KEPT]:
+            del self.live[run_id]
         live.when_over(self._ended)
         self._give_way()
         self._tell("started", live)
@@ -138,7 +138,7 @@ class Desk:
         await asyncio.gather(*(live.finished() for live in under_way), return_exceptions=True)
 
     def _under_way(self) -> list[Live]:
-        return [live for live in reversed(self._live.values()) if not live.is_over]
+        return [live for live in reversed(self.live.values()) if not live.is_over]
 
     def _ended(self, live: Live) -> None:
         if live.failure is not None and structlog.is_configured():
@@ -146,17 +146,12 @@ class Desk:
         self._give_way()
         self._tell("finished", live)
 
-    def _forget(self) -> None:
-        ended = [run_id for run_id, live in self._live.items() if live.is_over]
-        for run_id in ended[:-ENDED_KEPT]:
-            del self._live[run_id]
-
     def _give_way(self) -> None:
         """Let scheduled runs wait while anybody else's is under way."""
         under_way = self._under_way()
-        others = any(live.run.prepared.press.source != SCHEDULE for live in under_way)
+        others = any(live.source != SCHEDULE for live in under_way)
         for live in under_way:
-            if live.run.prepared.press.source == SCHEDULE:
+            if live.source == SCHEDULE:
                 live.run.engine.give_way(while_so=others)
 
     def _tell(self, what: str, live: Live) -> None:
@@ -170,8 +165,8 @@ class Desk:
 
 def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | None:
     """Make a press a part of a run under way, if it can be."""
-    if _yields(live, prepared):
-        return None
+    if (live.source == SCHEDULE) != (prepared.press.source == SCHEDULE):
+        return None  # a person's press must not wait, nor be drawn out
     if live.is_same(prepared):
         repeats = automated and live.automated and live.sent_within(AUTOMATED_AS_ONE_S)
         if (repeats or live.sent_within(AS_ONE_S)) and live.take_in(prepared, Join.LOOK_AGAIN):
@@ -179,8 +174,3 @@ def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | No
     if live.may_take_in(prepared) and live.take_in(prepared, Join.SEND_AGAIN):
         return Pressing(live, joined=True, resent=True)
     return None
-
-
-def _yields(live: Live, prepared: Prepared) -> bool:
-    """Whether one of them is scheduled and the other is not: a person's must not wait, nor be drawn out."""
-    return (live.run.prepared.press.source == SCHEDULE) != (prepared.press.source == SCHEDULE)

@@ -75,12 +75,12 @@ class Caller(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way")
         if status < 500:  # noqa: PLR2004
-            name = type(exc).__name__ if exc is not None else "unknown"
+            name = type(exc).__name__
             problem = ProblemError("malformed", f"this is no HTTP request that can be read ({name})")
         else:
-            problem = problems.of(exc if isinstance(exc, Exception) else TimeoutError())
-            if isinstance(exc, Exception):
-                problems.report_failure(exc, request)
+            error = exc if isinstance(exc, Exception) else TimeoutError()
+            problem = problems.of(error)
+            problems.report_failure(error, request)
         id_ = secrets.token_hex(8)
         response = problem.response(id_)
         response.headers.update({**HEADERS, "X-Request-Id": id_})
@@ -89,11 +89,7 @@ class Caller(web.RequestHandler):
 
 
 class Door(web.BaseSite):
-    """Listens, and lets callers in. Start it as any other site of a runner; the runner stops it.
-
-    Attributes:
-        port: Where it listens, once it has started.
-    """
+    """Listens, and lets callers in. Start it as any other site of a runner; the runner stops it."""
 
     def __init__(
         self,
@@ -115,15 +111,12 @@ class Door(web.BaseSite):
 
     @property
     def name(self) -> str:
-        """Where it listens."""
-        return f"{'http' if self._context is None else 'https'}://{self._host}:{self.port}"
+        """Where it listens, once it has started."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'http' if self._context is None else 'https'}://{host}:{self.port}"
 
     async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            OSError: That cannot be.
-        """
+        """Listen; raises OSError where that cannot be."""
         await super().start()
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._host, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -155,7 +148,8 @@ class Door(web.BaseSite):
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def _listen(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None  # noqa: S101  (the runner was set up)
         while True:
             try:
                 connection, _ = await loop.sock_accept(listener)
@@ -169,15 +163,10 @@ class Door(web.BaseSite):
                 connection.close()
                 self._complain("connection_refused", connections=len(self._callers))
                 continue
-            caller = self._caller()
+            caller = Caller(server, loop=loop, gone=self._forget, first_s=self._first_s, **RUNNER)
             self._callers[caller] = task = asyncio.create_task(self._let_in(caller, connection))
             task.add_done_callback(lambda done, one=connection: one.close() if done.cancelled() else None)  # type: ignore[misc]
             await asyncio.sleep(0)  # a flood of callers does not hold up the loop
-
-    def _caller(self) -> Caller:
-        loop, server = asyncio.get_running_loop(), self._runner.server
-        assert server is not None  # noqa: S101  (the runner was set up)
-        return Caller(server, loop=loop, gone=self._forget, first_s=self._first_s, **RUNNER)
 
     async def _let_in(self, caller: Caller, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()

@@ -17,7 +17,7 @@ from panic.service.problems import REQUEST_ID, ProblemError, require
 from panic.service.room.signing import CHALLENGE, Signing
 from panic.service.standby import Standby
 
-NOBODY: Final = Identity("nobody", frozenset())
+_NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -36,15 +36,7 @@ _WHO: Final = web.RequestKey("who", str)
 
 
 class Guard:
-    """Stands before every route.
-
-    Args:
-        standby: Whose settings name tokens and hosts, and whose keys nobody is shown.
-        host: The address that the service listens at.
-        audit: Told of refusals.
-        metrics: Likewise, of presses.
-        signing: Knows who asks with a cookie.
-    """
+    """Stands before every route of the service that listens at `host`."""
 
     def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, signing: Signing) -> None:
         self._standby, self._host = standby, host
@@ -54,7 +46,7 @@ class Guard:
         """Let nobody come to a handler who may not."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            identity = self._identify(request, one) if one.role else NOBODY
+            identity = self._identify(request, one) if one.role else _NOBODY
             if one.query is NoQuery:
                 read_query(NoQuery, request)
             return await handler(request, identity)
@@ -117,23 +109,18 @@ class Guard:
         problem = problems.of(error)
         if problem.code == "internal":
             problems.report_failure(error, request)
-        if problem.status in _RECORDED and not _only_opens_the_page(request, problem):
-            self._audit.record_refusal(
-                {
-                    "code": problem.code,
-                    "token": request.get(_WHO, ""),
-                    "method": request.method[:16],
-                    "path": self._standby.scrub(request.path)[:100],
-                    "from": request.remote,
-                    "request_id": request[REQUEST_ID],
-                }
-            )
-        if request.method == "POST" and request.path == "/v1/runs":
+        asked = (request.method, request.path, problem.code)
+        opens_the_page = asked == ("GET", "/v1/session", "unauthenticated")  # ours, before anybody is in
+        if problem.status in _RECORDED and (not opens_the_page or "Authorization" in request.headers):
+            told = {
+                "code": problem.code,
+                "token": request.get(_WHO, ""),
+                "method": request.method[:16],
+                "path": self._standby.scrub(request.path)[:100],
+                "from": request.remote,
+                "request_id": request[REQUEST_ID],
+            }
+            self._audit.record_refusal(told)
+        if (request.method, request.path) == ("POST", "/v1/runs"):
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])
-
-
-def _only_opens_the_page(request: web.Request, problem: ProblemError) -> bool:
-    """Whether this is our page asking who is in, before anybody is: nobody tried anything."""
-    asks = (request.method, request.path, problem.code) == ("GET", "/v1/session", "unauthenticated")
-    return asks and "Authorization" not in request.headers

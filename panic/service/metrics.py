@@ -1,8 +1,6 @@
 """What Prometheus is told: counts of runs and refusals, and how ready the service is. Nothing by account."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
@@ -35,39 +33,30 @@ METRICS: Final = (
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
+GAUGES: Final = {
+    "panic_latch_engaged": "Whether anything is engaged.",
+    "panic_roster_age_seconds": "Since the roster was seen to be as loaded.",
+    "panic_last_contact_age_seconds": "Since the broker last answered.",
+    "panic_warm_connections": "Open connections to the broker, ready for a press.",
+}
 _FIRST_DELETE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _RUN_S = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How things stand when Prometheus asks; None where nobody knows, and then it is not told."""
+class _Standing(Collector):
+    """How things stand when Prometheus asks; what nobody knows is not told."""
 
-    latch_engaged: bool | None = None
-    roster_age_s: float | None = None
-    last_contact_age_s: float | None = None
-    warm_connections: float | None = None
-    failures: Mapping[str, int] = field(default_factory=dict)
-
-
-class _Standings(Collector):
     def __init__(self) -> None:
-        self.now = Standing()
+        self.gauges: Mapping[str, float | None] = {}
+        self.failures: Mapping[str, int] = {}
 
     def collect(self) -> Iterable[Metric]:
-        now = self.now
-        for name, text, value in (
-            ("panic_latch_engaged", "Whether anything is engaged.", now.latch_engaged),
-            ("panic_roster_age_seconds", "Since the roster was seen to be as loaded.", now.roster_age_s),
-            ("panic_last_contact_age_seconds", "Since the broker last answered.", now.last_contact_age_s),
-            ("panic_warm_connections", "Open connections to the broker, ready for a press.", now.warm_connections),
-        ):
+        for name, value in self.gauges.items():
             if value is not None:
-                yield GaugeMetricFamily(name, text, value=float(value))
-        failed = CounterMetricFamily(
-            "panic_notifications_failed", "Deliveries to a channel that failed.", labels=["channel"]
-        )
-        for channel, count in sorted(now.failures.items()):
+                yield GaugeMetricFamily(name, GAUGES[name], value=float(value))
+        text = "Deliveries to a channel that failed."
+        failed = CounterMetricFamily("panic_notifications_failed", text, labels=["channel"])
+        for channel, count in sorted(self.failures.items()):
             failed.add_metric([channel], count)
         yield failed
 
@@ -77,10 +66,13 @@ class Metrics:
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double what is told, and nobody asks for them
-        registry = self._registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(name, text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+            return Histogram(name, text, buckets=buckets, registry=registry)
 
         self._started = counter("panic_runs_started", "Runs that began.", "source")
         self._finished = counter("panic_runs_finished", "Runs that ended.", "source", "verdict")
@@ -89,22 +81,12 @@ class Metrics:
         self._hook_calls = counter("panic_hook_calls", "Calls of hooks that were authentic.", "hook", "act")
         self._hook_refused = counter("panic_hook_refused", "Calls of hooks that were refused.", "hook", "why")
         self._ledger = counter("panic_ledger_troubles", "Troubles of the ledger, by runs that ended.", "code")
-        self._seconds = Histogram(
-            "panic_run_seconds", "From the press to the end.", buckets=_RUN_S, registry=registry
+        self._seconds = histogram("panic_run_seconds", "From the press to the end.", _RUN_S)
+        self._first_delete = histogram(
+            "panic_first_delete_seconds", "From the press to the first DELETE.", _FIRST_DELETE_S
         )
-        self._first_delete = Histogram(
-            "panic_first_delete_seconds",
-            "From the press to the first DELETE.",
-            buckets=_FIRST_DELETE_S,
-            registry=registry,
-        )
-        self._standings = _Standings()
-        registry.register(self._standings)
-        self._counting: set[asyncio.Task[None]] = set()
-
-    def add(self, collector: Collector) -> None:
-        """Let somebody else tell of something, too."""
-        self._registry.register(collector)
+        self._standing = _Standing()
+        registry.register(self._standing)
 
     def press_refused(self, why: str) -> None:
         """Count a press that started nothing; `why` is a problem's code."""
@@ -122,37 +104,25 @@ class Metrics:
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells of a run."""
         if what == "started":
-            self._started.labels(live.run.prepared.press.source).inc()
+            self._started.labels(live.source).inc()
+        elif what == "finished" and (report := live.report):
+            self._finished.labels(live.source, str(report.verdict)).inc()
+            self._count(report)
         elif what == "finished":
-            task = asyncio.ensure_future(self._finish(live))
-            self._counting.add(task)
-            task.add_done_callback(self._counting.discard)
+            self._finished.labels(live.source, "failed").inc()
 
-    async def _finish(self, live: Live) -> None:
-        source = live.run.prepared.press.source
-        try:
-            report = await live.finished()
-        except Exception:  # noqa: BLE001  (panic itself failed: that is logged where it happened)
-            self._finished.labels(source, "failed").inc()
-            return
-        self._finished.labels(source, str(report.verdict)).inc()
+    def _count(self, report: Report) -> None:
         self._seconds.observe(report.timings.total_s)
         for verdict, count in report.totals.verdicts.items():
             self._accounts.labels(str(verdict)).inc(count)
         for flag in report.flags:
             if flag.code.startswith("ledger_"):
                 self._ledger.labels(flag.code).inc()
-        first = first_delete_s(report)
-        if first is not None and not report.resumed:
-            self._first_delete.observe(first)
+        left = [one.at for account in report.accounts for one in account.attempts[:1] if one.method == "DELETE"]
+        if left and not report.resumed:
+            self._first_delete.observe((min(left) - report.started_at).total_seconds())
 
-    def render(self, now: Standing) -> bytes:
-        """Write them for Prometheus."""
-        self._standings.now = now
-        return generate_latest(self._registry)
-
-
-def first_delete_s(report: Report) -> float | None:
-    """Give how long after the press the first DELETE left, seconds; None if none did."""
-    left = [one.at for account in report.accounts for one in account.attempts[:1] if one.method == "DELETE"]
-    return (min(left) - report.started_at).total_seconds() if left else None
+    def render(self, gauges: Mapping[str, float | None], failures: Mapping[str, int]) -> bytes:
+        """Write them for Prometheus: the counts, these gauges and each channel's failed deliveries."""
+        self._standing.gauges, self._standing.failures = gauges, failures
+        return generate_latest(self.registry)

@@ -17,7 +17,6 @@ _COOKIE: Final = (
     "`csrf` of the session as X-CSRF-Token, and an Origin that is the service's own."
 )
 
-
 _EVENT: Final = {
     "type": "object",
     "properties": {name: {"type": "string"} for name in ("id", "event", "data", "retry")},
@@ -46,18 +45,19 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
             "schemas": components,
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer"},
-                "session": {
-                    "type": "apiKey",
-                    "in": "cookie",
-                    "name": "panic-8787",
-                    "description": _COOKIE,
-                },
+                "session": {"type": "apiKey", "in": "cookie", "name": "panic-8787", "description": _COOKIE},
             },
         },
     }
 
 
 _Key = tuple[type, str]
+_TEXTS: Final = {
+    200: "Done.",
+    202: "Begun; follow the links.",
+    204: "There is nothing more to tell.",
+    503: "Not ready.",
+}
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str, Any]]:
@@ -74,12 +74,13 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str
 
 
 def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
+    who = f"Needs a token with the role {one.role}{', held by a person' if one.person else ''}."
     found: dict[str, Any] = {
         "operationId": one.id,
         "summary": one.text,
-        "description": _who_may(one),
+        "description": who if one.role else "Needs no token.",
         "security": [{"token": []}, {"session": []}] if one.role else [],
-        "parameters": [*_in_path(one), *_in_query(one), *_in_headers(one)],
+        "parameters": list(_parameters(one)),
         "responses": {},
     }
     if one.body is not None:
@@ -89,52 +90,31 @@ def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
         found["responses"][str(status)] = _response(status, answers, schemas)
     problem = {problems.MEDIA_TYPE: {"schema": schemas[problems.Problem, "serialization"]}}
     for status in refusals(one):
-        found["responses"].setdefault(str(status), {"description": _title(status), "content": problem})
+        titles = " / ".join(kind.title for kind in problems.KINDS.values() if kind.status == status)
+        found["responses"].setdefault(str(status), {"description": titles, "content": problem})
     return found
 
 
-def _who_may(one: Operation) -> str:
-    if not one.role:
-        return "Needs no token."
-    return f"Needs a token with the role {one.role}{', held by a person' if one.person else ''}."
-
-
-def _title(status: int) -> str:
-    return " / ".join(kind.title for kind in problems.KINDS.values() if kind.status == status)
-
-
 def _response(status: int, answers: Sequence[type | str], schemas: Mapping[_Key, Any]) -> dict[str, Any]:
-    texts = {
-        200: "Done.",
-        202: "Begun; follow the links.",
-        204: "There is nothing more to tell.",
-        503: "Not ready.",
-    }
-    response: dict[str, Any] = {"description": texts[status]}
+    response: dict[str, Any] = {"description": _TEXTS[status]}
     media = [kind for kind in answers if isinstance(kind, str)]
     models = [schemas[kind, "serialization"] for kind in answers if not isinstance(kind, str)]
     if media:
-        schema = _MEDIA.get(media[0], {"type": "string"})
-        response["content"] = {media[0]: {"schema": schema}}
+        response["content"] = {media[0]: {"schema": _MEDIA.get(media[0], {"type": "string"})}}
     elif models:
-        response["content"] = {
-            "application/json": {"schema": models[0] if len(models) == 1 else {"oneOf": models}}
-        }
+        schema = models[0] if len(models) == 1 else {"oneOf": models}
+        response["content"] = {"application/json": {"schema": schema}}
     return response
 
 
-def _in_path(one: Operation) -> Iterable[dict[str, Any]]:
+def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
     if "{id}" in one.path:
         text = "The run's id, the beginning of it, or `last`."
         schema = {"type": "string", "pattern": f"^{RUN_ID}$"}
         yield {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
 
-
-def _in_query(one: Operation) -> Iterable[dict[str, Any]]:
     for name, schema in one.query.model_json_schema(ref_template=REF).get("properties", {}).items():
         yield {"name": name, "in": "query", "schema": schema}
 
-
-def _in_headers(one: Operation) -> Iterable[dict[str, Any]]:
     for header in one.headers:
         yield {"name": header.name, "in": "header", "description": header.text, "schema": dict(header.schema)}

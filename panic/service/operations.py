@@ -9,16 +9,9 @@ from pydantic import BaseModel
 from panic.report.document import PlanReport, Report
 from panic.run import engagement, reset
 from panic.run.check import CheckReport
-from panic.service.api import facts, repeats, views
-from panic.service.api.models import (
-    ByAsked,
-    EventsQuery,
-    NoQuery,
-    PlanAsked,
-    PressAsked,
-    ResetAsked,
-    RunsQuery,
-)
+from panic.service.api import views
+from panic.service.api.models import ByAsked, EventsQuery, NoQuery, PlanAsked, PressAsked, ResetAsked, RunsQuery
+from panic.service.api.press import KEY
 from panic.service.room.signing import SessionView, TokenAsked
 from panic.service.room.views import Board, Room, Schedules
 from panic.service.selftest import Last
@@ -42,9 +35,6 @@ class Operation:
 
     Attributes:
         role: What the token must be good for; empty where none is needed.
-        person: Whether the token must be a person's.
-        body: What the body must be; None where there is none.
-        needs_body: Whether there must be one.
         answers: What a status comes with; a text is a media type other than JSON.
         refuses: The other statuses, all of them problems.
     """
@@ -66,7 +56,7 @@ class Operation:
 _KEY = Parameter(
     "Idempotency-Key",
     "Repeats of one trigger: the same key with the same body is the same run, for 24 hours.",
-    {"type": "string", "pattern": f"^{repeats.KEY}$"},
+    {"type": "string", "pattern": f"^{KEY}$"},
 )
 _PREFER = Parameter(
     "Prefer", "`wait=N`: seconds to wait for the report, as `wait` in the body.", {"type": "string"}
@@ -136,7 +126,7 @@ OPERATIONS: Final = (
         body=ResetAsked, answers={200: (reset.ResetView,)}, refuses=(409, 503, 504),
     ),
     Operation(
-        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (facts.StatusView,)}
+        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (views.StatusView,)}
     ),
     Operation(
         "metrics", "GET", "/metrics", "Metrics for Prometheus.", VIEWER, answers={200: ("text/plain",)}
@@ -155,8 +145,8 @@ OPERATIONS: Final = (
     Operation(
         "sign_out", "DELETE", "/v1/session", "Sign out.", VIEWER, answers={204: ()}, refuses=(404,)
     ),
-    Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (facts.Alive,)}),
-    Operation("readyz", "GET", "/readyz", "Ready to press?", answers={200: (facts.Ready,), 503: (facts.Ready,)}),
+    Operation("healthz", "GET", "/healthz", "Is it alive?", answers={200: (views.Alive,)}),
+    Operation("readyz", "GET", "/readyz", "Ready to press?", answers={200: (views.Ready,), 503: (views.Ready,)}),
     Operation("openapi", "GET", "/openapi.json", "This document.", answers={200: ("application/json",)}),
 )  # fmt: skip
 

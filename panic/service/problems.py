@@ -16,7 +16,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from panic.kit.errors import ConfigurationError, PanicError, UsageError
 from panic.kit.words import clip
-from panic.latch import LatchError
 from panic.service.auth import Refusal
 
 log = structlog.get_logger()
@@ -37,7 +36,7 @@ class Kind(NamedTuple):
     remedy: str
 
 
-KINDS: Final[Mapping[str, Kind]] = {
+KINDS: Final = {
     "malformed": Kind(400, "The request is not understood", "Correct what `errors` lists, and send it again."),
     "unauthenticated": Kind(401, "No valid token", "Send `Authorization: Bearer TOKEN` with a configured token."),
     "forbidden": Kind(403, "This token may not do that", "Use a token that has the role and the groups for it."),
@@ -65,7 +64,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "stopping": Kind(503, "The service is stopping", "Press with the command line: panic press."),
     "too_slow": Kind(504, "The ledger or the latch did not answer in time", "Try again, and look at its disk."),
 }
-_BY_STATUS = {kind.status: code for code, kind in reversed(list(KINDS.items()))}
+_BY_STATUS = {kind.status: code for code, kind in reversed(KINDS.items())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +77,7 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Problem details as RFC 9457 has them.
-
-    Attributes:
-        code: The last part of `type`, for programs.
-        remedy: What to do about it.
-        errors: Every mistake that was found, the first fifty.
-    """
+    """Problem details as RFC 9457 has them; `code` is the end of `type`, `errors` the first fifty mistakes."""
 
     type: str
     title: str
@@ -113,18 +106,19 @@ class ProblemError(Exception):
         status: int = 0,
     ) -> None:
         super().__init__(code)
-        self.status = status or KINDS[code].status
-        self.code, self.detail, self.errors = code, detail or KINDS[code].title, tuple(errors)
-        self.remedy, self.headers = remedy or KINDS[code].remedy, dict(headers or {})
+        self.kind = KINDS[code]
+        self.status = status or self.kind.status
+        self.code, self.detail, self.errors = code, detail or self.kind.title, tuple(errors)
+        self.remedy, self.headers = remedy or self.kind.remedy, dict(headers or {})
 
     def response(self, request_id: str) -> web.Response:
         """Write it as an answer."""
-        kind = KINDS[self.code]
+        detail = self.detail
         found = Problem(
             type=f"urn:panic:problem:{self.code}",
-            title=kind.title,
+            title=self.kind.title,
             status=self.status,
-            detail=_bounded(self.detail),
+            detail=detail if len(detail) <= _DETAIL_MOST else f"{detail[: _DETAIL_MOST - 1]}…",
             code=self.code,
             remedy=self.remedy,
             errors=self.errors[:_LISTED_MOST],
@@ -134,28 +128,19 @@ class ProblemError(Exception):
         return web.Response(body=body, status=found.status, headers=self.headers, content_type=MEDIA_TYPE)
 
 
+def require(refusal: Refusal | None) -> None:
+    """Let it pass if nothing is said against it; else raise `forbidden`."""
+    if refusal is not None:
+        raise ProblemError("forbidden", refusal.why, remedy=refusal.remedy)
+
+
 def of_validation(error: ValidationError, part: str) -> ProblemError:
     """Say what is wrong with a part of the request (body, query), and where; never what stood there."""
     found = [
-        Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(_sentence(one["msg"])))
+        Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(one["msg"].removeprefix("Value error, ")))
         for one in error.errors(include_input=False, include_url=False, include_context=False)[:_LISTED_MOST]
     ]
     return ProblemError("malformed", f"{error.error_count()} mistakes in the {part}", errors=found)
-
-
-def of_usage(error: UsageError, code: str) -> ProblemError:
-    """Say what a command-line user would be told, in the words of the API."""
-    return ProblemError(code, in_our_words(str(error)))
-
-
-def require(refusal: Refusal | None) -> None:
-    """Let it pass if nothing is said against it.
-
-    Raises:
-        ProblemError: Something is.
-    """
-    if refusal is not None:
-        raise ProblemError("forbidden", refusal.why, remedy=refusal.remedy)
 
 
 _WORDS = {
@@ -179,10 +164,10 @@ def of(error: Exception) -> ProblemError:
         case ProblemError():
             return error
         case UsageError():
-            return of_usage(error, "unprocessable")
+            return ProblemError("unprocessable", in_our_words(str(error)))
         case ConfigurationError():
             return ProblemError("unusable", "Nothing was sent.", errors=list(_mistakes(error)))
-        case LatchError() | PanicError():
+        case PanicError():
             return ProblemError("internal", str(error))
         case TimeoutError():
             return ProblemError("too_slow")
@@ -193,18 +178,18 @@ def of(error: Exception) -> ProblemError:
     return ProblemError("internal", f"an unexpected {type(error).__name__}")
 
 
-def _mistakes(error: ConfigurationError) -> Iterable[Mistake]:
-    for one in error.problems[:_LISTED_MOST]:
-        place = "" if one.file is None else f"{one.file}:{one.line}" if one.line else str(one.file)
-        yield Mistake(place, clip(f"{one.what}. {one.remedy}", 500))
-
-
 def _of_http(error: web.HTTPException) -> ProblemError:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return ProblemError("method_not_allowed", f"allowed here: {allowed}", headers={"Allow": allowed})
     unknown = "internal" if error.status >= 500 else "refused"  # noqa: PLR2004
     return ProblemError(_BY_STATUS.get(error.status, unknown), status=error.status)
+
+
+def _mistakes(error: ConfigurationError) -> Iterable[Mistake]:
+    for one in error.problems[:_LISTED_MOST]:
+        place = "" if one.file is None else f"{one.file}:{one.line}" if one.line else str(one.file)
+        yield Mistake(place, clip(f"{one.what}. {one.remedy}", 500))
 
 
 def request_id(request: BaseRequest) -> str:
@@ -226,11 +211,3 @@ def place_of(error: BaseException | None) -> str:
     while last is not None and last.tb_next is not None:
         last = last.tb_next
     return "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
-
-
-def _sentence(words: str) -> str:
-    return words.removeprefix("Value error, ")
-
-
-def _bounded(words: str) -> str:
-    return words if len(words) <= _DETAIL_MOST else f"{words[: _DETAIL_MOST - 1]}…"

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,7 +13,6 @@ from panic.config import Settings
 from panic.kit import background
 from panic.kit.errors import PanicError, UsageError
 from panic.ledger import history
-from panic.ledger.summary import Summary
 from panic.ledger.writer import Writer
 from panic.report.document import AUTOMATED, Report
 from panic.run import resume
@@ -36,35 +35,14 @@ LOOK_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """One run that an earlier process left.
-
-    Attributes:
-        run: Its id.
-        is_finished: Whether it came to its end.
-        prepared: What is left of it, ready to be resumed; None where it may not be.
-        report: Its report, where somebody has to be told of it: it was interrupted, or ended not clear.
-        why: Why it is not resumed.
-    """
+    """A run that an earlier process left; if it ended not clear, its report for whoever has to be told."""
 
     run: str
-    is_finished: bool = False
-    prepared: Prepared | None = None
     report: Report | None = None
-    why: str = ""
 
 
 class Recovery:
-    """Resumes what earlier processes left, and tells people of the rest.
-
-    Args:
-        settings: Where the ledger is.
-        ledger: Its writer; None where there is none.
-        desk: Where runs are resumed.
-        tell: Tells people.
-        say: Tells whoever runs the service, one line at a time.
-        remember: Told of each run that is resumed: people know of it.
-        env: Where keys are looked for.
-    """
+    """Resumes what earlier processes left, and tells people of the rest; a run that is resumed they know of."""
 
     def __init__(
         self,
@@ -91,35 +69,42 @@ class Recovery:
             return
         for one in found:
             try:
-                await self._deal_with(one)
+                if one.report is not None:
+                    self._page("finished", one.report)
+                else:
+                    await self._resume(one.run)
             except Exception as error:  # the others are looked after all the same
                 log.exception("look_back_failed", run_id=one.run)
                 text = f"{type(error).__name__}. Run: panic resume {one.run}, or press again"
                 self._tell(Notice("page", one.run, f"run {one.run} could not be resumed", text, one.run))
 
-    async def _deal_with(self, one: Earlier) -> None:
-        run = one.run
-        if not one.is_finished:
-            one = await background.begin(lambda: prepare(self._settings, self._ledger, run, self._env), "resume")
-        if one.prepared is not None:
-            live = self._desk.start(one.prepared, automated=one.prepared.press.source in AUTOMATED)
+    async def _resume(self, run: str) -> None:
+        found = await background.begin(lambda: self._claim(run), "resume")
+        if isinstance(found, Prepared):
+            self._desk.start(found, automated=found.press.source in AUTOMATED)
             self._remember(run)
-            log.warning("run_resumed", run_id=live.run.id)
+            log.warning("run_resumed", run_id=run)
             self._say(f"panic: run {run} is resumed: the process that had it died")
             return
-        if one.why:
-            log.error("run_interrupted", run_id=run, why=one.why)
-            self._say(f"panic: run {run} was interrupted and is not resumed: {one.why}")
-        if one.report is not None:
-            for notice in notices_of("interrupted" if one.why else "finished", one.report):
-                if notice.kind == "page":
-                    self._tell(notice)
+        log.error("run_interrupted", run_id=run, why=found)
+        self._say(f"panic: run {run} was interrupted and is not resumed: {found}")
+        self._page("interrupted", await background.begin(lambda: _report(self._settings, run), "report"))
+
+    def _claim(self, run: str) -> Prepared | str:
+        """Claim in the ledger what is left of a run, and make it ready; or say why that cannot be."""
+        try:
+            return resume.prepare(self._settings, self._ledger, run, BY, self._env)
+        except PanicError as error:
+            return str(error)
+
+    def _page(self, what: str, report: Report | None) -> None:
+        for notice in () if report is None else notices_of(what, report):
+            if notice.kind == "page":
+                self._tell(notice)
 
 
 def look(settings: Settings) -> list[Earlier]:
-    """Find out what earlier processes left, of runs that did not end no more than their ids.
-
-    It reads the ledger, which may take long.
+    """Find out what earlier processes left, of runs that did not end no more than their ids. It may take long.
 
     Raises:
         PanicError: The ledger cannot be read.
@@ -128,26 +113,17 @@ def look(settings: Settings) -> list[Earlier]:
         return []
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
-    told = set(_told(settings))
+    kinds = {"paged", "acknowledge"}  # an older service had that acknowledged which people were paged for
+    told = {str(event.body.get("run_id")) for event in entries(settings) if event.body["what"] in kinds}
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    checked = history.checked(settings.ledger, recent)
-    return [earlier for one in checked if (earlier := _earlier(one, settings, told))]
-
-
-def prepare(settings: Settings, ledger: Writer | None, run: str, env: Mapping[str, str]) -> Earlier:
-    """Make ready what is left of a run. It claims it in the ledger: whoever calls this must start it."""
-    try:
-        return Earlier(run, prepared=resume.prepare(settings, ledger, run, BY, env))
-    except PanicError as error:
-        return Earlier(run, report=_report(settings, run), why=str(error))
-
-
-def _earlier(one: Summary, settings: Settings, told: set[str]) -> Earlier | None:
-    if one.finished is None:
-        return None if one.alive else Earlier(one.run)
-    if one.is_clear or one.run in told:
-        return None
-    return Earlier(one.run, is_finished=True, report=_report(settings, one.run))
+    found: list[Earlier] = []
+    for one in history.checked(settings.ledger, recent):
+        if one.finished is None and not one.alive:
+            found.append(Earlier(one.run))
+        elif one.finished is not None and not one.is_clear and one.run not in told:
+            report = _report(settings, one.run)
+            found += [Earlier(one.run, report)] if report is not None else []
+    return found
 
 
 def _report(settings: Settings, run: str) -> Report | None:
@@ -155,10 +131,3 @@ def _report(settings: Settings, run: str) -> Report | None:
         return history.recall(settings.ledger, run).report()
     except UsageError:
         return None
-
-
-def _told(settings: Settings) -> Iterator[str]:
-    """Give the runs that people were paged for; an older service had that acknowledged."""
-    for event in entries(settings):
-        if event.body["what"] in {"paged", "acknowledge"}:
-            yield str(event.body.get("run_id"))

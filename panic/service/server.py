@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Any, Final
@@ -20,11 +21,9 @@ from panic.service.desk import Desk
 from panic.service.door import Door
 from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
-from panic.service.hooks.recalled import hook_calls
-from panic.service.hooks.taken import Taken
+from panic.service.hooks.taken import Taken, hook_calls
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
-from panic.service.notify.people import People
 from panic.service.recovery import Recovery
 from panic.service.schedule.clockwork import Clockwork
 from panic.service.selftest.proving import Proving
@@ -34,32 +33,26 @@ log = structlog.get_logger()
 
 _END_S: Final = 2.0
 
-Say = Callable[[str], None]
-"""Tells whoever runs the service, one line at a time."""
-
 
 class Server:
-    """One service. `await start()`, then `await end()`.
-
-    Args:
-        settings: As they were loaded.
-        say: Where lines for whoever runs it go.
-        env: Where keys, and a reload's settings, are looked for.
-        drill: Whether the broker is the embedded simulator, and every run a drill.
-    """
+    """One service. `await start()`, then `await end()`; `say` tells whoever runs it, one line at a time."""
 
     def __init__(
-        self, settings: Settings, say: Say, env: Mapping[str, str] = os.environ, *, drill: bool = False
+        self,
+        settings: Settings,
+        say: Callable[[str], None],
+        env: Mapping[str, str] = os.environ,
+        *,
+        drill: bool = False,
     ) -> None:
         self._settings, self._say, self._env, self._drill = settings, say, env, drill
         self.standby = Standby(settings, env)
         self.desk = Desk(self.standby, drill=drill)
-        self.notifier = Notifier(settings.channels, env, told=self._paged)
-        self._people = People(self.notifier, self.standby.scrub)
+        self.notifier = Notifier(settings.channels, env, scrub=self.standby.scrub, told=self._paged)
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
-        self._clockwork = Clockwork(self.desk, self.standby, self._people.tell, self._audit.record)
-        self._proving = Proving(self.standby, self.desk, self._people.tell, env)
+        self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
+        self._proving = Proving(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
         self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -75,12 +68,10 @@ class Server:
         context, callers_most = self._may_listen(), descriptors.take_all()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
-        self.notifier.start()
         self._ending.push_async_callback(self.notifier.close)
         ledger = self.standby.ledger
         self._leg = ledger.leg() if ledger else None
-        if self._settings.channels:
-            self.desk.observers.append(self._people.observe)
+        self.desk.observers.append(self.notifier.observe)
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
@@ -90,24 +81,22 @@ class Server:
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._proving.start()
         self._before_runs.push_async_callback(self._proving.close)
-        recovery = Recovery(
-            self._settings, ledger, self.desk, self._people.tell, self._say, self.notifier.remember, self._env
-        )
+        tell, remember = self.notifier.tell, self.notifier.remember
+        recovery = Recovery(self._settings, ledger, self.desk, tell, self._say, remember, self._env)
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
-        for problem in dict.fromkeys((*self.standby.status()["problems"], *map(str, self.notifier.problems))):
+        for problem in self.standby.status()["problems"]:
             self._say(f"panic: {problem}")
 
     async def end(self) -> None:
         """Start no run any more, send every first DELETE that is owed, and let go of everything."""
-        self._people.is_ending = True
+        self.notifier.is_ending = True
         if self._recovery is not None:
             self._recovery.cancel()
         try:
             await self._before_runs.aclose()
         finally:
             await self.desk.close()
-            await self._people.told()
             self._audit.flush()
             await self._ending.aclose()
 
@@ -125,7 +114,7 @@ class Server:
         self._say("panic: reloaded")
         log.info("reloaded")
 
-    def _may_listen(self) -> Any:
+    def _may_listen(self) -> ssl.SSLContext | None:
         service = self._settings.service
         if why := tls.refusal_to_bind(service):
             raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
@@ -134,32 +123,30 @@ class Server:
         return tls.server_context(service)
 
     def _app(self) -> web.Application:
-        return make_app(
-            self.desk,
-            self.standby,
-            self._audit,
-            self.notifier,
-            self._metrics,
-            hooks_handler=self._breaches().handle,
-            env=self._env,
-            proving=self._proving,
-            drill=self._drill,
-            calendar=lambda: self._clockwork.almanac.calendar,
-        )
-
-    def _breaches(self) -> Breaches:
-        return Breaches(
+        breaches = Breaches(
             self.desk,
             lambda: self.standby.settings.hooks,
-            self._people.tell,
+            self.notifier.tell,
             self._hook_called,
             taken=self._taken,
             keyring=self._keyring,
             scrub=self.standby.scrub,
             pressable=self.standby.pressable,
         )
+        return make_app(
+            self.desk,
+            self.standby,
+            self._audit,
+            self.notifier,
+            self._metrics,
+            hooks_handler=breaches.handle,
+            env=self._env,
+            proving=self._proving,
+            drill=self._drill,
+            calendar=lambda: self._clockwork.almanac.calendar,
+        )
 
-    async def _listen(self, runner: web.AppRunner, context: Any, callers_most: int) -> None:
+    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None, callers_most: int) -> None:
         service = self._settings.service
         door = Door(runner, service.host, service.port, context=context, most=callers_most)
         try:
@@ -169,8 +156,7 @@ class Server:
             remedy = "Name another port in [service], or end what listens there."
             what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
             raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
-        host = f"[{service.host}]" if ":" in service.host else service.host
-        self.url = f"{'http' if context is None else 'https'}://{host}:{door.port}"
+        self.url = door.name
 
     def _paged(self, page: Notice) -> None:
         """Put on record that people know of a run, so that the next start does not tell them again."""

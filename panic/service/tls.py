@@ -30,7 +30,7 @@ def server_context(service: Service) -> ssl.SSLContext | None:
         raise ConfigurationError(unreadable)
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
-    except (ssl.SSLError, _PasswordError) as error:
+    except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         what = f"certificate and key {key} cannot be used: {reason}"
         remedy = "Give the two PEM files that were made together, the key without a password."
@@ -45,12 +45,8 @@ def _unreadable(kind: str, file: Path) -> Iterator[Problem]:
         yield Problem(f"the {kind} cannot be read: {why(error)}", f"Correct it, or tls_{kind} in [service].", file)
 
 
-class _PasswordError(Exception):
-    """The key asks for a password."""
-
-
 def _no_password() -> NoReturn:
-    raise _PasswordError("the key has a password")  # OpenSSL would ask at the terminal, and wait
+    raise ValueError("the key has a password")  # OpenSSL would ask at the terminal, and wait
 
 
 def refusal_to_bind(service: Service) -> str:

@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Outcome
+from panic.broker.pages import Query
+from panic.orders import Filters
 from panic.simulator import FAULTS, Fault
 from tests.broker.support import (
+    ACCOUNT,
     FINE,
     ID,
     METHODS,
@@ -19,7 +24,6 @@ from tests.broker.support import (
     door,
     http,
     listening,
-    read,
     refusal,
     simulate,
 )
@@ -119,38 +123,62 @@ async def test_a_dropped_connection_is_not_asked_again(method: str, end: Callabl
     assert 2 == arrived
 
 
-@METHODS
-@ENDS
-async def test_aiohttp_would_ask_again(method: str, end: Callable[[Line], None]):
-    """The control: with aiohttp's own default one attempt is two requests on the wire."""
-    _, arrived = await _ask_twice(method, end, resend=True)
-
-    assert 3 == arrived
+UUIDS = ("019c0b48-b8fb-700d-8c5e-931d54555f54", "019c0b48-b8fb-700d-8c5e-931d54555f55")
+NAMED = f"instrument_ids={UUIDS[0]},{UUIDS[1]}"
 
 
-@ENDS
-async def test_as_many_drops_are_as_many_requests(end: Callable[[Line], None]):
-    """Nothing is resent under load either, fresh connections or used ones."""
+@pytest.mark.parametrize(
+    ("filters", "query"),
+    [
+        (Filters(), ""),
+        (Filters(type="STOP_LIMIT", side="BUY"), "?side=BUY&type=STOP_LIMIT"),
+        (
+            Filters(instrument_type="OPTION", instrument_ids=UUIDS),
+            f"?instrument_type=OPTION&instrument_ids={','.join(UUIDS)}",
+        ),
+        (Filters(instrument_ids=("AAPL  261218C00150000",)), "?instrument_ids=AAPL%20%20261218C00150000"),
+        (Filters(instrument_ids=("BRK.B", "BF/B")), "?instrument_ids=BRK.B,BF%2FB"),
+        (
+            Filters(instrument_ids=("A&side=BUY", "A#B", "C+D", "E%20F", "Ä")),
+            "?instrument_ids=A%26side%3DBUY,A%23B,C%2BD,E%2520F,%C3%84",
+        ),
+    ],
+)
+async def test_filters_arrive_as_they_are(filters: Filters, query: str):
+    """Blanks of an OSI symbol, lists and characters with a meaning in a URL are encoded exactly once."""
+    async with listening(always(FINE)) as listener, door(listener.base_url) as broker:
+        await cancel(broker, filters=filters)
 
-    async def play(line: Line) -> None:
-        if line.number % 2:
-            await line.answer(FINE)
-        await line.request()
-        end(line)
-
-    async with listening(play) as listener, door(listener.base_url) as broker:
-        for _ in range(3):
-            await asyncio.gather(*(cancel(broker) for _ in range(50)))
-
-        assert 150 == len(listener.heads)
+    assert listener.heads[0].startswith(f"DELETE /v1/accounts/{ID}/orders{query} HTTP")
 
 
-async def test_a_base_url_with_a_path():
-    """A gateway's prefix stays in front."""
-    async with listening(always(FINE)) as listener, door(f"{listener.base_url}/gate/v1") as broker:
-        await read(broker)
+@pytest.mark.parametrize("id_", [1, 2**63 - 1])
+async def test_an_account_is_a_number_in_the_path(id_: int):
+    """The whole int64 is written in plain digits."""
+    async with listening(always(FINE)) as listener, door(listener.base_url) as broker:
+        await cancel(broker, Account(id_))
 
-    assert listener.heads[0].startswith(f"GET /gate/v1/accounts/{ID}/orders?page_size=1000 HTTP")
+    assert listener.heads[0].startswith(f"DELETE /v1/accounts/{id_}/orders HTTP")
+
+
+@pytest.mark.parametrize("id_", ["1/../2", "1#x", None, 1.0])
+async def test_nothing_else_gets_into_the_path(id_: Any):
+    """A text for an account id is our own mistake, and is sent nowhere."""
+    async with listening(always(FINE)) as listener, door(listener.base_url) as broker:
+        with pytest.raises((ValueError, TypeError)):
+            await cancel(broker, Account(id_))
+
+    assert not listener.heads
+
+
+async def test_a_read_asks_for_its_page():
+    """Everything is encoded once and the filters repeated; a gateway's prefix stays in front."""
+    query = Query((("status", "NEW,OTHER"), ("from", "2026-01-01T00:00:00Z")), "a+b/c==")
+    async with listening(always(FINE)) as listener, door(f"{listener.base_url}/gate") as broker:
+        await broker.read(ACCOUNT, query, asyncio.timeout(5))
+
+    asked = "status=NEW,OTHER&from=2026-01-01T00:00:00Z&page_token=a%2Bb%2Fc%3D%3D"
+    assert listener.heads[0].startswith(f"GET /gate/v1/accounts/{ID}/orders?{asked} HTTP")
 
 
 # ── redirects ───────────────────────────────────────────────────────────────────────────────────────────

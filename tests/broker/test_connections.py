@@ -1,8 +1,6 @@
 """Connections that carry one answer for each request, names that outlast nothing, and the bound on both."""
 
 import asyncio
-import contextlib
-import json
 import resource
 import socket
 from collections.abc import Iterator
@@ -12,9 +10,7 @@ import pytest
 
 from panic.broker.connections import connections_possible
 from panic.broker.outcomes import Outcome
-from panic.simulator import SimAccount, SimOrder, Simulator
 from tests.broker.support import (
-    ACCOUNT,
     FINE,
     ID,
     METHODS,
@@ -26,10 +22,8 @@ from tests.broker.support import (
     doubtful,
     envelope,
     http,
-    listening,
     read,
     refusal,
-    run_script,
 )
 
 # ── connections are kept ────────────────────────────────────────────────────────────────────────────────
@@ -59,24 +53,6 @@ async def test_an_interim_answer_is_no_mix_up(interim: str, count: int):
 
         assert [Outcome.ACCEPTED] * 3 == [answer.outcome for answer in answers]
         assert 1 == listener.connections
-        assert 0 == doubt.times
-
-
-async def test_an_answer_in_crumbs_is_no_mix_up():
-    """A head and a body that come byte by byte are one answer."""
-
-    async def play(line: Line) -> None:
-        while True:
-            await line.request()
-            for byte in FINE:
-                line.write(bytes([byte]))
-                await asyncio.sleep(0)
-
-    async with doubtful(play) as (_, broker, doubt):
-        answers = [await cancel(broker) for _ in range(2)]
-
-        assert [True, False] == [answer.fresh for answer in answers]
-        assert [Outcome.ACCEPTED] * 2 == [answer.outcome for answer in answers]
         assert 0 == doubt.times
 
 
@@ -139,52 +115,6 @@ async def test_refused(method: str):
     assert answer.error.startswith("no connection: ")
 
 
-@pytest.fixture
-def never_accepting() -> Iterator[str]:
-    """A listener whose backlog is full: the kernel lets every further handshake wait."""
-    with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(socket.socket())
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        for _ in range(4):
-            filler = stack.enter_context(socket.socket())
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@METHODS
-async def test_never_accepted(never_accepting: str, method: str):
-    """The leash ends a handshake that nobody answers."""
-    async with door(never_accepting) as broker:
-        answer = await ask(method, broker, within=0.1)
-
-    assert Outcome.UNREACHABLE == answer.outcome
-    assert 0.1 == pytest.approx(answer.ended - answer.began, abs=0.1)
-
-
-_EMFILE = """
-import asyncio, os, resource, socket, sys
-from tests.broker.support import cancel, door, listening, always, http
-
-async def main():
-    async with listening(always(http(204))) as listener, door(listener.base_url) as broker:
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
-        first = await cancel(broker)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        second = await cancel(broker)
-    print(first.outcome, "|", first.error, "|", second.outcome)
-
-asyncio.run(main())
-"""
-
-
-async def test_no_descriptor_left():
-    """EMFILE is proof that nothing was sent; the next attempt finds a way again."""
-    assert "unreachable | no connection: Too many open files | accepted" == await run_script(_EMFILE)
-
-
 # ── the bound on connections ────────────────────────────────────────────────────────────────────────────
 
 
@@ -212,56 +142,4 @@ def test_connections_possible(
     assert least <= connections_possible() <= most
 
 
-_PRESS = """
-import asyncio, json, resource, sys
-from pathlib import Path
-import panic
-from panic.config import Broker, Credential, RosterFile, Settings
-
-resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-settings = Settings(
-    broker=Broker(base_url=sys.argv[1]),
-    credentials={"default": Credential(env="PANIC_TEST_KEY")},
-    roster=RosterFile(file=Path(sys.argv[2])),
-)
-
-async def main():
-    report = await panic.press(settings, scope=panic.Scope(all=True), reason="few files", watch_s=0.0)
-    print(json.dumps([report.verdict, report.totals.outcomes, [flag.code for flag in report.flags]]))
-
-asyncio.run(main())
-"""
-
-
-async def test_more_accounts_than_descriptors(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """No account fails for want of a file: what is in flight is bounded by what the process may open."""
-    ids = range(1000, 1080)
-    roster = tmp_path / "accounts.csv"
-    roster.write_text("id\n" + "\n".join(map(str, ids)) + "\n")
-    monkeypatch.setenv("PANIC_TEST_KEY", "sim.key")
-    accounts = [SimAccount(id_, orders=(SimOrder(),)) for id_ in ids]
-    async with Simulator(accounts, settle_s=0.0, latency_s=0.005) as simulator:
-        output = await run_script(_PRESS, simulator.base_url, str(roster))
-        deletes = [request for request in simulator.requests if request.method == "DELETE"]
-
-    verdict, outcomes, flags = json.loads(output.splitlines()[-1])
-    assert "clear" == verdict
-    assert {"accepted": 80} == outcomes
-    assert 80 == len(deletes)
-    assert ["few_descriptors"] == flags
-    assert 1 < simulator.max_in_flight <= 24
-
-
 # ── TLS ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_leaving_closes_everything():
-    """After the door is shut the broker holds no connection of ours."""
-    async with listening(always(FINE)) as listener:
-        async with door(listener.base_url) as broker:
-            await asyncio.gather(*(cancel(broker, ACCOUNT) for _ in range(20)))
-            kept = broker._connector
-        await asyncio.sleep(0)
-
-        assert kept.closed
-        assert not kept._conns

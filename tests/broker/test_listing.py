@@ -36,11 +36,6 @@ def listed(answers: Iterable[Answer]) -> tuple[Listing, list[tuple[tuple[str, st
     return listing, asked
 
 
-def test_a_list_that_was_never_asked_for_is_not_whole():
-    """A run that ends before the answer has not checked its roster."""
-    assert Listing().failure
-
-
 def test_all_pages_are_read():
     """Each with the token of the one before."""
     found, asked = listed([a_list(active(1), token="t"), a_list(active(2), active(3))])
@@ -115,10 +110,3 @@ def test_what_the_pages_before_a_failure_showed_stays_known(last: Answer):
 
     assert {7: True} == found.active
     assert found.failure
-
-
-def test_a_list_in_several_pages_adds_up():
-    """The total counts the rows of all of them."""
-    found, _ = listed([a_list(active(1), token="t", total_items=2), a_list(active(2), total_items=2)])
-
-    assert "" == found.failure

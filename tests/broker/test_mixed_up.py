@@ -1,39 +1,32 @@
 """Answers that nobody asked for: none is believed, and no used connection is trusted after one."""
 
 import asyncio
-from collections import Counter
 from typing import Any
 
 import pytest
 
 from panic.accounts.roster import Account
-from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.connections import Connector
 from panic.broker.outcomes import Body, Outcome
-from panic.simulator import Fault
 from tests.broker.support import (
     EMPTY,
     FINE,
     METHODS,
     STALE,
-    Doubt,
     Line,
     Listener,
     always,
     ask,
     at_first,
     cancel,
-    door,
     doubtful,
     envelope,
     http,
     read,
     refusal,
-    simulate,
     until,
 )
-from tests.kit.virtual import virtually
 
 
 async def from_now_on_fresh(listener: Listener, broker: Broker) -> None:
@@ -159,26 +152,6 @@ async def test_bytes_that_wait_on_a_new_connection(monkeypatch: pytest.MonkeyPat
         assert 1 == doubt.times
 
 
-@pytest.mark.parametrize("kind", ["second_answer", "late_second_answer"])
-def test_the_simulators_second_answers(kind: str):
-    """The next request does not get the empty list that nobody asked for."""
-    doubt = Doubt()
-
-    async def meet() -> Answer:
-        fault = Fault(kind, times=1, seconds=0.5)
-        async with simulate(fault) as simulator, door(simulator.base_url, mixed_up=doubt) as broker:
-            await cancel(broker)
-            await asyncio.sleep(1.0)
-            return await read(broker)
-
-    answer = virtually(meet())
-
-    assert answer.page is not None
-    assert 1 == len(answer.page.orders)
-    assert answer.fresh
-    assert 1 == doubt.times
-
-
 @METHODS
 async def test_another_accounts_orders_cast_doubt(method: str):
     """The signs are told once; after them each request has a connection of its own."""
@@ -208,35 +181,6 @@ async def test_what_came_before_another_accounts_orders_is_not_trusted_either(me
 
 def _of(head: str) -> int:
     return int(head.split("/")[3])
-
-
-@pytest.mark.parametrize("trusting", [False, True])
-async def test_two_hundred_stale_answers(monkeypatch: pytest.MonkeyPatch, trusting: bool):
-    """Every answer is followed by a copy; none is taken for another account's, even by a pool that trusts."""
-    if trusting:
-        monkeypatch.setattr(Connector, "distrust", lambda _: None)
-
-    async def play(line: Line) -> None:
-        while True:
-            head = await line.request()
-            own = http(200, envelope(_of(head)))
-            line.write(own + own)
-
-    async def work(first: int) -> None:
-        for id_ in range(first, first + 20):
-            answer = await cancel(broker, Account(id_))
-            wrong.extend(order for order in answer.orders if order.account_id != id_)
-            outcomes[answer.outcome] += 1
-
-    wrong: list[object] = []
-    outcomes: Counter[Outcome] = Counter()
-    async with doubtful(play) as (listener, broker, doubt):
-        await asyncio.gather(*(work(first) for first in range(100, 300, 20)))
-
-        assert 200 == len(listener.heads)
-    assert {Outcome.ACCEPTED: 200} == outcomes
-    assert not wrong
-    assert 200 == doubt.times
 
 
 async def test_two_hundred_answers_off_by_one(monkeypatch: pytest.MonkeyPatch):

@@ -179,18 +179,6 @@ def test_what_has_ended_by_its_fields_or_is_spared_counts_beside_what_has_ended(
     assert None is not a_shelf(LARGE, spared, HIDDEN).show(a_look(filters=Filters(side="BUY"))).open.get("hidden")
 
 
-def test_an_order_that_ends_after_it_was_listed_does_not_count_twice():
-    """Twice counted it would make up for one that hides."""
-    shelf = a_shelf(LARGE, an_order("x", "DONE_FOR_DAY", time_in_force="DAY"), HIDDEN)
-
-    def end(requests: int) -> None:
-        if requests == 2:  # it was listed, and nothing was counted yet
-            shelf.orders["x"] = an_order("x", "EXPIRED")
-
-    shelf.before = end
-    assert Standing.OPEN is shelf.show(a_look()).standing
-
-
 @pytest.mark.parametrize("when", range(1, 5))
 def test_an_order_that_arrives_while_a_look_goes_on_is_no_clear_unless_it_came_before_the_last_question(when: int):
     """Counts that were taken at two moments still prove something only of the last one."""

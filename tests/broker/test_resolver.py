@@ -14,13 +14,9 @@ from panic.broker.connections import Resolver
 from panic.broker.outcomes import Outcome
 from tests.broker.support import (
     FINE,
-    ID,
     always,
     cancel,
     door,
-    envelope,
-    header,
-    http,
     listening,
     run_script,
 )
@@ -131,31 +127,3 @@ async def test_the_last_good_answer_serves_when_a_lookup(
     if fails == "raises":
         with pytest.raises(OSError, match="try again"):
             await resolver.resolve("another.example", 443)
-
-
-async def test_a_new_address_replaces_the_old(monkeypatch: pytest.MonkeyPatch):
-    """The last good answer is the last one."""
-    resolver = Resolver()
-    monkeypatch.setattr(socket, "getaddrinfo", _loopback)
-    await resolver.resolve("broker.example", 443)
-    monkeypatch.setattr(
-        socket,
-        "getaddrinfo",
-        lambda _, port, *__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.2", port))],
-    )
-
-    assert ["127.0.0.2"] == [one["host"] for one in await resolver.resolve("broker.example", 443)]
-
-
-async def test_a_press_outlives_its_dns(monkeypatch: pytest.MonkeyPatch):
-    """Through the door: connections are gone, the client's cache is empty, DNS fails, and the cancel goes out."""
-    monkeypatch.setattr(socket, "getaddrinfo", _loopback)
-    closing = http(200, envelope(ID), "Connection: close")
-    async with listening(always(closing)) as listener, door(f"http://localhost:{listener.port}") as broker:
-        before = await cancel(broker)
-        monkeypatch.setattr(socket, "getaddrinfo", _raising(socket.gaierror(-3, "try again")))
-        broker._connector.clear_dns_cache()
-        after = await cancel(broker)
-
-    assert [Outcome.ACCEPTED] * 2 == [before.outcome, after.outcome]
-    assert f"localhost:{listener.port}" == header(listener.heads[1], "Host")

@@ -18,69 +18,39 @@ NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
     ("words", "seconds"),
     [
         ("0", 0.0),
-        ("1", 1.0),
         (" 7 ", 7.0),
         ("0.2", 1.0),
-        ("1.0", 1.0),
         ("1.5", 2.0),
         ("20", 20.0),
-        ("21", 20.0),
         ("86400", 20.0),
         ("9" * 5000, 20.0),
-        ("1" + "0" * 5000, 20.0),
-        ("0" * 5000, None),
         ("", None),
-        ("   ", None),
         ("nan", None),
-        ("NaN", None),
         ("inf", None),
-        ("-inf", None),
-        ("Infinity", None),
         ("-1", None),
-        ("-0", None),
-        ("+5", None),
         ("1e3", None),
-        ("1e999", None),
-        ("0x10", None),
         ("1_000", None),
-        ("1,5", None),
         (".5", None),
-        ("5.", None),
         ("5s", None),
-        ("5 seconds", None),
-        ("soon", None),
         ("\u0663", None),
-        ("\uff15", None),
-        ("²", None),
-        ("\x00", None),
         ("5\x00", None),
         ("Mon, 02 Mar 2026 14:30:05 GMT", 5.0),
         ("Monday, 02-Mar-26 14:30:05 GMT", 5.0),
         ("Mon Mar  2 14:30:05 2026", 5.0),
-        ("Mon, 02 Mar 2026 14:30:05 -0000", 5.0),
         ("Mon, 02 Mar 2026 15:30:05 +0100", 5.0),
         ("Mon, 02 Mar 2026 14:29:00 GMT", 0.0),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
         ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 20.0),
-        ("Fri, 31 Dec 9999 23:59:59 -2359", 20.0),
-        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
         ("Mon, 30 Feb 2026 14:30:05 GMT", None),
-        ("Mon, 02 Mar 2026 25:30:05 GMT", None),
         ("Mon, 02 Mar 2026 14:30:05 +9999999999", None),
-        ("Mon, 99999999999999999999 Mar 2026 14:30:05 GMT", None),
         ("2026-03-02T14:30:05Z", None),
-        ("Mon, 02 Mar 2026 14:30:05 GMT" + "x" * 100_000, None),
     ],
 )
 def test_retry_after(words: str, seconds: float | None):
     """Whole seconds, a fraction rounded up, or a date against the answer's own; anything else says nothing."""
     waits = retry_after(CIMultiDict({"Retry-After": words, "Date": format_datetime(NOW, usegmt=True)}))
 
-    if words.startswith("0000") or words.endswith("xxx"):  # how to read these is nobody's concern
-        assert waits is None or 0 <= waits <= HOLD_MOST_S
-    else:
-        assert seconds == waits
+    assert seconds == waits
 
 
 @given(words=st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d{1,6} [A-Z][a-z]{2} \d{1,6} [\d:]+ \S*"), date=st.text())

@@ -18,7 +18,6 @@ from tests.broker.support import (
     cancel,
     door,
     header,
-    http,
     listening,
     read,
     simulate,
@@ -133,17 +132,3 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while data := await reader.read(1 << 16):
         writer.write(data)
     writer.close()
-
-
-@pytest.mark.parametrize("status", [403, 404, 407, 502])
-async def test_a_proxy_that_refuses(monkeypatch: pytest.MonkeyPatch, ca_file: Path, status: int):
-    """The broker was never reached, whatever status the proxy gives."""
-    for variable in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-    async with listening(always(http(status))) as proxy:
-        monkeypatch.setenv("HTTPS_PROXY", proxy.base_url)
-        async with door("https://127.0.0.1:1", ca_file=ca_file, environment_proxy=True) as broker:
-            answer = await cancel(broker)
-
-    assert Outcome.UNREACHABLE == answer.outcome
-    assert not answer.is_answered

@@ -1,6 +1,5 @@
 """Bad input, which sends nothing; bad files, which do not stop a press; and brokers that are beyond help."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from panic.cli import loop
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.inside import beside, typed
-from tests.cli.support import KEY, PRESS, Firm, account, closed_port, codes, panic, sent, simulate, told, verdicts
+from tests.cli.support import PRESS, Firm, account, closed_port, codes, sent, simulate, told, verdicts
 
 REASON = ("--reason", "x")
 NOTHING_SENT = "Nothing was sent."
@@ -114,20 +113,6 @@ def test_files_that_leave_nothing_to_fire(tmp_path: Path, spoil: Callable[[Firm]
     assert "hunter2" not in done.err
 
 
-async def test_refusals_of_a_real_process(tmp_path: Path):
-    """The exit codes, the streams and the silence on the wire are the process's own."""
-    async with simulate(account(1), account(2)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ROWS, "id,group")
-        no_scope = panic(*firm.lines("press", *REASON), cwd=tmp_path)
-        no_file = panic(*PRESS, cwd=tmp_path)
-        usage, missing = await asyncio.gather(no_scope, no_file)
-
-        assert [] == simulator.requests
-        assert [(64, ""), (78, "")] == [(one.code, one.out) for one in (usage, missing)]
-        assert "config/panic.toml" in missing.err
-        assert [True] * 2 == [NOTHING_SENT == one.last_line for one in (usage, missing)]
-
-
 # ── bad files that do not stop a press ──────────────────────────────────────────────────────────────────────
 
 
@@ -195,30 +180,6 @@ FLAGGED = (
 )
 
 
-def test_mistakes_that_cost_no_account_leave_the_verdict_alone(tmp_path: Path):
-    """A press that could read every row ends clear, with the mistakes in its flags and on its table."""
-    with beside(simulate(account(1))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], run=f"{QUICK_BUT}colour = 1\n")
-        firm.key.chmod(0o640)
-        done = typed(*firm.lines(*PRESS, "--format", "table"))
-
-        assert (0, [1]) == (done.code, sent(simulator, "DELETE"))
-        assert done.out.startswith("CLEAR  every one of 1 accounts was read")
-        assert f"! {firm.key}: credential default: the key file is open to other users. Run: chmod 600" in done.out
-        assert f"! {firm.settings}:9: [run] has no setting 'colour'" in done.out
-
-
-def test_a_traceback_may_be_asked_for(tmp_path: Path):
-    """PANIC_TRACEBACK is a word of panic's own: it is no mistake, and it shows no key."""
-    with beside(simulate(account(1))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1])
-        done = typed(*firm.lines(*PRESS), env={"PANIC_TRACEBACK": "1"})
-
-        assert 0 == done.code
-        assert KEY not in done.out + done.err
-        assert [] == codes(done.report)
-
-
 def test_an_account_that_only_a_broken_row_names(tmp_path: Path):
     """--account finds it there, and a scope of nothing else is refused in words that lead to that row."""
     with beside(simulate(account(1))) as simulator:
@@ -239,18 +200,6 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 from panic.cli import run
 sys.exit(run(sys.argv[1:]))
 """
-
-
-async def test_few_file_descriptors(tmp_path: Path):
-    """A process that may open few files sends less at once, says so, and fires every account."""
-    async with simulate(*(account(id_) for id_ in range(1, 41)), latency_s=0.01) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, range(1, 41))
-        done = await panic(*firm.lines(*PRESS), cwd=tmp_path, program=("-c", LIMITED))
-
-        assert (0, 40) == (done.code, len(verdicts(done.report)))
-        assert ["few_descriptors"] == codes(done.report)
-        assert "ulimit -n" in done.report["flags"][0]["text"]
-        assert simulator.max_in_flight < 40
 
 
 # ── brokers beyond help ─────────────────────────────────────────────────────────────────────────────────────
@@ -296,18 +245,6 @@ def test_a_broker_that_treats_everybody_alike(
         assert all(advice in one["next_step"] for one in report["accounts"])
         assert report["timings"]["total_s"] <= report["timings"]["deadline_s"] + 2
         assert [6] * 6 == [len(simulator.truth(id_).open) * 6 for id_ in range(1, 7)]
-
-
-def test_an_expired_key(tmp_path: Path):
-    """A key that the broker does not know is 40, and the report says what to do about it."""
-    with beside(Simulator([account(1), account(2)], keys={"another.key": None})) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2])
-        done = typed(*firm.lines(*PRESS))
-
-        assert (40, {1: "refused", 2: "refused"}) == (done.code, verdicts(done.report))
-        assert "every account answered 401: the key is wrong, expired or revoked" in [
-            flag["text"] for flag in done.report["flags"]
-        ]
 
 
 def test_a_deadline_too_short_to_send_everything(tmp_path: Path):

@@ -14,7 +14,7 @@ from panic.run.check import State
 from panic.service.selftest import Finding, Kept, Last, write
 from panic.simulator import Fault, SimAccount
 from tests.cli.inside import beside, typed
-from tests.cli.support import KEY, Finished, Firm, account, closed_port, panic, sent, simulate
+from tests.cli.support import KEY, Finished, Firm, account, panic, sent, simulate
 
 ROWS = ("1,One,", "2,Two,", "3,Treasury,yes")
 COLUMNS = "id,name,excluded"
@@ -93,17 +93,6 @@ MISTAKES = [
 ]
 
 
-def test_a_missing_roster_does_not_hide_the_other_mistakes(tmp_path: Path):
-    """Nobody should have to run it twice to hear of everything."""
-    firm = Firm(tmp_path, "http://127.0.0.1:1", [1], run="colour = 1\n")
-    firm.roster.unlink()
-    firm.key.unlink()
-    done = typed(*firm.lines("check"))
-
-    assert 78 == done.code
-    assert all(part in done.err for part in ("no setting 'colour'", "panic.key", "the roster cannot be read"))
-
-
 _WELL = (account(1), account(2), account(3))
 _HANGS = (Fault("hang", on="ANY"), Fault("hang", on="OTHER"))
 _ELSEWHERE = (Fault("bare_404", on="ANY"), Fault("bare_404", on="OTHER"))
@@ -155,16 +144,6 @@ def test_what_a_press_would_come_to(
     assert code != 40 or worst["request_id"] or worst["status"] == 404
     assert json.loads(done.out)["elapsed_s"] < 2
     assert {"GET"} == {one.method for one in simulator.requests}
-
-
-def test_a_broker_out_of_reach(tmp_path: Path):
-    """A closed port is 30, and says so for every account."""
-    firm = Firm(
-        tmp_path, f"http://127.0.0.1:{closed_port()}", ROWS, COLUMNS, run="deadline_s = 0.3\nattempt_s = 0.1\n"
-    )
-    done = typed(*firm.lines("check"))
-
-    assert (30, {1: "unreachable", 2: "unreachable"}) == (done.code, states(done))
 
 
 def test_what_is_wrong_with_this_machine_is_told_as_well(tmp_path: Path):

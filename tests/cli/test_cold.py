@@ -1,12 +1,12 @@
 """Every command from a cold start: it imports what it needs."""
 
 import signal
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
+from tests.cli.inside import beside, typed
 from tests.cli.ledgers import SETTINGS
 from tests.cli.support import PRESS, Firm, account, panic, simulate, started
 
@@ -26,6 +26,7 @@ IS_FINISHED: Final = 64
 ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "press": (PRESS, 0),
     "press, only planned": ((*PRESS, "--dry-run"), 0),
+    "press, of a wrong file": (("--config", "missing.toml", *PRESS), 78),
     "resume": (("resume", "last"), IS_FINISHED),
     "check": (("check",), 0),
     "runs": (("runs",), 0),
@@ -46,14 +47,15 @@ STAYING: Final = {
 }
 
 
-@pytest.fixture
-async def firm(tmp_path: Path) -> AsyncIterator[Firm]:
+@pytest.fixture(scope="module")
+def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
     """A firm with a schedule, a run on record, its evidence, and a latch that is engaged."""
-    async with simulate(account(1)) as simulator:
+    folder = tmp_path_factory.mktemp("firm")
+    with beside(simulate(account(1))) as simulator:
         more = f"{SETTINGS}{LATCHED}{SCHEDULED}[service]\nport = 0\n"
-        one = Firm(tmp_path, simulator.base_url, [1], more=more)
-        for words in (("latch", "--create"), (*PRESS, "--latch"), (*EXPORT, "evidence")):
-            await panic(*one.lines(*words), cwd=tmp_path)
+        one = Firm(folder, simulator.base_url, [1], more=more)
+        for words in (("latch", "--create"), (*PRESS, "--latch"), (*EXPORT, str(folder / "evidence"))):
+            typed(*one.lines(*words))
         yield one
 
 

@@ -132,18 +132,3 @@ def test_settings_that_cannot_be_used_are_shown_as_far_as_they_go(
     assert ((7, "panic.toml:2") if text and "concurrency" in text else (64, "default")) == found["run.concurrency"]
     assert ("panic.latch", "default") == found["latch.file"]
     assert "hunter2" not in drawn + json.dumps(document)
-
-
-def test_the_file_is_told_with_who_named_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    """By the environment, or by nobody."""
-    firm = Firm(tmp_path, "http://127.0.0.1:1", [1])
-    monkeypatch.chdir(tmp_path)
-    found = []
-    for env in (str(firm.settings), ""):
-        monkeypatch.setenv("PANIC_CONFIG", env)
-        cli.run(["config", "show"])
-        found.append(told(json.loads(capsys.readouterr().out), tmp_path)["settings"])
-
-    assert [("panic.toml", "environment PANIC_CONFIG"), ("config/panic.toml", "default")] == found

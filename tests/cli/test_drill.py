@@ -91,11 +91,6 @@ def test_in_a_pipe_the_report_is_all_there_is_on_standard_output(drilled: Drille
     assert ["drill.json"] == names(tmp_path)
 
 
-def test_the_same_seed_makes_the_same_firm():
-    """And another seed another one."""
-    assert drill.firm(50, 3) == drill.firm(50, 3) != drill.firm(50, 4)
-
-
 @pytest.mark.parametrize(("faults", "words"), [("typical", "FALSE CLEAR"), ("none", "reported 0 times")])
 def test_a_drill_fails_when_the_report_is_wrong(
     drilled: Drilled, monkeypatch: pytest.MonkeyPatch, faults: str, words: str

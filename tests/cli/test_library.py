@@ -1,6 +1,5 @@
 """Panic as a library, and what it costs to start."""
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Callable
@@ -81,20 +80,6 @@ async def test_settings_from_a_file(tmp_path: Path):
 
         assert ("unverified", [2]) == (report.verdict, sent(simulator, "DELETE"))
         assert {"side": "BUY"} == simulator.requests[0].query
-
-
-async def test_presses_side_by_side(settings: Build):
-    """Several runs share a loop and nothing else."""
-    async with simulate(account(1), account(2)) as simulator:
-        ready = settings(simulator.base_url)
-        one, other = await asyncio.gather(
-            panic.press(ready, scope=panic.Scope(accounts=(1,)), reason="x"),
-            panic.press(ready, scope=panic.Scope(accounts=(2,)), reason="y"),
-        )
-
-        assert ("clear", "clear") == (one.verdict, other.verdict)
-        assert one.run_id != other.run_id
-        assert [[1], [2]] == [[a.id for a in report.accounts] for report in (one, other)]
 
 
 async def test_what_makes_no_sense_is_raised(settings: Build):

@@ -9,7 +9,6 @@ import pytest
 
 from panic.config import load
 from panic.config.own import own_files, refuse_own
-from panic.kit import background
 from panic.kit.errors import UsageError
 from tests.cli.inside import beside, typed
 from tests.cli.support import PRESS, Firm, account, closed_port, names, sent, simulate, told, valid
@@ -137,26 +136,6 @@ def test_the_list_is_whole(firm: Firm):
     assert {*OWN} == {name for name in listed if not name.endswith("-journal")}
 
 
-@pytest.mark.parametrize("settings", ["missing", "broken"])
-def test_a_drill_needs_no_settings_and_spares_what_they_would_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, settings: str
-):
-    """A roster is its own beside settings that are wrong, and beside none."""
-    (tmp_path / "config").mkdir()
-    roster = tmp_path / "config" / "accounts.csv"
-    roster.write_text("id\n1\n")
-    if settings == "broken":
-        (tmp_path / "config" / "panic.toml").write_text("[broker\n")
-    monkeypatch.chdir(tmp_path)
-    drill = typed("drill", "--accounts", "1", "--output", str(roster))
-    simulator = typed("simulate", "--accounts", "1", "--port", taken, "--write", "config")
-
-    said = "accounts.csv is the roster" if settings == "missing" else "own. Name"
-    assert [64, 64] == [drill.code, simulator.code]
-    assert [1, 1] == [drill.err.count(said), simulator.err.count(said)]
-    assert "id\n1\n" == roster.read_text()
-
-
 @pytest.mark.parametrize("words", [PRESS, ("reset", "--reason", "quiet", "--force", "nothing runs")])
 def test_a_dry_run_writes_nothing(firm: Firm, words: tuple[str, ...]):
     """It prints what it would do, and says that the file is not written."""
@@ -168,23 +147,6 @@ def test_a_dry_run_writes_nothing(firm: Firm, words: tuple[str, ...]):
     assert (0, True) == (done.code, bool(done.out))
     assert f"panic: --output {plan} is not written: a dry run writes nothing\n" in done.err
     assert before == contents(firm.folder)
-
-
-def test_where_nobody_can_tell_in_time_whose_a_file_is_it_is_left_alone(
-    firm: Firm, monkeypatch: pytest.MonkeyPatch
-):
-    """On a disk that hangs the command goes on without it."""
-
-    def hangs(*_: object) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(background, "within", hangs)
-    target = firm.folder / "report.json"
-    done = typed(*firm.lines(*PRESS, "--dry-run", "--output", str(target)))
-
-    assert 0 == done.code
-    assert "is not written" in done.err
-    assert not target.exists()
 
 
 @pytest.mark.parametrize(("name", "is_written"), [("accounts.csv", False), ("report.json", True)])

@@ -129,15 +129,6 @@ async def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
         assert {**on_the_wire, "instrument_ids": ["AAPL", "MSFT"]} == report["scope"]["filters"]
 
 
-async def test_no_more_requests_in_flight_than_allowed(tmp_path: Path):
-    """--concurrency bounds what the broker sees at once, DELETEs and reads alike."""
-    async with simulate(*(account(id_) for id_ in range(1, 13)), latency_s=0.03) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, range(1, 13))
-        done = await panic(*firm.lines(*PRESS, "--concurrency", "3"), cwd=tmp_path)
-
-        assert (0, 3) == (done.code, simulator.max_in_flight)
-
-
 @pytest.mark.parametrize(
     ("fault", "options", "code", "verdict", "advice"),
     [

@@ -1,18 +1,15 @@
 """Runs whose process was killed, resumed by another: what is done again, and what is not."""
 
-import asyncio
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from panic.broker.outcomes import Outcome, Standing
-from panic.ledger.events import Event
+from panic.broker.outcomes import Standing
 from panic.ledger.replay import Replay
-from panic.simulator import Fault, SimAccount, SimOrder, Simulator
-from tests.cli.breakages import HANGING, NO_PRIVILEGES, after, held
-from tests.cli.ledgers import LEDGER, SETTINGS, replayed, retell
+from panic.simulator import Fault, Simulator
+from tests.cli.breakages import NO_PRIVILEGES, after
+from tests.cli.ledgers import LEDGER, SETTINGS, replayed
 from tests.cli.support import (
     KEY,
     PANIC,
@@ -77,18 +74,6 @@ async def shown(firm: Firm, run: str = "last") -> Finished:
     return await panic(*firm.lines("show", run, "--format", "json"), cwd=firm.folder)
 
 
-def otherwise(*, began_ago_s: float = 0.0, **changes: Any) -> Callable[[Event], Event]:
-    """Change what is on record of the press, for one that began so long ago if that is not 0."""
-
-    def change(event: Event) -> Event:
-        if event.kind != "pressed":
-            return event
-        began = {"started_at": (datetime.now(UTC) - timedelta(seconds=began_ago_s)).isoformat()}
-        return event._replace(body=event.body | changes | (began if began_ago_s else {}))
-
-    return change
-
-
 def times_sent(simulator: Simulator) -> dict[int, int]:
     """How many DELETEs each account got."""
     ids = sent(simulator, "DELETE")
@@ -126,59 +111,6 @@ async def test_what_is_proven_is_read_again_and_the_rest_is_sent_again(tmp_path:
         assert before["trigger"] == report["trigger"]
         assert before["started_at"] == report["started_at"]
         assert "the process died first" in told(report, 2)["attempts"][0]["error"]
-        assert done.out == (await shown(firm)).out
-
-
-async def test_an_account_that_was_not_sent_is_sent(tmp_path: Path):
-    """It is told apart from what may have been sent; a mistake of the files that is still there is told once."""
-    async with simulate(account(1, HANGS), account(2), account(3)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], more=SETTINGS)
-        firm.key.chmod(0o644)
-        await died(firm, attempted(1), words=(*PRESS, "--concurrency", "1"))
-        before = (await shown(firm)).report
-        done = await resume(firm)
-
-        assert {1: "unknown", 2: "not_attempted", 3: "not_attempted"} == {
-            one["id"]: one["outcome"] for one in before["accounts"]
-        }
-        assert "one may have left in the last moment" in told(before, 3)["notes"][0]
-        assert (0, dict.fromkeys([1, 2, 3], "clear")) == (done.code, verdicts(done.report))
-        assert {1: 2, 2: 1, 3: 1} == times_sent(simulator)
-        assert ["credential", "resumed"] == sorted(codes(done.report))
-        assert done.out == (await shown(firm)).out
-
-
-async def test_a_scope_with_filters_and_without_reads_is_kept(tmp_path: Path):
-    """A resume covers what the press covered, no account and no order more, and does not read if that did not."""
-    orders = (SimOrder(side="BUY"), SimOrder(side="SELL"))
-    accounts = [SimAccount(1, orders=orders, faults=(HANGS,)), SimAccount(2, orders=orders), account(3)]
-    async with simulate(*accounts) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], more=SETTINGS)
-        only = ("press", "--account", "1", "--account", "2", "--reason", "x", "--side", "BUY", "--no-verify")
-        await died(firm, attempted(1, 2), lambda replay: replay.cases[2].outcome is Outcome.ACCEPTED, words=only)
-        done = await resume(firm)
-
-        assert (10, {1: "unverified", 2: "unverified"}) == (done.code, verdicts(done.report))
-        assert {1: 2, 2: 2} == times_sent(simulator)
-        assert [{"side": "BUY"}] * 4 == [one.query for one in simulator.requests]
-        await until(lambda: [1, 1] == [len(simulator.truth(id_).open) for id_ in (1, 2)])  # it takes its time
-
-
-async def test_a_resume_that_dies_is_resumed(tmp_path: Path):
-    """As often as it takes: each process is named, and nothing of the earlier ones is lost."""
-    async with simulate(account(1), account(2, Fault("hang", times=2))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
-        await died(firm, clear(1), attempted(2))
-        await died(firm, lambda replay: len(replay.resumed) == 1, clear(1), attempted(2), words=(*RESUME, *NIGHT))
-        done = await resume(firm, "--by", "the day shift")
-        report = done.report
-
-        assert (0, {1: "clear", 2: "clear"}) == (done.code, verdicts(report))
-        assert ["the night shift", "the day shift"] == [one["by"] for one in report["resumed"]]
-        assert ["resumed", "resumed"] == codes(report)
-        assert {1: 1, 2: 3} == times_sent(simulator)
-        lost = [one for one in told(report, 2)["attempts"] if "died first" in (one["error"] or "")]
-        assert 2 == len(lost)
         assert done.out == (await shown(firm)).out
 
 
@@ -261,47 +193,7 @@ async def test_a_ledger_that_nobody_may_write_any_more(tmp_path: Path):
         assert {1: 2} == times_sent(simulator)
 
 
-async def test_a_ledger_that_hangs_when_it_is_to_be_written(tmp_path: Path):
-    """What is on record can be read, and no more is needed to send: every wait is bounded."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        async with started(
-            *firm.lines(*RESUME), cwd=tmp_path, program=after(HANGING.format("append", LEDGER))
-        ) as process:
-            await until(lambda: {1: 2} == times_sent(simulator))
-            done = await process.finish()
-
-        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
-        assert "resumed" in codes(done.report)
-
-
-async def test_a_ledger_that_somebody_holds(tmp_path: Path):
-    """Whoever copies it, or looks into it with another program, keeps nobody from going on."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        with held(tmp_path / LEDGER):
-            done = await resume(firm)
-
-        assert (0, {1: "clear"}, {1: 2}) == (done.code, verdicts(done.report), times_sent(simulator))
-        assert "ledger_failed" in codes(done.report)
-
-
 # ── who may not ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_run_past_its_deadline(tmp_path: Path):
-    """It has its whole time again."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await died(firm, attempted(1))
-        retell(tmp_path, otherwise(began_ago_s=400))
-        done = await resume(firm)
-
-        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
-        assert done.report["timings"]["total_s"] > done.report["timings"]["deadline_s"]
-        assert done.out == (await shown(firm)).out
 
 
 # A ledger on a file system that does not answer.
@@ -327,22 +219,3 @@ async def test_a_ledger_that_hangs_when_it_is_read(tmp_path: Path):
             in done.err
         )
         assert {1: 1} == times_sent(simulator)
-
-
-async def test_two_who_resume_it_at_the_same_moment(tmp_path: Path):
-    """Exactly one goes on; the other is told so and sends nothing."""
-    async with simulate(account(1, HANGS), account(2, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
-        await died(firm, attempted(1, 2))
-        both = await asyncio.gather(resume(firm, *NIGHT), resume(firm, "--by", "the day shift"))
-        winner, loser = sorted(both, key=lambda done: done.code)
-        report = winner.report
-
-        assert [0, 64] == [winner.code, loser.code]
-        assert {1: 2, 2: 2} == times_sent(simulator)
-        assert 1 == len(report["resumed"])
-        assert "Nothing was sent." in loser.err
-        assert any(
-            words in loser.err for words in ("was resumed by somebody else", "is under way in", "came to its end")
-        )
-        assert winner.out == (await shown(firm)).out

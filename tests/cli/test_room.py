@@ -1,10 +1,7 @@
 """`panic drill --room`: the control room around a made-up firm, which nobody can mistake for the real one."""
 
-import argparse
 import asyncio
-import os
 import re
-import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -16,15 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from panic import cli
-from panic.cli import room as command
 from panic.cli.room import RESTOCK_S, TOKEN, Restocking
 from panic.config import LedgerFiles
 from panic.ledger import history
-from panic.run import drill
 from panic.service.desk import Desk
 from panic.simulator import Fault, Simulator
-from tests.cli.support import Firm, Process, account, names, panic, simulate, started
+from tests.cli.inside import beside, typed
+from tests.cli.support import Firm, Process, account, names, simulate, started
 from tests.engine.test_engine import accounts
 from tests.kit.virtual import virtually
 from tests.service.test_desk import Supplies, a_press
@@ -124,28 +119,6 @@ async def test_who_practises_opens_the_page_presses_and_is_told_that_it_is_a_dri
     assert ([(report["run_id"], True)], []) == ([(one.run, one.pressed.drill) for one in summaries], damage)
 
 
-async def test_ended_in_the_middle_of_a_run_it_leaves_nothing_behind(tmp_path: Path):
-    """By Ctrl-C; and it can begin anew at once, also with the ledger of before."""
-    kept = ("--ledger", str(tmp_path / "kept.db"))
-    async with served(tmp_path, "--faults", "stuck", *kept) as room:
-        await room.sign_in()
-        run = (await room.ask("POST", "/v1/runs", PRESS))["run_id"]
-        room.process.signal(signal.SIGINT)
-        done = await room.process.finish()
-        left = names(tmp_path / "tmp")
-    async with served(tmp_path, "--faults", "none", *kept) as room:
-        await room.sign_in()
-        report = await room.ask("POST", "/v1/runs", {**PRESS, "wait": 20})
-        room.process.signal(signal.SIGTERM)
-        again = await room.process.finish()
-
-    assert ([], []) == (left, names(tmp_path / "tmp"))
-    assert (0, 0) == (done.code, again.code), again.err
-    assert "DRILL  ending. Once more ends at once." in done.err
-    assert ("clear", True) == (report["verdict"], report["drill"])
-    assert run != report["run_id"]
-
-
 async def test_asked_twice_it_ends_at_once(tmp_path: Path):
     """With the code of the second signal, and nothing left behind either."""
     async with served(tmp_path, "--faults", "hang") as room:
@@ -158,27 +131,6 @@ async def test_asked_twice_it_ends_at_once(tmp_path: Path):
 
     assert 128 + signal.SIGTERM == done.code
     assert [] == names(tmp_path / "tmp")
-
-
-def test_a_file_that_is_just_being_written_does_not_keep_the_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """Whoever asks twice does not wait, but for this moment."""
-    folder, remove, over = tmp_path / "own", shutil.rmtree, list[int]()
-    folder.mkdir()
-    one = command._Room(drill.firm(1, 1), 0, argparse.Namespace())
-    one._folder = folder
-    one._over.set()
-
-    def remove_later(path: Path, **how: Any) -> None:
-        monkeypatch.setattr(shutil, "rmtree", remove)
-
-    monkeypatch.setattr(shutil, "rmtree", remove_later)
-    monkeypatch.setattr(os, "_exit", over.append)
-    one._end(signal.SIGTERM)
-
-    assert [128 + signal.SIGTERM] == over[:1]
-    assert [] == names(tmp_path)
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────
@@ -196,42 +148,35 @@ def test_a_file_that_is_just_being_written_does_not_keep_the_folder(
         (("--room", "--port", "0", "--accounts", "0"), "--accounts"),
     ],
 )
-def test_what_makes_no_sense_is_refused(words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]):
+def test_what_makes_no_sense_is_refused(words: tuple[str, ...], why: str):
     """Before anything is served."""
-    code = cli.run(["drill", *words])
-    said = capsys.readouterr()
+    done = typed("drill", *words)
 
-    assert (64, "") == (code, said.out)
-    assert why in said.err
+    assert (64, "") == (done.code, done.out)
+    assert why in done.err
 
 
-def test_a_port_where_somebody_listens_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_a_port_where_somebody_listens_is_refused(tmp_path: Path):
     """It is named, with the remedy, and no folder was made."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code = cli.run(["drill", "--room", "--port", str(port)])
-    said = capsys.readouterr().err
+        done = typed("drill", "--room", "--port", str(port), env={"TMPDIR": str(tmp_path)})
 
-    assert 64 == code
-    assert f"--port {port}: " in said
-    assert "name another, or 0 for any" in said
+    assert 64 == done.code
+    assert f"--port {port}: " in done.err
+    assert "name another, or 0 for any" in done.err
     assert [] == names(tmp_path)
 
 
-async def test_a_ledger_of_real_runs_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_a_ledger_of_real_runs_is_refused(tmp_path: Path):
     """A room looks after what it finds on record, and would take up what is not its own."""
-    async with simulate(account(1)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1])
-        pressed = await panic(*firm.lines("press", "--all", "--reason", "in earnest"), cwd=tmp_path)
+    with beside(simulate(account(1))) as simulator:
+        pressed = typed(*Firm(tmp_path, simulator.base_url, [1]).lines("press", "--all", "--reason", "in earnest"))
     ledger = str(tmp_path / "ledger.db")
-    code = await asyncio.to_thread(cli.run, ["drill", "--room", "--port", "0", "--ledger", ledger])
-    said = capsys.readouterr().err
+    refused = typed("drill", "--room", "--port", "0", "--ledger", ledger)
 
-    assert (0, 64) == (pressed.code, code)
-    assert f"--ledger {ledger}: it has runs on record that are no drills. Name a file of its own" in said
+    assert (0, 64) == (pressed.code, refused.code)
+    assert f"--ledger {ledger}: it has runs on record that are no drills. Name a file of its own" in refused.err
 
 
 # ── open orders again ───────────────────────────────────────────────────────────────────────────────────────
@@ -292,22 +237,3 @@ def test_never_in_the_middle_of_a_run():
 
     assert ("clear", 0, 0) == (str(report.verdict), len(during), len(waiting))
     assert 0 < len(after)
-
-
-def test_of_two_runs_the_later_end_counts():
-    """And when the room is closed nothing comes any more."""
-
-    async def work(desk: Desk, simulator: Simulator, restocking: Restocking) -> tuple[Any, ...]:
-        long = desk.press(a_press(watch_s=3 * RESTOCK_S)).live
-        short = desk.press(a_press(verify=False)).live
-        await short.finished()
-        await asyncio.sleep(1)
-        before = simulator.truth(1).canceled
-        await asyncio.sleep(RESTOCK_S)
-        is_same = before == simulator.truth(1).canceled  # the run that watches would cancel what came anew
-        await long.finished()
-        restocking.close()
-        await asyncio.sleep(2 * RESTOCK_S)
-        return long is not short, is_same, simulator.truth(1).open
-
-    assert (True, True, ()) == at_practice(work, ())

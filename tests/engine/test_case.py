@@ -1,14 +1,16 @@
 """One account under a run: what is due next, what its answers mean, and when it is over."""
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Outcome, Standing, Verdict
+from panic.engine.case import Case
 from panic.engine.pacing import Pace
-from panic.engine.timetable import Do, Step
-from panic.orders import Filters
+from panic.engine.timetable import NEVER, Do, Step
 from tests.kit.builders import (
     BLIND,
     PACE,
@@ -18,11 +20,12 @@ from tests.kit.builders import (
     a_read,
     an_answer,
     an_order,
-    begin_look,
     cancelled,
+    drive,
     look,
     look_clear,
     no_answer,
+    times,
     wall,
 )
 
@@ -47,17 +50,6 @@ def test_the_outcome_is_folded_over_all_deletes(statuses: list[int | None]):
     assert statuses == [attempt.status for attempt in case.attempts]
     if answered and 200 not in statuses:
         assert case.outcome is cancelled(a_case(), an_answer(answered[-1])).outcome
-
-
-def test_a_404_after_an_unanswered_delete_shows_as_both():
-    """The unanswered one may have cancelled what the 404 did not find."""
-    case = cancelled(a_case(), no_answer(ended=5.0), an_answer(404, began=6.0, request_id="r2"))
-
-    assert Outcome.NOTHING_TO_CANCEL is case.outcome
-    assert [("DELETE", None, "no answer in time"), ("DELETE", 404, "")] == [
-        (attempt.method, attempt.status, attempt.error) for attempt in case.attempts
-    ]
-    assert [(0.0, 5.0), (6.0, 0.0)] == [(attempt.began, attempt.elapsed) for attempt in case.attempts]
 
 
 @pytest.mark.parametrize(
@@ -90,53 +82,6 @@ def test_a_whole_look_without_open_orders_is_clear():
     assert Step(Do.REST) == case.step(1.0, PACE)
 
 
-def test_a_read_begun_before_the_last_delete_ended_never_counts():
-    """Its first page may be older than what the DELETE did."""
-    case = cancelled(a_case(), an_answer(ended=0.1, orders=(an_order("x", "PENDING_CANCEL"),)))
-    look(case, a_read(began=0.6))
-    cancelled(case, an_answer(began=0.7, ended=0.8))
-    look(case, a_read(began=0.9))
-
-    assert Standing.UNREAD is case.standing
-    assert case.look is not None
-    assert 0.9 == case.look.began
-
-
-def test_a_delete_takes_back_what_reads_have_shown():
-    """A standing is what was seen after the last DELETE, or nothing."""
-    case = cancelled(a_case(), an_answer())
-    look(case, a_read(an_order(), began=1.0))
-    standing = case.standing
-    cancelled(case, an_answer(began=2.0))
-
-    assert (1, wall(1.0)) == case.seen_open
-    assert Standing.OPEN is standing
-    assert (Standing.UNREAD, None) == (case.standing, case.proof.as_of)
-
-
-def test_orders_of_a_look_that_a_delete_cut_short_must_be_seen_ended_too():
-    """Every order that any answer of this run named counts, whatever became of the look."""
-    case = cancelled(a_case(), an_answer(503))
-    look(case, a_read(an_order("old"), next_token="t", total=2))
-    cancelled(case, an_answer(404, began=0.5))
-    look(case, a_read(began=1.0), a_read(began=1.1))
-
-    assert Standing.CLEAR is not case.standing
-    assert {"old"} <= set(case.tally.orders)
-
-
-@pytest.mark.parametrize("status", ["CANCELED", "NEW"])
-def test_an_order_that_a_delete_named_must_be_seen_ended(status: str):
-    """It is asked for by its id, unless the look has shown it already."""
-    case = cancelled(a_case(), an_answer(orders=(an_order("x", "PENDING_CANCEL"),)))
-    look(case, a_read(began=1.0))
-    query = dict(begin_look(case, 1.0).query().parameters)
-    look(case, a_read(an_order("x", status), began=1.0))
-
-    assert "x" == query["order_ids"]
-    assert (Standing.CLEAR if status == "CANCELED" else Standing.OPEN) is case.standing
-
-
 def test_an_order_once_seen_ended_is_not_asked_for_again():
     """Until a DELETE names it as not ended."""
     case = cancelled(a_case(), an_answer(orders=(an_order("x", "PENDING_CANCEL"),)))
@@ -148,17 +93,6 @@ def test_an_order_once_seen_ended_is_not_asked_for_again():
 
     assert (True, True, False) == (seen, seen_still, case.tally.orders["x"].seen_ended)
     assert {"x"} == set(case.tally.orders) == case.tally.accepted
-
-
-def test_a_named_order_that_is_not_shown_keeps_the_account_from_clear():
-    """And the report says why."""
-    case = cancelled(a_case(), an_answer(orders=(an_order("x", "PENDING_CANCEL"),)))
-    look(case, *[a_read(began=1.0)] * 3)
-
-    assert Standing.UNREAD is case.standing
-    assert ["a read proved nothing: order x was named by the broker and is not shown by it any more"] == list(
-        case.notes
-    )
 
 
 @pytest.mark.parametrize(
@@ -185,37 +119,6 @@ def test_being_told_to_wait_is_no_failure_of_a_page():
     assert Standing.CLEAR is case.standing
 
 
-def test_an_order_that_a_failed_answer_names_must_be_seen_ended_too():
-    """Whatever its status: the broker knows of it."""
-    case = cancelled(a_case(), an_answer(503, orders=(an_order("x"), an_order("y", "FILLED"))))
-    look(case, an_answer(500, orders=(an_order("z"),)), *[a_read(began=1.0)] * 3)
-
-    assert {"x", "z"} == set(case.tally.orders)
-    assert set() == case.tally.accepted
-    assert Standing.UNREAD is case.standing
-
-
-def test_an_order_that_is_named_in_the_middle_of_a_look_must_be_seen_ended_too():
-    """The look did not ask for it: the next one does."""
-    case = cancelled(a_case(), an_answer())
-    look(case, an_answer(500, began=1.0, orders=(an_order("z"),)))
-    look_clear(case, 1.1)
-    standing = case.standing
-    look_clear(case, 2.0)
-
-    assert (Standing.UNREAD, Standing.CLEAR) == (standing, case.standing)
-    assert wall(2.0) == case.proof.as_of
-
-
-@pytest.mark.parametrize("second", ["NEW", "a status that nobody knows"])
-def test_orders_without_a_name_do_not_stand_for_each_other(second: str):
-    """Each counts, and one that is open makes the account open."""
-    case = cancelled(a_case(), an_answer(404))
-    look(case, a_read(an_order("", "PENDING_CANCEL"), an_order("", second), an_order("", "FILLED"), began=1.0))
-
-    assert (Standing.OPEN, 2) == (case.standing, case.proof.open)
-
-
 def test_a_page_that_came_gives_the_next_page_its_tries_back():
     """An account of many pages would never be proven otherwise."""
     case = cancelled(a_case(), an_answer())
@@ -225,16 +128,6 @@ def test_a_page_that_came_gives_the_next_page_its_tries_back():
 
     assert case.look is not None
     assert not case.notes
-
-
-@pytest.mark.parametrize("status", [404, 401, 200, 302])
-def test_an_answer_that_is_no_read_is_never_clear(status: int):
-    """A 404 to a read says nothing about orders."""
-    case = cancelled(a_case(), an_answer())
-    look(case, *[an_answer(status, error="no list")] * 3)
-
-    assert Standing.UNREAD is case.standing
-    assert ["a read proved nothing: no list"] == list(case.notes)
 
 
 def test_a_broken_look_leaves_the_standing_as_it_was():
@@ -249,10 +142,102 @@ def test_a_broken_look_leaves_the_standing_as_it_was():
     assert (Standing.OPEN, wall(9.0)) == (case.standing, case.proof.as_of)
 
 
-def test_reads_see_only_what_the_filters_name():
-    """An order that was spared is not open, and no note is made of it."""
-    case = cancelled(a_case(filters=Filters(side="BUY")), an_answer(404))
-    sell = an_order("s", side="SELL")
-    look(case, a_read(sell), a_read(sell))
+def test_an_order_that_is_named_in_the_middle_of_a_look_must_be_seen_ended_too():
+    """The look did not ask for it: the next one does."""
+    case = cancelled(a_case(), an_answer())
+    look(case, an_answer(500, began=1.0, orders=(an_order("z"),)))
+    look_clear(case, 1.1)
+    standing = case.standing
+    look_clear(case, 2.0)
 
-    assert (Standing.CLEAR, {}, 0) == (case.standing, case.tally.orders, case.proof.open)
+    assert (Standing.UNREAD, Standing.CLEAR) == (standing, case.standing)
+    assert wall(2.0) == case.proof.as_of
+
+
+def test_a_look_that_a_delete_cut_short_is_none_and_its_orders_must_be_seen_ended():
+    """Its first page may be older than what the DELETE did; every order that any answer named counts."""
+    case = cancelled(a_case(), an_answer(503))
+    look(case, a_read(an_order("old"), next_token="t", total=2))
+    cancelled(case, an_answer(404, began=0.5))
+    cut = case.look
+    look(case, a_read(began=1.0), a_read(began=1.1))
+
+    assert cut is None
+    assert {"old"} == set(case.tally.orders)
+    assert Standing.UNREAD is case.standing
+
+
+# ── what takes a proof back ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_anothers_orders_end_a_look(failures: int):
+    """They are neither asked for again nor taken for a refusal that a look could do without."""
+    case = cancelled(a_case(), an_answer())
+    case._size = 150  # it begins with the list, which may be refused
+    look(case, *[an_answer(503, began=1.0)] * failures, an_answer(200, Body.FOREIGN, began=1.0))
+
+    assert (None, Standing.UNREAD) == (case.look, case.standing)
+
+
+@pytest.mark.parametrize(
+    ("receipt", "holds"),
+    [(Receipt(fresh=True), True), (Receipt(), False), (Receipt(fresh=True, revoked=True), False)],
+    ids=["new connection", "used connection", "revoked"],
+)
+def test_doubt_takes_back_a_clear_over_a_connection_that_may_have_mixed_up_answers(receipt: Receipt, holds: bool):
+    """It is read again at once, and cancelled again if it stays unread."""
+    case = cancelled(a_case(), an_answer())
+    look_clear(case, 1.0, receipt=receipt)
+    due = (NEVER, NEVER) if holds else (18.0, 2.0)
+
+    assert holds is not case.doubt(2.0)
+    assert (Standing.CLEAR if holds else Standing.UNREAD) is case.standing
+    assert due == (case.timetable.cancel_at, case.timetable.read_at)
+    assert holds is not any("read again on a new connection" in note for note in case.notes)
+
+
+@pytest.mark.parametrize(("doubts", "quiet_s", "stays"), [(0, 0.5, True), (1, 1.5, False), (1, 2.5, True)])
+def test_a_clear_that_was_not_listened_to_is_none_once_answers_got_mixed_up(
+    doubts: int, quiet_s: float, stays: bool
+):
+    """Whatever came over the connection in the next moments would have undone it, and the run is over."""
+    case = cancelled(a_case(), an_answer())
+    for _ in range(doubts):
+        case.doubt(0.5)
+    look_clear(case, 1.0, receipt=Receipt(fresh=True))
+    case.take_back_unless_quiet(1.0 + quiet_s, 2.0)
+
+    assert (Standing.CLEAR if stays else Standing.UNREAD) is case.standing
+    assert stays == (not any("too late" in note for note in case.notes))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda case: case.look_again(19.0), lambda case: case.doubt(19.0), lambda case: case.resume(19.0, WATCH)],
+    ids=["look again", "doubt", "resume"],
+)
+@pytest.mark.parametrize("status", [401, 400])
+def test_a_refused_account_that_was_clear_is_read_again_and_never_cancelled(
+    ask: Callable[[Case], object], status: int
+):
+    """The broker has said no, and says it again until somebody mends key or filters."""
+    case = cancelled(a_case(), an_answer(status), pace=WATCH)
+    look_clear(case, 1.0, WATCH)
+    ask(case)
+    done = drive(case, a_pace(90.0, watch_s=60.0), lambda _do, _query, at: no_answer(began=at, ended=at + 1))
+
+    assert times(done, Do.READ)
+    assert [] == times(done, Do.CANCEL)
+
+
+@pytest.mark.parametrize(("is_clear", "due"), [(True, Do.READ), (False, Do.CANCEL)])
+def test_a_resume_owes_a_first_delete_to_all_that_was_not_proven(is_clear: bool, due: Do):
+    """What was proven is read at once, and counts as proven no more."""
+    case = cancelled(a_case(), an_answer())
+    if is_clear:
+        look_clear(case, 1.0)
+    case.resume(50.0, PACE)
+
+    assert (not is_clear, Standing.UNREAD) == (case.owes_first, case.standing)
+    assert Step(due, 50.0) == case.step(50.0, PACE)

@@ -81,19 +81,6 @@ def test_an_account_that_is_not_clear_gets_a_delete_every_twenty_seconds(
     assert Verdict.CLEAR is not case.verdict
 
 
-def test_an_account_that_only_answers_429_is_clear_if_a_read_says_so():
-    """The first look is not put behind the DELETEs."""
-
-    def broker(do: Do, _query: Query | None, at: float) -> Answer:
-        return an_answer(429, began=at, retry_after=2.0) if do is Do.CANCEL else a_read(began=at)
-
-    case = a_case()
-    done = drive(case, a_pace(), broker)
-
-    assert Verdict.CLEAR is case.verdict
-    assert len(times(done, Do.CANCEL)) <= 2
-
-
 def test_the_hush_keeps_what_reads_have_shown():
     """In the last two seconds what was accepted is read, not cancelled again."""
     pace = a_pace(18.5)

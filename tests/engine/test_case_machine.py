@@ -9,10 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import REFUSED, Standing
 from panic.broker.pages import Page, Query
-from panic.broker.proof import Receipt
 from panic.engine.timetable import Do
 from panic.orders import Order
 from tests.kit.builders import a_case, a_pace, an_answer, an_order, begin_look
@@ -83,6 +82,9 @@ class CaseMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.case.step(self.now, PACE).do is Do.CANCEL)
     @rule(status=STATUSES, names=st.booleans())
     def cancel(self, status: int | None, names: bool) -> None:
+        self._cancel(status, names=names)
+
+    def _cancel(self, status: int | None, *, names: bool) -> None:
         assert self.is_pressed or self.case.outcome not in REFUSED
         self._wait()
         self.case.send()
@@ -93,6 +95,9 @@ class CaseMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.case.step(self.now, PACE).do is Do.READ)
     @rule(is_fresh=st.booleans(), pages=st.sampled_from([1, 9, 9, 9]))
     def read(self, is_fresh: bool, pages: int) -> None:
+        self._read(pages, is_fresh=is_fresh)
+
+    def _read(self, pages: int, *, is_fresh: bool) -> None:
         for _ in range(pages):
             page = self.broker.page(self._ask())
             self.receipts.append(Receipt(fresh=is_fresh))
@@ -106,29 +111,46 @@ class CaseMachine(RuleBasedStateMachine):
         self._ask()
         self._answered(an_answer(status, **self._took(), orders=self.broker.some(names)))
 
+    @precondition(lambda self: self.case.standing is not Standing.CLEAR)
+    @rule(is_fresh=st.booleans())
+    def all_is_cancelled_and_read(self, is_fresh: bool) -> None:
+        """As most accounts do: from here somebody may take the clear back."""
+        self.broker.orders |= dict.fromkeys(self.broker.open, "CANCELED")
+        for _ in range(4):
+            if self.case.step(self.now, PACE).do is Do.CANCEL:
+                self._cancel(200, names=False)
+            else:
+                self._read(9, is_fresh=is_fresh)
+
     # ── people ──
 
-    @rule(act=st.sampled_from(["press", "look", "resume", "doubt", "revoke"]))
-    def somebody_acts(self, act: str) -> None:
-        if act == "press":
-            self.case.press_again()
-            self.is_pressed = True
-        elif act == "look":
-            self.case.look_again(self.now)
-        elif act == "resume":  # which sends again what was not proven
-            self.is_pressed = self.case.standing is not Standing.CLEAR
-            self.case.resume(self.now, PACE)
-        else:
-            self._doubt(revokes=act == "revoke")
-            return
-        self.counts_from = self.now
-        assert Standing.CLEAR is not self.case.standing
+    @rule()
+    def somebody_presses(self) -> None:
+        self.case.press_again()
+        self.is_pressed = True
+        self._counts_from_now()
 
-    def _doubt(self, *, revokes: bool) -> None:
+    @rule()
+    def somebody_looks_again(self) -> None:
+        self.case.look_again(self.now)
+        self._counts_from_now()
+
+    @rule()
+    def somebody_resumes(self) -> None:
+        self.is_pressed = self.case.standing is not Standing.CLEAR  # what was not proven is sent again
+        self.case.resume(self.now, PACE)
+        self._counts_from_now()
+
+    @rule(revokes=st.booleans())
+    def somebody_doubts(self, revokes: bool) -> None:
         for receipt in (*self.receipts, *self.proof) if revokes else ():
             receipt.revoked = True
         self.case.doubt(self.now)
         self.is_doubted = True
+
+    def _counts_from_now(self) -> None:
+        self.counts_from = self.now
+        assert Standing.CLEAR is not self.case.standing
 
     # ── what must hold ──
 

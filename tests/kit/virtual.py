@@ -3,9 +3,11 @@
 import asyncio
 import selectors
 import time
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _GRACE_S = 0.002
@@ -54,3 +56,13 @@ def virtually(work: Coroutine[Any, Any, T]) -> T:
         runner.run(connections_close())
     assert time.monotonic() - began < 60
     return result
+
+
+def on_virtual_time(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Run an async test to its end on virtual time."""
+
+    @wraps(test)
+    def run(*arguments: P.args, **named: P.kwargs) -> T:
+        return virtually(test(*arguments, **named))
+
+    return run

@@ -52,10 +52,10 @@ class _Still(Desk):
     """Takes presses as always, and lets each come to the run that there is."""
 
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
-        if not self._live:
+        if not self.live:
             return super().press(press, automated=automated)
         self._supplies.prepare(press)
-        return Pressing(next(iter(self._live.values())), joined=True)
+        return Pressing(next(iter(self.live.values())), joined=True)
 
 
 @asynccontextmanager

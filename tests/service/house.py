@@ -150,7 +150,7 @@ class House:
 
     def forget(self) -> None:
         """Let the desk know of no run any more, as after a restart."""
-        self.desk._live.clear()
+        self.desk.live.clear()
 
     @property
     def told(self) -> list[tuple[str, dict[str, Any]]]:
@@ -164,7 +164,7 @@ class House:
 
     def counted(self, name: str, **labels: str) -> float | None:
         """What a metric says."""
-        found: float | None = self.metrics._registry.get_sample_value(name, labels)
+        found: float | None = self.metrics.registry.get_sample_value(name, labels)
         return found
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from panic import latch
-from panic.service.metrics import METRICS, Metrics, Standing
+from panic.service.metrics import GAUGES, METRICS, Metrics
 from panic.simulator import Fault
 from tests.cli.support import account
 from tests.service.house import QUICK, House, house
@@ -64,19 +64,11 @@ def test_every_promised_metric_is_told() -> None:
     metrics.press_refused("forbidden")
     metrics.recorded("hook_pressed", {"hook": "risk", "act": "press"})
     metrics.recorded("hook_refused", {"hook": "risk", "act": "forged"})
-    text = metrics.render(Standing(True, 1.0, 2.0, 3, {"pager": 2})).decode()
+    text = metrics.render(dict.fromkeys(GAUGES, 1.0), {"pager": 2}).decode()
     told = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 
     assert {name for name in METRICS if not name.startswith("panic_self_test_")} == told
     assert 'panic_notifications_failed_total{channel="pager"} 2.0' in text
-
-
-def test_two_services_share_no_count() -> None:
-    """Each has a registry of its own."""
-    one, two = Metrics(), Metrics()
-    one.press_refused("forbidden")
-
-    assert b'why="forbidden"' not in two.render(Standing())
 
 
 def test_no_label_names_an_account() -> None:
@@ -93,7 +85,7 @@ def test_calls_of_hooks_are_counted_from_what_goes_on_record() -> None:
     metrics.recorded("hook_refused", {"hook": "made-up", "act": "forged", "sender": "forged", "unrecorded": 9})
     metrics.recorded("hook_refused", {"hook": "risk", "act": "late", "sender": "late"})
     metrics.recorded("press", {})
-    text = metrics.render(Standing()).decode()
+    text = metrics.render({}, {}).decode()
 
     assert 'panic_hook_calls_total{act="pressed",hook="risk"} 1.0' in text
     assert 'panic_hook_refused_total{hook="",why="forged"} 10.0' in text

@@ -1,8 +1,10 @@
 """Idempotency-Keys: each token for itself, and forgotten in time."""
 
+import re
+
 import pytest
 
-from panic.service.api.repeats import KEPT_MOST, KEPT_S, Answered, Keys, is_key
+from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Answered, Keys
 
 A = Answered("body", "run", joined=False, resent=False)
 
@@ -38,4 +40,4 @@ def test_a_token_that_floods_forgets_its_own_oldest_keys() -> None:
 )
 def test_what_a_key_may_be(words: str, right: bool) -> None:
     """Visible ASCII, so that it means the same on every way here."""
-    assert right == is_key(words)
+    assert right == bool(re.fullmatch(KEY, words))

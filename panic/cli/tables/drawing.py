@@ -46,7 +46,7 @@ def indented(words: str, style: str = "") -> Padding:
     return Padding(Text(words, style=style), (0, 0, 0, 2))
 
 
-def draw(parts: Iterable[RenderableType], *, width: int, colour: bool) -> str:
+def draw(parts: Iterable[RenderableType], *, width: int = 80, colour: bool = False) -> str:
     """Draw parts below each other, at most `width` columns wide, but never narrower than 40."""
     target = io.StringIO()
     console = Console(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import RenderableType
 
 from panic.broker.outcomes import Verdict
-from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, draw, indented, line
+from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, indented, line
 from panic.report.document import AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 
@@ -18,18 +18,14 @@ _ODD_MOST = 8
 _NOTES_MOST = 4
 
 
-def table(report: Report, *, width: int = 80, colour: bool = False) -> str:
-    """Draw a report as text, at most `width` columns wide."""
-    return draw(_parts(report), width=width, colour=colour)
-
-
 def verdict_line(report: Report) -> Text:
     """Give the one line that a reader at 3 a.m. reads."""
     drill = "DRILL · " if report.drill else ""
     return line((f"{drill}{report.verdict.upper()}", STYLES[report.verdict]), f"  {headline(report)}")
 
 
-def _parts(report: Report) -> Iterable[RenderableType]:
+def table(report: Report) -> Iterable[RenderableType]:
+    """Give the lines of a report."""
     if report.drill:
         yield Text("DRILL  against the embedded simulator. No order at any broker was touched.", style="bold cyan")
     yield verdict_line(report)

@@ -8,7 +8,7 @@ from aiohttp import web
 from panic.kit.background import Aside
 from panic.kit.errors import UsageError
 from panic.service.api.views import to_json
-from panic.service.problems import ProblemError, of_usage
+from panic.service.problems import ProblemError, in_our_words
 
 _T = TypeVar("_T")
 
@@ -24,14 +24,10 @@ def document(body: object, status: int = 200, headers: Mapping[str, str] | None 
 async def on_thread(
     threads: Aside, work: Callable[[], _T], name: str, *, usage: str, most_s: float | None = None
 ) -> _T:
-    """Do work that may hang; a UsageError becomes the problem `usage`.
-
-    Raises:
-        ProblemError: It makes no sense, or is not done in time.
-    """
+    """Do work that may hang; a UsageError becomes the problem `usage`, and a delay `too_slow`."""
     try:
         return await threads.do(work, name, most_s)
     except UsageError as error:
-        raise of_usage(error, usage) from error
+        raise ProblemError(usage, in_our_words(str(error))) from error
     except TimeoutError:
         raise ProblemError("too_slow") from None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -11,12 +12,10 @@ from panic.kit.background import Aside
 from panic.kit.errors import ConfigurationError
 from panic.report.document import plan_json
 from panic.run import check as checking
-from panic.run.check import CheckReport
 from panic.run.press import Press, prepare
 from panic.service import body
 from panic.service.api import models
 from panic.service.api.answers import document, on_thread
-from panic.service.api.models import PlanAsked
 from panic.service.auth import Identity
 from panic.service.problems import ProblemError
 from panic.service.readiness import read_setup
@@ -33,20 +32,15 @@ class Checks:
     def __init__(
         self, standby: Standby, threads: Aside, self_test: Proving | None, env: Mapping[str, str]
     ) -> None:
-        self._standby, self._threads, self._self_test, self._env = standby, threads, self_test, env
+        self._standby, self._self_test, self._env = standby, self_test, env
+        self._on_thread = partial(on_thread, threads, usage="unprocessable")
         self._under_way = asyncio.Lock()
 
     async def plan(self, request: web.Request, _: Identity) -> web.Response:
         """Say what a press would do; every file is read again, on a thread."""
-        asked = models.read(PlanAsked, await body.read_json(request))
+        asked = models.read(models.PlanAsked, await body.read_json(request))
         press, settings = Press(asked.to_scope(), "a plan"), self._standby.settings
-        found = await on_thread(
-            self._threads,
-            lambda: prepare(settings, press, self._env),
-            "plan",
-            usage="unprocessable",
-            most_s=_PLAN_S,
-        )
+        found = await self._on_thread(lambda: prepare(settings, press, self._env), "plan", most_s=_PLAN_S)
         return document(plan_json(found.plan, settings.broker.base_url))
 
     async def check(self, _: web.Request, __: Identity) -> web.Response:
@@ -55,15 +49,10 @@ class Checks:
             remedy = "Wait for its end."
             raise ProblemError("conflict", "a check is under way", remedy=remedy, headers={"Retry-After": "5"})
         settings = self._standby.settings
+        most_s = settings.run.deadline_s + _CHECK_MORE_S
         async with self._under_way:
-            found = await on_thread(
-                self._threads,
-                lambda: asyncio.run(_checked(settings, self._env)),
-                "check",
-                usage="unprocessable",
-                most_s=settings.run.deadline_s + _CHECK_MORE_S,
-            )
-        return document(checking.to_json(found))
+            work = lambda: asyncio.run(_checked(settings, self._env))  # noqa: E731  (on a thread)
+            return document(checking.to_json(await self._on_thread(work, "check", most_s=most_s)))
 
     async def last(self, _: web.Request, __: Identity) -> web.Response:
         """Tell what the last self-test found; the broker is not asked."""
@@ -74,7 +63,7 @@ class Checks:
         return document(last)
 
 
-async def _checked(settings: Settings, env: Mapping[str, str]) -> CheckReport:
+async def _checked(settings: Settings, env: Mapping[str, str]) -> checking.CheckReport:
     setup = read_setup(settings, env)
     if setup.problems:
         raise ConfigurationError(setup.problems)

@@ -26,11 +26,7 @@ class Lookup:
         self._reports: dict[str, tuple[float, bytes]] = {}
 
     async def find(self, name: str) -> Live | str:
-        """Give a run that is here, or the id of one on record.
-
-        Raises:
-            ProblemError: There is none of this name, or several.
-        """
+        """Give a run that is here, or the id of the one on record; `not_found` if there is none, or several."""
         live = self._desk.find(name)
         if live is not None:
             return live
@@ -45,18 +41,14 @@ class Lookup:
             ledger = self._standby.settings.ledger
             told = lambda: to_json(history.recall(ledger, found).report())  # noqa: E731  (on a thread)
             return await on_thread(self._threads, told, "report", usage="not_found")
-        if found.is_over and found.failure is None:
-            return to_json(await found.finished())
+        if found.report is not None:
+            return to_json(found.report)
         await until_swept(found)
-        return self._live_report(found)
-
-    def _live_report(self, live: Live) -> bytes:
-        """Fold the report of a run under way, once for all who ask at the same time."""
         now = monotonic()
-        known = self._reports.get(live.run.id)
+        known = self._reports.get(found.run.id)
         if known is None or now - known[0] > _SHARED_S:
             self._reports = {run: one for run, one in self._reports.items() if self._desk.find(run)}
-            known = self._reports[live.run.id] = now, to_json(live.run.report())
+            known = self._reports[found.run.id] = now, to_json(found.run.report())
         return known[1]
 
 

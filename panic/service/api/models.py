@@ -26,12 +26,16 @@ AccountId = Annotated[int, Field(ge=1, lt=1 << 63)]
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_SYMBOL)]
 
 
-class _Asked(BaseModel):
-    """Frozen, closed, strict, and silent about its input."""
+class _Query(BaseModel):
+    """Frozen, closed, and silent about its input."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, hide_input_in_errors=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class _Asked(_Query):
+    """Strict besides: JSON has types."""
+
+    model_config = ConfigDict(strict=True)
 
 
 _SCOPES: dict[str, Any] = {
@@ -51,14 +55,18 @@ _SCOPES: dict[str, Any] = {
 }
 
 
-class ScopeAsked(_Asked):
-    """Which accounts: all of them, or some groups and accounts. There is no default."""
-
-    model_config = ConfigDict(json_schema_extra=_SCOPES)
+class ResetScope(_Asked):
+    """What is to be reset, by the names under which it is engaged; left out, everything that is."""
 
     all: bool = False
     groups: Annotated[tuple[Group, ...], Field(max_length=1000)] = ()
     accounts: Annotated[tuple[AccountId, ...], Field(max_length=5000)] = ()
+
+
+class ScopeAsked(ResetScope):
+    """Which accounts: all of them, or some groups and accounts. There is no default."""
+
+    model_config = ConfigDict(json_schema_extra=_SCOPES)
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "ScopeAsked":
@@ -118,14 +126,6 @@ class ByAsked(_Asked):
     by: Who = ""
 
 
-class ResetScope(_Asked):
-    """What is to be reset, by the names under which it is engaged; left out, everything that is."""
-
-    all: bool = False
-    groups: Annotated[tuple[Group, ...], Field(max_length=1000)] = ()
-    accounts: Annotated[tuple[AccountId, ...], Field(max_length=5000)] = ()
-
-
 class ResetAsked(_Asked):
     """The deliberate act that ends the engaged state."""
 
@@ -136,26 +136,20 @@ class ResetAsked(_Asked):
     dry_run: bool = False
 
 
-class RunsQuery(BaseModel):
+class RunsQuery(_Query):
     """How many runs to list."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     limit: Annotated[int, Field(ge=1, le=1000)] = 20
 
 
-class EventsQuery(BaseModel):
+class EventsQuery(_Query):
     """Which run to follow; without one the latest that is under way."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
 
 
-class NoQuery(BaseModel):
+class NoQuery(_Query):
     """Nothing may be asked behind the question mark."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -6,8 +6,10 @@ Repeats of one Idempotency-Key never press again.
 import asyncio
 import hashlib
 import re
+from collections import defaultdict
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiohttp import web
 
@@ -18,19 +20,57 @@ from panic.service.api import models, views
 from panic.service.api.answers import document
 from panic.service.api.lookup import Lookup
 from panic.service.api.models import WAIT_MOST_S, PressAsked
-from panic.service.api.repeats import Answered, Keys, is_key
 from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.descriptors import held_most
-from panic.service.desk import Desk, Refused
-from panic.service.problems import ProblemError, request_id, require
+from panic.service.desk import Desk
+from panic.service.problems import ProblemError, require
 from panic.service.sessions import SIGNED
 from panic.service.standby import Standby
 
 WAITING_MOST: Final = 100
 """Callers at once that may wait for a report; the others are told where it will be."""
 
+KEPT_S: Final = 86_400.0
+KEPT_MOST: Final = 1000
+"""Keys of one token: a token that floods the service with keys forgets its own."""
+
+KEY: Final = r"[!-~]{1,255}"
 _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+
+
+class Answered(NamedTuple):
+    """What a press came to, for whoever repeats it; `what` is the digest of its body."""
+
+    what: str
+    run_id: str
+    joined: bool
+    resent: bool
+
+
+class Keys:
+    """Which Idempotency-Keys stand for which runs, for each token by itself.
+
+    They are kept in memory: a key stands for a caller's repeats of one trigger, and a service that was started
+    anew has had no trigger yet.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._of: defaultdict[str, dict[str, tuple[float, Answered]]] = defaultdict(dict)
+
+    def find(self, token: str, key: str) -> Answered | None:
+        """Give what this token's key stands for."""
+        at, answered = self._of[token].get(key, (0.0, None))
+        return answered if answered is not None and at > self._now() - KEPT_S else None
+
+    def keep(self, token: str, key: str, answered: Answered) -> None:
+        """Let a key that stands for nothing yet stand for something."""
+        keys = self._of[token]
+        keys.pop(key, None)
+        keys[key] = self._now(), answered
+        if len(keys) > KEPT_MOST:
+            del keys[next(iter(keys))]
 
 
 class Presses:
@@ -68,7 +108,11 @@ class Presses:
         if earlier is not None:
             return earlier
         self._require_theirs(press, identity)
-        answered = self._at_the_desk(request, identity, press, digest)
+        found = self._desk.press(press, automated=not identity.person)
+        answered = Answered(digest, found.live.run.id, found.joined, found.resent)
+        said = {"by": press.by, "reason": press.reason.strip(), "scope": str(press.scope)}
+        how = {"run_id": answered.run_id, "joined": found.joined, "resent": found.resent}
+        self._audit.record_request(request, identity, "press", **said, **how)
         if key is not None:
             self._keys.keep(identity.name, key, answered)
         return answered
@@ -76,26 +120,6 @@ class Presses:
     def _require_theirs(self, press: Press, identity: Identity) -> None:
         if identity.groups is not None:
             require(may_press(identity, press.scope, self._standby.prepare(press).roster))
-
-    def _at_the_desk(self, request: web.Request, identity: Identity, press: Press, digest: str) -> Answered:
-        try:
-            found = self._desk.press(press, automated=not identity.person)
-        except Refused:
-            raise ProblemError("stopping", headers={"Retry-After": "5"}) from None
-        run = found.live.run
-        told = {
-            "run_id": run.id,
-            "token": identity.name,
-            "by": run.scrub(press.by),
-            "reason": run.scrub(press.reason.strip()),
-            "scope": str(press.scope),
-            "joined": found.joined,
-            "resent": found.resent,
-            "from": request.remote,
-            "request_id": request_id(request),
-        }
-        self._audit.record("press", told)
-        return Answered(digest, run.id, found.joined, found.resent)
 
     async def _report_within(self, run_id: str, wait_s: float) -> web.Response | None:
         live = self._desk.find(run_id)
@@ -119,24 +143,16 @@ class Presses:
 
 
 def _press_of(asked: PressAsked, identity: Identity, source: Source) -> Press:
-    return Press(
-        scope=asked.to_scope(),
-        reason=asked.reason,
-        by=identity.acting_for(asked.by),
-        source=source,
-        deadline_s=asked.deadline_s,
-        concurrency=asked.concurrency,
-        watch_s=asked.watch_s,
-        verify=asked.verify,
-        latch=asked.latch,
-    )
+    same = ("reason", "deadline_s", "concurrency", "watch_s", "verify", "latch")
+    more = {name: getattr(asked, name) for name in same}
+    return Press(scope=asked.to_scope(), by=identity.acting_for(asked.by), source=source, **more)
 
 
 def _key_of(request: web.Request) -> str | None:
     given = request.headers.getall("Idempotency-Key", [])
     if not given:
         return None
-    if len(given) > 1 or not is_key(given[0]):
+    if len(given) > 1 or not re.fullmatch(KEY, given[0]):
         raise ProblemError("malformed", "the Idempotency-Key is not one of 1 to 255 visible ASCII characters")
     return given[0]
 

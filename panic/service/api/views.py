@@ -28,12 +28,7 @@ def links(run_id: str) -> Links:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a press came to.
-
-    Attributes:
-        joined: Whether it became a part of a run that was under way.
-        resent: Whether what that run had sent before was sent again.
-    """
+    """What a press came to: whether it joined a run that was under way, and whether that sent everything again."""
 
     schema: Literal["panic-started/1"]
     run_id: str
@@ -68,13 +63,7 @@ class RunRow:
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """Runs, unfinished ones first and then the latest, as `panic runs --format json` lists them.
-
-    Attributes:
-        more: How many are not listed.
-        damage: What is wrong with the ledger.
-        looked_in: The ledger's files, and whether they are there.
-    """
+    """Runs, unfinished ones first and then the latest; `more` are not listed, `damage` is the ledger's."""
 
     schema: Literal["panic-runs/1"]
     runs: tuple[RunRow, ...]
@@ -113,6 +102,48 @@ def row(one: Summary, now: datetime) -> RunRow:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class LiveView:
+    """A run under way here; times in seconds."""
+
+    run_id: str
+    source: str
+    elapsed_s: float
+    deadline_s: float
+    links: Links
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """How the service is; `standby` tells how old what it holds ready is, `self_test` what was proven lately."""
+
+    schema: Literal["panic-status/1"]
+    version: str
+    base_url: str
+    ready: bool
+    why: str
+    standby: dict[str, Any]
+    live: tuple[LiveView, ...]
+    streams: int
+    self_test: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """That the service answers at all."""
+
+    alive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Whether a press would work, and in one word why not; `files` tells ledger and latch from others."""
+
+    ready: bool
+    why: str
+    files: dict[str, str]
+
+
 _ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {}
 
 
@@ -121,5 +152,4 @@ def to_json(view: object) -> bytes:
     kind = type(view)
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
-    found: bytes = _ADAPTERS[kind].dump_json(view, indent=2)
-    return found
+    return _ADAPTERS[kind].dump_json(view, indent=2)

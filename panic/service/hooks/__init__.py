@@ -1,6 +1,6 @@
-"""What a call to a hook proves, says and sets off; what carries it over HTTP is breaches.
+"""Hooks: what a call proves, says and sets off.
 
-signatures   who sent it            taken     whether it was taken before
-bodies       what it says           keyring   the secrets, read again while the service runs
-decisions    what follows from it
+breaches     carries it over HTTP      decisions   what follows from a call
+signatures   who sent it               taken       whether it was taken before
+bodies       what it says              keyring     the secrets, read again while the service runs
 """

@@ -1,4 +1,4 @@
-"""Which signed calls were taken before: in memory, and from the record of an earlier process.
+"""Which signed calls were taken before: in memory, and from the presses that an earlier process put on record.
 
 The record never stands between a breach and its press: a call waits for it once, and not for long. Where it cannot
 be read, calls still fire, and whoever asks is told that a replay might, too.
@@ -7,11 +7,18 @@ be read, calls still fire, and whoever asks is told that a replay might, too.
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Final, NamedTuple
 
+from panic.config import Settings
 from panic.kit.background import begin
 from panic.kit.words import clip
+from panic.ledger import history
+from panic.ledger.events import decode
+from panic.ledger.record import Kind
+from panic.report.document import Source
 from panic.service.hooks.decisions import Earlier
 
 KEPT_TIMES: Final = 2
@@ -27,13 +34,42 @@ class Call(NamedTuple):
     until: float
 
 
+def key_of(hook: str, id_: str, earlier: Earlier) -> str:
+    """Give the key that a press carries onto the record: what its copies are known by."""
+    return f"{hook} {id_} {earlier.timestamp} {earlier.digest}"
+
+
+def hook_calls(settings: Settings) -> list[Call]:
+    """Give the calls that pressed, and whose copies might still be let in. Reads the ledger.
+
+    Raises:
+        UsageError: There is no ledger.
+        OSError: It cannot be read.
+    """
+    volume = history.read(settings.ledger, kinds=(Kind.PRESSED, Kind.JOINED, Kind.FINISHED))
+    if volume.damage and not volume.rows:
+        raise OSError(volume.damage)
+    finished = {row.run for row in volume.rows if row.kind == Kind.FINISHED}
+    found, now = [], time.time()
+    for row in volume.rows:
+        with suppress(ValueError, KeyError, TypeError):  # it is not as it was written, or no signed call of a hook
+            event = decode(row.record)
+            if event.body["trigger"]["source"] == Source.HOOK:
+                name, id_, timestamp, digest = event.body["key"].rsplit(" ", 3)
+                earlier = Earlier(digest, int(timestamp), row.run, is_over=row.run in finished)
+                until = (
+                    datetime.fromisoformat(event.at).timestamp() + KEPT_TIMES * settings.hooks[name].tolerance_s
+                )
+                found.append(Call(name, id_, earlier, until))
+    return [call for call in found if call.until >= now]
+
+
 class Taken:
-    """Remembers the calls that were taken, each for twice its hook's tolerance. Use it inside one loop.
+    """Remembers the calls that were taken, each for twice its hook's tolerance.
 
     Args:
         recall: Gives the calls that an earlier process took; blocks, and may hang or fail.
-        now: Our clock, seconds since 1970.
-        patience_s: How long the first call waits for it, seconds.
+        patience_s: How long the first call waits for it.
 
     Attributes:
         wrong: Why what an earlier process took is not known, in the middle of a sentence; empty if it is.
@@ -80,9 +116,10 @@ class Taken:
 
     def _read(self, done: "asyncio.Future[Iterable[Call]]") -> None:
         self._reading = None
-        error = None if done.cancelled() else done.exception()
-        if error is None and not done.cancelled():
+        if done.cancelled():
+            return
+        if error := done.exception():
+            self.wrong = f"the ledger cannot be read: {clip(str(error) or type(error).__name__)}"
+        else:
             self.wrong = ""
             self._known = {(call.hook, call.id): call for call in done.result()} | self._known
-        elif error is not None:
-            self.wrong = f"the ledger cannot be read: {clip(str(error) or type(error).__name__)}"

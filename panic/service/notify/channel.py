@@ -1,19 +1,31 @@
-"""One channel: a task that tells it what waits until it is delivered. If it hangs, it hangs alone."""
+"""One channel: tells it what waits, each notice until it is delivered. If it hangs, it hangs alone."""
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import chain, repeat
+from typing import Any
 
 import structlog
 
 from panic.kit.background import Aside, Do
-from panic.kit.errors import Problem
 from panic.service.notify.delivery import Undelivered
 from panic.service.notify.notice import Notice
-from panic.service.notify.outbox import Entry, Outbox
 
 log = structlog.get_logger()
+
+SIZE = 100
+"""Notices that wait for one channel at most. A channel that is so far behind has other troubles."""
+
+WAITS_S = (2.0, 8.0, 20.0, 60.0, 300.0)
+"""The waits between one try of a notice and the next; the last of them again and again."""
+
+PAGE_KEPT_S, OTHER_KEPT_S = 86_400.0, 3600.0
+"""What was not delivered for so long is given up: it is told too late."""
+
+START_S = 1.0
+"""The start of a run is told so much later: a delivery takes processor time that the first DELETEs need."""
 
 DELIVERY_S = 20.0
 """A delivery that takes longer is given up, and may still get through."""
@@ -25,98 +37,97 @@ HANGING_MOST = 3
 class Channel:
     """Delivers notices one after another, each on a thread that nobody waits for when it hangs.
 
-    Args:
-        name: Its name in the settings.
-        examine: Tells what is wrong with it; may hang.
-        deliver: Sends one notice or raises `Undelivered`; may hang.
-        delivered: Told of each notice that got through.
-        do: Does what may hang; None for threads of its own.
+    When too many wait, the oldest that is no page makes room, else the oldest page. A page, or its end, takes the
+    place of an earlier page of the same key: whoever is told late is told how things are now.
 
     Attributes:
-        problems: What is wrong with it, as far as that is known by now.
         failures: Deliveries that failed, and notices that were dropped because too many waited.
     """
 
     def __init__(
         self,
         name: str,
-        examine: Callable[[], tuple[Problem, ...]],
         deliver: Callable[[Notice], None],
         delivered: Callable[[str, Notice], None],
         do: Do | None = None,
     ) -> None:
-        self.name = name
-        self.problems: tuple[Problem, ...] = ()
-        self.failures = 0
-        self._examine, self._deliver, self._delivered = examine, deliver, delivered
-        self._outbox = Outbox()
+        self.name, self.failures = name, 0
+        self._deliver, self._delivered = deliver, delivered
         self._do = do or Aside(HANGING_MOST).do
-        self._changed = asyncio.Event()
-        self._is_quiet = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name=f"panic-notify-{self.name}")
+        self._turn = asyncio.Lock()
+        self._waiting: dict[asyncio.Task[Any], Notice] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._untried: set[asyncio.Task[Any]] = set()
+        self._under_way: asyncio.Task[Any] | None = None
+        self._is_closing = False
 
     def tell(self, notice: Notice) -> None:
         """Let it be told; never waits."""
-        self.failures += self._outbox.put(notice, _now())
-        self._is_quiet.clear()
-        self._changed.set()
+        if notice.kind == "page":
+            for earlier in [t for t, n in self._waiting.items() if n.opens and n.key == notice.key]:
+                self._forget(earlier)
+        task = asyncio.create_task(self._until_told(notice), name=f"panic-notify-{self.name}")
+        self._waiting[task] = notice
+        self._untried.add(task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._untried.discard)
+        if len(self._waiting) > SIZE:
+            self.failures += 1
+            self._forget(
+                next((t for t, n in self._waiting.items() if n.kind != "page"), next(iter(self._waiting)))
+            )
 
-    async def quiet(self) -> None:
-        """Wait until everything was tried at least once."""
-        if self._task is not None:
-            await self._is_quiet.wait()
+    async def close(self, within_s: float) -> None:
+        """Try what nobody tried yet, so long at most, and end; say how many notices are left."""
+        self._is_closing = True
+        if self._untried:
+            await asyncio.wait(self._untried, timeout=within_s)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._waiting:
+            log.warning(
+                "notices not delivered: panic stopped first", channel=self.name, notices=len(self._waiting)
+            )
 
-    async def close(self) -> int:
-        """End; give how many notices it was not told."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        return len(self._outbox)
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        del self._waiting[task]
+        if task is not self._under_way:  # what is on its way cannot be called back: it ends before what is newer
+            task.cancel()
 
-    async def _run(self) -> None:
-        with suppress(Exception):  # a file on a dead file system; the deliveries will tell
-            self.problems = await self._do(self._examine, f"notify-{self.name}", DELIVERY_S)
-        while True:
-            self._changed.clear()
-            while entry := self._outbox.take(_now()):
-                await self._try(entry)
-            if not self._outbox.untried:
-                self._is_quiet.set()
-            due = self._outbox.next_at()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(due):
-                    await self._changed.wait()
+    async def _until_told(self, notice: Notice) -> None:
+        """Try until it is delivered, something newer takes its place, or it is too late."""
+        task: Any = asyncio.current_task()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(PAGE_KEPT_S if notice.kind == "page" else OTHER_KEPT_S):
+                await asyncio.sleep(START_S if notice.kind == "start" else 0.0)
+                for wait_s in chain(WAITS_S, repeat(WAITS_S[-1])):
+                    async with self._turn:
+                        self._under_way = task
+                        is_told = await self._try(notice)
+                        self._under_way = None
+                    self._untried.discard(task)
+                    if is_told or task not in self._waiting:
+                        break
+                    if self._is_closing:
+                        return
+                    await asyncio.sleep(wait_s)
+        self._waiting.pop(task, None)
 
-    async def _try(self, entry: Entry) -> None:
-        notice, why = entry.notice, "panic stopped first"
-        try:
-            why = await self._why_not(notice)
-        finally:
-            if why:
-                self.failures += 1
-                self._outbox.put_back(entry, _now())
-        if why:
-            log.warning("notice not delivered", channel=self.name, kind=notice.kind, run=notice.run, why=why)
-            return
-        with suppress(Exception):  # the next notice is delivered whatever becomes of this
-            self._delivered(self.name, notice)
-
-    async def _why_not(self, notice: Notice) -> str:
-        """Deliver a notice; give "" or why it did not get through, in our words: others may hold the address."""
+    async def _try(self, notice: Notice) -> bool:
+        """Deliver a notice, or say in our words why it did not get through: others may hold the address."""
         try:
             await self._do(partial(self._deliver, notice), f"notify-{self.name}", DELIVERY_S)
         except Undelivered as error:
-            return str(error)
+            why = str(error)
         except TimeoutError:
-            return f"no end within {DELIVERY_S:g} s"
+            why = f"no end within {DELIVERY_S:g} s"
         except Exception as error:  # noqa: BLE001  (a plug-in, or no thread is to be had)
-            return f"it failed ({type(error).__name__})"
-        return ""
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+            why = f"it failed ({type(error).__name__})"
+        else:
+            self._delivered(self.name, notice)
+            return True
+        self.failures += 1
+        log.warning("notice not delivered", channel=self.name, kind=notice.kind, run=notice.run, why=why)
+        return False

@@ -7,17 +7,19 @@ Its words are never shown, for they may hold the address, which is a secret: onl
 import importlib
 import logging
 import re
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 from panic.config import Credential, secret
 from panic.kit.errors import Problem
 from panic.service.notify.notice import Notice
-from panic.service.notify.quiet import silence
 
 _HTTP_STATUS = re.compile(r"\berror=(\d{3})\b")
 _NO_CONNECTION = re.compile(r"connection error", re.IGNORECASE)
+_NOT_INSTALLED = "the library apprise is not installed"
 _INSTALL = "Install panic with its extra 'notify'."
 _WRITE = "Put one address of the library apprise there, such as json://host/path; see docs/notifications.md."
 
@@ -34,7 +36,8 @@ def examine(name: str, url: Credential, env: Mapping[str, str]) -> tuple[Problem
         if key is not None:
             _service(key)
     except Undelivered as error:
-        problems = (*problems, Problem(f"[notify.{name}] {error}", _remedy(error), url.file))
+        remedy = _INSTALL if str(error) == _NOT_INSTALLED else _WRITE
+        problems = (*problems, Problem(f"[notify.{name}] {error}", remedy, url.file))
     return problems
 
 
@@ -65,28 +68,22 @@ def deliver(name: str, url: Credential, env: Mapping[str, str], notice: Notice) 
 def _address(name: str, url: Credential, env: Mapping[str, str]) -> tuple[secret.Key | None, tuple[Problem, ...]]:
     """Read a channel's address as keys are read; the problems say address where keys say key."""
     key, problems = secret.read(name, url, env)
-    return key, tuple(_reworded(name, problem) for problem in problems)
-
-
-def _reworded(name: str, problem: Problem) -> Problem:
-    what = problem.what.removeprefix(f"credential {name}: ").replace(" key", " address")
-    remedy = problem.remedy
-    if not remedy.startswith("Run:"):  # it names a file
-        remedy = remedy.replace(" key", " address")
-    return replace(problem, what=f"[notify.{name}] url: {what}", remedy=remedy)
-
-
-def _library() -> Any:
-    try:
-        return importlib.import_module("apprise")
-    except ImportError:
-        raise Undelivered("the library apprise is not installed") from None
+    reworded = []
+    for problem in problems:
+        what = problem.what.removeprefix(f"credential {name}: ").replace(" key", " address")
+        names_a_file = problem.remedy.startswith("Run:")
+        remedy = problem.remedy if names_a_file else problem.remedy.replace(" key", " address")
+        reworded.append(replace(problem, what=f"[notify.{name}] url: {what}", remedy=remedy))
+    return key, tuple(reworded)
 
 
 def _service(key: secret.Key) -> Any:
     """Make the library's object for an address: a new one each time, for an earlier one may still hang."""
     with silence():
-        library = _library()
+        try:
+            library = importlib.import_module("apprise")
+        except ImportError:
+            raise Undelivered(_NOT_INSTALLED) from None
         logging.getLogger("apprise").setLevel(logging.WARNING)  # so that we hear why it failed
         try:
             # Redirects would turn a POST into a GET, and carry the address elsewhere; nothing is kept on disk.
@@ -126,5 +123,46 @@ def _reason(heard: Iterable[str]) -> str:
     return "the library could not deliver it"
 
 
-def _remedy(error: Undelivered) -> str:
-    return _INSTALL if "not installed" in str(error) else _WRITE
+# What foreign libraries log while they deliver may hold an address.
+
+_here = threading.local()
+_installing = threading.Lock()
+
+
+@contextmanager
+def silence() -> Iterator[list[str]]:
+    """Keep from every handler what this thread logs through `logging`; the list holds the words meanwhile.
+
+    The words are for recognising known phrases in them, and must not be shown.
+    """
+    with _installing:
+        if not isinstance(logging.getLogRecordFactory(), _Silencer):
+            logging.setLogRecordFactory(_Silencer())
+    heard: list[str] = []
+    _here.heard = heard
+    try:
+        yield heard
+    finally:
+        _here.heard = None
+
+
+class _Silencer:
+    """Makes every logger's records, and takes the words out of those of a silenced thread.
+
+    Filters would have to be put on each logger by its name: those of the library that delivers, of its HTTP
+    client, of what that rests on. Records are made in one place.
+    """
+
+    def __init__(self) -> None:
+        self._before = logging.getLogRecordFactory()
+
+    def __call__(self, *args: object, **kwargs: object) -> logging.LogRecord:
+        record = self._before(*args, **kwargs)
+        heard = getattr(_here, "heard", None)
+        if heard is not None:
+            with suppress(Exception):
+                heard.append(record.getMessage())
+            record.msg, record.args = "(silenced)", ()
+            record.exc_info = record.exc_text = record.stack_info = None
+            record.levelno = -1  # below every handler
+        return record

@@ -2,19 +2,21 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import structlog
 
 from panic.config import Channel as ChannelSettings
 from panic.kit.background import Do
-from panic.kit.errors import Problem
+from panic.service.live import Live
 from panic.service.notify.channel import Channel
-from panic.service.notify.delivery import deliver, examine
-from panic.service.notify.notice import Notice
+from panic.service.notify.delivery import deliver
+from panic.service.notify.notice import Notice, notices_of
 
 log = structlog.get_logger()
 
@@ -23,6 +25,9 @@ PAGES_MOST = 1000
 
 SAME_S = 3600.0
 """A page that says the same again within so many seconds is no change, and is not told."""
+
+_NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]+")
+_KEY_MOST = 64
 
 
 @dataclass(slots=True)
@@ -35,14 +40,15 @@ class _Page:
 
 
 class Notifier:
-    """Tells channels of runs. Use it inside one running loop, between `start` and `close`.
+    """Tells channels of runs, and of whatever else somebody must see.
 
     Args:
-        channels: The settings' channels by name.
-        env: The environment, for addresses that are in it.
         told: Called with each page once every channel that is told of pages has it.
         send: Sends one notice to a channel.
         do: Does what may hang; None for threads.
+
+    Attributes:
+        is_ending: Whether the service was told to end: what did not finish is resumed at its next start.
     """
 
     def __init__(
@@ -50,53 +56,60 @@ class Notifier:
         channels: Mapping[str, ChannelSettings],
         env: Mapping[str, str] = os.environ,
         *,
+        scrub: Callable[[str], str] = str,
         told: Callable[[Notice], None] = lambda _: None,
         send: Callable[..., None] = deliver,
         do: Do | None = None,
     ) -> None:
         self._tells = {name: frozenset(channel.tells) for name, channel in channels.items()}
         self._pagers = {name for name, tells in self._tells.items() if "page" in tells}
-        self._told, self._pages, self._is_closed = told, dict[str, _Page](), False
+        self._scrub, self._told, self._pages = scrub, told, dict[str, _Page]()
+        self._reporting: set[asyncio.Task[Any]] = set()
+        self._is_closed = self.is_ending = False
         self._channels = {
-            name: Channel(
-                name,
-                partial(examine, name, channel.url, env),
-                partial(send, name, channel.url, env),
-                self._delivered,
-                do,
-            )
+            name: Channel(name, partial(send, name, channel.url, env), self._delivered, do)
             for name, channel in channels.items()
         }
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the channels, as far as that is known by now."""
-        found = [problem for channel in self._channels.values() for problem in channel.problems]
-        if self._channels and not self._pagers:
-            remedy = 'Add "page" to the tells of one of them.'
-            found.insert(0, Problem("no channel of [notify] is told of pages", remedy))
-        return tuple(found)
 
     @property
     def failures(self) -> dict[str, int]:
         """For each channel the deliveries that failed, and the notices that were dropped."""
         return {name: channel.failures for name, channel in self._channels.items()}
 
-    def start(self) -> None:
-        """Begin to deliver."""
-        for channel in self._channels.values():
-            channel.start()
-
     def remember(self, run: str) -> None:
         """Take a run's page for told: an earlier process may have told it, and it may end here."""
         page = Notice("page", run, f"run {run}, which an earlier process left", "", run)
         self._pages[run] = _Page(page, -SAME_S, set())
 
+    def observe(self, what: str, live: Live) -> None:
+        """Take what the desk tells of a run."""
+        if what in {"started", "finished"} and self._channels:
+            task = asyncio.create_task(self._began(live) if what == "started" else self._ended(live))
+            self._reporting.add(task)
+            task.add_done_callback(self._reporting.discard)
+
+    async def _began(self, live: Live) -> None:
+        await live.run.engine.swept.wait()  # a report takes time, and no first DELETE waits for it
+        if not live.is_over:
+            for notice in notices_of("started", live.run.report()):
+                self.tell(notice)
+
+    async def _ended(self, live: Live) -> None:
+        try:
+            report = await live.finished()
+        except Exception:  # noqa: BLE001  (panic itself failed: what is known is all there is)
+            report = live.run.report()
+        event = "finished" if report.finished else "left" if self.is_ending else "interrupted"
+        for notice in notices_of(event, report):
+            self.tell(notice)
+
     def tell(self, notice: Notice) -> None:
-        """Tell the channels that want to know. Never waits, never raises."""
+        """Tell the channels that want to know, and no key with it. Never waits, never raises."""
         try:
             if not self._is_closed:
-                self._tell(notice)
+                key = _NOT_PLAIN.sub("-", self._scrub(notice.key))[:_KEY_MOST]  # it may stand in an address
+                title, text = self._scrub(notice.title), self._scrub(notice.text)
+                self._tell(replace(notice, title=title, text=text, key=key))
         except Exception as error:  # noqa: BLE001  (a run never fails because somebody could not be told)
             log.warning("notice not told", kind=notice.kind, run=notice.run, error=type(error).__name__)
 
@@ -150,12 +163,8 @@ class Notifier:
 
     async def close(self, within_s: float = 5.0) -> None:
         """Deliver what was not tried yet, so long at most, and stop; a channel that hangs is left behind."""
-        self._is_closed = True
-        channels = self._channels.values()
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
-                await asyncio.gather(*(channel.quiet() for channel in channels))
-        for channel in channels:
-            waiting = await channel.close()
-            if waiting:
-                log.warning("notices not delivered: panic stopped first", channel=channel.name, notices=waiting)
+                await asyncio.gather(*self._reporting, return_exceptions=True)
+        self._is_closed = True
+        await asyncio.gather(*(channel.close(within_s) for channel in self._channels.values()))

@@ -1,8 +1,8 @@
-"""What a self-test comes to: pure, from what a check found and what was seen of this machine."""
+"""What a self-test comes to: pure, from what a check found and what is known beside it."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -13,15 +13,10 @@ from panic.kit.words import clip
 from panic.report.flags import SKEW_MOST_S
 from panic.run.check import AccountCheck, CheckReport, State
 from panic.service.selftest.finding import KINDS, Finding, found
-from panic.service.selftest.machine import Machine
 
 SOON_DAYS: Final = 14
 """A certificate that ends within so many days is told of."""
 
-FREE_LEAST: Final = 100 * 10**6
-"""Bytes: less than this, or than a hundredth of the disk, is as good as full."""
-
-_FREE_SHARE = 100
 _NAMED_MOST = 5
 _PROBLEMS_MOST = 10
 _DAY_S = 86_400.0
@@ -29,7 +24,7 @@ _SKEWS_S = (86_400.0, 3600.0, 60.0, 10.0, SKEW_MOST_S)
 """A skew is told by the largest of these that it exceeds: it wavers, and each change of the words is news."""
 
 _REFUSALS = {None: "key_refused", 401: "key_refused", 403: "read_refused", 404: "account_unknown"}
-_CAUSES = {Cause.NAME: "dns", Cause.TLS: "tls"}
+_CAUSES: dict[Cause | None, str] = {Cause.NAME: "dns", Cause.TLS: "tls"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,57 +32,44 @@ class Circumstances:
     """What a self-test knows beside the check.
 
     Attributes:
-        now: When it is, UTC.
-        machine: This machine.
+        machine: What is wrong with this machine.
         problems: Mistakes in settings, roster and credentials.
         covered: The accounts that a press for all would reach by the roster; None where it cannot be read.
         covered_before: The same when all was last well; None if it never was.
         excluded: The accounts that the roster excludes.
-        pages_told: Whether a channel tells of pages; None where nobody would page.
+        pages_told: Whether a channel tells of pages.
         round_s: How long one round takes at its pace, seconds.
         every_s: How often there should be one, seconds; 0 where there is no pace.
     """
 
     now: datetime
-    machine: Machine = Machine()  # noqa: RUF009  (frozen)
+    machine: tuple[Finding, ...] = ()
     problems: tuple[Problem, ...] = ()
     covered: frozenset[int] | None = None
     covered_before: frozenset[int] | None = None
-    excluded: frozenset[int] = field(default_factory=frozenset)
-    pages_told: bool | None = None
+    excluded: frozenset[int] = frozenset()
+    pages_told: bool = True
     round_s: float = 0.0
     every_s: float = 0.0
 
 
 def findings(report: CheckReport | None, around: Circumstances) -> tuple[Finding, ...]:
-    """Say what stands in the way of the next press, worst first.
-
-    Args:
-        report: What the check found; None where it could not begin.
-        around: What is known beside it.
-    """
+    """Say what stands in the way of the next press, worst first; no report where the check could not begin."""
     everything = [*_of_problems(around.problems)]
     if report is not None:
         everything += [*_of_accounts(report), *_of_roster(report, around), *_of_broker(report)]
-    everything += [*machine_findings(report, around), *_of_pace(around)]
+    everything += [*around.machine, *certificate(report, around.now)]
+    if not around.pages_told:
+        everything.append(found("no_pager"))
+    if around.every_s and around.round_s > around.every_s:
+        everything.append(found("slow_round", takes=around.round_s / 60, wanted=around.every_s / 60))
     return tuple(sorted(everything, key=lambda one: WORST_FIRST.index(one.worst)))
 
 
-def machine_findings(report: CheckReport | None, around: Circumstances) -> Iterator[Finding]:
-    """Say what a check does not: what is wrong with this machine, and that the certificate ends soon."""
-    machine = around.machine
-    for disk in machine.disks:
-        where = clip(str(disk.folder))
-        if disk.trouble:
-            yield found("disk_trouble", what=disk.what, where=where, trouble=disk.trouble)
-        elif disk.free < FREE_LEAST or disk.free * _FREE_SHARE < disk.size:
-            yield found("disk", what=disk.what, where=where)
-    if machine.ledger:
-        yield found("ledger", trouble=clip(machine.ledger))
-    if machine.latch is not None and machine.latch.problem:
-        yield found("latch_missing" if machine.latch_is_missing else "latch", trouble=machine.latch.problem)
+def certificate(report: CheckReport | None, now: datetime) -> Iterator[Finding]:
+    """Say that the broker's certificate ends soon."""
     if report is not None and report.certificate_ends is not None:
-        days = (report.certificate_ends - around.now).total_seconds() / _DAY_S
+        days = (report.certificate_ends - now).total_seconds() / _DAY_S
         ends = "has ended" if days <= 0 else "ends today" if days < 1 else f"ends in {days:.0f} days"
         if days < SOON_DAYS:
             yield found("broker_certificate", ends=ends)
@@ -105,7 +87,7 @@ def _code(one: AccountCheck) -> str:
     if one.state is State.REFUSED:
         return _REFUSALS.get(one.status, "request_refused")
     if one.state is State.UNREACHABLE:
-        return _CAUSES.get(one.cause, "unreachable") if one.cause else "unreachable"
+        return _CAUSES.get(one.cause, "unreachable")
     return "account_missing" if one.state is State.MISSING else "account_closed"
 
 
@@ -146,10 +128,3 @@ def _of_broker(report: CheckReport) -> Iterator[Finding]:
         yield found("clock_skew", side="ahead of" if skew_s > 0 else "behind", seconds=by_s)
     if not report.drift_checked:
         yield found("drift_unchecked")
-
-
-def _of_pace(around: Circumstances) -> Iterator[Finding]:
-    if around.pages_told is False:
-        yield found("no_pager")
-    if around.every_s and around.round_s > around.every_s:
-        yield found("slow_round", takes=around.round_s / 60, wanted=around.every_s / 60)

@@ -1,85 +1,59 @@
-"""This machine's own state, as far as a press depends on it. Looking changes nothing; it may hang with a disk."""
+"""What is wrong with this machine, as far as a press depends on it. Looking changes nothing, and may hang."""
 
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from panic.config import Settings
 from panic.kit.files import why
-from panic.latch import State
+from panic.kit.words import clip
 from panic.latch import read as read_latch
 from panic.ledger import reader
+from panic.service.selftest.finding import Finding, found
 
+FREE_LEAST: Final = 100 * 10**6
+"""Bytes: less than this, or than a hundredth of the disk, is as good as full."""
+
+_FREE_SHARE = 100
 _NOTHING = "selftest"
 """A kind of event that there is none of: the ledger is opened and looked through, and nothing is read of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """The file system on which something is.
-
-    Attributes:
-        what: What is there, in a word or two.
-        folder: Where.
-        free: Bytes that this user may still write.
-        size: Bytes in all.
-        trouble: Why nobody knows; empty if somebody does.
-    """
-
-    what: str
-    folder: Path
-    free: int = 0
-    size: int = 0
-    trouble: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """What was seen of this machine.
-
-    Attributes:
-        disks: One for each file that a press writes; none where the settings name none.
-        ledger: What is wrong with the ledger, in words; empty if nothing is.
-        latch: What the latch says; None where the settings name none.
-        latch_is_missing: Whether there is no such file.
-    """
-
-    disks: tuple[Disk, ...] = ()
-    ledger: str = ""
-    latch: State | None = None
-    latch_is_missing: bool = False
-
-
-def look(settings: Settings) -> Machine:
+def look(settings: Settings) -> tuple[Finding, ...]:
     """Look at this machine. Never raises; do it on a thread."""
-    ledger, state_file = settings.ledger.file, settings.latch.file
-    return Machine(
-        disks=tuple(_disks(settings)),
-        ledger="" if ledger is None else _ledger(ledger),
-        latch=None if state_file is None else read_latch(state_file),
-        latch_is_missing=state_file is not None and not os.path.lexists(state_file),
-    )
+    return tuple(_look(settings.ledger.file, settings.latch.file))
 
 
-def _disks(settings: Settings) -> Iterator[Disk]:
-    files = {"the ledger": settings.ledger.file, "the latch": settings.latch.file}
-    for what, file in files.items():
+def _look(ledger: Path | None, latch: Path | None) -> Iterator[Finding]:
+    for what, file in (("the ledger", ledger), ("the latch", latch)):
         if file is not None:
-            yield _disk(what, file.absolute().parent)
+            yield from _disk(what, file.absolute().parent)
+    if ledger is not None and (trouble := _ledger(ledger)):
+        yield found("ledger", trouble=clip(trouble))
+    if latch is not None and (trouble := read_latch(latch).problem):
+        yield found("latch" if os.path.lexists(latch) else "latch_missing", trouble=trouble)
 
 
-def _disk(what: str, folder: Path) -> Disk:
+def _disk(what: str, folder: Path) -> Iterator[Finding]:
+    facts = {"what": what, "where": clip(str(folder))}
     try:
-        found = os.statvfs(folder)
+        seen = os.statvfs(folder)
     except (OSError, ValueError) as error:
-        return Disk(what, folder, trouble=why(error) if isinstance(error, OSError) else "that is no folder")
+        trouble = why(error) if isinstance(error, OSError) else "that is no folder"
+        yield found("disk_trouble", trouble=trouble, **facts)
+        return
     if not os.access(folder, os.W_OK | os.X_OK):
-        return Disk(what, folder, trouble="this user may not write there")
-    free = found.f_bavail * found.f_frsize
-    no_more_files = found.f_files > 0 and found.f_favail == 0
-    return Disk(what, folder, 0 if no_more_files else free, found.f_blocks * found.f_frsize)
+        yield found("disk_trouble", trouble="this user may not write there", **facts)
+    elif is_full(seen):
+        yield found("disk", **facts)
+
+
+def is_full(seen: os.statvfs_result) -> bool:
+    """Whether a file system has hardly any room left, or none for another file."""
+    free, size = seen.f_bavail * seen.f_frsize, seen.f_blocks * seen.f_frsize
+    return free < FREE_LEAST or free * _FREE_SHARE < size or (seen.f_files > 0 and seen.f_favail == 0)
 
 
 def _ledger(file: Path) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import structlog
 from prometheus_client.metrics_core import Metric
@@ -21,10 +21,11 @@ from panic.kit.background import Aside, Do
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.notify import Notice
-from panic.service.selftest import Finding, Kept, Last, Machine, ago, look, place, read, write
-from panic.service.selftest.alarm import Alarm
-from panic.service.selftest.gauges import gauges
-from panic.service.selftest.round import ASIDE_S, Tools, failed, go_round
+from panic.service.selftest.alarm import Alarm, gauges
+from panic.service.selftest.finding import Finding
+from panic.service.selftest.last import Kept, Last, ago, place, read, write
+from panic.service.selftest.machine import look
+from panic.service.selftest.round import ASIDE_S, Tools, go_round
 
 log = structlog.get_logger()
 
@@ -41,38 +42,22 @@ _READ_S = 2.0
 _OFF_S = 30.0
 
 
-class _Standby(Protocol):
-    @property
-    def settings(self) -> Settings: ...
-
-
 class Proving(Collector):
-    """The loop. Use it inside one running loop, between `start` and `close`; hand it to `Metrics.add`.
-
-    Args:
-        standby: Knows the settings in force.
-        desk: Whose runs come first; `observe` is added to its observers.
-        tell: Tells people; never waits.
-        env: Where keys are looked for.
-        first_s: When the first one begins, seconds after the start.
-        do: Does what may hang; None for threads.
-        machine: Looks at this machine.
-        now: The time of day.
-    """
+    """The loop, between `start` and `close`, beside a desk whose runs come first; `Metrics.add` takes it."""
 
     def __init__(
         self,
-        standby: _Standby,
+        settings: Callable[[], Settings],
         desk: Desk,
         tell: Callable[[Notice], None],
         env: Mapping[str, str] = os.environ,
         *,
         first_s: float = FIRST_S,
         do: Do | None = None,
-        machine: Callable[[Settings], Machine] = look,
+        machine: Callable[[Settings], tuple[Finding, ...]] = look,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._standby, self._desk, self._people = standby, desk, tell
+        self._settings, self._desk, self._people = settings, desk, tell
         self._first_s, self._now = first_s, now
         self._tools = Tools(env, do or Aside(2).do, machine, now)
         self._kept: Kept | None = None
@@ -84,7 +69,7 @@ class Proving(Collector):
 
     async def start(self) -> None:
         """Begin; the last one is remembered from before, where there was one."""
-        file = place(self._standby.settings)
+        file = place(self._settings())
         if file is not None:
             with suppress(TimeoutError, OSError, RuntimeError):
                 self._kept = await self._tools.do(partial(read, file), "self-test-read", _READ_S)
@@ -115,7 +100,7 @@ class Proving(Collector):
     @property
     def not_ready(self) -> str:
         """Why no press would work at all, in a word; empty if one would, or if nobody knows."""
-        last, settings = self.last, self._standby.settings
+        last, settings = self.last, self._settings()
         if last is None or not last.none_could_be_pressed:
             return ""
         is_of_now = settings.self_test.every_s > 0 and last.base_url == settings.broker.base_url
@@ -124,14 +109,14 @@ class Proving(Collector):
     def status(self) -> dict[str, Any]:
         """Say in a few words how things stand."""
         last, now = self.last, self._now()
-        proven_at = None if last is None else last.proven_at
+        at = last and last.proven_at
         return {
-            "every_s": self._standby.settings.self_test.every_s,
+            "every_s": self._settings().self_test.every_s,
             "under_way": self._round is not None and not self._round.done(),
-            "ok": None if last is None else last.ok,
-            "age_s": None if last is None else round(last.age_s(now), 3),
-            "proven": None if proven_at is None else ago((now - proven_at).total_seconds()),
-            "findings": [] if last is None else [one.code for one in last.findings],
+            "ok": last and last.ok,
+            "age_s": last and round(last.age_s(now), 3),
+            "proven": at and ago((now - at).total_seconds()),
+            "findings": [one.code for one in last.findings] if last else [],
         }
 
     def collect(self) -> Iterable[Metric]:
@@ -144,7 +129,7 @@ class Proving(Collector):
         await asyncio.sleep(self._first_s)
         loop = asyncio.get_running_loop()
         while True:
-            settings, began = self._standby.settings, loop.time()
+            settings, began = self._settings(), loop.time()
             if not settings.self_test.every_s:
                 await asyncio.sleep(_OFF_S)
             elif await self._one_round():
@@ -160,8 +145,6 @@ class Proving(Collector):
         self._round = asyncio.create_task(self._prove(), name="panic-self-test-round")
         try:
             await asyncio.wait([self._round])
-            if not self._round.cancelled() and (error := self._round.exception()):
-                log.error("self_test_failed", exc_info=error)
             return not self._round.cancelled()
         finally:
             self._drop()  # we are the one who is cancelled
@@ -176,25 +159,15 @@ class Proving(Collector):
             self._round.cancel()
 
     async def _prove(self) -> None:
-        loop, settings = asyncio.get_running_loop(), self._standby.settings
-        began = loop.time()
-        try:
-            result = await go_round(settings, self._kept, self._tools, self._partly)
-        except Exception as error:  # self-testing must never end, and that it fails is a finding
-            log.exception("self_test_failed")
-            result = failed(error, self._now())
-        self._kept = result.kept(settings, loop.time() - began, self._kept, self._now())
+        settings = self._settings()
+        self._kept = await go_round(settings, self._kept, self._tools, self._partly)
         self._tell(self._alarm.whole(self._kept.last))
-        await self._keep(settings, self._kept)
-
-    async def _keep(self, settings: Settings, kept: Kept) -> None:
         file = place(settings)
-        if file is None:
-            return
-        try:
-            await self._tools.do(partial(write, file, kept), "self-test-write", ASIDE_S)
-        except (TimeoutError, OSError, RuntimeError) as error:
-            log.warning("self_test_not_kept", error=type(error).__name__)
+        if file is not None:
+            try:
+                await self._tools.do(partial(write, file, self._kept), "self-test-write", ASIDE_S)
+            except (TimeoutError, OSError, RuntimeError) as error:
+                log.warning("self_test_not_kept", error=type(error).__name__)
 
     def _partly(self, found: tuple[Finding, ...]) -> None:
         self._tell(self._alarm.partly(found))

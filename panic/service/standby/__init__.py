@@ -22,9 +22,8 @@ from panic.report import flags
 from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepared_of
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
-from panic.service.standby.health import Ready
+from panic.service.standby.health import Ready, Reloaded, read_again, restart_notes
 from panic.service.standby.ledgers import Ledgers
-from panic.service.standby.reload import Reloaded, read_again, restart_notes
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
@@ -34,17 +33,7 @@ START_S = 5.0
 
 
 class Standby:
-    """Keeps ready what a press needs. Use it inside one running loop, between `start` and `close`.
-
-    Args:
-        settings: As `panic.config.load` gave them.
-        env: Where keys, and a reload's settings, are looked for beside the files.
-        every_s: Seconds between two looks at the files when nobody presses.
-        look_s: Seconds that a press waits to learn whether they have changed.
-
-    Attributes:
-        settings: Those that count now; a reload replaces them.
-    """
+    """Keeps ready what a press needs. Use it inside one running loop, between `start` and `close`."""
 
     def __init__(
         self,
@@ -55,9 +44,7 @@ class Standby:
         look_s: float = LOOK_S,
     ) -> None:
         self.settings = settings
-        self._env = env
-        self._every_s = every_s
-        self._look_s = look_s
+        self._env, self._every_s, self._look_s = env, every_s, look_s
         self._is_closed = False
         self._files = Files(settings, env, every_s=every_s)
         self._ready = Ready(env)
@@ -106,8 +93,7 @@ class Standby:
             raised.append(_not_in_time(loaded, now))
         if loaded.roster.value is None:
             raise ConfigurationError(loaded.failures or [_unread(settings)])
-        keys = loaded.usable
-        return prepared_of(settings, press, loaded.roster.value, keys, raised, loaded.broken)
+        return prepared_of(settings, press, loaded.roster.value, loaded.usable, raised, loaded.broken)
 
     def pressable(self, scope: Scope) -> Scope | None:
         """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
@@ -123,17 +109,17 @@ class Standby:
     @property
     def keys(self) -> dict[str, Key]:
         """The keys that can be used now, by name."""
-        return dict(self._files.loaded.usable)
+        return self._files.loaded.usable
 
     def scrub(self, text: str) -> str:
         """Take keys out of words from outside."""
-        return secret.scrub(text, self._files.loaded.usable.values())
+        return secret.scrub(text, self.keys.values())
 
     def take_broker(self) -> Broker | None:
         """Give an open Broker away, with its connections; None if none is ready. Whoever takes it closes it."""
         if self._warm is None:
             return None
-        self._warm.use(self._files.loaded.usable)
+        self._warm.use(self.keys)
         return self._warm.take()
 
     @property
@@ -169,7 +155,7 @@ class Standby:
             return "keys"
         if self._ready.problems is None:
             return "starting"
-        return "configuration" if self._mistakes(loaded) else ""
+        return "configuration" if self._mistakes() else ""
 
     @property
     def files(self) -> dict[str, str]:
@@ -179,17 +165,18 @@ class Standby:
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
         now, loaded, warm = time.monotonic(), self._files.loaded, self._warm
-        contact_at = warm.health.contact_at if warm else None
-        loop_now = asyncio.get_running_loop().time()
-        ahead_s = warm.health.ahead_s if warm else None
+        health = warm.health if warm else None
+        contact_at = health.contact_at if health else None
+        ahead_s = health.ahead_s if health else None
+        keys_at = min((one.seen_at for one in loaded.keys.values() if one.value), default=0.0)
         return {
             "roster_age_s": _age(loaded.roster.seen_at, now),
-            "keys_age_s": _age(min((one.seen_at for one in loaded.keys.values() if one.value), default=0.0), now),
+            "keys_age_s": _age(keys_at, now),
             "warm_connections": warm.idle if warm else 0,
             "warm_connections_wanted": self.settings.service.warm_connections,
-            "last_contact_age_s": None if contact_at is None else round(loop_now - contact_at, 3),
+            "last_contact_age_s": _age(contact_at, asyncio.get_running_loop().time()),
             "clock_ahead_s": None if ahead_s is None else round(ahead_s, 3),
-            "problems": self._problems(loaded),
+            "problems": self._problems(),
         }
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +195,7 @@ class Standby:
         wanted = self.settings.service.warm_connections
         self._warm = Warm(self.settings.broker, wanted) if wanted else None
         if self._warm is not None:
-            self._warm.use(self._files.loaded.usable)
+            self._warm.use(self.keys)
             self._warm.start()
 
     async def _tend(self) -> None:
@@ -217,17 +204,17 @@ class Standby:
             try:
                 self._ready.look(self.settings, self._files.loaded)
                 if self._warm is not None:
-                    self._warm.use(self._files.loaded.usable)
+                    self._warm.use(self.keys)
                 self._ledgers.tend(self.settings.ledger)
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
 
-    def _mistakes(self, loaded: Loaded) -> list[Problem]:
+    def _mistakes(self) -> list[Problem]:
         """Everything that `panic check` would refuse."""
-        return [*self.settings.problems, *loaded.problems, *(self._ready.problems or ())]
+        return [*self.settings.problems, *self._files.loaded.problems, *(self._ready.problems or ())]
 
-    def _problems(self, loaded: Loaded) -> list[str]:
-        found = [str(problem) for problem in self._mistakes(loaded)]
+    def _problems(self) -> list[str]:
+        found = [str(problem) for problem in self._mistakes()]
         found += [f"the settings could not be loaded again: {problem}" for problem in self._refused]
         if self._warm is not None:
             health = self._warm.health
@@ -238,7 +225,7 @@ class Standby:
         return found + ([f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else [])
 
 
-def _age(seen_at: float, now: float) -> float | None:
+def _age(seen_at: float | None, now: float) -> float | None:
     return round(now - seen_at, 3) if seen_at else None
 
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -66,11 +66,7 @@ class Found(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What a press goes by.
-
-    Attributes:
-        whole: The last roster without a row that could not be read.
-    """
+    """What a press goes by; `whole` is the last roster without a row that could not be read."""
 
     roster: Found[Roster]
     keys: Mapping[str, Found[Key]]
@@ -89,7 +85,7 @@ class Loaded:
     @property
     def failures(self) -> list[Problem]:
         """Everything that cannot be used as it is now."""
-        roster = self.roster.failure or tuple(self.roster.problems)
+        roster = self.roster.failure or self.roster.problems
         return [*(problem for found in self.keys.values() for problem in found.failure), *roster]
 
     @property
@@ -102,15 +98,15 @@ class Loaded:
         raised: list[Flag] = []
         for found in self.keys.values():
             raised += flags.from_problems("credential", found.problems)
-            older = f"the key of {now - found.seen_at:.0f} s ago is used" if found.value else ""
+            older = f"; the key of {now - found.seen_at:.0f} s ago is used" if found.value else ""
             raised += flags.from_problems("credential", [_aged(one, older) for one in found.failure])
-        older = f"what the roster said {now - self.roster.seen_at:.0f} s ago counts"
+        older = f"; what the roster said {now - self.roster.seen_at:.0f} s ago counts"
         raised += flags.from_problems("roster", [_aged(one, older) for one in self.roster.failure])
         return raised + flags.from_problems("roster", self.roster.problems)
 
 
 def _aged(problem: Problem, older: str) -> Problem:
-    return replace(problem, what=f"{problem.what}; {older}") if older else problem
+    return replace(problem, what=f"{problem.what}{older}")
 
 
 class Files:
@@ -118,21 +114,18 @@ class Files:
 
     def __init__(self, settings: Settings, env: Mapping[str, str], *, every_s: float = EVERY_S) -> None:
         self.settings = settings
-        self._env = env
-        self._every_s = every_s
+        self._env, self._every_s = env, every_s
         self._changed = threading.Condition()
         self._asked = self._begun = self._done = 0
         self._reading_since: float | None = None
         self._looking_since: float | None = None
         self._failed = False
         self._closing = False
-        self._thread: threading.Thread | None = None
         self.loaded = Loaded(Found(), {name: Found() for name in settings.credentials})
 
     def start(self) -> None:
         """Begin to look."""
-        self._thread = threading.Thread(target=self._work, name="panic-files", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._work, name="panic-files", daemon=True).start()
 
     def close(self) -> None:
         """Let the thread end; nobody waits for it."""
@@ -164,10 +157,9 @@ class Files:
                     return
                 self._begun += 1
                 self._looking_since = time.monotonic()
-            failed = True
+            failed = False
             try:
                 self.loaded = self.read()
-                failed = False
             except Exception:  # noqa: BLE001  (too little memory, say: what was read before still counts)
                 failed = True
             with self._changed:
@@ -194,7 +186,7 @@ class Files:
             return replace(old, failure=problems, stamp=None)
         if old.value is not None and old.value.reveal() == key.reveal():
             key = old.value
-        return Found(key, problems, (), time.monotonic(), settled(stamp))
+        return _good(key, problems, stamp)
 
     def _roster(self, old: Loaded, stamp: Stamp) -> Loaded:
         found = old.roster
@@ -202,15 +194,14 @@ class Files:
             return old if found.failure else replace(old, roster=replace(found, seen_at=time.monotonic()))
         self._begin_to_read()
         if found.value is not None and not found.failure and (same := _same(found.value)):
-            return replace(old, roster=Found(same, found.problems, (), time.monotonic(), settled(stamp)))
+            return replace(old, roster=_good(same, found.problems, stamp))
         try:
             roster = rosters.load(self.settings.roster.file, self.settings.credentials)
         except ConfigurationError as error:
             return replace(old, roster=replace(found, failure=error.problems, stamp=None))
         if not roster.bad_rows:
-            new = Found(roster, roster.problems, (), time.monotonic(), settled(stamp))
-            return replace(old, roster=new, whole=roster)
-        return replace(old, roster=_mended(roster, old, settled(stamp)))
+            return replace(old, roster=_good(roster, roster.problems, stamp), whole=roster)
+        return replace(old, roster=_mended(roster, old, stamp))
 
     def _begin_to_read(self) -> None:
         with self._changed:
@@ -219,23 +210,25 @@ class Files:
                 self._changed.notify_all()
 
 
-def _mended(roster: Roster, old: Loaded, stamp: Stamp | None) -> Found[Roster]:
-    """Fire every row that can be read, and the accounts that stood where rows cannot be read now."""
-    missing = _missing(roster, old.whole)
-    if not missing:
-        return Found(roster, roster.problems, (), time.monotonic(), stamp)
-    mended = replace(roster, accounts=(*roster.accounts, *missing))
-    bad = {row.problem for row in roster.bad_rows}
-    rest = tuple(problem for problem in roster.problems if problem not in bad)
-    return Found(mended, rest, tuple(row.problem for row in roster.bad_rows), old.roster.seen_at, stamp)
+def _good(value: T, problems: tuple[Problem, ...], stamp: Stamp | None) -> Found[T]:
+    return Found(value, problems, (), time.monotonic(), settled(stamp))
 
 
-def _missing(roster: Roster, whole: Roster | None) -> list[rosters.Account]:
-    """Give the accounts of the last whole roster that the bad rows of a new one may have stood for."""
+def _mended(roster: Roster, old: Loaded, stamp: Stamp) -> Found[Roster]:
+    """Fire every row that can be read, and the accounts that stood where rows cannot be read now.
+
+    A bad row that names no account may have stood for any account of the last whole roster that is missing.
+    """
     bad = {row.id for row in roster.bad_rows}
     read = {account.id for account in roster.accounts}
-    before: Iterable[rosters.Account] = whole.accounts if whole is not None else ()
-    return [one for one in before if one.id not in read and (one.id in bad or None in bad)]
+    before = old.whole.accounts if old.whole is not None else ()
+    missing = [one for one in before if one.id not in read and (one.id in bad or None in bad)]
+    if not missing:
+        return _good(roster, roster.problems, stamp)
+    mended = replace(roster, accounts=(*roster.accounts, *missing))
+    failure = tuple(row.problem for row in roster.bad_rows)
+    rest = tuple(problem for problem in roster.problems if problem not in failure)
+    return Found(mended, rest, failure, old.roster.seen_at, settled(stamp))
 
 
 def _same(roster: Roster) -> Roster | None:

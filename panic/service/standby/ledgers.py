@@ -37,9 +37,7 @@ class Ledgers:
     def tend(self, where: LedgerFiles) -> None:
         """See now and then whether a ledger still answers; one that failed is tried again."""
         ledger, now = self.of(where), time.monotonic()
-        if ledger is None or where.file is None:
-            return
-        if now - self._probed_at.get(where.file, -_PROBE_S) >= _PROBE_S:
+        if ledger and where.file and now - self._probed_at.get(where.file, -_PROBE_S) >= _PROBE_S:
             self._probed_at[where.file] = now
             ledger.probe()
 

@@ -1,6 +1,5 @@
 """What follows from a call: presses where it should, says so, and pages where a breach may have been lost."""
 
-import itertools
 from dataclasses import replace
 from typing import Literal
 
@@ -41,27 +40,20 @@ def test_what_an_authentic_call_sets_off(meaning: Meaning, on_odd: OnOdd, act: A
     assert (act is Act.PRESS) == ("hook desk: " in decision.reason and "Limit: desk A" in decision.reason)
 
 
-@pytest.mark.parametrize(("meaning", "on_odd"), [*itertools.product(Meaning, ["press", "page"])])
-def test_a_forged_call_is_refused_as_an_unknown_hook_is(meaning: Meaning, on_odd: OnOdd):
-    """Whatever it says; nobody is paged, or anybody could."""
-    decision = decide("desk", Verified(Kind.FORGED), said(meaning), on_odd=on_odd, earlier=TAKEN)
+@pytest.mark.parametrize("meaning", Meaning)
+def test_a_call_that_is_not_of_now_or_proves_nothing_is_refused_whatever_it_says(meaning: Meaning):
+    """A well-signed one may have been a breach: it pages. A forged one does not, or anybody could."""
+    forged = decide("desk", Verified(Kind.FORGED), said(meaning), earlier=TAKEN)
+    late, malformed = (
+        decide("desk", Verified(kind, wrong="its clock is off"), said(meaning))
+        for kind in (Kind.LATE, Kind.MALFORMED)
+    )
 
-    assert NOT_LET_IN is decision
-    assert (Act.REFUSE, 401, "", "") == (decision.act, decision.status, decision.page, decision.reason)
-
-
-@pytest.mark.parametrize(
-    ("kind", "code", "meaning"),
-    [(kind, kind.value, meaning) for kind in (Kind.LATE, Kind.MALFORMED) for meaning in Meaning],
-)
-def test_a_well_signed_call_that_is_refused_pages(kind: Kind, code: str, meaning: Meaning):
-    """It may have been a breach; the caller hears what to mend, the person that nothing was pressed."""
-    decision = decide("desk", Verified(kind, wrong="its clock is off"), said(meaning))
-
-    assert (Act.REFUSE, 400, code) == (decision.act, decision.status, decision.code)
-    assert "It is well signed, but its clock is off." == decision.detail
-    assert "a well-signed call to hook desk was refused: its clock is off; NOTHING was pressed" == decision.page
-    assert decision.remedy
+    assert NOT_LET_IN is forged
+    assert (Act.REFUSE, 401, "", "") == (forged.act, forged.status, forged.page, forged.reason)
+    assert [(400, "late"), (400, "malformed")] == [(one.status, one.code) for one in (late, malformed)]
+    assert "It is well signed, but its clock is off." == late.detail
+    assert "a well-signed call to hook desk was refused: its clock is off; NOTHING was pressed" == late.page
 
 
 @pytest.mark.parametrize("meaning", Meaning)
@@ -100,20 +92,15 @@ def test_a_repeat_of_a_run_that_nobody_knows_counts_as_new(timestamp: int):
     assert "id_used" == other.code
 
 
-def test_a_copy_of_what_pressed_nothing_is_recorded():
-    """There is nothing to join, and nothing was lost."""
-    decision = decide("desk", AUTHENTIC, said(Meaning.TEST), earlier=Earlier("digest", 1000), digest="digest")
+def test_a_copy_of_what_pressed_nothing_is_recorded_and_another_body_refused():
+    """There is nothing to join, and nothing was lost; another body may have been a breach of its own."""
+    earlier = Earlier("digest", 1000)
+    copy = decide("desk", AUTHENTIC, said(Meaning.TEST), earlier=earlier, digest="digest")
+    other = decide("desk", AUTHENTIC, said(Meaning.FIRING), earlier=TAKEN, digest="other", is_live=True)
 
-    assert (Act.RECORD, 200, True, "") == (decision.act, decision.status, decision.is_copy, decision.page)
-
-
-@pytest.mark.parametrize("is_live", [True, False])
-def test_an_id_used_for_another_body_is_refused_and_pages(is_live: bool):
-    """It may have been a breach of its own."""
-    decision = decide("desk", AUTHENTIC, said(Meaning.FIRING), earlier=TAKEN, digest="other", is_live=is_live)
-
-    assert (Act.REFUSE, 409, "id_used") == (decision.act, decision.status, decision.code)
-    assert "NOTHING was pressed" in decision.page
+    assert (Act.RECORD, 200, True, "") == (copy.act, copy.status, copy.is_copy, copy.page)
+    assert (Act.REFUSE, 409, "id_used") == (other.act, other.status, other.code)
+    assert "NOTHING was pressed" in other.page
 
 
 def test_a_reason_is_bounded():

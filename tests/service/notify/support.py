@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from panic.config import Channel, Credential
-from panic.service.notify import Kind, Notice
+from panic.service.notify import Notice
 
 CANARY = "c4naryT0kenThatNobodyMaySee"
 RUN = "20260302T000000Z-abc123"
@@ -81,6 +81,6 @@ def a_channel(folder: Path, address: str) -> Channel:
     return Channel(url=Credential(file=file))
 
 
-def a_notice(kind: Kind = "page", title: str = "OPEN  still open", **fields: Any) -> Notice:
+def a_notice(kind: Any = "page", title: str = "OPEN  still open", **fields: Any) -> Notice:
     """One notice of one run."""
     return Notice(**{"kind": kind, "run": RUN, "title": title, "text": "What to do.", "key": RUN, **fields})

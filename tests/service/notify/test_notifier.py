@@ -11,10 +11,9 @@ import structlog
 from panic.config import Channel, Credential
 from panic.config.service import Tells
 from panic.service.notify import Notice, Notifier
-from panic.service.notify.channel import DELIVERY_S
+from panic.service.notify.channel import DELIVERY_S, OTHER_KEPT_S, PAGE_KEPT_S, SIZE, WAITS_S
 from panic.service.notify.delivery import Undelivered
 from panic.service.notify.notifier import SAME_S
-from panic.service.notify.outbox import SIZE, WAITS_S
 from tests.kit.virtual import virtually
 from tests.service.notify.support import CANARY, RUN, a_notice
 
@@ -44,7 +43,6 @@ class World:
             send=self._send,
             do=self._do,
         )
-        self.notifier.start()
 
     async def _do(self, work: Callable[[], Any], _: str, most_s: float) -> Any:
         try:
@@ -112,7 +110,6 @@ async def test_a_channel_is_told_what_it_wants_to_know(world: World):
     assert ["b", CLEAR.title, "a"] == world.titles("all")  # a start waits for the first DELETEs
     assert [CLEAR.title] == world.titles("ends")
     assert {"all": 0, "ends": 0} == world.notifier.failures
-    assert () == world.notifier.problems
 
 
 @story(hook=("page",))
@@ -131,6 +128,7 @@ async def test_a_page_is_told_once_for_each_change(world: World):
 @pytest.mark.parametrize(
     ("page", "end", "is_over"),
     [
+        (None, CLEAR, True),
         (a_notice(), CLEAR, True),
         (a_notice(run="earlier", key="earlier", about=frozenset({2, 3})), CLEAR, True),
         (a_notice(run="earlier", key="earlier", about=frozenset({2, 4})), CLEAR, False),
@@ -139,17 +137,20 @@ async def test_a_page_is_told_once_for_each_change(world: World):
         (a_notice(run="", key="selftest"), a_notice(run="", key="selftest", closes=True), True),
     ],
 )
-def test_a_clear_run_ends_the_pages_about_its_accounts(page: Notice, end: Notice, is_over: bool):
-    """By the key of the page, so that a pager resolves it; a page that asks for something else stays."""
+def test_a_clear_run_ends_the_pages_about_its_accounts(page: Notice | None, end: Notice, is_over: bool):
+    """By its key, so that a pager resolves it, also one of an earlier process; what asks for more stays."""
 
     async def whole() -> None:
         world = World(pager=("page",))
-        await world.tell(page)
+        if page is None:
+            world.notifier.remember(RUN)
+        else:
+            await world.tell(page)
         await world.tell(end, end)
         ends = [(one.key, one.closes) for one in world.got["pager"] if one.closes and one.title.startswith("OVER")]
         await world.notifier.close(0.0)
 
-        assert [(page.key, True)] * is_over == ends
+        assert [(page.key if page else RUN, True)] * is_over == ends
 
     virtually(whole())
 
@@ -163,15 +164,6 @@ async def test_nobody_is_told_the_same_twice(world: World):
     assert ["OPEN  still open", "OVER  OPEN  still open"] == world.titles("pager") == world.titles("chat")
     assert ["OPEN  still open", CLEAR.title] == world.titles("ends")
     assert world.got["pager"][-1].text.startswith(CLEAR.title)
-
-
-@story(pager=("page",))
-async def test_a_run_that_an_earlier_process_left_may_end_here(world: World):
-    """Its page is open at the pager, and nowhere else."""
-    world.notifier.remember(RUN)
-    await world.tell(CLEAR)
-
-    assert [(RUN, True)] == [(one.key, one.closes) for one in world.got["pager"]]
 
 
 @story(hook=("page",))
@@ -202,20 +194,6 @@ async def test_a_channel_that_hangs_holds_up_nobody(world: World):
     assert [0.0] == world.tries["hook"]
     assert began + 5.0 == asyncio.get_running_loop().time()
     assert 0 == world.notifier.failures["works"]
-
-
-@story(hook=EVERYTHING)
-async def test_a_notice_that_nobody_takes_holds_up_no_other(world: World):
-    """Too long for that channel, say."""
-
-    def fail(_: str, notice: Notice) -> None:
-        if notice.title == "poison":
-            raise Undelivered("it answered HTTP 400")
-
-    world.fail = fail
-    await world.tell(a_notice(title="poison", key="poison"), a_notice(title="works"))
-
-    assert ["works"] == world.titles("hook")
 
 
 @story(hook=("page",), pager=("page",), chat=("verdict",))
@@ -267,46 +245,75 @@ def test_whatever_a_delivery_raises_is_a_failure_in_our_words(error: Exception, 
 
         assert why == logs[0]["why"]
         assert ["second"] == world.titles("hook")
-        assert CANARY not in f"{logs} {world.notifier.problems}"
+        assert CANARY not in str(logs)
+
+    virtually(whole())
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [("flag",) * (SIZE + 7), ("flag", "page", "verdict") * SIZE, (*("page",) * (SIZE - 10), *("flag",) * 30)],
+    ids=["full", "mixed", "pages first"],
+)
+def test_of_what_waits_the_newest_stay_and_pages_go_last(kinds: tuple[str, ...]):
+    """Never more than its size, each once and in order; what is dropped counts as a failure."""
+
+    async def whole() -> None:
+        world = World(hook=EVERYTHING)
+        notices = [a_notice(kind, f"{n}", key=f"{n}") for n, kind in enumerate(kinds)]
+        await world.tell(*notices)
+        pages = [one.title for one in notices if one.kind == "page"][-SIZE:]
+        others = [one.title for one in notices if one.kind != "page"]
+        others = others[max(len(others) - (SIZE - len(pages)), 0) :]
+
+        assert sorted([*pages, *others], key=int) == world.titles("hook")
+        assert {"hook": len(kinds) - SIZE} == world.notifier.failures
 
     virtually(whole())
 
 
 @story(hook=EVERYTHING)
-async def test_what_is_dropped_counts_as_a_failure(world: World):
-    """The hundred that wait are the newest."""
-    await world.tell(*(a_notice("flag", f"{n}") for n in range(SIZE + 7)))
+async def test_what_was_not_delivered_is_given_up_when_it_is_too_late(world: World):
+    """A page after a day; a start that is told a day later helps nobody."""
+    world.fail = raising(Undelivered("no"))
+    await world.tell(a_notice("flag", "flag"))
+    await asyncio.sleep(OTHER_KEPT_S + 1)
+    tries = len(world.tries["hook"])
+    await world.tell(a_notice())
+    await asyncio.sleep(PAGE_KEPT_S - 2 * WAITS_S[-1])
+    world.fail = lambda *_: None
+    await asyncio.sleep(WAITS_S[-1])
 
-    assert {"hook": 7} == world.notifier.failures
-    assert [f"{n}" for n in range(7, SIZE + 7)] == world.titles("hook")
+    assert len(WAITS_S) + (OTHER_KEPT_S - sum(WAITS_S)) // WAITS_S[-1] + 1 == tries
+    assert ["OPEN  still open"] == world.titles("hook")
+
+
+@pytest.mark.parametrize("newer", [a_notice(title="new"), CLEAR])
+@pytest.mark.parametrize("after_s", [1.0, DELIVERY_S + 1.0])
+def test_a_page_that_failed_does_not_come_back_behind_newer_words(newer: Notice, after_s: float):
+    """Whether it waits or is under way: else it would open again what is over."""
+
+    async def whole() -> None:
+        world = World(hook=EVERYTHING)
+        world.fail = raising(BlockingIOError())
+        world.notifier.tell(a_notice(title="old"))
+        await asyncio.sleep(after_s)
+        world.fail = lambda *_: None
+        world.notifier.tell(newer)
+        await asyncio.sleep(DELIVERY_S + WAITS_S[1])
+        await world.notifier.close(0.0)
+
+        assert "old" not in world.titles("hook")
+        assert 1 == len(world.titles("hook"))
+
+    virtually(whole())
 
 
 @story(hook=EVERYTHING)
 async def test_nothing_that_is_told_raises(world: World):
     """A run never fails because its notifier is broken."""
     with structlog.testing.capture_logs() as logs:
-        world.notifier.tell(a_notice(key=[CANARY]))
+        world.notifier.tell(a_notice(["page"], CANARY))
 
     assert ["notice not told"] == [line["event"] for line in logs]
     assert CANARY not in str(logs)
-
-
-def test_what_is_wrong_with_the_channels_is_known():
-    """An address that is none, and nobody who is told of pages; without any channel that is a choice."""
-
-    async def whole() -> None:
-        channel = Channel(url=Credential(env="ADDRESS"), tells=("start",))
-        notifier, none = Notifier({"chat": channel}, {"ADDRESS": CANARY}), Notifier({}, {})
-        notifier.start()
-        none.tell(a_notice())
-        await notifier._channels["chat"].quiet()
-        found = [problem.what for problem in notifier.problems]
-        await notifier.close()
-
-        assert [
-            "no channel of [notify] is told of pages",
-            "[notify.chat] url: it is no address that the library apprise knows",
-        ] == found
-        assert ((), {}) == (none.problems, none.failures)
-
-    asyncio.run(whole())
