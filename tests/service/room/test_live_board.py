@@ -29,7 +29,7 @@ from tests.cli.support import account, sent, until
 from tests.kit.virtual import virtually
 from tests.run.test_seeds import _firm
 from tests.service.house import QUICK, House, house
-from tests.service.room.page import Spy, Told, board_tasks, codes, held_clear, letters
+from tests.service.room.page import Spy, Told, codes, held_clear, letters
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
@@ -87,32 +87,6 @@ async def test_all_who_watch_are_told_the_same(tmp_path: Path):
         assert one.told == two.told
         assert [told.kind for told in one.told[before:]] == [told.kind for told in late.told]
         assert lasts[0] == lasts[1] == late.boards[-1]
-
-
-async def test_with_the_last_who_watches_all_work_ends_and_the_next_one_sees_the_run(tmp_path: Path):
-    """One who goes leaves the others theirs; whoever comes then has a whole board, though all is quiet."""
-    async with house(tmp_path, account(1, Fault("hang", on="GET"))) as it:
-        live, board = await begun(it)
-        one, two, anew = Spy(), Spy(), Spy()
-        board.join(one)
-        board.join(two)
-        await until(lambda: 1 in sent(it.simulator, "GET"))
-        board.leave(one)
-        with_one = board_tasks()
-        board.leave(two)
-        board.leave(two)
-        await asyncio.sleep(0)
-        with_none = board_tasks()
-        before = len(it.simulator.requests)
-        board.join(anew)
-        await until(lambda: bool(anew.told))
-        after = len(it.simulator.requests)
-        board.leave(anew)
-
-        assert ([f"panic-board-{live.run.id}"], []) == (with_one, with_none)
-        assert ("board", ["a"]) == (anew.told[0].kind, anew.shown.letters)
-        assert before == after
-        assert not live.is_over
 
 
 async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
