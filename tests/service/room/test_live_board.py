@@ -117,6 +117,26 @@ async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, 
         assert "not_attempted" not in [flag["code"] for flag in first.body["flags"]]
 
 
+async def test_what_happens_while_letters_are_read_is_read_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The run goes on between two slices, and no letter is old when all are told."""
+    monkeypatch.setattr(live_board, "_SLICE_S", -1.0)
+    monkeypatch.setattr(live_board, "_REST_S", 0.05)
+    async with house(tmp_path) as it:
+        live, board = await begun(it)
+        await live.finished()
+        await board._catch_up()
+        board._touch(live.run.cases[0])
+        reading = asyncio.create_task(board._catch_up())
+        await until(lambda: not board._touched)
+        live.run.cases[0].sending = True
+        board._touch(live.run.cases[0])
+        await reading
+
+        assert "sc" == board._letters.row.decode()
+
+
 # ── what fails ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
