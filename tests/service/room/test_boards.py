@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from panic.ledger import history
+from panic.ledger.events import decode
 from panic.service.desk import ENDED_KEPT
 from panic.service.notify import Notice
 from panic.simulator import Fault
@@ -51,9 +52,8 @@ async def left(folder: Path) -> AsyncIterator[House]:
 
 def standings(it: House) -> list[str]:
     """What is on record of how accounts stand."""
-    ledger = it.standby.settings.ledger
-    events = [one for run in history.runs(ledger)[0] for one in history.recall(ledger, run.run).events]
-    told = [one.body["accounts"] for one in events if one.kind in {"outcome", "standing"}]
+    rows = history.read(it.standby.settings.ledger, kinds=("outcome", "standing")).rows
+    told = [decode(row.record).body["accounts"] for row in rows]
     return [account["standing"] for accounts in told for account in accounts if "standing" in account]
 
 
