@@ -1,6 +1,5 @@
 """The latch from the command line: a press engages it while it runs, and only a person's reset ends that."""
 
-import asyncio
 import io
 import json
 import signal
@@ -14,11 +13,10 @@ from typing import Any
 import pytest
 import structlog
 
-from panic import cli, config, latch
+from panic import cli, latch
 from panic.ledger import reader
 from panic.ledger.events import decode
 from panic.ledger.record import Kind
-from panic.run import engagement
 from panic.simulator import Fault, Simulator
 from tests.cli.breakages import NO_PRIVILEGES, after
 from tests.cli.support import KEY, Finished, Firm, account, codes, names, panic, sent, simulate, started, until
@@ -287,84 +285,6 @@ async def test_a_reset_in_doubt_takes_a_second_reason(tmp_path: Path):
         assert not [path for path in files if secret.encode() in path.read_bytes()]
 
 
-async def test_a_press_that_died_leaves_it_engaged(tmp_path: Path):
-    """Nobody knows whether it is clear; a resume, or another press, can find out."""
-    async with desk(tmp_path, Fault("hang", on="ANY", times=1)) as here:
-        async with started(*here.firm.lines(*LATCHING), cwd=tmp_path) as process:
-            await until(lambda: latch.read(here.file).engaged)
-            await until(lambda: bool(reader.read(here.ledger, kinds=[Kind.ATTEMPT]).rows))
-            process.signal(signal.SIGKILL)
-            await process.finish()
-        refused = here.command("reset", *WHY)
-        resumed = await here.panic("resume", "last")
-        done = here.command("reset", *WHY)
-
-        assert (64, True) == (refused.code, "did not come to its end" in refused.err)
-        assert (0, True) == (resumed.code, resumed.report["latch"]["engaged"])
-        assert (0, DISENGAGED) == (done.code, here.file.read_bytes())
-        assert [] == here.document()["warnings"]
-
-
-async def test_a_latch_that_is_missing_is_engaged_until_a_reset_makes_it_anew(tmp_path: Path):
-    """A press in between changes nothing of that, and says so."""
-    async with desk(tmp_path) as here:
-        await here.panic("press", "--account", "1", "--latch", "--reason", "x")
-        here.file.unlink()
-        press = await here.panic("press", "--account", "2", "--latch", "--reason", "y")
-        document, refused = here.document(), here.command("reset", *WHY, "--account", "1")
-        problem, done = latch.read(here.file).problem, here.command("reset", *WHY)
-
-        assert (True, "is missing") == (document["engaged"], document["problem"])
-        assert (True, False) == (press.report["latch"]["engaged"], press.report["latch"]["as_asked"])
-        assert (64, True) == (refused.code, "only all of it can be reset" in refused.err)
-        assert ("is missing", 0, DISENGAGED) == (problem, done.code, here.file.read_bytes())
-        assert ["1", "2"] == sorted(hold["name"] for hold in json.loads(done.out)["ends"])
-        assert [] == here.document()["warnings"]
-
-
 # ── at the same time ────────────────────────────────────────────────────────────────────────────────────────
 
 # A person who resets again and again, as fast as it goes, until somebody says stop.
-RESETS = """
-import contextlib, io, pathlib, sys
-from panic.cli import run
-codes = set()
-while not pathlib.Path("stop").exists():
-    with contextlib.redirect_stdout(io.StringIO()):
-        codes.add(run(sys.argv[1:]))
-print(sorted(codes), flush=True)
-sys.exit()
-"""
-
-
-async def test_presses_and_resets_at_the_same_time_lose_nothing(tmp_path: Path):
-    """What is not engaged at the end was ended on record, after its press and by its name."""
-    async with desk(tmp_path) as here:
-        async with started(*here.firm.lines("reset", *WHY), cwd=tmp_path, program=("-c", RESETS)) as person:
-            press = ("press", "--latch", "--reason", "x")
-            scopes = (("--all",), ("--all",), ("--account", "1"), ("--group", "arb"))
-            presses = await asyncio.gather(*(here.panic(*press, *scope) for scope in scopes))
-            (tmp_path / "stop").touch()
-            resetting = await person.finish()
-        before = engagement.look(config.load(here.firm.settings, {}))
-        last = here.command("reset", *WHY)
-        ended: dict[tuple[str, str], set[str]] = {}
-        for row in reader.read(here.ledger, kinds=[Kind.PRESSED, Kind.RESET]).rows:
-            event = decode(row.record)
-            if Kind.PRESSED == row.kind:
-                ended[_what(event.body["scope"])] = set()
-            elif "done" == event.body["state"]:
-                for what, name, run, _ in event.body["holds"]:
-                    ended[what, name].add(run)
-
-        assert [(0, True)] * 4 == [(one.code, one.report["latch"]["engaged"]) for one in presses]
-        assert set(json.loads(resetting.out)) <= {0, 64, 70}
-        assert "itself failed" not in resetting.err
-        assert (0 if before.known else 64) == last.code
-        assert (3, True) == (len(ended), all(ended.values()))
-        assert (DISENGAGED, []) == (here.file.read_bytes(), here.document()["warnings"])
-
-
-def _what(scope: dict[str, Any]) -> tuple[str, str]:
-    """What a press engages."""
-    return ("all", "") if scope["all"] else ("group", "arb") if scope["groups"] else ("account", "1")

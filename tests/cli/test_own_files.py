@@ -136,26 +136,6 @@ def test_the_list_is_whole(firm: Firm):
     assert {*OWN} == {name for name in listed if not name.endswith("-journal")}
 
 
-@pytest.mark.parametrize("settings", ["missing", "broken"])
-def test_a_drill_needs_no_settings_and_spares_what_they_would_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: str, settings: str
-):
-    """A roster is its own beside settings that are wrong, and beside none."""
-    (tmp_path / "config").mkdir()
-    roster = tmp_path / "config" / "accounts.csv"
-    roster.write_text("id\n1\n")
-    if settings == "broken":
-        (tmp_path / "config" / "panic.toml").write_text("[broker\n")
-    monkeypatch.chdir(tmp_path)
-    drill = typed("drill", "--accounts", "1", "--output", str(roster))
-    simulator = typed("simulate", "--accounts", "1", "--port", taken, "--write", "config")
-
-    said = "accounts.csv is the roster" if settings == "missing" else "own. Name"
-    assert [64, 64] == [drill.code, simulator.code]
-    assert [1, 1] == [drill.err.count(said), simulator.err.count(said)]
-    assert "id\n1\n" == roster.read_text()
-
-
 @pytest.mark.parametrize("words", [PRESS, ("reset", "--reason", "quiet", "--force", "nothing runs")])
 def test_a_dry_run_writes_nothing(firm: Firm, words: tuple[str, ...]):
     """It prints what it would do, and says that the file is not written."""
