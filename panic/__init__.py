@@ -65,16 +65,16 @@ async def press(
     verify: bool = True,
     latch: bool = False,
 ) -> "Report":
-    """Press the button and give the report.
+    """Press the button and give the report; None stands for what the settings say.
 
     Args:
         settings: From `load_settings`, or built in code.
         scope: Which accounts and orders; there is no default.
         reason: Why, for the report.
         by: Who; empty for the user of this process.
-        deadline_s: When the run ends at the latest, seconds; None for the settings'.
-        concurrency: Requests in flight at most; None for the settings'.
-        watch_s: How long to keep reading after the first clear, seconds; None for the settings'.
+        deadline_s: When the run ends at the latest, seconds.
+        concurrency: Requests in flight at most.
+        watch_s: How long to keep reading after the first clear, seconds.
         verify: Whether to read until the accounts are proven clear.
         latch: Whether to leave the scope engaged in the settings' latch file.
 

@@ -44,11 +44,7 @@ INSTRUMENT_TYPES = ("COMMON_STOCK", "INDEX", "OPTION", "CASH")
 class Order(NamedTuple):
     """One order as an answer named it; what is missing or null is empty.
 
-    A named tuple because thousands are made in the rush of a press, and a frozen dataclass costs three times
-    as much to make.
-
-    Attributes:
-        account_id: The account the answer says it belongs to; None when it does not say.
+    A named tuple because thousands are made in the rush of a press, and a frozen dataclass takes thrice as long.
     """
 
     id: str = ""

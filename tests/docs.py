@@ -4,10 +4,11 @@ import json
 
 from panic.broker.outcomes import TABLE
 from panic.report.document import json_schema
+from panic.service.operations import OPERATIONS
+from panic.service.problems import KINDS
 from tests import ROOT
 
 DOCS = ROOT / "docs"
-_BEGIN, _END = "<!-- outcome table: begin -->", "<!-- outcome table: end -->"
 
 
 def outcome_table() -> str:
@@ -17,12 +18,37 @@ def outcome_table() -> str:
     return "\n".join(["| what came back | outcome | tried again |", "|---|---|---|", *rows, last])
 
 
-def report_page() -> str:
-    """Give docs/report.md with today's table."""
-    page = (DOCS / "report.md").read_text()
-    before, _, rest = page.partition(_BEGIN)
-    _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{outcome_table()}\n{_END}{after}"
+def routes() -> str:
+    """Draw what the service can be asked."""
+    rows = [
+        f"| `{one.method} {one.path}` | {one.role or 'none'}{', a person' if one.person else ''} | {one.text} |"
+        for one in OPERATIONS
+    ]
+    return "\n".join(["| request | role | what |", "|---|---|---|", *rows])
+
+
+def problems() -> str:
+    """Draw what it says no with."""
+    kinds = sorted(KINDS.items(), key=lambda item: item[1].status)
+    rows = [f"| {kind.status} | `{code}` | {kind.title} |" for code, kind in kinds]
+    return "\n".join(["| status | code | what |", "|---|---|---|", *rows])
+
+
+PAGES = {
+    "report.md": {"outcome table": outcome_table},
+    "http-api.md": {"routes": routes, "problems": problems},
+}
+"""The pages with tables of the code, and what makes each table."""
+
+
+def page(name: str) -> str:
+    """Give a page with today's tables."""
+    text = (DOCS / name).read_text()
+    for called, draw in PAGES[name].items():
+        begin, end = f"<!-- {called}: begin -->", f"<!-- {called}: end -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{draw()}\n{end}{rest.partition(end)[2]}"
+    return text
 
 
 def schema() -> str:
@@ -31,5 +57,6 @@ def schema() -> str:
 
 
 if __name__ == "__main__":
-    (DOCS / "report.md").write_text(report_page())
+    for name in PAGES:
+        (DOCS / name).write_text(page(name))
     (DOCS / "report.schema.json").write_text(schema())

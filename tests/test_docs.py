@@ -66,9 +66,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [] == [target for target in targets if target and not (page.parent / target).exists()]
 
 
-def test_the_outcome_table_is_todays() -> None:
-    """docs/report.md prints the table that the code uses; `make docs` writes it."""
-    assert docs.report_page() == (docs.DOCS / "report.md").read_text()
+@pytest.mark.parametrize("name", docs.PAGES)
+def test_the_tables_are_todays(name: str) -> None:
+    """A page prints the tables that the code uses; `make docs` writes them."""
+    assert docs.page(name) == (docs.DOCS / name).read_text()
 
 
 def test_the_published_schema_is_todays() -> None:

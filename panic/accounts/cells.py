@@ -23,12 +23,7 @@ _YES_OR_NO = {
 
 
 class UnreadableError(Exception):
-    """A row cannot be fired.
-
-    Attributes:
-        account: The id that it means; None when that cannot be read.
-        hidden: A part of the row that could be a key.
-    """
+    """A row cannot be fired; `hidden` is a part of it that could be a key."""
 
     def __init__(self, what: str, remedy: str, account: int | None = None, hidden: str = "") -> None:
         super().__init__(what)
@@ -78,11 +73,7 @@ def clipped(row: str, hidden: str) -> str:
 
 
 def account_id(text: str) -> int:
-    """The account number in a cell.
-
-    Raises:
-        UnreadableError: there is none, or it may have been rounded.
-    """
+    """The account number in a cell; an UnreadableError where there is none, or it may have been rounded."""
     if not _is_digits(text) and not _GROUPED.fullmatch(text):
         raise UnreadableError(*_no_number(text))
     digits = text if _is_digits(text) else re.sub("[^0-9]", "", text)

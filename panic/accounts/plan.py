@@ -17,14 +17,7 @@ _LISTED_MOST = 50
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which accounts a press covers, and which of their orders. There is no default scope.
-
-    Attributes:
-        all: Every account of the roster that is not excluded.
-        groups: Every account of these groups.
-        accounts: These account ids.
-        filters: The broker's order filters; empty means every order.
-    """
+    """Which accounts a press covers, excluded ones never, and which of their orders. There is no default scope."""
 
     all: bool = False
     groups: tuple[str, ...] = ()
@@ -123,13 +116,7 @@ def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | 
 
 
 class Misnamed(NamedTuple):
-    """Something in a scope that no roster has, or that no press takes.
-
-    Attributes:
-        key: Where it stands in a scope.
-        what: What is wrong, beginning with its name.
-        remedy: What to do about it, in the middle of a sentence.
-    """
+    """Something in a scope that no roster has, or that no press takes; `what` begins with its name."""
 
     key: Literal["groups", "accounts"]
     what: str

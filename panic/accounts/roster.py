@@ -23,14 +23,7 @@ _KNOWN_SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One brokerage account.
-
-    Attributes:
-        id: Positive int64, as the broker numbers it.
-        priority: 0 to 1,000,000; the lowest goes first.
-        credential: Name of the credential in the settings.
-        excluded: Listed and deliberately never fired.
-    """
+    """One brokerage account; the lowest priority, 0 to 1,000,000, goes first, and an excluded one never."""
 
     id: int
     name: str = ""
@@ -43,13 +36,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be fired; the report lists it as not attempted.
-
-    Attributes:
-        line: 1-based.
-        text: The row, printable and clipped.
-        id: The account that it means; None when that cannot be read.
-    """
+    """A row that cannot be fired; the report lists it as not attempted. Its id is None when it cannot be read."""
 
     line: int
     text: str
@@ -59,13 +46,7 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """A roster file as it was at one moment.
-
-    Attributes:
-        digest: "sha256:" and the hexadecimal digest of the file's bytes.
-        modified_at: Epoch seconds.
-        problems: Every mistake in the file by line, those of the bad rows among them.
-    """
+    """A roster file as it was at one moment (epoch seconds), and every mistake in it, by line."""
 
     file: Path
     digest: str
@@ -81,11 +62,7 @@ class Roster:
 
 
 def load(path: Path, credentials: Collection[str]) -> Roster:
-    """Read a roster whose rows may use the named `credentials`.
-
-    Raises:
-        ConfigurationError: the file is missing, unreadable or empty, or has no column `id`.
-    """
+    """Read a roster whose rows may use `credentials`; a ConfigurationError where it cannot be used."""
     try:
         data, status = read_regular(path, _LARGEST_FILE)
     except OSError as error:

@@ -23,11 +23,9 @@ from panic.kit import terminal
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
-from panic.ledger import backup as upkeep
 from panic.ledger import history, reader
 from panic.ledger.chain import Head
-from panic.ledger.evidence.export import Asked, export
-from panic.ledger.evidence.form import moment
+from panic.ledger.evidence.export import Asked, export, moment
 from panic.ledger.evidence.verify import Finding, Verification, Wrong, lines_of, verify
 from panic.run.press import whoami
 
@@ -137,7 +135,7 @@ def do_backup(options: argparse.Namespace) -> int:
     refuse_own(options.file, settings, "FILE")
     if settings.ledger.file is None:
         raise UsageError("the settings name no [ledger] file")
-    volume = upkeep.backup(settings.ledger.file, options.file)
+    volume = reader.backup(settings.ledger.file, options.file)
     is_damaged = _complain(volume)
     document = {
         "schema": "panic-backup/1",

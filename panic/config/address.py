@@ -21,9 +21,7 @@ _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 def safe_base_url(url: str) -> str:
     """`url` without what panic adds itself (a last slash, a last `/v1`), lower case but for its path.
 
-    Raises:
-        ConfigurationError: a key sent there could be read on its way or reach a stranger. The message
-            shows no more of the address than cannot be a password.
+    A ConfigurationError where a key sent there could be read or reach a stranger; it shows no password.
     """
     for what, remedy in _objections(url):
         raise ConfigurationError([Problem(f"base_url {what}", remedy)])

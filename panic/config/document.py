@@ -86,11 +86,7 @@ class Document:
 
     @classmethod
     def read(cls, file: Path, remedy: str) -> "Document":
-        """Read and parse `file`.
-
-        Raises:
-            ConfigurationError: it cannot be read or is not TOML; `remedy` tells what to do about the former.
-        """
+        """Read and parse `file`, or raise a ConfigurationError; `remedy` is for one that cannot be read."""
         try:
             data = read_regular(file, _LARGEST_DOCUMENT)[0]
             text = data.decode("utf-8-sig").replace("\r\n", "\n")
@@ -137,12 +133,7 @@ class Document:
     ) -> dict[str, Any]:
         """What of `table` is right by `model`; file names are taken from this file's folder, or from `state`.
 
-        Args:
-            model: The section.
-            table: What the file says.
-            path: The section's name.
-            otherwise: What holds until a mistake is mended; empty where a default takes its place.
-            called: What a person calls it; unless given, the section's name in brackets.
+        A problem says what holds until it is mended: `otherwise`, or the default. `called` names the section.
         """
         called = called or f"[{'.'.join(path)}]"
         values: dict[str, Any] = {}

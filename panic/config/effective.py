@@ -20,13 +20,7 @@ _HIDDEN = {("tokens", "digest")}
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting in force.
-
-    Attributes:
-        name: Its section and key, as in run.concurrency.
-        value: What JSON can say; paths are absolute.
-        origin: Such as config/panic.toml:12, environment PANIC_RUN_CONCURRENCY, or default.
-    """
+    """One setting in force, such as run.concurrency; its origin is a file and line, a variable, or default."""
 
     name: str
     value: Any

@@ -52,13 +52,7 @@ class Section(BaseModel):
 
 
 class MistakeError(ValueError):
-    """What somebody wrote cannot be meant so.
-
-    Attributes:
-        what: What is wrong.
-        remedy: What to write, a sentence.
-        key: The key that is wrong; "" for the section as a whole.
-    """
+    """What somebody wrote cannot be meant so; `key` is the wrong one, "" for the section as a whole."""
 
     def __init__(self, what: str, remedy: str, key: str = "") -> None:
         super().__init__(f"{what}. {remedy}")

@@ -38,9 +38,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
 def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings from `path`, else from where PANIC_CONFIG says, else from config/panic.toml.
 
-    Raises:
-        ConfigurationError: the file cannot be read or is not TOML, or `base_url` is missing or unsafe.
-            Lists every other problem as well.
+    A ConfigurationError lists every problem where the file cannot be read, or `base_url` is missing or unsafe.
     """
     found = survey(path, env)
     if not found.is_usable:
@@ -50,13 +48,7 @@ def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Setti
 
 @dataclass(frozen=True)
 class Survey:
-    """What the settings come to, whatever is wrong with them.
-
-    Attributes:
-        settings: A default stands wherever nothing is said rightly; `base_url` is empty where none is safe.
-        is_usable: Whether anything may be sent with them.
-        document: The file as it was read; empty if it could not be.
-    """
+    """What the settings come to, whatever is wrong with them; `base_url` is empty where none is safe."""
 
     settings: Settings
     is_usable: bool

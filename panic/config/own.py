@@ -50,10 +50,7 @@ def _kept(settings: Settings) -> Iterator[tuple[str, Path | None]]:
 
 
 def shared(settings: Settings) -> Iterator[tuple[str, str, Path]]:
-    """Give the pairs of panic's own files that are one file, by name or by link. It may hang with a disk.
-
-    A latch that is the ledger would be written over by the reset that ends it.
-    """
+    """Give the pairs of panic's own files that are one file, by name or by link. It may hang with a disk."""
     seen: dict[str, str] = {}
     for what, file in own_files(settings):
         place = os.path.realpath(file).casefold()
@@ -63,16 +60,7 @@ def shared(settings: Settings) -> Iterator[tuple[str, str, Path]]:
 
 
 def refuse_own(path: Path, settings: Settings, word: str) -> None:
-    """Refuse a file to write that is one of panic's own, by whatever name. It may hang with a disk.
-
-    Args:
-        path: The file.
-        settings: Whose files count.
-        word: What names it on the command line, such as --output.
-
-    Raises:
-        UsageError: It is.
-    """
+    """Raise a UsageError where a file to write, named by `word`, is panic's own. It may hang with a disk."""
     for what, file in own_files(settings):
         if is_same(path, file):
             place = "" if os.fspath(path) == os.fspath(file) else f", {clip(str(file))}"

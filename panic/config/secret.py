@@ -73,11 +73,7 @@ def _spellings(secret: str) -> list[str]:
 
 
 def read(name: str, credential: Credential, env: Mapping[str, str]) -> tuple[Key | None, tuple[Problem, ...]]:
-    """Read the key of the credential `name` from its file or variable, now.
-
-    Returns:
-        The key, None where there is no usable one; and what is wrong, which may go with a usable key.
-    """
+    """Read the key of the credential `name`, now: it, or None, and what is wrong, also with a usable key."""
     if credential.file is not None:
         return _from_file(name, credential.file)
     variable = credential.env or ""

@@ -14,18 +14,10 @@ class Settings(Section):
     """All settings of one file, or built in code: `Settings(broker=…, credentials=…, roster=…)`.
 
     Attributes:
-        file: Where they were read; None when built in code.
+        file: Where they were read; None when built in code, and then there is no ledger and latch but by name.
         problems: Every mistake that was replaced by a default or ignored.
-        credentials: Name, as the roster's `credential` column has it, to the place of its key.
         lines: Where in the file each section and key stands; of a schedule, ("[[schedules]]", its name).
-        state: Where the files are that panic keeps, unless they are named one by one.
         digest: "sha256:" and the hexadecimal digest of the file's bytes; empty when built in code.
-        ledger: Settings built in code keep no ledger unless they name a file.
-        latch: Settings built in code have no latch unless they name a file.
-        tokens: Name to who may ask the service for what.
-        hooks: Name, as in the address that a risk system calls, to what that sets off.
-        channels: Name to whom to notify; [notify.NAME] in the file.
-        schedules: What comes by the clock, each under a name of its own; [[schedules]] in the file.
     """
 
     file: Path | None = None

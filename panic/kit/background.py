@@ -26,31 +26,35 @@ def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
-    def tell(result: _T | None, error: BaseException | None) -> None:
+    def settle(result: _T | None, error: BaseException | None) -> None:
         if future.done():
             return
         if error is None:
             future.set_result(result)  # type: ignore[arg-type]
-        else:
-            future.set_exception(error)
+        else:  # a future takes no StopIteration, and would never be done
+            future.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
 
-    def run() -> None:
-        result: _T | None = None
-        failure: BaseException | None = None
-        try:
-            result = work()
-        except StopIteration as error:  # a future takes none, and would never be done
-            failure = RuntimeError(f"StopIteration: {error}")
-        except BaseException as error:  # noqa: BLE001  (it belongs to whoever awaits the future)
-            failure = error
+    def tell(result: _T | None, error: BaseException | None) -> None:
         with suppress(RuntimeError):  # the loop is over: nobody waits any more
-            loop.call_soon_threadsafe(tell, result, failure)
+            loop.call_soon_threadsafe(settle, result, error)
 
     try:
-        threading.Thread(target=run, name=f"panic-{name}", daemon=True).start()
+        _start(work, name, tell)
     except RuntimeError as error:  # no thread is to be had
         future.set_exception(error)
     return future
+
+
+def _start(work: Callable[[], _T], name: str, tell: Callable[[_T | None, BaseException | None], object]) -> None:
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  (it belongs to whoever waits)
+            tell(None, error)
+        else:
+            tell(result, None)
+
+    threading.Thread(target=run, name=f"panic-{name}", daemon=True).start()
 
 
 class Aside:
@@ -61,16 +65,7 @@ class Aside:
         self._most_s = most_s
 
     async def do(self, work: Callable[[], _T], name: str, most_s: float | None = None) -> _T:
-        """Do work and give its result.
-
-        Args:
-            work: What to do.
-            name: What its thread is called.
-            most_s: How long to wait for it, seconds; None for the usual.
-
-        Raises:
-            TimeoutError: It is not done; it may be done later.
-        """
+        """Do work, and give its result within `most_s` seconds, or a TimeoutError; it may still be done later."""
         async with asyncio.timeout(self._most_s if most_s is None else most_s):
             await self._places.acquire()
             future = begin(work, name)
@@ -84,30 +79,15 @@ class Aside:
 
 
 async def wait(work: Callable[[], _T], seconds: float, name: str) -> _T:
-    """Do work on a thread, and wait for it so long at most.
-
-    Raises:
-        TimeoutError: It is not done; its thread is left behind.
-    """
+    """Do work on a thread, and wait for it so long at most; after a TimeoutError its thread is left behind."""
     async with asyncio.timeout(seconds):
         return await begin(work, name)
 
 
 def within(work: Callable[[], _T], seconds: float, name: str) -> _T:
-    """Do work where there is no loop, and wait for it so long at most.
-
-    Raises:
-        TimeoutError: It is not done; its thread is left behind.
-    """
+    """Do work where there is no loop, and wait for it so long at most; then its thread is left behind."""
     told: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            told.put((work(), None))
-        except BaseException as error:  # noqa: BLE001  (it belongs to whoever waits)
-            told.put((None, error))
-
-    threading.Thread(target=run, name=f"panic-{name}", daemon=True).start()
+    _start(work, name, lambda result, error: told.put((result, error)))
     try:
         result, failure = told.get(timeout=seconds)
     except queue.Empty:

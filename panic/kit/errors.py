@@ -28,14 +28,9 @@ class UsageError(PanicError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in one file, with its remedy.
+    """One mistake and its remedy, in a file and in a section of the settings, or in neither.
 
-    Attributes:
-        what: What is wrong, naming the offending value, without a full stop.
-        remedy: What to do about it, a sentence.
-        file: Where it stands; None when it stands in no file (an environment variable, say).
-        line: 1-based line in that file; None when the mistake is about the file as a whole.
-        section: The section of the settings in which it stands, such as "schedules"; "" where it is in none.
+    `what` names the offending value, without a full stop; the remedy is a sentence, and lines count from 1.
     """
 
     what: str

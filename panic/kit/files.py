@@ -16,9 +16,7 @@ from panic.kit.words import clip
 def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     """Read at most `limit` bytes, and the file's status.
 
-    Raises:
-        OSError: missing, unreadable, or longer than `limit`; or no regular file, since a pipe or a device
-            could keep a press waiting for ever.
+    An OSError also where it is no regular file: a pipe or a device could keep a press waiting for ever.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -45,11 +43,7 @@ def why(error: OSError) -> str:
 
 
 def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file, or write over it, at once and durably.
-
-    Raises:
-        OSError: It cannot be written; what was there stays.
-    """
+    """Write a file, or write over it, at once and durably; after an OSError what was there stays."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -66,12 +60,7 @@ def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that is not there yet and that only its owner reads; it is durable at the end, or gone.
-
-    Raises:
-        UsageError: There is one, or there can be none.
-        PanicError: It could not be written whole.
-    """
+    """Write a file that must not be there yet and that only its owner reads; it is durable at the end, or gone."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except (OSError, ValueError) as error:

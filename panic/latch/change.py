@@ -41,9 +41,7 @@ class LatchError(PanicError):
 def create(file: Path) -> None:
     """Set the latch up, disengaged, with the folders above it.
 
-    Raises:
-        UsageError: It is there already; or it was, so that its absence means engaged now, which takes a reset.
-        LatchError: It cannot be written or verified.
+    A UsageError if it is there, or was, so that its absence means engaged; a LatchError if it cannot be verified.
     """
 
     def change(state: State) -> tuple[Hold, ...]:
@@ -61,13 +59,10 @@ def create(file: Path) -> None:
 
 
 def engage(file: Path, holds: Sequence[Hold]) -> str:
-    """Engage scopes beside those that are engaged. Never raises.
+    """Engage scopes beside those that are engaged; give "", or in words what went wrong. Never raises.
 
     A latch that is missing or not whole is engaged for everything, and stays so. One that cannot be changed is
     spoilt where it lies, or removed: engaged for everything, too.
-
-    Returns:
-        "", or in words what went wrong and what is engaged now.
     """
     if not holds:
         return "no scope was named: the latch was left as it is"
@@ -93,15 +88,10 @@ def _add(path: Path, wanted: tuple[Hold, ...]) -> None:
 
 
 def release(file: Path, holds: Sequence[Hold], *, recreate: bool = False) -> None:
-    """Reset exactly these holds, as they were read; others stay.
+    """Reset exactly these holds, as a person read them; others stay.
 
-    Args:
-        file: The latch.
-        holds: What a person has seen and decided to end.
-        recreate: Put a disengaged latch in the place of one that is missing or not whole; fails if it is whole.
-
-    Raises:
-        LatchError: It cannot be written or verified, or no longer says what the person saw.
+    `recreate` puts a disengaged latch in the place of one that is missing or not whole, and of no other. After a
+    LatchError it could not be written, or no longer says what the person saw.
     """
     with _explained(file, "reset") as path, _turn(path):
         _rewrite(path, lambda state: _without(path, state, holds, recreate=recreate))

@@ -84,10 +84,7 @@ def read(file: Path) -> State:
 def holds(file: Path, account: int, group: str | None = None) -> bool:
     """Tell a strategy whether it must not trade an account now: in microseconds, and true in doubt.
 
-    Args:
-        file: The latch.
-        account: The account's id.
-        group: Its group, "" if it has none; without it every group that is engaged counts.
+    `group` is "" if it has none; without it every group that is engaged counts.
     """
     try:
         data = _bytes(file)
@@ -97,11 +94,7 @@ def holds(file: Path, account: int, group: str | None = None) -> bool:
 
 
 def look(file: Path) -> State:
-    """Say what the latch says to everybody.
-
-    Raises:
-        OSError: We cannot read it, and somebody else perhaps can: no permission, no descriptors left.
-    """
+    """Say what the latch says to everybody; an OSError where only we cannot read it, such as no permission."""
     try:
         return parse(_bytes(file))
     except OSError as error:

@@ -38,7 +38,6 @@ class Past:
         head: The ledger's head after the run's end; None where it has none.
         last_seq: The number of its last event; 0 where there is none.
         leg: The last process's part of it.
-        events: Its events that can be read, in their order.
         damage: What is wrong with the file that holds the record, in words.
         faults: Which of its events are not what was written, in words.
     """
@@ -47,7 +46,6 @@ class Past:
     head: Head | None
     last_seq: int
     leg: str
-    events: tuple[Event, ...]
     damage: tuple[str, ...]
     faults: tuple[str, ...]
 
@@ -85,34 +83,21 @@ def _file(ledger: LedgerFiles) -> Path:
 
 
 def looked(ledger: LedgerFiles) -> list[str]:
-    """Name the ledger's file, and say whether it is there.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
+    """Name the ledger's file, and say whether it is there."""
     file = _file(ledger)
     return [str(file) if os.path.lexists(file) else f"{file} (not there)"]
 
 
 def read(ledger: LedgerFiles, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
-    """Read the ledger as `reader.read` does; one that is not begun yet is empty.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
+    """Read the ledger as `reader.read` does; one that is not begun yet is empty."""
     file = _file(ledger)
     return reader.read(file, run=run, kinds=kinds, whole=whole) if os.path.lexists(file) else Volume(file)
 
 
 def headings(ledger: LedgerFiles) -> Headings:
-    """Read the headings of every run on record, and check that they are what was written.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
+    """Read the headings of every run on record, and check that they are what was written."""
     volume = read(ledger, kinds=_HEADINGS)
-    told = [*filter(None, [volume.damage]), *_some(faults(volume))]
-    damage = [f"{volume.file}: {words}" for words in told]
+    damage = _wrong(volume)
     damage += [
         f"{file}: it was damaged and set aside: panic runs --ledger {file}"
         for file in reader.set_aside(volume.file)
@@ -190,16 +175,16 @@ def _is_broken(volume: Volume) -> bool:
     return bool(volume.damage or faults(volume, alone=True, skim=True) or gaps(ids))
 
 
-def walk(ledger: LedgerFiles) -> Iterator[str]:
+def walk(ledger: LedgerFiles) -> list[str]:
     """Read all of the ledger, and say what is not what was written, or is missing between two events."""
-    volume = read(ledger, whole=True)
-    told = (volume.damage, *_some(faults(volume)))
-    yield from (f"{volume.file}: {words}" for words in told if words)
+    return _wrong(read(ledger, whole=True))
 
 
-def _some(told: Sequence[str]) -> Iterable[str]:
-    more = len(told) - _TOLD_MOST
-    return (*told[:_TOLD_MOST], f"and {more:,} more of its events") if more > 0 else told
+def _wrong(volume: Volume) -> list[str]:
+    told = volume.wrong()
+    if (more := len(told) - _TOLD_MOST) > 0:
+        told = (*told[:_TOLD_MOST], f"and {more:,} more of its events")
+    return [f"{volume.file}: {words}" for words in told]
 
 
 def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
@@ -249,11 +234,7 @@ def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
 
 
 def recall(ledger: LedgerFiles, run: str) -> Past:
-    """Make a run again from its record.
-
-    Raises:
-        UsageError: The settings name no ledger.
-    """
+    """Make a run again from its record."""
     return past_of(read(ledger, run=run), run)
 
 
@@ -271,7 +252,6 @@ def past_of(volume: Volume, run: str) -> Past:
         head=ends[-1] if ends and events[-1].kind == Kind.FINISHED else None,
         last_seq=max((row.seq for row in volume.rows), default=0),
         leg=leg_of(events[-1]) if events else "",
-        events=tuple(events),
         damage=(*damage, *gaps(event.id for event in events)),
         faults=tuple(dict.fromkeys([*wrong, *replay.oddities])),
     )

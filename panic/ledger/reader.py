@@ -4,7 +4,8 @@ import json
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from glob import escape
@@ -12,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from panic.kit.files import why
+from panic.kit.errors import PanicError, UsageError
+from panic.kit.files import new_file, why
 from panic.kit.words import clip
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import beginning, decode
@@ -27,6 +29,9 @@ _OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What reading a damaged file raises; the latter where SQLite's own message quotes what it met."""
+
+PATIENCE_S = 10.0
+"""So long a backup waits for a process that is writing: nobody is in a hurry there."""
 
 _Asked = Mapping[str, Collection[str]]
 """Which events are asked for: those with one of these values in each column."""
@@ -64,6 +69,38 @@ class Volume:
     def wrong(self) -> tuple[str, ...]:
         """Name all that is wrong with a ledger that was read whole: with reading it, and with its chain."""
         return (*filter(None, [self.damage]), *faults(self))
+
+
+def backup(file: Path, target: Path) -> Volume:
+    """Copy a ledger as it stands at one moment, whoever is writing it, and read the copy.
+
+    Raises:
+        UsageError: There is no ledger, or something at `target` already.
+        PanicError: It could not be copied.
+    """
+    try:
+        check_regular(file)
+    except OSError as error:
+        raise UsageError(f"there is no ledger to copy: {clip(str(file))}: {why(error)}") from None
+    with new_file(target):
+        try:
+            with _opened(file, "mode=ro", PATIENCE_S) as source, _opened(target, "mode=rw", PATIENCE_S) as copy:
+                source.backup(copy, progress=_not_for_ever(), sleep=0.05)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, readable where nothing can be written
+        except sqlite3.Error as error:
+            remedy = "Try again; if it stays so, copy the file and its -wal while nothing writes them."
+            raise PanicError(f"{clip(str(file))} could not be copied: {clip(str(error))}. {remedy}") from error
+    return read(target, whole=True)
+
+
+def _not_for_ever() -> Callable[[int, int, int], None]:
+    until = time.monotonic() + PATIENCE_S
+
+    def progress(status: int, _remaining: int, _total: int) -> None:
+        if status in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED} and time.monotonic() > until:
+            raise sqlite3.OperationalError("another process keeps it locked")
+
+    return progress
 
 
 def set_aside(file: Path) -> list[Path]:
@@ -157,9 +194,9 @@ def _fits(row: Row, head: Head) -> bool:
 
 
 @contextmanager
-def _opened(file: Path, mode: str) -> Iterator[sqlite3.Connection]:
+def _opened(file: Path, mode: str, patience_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
     with closing(
-        sqlite3.connect(address(file, mode), uri=True, timeout=BUSY_S, isolation_level=None)
+        sqlite3.connect(address(file, mode), uri=True, timeout=patience_s, isolation_level=None)
     ) as connection:
         connection.text_factory = lambda stored: stored.decode("utf-8", "replace")
         yield connection

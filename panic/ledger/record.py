@@ -92,9 +92,6 @@ class Joined:
     Attributes:
         accounts: Which accounts were sent again for it; empty where it is one with the press before it.
         deadline_s: How long the run may take now, seconds from its start.
-        watch_s: How long it goes on reading now, seconds.
-        latch: Whether it leaves its scope engaged, and which that is.
-        key: As of `Pressed`.
     """
 
     trigger: Trigger

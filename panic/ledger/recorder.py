@@ -18,8 +18,8 @@ from panic.engine.events import What
 from panic.kit.clock import Clock
 from panic.kit.words import clip
 from panic.ledger.changes import Mark, changes
-from panic.ledger.port import REMOVED
 from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
+from panic.ledger.shift import REMOVED
 from panic.ledger.writer import Leg
 from panic.report.document import Flag, Report
 
@@ -48,8 +48,6 @@ class Recorder:
         self._flagged: set[Flag] = set()
         self._is_due = False
         self._is_late = False
-
-    # ── before the first DELETE ─────────────────────────────────────────────────────────────────────────
 
     def press(self, pressed: Pressed, plan: Plan) -> None:
         """Record who pressed, why, and the plan."""
@@ -82,8 +80,6 @@ class Recorder:
             text = f"the intent was not on record within {INTENT_S * 1000:.0f} ms, and no DELETE waited for it"
             found.append(Flag("ledger_late", f"{text}: is {self._leg.place} on a slow disk?"))
         return found
-
-    # ── while it goes ───────────────────────────────────────────────────────────────────────────────────
 
     def observe(self, what: What, case: Case | None) -> None:
         """Take an event of the engine."""
@@ -119,8 +115,6 @@ class Recorder:
         found = [changes(case, self._marks[case.account.id], self._clock) for case in cases]
         if found := [one for one in found if one]:
             self._append(kind, {"accounts": found})
-
-    # ── when it is over ─────────────────────────────────────────────────────────────────────────────────
 
     async def end(self, report: Report, cases: Sequence[Case], *, left: bool) -> Report:
         """Record the end, or how far the run came if it is left for another process to resume; never raises."""

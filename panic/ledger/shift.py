@@ -4,6 +4,7 @@ What the store cannot take goes to standard error, one line of JSON for each eve
 this process has it then.
 """
 
+import errno
 import threading
 import time
 from collections import deque
@@ -11,20 +12,60 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, Protocol
+from weakref import WeakSet
 
 from panic.kit.errors import PanicError
 from panic.kit.files import why
 from panic.kit.words import clip
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, UnencodableError, encode
-from panic.ledger.port import DAMAGED, ConflictError, GoneError, Record, Store
 
 _GAP_S = 0.05
 """Between batches: a rush of events makes few transactions."""
 
-_BATCH_MOST = 2_000
-"""Events in one transaction, so that a long backlog is seen to move."""
+
+Record = tuple[str, str, bytes]
+"""The run and the kind of an event, and the event as it is written down."""
+
+
+class Store(Protocol):
+    """All that the writer needs; `set_aside` is where a damaged one that stood in its place was moved."""
+
+    set_aside: Path | None
+
+    def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
+        """Make records durable, all or none, in this order, and give the head after the last.
+
+        Args:
+            records: Of one run, if `after` is given, and of one kind, if `unless` is.
+            after: Append only if this is the run's last event; 0, or one that was set aside, stands for none.
+            unless: Append only if no event of the same kind has these words in its record.
+
+        Raises:
+            ConflictError: It is not, or there is one.
+            GoneError: All that it held is gone; whoever opens it again begins a new one.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class ConflictError(PanicError):
+    """Somebody else has written about this run since it was read."""
+
+
+REMOVED = "ledger_removed"
+DAMAGED = "ledger_damaged"
+
+
+class GoneError(OSError):
+    """What was recorded so far is not in its place any more; the code says why."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(errno.ESTALE, words)
+        self.code = code
 
 
 class Trouble(NamedTuple):
@@ -39,15 +80,14 @@ class Trail:
 
     Attributes:
         scrub: Takes secrets out of the text of an event.
-        era: Which file holds them, counted; None while none does.
+        is_begun: Whether some of them are in the store.
         is_broken: Whether one was lost: then the rest goes to standard error.
         troubles: What a reader must know, each once.
     """
 
     def __init__(self, run: str = "", scrub: Callable[[str], str] = str) -> None:
         self.run, self.scrub = run, scrub
-        self.era: int | None = None
-        self.is_broken = False
+        self.is_begun = self.is_broken = False
         self.troubles: list[Trouble] = []
 
     def note(self, code: str, text: str) -> None:
@@ -59,7 +99,7 @@ class Trail:
         """Note that from here on nothing of the run is in the store."""
         if self.run and not self.is_broken:
             self.is_broken = True
-            what, could = ("nothing", "could") if self.era is None else ("the rest", "could not")
+            what, could = ("the rest", "could not") if self.is_begun else ("nothing", "could")
             self.note(*trouble)
             self.note("ledger_memory", f"{what} of this run {could} be recorded: keep this report")
 
@@ -72,8 +112,6 @@ class Item:
         reply: Told when it is durable, or why it never will be.
         tries_anew: Whether a store that failed before is opened again for it.
         fails_closed: Whether it is dropped where it cannot be recorded in time, and told to nobody.
-        after: As of `Store.append`.
-        unless: As of `Store.append`.
         since: Monotonic time.
     """
 
@@ -142,7 +180,7 @@ class Backlog:
         batch: list[Item] = []
         for item in self.items:
             is_conditional = item.after is not None or item.unless
-            if batch and (is_conditional or len(batch) == _BATCH_MOST):
+            if batch and is_conditional:
                 break
             batch.append(item)
             if item.reply is not None and item.event is not None:
@@ -159,7 +197,7 @@ class Shift(threading.Thread):
 
     Attributes:
         trouble: Why nothing gets into the store at present; None where all is well.
-        era: Counts the files: one that was removed, or set aside, ended one.
+        begun: The trails with something in the store: when that is gone, so are they.
         moved_at: When it last got on, monotonic time.
         is_relieved: Whether another has its place.
     """
@@ -171,14 +209,13 @@ class Shift(threading.Thread):
         place: str,
         say: Callable[[str], None],
         trouble: Trouble | None,
-        era: int,
+        begun: "WeakSet[Trail]",
     ) -> None:
         super().__init__(name="panic-ledger", daemon=True)
-        self.trouble, self.era, self.moved_at, self.is_relieved = trouble, era, time.monotonic(), False
+        self.trouble, self.begun, self.moved_at, self.is_relieved = trouble, begun, time.monotonic(), False
         self._backlog, self._open_store, self._place, self._say = backlog, open_store, place, say
         self._store: Store | None = None
-        self._gone = Trouble("", "")
-        self._is_news = False
+        self._news: Trouble | None = None
 
     def run(self) -> None:
         """Work."""
@@ -218,7 +255,7 @@ class Shift(threading.Thread):
             self._let_go()
             reason = clip(why(error) if isinstance(error, OSError) else str(error) or type(error).__name__)
             if isinstance(error, GoneError) and not is_second:
-                self._begin_anew(error.code, reason)
+                self._begin_anew(Trouble(error.code, f"{self._place}: {reason}"))
                 self._write(items, is_second=True)
                 return
             self.trouble = Trouble("ledger_failed", f"{self._place}: {reason}")
@@ -229,21 +266,23 @@ class Shift(threading.Thread):
     def _opened(self) -> Store:
         if self._store is None:
             self._store = self._open_store()
-            if self._store.set_aside is not None:
-                self._begin_anew(DAMAGED, f"it was damaged, is kept as {self._store.set_aside}, and begins anew")
-                self._is_news = True
+            if (aside := self._store.set_aside) is not None:
+                text = f"{self._place}: it was damaged, is kept as {aside}, and begins anew"
+                self._news = Trouble(DAMAGED, text)
+                self._begin_anew(self._news)
         return self._store
 
-    def _begin_anew(self, code: str, reason: str) -> None:
-        self._gone = Trouble(code, f"{self._place}: {reason}")
-        self.era += 1
+    def _begin_anew(self, trouble: Trouble) -> None:
+        with self._backlog.changed:
+            for trail in () if self.is_relieved else tuple(self.begun):
+                trail.break_off(trouble)
 
     def _writable(self, items: Sequence[Item]) -> list[Item]:
         """Leave out those whose run is broken off: the rest of it alone would be a riddle."""
         wanted = [item for item in items if not item.is_given_up]
         for item in wanted:
-            if item.trail.is_broken or item.trail.era not in {None, self.era}:
-                self.lose([item], self._gone)
+            if item.trail.is_broken:
+                self.lose([item], item.trail.troubles[0])
         return [item for item in wanted if not item.trail.is_broken]
 
     def _confirm(self, items: Sequence[Item], head: Head | None) -> None:
@@ -254,10 +293,11 @@ class Shift(threading.Thread):
             self.moved_at = time.monotonic()
             runs = [item.trail for item in items if item.trail.run]
             for trail in runs:
-                trail.era = self.era
-                if self._is_news:
-                    trail.note(*self._gone)
-            self._is_news = self._is_news and not runs
+                trail.is_begun = True
+                if self._news:
+                    trail.note(*self._news)
+            self.begun.update(runs)
+            self._news = None if runs else self._news
         for item in items:
             if head is not None:
                 item.resolve(head)

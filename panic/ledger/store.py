@@ -24,7 +24,7 @@ from panic.ledger.place import (
     moved,
     wal,
 )
-from panic.ledger.port import DAMAGED, REMOVED, ConflictError, GoneError, Record
+from panic.ledger.shift import DAMAGED, REMOVED, ConflictError, GoneError, Record
 
 APPLICATION = int.from_bytes(MARK, "big")
 VERSION = 1

@@ -18,7 +18,6 @@ class Summary:
 
     Attributes:
         alive: Whether its process still works on it; None where that cannot be told from this machine.
-        joined: The presses that became a part of it.
         began: The place of its press among all that is on record: greater than those of all before it.
         ended: The same of its end; 0 where it has none.
         pressed_last: The same of its last press, be it one that became a part of it.
@@ -36,13 +35,8 @@ class Summary:
 
     @classmethod
     def of(cls, replay: Replay) -> "Summary":
-        """Sum a run up.
-
-        Raises:
-            ValueError: The record does not tell who pressed.
-        """
-        if replay.pressed is None:
-            raise ValueError("the record does not tell who pressed, and why")
+        """Sum up a run whose record tells who pressed."""
+        assert replay.pressed is not None  # noqa: S101  (whoever asks has looked)
         alive = None if replay.process is None or replay.finished else is_alive(replay.process)
         return cls(replay.run, replay.pressed, replay.finished, tuple(replay.resumed), alive, tuple(replay.joined))
 

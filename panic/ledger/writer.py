@@ -12,12 +12,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from panic.kit import terminal
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
-from panic.ledger.port import Store
-from panic.ledger.shift import Backlog, Item, Shift, Trail, Trouble
+from panic.ledger.shift import Backlog, Item, Shift, Store, Trail, Trouble
 
 PATIENCE_S = 2.0
 """A store that confirms nothing for so long is taken for hung."""
@@ -141,8 +141,8 @@ class Writer:
                 self._begin(Trouble("ledger_hangs", f"{self.place}: it does not answer"))
 
     def _begin(self, trouble: Trouble | None) -> None:
-        era = self._shift.era if self._shift else 0
-        shift = Shift(self._backlog, self._open_store, self.place, self._say, trouble, era)
+        begun = self._shift.begun if self._shift else WeakSet[Trail]()
+        shift = Shift(self._backlog, self._open_store, self.place, self._say, trouble, begun)
         try:
             shift.start()
         except RuntimeError:

@@ -46,13 +46,9 @@ class LatchView:
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """What is engaged.
+    """What is engaged: by the latch's file, and by presses on record that no reset ended.
 
-    Attributes:
-        state: What the latch's file says.
-        recorded: What presses were to engage and no reset ended, by the ledger.
-        doubts: Why each hold is not known to be clear, by hold; those that are clear are not in it.
-        damage: What is wrong with the ledger, so that it is not certain what it says of anything.
+    `doubts` tells why a hold is not known to be clear, `damage` what makes the whole ledger doubtful.
     """
 
     state: State
@@ -98,11 +94,7 @@ class Engagement:
 
 
 def look(settings: Settings, *, walk: bool = False) -> Engagement:
-    """Say what is engaged; `walk` is whether to check all of the ledger, which takes a while.
-
-    Raises:
-        UsageError: The settings name no latch, or no ledger.
-    """
+    """Say what is engaged; `walk` is whether to check all of the ledger, which takes a while."""
     if settings.latch.file is None:
         raise UsageError("the settings name no [latch] file")
     state = latch.read(settings.latch.file)

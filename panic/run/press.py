@@ -9,7 +9,7 @@ from panic.accounts.plan import Plan, Scope, plan
 from panic.accounts.roster import Roster
 from panic.accounts.roster import load as load_roster
 from panic.config import Settings
-from panic.config.secret import Key, read
+from panic.config.secret import Key, read_all
 from panic.kit.errors import Problem, UsageError
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
@@ -21,17 +21,7 @@ from panic.report.document import Flag, Source
 class Press:
     """The act: which accounts, why, and how this run differs from the settings (None: it does not).
 
-    Attributes:
-        scope: Which accounts and orders.
-        reason: Why; goes into the report.
-        by: Who; empty for the user of this process.
-        source: Where it comes from.
-        deadline_s: When the run ends at the latest, seconds.
-        concurrency: Requests in flight at most.
-        watch_s: How long to keep reading after the first clear, seconds.
-        verify: Whether to read until the accounts are proven clear.
-        latch: Whether to leave the scope engaged.
-        key: What it is known by on record: a schedule's name and day, a hook's signed call; "" for any other.
+    `key` is what it is known by on record: a schedule's name and day, or a hook's signed call.
     """
 
     scope: Scope
@@ -48,14 +38,7 @@ class Press:
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A run that a process left unfinished, and who resumes it.
-
-    Attributes:
-        record: What the ledger tells of it.
-        resumed: Who resumes it.
-        is_on_record: Whether the ledger knows already that they do.
-        leg: What this process's events are to be called by; empty for anything unique.
-    """
+    """A run that a process left unfinished, who resumes it, and whether the ledger knows already that they do."""
 
     record: Replay
     resumed: Resumed
@@ -65,11 +48,7 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """Everything a run needs, read and validated; nothing has been sent.
-
-    Attributes:
-        unfinished: What another process left of this run; None for a fresh press.
-    """
+    """Everything a run needs, read and validated; nothing has been sent."""
 
     press: Press
     settings: Settings
@@ -122,28 +101,15 @@ def prepared_of(
     raised: Sequence[Flag],
     broken: Sequence[Problem],
 ) -> Prepared:
-    """Make the plan from what was read before.
-
-    Raises:
-        UsageError: No reason, or a scope that makes no sense.
-        ConfigurationError: Not one account of the scope can be fired.
-    """
+    """Make the plan from what was read before; raises as `prepare` does."""
     _check(press)
     return Prepared(press, settings, roster, keys, plan(roster, press.scope, keys, broken), tuple(raised))
 
 
 def read_keys(settings: Settings, env: Mapping[str, str]) -> tuple[dict[str, Key], list[Flag], list[Problem]]:
-    """Give the usable keys by name, what is wrong with the settings and keys as flags, and the unusable ones."""
-    keys: dict[str, Key] = {}
-    broken: list[Problem] = []
-    raised = flags.from_problems("settings", settings.problems)
-    for name, credential in settings.credentials.items():
-        key, problems = read(name, credential, env)
-        raised += flags.from_problems("credential", problems)
-        if key is None:
-            broken += problems
-        else:
-            keys[name] = key
+    """Give the usable keys by name, what is wrong with settings and keys as flags, and what is wrong with keys."""
+    keys, broken = read_all(settings.credentials, env)
+    raised = flags.from_problems("settings", settings.problems) + flags.from_problems("credential", broken)
     return keys, raised, broken
 
 

@@ -47,15 +47,7 @@ class ResetView:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """A reset that may be carried out.
-
-    Attributes:
-        holds: What it ends.
-        listed: Those of them that the file lists; the others stand in the ledger only.
-        recreate: Whether a disengaged latch takes the place of one that is missing or not whole.
-        forced_because: Why it may end although there are doubts.
-        doubts: Why not all of it is known to be clear, and why the ledger is not to be relied on.
-    """
+    """A reset that may be carried out; of its holds the file lists `listed`, the ledger alone the others."""
 
     holds: tuple[Hold, ...]
     listed: tuple[Hold, ...]
@@ -96,11 +88,7 @@ def prepare(
     force: str = "",
     env: Mapping[str, str] = os.environ,
 ) -> Reset:
-    """Say what a reset would end; an empty scope means everything that is engaged.
-
-    Raises:
-        UsageError: No reason, nothing is engaged, or what is has not been seen clear and nobody forces it.
-    """
+    """Say what a reset would end, an empty scope everything; a UsageError where it may not end."""
     if not reason.strip():
         raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
     found = look(settings, walk=True)
@@ -136,12 +124,7 @@ def prepare(
 
 
 def carry_out(settings: Settings, reset: Reset) -> State:
-    """Record the reset, end the engaged state, and say what the latch says now.
-
-    Raises:
-        ConfigurationError: The ledger cannot take it, so that nothing was changed.
-        LatchError: The file could not be changed; what it says is in the words.
-    """
+    """Record the reset, end the engaged state, and say what the latch says now; an error says what failed."""
     assert settings.latch.file is not None  # noqa: S101  (it was read before)
     _put_on_record(settings, reset, "intended")
     wrong: latch.LatchError | None = None

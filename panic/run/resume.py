@@ -22,8 +22,8 @@ from panic.kit.words import clip
 from panic.ledger import history
 from panic.ledger.events import Event
 from panic.ledger.history import Past
-from panic.ledger.port import ConflictError
 from panic.ledger.record import Kind, Pressed, Resumed, body
+from panic.ledger.shift import ConflictError
 from panic.ledger.summary import Summary
 from panic.ledger.writer import Writer
 from panic.report.document import RECORD_DAMAGED, Flag
@@ -43,10 +43,7 @@ def prepare(
 ) -> Prepared:
     """Read what the ledger tells of an unfinished run, claim it there, and make ready what is left of it.
 
-    Raises:
-        UsageError: There is no such run, or it came to its end, is under way, or is too old.
-        ConfigurationError: The settings name another broker now, not one account can be reached, or the ledger
-            does not answer.
+    A UsageError where it may not be resumed; a ConfigurationError where settings, keys or ledger forbid it.
     """
     past = _recall(settings, name)
     pressed = _resumable(past, settings)

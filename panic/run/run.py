@@ -22,11 +22,10 @@ from panic.ledger.writer import Writer, sqlite_writer
 from panic.report import flags
 from panic.report.account import Circumstances
 from panic.report.document import Report, scope_report
-from panic.run.intent import record_intent
 from panic.run.latching import Engaging, both
 from panic.run.press import Prepared
 from panic.run.story import begin, trigger_of
-from panic.run.teller import Teller, log_finished
+from panic.run.teller import Teller, log_finished, record_intent
 from panic.run.unlisted import Unlisted
 
 _LINGERING_MOST = 4096
@@ -34,16 +33,9 @@ _LINGERING_MOST = 4096
 
 
 def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:
-    """Give the ledger's writer; None where the settings name none.
-
-    Args:
-        files: Where it is.
-        at_once: Whether its thread begins to open it now, and not with the first event.
-    """
-    if files.file is None:
-        return None
-    writer = sqlite_writer(files.file)
-    if at_once:
+    """Give the ledger's writer, None where the settings name none; `at_once`, and not with the first event."""
+    writer = None if files.file is None else sqlite_writer(files.file)
+    if writer is not None and at_once:
         writer.probe()
     return writer
 
@@ -58,13 +50,7 @@ class Join(Enum):
 class Run:
     """One run. Create it inside a running loop, then `await go()`; `report()` tells at any time what is known.
 
-    Args:
-        prepared: What to do.
-        observe: Told of every event of the engine; must not block.
-        ledger: Where the run is put on record; whoever opened it closes it.
-        broker: Connections that are open already; the run closes them. None opens new ones.
-        drill: Whether the broker is the embedded simulator.
-        rng: Spreads the retries.
+    `observe` must not block. Whoever opened the ledger closes it; the run closes the connections it is given.
     """
 
     def __init__(
@@ -95,9 +81,7 @@ class Run:
         self.id, self.cases, self.started_at = self.story.id, self.story.cases, self.story.started_at
         self._recorder: Recorder | None = None
         if ledger is not None:
-            unfinished = prepared.unfinished
-            leg = ledger.leg(self.id, broker.scrub, unfinished.leg if unfinished else "")
-            self._recorder = Recorder(leg, self.id, self._clock)
+            self._recorder = Recorder(ledger.leg(self.id, broker.scrub, prepared.leg), self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
             cancel=broker.cancel,
@@ -143,15 +127,7 @@ class Run:
     # ── presses that join, and ends ─────────────────────────────────────────────────────────────────────
 
     def join(self, prepared: Prepared, how: Join) -> bool:
-        """Make another press a part of this run.
-
-        Args:
-            prepared: The other press; every account of its plan must be one of this run's.
-            how: What it asks for anew.
-
-        Returns:
-            Whether it is; False where it needs a run of its own.
-        """
+        """Make another press, of accounts of this run, a part of it; False if it needs a run of its own."""
         if self.engine.deadline.is_over:
             return False
         story, press, now = self.story, prepared.press, self._clock.now()

@@ -25,19 +25,8 @@ class Story:
     """What a report says of a run beside its accounts, as far as the engine does not know it.
 
     Attributes:
-        id: The run's.
-        trigger: Who pressed first, and why.
-        started_at: When, by the wall clock.
         pressed: When, as a loop time; before this process began where the run is resumed.
         began: When this process began with it, as a loop time.
-        deadline_s: How long it may take, seconds from `began`.
-        watch_s: How long it keeps reading after the first clear, seconds.
-        roster: The roster it was planned from.
-        cases: Its accounts.
-        joined: Later presses that became a part of it.
-        resumed: Who resumed it.
-        latch: What became of the latch.
-        ended: When it ended, as a loop time.
         is_left: Whether this process left it before its end, for another to resume.
     """
 
@@ -67,14 +56,7 @@ class Story:
         return round(self.began - self.pressed + self.deadline_s + held_s, 3)
 
     def timings(self, now: float, *, swept: float | None, settled: float | None, held_s: float) -> Timings:
-        """Give what took how long.
-
-        Args:
-            now: The loop time of the asking.
-            swept: When the last account's first DELETE was sent.
-            settled: When every account was concluded for the first time.
-            held_s: For how long the run gave way to others, seconds.
-        """
+        """Give what took how long at a loop time; for `held_s` the run gave way to others."""
 
         def since(moment: float | None) -> float | None:
             return None if moment is None else round(moment - self.pressed, 3)

@@ -1,20 +1,23 @@
-"""What is known of a run at any moment: its facts, its flags and its report."""
+"""What is said of a run: its intent, on record before the first DELETE, and at any moment its facts and report."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
 
+from panic._version import VERSION
 from panic.broker.client import Broker
 from panic.engine.engine import Engine
 from panic.kit.clock import Clock
 from panic.kit.collector import Pause
+from panic.kit.process import here
 from panic.kit.words import clip
+from panic.ledger.record import SCHEMA, Pressed
 from panic.ledger.recorder import Recorder
 from panic.ledger.replay import joining
 from panic.report import flags
 from panic.report.account import Circumstances
-from panic.report.document import Flag, Report
+from panic.report.document import Flag, Report, scope_report
 from panic.report.fold import fold
 from panic.run.press import Prepared
 from panic.run.story import Story
@@ -25,12 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Teller:
-    """Tells of one run.
-
-    Attributes:
-        flags: What was known before anything was sent.
-        mixed_up: Whether a connection brought an answer that nobody had asked for.
-    """
+    """Tells of one run; `flags` were known before anything was sent."""
 
     prepared: Prepared
     story: Story
@@ -41,7 +39,7 @@ class Teller:
     recorder: Recorder | None
     drill: bool
     flags: list[Flag] = field(default_factory=list)
-    mixed_up: bool = False
+    mixed_up: bool = False  # a connection brought an answer that nobody had asked for
 
     def report(self) -> Report:
         """Fold what is known at this moment into the report."""
@@ -102,19 +100,9 @@ class Teller:
 
 
 def log_finished(report: Report) -> None:
-    """Write one canonical line for each account and one for the run, where the process has set logs up."""
+    """Write one canonical line, where the process has set logs up."""
     if not structlog.is_configured():  # structlog's default writes to the caller's standard output
         return
-    for account in report.accounts:
-        log.debug(
-            "account_finished",
-            run_id=report.run_id,
-            account=account.id,
-            outcome=str(account.outcome),
-            standing=str(account.standing),
-            verdict=str(account.verdict),
-            attempts=len(account.attempts),
-        )
     log.info(
         "run_finished",
         run_id=report.run_id,
@@ -126,4 +114,39 @@ def log_finished(report: Report) -> None:
         total_s=report.timings.total_s,
         flags=[flag.code for flag in report.flags],
         ledger_head=report.ledger_head,
+    )
+
+
+def record_intent(recorder: Recorder, story: Story, prepared: Prepared, concurrency: int, *, drill: bool) -> None:
+    """Hand the intent of a run to its recorder."""
+    unfinished = prepared.unfinished
+    if unfinished is None:
+        recorder.press(_pressed(story, prepared, concurrency, drill=drill), prepared.plan)
+    else:
+        recorder.go_on(story.cases, unfinished.record.flags)
+        if not unfinished.is_on_record:
+            recorder.resume(unfinished.resumed)
+    recorder.flag(prepared.flags)
+    for joined in story.joined[len(unfinished.record.joined) if unfinished else 0 :]:
+        recorder.join(joined)
+
+
+def _pressed(story: Story, prepared: Prepared, concurrency: int, *, drill: bool) -> Pressed:
+    settings, press = prepared.settings, prepared.press
+    return Pressed(
+        schema=SCHEMA,
+        version=VERSION,
+        drill=drill,
+        base_url=settings.broker.base_url,
+        contact=settings.broker.contact,
+        settings_digest=settings.digest,
+        roster=story.roster,
+        trigger=story.trigger,
+        scope=scope_report(press.scope, verify=press.verify, watch_s=story.watch_s),
+        started_at=story.started_at,
+        deadline_s=story.deadline_s,
+        concurrency=concurrency,
+        latch=press.latch,
+        process=here(),
+        key=press.key,
     )

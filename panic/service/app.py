@@ -15,8 +15,7 @@ from panic.service import body, openapi, problems
 from panic.service.api.answers import document
 from panic.service.api.checks import Checks
 from panic.service.api.lookup import Lookup
-from panic.service.api.press import Presses
-from panic.service.api.repeats import Keys
+from panic.service.api.press import Keys, Presses
 from panic.service.api.runs import Runs
 from panic.service.audit import Audit
 from panic.service.auth import Identity
@@ -80,17 +79,8 @@ def make_app(
 ) -> web.Application:
     """Make the application. Call it inside the running loop that serves it.
 
-    Args:
-        desk: Where presses become runs; metrics and pages are added to its observers.
-        standby: What is kept ready.
-        audit: Told of every press, reset and resume, and of some refusals.
-        notifier: Who tells people.
-        metrics: For Prometheus.
-        env: Where keys are looked for.
-        hooks_handler: Carries out POST /v1/hooks/{name}, and checks who calls; None for no hooks.
-        proving: The self-test; None for none.
-        drill: Whether the broker is the embedded simulator, and every run of the desk a drill.
-        calendar: The exchange's days, as far as they are known now.
+    The hooks' handler carries out POST /v1/hooks/{name} and checks itself who calls; `calendar` gives the
+    exchange's days as far as they are known now.
     """
 
     def not_ready() -> str:
@@ -145,7 +135,7 @@ def make_app(
         path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
         by_path.setdefault(path, {})[one.method] = guard.before(one, handlers[one.id])
     page = assets.Assets(assets.load(drill=drill))
-    by_path |= {"/": {"GET": page.page}, "/room/{name}": {"GET": page.file}}
+    by_path |= {"/": {"GET": page.answer}, "/room/{name}": {"GET": page.answer}}
     if hooks_handler is not None:
         by_path["/v1/hooks/{name}"] = {"POST": hooks_handler}
     for path, methods in by_path.items():

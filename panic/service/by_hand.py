@@ -7,14 +7,7 @@ from panic.accounts.plan import Scope
 
 
 def by_hand(meant: Scope, found: Scope | None, *, latch: bool, reason: str) -> str:
-    """Say what to do, in the imperative; ends with the command, for whoever copies it.
-
-    Args:
-        meant: What was to be pressed.
-        found: What a press would take now, as `panic.accounts.plan.pressable` gave it.
-        latch: Whether to leave it engaged.
-        reason: Of the press.
-    """
+    """Say what to do where this was meant and a press would take that now; ends with the command, to be copied."""
     if found is None:
         return "cancel at the broker; no press works until what panic check lists is corrected"
     near = "" if found == meant else " the nearest that works"

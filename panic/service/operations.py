@@ -9,8 +9,9 @@ from pydantic import BaseModel
 from panic.report.document import PlanReport, Report
 from panic.run import engagement, reset
 from panic.run.check import CheckReport
-from panic.service.api import repeats, views
+from panic.service.api import views
 from panic.service.api.models import ByAsked, EventsQuery, NoQuery, PlanAsked, PressAsked, ResetAsked, RunsQuery
+from panic.service.api.press import KEY
 from panic.service.room.signing import SessionView, TokenAsked
 from panic.service.room.views import Board, Room, Schedules
 from panic.service.selftest import Last
@@ -34,9 +35,6 @@ class Operation:
 
     Attributes:
         role: What the token must be good for; empty where none is needed.
-        person: Whether the token must be a person's.
-        body: What the body must be; None where there is none.
-        needs_body: Whether there must be one.
         answers: What a status comes with; a text is a media type other than JSON.
         refuses: The other statuses, all of them problems.
     """
@@ -58,7 +56,7 @@ class Operation:
 _KEY = Parameter(
     "Idempotency-Key",
     "Repeats of one trigger: the same key with the same body is the same run, for 24 hours.",
-    {"type": "string", "pattern": f"^{repeats.KEY}$"},
+    {"type": "string", "pattern": f"^{KEY}$"},
 )
 _PREFER = Parameter(
     "Prefer", "`wait=N`: seconds to wait for the report, as `wait` in the body.", {"type": "string"}

@@ -37,11 +37,7 @@ def problems(
 ) -> Iterator[Problem]:
     """Say what would refuse a press, shut out a hook's call, or keep a person from being told. Reads files.
 
-    Args:
-        settings: Those in force.
-        roster: The accounts; None where they cannot be read, which is told with the roster.
-        usable: Names of the credentials whose keys could be read.
-        env: Where secrets are that stand in environment variables.
+    A roster that cannot be read is told elsewhere; `usable` names the credentials whose keys could be read.
     """
     if roster is not None:
         for rule in _rules(settings):

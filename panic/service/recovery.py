@@ -35,31 +35,14 @@ LOOK_S: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """One run that an earlier process left.
-
-    Attributes:
-        run: Its id.
-        is_finished: Whether it came to its end.
-        report: Its report, where somebody has to be told of it: it ended not clear.
-    """
+    """A run that an earlier process left; if it ended not clear, its report for whoever has to be told."""
 
     run: str
-    is_finished: bool = False
     report: Report | None = None
 
 
 class Recovery:
-    """Resumes what earlier processes left, and tells people of the rest.
-
-    Args:
-        settings: Where the ledger is.
-        ledger: Its writer; None where there is none.
-        desk: Where runs are resumed.
-        tell: Tells people.
-        say: Tells whoever runs the service, one line at a time.
-        remember: Told of each run that is resumed: people know of it.
-        env: Where keys are looked for.
-    """
+    """Resumes what earlier processes left, and tells people of the rest; a run that is resumed they know of."""
 
     def __init__(
         self,
@@ -86,7 +69,7 @@ class Recovery:
             return
         for one in found:
             try:
-                if one.is_finished:
+                if one.report is not None:
                     self._page("finished", one.report)
                 else:
                     await self._resume(one.run)
@@ -138,7 +121,8 @@ def look(settings: Settings) -> list[Earlier]:
         if one.finished is None and not one.alive:
             found.append(Earlier(one.run))
         elif one.finished is not None and not one.is_clear and one.run not in told:
-            found.append(Earlier(one.run, is_finished=True, report=_report(settings, one.run)))
+            report = _report(settings, one.run)
+            found += [Earlier(one.run, report)] if report is not None else []
     return found
 
 

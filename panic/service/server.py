@@ -35,14 +35,7 @@ _END_S: Final = 2.0
 
 
 class Server:
-    """One service. `await start()`, then `await end()`.
-
-    Args:
-        settings: As they were loaded.
-        say: Tells whoever runs the service, one line at a time.
-        env: Where keys, and a reload's settings, are looked for.
-        drill: Whether the broker is the embedded simulator, and every run a drill.
-    """
+    """One service. `await start()`, then `await end()`; `say` tells whoever runs it, one line at a time."""
 
     def __init__(
         self,

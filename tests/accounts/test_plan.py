@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from panic.accounts.plan import Scope, plan, pressable
 from panic.accounts.roster import Account, Roster
-from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.kit.errors import ConfigurationError, UsageError
 from panic.orders import Filters, Order
 from tests.kit.builders import a_bad_row, a_roster
 
@@ -119,12 +119,6 @@ def test_a_blank_around_an_instrument_does_not_empty_the_filter(instrument: str)
     assert filters.matches(Order(symbol="AAPL", instrument_type="COMMON_STOCK"))
 
 
-def test_a_roster_without_groups_says_so():
-    """There is nothing to guess from."""
-    with pytest.raises(UsageError, match="the roster has no groups"):
-        plan(a_roster(Account(1)), Scope(groups=("mm",)), BOTH)
-
-
 def test_accounts_without_a_usable_key_are_listed_and_do_not_stop_the_others():
     """At press time every readable row is fired."""
     found = plan(ROSTER, Scope(all=True), {"default"})
@@ -180,15 +174,6 @@ def test_a_press_that_reaches_nobody_is_refused(roster: Roster, scope: Scope, us
     assert words in str(caught.value)
 
 
-def test_what_is_wrong_with_the_keys_is_told_first():
-    """It is the reason, and it names the file or variable."""
-    broken = Problem("credential default: the environment variable KEY is not set", "Set it.")
-    with pytest.raises(ConfigurationError) as caught:
-        plan(a_roster(Account(1)), Scope(all=True), set(), [broken])
-
-    assert broken is caught.value.problems[0]
-
-
 def test_each_reason_that_nobody_is_reached_is_told_once_and_all_at_once():
     """A thousand accounts behind one bad key are one mistake."""
     roster = a_roster(*(Account(n, credential=f"k{n % 2}") for n in range(1, 1000)), bad_rows=(a_bad_row(7),))
@@ -196,19 +181,6 @@ def test_each_reason_that_nobody_is_reached_is_told_once_and_all_at_once():
         plan(roster, Scope(all=True), {"default"})
 
     assert 3 == len(caught.value.problems)
-
-
-@pytest.mark.parametrize(
-    ("scope", "words"),
-    [
-        (Scope(all=True), "all accounts"),
-        (Scope(groups=("mm", "arb"), accounts=(4,)), "group mm, group arb, account 4"),
-        (Scope(), ""),
-    ],
-)
-def test_a_scope_says_what_it_covers(scope: Scope, words: str):
-    """For the one who reads the plan."""
-    assert words == str(scope)
 
 
 accounts = st.builds(

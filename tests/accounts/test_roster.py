@@ -151,12 +151,6 @@ def test_a_row_that_cannot_be_fired_is_told_and_the_others_are_fired(
     assert row.replace("\0", "")[:79] == bad.text.removesuffix("…")
 
 
-@pytest.mark.parametrize("number", [1, LARGEST])
-def test_the_smallest_and_the_largest_id_are_accounts(roster: Load, number: int):
-    """The broker's ids are positive and have 63 bits."""
-    assert (Account(number),) == roster(f"id\n{number}\n").accounts
-
-
 def test_a_mark_of_exclusion_is_understood(roster: Load):
     """As people and spreadsheets write it."""
     marks = {"": False, "no": False, "FALSE": False, "0": False, "yes": True, "True": True, "1": True, "X": True}
@@ -252,11 +246,6 @@ def test_text_that_would_garble_a_terminal_becomes_blanks(roster: Load):
 
     assert (Account(7, "a [2Jb", "c", "d e"),) == found.accounts
     assert "[2J,,," == found.bad_rows[0].text
-
-
-def test_a_cell_of_monstrous_length_does_not_hide_its_account(roster: Load):
-    """The csv module gives up at 131,072 characters."""
-    assert 7 == roster(f'id,name\n7,"{"A" * 200_000}"\n').accounts[0].id
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 
-import pytest
 from playwright.async_api import Browser, Page, Route, expect
 
 from tests.browser import chromium
@@ -18,28 +18,26 @@ pytestmark = chromium.needed
 Act = Callable[[Page], Awaitable[object]]
 
 
-async def _held_too_short(page: Page) -> None:
-    await page.locator("#hold").hover()
-    await page.mouse.down()
-    await asyncio.sleep(0.3)
-    await page.mouse.up()
+def _held(meanwhile: Act, button: Literal["left", "right"] = "left", for_s: float = 1.1) -> Act:
+    """Hold a button of the mouse, do something, and let it go after more than the second that it takes."""
+
+    async def act(page: Page) -> None:
+        await page.locator("#hold").hover()
+        await page.mouse.down(button=button)
+        await meanwhile(page)
+        await asyncio.sleep(for_s)
+        await page.mouse.up(button=button)
+
+    return act
 
 
-async def _taken_away(page: Page) -> None:
-    await page.locator("#hold").hover()
-    await page.mouse.down()
-    await page.evaluate("document.querySelector('#hold').dispatchEvent(new PointerEvent('pointercancel'))")
-    await asyncio.sleep(1.1)
-    await page.mouse.up()
+async def _nothing(_: Page) -> None:
+    pass
 
 
-async def _drawn_away(page: Page) -> None:
-    await page.locator("#hold").hover()
-    await page.mouse.down()
+async def _draw_away(page: Page) -> None:
     await page.mouse.move(10, 10)
     await expect(page.locator("#answer")).to_contain_text("Nothing was sent")
-    await asyncio.sleep(1.1)
-    await page.mouse.up()
 
 
 async def _key_tapped(page: Page) -> None:
@@ -48,7 +46,7 @@ async def _key_tapped(page: Page) -> None:
         await page.keyboard.press(key)
 
 
-async def _held_and_gone(page: Page) -> None:
+async def _key_held_and_gone(page: Page) -> None:
     await page.locator("#hold").focus()
     await page.keyboard.down(" ")
     await page.locator("#reason").focus()
@@ -56,17 +54,8 @@ async def _held_and_gone(page: Page) -> None:
     await page.keyboard.up(" ")
 
 
-async def _right_button(page: Page) -> None:
-    await page.locator("#hold").hover()
-    await page.mouse.down(button="right")
-    await asyncio.sleep(1.1)
-    await page.mouse.up(button="right")
-
-
 async def _entered_in_the_reason(page: Page) -> None:
-    await page.locator("#reason").fill("why")
-    await page.keyboard.press("Enter")
-    await page.locator("#reason").fill("")
+    await page.locator("#reason").press("Enter")
 
 
 async def _other_word(page: Page) -> None:
@@ -75,15 +64,15 @@ async def _other_word(page: Page) -> None:
     await page.keyboard.press("Enter")
 
 
+CANCEL = "document.querySelector('#hold').dispatchEvent(new PointerEvent('pointercancel'))"
 BY_ACCIDENT: dict[str, Act] = {
-    "clicked": lambda page: page.locator("#hold").click(),
     "clicked twice": lambda page: page.locator("#hold").dblclick(),
-    "held too short": _held_too_short,
-    "taken away by the system": _taken_away,
-    "drawn away": _drawn_away,
+    "held too short": _held(_nothing, for_s=0.3),
+    "taken away by the system": _held(lambda page: page.evaluate(CANCEL)),
+    "drawn away": _held(_draw_away),
     "a key tapped": _key_tapped,
-    "the focus gone while held": _held_and_gone,
-    "the other mouse button": _right_button,
+    "the focus gone while a key is held": _key_held_and_gone,
+    "the other mouse button": _held(_nothing, "right"),
     "Enter in the reason": _entered_in_the_reason,
     "another word": _other_word,
 }
@@ -304,9 +293,7 @@ async def test_what_became_of_a_press_is_said_as_far_as_it_is_known(it: House, p
     assert (1, [run]) == (len(lost), list(it.desk.live))
 
 
-async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(
-    it: House, browser: Browser, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(it: House, browser: Browser):
     """No answer comes at all: each try has its end, nobody knows is said, and the stream is there again."""
     held: list[Route] = []
 

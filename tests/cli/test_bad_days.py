@@ -8,7 +8,7 @@ import pytest
 from panic.cli import loop
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.inside import beside, typed
-from tests.cli.support import PRESS, Firm, account, closed_port, codes, panic, sent, simulate, told, verdicts
+from tests.cli.support import PRESS, Firm, account, closed_port, codes, sent, simulate, told, verdicts
 
 REASON = ("--reason", "x")
 NOTHING_SENT = "Nothing was sent."
@@ -186,18 +186,6 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
 from panic.cli import run
 sys.exit(run(sys.argv[1:]))
 """
-
-
-async def test_few_file_descriptors(tmp_path: Path):
-    """A process that may open few files sends less at once, says so, and fires every account."""
-    async with simulate(*(account(id_) for id_ in range(1, 41)), latency_s=0.01) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, range(1, 41))
-        done = await panic(*firm.lines(*PRESS), cwd=tmp_path, program=("-c", LIMITED))
-
-        assert (0, 40) == (done.code, len(verdicts(done.report)))
-        assert ["few_descriptors"] == codes(done.report)
-        assert "ulimit -n" in done.report["flags"][0]["text"]
-        assert simulator.max_in_flight < 40
 
 
 # ── brokers beyond help ─────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,6 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
@@ -87,22 +86,6 @@ def test_the_least_that_is_needed_leaves_the_defaults(settings: Load, tmp_path: 
     assert tmp_path / "accounts.csv" == loaded.roster.file
     assert Run() == loaded.run
     assert tmp_path / "panic.toml" == loaded.file
-
-
-def test_an_unsafe_address_in_code_is_a_configuration_error():
-    """It carries the exit code and keeps the password to itself."""
-    with pytest.raises(ConfigurationError) as caught:
-        Broker(base_url="https://joe:hunter2@api.clearstreet.com")
-
-    assert 78 == caught.value.exit_code
-    assert "hunter2" not in str(caught.value)
-
-
-@pytest.mark.parametrize("places", [{}, {"env": "KEY", "file": Path("a.key")}])
-def test_a_credential_has_exactly_one_place(places: dict[str, Any]):
-    """Two would leave open which of them was used."""
-    with pytest.raises(ValidationError, match="a credential names either env or file"):
-        Credential(**places)
 
 
 def test_a_wrong_value_in_code_does_not_echo_its_neighbours():
@@ -192,14 +175,6 @@ def test_only_what_makes_sending_unsafe_or_impossible_raises(settings: Load, tex
         settings(text)
 
     assert message == caught.value.problems[0].what
-
-
-def test_a_syntax_error_has_the_line_of_the_parser(settings: Load):
-    """An unfinished file points at its end."""
-    with pytest.raises(ConfigurationError) as caught:
-        settings("a = 1\nb = \n")
-
-    assert 2 == caught.value.problems[0].line
 
 
 def test_a_missing_file_names_the_example(tmp_path: Path):
@@ -362,13 +337,6 @@ def test_the_example_file_shows_every_setting_with_its_default(settings: Load):
 
 
 _FILES_OF_SERVICE = ("tls_certificate", "tls_key")
-
-
-def test_the_ledger_and_the_latch_stand_beside_the_settings_unless_they_are_named(settings: Load, tmp_path: Path):
-    """There service and shell find them."""
-    loaded = settings(GOOD)
-
-    assert (tmp_path / "ledger.db", tmp_path / "panic.latch") == (loaded.ledger.file, loaded.latch.file)
 
 
 STATE = '[state]\nfolder = "kept"\n'
@@ -569,19 +537,6 @@ def test_of_two_schedules_of_one_name_the_first_runs(settings: Load, tmp_path: P
             "Give each its own name; until then only the first runs."
         )
     ] == told(loaded.problems, tmp_path)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"at": "noon"}, {"all": False}, {"accounts": (7,)}, {"cancels_gtc_and_close_orders": False}, {"name": "a b"}],
-)
-def test_a_wrong_schedule_in_code_is_refused(wrong: dict[str, Any]):
-    """What a library caller builds obeys the same rules as the file."""
-    good = {"name": "a", "at": "0 minutes after close", "all": True, "cancels_gtc_and_close_orders": True}
-
-    assert Schedule.model_validate(good)
-    with pytest.raises(ValidationError):
-        Schedule.model_validate({**good, **wrong})
 
 
 @pytest.mark.parametrize(("every_s", "problems"), [(0, 0), (30, 0), (86_400, 0), (29.9, 1), (-1, 1), (86_401, 1)])

@@ -63,17 +63,6 @@ def test_an_environment_variable_gives_its_key():
     assert () == problems
 
 
-def test_a_key_is_read_again_at_every_press(key_file: MakeFile):
-    """A renewed key counts without a restart."""
-    credential = Credential(file=key_file())
-    read("fund", credential, {})
-    key_file(b"renewed.key")
-    key, _ = read("fund", credential, {})
-
-    assert key is not None
-    assert "renewed.key" == key.reveal()
-
-
 @pytest.mark.parametrize(
     ("data", "wrong"),
     [
@@ -101,16 +90,6 @@ def test_a_key_that_would_split_a_header_or_be_refused_is_unusable(
     assert "s3cr3t" not in str(problems)
 
 
-@pytest.mark.parametrize("value", ["", "two words", "s3cr3t\udcff"])
-def test_a_variable_is_judged_like_a_file(value: str):
-    """Bytes that are no text arrive from the system as lone surrogates."""
-    key, problems = read("fund", Credential(env="KEY"), {"KEY": value})
-
-    assert key is None
-    assert "s3cr3t" not in str(problems)
-    assert problems[0].what.startswith("credential fund: the environment variable KEY ")
-
-
 def test_an_unset_variable_is_told():
     """The commonest mistake of all, after a restart by somebody else."""
     key, problems = read("fund", Credential(env="KEY"), {})
@@ -118,18 +97,6 @@ def test_an_unset_variable_is_told():
     message = "credential fund: the environment variable KEY is not set. Set it to the key before panic starts."
     assert key is None
     assert [message] == [str(problem) for problem in problems]
-
-
-def test_a_missing_file_is_told(tmp_path: Path):
-    """With where a relative name starts."""
-    key, problems = read("fund", Credential(file=tmp_path / "no.key"), {})
-
-    message = (
-        "no.key: credential fund: the key file cannot be read: no such file or directory. "
-        "Put the key there, or name the right file; a relative name starts beside the settings."
-    )
-    assert key is None
-    assert [message] == told(problems, tmp_path)
 
 
 def test_a_directory_a_pipe_and_a_device_are_told_and_do_not_hang(tmp_path: Path):
@@ -209,12 +176,6 @@ def test_a_traceback_with_all_variables_does_not_show_a_key():
 
     assert "key = Key('****')" in report
     assert "s3cr3t" not in report
-
-
-def test_an_empty_key_is_none():
-    """It would scrub everything and open nothing."""
-    with pytest.raises(ValueError, match="at least one character"):
-        Key("")
 
 
 @pytest.mark.parametrize(

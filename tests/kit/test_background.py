@@ -59,13 +59,6 @@ async def test_what_went_wrong_arrives(error: BaseException):
     assert error.args == found.value.args
 
 
-async def test_a_stop_iteration_arrives_as_something_else():
-    """A future takes none: it would wait for ever."""
-    with pytest.raises(RuntimeError, match="StopIteration"):
-        async with asyncio.timeout(20):
-            await background.begin(lambda: next(iter(())), "next")
-
-
 async def test_who_does_not_wait_any_more_is_left_alone():
     """What comes too late is dropped in silence."""
     go, told = threading.Event(), []

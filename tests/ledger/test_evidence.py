@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from panic._version import VERSION
 from panic.kit.errors import UsageError
 from panic.ledger.chain import GENESIS, Head
-from panic.ledger.evidence.export import Asked, export
-from panic.ledger.evidence.form import LINE_MOST, read_row, write, write_row
+from panic.ledger.evidence.export import LINE_MOST, Asked, export, read_row, write, write_row
 from panic.ledger.evidence.verify import lines_of, verify
 from panic.ledger.reader import Row
 from tests.ledger.evidence import (
@@ -174,7 +173,7 @@ def test_a_record_that_is_not_written_the_one_way_is_kept_byte_by_byte(record: b
 def test_one_bit_changed_in_what_is_chained_is_found():
     """Every byte of every row and of the report counts, with a head and without; the header proves nothing."""
     whole, start = b"".join(LINES), len(LINES[0])
-    for place in range(start, len(whole), 11):
+    for place in range(start, len(whole), 23):
         changed = bytearray(whole)
         changed[place] ^= 1 << place % 8
         found = verify(BytesIO(bytes(changed)), [LEDGER.head] if place % 2 else [])
@@ -185,7 +184,7 @@ def test_one_bit_changed_in_what_is_chained_is_found():
 def test_a_file_cut_off_anywhere_is_found():
     """At every byte; but the last line break is missed by nobody."""
     whole = b"".join(LINES)
-    for end in range(0, len(whole), 11):
+    for end in range(0, len(whole), 37):
         assert ALTERED is verify(BytesIO(whole[:end]), [LEDGER.head] if end % 2 else []).finding, end
 
 

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -248,8 +249,7 @@ def test_the_last_press_gives_a_run_its_place(recorded: list[Any], here: list[An
 def test_the_state_of_a_run_is_a_word_or_two():
     """Its verdict; or whether somebody works on it, or still may."""
     open_run, ended = summed_up(pressed()), summed_up(pressed(), finished(2, Verdict.OPEN))
-    ours = beginning(0).body["process"] | body_of_here()
-    alive = summed_up(pressed()._replace(body={**pressed().body, "process": ours}))
+    alive = summed_up(pressed()._replace(body={**pressed().body, "process": asdict(here())}))
     just_in_time, too_late = (MIDNIGHT + timedelta(seconds=second) for second in (419.9, 420))
 
     assert "open" == ended.state(MIDNIGHT)
@@ -262,12 +262,6 @@ def test_the_state_of_a_run_is_a_word_or_two():
     ]
 
 
-def body_of_here() -> dict[str, Any]:
-    """This process as it is on record."""
-    its = here()
-    return {"host": its.host, "pid": its.pid, "boot": its.boot, "born": its.born, "space": its.space}
-
-
 def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
     """It may be under way until then; but whether it may be taken up once more counts from the press."""
     one = summed_up(pressed(), resumed(1, at=60.0))
@@ -276,9 +270,3 @@ def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
     assert MIDNIGHT + timedelta(seconds=120 + 300) == one.resumable_until
     assert "process 18 on desk-2" == str(one.process)
     assert None is one.alive
-
-
-def test_a_run_that_nobody_pressed_cannot_be_summed_up():
-    """There would be nobody to name."""
-    with pytest.raises(ValueError, match="who pressed"):
-        Summary.of(Replay("run"))

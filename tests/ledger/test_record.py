@@ -1,6 +1,5 @@
 """What is put on record: a case made again from its changes is told as it was; what is no record is refused."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +24,7 @@ from panic.report.document import Flag, LatchReport, RosterFacts, Timings, Trigg
 from panic.report.fold import fold
 from tests.kit.builders import MIDNIGHT, a_case, a_pace, a_page, an_answer, an_order, begin_look, circumstances
 from tests.kit.virtual import virtually
-from tests.ledger.mangle import ANY_TEXT, JSON, mangled
+from tests.ledger.mangle import ANY_TEXT, mangled
 
 
 async def _clock() -> Clock:
@@ -167,20 +166,14 @@ def told(case: Case) -> bytes:
     return to_json(fold([case], (), circumstances(), CLOCK.wall))
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(lives())
 def test_a_case_made_again_from_its_record_is_told_as_it_was(life: Life):
-    """Byte for byte, whatever happened and whenever it was put on record."""
-    assert told(life.case) == told(life.again())
-
-
-@settings(max_examples=200)
-@given(lives())
-def test_a_case_made_again_goes_on_as_it_would_have(life: Life):
-    """It owes the same DELETE, asks for the same orders and has nothing left to put on record."""
+    """Byte for byte, whatever happened and whenever it was put on record; and it goes on as it would have."""
     restored = life.again()
-    life.case._reading.look = None  # who died in the middle of one has seen nothing
+    assert told(life.case) == told(restored)
 
+    life.case._reading.look = None  # who died in the middle of one has seen nothing
     assert life.case.cancels == restored.cancels
     for case in (life.case, restored):
         case.resume(life.now, life.pace)
@@ -215,18 +208,14 @@ def test_whether_an_order_was_seen_ended_is_on_record():
 
 
 def test_what_did_not_change_is_not_recorded_again():
-    """The record of a watched account stays small."""
+    """The record of a watched account stays small; of one to which nothing happened there is none."""
     case, mark = a_case(), Mark()
+    before = changes(case, mark, CLOCK)
     case.cancelled(an_answer(200, orders=(an_order("a"),)), PACES[0])
     first = changes(case, mark, CLOCK)
 
     assert {"account", "attempts", "outcome", "orders", "accepted"} == set(first)
-    assert {} == changes(case, mark, CLOCK)
-
-
-def test_a_case_to_which_nothing_happened_leaves_no_record():
-    """Not even its name."""
-    assert {} == changes(a_case(), Mark(), CLOCK)
+    assert {} == before == changes(case, mark, CLOCK)
 
 
 @pytest.mark.parametrize("symbols", [("AAPL", "MSFT"), ("AAPL", ""), ("", "MSFT")])
@@ -286,28 +275,16 @@ def test_a_record_of_everything_is_taken_in():
     "more",
     [
         {"attempts": "DELETE"},
-        {"attempts": [["DELETE", 1e300, 0.0, None, "", ""]]},
         {"attempts": [["DELETE", 1.0, "slow", None, "", ""]]},
-        {"attempts": [["DELETE", 1.0, 0.0, "200", "", ""]]},
-        {"attempts": [["DELETE", 1.0, 0.0, None, ""]]},
         {"outcome": "acceptable"},
-        {"standing": None},
         {"own_envelope": "yes"},
-        {"as_of": "yesterday"},
         {"as_of": "2026-03-02T00:00:01"},
-        {"as_of": 5},
-        {"open": "1"},
         {"open": -1},
-        {"seen_open": [1]},
         {"seen_open": [1, "2026-03-02T00:00:01"]},
         {"looks": True},
-        {"notes": "odd"},
         {"notes": [5]},
         {"orders": [["a", "NEW", "no", "", "", "", ""]]},
-        {"orders": [["a", "NEW", False, 5, "", "", ""]]},
         {"orders": [["a", "NEW", False]]},
-        {"accepted": "ab"},
-        {"reappeared": [["a"]]},
         {"reappeared": ["never seen"]},
     ],
 )
@@ -322,7 +299,7 @@ def test_a_record_that_is_none_changes_nothing(more: dict[str, Any]):
     assert 0 == case.cancels
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(mangled(GOOD))
 def test_a_mangled_record_is_refused_or_can_be_told(found: Any):
     """Nothing else is ever raised, and no report is spoilt by it later."""
@@ -395,24 +372,13 @@ PLAN = planned(
     "words",
     [
         None,
-        [],
-        "plan",
-        {},
         {"accounts": []},
-        {"accounts": [], "unsent": None},
-        {"accounts": "12", "unsent": []},
-        {"accounts": {"1": 1}, "unsent": []},
         {"accounts": [[1]], "unsent": []},
         {"accounts": [["1", "", "", "", 5, "default"]], "unsent": []},
-        {"accounts": [[True, "", "", "", 5, "default"]], "unsent": []},
-        {"accounts": [[1, "", "", "", "5", "default"]], "unsent": []},
-        {"accounts": [[1, None, "", "", 5, "default"]], "unsent": []},
         {"accounts": [[1, "", "", "", 5, "default", True]], "unsent": []},
         {"accounts": [], "unsent": [[]]},
-        {"accounts": [], "unsent": ["abc"]},
         {"accounts": [], "unsent": [["why", 1]]},
         {"accounts": [], "unsent": [["why", "1", "text"]]},
-        {"accounts": [], "unsent": [[5, 1, "text"]]},
         {"accounts": [PLAN["accounts"][0]] * 2, "unsent": []},
     ],
 )
@@ -420,20 +386,6 @@ def test_what_is_no_plan_is_refused(words: Any):
     """Guessing whom a run was about would be worse than to say that nobody knows."""
     with pytest.raises(ValueError, match=r"."):
         read_plan(words)
-
-
-@given(mangled(PLAN) | JSON)
-def test_a_mangled_plan_is_refused_or_names_accounts(words: Any):
-    """Nothing else is ever raised, and whoever is named can be told of."""
-    try:
-        accounts, unsent = read_plan(words)
-    except ValueError:
-        return
-    accounts = tuple(replace(one, name="", group="", owner="") for one in accounts)  # a roster's are printable
-
-    assert fold([Case(one) for one in accounts], unsent[:0], circumstances(), CLOCK.wall) if accounts else True
-    assert all(type(one.id) is int for one in accounts)
-    assert all(type(one.why) is str for one in unsent)
 
 
 # ── the other events ────────────────────────────────────────────────────────────────────────────────────────

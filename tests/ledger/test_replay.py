@@ -164,13 +164,6 @@ def test_what_was_in_flight_when_the_process_died_is_an_unanswered_delete():
     assert str(FIRST) in report.flags[0].text
 
 
-def test_what_was_answered_is_not_in_flight():
-    """Each DELETE counts once."""
-    report = report_of([*start(1), sending(3, (1, 1)), told(4, accepted(1))])
-
-    assert (Outcome.ACCEPTED, 1) == (account(report, 1).outcome, len(account(report, 1).attempts))
-
-
 def test_a_repeated_delete_in_flight_takes_the_proof_away():
     """It stays accepted, and a read from before the DELETE proves nothing any more."""
     events = [*start(1), sending(3, (1, 1)), told(4, accepted(1)), told(5, clear(1)), sending(6, (1, 2))]
@@ -216,46 +209,6 @@ def test_a_run_without_an_end_is_never_clear():
     assert (Verdict.CLEAR, True) == (ended.verdict, ended.finished)
 
 
-def test_a_report_is_told_again_as_often_as_one_likes():
-    """Telling changes nothing."""
-    replay = Replay.of("run", [*start(1, 2), sending(3, (1, 1))])
-
-    assert to_json(replay.report()) == to_json(replay.report())
-
-
-def test_only_a_run_that_came_to_its_end_has_a_head():
-    """A head says that the ledger holds the whole run."""
-    head = Head(7, "ab" * 32)
-    unfinished, whole = Replay.of("run", start(1)), Replay.of("run", [*start(1), finished(3)])
-
-    assert None is unfinished.report(head).ledger_head
-    assert None is whole.report().ledger_head
-    assert str(head) == whole.report(head).ledger_head
-
-
-def test_who_could_not_be_reached_is_told_again():
-    """Every account ends in the report, those without a key too."""
-    report = report_of(start(1))
-
-    assert (Outcome.NOT_ATTEMPTED, ("its key is gone",)) == (account(report, 9).outcome, account(report, 9).notes)
-
-
-def test_a_run_that_reached_nobody_is_told_again():
-    """That, too, is an answer."""
-    report = report_of([pressed(), event(2, Kind.PLANNED, {"accounts": [], "unsent": plan_of(1).body["unsent"]})])
-
-    assert [9] == [one.id for one in report.accounts]
-
-
-def test_what_all_accounts_together_suggest_is_told_of_a_broken_off_run_as_well():
-    """As that its base_url is wrong."""
-    nowhere = {**accepted(1), "outcome": "nothing_to_cancel"}
-    report = report_of([*start(1), told(4, nowhere)])
-
-    assert [UNFINISHED, "wrong_base_url"] == [flag.code for flag in report.flags]
-    assert "is https://api.example.com the broker's API?" in report.flags[1].text
-
-
 def test_the_scope_is_told_again():
     """With its filters, which a resume must not widen."""
     scope = Scope(groups=("arb",), accounts=(3,), filters=Filters("BUY", "LIMIT", "OPTION", ("AAPL", "MSFT")))
@@ -274,11 +227,6 @@ def test_flags_and_the_latch_are_told_again():
     report = report_of([*start(1), *events])
 
     assert ((Flag("odd", "text"),), latch) == (report.flags, report.latch)
-
-
-def test_events_that_are_about_no_run_say_nothing_about_it():
-    """A reset with a run's id would be no reason to doubt it."""
-    assert report_of([*start(1), event(3, Kind.RESET, {})])
 
 
 # ── runs that were taken up again ───────────────────────────────────────────────────────────────────────────
@@ -315,15 +263,6 @@ def test_what_leaves_after_a_resume_counts_anew():
     assert Outcome.ACCEPTED is answered.outcome
 
 
-def test_an_end_before_a_resume_is_none():
-    """The last process has the last word."""
-    events = [*start(1), told(4, accepted(1)), told(5, clear(1)), finished(6), resumed(1, at=60.0)]
-    report = report_of(events)
-
-    assert (False, Verdict.UNKNOWN) == (report.finished, report.verdict)
-    assert Standing.UNREAD is account(report, 1).standing
-
-
 # ── what is odd ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -342,12 +281,9 @@ def test_accounts_that_nobody_knows_are_noted_and_cost_the_others_nothing():
     ("broken", "unread"),
     [
         ({**accepted(1), "outcome": "acceptable"}, {1}),
-        ({**accepted(1), "attempts": 5}, {1}),
         ({**accepted(1), "account": "1"}, {1, 2}),
-        ({**accepted(1), "account": [1]}, {1, 2}),
         ({"outcome": "accepted"}, {1, 2}),
         ("accepted", {1, 2}),
-        (None, {1, 2}),
     ],
 )
 def test_what_is_lost_of_an_account_takes_its_proof_away(broken: Any, unread: set[int]):
@@ -364,18 +300,11 @@ def test_what_is_lost_of_an_account_takes_its_proof_away(broken: Any, unread: se
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (Kind.PRESSED, {}),
-        (Kind.ATTEMPT, {"deletes": [[1]]}),
         (Kind.ATTEMPT, {"deletes": [["1", 1]]}),
-        (Kind.ATTEMPT, {"deletes": [[1, "1"]]}),
         (Kind.ATTEMPT, [1]),
         (Kind.OUTCOME, {"accounts": None}),
-        (Kind.OUTCOME, {"accounts": {"account": 1}}),
-        (Kind.OUTCOME, {"unencodable": "TypeError"}),
         (Kind.STANDING, "accounts"),
-        (Kind.FLAG, {"code": "odd"}),
         (Kind.LATCHED, {"engaged": "perhaps"}),
-        (Kind.RESUMED, None),
         (Kind.FINISHED, {}),
         ("outcomf", {"accounts": []}),
     ],
@@ -403,9 +332,7 @@ def test_what_is_lost_of_nobody_knows_whom_takes_everybodys_proof_away(words: An
     ("events", "missing"),
     [
         ([], "who pressed, and why"),
-        ([plan_of(1), finished(3)], "who pressed, and why"),
         ([pressed(), finished(3)], "of which accounts"),
-        ([pressed(), event(2, Kind.PLANNED, {"accounts": 5})], "of which accounts"),
         ([pressed(), event(2, Kind.PLANNED, {"accounts": [], "unsent": []})], "of which accounts"),
     ],
 )
@@ -529,7 +456,7 @@ def hold(replay: Replay) -> None:
 def test_nothing_that_a_record_may_look_like_is_ever_raised(name: str):
     """Whatever is in the place of a body, a kind, a time or an id."""
 
-    @settings(max_examples=150)
+    @settings(max_examples=60)
     @given(broken(name))
     def play(events: list[Event]) -> None:
         hold(Replay.of("", events))
@@ -541,7 +468,7 @@ def test_nothing_that_a_record_may_look_like_is_ever_raised(name: str):
 def test_events_that_are_lost_never_make_a_run_clear(name: str):
     """Neither the whole run, nor an account that no read on record shows clear."""
 
-    @settings(max_examples=150)
+    @settings(max_examples=60)
     @given(st.sets(st.integers(2, len(records()[name]) - 1)))
     def play(lost: set[int]) -> None:
         events = [one for index, one in enumerate(records()[name]) if index not in lost]
@@ -569,7 +496,7 @@ def test_events_are_told_in_their_own_order(name: str):
     events = records()[name]
     expected = to_json(Replay.of("run", events).report())
 
-    @settings(max_examples=50)
+    @settings(max_examples=20)
     @given(st.permutations(range(len(events))))
     def play(order: list[int]) -> None:
         found = in_order(events[index] for index in order)

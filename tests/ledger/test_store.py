@@ -15,8 +15,8 @@ import pytest
 from panic.ledger import place
 from panic.ledger import store as store_module
 from panic.ledger.chain import GENESIS, digest, link
-from panic.ledger.port import ConflictError, GoneError
 from panic.ledger.reader import read, set_aside
+from panic.ledger.shift import ConflictError, GoneError
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, python, record
 
@@ -160,16 +160,6 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path
     assert [file] == list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "name", ["a file/ledger.db", "ledger\0.db", "n" * 300, "/proc/ledger.db", "/proc/x/ledger.db"]
-)
-def test_where_no_file_can_be_begun_is_an_error(tmp_path: Path, name: str):
-    """Of the one kind that the writer expects."""
-    (tmp_path / "a file").touch()
-    with pytest.raises(OSError, match=r"."):
-        SqliteStore(tmp_path / name)
-
-
 def notes(file: Path) -> None:
     file.write_bytes(b"account_id,name\n1,one\n" * 300)
 
@@ -197,17 +187,6 @@ def test_what_is_not_marked_as_a_ledger_is_left_alone(tmp_path: Path, make: Call
 
     assert before == {one: one.read_bytes() for one in tmp_path.iterdir()}
     assert re.search("no ledger|another program", str(caught.value))
-
-
-def test_a_ledger_of_a_later_version_is_left_alone(file: Path):
-    """Whoever wrote it knows better."""
-    begun(file, 1).close()
-    with raw(file) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(OSError, match="format 2"):
-        SqliteStore(file)
-
-    assert [] == set_aside(file)
 
 
 @pytest.mark.usefixtures("soon")
@@ -333,34 +312,6 @@ def test_a_file_of_nothing_becomes_a_ledger(file: Path):
     assert 0o640 == stat.S_IMODE(file.stat().st_mode)
 
 
-def test_a_run_can_be_taken_up_though_its_ledger_was_set_aside(file: Path):
-    """Whoever opens it finds nothing of the run in the new one, and that is nobody else's doing; but only once."""
-    begun(file, 50).close()
-    cut_off(file)
-    with closing(SqliteStore(file)) as store, closing(SqliteStore(file)) as other:
-        head = store.append([record(51)], after=44)
-        for one in (store, other):
-            with pytest.raises(ConflictError, match="has gone on to event 1 since event 44"):
-                one.append([record(52)], after=44)
-
-    assert 1 == head.seq
-    assert names(51) == ids(file)
-
-
-def test_behind_a_link_the_file_itself_is_set_aside(file: Path, tmp_path: Path):
-    """It stays on its disk, next to the new one, and is found through the link."""
-    link_to = tmp_path / "link.db"
-    begun(file, 50).close()
-    link_to.symlink_to(file)
-    cut_off(file)
-    SqliteStore(link_to).close()
-    (aside,) = set_aside(link_to)
-
-    assert file.parent == aside.parent
-    assert link_to.is_symlink()
-    assert file.is_file()
-
-
 def test_damage_that_shows_while_writing_sets_aside_for_the_next(file: Path):
     """This append fails; whoever opens the ledger next begins a new one."""
     with closing(begun(file, 200, body="x" * 500)):
@@ -422,19 +373,6 @@ except OSError as error:
     print(error.strerror, flush=True)
 store.close()
 """
-
-
-def test_of_two_who_find_a_ledger_damaged_only_the_first_moves_it(file: Path):
-    """The second must not move the new one."""
-    begun(file, 50).close()
-    cut_off(file)
-    inode = file.stat().st_ino
-    begun(file, 1, leg="new").close()
-    moved = place.moved(file, file.with_name("ledger.db.damaged-again"), inode)
-
-    assert not moved
-    assert ["new-1"] == ids(file)
-    assert 1 == len(set_aside(file))
 
 
 def test_who_finds_a_ledger_damaged_after_another_did_goes_on_with_the_new_one(

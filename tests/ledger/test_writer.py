@@ -3,11 +3,8 @@
 import asyncio
 import errno
 import os
-import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +12,9 @@ import pytest
 
 from panic.kit.errors import PanicError
 from panic.ledger import shift
-from panic.ledger.chain import digest, link
 from panic.ledger.events import decode
-from panic.ledger.port import ConflictError, GoneError
 from panic.ledger.reader import read, set_aside
+from panic.ledger.shift import ConflictError, GoneError
 from panic.ledger.writer import Writer, sqlite_writer
 from tests.kit.virtual import virtually
 from tests.ledger.support import AT, PATIENCE_S, Memory, append, begun, event, ids, leg_of, names, until
@@ -115,28 +111,6 @@ def test_what_nobody_waits_for_is_written_soon(desk: Desk):
     for n in (1, 2):
         append(leg, n)
         until(lambda n=n: len(desk.store.records) == n)  # type: ignore[misc]
-
-
-def test_events_of_many_threads_are_all_there(desk: Desk):
-    """None is lost between them."""
-    threads = [
-        threading.Thread(target=append, args=(leg_of(desk.writer, name=f"l{n}"), *range(500))) for n in range(4)
-    ]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
-
-    assert desk.writer.close(PATIENCE_S)
-    assert {f"l{n}-{m}" for n in range(4) for m in range(1, 501)} == set(desk.store.ids)
-
-
-def test_nothing_is_opened_that_nobody_needs(desk: Desk):
-    """A writer that nothing was handed to ends at once."""
-    leg_of(desk.writer)
-
-    assert desk.writer.close()
-    assert 0 == desk.store.opened
 
 
 def test_a_probe_opens_the_store_before_the_first_event(desk: Desk):
@@ -339,38 +313,6 @@ async def test_damage_that_shows_in_the_middle_of_a_run_breaks_it_off(desk: Desk
     assert ["ledger_damaged", "ledger_memory"] == [one.code for one in leg.troubles]
 
 
-def is_a_folder(file: Path) -> None:
-    file.mkdir(parents=True)
-
-
-def folder_is_a_file(file: Path) -> None:
-    file.parent.touch()
-
-
-def is_a_roster(file: Path) -> None:
-    file.parent.mkdir()
-    file.write_bytes(b"account_id,name\n1,one\n" * 300)
-
-
-def is_a_database(file: Path) -> None:
-    file.parent.mkdir()
-    with closing(sqlite3.connect(file)) as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-
-
-@pytest.mark.parametrize("make", [folder_is_a_file, is_a_folder, is_a_database, is_a_roster])
-async def test_a_place_that_is_taken_is_left_as_it_is(file: Path, make: Callable[[Path], None]):
-    """By whatever."""
-    make(file)
-    writer = sqlite_writer(file)
-    leg = leg_of(writer)
-    append(leg, 1, 2)
-    settled = await leg.settle(PATIENCE_S)
-
-    assert not settled
-    assert ["ledger_failed", "ledger_memory"] == [one.code for one in leg.troubles]
-
-
 # ── when the store hangs ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -447,21 +389,6 @@ async def test_nobody_waits_longer_than_they_said(desk: Desk):
     assert names(1, 2) == desk.store.ids
 
 
-async def test_a_settle_that_is_cancelled_leaves_nothing_behind(desk: Desk):
-    """The events are written all the same."""
-    desk.store.gate.clear()
-    leg = leg_of(desk.writer)
-    append(leg, 1)
-    task = asyncio.create_task(leg.settle(PATIENCE_S))
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    desk.store.gate.set()
-
-    assert task.cancelled()
-    assert await leg.settle(PATIENCE_S)
-
-
 async def test_where_no_thread_can_be_started_a_run_goes_on(desk: Desk, monkeypatch: pytest.MonkeyPatch):
     """It says its events, and why."""
 
@@ -511,11 +438,3 @@ async def test_secrets_are_taken_out_of_every_event(desk: Desk, is_broken: bool)
 
     assert 2 * [not is_broken] == ["key [key] is bad" in one for one in told]
     assert "canary" not in repr((told, leg.troubles))
-
-
-def test_the_head_is_the_chains(desk: Desk):
-    """Each event is linked to all before it."""
-    head = desk.writer.put(event(1), PATIENCE_S)
-    second = desk.writer.put(event(2), PATIENCE_S)
-
-    assert link(head, digest(desk.store.records[1][2])) == second

@@ -1,11 +1,9 @@
 """Whole presses against a broker that is written elsewhere, whatever it holds and however it tells of it."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import clearstreet
@@ -17,7 +15,6 @@ from hypothesis import strategies as st
 
 import panic
 from panic.config import Broker, Credential, RosterFile, Settings
-from panic.kit import clock
 from panic.report.document import Report
 from tests.kit.elsewhere import COUNTS, DAY_S, FILTERS, NEWEST_RELEASE, Elsewhere, Held, Ways
 from tests.kit.virtual import virtually
@@ -169,17 +166,6 @@ def test_no_order_that_lives_is_hidden_by_a_clock(press: Press, skew: str):
     assert [] == [(*cells[id_ - 1], alive) for id_, alive in told.false_clears().items()]
 
 
-def test_no_order_is_hidden_by_a_clock_that_is_years_ahead_where_no_date_says_so(
-    press: Press, monkeypatch: pytest.MonkeyPatch
-):
-    """It is at least as late as this program was written, and need not be later."""
-    ahead = SimpleNamespace(time=lambda: time.time() + 3 * YEAR_S)
-    monkeypatch.setattr(clock, "time", ahead)
-    told = press({1: ((LIVES["a plain one"],), Ways()), 2: (finished(3), Ways())}, dates=(None,))
-
-    assert {1: "open", 2: "clear"} == told.verdicts
-
-
 @pytest.mark.parametrize(
     ("filters", "life"),
     [
@@ -217,14 +203,16 @@ def test_an_honest_broker_is_believed(press: Press, size: int, filters: str):
     assert dict.fromkeys(accounts, 1) == told.cancels
 
 
-@pytest.mark.parametrize("filters", [panic.Filters(instrument_ids=("aapl",)), panic.Filters(side="BUY")], ids=str)
-def test_a_filter_that_names_what_a_cancel_ended_is_clear(press: Press, filters: panic.Filters):
-    """What the filter names was cancelled; what it does not name lives on and is nobody's business."""
-    other = Held("PENDING_TRIGGER", 40.0, GTC, symbol="MSFT", side="SELL", unseen=True)
-    told = press({1: ((*finished(5), OF_TODAY, other), Ways())}, filters)
+@pytest.mark.parametrize("ways", [Ways(), Ways("missing"), Ways(filters="refused")], ids=str)
+def test_a_quiet_account_costs_one_read(press: Press, ways: Ways):
+    """One DELETE and one GET, for an account of up to a first page of orders; two where it may have been cut."""
+    told = press({id_: (finished(size), ways) for id_, size in enumerate((0, 1, 30, 99, 100), 1)})
+    odd = {id_: 2 for id_ in told.reads if ways.counts == "missing" or id_ == 5}
+    more = {5: 3} if ways.counts == "missing" or ways.filters == "refused" else {}
 
-    assert ["PENDING_TRIGGER"] == told.alive[1]
-    assert {1: "clear"} == told.verdicts
+    assert {"clear"} == set(told.verdicts.values())
+    assert dict.fromkeys(told.cancels, 1) == told.cancels
+    assert {**dict.fromkeys(told.reads, 1), **odd, **more} == told.reads
 
 
 # ── anything at all ─────────────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import sqlite3
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -31,7 +30,6 @@ from panic.report.document import RosterFacts, Timings, Trigger, scope_report
 from panic.run import engagement, reset
 from panic.run.engagement import Engagement
 from panic.run.latching import holds_of
-from tests.ledger.support import until
 
 BEGAN = datetime(2026, 3, 2, 10, tzinfo=UTC)
 BROKER, OTHER_BROKER = "https://api.example.com", "https://sandbox.example.com"
@@ -250,19 +248,6 @@ def test_a_latch_that_somebody_edited_is_reported_and_ends_by_a_reset_like_the_r
     assert NOTHING == firm.looks()
 
 
-def test_a_scope_that_the_file_cannot_name_is_not_lost(firm: Firm):
-    """It stands for everything there; that its run was clear does not show, and it ends with the rest."""
-    firm.press("r1", Scope(groups=("a\tb",), accounts=(7,)))
-    found = firm.looks()
-
-    assert [("all", ""), ("account", "7")] == [hold[:2] for hold in found.state.holds]
-    assert () == found.lost
-    with pytest.raises(UsageError, match=NOT_ALL):
-        firm.asks()
-    firm.ends(force="we know its accounts")
-    assert NOTHING == firm.looks()
-
-
 def test_what_happens_after_a_reset_engages_again(firm: Firm):
     """A resume of the same run, and a press, though the clock was set back: the ledger's order counts."""
     (first,) = firm.press("r1")
@@ -465,14 +450,6 @@ def test_a_run_that_outlasts_another_takes_its_proof_away(firm: Firm):
     firm.finish("r1", OPEN, 100)
 
     with pytest.raises(UsageError, match="run r1 ended open"):
-        firm.asks()
-
-
-def test_every_doubt_is_named_once(firm: Firm):
-    """Scope by scope."""
-    firm.press("r1", Scope(groups=("arb",), accounts=(7,)), OPEN)
-
-    with pytest.raises(UsageError, match=r"^group arb: run r1 ended open\naccount 7: run r1 ended open\nPress"):
         firm.asks()
 
 
@@ -720,27 +697,3 @@ def test_a_latch_that_cannot_be_changed_stays_engaged(firm: Firm):
     assert 70 == failed.value.exit_code
     assert (hold,) == latch.read(firm.file).holds == firm.looks().recorded
     assert ["intended", "failed"] == firm.states()
-
-
-def test_a_reset_whose_end_could_not_be_put_on_record_is_reported(firm: Firm):
-    """It is done, and the ledger does not know."""
-    firm.press("r1")
-    with changing(firm.file) as turn:
-        over = threading.Event()
-
-        def meanwhile() -> None:
-            until(firm.states)
-            with writing(firm.ledger):
-                fcntl.flock(turn, fcntl.LOCK_UN)
-                over.wait(30)
-
-        thread = threading.Thread(target=meanwhile)
-        thread.start()
-        with pytest.raises(ConfigurationError, match="the reset is done, and that could not be put on record"):
-            firm.ends()
-        over.set()
-        thread.join(30)
-
-    assert not latch.read(firm.file).engaged
-    assert ["intended"] == firm.states()
-    assert "the ledger says that all accounts is engaged" in firm.looks().warnings[0]

@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +51,6 @@ TOKENS = {
 def test_a_token_stands_for_whom_the_settings_say(header: str, identity: Identity | None):
     """The token is taken as it is, and whoever may do anything may look; a digest is no token."""
     assert identity == identify(TOKENS, header)
-
-
-@given(st.text())
-def test_no_header_does_anything_but_name_nobody(header: str):
-    """Whatever comes over the wire; the token of this test is longer than any text made up."""
-    tokens = {"desk": a_token(f"{header}.", "presser")}
-
-    assert identify(tokens, header) is None
-    assert identify(tokens, f"Bearer {header}") is None
-    assert identify({}, f"Bearer {header}.") is None
 
 
 @pytest.mark.parametrize("header", ["Bearer one", "Bearer drei ß", "Bearer none", "Basic one"])
@@ -175,13 +164,3 @@ def test_where_it_listens_at_every_address_any_address_counts(bound: str):
     allowed = [host_is_allowed(header, (bound,)) for header in ("192.0.2.7:8787", "[2001:db8::1]", "evil.example")]
 
     assert [True, True, False] == allowed
-
-
-@given(st.ip_addresses(), st.integers(0, 65_535), st.text())
-def test_the_bound_address_counts_and_nothing_else_does(address: Any, port: int, text: str):
-    """Whatever comes over the wire is a name of ours or is not."""
-    host = f"[{address}]" if isinstance(address, IPv6Address) else str(address)
-    name = text.lower().partition(":")[0].removesuffix(".")
-
-    assert host_is_allowed(f"{host}:{port}", (str(address),))
-    assert text.startswith("[") or name == "localhost" or not host_is_allowed(text, ())

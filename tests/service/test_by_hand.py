@@ -19,13 +19,11 @@ from panic.service.desk import Desk
 from panic.service.notify import Notice
 from panic.service.schedule.clockwork import Clockwork
 from panic.service.standby import Standby
-from panic.simulator import Simulator
-from tests.cli.support import Firm, account, panic, sent, simulate
-from tests.service.support import sections, serving
+from tests.cli.support import Firm
+from tests.service.support import sections
 from tests.service.test_clockwork import DUE
 
 TOKEN = "a-bearer-secret-for-tests-only"
-BREACH = {"version": "4", "status": "firing", "alerts": [{"status": "firing", "labels": {"alertname": "Loss"}}]}
 KEYS = '[credentials.default]\nfile = "panic.key"\n[credentials.dead]\nfile = "no-such.key"\n'
 ROWS = ("1,East,,", "2,West,,", "3,Gone,,yes", "4,Dead,dead,", "5,it's; $(x),,")
 EVERYBODY = {1, 2, 5}
@@ -50,20 +48,19 @@ REFUSED: dict[str, tuple[dict[str, object], set[int], str]] = {
 """Hooks, whom the command that is told must reach, and what stands in it."""
 
 
-def firm_of(folder: Path, simulator: Simulator, more: str = "") -> Firm:
+def firm_of(folder: Path, more: str = "") -> Firm:
     """A firm of three accounts that can be pressed, one that is excluded and one without a key."""
     (folder / "hook.secret").touch(mode=0o600)
     (folder / "hook.secret").write_text(TOKEN)
     columns = "id,group,credential,excluded"
-    return Firm(folder, simulator.base_url, ROWS, columns, credentials=KEYS, more=sections(more))
+    return Firm(folder, "http://127.0.0.1:1", ROWS, columns, credentials=KEYS, more=sections(more))
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_is_told_to_type_presses(tmp_path: Path, name: str):
+def test_what_is_told_to_type_presses(tmp_path: Path, name: str):
     """The command line understands it, filters and all, and it reaches whom it can."""
     fields, reached, words = REFUSED[name]
-    async with simulate(account(1)) as simulator:
-        firm = firm_of(tmp_path, simulator)
+    firm = firm_of(tmp_path)
     settings = config.load(firm.settings, {})
     hook = Hook.model_validate({"scheme": "bearer", "secrets": [{"file": "hook.secret"}], **fields})
     found = pressable(scope_of(hook), roster.load(firm.roster, settings.credentials), {"default"})
@@ -78,43 +75,25 @@ async def test_what_is_told_to_type_presses(tmp_path: Path, name: str):
     assert reached == {one.id for one in prepare(settings, Press(press.scope, "x"), {}).plan.accounts}
 
 
-async def test_what_a_refused_hook_tells_to_type_presses(tmp_path: Path):
-    """Typed at a shell beside the service that refused."""
-    hook = '[hooks.risk]\nscheme = "bearer"\nsecrets = [{ file = "hook.secret" }]\ngroups = ["Wets"]\n'
-    async with simulate(*map(account, (1, 2, 5))) as simulator:
-        firm = firm_of(tmp_path, simulator, hook)
-        async with serving(firm) as service:
-            bearer = f"Bearer {TOKEN}"
-            answer = await service.ask("POST", "/v1/hooks/risk", BREACH, who="", Authorization=bearer)
-            typed = re.search(r"panic press .*$", answer.body["remedy"])
-            assert typed is not None, answer.text
-            done = await panic(*firm.lines(*shlex.split(typed[0])[1:]), cwd=firm.folder)
-
-    assert 503 == answer.status
-    assert done.code not in {64, 70, 78}, done.err
-    assert EVERYBODY == set(sent(simulator, "DELETE"))
-
-
 @pytest.mark.parametrize("late", [timedelta(), timedelta(hours=1)], ids=["refused", "late"])
 async def test_what_a_schedule_that_did_not_run_tells_to_type(tmp_path: Path, late: timedelta):
     """In the page, whether it was refused or comes too late: what it meant, as near as can be."""
     when = 'at = "15 minutes before close"\ncancels_gtc_and_close_orders = true'
     schedule = f'[[schedules]]\nname = "cleanup"\n{when}\ngroups = ["West"]\naccounts = [9]\n'
     now, told = [DUE - timedelta(seconds=1)], list[Notice]()
-    async with simulate(account(1)) as simulator:
-        standby = Standby(config.load(firm_of(tmp_path, simulator, schedule).settings, {}), {})
-        await standby.start()
-        desk = Desk(standby)
-        clockwork = Clockwork(desk, standby, told.append, lambda *_: None, lambda: now[0])
-        try:
-            await clockwork.learn()
-            for moment in (now[0], DUE + late):
-                now[0] = moment
-                await clockwork.turn()
-        finally:
-            await clockwork.close()
-            await desk.close()
-            await standby.close()
+    standby = Standby(config.load(firm_of(tmp_path, schedule).settings, {}), {})
+    await standby.start()
+    desk = Desk(standby)
+    clockwork = Clockwork(desk, standby, told.append, lambda *_: None, lambda: now[0])
+    try:
+        await clockwork.learn()
+        for moment in (now[0], DUE + late):
+            now[0] = moment
+            await clockwork.turn()
+    finally:
+        await clockwork.close()
+        await desk.close()
+        await standby.close()
 
     assert "type the nearest that works: panic press --group West --reason" in told[0].text
 

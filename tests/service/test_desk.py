@@ -219,18 +219,6 @@ def test_what_hangs_does_not_keep_an_account_from_the_second_press(fault: Fault,
     assert at_the_desk(accounts((fault,)), work) < most_s
 
 
-def test_what_a_second_press_found_clear_before_is_proven_anew():
-    """Nothing is clear on older evidence."""
-
-    async def work(place: Place) -> Any:
-        first = place.press(watch_s=3.0)
-        await until(lambda: settled(first))
-        place.press(watch_s=3.0)
-        return first.live.run.report().verdict, (await first.live.finished()).verdict
-
-    assert (Verdict.UNVERIFIED, Verdict.CLEAR) == at_the_desk(accounts(QUIET, QUIET), work)
-
-
 @pytest.mark.parametrize("automated", [True, False], ids=["looked at again", "sent again"])
 def test_an_account_that_was_done_with_is_taken_up_again(automated: bool):
     """Nobody watches it any more, as the run is there for another: it counts for a later press too."""

@@ -170,13 +170,6 @@ async def test_a_handshake_that_does_not_come_gives_way_and_is_cut(tmp_path: Pat
         assert b"" == await answer(await place.call(b"no handshake at all\r\n\r\n"))
 
 
-async def test_a_port_that_is_taken_is_an_error():
-    """And nothing is left listening."""
-    async with standing() as place:
-        with pytest.raises(OSError, match="in use"):
-            await Door(place.runner, "127.0.0.1", place.door.port, context=None, most=1).start()
-
-
 def test_callers_get_half_of_what_there_is_at_most(monkeypatch: pytest.MonkeyPatch):
     """The broker's connections, and files, have the other half."""
     limits = [(100, 300)]

@@ -9,7 +9,7 @@ from panic.accounts.plan import Scope, plan
 from panic.config.secret import Key
 from panic.orders import Filters
 from panic.run.press import Prepared, Press
-from panic.service.joining import is_same, loses_nothing
+from panic.service.live import asks_the_same, loses_nothing
 from tests.engine.test_engine import prepared
 from tests.kit.builders import a_bad_row
 
@@ -62,5 +62,5 @@ def test_a_press_that_would_lose_something_gets_a_run_of_its_own(
     run: Prepared, press: Prepared, same: bool, shares: bool
 ):
     """It never joins one that is narrower, filtered, unverified or sent otherwise, nor draws a wider one out."""
-    assert same == is_same(run, press)
+    assert same == asks_the_same(run, press)
     assert shares == loses_nothing(run, press, deadline_s=60.0, watch_s=4.0)

@@ -71,14 +71,6 @@ def test_every_promised_metric_is_told() -> None:
     assert 'panic_notifications_failed_total{channel="pager"} 2.0' in text
 
 
-def test_two_services_share_no_count() -> None:
-    """Each has a registry of its own."""
-    one, two = Metrics(), Metrics()
-    one.press_refused("forbidden")
-
-    assert b'why="forbidden"' not in two.render({}, {})
-
-
 def test_no_label_names_an_account() -> None:
     """Thousands of accounts would be thousands of time series."""
     labels = {name for metric in vars(Metrics()).values() for name in getattr(metric, "_labelnames", ())}

@@ -1,6 +1,5 @@
 """The API: presses over HTTP, as a program or a person asks for them."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -169,13 +168,3 @@ async def test_an_idempotency_key_presses_once(tmp_path: Path):
         assert (200, first.json["run_id"]) == (again.status, again.json["run_id"])
         assert first.json["run_id"] != theirs.json["run_id"]
         assert ["press", "press"] == it.kinds()
-
-
-async def test_a_hundred_identical_presses_of_a_program_are_one_run(tmp_path: Path):
-    """All are answered, and only the first sends."""
-    async with house(tmp_path) as it:
-        answers = await asyncio.gather(*(it.press(token="risk") for _ in range(100)))
-
-        assert {202} == {one.status for one in answers}
-        assert 1 == len({one.json["run_id"] for one in answers})
-        assert 99 == sum(one.json["joined"] for one in answers)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from panic.service.api.repeats import KEPT_MOST, KEPT_S, KEY, Answered, Keys
+from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Answered, Keys
 
 A = Answered("body", "run", joined=False, resent=False)
 

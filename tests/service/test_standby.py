@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +18,16 @@ from panic.broker.client import Broker
 from panic.broker.connections import Handler
 from panic.broker.outcomes import Outcome
 from panic.config import Broker as Where
-from panic.config import LedgerFiles, load
+from panic.config import load
 from panic.config.secret import Key
 from panic.kit.errors import ConfigurationError
 from panic.ledger import reader
 from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepare
-from panic.run.run import Run
 from panic.service.standby import Standby
 from panic.service.standby.warm import Warm
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, header, http, listening
-from tests.cli.support import KEY, Firm, account, closed_port, raw_server, sent, simulate, until
+from tests.cli.support import KEY, Firm, account, closed_port, raw_server, simulate, until
 
 ALL = Press(Scope(all=True), "runaway algo")
 TIME = http(200, {"data": {}, "error": None}, "Date: Tue, 24 Nov 2026 02:00:00 GMT")
@@ -315,13 +313,15 @@ async def test_a_delete_opens_no_connection(tmp_path: Path):
     """As many as are kept warm go out at once over what is open."""
     async with listening(serve) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
         async with await taken(standby) as broker:
-            opened = listener.connections
+            opened, status = listener.connections, standby.status()
             answers = await asyncio.gather(*(cancel(broker) for _ in range(WARM)))
             opened = listener.connections - opened
 
         assert ([Outcome.ACCEPTED] * WARM, 0) == ([one.outcome for one in answers], opened)
         assert ["GET"] * WARM + ["DELETE"] * WARM == methods(listener)
         assert "GET /v1/clock " in listener.heads[0]
+        assert 0 <= status["last_contact_age_s"] < 20
+        assert status["clock_ahead_s"] is not None
 
 
 async def test_over_tls(tmp_path: Path):
@@ -392,16 +392,6 @@ async def test_a_key_that_the_broker_refuses_is_known_beforehand(tmp_path: Path)
             assert "credential c3:" not in problems_of(standby)
 
 
-async def test_the_brokers_clock_is_known(tmp_path: Path):
-    """By its Date, and when it was last heard."""
-    async with listening(serve) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
-        await until(lambda: standby.status()["clock_ahead_s"] is not None)
-        status = standby.status()
-
-        assert isinstance(status["last_contact_age_s"], float)
-        assert 0 <= status["last_contact_age_s"] < 20
-
-
 async def test_a_broker_out_of_reach_is_a_problem_and_no_hindrance(tmp_path: Path):
     """The Broker that is given away opens its connections itself, as it would have anyway."""
     async with ready(firm_of(tmp_path)) as standby:
@@ -412,16 +402,6 @@ async def test_a_broker_out_of_reach_is_a_problem_and_no_hindrance(tmp_path: Pat
             assert Outcome.UNREACHABLE == (await cancel(broker)).outcome
 
         assert standby.status()["last_contact_age_s"] is None
-
-
-async def test_none_wanted(tmp_path: Path):
-    """Then none are opened, and a run opens its own."""
-    async with simulate(account(1)) as simulator:
-        firm = firm_of(tmp_path, simulator.base_url, more="[service]\nwarm_connections = 0\n")
-        async with ready(firm) as standby:
-            assert standby.take_broker() is None
-            assert 0 == warm_of(standby)
-        assert [] == sent(simulator, "GET")
 
 
 @asynccontextmanager
@@ -463,30 +443,6 @@ async def test_connections_that_the_broker_closes_are_opened_again():
         await until(lambda: listener.connections > 3 * WARM)
 
         assert "" == warm.health.trouble
-
-
-async def test_a_connection_closed_under_a_delete_is_an_attempt_that_is_tried_again(tmp_path: Path):
-    """Nobody knows whether it arrived: that is `unknown`; the run's next attempt goes over a new connection."""
-    went: list[str] = []
-
-    async def play(line: Line) -> None:
-        head = await line.request()
-        if head.startswith("GET"):
-            line.write(TIME)
-            went.append("warm " + (await line.request()).split()[0])
-            return
-        went.append("new " + head.split()[0])
-        line.write(DONE)
-        await line.gone()
-
-    async with listening(play) as listener:
-        async with ready(firm_of(tmp_path, listener.base_url, [ID])) as standby:
-            broker = await taken(standby)
-            report = await Run(standby.prepare(replace(ALL, verify=False)), broker=broker).go()
-
-        assert ["warm DELETE", "new DELETE"] == went
-        assert ["accepted"] == [one.outcome for one in report.accounts]
-        assert [None, 200] == [one.status for one in report.accounts[0].attempts]
 
 
 async def test_a_dead_connection_takes_those_beside_it_along_that_proved_nothing():
@@ -596,14 +552,6 @@ async def test_a_ledger_that_hangs_delays_no_press(tmp_path: Path, hang: Callabl
         took = time.perf_counter() - before
 
         assert took < 1
-
-
-async def test_no_ledger(tmp_path: Path):
-    """None where the settings name none."""
-    settings = load(firm_of(tmp_path).settings, {})
-    standby = Standby(settings.model_copy(update={"ledger": LedgerFiles()}))
-
-    assert standby.ledger is None
 
 
 # ── everything anew ─────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,6 @@ import trustme
 from cryptography.hazmat.primitives import serialization
 
 from panic.config import Service
-from panic.kit.errors import ConfigurationError
 from panic.service.tls import problems, refusal_to_bind, server_context
 
 
@@ -125,22 +124,6 @@ def test_what_is_wrong_is_told_with_file_and_remedy(
 
     assert len(told) == len(found)
     assert all(text.startswith(start) for text, start in zip(found, told, strict=True)), found
-
-
-def test_a_key_that_others_can_read_still_serves(made: Made):
-    """It is told of, and stops nobody."""
-    made.key.chmod(0o640)
-
-    assert the_context(made.service)
-
-
-@pytest.mark.parametrize("file", ["certificate", "key"])
-def test_the_service_does_not_start_with_files_that_cannot_be_used(made: Made, file: str):
-    """Tokens would travel in the clear."""
-    getattr(made, file).write_text("x")
-
-    with pytest.raises(ConfigurationError, match="cannot be used"):
-        server_context(made.service)
 
 
 # ── where it may listen ─────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Literal
 from panic._version import VERSION
 from panic.kit.words import clip
 from panic.ledger.chain import GENESIS, Head, digest, link
-from panic.ledger.evidence.form import LINE_MOST, Header, parse, read_row, report_of
+from panic.ledger.evidence.export import LINE_MOST, Header, parse, read_row, report_of
 from panic.ledger.reader import Row
 from panic.report.document import Report, to_json
 
@@ -57,6 +57,13 @@ class RunFound:
     reason: str
     started_at: str
     finished: bool
+
+    @classmethod
+    def of(cls, report: Report) -> "RunFound":
+        """Tell of a run, in words that steer no terminal."""
+        host, by, reason = map(clip, (report.base_url, report.trigger.by, report.trigger.reason))
+        began = report.started_at.isoformat()
+        return cls(clip(report.run_id), report.verdict, report.drill, host, by, reason, began, report.finished)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +221,7 @@ class _Check:
                 continue
             if not report.finished:
                 self.wrong(Wrong.UNANCHORED, f"run {run} is without its end: there was none, or it was left out")
-            yield _run(report)
+            yield RunFound.of(report)
 
     def _compare(self, run: str, told: Any, report: Report, version: str) -> None:
         ours = json.loads(to_json(report))
@@ -232,17 +239,3 @@ class _Check:
 
 def _differ(ours: Any, theirs: Any) -> bool:
     return json.dumps(ours) != json.dumps(theirs)  # as they are written: 1 is not 1.0, nor true
-
-
-def _run(report: Report) -> RunFound:
-    trigger = report.trigger
-    return RunFound(
-        run=clip(report.run_id),
-        verdict=report.verdict,
-        drill=report.drill,
-        base_url=clip(report.base_url),
-        by=clip(trigger.by),
-        reason=clip(trigger.reason),
-        started_at=report.started_at.isoformat(),
-        finished=report.finished,
-    )

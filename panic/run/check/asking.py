@@ -25,12 +25,7 @@ PACED_AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much of the broker's rate a check takes: evenly, and never a burst.
-
-    Attributes:
-        rate: Requests a second that the broker is taken to allow.
-        share: The part of them that the check may take.
-    """
+    """How much a check takes of the requests a second that the broker is taken to allow: evenly, never a burst."""
 
     rate: float = 50.0
     share: float = 0.1
@@ -46,15 +41,7 @@ class Pace:
 
 
 class Asking:
-    """Makes the requests of one check.
-
-    Args:
-        broker: Whom to ask; open it before the first request.
-        clock: The loop's.
-        run: How many requests at once, and how long.
-        pace: How fast; None for as fast as a run.
-        accounts: How many there are: a pace prolongs the deadline.
-    """
+    """Makes the requests of one check; a pace prolongs the deadline by what so many accounts take."""
 
     def __init__(self, broker: Broker, clock: Clock, run: Run, pace: Pace | None, accounts: int) -> None:
         self._broker, self._clock, self._attempt_s = broker, clock, run.attempt_s

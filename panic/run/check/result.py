@@ -41,14 +41,9 @@ class AccountCheck:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What the check found.
+    """What the check found; `warnings` do not stop a press.
 
-    Attributes:
-        unlisted_accounts: Active accounts that the broker shows and the roster neither lists nor excludes.
-        clock_skew_s: Our clock less the broker's, seconds; null when the broker did not tell its time.
-        warnings: What does not stop a press and should be mended all the same.
-        drift_checked: Whether every list of accounts that the broker gave was whole.
-        certificate_ends: When the broker's certificate does; null where none was seen.
+    The clock skew is ours less the broker's; drift is checked where every list of accounts was whole.
     """
 
     schema: str
@@ -86,13 +81,7 @@ def without_key(account: Account) -> AccountCheck:
 
 
 def judge(account: Account, answer: Answer, listed: Mapping[int, bool] | None) -> AccountCheck:
-    """Say what an answer means.
-
-    Args:
-        account: Whose orders were asked for.
-        answer: What came back.
-        listed: Whether each account that the broker lists is active; None where its lists are not whole.
-    """
+    """Say what an answer means; `listed` tells whether each listed account is active, None without whole lists."""
     return AccountCheck(
         id=account.id,
         name=account.name,

@@ -3,23 +3,52 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from panic.accounts.roster import Account
+from panic.accounts.roster import Account, Roster
+from panic.accounts.roster import load as load_roster
 from panic.broker.client import Broker
 from panic.broker.listing import Listing
 from panic.config import Settings
+from panic.config.secret import Key, read_all
 from panic.kit.background import begin
 from panic.kit.clock import Clock
+from panic.kit.errors import ConfigurationError, Problem
 from panic.run.check.asking import PACED_AT_ONCE, TRIES, Asking, Pace
 from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of, without_key
-from panic.run.check.setup import Setup
 
 _CERTIFICATES_S = 10.0
 
 _HOPELESS = 10
 """After so many failures in a row behind one credential the next of its accounts is asked once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a check works with: the roster if it can be read, the usable keys by name, and every mistake."""
+
+    roster: Roster | None = None
+    keys: Mapping[str, Key] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def accounts(self) -> list[Account]:
+        """The accounts to ask about."""
+        return [] if self.roster is None else [one for one in self.roster.accounts if not one.excluded]
+
+
+def read_setup(settings: Settings, env: Mapping[str, str]) -> Setup:
+    """Read roster and keys, and collect every mistake in them and in the settings; it may take a while."""
+    keys, problems = read_all(settings.credentials, env)
+    problems = [*settings.problems, *problems]
+    try:
+        roster = load_roster(settings.roster.file, settings.credentials)
+    except ConfigurationError as error:
+        return Setup(None, keys, (*problems, *error.problems))
+    return Setup(roster, keys, (*problems, *roster.problems))
+
 
 Tell = Callable[[CheckReport], None]
 """Told what is known so far, when it is worth telling; must neither block nor raise."""
@@ -30,11 +59,7 @@ async def check(
 ) -> CheckReport:
     """Try the whole path for every account of the roster that is not excluded. To stop it, cancel it.
 
-    Args:
-        settings: Where the broker is, and how long it may take.
-        setup: The accounts and the keys; what is wrong with them is for the caller to judge.
-        pace: How fast; None for as fast as a run.
-        tell: Told of failures before the end.
+    Without a pace it goes as fast as a run; `tell` is told of failures before the end.
     """
     return await _Round(settings, setup, pace, tell).run()
 

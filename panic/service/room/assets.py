@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -46,7 +45,6 @@ _TYPES: Final[Mapping[str, str]] = {
     ".js": "text/javascript",
     ".svg": "image/svg+xml",
 }
-_ETAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
 
 class Asset(NamedTuple):
@@ -101,28 +99,24 @@ def _asset(file: Path, *, drill: bool) -> Asset:
 
 
 class Assets:
-    """Answers with the page and its files."""
+    """Answers with the page and its files; they hold no data, and need no token."""
 
     def __init__(self, files: Mapping[str, Asset]) -> None:
         self._files = files
 
-    async def page(self, request: web.Request) -> web.Response:
-        """Give the page; it holds no data, and needs no token."""
-        return _answer(request, self._files[PAGE])
-
-    async def file(self, request: web.Request) -> web.Response:
-        """Give a file of it."""
-        found = self._files.get(request.match_info["name"])
-        if found is None:
+    async def answer(self, request: web.Request) -> web.Response:
+        """Give the page, or the file of it that is named."""
+        asset = self._files.get(request.match_info.get("name", PAGE))
+        if asset is None:
             raise ProblemError("not_found")
-        return _answer(request, found)
+        return _answer(request, asset)
 
 
 def _answer(request: web.Request, asset: Asset) -> web.Response:
     is_packed = asset.packed is not None and takes_gzip(request.headers.getall("Accept-Encoding", []))
-    etag = f'"{asset.etag}{"-gzip" if is_packed else ""}"'
-    headers = {**HEADERS, "ETag": etag}
-    if etag in _ETAG.findall(",".join(request.headers.getall("If-None-Match", []))):
+    etag = f"{asset.etag}{'-gzip' if is_packed else ''}"
+    headers = {**HEADERS, "ETag": f'"{etag}"'}
+    if any(one.value == etag for one in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = asset.type
     if is_packed:

@@ -2,10 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -38,43 +38,28 @@ class Listed(NamedTuple):
 
 
 def live_board(facts: Circumstances, letters: Letters, worst: Sequence[Listed], deadline_s: float) -> Board:
-    """Make the board of a run under way: verdict and headline are those that its letters come to.
-
-    Args:
-        facts: What is known of the run as a whole.
-        letters: All its accounts.
-        worst: Those that are told of one by one.
-        deadline_s: When it ends at the latest, seconds since the press.
-    """
+    """Make the board of a run under way: verdict and headline are those that its letters come to."""
     facts = replace(facts, finished=False)  # in the moment of its end the last board, which says so, is to come
     counts = letters.counts
     clear = counts.get(Letter.CLEAR, 0)
-    verdicts: dict[Verdict, int] = {}
+    verdicts = Counter[Verdict]()
     for letter, count in counts.items():
-        verdicts[PROVISIONAL[letter]] = verdicts.get(PROVISIONAL[letter], 0) + count
+        verdicts[PROVISIONAL[letter]] += count
     totals = Totals(len(letters.row), verdicts, {}, {Standing.CLEAR: clear}, 0, Orders(), ())
     report = fold.assemble(facts, (), totals, fold.coverage_of(facts, clear=clear, counted=0, named=0, ended=0))
-    return _board(report, letters.row.decode(), counts, worst, len(letters.row) - clear, deadline_s, live=True)
+    return _board(report, letters.row.decode(), worst, len(letters.row) - clear, deadline_s, live=True)
 
 
 def final_board(report: Report, cases: Sequence[Case], wall: Callable[[float], datetime]) -> bytes:
-    """Write the whole board of a run that nobody works on any more: its report, in the plan's order.
-
-    Args:
-        report: What it came to.
-        cases: Its accounts in the plan's order, from which is told how it went.
-        wall: Gives the time of day of a loop time.
-    """
+    """Write the whole board of a run that nobody works on any more: its report, in the plan's order of `cases`."""
     places = {case.account.id: place for place, case in enumerate(cases)}
     last = len(places)
     accounts = sorted(report.accounts, key=lambda one: last if one.id is None else places.get(one.id, last))
-    row = [OF_VERDICT[one.verdict] for one in accounts]
+    row = "".join(OF_VERDICT[one.verdict] for one in accounts)
     bad = [Listed(one, OF_VERDICT[one.verdict]) for one in report.accounts if one.verdict is not Verdict.CLEAR]
     clear = {one.id for one in accounts if one.id is not None and one.verdict is Verdict.CLEAR}
     course, clearing = course_of(cases, clear, report.started_at, wall)
-    board = _board(
-        report, "".join(row), dict(Counter(row)), bad[:WORST_MOST], len(bad), report.timings.deadline_s, live=False
-    )
+    board = _board(report, row, bad[:WORST_MOST], len(bad), report.timings.deadline_s, live=False)
     rows = ",".join(identity(one.id, one.name, one.group) for one in accounts)
     return with_accounts(write(replace(board, course=course, clearing=clearing)), rows.encode())
 
@@ -108,71 +93,44 @@ def identity(id_: int | None, name: str, group: str) -> str:
     return f"[{who},{quoted(name)},{quoted(group)}]"
 
 
-def _board(
-    report: Report,
-    row: str,
-    counts: dict[Letter, int],
-    worst: Sequence[Listed],
-    bad: int,
-    deadline_s: float,
-    *,
-    live: bool,
-) -> Board:
-    return Board(
-        schema="panic-board/1",
-        run_id=report.run_id,
-        live=live,
-        finished=report.finished,
-        drill=report.drill,
-        base_url=report.base_url,
-        contact=report.contact,
-        verdict=report.verdict,
-        headline=headline(report),
-        exit_code=report.exit_code,
-        trigger=report.trigger,
-        scope=scope_words(report),
-        verify=report.scope.verify,
-        started_at=report.started_at,
-        finished_at=report.finished_at if report.finished else None,
-        elapsed_s=report.timings.total_s,
-        deadline_s=deadline_s,
-        watch_s=report.scope.watch_s,
-        joined=report.joined,
-        resumed=report.resumed,
-        flags=report.flags,
-        latch=report.latch,
-        ledger_head=report.ledger_head,
-        accounts=None,
-        codes=row,
-        counts=counts,
-        totals=None if live else report.totals,
-        coverage=None if live else report.coverage,
-        timings=report.timings,
-        worst=tuple(_account(*one) for one in worst),
-        more=bad - len(worst),
-        course=None,
-        clearing=None,
-    )
+def _board(report: Report, row: str, worst: Sequence[Listed], bad: int, deadline_s: float, *, live: bool) -> Board:
+    mine: dict[str, Any] = {
+        "schema": "panic-board/1",
+        "live": live,
+        "headline": headline(report),
+        "scope": scope_words(report),
+        "verify": report.scope.verify,
+        "finished_at": report.finished_at if report.finished else None,
+        "elapsed_s": report.timings.total_s,
+        "deadline_s": deadline_s,
+        "watch_s": report.scope.watch_s,
+        "accounts": None,
+        "codes": row,
+        "counts": {Letter(code): count for code, count in Counter(row).items()},
+        "totals": None if live else report.totals,
+        "coverage": None if live else report.coverage,
+        "worst": tuple(_account(*one) for one in worst),
+        "more": bad - len(worst),
+        "course": None,
+        "clearing": None,
+    }
+    return Board(**{**_alike(Board, report), **mine})
 
 
 def _account(account: AccountReport, letter: Letter) -> BoardAccount:
     named = [one for one in account.attempts if one.request_id] or account.attempts
-    return BoardAccount(
-        id=None if account.id is None else str(account.id),
-        name=account.name,
-        group=account.group,
-        owner=account.owner,
-        code=letter,
-        verdict=account.verdict,
-        outcome=account.outcome,
-        standing=account.standing,
-        as_of=account.as_of,
-        next_step=account.next_step,
-        notes=account.notes,
-        orders=account.orders,
-        attempts=len(account.attempts),
-        request_ids=tuple(map(_request, reversed(named[-_IDS_MOST:]))),
-    )
+    mine: dict[str, Any] = {
+        "id": None if account.id is None else str(account.id),
+        "code": letter,
+        "attempts": len(account.attempts),
+        "request_ids": tuple(map(_request, reversed(named[-_IDS_MOST:]))),
+    }
+    return BoardAccount(**{**_alike(BoardAccount, account), **mine})
+
+
+def _alike(view: type[Board | BoardAccount], told: Report | AccountReport) -> dict[str, Any]:
+    """Give what a view has of a report under the same name."""
+    return {one.name: getattr(told, one.name) for one in fields(view) if hasattr(told, one.name)}
 
 
 def _request(one: AttemptReport) -> BoardRequest:

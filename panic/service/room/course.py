@@ -48,14 +48,7 @@ class Clearing:
 def course_of(
     cases: Iterable[Case], clear: set[int], began: datetime, wall: Callable[[float], datetime]
 ) -> tuple[Course, Clearing | None]:
-    """Sum up how a run went.
-
-    Args:
-        cases: Its accounts.
-        clear: Which of them are clear at its end: of no other is told when it was.
-        began: When somebody pressed.
-        wall: Gives the time of day of a loop time.
-    """
+    """Sum up how a run went; when an account was clear is told of those only that are `clear` at its end."""
     sent, accepted, cleared = list[float](), list[float](), list[float]()
 
     def since(moment: datetime) -> float:

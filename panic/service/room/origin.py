@@ -30,14 +30,10 @@ class Origin(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a request says of itself.
+    """What a request says of itself, with every Origin and Sec-Fetch-Site header; the allow-list let the host in.
 
     Attributes:
-        method: GET, POST and so on.
-        host: Of the Host header, which the allow-list has let in.
         secure: Whether the caller speaks TLS: with us, or with what is in front of us.
-        origins: Every Origin header.
-        sites: Every Sec-Fetch-Site header.
     """
 
     method: str

@@ -20,8 +20,6 @@ from panic.run.engagement import HoldView
 from panic.service.room.course import Clearing, Course
 from panic.service.room.letters import Letter
 
-# ── the room ────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 @dataclass(frozen=True, slots=True)
 class RoomGroup:
@@ -56,11 +54,7 @@ class RoomSelfTest:
 
 @dataclass(frozen=True, slots=True)
 class RoomLatch:
-    """What is engaged; where it is not `known`, `problem` says why.
-
-    Attributes:
-        warnings: Where the latch and the ledger contradict each other.
-    """
+    """What is engaged; where it is not `known`, `problem` says why; the ledger may warn."""
 
     known: bool
     engaged: bool
@@ -98,11 +92,7 @@ class RoomRun:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The run that was pressed last and is not under way here; `verdict` is null where it did not come to its end.
-
-    Attributes:
-        at: When it ended, or when it was pressed.
-    """
+    """The run that was pressed last, and when it ended; without a verdict it did not, and was pressed then."""
 
     run_id: str
     verdict: Verdict | None
@@ -139,9 +129,6 @@ class Room:
     live: tuple[RoomRun, ...]
     last: LastRun | None
     last_problem: str
-
-
-# ── the board ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,9 +218,6 @@ class Board:
     more: int
     course: Course | None
     clearing: Clearing | None
-
-
-# ── schedules ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from panic.kit import background
 from panic.kit.errors import PanicError
 from panic.ledger import history
 from panic.ledger.events import Event, decode
-from panic.ledger.port import ConflictError
 from panic.ledger.record import Kind
+from panic.ledger.shift import ConflictError
 from panic.ledger.writer import Writer
 
 LEDGER_S: Final = 5.0

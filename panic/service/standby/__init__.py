@@ -34,14 +34,7 @@ START_S = 5.0
 
 
 class Standby:
-    """Keeps ready what a press needs. Use it inside one running loop, between `start` and `close`.
-
-    Args:
-        settings: As `panic.config.load` gave them; a reload replaces them.
-        env: Where keys, and a reload's settings, are looked for beside the files.
-        every_s: Seconds between two looks at the files when nobody presses.
-        look_s: Seconds that a press waits to learn whether they have changed.
-    """
+    """Keeps ready what a press needs. Use it inside one running loop, between `start` and `close`."""
 
     def __init__(
         self,

@@ -143,18 +143,9 @@ async def test_the_page_is_only_looked_at_under_our_names_and_no_name_leads_to_a
                 assert "GET" in refused.problem("method_not_allowed")["detail"]
 
 
-@pytest.mark.parametrize(
-    ("said", "takes"),
-    [
-        ([], False),
-        (["gzip"], True),
-        (["br, GZIP ; q=0.5"], True),
-        (["deflate", "gzip"], True),
-        (["gzip;q=0"], False),
-        (["identity"], False),
-        (["xgzip, br"], False),
-    ],
-)
-def test_who_can_unpack_says_so(said: list[str], takes: bool) -> None:
+def test_who_can_unpack_says_so() -> None:
     """As browsers write it."""
-    assert takes == takes_gzip(said)
+    for said in (["gzip"], ["br, GZIP ; q=0.5"], ["deflate", "gzip"]):
+        assert takes_gzip(said)
+    for said in ([], ["gzip;q=0"], ["identity"], ["xgzip, br"]):
+        assert not takes_gzip(said)

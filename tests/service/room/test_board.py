@@ -16,7 +16,6 @@ from panic.accounts.roster import Account
 from panic.broker.outcomes import Standing
 from panic.config import LedgerFiles
 from panic.engine.case import Case
-from panic.kit.errors import UsageError
 from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
@@ -28,7 +27,6 @@ from panic.service.room.board import (
     identity,
     live_board,
     recorded,
-    with_accounts,
     write,
 )
 from panic.service.room.letters import OF_VERDICT, Letter, Letters
@@ -214,15 +212,6 @@ def test_a_row_can_hold_any_text(id_: int | None, name: str):
     assert not set(text) & {"\n", "\r"}
 
 
-def test_half_a_surrogate_pair_in_the_name_of_an_account_spoils_no_board():
-    """It stays that, and the others' names theirs."""
-    names = ("a\ud800b", "\udfff", "Two")
-    text = write(live_board(circumstances(), Letters(3, 0), [], 9.0))
-    rows = ",".join(identity(n, name, "") for n, name in enumerate(names)).encode()
-
-    assert list(names) == [name for _, name, _ in read(with_accounts(text, rows))["accounts"]]
-
-
 # ── the letters ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -267,9 +256,3 @@ def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
         assert (report.finished, str(report.verdict)) == (found["finished"], found["verdict"])
         assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == letters(found)
         assert [*past.replay.cases] == [*letters(found)][: len(past.replay.cases)]
-
-
-def test_a_record_of_nothing_has_no_board(tmp_path: Path):
-    """It does not tell who pressed."""
-    with pytest.raises(UsageError):
-        recorded(kept(tmp_path, records()["ended"][1:]), records()["ended"][0].run)

@@ -1,6 +1,5 @@
 """Boards of runs whose record tells of them, and what no board tells: keys."""
 
-import json
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -10,11 +9,13 @@ from typing import Any
 import pytest
 
 from panic.ledger import history
+from panic.ledger.events import decode
 from panic.service.desk import ENDED_KEPT
+from panic.service.notify import Notice
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, started, until
 from tests.service.house import QUICK, House, house
-from tests.service.room.page import Spy, codes, held_clear, letters
+from tests.service.room.page import Spy, codes, held_clear, letters, opened
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
@@ -51,9 +52,8 @@ async def left(folder: Path) -> AsyncIterator[House]:
 
 def standings(it: House) -> list[str]:
     """What is on record of how accounts stand."""
-    ledger = it.standby.settings.ledger
-    events = [one for run in history.runs(ledger)[0] for one in history.recall(ledger, run.run).events]
-    told = [one.body["accounts"] for one in events if one.kind in {"outcome", "standing"}]
+    rows = history.read(it.standby.settings.ledger, kinds=("outcome", "standing")).rows
+    told = [decode(row.record).body["accounts"] for row in rows]
     return [account["standing"] for accounts in told for account in accounts if "standing" in account]
 
 
@@ -98,27 +98,30 @@ async def test_a_damaged_record_has_a_board_that_says_so(tmp_path: Path):
         assert "record_damaged" in [flag["code"] for flag in found["flags"]]
 
 
-async def test_no_key_is_in_a_board(tmp_path: Path):
-    """Whoever put it into a name, a reason or a group; under way, over, and on record."""
-    rows = (f"1,East,{KEY}", f"2,{KEY},Two")
+async def test_no_key_is_told(tmp_path: Path):
+    """Whoever put it into a name, a reason or a group; in the room, under way, over, and on record."""
+    rows = (f"1,East,{KEY}", f"2,{KEY},Two", f"x,{KEY},")
     async with house(tmp_path, account(1), account(2, STUCK), rows=rows, columns="id,group,name") as it:
-        run_id = (await it.press({**QUICK, "deadline_s": 1, "reason": f"it said {KEY}"})).json["run_id"]
-        live, spy = it.live(run_id), Spy()
+        it.notifier.tell(Notice("page", "run-1", f"it said {KEY}", KEY, "run-1"))
+        asked = {**QUICK, "deadline_s": 1, "reason": f"it said {KEY}", "by": KEY}
+        live, spy = it.live((await it.press(asked)).json["run_id"]), Spy()
+        paths = ("/v1/room", f"/v1/runs/{live.run.id}/board")
         board = it.hub.board_of(live)
         board.join(spy)
         await until(lambda: bool(spy.boards) and bool(spy.boards[-1]["worst"]))
-        texts = [(await it.ask("GET", f"/v1/runs/{run_id}/board")).body]
+        under_way, shown = [await it.ask("GET", path) for path in paths]
+        async with opened(it) as page:
+            await page.has("room")
         await live.finished()
         await until(lambda: not spy.boards[-1]["live"])
         board.leave(spy)
-        texts += [one.text for one in spy.told]
         it.forget()
-        texts.append((await it.ask("GET", f"/v1/runs/{run_id}/board")).body)
-        shown = json.loads(texts[0])
+        texts = [(await it.ask("GET", path)).body for path in paths]
+        texts += [under_way.body, shown.body, *(one.text for one in (*spy.told, *page.told))]
 
         assert not any(part.encode() in text for text in texts for part in (KEY, KEY.partition(".")[2]))
-        assert [["1", "[key]", "East"], ["2", "Two", "[key]"]] == shown["accounts"]
-        assert "it said [key]" == shown["trigger"]["reason"]
+        assert [["1", "[key]", "East"], ["2", "Two", "[key]"]] == shown.json["accounts"][:2]
+        assert "it said [key]" == shown.json["trigger"]["reason"] == under_way.json["live"][0]["reason"]
 
 
 async def test_boards_of_runs_that_are_not_here_any_more_are_forgotten(tmp_path: Path):

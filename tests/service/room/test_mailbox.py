@@ -2,15 +2,7 @@
 
 import json
 
-import pytest
-
 from panic.service.room.mailbox import Mailbox, event
-
-
-@pytest.fixture
-def box() -> Mailbox:
-    """An empty one."""
-    return Mailbox()
 
 
 def test_an_event_is_one_block_of_two_lines():
@@ -20,22 +12,10 @@ def test_an_event_is_one_block_of_two_lines():
     assert b"event: cells\r\ndata: " + text + b"\r\n\r\n" == event("cells", text)
 
 
-@pytest.mark.parametrize("what", ["room", "beat", "board", "cells"])
-def test_whatever_comes_wakes_the_one_who_sends(box: Mailbox, what: str):
-    """Once: when it was taken there is nothing more."""
-    was_empty = not box.filled.is_set() and box.take() == b""
-    getattr(box, what)(b"words")
-    was_filled = box.filled.is_set()
-    taken = [box.take(), box.take()]
-
-    assert was_empty
-    assert was_filled
-    assert [b"words", b""] == taken
+def test_what_is_newer_takes_the_place_of_what_is_older():
+    """How things stand comes first and the beat last; a board knows the letters before it; a run may be left."""
+    box = Mailbox()
     assert not box.filled.is_set()
-
-
-def test_what_is_newer_takes_the_place_of_what_is_older(box: Mailbox):
-    """How things stand comes first and the beat last; a board knows the letters that came before it."""
     for n in (b"1", b"2"):
         box.beat(b"beat" + n)
         box.cells(b"cells" + n)
@@ -43,23 +23,27 @@ def test_what_is_newer_takes_the_place_of_what_is_older(box: Mailbox):
         box.room(b"room" + n)
     box.cells(b"cells3")
     box.cells(b"cells4")
-
-    assert b"room2board2cells3cells4beat2" == box.take()
-
-
-def test_a_run_that_is_followed_no_more_is_not_told_of(box: Mailbox):
-    """How things stand still is."""
+    taken = [box.filled.is_set(), box.take(), box.filled.is_set(), box.take()]
     box.room(b"room")
     box.board(b"board")
-    box.cells(b"cells")
     box.forget_board()
 
+    assert [True, b"room2board2cells3cells4beat2", False, b""] == taken
     assert b"room" == box.take()
 
 
-def test_who_the_accounts_are_is_known_once_a_board_was_taken(box: Mailbox):
+def test_whatever_comes_wakes_the_one_who_sends():
+    """Each sort of it by itself."""
+    for what in ("room", "beat", "board", "cells"):
+        box = Mailbox()
+        getattr(box, what)(b"words")
+
+        assert (True, b"words") == (box.filled.is_set(), box.take())
+
+
+def test_who_the_accounts_are_is_known_once_a_board_was_taken():
     """Not while it only lies there, nor by letters alone; and of another run anew."""
-    known = []
+    known, box = [], Mailbox()
     for act in (lambda: box.cells(b"cells"), box.take, lambda: box.board(b"board"), box.take, box.forget_board):
         act()
         known.append(box.knows_accounts)

@@ -102,84 +102,40 @@ CASES: Final = {
         "not_same_origin",
         absent=_ABSENT,
         null=("null",),
-        empty=("",),
-        other_scheme=("https://<HOST>",),
         other_port=("http://<NAME>:1",),
-        other_name_of_ours=("http://localhost:<PORT>",),
-        our_host_as_userinfo=("http://<HOST>@evil.example",),
         idn_bytes=("http://pänic.example:<PORT>",),
-        two_ours=("http://<HOST>", "http://<HOST>"),
         evil_then_ours=("http://evil.example", "http://<HOST>"),
-        list_in_one=("http://<HOST>, http://evil.example",),
     ),
     **_each("Sec-Fetch-Site", "not_same_origin", cross_site=("cross-site",), two=("same-origin", "cross-site")),
-    **_each("Host", "wrong_host", rebound=("evil.example:<PORT>",), userinfo=("joe@<HOST>",), empty=("",)),
-    **_each("Host", UNREADABLE, missing=_ABSENT, two=("<HOST>", "evil.example"), two_ours=("<HOST>", "<HOST>")),
+    **_each("Host", "wrong_host", rebound=("evil.example:<PORT>",), empty=("",)),
+    **_each("Host", UNREADABLE, missing=_ABSENT, two=("<HOST>", "evil.example")),
     **_each("Host", "not_same_origin", other_name_of_ours=("localhost:<PORT>",)),
-    **_each("Host", "unauthenticated not_same_origin", other_port=("<NAME>:1",)),
     **_each(
         "X-CSRF-Token",
         "csrf",
         missing=_ABSENT,
         of_another_session=("<OTHERS>",),
         twice=("<CSRF>", "<CSRF>"),
-        the_cookie=("<COOKIE>",),
         bytes=("ÿ",),
     ),
     "X-CSRF-Token-in-the-query-only": Case({"X-CSRF-Token": _ABSENT}, "csrf", query="?csrf=<CSRF>"),
-    "X-CSRF-Token-in-the-cookie-only": Case(
-        {"X-CSRF-Token": _ABSENT, "Cookie": ("<COOKIE>; X-CSRF-Token=<CSRF>",)}, "csrf"
-    ),
     **_each(
         "Cookie",
         "unauthenticated not_same_origin",
         absent=_ABSENT,
-        twice=("<COOKIE>", "<COOKIE>"),
         fixed_beside_ours=("panic-<PORT>=chosen; <COOKIE>",),
         longer=("<COOKIE>x",),
     ),
-    "Authorization-bad-beside-the-cookie": Case({"Authorization": ("Bearer nobody",)}, "unauthenticated"),
     "Authorization-empty-beside-the-cookie": Case({"Authorization": ("",)}, "unauthenticated"),
     "form-urlencoded": _form("application/x-www-form-urlencoded"),
-    "form-cross-site": _form("text/plain", Origin=("http://evil.example",), **{"Sec-Fetch-Site": ("cross-site",)}),
     "form-of-a-sandbox": _form("multipart/form-data; boundary=x", Origin=("null",)),
     "form-of-an-old-browser": _form("text/plain", Origin=_ABSENT, **{"Sec-Fetch-Site": _ABSENT}),
     "method-in-a-header": Case({"X-CSRF-Token": _ABSENT, "X-HTTP-Method-Override": ("GET",)}, "csrf"),
     "address-in-a-header": Case(
         {"Origin": ("http://evil.example",), "X-Forwarded-Host": ("evil.example",)}, "not_same_origin"
     ),
-    "scheme-in-a-header": Case(
-        {"Origin": ("https://<HOST>",), "X-Forwarded-Proto": ("https",)}, "not_same_origin"
-    ),
 }
 """One thing that is wrong; each against every route."""
-
-TYPES: Final = (
-    "application/x-www-form-urlencoded",
-    "text/plain",
-    "multipart/form-data; boundary=x",
-    "text/json",
-    "application/jsonp",
-    "application/problem+json",
-    "",
-)
-
-FRAMES: Final = (
-    "Content-Length: {length}\r\nContent-Length: 0\r\n",
-    "Content-Length: {length}\r\nTransfer-Encoding: chunked\r\n",
-    "Content-Length: -1\r\n",
-    "Content-Length: +{length}\r\n",
-    "Content-Length: many\r\n",
-    "Content-Length: {length}, {length}\r\n",
-    "Content-Length : {length}\r\n",
-    "Transfer-Encoding: chunked, gzip\r\n",
-    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
-    "Transfer-Encoding: xchunked\r\n",
-    "X-Folded: a\r\n b\r\nContent-Length: {length}\r\n",
-    "X-Zero: a\0b\r\nContent-Length: {length}\r\n",
-    ": a\r\nContent-Length: {length}\r\n",
-)
-"""Of what two readers could read in two ways."""
 
 
 @asynccontextmanager
@@ -206,52 +162,31 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         assert 2 == len(one.it.sessions)
 
 
-def _ask(site: Site, route: Route, case: Case, *, frame: str | None = None) -> Raw:
+def _ask(site: Site, route: Route, case: Case) -> Raw:
     """Send the proper request but for what the case says."""
     body = json.dumps(route.body).encode() if case.body is None else case.body
     lines = [f"{route.method} {route.path}{site.fill(case.query)} HTTP/1.1"]
     for name, values in {**_PROPER, **case.headers}.items():
         lines += [f"{name}: {site.fill(value)}" for value in values]
-    framed = "Content-Length: {length}\r\n" if frame is None else frame
-    head = "\r\n".join(lines) + "\r\n" + framed.format(length=len(body)) + "\r\n"
+    head = "\r\n".join([*lines, f"Content-Length: {len(body)}", "", ""])
     return exchange(site.address, head.encode("latin-1") + body)
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_nothing_but_our_own_page_acts(site: Site, case: str):
+def test_nothing_but_our_own_page_acts(site: Site):
     """It is refused by every route, with the problem that is its own, and nothing has begun."""
-    for route in ROUTES.values():
-        answer = _ask(site, route, CASES[case])
+    for name, case in CASES.items():
+        for route in ROUTES.values():
+            answer = _ask(site, route, case)
 
-        assert answer.code in (CASES[case].code.split() or [UNREADABLE]), answer
-        assert answer.status in ({401, 403, 421} if answer.code else {400})
+            assert answer.code in (case.code.split() or [UNREADABLE]), (name, answer)
+            assert answer.status in ({401, 403, 421} if answer.code else {400}), name
     assert {} == site.it.desk.live
 
 
-def test_only_json_is_a_body(site: Site):
-    """No form can send that without asking first, and nobody who asks is let in."""
-    for kind in TYPES:
-        for route in ("press", "reset"):
-            answer = _ask(site, ROUTES[route], Case({"Content-Type": (kind,) if kind else _ABSENT}, ""))
-
-            assert (415, "unsupported_type") == (answer.status, answer.code), kind
-    assert {} == site.it.desk.live
-
-
-def test_what_two_readers_could_read_in_two_ways_is_no_request(site: Site):
-    """Something in front of us must not take for a body what we take for a press, or the reverse."""
-    for frame in FRAMES:
-        answer = _ask(site, ROUTES["press"], Case({}, ""), frame=frame)
-
-        assert 400 <= answer.status < 500, frame
-    assert {} == site.it.desk.live
-
-
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://<HOST>"])
-def test_nobody_is_told_that_they_may_ask_from_elsewhere(site: Site, origin: str):
+def test_nobody_is_told_that_they_may_ask_from_elsewhere(site: Site):
     """A preflight is answered without one word of leave."""
-    headers = {"Origin": (origin,), "Access-Control-Request-Method": ("POST",)}
-    for path in ("/v1/runs", "/v1/reset", "/v1/check", "/v1/session", "/v1/session/seen"):
+    headers = {"Origin": ("http://evil.example",), "Access-Control-Request-Method": ("POST",)}
+    for path in ("/v1/runs", "/v1/reset", "/v1/session"):
         route = Route("OPTIONS", path, {}, 204)
         answer = _ask(site, route, Case({**headers, "Access-Control-Request-Headers": ("x-csrf-token",)}, ""))
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +10,9 @@ import pytest
 from panic import cli
 from panic.ledger.chain import Head
 from panic.ledger.evidence.verify import verify
-from panic.service.room import routes
 from panic.simulator import Fault
 from tests.cli.support import KEY, account
 from tests.service.house import QUICK, Answer, house
-from tests.service.room.browser import Browser
 from tests.service.room.page import pressed
 
 NAME = "20990101T000000Z-000000"
@@ -43,26 +39,6 @@ name = "wrong"
 at = "soon"
 all = true
 """
-PATHS = ("/v1/room", "/v1/schedule", "/v1/runs/{run}/board", "/v1/runs/{run}/evidence")
-
-
-# ── who may ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_whoever_may_look_may_and_nobody_else(tmp_path: Path):
-    """With a token or signed in; not without one, nor by another method."""
-    async with house(tmp_path) as it:
-        run_id = await pressed(it, wait=30)
-        browser = Browser(it)
-        await browser.sign_in("viewer")
-        for path in (path.format(run=run_id) for path in PATHS):
-            for token in ("viewer", "joe", "east", "robot"):
-                assert 200 == (await it.ask("GET", path, token=token)).status
-            assert 200 == (await browser.ask("GET", path)).status
-            assert 200 == (await it.ask("HEAD", path)).status
-            (await it.ask("GET", path, token="")).problem("unauthenticated")
-            (await it.ask("GET", f"{path}?x=1")).problem("malformed")
-            (await it.ask("POST", path, {})).problem("method_not_allowed")
 
 
 @pytest.mark.parametrize("ledger", [True, False])
@@ -151,34 +127,3 @@ async def test_what_comes_by_the_clock_is_what_the_command_line_says(
         assert said == told
         assert "nobody" == told["schedules"][0]["name"]
         assert "wrong" in told["left_out"][0]
-
-
-# ── disks that hang ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.fixture
-def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Reading the ledger, or the calendar beside it, does not come to its end."""
-    over = threading.Event()
-
-    def hang(*_: Any, **__: Any) -> Any:
-        over.wait(20)
-
-    monkeypatch.setattr(routes, "_EVIDENCE_S", 0.05)
-    monkeypatch.setattr(routes, "_exported", hang)
-    monkeypatch.setattr(routes, "_scheduled", hang)
-    yield
-    over.set()
-
-
-@pytest.mark.usefixtures("hung")
-async def test_a_disk_that_hangs_is_waited_for_no_longer_than_that(tmp_path: Path):
-    """504 with a remedy; a press goes on as if nothing were."""
-    async with house(tmp_path) as it:
-        run_id = await pressed(it, wait=30)
-        it.hub._threads._most_s = 0.05
-        for path in ("/v1/schedule", f"/v1/runs/{run_id}/evidence"):
-            (await it.ask("GET", path)).problem("too_slow")
-        again = await it.press({**QUICK, "wait": 30})
-
-        assert "clear" == again.json["verdict"]

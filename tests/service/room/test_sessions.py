@@ -124,15 +124,6 @@ def test_of_too_many_of_one_token_the_oldest_goes(world: World):
     assert [False, True, True] == [world.found(one) for one in (cookies[0], cookies[1], boss)]
 
 
-def test_what_is_over_is_forgotten(world: World):
-    """When the next one begins at the latest."""
-    world.sessions.begin("joe")
-    world.now += LIMITS.session_max_s
-    world.sessions.begin("boss")
-
-    assert 1 == len(world.sessions)
-
-
 def test_an_act_counts_the_time_anew_but_wakes_nobody(world: World):
     """Who is idle already gives the token again."""
     one = world.sessions.find(world.sessions.begin("joe"))
@@ -145,18 +136,6 @@ def test_an_act_counts_the_time_anew_but_wakes_nobody(world: World):
     world.sessions.act(one)
 
     assert (1, 900, 0) == (before, after, world.sessions.acts_for_s(one))
-
-
-def test_a_clock_that_is_set_back_a_little_ends_nothing(world: World):
-    """Nor does it lengthen anything."""
-    cookie = world.sessions.begin("joe")
-    world.now -= 2
-    one = world.sessions.find(cookie)
-    assert one is not None
-    world.sessions.act(one)
-
-    assert 900 == world.sessions.acts_for_s(one)
-    assert NOW == world.sessions._known[one.digest].acted
 
 
 def test_tokens_that_are_nobodys_are_counted(world: World):
