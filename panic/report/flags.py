@@ -31,14 +31,7 @@ def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
 
 
 def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: bool = True) -> Iterable[Flag]:
-    """Say what all accounts together suggest: a wrong base_url, a dead key, a broker out of reach.
-
-    Args:
-        cases: All of them.
-        base_url: Whom they were sent to.
-        stopped: Whether somebody stopped the run.
-        over: Whether nothing more is sent: until then nobody was left out.
-    """
+    """Say what all accounts together suggest; until a run is `over` nobody was left out."""
     if stopped:
         yield Flag("stopped", "somebody stopped this run before it was done")
     if not cases:

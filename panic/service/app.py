@@ -101,7 +101,7 @@ def make_app(
     app[HUB], app[SESSIONS], app[STREAM] = hub, session.sessions, streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
-    app.on_cleanup.append(_close_room)
+    app.on_cleanup.append(lambda _: hub.overview.disks.close())
     runs, latching = Runs(desk, standby, lookup, threads, audit, env), Latching(standby, audit, threads, env)
     checks = Checks(standby, threads, proving, env)
     handlers: dict[str, Handler] = {
@@ -179,10 +179,6 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         if name not in kept:
             response.headers[name] = value
     response.headers["X-Request-Id"] = problems.request_id(request)
-
-
-async def _close_room(app: web.Application) -> None:
-    await app[HUB].overview.disks.close()
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -31,15 +31,6 @@ if libc.mount(b"tmpfs", b"records", b"tmpfs", 0, b"size={0}"):
     sys.exit(99)
 """
 
-NOTHING_WRITABLE = """
-import ctypes, sys
-libc = ctypes.CDLL(None)
-NEWNS, REC_PRIVATE, READ_ONLY = 0x20000, 0x44000, 0x1021  # as in a container whose file system is read-only
-if libc.unshare(NEWNS) or libc.mount(None, b"/", None, REC_PRIVATE, None):
-    sys.exit(99)
-if libc.mount(None, b"/", None, READ_ONLY, None):
-    sys.exit(99)
-"""
 
 IMPATIENT = """
 from panic.ledger.writer import Writer

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -18,6 +17,7 @@ from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
 from tests.cli.support import KEY, PRESS, Finished, Firm, account, panic, simulate
 from tests.ledger.evidence import RUN, Lines, a_run, edited, exported, relinked, volume
+from tests.ledger.support import tamper
 
 LEDGER = volume(a_run())
 HEAD = str(LEDGER.head)
@@ -188,9 +188,7 @@ async def test_standard_output_that_is_gone_is_no_success(firm: Firm):
 
 def test_a_ledger_that_was_altered_is_exported_and_said_to_be(firm: Firm):
     """Who exports it hears of it, and so does who checks it; a copy of it is no whole one."""
-    with closing(sqlite3.connect(firm.folder / "ledger.db", isolation_level=None)) as connection:
-        connection.execute("DROP TRIGGER events_keep")
-        connection.execute("UPDATE events SET record = replace(record, '[1,1]', '[1,2]') WHERE seq = 3")
+    tamper(firm.folder / "ledger.db", "UPDATE events SET record = replace(record, '[1,1]', '[1,2]') WHERE seq = 3")
     done, copy = evidence(firm, "export", "last", "--output", "e"), evidence(firm, "backup", "copy.db")
     found = json.loads(evidence(firm, "verify", "e").out)
 

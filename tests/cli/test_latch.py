@@ -283,21 +283,3 @@ async def test_a_reset_in_doubt_takes_a_second_reason(tmp_path: Path):
         files = {tmp_path / name for name in names(tmp_path)} - {here.firm.key, here.firm.settings}
         assert not [one for one in (press, *refusals, done) if secret in one.out + one.err]
         assert not [path for path in files if secret.encode() in path.read_bytes()]
-
-
-async def test_a_press_that_died_leaves_it_engaged(tmp_path: Path):
-    """Nobody knows whether it is clear; a resume, or another press, can find out."""
-    async with desk(tmp_path, Fault("hang", on="ANY", times=1)) as here:
-        async with started(*here.firm.lines(*LATCHING), cwd=tmp_path) as process:
-            await until(lambda: latch.read(here.file).engaged)
-            await until(lambda: bool(reader.read(here.ledger, kinds=[Kind.ATTEMPT]).rows))
-            process.signal(signal.SIGKILL)
-            await process.finish()
-        refused = here.command("reset", *WHY)
-        resumed = await here.panic("resume", "last")
-        done = here.command("reset", *WHY)
-
-        assert (64, True) == (refused.code, "did not come to its end" in refused.err)
-        assert (0, True) == (resumed.code, resumed.report["latch"]["engaged"])
-        assert (0, DISENGAGED) == (done.code, here.file.read_bytes())
-        assert [] == here.document()["warnings"]

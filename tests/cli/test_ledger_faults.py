@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from panic.simulator import Fault
-from tests.cli.breakages import BREAKAGES, FAILED, NOTHING_WRITABLE, Breakage, after
+from tests.cli.breakages import BREAKAGES, Breakage
 from tests.cli.ledgers import LEDGER, SETTINGS, kinds
 from tests.cli.support import (
     PRESS,
@@ -57,20 +57,6 @@ def lost(done: Finished) -> set[str]:
     """The kinds of events that were written to standard error."""
     lines = [json.loads(line) for line in done.err.splitlines() if line.startswith("{")]
     return {one["kind"] for one in lines if one.get("run") == done.report["run_id"]}
-
-
-async def test_nothing_at_all_can_be_written(tmp_path: Path):
-    """A container whose file system is read-only: the press fires, and all of its record is in the log."""
-    async with simulate(account(1)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1])
-        done = await panic(*firm.lines(*PRESS), cwd=tmp_path, program=after(NOTHING_WRITABLE))
-        if done.code == NOT_HERE:
-            pytest.skip("this system does not let a process do that to itself")
-
-        assert [1] == sent(simulator, "DELETE"), done.err
-        assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
-        assert set(codes(done.report)) == FAILED
-        assert {"pressed", "planned", "attempt", "outcome", "standing", "finished"} <= lost(done)
 
 
 async def test_a_ledger_that_is_deleted_while_the_run_goes(tmp_path: Path):

@@ -135,14 +135,6 @@ def test_a_certificate_is_not_held_against_it(tmp_path: Path):
     assert (f"https://127.0.0.1:{listener.port}", ("latch",)) == found
 
 
-@pytest.mark.parametrize("more", ["port = 0\n", 'host = "192.0.2.1"\n'])
-def test_who_cannot_be_a_neighbour_is_not_asked(tmp_path: Path, more: str):
-    """A port that is any, and an address of another machine."""
-    settings = Firm(tmp_path, "http://127.0.0.1:1", [1], more=f"[service]\n{more}").settings
-
-    assert neighbour.look(load(settings, {})) is None
-
-
 def test_one_file_has_one_fingerprint_by_whatever_way_it_is_reached(tmp_path: Path):
     """Links make no difference, so that a service with the same files is no news; another folder does."""
     folder = tmp_path / "state"

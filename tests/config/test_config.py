@@ -284,17 +284,6 @@ def test_the_file_is_found_by_argument_then_variable_then_default(tmp_path: Path
     assert [Path("a.toml"), Path("b.toml"), Path("config/panic.toml")] == found
 
 
-@pytest.mark.parametrize("key", ["concurrency." + "a." * 9000 + "b = 1", f"concurrency = 0x{'f' * 9000}"])
-def test_a_monstrous_value_is_just_a_wrong_value(settings: Load, key: str):
-    """Even one that Python cannot print; which these are depends on its version."""
-    loaded = settings(f"{GOOD}[run]\n{key}\n")
-    told = [problem.what for problem in loaded.problems]
-
-    assert 1 == len(told)
-    assert told[0].startswith(("[run] concurrency is too large to show", "[run] concurrency is {'a': {'a'"))
-    assert len(told[0]) < 100
-
-
 @given(st.text() | st.text(alphabet="[]{}=.,\"'\n #ab1_"))
 def test_no_text_does_anything_but_load_or_raise_a_configuration_error(
     tmp_path_factory: pytest.TempPathFactory, text: str

@@ -1,10 +1,12 @@
 """What the ledger's tests share."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,15 @@ def begun(file: Path, count: int = 0, **more: Any) -> SqliteStore:
     for n in range(1, count + 1):
         store.append([record(n, **more)])
     return store
+
+
+def tamper(file: Path, *statements: str) -> None:
+    """Be somebody who knows SQL, and has been at a ledger."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        for trigger in ("events_stay", "events_keep"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            connection.execute(statement)
 
 
 def ids(file: Path) -> list[str]:

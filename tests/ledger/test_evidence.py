@@ -301,17 +301,6 @@ def test_a_report_of_another_version_is_a_doubt_and_no_fault():
     assert "differs in schema" in found.faults[0].text
 
 
-def test_an_edited_ledger_is_exported_as_it_is():
-    """What does not fit shows, and nothing is clear by it."""
-    rows = list(LEDGER.rows)
-    rows[3] = rows[3]._replace(record=rows[3].record.replace(b"accepted", b"received"))
-    lines = exported(replace(LEDGER, rows=tuple(rows)))
-    found = verify(lines, [LEDGER.head])
-
-    assert (ALTERED, ("edited", 4)) == (found.finding, faults_of(found)[0])
-    assert "clear" != json.loads(lines[-1])["report"]["verdict"]
-
-
 # ── whoever wrote it ────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -1,6 +1,5 @@
 """Runs made again from the files that they lie in: each event once, and nothing that is wrong is kept quiet."""
 
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from panic.ledger.replay import Replay
 from panic.ledger.store import SqliteStore
 from panic.ledger.summary import Summary
 from tests.kit.builders import MIDNIGHT
+from tests.ledger.support import tamper
 from tests.ledger.test_replay import accepted, clear, event, finished, pressed, resumed, sending, start, told
 
 
@@ -165,10 +165,7 @@ def test_headings_that_are_not_what_was_written_are_damage(ledger: LedgerFiles, 
             run,
         )
     assert ledger.file is not None
-    with closing(sqlite3.connect(ledger.file, isolation_level=None)) as connection:
-        for name in ("events_stay", "events_keep"):
-            connection.execute(f"DROP TRIGGER {name}")
-        connection.execute(statement)
+    tamper(ledger.file, statement)
 
     assert [f"{ledger.file}: {fault}"] == history.runs(ledger)[1]
 

@@ -17,7 +17,7 @@ from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import decode
 from panic.ledger.reader import Row, Volume, faults, read, set_aside
 from panic.ledger.store import SqliteStore
-from tests.ledger.support import begun, ids, names, record
+from tests.ledger.support import begun, ids, names, record, tamper
 
 
 @pytest.fixture
@@ -240,11 +240,7 @@ def nobody() -> Iterator[None]:
 def changed(file: Path, *statements: str) -> tuple[str, ...]:
     """The faults of a ledger of five events after somebody who knows SQL has been at it."""
     begun(file, 5).close()
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        for trigger in ("events_stay", "events_keep"):
-            connection.execute(f"DROP TRIGGER {trigger}")
-        for statement in statements:
-            connection.execute(statement.replace("ANOTHER", record(9)[2].hex()))
+    tamper(file, *(one.replace("ANOTHER", record(9)[2].hex()) for one in statements))
     volume = read(file, whole=True)
 
     assert "" == volume.damage

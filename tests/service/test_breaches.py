@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,7 +29,6 @@ from panic.service.hooks.breaches import FLOOD, Breaches, Sparse
 from panic.service.hooks.decisions import Earlier
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.taken import Call, Taken
-from panic.service.live import Live
 from panic.service.notify import Notice
 from tests.cli.support import account, sent, simulate
 from tests.service import support as processes
@@ -50,44 +50,27 @@ HOOKS = {
 
 
 @dataclass
-class FakeRun:
-    id: str
-
-
-@dataclass
-class FakeLive:
-    run: FakeRun
-    is_over: bool = False
-    failure: BaseException | None = None
-
-
-@dataclass
-class FakePressing:
-    live: FakeLive
-    joined: bool
-
-
-@dataclass
 class FakeDesk:
     """Counts presses; identical ones are one while their run is under way, as at the real one."""
 
     presses: list[Press] = field(default_factory=list)
-    lives: list[FakeLive] = field(default_factory=list)
+    lives: list[Any] = field(default_factory=list)
     error: Exception | None = None
     observers: list[Any] = field(default_factory=list)
 
-    def press(self, press: Press, *, automated: bool = False) -> FakePressing:
+    def press(self, press: Press, *, automated: bool = False) -> Any:
         assert automated
         if self.error is not None:
             raise self.error
         self.presses.append(press)
         for live, earlier in zip(self.lives, self.presses, strict=False):
             if not live.is_over and earlier.scope == press.scope:
-                return FakePressing(live, joined=True)
-        self.lives.append(FakeLive(FakeRun(f"run-{len(self.lives) + 1}")))
-        return FakePressing(self.lives[-1], joined=False)
+                return SimpleNamespace(live=live, joined=True)
+        run = SimpleNamespace(id=f"run-{len(self.lives) + 1}")
+        self.lives.append(SimpleNamespace(run=run, is_over=False, failure=None))
+        return SimpleNamespace(live=self.lives[-1], joined=False)
 
-    def find(self, run_id: str) -> FakeLive | None:
+    def find(self, run_id: str) -> Any:
         return next((live for live in self.lives if live.run.id == run_id), None)
 
 
@@ -164,7 +147,7 @@ class Service:
         """Let the first run come to its end."""
         live = self.desk.lives[0]
         live.is_over, live.failure = True, failure
-        self.breaches.observe("finished", cast("Live", live))
+        self.breaches.observe("finished", live)
 
     @property
     def pages(self) -> list[Notice]:
@@ -236,16 +219,6 @@ async def test_what_an_authentic_call_sets_off(
     assert pages == any("not understood" in flag for flag in answer.json["flags"])
 
 
-async def test_a_well_signed_call_that_is_refused_pages(service: Service):
-    """With what to do by hand if it was a breach."""
-    answer = await service.call("desk", BREACH, sign(BREACH, at=NOW - 301))
-    (page,) = service.pages
-
-    assert (400, [], "late") == (answer.status, service.desk.presses, answer.json["code"])
-    assert "a well-signed call to hook desk was refused" in page.text
-    assert "panic press --group arbitrage --side BUY --latch --reason breach" in page.text
-
-
 _FORGED = {
     "nothing": ("desk", {}),
     "bearer for a signer": ("desk", {"Authorization": f"Bearer {SECRET}"}),
@@ -307,13 +280,19 @@ async def test_a_replay_after_the_run_is_refused_and_pages(service: Service):
     assert (1, 1) == (len(service.desk.presses), len(service.pages))
 
 
-async def test_a_repeat_of_a_run_that_broke_off_presses(service: Service):
-    """Panic itself failed: the repeat may be all that is left of the breach."""
-    await service.call("desk", BREACH, sign(BREACH))
+async def test_what_pressed_nothing_is_told_with_what_to_do_by_hand(service: Service):
+    """A well-signed call that is late; the repeat of one whose run broke off presses: it may be all there is."""
+    late = await service.call("desk", BREACH, sign(BREACH, at=NOW - 301))
+    (page,) = service.pages
+    first = await service.call("desk", BREACH, sign(BREACH))
     service.end(RuntimeError())
     again = await service.call("desk", BREACH, sign(BREACH))
 
-    assert (202, "pressed", 2) == (again.status, again.json["act"], len(service.desk.presses))
+    assert (400, "late") == (late.status, late.json["code"])
+    assert "a well-signed call to hook desk was refused" in page.text
+    assert "panic press --group arbitrage --side BUY --latch --reason breach" in page.text
+    assert ["pressed"] * 2 == [one.json["act"] for one in (first, again)]
+    assert 2 == len(service.desk.presses)
 
 
 @pytest.mark.parametrize("is_over", [True, False])

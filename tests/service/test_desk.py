@@ -144,20 +144,6 @@ def test_an_identical_press_of_a_program_is_the_same_press(automated: bool, paus
     assert (True, resent, 1 + resent) == at_the_desk(accounts(QUIET), work)
 
 
-def test_what_a_programs_repeated_press_is_told_is_newer_than_it():
-    """It sends nothing again, and yet no account is called clear on what was read before it came."""
-
-    async def work(place: Place) -> Any:
-        first = place.press(watch_s=4.0, automated=True)
-        await until(lambda: settled(first))
-        before, asked = place.deletes, now()
-        place.press(watch_s=4.0, automated=True)
-        report = await first.live.finished()
-        return report.verdict, place.read_since(asked), place.deletes - before
-
-    assert (Verdict.CLEAR, {1, 2}, Counter()) == at_the_desk(accounts(QUIET, QUIET), work)
-
-
 # ── another press ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -249,24 +235,6 @@ def test_the_later_deadline_wins():
     assert 7.0 == pytest.approx(report.timings.deadline_s, abs=0.1)
     assert 7.0 == pytest.approx(report.timings.total_s, abs=0.2)
     assert [] == [flag.code for flag in report.flags if flag.code == "internal_error"]
-
-
-def test_behind_a_closed_gate_a_second_press_goes_first_again():
-    """Every account's new DELETE leaves as soon as a first one would, though the old ones wait their turn."""
-
-    async def work(place: Place) -> Any:
-        first = place.press()
-        await until(lambda: set(place.deletes) == set(range(1, 13)))
-        await asyncio.sleep(3.0)
-        before = place.deletes
-        place.press()
-        await asyncio.sleep(3.0)
-        first.live.run.stop()
-        return set(place.deletes - before)
-
-    limited = (Fault("status", status=429, retry_after="5"),)
-
-    assert set(range(1, 13)) == at_the_desk(accounts(*[limited] * 12), work)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from panic.report.document import to_json
 from panic.service.recovery import look
 from panic.simulator import Fault
 from tests.cli.support import account
+from tests.ledger.support import tamper
 from tests.service.house import QUICK, House, bearer, house
 from tests.service.room.page import parse
 
@@ -31,15 +31,7 @@ Said = Callable[["Asking"], Awaitable[Any]]
 
 def sql(*statements: str) -> Edit:
     """Somebody who knows SQL has been at it."""
-
-    def edit(file: Path) -> None:
-        with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-            for name in ("events_stay", "events_keep"):
-                connection.execute(f"DROP TRIGGER {name}")
-            for statement in statements:
-                connection.execute(statement)
-
-    return edit
+    return lambda file: tamper(file, *statements)
 
 
 def replaced(kind: str, old: str, new: str) -> str:

@@ -3,7 +3,8 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from panic.run.check import State
 from panic.service.desk import Desk
 from panic.service.metrics import METRICS
 from panic.service.notify import Notice
-from panic.service.selftest import Finding, Kept, Last, found, place, read, write
+from panic.service.selftest import Finding, Kept, Last, found, read, write
 from panic.service.selftest.proving import FIRST_S, Proving
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.support import account
@@ -191,21 +192,9 @@ async def test_all_is_well(firm: Firm):
 # ── every failure is told within one interval, with its remedy ──────────────────────────────────────────────
 
 
-def _revoke(firm: Firm) -> None:
-    (firm.folder / "panic.key").write_text("another.key")
-
-
-def _shrink(firm: Firm) -> None:
-    firm.list([1, 2])
-
-
 def _name_a_group(firm: Firm) -> None:
     hook = Hook(secrets=(Credential(env="PAGER"),), scheme="bearer", groups=("nobody",))
     firm.settings = firm.settings.model_copy(update={"hooks": {"risk": hook}})
-
-
-def _empty(firm: Firm) -> None:
-    firm.settings.roster.file.write_text("")
 
 
 def _break_ledger(firm: Firm) -> None:
@@ -225,25 +214,26 @@ def _hang(firm: Firm) -> None:
     firm.hangs = "self-test-machine"
 
 
-def _nothing(_: Firm) -> None:
-    pass
-
-
 @pytest.mark.parametrize(
     ("accounts", "inject", "code", "remedy"),
     [
-        (some(), _revoke, "key_refused", "Get a new key"),
-        (some(_2=Fault("status", on="GET", skip=1)), _nothing, "unreachable", "Look at the network"),
+        (
+            some(),
+            lambda firm: (firm.folder / "panic.key").write_text("another.key"),
+            "key_refused",
+            "Get a new key",
+        ),
+        (some(_2=Fault("status", on="GET", skip=1)), lambda _: None, "unreachable", "Look at the network"),
         (some(), _lose_name, "dns", "Look at the resolver"),
-        (some(), _shrink, "roster_shrank", "Put them back"),
-        (some(), _empty, "configuration", "accounts.csv"),
+        (some(), lambda firm: firm.list([1, 2]), "roster_shrank", "Put them back"),
+        (some(), lambda firm: firm.list([]), "configuration", "accounts.csv"),
         (some(), _name_a_group, "configuration", "The roster has no groups."),
         (some(), _break_ledger, "ledger", "Mend it"),
         (some(), _hang, "hangs", "Put them on a file system that answers"),
     ],
 )
 def test_what_happens_is_told_within_one_interval(
-    tmp_path: Path, accounts: list[SimAccount], inject: Callable[[Firm], None], code: str, remedy: str
+    tmp_path: Path, accounts: list[SimAccount], inject: Callable[[Firm], object], code: str, remedy: str
 ):
     """All was well before; then a page with the remedy, the file and the exit code say the same."""
 
@@ -387,63 +377,46 @@ async def test_it_is_dropped_for_a_press_and_made_again_after_it(firm: Firm):
 # ── who asks the service ────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Told:
-    """A self-test that came to its end, for the routes."""
-
-    def __init__(self, settings: Settings, last: Last | None) -> None:
-        self.live: dict[str, Any] = {}
-        self.observers: list[Any] = []
-        file = place(settings)
-        assert file is not None
-        if last is not None:
-            write(file, Kept(last, (1, 2)))
-        self.proving = Proving(lambda: settings, self, self.tell, {}, first_s=3600)  # type: ignore[arg-type]
-
-    def tell(self, _: Notice) -> None:
-        """Nobody is told."""
-
-
-def a_last(*found: Finding, refused: int = 0) -> Last:
-    """One of two accounts, that ended now."""
-    states = {State.OK: 2 - refused, State.REFUSED: refused}
-    now = datetime.now(UTC)
-    return Last("panic-self-test/1", now, 1.0, 300.0, "https://x.test", 0, None, 2, states, found)
-
-
 REVOKED = Finding("key_refused", "the key was revoked", "Get a new key.", Verdict.REFUSED)
 
 
-@pytest.mark.parametrize(
-    ("last", "status", "why"),
-    [
-        (None, 200, ""),
-        (a_last(REVOKED, refused=1), 200, ""),
-        (a_last(REVOKED, refused=2), 503, "self-test"),
-    ],
-)
-async def test_the_routes_tell_it(tmp_path: Path, last: Last | None, status: int, why: str):
-    """GET /v1/check/last, its place in the status, the metrics; not ready if no account could be pressed."""
+@asynccontextmanager
+async def a_self_test(folder: Path, refused: int | None) -> AsyncIterator[Proving]:
+    """One that came to its end, with so many of two accounts refused; None for none."""
     where = Settings(
-        broker=Broker(base_url="https://x.test"), roster=RosterFile(), ledger=LedgerFiles(file=tmp_path / "l.db")
+        broker=Broker(base_url="https://x.test"), roster=RosterFile(), ledger=LedgerFiles(file=folder / "l.db")
     )
-    told = _Told(where, last)
-    await told.proving.start()
+    if refused is not None:
+        states, at = {State.OK: 2 - refused, State.REFUSED: refused}, datetime.now(UTC)
+        last = Last("panic-self-test/1", at, 1.0, 300.0, "https://x.test", 0, None, 2, states, (REVOKED,))
+        write(folder / "selftest.json", Kept(last, (1, 2)))
+    desk: Any = SimpleNamespace(live={}, observers=[])
+    proving = Proving(lambda: where, desk, lambda _: None, {}, first_s=3600)
+    await proving.start()
     try:
-        async with house(tmp_path, account(1), account(2), proving=told.proving) as it:
-            asked = await it.ask("GET", "/v1/check/last", token="viewer")
-            nobody = await it.ask("GET", "/v1/check/last", token="")
-            ready = await it.ask("GET", "/readyz", token="")
-            state = (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")["self_test"]
-            metrics = (await it.ask("GET", "/metrics", token="viewer")).body.decode()
-
-            assert 401 == nobody.status
-            assert (status, why) == (ready.status, ready.json["why"])
-            if last is None:
-                asked.problem("not_found")
-                assert "panic_self_test" not in metrics
-            else:
-                assert last.accounts == asked.fits("Last")["accounts"]
-                assert [one.code for one in last.findings] == state["findings"]
-                assert f"panic_self_test_ok {float(last.ok)}" in metrics
+        yield proving
     finally:
-        await told.proving.close()
+        await proving.close()
+
+
+@pytest.mark.parametrize(("refused", "status", "why"), [(None, 200, ""), (1, 200, ""), (2, 503, "self-test")])
+async def test_the_routes_tell_it(tmp_path: Path, refused: int | None, status: int, why: str):
+    """GET /v1/check/last, its place in the status, the metrics; not ready if no account could be pressed."""
+    async with (
+        a_self_test(tmp_path, refused) as proving,
+        house(tmp_path, account(1), account(2), proving=proving) as it,
+    ):
+        asked = await it.ask("GET", "/v1/check/last", token="viewer")
+        nobody = await it.ask("GET", "/v1/check/last", token="")
+        ready = await it.ask("GET", "/readyz", token="")
+        state = (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")["self_test"]
+        metrics = (await it.ask("GET", "/metrics", token="viewer")).body.decode()
+
+        assert 401 == nobody.status
+        assert (status, why) == (ready.status, ready.json["why"])
+        assert ([] if refused is None else ["key_refused"]) == state["findings"]
+        assert (refused is not None) == ("panic_self_test_ok 0.0" in metrics)
+        if refused is None:
+            asked.problem("not_found")
+        else:
+            assert 2 == asked.fits("Last")["accounts"]

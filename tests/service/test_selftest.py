@@ -5,7 +5,6 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -334,20 +333,6 @@ def test_it_can_be_dropped_at_any_moment():
 
     assert hanging > 1
     assert (0, 0) == (left, more)
-
-
-def test_an_account_without_a_usable_key_does_not_keep_the_others_from_being_tried():
-    """`panic check` refuses such files whole; the self-test goes on and says so."""
-
-    async def go() -> CheckReport:
-        async with Simulator(accounts(2)) as simulator:
-            where = Settings(broker=Broker(base_url=simulator.base_url), roster=RosterFile(file=Path("made-up")))
-            ready = loaded([1])
-            assert ready.roster is not None
-            keyless = replace(ready.roster, accounts=(Account(1), Account(2, credential="lost")))
-            return await check(where, replace(ready, roster=keyless), pace=PACE)
-
-    assert {1: State.OK, 2: State.REFUSED} == {found.id: found.state for found in virtually(go()).accounts}
 
 
 async def test_the_end_of_the_brokers_certificate_is_seen(tmp_path: Path):

@@ -1,8 +1,6 @@
 """What is kept ready for a press is what a press would have found, and is there when nothing else answers."""
 
-import asyncio
 import os
-import ssl
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -11,23 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from panic.accounts.plan import Scope
 from panic.broker.client import Broker
-from panic.broker.connections import Handler
 from panic.broker.outcomes import Outcome
-from panic.config import Broker as Where
 from panic.config import load
-from panic.config.secret import Key
 from panic.kit.errors import ConfigurationError
 from panic.ledger import reader
 from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepare
 from panic.service.standby import Standby
-from panic.service.standby.warm import Warm
-from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, header, http, listening
-from tests.cli.support import KEY, Firm, account, closed_port, raw_server, simulate, until
+from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, http, listening
+from tests.cli.support import KEY, Firm, closed_port, raw_server, until
 
 ALL = Press(Scope(all=True), "runaway algo")
 TIME = http(200, {"data": {}, "error": None}, "Date: Tue, 24 Nov 2026 02:00:00 GMT")
@@ -218,29 +211,31 @@ async def test_a_roster_that_cannot_be_used_gives_way_to_the_last_good_one(
         assert ([7], ()) == (fired(mended), mended.flags)
 
 
-async def test_accounts_whose_rows_broke_are_fired_by_their_last_good_rows(tmp_path: Path):
-    """Beside every row that can be read; one that was taken out while all broken rows have a name stays out."""
+@pytest.mark.parametrize(
+    ("rows", "accounts", "unsent", "words"),
+    [
+        (
+            "id,credential\n1,typo\n3,\n4,\n",
+            [1, 3, 4],
+            [],
+            "account 1: the credential 'typo' is not in the settings",
+        ),
+        ("id\n1\nxx\n4\n", [1, 2, 3, 4], [3], "accounts.csv:3: "),
+    ],
+    ids=["a row with a name", "a row that nobody can read"],
+)
+async def test_accounts_whose_rows_broke_are_fired_by_their_last_good_rows(
+    tmp_path: Path, rows: str, accounts: list[int], unsent: list[int], words: str
+):
+    """Beside every row that can be read; one without a name may be any account that is missing, and is listed."""
     firm = firm_of(tmp_path, rows=[1, 2, 3])
     async with ready(firm) as standby:
-        firm.roster.write_text("id,credential\n1,typo\n3,\n4,\n")
+        firm.roster.write_text(rows)
         prepared = standby.prepare(ALL)
 
-        assert [1, 3, 4] == fired(prepared)
-        assert () == prepared.plan.unsent
-        assert "accounts.csv:2: account 1: the credential 'typo' is not in the settings; what" in said(
-            prepared.flags
-        )
-
-
-async def test_a_row_that_nobody_can_read_may_be_any_account_that_is_missing(tmp_path: Path):
-    """So those are all fired, and the row is listed besides."""
-    firm = firm_of(tmp_path, rows=[1, 2, 3])
-    async with ready(firm) as standby:
-        firm.roster.write_text("id\n1\nxx\n4\n")
-        prepared = standby.prepare(ALL)
-
-        assert [1, 2, 3, 4] == fired(prepared)
-        assert [3] == [one.row.line for one in prepared.plan.unsent if one.row]
+        assert accounts == fired(prepared)
+        assert unsent == [one.row.line for one in prepared.plan.unsent if one.row]
+        assert words in said(prepared.flags)
 
 
 async def test_a_key_that_cannot_be_read_gives_way_to_the_last_good_one(tmp_path: Path):
@@ -306,217 +301,6 @@ async def test_the_files_are_looked_at_when_nobody_presses(tmp_path: Path):
         assert isinstance(status["keys_age_s"], float)
 
 
-# ── connections ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_delete_opens_no_connection(tmp_path: Path):
-    """As many as are kept warm go out at once over what is open."""
-    async with listening(serve) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
-        async with await taken(standby) as broker:
-            opened, status = listener.connections, standby.status()
-            answers = await asyncio.gather(*(cancel(broker) for _ in range(WARM)))
-            opened = listener.connections - opened
-
-        assert ([Outcome.ACCEPTED] * WARM, 0) == ([one.outcome for one in answers], opened)
-        assert ["GET"] * WARM + ["DELETE"] * WARM == methods(listener)
-        assert "GET /v1/clock " in listener.heads[0]
-        assert 0 <= status["last_contact_age_s"] < 20
-        assert status["clock_ahead_s"] is not None
-
-
-async def test_over_tls(tmp_path: Path):
-    """With an authority of one's own; the request goes over a connection that had been used."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    async with (
-        simulate(account(ID), ssl_context=context) as simulator,
-        ready(firm_of(tmp_path, simulator.base_url, broker='ca_file = "ca.pem"\n')) as standby,
-        await taken(standby) as broker,
-    ):
-        answer = await cancel(broker)
-
-        assert (Outcome.ACCEPTED, False, "") == (answer.outcome, answer.fresh, broker.problem)
-
-
-async def test_what_was_given_away_is_left_alone(tmp_path: Path):
-    """Nobody else asks anything over it or closes it; and the next Broker is another one."""
-    async with listening(serve) as listener:
-        async with ready(firm_of(tmp_path, listener.base_url)) as standby:
-            broker = await taken(standby)
-            while (other := standby.take_broker()) is None:  # noqa: ASYNC110  (there is no event for it)
-                await asyncio.sleep(0)
-            await other.__aexit__()
-            gets = methods(listener).count("GET")
-        answer = await cancel(broker)
-        await broker.__aexit__()
-
-        assert broker is not other
-        assert (Outcome.ACCEPTED, WARM, WARM) == (answer.outcome, gets, listener.connections)
-
-
-async def test_keys_that_changed_are_sent(tmp_path: Path):
-    """The connections stay; what goes over them does not."""
-    async with listening(serve) as listener:
-        firm = firm_of(tmp_path, listener.base_url)
-        async with ready(firm, every_s=3600) as standby:
-            await until(lambda: warm_of(standby) == WARM)
-            firm.key.write_text(NEW_KEY)
-            standby.prepare(ALL)
-            async with await taken(standby) as broker:
-                await cancel(broker)
-
-        assert WARM == listener.connections
-        assert f"Bearer {NEW_KEY}" == header(listener.heads[-1], "Authorization")
-        assert f"Bearer {KEY}" == header(listener.heads[0], "Authorization")
-
-
-async def test_a_key_that_the_broker_refuses_is_known_beforehand(tmp_path: Path):
-    """Every credential is shown to the broker, more of them than there are connections."""
-    refused = {f"key{number}" for number in range(7)} - {"key3"}
-
-    async def play(line: Line) -> None:
-        while head := await line.request():
-            bearer = (header(head, "Authorization") or "").removeprefix("Bearer ")
-            line.write(http(401 if bearer in refused else 200, {"error": {"code": 401, "message": bearer}}))
-
-    names = [f'[credentials.c{number}]\nenv = "KEY{number}"\n' for number in range(7)]
-    env = {f"KEY{number}": f"key{number}" for number in range(7)}
-    async with listening(play) as listener:
-        firm = firm_of(tmp_path, listener.base_url, ["1,c1"], columns="id,credential", credentials="".join(names))
-        async with ready(firm, env) as standby:
-            await until(lambda: problems_of(standby).count("the broker answers 401 to its key") == len(refused))
-
-            assert "credential c1: the broker answers 401 to its key" in problems_of(standby)
-            assert "credential c3:" not in problems_of(standby)
-
-
-async def test_a_broker_out_of_reach_is_a_problem_and_no_hindrance(tmp_path: Path):
-    """The Broker that is given away opens its connections itself, as it would have anyway."""
-    async with ready(firm_of(tmp_path)) as standby:
-        await until(lambda: "no connection: Connection refused" in problems_of(standby))
-        broker = standby.take_broker()
-        assert broker is not None
-        async with broker:
-            assert Outcome.UNREACHABLE == (await cancel(broker)).outcome
-
-        assert standby.status()["last_contact_age_s"] is None
-
-
-@asynccontextmanager
-async def warmed(base_url: str, **options: Any) -> AsyncIterator[Warm]:
-    """Connections kept open with one key; every_s is short enough for a test."""
-    warm = Warm(Where(base_url=base_url), WARM, **{"every_s": 0.04, "after_press_s": 0.0, **options})
-    warm.use({"default": Key(KEY)})
-    warm.start()
-    try:
-        yield warm
-    finally:
-        await warm.close()
-
-
-async def test_connections_are_kept_open_by_turns():
-    """The same few, for ever; and nothing is remembered of each use."""
-    async with listening(serve) as listener, warmed(listener.base_url) as warm:
-        await until(lambda: len(listener.heads) > 10 * WARM and warm.idle == WARM)
-        broker = warm.take()
-        assert broker is not None
-        kept = [
-            one.receipts if isinstance(one, Handler) else None
-            for idle in broker._connector._conns.values()
-            for one, _ in idle
-        ]
-        await broker.__aexit__()
-
-        assert WARM == listener.connections
-        assert [[]] * WARM == kept
-
-
-async def test_connections_that_the_broker_closes_are_opened_again():
-    """And a request never goes over one that is known to be closed."""
-
-    async def play(line: Line) -> None:
-        await line.answer(TIME)
-
-    async with listening(play) as listener, warmed(listener.base_url) as warm:
-        await until(lambda: listener.connections > 3 * WARM)
-
-        assert "" == warm.health.trouble
-
-
-async def test_a_dead_connection_takes_those_beside_it_along_that_proved_nothing():
-    """They may be dead as well, and each would cost another retry; one that has answered a DELETE stays."""
-    deletes: list[str] = []
-
-    async def play(line: Line) -> None:
-        await line.answer(TIME)
-        deletes.append(await line.request())
-        if len(deletes) == 1:
-            line.write(DONE)
-            await line.gone()
-
-    async with listening(play) as listener, warmed(listener.base_url, every_s=3600, after_press_s=3600) as warm:
-        await until(lambda: warm.idle == WARM)
-        broker = warm.take()
-        assert broker is not None
-        answers = [await cancel(broker), await cancel(broker)]
-        idle = broker.idle
-        await broker.__aexit__()
-
-        assert [Outcome.ACCEPTED, Outcome.UNKNOWN] == [one.outcome for one in answers]
-        assert (WARM, 1) == (listener.connections, idle)
-
-
-async def test_bytes_that_nobody_asked_for_cost_the_broker():
-    """All its connections are closed, and a new one is made, later."""
-    odd = asyncio.Event()
-
-    async def play(line: Line) -> None:
-        first = line.number <= WARM
-        await line.answer(TIME)
-        if first:
-            await odd.wait()
-            line.write(b"HTTP/1.1 200 OK\r\n")
-        await line.gone()
-
-    async with listening(play) as listener, warmed(listener.base_url, every_s=0.5) as warm:
-        await until(lambda: warm.idle == WARM)
-        odd.set()
-        await until(lambda: "nobody had asked for" in warm.health.trouble)
-
-        assert 0 == warm.idle
-        await until(lambda: warm.idle == WARM)
-        assert 2 * WARM == listener.connections
-        assert "" == warm.health.trouble
-
-
-async def test_no_more_is_asked_than_was_promised():
-    """Each connection once in every_s, whatever happens to it."""
-    async with listening(serve) as listener, warmed(listener.base_url, every_s=0.2):
-        began = asyncio.get_running_loop().time()
-        await until(lambda: len(listener.heads) >= 4 * WARM)
-        took = asyncio.get_running_loop().time() - began
-
-        assert took > 0.2 * 2
-
-
-async def test_an_end_waits_for_no_broker(tmp_path: Path):
-    """One that takes connections and says nothing."""
-
-    async def play(line: Line) -> None:
-        await line.gone()
-
-    async with listening(play) as listener:
-        async with ready(firm_of(tmp_path, listener.base_url)) as standby:
-            await until(lambda: listener.connections == WARM)
-            before = time.perf_counter()
-            await standby.close()
-            took = time.perf_counter() - before
-
-        assert took < 1
-
-
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -539,19 +323,6 @@ async def test_the_ledger_is_open_before_anybody_presses(tmp_path: Path):
         assert await leg.settle(PATIENCE_S)
         assert standby.ledger is writer
         assert (["run-1"], []) == (recorded(file), leg.troubles)
-
-
-async def test_a_ledger_that_hangs_delays_no_press(tmp_path: Path, hang: Callable[[Path], threading.Event]):
-    """Nor the end of the service for long."""
-    async with ready(firm_of(tmp_path), every_s=3600) as standby:
-        hang(tmp_path / "ledger.db")
-        before = time.perf_counter()
-        writer = standby.ledger
-        assert writer is not None
-        writer.leg("run-1").append("note", "2026-11-24T02:00:00Z", {})
-        took = time.perf_counter() - before
-
-        assert took < 1
 
 
 # ── everything anew ─────────────────────────────────────────────────────────────────────────────────────────
@@ -612,7 +383,7 @@ async def test_a_reload_that_hangs_changes_nothing(
     tmp_path: Path, hang: Callable[[Path], threading.Event], monkeypatch: pytest.MonkeyPatch
 ):
     """It is given up, and holds up no press meanwhile."""
-    monkeypatch.setattr("panic.service.standby.reload.RELOAD_S", 0.05)
+    monkeypatch.setattr("panic.service.standby.health.RELOAD_S", 0.05)
     firm = firm_of(tmp_path)
     async with ready(firm, every_s=3600) as standby:
         old = standby.settings
@@ -621,17 +392,3 @@ async def test_a_reload_that_hangs_changes_nothing(
 
         assert "the files could not be read within" in str(reloaded.problems[0])
         assert old is standby.settings
-
-
-async def test_a_reload_that_ends_after_the_service_opens_nothing(tmp_path: Path):
-    """The settings stay, and nothing is left behind."""
-    async with listening(serve) as listener, ready(firm_of(tmp_path, listener.base_url)) as standby:
-        await until(lambda: warm_of(standby) == WARM)
-        old = standby.settings
-        reloading = asyncio.create_task(standby.reload())
-        await asyncio.sleep(0)
-        await standby.close()
-        await reloading
-
-        assert old is standby.settings
-        assert WARM == listener.connections

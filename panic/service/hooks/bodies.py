@@ -55,12 +55,7 @@ class Understood:
 
 
 def understand(body: bytes, scrub: Callable[[str], str] = str) -> Understood:
-    """Say what a body means; never raises, whatever it is handed.
-
-    Args:
-        body: The bytes that came.
-        scrub: Takes secrets out of what is told of it, while they are whole.
-    """
+    """Say what a body means; never raises. `scrub` takes secrets out of what is told, while they are whole."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = {name: scrub(v) if name in _READ and isinstance(v, str) else v for name, v in pairs}
@@ -82,7 +77,6 @@ def understand(body: bytes, scrub: Callable[[str], str] = str) -> Understood:
 
 
 def _fires(said: object) -> bool:
-    """Whether a status or a state says so, wherever it stands."""
     left = [said]
     while left:
         one = left.pop()
@@ -98,7 +92,6 @@ def _fires(said: object) -> bool:
 
 
 def _is_of_firing(kind: str) -> bool:
-    """Whether the type of an event says that something fires."""
     parts = _PARTS.split(kind.lower())
     return parts[-1] == "breach" or not _FIRING_TYPES.isdisjoint(parts)
 
@@ -124,7 +117,6 @@ def _constant(word: str) -> Any:
 
 
 def _alerts(said: Mapping[str, Any]) -> Understood:
-    """Understand a group of alerts as Alertmanager and Grafana send it."""
     listed = said["alerts"]
     alerts = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     firing = [one for one in alerts if _fires(one)]
@@ -162,13 +154,11 @@ def _event(said: Mapping[str, Any]) -> Understood:
 
 
 def _word(status: object) -> str:
-    """Give the state in one of two words, another as it is, and nothing for none."""
     word = status.strip().lower() if isinstance(status, str) else "" if status is None else "odd"
     return _WORDS.get(word, word)
 
 
 def _line(what: str, said: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], kind: str = "") -> str:
-    """Put what happened into one clean line: the names first, then what people wrote about it."""
     names = list(dict.fromkeys(filter(None, (_text(_table(one, "labels"), "alertname") for one in alerts))))
     names = names or [_text(_table(said, "commonLabels"), "alertname") or _text(said, "ruleName") or kind]
     more = len(names) - _NAMED_MOST
@@ -179,7 +169,6 @@ def _line(what: str, said: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]
 
 
 def _summaries(said: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    """Give what people wrote about it, the shortest form first."""
     for table in (_table(said, "commonAnnotations"), *(_table(one, "annotations") for one in alerts[:1])):
         yield _text(table, "summary")
         yield _text(table, "description")

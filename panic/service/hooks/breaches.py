@@ -34,9 +34,6 @@ from panic.service.problems import ProblemError, request_id
 
 log = structlog.get_logger()
 
-Record = Callable[[str, dict[str, Any]], None]
-"""Told of each call: hook_pressed, hook_recorded, hook_paged, hook_refused or hook_failed, and its facts."""
-
 FLOOD: int = 60
 """Calls a minute that prove nothing, and as many that are copies or refused, are put on record all the same."""
 
@@ -60,7 +57,6 @@ class _Call:
 
     @property
     def has_id(self) -> bool:
-        """Whether copies of it can be told from new ones."""
         return bool(self.verified.id) and self.verified.kind is Kind.AUTHENTIC
 
     def taken(self, run: str = "") -> Earlier:
@@ -80,18 +76,9 @@ class _Call:
 
 
 class Breaches:
-    """Answers the calls; `handle` is the handler of POST /v1/hooks/{name}.
+    """Answers the calls; `tell` and `record` must neither block nor raise.
 
-    Args:
-        desk: Where presses become runs; `observe` is added to its observers.
-        hooks: Gives the hooks as they are set now.
-        tell: Told of pages and flags; must neither block nor raise.
-        record: Told of every call; must neither block nor raise.
-        taken: Which signed calls were taken before.
-        keyring: The secrets of the hooks.
-        now: Our clock, seconds since 1970.
-        scrub: Takes keys out of what callers say.
-        pressable: Gives the scope nearest to one that a press by hand would take now.
+    `pressable` gives the scope nearest to one that a press by hand would take now.
     """
 
     def __init__(
@@ -99,7 +86,7 @@ class Breaches:
         desk: Desk,
         hooks: Callable[[], Mapping[str, Hook]],
         tell: Callable[[Notice], None],
-        record: Record,
+        record: Callable[[str, dict[str, Any]], None],
         *,
         taken: Taken,
         keyring: Keyring,

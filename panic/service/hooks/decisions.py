@@ -22,14 +22,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An earlier call of the same id.
-
-    Attributes:
-        digest: Hexadecimal SHA-256 of its body.
-        timestamp: Its webhook-timestamp, seconds since 1970.
-        run: The run that it pressed or joined; empty if it pressed nothing.
-        is_over: Whether that run is known to have come to its end.
-    """
+    """An earlier call of the same id: its body's SHA-256, its time, and the run that it pressed or joined."""
 
     digest: str
     timestamp: int
@@ -42,16 +35,10 @@ class Decision:
     """What is done about a call, and what is said about it.
 
     Attributes:
-        act: What is done.
-        status: The HTTP status of the answer.
-        code: What happened, for programs.
         title: What happened, for the caller and the record; the same for every call that happened to.
-        detail: What exactly, a sentence.
         remedy: What the caller can do about a refusal, a sentence.
         page: What a person is told at once; empty if nobody need be.
-        reason: Of the press.
         joins: The run of an earlier call that this one is a copy of.
-        is_copy: Whether it is a copy of an earlier call that was taken.
     """
 
     act: Act
@@ -100,19 +87,10 @@ def decide(
     digest: str = "",
     is_live: bool = False,
 ) -> Decision:
-    """Say what is done about a call.
+    """Say what is done about a call; `earlier` is one of the same id, and its run may be live still.
 
     A run that is neither under way nor known to have finished broke off: then the call may be all that is left of
     a breach, and counts as a new one.
-
-    Args:
-        hook: The name of the hook.
-        verified: Who sent it.
-        said: What it says.
-        on_odd: What the hook does about an authentic body that is not understood.
-        earlier: The call of the same id that was taken before; None if there was none.
-        digest: Hexadecimal SHA-256 of the body.
-        is_live: Whether the run of the earlier call is still under way.
     """
     if verified.kind is Kind.FORGED:
         return NOT_LET_IN

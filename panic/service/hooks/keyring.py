@@ -29,10 +29,7 @@ _NOBODY = Secrets(STANDARD, ())
 class Keyring:
     """Keeps the secrets of the hooks, the last good ones where a file cannot be read any more.
 
-    Args:
-        env: Where secrets are that stand in environment variables.
-        every_s: So long what was read counts as fresh, seconds.
-        patience_s: So long a call waits for a file system, seconds; then what is known must do.
+    What was read is fresh for `every_s`; a call waits `patience_s` for a file system, then what is known must do.
     """
 
     def __init__(
@@ -90,11 +87,7 @@ def _places(hooks: Mapping[str, Hook]) -> dict[tuple[str, int], object]:
 
 
 def read(hooks: Mapping[str, Hook], env: Mapping[str, str]) -> _Read:
-    """Read the secrets of all hooks, now; blocks as files do.
-
-    Returns:
-        The usable ones, and everything that is wrong with any of them.
-    """
+    """Give the secrets of all hooks that can be used, and what is wrong with any. Blocks as files do."""
     texts: Texts = {}
     problems: list[Problem] = []
     for name, hook in hooks.items():

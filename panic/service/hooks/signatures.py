@@ -45,9 +45,7 @@ class Verified:
     """What was found out about the sender.
 
     Attributes:
-        kind: What the call proved.
         id: Its webhook-id, the same for every delivery of one message; empty where there is none.
-        timestamp: Its webhook-timestamp, seconds since 1970; 0 where there is none.
         wrong: What is wrong with a call that is well signed and not authentic, in the middle of a sentence.
     """
 
@@ -122,7 +120,7 @@ def verify(
         headers: The values of each header by its name in lower case, as they came.
         body: The bytes that came; None if not all of them came, and so nothing can be signed.
         now: Our clock, seconds since 1970.
-        tolerance_s: How far the timestamp may be from it, seconds.
+        tolerance_s: How far the timestamp may be from it.
     """
     id_, stamp = _only(headers, ID), _only(headers, TIMESTAMP)
     if held.scheme == BEARER:

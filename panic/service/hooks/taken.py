@@ -65,12 +65,11 @@ def hook_calls(settings: Settings) -> list[Call]:
 
 
 class Taken:
-    """Remembers the calls that were taken, each for twice its hook's tolerance. Use it inside one loop.
+    """Remembers the calls that were taken, each for twice its hook's tolerance.
 
     Args:
         recall: Gives the calls that an earlier process took; blocks, and may hang or fail.
-        now: Our clock, seconds since 1970.
-        patience_s: How long the first call waits for it, seconds.
+        patience_s: How long the first call waits for it.
 
     Attributes:
         wrong: Why what an earlier process took is not known, in the middle of a sentence; empty if it is.

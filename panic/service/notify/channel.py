@@ -40,12 +40,6 @@ class Channel:
     When too many wait, the oldest that is no page makes room, else the oldest page. A page, or its end, takes the
     place of an earlier page of the same key: whoever is told late is told how things are now.
 
-    Args:
-        name: Its name in the settings.
-        deliver: Sends one notice or raises `Undelivered`; may hang.
-        delivered: Told of each notice that got through.
-        do: Does what may hang; None for threads of its own.
-
     Attributes:
         failures: Deliveries that failed, and notices that were dropped because too many waited.
     """
@@ -69,7 +63,7 @@ class Channel:
 
     def tell(self, notice: Notice) -> None:
         """Let it be told; never waits."""
-        if notice.kind == "page" or notice.closes:
+        if notice.kind == "page":
             for earlier in [t for t, n in self._waiting.items() if n.opens and n.key == notice.key]:
                 self._forget(earlier)
         task = asyncio.create_task(self._until_told(notice), name=f"panic-notify-{self.name}")

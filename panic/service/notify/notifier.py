@@ -40,12 +40,9 @@ class _Page:
 
 
 class Notifier:
-    """Tells channels of runs, and of whatever else somebody must see. Use it inside one running loop.
+    """Tells channels of runs, and of whatever else somebody must see.
 
     Args:
-        channels: The settings' channels by name.
-        env: The environment, for addresses that are in it.
-        scrub: Takes keys out of what is told.
         told: Called with each page once every channel that is told of pages has it.
         send: Sends one notice to a channel.
         do: Does what may hang; None for threads.

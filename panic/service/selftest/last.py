@@ -23,13 +23,8 @@ class Last:
     """What the last self-test that came to its end found.
 
     Attributes:
-        finished_at: When, UTC.
-        took_s: How long it took.
-        interval_s: The longest that there should be from one to the next, seconds.
+        interval_s: The longest that there should be from one to the next.
         proven_at: When all was last well; null if it never was.
-        states: How many accounts are in which state.
-        accounts: How many there are.
-        exit_code: As of `panic check`.
         findings: What stands in the way of the next press, worst first.
     """
 

@@ -43,18 +43,7 @@ _OFF_S = 30.0
 
 
 class Proving(Collector):
-    """The loop. Use it inside one running loop, between `start` and `close`; hand it to `Metrics.add`.
-
-    Args:
-        settings: Gives the settings in force.
-        desk: Whose runs come first; `observe` is added to its observers.
-        tell: Tells people; never waits.
-        env: Where keys are looked for.
-        first_s: When the first one begins, seconds after the start.
-        do: Does what may hang; None for threads.
-        machine: Looks at this machine.
-        now: The time of day.
-    """
+    """The loop, between `start` and `close`, beside a desk whose runs come first; `Metrics.add` takes it."""
 
     def __init__(
         self,

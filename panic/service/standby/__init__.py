@@ -22,9 +22,8 @@ from panic.report import flags
 from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepared_of
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
-from panic.service.standby.health import Ready
+from panic.service.standby.health import Ready, Reloaded, read_again, restart_notes
 from panic.service.standby.ledgers import Ledgers
-from panic.service.standby.reload import Reloaded, read_again, restart_notes
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()

@@ -1,6 +1,5 @@
 """The secrets of the hooks: read again while the service runs, and never waited for long."""
 
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -66,27 +65,20 @@ async def test_secrets_of_files_and_variables_count(tmp_path: Path):
     assert () == keyring.read(hooks, {"ANOTHER": OTHER})[1]
 
 
-async def test_a_new_secret_counts_without_a_restart(tmp_path: Path):
-    """And the old one no longer."""
+async def test_a_new_secret_counts_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And the old one no longer; what was read a moment ago is not read again, unless the settings are others."""
     hooks = {"one": hook(write(tmp_path / "a", SECRET))}
-    ring = Keyring({}, every_s=0)
+    ring, slow = Keyring({}, every_s=0), Keyring({}, every_s=60)
     before = await ring.of(hooks, "one")
     write(tmp_path / "a", OTHER)
     after = await ring.of(hooks, "one")
+    times = counted(monkeypatch)
+    for _ in range(5):
+        await slow.of(dict(hooks), "one")
+    await slow.of({"renamed": hooks["one"]}, "renamed")
 
     assert (True, False) == (opens(before), opens(before, OTHER))
     assert (False, True) == (opens(after), opens(after, OTHER))
-
-
-async def test_what_was_read_a_moment_ago_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Unless the settings are others."""
-    hooks, ring = {"one": hook(write(tmp_path / "a", SECRET))}, Keyring({}, every_s=60)
-    times = counted(monkeypatch)
-    for _ in range(5):
-        await ring.of(dict(hooks), "one")
-
-    assert 1 == len(times)
-    assert opens(await ring.of({"renamed": hooks["one"]}, "renamed"))
     assert 2 == len(times)
 
 
@@ -133,15 +125,3 @@ async def test_files_that_hang_are_waited_for_only_so_long(tmp_path: Path, monke
 
     assert [True] * 3 == found
     assert 1 <= len(times) <= 2
-
-
-async def test_where_no_thread_is_to_be_had_nothing_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What is known must do."""
-
-    def start(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    ring = Keyring({})
-    monkeypatch.setattr(threading.Thread, "start", start)
-
-    assert not opens(await ring.of({"one": hook(tmp_path / os.devnull)}, "one"))

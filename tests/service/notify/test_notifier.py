@@ -15,7 +15,7 @@ from panic.service.notify.channel import DELIVERY_S, OTHER_KEPT_S, PAGE_KEPT_S, 
 from panic.service.notify.delivery import Undelivered
 from panic.service.notify.notifier import SAME_S
 from tests.kit.virtual import virtually
-from tests.service.notify.support import CANARY, a_notice
+from tests.service.notify.support import CANARY, RUN, a_notice
 
 EVERYTHING: tuple[Tells, ...] = ("start", "verdict", "flag", "page")
 CLEAR = a_notice("verdict", "CLEAR  all clear", closes=True, about=frozenset({1, 2, 3}))
@@ -128,6 +128,7 @@ async def test_a_page_is_told_once_for_each_change(world: World):
 @pytest.mark.parametrize(
     ("page", "end", "is_over"),
     [
+        (None, CLEAR, True),
         (a_notice(), CLEAR, True),
         (a_notice(run="earlier", key="earlier", about=frozenset({2, 3})), CLEAR, True),
         (a_notice(run="earlier", key="earlier", about=frozenset({2, 4})), CLEAR, False),
@@ -136,17 +137,20 @@ async def test_a_page_is_told_once_for_each_change(world: World):
         (a_notice(run="", key="selftest"), a_notice(run="", key="selftest", closes=True), True),
     ],
 )
-def test_a_clear_run_ends_the_pages_about_its_accounts(page: Notice, end: Notice, is_over: bool):
-    """By the key of the page, so that a pager resolves it; a page that asks for something else stays."""
+def test_a_clear_run_ends_the_pages_about_its_accounts(page: Notice | None, end: Notice, is_over: bool):
+    """By its key, so that a pager resolves it, also one of an earlier process; what asks for more stays."""
 
     async def whole() -> None:
         world = World(pager=("page",))
-        await world.tell(page)
+        if page is None:
+            world.notifier.remember(RUN)
+        else:
+            await world.tell(page)
         await world.tell(end, end)
         ends = [(one.key, one.closes) for one in world.got["pager"] if one.closes and one.title.startswith("OVER")]
         await world.notifier.close(0.0)
 
-        assert [(page.key, True)] * is_over == ends
+        assert [(page.key if page else RUN, True)] * is_over == ends
 
     virtually(whole())
 
@@ -190,20 +194,6 @@ async def test_a_channel_that_hangs_holds_up_nobody(world: World):
     assert [0.0] == world.tries["hook"]
     assert began + 5.0 == asyncio.get_running_loop().time()
     assert 0 == world.notifier.failures["works"]
-
-
-@story(hook=EVERYTHING)
-async def test_a_notice_that_nobody_takes_holds_up_no_other(world: World):
-    """Too long for that channel, say."""
-
-    def fail(_: str, notice: Notice) -> None:
-        if notice.title == "poison":
-            raise Undelivered("it answered HTTP 400")
-
-    world.fail = fail
-    await world.tell(a_notice(title="poison", key="poison"), a_notice(title="works"))
-
-    assert ["works"] == world.titles("hook")
 
 
 @story(hook=("page",), pager=("page",), chat=("verdict",))

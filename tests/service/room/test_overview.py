@@ -12,7 +12,7 @@ import pytest
 from panic import latch
 from panic._version import VERSION
 from panic.accounts.plan import Scope
-from panic.config import Broker, LedgerFiles, RosterFile, Settings
+from panic.config import Settings
 from panic.latch import State
 from panic.run.engagement import Engagement
 from panic.run.press import Press
@@ -25,7 +25,7 @@ from panic.simulator import Fault
 from tests.cli.support import account, panic, until
 from tests.service.house import House, house
 from tests.service.room.page import opened, pressed
-from tests.service.test_proving import REVOKED, _Told, a_last
+from tests.service.test_proving import REVOKED, a_self_test
 
 STUCK = Fault("stuck")
 DAILY = """
@@ -103,27 +103,20 @@ async def test_a_roster_that_changes_is_counted_anew_and_without_one_nobody_know
 
 async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
     """With its remedies; before the first one there is nothing to tell but how often there is one."""
-    where = Settings(
-        broker=Broker(base_url="https://x.test"), roster=RosterFile(), ledger=LedgerFiles(file=tmp_path / "l.db")
-    )
-    for last in (None, a_last(REVOKED, refused=1)):
-        told = _Told(where, last)
-        await told.proving.start()
-        try:
-            async with house(tmp_path, proving=told.proving) as it:
-                found = (await room(it))["self_test"]
-        finally:
-            await told.proving.close()
+    for refused in (None, 1):
+        async with a_self_test(tmp_path, refused) as proving, house(tmp_path, proving=proving) as it:
+            found = (await room(it))["self_test"]
 
         assert 300.0 == found["every_s"]
         assert not found["under_way"]
-        if last is None:
+        if refused is None:
             assert (None, None, None, None, {}, []) == tuple(
                 found[key] for key in ("ok", "ended_at", "age_s", "proven", "states", "findings")
             )
         else:
             assert (False, {"ok": 1, "refused": 1}) == (found["ok"], found["states"])
-            assert last.finished_at == datetime.fromisoformat(found["ended_at"])
+            assert proving.last is not None
+            assert proving.last.finished_at == datetime.fromisoformat(found["ended_at"])
             assert [{"code": REVOKED.code, "text": REVOKED.text, "remedy": REVOKED.remedy}] == found["findings"]
 
 
