@@ -4,59 +4,38 @@ from pathlib import Path
 from typing import Any
 
 from panic._version import VERSION
-from panic.cli.grammar import (
-    Commands,
-    Parser,
-    account_id,
-    common_options,
-    output_options,
-    port,
-    positive,
-    seconds,
-)
+from panic.cli.grammar import Commands, Parser, account_id, common_options, output_options, port, positive, seconds
 
-_EXIT_CODES = """exit codes:
+_OF_A_RUN = """
   0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
   64 usage, 78 configuration (both: nothing was sent) · 70 panic itself failed"""
-
-_RUNS_CODES = """exit codes:
+_RUNS = """
   0 every run came to its end · 10 some did not, or a part of the ledger cannot be read · 64 usage"""
-
-_LATCH_CODES = """exit codes:
+_LATCH = """
   0 disengaged · 20 engaged, or missing or unreadable, which means engaged · 64 usage"""
-
-_RESET_CODES = """exit codes:
+_RESET = """
   0 done · 64 refused · 70 the latch could not be changed · 78 the ledger could not take it"""
-
-_MAKING_CODES = """exit codes:
+_MAKING = """
   0 made and shown · 64 usage · 70 it could not be shown"""
-
-_CHECK_CODES = """exit codes:
+_CHECK = """
   0 a press would work everywhere · 10 drift, skew, a disk or something not learned
   30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files
   with --last: that of the last self-test, and 10 at least if it is long ago · 64 there was none"""
-
-_CONFIG_CODES = """exit codes:
+_CONFIG = """
   0 shown · 78 shown, and a press would send nothing with such settings"""
-
-_DRILL_CODES = """exit codes:
+_DRILL = """
   0 the report agrees with the simulator on every account · 1 it does not · 64 usage
   with --room: 0 ended by a signal"""
-
-_SERVE_CODES = """exit codes:
+_SERVE = """
   0 ended by a signal · 78 it may not or cannot listen where the settings say"""
-
-_SCHEDULE_CODES = """exit codes:
+_SCHEDULE = """
   0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
-
-_EXPORT_CODES = """exit codes:
+_EXPORT = """
   0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
-
-_VERIFY_CODES = """exit codes:
+_VERIFY = """
   0 anchored: a head proves every event in it
   10 consistent, but not anchored · 20 altered or damaged · 64 usage"""
-
-_BACKUP_CODES = """exit codes:
+_BACKUP = """
   0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
 
 
@@ -65,26 +44,26 @@ def parser() -> Parser:
     parser = Parser(
         prog="panic",
         description="Cancel every open order in every Clear Street account, and prove that they are gone.",
-        epilog=_EXIT_CODES,
+        epilog=f"exit codes:{_OF_A_RUN}",
     )
     parser.add_argument("--version", action="version", version=f"panic {VERSION}")
     parser.set_defaults(config=None, log_level="warning")
     common_options(parser)
     commands = Commands(parser)
     add = commands.add
-    _press(add("press", "press:do_press", "cancel every open order of a scope", _EXIT_CODES))
-    _resume(add("resume", "press:do_resume", "complete a run whose process died", _EXIT_CODES))
-    _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS_CODES))
-    _show(add("show", "history:do_show", "print the report of a run again, from the ledger", _EXIT_CODES))
-    _latch(add("latch", "latch:do_latch", "what is engaged, for strategies to stop", _LATCH_CODES))
-    _reset(add("reset", "latch:do_reset", "end the engaged state", _RESET_CODES))
-    _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING_CODES))
+    _press(add("press", "press:do_press", "cancel every open order of a scope", _OF_A_RUN))
+    _resume(add("resume", "press:do_resume", "complete a run whose process died", _OF_A_RUN))
+    _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS))
+    _show(add("show", "history:do_show", "print the report of a run again, from the ledger", _OF_A_RUN))
+    _latch(add("latch", "latch:do_latch", "what is engaged, for strategies to stop", _LATCH))
+    _reset(add("reset", "latch:do_reset", "end the engaged state", _RESET))
+    _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING))
     _evidence(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
-    _check(add("check", "check:do_check", "would a press work everywhere? reads only", _CHECK_CODES))
+    _check(add("check", "check:do_check", "would a press work everywhere? reads only", _CHECK))
     _config(commands.group("config", "what panic was told, and where"))
-    _drill(add("drill", "drill:do_drill", "the whole job against the embedded simulator", _DRILL_CODES))
-    add("serve", "serve:do_serve", "the service: presses by programs, hooks and pages", _SERVE_CODES)
-    _schedule(add("schedule", "schedule:do_schedule", "when schedules run next, and why then", _SCHEDULE_CODES))
+    _drill(add("drill", "drill:do_drill", "the whole job against the embedded simulator", _DRILL))
+    add("serve", "serve:do_serve", "the service: presses by programs, hooks and pages", _SERVE)
+    _schedule(add("schedule", "schedule:do_schedule", "when schedules run next, and why then", _SCHEDULE))
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
 
@@ -93,40 +72,30 @@ def parser() -> Parser:
 
 
 def _press(parser: Parser) -> None:
+    add = parser.add_argument
     _scope(parser.add_argument_group("scope (required; there is no default)"))
-    parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
-    parser.add_argument("--by", default="", metavar="NAME", help="who presses (default: user@host)")
-    only = parser.add_argument_group("only these orders (default: every order)")
-    only.add_argument("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
-    only.add_argument("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
-    only.add_argument("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
-    only.add_argument(
-        "--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable"
-    )
-    how = parser.add_argument_group("how")
-    how.add_argument(
-        "--deadline", type=float, metavar="S", help="the run ends after so many seconds (default: the settings')"
-    )
-    how.add_argument(
-        "--concurrency", type=int, metavar="N", help="requests in flight at most (default: the settings')"
-    )
-    how.add_argument(
-        "--watch", type=float, metavar="S", help="keep reading after the first clear (default: the settings')"
-    )
-    how.add_argument("--latch", action="store_true", help="leave the scope engaged: see panic latch")
-    how.add_argument("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
-    how.add_argument("--dry-run", action="store_true", help="print the plan and send nothing")
+    add("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
+    add("--by", default="", metavar="NAME", help="who presses (default: user@host)")
+    only = parser.add_argument_group("only these orders (default: every order)").add_argument
+    only("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
+    only("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
+    only("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
+    only("--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable")
+    how = parser.add_argument_group("how").add_argument
+    how("--deadline", type=float, metavar="S", help="the run ends after so many seconds (default: the settings')")
+    how("--concurrency", type=int, metavar="N", help="requests in flight at most (default: the settings')")
+    how("--watch", type=float, metavar="S", help="keep reading after the first clear (default: the settings')")
+    how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
+    how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
+    how("--dry-run", action="store_true", help="print the plan and send nothing")
     output_options(parser)
 
 
 def _scope(group: Any) -> None:
-    group.add_argument("--all", action="store_true", help="every account of the roster")
-    group.add_argument(
-        "--group", action="append", default=[], metavar="G", help="every account of a group; repeatable"
-    )
-    group.add_argument(
-        "--account", action="append", default=[], type=account_id, metavar="ID", help="one account; repeatable"
-    )
+    every, named = group.add_argument, {"action": "append", "default": []}
+    every("--all", action="store_true", help="every account of the roster")
+    every("--group", **named, metavar="G", help="every account of a group; repeatable")
+    every("--account", **named, type=account_id, metavar="ID", help="one account; repeatable")
 
 
 def _check(parser: Parser) -> None:
@@ -137,7 +106,7 @@ def _check(parser: Parser) -> None:
 
 def _config(commands: Commands) -> None:
     what = "every setting in force, and where it was said"
-    output_options(commands.add("show", "config:do_show", what, _CONFIG_CODES))
+    output_options(commands.add("show", "config:do_show", what, _CONFIG))
 
 
 # ── the record ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,18 +140,18 @@ def _ledger(parser: Parser) -> None:
 
 
 def _evidence(commands: Commands) -> None:
-    export = commands.add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT_CODES)
+    export = commands.add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT)
     export.add_argument("run", metavar="RUN", nargs="?", help="its id, the beginning of it, or `last`")
     export.add_argument("--from", dest="since", metavar="DATE", help="from then on: a day or a time, UTC")
     export.add_argument("--to", dest="until", metavar="DATE", help="before then")
     export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
     what = "was it altered? needs no settings and no ledger"
-    verify = commands.add("verify", "evidence:do_verify", what, _VERIFY_CODES)
+    verify = commands.add("verify", "evidence:do_verify", what, _VERIFY)
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
     head = "a ledger head that was kept elsewhere; repeatable"
     verify.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
     output_options(verify)
-    backup = commands.add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP_CODES)
+    backup = commands.add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
     backup.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
 
@@ -208,16 +177,13 @@ def _reset(parser: Parser) -> None:
 
 
 def _token(parser: Parser) -> None:
-    parser.add_argument("name", metavar="NAME", help="whose it is: goes on record with every press")
+    add, roles = parser.add_argument, ("viewer", "presser", "resetter")
+    add("name", metavar="NAME", help="whose it is: goes on record with every press")
     role = "what it allows, besides looking: viewer, presser or resetter; repeatable (default: viewer)"
-    parser.add_argument(
-        "--role", action="append", default=[], choices=("viewer", "presser", "resetter"), metavar="R", help=role
-    )
+    add("--role", action="append", default=[], choices=roles, metavar="R", help=role)
     group = "press accounts of this group only; repeatable (default: every account)"
-    parser.add_argument("--group", action="append", default=[], metavar="G", help=group)
-    parser.add_argument(
-        "--automated", action="store_true", help="a program holds it: its identical presses are one"
-    )
+    add("--group", action="append", default=[], metavar="G", help=group)
+    add("--automated", action="store_true", help="a program holds it: its identical presses are one")
 
 
 def _schedule(parser: Parser) -> None:
@@ -229,18 +195,11 @@ def _schedule(parser: Parser) -> None:
 
 
 def _firm(parser: Parser) -> None:
-    parser.add_argument(
-        "--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="what everything random is derived from (1)"
-    )
-    parser.add_argument(
-        "--latency", type=seconds, default=0.02, metavar="S", help="seconds an answer travels (0.02)"
-    )
-    parser.add_argument(
-        "--faults", default="typical", metavar="KINDS", help="typical, none, or kinds of fault, with commas"
-    )
+    add = parser.add_argument
+    add("--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)")
+    add("--seed", type=int, default=1, metavar="N", help="what everything random is derived from (1)")
+    add("--latency", type=seconds, default=0.02, metavar="S", help="seconds an answer travels (0.02)")
+    add("--faults", default="typical", metavar="KINDS", help="typical, none, or kinds of fault, with commas")
 
 
 def _drill(parser: Parser) -> None:

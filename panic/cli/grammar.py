@@ -1,6 +1,7 @@
 """What words are made of: parsers, commands and groups of commands, and the values that a word may have."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,16 +27,10 @@ class Commands:
         self._parsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(self, name: str, do: str, what: str, codes: str = "") -> Parser:
-        """Add a command.
+        """Add a command, and give the parser for its options.
 
-        Args:
-            name: What to type for it.
-            do: "module:function" under `panic.cli` that carries it out; imported only then.
-            what: What it is for, in half a line.
-            codes: What its exit codes mean, for the end of its help.
-
-        Returns:
-            The parser to add its options to.
+        `do` is the "module:function" under `panic.cli` that carries it out, imported only then; `codes` tells at
+        the end of its help what its exit codes mean.
         """
         parser = self._parser(name, what, codes)
         parser.set_defaults(command=do)
@@ -47,7 +42,9 @@ class Commands:
 
     def _parser(self, name: str, what: str, codes: str = "") -> Parser:
         description = f"{what[0].upper()}{what[1:]}."
-        parser = self._parsers.add_parser(name, help=what, description=description, epilog=codes)
+        parser = self._parsers.add_parser(
+            name, help=what, description=description, epilog=codes and f"exit codes:{codes}"
+        )
         common_options(parser)
         return parser
 
@@ -70,25 +67,20 @@ def output_options(parser: Parser) -> None:
 # ── values ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def account_id(words: str) -> int:
-    """Read the number of an account."""
-    if not (words.isascii() and words.isdigit() and 0 < int(words[:20]) < 1 << 63):
-        raise argparse.ArgumentTypeError(f"{words!r} is no account id: a positive whole number")
-    return int(words)
+def whole(least: int, most: int, what: str = "") -> Callable[[str], int]:
+    """Give what reads a whole number from `least` to `most`."""
+
+    def read(words: str) -> int:
+        if not (words.isascii() and words.isdigit() and least <= int(words[:20]) <= most):
+            raise argparse.ArgumentTypeError(f"{words!r}{what or f': a whole number from {least:,} to {most:,}'}")
+        return int(words)
+
+    return read
 
 
-def positive(words: str) -> int:
-    """Read how many."""
-    if not (words.isascii() and words.isdigit() and 0 < int(words[:9]) <= 1_000_000):  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{words!r}: a whole number from 1 to 1,000,000")
-    return int(words)
-
-
-def port(words: str) -> int:
-    """Read a port, where 0 is any."""
-    if not (words.isascii() and words.isdigit() and int(words[:6]) < 1 << 16):
-        raise argparse.ArgumentTypeError(f"{words!r}: a port from 0 to 65535")
-    return int(words)
+account_id = whole(1, (1 << 63) - 1, " is no account id: a positive whole number")
+positive = whole(1, 1_000_000)
+port = whole(0, 65_535)
 
 
 def seconds(words: str) -> float:

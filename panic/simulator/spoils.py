@@ -27,20 +27,11 @@ class Scene:
     account_id: int
     clock: Clock
 
-    def retry_after(self) -> dict[str, str]:
-        """The header, where the fault has one."""
-        return {} if self.fault.retry_after is None else {"Retry-After": self.fault.retry_after}
-
-
-def _status(scene: Scene) -> Answer:
-    status = scene.fault.status
-    refusal = failure(status, f"Simulated {status}", scene.request_id)
-    return replace(refusal, headers=scene.retry_after())
-
-
-def _lying_404(scene: Scene) -> Answer:
-    lie = failure(404, "No orders match the specified filters", scene.request_id)
-    return replace(lie, headers=scene.retry_after())
+    def refusal(self, status: int, message: str) -> Answer:
+        """An error, with the Retry-After that the fault may have."""
+        wait = self.fault.retry_after
+        headers = {} if wait is None else {"Retry-After": wait}
+        return replace(failure(status, message, self.request_id), headers=headers)
 
 
 def _error_in_200(scene: Scene) -> Answer:
@@ -54,31 +45,14 @@ def _redirect(scene: Scene) -> Answer:
 
 
 def _wrong_account(scene: Scene) -> Answer:
-    seed, now, stranger = SimOrder(), scene.clock.now(), scene.account_id + 1
+    seed, now, count = SimOrder(), scene.clock.now(), scene.fault.count
+    ids = [f"{scene.request_id[:-4]}{n:04x}" for n in range(count)]
     orders = [
-        Order(
-            f"{scene.request_id[:-4]}{n:04x}",
-            stranger,
-            seed,
-            f"stranger-{n}",
-            "PENDING_CANCEL",
-            0,
-            now,
-            now,
-            0,
-        )
-        for n in range(scene.fault.count)
+        Order(id_, scene.account_id + 1, seed, f"stranger-{n}", "PENDING_CANCEL", 0, now, now, 0)
+        for n, id_ in enumerate(ids)
     ]
-    pages = {**_NO_PAGES, "total_items": scene.fault.count, "total_pages": 1}
+    pages = {**_NO_PAGES, "total_items": count, "total_pages": 1}
     return success([order_json(order, scene.clock) for order in orders], scene.request_id, pages)
-
-
-def _big_headers(scene: Scene) -> Answer:
-    return replace(success([], scene.request_id), headers={"X-Big": "x" * _BIG_HEADER})
-
-
-def _gzip_bomb(_: Scene) -> Answer:
-    return Answer(200, _bomb(), {"Content-Encoding": "gzip"})
 
 
 @cache
@@ -88,8 +62,8 @@ def _bomb() -> bytes:
 
 # The request reached nobody who would have carried it out.
 INSTEAD: Mapping[str, Callable[[Scene], Answer]] = {
-    "status": _status,
-    "lying_404": _lying_404,
+    "status": lambda scene: scene.refusal(scene.fault.status, f"Simulated {scene.fault.status}"),
+    "lying_404": lambda scene: scene.refusal(404, "No orders match the specified filters"),
     "bare_404": lambda _: Answer(404, _HTML, content_type="text/html"),
     "error_in_200": _error_in_200,
     "empty_list": lambda scene: success([], scene.request_id),
@@ -97,8 +71,8 @@ INSTEAD: Mapping[str, Callable[[Scene], Answer]] = {
     "wrong_account": _wrong_account,
     "not_json": lambda _: Answer(200, _HTML, content_type="text/html"),
     "redirect": _redirect,
-    "big_headers": _big_headers,
-    "gzip_bomb": _gzip_bomb,
+    "big_headers": lambda scene: replace(success([], scene.request_id), headers={"X-Big": "x" * _BIG_HEADER}),
+    "gzip_bomb": lambda _: Answer(200, _bomb(), {"Content-Encoding": "gzip"}),
 }
 
 
@@ -137,27 +111,10 @@ def _drifted(order: Json) -> Json:
     return {**drifted, **numbers, **news}
 
 
-def _pages_lie(fault: Fault, answer: Answer) -> Answer:
-    return _repaged(answer, lambda pages: {"total_items": pages["total_items"] + fault.count})
-
-
-def _pages_loop(_: Fault, answer: Answer) -> Answer:
-    # The token of the first page: whoever follows it reads the same again, for ever.
-    return _repaged(answer, lambda _: {"next_page_token": "eyJvZmZzZXQiOjAsImxpbWl0IjoxMDAwfQ=="})
-
-
 def _no_counts(_: Fault, answer: Answer) -> Answer:
     metadata = answer.body["metadata"]
     kept = {name: metadata[name] for name in metadata if name not in {"total_items", "total_pages", "page_number"}}
     return replace(answer, body={**answer.body, "metadata": kept})
-
-
-def _counts_page(_: Fault, answer: Answer) -> Answer:
-    return _repaged(answer, lambda _: {"total_items": len(answer.body["data"])})
-
-
-def _counts_capped(fault: Fault, answer: Answer) -> Answer:
-    return _repaged(answer, lambda pages: {"total_items": min(pages["total_items"], fault.count)})
 
 
 def _repaged(answer: Answer, change: Callable[[Json], Json]) -> Answer:
@@ -173,11 +130,12 @@ _MADE: Mapping[str, Callable[[Fault, Answer], Answer]] = {
     "empty": lambda _, answer: replace(answer, status=200, body=b""),
     "huge": _huge,
     "schema_drift": _drift,
-    "paged_lies": _pages_lie,
-    "page_loop": _pages_loop,
+    "paged_lies": lambda f, a: _repaged(a, lambda pages: {"total_items": pages["total_items"] + f.count}),
+    # The token of the first page: whoever follows it reads the same again, for ever.
+    "page_loop": lambda _, a: _repaged(a, lambda _: {"next_page_token": "eyJvZmZzZXQiOjAsImxpbWl0IjoxMDAwfQ=="}),
     "no_counts": _no_counts,
-    "counts_page": _counts_page,
-    "counts_capped": _counts_capped,
+    "counts_page": lambda _, a: _repaged(a, lambda _: {"total_items": len(a.body["data"])}),
+    "counts_capped": lambda f, a: _repaged(a, lambda pages: {"total_items": min(pages["total_items"], f.count)}),
 }
 
 

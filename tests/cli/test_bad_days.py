@@ -180,20 +180,6 @@ FLAGGED = (
 )
 
 
-def test_an_account_that_only_a_broken_row_names(tmp_path: Path):
-    """--account finds it there, and a scope of nothing else is refused in words that lead to that row."""
-    with beside(simulate(account(1))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ["1,", "2,nobody"], "id,credential")
-        both = typed(*firm.lines("press", "--account", "1", "--account", "2", *REASON))
-        alone = typed(*firm.lines("press", "--account", "2", *REASON))
-
-        assert (30, {1: "clear", 2: "unknown"}) == (both.code, verdicts(both.report))
-        assert (78, [1]) == (alone.code, sent(simulator, "DELETE"))
-        assert "accounts.csv:3" in alone.err
-        assert "'nobody' is not in the settings" in alone.err
-        assert "the desk, +1 555 0100" in told(both.report, 2)["next_step"]
-
-
 LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))

@@ -3,7 +3,6 @@
 import json
 import random
 import signal
-import socket
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,19 +110,6 @@ def test_a_drill_fails_when_the_report_is_wrong(
     assert "DRILL FAILED  the report agrees with the simulator on 0 of 1 accounts" in out
 
 
-def test_a_drill_that_breaks_is_no_false_alarm(drilled: Drilled, monkeypatch: pytest.MonkeyPatch):
-    """What goes wrong in a drill never sends anybody to the broker."""
-
-    def broken(*_: object, **__: object) -> None:
-        raise RuntimeError
-
-    monkeypatch.setattr(drill, "simulator", broken)
-    code, _, err = drilled("drill", "--accounts", "1")
-
-    assert 70 == code
-    assert "Cancel at the broker by hand" not in err
-
-
 @pytest.mark.parametrize(
     "base_url", ["https://api.clearstreet.com", "https://127.0.0.1.example.com", "http://localhost:1"]
 )
@@ -178,14 +164,3 @@ def test_what_cannot_be_served_is_a_usage_error(
 
     assert 64 == code
     assert told in err
-
-
-async def test_a_port_that_is_taken(tmp_path: Path):
-    """The message names the port and the remedy."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = await panic("simulate", "--port", str(port), "--accounts", "1", cwd=tmp_path)
-
-    assert 64 == done.code
-    assert f"--port {port}: " in done.err
-    assert "name another, or 0 for any" in done.err

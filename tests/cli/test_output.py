@@ -70,23 +70,6 @@ async def test_standard_output_is_full(tmp_path: Path):
         assert "Traceback" not in bare.err + saved.err
 
 
-async def test_the_reader_of_standard_output_is_gone(tmp_path: Path):
-    """A broken pipe changes neither the exit code nor who is told."""
-    async with simulate_40() as simulator:
-        firm = firm_of(simulator, tmp_path)
-        ours, theirs = os.pipe()
-        os.close(ours)
-        try:
-            done = await panic(*firm.lines(*PRESS), cwd=tmp_path, stdout=theirs)
-        finally:
-            os.close(theirs)
-
-        assert 40 == done.code
-        assert "standard output is gone; the report follows here" in done.err
-        assert "Use a key that may" in done.err
-        assert "Exception ignored" not in done.err
-
-
 async def test_every_stream_is_gone(tmp_path: Path):
     """Even then every account is fired and the exit code is right; a refusal is one too."""
     async with simulate_40() as simulator:

@@ -79,28 +79,6 @@ async def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form:
             assert FIRST_TO_LAST == json.loads(done.out)["accounts"]
 
 
-@pytest.mark.parametrize(
-    ("scope", "fired"),
-    [
-        (("--account", "3"), [3]),
-        (("--group", "equities", "--account", "5"), [1, 2, 5, 3]),
-        (("--group", "arb", "--group", "equities"), [1, 2, 5, 3]),
-    ],
-)
-async def test_a_scope_without_verification(tmp_path: Path, scope: tuple[str, ...], fired: list[int]):
-    """Only what the scope names is fired, unread is unverified at best, and no other account is asked about."""
-    async with simulate(*(account(id_) for id_ in range(1, 8))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
-        words = ("press", *scope, "--reason", "x", "--no-verify", "--concurrency", "1")
-        done = await panic(*firm.lines(*words), cwd=tmp_path)
-
-        assert fired == sent(simulator, "DELETE")
-        assert len(fired) == len(simulator.requests)
-        assert 10 == done.code
-        assert dict.fromkeys(sorted(fired), "unverified") == verdicts(done.report)
-        assert (False, 0) == (done.report["scope"]["verify"], done.report["coverage"]["accounts_clear"])
-
-
 async def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
     """Orders that the filters do not name stay open, and the account is clear all the same."""
     orders = (

@@ -114,24 +114,6 @@ async def test_what_is_proven_is_read_again_and_the_rest_is_sent_again(tmp_path:
         assert done.out == (await shown(firm)).out
 
 
-async def test_the_latch_is_engaged_again(tmp_path: Path):
-    """A press with --latch that is completed later leaves the latch engaged, whatever became of it meanwhile."""
-    async with simulate(account(1, HANGS)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        file = tmp_path / "panic.latch"
-        await panic(*firm.lines("latch", "--create"), cwd=tmp_path)
-        await died(firm, attempted(1), words=(*PRESS, "--latch"))
-        reset = await panic(*firm.lines("reset", "--reason", "false alarm", "--force", "I looked"), cwd=tmp_path)
-        disengaged = file.read_text()
-        done = await resume(firm)
-
-        assert 0 == reset.code, reset.err
-        assert disengaged.startswith("disengaged\n")
-        assert (0, True) == (done.code, done.report["latch"]["engaged"])
-        assert file.read_text().startswith(f"engaged\nall\t{done.report['run_id']}\t")
-        assert done.out == (await shown(firm)).out
-
-
 # ── what has changed since ──────────────────────────────────────────────────────────────────────────────────
 
 

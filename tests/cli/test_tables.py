@@ -223,19 +223,6 @@ def test_a_thousand_bad_accounts_stay_readable():
     assert "--format json or --output FILE" in text
 
 
-def test_clear_accounts_with_notes_are_told():
-    """Clear and odd: somebody should look at them tomorrow."""
-    cases = []
-    for n in range(1, 31):
-        case = a_worked_case(n, an_answer(404), standing=Standing.CLEAR)
-        cases.append(case)
-    text = draw(table(a_report(*cases)), width=120)
-
-    assert "CLEAR      30 accounts, read between 00:00:01 and 00:00:01 UTC" in text
-    assert "  8: answered 404, but not in the broker's own words" in text
-    assert "and 22 more with notes in the JSON report" in text
-
-
 def test_a_row_without_an_id_is_told_by_its_text():
     """Somebody has to find it in the file."""
     unsent = (Unsent("accounts.csv:7: bad. Correct it.", row=a_bad_row(7, text="x1,Broken")),)
@@ -260,14 +247,6 @@ def test_fills_are_told():
     look(case, a_read(an_order("a", "FILLED", symbol="X", side="BUY", filled_quantity="1500")), a_read())
 
     assert "fills during the run: BUY 1,500 X" in draw(table(a_report(case)))
-
-
-def test_a_run_that_did_not_read_says_so():
-    """Accepted is not cancelled."""
-    text = draw(table(a_report(a_worked_case(1, an_answer()), verify=False, last_first_cancel=None)))
-
-    assert "coverage: nothing was read (--no-verify); accepted is not cancelled" in text
-    assert "all sent after -" in text
 
 
 def a_plan(count: int = 100) -> Plan:

@@ -168,15 +168,6 @@ async def test_a_clock_that_is_set_back_runs_nothing_twice(world: World):
     assert {"cleanup/2026-11-27", "cleanup/2026-11-30"} <= {title.split(" ")[0] for title in world.titles}
 
 
-async def test_a_service_that_was_away_for_a_year_says_so_in_one_page(world: World):
-    """Beside those of the last month, one by one."""
-    (world.folder / "clock.json").write_text(json.dumps({"seen": "2025-11-25T20:45:00+00:00"}))
-    await world.see(await world.service(), -1)
-
-    assert 1 == world.titles.count("schedules may have been missed")
-    assert "Nobody looked: what was due from 2025-11-25 20:45" in world.told[-1].text
-
-
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -192,14 +183,6 @@ async def test_what_cannot_be_claimed_does_not_run_and_is_told(world: World):
     assert (0, {f"{KEY} cannot begin"}) == broken
     assert [KEY] == [press.key for press in world.presses]
     assert {f"{KEY} cannot begin"} == set(world.titles)
-
-
-async def test_what_could_not_be_claimed_in_time_is_given_up(world: World):
-    """And told once."""
-    (world.folder / "ledger.db").mkdir()
-    await world.see(await world.service(), -1, 0, 400, 401)
-
-    assert ([], [f"{KEY} cannot begin", f"{KEY} did NOT run"]) == (world.presses, world.titles)
 
 
 async def test_a_claim_that_took_too_long_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch):

@@ -85,15 +85,6 @@ def test_overlooked(status: str):
     assert ((hidden,), (found,)) == (trading.after(SETTLE_S).open, trading.book.truth().canceled)
 
 
-def test_seeded_as_pending():
-    """An order that starts in PENDING_CANCEL is cancelled once the settling time is over."""
-    trading = Trading(SimOrder(status="PENDING_CANCEL"))
-
-    assert 1 == len(trading.after(1.0).pending)
-    assert [] == trading.cancel()
-    assert 1 == len(trading.after(1.0).canceled)
-
-
 @pytest.mark.parametrize(
     ("fault", "first", "seconds", "last", "filled"),
     [
@@ -137,16 +128,6 @@ def test_reappears():
     assert (0, 2) == (len(before.open), len(after.open))
     assert ["sim-1-1", "requote-1-1", "requote-1-2"] == names
     assert 2 == len(trading.cancel())
-
-
-def test_executed_late():
-    """What is due happens in its order, however late somebody looks: the requote came before the cancel."""
-    trading = Trading(SimOrder())
-    trading.cancel(Fault("reappears", seconds=1))
-    trading.cancel(Fault("executed_late", seconds=3))
-    truth = trading.after(100)
-
-    assert ((), 2, 2) == (truth.open, len(truth.canceled), truth.executed)
 
 
 def test_ids_do_not_depend_on_who_is_asked_first():

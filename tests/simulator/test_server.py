@@ -56,38 +56,6 @@ async def test_days(day: str, day_type: str, closes: str | None, next_day: str):
     assert hours["next_sessions"]["regular"]["open"].startswith(next_day)
 
 
-async def test_witness():
-    """Everything that arrives is kept, in order, as it was on the wire; a route that there is not, too."""
-    async with simulate() as simulator:
-        await ask(simulator, "DELETE", f"{ORDERS}?side=BUY")
-        await ask(simulator, "GET", key="wrong")
-        nowhere = await ask(simulator, "GET", "/v2/accounts")
-        first, second, third = simulator.requests
-
-    assert ("DELETE", ORDERS, {"side": "BUY"}) == (first.method, first.path, first.query)
-    assert (ACCOUNT, True, "Bearer sim.key") == (
-        first.account_id,
-        first.authorized,
-        first.headers["authorization"],
-    )
-    assert ("GET", False) == (second.method, second.authorized)
-    assert ("/v2/accounts", None) == (third.path, third.account_id)
-    assert (404, True) == (nowhere.status, nowhere.headers["content-type"].startswith("text/plain"))
-    assert first.at <= second.at
-
-
-async def test_same_seed_same_ids():
-    """Two simulators with one seed give out the same ids; another seed gives others."""
-    answers = []
-    for seed in (1, 1, 2):
-        async with simulate(seed=seed) as simulator:
-            answer = (await ask(simulator)).json
-            answers.append((answer["data"][0]["id"], answer["metadata"]["request_id"]))
-
-    assert answers[0] == answers[1]
-    assert not set(answers[0]) & set(answers[2])
-
-
 # ── beginning and end ───────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -115,14 +83,6 @@ def test_stopping_is_quick(fault: Fault):
         await line.close()
 
     virtually(stop())
-
-
-async def test_port_in_use():
-    """A port that is taken is an error, and leaves nothing half open."""
-    async with simulate() as simulator:
-        port = int(simulator.base_url.rsplit(":", 1)[1])
-        with pytest.raises(OSError, match="address already in use"):
-            await simulate(port=port).start()
 
 
 # ── time, and beginning anew ────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 """When what comes by the clock comes next, and why then: for the command line and for the service."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
 from itertools import islice
 from typing import Any
@@ -14,7 +14,7 @@ from panic.config.named import SCHEDULES
 from panic.kit.errors import PanicError
 from panic.service.schedule.files import load_calendar
 from panic.service.schedule.next import Due, NoRun, upcoming
-from panic.service.schedule.sessions import Calendar, Session, exchange_zone, fallback, merge
+from panic.service.schedule.sessions import Calendar, exchange_zone, fallback, merge
 
 _NEAR_DAYS = 60
 """So long before it ends the shipped calendar says so: an upgrade takes a while."""
@@ -52,7 +52,7 @@ class Line:
                 "local": due.at.astimezone(self.zone).isoformat(),
                 "key": due.key,
                 "why": due.why,
-                "session": due.session and _session(due.session),
+                "session": due.session and asdict(due.session, dict_factory=_plain),
             }
             for due in self.runs
         ]
@@ -159,13 +159,5 @@ def _line(schedule: Schedule, settings: Settings, calendar: Calendar, now: datet
     )
 
 
-def _session(session: Session) -> dict[str, object]:
-    return {
-        "day": session.day.isoformat(),
-        "opens": session.opens.isoformat(),
-        "closes": session.closes.isoformat(),
-        "early": session.early,
-        "source": session.source,
-        "as_of": session.as_of.isoformat(),
-        "doubt": session.doubt,
-    }
+def _plain(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    return {name: value.isoformat() if isinstance(value, date) else value for name, value in pairs}

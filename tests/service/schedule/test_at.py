@@ -3,8 +3,6 @@
 from datetime import time
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from panic.config.at import SessionTime, WallTime, parse
 from panic.config.kinds import MistakeError
@@ -58,15 +56,3 @@ def test_a_mistake_is_told_with_its_remedy(text: str, message: str):
         parse(text)
 
     assert str(caught.value).startswith(message)
-
-
-@settings(max_examples=50)
-@given(st.text() | st.text(alphabet="0123456789: /aAcCeEnNoOpPsStuUwWyY,"))
-def test_no_text_does_anything_else(text: str):
-    """It is a time, or a mistake with a remedy."""
-    try:
-        said = str(parse(text))
-    except MistakeError as error:
-        assert error.what and error.remedy  # noqa: PT017, PT018  (either end is right)
-    else:
-        assert said == str(parse(said))

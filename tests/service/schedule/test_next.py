@@ -2,13 +2,12 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import islice, pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.service.schedule.next import Due, NoRun, moment, next_run, upcoming
+from panic.service.schedule.next import Due, NoRun, next_run, upcoming
 from panic.service.schedule.sessions import Calendar, fallback
 from tests.service.schedule.support import calendar, closed, due, schedule, session, until, utc
 
@@ -157,19 +156,6 @@ _ZONES = st.sampled_from(
 )
 _DAYS = st.dates(date(2025, 1, 1), date(2035, 12, 31))
 _CLOCKS = st.times().map(lambda clock: clock.replace(second=0, microsecond=0))
-
-
-@given(_DAYS, _CLOCKS, _ZONES)
-def test_a_run_is_the_first_moment_at_which_the_clock_there_shows_its_time_or_more(
-    day: date, clock: time, name: str
-):
-    """Whatever the clocks do that night: a second earlier it shows less, or another day."""
-    zone = ZoneInfo(name)
-    at, _ = moment(day, clock, zone)
-    wanted = datetime.combine(day, clock)
-
-    assert at.astimezone(zone).replace(tzinfo=None) >= wanted
-    assert (at - timedelta(seconds=1)).astimezone(zone).replace(tzinfo=None) < wanted
 
 
 @settings(max_examples=40)

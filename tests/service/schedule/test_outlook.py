@@ -66,15 +66,6 @@ def test_each_thing_that_is_wrong_is_a_doubt(tmp_path: Path, wrong: str):
     assert bool(wrong) == found.is_in_doubt
 
 
-def test_a_roster_that_cannot_be_read_presses_nobody(tmp_path: Path):
-    """A drill needs none."""
-    known = settings(tmp_path, one("a", "08:00 Asia/Tokyo on weekdays"), DRILL)
-    known.roster.file.unlink()
-    found = outlook(known, WEDNESDAY, 1)
-
-    assert [("a", True), ("d", False)] == [(line.name, bool(line.refused)) for line in found.schedules]
-
-
 @pytest.mark.parametrize(("days", "is_told"), [(61, False), (60, True), (0, True), (-1, True)])
 def test_a_shipped_calendar_that_ends_soon_says_so(tmp_path: Path, days: int, is_told: bool):
     """Sixty days before, for an upgrade takes a while."""

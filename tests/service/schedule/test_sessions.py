@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from panic.service.schedule import sessions
 from panic.service.schedule.sessions import (
-    Calendar,
     Closed,
     Day,
     Session,
@@ -76,13 +75,6 @@ def test_hours_without_an_offset_are_those_of_the_zone_that_the_document_names(z
     one = detail("2026-11-27", today_sessions=hours("2026-11-27", "09:30:00", "16:00:00"), timezone=zone)
 
     assert session("2026-11-27") == from_broker([one], FETCHED).days.get(DAY)
-
-
-def test_another_market_is_not_read():
-    """Options may have other hours."""
-    one = detail("2026-11-27", market="us_options", today_sessions=None)
-
-    assert Calendar() == from_broker([one, 5, None], FETCHED)
 
 
 def test_a_holiday_with_hours_has_a_session_and_a_doubt():
@@ -166,12 +158,3 @@ def test_where_the_two_disagree_the_earlier_hours_count(
 
     assert words == disagreement(theirs, ours, DAY)
     assert (counts, words) == ((found.closes, found.doubt) if isinstance(found, Session) else (None, ""))
-
-
-def test_the_earlier_opening_counts_too():
-    """Whichever calendar has the earlier close."""
-    theirs = calendar(session("2026-11-27", opens="14:00", early=True))
-    counts = merge(theirs, calendar(EARLY)).days.get(DAY)
-
-    assert isinstance(counts, Session)
-    assert (utc("2026-11-27 14:00"), utc("2026-11-27 18:00"), True) == (counts.opens, counts.closes, counts.early)
