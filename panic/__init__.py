@@ -2,7 +2,7 @@
 
     report = await panic.press(settings, scope=panic.Scope(all=True), reason="runaway algo on desk A")
 
-Everything else is loaded when it is first used: a cold start counts.
+Everything else is imported on first use, because a cold start must be fast.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -72,7 +72,7 @@ async def press(
         scope: Which accounts and orders; there is no default.
         reason: Why, for the report.
         by: Who; empty for the user of this process.
-        deadline_s: When the run ends at the latest, seconds.
+        deadline_s: The longest the run may take, seconds.
         concurrency: Requests in flight at most.
         watch_s: How long to keep reading after the first clear, seconds.
         verify: Whether to read until the accounts are proven clear.

@@ -81,12 +81,12 @@ class Order(NamedTuple):
 
     @property
     def is_pending(self) -> bool:
-        """Whether the broker has accepted its cancel and not yet done it."""
+        """Whether the broker has accepted its cancel but not finished it."""
         return self.status == "PENDING_CANCEL"
 
 
 def order(raw: object) -> Order:
-    """Read one element of an answer's `data`; whatever it is, it becomes an order, if need be a blank one."""
+    """Read one element of an answer's `data`; anything becomes an order, if need be a blank one."""
     if not isinstance(raw, dict):
         return Order()
     field = raw.get
@@ -123,7 +123,7 @@ def _whole(value: object) -> int | None:
 
 _DIGITS_MOST = 40
 _MAGNITUDE_MOST = 18
-"""No order is for more than 10^18 shares; what claims to be is no number to add up."""
+"""No order is for more than 10^18 shares; a larger number is not added up."""
 
 
 def _number(text: str) -> Decimal | None:
@@ -172,10 +172,10 @@ class Filters:
         )
 
     def unmet_by(self, order: Order) -> "Filters":
-        """Give what is left to look for once an order was seen: which of the filters it is no example of.
+        """Give what is left to look for once an order was seen: the filters it does not match.
 
-        Of instruments each counts by itself, whatever else the order is; without any, the order must be one
-        that all of the filters name. Here a field that is missing is no example of anything.
+        Each instrument counts by itself, whatever else the order is; without any, the order must match all
+        of the filters. Here a missing field matches nothing.
         """
         if self.instrument_ids:
             left = tuple(wanted for wanted in self.instrument_ids if not _surely_names(wanted, order))
@@ -218,5 +218,5 @@ def _surely_names(wanted: str, order: Order) -> bool:
 
 
 def _letters(symbol: str) -> str:
-    """Give a symbol as all spellings have it: BRK.B, BRK/B and BRK B are one."""
+    """Normalise a symbol's spelling: BRK.B, BRK/B and BRK B are the same."""
     return "".join(c for c in symbol.upper() if c.isalnum())

@@ -33,7 +33,7 @@ class UnreadableError(Exception):
 def decode(data: bytes) -> tuple[str, str, int | None]:
     """The text of a file with plain line ends, and what is wrong with its encoding, on which line.
 
-    It goes on all the same: ids are digits in any encoding.
+    That is no error: ids are digits in any encoding.
     """
     encoding, otherwise = "utf-8-sig", "cp1252"  # the latter is what Excel writes as plain "CSV"
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -49,14 +49,14 @@ def decode(data: bytes) -> tuple[str, str, int | None]:
 
 
 def rows(text: str) -> Iterator[tuple[int, str]]:
-    """Every line that says something, with its number."""
+    """Every non-empty line, with its number."""
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip(_BLANK) and not line.lstrip(' \t"').startswith("#"):
             yield number, line
 
 
 def split(row: str, delimiter: str) -> list[str]:
-    """The cells of a row; where a quote is not closed, each delimiter counts."""
+    """The cells of a row; if a quote is not closed, each delimiter counts."""
     if '"' not in row:
         return [cell.strip() for cell in row.split(delimiter)]
     if row.count('"') % 2 == 0:

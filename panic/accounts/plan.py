@@ -12,7 +12,7 @@ from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES, Filters
 
 _LISTED_MOST = 50
-"""Mistakes that are spelled out when nothing can be fired; `panic check` lists them all."""
+"""How many mistakes are spelled out if nothing can be fired; `panic check` lists them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Scope:
         accounts: Iterable[int],
         orders: tuple[str | None, str | None, str | None, Iterable[str]] = ("", "", "", ()),
     ) -> "Scope":
-        """Make one of what somebody asks for; `orders` are side, type, instrument type and instruments."""
+        """Build a scope from a request; `orders` are side, type, instrument type and instruments."""
         side, type_, instrument_type, instruments = orders
         filters = Filters(side or "", type_ or "", instrument_type or "", tuple(instruments))
         return cls(all_, tuple(groups), tuple(accounts), filters)
@@ -78,10 +78,10 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence
         roster: The accounts there are.
         scope: What the caller asks for.
         usable: Names of the credentials whose keys could be read.
-        broken: What is wrong with the others; told when not one account can be fired.
+        broken: What is wrong with the others; reported if not one account can be fired.
 
     Raises:
-        UsageError: The scope is empty, contradicts itself or names what is not in the roster; tells all of it.
+        UsageError: The scope is empty, contradicts itself or names what is not in the roster; lists every mistake.
         ConfigurationError: Not one account of the scope can be fired.
     """
     _check_words(scope)
@@ -100,9 +100,9 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence
 
 
 def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | None:
-    """Give the scope nearest to this one that a press would take, filters and all; None where it would take none.
+    """Give the nearest scope that a press would accept, filters and all; None if there is none.
 
-    Accounts that no press takes are left out. Where a group is not known nobody can tell whose orders were meant,
+    Accounts that no press accepts are left out. If a group is unknown, nobody can tell whose orders were meant,
     and a guess could miss them: then it is all accounts.
     """
     excluded = {account.id: account.excluded for account in roster.accounts}
@@ -127,7 +127,7 @@ class Misnamed(NamedTuple):
 
 
 class MisnamedError(UsageError):
-    """A scope names what no press takes."""
+    """A scope names something that no press accepts."""
 
     def __init__(self, found: Sequence[Misnamed]) -> None:
         super().__init__("\n".join(map(str, found)))

@@ -1,7 +1,7 @@
 """The roster: every account of the firm, from a CSV file that people edit in a spreadsheet.
 
 One line is one row, also inside quotes: a quote that somebody forgot to close must not swallow the accounts
-below it. Every row ends as an account, as a bad row, or as a duplicate that a problem names.
+below it. Every row becomes an account, a bad row, or a duplicate that a problem names.
 """
 
 import hashlib
@@ -110,7 +110,7 @@ class _Table:
             raise self._unusable("the roster lists no account", "Add one row for each account.")
 
     def bad_rows(self) -> Iterator[BadRow]:
-        """Give the unreadable rows, but for those whose account another row stands for already."""
+        """Give the unreadable rows, except those whose account another row already covers."""
         lines = {id_: line for id_, (_, line) in self.found.items()}
         for row in self.unreadable:
             if row.id is None or lines.setdefault(row.id, row.line) == row.line:
@@ -135,7 +135,7 @@ class _Table:
             raise self._unusable("the roster has no column id", remedy, line)
 
     def _fields(self, row: str) -> dict[str, str]:
-        """Give the text of each column, "" where file or row lack it; of two columns the first counts."""
+        """Give the text of each column, "" if file or row lack it; of two columns the first counts."""
         if "\0" in row:
             raise UnreadableError("the row holds NUL bytes", "Export the file again: it is damaged.")
         texts = cells.split(row, self.delimiter)

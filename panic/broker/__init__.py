@@ -1,4 +1,4 @@
 """The only door to the broker, and the only user of the aiohttp client; its exceptions stop here.
 
-`client` is to be imported by name: what only reads outcomes must not load an HTTP client.
+Import `client` by name: code that only needs outcomes must not load an HTTP client.
 """

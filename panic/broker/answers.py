@@ -27,14 +27,14 @@ class Receipt:
 
 
 class Cause(StrEnum):
-    """What kept a request from being sent, where that needs a remedy of its own."""
+    """What kept a request from being sent, if that needs a remedy of its own."""
 
     NAME = "name"
     TLS = "tls"
 
 
 class Answer(NamedTuple):
-    """One attempt and its result, whatever it was; nothing the network does becomes an exception.
+    """One attempt and its result, whatever it is; nothing that the network does raises an exception.
 
     Attributes:
         began: Loop time at which the attempt began, seconds.
@@ -48,9 +48,9 @@ class Answer(NamedTuple):
         orders: The orders that it named, whatever its status, unless they are another account's.
         page: What a read's answer showed; None unless it counts as a read.
         receipt: How far the connection that it came over is to be trusted; None for not at all.
-        note: Something odd that belongs into the report; empty if nothing was.
-        document: The answer as it is, of a request that was about no account's orders.
-        cause: Why nothing was sent, where that is known well enough to say what to do.
+        note: Something odd that belongs in the report; empty if nothing was.
+        document: The answer as it is, if the request was not about an account's orders.
+        cause: Why nothing was sent, if known well enough to say what to do.
     """
 
     began: float

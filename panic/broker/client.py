@@ -30,13 +30,13 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None,
 
 
 class Broker:
-    """Makes single requests; retries, slots and deadlines are other people's business.
+    """Makes single requests; retries, slots and deadlines are handled elsewhere.
 
     Args:
-        where: Base URL, certificates, bounds.
+        where: Base URL, certificates, limits.
         keys: The usable keys by credential name.
         clock: The run's clock.
-        mixed_up: Called when a connection brought what nobody asked for, or another account's orders: no
+        mixed_up: Called when a connection brought an unrequested answer, or another account's orders: no
             proof that came over a used connection, or whose receipt was revoked, is to be trusted any more.
         lingering_most: How many connections may be listened to after their last answer: each is a descriptor.
         keepalive_s: How long a connection may wait in the pool, seconds.
@@ -66,7 +66,7 @@ class Broker:
     def adopt(
         self, clock: Clock, mixed_up: Callable[[], None], keys: Mapping[str, Key], lingering_most: int = 64
     ) -> None:
-        """Serve another from now on, over the connections there are; the arguments are those of the class."""
+        """Serve another run from now on, over the open connections; the arguments are those of the class."""
         self._clock = clock
         self._tell_mixed_up = mixed_up
         self._keys = tuple(keys.values())
@@ -105,12 +105,12 @@ class Broker:
         await self._session.close()
 
     def load_certificates(self) -> None:
-        """Read the authorities to trust, once. Their file may hang: where there is time, do this on a thread."""
+        """Read the authorities to trust, once. Their file may hang: if there is time, do this on a thread."""
         if self._ssl is None:
             self._ssl = self._tls()
 
     def share_certificates(self, other: "Broker") -> None:
-        """Trust what another trusts that has read them."""
+        """Take over the authorities that another client has read."""
         self._ssl, self.problem = other._ssl, other.problem  # noqa: SLF001  (of its own kind)
 
     @property
@@ -144,11 +144,11 @@ class Broker:
     def get(
         self, path: str, parameters: Collection[tuple[str, str]], credential: str, leash: asyncio.Timeout
     ) -> Awaitable[Answer]:
-        """Make one GET of something that is no account's, such as /v1/accounts or /v1/clock."""
+        """Make one GET that is not about an account, such as /v1/accounts or /v1/clock."""
         return self._ask("GET", path, parameters, credential, leash, None)
 
     def scrub(self, text: str) -> str:
-        """Take every key out of foreign words."""
+        """Remove every key from foreign text."""
         return scrub(text, self._keys)
 
     async def _ask(

@@ -1,6 +1,6 @@
-"""Connections that give one answer for each request, and names looked up without outlasting anything.
+"""Connections that give one answer for each request, and name lookups that hold nothing up.
 
-aiohttp keeps an answer that nobody asked for and hands it to the next request on the connection: another
+aiohttp keeps an unrequested answer and hands it to the next request on the connection: another
 account's answer. Its own resolver works in threads that the process waits for at its end. Both are closed
 here; the tests that pin them fail when an aiohttp release changes the private places this rests on.
 """
@@ -25,23 +25,23 @@ from aiohttp.client_reqrep import ConnectionKey
 from panic.broker.answers import Receipt
 
 _SPARE_DESCRIPTORS = 16
-"""Left for files, the terminal, the event loop and a resolver beside the connections."""
+"""Descriptors left for files, the terminal, the event loop and a resolver."""
 
 _SOCKETS_A_CONNECTION = 2
 """While connecting, an IPv6 and an IPv4 attempt may be under way for one request."""
 
 LINGER_S = 0.1
-"""A connection that closes after its answer is listened to for so long."""
+"""How long a connection that closes after its answer is listened to."""
 
 LINGER_DOUBTED_S = 2.0
-"""Once answers got mixed up, each connection is used once, and listened to for so long after its answer."""
+"""Once answers got mixed up, each connection is used once, and listened to for this long after its answer."""
 
 _STALE_AFTER_S = 2.0
-"""A lookup that takes so long gives way to the last good answer, if there is one."""
+"""After this long a lookup gives way to the last good answer, if there is one."""
 
 _GIVEN_UP_AFTER_S = 4.0
-"""Without one it is given up before the attempt is (5 s), so that the next attempt asks anew: aiohttp lets
-every request wait for the lookup that is under way."""
+"""Without one it is given up before the attempt is (5 s), so that the next attempt starts a new lookup: aiohttp
+makes every request wait for the lookup under way."""
 
 
 def connections_possible() -> int:
@@ -57,7 +57,7 @@ def connections_possible() -> int:
 
 
 class Handler(ResponseHandler):
-    """A connection that says so, and closes, when it brought an answer or a byte that nobody asked for."""
+    """A connection that reports and closes when it brings an unrequested answer or byte."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, mixed_up: Callable[[], None]) -> None:
         super().__init__(loop=loop)
@@ -68,13 +68,13 @@ class Handler(ResponseHandler):
         self._disowned = False
 
     def set_response_params(self, **parameters: Any) -> None:
-        """Expect one answer more: aiohttp calls this once for each request."""
+        """Expect one more answer: aiohttp calls this once for each request."""
         self._owed += 1
         self.asked += 1
         super().set_response_params(**parameters)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        """Take in the head of an answer."""
+        """Process the head of an answer."""
         if not 100 <= data[0].code < 200:  # noqa: PLR2004  (an interim answer is not the answer)
             self._owed -= 1
         super().feed_data(data, size)
@@ -82,7 +82,7 @@ class Handler(ResponseHandler):
             self.disown()
 
     def data_received(self, data: bytes) -> None:
-        """Take in bytes from the wire."""
+        """Process bytes from the wire."""
         unasked = bool(data) and self._owed <= 0 and not self._is_reading
         super().data_received(data)
         if unasked or self._holds_half_an_answer():
@@ -103,11 +103,11 @@ class Handler(ResponseHandler):
 
     @property
     def is_answered(self) -> bool:
-        """Whether all that was asked came whole, and the connection is still there to bring more."""
+        """Whether all answers came whole, and the connection is still open and could bring more."""
         return self._owed == 0 and not self._is_reading and self.exception() is None and self.is_connected()
 
     def disown(self) -> None:
-        """Close, believe nothing that ever came this way, and say so."""
+        """Close, revoke everything that came this way, and report it."""
         if self._disowned:
             return
         self._disowned = True
@@ -143,9 +143,9 @@ class Connector(aiohttp.TCPConnector):
         return None if ends is None else datetime.fromtimestamp(ssl.cert_time_to_seconds(ends), UTC)
 
     def drop_unproven(self) -> None:
-        """Close idle connections that were only kept open: where one was dead, so may be those beside it.
+        """Close idle connections that were only kept open: if one was dead, the others may be too.
 
-        Each would cost a retry, and the waits between those grow. The others have answered somebody lately.
+        Each would cost a retry, and the waits between those grow. The rest have answered recently.
         """
         for idle in self._conns.values():
             for protocol, _ in idle:
@@ -182,7 +182,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Resolver(AbstractResolver):
-    """Looks a name up in a thread that nobody waits for, and keeps the last good answer for bad times."""
+    """Looks a name up in a thread that nothing waits for, and keeps the last good answer as a fallback."""
 
     def __init__(self) -> None:
         self._good: dict[tuple[str, int, int], list[ResolveResult]] = {}

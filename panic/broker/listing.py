@@ -11,7 +11,7 @@ from panic.broker.pages import Parameters, paging
 _ASLEEP = frozenset({"INACTIVE", "CLOSED"})
 
 Ask = Callable[[Parameters], Awaitable[Answer]]
-"""Makes a GET /v1/accounts with these parameters, as often as it takes."""
+"""Makes a GET /v1/accounts with these parameters, with retries."""
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Listing:
     """What the broker shows behind one credential, filled page by page.
 
     Attributes:
-        active: Whether each account can hold orders; a status nobody has heard of counts as active.
+        active: Whether each account can hold orders; an unknown status counts as active.
         failure: Why the list is not whole; empty once it is.
     """
 
@@ -51,7 +51,7 @@ async def list_accounts(ask: Ask, listing: Listing) -> None:
 
 
 def _take(data: list[Any], listing: Listing) -> bool:
-    """Take in the rows of a page; tell whether all could be read."""
+    """Add the rows of a page; tell whether all could be read."""
     whole = True
     for row in data:
         id_ = _id(row.get("id")) if isinstance(row, Mapping) else None

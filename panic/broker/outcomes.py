@@ -1,6 +1,6 @@
 """What became of an account: outcomes, standings, verdicts and exit codes, each from one table.
 
-`TABLE` is the truth about outcomes: `classify` walks it top to bottom, the documentation prints it and the
+`TABLE` defines the outcomes: `classify` walks it top to bottom, the documentation prints it and the
 tests enumerate it. Nothing here waits, sends or remembers.
 """
 
@@ -27,7 +27,7 @@ class Outcome(StrEnum):
 
 
 class Body(StrEnum):
-    """What an answer's body turned out to be."""
+    """What kind of body an answer had."""
 
     OBJECT = "a JSON object"
     EMPTY = "empty"
@@ -37,7 +37,7 @@ class Body(StrEnum):
 
 
 class Evidence(NamedTuple):
-    """What one request left behind, as far as its outcome depends on it.
+    """What is known about one request, as far as its outcome depends on it.
 
     Attributes:
         sent: Whether the request left or may have left this machine.

@@ -1,4 +1,4 @@
-"""Lists that come in pages: where they go on, and whether what came is whole; nothing here asks.
+"""Paged lists: where the next page is, and whether the whole list came; nothing here makes requests.
 
 What is missing or null in an answer's `metadata` may be missing. What is there and cannot be read may say that
 there is more, so it is never taken for the last page. One reader of it serves lists of orders and of accounts.
@@ -96,13 +96,13 @@ class Pages:
 
     Attributes:
         size: How many orders are asked for on a page.
-        most: After how many orders no further page is asked for.
+        most: The number of orders after which no more pages are asked for.
         only: The statuses that are asked for; empty for any.
         needed: Whether the look ends if the broker does not answer it.
         is_last: Whether the page read last says that there is none after it.
         is_cut: Whether more orders may follow: it says so, or it is full and says nothing.
-        refused: Whether the broker does not take the question.
-        wrong: Why this is not the whole answer, once no more is to come; empty if it is.
+        refused: Whether the broker rejects the question.
+        wrong: Why this is not the whole answer, once no more will come; empty if it is.
     """
 
     parameters: Parameters
@@ -120,7 +120,7 @@ class Pages:
     wrong: str = ""
 
     def take(self, page: Page) -> str:
-        """Count a page in; give the token of the one to ask for next, or nothing."""
+        """Add a page; give the token of the next one to ask for, or nothing."""
         self.ids.update(order.id for order in page.orders if order.id)
         self.nameless += sum(not order.id for order in page.orders)
         self.totals.add(page.total)

@@ -1,14 +1,14 @@
 """What reads prove about one account: pure, one `Look` at a time.
 
-"Clear" means that nothing in the account, in the 400 days that a look goes back, is anything but ended; in any
+"Clear" means that every order in the account, in the 400 days that a look goes back, has ended, whatever its
 status, known or not. A list of open statuses cannot prove that, since the next status will not be on it. So:
 
-1. One page of everything, whatever its status. A quiet account is on it whole, and that page is the proof.
+1. One page of everything, whatever its status. A quiet account fits on it, and that page is the proof.
    A busier one gets a larger page.
 2. An account with more orders than that is counted: the ended ones first, then everything. What has ended
    stays ended, so if both numbers are the same, nothing that is not ended can be among the rest. Orders on the
    list of known statuses are looked at one by one between the two counts, and count as what they are.
-3. Where the counts are missing, contradict what is shown or do not add up, everything is read, page by page.
+3. If the counts are missing, contradict what is shown or do not add up, everything is read, page by page.
 4. Every order that any answer of this run named, and that was not yet seen ended, is asked for by its id.
 
 A look ends at the first question that shows an open order. One that broke off proves "open" if it saw an open
@@ -30,7 +30,7 @@ FIRST_PAGE = 100
 """Orders on the page that proves a quiet account: 70 kB, which thousands of accounts may send at once."""
 
 MOST_READ = 10_000
-"""Orders that are read one by one. More would take longer than the next look, and show it no better."""
+"""The most orders to read one by one. More would take too long and prove no more."""
 
 _OFTEN_CUT_TO = 50
 """Pages are cut to this, or to a multiple of it, by brokers that do not heed `page_size`."""
@@ -41,7 +41,7 @@ NAMED_AT_ONCE = 50
 """Order ids in one request: 50 UUIDs make a URL of 2 kB, which every proxy passes."""
 
 NAMED_MANY = 500
-"""So many named orders are looked for among those of the last day first: a page shows a thousand."""
+"""Above this many named orders, look among those of the last day first: a page shows a thousand."""
 
 RECENT = timedelta(hours=24)
 
@@ -62,7 +62,7 @@ def _stamp(moment: datetime) -> str:
 
 
 _Course = Generator[Pages, Pages, str]
-"""Asks questions, and ends with why the answers prove nothing, or with nothing where they do."""
+"""Asks questions, and returns why the answers prove nothing, or "" if they do prove something."""
 
 
 class Look:
@@ -70,15 +70,15 @@ class Look:
 
     Args:
         began: Loop time at which the look began, seconds; `now` on the wall clock.
-        since: The moment from which the questions look back, if not `now`: no later than the broker's own time.
+        since: The moment from which the questions look back, if not `now`; no later than the broker's own time.
         matches: Whether an order is one this run is to cancel.
         named: Ids of the orders that answers of this run named and that were not yet seen ended.
-        size: How many orders an earlier look has found in the account, about; 0 where none has.
+        size: About how many orders an earlier look found in the account; 0 if there was none.
         miscounts: Whether the broker's counts did not add up in an earlier look.
-        unmet: Instruments that the filters name and that no order was seen of.
+        unmet: Instruments named by the filters for which no order was seen.
 
     Attributes:
-        is_counted: Whether what it shows rests on the broker's counts, and not on having read everything.
+        is_counted: Whether what it shows rests on the broker's counts rather than on reading everything.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Look:
         return False
 
     def take(self, page: Page, receipt: Receipt | None = None) -> None:
-        """Take in the answer to `query`, and how far the connection it came over is to be trusted."""
+        """Process the answer to `query`, and how far the connection it came over is to be trusted."""
         self.receipts.append(receipt or Receipt())
         if self.finished:
             return
@@ -147,7 +147,7 @@ class Look:
             self._go_on()
 
     def refuse(self, why: str) -> None:
-        """Go on without an answer that the broker does not give, if the look can do without it."""
+        """Continue without an answer that the broker refuses, if the look does not need it."""
         if self._answers.needed:
             self.break_off(why)
             return
@@ -211,10 +211,10 @@ class Look:
         return (yield from self._look_for_instruments())
 
     def _bear_out(self, found: Pages, others: Pages | None) -> _Course:
-        """Do not rest on one page alone where the broker may have cut it: ask for what is open as well.
+        """Do not rely on one page alone if the broker may have cut it: ask for what is open as well.
 
-        Such are pages without a count, and those that hold as many orders as pages are often cut to, unless
-        an earlier page has counted so many.
+        That applies to pages without a count, and to those as long as pages are often cut to, unless
+        an earlier page has counted that many.
         """
         is_cut = found.shown and found.shown % _OFTEN_CUT_TO == 0 and found.shown not in self._told
         is_odd = found.totals == {None} or is_cut
@@ -233,9 +233,9 @@ class Look:
         return found
 
     def _count(self, others: Pages, least: int) -> _Course:
-        """Hold the number of ended orders, and of those listed, against the number of all there are.
+        """Compare the number of ended orders, plus those listed, with the number of all orders.
 
-        Where orders came in between, once more for those alone that were there when the look began; the others are
+        If orders came in between, repeat it for only those that existed when the look began; the others are
         then looked at one by one.
         """
         if self.miscounts or others.count is None:  # an empty list must say 0, or nobody knows that filters count
@@ -267,7 +267,7 @@ class Look:
         return newer.wrong
 
     def _read_everything(self, why: str, others: Pages) -> _Course:
-        """Look at every order where counting proves nothing, unless they are too many."""
+        """Read every order if counting proves nothing, unless there are too many."""
         if self.open or self.size > MOST_READ:
             return why
         found = yield self._question(size=PAGE_SIZE - 1, most=MOST_READ)  # a thousand orders must not fill a page
@@ -277,13 +277,13 @@ class Look:
         return f"{why}; {found.wrong}" if found.wrong else (yield from self._bear_out(found, others))
 
     def _look_for_instruments(self) -> _Course:
-        """Ask whether the account ever had an order of instruments that none was seen of: they may be misspelt."""
+        """Ask whether the account ever had an order in the instruments not seen so far: they may be misspelt."""
         if self._unmet:
             yield self._question(("instrument_ids", ",".join(self._unmet)), size=1, most=1, needed=False)
         return ""
 
     def _ask_named(self) -> _Course:
-        """Ask for the orders that were named and not yet shown, unless an open order has been seen already."""
+        """Ask for the orders that were named but not yet shown, unless an open order has been seen already."""
         if self.open:
             return ""
         if len(self._unseen()) > NAMED_MANY:  # most are of today: one page shows a thousand

@@ -1,4 +1,4 @@
-"""One request on its way, and what was seen of it: that survives the exception which cuts the rest off."""
+"""One request in flight, and what was seen of it, which survives an exception."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from panic.broker.answers import Cause, Receipt
 from panic.broker.connections import Handler
 
 _ERROR_BODY_MOST = 1 << 16
-"""Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""
+"""Bytes. An error's envelope has a few hundred bytes; more of it is useless."""
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Exchange:
     connection: Handler | None = None
 
     async def read(self, response: aiohttp.ClientResponse, most: int) -> None:
-        """Read an answer, its body up to the bound; what is longer costs the connection."""
+        """Read an answer, its body up to the limit; a longer body costs the connection."""
         self.sent, self.status, self.headers = True, response.status, response.headers
         most = most if response.status < 300 else _ERROR_BODY_MOST  # noqa: PLR2004
         chunks, size = [], 0
@@ -71,7 +71,7 @@ UNDERWAY: ContextVar[Exchange] = ContextVar("underway")
 
 
 class Request(aiohttp.ClientRequest):
-    """Notes, in the last moment before its head is written, that it may have been sent, and on what connection."""
+    """Notes, just before its head is written, that it may have been sent, and on which connection."""
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """Send the head."""

@@ -19,8 +19,8 @@ from panic.orders import Order, order
 _OK = 200
 
 ROWS_MOST = 10_000
-"""Elements of one answer that are looked at, ten times the largest page: four megabytes of nothing but commas
-would keep the loop from everything else for seconds."""
+"""The most elements read from one answer, ten times the largest page: four megabytes of nothing but commas
+would block the loop for seconds."""
 
 
 def answer(
@@ -93,7 +93,7 @@ def _body(
 def _page(document: dict[str, Any] | None, orders: tuple[Order, ...]) -> Page | None:
     """Give the page of a read, or None unless `data` is an array and `error` null or absent.
 
-    An order whose account cannot be read might be anybody's, so a page that holds one proves nothing.
+    An order whose account cannot be read might belong to any account, so a page that holds one proves nothing.
     """
     if document is None or not isinstance(document.get("data"), list) or document.get("error") is not None:
         return None
@@ -114,7 +114,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _is_own_envelope(status: int | None, document: dict[str, Any] | None) -> bool:
-    """Tell whether an error came as the broker words it: its status again, a message, a request id."""
+    """Tell whether an error came in the broker's format: the status repeated, a message, a request id."""
     error = _mapping(_mapping(document).get("error"))
     metadata = _mapping(_mapping(document).get("metadata"))
     return (

@@ -1,10 +1,10 @@
-"""The command line: words in, a run of the one use-case, a report out.
+"""The command line: it parses the arguments, carries out the command and prints the report.
 
     commands   what may be typed, and what carries it out    grammar   what command lines are made of
     press, check, drill, …   the commands                    loop      the event loop and its signals
                                                              output    the report, to its readers
 
-Starting cold counts, and `panic --help` needs nothing: a command is imported when it is carried out.
+Cold starts must be fast, and `panic --help` needs nothing: a command is imported when it is carried out.
 """
 
 import os
@@ -16,7 +16,7 @@ from panic.kit import terminal
 from panic.kit.errors import PanicError
 
 _CANCELLING = frozenset({"press", "resume"})
-"""The commands that somebody must do by hand when panic itself fails."""
+"""The commands whose work must be done by hand when panic itself fails."""
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -21,10 +21,10 @@ from panic.service import selftest
 from panic.service.readiness import read_setup
 
 _LOOK_S = 10.0
-"""So long disks may take to be looked at."""
+"""How long a look at the disks may take, seconds."""
 
 _REMEDIES = {
-    State.REFUSED: "this key may not read it; give it a key that may, or correct the id",
+    State.REFUSED: "this key may not read it; use a key that may, or correct the id",
     State.UNREACHABLE: "no valid answer; check the network, the host and the broker's status",
     State.MISSING: "the broker does not list it; correct the id or take it out of the roster",
     State.CLOSED: "the broker says it is closed; take it out of the roster or mark it excluded",
@@ -32,7 +32,7 @@ _REMEDIES = {
 
 
 def do_check(options: argparse.Namespace) -> int:
-    """Check, print what was found and give its exit code."""
+    """Check, print the findings and return the exit code."""
     settings = output.load(options)
     if options.last:
         return _do_last(settings, options)
@@ -50,7 +50,7 @@ def do_check(options: argparse.Namespace) -> int:
 
 
 def _beside(settings: Settings, found: CheckReport | None = None) -> list[selftest.Finding]:
-    """Say what is wrong with this machine: such things do not stop a press, and need mending all the same."""
+    """Say what is wrong with this machine: it does not stop a press, but needs fixing."""
     try:
         machine = background.within(partial(selftest.look, settings), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
@@ -59,7 +59,7 @@ def _beside(settings: Settings, found: CheckReport | None = None) -> list[selfte
 
 
 def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
-    """Say that a service of this machine keeps other files: a press there engages another latch."""
+    """Warn if a service on this machine uses other files: a press there engages another latch."""
     beside = neighbour.look(settings)
     if beside is not None and beside.others:
         names = " and ".join(f"another {what}" for what in beside.others)
@@ -71,7 +71,7 @@ def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
 
 
 def _do_last(settings: Settings, options: argparse.Namespace) -> int:
-    """Tell the last self-test of the service; nobody is asked anything."""
+    """Print the service's last self-test; no request is made."""
     file, now = selftest.place(settings), datetime.now(UTC)
     kept = None
     with suppress(TimeoutError, RuntimeError):
@@ -112,7 +112,7 @@ def check_table(found: CheckReport) -> Iterable[RenderableType]:
         )
     if len(bad) > LISTED_MOST:
         yield Text(f"and {len(bad) - LISTED_MOST:,} more: --format json lists them all")
-    yield Text("Reads prove host, key, route and read permission; the right to cancel only a cancel can prove.")
+    yield Text("Reads prove host, key, route and read permission; only a cancel can prove the right to cancel.")
 
 
 def last_table(last: selftest.Last, now: datetime) -> Iterable[RenderableType]:

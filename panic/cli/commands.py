@@ -1,4 +1,4 @@
-"""What may be typed: each command, its options, and the function that carries it out."""
+"""Each command, its options, and the function that carries it out."""
 
 from pathlib import Path
 from typing import Any
@@ -10,28 +10,28 @@ _OF_A_RUN = """
   0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
   64 usage, 78 configuration (both: nothing was sent) · 70 panic itself failed"""
 _RUNS = """
-  0 every run came to its end · 10 some did not, or a part of the ledger cannot be read · 64 usage"""
+  0 every run finished · 10 some did not, or part of the ledger cannot be read · 64 usage"""
 _LATCH = """
   0 disengaged · 20 engaged, or missing or unreadable, which means engaged · 64 usage"""
 _RESET = """
-  0 done · 64 refused · 70 the latch could not be changed · 78 the ledger could not take it"""
+  0 done · 64 refused · 70 the latch could not be changed · 78 it could not be put on record"""
 _MAKING = """
   0 made and shown · 64 usage · 70 it could not be shown"""
 _CHECK = """
-  0 a press would work everywhere · 10 drift, skew, a disk or something not learned
-  30 somewhere no valid answer · 40 somewhere refused · 78 mistakes in the files
-  with --last: that of the last self-test, and 10 at least if it is long ago · 64 there was none"""
+  0 a press would work everywhere · 10 drift, skew, a disk problem, or not all could be checked
+  30 no valid answer for some account · 40 some account refused · 78 mistakes in the files
+  with --last: the code of the last self-test, at least 10 if it is old · 64 there was none"""
 _CONFIG = """
-  0 shown · 78 shown, and a press would send nothing with such settings"""
+  0 shown · 78 shown, but a press would send nothing with these settings"""
 _DRILL = """
   0 the report agrees with the simulator on every account · 1 it does not · 64 usage
   with --room: 0 ended by a signal"""
 _SERVE = """
-  0 ended by a signal · 78 it may not or cannot listen where the settings say"""
+  0 ended by a signal · 78 it may not, or cannot, listen at the address in the settings"""
 _SCHEDULE = """
   0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
 _EXPORT = """
-  0 written · 20 written, and the ledger is altered or damaged · 64 usage, nothing of it on record"""
+  0 written · 20 written, and the ledger is altered or damaged · 64 usage, or nothing on record"""
 _VERIFY = """
   0 anchored: a head proves every event in it
   10 consistent, but not anchored · 20 altered or damaged · 64 usage"""
@@ -40,7 +40,7 @@ _BACKUP = """
 
 
 def parser() -> Parser:
-    """Make the parser of the command line; the options it reads name the function to call as `command`."""
+    """Build the command-line parser; in the options it returns, `command` is the function to call."""
     parser = Parser(
         prog="panic",
         description="Cancel every open order in every Clear Street account, and prove that they are gone.",
@@ -55,15 +55,15 @@ def parser() -> Parser:
     _resume(add("resume", "press:do_resume", "complete a run whose process died", _OF_A_RUN))
     _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS))
     _show(add("show", "history:do_show", "print the report of a run again, from the ledger", _OF_A_RUN))
-    _latch(add("latch", "latch:do_latch", "what is engaged, for strategies to stop", _LATCH))
+    _latch(add("latch", "latch:do_latch", "show what is engaged, or set the latch up", _LATCH))
     _reset(add("reset", "latch:do_reset", "end the engaged state", _RESET))
     _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING))
-    _evidence(commands.group("evidence", "what the ledger tells, in a file that anybody can check"))
-    _check(add("check", "check:do_check", "would a press work everywhere? reads only", _CHECK))
-    _config(commands.group("config", "what panic was told, and where"))
-    _drill(add("drill", "drill:do_drill", "the whole job against the embedded simulator", _DRILL))
-    add("serve", "serve:do_serve", "the service: presses by programs, hooks and pages", _SERVE)
-    _schedule(add("schedule", "schedule:do_schedule", "when schedules run next, and why then", _SCHEDULE))
+    _evidence(commands.group("evidence", "export the ledger's record to a file that anybody can check"))
+    _check(add("check", "check:do_check", "check whether a press would work everywhere; only reads", _CHECK))
+    _config(commands.group("config", "the settings in force"))
+    _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator", _DRILL))
+    add("serve", "serve:do_serve", "run the service: API, hooks, control room", _SERVE)
+    _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
 
@@ -82,9 +82,9 @@ def _press(parser: Parser) -> None:
     only("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
     only("--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable")
     how = parser.add_argument_group("how").add_argument
-    how("--deadline", type=float, metavar="S", help="the run ends after so many seconds (default: the settings')")
-    how("--concurrency", type=int, metavar="N", help="requests in flight at most (default: the settings')")
-    how("--watch", type=float, metavar="S", help="keep reading after the first clear (default: the settings')")
+    how("--deadline", type=float, metavar="S", help="end the run after S seconds (default: from settings)")
+    how("--concurrency", type=int, metavar="N", help="most requests in flight (default: from settings)")
+    how("--watch", type=float, metavar="S", help="read on for S seconds after the first clear (default: settings)")
     how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
     how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
     how("--dry-run", action="store_true", help="print the plan and send nothing")
@@ -99,13 +99,13 @@ def _scope(group: Any) -> None:
 
 
 def _check(parser: Parser) -> None:
-    text = "tell what the service's last self-test found, and ask nobody"
+    text = "show what the service's last self-test found; makes no request"
     parser.add_argument("--last", action="store_true", help=text)
     output_options(parser)
 
 
 def _config(commands: Commands) -> None:
-    what = "every setting in force, and where it was said"
+    what = "every setting in force, and where it comes from"
     output_options(commands.add("show", "config:do_show", what, _CONFIG))
 
 
@@ -119,11 +119,11 @@ def _resume(parser: Parser) -> None:
 
 
 def _run(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN", help="its id, the beginning of it, or `last`")
+    parser.add_argument("run", metavar="RUN", help="the run's id, the start of it, or `last`")
 
 
 def _runs(parser: Parser) -> None:
-    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="so many at most (20)")
+    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="list at most N (20)")
     _ledger(parser)
     output_options(parser)
 
@@ -135,17 +135,17 @@ def _show(parser: Parser) -> None:
 
 
 def _ledger(parser: Parser) -> None:
-    what = "an older ledger, or one that was set aside (default: that of the settings)"
+    what = "an older ledger, or one that was set aside (default: from settings)"
     parser.add_argument("--ledger", type=Path, metavar="FILE", help=what)
 
 
 def _evidence(commands: Commands) -> None:
     export = commands.add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT)
-    export.add_argument("run", metavar="RUN", nargs="?", help="its id, the beginning of it, or `last`")
-    export.add_argument("--from", dest="since", metavar="DATE", help="from then on: a day or a time, UTC")
-    export.add_argument("--to", dest="until", metavar="DATE", help="before then")
+    export.add_argument("run", metavar="RUN", nargs="?", help="the run's id, the start of it, or `last`")
+    export.add_argument("--from", dest="since", metavar="DATE", help="from this day or time on, UTC")
+    export.add_argument("--to", dest="until", metavar="DATE", help="before this day or time, UTC")
     export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
-    what = "was it altered? needs no settings and no ledger"
+    what = "check whether it was altered; needs no settings and no ledger"
     verify = commands.add("verify", "evidence:do_verify", what, _VERIFY)
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
     head = "a ledger head that was kept elsewhere; repeatable"
@@ -160,14 +160,14 @@ def _evidence(commands: Commands) -> None:
 
 
 def _latch(parser: Parser) -> None:
-    parser.add_argument("--create", action="store_true", help="set it up, disengaged, once")
+    parser.add_argument("--create", action="store_true", help="create the latch, disengaged (once)")
     output_options(parser)
 
 
 def _reset(parser: Parser) -> None:
     _scope(parser.add_argument_group("what to end (default: everything that is engaged)"))
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes on record")
-    parser.add_argument("--force", default="", metavar="TEXT", help="why, although it was not seen clear")
+    parser.add_argument("--force", default="", metavar="TEXT", help="why to end it without proof that it is clear")
     parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
     parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
     output_options(parser)
@@ -178,16 +178,16 @@ def _reset(parser: Parser) -> None:
 
 def _token(parser: Parser) -> None:
     add, roles = parser.add_argument, ("viewer", "presser", "resetter")
-    add("name", metavar="NAME", help="whose it is: goes on record with every press")
-    role = "what it allows, besides looking: viewer, presser or resetter; repeatable (default: viewer)"
+    add("name", metavar="NAME", help="whose token it is; put on record with every press")
+    role = "what it allows besides looking: viewer, presser or resetter; repeatable (default: viewer)"
     add("--role", action="append", default=[], choices=roles, metavar="R", help=role)
     group = "press accounts of this group only; repeatable (default: every account)"
     add("--group", action="append", default=[], metavar="G", help=group)
-    add("--automated", action="store_true", help="a program holds it: its identical presses are one")
+    add("--automated", action="store_true", help="held by a program: its identical presses count as one")
 
 
 def _schedule(parser: Parser) -> None:
-    parser.add_argument("--count", type=positive, default=3, metavar="N", help="so many runs of each (3)")
+    parser.add_argument("--count", type=positive, default=3, metavar="N", help="show N runs of each (3)")
     output_options(parser)
 
 
@@ -197,23 +197,23 @@ def _schedule(parser: Parser) -> None:
 def _firm(parser: Parser) -> None:
     add = parser.add_argument
     add("--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)")
-    add("--seed", type=int, default=1, metavar="N", help="what everything random is derived from (1)")
-    add("--latency", type=seconds, default=0.02, metavar="S", help="seconds an answer travels (0.02)")
-    add("--faults", default="typical", metavar="KINDS", help="typical, none, or kinds of fault, with commas")
+    add("--seed", type=int, default=1, metavar="N", help="seed from which everything random is derived (1)")
+    add("--latency", type=seconds, default=0.02, metavar="S", help="seconds until an answer arrives (0.02)")
+    add("--faults", default="typical", metavar="KINDS", help="typical, none, or kinds of fault, comma-separated")
 
 
 def _drill(parser: Parser) -> None:
     _firm(parser)
-    ledger = "keep the drill's ledger there (default: it is thrown away)"
+    ledger = "keep the drill's ledger in FILE (default: discard it)"
     parser.add_argument("--ledger", type=Path, metavar="FILE", help=ledger)
     room = parser.add_argument_group("in the control room, the page of panic serve")
-    room.add_argument("--room", action="store_true", help="serve it around the simulator, until Ctrl-C")
+    room.add_argument("--room", action="store_true", help="serve it with the simulator, until Ctrl-C")
     room.add_argument("--port", type=port, metavar="N", help="on 127.0.0.1 (8788; 0 for any)")
-    room.add_argument("--no-open", action="store_true", help="open no browser")
+    room.add_argument("--no-open", action="store_true", help="do not open a browser")
     output_options(parser)
 
 
 def _simulate(parser: Parser) -> None:
     _firm(parser)
     parser.add_argument("--port", type=port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
-    parser.add_argument("--write", type=Path, metavar="DIR", help="write settings, roster and key for it there")
+    parser.add_argument("--write", type=Path, metavar="DIR", help="write settings, roster and key for it to DIR")

@@ -1,4 +1,4 @@
-"""`panic config show`: every setting in force, and where it was said. It asks nobody, and reads no key."""
+"""`panic config show`: every setting in force, and where it comes from. It makes no request and reads no key."""
 
 import argparse
 import json
@@ -18,7 +18,7 @@ from panic.kit.errors import ConfigurationError
 
 
 def do_show(options: argparse.Namespace) -> int:
-    """Print every setting, whatever is wrong with some; the exit code tells whether a press could use them."""
+    """Print every setting, even if some are wrong; the exit code says whether a press could use them."""
     found = config.survey(options.config)
     output.guard(options, found.settings)
     settings = [_file(options, found), *effective(found)]
@@ -34,7 +34,7 @@ def do_show(options: argparse.Namespace) -> int:
 
 
 def _file(options: argparse.Namespace, found: config.Survey) -> Setting:
-    """Which file it is, told as a setting."""
+    """The settings file itself, shown as a setting."""
     origin = "environment PANIC_CONFIG" if os.environ.get("PANIC_CONFIG") else DEFAULT
     origin = "--config" if options.config else origin
     return Setting("settings", str(found.document.file.absolute()), origin)

@@ -1,4 +1,4 @@
-"""`panic drill` and `panic simulate`: a made-up firm, and a broker that is not one."""
+"""`panic drill` and `panic simulate`: a made-up firm and a simulated broker."""
 
 import argparse
 import tempfile
@@ -49,7 +49,7 @@ async def _practise(
     if ledger is not None:
         ledger.close()
     if to_json(history.recall(files, report.run_id).report()) != to_json(report):
-        lost = "the ledger tells another report than this one"
+        lost = "the report rebuilt from the ledger differs from this one"
         examination = replace(examination, disagreements=(lost, *examination.disagreements))
     return report, examination
 

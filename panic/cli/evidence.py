@@ -1,4 +1,4 @@
-"""`panic evidence`: a piece of the ledger in a file that is checked without it, and a copy of the ledger."""
+"""`panic evidence`: export part of the ledger to a file that can be checked on its own, or copy the ledger."""
 
 import argparse
 import json
@@ -35,8 +35,8 @@ _PIECE = 1 << 20
 _KEEP = "keep it where nobody can change it"
 _FINDING_STYLES = {0: "bold green", 10: "bold yellow", 20: "bold red"}
 _FINDINGS = {
-    Finding.ANCHORED: "a head that was kept proves every event in it",
-    Finding.CONSISTENT: "it contradicts itself nowhere, but whoever can write the file could have made it",
+    Finding.ANCHORED: "a head kept elsewhere proves every event in it",
+    Finding.CONSISTENT: "it does not contradict itself, but anyone who can write the file could have made it",
     Finding.ALTERED: "this is not what was recorded, or not all of it",
 }
 
@@ -87,7 +87,7 @@ def _print(lines: Iterable[bytes]) -> None:
         piece += one
         if piece and (len(piece) > _PIECE or not one):
             if not terminal.out(piece.decode("ascii")):
-                raise PanicError("standard output is gone, and the evidence with it: name a file with --output")
+                raise PanicError("standard output is gone, so the evidence is lost: name a file with --output")
             piece.clear()
 
 
@@ -118,12 +118,12 @@ def do_verify(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[BinaryIO]:
-    """Open a file that anybody may have put there: a pipe must not keep us waiting."""
+    """Open a file that anybody may have put there: a pipe must not make us wait."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"{clip(str(file))} is no regular file")
+                raise UsageError(f"{clip(str(file))} is not a regular file")
             yield stream
     except OSError as error:
         raise UsageError(f"{clip(str(file))} cannot be read: {why(error)}") from None

@@ -1,4 +1,4 @@
-"""What words are made of: parsers, commands and groups of commands, and the values that a word may have."""
+"""The parts of the command line: parsers, commands, groups of commands, and the values of options."""
 
 import argparse
 from collections.abc import Callable
@@ -9,10 +9,10 @@ from panic.kit.errors import UsageError
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose refusals are usage errors (64), like all others."""
+    """An argument parser that reports mistakes as usage errors (64), like the rest of panic."""
 
     def __init__(self, **what: Any) -> None:
-        """Read words in full only, and print what is said about them as it is written."""
+        """Accept no abbreviated options, and print help texts as they are written."""
         super().__init__(**what, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
@@ -21,7 +21,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Commands:
-    """The commands that a parser must choose from: the program's, or those of a group."""
+    """The commands of the program, or of a group."""
 
     def __init__(self, parser: Parser) -> None:
         self._parsers = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -37,7 +37,7 @@ class Commands:
         return parser
 
     def group(self, name: str, what: str) -> "Commands":
-        """Add a word that has commands of its own, as in `panic NAME COMMAND`."""
+        """Add a group of commands, as in `panic NAME COMMAND`."""
         return Commands(self._parser(name, what))
 
     def _parser(self, name: str, what: str, codes: str = "") -> Parser:
@@ -50,7 +50,7 @@ class Commands:
 
 
 def common_options(parser: Parser) -> None:
-    """Add what may stand before the command or after it."""
+    """Add the options that may come before or after the command."""
     nothing = argparse.SUPPRESS  # else the later parser's default would undo what the earlier one read
     where = "settings (else PANIC_CONFIG, else config/panic.toml)"
     levels = ("debug", "info", "warning", "error")
@@ -59,7 +59,7 @@ def common_options(parser: Parser) -> None:
 
 
 def output_options(parser: Parser) -> None:
-    """Add where and how to print what a command found; `panic.cli.output` obeys them."""
+    """Add the options for where and how to print the result; `panic.cli.output` obeys them."""
     parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, json in a pipe")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the whole report there, as JSON")
 
@@ -78,7 +78,7 @@ def whole(least: int, most: int, what: str = "") -> Callable[[str], int]:
     return read
 
 
-account_id = whole(1, (1 << 63) - 1, " is no account id: a positive whole number")
+account_id = whole(1, (1 << 63) - 1, " is not an account id: give a positive whole number")
 positive = whole(1, 1_000_000)
 port = whole(0, 65_535)
 

@@ -1,4 +1,4 @@
-"""`panic runs` and `panic show`: what the ledger tells."""
+"""`panic runs` and `panic show`: what the ledger says."""
 
 import argparse
 from collections.abc import Iterable, Sequence
@@ -14,11 +14,11 @@ from panic.ledger.summary import Summary
 from panic.service.api.views import Runs, row, to_json
 
 _FRESH = timedelta(hours=24)
-"""So long a run that nobody completed is news; then it is history, and would hide the next one."""
+"""How long an unfinished run affects the exit code; longer, and it would hide the next one."""
 
 
 def do_runs(options: argparse.Namespace) -> int:
-    """List runs; the exit code tells whether each of the last day's came to its end."""
+    """List runs; the exit code says whether all of the last day's runs finished."""
     ledger = _ledger(options)
     found, damage = history.runs(ledger, options.limit)
     looked_in = history.looked(ledger)
@@ -31,20 +31,20 @@ def do_runs(options: argparse.Namespace) -> int:
 
 
 def _is_open(one: Summary, now: datetime) -> bool:
-    """Whether somebody should see to a run that came to no end."""
+    """Whether an unfinished run needs somebody's attention."""
     if one.finished is not None or one.alive:
         return False
     return one.resumable(now) or now - one.pressed.started_at < _FRESH
 
 
 def _ledger(options: argparse.Namespace) -> LedgerFiles:
-    """Give the ledger of the settings, or the one that is named."""
+    """Return the ledger that the options name, else the one in the settings."""
     settings = output.load(options)
     return settings.ledger if options.ledger is None else LedgerFiles(file=options.ledger)
 
 
 def do_show(options: argparse.Namespace) -> int:
-    """Print a report made again from the ledger; the exit code is the run's own, and 10 at least in doubt."""
+    """Print a report rebuilt from the ledger; the exit code is the run's own, or at least 10 in doubt."""
     ledger = _ledger(options)
     report = history.recall(ledger, history.find(ledger, options.run)).report()
     output.deliver(report, options)

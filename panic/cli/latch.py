@@ -22,7 +22,7 @@ ENGAGED = 20
 
 
 def do_latch(options: argparse.Namespace) -> int:
-    """Print what is engaged, or set the latch up; the exit code tells whether anything is."""
+    """Print what is engaged, or set the latch up; the exit code says whether anything is engaged."""
     settings = output.load(options)
     file = settings.latch.file
     if file is None:
@@ -37,12 +37,12 @@ def do_latch(options: argparse.Namespace) -> int:
 
 
 def _create(settings: Settings, file: Path) -> None:
-    """Set the latch up, unless that would end what somebody engaged before all of it went, as with a RAM disk."""
+    """Set the latch up, unless that would end what was engaged before the file was lost, as on a RAM disk."""
     found = engagement.look(settings, walk=True)
     if found.damage:
         words = "\n".join(found.damage)
         raise UsageError(
-            f"{words}\nSo nobody knows whether something is engaged: mend the ledger, or say that nothing is by "
+            f"{words}\nSo nobody knows whether something is engaged: repair the ledger, or say that nothing is by "
             'panic reset --reason "…" --force "…", which sets the latch up as well'
         )
     if found.recorded and found.state.problem:
@@ -54,7 +54,7 @@ def _create(settings: Settings, file: Path) -> None:
 
 
 def do_reset(options: argparse.Namespace) -> int:
-    """End the engaged state, and say what that does and what not."""
+    """End the engaged state, and say what that does and does not do."""
     settings = output.load(options)
     scope = Scope.of(options.all, options.group, options.account)
     by = options.by or whoami()

@@ -1,4 +1,4 @@
-"""The event loop: what runs in it, and what Ctrl-C and SIGTERM mean while it does."""
+"""The event loop: what runs in it, and what Ctrl-C and SIGTERM do meanwhile."""
 
 import asyncio
 import os
@@ -19,12 +19,12 @@ _T = TypeVar("_T")
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 
-# What has no run to watch needs no progress.
+# Commands without a run to watch do not need the progress module.
 # ruff: noqa: PLC0415
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
-    """Do the work in an event loop of its own; afterwards nothing interrupts what is made of its result."""
+    """Do the work in an event loop of its own; nothing interrupts the handling of its result."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         result = runner.run(work)
         _ignore_signals()  # the runner has put its own handler back; the work is done
@@ -42,7 +42,7 @@ def _loop_factory() -> Any:
 
 
 async def with_progress(prepared: "Prepared", *, drill: bool, ledger: "Writer | None" = None) -> "Report":
-    """Carry out a run that shows its progress and stops when it is told to."""
+    """Carry out a run, show its progress, and stop it on a signal."""
     from panic.cli.progress import Progress
     from panic.run.run import Run
 
@@ -79,13 +79,13 @@ def end_at_once(number: int) -> NoReturn:
 
 
 def _ignore_signals() -> None:
-    """Let nothing interrupt the report, as when a pager that reads it is left."""
+    """Let nothing interrupt the report, such as quitting the pager that reads it."""
     for number in _ENDING:
         signal.signal(number, signal.SIG_IGN)
 
 
 def ending() -> asyncio.Event:
-    """Give what Ctrl-C and SIGTERM set from now on."""
+    """Return the event that Ctrl-C and SIGTERM set from now on."""
     over = asyncio.Event()
     for number in _ENDING:
         asyncio.get_running_loop().add_signal_handler(number, over.set)

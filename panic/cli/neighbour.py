@@ -17,8 +17,8 @@ class Neighbour(NamedTuple):
     """A service that answers where the settings say.
 
     Attributes:
-        url: Where.
-        others: What of ledger and latch it has elsewhere.
+        url: Where it answers.
+        others: Which of ledger and latch it keeps elsewhere.
     """
 
     url: str
@@ -29,7 +29,7 @@ def look(settings: Settings) -> Neighbour | None:
     """Ask it, for a second at most; None where nobody answers. Never raises."""
     try:
         return background.within(partial(_look, settings), _ASK_S, "neighbour")
-    except Exception:  # noqa: BLE001  (whoever listens there may answer anything)
+    except Exception:  # noqa: BLE001  (whatever listens there may answer anything)
         return None
 
 
@@ -46,7 +46,7 @@ def _look(settings: Settings) -> Neighbour | None:
 def _ask(service: Service) -> dict[str, Any]:
     from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415  (no press waits for it)
 
-    itself = (service.host, 0)  # an address that is not of this machine is no neighbour's
+    itself = (service.host, 0)  # fails for an address that is not of this machine
     line: HTTPConnection
     if service.tls_certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # any certificate: no secret is sent to it

@@ -1,4 +1,4 @@
-"""What a command found, on its way to its readers: on standard output, in a file, or at least said in one line.
+"""Output of what a command found: to standard output, to a file, or at least in one line.
 
 Every function here that takes the options of a command reads `--format` and `--output` and nothing else.
 """
@@ -26,17 +26,17 @@ from panic.kit.words import clip
 from panic.report.document import Report, to_json
 
 SAVING_S = 5.0
-"""A file system that hangs keeps nobody for longer who has seen the document already."""
+"""How long to wait for a file system that hangs: the reader has seen the document already."""
 
 _LOOK_S = 1.0
-"""So long it may take to see that a file is none of panic's own: then it is not written, and nobody waits."""
+"""How long it may take to rule out that a file is panic's own; after that it is not written."""
 
-# All that shows a report is there before the run begins: an upgrade may replace it on the disk meanwhile.
-cell_len("\u4e2d")  # else rich imports its table of wide letters with the first of them
+# All that shows a report is imported before the run begins: an upgrade may replace it on disk meanwhile.
+cell_len("\u4e2d")  # else rich imports its table of wide characters when it meets the first
 
 
 def load(options: argparse.Namespace) -> Settings:
-    """Load the settings, and see to it that --output names no file of panic's own.
+    """Load the settings, and check that --output does not name one of panic's own files.
 
     Raises:
         ConfigurationError: As of `panic.config.load`.
@@ -48,7 +48,7 @@ def load(options: argparse.Namespace) -> Settings:
 
 
 def guard_after_press(options: argparse.Namespace, settings: Settings) -> None:
-    """Do the same once a run is over: a press is neither delayed nor refused, only its report is not written."""
+    """Check again once a run is over: a press is never delayed or refused, only its report not written."""
     try:
         guard(options, settings)
     except UsageError as error:
@@ -57,7 +57,7 @@ def guard_after_press(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def guard(options: argparse.Namespace, settings: Settings) -> None:
-    """Let --output name no file of panic's own, and a dry run write none at all. Call it before anything is done.
+    """Refuse an --output that is one of panic's own files, or any in a dry run. Call it before anything is done.
 
     Raises:
         UsageError: It names one.
@@ -67,7 +67,7 @@ def guard(options: argparse.Namespace, settings: Settings) -> None:
     why = "a dry run writes nothing" if getattr(options, "dry_run", False) else ""
     try:
         background.within(partial(refuse_own, options.output, settings, "--output"), _LOOK_S, "guard")
-    except (TimeoutError, RuntimeError):  # the latter: no thread is to be had
+    except (TimeoutError, RuntimeError):  # the latter: no thread can be started
         why = why or "panic could not tell in time whether it is one of its own files"
     if why:
         terminal.say(f"panic: --output {clip(str(options.output))} is not written: {why}")
@@ -75,7 +75,7 @@ def guard(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def guard_drill(options: argparse.Namespace) -> None:
-    """Let a drill write over nothing of panic's own; there need be no settings, and they may be wrong."""
+    """Keep a drill from overwriting panic's own files; the settings may be missing or wrong."""
     settings = config.survey(options.config).settings
     if options.ledger is not None:
         refuse_own(options.ledger, settings, "--ledger")
@@ -83,7 +83,7 @@ def guard_drill(options: argparse.Namespace) -> None:
 
 
 def wants_json(options: argparse.Namespace) -> bool:
-    """Whether standard output takes JSON: where nobody says, in a pipe."""
+    """Whether standard output takes JSON: by default, if it is a pipe."""
     chosen: str | None = options.format
     return chosen == "json" if chosen else not terminal.is_terminal(sys.stdout)
 
@@ -95,7 +95,7 @@ def show(document: str, lines: Iterable[RenderableType], options: argparse.Names
 
 
 def deliver(report: Report, options: argparse.Namespace) -> None:
-    """Bring the report to its readers; whatever is broken on the way, the run is done and its exit code stands."""
+    """Print and save the report; whatever fails here, the run is done and its exit code stands."""
     try:
         _deliver(report, to_json(report).decode(), options)
     except Exception as error:  # noqa: BLE001  (the run is over, and its verdict must still get out)
@@ -131,7 +131,7 @@ def save(what: str, document: str, path: Path | None) -> bool:
         return False
     try:
         background.within(partial(_write, document, path), SAVING_S, "output")
-    except (OSError, ValueError, RuntimeError) as error:  # the last: no thread is to be had
+    except (OSError, ValueError, RuntimeError) as error:  # the last: no thread can be started
         why = getattr(error, "strerror", None) or str(error)
         terminal.say(f"panic: the {what} could not be written to {path} ({why})")
         return False
@@ -142,5 +142,5 @@ def _write(document: str, path: Path) -> None:
     """Write it beside its name and move it there, so that nobody reads half of one; a link stays a link."""
     path = path.resolve()
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a file")
     replace(path, f"{document}\n".encode(), 0o666)

@@ -1,4 +1,4 @@
-"""`panic press`: the whole job, or with --dry-run its plan; `panic resume`: what is left of one."""
+"""`panic press`: a whole press, or with --dry-run its plan; `panic resume`: the rest of one."""
 
 import argparse
 import signal
@@ -18,11 +18,11 @@ from panic.run.press import Prepared, Press, prepare
 from panic.run.run import open_ledger
 
 _CLOSING_S = 0.5
-"""The report is out: what is left is tidying up, and nobody waits for that."""
+"""The report is out: only tidying up is left, and it may not take long."""
 
 
 def do_press(options: argparse.Namespace) -> int:
-    """Press, bring the report to its readers and give its exit code."""
+    """Press, print the report and return its exit code."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes does not stop a press
     press = _press_of(options)
     settings = config.load(options.config)
@@ -34,8 +34,8 @@ def do_press(options: argparse.Namespace) -> int:
 
 
 def do_resume(options: argparse.Namespace) -> int:
-    """Complete a run that a process left unfinished; otherwise as `press`."""
-    from panic.run import resume  # noqa: PLC0415  (a press does not look back)
+    """Complete a run that a process left unfinished; otherwise like `press`."""
+    from panic.run import resume  # noqa: PLC0415  (a press does not need it)
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = config.load(options.config)
@@ -55,7 +55,7 @@ def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Name
 
 
 def _tell_of_latch(latch: LatchReport, prepared: Prepared) -> None:
-    """Say last of all, whatever the verdict, which strategies go on."""
+    """Say last of all, whatever the verdict, which strategies were not stopped."""
     if not latch.engaged:
         terminal.say(f"panic: THE LATCH IS NOT ENGAGED: {latch.text}")
     elif (beside := neighbour.look(prepared.settings)) and "latch" in beside.others:

@@ -1,4 +1,4 @@
-"""Progress on standard error while a run is under way: a live board on a terminal, a line at times in a pipe."""
+"""Progress on standard error while a run is under way: a board on a terminal, an occasional line in a pipe."""
 
 import asyncio
 import sys
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _BOARD_EVERY_S = 0.1
 _LINE_EVERY_S = 5.0
 _SHARE_OF_TIME = 0.02
-"""Drawing takes at most this share of the loop's time, however many accounts there are to count."""
+"""Drawing takes at most this share of the loop's time, however many accounts there are."""
 
 _NAMED_MOST = 8
 

@@ -30,16 +30,16 @@ from panic.service.server import Server
 from panic.simulator import Simulator
 
 PORT: Final = 8788
-"""Where the room listens unless another port is named: beside the real service's, never on it."""
+"""Where the room listens unless another port is named: next to the real service's port, never on it."""
 
 TOKEN = "drill"  # noqa: S105  (everybody may practise)
 """What to type to sign in."""
 
 RESTOCK_S = 5.0
-"""So long after the last run ended the firm has open orders again."""
+"""How long after the end of the last run the firm has open orders again."""
 
 WATCH_S: Final = 5.0
-"""So long a run looks after the first clear, unless its press says otherwise: whoever practises need not wait."""
+"""How long a run reads after the first clear, unless its press says otherwise: practice should be quick."""
 
 _HOST: Final = "127.0.0.1"
 _PATIENCE_S: Final = 2.0
@@ -62,7 +62,7 @@ def do_room(options: argparse.Namespace) -> int:
 
 
 def _is_free(port: int) -> None:
-    """Refuse a port where somebody listens, while there is nothing yet to take away again."""
+    """Refuse a port that is in use, while there is nothing to clean up yet."""
     try:
         socket.create_server((_HOST, port)).close()
     except OSError as error:
@@ -70,19 +70,19 @@ def _is_free(port: int) -> None:
 
 
 def _is_for_drills(ledger: Path) -> None:
-    """Refuse a ledger of real runs: a service looks after what it finds there, and this one is a drill."""
+    """Refuse a ledger of real runs: a service resumes what it finds there, and this one is a drill."""
     summaries, _ = history.runs(LedgerFiles(file=ledger))
     if any(not one.pressed.drill for one in summaries):
         raise UsageError(f"--ledger {ledger}: it has runs on record that are no drills. Name a file of its own")
 
 
 class Restocking:
-    """Gives the firm its open orders and its faults again, a while after the last run ended; never during one.
+    """Restores the firm's open orders and faults a while after the last run ended; never during one.
 
     Args:
         desk: Whose runs count.
-        simulator: What the firm is simulated by.
-        after_s: The while, in seconds.
+        simulator: The simulator of the firm.
+        after_s: How long to wait, seconds.
     """
 
     def __init__(self, desk: Desk, simulator: Simulator, after_s: float) -> None:
@@ -91,7 +91,7 @@ class Restocking:
         desk.observers.append(self._observe)
 
     def close(self) -> None:
-        """Do it no more."""
+        """Stop doing so."""
         if self._due is not None:
             self._due.cancel()
             self._due = None
@@ -105,7 +105,7 @@ class Restocking:
     def _restock(self) -> None:
         self._due = None
         self._simulator.restock()
-        terminal.say("DRILL  the simulated firm has open orders again: press again.")
+        terminal.say("DRILL  the simulated firm has open orders again: you can press again.")
 
 
 async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
@@ -143,15 +143,15 @@ async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
 def _welcome(url: str, options: argparse.Namespace) -> None:
     terminal.say(f"DRILL  the control room of {options.accounts:,} simulated accounts: {url}")
     terminal.say(f"DRILL  Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it.")
-    # Whoever started us is shown the page, if there is a screen to show it on.
+    # Open the page in a browser, if there is a screen.
     has_display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if has_display and terminal.is_terminal(sys.stderr) and not options.no_open:
-        with suppress(RuntimeError):  # no thread is to be had
+        with suppress(RuntimeError):  # no thread can be started
             threading.Thread(target=webbrowser.open, args=[url], name="panic-browser", daemon=True).start()
 
 
 def _settings(made_up: drill.Firm, simulator: Simulator, options: argparse.Namespace, folder: Path) -> Settings:
-    """Write what a service reads into the folder, and read it as a service does."""
+    """Write the files of a service into the folder, and load them as a service does."""
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     sections = (
         f"[run]\ndeadline_s = {drill.DEADLINE_S}\nwatch_s = {WATCH_S}\n\n[service]\nport = {options.port}\n\n"
@@ -165,7 +165,7 @@ def _settings(made_up: drill.Firm, simulator: Simulator, options: argparse.Names
 
 
 def _remove(folder: Path, within_s: float) -> bool:
-    """Remove the folder; a thread may just be writing a file in it, and then it takes a moment."""
+    """Remove the folder; retry for a moment, since a thread may be writing a file in it."""
     until = time.monotonic() + within_s
     while True:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""`panic schedule`: when what comes by the clock comes next, and why then. It asks nobody."""
+"""`panic schedule`: when schedules run next, and why then. It makes no request."""
 
 import argparse
 import json
@@ -63,7 +63,7 @@ def _calendars(plan: Outlook) -> str:
 
 
 def age(moment: datetime, now: datetime) -> str:
-    """Tell in words how old something is."""
+    """Say how old something is."""
     seconds = (now - moment) / timedelta(seconds=1)
     if seconds < 0:
         return "from the future: look at the clock"

@@ -21,7 +21,7 @@ _TELL_S: Final = 1.0
 
 def do_serve(options: argparse.Namespace) -> int:
     """Serve until SIGTERM or Ctrl-C; SIGHUP reads settings, roster and keys again."""
-    asked: list[int] = []  # before there is a loop, too, SIGHUP asks for a reload and does not end us
+    asked: list[int] = []  # even before there is a loop, SIGHUP asks for a reload and does not end the process
     signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
     logs.configure(options.log_level)
     settings = config.load(options.config)
@@ -29,7 +29,7 @@ def do_serve(options: argparse.Namespace) -> int:
 
 
 async def _serve(server: Server, asked: list[int]) -> int:
-    """Serve; the signals mean what they mean from the first moment on, and are obeyed once it has started."""
+    """Serve; signals count from the first moment on, and are obeyed once it has started."""
     running, over, reloading = asyncio.get_running_loop(), asyncio.Event(), set[asyncio.Task[None]]()
     running.set_exception_handler(Unhandled())
 
@@ -59,7 +59,7 @@ async def _serve(server: Server, asked: list[int]) -> int:
 
 
 class Unhandled:
-    """Logs what nobody awaited: where and which, never with whose words, and once a second at most."""
+    """Logs unhandled errors: type and place, never the message, at most once a second."""
 
     def __init__(self) -> None:
         self._told_at = -_TELL_S

@@ -10,7 +10,7 @@ from panic.kit.errors import PanicError, UsageError
 from panic.kit.words import shown
 
 _BYTES = 32
-"""Of chance in a token: nobody guesses it, and its digest tells nothing."""
+"""Random bytes in a token: nobody can guess it, or recover it from its digest."""
 
 _WORDS = """\
 panic: this is the token; it is shown once and stored nowhere. Keep it in a password manager or in
@@ -26,7 +26,7 @@ def do_token(options: argparse.Namespace) -> int:
         raise UsageError(f"{shown(name)} is no plain name: letters, digits, '.', '_' and '-', at most 64")
     token = secrets.token_urlsafe(_BYTES)
     if not terminal.out(token):
-        raise PanicError("standard output is gone: the token was not shown, and is good for nothing")
+        raise PanicError("standard output is gone: the token was not shown, so make another")
     lines = [
         f"[tokens.{name}]" if "." not in name else f'[tokens."{name}"]',
         f'digest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"',
@@ -43,7 +43,7 @@ def _list(names: list[str]) -> str:
 
 
 def _text(name: str) -> str:
-    """A text as TOML writes it, whatever stands in it."""
+    """A text as a TOML string, whatever it contains."""
     marks = {'"': '\\"', "\\": "\\\\"}
     plain = (marks.get(c, c) if c.isprintable() else f"\\U{ord(c):08x}" for c in name)
     return f'"{"".join(plain)}"'

@@ -1,4 +1,4 @@
-"""Settings: what may be set, and how it is read.
+"""Settings: what can be set, and how it is read.
 
     sections   what a press needs          named      the sections that have names, such as credentials
     service    what the service needs      at         when a schedule runs
@@ -6,7 +6,7 @@
     settings   all of it together          loading    the file, the environment and every mistake in them
     effective  each setting in force       own        the files that are panic's own
 
-Everybody else imports from here.
+The rest of panic imports from here.
 """
 
 from panic.config.loading import Survey, load, survey

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from panic.kit.errors import ConfigurationError, Problem
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-# What may pass is listed, not what may not: parsers of addresses disagree about everything else.
+# An allow-list, not a deny-list: parsers of addresses disagree about everything else.
 _ADDRESS = re.compile(
     rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[a-z0-9_-]+)*)/*",
@@ -43,7 +43,7 @@ def canonical(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
 
 
 def _objections(url: str) -> Iterator[tuple[str, str]]:
-    """What speaks against `url`, and the remedy; the first is the one to tell."""
+    """The objections to `url`, each with its remedy; report the first one."""
     if not url:
         yield "is empty", f"Write the broker's address, such as {_EXAMPLE}."
     if not all("!" <= character <= "~" for character in url):

@@ -14,12 +14,12 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 MOST_MINUTES = 600
 
 FORMS = '"16:10 America/New_York on weekdays" or "5 minutes before close"'
-"""Two examples, for who must write one."""
+"""Two examples, for error messages."""
 
 _EVERY = range(7)
 _WEEKDAYS = range(5)
 _FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
-"""Zones without summer time, and what is meant by whoever writes them."""
+"""Zones without summer time, and what people mean who write them."""
 
 _WALL = re.compile(r"([0-9]{2}):([0-9]{2}) (\S+) on ([a-z, ]+)", re.IGNORECASE)
 _EDGE = re.compile(r"([0-9]{1,4}) minutes? (before|after) (open|close)", re.IGNORECASE)

@@ -1,6 +1,6 @@
-"""A TOML file that people write: what it says, on which line, and every mistake in it.
+"""A hand-written TOML file: what it says, on which line, and every mistake in it.
 
-A mistake is a `Problem` in a list, never an exception, so that all of them can be told at once.
+A mistake is a `Problem` in a list, never an exception, so that all of them can be reported at once.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
 
 
 def line_of(lines: Mapping[tuple[str, ...], int], *path: str) -> int | None:
-    """The line of the key that `path` leads to, or of the nearest section around it; None where nobody knows."""
+    """The line of the key that `path` leads to, or of the nearest section around it; None if unknown."""
     found = (lines.get(path[:depth]) for depth in range(len(path), 0, -1))
     return next(filter(None, found), None)
 
@@ -73,7 +73,7 @@ class Document:
     Attributes:
         digest: Of its bytes.
         state: Where relative names of files start that panic keeps; None for this file's folder.
-        origins: Section and key of what is said rightly to where it is: file and line, or a variable.
+        origins: Maps section and key of each valid setting to its place: file and line, or a variable.
     """
 
     file: Path
@@ -131,7 +131,7 @@ class Document:
         otherwise: str = "",
         called: str = "",
     ) -> dict[str, Any]:
-        """What of `table` is right by `model`; file names are taken from this file's folder, or from `state`.
+        """The valid part of `table` by `model`; file names start in this file's folder, or in `state`.
 
         A problem says what holds until it is mended: `otherwise`, or the default. `called` names the section.
         """

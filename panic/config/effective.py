@@ -1,4 +1,4 @@
-"""Every setting in force, and where its value was said. Of a secret only the place where it is read."""
+"""Every setting in force, and where its value comes from. For a secret only where it is read from."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -71,5 +71,5 @@ def _shown(section: str, key: str, value: Any) -> Any:
 
 
 def _variable(name: str) -> str:
-    """The name of a variable, unless somebody seems to have written the key itself there."""
+    """The name of a variable, unless it looks as if the key itself was written there."""
     return name if name in os.environ or name.isupper() else _NOT_SHOWN

@@ -1,4 +1,4 @@
-"""What settings of several sections take: lists, and what tells which orders of which accounts are meant."""
+"""Kinds of values used in several sections: lists, and the choice of accounts and orders."""
 
 from collections.abc import Sequence
 from typing import Annotated, Final, TypeVar
@@ -25,7 +25,7 @@ def _one_of(words: Sequence[str]) -> str:
 
 
 def _printable(text: str) -> str:
-    """A text by this Python's table of characters, by which a press judges: the pattern's may be newer."""
+    """Check a text against this Python's character table, as a press does: the pattern's may be newer."""
     if not text.isprintable():
         raise ValueError("it cannot be printed")
     return text
@@ -60,7 +60,7 @@ class MistakeError(ValueError):
 
 
 class Rule(Section):
-    """A press that no person makes: of what, and how it differs from [run]."""
+    """A press that no person makes: its scope, and how it differs from [run]."""
 
     all: bool = False
     """Press every account. Default: no."""

@@ -2,7 +2,7 @@
 
 `load` is tolerant, because a press fires with what it can read: a mistake becomes a `Problem` and the default
 takes its place. Only what makes sending unsafe or impossible raises. `panic check` refuses every problem. `survey`
-raises nothing: it is for whoever only looks.
+raises nothing: it is for read-only use.
 """
 
 import os
@@ -96,7 +96,7 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
 
 
 def _without_a_latch_that_is_something_else(settings: Settings) -> Settings:
-    """Leave the latch out where it is another file of panic's as well: to engage it would write that over."""
+    """Leave the latch out if it is also another of panic's files: engaging it would overwrite that."""
     latch = os.path.abspath(settings.latch.file or "")  # noqa: PTH100  (by name alone: no disk may hang a press)
     others = [what for what, file in own_files(settings) if os.path.abspath(file) == latch]  # noqa: PTH100
     if others in ([], ["the latch"]):
@@ -107,7 +107,7 @@ def _without_a_latch_that_is_something_else(settings: Settings) -> Settings:
 
 
 def _base_url(document: Document, env: Mapping[str, str]) -> tuple[str, list[Problem]]:
-    """The address to use, and what forbids to use it."""
+    """The address to use, and any objections to it."""
     stray = env.get(_BASE_URL, "")
     broker = document.tables.get("broker")
     url = broker.get("base_url") if isinstance(broker, dict) else None
@@ -138,7 +138,7 @@ def _is_same(url: str, safe: str) -> bool:
 
 
 def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str, Any]:
-    """What the file and, above it, the environment say rightly about one section."""
+    """The valid settings of one section, from the file and, with priority, the environment."""
     model, table = SECTIONS[name], document.table(name)
     values = document.fields(model, {key: table[key] for key in table if key != "base_url"}, name)
     if name == "state" and values:  # service and shell read one file, and seldom have one environment
@@ -159,7 +159,7 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
 
 
 def _overridable(model: type[BaseModel]) -> list[str]:
-    """The settings that a variable can hold: a list of names is no such thing."""
+    """The settings that a variable can hold, which excludes lists."""
     return [key for key, info in model.model_fields.items() if get_origin(info.annotation) is not tuple]
 
 
@@ -180,7 +180,7 @@ def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Col
 
 
 def _contradictions(document: Document, broker: dict[str, Any], run: Run) -> None:
-    """Values that are right one by one and not together, or not on this machine."""
+    """Find values that are valid alone but not together, or not on this machine."""
     if run.poll_first_s > run.poll_max_s:
         what = f"[run] poll_first_s {run.poll_first_s} is more than poll_max_s {run.poll_max_s}"
         document.complain(what, "Raise poll_max_s or lower poll_first_s.", "run", "poll_first_s")

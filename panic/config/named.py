@@ -1,7 +1,7 @@
 """The sections that have a name: [credentials.NAME], [tokens.NAME], [hooks.NAME], [notify.NAME] and [[schedules]].
 
-A credential is taken as far as it can be. Of the others one that has a mistake is left out whole: half of a
-token would allow too much, and half of a hook would press something else.
+A credential is used as far as possible. Any other section with a mistake is left out whole: half a token
+would allow too much, and half a hook would press something else.
 """
 
 from typing import Any, NamedTuple, TypeVar
@@ -21,7 +21,7 @@ TITLE = "[[schedules]]"
 
 
 class _Kind(NamedTuple):
-    """What holds until a mistake in one is mended, and the settings that it cannot do without."""
+    """What happens until a mistake in one is fixed, and the settings that it requires."""
 
     section: str
     without: str
@@ -46,7 +46,7 @@ _M = TypeVar("_M", bound=BaseModel)
 
 
 class Named(NamedTuple):
-    """What the file's named sections say rightly."""
+    """The valid contents of the file's named sections."""
 
     credentials: dict[str, Credential]
     tokens: dict[str, Token]
@@ -146,7 +146,7 @@ def _places(raw: object, document: Document) -> object:
 
 
 def _drop_doubles(document: Document, tokens: dict[str, Token]) -> None:
-    """Take away tokens that stand there under two names: nobody could say who asks."""
+    """Remove tokens that have two names: nobody could say who is asking."""
     first: dict[str, str] = {}
     for name, token in list(tokens.items()):
         other = first.setdefault(token.digest, name)

@@ -1,4 +1,4 @@
-"""The files that are panic's own: nothing is written over them, and service and shell should have the same."""
+"""The files that are panic's own: they are never overwritten, and service and shell should share them."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ _OF_SQLITE = ("", "-wal", "-shm", "-journal")
 
 
 def own_files(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """Give every file that panic reads or keeps, whether it is there or not, after what it is in a few words."""
+    """Give every file that panic reads or keeps, whether it exists or not, each after a short description."""
     for what, file in (*_read(settings), *_kept(settings)):
         if file is not None:
             yield what, file
@@ -78,7 +78,7 @@ def is_same(one: Path, other: Path) -> bool:
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:
-    """Give for ledger and latch a word that is the same for the same file, and tells nothing else.
+    """Give ledger and latch fingerprints: equal for the same file, and revealing nothing else.
 
     By the folder's identity, so that mounts and links make no difference. It may hang with a disk.
     """

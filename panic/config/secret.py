@@ -66,7 +66,7 @@ def scrub(text: str, keys: Iterable[Key]) -> str:
 
 
 def _spellings(secret: str) -> list[str]:
-    """How a secret stands in a text that quotes it: as it is, in JSON, in Python, and one in the other."""
+    """The ways in which a text may quote a secret: as it is, in JSON, in Python, and one inside the other."""
     by_repr = repr(secret)[1:-1]
     found = (secret, json.dumps(secret)[1:-1], by_repr, json.dumps(by_repr)[1:-1])
     return sorted(dict.fromkeys(found), key=len, reverse=True)

@@ -78,7 +78,7 @@ class Run(Section):
     """Seconds for one HTTP request. Default: 5. A hung connection must leave time to try again."""
 
     deadline_s: float = Field(default=120.0, gt=0, le=86_400)
-    """Seconds for the whole run. Default: 120. Nothing outlasts it; whoever pressed waits no longer."""
+    """Seconds for the whole run. Default: 120. Nothing outlasts it, so the person who pressed waits no longer."""
 
     poll_first_s: float = Field(default=0.5, gt=0, le=60)
     """Seconds from a cancel to the first look. Default: 0.5. Most cancels are done by then."""

@@ -30,7 +30,7 @@ class Service(Section):
     """Where the service listens, and how it keeps ready."""
 
     host: str = Field(default="127.0.0.1", pattern=_HOST, description="an address of this machine, without port")
-    """Address to listen at. Default: loopback. Whoever can reach a kill switch can try it."""
+    """Address to listen at. Default: loopback. Anyone who can reach a kill switch can try it."""
 
     port: int = Field(default=8787, ge=0, le=65_535)
     """Port to listen at. Default: 8787. 0 is any that is free."""
@@ -147,7 +147,7 @@ class _Timed(Section):
 
 
 class Schedule(Rule, _Timed):
-    """A press, or a drill, that comes by the clock."""
+    """A press, or a drill, that runs at set times."""
 
     watch_s: float = Field(default=0.0, ge=0, le=86_400)
     """Seconds to keep looking after the first clear. Default: 0. At the end of a day nothing sends new orders."""
@@ -156,7 +156,7 @@ class Schedule(Rule, _Timed):
     """Whether it is a drill, against the simulator. Default: no. Its scope then means nothing."""
 
     cancels_gtc_and_close_orders: bool = False
-    """That whoever wrote it knows what it cancels. No press without: the broker's call spares no order."""
+    """Confirms that it may cancel these too; required for a press, since the broker's call spares no order."""
 
     @model_validator(mode="after")
     def _is_meant(self) -> "Schedule":

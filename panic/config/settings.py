@@ -1,4 +1,4 @@
-"""All settings of one file together."""
+"""All the settings of one file."""
 
 from pathlib import Path
 

@@ -19,14 +19,14 @@ from panic.engine.timetable import NEVER, Do, Step, Timetable, resumed
 from panic.orders import Filters
 
 _LOOKS_AFTER_A_REFUSAL = 5
-"""A refused account cannot be helped by reading; a few looks tell whether it is clear all the same."""
+"""Reading cannot help a refused account; a few looks show whether it is clear anyway."""
 
 
 class Attempt(NamedTuple):
     """One HTTP request on the wire; `began` is loop time, `elapsed` seconds.
 
     Attributes:
-        at: The time of day it began, where it is known already because an earlier process made it.
+        at: The time of day it began; set only if an earlier process made it.
     """
 
     method: str
@@ -40,12 +40,12 @@ class Attempt(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What the last conclusive look since the last DELETE has shown; nothing where there is none.
+    """What the last conclusive look since the last DELETE has shown; empty if there was none.
 
     Attributes:
         as_of: When that look began.
         open: How many open orders it saw.
-        is_counted: Whether it rests on the broker's counts, and not on having read every order.
+        is_counted: Whether it rests on the broker's counts rather than on reading every order.
         receipts: How far the connections of its answers are to be trusted.
         clear_since: Loop time since which the account has been clear.
     """
@@ -59,7 +59,7 @@ class Proof:
 
     @property
     def is_trusted(self) -> bool:
-        """Whether it holds though answers got mixed up on some connection."""
+        """Whether it holds even if answers got mixed up on some connection."""
         return are_trusted(self.receipts)
 
 
@@ -69,11 +69,11 @@ class Case:
 
     Attributes:
         own_envelope: Whether the answer that named the outcome came in the broker's own envelope.
-        first_clear: When the first read that showed it clear was made, whatever came after.
+        first_clear: When the first read that showed it clear was made, whatever came later.
         seen_open: How many orders were seen open before the last DELETE, and when.
         cancels: DELETEs of this sweep; 0 means that the account's first one is still owed.
         sending: Whether a DELETE is under way.
-        pressed_again: Whether somebody pressed since the last DELETE began: another first one is owed.
+        pressed_again: Whether there was a press since the last DELETE began: another first one is owed.
         look: The look under way.
     """
 
@@ -126,7 +126,7 @@ class Case:
 
     def step(self, now: float, pace: Pace) -> Step:
         """Say what is due next."""
-        if self.pressed_again:  # as the first DELETE of all, it waits for nothing that was said to an earlier one
+        if self.pressed_again:  # like the very first DELETE, it ignores what earlier ones were told
             return Step(Do.CANCEL, now)
         # A DELETE in the last moments would only undo what the reads have shown, with no time to read again.
         hushes = pace.verify and self.outcome in {Outcome.ACCEPTED, Outcome.NOTHING_TO_CANCEL}
@@ -141,7 +141,7 @@ class Case:
         return first
 
     def cancelled(self, answer: Answer, pace: Pace, *, queue_s: float = 0.0, jitter: float = 0.0) -> None:
-        """Take in the answer to a DELETE; the arguments are those of `Timetable.cancelled`."""
+        """Process the answer to a DELETE; the arguments are those of `Timetable.cancelled`."""
         self.sending = False
         self.cancels += 1
         self._record("DELETE", answer)
@@ -170,7 +170,7 @@ class Case:
             )
 
     def _lose_proof(self) -> None:
-        """Count no read begun before now as proof; what it saw stays seen."""
+        """Do not count a read begun before now as proof; what it saw stays seen."""
         if self.standing in {Standing.OPEN, Standing.PENDING} and self.proof.as_of is not None:
             self.seen_open = (self.proof.open, self.proof.as_of)
         self.proof = Proof()
@@ -199,11 +199,11 @@ class Case:
         return self.look
 
     def read(self, answer: Answer, pace: Pace) -> None:
-        """Take in the answer to one request of the look under way."""
+        """Process the answer to one request of the look under way."""
         self._record("GET", answer)
         self.timetable.hold_reads(answer)
         look = self.look
-        if look is None:  # somebody pressed meanwhile: what was begun before that proves nothing any more
+        if look is None:  # there was a press meanwhile: a look begun before it proves nothing any more
             return
         if answer.page is None:
             self.tally.name(order for order in answer.orders if self.filters.matches(order))
@@ -228,7 +228,7 @@ class Case:
                 self.timetable.end()
 
     def _bears_out(self, look: Look) -> bool:
-        """Tell whether nothing outside a look speaks against the clear that it shows."""
+        """Tell whether nothing outside a look contradicts the clear that it shows."""
         if self._doubts and not are_trusted(look.receipts):
             return False  # it came over connections that may have mixed up their answers
         return not self.tally.not_ended()
@@ -256,7 +256,7 @@ class Case:
     # ── what others ask for ─────────────────────────────────────────────────────────────────────────────
 
     def press_again(self) -> None:
-        """Owe a first DELETE once more: nobody's press is answered with somebody's older one."""
+        """Owe a first DELETE once more: no press is answered with an older press's DELETE."""
         self._lose_proof()
         self.pressed_again = True
         self.timetable.begin_anew()
@@ -279,14 +279,14 @@ class Case:
         return True
 
     def take_back_unless_quiet(self, now: float, quiet_s: float) -> None:
-        """At the end of a run with doubts: a clear that was not listened to for long enough is none."""
+        """At the end of a run with doubts: a clear counts only after a long enough quiet time."""
         since = self.proof.clear_since
         if self._doubts and since is not None and now - since < quiet_s:
             self.proof = Proof()
             self.note("a read had just shown it clear, too late to rule out that answers were mixed up")
 
     def resume(self, now: float, pace: Pace) -> None:
-        """Continue where an earlier process died: what it proved clear is read again, all else is sent again."""
+        """Continue where an earlier process died: what it proved clear is read again, the rest is sent again."""
         proven = self.standing is Standing.CLEAR
         self._lose_proof()
         self.sending = self.pressed_again = False
@@ -299,5 +299,5 @@ class Case:
 
 
 def are_trusted(receipts: Iterable[Receipt]) -> bool:
-    """Tell whether answers hold though others got mixed up: each came over a new connection, unrevoked."""
+    """Tell whether answers hold although others got mixed up: each came over a new connection, unrevoked."""
     return all(receipt.fresh and not receipt.revoked for receipt in receipts)

@@ -24,7 +24,7 @@ from panic.kit.collector import Pause
 from panic.orders import Filters
 
 BEGAN_LATE = timedelta(days=1)
-"""A look that began to look back so much later than it would now, by what was learned of the clocks, is none."""
+"""A look is void if it looked back from a moment this much later than it would now, given the clocks."""
 
 CancelCall = Callable[[Account, Filters, Leash], Awaitable[Answer]]
 """Makes one DELETE of an account's orders within the leash; never raises but CancelledError."""
@@ -35,14 +35,14 @@ ReadCall = Callable[[Account, Query, Leash], Awaitable[Answer]]
 
 @dataclass(slots=True)
 class Sweep:
-    """Where the accounts of a run stand: how many are owed their first DELETE, and which are not concluded.
+    """Progress of a run's accounts: how many are owed their first DELETE, and which are not concluded.
 
     Attributes:
         done: Set while nobody is owed one, or none will be sent any more.
-        last_at: Loop time at which the last first DELETE left.
+        last_at: Loop time at which the last account's first DELETE was sent.
         settled_at: Loop time at which all accounts were concluded; None while one is not.
-        watch_until: Until when reading goes on after that.
-        collector_pause: Ends with the sweep; whoever makes the run ready may begin it before.
+        watch_until: Loop time until which reading continues after that.
+        collector_pause: Ends with the sweep; it may begin earlier, while the run is prepared.
     """
 
     unsent: int = 0
@@ -54,7 +54,7 @@ class Sweep:
     collector_pause: Pause = field(default_factory=Pause)
 
     def owe(self, more: int) -> None:
-        """Owe so many accounts a first DELETE; a run that was resumed may owe none."""
+        """Owe this many accounts a first DELETE; a resumed run may owe none."""
         self.unsent += more
         if self.unsent:
             self.done.clear()
@@ -69,7 +69,7 @@ class Sweep:
             self.end()
 
     def end(self) -> None:
-        """Keep nobody waiting for it any longer."""
+        """Stop waiting for it."""
         self.done.set()
         self.collector_pause.end()
 

@@ -1,4 +1,4 @@
-"""When a run ends at the latest, and every wait and every attempt that must not outlast it."""
+"""The deadline of a run, and every wait and attempt that must not outlast it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,21 +14,21 @@ from panic.engine.timetable import NEVER
 from panic.kit.clock import Clock
 
 HELD_MOST_S = 600.0
-"""A run that gives way to others is given so much time for that in all: no run goes on without end."""
+"""How much a run's deadline may move in all while it gives way to others: no run lasts for ever."""
 
 LEAST_ATTEMPT_S = 1.0
-"""A read that would have to make way for a DELETE gets so long at least."""
+"""The least time that a read gets before it makes way for a DELETE."""
 
 Leash = asyncio.Timeout
 """Bounds one attempt; it may be shortened while the attempt is under way."""
 
 
 class Deadline:
-    """The end of a run, which a later press or giving way to another run may put off.
+    """The end of a run, which a later press, or giving way to another run, may postpone.
 
     Attributes:
         is_over: Whether nothing is to be sent any more.
-        held_s: For how long the run gave way to others, seconds.
+        held_s: How long the run gave way to others, seconds.
         slowest_s: How long the slowest answer of the run took, seconds.
     """
 
@@ -52,12 +52,12 @@ class Deadline:
         self._put_off_to(self.pace.deadline)
 
     def extend(self, deadline: float, watch_s: float) -> None:
-        """Heed a later press: the later deadline counts, and the longer watch."""
+        """Apply a later press: the later deadline and the longer watch count."""
         self.pace = replace(self.pace, watch_s=max(self.pace.watch_s, watch_s))
         self._put_off_to(max(self.pace.deadline, deadline))
 
     def give_way(self, *, while_so: bool) -> bool:
-        """Let the time for which another run goes first, up to `HELD_MOST_S`, not count; False changes nothing."""
+        """Do not count the time in which another run goes first, up to `HELD_MOST_S`; False changes nothing."""
         if self.is_over or while_so == (self._held_at is not None):
             return False
         now, more = self._now(), HELD_MOST_S - self.held_s
@@ -124,7 +124,7 @@ class Deadline:
         return answer
 
     def cut_short(self, *, reads_at: float, cancels_at: float) -> None:
-        """Let what is under way last no longer than to these moments of loop time."""
+        """Limit what is under way to these moments of loop time."""
         for leash, is_read in self._leashes.items():
             latest = reads_at if is_read else cancels_at
             when = leash.when()
@@ -144,7 +144,7 @@ async def persistently(
     is_late: Callable[[], bool],
     tries: int = 3,
 ) -> Answer:
-    """Ask so many times, and as often as the broker says "later", unless it gets late; give the last answer."""
+    """Ask up to so many times, not counting "later" answers, until it gets late; give the last answer."""
     failures = 0
 
     def is_enough(state: RetryCallState) -> bool:

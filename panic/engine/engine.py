@@ -28,23 +28,23 @@ from panic.kit.clock import Clock
 log = structlog.get_logger()
 
 STOP_GRACE_S = 1.0
-"""After a stop, requests in flight get so long to be answered; nobody waits longer to see it end."""
+"""How long requests in flight may still be answered after a stop."""
 
 BESIDE_MOST_S = 4.0
-"""When all accounts are settled, what runs beside them gets so long to come to an end."""
+"""How long work beside the accounts may still take once all are settled."""
 
 _STARTED_AT_ONCE = 8
-"""The DELETEs of so many accounts leave before the tasks of thousands of others are made, which takes time."""
+"""Accounts whose DELETEs leave before tasks are made for thousands of others, which takes time."""
 
 _TURNS_TO_LEAVE = 3
 """Turns of the loop until a request that found an open connection is on the wire."""
 
 OLDER_CANCEL_S = 0.25
-"""A DELETE that was under way when somebody pressed again gets so long to be answered before the new one goes."""
+"""How long a DELETE in flight at a new press may take to be answered before the new one is sent."""
 
 QUIET_LEAST_S, QUIET_MOST_S = 0.1, 2.0
-"""After the last proof the connections are listened to for as long as the slowest answer of the run took,
-within these bounds: an answer that nobody asked for would undo the proof."""
+"""After the last proof, connections are listened to for as long as the slowest answer of the run took,
+within these bounds: an unrequested answer would undo the proof."""
 
 
 class _Tasks:
@@ -84,7 +84,7 @@ class _Tasks:
             del self._tasks[key]
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None and not (task.cancelled() and (self._deadline.is_over or key == NOBODY)):
-            # A fault of ours. The account keeps what it has, which is never a clear that was not proven.
+            # A bug of ours. The account keeps its state, which is never an unproven clear.
             if structlog.is_configured():
                 log.error("task_failed", task=name, exc_info=error)
             self._failures.append(f"{name}: {type(error).__name__}")
@@ -203,14 +203,14 @@ class Engine:
         self.deadline.wake_all()
 
     def give_way(self, *, while_so: bool) -> None:
-        """Send nothing for the time being, or continue: another run has to go first."""
+        """Pause sending, or continue: another run goes first."""
         if self.deadline.give_way(while_so=while_so):
             self._slots.hold(so=while_so)
 
     def doubt(self) -> None:
         """Take back every clear that rests on a connection that may have mixed up its answers.
 
-        Soon, and once for all doubts that come at the same time.
+        It happens soon, and once for all doubts that arise together.
         """
         self._doubts += 1
         if not self._is_doubting:
@@ -218,7 +218,7 @@ class Engine:
             asyncio.get_running_loop().call_soon(self._doubt_all)
 
     async def aside(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer:
-        """Ask something else, after everything that concerns an account, as often as it takes if there is time."""
+        """Ask something else, with lower priority than any account, and retry while there is time."""
 
         async def ask() -> Answer:
             if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
@@ -290,7 +290,7 @@ class Engine:
                 return
 
     async def _is_disturbed(self) -> bool:
-        """Listen for one quiet time; tell whether something came in it that undid a proof."""
+        """Listen for one quiet period; tell whether something arrived that undid a proof."""
         clear = any(case.standing is Standing.CLEAR for case in self._cases)
         if not clear or self.stopped or self.deadline.has_come:
             return False

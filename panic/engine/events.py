@@ -1,4 +1,4 @@
-"""What an observer is told of a run."""
+"""The events of a run, for observers."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -7,7 +7,7 @@ from panic.engine.case import Case
 
 
 class What(StrEnum):
-    """What an observer is told about a case.
+    """What can happen to a case.
 
     SENDING comes right before a DELETE leaves, CANCELLED when it is over, LOOKED when a look is, DOUBTED when
     a proof was taken back, REAPPEARED when new orders were seen, and SETTLED once, without a case, when every

@@ -1,4 +1,4 @@
-"""What the broker lets pass behind one credential: a 429 closes the gate, any other answer opens it again."""
+"""What the broker admits for one credential: a 429 closes the gate, any other answer opens it."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -10,13 +10,13 @@ CLOSED_DEFAULT_S = 1.0
 """How long a 429 without a Retry-After closes the gate."""
 
 FIRST_CANCEL_PATIENCE_S = 2.0
-"""A first DELETE waits so long at a closed gate, and then goes all the same, one at a time."""
+"""How long a first DELETE waits at a closed gate before it goes anyway, one at a time."""
 
 _STRIKES = 2
-"""So many times a neighbour has to pass an account that answers 429 before it counts as limited by itself."""
+"""How often a neighbour must pass an account that answers 429 before that counts as limited by itself."""
 
 PROBE_PATIENCE_S = 1.0
-"""A probe without an answer for so long no longer keeps the next one back."""
+"""How long a probe without an answer holds back the next one."""
 
 
 class Kind(IntEnum):
@@ -34,7 +34,7 @@ class Kind(IntEnum):
 
 @dataclass(slots=True)
 class Gate:
-    """What the broker lets pass behind one credential. Times are loop time, seconds.
+    """The gate of one credential. Times are loop time, seconds.
 
     A 429 closes it, unless its account is known to be limited by itself: it answered 429 twice, and each time a
     neighbour passed after it. Otherwise a few limited accounts would keep shutting it in front of all others.

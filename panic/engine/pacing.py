@@ -1,4 +1,4 @@
-"""How long to wait, and why: plain arithmetic over seconds of loop time. Nothing here sleeps."""
+"""How long to wait, and why: plain arithmetic on loop time, in seconds. Nothing here sleeps."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ HUSH_OVER_POLL_S = 0.5
 
 RETRIES_A_SECOND = 50.0
 RETRIES_AT_ONCE = 100
-"""The retry budget of a run: a broker on its knees is not hit by thousands of accounts' retries at once."""
+"""The retry budget of a run: an overloaded broker is not hit by thousands of accounts' retries at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Pace:
         attempt_s: The longest one request may take, seconds.
         poll_first_s: Wait before the first read of an accepted cancel, seconds.
         poll_most_s: The longest wait between two reads, seconds.
-        watch_s: How long to go on reading after the first clear, seconds; 0 for not at all.
+        watch_s: How long to keep reading after the first clear, seconds; 0 for not at all.
         verify: Whether to read at all.
         hush_s: The end of the run in which what was accepted is read, not cancelled again, seconds.
     """

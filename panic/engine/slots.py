@@ -14,7 +14,7 @@ from panic.broker.answers import Answer
 from panic.engine.gate import Gate, Kind
 
 NOBODY = 0
-"""Stands for an account where a request concerns none; no account has this id."""
+"""Stands in for an account if a request concerns none; no account has this id."""
 
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
@@ -135,20 +135,20 @@ class Slots:
         gate.answered(account, self._now(), limited=limited, retry_after=retry_after)
 
     def hold(self, *, so: bool) -> None:
-        """Let nobody have a slot for the time being, or let them again."""
+        """Stop handing out slots for the time being, or resume."""
         self._held = so
         if not so:
             self._dispatch()
 
     def recall(self, accounts: Collection[int]) -> None:
-        """Send accounts out of the queue that wait for less than a first DELETE: they owe one now."""
+        """Remove accounts from the queue that wait for anything but a first DELETE: they owe one now."""
         for lane in self._lanes.values():
             for kind, _, _, account, turn in lane.waiting():
                 if account in accounts and kind is not Kind.FIRST_CANCEL and not turn.done():
                     turn.set_result(False)
 
     def close(self) -> None:
-        """Send nothing more: everybody who waits is told so."""
+        """Send nothing more, and tell everybody who waits."""
         self._closed = True
         if self._wake is not None:
             self._wake.cancel()
@@ -179,7 +179,7 @@ class Slots:
         return best
 
     def _set_alarm(self, now: float) -> None:
-        """Come back when the first closed gate with a queue lets somebody through."""
+        """Wake up when the first closed gate with a queue lets somebody through."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None

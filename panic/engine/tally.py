@@ -72,7 +72,7 @@ class Tally:
         return [id_ for id_, tracked in self.orders.items() if not tracked.seen_ended]
 
     def reappeared_prefix(self, scrub: Callable[[str], str] = str) -> str:
-        """Give the common beginning of the client order ids of the orders that reappeared, scrubbed first."""
+        """Give the common prefix of the client order ids of the orders that reappeared, scrubbed first."""
         names = [clip(scrub(self.orders[id_].last.client_order_id)) for id_ in self.reappeared]
         first, last = min(names, default=""), max(names, default="")
         return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))]

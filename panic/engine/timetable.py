@@ -28,7 +28,7 @@ from panic.engine.pacing import FLOOR_S, POLL_GROWTH, Pace, backoff
 NEVER = float("inf")
 
 _CANCELS_WITHOUT_A_LOOK = 2
-"""After so many DELETEs a read goes first, so that an account that only answers 429 is still looked at."""
+"""After this many DELETEs a read goes first, so that an account that only answers 429 is still read."""
 
 
 class Do(Enum):
@@ -114,7 +114,7 @@ class Timetable:
             self.read_at = answer.ended + (self._poll if settles else 0.0)
 
     def hold_reads(self, answer: Answer) -> None:
-        """Heed the Retry-After of a read."""
+        """Apply the Retry-After of a read."""
         if answer.retry_after:
             self._reads_held_until = answer.ended + answer.retry_after
             self._held_until = max(self._held_until, min(self._reads_held_until, self._floor))

@@ -1,4 +1,4 @@
-"""Work that may hang, such as a file on a dead file system, on a thread that nobody ever has to wait for."""
+"""Work that may hang, such as reading a file on a dead file system, on a thread that nothing has to wait for."""
 
 import asyncio
 import queue
@@ -10,18 +10,18 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 
 AT_ONCE = 8
-"""So many threads may hang at once; then nobody gets another."""
+"""How many threads may hang at once; beyond that no new one is started."""
 
 MOST_S = 10.0
 
 Do = Callable[[Callable[[], Any], str, float], Awaitable[Any]]
-"""Does work that may hang, under a name and for so many seconds at most; `Aside.do` is one."""
+"""Does work that may hang, under a name and with a time limit in seconds; `Aside.do` is one."""
 
 
 def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
-    """Start work on a daemon thread; the future of the running loop tells what came of it.
+    """Start work on a daemon thread; return a future of the running loop with its result.
 
-    An executor would do as well but for its end: the interpreter waits for executors, and not for these.
+    No executor, because the interpreter waits for executors when it exits, and not for these threads.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
@@ -35,12 +35,12 @@ def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
             future.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
 
     def tell(result: _T | None, error: BaseException | None) -> None:
-        with suppress(RuntimeError):  # the loop is over: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed: nothing waits any more
             loop.call_soon_threadsafe(settle, result, error)
 
     try:
         _start(work, name, tell)
-    except RuntimeError as error:  # no thread is to be had
+    except RuntimeError as error:  # no thread can be started
         future.set_exception(error)
     return future
 
@@ -58,7 +58,7 @@ def _start(work: Callable[[], _T], name: str, tell: Callable[[_T | None, BaseExc
 
 
 class Aside:
-    """Does work on threads of its own; a thread that hangs keeps its place until it is done."""
+    """Does work on threads of its own; a thread that hangs keeps its slot until it is done."""
 
     def __init__(self, at_once: int = AT_ONCE, most_s: float = MOST_S) -> None:
         self._places = asyncio.Semaphore(at_once)
@@ -75,17 +75,17 @@ class Aside:
     def _over(self, future: "asyncio.Future[_T]") -> None:
         self._places.release()
         if not future.cancelled():
-            future.exception()  # somebody who gave up does not ask for it any more
+            future.exception()  # retrieve it: the caller has given up
 
 
 async def wait(work: Callable[[], _T], seconds: float, name: str) -> _T:
-    """Do work on a thread, and wait for it so long at most; after a TimeoutError its thread is left behind."""
+    """Do work on a thread with a time limit; after a TimeoutError its thread is left behind."""
     async with asyncio.timeout(seconds):
         return await begin(work, name)
 
 
 def within(work: Callable[[], _T], seconds: float, name: str) -> _T:
-    """Do work where there is no loop, and wait for it so long at most; then its thread is left behind."""
+    """Do work where there is no loop, with a time limit; after it the thread is left behind."""
     told: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
     _start(work, name, lambda result, error: told.put((result, error)))
     try:

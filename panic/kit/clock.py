@@ -1,7 +1,7 @@
 """One clock for a run: the loop's for every wait, tied once to the wall clock for every stamp.
 
-A wall clock that is set while a run is under way neither stretches a wait nor reorders a report. One that is
-wrong is found out by the broker's Date, however wrong it is, so that a look does not go back from the future.
+Setting the wall clock during a run neither stretches a wait nor reorders a report. A wrong clock is detected
+by the broker's Date, however wrong it is, so that a look does not look back from the future.
 """
 
 import asyncio
@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 _WRITTEN = datetime(2026, 11, 30, tzinfo=UTC)
-"""It cannot be earlier than this program: where the broker tells no time, a look does not trust ours further."""
+"""When this program was written: without a time from the broker, a look goes back from no later than this."""
 
 _JITTER_S = 2.0
-"""A Date has whole seconds, and is some time on its way."""
+"""A Date has whole seconds, and takes some time to arrive."""
 
 
 class Clock:
@@ -35,9 +35,9 @@ class Clock:
         return moment + self._offset
 
     def compare(self, date: str, moment: float) -> None:
-        """Learn from an answer's Date, received at a loop time, how far our wall clock is ahead.
+        """Learn how far our wall clock is ahead, from an answer's Date and the loop time it was received at.
 
-        Of Dates that disagree the one that is furthest off counts: it is what a reader has to know of.
+        If Dates disagree, the one furthest from our clock counts: the reader must know of it.
         """
         if date == self._last_date:
             return

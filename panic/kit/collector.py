@@ -1,10 +1,10 @@
-"""The garbage collector, paused where a pause of its own would be felt: see docs/decisions/0006-collector.md."""
+"""Pauses the garbage collector where a collection would be felt: see docs/decisions/0006-collector.md."""
 
 import gc
 
 
 class Pause:
-    """One pause; a process that had switched the collector off itself keeps it off."""
+    """One pause; if the process had switched the collector off, it stays off."""
 
     def __init__(self) -> None:
         self._paused = False

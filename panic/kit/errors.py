@@ -1,10 +1,10 @@
-"""Everything panic can say no to, in one tree.
+"""All of panic's exceptions, in one tree.
 
     PanicError               70  panic itself failed
     ├── UsageError           64  the command line or the call asks for something that makes no sense
     └── ConfigurationError   78  the settings, the roster or a credential cannot be used
 
-Both of the lower two mean the same to the person who pressed: *nothing was sent*. Their text is
+The lower two mean the same to the person who pressed: *nothing was sent*. Their text is
 written for somebody who is tired: it names the file, the line and the value, and ends with the
 remedy. What goes wrong with one account is never an exception; it is an outcome in the report.
 """

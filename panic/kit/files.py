@@ -1,4 +1,4 @@
-"""Files: read without hanging, and written so that nobody ever reads half of one."""
+"""Files: read without hanging, and written so that nobody ever reads half a file."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""This process, told apart from every other one there was: a pid alone is soon somebody else's."""
+"""This process, told apart from every other: a pid alone is soon reused."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ class Process:
     """A process on a machine.
 
     Attributes:
-        born: Clock ticks from the boot that `boot` names; empty where the system does not tell.
+        born: Clock ticks from the boot that `boot` names; empty if the system does not say.
         space: In which namespace the pid counts: two containers may share a host's name and a boot.
     """
 
@@ -36,7 +36,7 @@ def here() -> Process:
 
 
 def is_alive(process: Process) -> bool | None:
-    """Tell whether a process still runs; None where it cannot be told from here."""
+    """Say whether a process still runs; None if that cannot be known from here."""
     if process.host != socket.gethostname() or not process.born:
         return None
     if process.boot == _boot() and process.space != _space():

@@ -1,6 +1,6 @@
-"""Standard output and standard error that never fail or delay a run: closed, full, paused or gone, it goes on.
+"""Standard output and standard error that never fail or delay a run, be they closed, full, paused or gone.
 
-What is said on standard error while a run is under way is written by a thread of its own: a terminal that
+Standard error is written by a thread of its own while a run is under way: a terminal that
 somebody paused with Ctrl-S, or a pipe that nobody reads, blocks its writer, and that must not be the press.
 """
 
@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TextIO
 
 _BACKLOG_MOST = 10_000
-"""Pieces of text that wait for a reader before further ones are dropped."""
+"""How many pieces of text may wait for a reader before more are dropped."""
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -35,7 +35,7 @@ def width() -> int:
 
 
 def say(words: str) -> None:
-    """Tell the person on standard error, without waiting for it; silently if there is none."""
+    """Print to standard error without waiting; do nothing if there is none."""
     errors.write(words if words.endswith("\n") else words + "\n")
 
 
@@ -57,7 +57,7 @@ class _Errors(io.TextIOBase):
         """Hand text over; what does not fit is dropped."""
         if self._writer is None:
             writer = threading.Thread(target=self._work, name="panic-stderr", daemon=True)
-            with suppress(RuntimeError):  # no thread is to be had: then nothing is said, and the press goes on
+            with suppress(RuntimeError):  # no thread can be started: then nothing is said, and the press continues
                 writer.start()
                 self._writer = writer
         with suppress(queue.Full):
@@ -87,7 +87,7 @@ class _Errors(io.TextIOBase):
 
 
 errors = _Errors()
-"""Standard error for whoever must not be kept waiting."""
+"""Standard error for code that must not wait."""
 
 
 def _write_raw(text: str) -> None:
@@ -97,7 +97,7 @@ def _write_raw(text: str) -> None:
         return
     try:
         descriptor = stream.fileno()
-    except (OSError, ValueError):  # something that stands in for it, as in a test
+    except (OSError, ValueError):  # a replacement without a descriptor, as in a test
         _write(stream, text)
         return
     rest = text.encode(stream.encoding or "utf-8", "replace")
@@ -121,7 +121,7 @@ def _write(stream: TextIO | None, text: str) -> bool:
 
 
 def _silence(stream: TextIO) -> None:
-    """Point a dead stream at nothing, so that the flush at exit does not change the exit code."""
+    """Redirect a dead stream to nowhere, so that the flush at exit does not change the exit code."""
     with suppress(OSError, ValueError):
         sink = os.open(os.devnull, os.O_WRONLY)
         os.dup2(sink, stream.fileno())

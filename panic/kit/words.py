@@ -1,4 +1,4 @@
-"""Words from outside, made fit to be shown: one line, printable, of bounded length."""
+"""Makes foreign text fit to show: one line, printable, of bounded length."""
 
 import difflib
 from collections.abc import Collection
@@ -17,7 +17,7 @@ def clean(words: str) -> str:
 
 
 def clip(words: str, most: int = SHOWN_MOST) -> str:
-    """Give one printable line of at most `most` characters. Take secrets out first: half a key is a key's half."""
+    """Give one printable line of at most `most` characters. Remove secrets first: clipping may leave a part."""
     line = clean(words[: 2 * most]).replace("\n", " ")
     return line if len(line) <= most else line[: most - 1] + "…"
 
@@ -32,7 +32,7 @@ def shown(value: object, limit: int = 40) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
-    """A sentence that leads from a misspelt name to a known one."""
+    """A sentence that suggests a known name for a misspelt one."""
     name = name[:_LONGEST_NAME]
     close = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name.lower(), known, 1)
     return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."

@@ -1,4 +1,4 @@
-r"""The latch: the durable word that a press with `--latch` leaves behind, for strategies to look at.
+r"""The latch: a durable file that a press with `--latch` leaves behind, for strategies to check.
 
 It is a small local file. Missing, unreadable or not whole means engaged, for everything. It is UTF-8 text:
 
@@ -15,13 +15,13 @@ control characters, and no file is longer than 1 MiB. A disengaged latch is ther
 
     printf 'disengaged\nend 94defd48\n' | cmp -s - panic.latch || stop_trading
 
-That is the least test a strategy should make, in any language: read 25 bytes, and go on only if there are 24 and
-they are these. The first byte alone is one flipped bit away from saying the opposite: `d` is 0x64, `e` is 0x65.
-A strategy that may go on while others are stopped reads all lines, stops unless the CRC is right, and stops if
+That is the least a strategy should test, in any language: read 25 bytes, and trade only if there are exactly
+these 24. The first byte alone is one flipped bit away from saying the opposite: `d` is 0x64, `e` is 0x65.
+A strategy that may trade while others are stopped reads all lines, stops unless the CRC is right, and stops if
 `all`, its group or its account is listed.
 
 Open the file anew for each test, and give a container its folder, never the file alone: each change is a new
-file under the old name, and whoever still holds the old one sees no change.
+file under the old name, and a reader that holds the old one sees no change.
 
 `text` is the file's text and how it is read; `change` is how it is changed.
 """

@@ -1,10 +1,10 @@
-"""Changing the latch: nothing that somebody engaged is lost, whoever dies, sleeps or writes at the same time.
+"""Changes the latch: nothing engaged is ever lost, whichever process dies, stalls or writes at the same time.
 
 Processes take turns by a lock file: create a temporary file, only then read the latch, write, rename. A press does
 not wait for ever for its turn. Without one it spoils the latch, which engages everything, and then removes all
-temporary files, so that whoever has the turn cannot put back what it read before.
+temporary files, so that the process whose turn it is cannot put back what it read before.
 
-Call `engage` from a thread of its own: nothing here waits for long, but a dying disk may.
+Call `engage` from a thread of its own: nothing here waits for long, but a dying disk may hang.
 """
 
 import errno
@@ -24,14 +24,14 @@ from panic.kit.files import sync_folder
 from panic.latch.text import LARGEST, OPEN_FLAGS, Hold, State, listed, look, merge, read, render, why, writable
 
 PATIENCE_S = 0.5
-"""So long a change waits for its turn."""
+"""How long a change waits for its turn, seconds."""
 
 _RETRY_S = 0.005
 _TRIES = 8  # whenever one fails, somebody else has succeeded
 _SPOILT = b"engaged\nall\n"  # shorter than any latch, so that it needs no room on a full disk
 
 Change = Callable[[State], Sequence[Hold] | None]
-"""Gives what is to be engaged from what is; None leaves the latch as it is."""
+"""Maps what is engaged to what shall be; None leaves the latch as it is."""
 
 
 class LatchError(PanicError):
@@ -75,7 +75,7 @@ def engage(file: Path, holds: Sequence[Hold]) -> str:
             wrong = why(error)
             _force(path)
         return _outcome(path, holds, wanted, wrong)
-    except Exception as error:  # noqa: BLE001  (no press ends here)
+    except Exception as error:  # noqa: BLE001  (it must not end a press)
         return f"IT IS NOT CERTAIN THAT THE LATCH {file} IS ENGAGED: {why(error)}. Stop strategies by other means."
 
 
@@ -145,7 +145,7 @@ def _outcome(path: Path, holds: Sequence[Hold], wanted: Sequence[Hold], wrong: s
 
 
 def _rewrite(path: Path, change: Change) -> None:
-    """Put a changed latch in the place of the one there is.
+    """Replace the latch with a changed one.
 
     The path is no symbolic link: a rename would replace the link and leave the file.
     """
@@ -177,7 +177,7 @@ def _fill(descriptor: int, data: bytes) -> None:
 
 def _spoil(path: Path) -> None:
     """Make the latch unreadable where it lies, beginning with `engaged`."""
-    if not stat.S_ISREG(path.stat().st_mode):  # to open a device may do something already
+    if not stat.S_ISREG(path.stat().st_mode):  # merely opening a device may have effects
         raise FileNotFoundError
     descriptor = os.open(path, os.O_WRONLY | OPEN_FLAGS)
     try:
@@ -236,7 +236,7 @@ def _is_ours(descriptor: int) -> bool:
 
 @contextmanager
 def _explained(file: Path, what: str) -> Iterator[Path]:
-    """Give the latch's real path, and turn what the system refuses into words and a remedy."""
+    """Give the latch's real path, and turn system errors into a message with a remedy."""
     try:
         yield Path(os.path.realpath(file))
     except (OSError, ValueError) as error:

@@ -17,7 +17,7 @@ LARGEST = 1 << 20
 """Bytes: room for some fifteen thousand scopes."""
 
 OPEN_FLAGS = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-"""What keeps a pipe or a device in the latch's place from keeping us."""
+"""So that a pipe or a device in the latch's place cannot block us."""
 
 _ACCOUNT = re.compile("[1-9][0-9]{0,18}")
 _SAME_FOR_ALL = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG}
@@ -37,7 +37,7 @@ class Hold(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Which scopes the latch says are engaged; or why it cannot be believed, which means everything."""
+    """Which scopes the latch says are engaged; or why it cannot be trusted, which means everything."""
 
     holds: tuple[Hold, ...]
     problem: str = ""  # a verb's phrase about the latch
@@ -63,7 +63,7 @@ class State:
         )
 
     def includes(self, wanted: Iterable[Hold]) -> bool:
-        """Tell whether these scopes are engaged, whoever engaged them."""
+        """Tell whether these scopes are engaged, by whichever run."""
         scopes = {hold[:2] for hold in self.holds}
         return bool(self.problem) or ("all", "") in scopes or {hold[:2] for hold in wanted} <= scopes
 
@@ -82,7 +82,7 @@ def read(file: Path) -> State:
 
 
 def holds(file: Path, account: int, group: str | None = None) -> bool:
-    """Tell a strategy whether it must not trade an account now: in microseconds, and true in doubt.
+    """Tell a strategy whether it must not trade an account now: within microseconds, and True in doubt.
 
     `group` is "" if it has none; without it every group that is engaged counts.
     """
@@ -139,7 +139,7 @@ def render(found: Sequence[Hold]) -> bytes:
 
 
 def writable(hold: Hold) -> Hold:
-    """Give a hold as the file can have it: `all` in place of a name that it cannot have."""
+    """Give a hold in a form that the file can hold: `all` if it cannot hold the name."""
     what, name = hold.what, str(hold.name)
     named = (what == "group" and name and name.isprintable()) or (what == "account" and _ACCOUNT.fullmatch(name))
     run, at = clip(str(hold.run)) or "-", clip(str(hold.at)) or "-"

@@ -1,4 +1,4 @@
-"""Each event is linked to all before it: whoever kept one head can tell whether anything before it was changed."""
+"""Each event is linked to all before it: with one saved head, any change to an earlier event can be detected."""
 
 import re
 from hashlib import sha256
@@ -10,7 +10,7 @@ _HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})", re.ASCII)
 
 
 class Head(NamedTuple):
-    """Where a chain ends: so many events, and the hash (SHA-256, 64 hex digits) that stands for all of them."""
+    """The end of a chain: the number of events, and the hash (SHA-256, 64 hex digits) over all of them."""
 
     seq: int
     hash: str
@@ -34,7 +34,7 @@ class Head(NamedTuple):
 
 
 GENESIS = Head(0, "0" * 64)
-"""What the first event of all is linked to."""
+"""What the very first event is linked to."""
 
 
 def digest(record: bytes) -> bytes:

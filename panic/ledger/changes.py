@@ -1,6 +1,6 @@
-"""An account's case on record, as a chain of changes: each event has what changed in it since the one before.
+"""An account's case on record, as a series of changes: each event holds what changed since the one before.
 
-Only what the report and a resume need is kept: attempts, outcome, standing, notes and orders that answers named.
+It keeps only what the report and a resume need: attempts, outcome, standing, notes and orders that answers named.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a ledger is made of: events, and the one way in which each is written down."""
+"""What a ledger is made of: events, and the one way to write them."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Event(NamedTuple):
 
 
 class UnencodableError(ValueError):
-    """An event cannot be written down. Its text names the type that stands in the way, never a value."""
+    """An event cannot be written down. The message names the offending type, never a value."""
 
 
 def _plain(value: object) -> str:
@@ -60,13 +60,13 @@ def encode(event: Event, scrub: Callable[[str], str] = str) -> bytes:
     if scrubbed == text:
         return text.encode("ascii")
     try:
-        return encode(_parse(scrubbed))  # what stands for a secret may be no ASCII
+        return encode(_parse(scrubbed))  # the placeholder for a secret may be non-ASCII
     except ValueError as error:
         raise UnencodableError("scrubbed") from error
 
 
 def beginning(run: str, kind: str) -> bytes:
-    """Give what the record of every event of a run and a kind begins with."""
+    """Give the beginning of every record of a run and a kind."""
     return _encoder.encode({"run": run, "kind": kind})[:-1].encode("ascii") + b","
 
 

@@ -1,4 +1,4 @@
-"""What the ledger tells of runs: which there were, and each of them made again from its events."""
+"""Runs in the ledger: which there were, and each of them rebuilt from its events."""
 
 import os
 import re
@@ -25,7 +25,7 @@ _HEADINGS = (Kind.PRESSED, Kind.JOINED, Kind.RESUMED, Kind.FINISHED, Kind.RESET)
 LAST = "last"
 
 _TOLD_MOST = 5
-"""So many faults of a ledger are named."""
+"""How many faults of a ledger are named."""
 
 _EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
 
@@ -50,7 +50,7 @@ class Past:
     faults: tuple[str, ...]
 
     def report(self) -> Report:
-        """Tell the run again: as its report was printed, but nothing is clear where anything is wrong.
+        """Rebuild the report as it was printed, but with nothing clear if anything is wrong.
 
         Raises:
             UsageError: The record does not tell who pressed, or of which accounts.
@@ -89,7 +89,7 @@ def looked(ledger: LedgerFiles) -> list[str]:
 
 
 def read(ledger: LedgerFiles, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
-    """Read the ledger as `reader.read` does; one that is not begun yet is empty."""
+    """Read the ledger as `reader.read` does; one that does not exist yet is empty."""
     file = _file(ledger)
     return reader.read(file, run=run, kinds=kinds, whole=whole) if os.path.lexists(file) else Volume(file)
 
@@ -130,7 +130,7 @@ def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: lis
 
 
 def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
-    """Give every run on record, unfinished ones first and then the latest, and what is wrong with the ledger.
+    """Give every run on record, unfinished ones first and then latest first, and what is wrong with the ledger.
 
     The verdicts of the first `shown` are checked against their records.
     """
@@ -176,7 +176,7 @@ def _is_broken(volume: Volume) -> bool:
 
 
 def walk(ledger: LedgerFiles) -> list[str]:
-    """Read all of the ledger, and say what is not what was written, or is missing between two events."""
+    """Read the whole ledger, and say what was altered or is missing."""
     return _wrong(read(ledger, whole=True))
 
 
@@ -207,7 +207,7 @@ def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> l
 
 
 def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
-    """Give the id of the run that a person means: whole, its beginning, or `last`.
+    """Resolve a run's id as a person types it: whole, its beginning, or `last`.
 
     Args:
         ledger: Where runs are on record; it may be none where there are runs of this process.
@@ -244,7 +244,7 @@ def past_of(volume: Volume, run: str) -> Past:
     replay = Replay.of(run, events)
     ends = [Head(row.seq, row.hash) for row in volume.rows if events and _id(row) == events[-1].id]
     wrong = [f"{volume.file}: {fault}" for fault in faults(volume, alone=True)]
-    # What was damaged long ago, and holds nothing of a run that came to its end, says nothing about it.
+    # Damage elsewhere in the file says nothing about a run that has ended and whose events are whole.
     is_hurt = bool(volume.damage) and (bool(volume.rows) or not replay.finished)
     damage = [f"{volume.file}: {volume.damage}"] if is_hurt else []
     return Past(
@@ -265,7 +265,7 @@ def _id(row: Row) -> str:
 
 
 def _events(volume: Volume) -> Iterator[Event]:
-    """Give the events that can be read; of the others the reader tells."""
+    """Give the readable events; the reader reports the others."""
     for row in volume.rows:
         with suppress(ValueError):
             yield decode(row.record)

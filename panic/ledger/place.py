@@ -1,4 +1,4 @@
-"""A ledger's file among the others in its folder: begun, checked and moved without disturbing who has it open.
+"""A ledger's file in its folder: created, checked and moved without disturbing processes that have it open.
 
 SQLite's locks on a file are lost as soon as its process closes that file anywhere. So nothing here opens a ledger
 that may be in use: whether it can be opened without harm is asked by its name.
@@ -15,10 +15,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 BUSY_S = 1.0
-"""So long one waits for another process that is writing."""
+"""How long to wait for another process that is writing."""
 
 POLL_S = 0.0005
-"""Between two tries: what one waits for takes a millisecond or two."""
+"""Between two tries: the other process usually takes a millisecond or two."""
 
 SMALLEST = 512
 """Bytes: the smallest page of SQLite, and so the smallest file."""
@@ -37,7 +37,7 @@ def address(file: Path, mode: str) -> str:
 
 
 def check_regular(file: Path) -> os.stat_result:
-    """Make sure that opening a file will block nobody, without opening it.
+    """Make sure that opening a file will not block, without opening it.
 
     To open it and close it again would drop the locks that this process holds on it elsewhere.
 
@@ -68,7 +68,7 @@ def wal(file: Path) -> Path:
 
 
 def _is_marked(file: Path) -> bool:
-    """Whether a file that SQLite refuses is a ledger all the same, and not something else in its place."""
+    """Whether a file that SQLite refuses is still a ledger, and not something else in its place."""
     for one, at in ((file, _MARK_AT), (wal(file), _MARK_IN_LOG_AT)):
         with suppress(OSError), one.open("rb") as stream:
             stream.seek(at)
@@ -79,7 +79,7 @@ def _is_marked(file: Path) -> bool:
 
 @contextmanager
 def held(folder: Path, *, alone: bool) -> Iterator[bool]:
-    """Keep a folder's ledgers where they are while one is opened; or, alone, while one is moved.
+    """Lock a folder's ledgers in place: shared while one is opened, exclusive while one is moved.
 
     SQLite opens a ledger and its log one after the other, by name: both must be of the same one. False stands
     for a file system without such locks.
@@ -129,7 +129,7 @@ def created(file: Path, fill: Callable[[Path], None]) -> int:
 
 
 def is_at(file: Path, inode: int) -> bool:
-    """Whether a file is still the one under its name; SQLite goes on writing one that was removed."""
+    """Whether the open file still has its name; SQLite keeps writing to a removed file."""
     with suppress(OSError):
         return file.stat().st_ino == inode
     return False

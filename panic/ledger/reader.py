@@ -22,16 +22,16 @@ from panic.ledger.place import BUSY_S, address, check_regular, has_orphaned_log,
 from panic.ledger.store import APPLICATION, VERSION, is_damage
 
 _ROW = "SELECT seq, run, kind, record, lower(hex(hash)) FROM events NOT INDEXED"
-"""By the table alone: a damaged index would hide events, and a million take a tenth of a second."""
+"""Without the index: a damaged one would hide events, and scanning a million takes a tenth of a second."""
 
 _OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
-"""What SQLite says when it may not make the index of the write-ahead log that even reading needs."""
+"""What SQLite says if it may not create the index of the write-ahead log, which even reading needs."""
 
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
-"""What reading a damaged file raises; the latter where SQLite's own message quotes what it met."""
+"""What reading a damaged file raises; the latter if SQLite's message quotes the damage."""
 
 PATIENCE_S = 10.0
-"""So long a backup waits for a process that is writing: nobody is in a hurry there."""
+"""How long a backup waits for a process that is writing: there is no hurry."""
 
 _Asked = Mapping[str, Collection[str]]
 """Which events are asked for: those with one of these values in each column."""
@@ -56,7 +56,7 @@ class Volume:
         rows: The events that were asked for, in order.
         head: The last event of the whole file, whatever was asked for.
         damage: What is wrong with reading it, in words; "" when nothing is.
-        before: The hash of the event before each of them, "" where not known; empty where all were asked for.
+        before: The hash of the event before each of them, "" if unknown; empty if all events were asked for.
     """
 
     file: Path
@@ -72,7 +72,7 @@ class Volume:
 
 
 def backup(file: Path, target: Path) -> Volume:
-    """Copy a ledger as it stands at one moment, whoever is writing it, and read the copy.
+    """Copy a consistent snapshot of a ledger, even while it is written, and read the copy.
 
     Raises:
         UsageError: There is no ledger, or something at `target` already.
@@ -148,8 +148,8 @@ def faults(volume: Volume, *, alone: bool = False, skim: bool = False) -> tuple[
 
     Args:
         volume: What was read.
-        alone: Whether it does not matter that the event before one, perhaps another run's, is missing.
-        skim: Whether to leave out what an event says: to read a long run's takes longer than its hashes.
+        alone: Whether a missing preceding event, perhaps another run's, is acceptable.
+        skim: Whether to skip the contents of events: for a long run they take longer to read than the hashes.
     """
     return tuple(_faults(volume, alone=alone or bool(volume.damage), skim=skim))
 
@@ -210,7 +210,7 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
                 connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
             ]
             if not any(marks) and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                return Volume(file)  # somebody is about to begin it
+                return Volume(file)  # another process is about to begin it
             base = _base(connection)
             rows = tuple(_select(connection, asked))
             last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
@@ -252,7 +252,7 @@ def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _As
 
 
 def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
-    """Read a copy of the file and its write-ahead log where SQLite may do what it needs to."""
+    """Read a copy of the file and its write-ahead log in a place where SQLite may write."""
     with TemporaryDirectory(prefix="panic-") as folder:
         copy = Path(folder, "ledger")
         shutil.copyfile(file, copy)

@@ -1,4 +1,4 @@
-"""What of a run is put on record: the bodies of its events, and the order in which they are read."""
+"""What is recorded of a run: the bodies of its events, and the order in which they are read."""
 
 import re
 from collections.abc import Iterable
@@ -24,11 +24,11 @@ _T = TypeVar("_T")
 
 Count = Annotated[int, Field(strict=True, ge=0)]
 Text = InstanceOf[str]
-"""Any text, also one with half a surrogate pair, which the broker's JSON can hold."""
+"""Any text, even with half a surrogate pair, which the broker's JSON can hold."""
 
 
 class Kind(StrEnum):
-    """What an event tells."""
+    """The body of an event."""
 
     PRESSED = "pressed"
     PLANNED = "planned"
@@ -72,10 +72,10 @@ class Pressed:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Which process took the run up again, and whose.
+    """Which process resumed the run, and for whom.
 
     Attributes:
-        after: The leg it goes on from: of two processes' clocks one may be slow.
+        after: The leg it continues: clocks alone cannot order two processes.
     """
 
     at: AwareDatetime
@@ -90,7 +90,7 @@ class Joined:
     """Another press that became a part of the run.
 
     Attributes:
-        accounts: Which accounts were sent again for it; empty where it is one with the press before it.
+        accounts: Which accounts were sent again for it; empty if it counts as the same press as the one before it.
         deadline_s: How long the run may take now, seconds from its start.
     """
 
@@ -118,14 +118,14 @@ class LastPress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """Which DELETEs were about to leave: the account of each, and the how many-eth of this sweep it was."""
+    """Which DELETEs were about to leave: the account of each, and its number within this sweep."""
 
     deletes: tuple[tuple[StrictInt, Count], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How the run ended: everything of its report that no other event tells."""
+    """How the run ended: everything in its report that no other event holds."""
 
     version: str
     verdict: Verdict
@@ -257,7 +257,7 @@ def _generation(leg: str, follows: dict[str, str]) -> int:
 
 
 def gaps(ids: Iterable[str]) -> list[str]:
-    """Count through the events of each process: name those that are missing between or before two others."""
+    """Name the events that are missing from each process's numbering."""
     legs: dict[str, set[int]] = {}
     for leg, _, number in (id_.rpartition("-") for id_ in ids):
         if _NUMBER.fullmatch(number):

@@ -1,7 +1,7 @@
-"""Puts a run on record while it goes: what the engine tells becomes events of the ledger.
+"""Records a run as it happens: what the engine reports becomes events of the ledger.
 
 Everything that happens in one turn of the loop goes into one event of its kind, so that the record of a rush
-costs little. Nothing here waits but `intend` and `end`, and both are bounded.
+costs little. Only `intend` and `end` wait, and both for a limited time.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ from panic.report.document import Flag, Report
 log = structlog.get_logger()
 
 INTENT_S = 0.03
-"""The intent is recorded before the act, but the first DELETE waits no longer for it than this."""
+"""The intent is recorded before the act, but the first DELETE waits no longer than this for it."""
 
 _ENDINGS_MOST = 3
-"""What goes wrong while the end is recorded is recorded as well, before a new end."""
+"""Failures while recording the end are recorded too, before a new end."""
 
 _TEXT_MOST = 1000
 
 FINISH_S = 2.0
-"""When all is over the record gets so long to be safe before the report is printed without its head."""
+"""How long the record may take at the end before the report is printed without its head."""
 
 
 class Recorder:
@@ -59,12 +59,12 @@ class Recorder:
         self._append(Kind.RESUMED, body(resumed))
 
     def join(self, joined: Joined) -> None:
-        """Record another press that becomes a part of the run, before anything is sent for it."""
+        """Record another press that joins the run, before anything is sent for it."""
         self._flush()
         self._append(Kind.JOINED, body(joined))
 
     def go_on(self, cases: Iterable[Case], flags: Iterable[Flag]) -> None:
-        """Take these cases and flags for being on record already, as they are."""
+        """Treat these cases and flags as already on record."""
         for case in cases:
             changes(case, self._marks[case.account.id], self._clock)
         self._flagged = set(flags)
@@ -74,7 +74,7 @@ class Recorder:
         self._is_late = not await self._leg.settle(INTENT_S)
 
     def troubles(self) -> list[Flag]:
-        """Say what a reader of the report must know of the ledger."""
+        """Say what a reader of the report must know about the ledger."""
         found = [Flag(one.code, clip(one.text, _TEXT_MOST)) for one in self._leg.troubles]
         if self._is_late and not found:
             text = f"the intent was not on record within {INTENT_S * 1000:.0f} ms, and no DELETE waited for it"
@@ -175,7 +175,7 @@ def _finished(report: Report) -> Finished:
 
 
 def _page(report: Report) -> None:
-    """Tell whoever runs panic, beside whoever reads the report, that its ledger is not well."""
+    """Log trouble with the ledger, for whoever runs panic, in addition to the report."""
     if structlog.is_configured():
         for flag in report.flags:
             if flag.code.startswith("ledger_"):

@@ -1,7 +1,7 @@
-"""A run made again from its record: the cases as they stood, and the report that was, or would have been, printed.
+"""A run rebuilt from its record: the cases as they were, and the report that was, or would have been, printed.
 
-Pure: events in, values out. A record that breaks off tells what it can: a DELETE that left and whose end is
-not on record is an unanswered one, and a run that did not come to its end is unverified at best.
+Pure: events in, values out. A record may break off: a DELETE that was sent but has no end on record counts as
+unanswered, and a run that did not end is unverified at best.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,19 +37,19 @@ from panic.report.fold import fold
 
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)
 _UNREADABLE = (ValueError, KeyError, TypeError)
-"""What it comes to when an event is not what was written."""
+"""The consequence if an event was altered."""
 
 _LOST = "nothing is on record of its end: the process died first"
 
 _UNSENT = "no DELETE of it is on record; one may have left in the last moment before the process died"
 
 UNFINISHED = "unfinished"
-"""Code of the flag that a report of a run without an end carries."""
+"""Code of the flag on the report of an unfinished run."""
 
 
 @dataclass(slots=True)
 class Replay:
-    """A run as far as its record tells. Feed it the events in their order."""
+    """A run as known from its record. Feed it the events in order."""
 
     run: str
     pressed: Pressed | None = None
@@ -67,7 +67,7 @@ class Replay:
 
     @classmethod
     def of(cls, run: str, events: Iterable[Event]) -> "Replay":
-        """Replay a run's events; what of them tells nothing is noted in `oddities`."""
+        """Replay a run's events; useless ones are noted in `oddities`."""
         replay = cls(run)
         for event in events:
             try:
@@ -111,7 +111,7 @@ class Replay:
         return scope_of(self.pressed.scope) if self.pressed else Scope()
 
     def close(self) -> None:
-        """Take what left and has no end on record for an unanswered DELETE: it may have arrived."""
+        """Treat a DELETE that was sent but has no end on record as unanswered: it may have arrived."""
         for account, (nth, at) in self._sent.items():
             case = self.cases[account]
             if nth > case.cancels:
@@ -125,7 +125,7 @@ class Replay:
                     case.note(_UNSENT)
 
     def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
-        """Fold the report, as it was printed; nothing is clear by a record that is not what was written.
+        """Fold the report as it was printed, but with nothing clear if the record was altered.
 
         Args:
             head: The ledger's after the run's last event.
@@ -163,7 +163,7 @@ class Replay:
                 self._note_odd(event, KeyError(account))
 
     def _change(self, event: Event) -> None:
-        """Take in what became of accounts; one that cannot be read does not cost the others theirs."""
+        """Apply what became of accounts; an unreadable one does not affect the others."""
         try:
             for found in list(event.body["accounts"]):
                 self._change_one(event, found)
@@ -181,7 +181,7 @@ class Replay:
             self._forget(account)
 
     def _forget(self, account: Any) -> None:
-        """Something is lost of an account, or of nobody knows which: what was proven before is proven no more."""
+        """Something about an account, or an unknown one, is lost: earlier proofs no longer hold."""
         known = [case for case in self.cases.values() if case.account.id == account]
         for case in known or self.cases.values():
             case.proof = Proof()
@@ -192,7 +192,7 @@ class Replay:
             self.oddities.append(words)
 
     def _join(self, joined: Joined) -> None:
-        """Another press: the run may take longer, and what was clear before it is clear no more."""
+        """Another press: the run may take longer, and what was clear before is clear no more."""
         self.joined.append(joined)
         for account in joined.accounts:
             if account in self.cases:
@@ -206,7 +206,7 @@ class Replay:
             )
 
     def _resume(self, resumed: Resumed) -> None:
-        if self.resumed and self.resumed[-1] == resumed:  # who waited for it in vain wrote it again
+        if self.resumed and self.resumed[-1] == resumed:  # a writer that waited for it in vain wrote it again
             return
         self.close()
         self.finished = None
@@ -255,13 +255,13 @@ class Replay:
 
 
 def joining(joined: Joined) -> Joining:
-    """Tell of a later press in the report."""
+    """Describe a later press for the report."""
     trigger = joined.trigger
     return Joining(trigger.source, trigger.by, trigger.reason, trigger.at, len(joined.accounts))
 
 
 def scope_of(shown: ScopeReport) -> Scope:
-    """Make the scope again that a report shows."""
+    """Rebuild the scope that a report shows."""
     filters = shown.filters
     orders = (filters.side, filters.type, filters.instrument_type, filters.instrument_ids)
     return Scope.of(shown.all, shown.groups, shown.accounts, orders)

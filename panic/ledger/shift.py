@@ -1,7 +1,7 @@
-"""The thread that writes what waits into the store, and notes for each run what became of it.
+"""The thread that writes pending events to the store, and notes the result for each run.
 
-What the store cannot take goes to standard error, one line of JSON for each event: whatever keeps the output of
-this process has it then.
+What the store cannot take goes to standard error, one line of JSON for each event, so that it is kept with the
+output of this process.
 """
 
 import errno
@@ -23,7 +23,7 @@ from panic.ledger.chain import Head
 from panic.ledger.events import Event, UnencodableError, encode
 
 _GAP_S = 0.05
-"""Between batches: a rush of events makes few transactions."""
+"""Seconds between batches, so that a rush of events makes few transactions."""
 
 
 Record = tuple[str, str, bytes]
@@ -45,11 +45,11 @@ class Store(Protocol):
 
         Raises:
             ConflictError: It is not, or there is one.
-            GoneError: All that it held is gone; whoever opens it again begins a new one.
+            GoneError: All that it held is gone; opening it again begins a new one.
         """
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close it."""
 
 
 class ConflictError(PanicError):
@@ -61,7 +61,7 @@ DAMAGED = "ledger_damaged"
 
 
 class GoneError(OSError):
-    """What was recorded so far is not in its place any more; the code says why."""
+    """What was recorded so far has gone from its place; the code says why."""
 
     def __init__(self, code: str, words: str) -> None:
         super().__init__(errno.ESTALE, words)
@@ -106,12 +106,12 @@ class Trail:
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """An event that is to be written, or none where somebody only waits for all that came before.
+    """An event to write, or none if somebody only waits for all earlier ones.
 
     Attributes:
         reply: Told when it is durable, or why it never will be.
         tries_anew: Whether a store that failed before is opened again for it.
-        fails_closed: Whether it is dropped where it cannot be recorded in time, and told to nobody.
+        fails_closed: Whether it is silently dropped if it cannot be recorded in time.
         since: Monotonic time.
     """
 
@@ -130,7 +130,7 @@ class Item:
         return self.fails_closed and self.reply is not None and self.reply.cancelled()
 
     def resolve(self, outcome: Head | Exception) -> None:
-        """Tell whoever waits for it."""
+        """Tell those who wait for it."""
         if self.reply is None or self.reply.done() or not self.reply.set_running_or_notify_cancel():
             return
         if isinstance(outcome, Exception):
@@ -149,14 +149,14 @@ class Backlog:
         self._batch_at = 0.0
 
     def put(self, item: Item) -> None:
-        """Add something; only what somebody waits for cuts the gap between batches short."""
+        """Add an item; only one that somebody waits for cuts the gap between batches short."""
         with self.changed:
             self.items.append(item)
             if item.reply is not None or len(self.items) == 1:
                 self.changed.notify_all()
 
     def close(self) -> None:
-        """Let whoever takes come to an end once nothing is left."""
+        """Let the taker end once nothing is left."""
         with self.changed:
             self._is_closed = True
             self.changed.notify_all()
@@ -188,7 +188,7 @@ class Backlog:
         return batch
 
     def drop(self, count: int) -> list[Item]:
-        """Let go of the first so many, and give them."""
+        """Remove and return the first `count` items."""
         return [self.items.popleft() for _ in range(count)]
 
 
@@ -198,8 +198,8 @@ class Shift(threading.Thread):
     Attributes:
         trouble: Why nothing gets into the store at present; None where all is well.
         begun: The trails with something in the store: when that is gone, so are they.
-        moved_at: When it last got on, monotonic time.
-        is_relieved: Whether another has its place.
+        moved_at: When it last made progress, monotonic time.
+        is_relieved: Whether another thread has replaced it.
     """
 
     def __init__(
@@ -243,7 +243,7 @@ class Shift(threading.Thread):
             item.resolve(PanicError(trouble.text))
 
     def _write(self, items: Sequence[Item], *, is_second: bool = False) -> None:
-        """Make items durable; what is removed, or found damaged, is begun anew, but only once."""
+        """Make items durable; if the file was removed or damaged, begin a new one, but only once."""
         try:
             store = self._opened()
             items = self._writable(items)
@@ -278,7 +278,7 @@ class Shift(threading.Thread):
                 trail.break_off(trouble)
 
     def _writable(self, items: Sequence[Item]) -> list[Item]:
-        """Leave out those whose run is broken off: the rest of it alone would be a riddle."""
+        """Leave out items of a run that has lost an event: the rest alone would be a riddle."""
         wanted = [item for item in items if not item.is_given_up]
         for item in wanted:
             if item.trail.is_broken:

@@ -45,7 +45,7 @@ _SCHEMA = (
 _NEEDED = {"events": {"seq", "run", "kind", "record", "hash"}, "base": {"seq", "hash"}}
 
 _ROWS_MOST = 1024
-"""Rows in one statement. Each statement lets go of the interpreter, and a busy loop is slow to give it back."""
+"""Rows in one statement. Each statement releases the interpreter lock, and a busy loop is slow to give it back."""
 
 _INSERT = "INSERT INTO events (seq, run, kind, record, hash) VALUES"
 
@@ -53,7 +53,7 @@ _SEQ_MOST = 1 << 62
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """It is a ledger, but what stands in it cannot be."""
+    """It is a ledger, but its contents are impossible."""
 
 
 class SqliteStore:
@@ -87,7 +87,7 @@ class SqliteStore:
         """Append as `Store` says.
 
         Raises:
-            ConflictError: What was asked for is not so.
+            ConflictError: A condition does not hold.
             GoneError: The file was removed, or found damaged and set aside.
             OSError, sqlite3.Error: They could not be made durable.
         """
@@ -128,7 +128,7 @@ class SqliteStore:
         return head
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._connection.close()
 
     def _open(self) -> None:
@@ -216,7 +216,7 @@ def _is_new(connection: sqlite3.Connection) -> bool:
 
 
 def _warm_up(connection: sqlite3.Connection, file: Path) -> None:
-    """Begin the log: that waits for the disk three times, and the first event of a press then only once."""
+    """Begin the log: that waits for the disk three times, so that a press's first event waits only once."""
     with suppress(FileNotFoundError):  # SQLite does without one where there can be none
         if wal(file).stat().st_size == 0:
             connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -1,4 +1,4 @@
-"""One run in the list of them: how it began and ended, and whether it may be resumed."""
+"""One run in a list of runs: how it began and ended, and whether it may be resumed."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from panic.ledger.record import Finished, Joined, LastPress, Pressed, Resumed
 from panic.ledger.replay import Replay
 
 RESUMABLE_S = 300.0
-"""So long after its deadline a run may still be resumed; then it is yesterday's, and today's book is another."""
+"""How long after its deadline a run may be resumed; later than that the order book is a different one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Summary:
     """One run in the list of them.
 
     Attributes:
-        alive: Whether its process still works on it; None where that cannot be told from this machine.
+        alive: Whether its process still works on it; None if this machine cannot know.
         began: The place of its press among all that is on record: greater than those of all before it.
         ended: The same of its end; 0 where it has none.
         pressed_last: The same of its last press, be it one that became a part of it.
@@ -48,7 +48,7 @@ class Summary:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it ended clear, by its own word."""
+        """Whether it ended clear, according to its own record."""
         return self.finished is not None and self.finished.verdict is Verdict.CLEAR
 
     @property
@@ -58,13 +58,13 @@ class Summary:
 
     @property
     def deadline(self) -> datetime:
-        """When the process that had it last was to end it at the latest."""
+        """The deadline of the process that had it last."""
         began = self.resumed[-1].at if self.resumed else self.pressed.started_at
         return began + timedelta(seconds=self.pressed.deadline_s)
 
     @property
     def resumable_until(self) -> datetime:
-        """When nobody may resume it any more, however often somebody did."""
+        """Until when it may be resumed, however often it already was."""
         return self.pressed.started_at + timedelta(seconds=self.pressed.deadline_s + RESUMABLE_S)
 
     def resumable(self, now: datetime) -> bool:

@@ -1,7 +1,7 @@
-"""The one writer of this process: everything that goes into its ledger is handed over to a thread here.
+"""The only writer of this process: everything for its ledger is handed to a thread here.
 
-No press ever waits for its ledger. A store that fails or hangs is left, and each run that begins later has it
-tried again.
+No press ever waits for its ledger. A store that fails or hangs is left alone, and each later run tries it
+again.
 """
 
 import asyncio
@@ -20,26 +20,26 @@ from panic.ledger.events import Event
 from panic.ledger.shift import Backlog, Item, Shift, Store, Trail, Trouble
 
 PATIENCE_S = 2.0
-"""A store that confirms nothing for so long is taken for hung."""
+"""After this long without a confirmation a store counts as hung."""
 
 _DOUBT_S = 0.1
-"""A hang must still be there after so long: the whole process may have stood still."""
+"""A hang is confirmed only if it lasts this much longer: the whole process may have been stalled."""
 
 _TICK_S = 0.05
 """How often a wait looks whether the store hangs."""
 
 _JOIN_S = 0.5
-"""So long a close waits for the store to be closed when all is durable: the next opening can finish that."""
+"""How long a close waits for the store once all is durable: the next opening can finish that."""
 
 
 class Writer:
-    """Hands events over to a store. Never raises but from `put`, and never keeps a run waiting.
+    """Hands events over to a store. Only `put` raises, and nothing makes a run wait.
 
     Args:
         open_store: Opens the store; called on the thread.
         place: Where that is, in words for people.
         patience_s: How long the store may take.
-        say: Takes the events that the store does not, a line each; must not block.
+        say: Takes the events that the store does not take, a line each; must not block.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Writer:
         return self._shift.trouble.text if self._shift and self._shift.trouble else ""
 
     def leg(self, run: str = "", scrub: Callable[[str], str] = str, name: str = "") -> "Leg":
-        """Begin this process's part of a run; without one, of what is about none.
+        """Begin this process's part of a run, or of events that are about no run.
 
         Args:
             run: The run's id.
@@ -80,9 +80,9 @@ class Writer:
         """Record an event now or not at all, as `Store.append` does, and give the head after it.
 
         Raises:
-            ConflictError: Somebody else was faster.
+            ConflictError: Another process was faster.
             PanicError: It could not be recorded.
-            TimeoutError: Not within so many seconds; it is not begun any more then.
+            TimeoutError: Not within that time; then it will not be written later either.
         """
         reply = Future[Head]()
         self.hand_over(Item(Trail(), event, reply, tries_anew=True, fails_closed=True, after=after, unless=unless))
@@ -154,7 +154,7 @@ class Writer:
 
 
 class Leg(Trail):
-    """One process's part of a run: it numbers its events, and knows what became of them."""
+    """One process's part of a run: it numbers its events, and tracks what became of them."""
 
     def __init__(self, writer: Writer, run: str, scrub: Callable[[str], str], name: str) -> None:
         super().__init__(run, scrub)

@@ -1,4 +1,4 @@
-"""What the report tells of one account: what became of it, and what its reader is to do next. Pure."""
+"""What the report says about one account: what became of it, and what to do next. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ _NOTE_MOST = 300
 """Characters of a note."""
 
 _NAMED_MOST = 2
-"""So many request ids are named in an account's advice: the latest are what the broker asks for."""
+"""Request ids named in an account's advice: the broker asks for the latest ones."""
 
 _NO_ORDERS = Orders()
 
@@ -37,16 +37,16 @@ Wall = Callable[[float], datetime]
 """Gives the time of day of a loop time."""
 
 Told = tuple[AccountReport, tuple[Fill, ...]]
-"""What is told of an account, and what filled in it."""
+"""The report on an account, and what filled in it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Everything a report says that is no account's.
+    """Everything a report says that is not about one account.
 
     Attributes:
         finished: Whether the run came to its end. If not, it is unverified at best.
-        is_damaged: Whether this is told by a record that is not what was written: then it proves no account clear.
+        is_damaged: Whether it comes from a record that was altered: then it proves no account clear.
         scrub: Takes secrets out of foreign words.
     """
 
@@ -75,7 +75,7 @@ class Circumstances:
 
 
 def account_of(case: Case, facts: Circumstances, wall: Wall) -> Told:
-    """Tell of an account; should that fail, tell less: one account's oddity never costs the others' report."""
+    """Report on an account; if that fails, say less: one odd account never costs the others their report."""
     try:
         return _account(case, facts, wall)
     except Exception as error:  # noqa: BLE001  (see above)
@@ -88,7 +88,7 @@ def account_of(case: Case, facts: Circumstances, wall: Wall) -> Told:
             standing=Standing.UNREAD,
             as_of=None,
             verdict=Verdict.UNKNOWN,
-            next_step=f"Panic could not tell of it. Take its orders as open. {_call(facts.contact)}.",
+            next_step=f"Panic could not report on it. Take its orders as open. {_call(facts.contact)}.",
             notes=(f"panic itself failed on this account: {type(error).__name__}",),
             orders=_NO_ORDERS,
             attempts=(),
@@ -178,7 +178,7 @@ def _order_notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str])
 
 
 def unsent_of(one: Unsent, contact: str) -> AccountReport:
-    """Tell of one that could not be sent."""
+    """Report on an account that could not be sent."""
     account, row = one.account, one.row
     return AccountReport(
         id=account.id if account else row.id if row else None,
@@ -197,7 +197,7 @@ def unsent_of(one: Unsent, contact: str) -> AccountReport:
 
 
 def _next_step(case: Case, verdict: Verdict, contact: str) -> str:
-    """Say in a sentence or two what the reader is to do about an account that is not clear."""
+    """Say in a sentence or two what to do about an account that is not clear."""
     if verdict is Verdict.CLEAR:
         return ""
     ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_NAMED_MOST:]
@@ -225,7 +225,7 @@ def _advice(case: Case, verdict: Verdict) -> str:
         case Verdict.REFUSED:
             return _REFUSED_ADVICE[case.outcome]
         case Verdict.OPEN if case.standing is Standing.PENDING:
-            return "The broker accepted the cancel and has not finished it: these orders may still fill."
+            return "The broker accepted the cancel but has not finished it: these orders may still fill."
         case Verdict.OPEN:
             return "Orders are still open. Stop what is trading, and press again."
         case Verdict.UNVERIFIED if case.standing is Standing.CLEAR:

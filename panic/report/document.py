@@ -18,7 +18,7 @@ from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
 SCHEMA: Final = "panic-report/1"
 
 RECORD_DAMAGED: Final = "record_damaged"
-"""Code of the flag that a report carries where what it is told by is not what was written."""
+"""Code of the flag of a report that was made from an altered record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Source(StrEnum):
 
 
 AUTOMATED: Final = frozenset({Source.HOOK, Source.SCHEDULE})
-"""Where no person stands behind a press."""
+"""Sources of presses that no person makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ScopeReport:
 
 
 def scope_report(scope: Scope, *, verify: bool, watch_s: float) -> ScopeReport:
-    """Tell what was asked for."""
+    """Describe what was asked for."""
     filters = scope.filters
     shown = FiltersReport(
         side=filters.side or None,
@@ -92,7 +92,7 @@ def scope_report(scope: Scope, *, verify: bool, watch_s: float) -> ScopeReport:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """A later process that took this run up again after the one before it had died."""
+    """A later process that resumed this run after the one before it had died."""
 
     at: datetime
     by: str
@@ -116,7 +116,7 @@ class LatchReport:
     Attributes:
         engaged: Whether strategies that ask the latch find the whole scope engaged.
         text: What that means, in words.
-        as_asked: Whether exactly what was asked for was done; otherwise more is engaged, or too little.
+        as_asked: Whether exactly what was asked for is engaged; if not, it is more, or too little.
     """
 
     engaged: bool
@@ -126,7 +126,7 @@ class LatchReport:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds from the press; null for what never came.
+    """Seconds from the press; null for what never happened.
 
     Attributes:
         last_first_delete_s: When the last account's first DELETE was sent.
@@ -178,11 +178,11 @@ class Coverage:
     """What "clear" rests on.
 
     Attributes:
-        lookback_s: How far back; within it nothing is anything but ended, in any status, known or not.
+        lookback_s: How far back reads went; every order within it had ended, whatever its status.
         accounts_clear: Accounts proven clear.
         accounts_counted: How many of these by the broker's counts: it counts as many orders as have ended. In
             the others every order was read.
-        named_orders: Orders that answers of this run named; `named_seen_ended` of them were seen ended.
+        named_orders: Orders that this run's answers named; `named_seen_ended` of them were seen ended.
         roster_checked: Whether the broker was asked which accounts there are (with --all).
         unlisted_accounts: Active accounts that the broker shows and the roster neither lists nor excludes.
     """
@@ -207,7 +207,7 @@ class Flag:
 FILTER_NAMES_NOTHING: Final = "filter_names_nothing"
 CLOCK_UNEXPLAINED: Final = "clock_unexplained"
 NEVER_CLEAR = frozenset({FILTER_NAMES_NOTHING, CLOCK_UNEXPLAINED})
-"""Codes of flags with which no run is clear, whatever was read."""
+"""Codes of the flags that keep a run from being clear, whatever was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +247,7 @@ class Report:
     Attributes:
         finished: Whether the run came to its end; one that did not is unverified at best.
         joined: Later presses that became a part of it; `sent_again` counts the accounts sent again for each.
-        resumed: Who took it up again after a crash; empty for almost every run.
+        resumed: Who resumed it after a crash; empty for almost every run.
         latch: What became of the latch; null where the press did not ask for it.
         ledger_head: The ledger's head once it held the whole run, "number:hash"; null where it does not.
     """

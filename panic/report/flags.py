@@ -1,4 +1,4 @@
-"""What a reader must know about a run as a whole: pure, from what the run was made of and how it went."""
+"""What a reader must know about a run as a whole: pure, from its inputs and how it went."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,10 +16,10 @@ SKEW_MOST_S = 5.0
 """More than this between our clock and the broker's makes the times in a report hard to compare."""
 
 _SKEW_EXPLAINED_S = LOOKBACK.total_seconds()
-"""What is off by more than a look goes back may hide every order there is."""
+"""A clock that is off by more than a look goes back may hide every order."""
 
 _LISTED_MOST = 10
-"""So many mistakes of one file are spelled out in a report; `panic check` lists them all."""
+"""Mistakes of one file that a report spells out; `panic check` lists them all."""
 
 
 def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
@@ -53,14 +53,14 @@ def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: boo
 
 
 def from_descriptors(wanted: int, possible: int) -> Iterable[Flag]:
-    """Say that fewer requests than `wanted` can be in flight, for want of file descriptors."""
+    """Say that too few file descriptors allow fewer requests in flight than `wanted`."""
     if possible < wanted:
         text = f"{possible} requests in flight instead of {wanted}: this process may open no more files"
         yield Flag("few_descriptors", f"{text} (ulimit -n)")
 
 
 def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
-    """Say that order filters named nothing: a misspelt symbol would else read as "clear".
+    """Say that order filters matched nothing: otherwise a misspelt symbol would read as "clear".
 
     Where nothing was read clear the report says so already.
     """
@@ -77,7 +77,7 @@ def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
 
 
 def from_clock(ahead_s: float | None) -> Iterable[Flag]:
-    """Say that our clock and the broker's differ; `ahead_s` is how far ours is ahead, None if nobody knows."""
+    """Say that our clock and the broker's differ; `ahead_s` is how far ours is ahead, None if unknown."""
     if ahead_s is not None and abs(ahead_s) > _SKEW_EXPLAINED_S:
         yield Flag(
             CLOCK_UNEXPLAINED,
@@ -91,7 +91,7 @@ def from_clock(ahead_s: float | None) -> Iterable[Flag]:
 
 
 def from_listings(listings: Mapping[str, Listing], unlisted: Sequence[int]) -> Iterable[Flag]:
-    """Say which accounts the broker shows that the roster lacks, and where it could not be asked."""
+    """Say which accounts the broker shows but the roster lacks, and for which keys that is unknown."""
     if unlisted:
         ids = ", ".join(map(str, unlisted[:_LISTED_MOST])) + (", …" if len(unlisted) > _LISTED_MOST else "")
         count = "1 active account is" if len(unlisted) == 1 else f"{len(unlisted):,} active accounts are"
@@ -99,5 +99,5 @@ def from_listings(listings: Mapping[str, Listing], unlisted: Sequence[int]) -> I
         yield Flag("unlisted_accounts", text)
     for name, listing in listings.items():
         if listing.failure:
-            text = f"which accounts credential '{name}' may see was not learned: {listing.failure}"
+            text = f"the accounts that credential '{name}' may see are not known: {listing.failure}"
             yield Flag("roster_unchecked", text)

@@ -38,7 +38,7 @@ def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, 
 def assemble(
     facts: Circumstances, accounts: Sequence[AccountReport], totals: Totals, coverage: Coverage
 ) -> Report:
-    """Make a report of its parts; `accounts` may be some of those that the totals count."""
+    """Assemble a report; `accounts` may be only some of those that the totals count."""
     verdict = worst(*totals.verdicts)
     doubted = facts.is_damaged or not facts.finished or any(flag.code in NEVER_CLEAR for flag in facts.flags)
     if facts.unlisted or doubted:
@@ -84,7 +84,7 @@ def coverage_of(facts: Circumstances, *, clear: int, counted: int, named: int, e
 
 
 def _loudest_first(facts: Circumstances) -> tuple[Flag, ...]:
-    """Put it first that strategies were to be stopped, and were not."""
+    """Put first the flag that strategies were to be stopped but were not."""
     is_quiet = facts.latch is None or facts.latch.engaged
     return tuple(sorted(facts.flags, key=lambda flag: is_quiet or flag.code != "latch"))
 

@@ -58,6 +58,6 @@ def filters_of(report: Report) -> dict[str, str]:
 
 
 def narrowing(filters: dict[str, str]) -> str:
-    """Give order filters as they stand behind a scope; "" where there are none."""
+    """Give order filters as words to follow a scope; "" if there are none."""
     words = ", ".join(f"{name} {value}" for name, value in filters.items() if value)
     return f", only {words}" if words else ""

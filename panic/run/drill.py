@@ -1,6 +1,6 @@
-"""The drill: the whole main job against the embedded simulator, and an examiner that knows the truth.
+"""The drill: the whole main job against the embedded simulator, and an examiner that knows what really happened.
 
-It shares every line with a real press but three: the broker is the simulator on loopback, the roster is
+It differs from a real press in three things only: the broker is the simulator on loopback, the roster is
 made up here, and the report says `drill`. A `Run` that is a drill refuses any other host.
 """
 
@@ -59,7 +59,7 @@ _OFTEN: tuple[tuple[float, Trouble], ...] = (
     (0.03, (Fault("slow_settle", seconds=2.0),)),
     (0.02, (Fault("latency", seconds=0.4),)),
 )
-"""The share of accounts that each of these befalls, beside one of each of the above."""
+"""The share of accounts that each of these hits, besides one of each of the above."""
 
 _BUSY_EVERY, _PAST_ORDERS, _DAY_S = 17, 150, 86_400.0
 
@@ -95,7 +95,7 @@ class Examination:
 
 
 def firm(accounts: int, seed: int, faults: str = "typical") -> Firm:
-    """Make a firm up; the same arguments give the same firm.
+    """Invent a firm; the same arguments give the same firm.
 
     Args:
         accounts: How many accounts it has.
@@ -144,7 +144,7 @@ def _kinds(faults: str) -> list[str]:
 
 
 def _history(index: int) -> tuple[SimOrder, ...]:
-    """Give one account in so many a past: more orders than a first page shows, and a stop that still waits."""
+    """Give every n-th account a past: more orders than a first page shows, and a stop that still waits."""
     if index % _BUSY_EVERY != _BUSY_EVERY - 1:
         return ()
     past = (SimOrder(status=("FILLED", "CANCELED")[n % 2], age_s=_DAY_S * (1 + n)) for n in range(_PAST_ORDERS))
@@ -219,7 +219,7 @@ def write(made_up: Firm, base_url: str, folder: Path, sections: str = "") -> Pat
 
 
 def examine(report: Report, made_up: Firm, truth: Callable[[int], Truth]) -> Examination:
-    """Hold a report against what is really so, account of the firm by account of the firm."""
+    """Compare a report with what really happened, account by account."""
     told: dict[int | None, list[AccountReport]] = {}
     for reported in report.accounts:
         told.setdefault(reported.id, []).append(reported)

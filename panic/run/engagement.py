@@ -58,22 +58,22 @@ class Engagement:
 
     @property
     def holds(self) -> tuple[Hold, ...]:
-        """What is engaged: what the file lists, or what the ledger does where there is no whole file."""
+        """What is engaged: what the file lists, or if that is missing or damaged, what the ledger lists."""
         return self.recorded if self.state.problem else self.state.holds
 
     @property
     def known(self) -> tuple[Hold, ...]:
-        """The same, and what the ledger says beside it: after two presses at once each may name another."""
+        """The same and what the ledger adds: after two presses at once the two may differ."""
         return tuple(dict.fromkeys((*self.holds, *self.recorded)))
 
     @property
     def lost(self) -> tuple[Hold, ...]:
-        """What is recorded and the file does not say; none where it is not whole, since that says everything."""
+        """What is recorded but not in the file; empty if the file is damaged, since that means everything."""
         return tuple(hold for hold in self.recorded if not self.state.includes([hold]))
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Where file and ledger contradict each other, and what is wrong with the ledger."""
+        """Contradictions between file and ledger, and what is wrong with the ledger."""
         if not self.lost:
             return self.damage
         runs = clip(", ".join(sorted({hold.run for hold in self.lost})))
@@ -114,8 +114,8 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
 def _doubt(hold: Hold, here: Sequence[Summary], ledger: LedgerFiles) -> str:
     """Say why what a hold covers is not known to be clear; "" if it is.
 
-    It is if a run that covers all of it, the hold's own or a later one, was clear, and no run that may be about
-    the same accounts had its last word after that began and was not clear.
+    It is clear if a run that covers all of it, the hold's own or a later one, was clear, and no run that may be
+    about the same accounts ended after that one began without being clear.
     """
     own = next((one for one in here if one.run == hold.run), None)
     if own is None:
@@ -138,14 +138,14 @@ def _end(one: Summary) -> str:
 
 
 def _last_word(one: Summary) -> float:
-    """Give the place in the ledger of the last that a run may have seen; one that died saw no more."""
+    """Give the place in the ledger of the last event that a run may have seen; a dead run saw no more."""
     if one.finished is not None:
         return one.ended
     return float("inf") if one.alive else one.began
 
 
 def _proves(one: Summary, hold: Hold, mine: set[int | None], ledger: LedgerFiles) -> bool:
-    """Whether a run shows, by its record and not by its word alone, that all that a hold covers is clear."""
+    """Whether a run's record, not only its verdict, shows that everything a hold covers is clear."""
     scope = scope_of(one.pressed.scope)
     is_wide = hold.what == "account" or scope.all or hold.name in scope.groups
     if not one.is_clear or scope.filters or not is_wide:
@@ -189,7 +189,7 @@ def recorded(settings: Settings) -> tuple[Hold, ...]:
 
 
 def _recorded(events: Iterable[Event]) -> tuple[tuple[Hold, ...], list[str]]:
-    """Give that, and which events tell nothing: a press engages, even if the file could not be written."""
+    """Give that, and the unreadable events: a press engages even if the file could not be written."""
     by_run: dict[str, list[Hold]] = {}
     holds: dict[tuple[str, str], Hold] = {}
     unread = []

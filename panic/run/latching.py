@@ -1,4 +1,4 @@
-"""Engaging the latch while a run goes: on a thread of its own, so that a dead disk delays no cancel."""
+"""Engages the latch during a run, on a thread of its own, so that a dead disk delays no cancel."""
 
 import asyncio
 from datetime import datetime
@@ -12,7 +12,7 @@ from panic.latch import Hold
 from panic.report.document import LatchReport
 
 PATIENCE_S = 1.0
-"""When all else is over the latch gets so long to be written; then the report says that it was not."""
+"""How long the latch may take once all else is over; after that the report says that it was not written."""
 
 _TEXT_MOST = 1000
 
@@ -35,7 +35,7 @@ class Engaging:
         self._done: asyncio.Future[LatchReport] | None = None
 
     def begin(self) -> None:
-        """Engage it, beside whatever else the loop does."""
+        """Engage it in the background."""
         if self._file is not None and self._done is None:
             self._done = background.begin(self._engage, "latch")
 
@@ -46,7 +46,7 @@ class Engaging:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._done
-        except Exception as error:  # noqa: BLE001  (whatever became of it, the run is done)
+        except Exception as error:  # noqa: BLE001  (whatever went wrong, the run is done)
             why = "in time" if isinstance(error, TimeoutError) else f"({type(error).__name__})"
             return _not(f"{self._file} could not be written {why}: strategies may not be stopped")
 
@@ -64,7 +64,7 @@ def _not(text: str) -> LatchReport:
 
 
 def both(one: LatchReport | None, other: LatchReport) -> LatchReport:
-    """Tell of two presses' latches in one."""
+    """Merge what two presses did to the latch."""
     if one is None or one == other:
         return other
     return LatchReport(

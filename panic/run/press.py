@@ -1,4 +1,4 @@
-"""The press: who asks for what, made ready. Everything is read and validated here; nothing is sent."""
+"""Prepares a press: who asks for what. Everything is read and validated here; nothing is sent."""
 
 import os
 import socket
@@ -126,7 +126,7 @@ def _check(press: Press) -> None:
 
 
 def whoami() -> str:
-    """Give user@host of this process, for the report, without asking a directory that may hang."""
+    """Give user@host of this process, for the report, without asking a directory service that may hang."""
     user = (
         os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
     )

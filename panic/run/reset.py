@@ -1,4 +1,4 @@
-"""Ending the engaged state: a person's deliberate act. It fails closed: in doubt everything stays engaged."""
+"""Ends the engaged state: a person's deliberate act. It fails closed: in doubt everything stays engaged."""
 
 import os
 import secrets
@@ -101,7 +101,7 @@ def prepare(
     doubted = [found.doubts[hold] for hold in holds if hold in found.doubts]
     if found.state.problem and not holds:
         doubted.append(f"the latch {found.state.problem}, and no press on record engaged it")
-    # A damaged ledger is a doubt: a press that is not clear may stand where nobody can read it.
+    # A damaged ledger is a doubt: the unreadable part may hold a press that is not clear.
     doubts = tuple(dict.fromkeys([*doubted, *found.damage]))
     looked_in = tuple(history.looked(settings.ledger))
     if doubts and not force.strip():
@@ -137,7 +137,7 @@ def carry_out(settings: Settings, reset: Reset) -> State:
         with suppress(ConfigurationError):  # that the latch is still engaged is what has to be told
             _put_on_record(settings, reset, "failed")
         raise wrong
-    # A press that came in between found everything engaged, and wrote nothing into the latch.
+    # A press that came in between found everything engaged, and did not write to the latch.
     if reset.recreate and (late := [hold for hold in recorded(settings) if hold not in reset.holds]):
         latch.engage(settings.latch.file, late)
     _put_on_record(settings, reset, "done")
@@ -147,7 +147,7 @@ def carry_out(settings: Settings, reset: Reset) -> State:
 
 
 def _is_ended(file: Path, reset: Reset) -> bool:
-    """Whether nothing of it is engaged, whatever failed after that: what others read is what counts."""
+    """Whether none of it is engaged, whatever failed later: what strategies read is what counts."""
     state = latch.read(file)
     return not state.problem and not any(state.includes([hold]) for hold in reset.holds)
 
@@ -191,4 +191,4 @@ def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:
         what = f"the reset could not be put on record ({clip(str(error))}), so that it was not carried out"
         if state != "intended":
             what = f"the reset is {state}, and that could not be put on record ({clip(str(error))})"
-        raise ConfigurationError([Problem(what, "Mend the ledger, and look at: panic latch", file)]) from error
+        raise ConfigurationError([Problem(what, "Repair the ledger, then see: panic latch", file)]) from error

@@ -30,10 +30,10 @@ from panic.report.document import RECORD_DAMAGED, Flag
 from panic.run.press import Prepared, Press, Unfinished, read_keys, whoami
 
 READ_S = 15.0
-"""So long the ledger has to tell of the run; one that hangs tells nothing, and then one presses again."""
+"""How long reading the run from the ledger may take; if it hangs, press again instead."""
 
 CLAIM_S = 2.0
-"""So long it has to take in that the run is resumed; then the resume starts without it."""
+"""How long recording the resume may take; after that the run is resumed without a record."""
 
 _AGAIN = "Press again: that is always possible."
 
@@ -41,7 +41,7 @@ _AGAIN = "Press again: that is always possible."
 def prepare(
     settings: Settings, ledger: Writer | None, name: str, by: str = "", env: Mapping[str, str] = os.environ
 ) -> Prepared:
-    """Read what the ledger tells of an unfinished run, claim it there, and make ready what is left of it.
+    """Read an unfinished run from the ledger, claim it there, and prepare what is left of it.
 
     A UsageError where it may not be resumed; a ConfigurationError where settings, keys or ledger forbid it.
     """
@@ -51,7 +51,7 @@ def prepare(
     replay.close()
     keys, raised, broken = read_keys(settings, env)
     if not any(case.account.credential in keys for case in replay.cases.values()):
-        raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Mend the keys.")])
+        raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Fix the keys.")])
     who, leg = clip(scrub(by or whoami(), keys.values())), secrets.token_hex(4)
     resumed = Resumed(datetime.now(UTC), who, VERSION, here(), past.leg)
     raised.append(Flag("resumed", f"resumed by {who}: {replay.process} had died in the middle of it"))
@@ -119,7 +119,7 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
 
 
 def _roster(settings: Settings, accounts: tuple[object, ...]) -> Roster:
-    """Give today's roster, for who is excluded; without one, the accounts of the run are all that is known."""
+    """Give today's roster, to see who is excluded; failing that, one made of the run's accounts."""
     try:
         return load_roster(settings.roster.file, settings.credentials)
     except ConfigurationError:
@@ -127,9 +127,9 @@ def _roster(settings: Settings, accounts: tuple[object, ...]) -> Roster:
 
 
 def _claim(ledger: Writer | None, past: Past, resumed: Resumed, leg: str) -> bool:
-    """Say in the ledger that this process has the run now; of two that try at once, one is refused.
+    """Claim the run in the ledger for this process; if two try at once, one is refused.
 
-    Where the ledger cannot be written in time the run is resumed all the same: stopping fails open.
+    If the ledger cannot be written in time, the run is resumed anyway: stopping fails open.
     """
     assert ledger is not None  # noqa: S101  (the run was found in it)
     event = Event(past.replay.run, Kind.RESUMED, f"{leg}-0", resumed.at.isoformat(), body(resumed))

@@ -1,4 +1,4 @@
-"""A run: a press carried out by the engine, on record, and told in one report."""
+"""A run: a press carried out by the engine, put on record, and summed up in one report."""
 
 import random
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from panic.run.teller import Teller, log_finished, record_intent
 from panic.run.unlisted import Unlisted
 
 _LINGERING_MOST = 4096
-"""Connections that may be listened to after their last answer, where the descriptors allow it."""
+"""The most connections to listen to after their last answer, if there are enough descriptors."""
 
 
 def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:
@@ -41,16 +41,16 @@ def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:
 
 
 class Join(Enum):
-    """What a press asks for that becomes a part of a run: newer evidence, or newer cancels as well."""
+    """What a press that joins a run asks for: newer evidence, or newer cancels as well."""
 
     LOOK_AGAIN = auto()
     SEND_AGAIN = auto()
 
 
 class Run:
-    """One run. Create it inside a running loop, then `await go()`; `report()` tells at any time what is known.
+    """One run. Create it inside a running loop, then `await go()`; `report()` gives what is known at any time.
 
-    `observe` must not block. Whoever opened the ledger closes it; the run closes the connections it is given.
+    `observe` must not block. The opener of the ledger closes it; the run closes the connections it is given.
     """
 
     def __init__(
@@ -160,7 +160,7 @@ class Run:
         return True
 
     def leave(self) -> None:
-        """Send nothing more, and leave the run as a process that dies would: somebody else will resume it."""
+        """Send nothing more, and leave the run as a crash would: another process will resume it."""
         self.story.is_left = True
         self.engine.stop()
 
@@ -180,12 +180,12 @@ class Run:
 
     @property
     def last_press(self) -> LastPress:
-        """Its last press, also where that became a part of it."""
+        """Its last press, which may be one that joined it."""
         return self.story.last_press
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since this process began with the run."""
+        """Seconds since this process began the run."""
         return self._clock.now() - self.story.began
 
     @property
@@ -195,7 +195,7 @@ class Run:
 
     @property
     def ends_s(self) -> float:
-        """When it ends at the latest, seconds since the press; a resumed run has all of its time again."""
+        """Its deadline, seconds since the press; a resumed run gets its full time again."""
         return self.story.ends_s(self.engine.deadline.held_s)
 
     def report(self) -> Report:
@@ -218,7 +218,7 @@ class Run:
         self.engine.doubt()
 
     def _within_reach(self) -> Sequence[Case]:
-        """Give the cases that can be sent; after a crash, a key that was there may be gone, which is noted."""
+        """Give the cases that can be sent; a key may have disappeared since a crash, which is noted."""
         keys = self.prepared.keys
         for case in self.cases:
             if (name := case.account.credential) not in keys:
@@ -226,7 +226,7 @@ class Run:
         return [case for case in self.cases if case.account.credential in keys]
 
     async def _intend(self) -> None:
-        """Put the intent on record before the act, but do not wait for it for long."""
+        """Put the intent on record before acting, but do not wait long for it."""
         if self._recorder is None:
             return
         try:

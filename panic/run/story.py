@@ -1,4 +1,4 @@
-"""The story of a run: what it began with, fresh or resumed, and what became part of it since."""
+"""The story of a run: how it began, fresh or resumed, and what has joined it since."""
 
 import secrets
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Scrub = Callable[[str], str]
 
 @dataclass(slots=True)
 class Story:
-    """What a report says of a run beside its accounts, as far as the engine does not know it.
+    """What a report says about a run besides its accounts and what the engine knows.
 
     Attributes:
         pressed: When, as a loop time; before this process began where the run is resumed.
@@ -66,7 +66,7 @@ class Story:
 
 
 def begin(prepared: Prepared, clock: Clock, pace: Pace, scrub: Scrub) -> Story:
-    """Begin the story of a press, or of what a process left unfinished."""
+    """Begin the story of a new press, or of an unfinished run."""
     unfinished, press, now = prepared.unfinished, prepared.press, clock.now()
     if unfinished is not None and unfinished.record.pressed is not None:
         return _resumed(prepared, unfinished, unfinished.record.pressed, clock, pace)
@@ -107,6 +107,6 @@ def _resumed(prepared: Prepared, unfinished: Unfinished, pressed: Pressed, clock
 
 
 def trigger_of(press: Press, at: datetime, scrub: Scrub) -> Trigger:
-    """Give who pressed, and why, without keys and as short as a report has it."""
+    """Give who pressed, and why, without keys and clipped for the report."""
     by, reason = clip(scrub(press.by or whoami())), clip(scrub(press.reason.strip()), _REASON_MOST)
     return Trigger(str(press.source), by, reason, at)

@@ -43,7 +43,7 @@ class Teller:
 
     def report(self) -> Report:
         """Fold what is known at this moment into the report."""
-        with Pause():  # it makes a hundred thousand small values and no garbage
+        with Pause():  # it makes a hundred thousand small values but no garbage
             return fold(self.story.cases, self.prepared.plan.unsent, self.facts(), self.clock.wall)
 
     def facts(self) -> Circumstances:

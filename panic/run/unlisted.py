@@ -1,4 +1,4 @@
-"""Accounts that the broker shows and the roster lacks: asked with --all, once every first DELETE was sent."""
+"""Accounts that the broker shows but the roster lacks: looked up with --all, once every first DELETE was sent."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -14,7 +14,7 @@ from panic.run.press import Prepared
 
 
 class Unlisted:
-    """Asks each credential in use which accounts there are, if the press covers all and is verified."""
+    """Asks the broker which accounts each credential sees, if the press covers all and is verified."""
 
     def __init__(self, prepared: Prepared, broker: Broker, engine: Engine) -> None:
         self._roster: Roster = prepared.roster
@@ -25,7 +25,7 @@ class Unlisted:
 
     @property
     def is_answered(self) -> bool:
-        """Whether every credential told what it may see."""
+        """Whether every credential's list is whole."""
         return bool(self.listings) and not any(one.failure for one in self.listings.values())
 
     def accounts(self, cases: Iterable[Case]) -> tuple[int, ...]:
@@ -36,7 +36,7 @@ class Unlisted:
         return tuple(sorted(shown - known))
 
     async def ask(self) -> None:
-        """Ask, beside the reads of the run."""
+        """Ask, alongside the reads of the run."""
         await self._engine.swept.wait()
         await asyncio.gather(*(self._list(name, listing) for name, listing in self.listings.items()))
 

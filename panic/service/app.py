@@ -57,7 +57,7 @@ RUNNER: Final[Mapping[str, Any]] = {
     "keepalive_timeout": 75.0,
     "lingering_time": 2.0,
 }
-"""What whoever serves it hands to `web.AppRunner`: no small body becomes a large one before it is ours."""
+"""Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
 HUB: Final = web.AppKey("hub", Hub)
 SESSIONS: Final = web.AppKey("sessions", Sessions)
@@ -95,7 +95,7 @@ def make_app(
     if proving is not None:
         metrics.registry.register(proving)
     desk.observers += [metrics.observe, hub.observe]
-    _openapi_text()  # before anybody asks: it takes a while, and presses wait
+    _openapi_text()  # now, since it takes a while and presses would wait
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
     app = web.Application(middlewares=[guard.answer_always, guard.only_our_names], client_max_size=body.HOOK_MOST)
     app[HUB], app[SESSIONS], app[STREAM] = hub, session.sessions, streaming
@@ -168,7 +168,7 @@ def _openapi_text() -> bytes:
 
 
 async def _expect(request: web.Request) -> None:
-    """Say "go on" to whoever waits for it; an odd expectation does not stop a press."""
+    """Answer "100 Continue" to callers that wait for it; an odd expectation does not stop a press."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -182,7 +182,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
 
 
 async def _end_streams(app: web.Application) -> None:
-    """Let those who follow events go, so that nobody waits for them at the end."""
+    """Close event streams, so that the end does not wait for them."""
     for task in list(app[STREAM].readers):
         with suppress(RuntimeError):
             task.cancel()

@@ -1,4 +1,4 @@
-"""The audit: who did what through the service, in the log and in the ledger; of a flood of refusals a few."""
+"""The audit: who did what through the service, in the log and in the ledger; in a flood, only a few refusals."""
 
 import asyncio
 from collections import deque
@@ -26,7 +26,7 @@ REFUSALS_MOST: Final = 3
 """Refusals put on record in a second; more are counted, so that a flood of them does not fill the ledger."""
 
 _LATER_S: Final = 0.25
-"""The ledger gets it a moment later: a run's own record must not wait for another writer of its file."""
+"""Entries reach the ledger a moment later: a run's own record must not wait for them."""
 
 Write = Callable[[str, dict[str, Any]], None]
 """Puts one entry into the ledger: its time, ISO 8601, and its body; must not block."""
@@ -71,7 +71,7 @@ class Audit:
         self._unrecorded = 0
 
     def flush(self) -> None:
-        """Give the ledger what it has not got yet."""
+        """Write what the ledger does not have yet."""
         while self._waiting:
             self._write(*self._waiting.popleft())
 

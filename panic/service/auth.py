@@ -1,7 +1,7 @@
-"""Who may ask the service for what, and under which name. Pure.
+"""Who may do what with the service, and under which name. Pure.
 
-Asking fails closed: a token that is not known, a name that is not ours or an account that may not be theirs is
-refused. The scope of a hook is not asked about here: the settings wrote it.
+Authorisation fails closed: an unknown token, a host name that is not ours or an account that may not be theirs
+is refused. The scope of a hook is not asked about here: the settings wrote it.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class Identity:
 
 
 class Refusal(NamedTuple):
-    """Why somebody may not do something, in the middle of a sentence, and what to do about it."""
+    """Why somebody may not do something, as part of a sentence, and what to do about it."""
 
     why: str
     remedy: str

@@ -1,4 +1,4 @@
-"""What a person types where a hook or a schedule could not press: a command that works as things are now."""
+"""What to type if a hook or a schedule could not press: a command that works with the current files."""
 
 import shlex
 from collections.abc import Iterator

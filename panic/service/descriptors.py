@@ -1,4 +1,4 @@
-"""File descriptors: how many this process may have, and how many of them callers may hold."""
+"""File descriptors: how many this process may open, and how many of them callers may hold."""
 
 import resource
 from contextlib import suppress
@@ -17,6 +17,6 @@ def take_all() -> int:
 
 
 def held_most(most: int) -> int:
-    """Give how many connections may be held for long, `most` at best: a press must find one, whoever waits."""
+    """Give how many connections may be held for long, at most `most`: there must be one left for a press."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return most if soft == resource.RLIM_INFINITY else min(most, max(soft // 8, 1))

@@ -1,7 +1,7 @@
 """The desk: where presses come in, and become runs.
 
-A press starts a run of its own, unless it can be a part of one that is under way without losing anything: what
-that run has sent already is then sent again. Nobody's press is answered with somebody's older DELETE.
+A press starts a run of its own, unless it can join one under way without losing anything: what that run has
+sent already is then sent again. No press is answered with an older press's DELETE.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ from panic.service.problems import ProblemError
 log = structlog.get_logger()
 
 AS_ONE_S = 0.25
-"""Identical presses within so many seconds are one: a hand that shakes, or a caller that repeats."""
+"""Identical presses within this time, in seconds, count as one: a double click, or a caller's retry."""
 
 AUTOMATED_AS_ONE_S = 5.0
-"""Identical presses of programs within so many seconds send once; what is clear is read again for each."""
+"""Identical presses by programs within this time, in seconds, send once; what is clear is read again for each."""
 
 ENDED_KEPT = 5
-"""Runs that ended are kept here so many; the ledger has them all."""
+"""How many ended runs are kept here; the ledger has them all."""
 
 SCHEDULE: Final = Source.SCHEDULE
 """The source of presses that make way for all others."""
 
 _CLOSE_S = 20.0
-"""First DELETEs that are still owed when the service is told to end get so long to be sent."""
+"""How long first DELETEs that are still owed may take to be sent once the service is told to end."""
 
 
 class Refused(ProblemError):  # noqa: N818  (it is no error of ours)
-    """The service is coming to its end and starts no run any more."""
+    """The service is stopping and starts no more runs."""
 
     def __init__(self) -> None:
         super().__init__("stopping", headers={"Retry-After": "5"})
@@ -49,7 +49,7 @@ class Refused(ProblemError):  # noqa: N818  (it is no error of ours)
 
 
 Tell = Callable[[str, Live], None]
-"""Told "started", "joined" and "finished" with the run; must neither block nor raise."""
+"""Called with "started", "joined" or "finished" and the run; must neither block nor raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Pressing:
 
 
 class Desk:
-    """Takes presses. All of it happens between two turns of the loop, so that no two presses cross.
+    """Takes presses. Each is handled within one turn of the loop, so that no two presses interleave.
 
     Attributes:
         live: The runs under way, and the last few that ended, by id; the latest last.
@@ -82,7 +82,7 @@ class Desk:
         self.observers: list[Tell] = []
 
     def find(self, run_id: str) -> Live | None:
-        """Give a run by its id; None where it is not here: the ledger may know it."""
+        """Give a run by its id; None if it is not here: the ledger may know it."""
         return self.live.get(run_id)
 
     @property

@@ -1,7 +1,7 @@
-"""The door: so many connections and no more, none that only sits there, and descriptors left for the broker.
+"""Limits connections: a fixed number, no idle ones for long, and descriptors left for the broker.
 
-Whoever holds connections open without asking for anything must not keep a press out: where there is no room for
-a new connection, the oldest that waits for its caller goes. One whose request is being carried out never goes.
+Callers that hold connections open without a request must not keep a press out: if there is no room for a new
+connection, the oldest idle one is closed, but never one whose request is being carried out.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from panic.service.problems import ProblemError
 log = structlog.get_logger()
 
 FIRST_S: Final = 10.0
-"""So long a new connection may take for its first whole request, handshake included."""
+"""How long a new connection may take for its first whole request, handshake included."""
 
 BACKLOG: Final = 128
 
@@ -33,7 +33,7 @@ _FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class Caller(web.RequestHandler):
-    """One connection; what it sends that is no HTTP is neither logged nor sent back, for it may hold a token."""
+    """One connection; anything it sends that is not HTTP is neither logged nor echoed, as it may hold a token."""
 
     def __init__(self, *args: Any, gone: Callable[["Caller"], None], first_s: float, **how: Any) -> None:
         super().__init__(*args, **how)
@@ -71,7 +71,7 @@ class Caller(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002  (it quotes what came)
     ) -> web.StreamResponse:
-        """Answer what is no request, or what nobody expected to fail."""
+        """Answer an invalid request, or an unexpected failure."""
         if request.writer.output_size > 0:
             raise ConnectionError("an answer is under way")
         if status < 500:  # noqa: PLR2004
@@ -135,7 +135,7 @@ class Door(web.BaseSite):
             self._listening[asyncio.create_task(self._listen(one), name="panic-door")] = one
 
     async def stop(self) -> None:
-        """Let nobody in any more; the runner ends who is inside."""
+        """Accept no more connections; the runner ends those that are open."""
         await super().stop()
         listening, self._listening = self._listening, {}
         for task in listening:

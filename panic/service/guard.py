@@ -1,4 +1,4 @@
-"""Around every route: who asks and may, under which name; and whatever is raised becomes a problem, on record."""
+"""Wraps every route: checks who may do what, and turns exceptions into problems, on record."""
 
 import re
 import secrets
@@ -24,7 +24,7 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Handler = Callable[[web.Request, Identity], Awaitable[web.StreamResponse]]
 
 _PROBES: Final = ("/healthz", "/readyz")
-"""Probes ask by address, and learn nothing that is worth a rebound name."""
+"""Probes use the address, and learn nothing worth a DNS rebinding attack."""
 
 _JSON: Final = ("application/json", problems.MEDIA_TYPE)
 _ECHO_MOST: Final = 64 << 10
@@ -43,7 +43,7 @@ class Guard:
         self._audit, self._metrics, self._signing = audit, metrics, signing
 
     def before(self, one: Operation, handler: Handler) -> Next:
-        """Let nobody come to a handler who may not."""
+        """Let only authorised callers reach a handler."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             identity = self._identify(request, one) if one.role else _NOBODY
@@ -54,7 +54,7 @@ class Guard:
         return handle
 
     def _identify(self, request: web.Request, one: Operation) -> Identity:
-        """Say who asks and may; a token that comes with the request counts alone: a bad one is not made good."""
+        """Authorise the caller; a token in the request counts alone: a cookie cannot make up for a bad one."""
         given = request.headers.getall("Authorization", [])
         who = None if given else self._signing.who(request)
         tokens = self._standby.settings.tokens
@@ -74,7 +74,7 @@ class Guard:
 
     @web.middleware
     async def answer_always(self, request: web.Request, handler: Next) -> web.StreamResponse:
-        """Make a problem of whatever is raised, and show no key to anybody."""
+        """Turn any exception into a problem, and never reveal a key."""
         theirs = request.headers.get("X-Request-Id", "")
         is_id = _REQUEST_ID.fullmatch(theirs) and self._standby.scrub(theirs) == theirs
         request[REQUEST_ID] = theirs if is_id else secrets.token_hex(8)
@@ -87,7 +87,7 @@ class Guard:
 
     @web.middleware
     async def only_our_names(self, request: web.Request, handler: Next) -> web.StreamResponse:
-        """Refuse whoever was led here by another name."""
+        """Refuse requests for another host name."""
         given = request.headers.getall("Host", [])
         names = (self._host, *self._standby.settings.service.allowed_hosts)
         ours = len(given) == 1 and host_is_allowed(given[0], names)
@@ -96,7 +96,7 @@ class Guard:
         return await handler(request)
 
     def _without_keys(self, response: web.StreamResponse) -> web.StreamResponse:
-        """Take keys out of an answer that may repeat what its caller said; a report has none."""
+        """Remove keys from an answer that may echo its caller; reports hold none."""
         body = response.body if isinstance(response, web.Response) and response.content_type in _JSON else None
         if isinstance(response, web.Response) and isinstance(body, bytes) and len(body) <= _ECHO_MOST:
             text = body.decode("utf-8", "surrogateescape")

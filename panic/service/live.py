@@ -21,7 +21,7 @@ class Supplies(Protocol):
         """Make a press ready; raises UsageError and ConfigurationError."""
 
     def take_broker(self) -> Broker | None:
-        """Give connections away that are open; None where there are none."""
+        """Hand over open connections; None if there are none."""
 
     @property
     def ledger(self) -> Writer | None:
@@ -35,7 +35,7 @@ class Live:
         run: The run.
         source: Who pressed first.
         automated: Whether no person pressed.
-        watchers: Told of each account to which something happened; must not block.
+        watchers: Called with each account that has changed; must not block.
     """
 
     def __init__(self, prepared: Prepared, supplies: Supplies, *, automated: bool, drill: bool = False) -> None:
@@ -76,7 +76,7 @@ class Live:
         return not self.run.engine.deadline.is_over and asks_the_same(self.run.prepared, prepared)
 
     def may_take_in(self, prepared: Prepared) -> bool:
-        """Whether another press can be a part of this run without losing anything."""
+        """Whether another press can join this run without losing anything."""
         run, deadline = self.run, self.run.engine.deadline
         how = {"deadline_s": run.deadline_s, "watch_s": deadline.pace.watch_s}
         return not deadline.is_over and loses_nothing(run.prepared, prepared, **how)
@@ -90,7 +90,7 @@ class Live:
         return True
 
     def sent_within(self, seconds: float) -> bool:
-        """Whether every account was sent, or is still to be, within the last so many seconds."""
+        """Whether every account was sent within the last given seconds, or is still to be sent."""
         return _now() - self.last_sent_at <= seconds
 
     def _observe(self, _: What, case: Case | None) -> None:

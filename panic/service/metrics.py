@@ -93,7 +93,7 @@ class Metrics:
         self._refused.labels(why).inc()
 
     def recorded(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Count a hook's call by what goes on record of it; a name that proved nothing is no label."""
+        """Count a hook's call as it is recorded; the name in an unproven call never becomes a label."""
         act, hook = str(facts.get("act", "")), str(facts.get("hook", ""))
         if kind in {"hook_pressed", "hook_recorded", "hook_paged"}:
             self._hook_calls.labels(hook, act).inc()

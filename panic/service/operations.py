@@ -76,7 +76,7 @@ OPERATIONS: Final = (
         query=RunsQuery, answers={200: (views.Runs,)}, refuses=(504,),
     ),
     Operation(
-        "run", "GET", _RUN, "Sum one run up.", VIEWER, answers={200: (views.RunFound,)}, refuses=(404, 504)
+        "run", "GET", _RUN, "Summarise one run.", VIEWER, answers={200: (views.RunFound,)}, refuses=(404, 504)
     ),
     Operation(
         "report", "GET", f"{_RUN}/report", "The report, as far as it is known now.", VIEWER,
@@ -95,14 +95,14 @@ OPERATIONS: Final = (
         body=ByAsked, needs_body=False, answers={202: (views.Started,)}, refuses=(404, 409, 503, 504),
     ),
     Operation(
-        "room", "GET", "/v1/room", "How things stand, as the room shows it.", VIEWER, answers={200: (Room,)}
+        "room", "GET", "/v1/room", "The current state, as the room shows it.", VIEWER, answers={200: (Room,)}
     ),
     Operation(
-        "events", "GET", "/v1/events", "Follow how things stand, and the board of one run.", VIEWER,
+        "events", "GET", "/v1/events", "Follow the current state, and the board of one run.", VIEWER,
         query=EventsQuery, answers={200: (SSE,)}, refuses=(404, 429, 504),
     ),
     Operation(
-        "schedule", "GET", "/v1/schedule", "What comes by the clock, as `panic schedule --format json`.", VIEWER,
+        "schedule", "GET", "/v1/schedule", "The next scheduled runs, as `panic schedule --format json`.", VIEWER,
         answers={200: (Schedules,)}, refuses=(504,),
     ),
     Operation(
@@ -126,7 +126,7 @@ OPERATIONS: Final = (
         body=ResetAsked, answers={200: (reset.ResetView,)}, refuses=(409, 503, 504),
     ),
     Operation(
-        "status", "GET", "/v1/status", "How the service is.", VIEWER, answers={200: (views.StatusView,)}
+        "status", "GET", "/v1/status", "The state of the service.", VIEWER, answers={200: (views.StatusView,)}
     ),
     Operation(
         "metrics", "GET", "/metrics", "Metrics for Prometheus.", VIEWER, answers={200: ("text/plain",)}
@@ -139,7 +139,7 @@ OPERATIONS: Final = (
         "session", "GET", "/v1/session", "Who is signed in.", VIEWER, answers={200: (SessionView,)}, refuses=(404,)
     ),
     Operation(
-        "seen", "POST", "/v1/session/seen", "Somebody is there: a session that may act still may.", VIEWER,
+        "seen", "POST", "/v1/session/seen", "Keep an active session active: somebody is there.", VIEWER,
         answers={200: (SessionView,)}, refuses=(404,),
     ),
     Operation(

@@ -1,4 +1,4 @@
-"""What the service says no with: RFC 9457 problem details, each naming its remedy.
+"""The service's refusals: RFC 9457 problem details, each naming its remedy.
 
 A client's mistake is never a 5xx, and whatever a handler raises becomes a problem here.
 """
@@ -29,7 +29,7 @@ _BY_HAND = "If this was a press: use the command line, panic press, or cancel at
 
 
 class Kind(NamedTuple):
-    """One sort of problem, and what to do about it where nothing better is known."""
+    """One kind of problem, and what to do about it by default."""
 
     status: int
     title: str
@@ -44,22 +44,22 @@ KINDS: Final = {
         403, "Not sent by the page of this service", "Open the service's own page, and do it there."
     ),
     "csrf": Kind(403, "X-CSRF-Token is not this session's", "Read `csrf` of GET /v1/session, and send it again."),
-    "idle": Kind(403, "Nobody was there for a while", "Give your token again."),
-    "not_found": Kind(404, "There is no such thing here", "Look at /openapi.json, or at GET /v1/runs for runs."),
-    "method_not_allowed": Kind(405, "Not with this method", "Use a method that the Allow header lists."),
+    "idle": Kind(403, "The session was idle for too long", "Give your token again."),
+    "not_found": Kind(404, "Not found", "Look at /openapi.json, or at GET /v1/runs for runs."),
+    "method_not_allowed": Kind(405, "This method is not allowed", "Use a method that the Allow header lists."),
     "too_slow_a_request": Kind(408, "The request did not arrive in time", "Send it again, all at once."),
-    "conflict": Kind(409, "Not as things stand", "Do what `detail` says first."),
+    "conflict": Kind(409, "This is not possible now", "Do what `detail` says first."),
     "too_large": Kind(413, "The request is too large", "Send less: a press needs a scope and a reason."),
-    "unsupported_type": Kind(415, "Not this type of body", "Send JSON as `Content-Type: application/json`."),
-    "expectation": Kind(417, "Not this expectation", "Leave the Expect header out."),
-    "wrong_host": Kind(421, "This service does not go by that name", "Add the name to [service] allowed_hosts."),
-    "unprocessable": Kind(422, "That makes no sense here", "Correct what `detail` says, and send it again."),
+    "unsupported_type": Kind(415, "Unsupported type of body", "Send JSON as `Content-Type: application/json`."),
+    "expectation": Kind(417, "Unsupported expectation", "Leave the Expect header out."),
+    "wrong_host": Kind(421, "This service has another name", "Add the name to [service] allowed_hosts."),
+    "unprocessable": Kind(422, "The request makes no sense", "Correct what `detail` says, and send it again."),
     "key_reused": Kind(422, "This Idempotency-Key was used for another body", "Use a new key for a new press."),
     "throttled": Kind(429, "Too many at once", "Wait for as long as Retry-After says."),
     "refused": Kind(400, "The request is refused", "Look at /openapi.json."),
     "internal": Kind(500, "panic itself failed", _BY_HAND),
     "unusable": Kind(
-        503, "Settings, roster or credentials cannot be used", "Mend what `errors` lists; panic check."
+        503, "Settings, roster or credentials cannot be used", "Fix what `errors` lists; see panic check."
     ),
     "stopping": Kind(503, "The service is stopping", "Press with the command line: panic press."),
     "too_slow": Kind(504, "The ledger or the latch did not answer in time", "Try again, and look at its disk."),
@@ -93,7 +93,7 @@ _PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
 
 
 class ProblemError(Exception):
-    """Something to say no to; `code` is one of `KINDS`."""
+    """A refusal; `code` is one of `KINDS`."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ def require(refusal: Refusal | None) -> None:
 
 
 def of_validation(error: ValidationError, part: str) -> ProblemError:
-    """Say what is wrong with a part of the request (body, query), and where; never what stood there."""
+    """Say what is wrong with a part of the request (body, query), and where; never quote it."""
     found = [
         Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(one["msg"].removeprefix("Value error, ")))
         for one in error.errors(include_input=False, include_url=False, include_context=False)[:_LISTED_MOST]
@@ -159,7 +159,7 @@ def in_our_words(text: str) -> str:
 
 
 def of(error: Exception) -> ProblemError:
-    """Give the problem that an exception comes to."""
+    """Turn an exception into a problem."""
     match error:
         case ProblemError():
             return error
@@ -199,7 +199,7 @@ def request_id(request: BaseRequest) -> str:
 
 
 def report_failure(error: Exception, request: BaseRequest) -> None:
-    """Log that panic itself failed: where, and never with whose words."""
+    """Log that panic itself failed: where, but never the message."""
     if structlog.is_configured():
         where = {"at": place_of(error), "request_id": request_id(request)}
         log.error("request_failed", error=type(error).__name__, **where)

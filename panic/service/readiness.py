@@ -1,6 +1,6 @@
 """What a press by a person, a hook or the clock needs beside readable files, judged by what will serve it.
 
-None of it stops a press or keeps the service from starting; it is what makes "ready" untrue.
+None of it stops a press or keeps the service from starting; it only makes the service not "ready".
 """
 
 import socket
@@ -35,7 +35,7 @@ class _Rule(NamedTuple):
 def problems(
     settings: Settings, roster: Roster | None, usable: Collection[str], env: Mapping[str, str]
 ) -> Iterator[Problem]:
-    """Say what would refuse a press, shut out a hook's call, or keep a person from being told. Reads files.
+    """Find what would make a press fail, a hook's call be refused, or a person not be told. Reads files.
 
     A roster that cannot be read is told elsewhere; `usable` names the credentials whose keys could be read.
     """
@@ -63,7 +63,7 @@ def read_setup(settings: Settings, env: Mapping[str, str]) -> Setup:
 
 
 def _unbindable(settings: Settings) -> Iterator[Problem]:
-    """Try the address where hooks would call, on a port that nobody has: it must be this machine's."""
+    """Try to bind the service's address, on an unused port: it must be this machine's."""
     host = settings.service.host
     address = canonical(host)
     if isinstance(address, str):  # a name may take long to look up; who starts the service sees what is wrong

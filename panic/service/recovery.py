@@ -1,4 +1,4 @@
-"""What earlier processes left: runs to resume, and runs that somebody has to be told of."""
+"""What earlier processes left: runs to resume, and runs to tell somebody about."""
 
 import asyncio
 import os
@@ -24,18 +24,18 @@ from panic.service.notify import Notice, notices_of
 log = structlog.get_logger()
 
 TOLD_FOR: Final = timedelta(hours=24)
-"""Of what ended longer ago nobody is told again."""
+"""Nobody is told about runs that ended longer ago."""
 
 BY: Final = "panic serve"
 """Who resumes a run that an earlier process left."""
 
 LOOK_S: Final = 30.0
-"""So long the ledger may take to tell what was left; presses do not wait for that."""
+"""How long the ledger may take to say what was left; presses do not wait for that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """A run that an earlier process left; if it ended not clear, its report for whoever has to be told."""
+    """A run that an earlier process left; if it did not end clear, its report, to tell people."""
 
     run: str
     report: Report | None = None
@@ -73,7 +73,7 @@ class Recovery:
                     self._page("finished", one.report)
                 else:
                     await self._resume(one.run)
-            except Exception as error:  # the others are looked after all the same
+            except Exception as error:  # the others are still dealt with
                 log.exception("look_back_failed", run_id=one.run)
                 text = f"{type(error).__name__}. Run: panic resume {one.run}, or press again"
                 self._tell(Notice("page", one.run, f"run {one.run} could not be resumed", text, one.run))

@@ -1,4 +1,4 @@
-"""The service as a whole: its parts begun in order, joined, and ended in order."""
+"""The service as a whole: it starts its parts in order, connects them, and ends them in order."""
 
 import asyncio
 import os
@@ -63,7 +63,7 @@ class Server:
         """Begin everything; afterwards it takes presses.
 
         Raises:
-            ConfigurationError: It may not or cannot listen where the settings say.
+            ConfigurationError: It may not, or cannot, listen at the address in the settings.
         """
         context, callers_most = self._may_listen(), descriptors.take_all()
         await self.standby.start()
@@ -89,7 +89,7 @@ class Server:
             self._say(f"panic: {problem}")
 
     async def end(self) -> None:
-        """Start no run any more, send every first DELETE that is owed, and let go of everything."""
+        """Start no more runs, send every first DELETE that is owed, and close everything."""
         self.notifier.is_ending = True
         if self._recovery is not None:
             self._recovery.cancel()
@@ -101,12 +101,12 @@ class Server:
             await self._ending.aclose()
 
     async def reload(self) -> None:
-        """Read settings, roster and keys again, and say what came of it: all of them count, or none."""
+        """Reload settings, roster and keys, and report the result: all of them take effect, or none."""
         found = await self.standby.reload()
         for problem in found.problems:
             self._say(f"panic: not reloaded: {problem}")
         if found.problems:
-            self._say("panic: the settings stay as they were; run panic check, mend them, and reload again")
+            self._say("panic: the settings stay as they were; run panic check, fix them, and reload again")
             log.error("reload_refused", problems=len(found.problems))
             return
         for note in found.notes:
@@ -159,7 +159,7 @@ class Server:
         self.url = door.name
 
     def _paged(self, page: Notice) -> None:
-        """Put on record that people know of a run, so that the next start does not tell them again."""
+        """Record that people know about a run, so that the next start does not tell them again."""
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
 

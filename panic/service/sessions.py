@@ -1,4 +1,4 @@
-"""Who is signed in. Sessions live in memory: after a restart everybody gives their token once more.
+"""Who is signed in. Sessions live in memory: after a restart everybody signs in again.
 
 A session stands for a token of the settings, and is as good as that token is now: one that was removed or replaced
 has no sessions any more. The service knows cookies by their digests only.
@@ -78,7 +78,7 @@ class Sessions:
         return len(self._known)
 
     def begin(self, name: str) -> str:
-        """Let a token of the settings have a session; give the cookie, which nobody can be given again."""
+        """Create a session for a token of the settings; return its cookie, which exists nowhere else."""
         now, token = self._now(), self._settings().tokens[name]
         self._known = {digest: one for digest, one in self._known.items() if not self._has_ended(one)}
         theirs = sorted((one for one in self._known.values() if one.token == name), key=lambda one: one.began)
@@ -98,7 +98,7 @@ class Sessions:
         return found
 
     def end(self, cookie: str) -> None:
-        """Let a cookie stand for nothing."""
+        """Invalidate a cookie."""
         self._known.pop(digest_of(cookie), None)
 
     def identity_of(self, session: Session) -> Identity | None:
@@ -120,7 +120,7 @@ class Sessions:
             self._known[session.digest] = self._known[session.digest]._replace(acted=now)
 
     def failed(self) -> float:
-        """Count a token that was nobody's; give how long to wait after too many of them, seconds, or 0."""
+        """Count an unknown token; give how long to wait after too many of them, seconds, or 0."""
         now = self._now()
         too_many = len(self._failures) == FAILURES_MOST and now - FAILURES_S < self._failures[0] <= now
         if too_many:
@@ -129,6 +129,6 @@ class Sessions:
         return 0.0
 
     def _has_ended(self, one: Session) -> bool:
-        """Whether its time is over, or has not come, or its token is another by now."""
+        """Whether it has expired, has not begun, or its token has changed."""
         now, longest_s = self._now(), self._settings().service.session_max_s
         return one.began + longest_s <= now or one.acted > now + _AHEAD_S or self.identity_of(one) is None

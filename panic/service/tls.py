@@ -1,4 +1,4 @@
-"""TLS of the service: whether it may do without, and its certificate and key."""
+"""The service's TLS: whether it is required, and the certificate and key."""
 
 import shlex
 import ssl
@@ -64,7 +64,7 @@ def refusal_to_bind(service: Service) -> str:
 
 
 def problems(service: Service) -> Iterator[Problem]:
-    """Say what keeps the service from speaking TLS with certificate and key, and who else can read the key."""
+    """Say what is wrong with certificate and key, and whether others can read the key."""
     try:
         server_context(service)
     except ConfigurationError as error:

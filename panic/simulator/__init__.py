@@ -1,4 +1,4 @@
-"""A Clear Street look-alike that knows the truth, with scripted faults.
+"""A simulated Clear Street that knows the true state of every order, with scripted faults.
 
     async with Simulator([SimAccount(1, orders=(SimOrder(),))]) as simulator:
         ...  # a client at simulator.base_url with the key "sim.key"

@@ -98,7 +98,7 @@ class Simulator:
         return self._opened
 
     def truth(self, account_id: int) -> Truth:
-        """What is really so now in one account. KeyError for an unknown one."""
+        """The true state of one account now. KeyError for an unknown one."""
         return self._house.desk(account_id).book.truth()
 
     def restock(self) -> None:

@@ -62,7 +62,7 @@ class SimAccount:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is really so in one account, whatever was answered.
+    """The true state of one account, whatever was answered.
 
     Attributes:
         open: Ids of the orders that have not ended, `PENDING_CANCEL` included.

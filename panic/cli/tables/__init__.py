@@ -1,1 +1,1 @@
-"""What people see on standard output: one line that says it all, then the rest, worst first."""
+"""What people see on standard output: one line that sums it up, then the details, worst first."""

@@ -14,7 +14,7 @@ from panic.broker.outcomes import Verdict
 from panic.kit.words import clean
 
 LISTED_MOST = 60
-"""So many of anything are listed; of the rest it is said how many there are."""
+"""The most of anything that are listed; the rest are counted."""
 
 STYLES = {
     Verdict.CLEAR: "bold green",
@@ -26,7 +26,7 @@ STYLES = {
 
 
 class Text(RichText):
-    """Text without anything that could steer the terminal, whoever wrote it."""
+    """Text without terminal control sequences, whoever wrote it."""
 
     def __init__(self, words: str = "", style: str = "") -> None:
         super().__init__(clean(words), style)

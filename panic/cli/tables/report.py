@@ -10,10 +10,10 @@ from panic.report.document import AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 
 _DETAILED_MOST = 25
-"""So many accounts are told one by one; the rest are listed by id. Nobody reads a thousand paragraphs."""
+"""Accounts described one by one; the rest are listed by id. Nobody reads a thousand paragraphs."""
 
 _ODD_MOST = 8
-"""So many clear accounts with notes are told: they are for tomorrow, and must not bury the rest."""
+"""Clear accounts whose notes are shown: these can wait, and must not bury the rest."""
 
 _NOTES_MOST = 4
 
@@ -106,7 +106,7 @@ def _rest(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
         yield Text()
         yield line((f"{verdict.upper():<10}", STYLES[verdict]), f" {len(ids):,} more accounts")
         yield indented(", ".join(ids[:LISTED_MOST]) + more)
-        yield indented("→ --format json or --output FILE tells of each of them what to do")
+        yield indented("→ --format json or --output FILE says what to do about each of them")
 
 
 def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:

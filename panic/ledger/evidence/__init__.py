@@ -1,4 +1,4 @@
 """Evidence: a piece of the ledger in one file that can be checked with nothing but a head kept elsewhere.
 
-Whoever can write the file can recompute every hash in it: without a head it is consistent at best.
+Anyone who can write the file can recompute every hash in it: without a head it is consistent at best.
 """

@@ -2,7 +2,7 @@
 
 header   what was asked for, who exported it and when, and the ledger's heads before and after the rows
 row      an event of the ledger with its number and its hash, without a gap from the first to the last
-report   what the rows of a run come to
+report   the report made from a run's rows
 """
 
 import json
@@ -62,7 +62,7 @@ def parse(line: bytes) -> dict[str, Any]:
 class Header:
     """The first line: what was asked for, and what the first row is linked to.
 
-    It is not chained: whoever can write the file can write anything here.
+    It is not chained: anyone who can write the file can write anything here.
     """
 
     schema: str
@@ -132,7 +132,7 @@ def read_row(words: dict[str, Any]) -> Row:
 
 
 def report_of(run: str, rows: list[Row], base: Head, ledger: str) -> Report:
-    """Make a run's report again from rows without a gap: the same for whoever exports and whoever checks.
+    """Rebuild a run's report from rows without a gap: used by both export and verification.
 
     Raises:
         UsageError: They do not tell who pressed, or of which accounts.

@@ -1,4 +1,4 @@
-"""Is evidence what was recorded? All that is wrong is found, and nothing in the file stops the check."""
+"""Checks whether evidence is what was recorded. It finds every fault, and nothing in the file can stop it."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -96,7 +96,7 @@ def lines_of(stream: BinaryIO) -> Iterator[bytes]:
 
 
 def verify(lines: Iterable[bytes], heads: Sequence[Head]) -> Verification:
-    """Hold the lines of evidence against heads that were kept elsewhere; never fails, whatever they are."""
+    """Check the lines of evidence against heads that were kept elsewhere; never fails, whatever they are."""
     check = _Check()
     header = check.read(lines)
     anchored = check.chain(header, heads)
@@ -159,7 +159,7 @@ class _Check:
     # ── the chain ───────────────────────────────────────────────────────────────────────────────────────
 
     def chain(self, header: Header | None, heads: Sequence[Head]) -> int | None:
-        """Walk the rows from the base to the head, and say up to where a head that was kept proves them."""
+        """Walk the rows from the base to the head, and say up to where a saved head proves them."""
         base = head = Head.parse(header.base) if header else GENESIS
         for row in self.rows:
             name = f"event {row.seq} ({clip(row.kind, 40)})"
@@ -203,7 +203,7 @@ class _Check:
     # ── the runs ────────────────────────────────────────────────────────────────────────────────────────
 
     def runs(self, header: Header) -> Iterator[RunFound]:
-        """Retell each run, and hold the report in the file against it."""
+        """Rebuild each run's report, and compare it with the one in the file."""
         if header.damage:
             self.wrong(
                 Wrong.UNANCHORED, f"the ledger could not all be read when this was exported: {header.damage}"

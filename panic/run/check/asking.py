@@ -20,7 +20,7 @@ from panic.kit.clock import Clock
 TRIES = 3
 
 PACED_AT_ONCE = 32
-"""So many accounts are under way at once when there is a pace: enough to keep it while the broker hangs."""
+"""Accounts in progress at once when there is a pace: enough to keep it up while the broker hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Pace:
         return 1 / (self.rate * self.share)
 
     def needs_s(self, accounts: int) -> float:
-        """Give how long so many accounts take at least, seconds."""
+        """Give the least time that so many accounts take, seconds."""
         return accounts * self.gap_s
 
 

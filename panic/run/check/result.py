@@ -1,4 +1,4 @@
-"""What a check found, and what that comes to: pure."""
+"""What a check found, and what follows from it: pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ def _state(account: Account, answer: Answer, listed: Mapping[int, bool] | None) 
 
 
 def warnings_of(listings: Iterable[Listing], skew_s: float | None, unlisted: Sequence[int]) -> Iterator[str]:
-    """Say what does not stop a press, and keeps it from being proven."""
+    """Say what does not stop a press but keeps it from being proven."""
     for listing in listings:
         if listing.failure:
             yield f"the broker did not list its accounts ({listing.failure}): drift was not checked"
@@ -116,7 +116,7 @@ def warnings_of(listings: Iterable[Listing], skew_s: float | None, unlisted: Seq
 
 
 def exit_code_of(states: Collection[State], warnings: Sequence[str]) -> int:
-    """Give the exit code: that of the verdict which a press could come to at best."""
+    """Give the exit code: that of the best verdict a press could reach."""
     if State.REFUSED in states:
         return EXIT_CODES[Verdict.REFUSED]
     if State.UNREACHABLE in states:

@@ -22,7 +22,7 @@ from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_o
 _CERTIFICATES_S = 10.0
 
 _HOPELESS = 10
-"""After so many failures in a row behind one credential the next of its accounts is asked once."""
+"""After this many failures in a row with one credential, its next accounts are tried only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def read_setup(settings: Settings, env: Mapping[str, str]) -> Setup:
 
 
 Tell = Callable[[CheckReport], None]
-"""Told what is known so far, when it is worth telling; must neither block nor raise."""
+"""Called with what is known so far when there is news; must neither block nor raise."""
 
 
 async def check(
@@ -81,7 +81,7 @@ class _Round:
         self._told: set[State] = set()
 
     async def run(self) -> CheckReport:
-        if self._settings.broker.ca_file is not None:  # its file system may hang, and others need this loop
+        if self._settings.broker.ca_file is not None:  # its file system may hang, and this loop must not
             async with asyncio.timeout(_CERTIFICATES_S):
                 await begin(self._broker.load_certificates, "certificates")
         async with self._broker:
@@ -159,7 +159,7 @@ class _Round:
 
 
 def _in_order(accounts: Sequence[Account], *, paced: bool) -> list[Account]:
-    """Put one account of each credential first, where it would take long to learn that a key is dead."""
+    """Put one account of each credential first if it would otherwise take long to notice a dead key."""
     if not paced:
         return list(accounts)
     ranked = sorted(accounts, key=lambda account: account.priority)

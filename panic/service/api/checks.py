@@ -58,7 +58,7 @@ class Checks:
         """Tell what the last self-test found; the broker is not asked."""
         last = self._self_test.last if self._self_test is not None else None
         if last is None:
-            what, remedy = "no self-test has come to its end", "Wait for it, or ask with POST /v1/check."
+            what, remedy = "no self-test has finished yet", "Wait for one, or use POST /v1/check."
             raise ProblemError("not_found", what, remedy=remedy)
         return document(last)
 

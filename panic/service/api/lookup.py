@@ -15,11 +15,11 @@ from panic.service.standby import Standby
 
 _SWEEP_S: Final = 5.0
 _SHARED_S: Final = 0.5
-"""A report of a run under way is folded so often at most, however many watch: the loop is the run's."""
+"""The least time between folding reports of a run under way, however many watch: the loop belongs to the run."""
 
 
 class Lookup:
-    """Finds runs and tells of them."""
+    """Finds runs and reports on them."""
 
     def __init__(self, desk: Desk, standby: Standby, threads: Aside) -> None:
         self._desk, self._standby, self._threads = desk, standby, threads

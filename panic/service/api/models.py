@@ -1,4 +1,4 @@
-"""What may be asked of the service: the models that validate are the ones that the OpenAPI document shows.
+"""The service's requests: the models that validate them are the ones in the OpenAPI document.
 
 Closed, strict and bounded. A rule between fields stands in the schema as well, so that a client that obeys the
 schema is understood.
@@ -13,7 +13,7 @@ from panic.accounts.plan import Scope
 from panic.service.problems import ProblemError, of_validation
 
 WAIT_MOST_S: Final = 3600.0
-"""Nobody keeps a connection open for longer than that to wait for a report; follow its events instead."""
+"""The longest wait for a report on an open connection; follow the events for longer."""
 
 _DAY_S = 86_400.0
 _WORD = r"\S"

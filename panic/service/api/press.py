@@ -1,4 +1,4 @@
-"""POST /v1/runs: a press, at once. Nothing is waited for between the request's last byte and the desk.
+"""POST /v1/runs: a press, at once. Nothing waits between the request's last byte and the desk.
 
 Repeats of one Idempotency-Key never press again.
 """
@@ -29,7 +29,7 @@ from panic.service.sessions import SIGNED
 from panic.service.standby import Standby
 
 WAITING_MOST: Final = 100
-"""Callers at once that may wait for a report; the others are told where it will be."""
+"""How many callers at once may wait for a report; others are told where to find it."""
 
 KEPT_S: Final = 86_400.0
 KEPT_MOST: Final = 1000
@@ -40,7 +40,7 @@ _WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNO
 
 
 class Answered(NamedTuple):
-    """What a press came to, for whoever repeats it; `what` is the digest of its body."""
+    """The result of a press, for its repeats; `what` is the digest of its body."""
 
     what: str
     run_id: str
@@ -65,7 +65,7 @@ class Keys:
         return answered if answered is not None and at > self._now() - KEPT_S else None
 
     def keep(self, token: str, key: str, answered: Answered) -> None:
-        """Let a key that stands for nothing yet stand for something."""
+        """Record what an unused key stands for."""
         keys = self._of[token]
         keys.pop(key, None)
         keys[key] = self._now(), answered
@@ -123,7 +123,7 @@ class Presses:
 
     async def _report_within(self, run_id: str, wait_s: float) -> web.Response | None:
         live = self._desk.find(run_id)
-        if live is None:  # it ended a while ago, and is on record if anything is
+        if live is None:  # it ended a while ago, and is only in the ledger
             with suppress(ProblemError):
                 return document(await self._lookup.report(run_id))
             return None

@@ -1,4 +1,4 @@
-"""What does this say? Alertmanager's, Grafana's and Standard Webhooks bodies, and whatever else comes.
+"""What does a body say? Alertmanager's, Grafana's, Standard Webhooks', and any other.
 
 A body decides nothing but this: does it say that the trouble is over, or that this is a test? Then nothing is
 pressed. Everything else from an authentic caller is trouble, understood or not. Where a body contradicts
@@ -18,7 +18,7 @@ from panic.kit.words import clip
 TEXT_MOST = 500
 _NAME_MOST = 120
 _NAMED_MOST = 5
-"""So many alerts are named; how many there are besides is told."""
+"""How many alerts are named; the rest are counted."""
 
 _WORDS = {
     "firing": "firing",
@@ -38,7 +38,7 @@ _READ = {"alertname", "ruleName", "type", "summary", "description", "message", "
 
 
 class Meaning(StrEnum):
-    """What a body says: something is wrong, it is over, somebody tries the way here, or nobody knows."""
+    """What a body says: something is wrong, it is over, it is a test, or it is not understood."""
 
     FIRING = "firing"
     RESOLVED = "resolved"

@@ -1,4 +1,4 @@
-"""POST /v1/hooks/{name}: a breached limit presses by itself.
+"""POST /v1/hooks/{name}: a breached limit triggers a press.
 
 Everything that is decided is decided in `decisions`; here a call is read, a press is made, and everybody who
 must know is told. An authentic breach is pressed before anything else is waited for.
@@ -35,7 +35,7 @@ from panic.service.problems import ProblemError, request_id
 log = structlog.get_logger()
 
 FLOOD: int = 60
-"""Calls a minute that prove nothing, and as many that are copies or refused, are put on record all the same."""
+"""How many unproven calls a minute, and as many copies or refused ones, are still put on record."""
 
 _NAME_MOST = 64
 _WHY_MOST = 1500
@@ -106,7 +106,7 @@ class Breaches:
             self._taken.finished(live.run.id)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer a call: whoever cannot prove where it comes from learns nothing and changes nothing."""
+        """Answer a call: callers that cannot prove their identity learn nothing and change nothing."""
         name, data, failure = request.match_info["name"], None, None
         try:
             data = await body.read(request, body.HOOK_MOST)
@@ -126,7 +126,7 @@ class Breaches:
         return self._answer(request, call, flags)
 
     def _answer(self, request: web.Request, call: _Call, flags: list[str]) -> web.StreamResponse:
-        """Decide and act. Nothing is awaited, so that no two copies of a call cross."""
+        """Decide and act. Nothing is awaited, so that two copies of a call cannot interleave."""
         earlier = self._taken.find(call.name, call.verified.id) if call.has_id else None
         live = self._desk.find(earlier.run) if earlier and earlier.run else None
         decision = decide(
@@ -227,7 +227,7 @@ def _problem(request: web.Request, decision: Decision, headers: Mapping[str, str
 
 
 class Sparse:
-    """Lets so many a minute onto the record, and counts the others: a flood from outside must not fill a disk."""
+    """Records a limited number a minute, and counts the rest: a flood from outside must not fill a disk."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic, self._minute = monotonic, -1.0

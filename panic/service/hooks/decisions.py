@@ -122,7 +122,7 @@ def _odd(hook: str, text: str, on_odd: Literal["press", "page"]) -> Decision:
 
 
 def _refused(hook: str, verified: Verified) -> Decision:
-    """Refuse a call that is well signed all the same; it may have been a breach, so a person hears of it."""
+    """Refuse a call although it is well signed; it may have been a breach, so a person hears of it."""
     page = f"a well-signed call to hook {hook} was refused: {verified.wrong}; NOTHING was pressed"
     code, title = "malformed", "The call is not of the right form"
     remedy = "Correct what signs it; docs/hooks.md shows how."

@@ -1,4 +1,4 @@
-"""The secrets of all hooks, read again while the service runs: a new one counts without a restart."""
+"""The secrets of all hooks, reread while the service runs: a new one takes effect without a restart."""
 
 import asyncio
 import os
@@ -66,7 +66,7 @@ class Keyring:
     def _take(self, hooks: Mapping[str, Hook], done: asyncio.Future[_Read]) -> None:
         self._reading = None
         self._read_at = time.monotonic()
-        if done.cancelled() or done.exception() is not None:  # no thread is to be had: what is known must do
+        if done.cancelled() or done.exception() is not None:  # no thread can be started: use what is known
             return
         texts, _ = done.result()
         before, now = _places(self._hooks), _places(hooks)

@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"bearer +([!-~]+)", re.IGNORECASE)
 
 
 class Kind(StrEnum):
-    """What a call proved about its sender: late and malformed ones are well signed all the same."""
+    """What a call proved about its sender: late and malformed ones are still well signed."""
 
     AUTHENTIC = "authentic"
     LATE = "late"

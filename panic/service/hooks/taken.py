@@ -1,7 +1,7 @@
 """Which signed calls were taken before: in memory, and from the presses that an earlier process put on record.
 
-The record never stands between a breach and its press: a call waits for it once, and not for long. Where it cannot
-be read, calls still fire, and whoever asks is told that a replay might, too.
+The record never delays a breach's press for long: only the first call waits for it, and briefly. Where it cannot
+be read, calls still press, and the answer says that a replay might, too.
 """
 
 import asyncio

@@ -22,10 +22,10 @@ WAITS_S = (2.0, 8.0, 20.0, 60.0, 300.0)
 """The waits between one try of a notice and the next; the last of them again and again."""
 
 PAGE_KEPT_S, OTHER_KEPT_S = 86_400.0, 3600.0
-"""What was not delivered for so long is given up: it is told too late."""
+"""How long to keep trying a notice before giving it up as too late."""
 
 START_S = 1.0
-"""The start of a run is told so much later: a delivery takes processor time that the first DELETEs need."""
+"""The delay of a start notice: a delivery takes processor time that the first DELETEs need."""
 
 DELIVERY_S = 20.0
 """A delivery that takes longer is given up, and may still get through."""
@@ -35,10 +35,10 @@ HANGING_MOST = 3
 
 
 class Channel:
-    """Delivers notices one after another, each on a thread that nobody waits for when it hangs.
+    """Delivers notices one after another, each on a thread that can be left behind if it hangs.
 
     When too many wait, the oldest that is no page makes room, else the oldest page. A page, or its end, takes the
-    place of an earlier page of the same key: whoever is told late is told how things are now.
+    place of an earlier page of the same key: a late notice shows the current state.
 
     Attributes:
         failures: Deliveries that failed, and notices that were dropped because too many waited.
@@ -79,7 +79,7 @@ class Channel:
             )
 
     async def close(self, within_s: float) -> None:
-        """Try what nobody tried yet, so long at most, and end; say how many notices are left."""
+        """Try what was not tried yet, within a limit, and end; return how many notices are left."""
         self._is_closing = True
         if self._untried:
             await asyncio.wait(self._untried, timeout=within_s)
@@ -123,7 +123,7 @@ class Channel:
             why = str(error)
         except TimeoutError:
             why = f"no end within {DELIVERY_S:g} s"
-        except Exception as error:  # noqa: BLE001  (a plug-in, or no thread is to be had)
+        except Exception as error:  # noqa: BLE001  (a plug-in, or no thread can be started)
             why = f"it failed ({type(error).__name__})"
         else:
             self._delivered(self.name, notice)

@@ -1,4 +1,4 @@
-"""Telling people: never in the way of a run, and not to be stopped by a channel that is dead or slow."""
+"""Tells people about runs without delaying them, even if a channel is dead or slow."""
 
 import asyncio
 import os
@@ -21,10 +21,10 @@ from panic.service.notify.notice import Notice, notices_of
 log = structlog.get_logger()
 
 PAGES_MOST = 1000
-"""So many pages are remembered, to tell when they are over and what was told already."""
+"""How many pages are remembered, to know when they are over and what was already sent."""
 
 SAME_S = 3600.0
-"""A page that says the same again within so many seconds is no change, and is not told."""
+"""Within this time, in seconds, an identical page is not sent again."""
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9-]+")
 _KEY_MOST = 64
@@ -43,7 +43,7 @@ class Notifier:
     """Tells channels of runs, and of whatever else somebody must see.
 
     Args:
-        told: Called with each page once every channel that is told of pages has it.
+        told: Called with each page once every channel for pages has it.
         send: Sends one notice to a channel.
         do: Does what may hang; None for threads.
 
@@ -162,7 +162,7 @@ class Notifier:
             self._told(notice)
 
     async def close(self, within_s: float = 5.0) -> None:
-        """Deliver what was not tried yet, so long at most, and stop; a channel that hangs is left behind."""
+        """Deliver what was not tried yet, within a limit, and stop; a channel that hangs is left behind."""
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 await asyncio.gather(*self._reporting, return_exceptions=True)

@@ -22,7 +22,7 @@ from panic.service.room.letters import OF_VERDICT, PROVISIONAL, Letter, Letters
 from panic.service.room.views import Board, BoardAccount, BoardRequest
 
 WORST_MOST: Final = 25
-"""So many of those that are not clear are told of one by one; the report has all."""
+"""How many accounts that are not clear are described; the report has all."""
 
 _IDS_MOST = 5
 _NO_ACCOUNTS = b'"accounts":null'
@@ -31,7 +31,7 @@ _BOARD: TypeAdapter[Board] = TypeAdapter(Board)
 
 
 class Listed(NamedTuple):
-    """An account that is told of one by one, and its letter."""
+    """An account that is described individually, and its letter."""
 
     account: AccountReport
     letter: Letter

@@ -1,4 +1,4 @@
-"""What the latch and the ledger say, for who looks on: read on threads now and then, since a disk may hang."""
+"""What the latch and the ledger say, for the control room: read on threads now and then, since a disk may hang."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,10 +18,10 @@ from panic.service.live import Live
 from panic.service.room.views import LastRun, RoomLatch
 
 LATCH_S: Final = 1.0
-"""So old may be what is said of the latch."""
+"""How old the shown state of the latch may be."""
 
 LEDGER_S: Final = 15.0
-"""So often the ledger is asked, for the last run and whether what is engaged is clear; and after each run."""
+"""How often the ledger is read, for the last run and whether what is engaged is clear; also after each run."""
 
 PATIENCE_S: Final = 5.0
 _KNOWN_S: Final = 1.0

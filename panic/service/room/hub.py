@@ -29,13 +29,13 @@ log = structlog.get_logger()
 
 BEAT_S: Final = 2.0
 ROOM_S: Final = 10.0
-"""How things stand is told so often at least."""
+"""The longest time between two events about the current state."""
 
 LOOK_S: Final = 0.5
 """How often is looked whether something changed."""
 
 LATER_S: Final = 0.05
-"""So long after the desk told of a run the pages are: its first DELETEs leave before."""
+"""How long after the desk the pages hear of a run: its first DELETEs leave first."""
 
 _ROOM: TypeAdapter[Room] = TypeAdapter(Room)
 

@@ -1,4 +1,4 @@
-"""What is known of each account of a run, in a letter. Pure.
+"""What is known about each account of a run, as one letter. Pure.
 
 A letter is read off the account's case: it is clear where the run itself takes the account for clear, and nowhere
 else. At the end the letters are those of the report's verdicts.
@@ -111,7 +111,7 @@ class Letters:
         return found
 
     def worst(self, most: int) -> list[int]:
-        """Give the places of accounts that are not clear, worst first, so many at most."""
+        """Give the places of accounts that are not clear, worst first, up to a limit."""
         found: list[int] = []
         for letter in WORST_FIRST:
             place, one = -1, letter.encode()

@@ -31,21 +31,21 @@ log = structlog.get_logger()
 _T = TypeVar("_T")
 
 CELLS_S: Final = 0.2
-"""Letters that changed are told so often at most."""
+"""The least time between sending changed letters."""
 
 BOARD_S: Final = 1.0
-"""The whole board is written so often at most; seldomer where that would take more than a share of the time."""
+"""The least time between writing whole boards; more if that would take too large a share of the time."""
 
 _SHARE: Final = 0.02
 _SLICE_S: Final = 0.002
 _REST_S: Final = 0.008
-"""After a slice of work the loop is the run's for so long."""
+"""How long the run has the loop after a slice of work."""
 
 _BYTES_A_SECOND: Final = 1e9
 """What it takes to hand a text to one watcher."""
 
 _FAILED_AGAIN_S: Final = 60.0
-"""A fault that stays is logged so often."""
+"""How often a persistent fault is logged."""
 
 
 class LiveBoard:

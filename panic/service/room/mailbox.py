@@ -1,4 +1,4 @@
-"""What one watcher is still to be sent: bounded, since what is newer takes the place of what is older."""
+"""One watcher's pending events: bounded, since newer ones replace older ones."""
 
 import asyncio
 

@@ -1,7 +1,7 @@
 """May a request that comes with a cookie do what it asks? Pure.
 
 A browser sends a cookie along with whatever any page makes it send. So a cookie alone proves nothing: what changes
-something must say by its Origin that our page sent it, and repeat a word that only our page can read. Whatever is
+something must prove by its Origin that our page sent it, and repeat a token only our page can read. Whatever is
 missing, odd or there twice is refused; a program sends a bearer token instead, and is not asked about any of this.
 """
 
@@ -94,7 +94,7 @@ def cookies(headers: Iterable[str], name: str) -> list[str]:
 
 
 def csrf_of(cookie: str) -> str:
-    """Give the word that our page repeats; whoever has only the word cannot make the cookie of it."""
+    """Give the token that our page repeats; the cookie cannot be derived from it."""
     return hmac.new(cookie.encode("utf-8", "surrogateescape"), _CSRF, hashlib.sha256).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""How things stand: what a person looks at before, during and after a press. Nothing here waits for a disk."""
+"""The current state, for a person before, during and after a press. Nothing here waits for a disk."""
 
 from collections import Counter
 from collections.abc import Callable

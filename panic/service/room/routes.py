@@ -1,4 +1,4 @@
-"""The routes of the room that only look: how things stand, boards, evidence and what comes by the clock."""
+"""The room's read-only routes: the current state, boards, evidence and schedules."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ class Looks:
         return document(await self._hub.board_text(await self._lookup.find(request.match_info["id"])))
 
     async def evidence(self, request: web.Request, identity: Identity) -> web.Response:
-        """Give what the ledger tells of a run as `panic evidence export` writes it, to be kept as a file."""
+        """Give a run's evidence as `panic evidence export` writes it, as a download."""
         ledger, by = self._standby.settings.ledger, self._standby.scrub(identity.name)
         found = await self._lookup.find(request.match_info["id"])
         run = found if isinstance(found, str) else found.run.id
@@ -61,7 +61,7 @@ class Looks:
         return web.Response(body=body, headers=headers)
 
     async def schedule(self, _: web.Request, __: Identity) -> web.Response:
-        """Say what comes by the clock."""
+        """Give the next scheduled runs."""
         settings = self._standby.settings
         return document(
             await on_thread(self._threads, lambda: _scheduled(settings), "schedule", usage="not_found")

@@ -1,4 +1,4 @@
-"""/v1/session: signing in with a token, and who asks when a cookie comes instead of one."""
+"""/v1/session: signing in with a token, and identifying callers by cookie."""
 
 from dataclasses import dataclass
 from math import ceil
@@ -110,7 +110,7 @@ class Signing:
         request[SIGNED] = who
 
     def is_signed_in(self, request: web.Request) -> bool:
-        """Whether who was let in by a cookie still would be; true of whoever came with a token."""
+        """Whether a caller admitted by cookie still would be; always true for a token."""
         who = request.get(SIGNED)
         return who is None or self.sessions.find(who.cookie) is not None
 
@@ -142,7 +142,7 @@ class Signing:
     # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
 
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
-        """Give whoever has a token a session; the one that they had ends, so that nobody gave it to them."""
+        """Exchange a token for a session; any earlier session ends, so that none can be planted."""
         self._require_origin(request)
         cookies = self._cookies(request)
         asked = models.read(TokenAsked, await read_json(request))

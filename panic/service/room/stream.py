@@ -1,4 +1,4 @@
-"""GET /v1/events: one stream for pages and programs. Whoever takes nothing for ten seconds is dropped."""
+"""GET /v1/events: one stream for pages and programs. A reader that takes nothing for ten seconds is dropped."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -22,7 +22,7 @@ STREAMS_MOST: Final = 200
 HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 10.0
 RETRY_MS: Final = 3000
-"""Where a stream ends, a browser comes back after so long."""
+"""How long a browser waits before it reconnects to a stream that ended."""
 
 
 class Stream:
@@ -37,7 +37,7 @@ class Stream:
         self.readers: set[asyncio.Task[Any]] = set()
 
     async def events(self, request: web.Request, _: Identity) -> web.StreamResponse:
-        """Tell how things stand, and a run's board, until whoever listens goes, or their session does."""
+        """Send the current state and a run's board until the reader leaves or its session ends."""
         name = read_query(EventsQuery, request).run
         found = await self._lookup.find(name) if name else None
         if isinstance(found, str):
@@ -73,7 +73,7 @@ class Stream:
 
 
 async def _send(request: web.Request, response: web.StreamResponse, words: bytes) -> None:
-    """Send what there is at once; whoever takes nothing is dropped."""
+    """Send pending events at once; drop a reader that takes nothing."""
     try:
         async with asyncio.timeout(STALLED_S):
             await response.write(words)

@@ -31,7 +31,7 @@ class RoomGroup:
 
 @dataclass(frozen=True, slots=True)
 class RoomFinding:
-    """One thing that stands in the way of the next press, or might."""
+    """One thing that prevents the next press from working, or might."""
 
     code: str
     text: str
@@ -65,7 +65,7 @@ class RoomLatch:
 
 @dataclass(frozen=True, slots=True)
 class NextRun:
-    """What comes by the clock next; `why` is why then, where that needs a word."""
+    """The next scheduled run; `why` says why then, if that needs a word."""
 
     name: str
     at: datetime
@@ -222,7 +222,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Schedules:
-    """What comes by the clock, as `panic schedule --format json` says it."""
+    """The next scheduled runs, as `panic schedule --format json` gives them."""
 
     schema: Literal["panic-schedule/1"]
     now: str

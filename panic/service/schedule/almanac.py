@@ -19,13 +19,13 @@ from panic.service.schedule.sessions import MARKET, Calendar, disagreement, fall
 log = structlog.get_logger()
 
 EVERY: Final = timedelta(hours=6)
-"""So often the broker is asked."""
+"""How often the broker is asked."""
 
 AGAIN: Final = timedelta(minutes=10)
-"""So long after it did not answer it is asked again."""
+"""How long after a failure it is asked again."""
 
 DAYS: Final = 8
-"""Days from today on for which it is asked."""
+"""How many days from today it is asked for."""
 
 _ATTEMPT_S: Final = 5.0
 _DISK_S: Final = 5.0

@@ -1,6 +1,6 @@
 """Which scheduled runs were begun: each is claimed in the ledger before it begins, so that none begins twice.
 
-This fails closed. What nobody could claim does not run, and somebody is told: it is no emergency.
+This fails closed. A run that cannot be claimed does not run, and somebody is told: it is not an emergency.
 """
 
 import json
@@ -21,7 +21,7 @@ from panic.ledger.shift import ConflictError
 from panic.ledger.writer import Writer
 
 LEDGER_S: Final = 5.0
-"""So long the ledger may take to answer."""
+"""How long the ledger may take to answer."""
 
 
 def claim(ledger: Writer | None, key: str, at: datetime, name: str, *, late: str = "") -> bool:
@@ -95,7 +95,7 @@ class Claims:
     async def claim(self, ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> bool:
         """Claim a key; whether it is ours.
 
-        One that takes too long may still be written: whoever tries again does it under the same name.
+        One that takes too long may still be written: a retry uses the same name.
         """
         name = self._names.setdefault(key, f"{self._leg}-{len(self._names) + 1}")
         is_ours = await background.wait(lambda: claim(ledger, key, at, name, late=late), LEDGER_S, "claim")

@@ -1,4 +1,4 @@
-"""Schedules in the service: each second it asks what is owed, and has it begun or told."""
+"""Schedules in the service: each second it checks what is due, and starts or reports it."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ from panic.service.standby import Standby
 log = structlog.get_logger()
 
 TICK_S: Final = 1.0
-"""How often it looks at the clock: no sleep is so long that a jump of the clock is slept through."""
+"""How often it looks at the clock: short enough not to sleep through a jump of the clock."""
 
 _A_DAY: Final = timedelta(hours=24)
 _WRITE_EVERY: Final = timedelta(seconds=30)

@@ -1,4 +1,4 @@
-"""One scheduled run: claimed and begun, or given up and told."""
+"""One scheduled run: claimed and started, or dropped and reported."""
 
 import asyncio
 import hashlib

@@ -1,8 +1,8 @@
 """The next runs of a schedule, and which are owed after a restart or when the clock jumped.
 
-Each run has a key, the schedule's name and a day, such as "cleanup/2026-11-27". Whoever carries runs out writes
-the key down first and never runs one again that is written down. What is more than LATE late is not run but
-told: an old cleanup must not surprise a desk that has gone on.
+Each run has a key, the schedule's name and a day, such as "cleanup/2026-11-27". The caller writes
+the key down first and never runs a recorded one again. A run more than LATE late is not run but reported:
+an old cleanup must not surprise a desk that has moved on.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -16,10 +16,10 @@ from panic.config.at import SessionTime, WallTime
 from panic.service.schedule.sessions import Calendar, Closed, Session, clock, exchange_zone
 
 LATE = timedelta(seconds=300)
-"""So long after its time a run that has not begun must not begin any more."""
+"""How long after its time a run may still begin."""
 
 LOOK_BACK = timedelta(days=31)
-"""So long ago a run can have been missed and be told one by one."""
+"""How far back missed runs are reported one by one."""
 
 _AROUND = timedelta(days=2)
 """No run is further than this from the day in its key: zones, and 600 minutes, and a day that a zone left out."""

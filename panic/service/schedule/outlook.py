@@ -1,4 +1,4 @@
-"""When what comes by the clock comes next, and why then: for the command line and for the service."""
+"""When schedules run next, and why then: for the command line and for the service."""
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, tzinfo
@@ -17,7 +17,7 @@ from panic.service.schedule.next import Due, NoRun, upcoming
 from panic.service.schedule.sessions import Calendar, exchange_zone, fallback, merge
 
 _NEAR_DAYS = 60
-"""So long before it ends the shipped calendar says so: an upgrade takes a while."""
+"""How long before its end the shipped calendar warns: an upgrade takes a while."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """A finding of the self-test, and the table of all that there are: words, remedy, and what it would cost a press.
 
-The words of a finding stay the same while nothing changes: whoever was told is not told again.
+The text of a finding stays the same while nothing changes, so that nobody is told twice.
 """
 
 from collections.abc import Iterable, Sequence
@@ -95,7 +95,7 @@ _TABLE: Final = {
         ),
         "roster_shrank": (
             "the roster shrank since all was last well, by {accounts}",
-            "Put them back; or list them as excluded, if no press shall reach them.",
+            "Put them back; or list them as excluded, if no press should reach them.",
         ),
         "clock_unchecked": (
             "the broker did not tell its time, so the clock of this machine was not checked",
@@ -115,11 +115,11 @@ _TABLE: Final = {
         ),
         "disk": (
             "the disk of {what}, {where}, is full or nearly",
-            "Free some space there: a press goes on, and cannot be put on record.",
+            "Free some space there: a press still works, but cannot be put on record.",
         ),
         "disk_trouble": (
             "the disk of {what}, {where}, cannot be used: {trouble}",
-            "Mend the path, or mount what is missing.",
+            "Correct the path, or mount what is missing.",
         ),
         "ledger": (
             "the ledger is in trouble: {trouble}",
@@ -141,14 +141,14 @@ _TABLE: Final = {
     Verdict.CLEAR: {
         "roster_changed": (
             "a press for all reaches them no more since all was last well: {accounts}",
-            "Put them back if that was no intention; they are excluded, or closed at the broker.",
+            "Put them back if that was unintended; they are excluded, or closed at the broker.",
         ),
         "latch_missing": (
             "there is no latch, which means engaged to every strategy that looks at it",
             "Set it up once: panic latch --create.",
         ),
         "no_pager": (
-            "no channel of [notify] is told of pages: of what goes wrong here nobody hears",
+            "no channel of [notify] gets pages: nobody would hear of a failure",
             'Add a [notify.NAME] whose tells has "page".',
         ),
         "slow_round": (

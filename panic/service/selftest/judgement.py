@@ -15,7 +15,7 @@ from panic.run.check import AccountCheck, CheckReport, State
 from panic.service.selftest.finding import KINDS, Finding, found
 
 SOON_DAYS: Final = 14
-"""A certificate that ends within so many days is told of."""
+"""A certificate that expires within this many days is reported."""
 
 _NAMED_MOST = 5
 _PROBLEMS_MOST = 10
@@ -37,7 +37,7 @@ class Circumstances:
         covered: The accounts that a press for all would reach by the roster; None where it cannot be read.
         covered_before: The same when all was last well; None if it never was.
         excluded: The accounts that the roster excludes.
-        pages_told: Whether a channel tells of pages.
+        pages_told: Whether a channel delivers pages.
         round_s: How long one round takes at its pace, seconds.
         every_s: How often there should be one, seconds; 0 where there is no pace.
     """

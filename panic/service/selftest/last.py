@@ -64,7 +64,7 @@ class Last:
         return self.age_s(now) > STALE_INTERVALS * self.interval_s
 
     def exit_code_at(self, now: datetime) -> int:
-        """Give the exit code of whoever asks for it now."""
+        """Give the exit code as of now."""
         return max(self.exit_code, EXIT_CODES[Verdict.UNVERIFIED]) if self.is_stale(now) else self.exit_code
 
     def headline(self, now: datetime) -> str:

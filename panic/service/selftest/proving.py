@@ -30,13 +30,13 @@ from panic.service.selftest.round import ASIDE_S, Tools, go_round
 log = structlog.get_logger()
 
 FIRST_S: Final = 5.0
-"""So long after the start the first one begins: connections, and runs that were left, come first."""
+"""How long after the start the first one begins: connections, and unfinished runs, come first."""
 
 AFTER_RUN_S: Final = 2.0
-"""So long after a run nothing is asked: the wire and the rate limit may still be another's."""
+"""How long after a run no requests are made: the run may still need the network and the rate limit."""
 
 _TELLING_ATTEMPTS = 12
-"""So many attempts at most go by, each to its end, before a broker that does not answer is told of."""
+"""The most failed attempts before a broker that does not answer is reported."""
 
 _READ_S = 2.0
 _OFF_S = 30.0

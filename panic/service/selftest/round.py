@@ -19,7 +19,7 @@ from panic.service.selftest.last import Kept, Last
 log = structlog.get_logger()
 
 ASIDE_S: Final = 10.0
-"""So long files and disks may take; what takes longer is a finding."""
+"""How long files and disks may take; longer is a finding."""
 
 Tell = Callable[[tuple[Finding, ...]], None]
 
@@ -34,7 +34,7 @@ class Tools(NamedTuple):
 
 
 async def go_round(settings: Settings, before: Kept | None, tools: Tools, tell: Tell) -> Kept:
-    """Look at everything; `tell` is told of failures before the end. To stop it, cancel it.
+    """Look at everything; `tell` hears of failures before the end. To stop it, cancel it.
 
     Returns:
         What is kept of it: when all was last well, and which accounts a press reached then.

@@ -29,7 +29,7 @@ from panic.service.standby.warm import Warm
 log = structlog.get_logger()
 
 START_S = 5.0
-"""So long a start waits for the files; then it starts without, and every press looks again."""
+"""How long a start waits for the files; after that it starts without, and every press looks again."""
 
 
 class Standby:
@@ -116,7 +116,7 @@ class Standby:
         return secret.scrub(text, self.keys.values())
 
     def take_broker(self) -> Broker | None:
-        """Give an open Broker away, with its connections; None if none is ready. Whoever takes it closes it."""
+        """Hand over an open Broker, with its connections; None if none is ready. The taker closes it."""
         if self._warm is None:
             return None
         self._warm.use(self.keys)
@@ -130,7 +130,7 @@ class Standby:
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Reloaded:
-        """Read settings, roster and keys again; they replace the old ones if nothing at all is wrong with them."""
+        """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them."""
         async with self._reloading:
             old = self.settings
             found = await read_again(old, self._env, self._every_s)

@@ -23,10 +23,10 @@ from panic.report import flags
 from panic.report.document import Flag
 
 LOOK_S = 0.005
-"""So long a press waits to learn whether the files have changed."""
+"""How long a press waits to learn whether the files have changed."""
 
 READ_S = 0.5
-"""So long it waits for a file that has: an account that was added a moment ago is worth that, and no more is."""
+"""How long it waits for a file that has changed: a newly added account is worth that long, but no longer."""
 
 EVERY_S = 1.0
 
@@ -128,7 +128,7 @@ class Files:
         threading.Thread(target=self._work, name="panic-files", daemon=True).start()
 
     def close(self) -> None:
-        """Let the thread end; nobody waits for it."""
+        """Let the thread end, without waiting for it."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()

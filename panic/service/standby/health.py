@@ -16,7 +16,7 @@ from panic.service import readiness
 from panic.service.standby.files import Files, Loaded, settled, stamp_of
 
 RELOAD_S: Final = 10.0
-"""So long a reload may take before the old settings stay."""
+"""How long a reload may take before it is abandoned."""
 
 _AT_START: Final = ("host", "port", "tls_certificate", "tls_key")
 """What of [service] counts only at the start."""

@@ -13,10 +13,10 @@ from panic.ledger.writer import Writer
 from panic.run.run import open_ledger
 
 _PROBE_S: Final = 60.0
-"""So often the ledger is asked whether it still takes anything."""
+"""How often to check that the ledger still accepts events."""
 
 _CLOSE_S: Final = 2.0
-"""So long the end waits for what is on its way to the ledger."""
+"""How long the end waits for events on their way to the ledger."""
 
 
 class Ledgers:

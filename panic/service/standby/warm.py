@@ -17,15 +17,15 @@ from panic.kit.background import begin
 from panic.kit.clock import Clock
 
 EVERY_S = 8.0
-"""Each connection is used so often; brokers and what stands before them close idle ones after a minute or so."""
+"""How often each connection is used; brokers and proxies close idle ones after about a minute."""
 
 _KEEPALIVE_S = 30.0
 _PING_S = 5.0
 _CERTIFICATES_S = 5.0
-"""So long the file of authorities is waited for; then the next attempt is made."""
+"""How long to wait for the file of authorities before the next attempt."""
 
 _AFTER_PRESS_S = 2.0
-"""So long after a press nothing is asked: the wire and the rate limit are the press's."""
+"""How long after a press no requests are made: the network and the rate limit belong to the press."""
 
 _SHARES = 4
 """The connections are used in turns, a fourth at a time: the others are there for a press."""
@@ -147,7 +147,7 @@ class Warm:
                 await one.broker.__aexit__()
 
     async def _certify(self, broker: Broker) -> None:
-        """Have the authorities read, once and where it holds nobody up: it takes some milliseconds, or hangs.
+        """Read the authorities once, on a thread: it takes some milliseconds, or hangs.
 
         One thread hangs then, however often this is tried.
         """

@@ -1,14 +1,14 @@
-// The one stream of this page. It beats every two seconds; a page that does not hear it says so, loudly.
+// The page's only stream. It beats every two seconds; a page that misses it says so loudly.
 
 const SILENT_MS = 6000; // three beats
-const LOST_MS = 1500; // a broken connection gets so long to come back before the page says that it is lost
+const LOST_MS = 1500; // how long a broken connection may take to come back before the page says that it is lost
 const AGAIN_MS = 1000;
 
 export class Link {
   /** `on` has room, board, cells, stale, paused, lost, back and refused. */
   constructor(on) {
     this.on = on;
-    this.run = ""; // the run to follow; "" for whichever is under way
+    this.run = ""; // the run to follow; "" for the one under way
     this.heardAt = 0;
     this.isLost = this.isPaused = this.isLent = false;
     this.source = null;

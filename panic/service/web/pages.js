@@ -1,4 +1,4 @@
-// What is behind the press: the runs on record, the schedule, and the latch with its reset.
+// The other pages: the runs on record, the schedule, and the latch with its reset.
 
 import { command, h, mistakes, put, say, shout } from "./dom.js";
 import { ask, may } from "./service.js";
@@ -51,7 +51,7 @@ export const schedule = (stage) => page(stage, "Schedule", async () => {
     line.ends ? h("p", { class: "note" }, line.ends) : null));
   const wrong = [...found.left_out, ...found.calendar.problems];
   return [
-    wrong.length ? h("div", { class: "panel warn" }, h("h2", {}, "Somebody should see to this"), h("ul", {}, wrong.map((words) => h("li", {}, words)))) : null,
+    wrong.length ? h("div", { class: "panel warn" }, h("h2", {}, "This needs attention"), h("ul", {}, wrong.map((words) => h("li", {}, words)))) : null,
     parts.length ? parts : h("p", {}, "No schedule is set up. See docs/schedule.md."),
   ];
 });
@@ -83,10 +83,10 @@ function scopeOf(ends, isWhole) {
 
 /** Ending the engaged state: asked for, shown in full, and then done by typing the word. */
 function reset(stage, room, isWhole) {
-  if (!may("resetter")) return h("p", { class: "note" }, "This token may not reset: it has not the role resetter.");
+  if (!may("resetter")) return h("p", { class: "note" }, "This token may not reset: it lacks the role resetter.");
   const reason = h("input", { id: "reset-reason", maxlength: "1000", required: true, autocomplete: "off" });
   const force = h("input", { id: "reset-force", maxlength: "1000", autocomplete: "off" });
-  const forced = h("label", { class: "field", hidden: true }, h("span", {}, "Not all of it is known to be clear. Why may it end all the same?"), force);
+  const forced = h("label", { class: "field", hidden: true }, h("span", {}, "Not all of it is known to be clear. Why may it end anyway?"), force);
   const shown = h("div", { id: "reset-preview", role: "status" });
   const refused = (error) => {
     if (error.status === 409) forced.hidden = false;
@@ -113,7 +113,7 @@ function reset(stage, room, isWhole) {
   };
   return h("form", { class: "panel", id: "reset", onsubmit: look, oninput: (event) => event.target.id !== "reset-word" && put(shown) }, h("h2", {}, "Reset"),
     h("p", {}, "Ends the engaged state. It is shown in full before anything is done."),
-    h("label", { class: "field" }, h("span", {}, "Why? Goes on record with your name"), reason), forced,
+    h("label", { class: "field" }, h("span", {}, "Why? Recorded with your name"), reason), forced,
     h("button", { type: "submit" }, "Show what it would do"), shown);
 }
 

@@ -5,8 +5,8 @@ import { Refusal, Silence, ask, encode, may, session, signIn } from "./service.j
 import { commandLine, count, isDrill, number } from "./words.js";
 
 const HOLD_MS = 1000;
-const ROOM_MS = 500; // an answer that is not there by then may wait for a connection that this page holds itself
-const TRY_MS = 6000; // the service answers a press at once: it waits for nothing
+const ROOM_MS = 500; // a later answer may be waiting for a connection that this page itself holds
+const TRY_MS = 6000; // the service answers a press at once
 const UNSAID = "not said at the press (control room)";
 const REASONS = ["Runaway algorithm", "Risk limit breached", "Compromised key", "Market event"];
 
@@ -39,7 +39,7 @@ export class PressPanel {
     this.list = h("div", { class: "choices", id: "groups" });
     this.ids = h("textarea", {
       id: "accounts", rows: "3", spellcheck: "false", inputmode: "numeric",
-      placeholder: "Account ids, with spaces, commas or lines between them", oninput: () => this.update() });
+      placeholder: "Account ids, separated by spaces, commas or lines", oninput: () => this.update() });
     this.detail = h("div", { class: "detail-of-scope", hidden: true });
     this.filters = this.buildFilters();
     this.latch = h("input", { type: "checkbox", id: "latch" });
@@ -58,11 +58,11 @@ export class PressPanel {
           this.detail),
         h("label", { class: "field" }, h("span", {}, "Why?"), this.reason),
         this.chips,
-        h("p", { id: "reason-note", class: "note" }, "Goes on record with your name. If empty, the record says that it was not said."),
+        h("p", { id: "reason-note", class: "note" }, "Recorded with your name. If empty, the record says that no reason was given."),
         h("details", { id: "more" }, h("summary", {}, "Only some orders, or leave it engaged"), this.filters,
           h("label", { class: "check" }, this.latch,
             h("span", {}, "Leave the scope engaged: strategies that ask the latch stay stopped until a person resets it."))),
-        h("p", { class: "note without" }, isDrill() ? "In earnest, should this page fail you, you would type: " : "Should this page ever fail you, type at a terminal: ", command("panic press --all --reason 'why'"))),
+        h("p", { class: "note without" }, isDrill() ? "In earnest, should this page fail you, you would type: " : "If this page ever fails, type at a terminal: ", command("panic press --all --reason 'why'"))),
       h("div", { class: "act" }, this.touched, this.locked, this.hold, this.typed, this.answer));
     this.update();
   }
@@ -110,7 +110,7 @@ export class PressPanel {
     const names = JSON.stringify([room.groups, room.accounts, session.now?.groups]);
     if (names !== this.names) {
       this.names = names;
-      this.planned = null; // what the press touches may be another by now
+      this.planned = null; // the press may cover other accounts by now
       this.drawGroups();
     }
     this.update();
@@ -188,7 +188,7 @@ export class PressPanel {
     this.element.querySelector("#scope-all").disabled = this.limited;
     this.go.disabled = this.word.value.trim().toUpperCase() !== "CANCEL" || !this.isChosen || !mayPress;
     if (mayPress || !session.now) this.plan();
-    else say(this.touched, `The token ${session.now.name} may not press: it has not the role presser.`);
+    else say(this.touched, `The token ${session.now.name} may not press: it lacks the role presser.`);
   }
 
   /** Ask what the press would touch, once the typing has come to rest: only the service knows the roster. */
@@ -215,7 +215,7 @@ export class PressPanel {
   }
 
   tells({ accounts, unsent, scope, filters }) {
-    const left = unsent.length ? `, ${number(unsent.length)} that cannot be sent` : "";
+    const left = unsent.length ? `, ${number(unsent.length)} of which cannot be sent` : "";
     const where = this.scope === "groups" ? `: ${scope}` : "";
     const only = Object.entries(filters).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
     return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}`;
@@ -235,7 +235,7 @@ export class PressPanel {
     this.holding = setTimeout(() => this.fire(), HOLD_MS);
   }
 
-  /** Whether the pointer was drawn away from the button: a finger may slip, and whoever means to stop can. */
+  /** Whether the pointer was drawn away from the button: a finger may slip, but one can still stop on purpose. */
   isOff({ clientX: x, clientY: y }) {
     const { left, top, width } = this.hold.getBoundingClientRect();
     return Math.hypot(x - left - width / 2, y - top - width / 2) > width * 0.65;
@@ -288,7 +288,7 @@ export class PressPanel {
     this.hold.classList.remove("held");
     this.update();
     if (!found) return;
-    shout(found.joined ? "The press became a part of the run that is under way." : "The run has begun.");
+    shout(found.joined ? "The press joined the run under way." : "The run has begun.");
     this.pressed(found.run_id);
   }
 
@@ -302,7 +302,7 @@ export class PressPanel {
     } catch (error) {
       if (!(error instanceof Silence)) throw error;
       return await ask("POST", "/v1/runs", body, how).catch((second) => {
-        second.isSecond = true; // whatever is said of this one, the first may have arrived
+        second.isSecond = true; // whatever the answer, the first one may have arrived
         throw second;
       });
     } finally {

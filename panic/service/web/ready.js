@@ -1,4 +1,4 @@
-// The panel at a glance: ready or not, engaged or not, what is under way, what comes next. Never colour alone.
+// The status panel: ready, engaged, what is under way, what comes next. Never by colour alone.
 
 import { h, put, say } from "./dom.js";
 import { CODE_OF, ago, ahead, count, number, capital, utc } from "./words.js";
@@ -29,15 +29,15 @@ function ready(room) {
 const WHY = {
   roster: "the roster could not be read",
   keys: "no key could be read",
-  starting: "it is being looked at",
-  configuration: "a press goes, but not everything that one needs is in order: see below",
+  starting: "being checked",
+  configuration: "a press works, but something needs fixing: see below",
   "self-test": "the last self-test found that a press would not work",
 };
 
 function selfTest(room, passed) {
   const test = room.self_test;
-  if (!test) return tile(CALM, "Self-test", "OFF", "nobody proves that a press would work");
-  if (test.ok === null) return tile(WARN, "Self-test", test.under_way ? "UNDER WAY" : "NOT YET", "none has come to its end");
+  if (!test) return tile(CALM, "Self-test", "OFF", "nothing proves that a press would work");
+  if (test.ok === null) return tile(WARN, "Self-test", test.under_way ? "UNDER WAY" : "NOT YET", "none has finished");
   const when = ago(test.age_s + passed);
   const known = Object.values(test.states).reduce((sum, n) => sum + n, 0);
   const detail = known ? `${number(test.states.ok ?? 0)} of ${number(known)} accounts, ${when}` : when;
@@ -75,7 +75,7 @@ export function troubles(room) {
     ...findings.map((one) => h("li", {}, one.text, one.remedy ? h("span", { class: "remedy" }, ` ${one.remedy}`) : null)),
   ];
   if (!lines.length) return null;
-  return h("section", { class: "panel warn" }, h("h2", {}, "Somebody should see to this"), h("ul", {}, lines));
+  return h("section", { class: "panel warn" }, h("h2", {}, "This needs attention"), h("ul", {}, lines));
 }
 
 /** The strip of runs under way, on every page; of one that this page hears of also how far it is. */

@@ -1,4 +1,4 @@
-// After a run: what to keep, how it went, and what its verdict rests on.
+// After a run: downloads, how it went, and what its verdict rests on.
 
 import { distribution, timeline } from "./charts.js";
 import { copies, h } from "./dom.js";
@@ -17,8 +17,8 @@ export function report(board) {
       h("button", { type: "button", class: "quiet", onclick: () => window.print() }, "Print")),
     h("div", { class: "charts" }, timeline(board), distribution(board)),
     h("div", { class: "columns" }, orders(board), times(board), fills(board), coverage(board)),
-    head ? h("p", { class: "note" }, "Keep the ledger's head outside this machine: with it nobody can change the record unseen. ", h("code", {}, head), copies(head))
-      : h("p", { class: "note" }, "This run is on no ledger: the report is all there is of it."),
+    head ? h("p", { class: "note" }, "Keep the ledger's head outside this machine: it exposes any change to the record. ", h("code", {}, head), copies(head))
+      : h("p", { class: "note" }, "This run is not in a ledger: the report is its only record."),
   ];
 }
 
@@ -60,7 +60,7 @@ function coverage({ verify, coverage: on, totals }) {
   return panel("What “clear” rests on", h("dl", {},
     term("Accounts read clear", `${number(on.accounts_clear)} of ${number(totals.accounts)}`),
     term("Of these by the broker’s count", number(on.accounts_counted)),
-    term("Nothing that is not ended", `${Math.round(on.lookback_s / 86400)} days back`),
+    term("Every order ended", `${Math.round(on.lookback_s / 86400)} days back`),
     term("Named orders seen ended", `${number(on.named_seen_ended)} of ${number(on.named_orders)}`),
     term("Accounts the roster lacks", on.roster_checked ? number(on.unlisted_accounts.length) : "not asked")));
 }
@@ -68,5 +68,5 @@ function coverage({ verify, coverage: on, totals }) {
 function times({ timings }) {
   return panel("Times since the press", h("dl", {},
     term("Last first cancel left", seconds(timings.last_first_delete_s)), term("Every account concluded", seconds(timings.settled_s)),
-    term("The run took", seconds(timings.total_s)), term("It might have taken", seconds(timings.deadline_s))));
+    term("The run took", seconds(timings.total_s)), term("Deadline", seconds(timings.deadline_s))));
 }

@@ -46,7 +46,7 @@ const link = new Link({
     view?.freeze(true);
     drawLost();
     drawTop();
-    shout("Disconnected. This page does not hear the service. Use the command line.");
+    shout("Disconnected. This page has lost the service. Use the command line.");
   },
   back() {
     const wasLost = !byId("lost").hidden;
@@ -60,7 +60,7 @@ const link = new Link({
     try {
       if (!(await whoIsIn())) route();
     } catch {
-      // it is not there at all: the link says so
+      // the service is not there at all: the link says so
     }
   },
 });
@@ -100,7 +100,7 @@ function title() {
 function drawLost() {
   const element = byId("lost");
   element.hidden = false;
-  put(element, h("strong", {}, "DISCONNECTED"), h("p", {}, "This page does not hear the service. ", h("span", { id: "heard" }), "What you see is the past."),
+  put(element, h("strong", {}, "DISCONNECTED"), h("p", {}, "This page has lost the service. ", h("span", { id: "heard" }), "What you see is outdated."),
     h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ", command(commandLine({ scope: { all: true }, reason: "control room disconnected" }))),
     room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null);
   drawHeard();
@@ -119,14 +119,14 @@ function page() {
 }
 
 function route() {
-  panel?.release(); // whoever leaves while holding has let go
+  panel?.release(); // leaving the page while holding lets go
   view?.end();
   view = null;
   shown = "";
   if (!session.now) {
     link.rest();
     isStillIn = false;
-    room = panel = null; // whoever comes next begins with nothing chosen
+    room = panel = null; // the next user begins with nothing chosen
     byId("lost").hidden = true;
     byId("underway").hidden = true;
     document.body.classList.remove("lost");
@@ -200,7 +200,7 @@ async function openRun(run) {
     if (view !== mine) return;
     shown = board.run_id;
     mine.take(board);
-    if (!board.finished) link.follow(shown); // under way, or cut off: then somebody may take it up
+    if (!board.finished) link.follow(shown); // under way, or cut off: then it may be resumed
   } catch (error) {
     if (view === mine) put(stage, h("article", { class: "page" }, h("h1", {}, "Run"), problem(error)));
   }

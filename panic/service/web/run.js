@@ -1,4 +1,4 @@
-// One run: the verdict in one line, the board, and who is not clear, worst first. Afterwards the whole report.
+// One run: the verdict in one line, the board, and the accounts not clear, worst first. Afterwards the report.
 
 import { announce, command, h, put, say, shout } from "./dom.js";
 import { Mosaic } from "./mosaic.js";
@@ -33,7 +33,7 @@ export class RunView {
     this.mosaic.end();
   }
 
-  /** The page does not hear the service: nothing here goes on as if it did. */
+  /** The page has lost the service: stop everything that looks alive. */
   freeze(isLost) {
     this.isLost = isLost;
     this.tick();
@@ -60,12 +60,12 @@ export class RunView {
     if (board.finished && !was?.finished) shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
   }
 
-  /** The service cannot draw it any more: nothing here goes on as if it did. */
+  /** The service cannot update the board any more: stop everything that looks alive. */
   stale() {
     if (!this.board || this.isStale) return;
     this.isStale = true;
     this.drawFacts();
-    shout("This board is no longer up to date. The run goes on.");
+    shout("This board is no longer up to date. The run continues.");
   }
 
   /** Take changes. */
@@ -114,7 +114,7 @@ export class RunView {
   sentence(clear) {
     const { finished, live, headline } = this.board;
     if (finished) return headline;
-    if (!live) return `${headline}. This run did not come to its end.`;
+    if (!live) return `${headline}. This run did not finish.`;
     if (clear === this.all) return `${count(clear, "account")} read clear; still watching for orders that reappear`;
     return `${number(clear)} of ${count(this.all, "account")} read clear`;
   }
@@ -131,7 +131,7 @@ export class RunView {
     put(this.facts, h("b", {}, scope), ` at ${host}, pressed ${utc(at)} by `, h("b", {}, trigger.by), `: ${trigger.reason} `,
       h("code", {}, run), " ", contact ? h("span", { class: "contact" }, `Broker: ${contact}`) : null);
     const lines = [
-      this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS NOT UP TO DATE. The run goes on: at a terminal, ", command(`panic show ${run}`)) : null,
+      this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS OUT OF DATE. The run continues: at a terminal, ", command(`panic show ${run}`)) : null,
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,
       ...flags.map((flag) => h("li", {}, flag.text)),
       latch?.engaged && !flags.some((flag) => flag.code === "latch") ? h("li", {}, `Latch: ${latch.text}`) : null,

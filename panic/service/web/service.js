@@ -1,6 +1,6 @@
-// Asking the service. Whatever it refuses becomes a Refusal that says what to do.
+// Requests to the service. A refused one raises a Refusal that says what to do.
 
-const ANSWER_MS = 15_000; // nothing is waited for without end
+const ANSWER_MS = 15_000; // no request waits for ever
 const OPENING_MS = 4000;
 
 export class Refusal extends Error {
@@ -89,7 +89,7 @@ export async function whoIsIn() {
 
 export const signIn = async (token) => become(await ask("POST", "/v1/session", { token }));
 
-/** End the session; whoever is not answered is still in. */
+/** End the session; without an answer the user is still signed in. */
 export async function signOut() {
   try {
     await ask("DELETE", "/v1/session");

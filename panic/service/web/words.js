@@ -1,4 +1,4 @@
-// How this page says things: states, verdicts, numbers and times.
+// The page's wording: states, verdicts, numbers and times.
 
 /** The states of an account on the board, worst last; each has a shape of its own beside its colour. */
 export const STATES = {

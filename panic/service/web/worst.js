@@ -1,4 +1,4 @@
-// Who is not clear, worst first, each with what to do next and the request ids to read over the phone.
+// Accounts that are not clear, worst first, each with what to do next and the request ids to read out.
 
 import { copies, h, put, say } from "./dom.js";
 import { mark } from "./shapes.js";
@@ -36,11 +36,11 @@ export class Worst {
 
   draw(left) {
     say(this.title, this.isLive ? `Not clear yet: ${number(left)}` : `Not clear: ${number(left)}, worst first`);
-    say(this.rest, this.more > 0 && left > this.cards.size ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": all of them stand in the report"}` : "");
+    say(this.rest, this.more > 0 && left > this.cards.size ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": the report lists all of them"}` : "");
     const kind = this.cards.size ? "list" : this.isLive ? "shapes" : left ? "list" : "clear";
     if (kind === this.kind) return;
     this.kind = kind;
-    this.element.hidden = kind === "clear"; // the verdict has said it, and the board has the room
+    this.element.hidden = kind === "clear"; // the verdict says it all, and the board gets the space
     put(this.element, kind === "list" ? [this.title, this.list, this.rest] : kind === "shapes" ? shapes() : null);
   }
 }
@@ -55,7 +55,7 @@ class Card {
       one.request_ids.length ? requests(one.request_ids) : null);
     const who = [one.name, one.group, one.owner].filter(Boolean).join(" · ");
     this.next = h("p", { class: "next" });
-    this.step = isLive && one.verdict !== "refused" ? "" : one.next_step; // of what is still being done there is nothing to do
+    this.step = isLive && one.verdict !== "refused" ? "" : one.next_step; // while it is being worked on there is nothing to do
     this.element = h("li", { class: `account v-${one.verdict}` },
       h("div", { class: "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
       this.next, this.details);
@@ -78,7 +78,7 @@ class Card {
 function requests(ids) {
   return h("table", { class: "ids" }, h("caption", {}, "Request ids, newest first"), h("tbody", {}, ids.map((request) => h("tr", {},
     h("td", {}, request.method), h("td", {}, request.error ?? request.status ?? "–"), h("td", {}, utc(request.at)),
-    h("td", {}, request.id ? [h("code", {}, spelled(request.id)), copies(request.id)] : "none was given")))));
+    h("td", {}, request.id ? [h("code", {}, spelled(request.id)), copies(request.id)] : "none")))));
 }
 
 /** What the shapes mean, for as long as there is nothing worse to tell. */
