@@ -90,12 +90,6 @@ def test_every_known_status_is_either_ended_for_good_or_on_the_list():
     assert set(OPEN_STATUSES) - set(OPEN_STATUSES_BEFORE) == {"QUEUED", "PENDING_TRIGGER"}
 
 
-@pytest.mark.parametrize("status", sorted(KNOWN | {"", "HELD"}))
-def test_pending_is_an_accepted_cancel_and_nothing_else(status: str):
-    """Any other open order has not even been asked to end."""
-    assert (status == "PENDING_CANCEL") is an_order(status=status).is_pending
-
-
 def test_an_order_is_read_field_by_field():
     """Each name of the broker has its place."""
     raw: dict[str, Any] = {name: name for name in FIELDS} | {"account_id": 7}
@@ -284,17 +278,3 @@ def test_all_filters_have_to_match():
     assert not filters.matches(order_._replace(type="MARKET"))
     assert not filters.matches(order_._replace(instrument_type="CASH"))
     assert not filters.matches(order_._replace(symbol="MSFT"))
-
-
-def test_the_filters_make_the_query_of_the_delete():
-    """An empty one is left out: it would filter for nothing."""
-    filters = Filters("BUY", "LIMIT", "OPTION", ("A", "B"))
-
-    assert {} == Filters().query()
-    assert {"side": "BUY"} == Filters(side="BUY").query()
-    assert {
-        "side": "BUY",
-        "type": "LIMIT",
-        "instrument_type": "OPTION",
-        "instrument_ids": "A,B",
-    } == filters.query()

@@ -1,16 +1,29 @@
 """What one HTTP request brought back, as a value: the only thing that crosses from the broker to the engine."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from panic.broker.outcomes import Evidence, Outcome, classify
 from panic.broker.pages import Page
-from panic.broker.proof import Receipt
 from panic.orders import Order
 
 HOLD_MOST_S = 20.0
 """The longest a Retry-After may silence an account: an absurd value must not outlast the run."""
+
+
+@dataclass(slots=True, eq=False)
+class Receipt:
+    """How far an answer's connection is to be trusted; it may be revoked later.
+
+    Attributes:
+        fresh: It had carried nothing before.
+        revoked: After the answer it brought something that nobody had asked for.
+    """
+
+    fresh: bool = False
+    revoked: bool = False
 
 
 class Cause(StrEnum):

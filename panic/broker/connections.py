@@ -22,7 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 
-from panic.broker.proof import Receipt
+from panic.broker.answers import Receipt
 
 _SPARE_DESCRIPTORS = 16
 """Left for files, the terminal, the event loop and a resolver beside the connections."""
@@ -83,16 +83,18 @@ class Handler(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes from the wire."""
-        reading = self._payload is not None and not self._payload.is_eof()
-        unasked = bool(data) and self._owed <= 0 and not reading
+        unasked = bool(data) and self._owed <= 0 and not self._is_reading
         super().data_received(data)
         if unasked or self._holds_half_an_answer():
             self.disown()
 
+    @property
+    def _is_reading(self) -> bool:
+        return self._payload is not None and not self._payload.is_eof()
+
     def _holds_half_an_answer(self) -> bool:
         """Tell whether the parser kept bytes after the last answer that was asked for."""
-        whole = self._payload is None or self._payload.is_eof()
-        if self._owed != 0 or not whole or self._parser is None or self._should_close:
+        if self._owed != 0 or self._is_reading or self._parser is None or self._should_close:
             return False
         try:
             return self._parser.feed_eof() is not None
@@ -102,8 +104,7 @@ class Handler(ResponseHandler):
     @property
     def is_answered(self) -> bool:
         """Whether all that was asked came whole, and the connection is still there to bring more."""
-        whole = self._payload is None or self._payload.is_eof()
-        return self._owed == 0 and whole and self.exception() is None and self.is_connected()
+        return self._owed == 0 and not self._is_reading and self.exception() is None and self.is_connected()
 
     def disown(self) -> None:
         """Close, believe nothing that ever came this way, and say so."""

@@ -16,10 +16,10 @@ order, and nothing if it saw none.
 """
 
 from collections.abc import Callable, Collection, Generator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from panic.broker.outcomes import Standing
+from panic.broker.answers import Answer, Receipt
+from panic.broker.outcomes import TRY_AGAIN, Body, Outcome, Standing
 from panic.broker.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Query
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Order
 
@@ -45,18 +45,11 @@ NAMED_MANY = 500
 
 RECENT = timedelta(hours=24)
 
+_MORE_TRIES_A_PAGE = 2
+"""A page that failed is asked for twice more before the look is given up: accounts with many pages need it."""
 
-@dataclass(slots=True, eq=False)
-class Receipt:
-    """How far an answer's connection is to be trusted; it may be revoked later.
-
-    Attributes:
-        fresh: It had carried nothing before.
-        revoked: After the answer it brought something that nobody had asked for.
-    """
-
-    fresh: bool = False
-    revoked: bool = False
+_LOCKED_OUT = frozenset({Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN})
+"""A key that may not read is not asked another way."""
 
 
 def since(now: datetime, back: timedelta = LOOKBACK) -> tuple[str, str]:
@@ -112,6 +105,7 @@ class Look:
         self.broke_off = ""
         self.finished = False
         self._answered_whole = False
+        self._failures = 0
         self.receipts: list[Receipt] = []
         self._matches = matches
         self._named = frozenset(named)
@@ -122,6 +116,24 @@ class Look:
     def query(self) -> Query:
         """Give the request to make next; meaningless once the look has finished."""
         return Query(self._answers.parameters, self._token)
+
+    def hear(self, answer: Answer) -> bool:
+        """Take in an answer to `query`; tell whether it is to be asked again after a wait."""
+        if answer.page is not None:
+            self._failures = 0
+            self.take(answer.page, answer.receipt)
+            return False
+        self._failures += not answer.is_limited  # being told to wait is no failure
+        why = answer.error or f"HTTP {answer.evidence.status} without a list of orders"
+        is_over = answer.outcome in _LOCKED_OUT or answer.evidence.body is Body.FOREIGN
+        if not is_over and answer.outcome in TRY_AGAIN and self._failures <= _MORE_TRIES_A_PAGE:
+            return True
+        if is_over or not answer.is_answered:
+            self.break_off(why)
+        else:
+            self._failures = 0
+            self.refuse(why)
+        return False
 
     def take(self, page: Page, receipt: Receipt | None = None) -> None:
         """Take in the answer to `query`, and how far the connection it came over is to be trusted."""

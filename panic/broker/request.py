@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 import aiohttp
 from aiohttp.connector import Connection
 
-from panic.broker.answers import Cause
+from panic.broker.answers import Cause, Receipt
 from panic.broker.connections import Handler
-from panic.broker.proof import Receipt
 
 _ERROR_BODY_MOST = 1 << 16
 """Bytes. An error's envelope is some hundred bytes; more of it tells nobody anything."""
@@ -24,13 +23,9 @@ class Exchange:
         sent: Whether the request left or may have left.
         status: None when no valid status line came back.
         headers: As received, names case-insensitive.
-        body: What was read of the body, at most one byte more than the limit.
         whole: Whether the body was read to its proper end.
-        overlong: Whether it was longer than we read.
         failure: What broke, in a few words; empty if nothing did.
-        receipt: How far the connection is to be trusted.
         cause: Why nothing was sent, where that is known.
-        connection: What it left on.
     """
 
     began: float

@@ -28,11 +28,7 @@ def answer(
 ) -> Answer:
     """Say what an exchange means for an account (None: for no account in particular).
 
-    Args:
-        exchange: What happened on the wire.
-        account_id: The account that was asked about; another one's orders are not believed.
-        scrub: Takes secrets out of foreign words.
-        is_read: Whether what it shows may prove something; a cancel's answer cannot.
+    Another account's orders are not believed; only what a read shows may prove something.
     """
     document = _document(exchange)
     success = exchange.status is not None and 200 <= exchange.status <= 299  # noqa: PLR2004

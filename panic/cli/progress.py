@@ -5,7 +5,6 @@ import sys
 import time
 from collections import Counter
 from contextlib import suppress
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from panic.broker.outcomes import TRY_AGAIN, Standing
@@ -48,9 +47,7 @@ class Progress:
         self._task = asyncio.create_task(self._draw())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):

@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import NamedTuple
 
 from panic.accounts.roster import Account
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
-from panic.broker.proof import Look, Receipt
+from panic.broker.proof import Look
 from panic.engine.pacing import Pace
-from panic.engine.reading import Reading
 from panic.engine.tally import Tally
 from panic.engine.timetable import NEVER, Do, Step, Timetable, resumed
 from panic.orders import Filters
@@ -75,6 +74,7 @@ class Case:
         cancels: DELETEs of this sweep; 0 means that the account's first one is still owed.
         sending: Whether a DELETE is under way.
         pressed_again: Whether somebody pressed since the last DELETE began: another first one is owed.
+        look: The look under way.
     """
 
     account: Account
@@ -91,7 +91,9 @@ class Case:
     pressed_again: bool = False
     tally: Tally = field(init=False)
     timetable: Timetable = field(default_factory=Timetable)
-    _reading: Reading = field(default_factory=Reading)
+    look: Look | None = None
+    _size: int = 0
+    _miscounts: bool = False
     _doubts: int = 0
     _found_nothing: bool = False
 
@@ -117,11 +119,6 @@ class Case:
     def owes_first(self) -> bool:
         """Whether a press is still owed its first DELETE of this account."""
         return self.pressed_again or not (self.cancels or self.sending)
-
-    @property
-    def look(self) -> Look | None:
-        """The look under way."""
-        return self._reading.look
 
     def note(self, text: str) -> None:
         """Add a note once."""
@@ -182,20 +179,24 @@ class Case:
     def _drop_look(self) -> None:
         if self.look is not None:
             self.tally.learn(self.look)
-            self._reading.look = None
+            self.look = None
 
     # ── GET ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def begin_look(self, now: float, wall: datetime, since: datetime | None = None) -> Look:
         """Give the look under way, or begin one; `since` is where the questions look back from."""
-        return self.look or self._reading.begin(
-            now,
-            wall,
-            since,
-            filters=self.filters,
-            named=self.tally.not_ended(),
-            unmet=self.tally.unmet.instrument_ids,
-        )
+        if self.look is None:
+            self.look = Look(
+                began=now,
+                now=wall,
+                since=since,
+                matches=self.filters.matches,
+                named=self.tally.not_ended(),
+                size=self._size,
+                miscounts=self._miscounts,
+                unmet=self.tally.unmet.instrument_ids,
+            )
+        return self.look
 
     def read(self, answer: Answer, pace: Pace) -> None:
         """Take in the answer to one request of the look under way."""
@@ -206,13 +207,13 @@ class Case:
             return
         if answer.page is None:
             self.tally.name(order for order in answer.orders if self.filters.matches(order))
-        self.timetable.next_page(answer.ended, after_a_wait=self._reading.take(answer, look))
+        self.timetable.next_page(answer.ended, after_a_wait=look.hear(answer))
         if look.finished:
             self._looked(look, answer, pace)
 
     def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
         standing = look.standing
-        self._reading.end(look)
+        self.look, self._size, self._miscounts = None, look.size, look.miscounts
         self.tally.learn(look)
         if standing is Standing.CLEAR and not self._bears_out(look):
             standing = None

@@ -93,16 +93,7 @@ class _Tasks:
 
 
 class Engine:
-    """One run over one set of cases.
-
-    Args:
-        cancel: Makes one DELETE.
-        read: Makes one GET.
-        pace: The times of the run.
-        slots: The concurrency bound; shared with whatever else asks the broker during the run.
-        clock: The run's clock.
-        observe: Told of every event.
-        rng: Spreads the retries.
+    """One run over one set of cases; `rng` spreads the retries.
 
     Attributes:
         swept: Set while no account is owed its first DELETE.
@@ -136,9 +127,7 @@ class Engine:
     async def run(self, cases: Iterable[Case], beside: Coroutine[Any, Any, None] | None = None) -> None:
         """Work on all cases until each is over, the deadline has come or `stop` was called.
 
-        Args:
-            cases: The accounts, in the order of their first DELETEs.
-            beside: Something else to do in the run; it waits for `swept` itself and asks by `aside`.
+        The first DELETEs go in the order of `cases`; `beside` waits for `swept` itself and asks by `aside`.
         """
         self._begin(cases)
         if beside is not None:
@@ -182,15 +171,10 @@ class Engine:
         self.deadline.cut_short(reads_at=latest, cancels_at=latest)
 
     def press_again(self, accounts: Collection[int], *, deadline: float, watch_s: float) -> bool:
-        """Send every one of these accounts again, as a new press does; those not sent yet are sent once.
+        """Send each of these cases again, as a new press does; those not sent yet are sent once.
 
-        Args:
-            accounts: Which ones; all of them must be cases of this run.
-            deadline: Loop time at which the new press would end; the later one counts.
-            watch_s: How long the new press would go on reading; the longer one counts.
-
-        Returns:
-            Whether it was done; False once the run is over, or where it does not verify what it sends.
+        The later `deadline` (loop time) and the longer watch count. False once the run is over, or where it does
+        not verify what it sends: then nothing was done.
         """
         if self.deadline.is_over or not self.deadline.pace.verify:
             return False

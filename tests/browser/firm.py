@@ -1,17 +1,15 @@
 """A made-up firm of thousands, its simulated broker here, and `panic serve` around it in a process of its own."""
 
 import hashlib
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from panic.broker.outcomes import Verdict
 from panic.run import drill
 from panic.simulator import Simulator
-from tests.cli.support import Process, closed_port, panic, started
+from tests.cli.support import Process, closed_port, started
 
 TOKEN: Final = "token-of-the-desk-4711"
 DEADLINE_S: Final = 6.0
@@ -41,20 +39,6 @@ class Desk:
         async with started("--config", str(self.base / "panic.toml"), "serve", cwd=self.base) as process:
             await process.says("serving on")
             yield process
-
-    async def panic(self, *words: str) -> Any:
-        """Run a command beside the service, and give the JSON that it prints."""
-        found = await panic("--config", str(self.base / "panic.toml"), *words, cwd=self.base)
-        return json.loads(found.out)
-
-    def wrong(self, report: dict[str, Any]) -> list[str]:
-        """What a report says that is not so: false clears, and accounts that are missing or there twice."""
-        told = {one["id"]: one["verdict"] for one in report["accounts"]}
-        ids = [account.id for account in self.firm.accounts]
-        clear = [id_ for id_, verdict in told.items() if verdict == Verdict.CLEAR]
-        false = [f"{id_} is falsely clear" for id_ in clear if self.simulator.truth(id_).open]
-        is_whole = sorted(ids) == sorted(one["id"] for one in report["accounts"])
-        return false if is_whole else [*false, "an account is missing or there twice"]
 
 
 @asynccontextmanager

@@ -103,7 +103,7 @@ async def test_two_acts_press_everything_and_nothing_presses_by_accident(it: Hou
 
 
 async def test_the_keyboard_alone_presses(it: House, page: Screen):
-    """Tab, Space and a key that is held: no pointer is needed, and one sees where one is; the skip link skips."""
+    """Tab, Space and a key that is held, or the word: no pointer is needed, and one sees where one is."""
     keys = page.page.keyboard
     seen: list[str] = []
     while not seen or seen[-1] != "hold":
@@ -123,26 +123,22 @@ async def test_the_keyboard_alone_presses(it: House, page: Screen):
     run = await page.run()
     await keys.up(" ")
     await page.page.reload()
-    await page.run()
+    await page.verdict("CLEAR")
     await keys.press("Tab")
     await keys.press("Enter")
-    focused = await page.page.evaluate("document.activeElement.id")
-
-    assert "runaway algo" == it.live(run).run.prepared.press.reason
-    assert ("stage", [run]) == (focused, list(it.desk.live))
-    assert page.page.url.endswith(f"#/runs/{run}")
-
-
-async def test_who_cannot_hold_types_the_word(it: House, page: Screen):
-    """A click that has no pointer, as a screen reader makes it, opens the word; the word presses."""
+    focused, runs, url = await page.page.evaluate("document.activeElement.id"), list(it.desk.live), page.page.url
+    await page.page.get_by_role("link", name="Press", exact=True).click()
     await page.page.locator("#scope-all").check()
-    await page.page.evaluate("document.querySelector('#hold').click()")
+    await page.page.evaluate("document.querySelector('#hold').click()")  # without a pointer, as screen readers do
     await expect(page.page.locator("#word")).to_be_focused()
     await page.page.locator("#word").fill("cancel")
-    await page.page.keyboard.press("Enter")
+    await keys.press("Enter")
     await page.run()
 
-    assert 1 == len(it.desk.live)
+    assert "runaway algo" == it.live(run).run.prepared.press.reason
+    assert ("stage", [run]) == (focused, runs)
+    assert url.endswith(f"#/runs/{run}")
+    assert 2 == len(it.desk.live)
 
 
 async def _roster(it: House, *rows: str) -> None:

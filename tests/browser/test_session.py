@@ -106,20 +106,26 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
     assert [1, 2] == sorted(sent(it.simulator, "DELETE"))
 
 
-async def test_an_address_of_no_run_is_told_and_the_page_still_hears(page: Screen):
-    """A link that was cut or mistyped, or that ends in half a character, is no lost service."""
+async def test_an_address_of_no_run_is_told_and_a_service_that_is_gone_is_lost(page: Screen):
+    """A link that ends in half a character is no lost service; where nobody answers it says what to type."""
     await page.open("#/runs/%E0%A4%A")
     await expect(page.page.get_by_role("alert")).to_contain_text(re.compile("no such|not"))
     await page.open("#/runs/nosuchrun")
     await expect(page.page.get_by_role("alert")).to_contain_text("run nosuchrun is not in")
     await page.page.wait_for_timeout(1700)
     lost = await page.page.locator("#lost").is_visible()
-    page.complaints.clear()  # the browser writes the refusals down
     await page.page.get_by_role("link", name="Press", exact=True).click()
     await expect(page.page.locator("#press")).to_be_visible()
+    connection = await page.text("#connection")
+    await page.page.route("**/v1/**", lambda route: route.abort())
+    await page.page.reload()
+    await expect(page.page.locator("#lost")).to_contain_text("panic press --all")
+    words = await page.text("#stage")
+    page.complaints.clear()  # the browser writes the refusals down
 
     assert not lost
-    assert "Connected" == (await page.text("#connection")).removeprefix("● ")
+    assert "Connected" == connection.removeprefix("● ")
+    assert "The service does not answer." == words
 
 
 async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pytest.MonkeyPatch):
@@ -156,19 +162,6 @@ async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pyte
 
     assert ("Paused", "panic") == (pill, title)
     await expect(page.page.locator("#lost")).to_be_hidden()
-
-
-async def test_a_service_that_is_gone_while_the_page_opens_is_lost(it: House, browser: Browser):
-    """The page is there before anybody answers; then it says that nobody does, and what to type."""
-    async with screen(browser, address(it)) as page:
-        await page.page.route("**/v1/**", lambda route: route.abort())
-        await page.page.reload()
-        await expect(page.page.locator("#lost")).to_contain_text("panic press --all")
-        words = await page.text("#stage")
-        page.complaints.clear()  # the browser says of every try that nobody answers
-
-    assert "The service does not answer." == words
-    assert {} == it.desk.live
 
 
 async def test_a_drill_is_marked_before_anybody_signs_in(tmp_path: Path, browser: Browser):

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Outcome, Standing, Verdict
-from panic.broker.proof import Receipt
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
 from panic.engine.timetable import NEVER, Do, Step
@@ -175,7 +174,7 @@ def test_a_look_that_a_delete_cut_short_is_none_and_its_orders_must_be_seen_ende
 def test_anothers_orders_end_a_look(failures: int):
     """They are neither asked for again nor taken for a refusal that a look could do without."""
     case = cancelled(a_case(), an_answer())
-    case._reading._size = 150  # it begins with the list, which may be refused
+    case._size = 150  # it begins with the list, which may be refused
     look(case, *[an_answer(503, began=1.0)] * failures, an_answer(200, Body.FOREIGN, began=1.0))
 
     assert (None, Standing.UNREAD) == (case.look, case.standing)
@@ -230,3 +229,15 @@ def test_a_refused_account_that_was_clear_is_read_again_and_never_cancelled(
 
     assert times(done, Do.READ)
     assert [] == times(done, Do.CANCEL)
+
+
+@pytest.mark.parametrize(("is_clear", "due"), [(True, Do.READ), (False, Do.CANCEL)])
+def test_a_resume_owes_a_first_delete_to_all_that_was_not_proven(is_clear: bool, due: Do):
+    """What was proven is read at once, and counts as proven no more."""
+    case = cancelled(a_case(), an_answer())
+    if is_clear:
+        look_clear(case, 1.0)
+    case.resume(50.0, PACE)
+
+    assert (not is_clear, Standing.UNREAD) == (case.owes_first, case.standing)
+    assert Step(due, 50.0) == case.step(50.0, PACE)

@@ -9,10 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import REFUSED, Standing
 from panic.broker.pages import Page, Query
-from panic.broker.proof import Receipt
 from panic.engine.timetable import Do
 from panic.orders import Order
 from tests.kit.builders import a_case, a_pace, an_answer, an_order, begin_look

@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 
 from panic.accounts.roster import Account
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Evidence, Standing, Verdict, classify
 from panic.broker.pages import Page, Query
-from panic.broker.proof import Receipt
 from panic.engine.case import Case
 from panic.engine.deadline import Leash
 from panic.engine.engine import Engine

@@ -7,10 +7,10 @@ from typing import Any
 
 from panic.accounts.plan import Scope
 from panic.accounts.roster import Account, BadRow, Roster
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Evidence, classify
 from panic.broker.pages import Page, Query
-from panic.broker.proof import Look, Receipt
+from panic.broker.proof import Look
 from panic.engine.case import Case
 from panic.engine.deadline import LEAST_ATTEMPT_S
 from panic.engine.pacing import Pace

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from panic.accounts.plan import Plan, Scope, Unsent
 from panic.accounts.roster import Account, BadRow
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Outcome, Standing, Verdict
-from panic.broker.proof import Receipt
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
 from panic.kit.clock import Clock
@@ -173,7 +172,7 @@ def test_a_case_made_again_from_its_record_is_told_as_it_was(life: Life):
     restored = life.again()
     assert told(life.case) == told(restored)
 
-    life.case._reading.look = None  # who died in the middle of one has seen nothing
+    life.case.look = None  # who died in the middle of one has seen nothing
     assert life.case.cancels == restored.cancels
     for case in (life.case, restored):
         case.resume(life.now, life.pace)

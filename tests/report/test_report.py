@@ -20,12 +20,13 @@ from panic.report.document import (
     SCHEMA,
     AccountReport,
     Fill,
+    FiltersReport,
     Flag,
     LatchReport,
     Orders,
     Report,
+    ScopeReport,
     Timings,
-    counts,
     json_schema,
     plan_json,
     to_json,
@@ -191,14 +192,8 @@ def test_an_account_shows_all_that_is_known_of_it():
 @pytest.mark.parametrize(
     ("names", "note"),
     [
-        (
-            ["algo7-1"],
-            f"1 new order {NEW}; their client order ids begin with 'algo7-1'",
-        ),
-        (
-            ["algo7-1", "algo7-2"],
-            f"2 new orders {NEW}; their client order ids begin with 'algo7-'",
-        ),
+        (["algo7-1"], f"1 new order {NEW}; their client order ids begin with 'algo7-1'"),
+        (["algo7-1", "algo7-2"], f"2 new orders {NEW}; their client order ids begin with 'algo7-'"),
         (["x", "y"], f"2 new orders {NEW}"),
         (["\x1b[2J"], "begin with ' [2J'"),
         (["z" * 100], f"begin with '{'z' * 39}…'"),
@@ -290,13 +285,6 @@ def test_totals_and_coverage_add_up():
     assert (400 * 86_400, 0) == (coverage.lookback_s, coverage.accounts_counted)
 
 
-def test_a_run_that_does_not_read_claims_no_coverage():
-    """Nothing was looked at."""
-    coverage = a_report(a_worked_case(1, *ACCEPTED), verify=False).coverage
-
-    assert (0.0, 0) == (coverage.lookback_s, coverage.accounts_clear)
-
-
 def test_circumstances_are_told_as_they_were():
     """Host, times, scope, flags."""
     scope = Scope(groups=("mm",), accounts=(4,), filters=Filters(side="BUY", instrument_ids=("A",)))
@@ -314,20 +302,8 @@ def test_circumstances_are_told_as_they_were():
     assert (SCHEMA, "https://api.example.com", True) == (found.schema, found.base_url, found.drill)
     assert (wall(1.0), wall(9.1234)) == (found.started_at, found.finished_at)
     assert Timings(last_first_delete_s=0.5, settled_s=None, total_s=8.123, deadline_s=120.0) == found.timings
-    assert (False, ("mm",), (4,), True, 15.0) == (
-        found.scope.all,
-        found.scope.groups,
-        found.scope.accounts,
-        found.scope.verify,
-        found.scope.watch_s,
-    )
-    filters = found.scope.filters
-    assert ("BUY", None, None, ("A",)) == (
-        filters.side,
-        filters.type,
-        filters.instrument_type,
-        filters.instrument_ids,
-    )
+    filters = FiltersReport("BUY", None, None, ("A",))
+    assert ScopeReport(False, ("mm",), (4,), filters, verify=True, watch_s=15.0) == found.scope
     assert ["stopped"] == [flag.code for flag in found.flags]
 
 
@@ -346,26 +322,20 @@ def test_a_latch_that_is_not_engaged_is_told_first(latch: LatchReport | None, or
     assert order == [flag.code for flag in a_report(a_case(1), flags=flags, latch=latch).flags]
 
 
-def test_counts_are_told_worst_first():
-    """With thousands marked."""
-    found = a_report(*(a_case(n) for n in range(1, 1201)), a_worked_case(2000, *REFUSED))
-
-    assert "1 refused, 1,200 unknown" == counts(found)
-
-
 def test_a_plan_is_written_with_what_it_cannot_reach():
     """In the order of the first DELETEs."""
     roster = a_roster(Account(2), Account(1), Account(3, credential="x"), bad_rows=(a_bad_row(7),))
     found: Plan = plan(roster, Scope(all=True), {"default"})
     written = json.loads(plan_json(found, "https://api.example.com"))
 
-    assert ("panic-plan/1", "https://api.example.com", [1, 2]) == (
-        written["schema"],
-        written["base_url"],
-        written["accounts"],
-    )
-    assert ("all accounts", {}) == (written["scope"], written["filters"])
-    assert 2 == len(written["unsent"])
+    assert 2 == len(written.pop("unsent"))
+    assert {
+        "schema": "panic-plan/1",
+        "base_url": "https://api.example.com",
+        "scope": "all accounts",
+        "filters": {},
+        "accounts": [1, 2],
+    } == written
 
 
 # ── any run at all ─────────────────────────────────────────────────────────────────────────────────────────

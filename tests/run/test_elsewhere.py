@@ -203,18 +203,6 @@ def test_an_honest_broker_is_believed(press: Press, size: int, filters: str):
     assert dict.fromkeys(accounts, 1) == told.cancels
 
 
-@pytest.mark.parametrize("ways", [Ways(), Ways("missing"), Ways(filters="refused")], ids=str)
-def test_a_quiet_account_costs_one_read(press: Press, ways: Ways):
-    """One DELETE and one GET, for an account of up to a first page of orders; two where it may have been cut."""
-    told = press({id_: (finished(size), ways) for id_, size in enumerate((0, 1, 30, 99, 100), 1)})
-    odd = {id_: 2 for id_ in told.reads if ways.counts == "missing" or id_ == 5}
-    more = {5: 3} if ways.counts == "missing" or ways.filters == "refused" else {}
-
-    assert {"clear"} == set(told.verdicts.values())
-    assert dict.fromkeys(told.cancels, 1) == told.cancels
-    assert {**dict.fromkeys(told.reads, 1), **odd, **more} == told.reads
-
-
 # ── anything at all ─────────────────────────────────────────────────────────────────────────────────────────
 
 HELD = st.builds(

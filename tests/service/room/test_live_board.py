@@ -29,7 +29,7 @@ from tests.cli.support import account, sent, until
 from tests.kit.virtual import virtually
 from tests.run.test_seeds import _firm
 from tests.service.house import QUICK, House, house
-from tests.service.room.page import Spy, Told, board_tasks, codes, held_clear, letters
+from tests.service.room.page import Spy, Told, codes, held_clear, letters
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
@@ -89,32 +89,6 @@ async def test_all_who_watch_are_told_the_same(tmp_path: Path):
         assert lasts[0] == lasts[1] == late.boards[-1]
 
 
-async def test_with_the_last_who_watches_all_work_ends_and_the_next_one_sees_the_run(tmp_path: Path):
-    """One who goes leaves the others theirs; whoever comes then has a whole board, though all is quiet."""
-    async with house(tmp_path, account(1, Fault("hang", on="GET"))) as it:
-        live, board = await begun(it)
-        one, two, anew = Spy(), Spy(), Spy()
-        board.join(one)
-        board.join(two)
-        await until(lambda: 1 in sent(it.simulator, "GET"))
-        board.leave(one)
-        with_one = board_tasks()
-        board.leave(two)
-        board.leave(two)
-        await asyncio.sleep(0)
-        with_none = board_tasks()
-        before = len(it.simulator.requests)
-        board.join(anew)
-        await until(lambda: bool(anew.told))
-        after = len(it.simulator.requests)
-        board.leave(anew)
-
-        assert ([f"panic-board-{live.run.id}"], []) == (with_one, with_none)
-        assert ("board", ["a"]) == (anew.told[0].kind, anew.shown.letters)
-        assert before == after
-        assert not live.is_over
-
-
 async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """One is written without a word on any account, and then letters alone; the loop is the run's."""
     swept, tell_of = list[bool](), told.account_of
@@ -141,6 +115,26 @@ async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, 
         assert {"cells"} == {one.kind for one in then}
         assert ("board", [], 4) == (first.kind, first.body["worst"], first.body["more"])
         assert "not_attempted" not in [flag["code"] for flag in first.body["flags"]]
+
+
+async def test_what_happens_while_letters_are_read_is_read_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The run goes on between two slices, and no letter is old when all are told."""
+    monkeypatch.setattr(live_board, "_SLICE_S", -1.0)
+    monkeypatch.setattr(live_board, "_REST_S", 0.05)
+    async with house(tmp_path) as it:
+        live, board = await begun(it)
+        await live.finished()
+        await board._catch_up()
+        board._touch(live.run.cases[0])
+        reading = asyncio.create_task(board._catch_up())
+        await until(lambda: not board._touched)
+        live.run.cases[0].sending = True
+        board._touch(live.run.cases[0])
+        await reading
+
+        assert "sc" == board._letters.row.decode()
 
 
 # ── what fails ──────────────────────────────────────────────────────────────────────────────────────────────
