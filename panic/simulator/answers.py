@@ -7,9 +7,10 @@ from typing import Any
 
 from aiohttp import web
 
-from panic.simulator.book import Clock, Order, SimAccount, instrument_id
+from panic.simulator.book import Clock, Execution, Order, SimAccount, SimOrder, instrument_id
 
 Json = dict[str, Any]
+_FILL_PRICE = "149.95"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def order_json(order: Order, clock: Clock) -> Json:
     seed = order.seed
     return {
         "account_id": order.account_id,
-        "average_fill_price": "149.95" if order.filled else None,
+        "average_fill_price": _FILL_PRICE if order.filled else None,
         "client_order_id": order.client_order_id,
         "created_at": clock.stamp(order.created),
         "details": [],
@@ -58,20 +59,49 @@ def order_json(order: Order, clock: Clock) -> Json:
         "filled_quantity": str(order.filled),
         "id": order.id,
         "leaves_quantity": str(order.leaves),
-        "instrument_id": instrument_id(seed.symbol),
-        "instrument_type": seed.instrument_type,
-        "symbol": seed.symbol,
-        "limit_price": "150.00" if seed.order_type in {"LIMIT", "STOP_LIMIT"} else None,
-        "stop_price": "140.00" if seed.order_type in {"STOP", "STOP_LIMIT"} else None,
+        **_instrument(seed),
+        **_prices(seed),
         "order_type": seed.order_type,
         "quantity": str(seed.quantity),
-        "queue_state": None,
+        "queue_state": seed.queue_state,
         "side": seed.side,
         "status": order.status,
-        "strategy": None,
+        "strategy": {"type": seed.strategy} if seed.strategy else None,
         "time_in_force": seed.time_in_force,
         "updated_at": clock.stamp(order.updated),
         "venue": "XNAS",
+    }
+
+
+def execution_json(execution: Execution, clock: Clock) -> Json:
+    """A fill as the SDK's release has it."""
+    seed = execution.order.seed
+    return {
+        "id": execution.id,
+        **_instrument(seed),
+        "order_id": execution.order.id,
+        "price": _FILL_PRICE if seed.symbol else None,
+        "quantity": str(execution.quantity),
+        "side": seed.side,
+        "transaction_time": clock.stamp(execution.at),
+        "venue": "XNAS",
+    }
+
+
+def _instrument(seed: SimOrder) -> Json:
+    if not seed.symbol:
+        return dict.fromkeys(("instrument_id", "instrument_type", "symbol"))
+    return {
+        "instrument_id": instrument_id(seed.symbol),
+        "instrument_type": seed.instrument_type,
+        "symbol": seed.symbol,
+    }
+
+
+def _prices(seed: SimOrder) -> Json:
+    return {
+        "limit_price": "150.00" if seed.order_type in {"LIMIT", "STOP_LIMIT"} else None,
+        "stop_price": "140.00" if seed.order_type in {"STOP", "STOP_LIMIT"} else None,
     }
 
 
@@ -80,7 +110,7 @@ def account_json(account: SimAccount) -> Json:
     return {
         "account_holder_entity_id": 900_000_000 + account.id,
         "close_date": "2026-01-15" if account.status == "CLOSED" else None,
-        "full_name": account.name or f"Simulated Account {account.id}",
+        "full_name": full_name(account),
         "id": account.id,
         "open_date": "2023-01-15",
         "options_level": 1,
@@ -89,3 +119,14 @@ def account_json(account: SimAccount) -> Json:
         "subtype": "MARGIN",
         "type": "CUSTOMER",
     }
+
+
+def account_details_json(account: SimAccount) -> Json:
+    """An account asked for by its id; nothing about a holder is on file."""
+    personal = ("country_of_tax_residency", "date_of_birth", "mailing_address", "phone_number")
+    return account_json(account) | dict.fromkeys(personal)
+
+
+def full_name(account: SimAccount) -> str:
+    """The name that the `account_name` filter looks at."""
+    return account.name or f"Simulated Account {account.id}"

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from types import MappingProxyType, TracebackType
@@ -12,14 +12,12 @@ from typing import Self
 from aiohttp import web
 
 from panic.simulator.api import ENDPOINTS, Call, Endpoint, admit, answer
-from panic.simulator.book import Clock, SimAccount, Truth
+from panic.simulator.book import Clock, SimAccount, SimOrder, Truth
 from panic.simulator.faults import Fault
 from panic.simulator.house import House, Setup
 from panic.simulator.server import Server
 from panic.simulator.wire import PLAYS, play
-from panic.simulator.witness import SeenRequest, key_of, seen
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from panic.simulator.witness import Handler, Witness, key_of
 
 
 class Simulator:
@@ -27,8 +25,6 @@ class Simulator:
 
     Attributes:
         requests: What arrived, in order.
-        in_flight: How many requests are being answered.
-        max_in_flight: How many were, at the most.
 
     Args:
         accounts: What the house holds.
@@ -36,6 +32,8 @@ class Simulator:
         settle_s: Seconds from an executed DELETE to the end of its orders.
         latency_s: Seconds that every answer travels; a DELETE is executed on arrival.
         seed: What every id is derived from.
+        page_size: The largest page that is given out.
+        rate_limit: Requests that each key has in each second of the house's time; more are answered 429.
         fault_all: Faults of every account, counted for each; and those on `OTHER`.
         special_days: Dates that are `HOLIDAY` or `EARLY_CLOSE`.
         wall_clock: Read once, at the start; from then on the loop's clock counts.
@@ -50,18 +48,21 @@ class Simulator:
         settle_s: float = 0.2,
         latency_s: float = 0.0,
         seed: int = 0,
+        page_size: int = 1000,
+        rate_limit: int | None = None,
+        host: str = "127.0.0.1",
         port: int = 0,
         fault_all: tuple[Fault, ...] = (),
         special_days: Mapping[date, str] = MappingProxyType({}),
         wall_clock: Callable[[], float] = time.time,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._setup = Setup(tuple(accounts), keys, settle_s, fault_all, special_days)
+        self._setup = Setup(tuple(accounts), keys, settle_s, page_size, rate_limit, fault_all, special_days)
         self._latency_s, self._seed, self._wall_clock = latency_s, seed, wall_clock
         self._opened: House | None = None
-        self._server = Server(port, ssl_context)
-        self.requests: list[SeenRequest] = []
-        self.in_flight = self.max_in_flight = 0
+        self._witness = Witness(keys.__contains__)
+        self.requests = self._witness.requests
+        self._server = Server(host, port, ssl_context)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -77,7 +78,7 @@ class Simulator:
         loop = asyncio.get_running_loop()
         clock = Clock(loop.time, loop.time(), round(self._wall_clock() * 1_000_000))
         self._opened = House(self._setup, clock, self._seed)
-        app = web.Application(middlewares=[self._see])
+        app = web.Application(middlewares=[self._see], client_max_size=1 << 24)
         for method, path, endpoint in ENDPOINTS:
             app.router.add_route(method, path, self._handler(endpoint))
         await self._server.start(app)
@@ -92,6 +93,16 @@ class Simulator:
         return self._server.url
 
     @property
+    def in_flight(self) -> int:
+        """How many requests are being answered."""
+        return self._witness.in_flight
+
+    @property
+    def max_in_flight(self) -> int:
+        """How many were, at the most."""
+        return self._witness.max_in_flight
+
+    @property
     def _house(self) -> House:
         if self._opened is None:
             raise RuntimeError("the simulator has not been started")
@@ -100,6 +111,10 @@ class Simulator:
     def truth(self, account_id: int) -> Truth:
         """The true state of one account now. KeyError for an unknown one."""
         return self._house.desk(account_id).book.truth()
+
+    def add_order(self, account_id: int, order: SimOrder) -> str:
+        """Enter an order now, past the API; returns its id."""
+        return self._house.desk(account_id).book.add(order).id
 
     def restock(self) -> None:
         """Begin anew with the accounts, orders and faults of the start, and other ids; connections stay.
@@ -111,20 +126,14 @@ class Simulator:
 
     @web.middleware
     async def _see(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self.requests.append(arrived := seen(request, self._setup.keys))
-        if arrived.method == "DELETE" and arrived.account_id in self._house.accounts:
-            self._house.desk(arrived.account_id).book.deletes += 1
-        self.in_flight += 1
-        self.max_in_flight = max(self.max_in_flight, self.in_flight)
-        try:
-            return await handler(request)
-        finally:
-            self.in_flight -= 1
+        seen = self._witness.see(request)
+        if seen.method == "DELETE" and seen.account_id in self._house.accounts:
+            self._house.desk(seen.account_id).book.deletes += 1
+        return await self._witness.watch(request, handler)
 
     def _handler(self, endpoint: Endpoint) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            house = self._house
-            call = Call(house, house.uuid(), key_of(request), dict(request.query), dict(request.match_info))
+            call = self._call(request, await request.read())
             if refusal := admit(call):
                 await _travel(self._latency_s)
                 return refusal.response()
@@ -139,9 +148,14 @@ class Simulator:
 
         return handle
 
+    def _call(self, request: web.Request, body: bytes) -> Call:
+        house = self._house
+        path = dict(request.match_info)
+        return Call(house, house.uuid(), key_of(request), dict(request.query), path, body)
+
 
 def _hits(call: Call, request: web.Request) -> tuple[Fault, ...]:
-    if "account_id" in call.path:
+    if "/orders" in request.path:
         return call.house.desk(call.account_id).script.next(request.method)
     return call.house.other.next("OTHER")
 

@@ -21,7 +21,7 @@ SPECIFIED = frozenset(
 )
 STATUSES = SPECIFIED | {"QUEUED", "PENDING_TRIGGER"}
 ENDED = frozenset({"FILLED", "CANCELED", "REJECTED", "EXPIRED"})
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,13 @@ class SimOrder:
     """An order to put into a book.
 
     Attributes:
+        symbol: Empty for an order of several legs, which is shown without symbol and instrument.
         side: BUY or SELL; one with a side of an older release is shown with it.
         status: Any text; one that nobody knows is open.
         client_order_id: Generated when empty.
         age_s: How long before the simulator's start it was created; orders added later are born then.
+        queue_state: `AWAITING_RELEASE` or `RELEASED` for a queued parent.
+        strategy: `SOR`, `VWAP`, `TWAP` or `DMA`, if it was submitted with one.
         overlooked: No DELETE names or cancels it; alone in its account it hides behind a 404.
     """
 
@@ -46,6 +49,8 @@ class SimOrder:
     status: str = "NEW"
     client_order_id: str = ""
     age_s: float = 60.0
+    queue_state: str | None = None
+    strategy: str | None = None
     overlooked: bool = False
 
 
@@ -100,7 +105,7 @@ class Clock:
 
     def moment(self, at: float) -> datetime:
         """The wall-clock time, in UTC, of a time since the start."""
-        return EPOCH + timedelta(microseconds=self.microseconds(at))
+        return _EPOCH + timedelta(microseconds=self.microseconds(at))
 
     def stamp(self, at: float) -> str:
         """The same as the broker writes it, with nine decimals."""
@@ -156,6 +161,16 @@ class Order:
         return not (self.ended or under_way or self.seed.overlooked)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Execution:
+    """One fill of an order; `at` is seconds since the start."""
+
+    id: str
+    order: Order
+    quantity: int
+    at: float
+
+
 @cache
 def instrument_id(symbol: str) -> str:
     """The instrument's UUID, the same in every simulator."""
@@ -168,6 +183,7 @@ class Book:
     def __init__(self, account: SimAccount, clock: Clock, *, settle_s: float, seed: int) -> None:
         self.account = account
         self.orders: dict[str, Order] = {}
+        self.executions: list[Execution] = []
         self.deletes = 0
         self.executed = 0
         self._clock = clock
@@ -187,6 +203,14 @@ class Book:
             at, _, happen = heapq.heappop(self._due)
             happen(at)
         return now
+
+    def add(self, seed: SimOrder, *, becomes: str = "", after: float = 0.0) -> Order:
+        """Enter an order now, which turns into `becomes` after `after` seconds, if that is given."""
+        now = self.settle()
+        order = self._enter(seed, now)
+        if becomes:
+            self._ahead(order, Stage(becomes), now + after)
+        return order
 
     def cancel(self, matches: Callable[[Order], bool], course: Course) -> list[Order]:
         """Execute a DELETE: the orders that it found, already in the course's first status."""
@@ -212,14 +236,22 @@ class Book:
         )
 
     def _enter(self, seed: SimOrder, at: float) -> Order:
-        # Not from a running generator: which account is asked first must not change anybody's ids.
-        whole = f"{self._seed}/{self.account.id}/{len(self.orders)}".encode()
-        id_ = str(uuid.UUID(bytes=blake2b(whole, digest_size=16).digest(), version=4))
+        id_ = self._id(f"{len(self.orders)}")
         client_id = seed.client_order_id or f"sim-{self.account.id}-{len(self.orders) + 1}"
         filled = seed.quantity if seed.status == "FILLED" else seed.filled
         order = Order(id_, self.account.id, seed, client_id, seed.status, filled, at, at, filled)
         self.orders[id_] = order
+        self._record(order, filled, at)
         return order
+
+    def _id(self, name: str) -> str:
+        # Not from a running generator: which account is asked first must not change anybody's ids.
+        whole = f"{self._seed}/{self.account.id}/{name}".encode()
+        return str(uuid.UUID(bytes=blake2b(whole, digest_size=16).digest(), version=4))
+
+    def _record(self, order: Order, filled: int, at: float) -> None:
+        if filled:
+            self.executions.append(Execution(self._id(f"fill/{len(self.executions)}"), order, filled, at))
 
     def _cancel(self, matches: Callable[[Order], bool], course: Course, at: float) -> list[Order]:
         self.executed += 1
@@ -247,7 +279,9 @@ class Book:
         leaves = order.seed.quantity - order.filled
         fill = leaves if stage.fill is None else min(stage.fill, leaves)
         order.filled += fill
-        order.status = "FILLED" if order.filled == order.seed.quantity else stage.status
+        self._record(order, fill, at)
+        full = order.filled == order.seed.quantity
+        order.status = "FILLED" if full else stage.status
         order.updated, order.ahead = at, None
 
     def _at(self, at: float, happen: Callable[[float], object]) -> None:

@@ -21,7 +21,7 @@ _NOT_EXECUTED: Mapping[str, str] = {
     "not_json": "200 with an HTML page",
     "redirect": "3xx (302 unless `status` is one) to `location`",
     "big_headers": "200 with a header line of 64 kB",
-    "gzip_bomb": "200 that inflates from some 300 kB to 64 MB",
+    "gzip_bomb": "200 that inflates from some 260 kB to 256 MB",
     # The wire.
     "hang": "never answered",
     "rst": "the connection is reset before an answer",
@@ -82,7 +82,7 @@ class Fault:
 
     Attributes:
         kind: A name in `FAULTS`.
-        on: `DELETE`, `GET` (the account's orders), `ANY` (both), or `OTHER` (every request that
+        on: `DELETE`, `GET` (the account's orders), `ANY` (both, and POST), or `OTHER` (every request that
             is about no account's orders; only in `fault_all`). By default `GET` for the kinds that are
             about reading and `DELETE` for the rest.
         times: How many matching requests it hits, after `skip`; None for all of them.

@@ -2,6 +2,7 @@
 
 import random
 import uuid
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,14 +18,25 @@ class Setup:
     accounts: tuple[SimAccount, ...]
     keys: Mapping[str, Collection[int] | None]
     settle_s: float
+    page_size: int
+    rate_limit: int | None
     fault_all: tuple[Fault, ...]
     special_days: SpecialDays
+
+    def __post_init__(self) -> None:
+        for id_, times in Counter(account.id for account in self.accounts).items():
+            if times > 1:
+                raise ValueError(f"account {id_} is given twice")
+        for account in self.accounts:
+            if any(fault.on == "OTHER" for fault in account.faults):
+                raise ValueError(f"account {account.id} has a fault on OTHER: put it into fault_all")
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """All there is about one account while the simulator runs."""
 
+    account: SimAccount
     book: Book
     script: Script
 
@@ -37,6 +49,8 @@ class House:
         self.accounts = {account.id: account for account in setup.accounts}
         self.other = Script(setup.fault_all)
         self._seed, self._random = seed, random.Random(seed)
+        self._spent: Counter[str] = Counter()
+        self._second = 0
         self._visible: dict[str, Sequence[SimAccount]] = {}
         self._desks: dict[int, Desk] = {}
 
@@ -57,13 +71,26 @@ class House:
             self._visible[key] = tuple(a for a in self.accounts.values() if self.may_use(key, a.id))
         return self._visible[key]
 
+    def spend(self, key: str) -> bool:
+        """Take one request from the key's allowance for this second; False when it is used up."""
+        if self.setup.rate_limit is None:
+            return True
+        second = int(self.clock.now())
+        if second != self._second:
+            self._second = second
+            self._spent.clear()
+        self._spent[key] += 1
+        return self._spent[key] <= self.setup.rate_limit
+
     def desk(self, account_id: int) -> Desk:
         """The account's desk, set up when it is first asked for. KeyError for an unknown account."""
-        if account_id not in self._desks:
+        desk = self._desks.get(account_id)
+        if desk is None:
             account = self.accounts[account_id]
             book = Book(account, self.clock, settle_s=self.setup.settle_s, seed=self._seed)
-            self._desks[account_id] = Desk(book, Script((*account.faults, *self.setup.fault_all)))
-        return self._desks[account_id]
+            desk = Desk(account, book, Script((*account.faults, *self.setup.fault_all)))
+            self._desks[account_id] = desk
+        return desk
 
     def uuid(self) -> str:
         """The next id of something that needs one."""

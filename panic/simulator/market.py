@@ -6,31 +6,38 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
-MARKET = "us_equities"
+MARKETS: Mapping[str, str] = {"us_equities": "US Equities", "us_options": "US Options"}
+_SESSIONS: Mapping[str, tuple[time, time]] = {
+    "pre_market": (time(4), time(9, 30)),
+    "regular": (time(9, 30), time(16)),
+    "after_hours": (time(16), time(20)),
+}
+_EARLY_SESSIONS: Mapping[str, tuple[time, time]] = {
+    "pre_market": (time(4), time(9, 30)),
+    "regular": (time(9, 30), time(13)),
+}
 SpecialDays = Mapping[date, str]
 _SATURDAY = 5
 
 
-def market_hours(day: date, now: datetime, special: SpecialDays) -> dict[str, Any]:
-    """The hours of US equities on one day, as the broker describes them at `now`."""
-    local, following = now.astimezone(NEW_YORK).replace(microsecond=0), day + timedelta(days=1)
-    while _day_type(following, special) in {"WEEKEND", "HOLIDAY"}:
-        following += timedelta(days=1)
-    day_type, session = _day_type(day, special), _regular(day, special)
-    is_open = session is not None and session[0] <= local < session[1]
+def market_hours(market: str, day: date, now: datetime, special: SpecialDays) -> dict[str, Any]:
+    """One market's hours on one day, as the broker describes them at `now`."""
+    local = now.astimezone(NEW_YORK).replace(microsecond=0)
+    sessions = _sessions(market, day, special)
+    current = next((name for name, (opens, closes) in sessions.items() if opens <= local < closes), None)
     return {
         "current_time": local.isoformat(),
         "date": day.isoformat(),
-        "market": MARKET,
-        "market_name": "US Equities",
-        "next_sessions": _shown(_regular(following, special)),
+        "market": market,
+        "market_name": MARKETS[market],
+        "next_sessions": _shown(_sessions(market, _next_trading_day(day, special), special)),
         "status": {
-            "current_session": "regular" if is_open else None,
-            "day_type": day_type,
-            "is_open": is_open,
+            "current_session": current,
+            "day_type": _day_type(day, special),
+            "is_open": current is not None,
         },
         "timezone": NEW_YORK.key,
-        "today_sessions": _shown(session),
+        "today_sessions": _shown(sessions),
     }
 
 
@@ -38,13 +45,27 @@ def _day_type(day: date, special: SpecialDays) -> str:
     return special.get(day) or ("WEEKEND" if day.weekday() >= _SATURDAY else "TRADING_DAY")
 
 
-def _regular(day: date, special: SpecialDays) -> tuple[datetime, datetime] | None:
+def _next_trading_day(day: date, special: SpecialDays) -> date:
+    day += timedelta(days=1)
+    while _day_type(day, special) in {"WEEKEND", "HOLIDAY"}:
+        day += timedelta(days=1)
+    return day
+
+
+def _sessions(market: str, day: date, special: SpecialDays) -> dict[str, tuple[datetime, datetime]]:
     day_type = _day_type(day, special)
     if day_type in {"WEEKEND", "HOLIDAY"}:
-        return None
-    closes = time(13) if day_type == "EARLY_CLOSE" else time(16)
-    return datetime.combine(day, time(9, 30), NEW_YORK), datetime.combine(day, closes, NEW_YORK)
+        return {}
+    hours = _EARLY_SESSIONS if day_type == "EARLY_CLOSE" else _SESSIONS
+    return {
+        name: (datetime.combine(day, opens, NEW_YORK), datetime.combine(day, closes, NEW_YORK))
+        for name, (opens, closes) in hours.items()
+        if name == "regular" or market == "us_equities"
+    }
 
 
-def _shown(session: tuple[datetime, datetime] | None) -> dict[str, Any]:
-    return {"regular": {"open": session[0].isoformat(), "close": session[1].isoformat()}} if session else {}
+def _shown(sessions: dict[str, tuple[datetime, datetime]]) -> dict[str, Any]:
+    return {
+        name: {"open": opens.isoformat(), "close": closes.isoformat()}
+        for name, (opens, closes) in sessions.items()
+    }

@@ -1,18 +1,22 @@
-"""What a request asks for: the broker's filters and its pages, as far as a kill switch asks for them."""
+"""What a request asks for: the broker's filters and its pages."""
 
 import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from operator import ge, gt, le, lt
 from typing import Any, TypeVar
 
-from panic.simulator.book import EPOCH, STATUSES, Clock, Order, instrument_id
+from panic.simulator.book import STATUSES, Clock, Execution, Order, instrument_id
 
 SIDES = frozenset({"BUY", "SELL"})
 ORDER_TYPES = frozenset({"MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"})
 INSTRUMENT_TYPES = frozenset({"COMMON_STOCK", "INDEX", "OPTION", "CASH"})
+
+_BOUNDS = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
+_DAY_US = 86_400_000_000
 
 T = TypeVar("T")
 Matches = Callable[[Order], bool]
@@ -39,26 +43,69 @@ def _side(order: Order) -> str:
 
 def list_filter(query: Query, clock: Clock, known: frozenset[str] = STATUSES) -> Matches:
     """The filters of the list, all of which must match; a status that is not `known` is refused."""
-    statuses = _listed(query, "status")
-    if unknown := sorted(statuses - known):
-        raise BadQueryError(f"status: unknown variant `{unknown[0]}`")
+    statuses = _all_of(query, "status", known)
+    names = _listed(query, "order_ids")
+    symbol = query.get("symbol", "").casefold()
     instrument = _instrument_filter(query)
-    first, last = _microseconds(query, "from"), _microseconds(query, "to")
+    created, updated = _period(query, clock), _range(query, clock)
     return lambda order: (
         (not statuses or order.status in statuses)
+        # The SDK's release takes client order ids here as well as the broker's own.
+        and (not names or order.id in names or order.client_order_id in names)
+        and symbol in {"", order.seed.symbol.casefold()}
         and instrument(order)
-        and (first is None or first <= clock.microseconds(order.created))
-        and (last is None or clock.microseconds(order.created) <= last)
+        and created(order.created)
+        and updated(order.updated)
+    )
+
+
+def execution_filter(query: Query, clock: Clock) -> Callable[[Execution], bool]:
+    """The filters of the executions, all of which must match."""
+    names, instrument, period = _listed(query, "order_ids"), _instrument_filter(query), _period(query, clock)
+    return lambda execution: (
+        (not names or execution.order.id in names) and instrument(execution.order) and period(execution.at)
     )
 
 
 def _instrument_filter(query: Query) -> Matches:
     kind = _one_of(query, "instrument_type", INSTRUMENT_TYPES)
     wanted = {name.casefold() for name in _listed(query, "instrument_ids")}
+    underlying = {name.casefold() for name in _listed(query, "underlying_instrument_ids")}
     return lambda order: (
-        kind in {None, order.seed.instrument_type}
-        and (not wanted or bool(wanted & {order.seed.symbol.casefold(), instrument_id(order.seed.symbol)}))
+        kind in {None, order.seed.instrument_type if order.seed.symbol else ""}
+        and (not wanted or bool(wanted & _names(order.seed.symbol)))
+        and (not underlying or (order.seed.instrument_type == "OPTION" and bool(underlying & _root(order))))
     )
+
+
+def _names(symbol: str) -> set[str]:
+    return {symbol.casefold(), instrument_id(symbol)}
+
+
+def _root(order: Order) -> set[str]:
+    # An OSI symbol leads with the underlying's, padded to six places.
+    return _names(order.seed.symbol[:6].strip())
+
+
+def _period(query: Query, clock: Clock) -> Callable[[float], bool]:
+    first, last = _microseconds(query, "from"), _microseconds(query, "to")
+    return lambda at: (
+        (first is None or first <= clock.microseconds(at)) and (last is None or clock.microseconds(at) <= last)
+    )
+
+
+def _range(query: Query, clock: Clock) -> Callable[[float], bool]:
+    given = {word: _bound(query, word) for word in _BOUNDS if f"updated_at[{word}]" in query}
+    least = max((at for word, at in given.items() if word.startswith("g")), default=0)
+    if least > min((at for word, at in given.items() if word.startswith("l")), default=least):
+        raise BadQueryError("updated_at: the range is inverted")
+    return lambda at: all(_BOUNDS[word](clock.microseconds(at), bound) for word, bound in given.items())
+
+
+def _bound(query: Query, word: str) -> int:
+    name = f"updated_at[{word}]"
+    whole_day = len(query[name]) == len("YYYY-MM-DD") and word in {"gt", "lte"}
+    return (_microseconds(query, name) or 0) + (_DAY_US - 1 if whole_day else 0)
 
 
 def _listed(query: Query, name: str) -> frozenset[str]:
@@ -72,6 +119,13 @@ def _one_of(query: Query, name: str, allowed: frozenset[str]) -> str | None:
     return value
 
 
+def _all_of(query: Query, name: str, allowed: frozenset[str]) -> frozenset[str]:
+    values = _listed(query, name)
+    if unknown := sorted(values - allowed):
+        raise BadQueryError(f"{name}: unknown variant `{unknown[0]}`")
+    return values
+
+
 def _microseconds(query: Query, name: str) -> int | None:
     text = query.get(name)
     if text is None:
@@ -80,7 +134,10 @@ def _microseconds(query: Query, name: str) -> int | None:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise BadQueryError(f"{name}: `{text}` is no timestamp") from None
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // timedelta(microseconds=1)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 @dataclass(frozen=True, slots=True)

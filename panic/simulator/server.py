@@ -9,8 +9,8 @@ from aiohttp import web
 class Server:
     """Serves an application until it is stopped."""
 
-    def __init__(self, port: int, context: ssl.SSLContext | None) -> None:
-        self._address, self._context = ("127.0.0.1", port), context
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None) -> None:
+        self._address, self._context = (host, port), context
         self._runner: web.AppRunner | None = None
 
     @property
@@ -19,7 +19,8 @@ class Server:
         if self._runner is None or not self._runner.addresses:
             raise RuntimeError("the simulator is not running")
         host, port = self._runner.addresses[0][:2]
-        return f"{'https' if self._context else 'http'}://{host}:{port}"
+        scheme = "http" if self._context is None else "https"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def start(self, app: web.Application) -> None:
         """Bind and begin."""

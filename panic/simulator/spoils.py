@@ -1,6 +1,6 @@
 """Answers that are sound HTTP and still wrong: given instead of the truth, or made of it."""
 
-import gzip
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,7 +12,7 @@ from panic.simulator.faults import Fault
 
 _HTML = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
 _MEGABYTE = 1 << 20
-_BOMB_MEGABYTES = 64
+_BOMB_MEGABYTES = 256
 _HUGE_MEGABYTES = 32
 _BIG_HEADER = 1 << 16
 _NO_PAGES: Json = {"total_items": 0, "total_pages": 0, "page_number": 1, "next_page_token": None}
@@ -57,7 +57,19 @@ def _wrong_account(scene: Scene) -> Answer:
 
 @cache
 def _bomb() -> bytes:
-    return gzip.compress(b'{"data":[],"error":null}' + bytes(_BOMB_MEGABYTES * _MEGABYTE), 1)
+    # A fully flushed deflate block refers to nothing before it, so that one megabyte's can be repeated.
+    head, filler, tail = b'{"data":[],"error":null,"metadata":{"request_id":"bomb"', b" " * _MEGABYTE, b"}}"
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    start = packer.compress(head) + packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(filler) + packer.flush(zlib.Z_FULL_FLUSH)
+    end = packer.compress(tail) + packer.flush(zlib.Z_FINISH)
+    checksum = zlib.crc32(head)
+    for _ in range(_BOMB_MEGABYTES):
+        checksum = zlib.crc32(filler, checksum)
+    checksum = zlib.crc32(tail, checksum)
+    size = len(head) + len(filler) * _BOMB_MEGABYTES + len(tail)
+    trailer = checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + start + block * _BOMB_MEGABYTES + end + trailer
 
 
 # The request reached nobody who would have carried it out.

@@ -1,11 +1,13 @@
-"""What the simulator remembers of each request that arrives on the wire."""
+"""The witness of everything that arrives on the wire."""
 
 import asyncio
 import re
-from collections.abc import Container
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _ACCOUNT = re.compile(r"/v1/accounts/(\d+)")
 
@@ -30,18 +32,42 @@ class SeenRequest:
     authorized: bool
 
 
-def seen(request: web.Request, keys: Container[str]) -> SeenRequest:
-    """Write a request down."""
-    account = _ACCOUNT.match(request.path)
-    return SeenRequest(
-        at=asyncio.get_running_loop().time(),
-        method=request.method,
-        path=request.path,
-        query=dict(request.query),
-        account_id=int(account[1]) if account else None,
-        headers={name.lower(): value for name, value in request.headers.items()},
-        authorized=key_of(request) in keys,
-    )
+class Witness:
+    """Keeps the requests that arrive, in order, and counts those that are being answered.
+
+    Args:
+        knows: Whether a key is one of the house's.
+    """
+
+    def __init__(self, knows: Callable[[str], bool]) -> None:
+        self.requests: list[SeenRequest] = []
+        self.in_flight = 0
+        self.max_in_flight = 0
+        self._knows = knows
+
+    async def watch(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let a request be answered."""
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        try:
+            return await handler(request)
+        finally:
+            self.in_flight -= 1
+
+    def see(self, request: web.Request) -> SeenRequest:
+        """Keep a request."""
+        account = _ACCOUNT.match(request.path)
+        seen = SeenRequest(
+            at=asyncio.get_running_loop().time(),
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            account_id=int(account[1]) if account else None,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            authorized=self._knows(key_of(request)),
+        )
+        self.requests.append(seen)
+        return seen
 
 
 def key_of(request: web.Request) -> str:

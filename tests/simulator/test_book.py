@@ -85,6 +85,15 @@ def test_overlooked(status: str):
     assert ((hidden,), (found,)) == (trading.after(SETTLE_S).open, trading.book.truth().canceled)
 
 
+def test_seeded_as_pending():
+    """An order that starts in PENDING_CANCEL is cancelled once the settling time is over."""
+    trading = Trading(SimOrder(status="PENDING_CANCEL"))
+
+    assert 1 == len(trading.after(1.0).pending)
+    assert [] == trading.cancel()
+    assert 1 == len(trading.after(1.0).canceled)
+
+
 @pytest.mark.parametrize(
     ("fault", "first", "seconds", "last", "filled"),
     [
@@ -106,6 +115,9 @@ def test_what_becomes_of_a_cancel(fault: Fault, first: str, seconds: float, last
     assert (first, (order.id,)) == (status, early.open)
     assert (last, {order.id: filled} if filled else {}) == (order.status, truth.filled)
     assert (last == "CANCELED", last == "PENDING_CANCEL") == (bool(truth.canceled), bool(truth.open))
+    assert [(order, filled, SETTLE_S)] * bool(filled) == [
+        (one.order, one.quantity, one.at) for one in trading.book.executions[1:]
+    ]
 
 
 def test_stuck_until_asked_again():
@@ -128,6 +140,30 @@ def test_reappears():
     assert (0, 2) == (len(before.open), len(after.open))
     assert ["sim-1-1", "requote-1-1", "requote-1-2"] == names
     assert 2 == len(trading.cancel())
+
+
+def test_executed_late():
+    """What is due happens in its order, however late somebody looks: the requote came before the cancel."""
+    trading = Trading(SimOrder())
+    trading.cancel(Fault("reappears", seconds=1))
+    trading.cancel(Fault("executed_late", seconds=3))
+    truth = trading.after(100)
+
+    assert ((), 2, 2) == (truth.open, len(truth.canceled), truth.executed)
+
+
+@pytest.mark.parametrize(("is_cancelled", "status"), [(False, "NEW"), (True, "PENDING_CANCEL")])
+def test_added_later(is_cancelled: bool, status: str):
+    """An order is born when it is added, and turns into what it was to, unless a cancel outruns that."""
+    trading = Trading()
+    trading.after(7)
+    order = trading.book.add(SimOrder(status="PENDING_NEW"), becomes="NEW", after=1)
+    before = trading.statuses()
+    if is_cancelled:
+        trading.cancel()
+    trading.after(1.5)
+
+    assert (7, ["PENDING_NEW"], [status]) == (order.created, before, trading.statuses())
 
 
 def test_ids_do_not_depend_on_who_is_asked_first():

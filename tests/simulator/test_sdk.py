@@ -1,5 +1,6 @@
 """The simulator seen by a client that nobody here wrote: the broker's own SDK."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,7 +27,7 @@ async def simulator() -> AsyncIterator[Simulator]:
     accounts = [
         SimAccount(ALPHA, name="Alpha Fund", orders=SEEDS),
         SimAccount(BETA, name="Beta Fund"),
-        SimAccount(200001, "Gamma", (SimOrder(filled=40, status="PENDING_TRIGGER"),), status="CLOSED"),
+        SimAccount(200001, name="Gamma", status="CLOSED"),
     ]
     async with Simulator(accounts, keys={"sim.key": None, "narrow.key": [ALPHA]}, settle_s=0.0) as running:
         yield running
@@ -63,7 +64,7 @@ async def test_cancel_all(simulator: Simulator, sdk: AsyncClearStreet):
 
 async def test_cancel_with_filters(simulator: Simulator, sdk: AsyncClearStreet):
     """Every filter cancels what it names and nothing else; an instrument's UUID names it as its symbol does."""
-    msft = str((await sdk.v1.orders.get_orders(ALPHA, instrument_ids=["MSFT"])).data[0].instrument_id)
+    msft = str((await sdk.v1.orders.get_orders(ALPHA, symbol="MSFT")).data[0].instrument_id)
     table: list[tuple[dict[str, Any], list[str]]] = [
         ({"side": "BUY"}, ["AAPL", OSI]),
         ({"side": "SELL"}, ["MSFT", "TSLA"]),
@@ -126,44 +127,137 @@ async def test_pages(sdk: AsyncClearStreet):
 
 
 async def test_list_with_filters(sdk: AsyncClearStreet):
-    """Every filter shows what it names; a bound counts to the last decimal."""
+    """Every filter shows what it names; a bound counts to the last decimal, and a bare date is a whole day."""
     raw: Any = await (await sdk.v1.orders.with_raw_response.get_orders(ALPHA)).json()
-    born = [order["created_at"] for order in raw["data"]]
+    born, updated = ([order[key] for order in raw["data"]] for key in ("created_at", "updated_at"))
     table: list[tuple[dict[str, Any], int]] = [
         ({"status": ["NEW", "PARTIALLY_FILLED"]}, 4),
         ({"status": ["QUEUED"]}, 0),
+        ({"symbol": "aapl"}, 2),
         ({"instrument_type": "OPTION"}, 1),
         ({"instrument_ids": ["TSLA", OSI]}, 2),
+        ({"underlying_instrument_ids": ["TSLA"]}, 1),
+        ({"order_ids": ["sim-100345-1"]}, 1),
         ({"from_": "2025-01-01", "to": "2025-01-02T00:00:00"}, 0),
         ({"from_": born[2]}, 3),
         ({"to": datetime.now(UTC) - timedelta(seconds=250)}, 2),
+        ({"updated_at": {"gte": updated[2]}}, 3),
+        ({"updated_at": {"gt": updated[2]}}, 2),
+        ({"updated_at": {"lte": updated[2]}}, 3),
+        ({"updated_at": {"lt": updated[2]}}, 2),
+        ({"updated_at": {"gt": updated[1], "lte": updated[3]}}, 2),
+        ({"updated_at": {"gte": "2025-01-01", "lte": "2125-01-01"}}, 5),
+        ({"updated_at": {"lte": "2025-01-01"}}, 0),
+        ({"updated_at": {"gte": "2025-01-01T12:00:00Z", "lte": "2025-01-01"}}, 0),
     ]
     for filters, count in table:
         answer = await sdk.v1.orders.get_orders(ALPHA, **filters)
 
         assert (filters, count) == (filters, len(answer.data))
     assert len("2025-10-31T13:30:00.000000000Z") == len(born[0])
+    with pytest.raises(clearstreet.BadRequestError):  # from the end of a day to its start
+        await sdk.v1.orders.get_orders(ALPHA, updated_at={"gt": "2025-01-01", "lt": "2025-01-01"})
 
 
-async def test_orders_are_what_the_sdk_believes(simulator: Simulator):
-    """A client that takes nothing but its own models and enumerations reads them."""
-    async with AsyncClearStreet(
-        api_key="sim.key", base_url=simulator.base_url, _strict_response_validation=True
-    ) as strict:
-        orders = await strict.v1.orders.get_orders(200001)
+async def test_words_of_the_newest_release():
+    """A client that believes nothing but its own enumerations reads the new words; several legs have no symbol."""
+    orders = (
+        SimOrder(status="QUEUED", time_in_force="AT_OPEN", strategy="VWAP", queue_state="AWAITING_RELEASE"),
+        SimOrder(symbol="", status="PENDING_TRIGGER", time_in_force="AT_CLOSE", side="SELL", filled=20),
+    )
+    async with (
+        Simulator([SimAccount(1, orders=orders)]) as simulator,
+        AsyncClearStreet(
+            api_key="sim.key", base_url=simulator.base_url, _strict_response_validation=True
+        ) as strict,
+    ):
+        plain, legs = (await strict.v1.orders.get_orders(1)).data
+        fill = (await strict.v1.orders.get_executions(1)).data[0]
 
-    assert [("PENDING_TRIGGER", "60")] == [(order.status, order.leaves_quantity) for order in orders.data]
+    assert plain.strategy is not None
+    assert ("QUEUED", "AT_OPEN", "VWAP") == (plain.status, plain.time_in_force, plain.strategy.type)
+    assert ("PENDING_TRIGGER", "AT_CLOSE", None) == (legs.status, legs.time_in_force, legs.strategy)
+    assert (None, None, None) == (legs.symbol, legs.instrument_id, legs.instrument_type)
+    assert (legs.id, "20", None, None) == (fill.order_id, fill.quantity, fill.symbol, fill.price)
 
 
-async def test_accounts_clock_and_calendar(sdk: AsyncClearStreet):
-    """Accounts page, a narrow key sees its own, and the small endpoints satisfy the SDK's models."""
+# ── everything else ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_executions(simulator: Simulator, sdk: AsyncClearStreet):
+    """Each fill has its price, its venue and its order; they come page by page, latest first, and filtered."""
+    first = await sdk.v1.orders.get_executions(ALPHA, page_size=1)
+    rest = await sdk.v1.orders.get_executions(ALPHA, page_token=str(first.metadata.next_page_token))
+    filled, stop = first.data[0], rest.data[0]
+    asked: list[dict[str, Any]] = [
+        {"order_ids": [filled.order_id]},
+        {"from_": filled.transaction_time},
+        {"to": datetime.now(UTC) - timedelta(seconds=100)},
+        {"instrument_ids": ["aapl"]},
+    ]
+    shown = [(await sdk.v1.orders.get_executions(ALPHA, **filters)).data for filters in asked]
+
+    assert ("40", "149.95", "XNAS", "TSLA") == (stop.quantity, stop.price, stop.venue, stop.symbol)
+    assert ("100", "AAPL", 2) == (filled.quantity, filled.symbol, rest.metadata.total_items)
+    assert stop.order_id in simulator.truth(ALPHA).open
+    assert [[filled.id], [filled.id], [stop.id], [filled.id]] == [[one.id for one in page] for page in shown]
+
+
+async def test_one_order(simulator: Simulator, sdk: AsyncClearStreet):
+    """It is submitted, is PENDING_NEW, then NEW, is read and cancelled by itself; an unknown one is a 404."""
+    order: Any = {"id": "mine-1", "side": "BUY", "quantity": "7", "symbol": "IBM"}
+    order |= {"order_type": "MARKET", "time_in_force": "DAY"}
+    submitted = (await sdk.v1.orders.submit_orders(BETA, orders=[order])).data[0]
+    later = (await sdk.v1.orders.get_order_by_id(submitted.id, account_id=BETA)).data
+    opened = simulator.truth(BETA).open
+    cancelled = (await sdk.v1.orders.cancel_open_order(submitted.id, account_id=BETA)).data
+    after = (await sdk.v1.orders.get_order_by_id(submitted.id, account_id=BETA)).data
+
+    assert ["PENDING_NEW", "NEW", "PENDING_CANCEL", "CANCELED"] == [
+        one.status for one in (submitted, later, cancelled, after)
+    ]
+    assert ("mine-1", (submitted.id,)) == (submitted.client_order_id, opened)
+    for call in (sdk.v1.orders.get_order_by_id, sdk.v1.orders.cancel_open_order):
+        with pytest.raises(clearstreet.NotFoundError):
+            await call("nobody", account_id=BETA)
+    with pytest.raises(clearstreet.NotFoundError):
+        await sdk.v1.orders.cancel_open_order(submitted.id, account_id=BETA)
+    with pytest.raises(clearstreet.UnprocessableEntityError):
+        await sdk.v1.orders.submit_orders(BETA, orders=[order | {"quantity": "many"}])
+
+
+async def test_accounts(sdk: AsyncClearStreet):
+    """The list pages, and filters by the start of the id and by a part of the name; a narrow key sees its own."""
     pages = await sdk.v1.accounts.get_accounts(page_size=2)
     rest = await sdk.v1.accounts.get_accounts(page_token=str(pages.metadata.next_page_token))
-    narrow = await sdk.with_options(api_key="narrow.key").v1.accounts.get_accounts()
-    clock = await sdk.v1.calendar.get_clock()
-    days = await sdk.v1.calendar.get_market_hours_calendar(date="2025-10-18")
+    narrow = sdk.with_options(api_key="narrow.key")
+    lists = [
+        await sdk.v1.accounts.get_accounts(account_id="100"),
+        await sdk.v1.accounts.get_accounts(account_name="ALPHA"),
+        await narrow.v1.accounts.get_accounts(),
+    ]
+    one = (await sdk.v1.accounts.get_account_by_id(ALPHA)).data
 
     assert [ALPHA, BETA, 200001] == [account.id for account in pages.data + rest.data]
-    assert ([ALPHA], "CLOSED") == ([account.id for account in narrow.data], rest.data[0].status)
+    assert [[ALPHA, BETA], [ALPHA], [ALPHA]] == [[account.id for account in found.data] for found in lists]
+    assert ("CLOSED", "Alpha Fund", "ACTIVE") == (rest.data[0].status, one.full_name, one.status)
+
+
+async def test_clock_version_and_calendar(sdk: AsyncClearStreet):
+    """The small endpoints satisfy the SDK's models."""
+    clock = await sdk.v1.calendar.get_clock()
+    version = await sdk.v1.api_version.get_version()
+    days = await sdk.v1.calendar.get_market_hours_calendar(date="2025-10-18")
+
     assert abs(datetime.now(UTC) - clock.data.clock) < timedelta(seconds=30)
-    assert ["WEEKEND"] == [day.status.day_type for day in days.data]
+    assert "2025-10-31" == version.data.version
+    assert ["us_equities", "us_options"] == [day.market for day in days.data]
+    assert ("WEEKEND", False) == (days.data[0].status.day_type, days.data[0].status.is_open)
+
+
+async def test_many_at_once(simulator: Simulator, sdk: AsyncClearStreet):
+    """Calls in parallel do not mix up their answers."""
+    answers = await asyncio.gather(*(sdk.v1.accounts.get_account_by_id(ALPHA) for _ in range(20)))
+
+    assert 20 == len({answer.metadata.request_id for answer in answers})
+    assert 0 == simulator.in_flight

@@ -1,11 +1,14 @@
 """The server: its door, its witness, its clock and its end."""
 
 import asyncio
+import ssl
 from datetime import date, datetime
 
+import aiohttp
 import pytest
+import trustme
 
-from panic.simulator import Fault
+from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.kit.virtual import virtually
 from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until
 
@@ -26,6 +29,7 @@ async def test_bad_parameters():
           for token in ("AAAA", "!", "eyJvZmZzZXQiOi0xLCJsaW1pdCI6MX0=")),
         ("GET", f"{HOURS}?market=us_bonds", "market"),
         ("GET", f"{HOURS}?date=tomorrow", "date"),
+        ("POST", ORDERS, "body"),
     ]  # fmt: skip
     async with simulate() as simulator:
         for method, path, part in bad:
@@ -36,24 +40,111 @@ async def test_bad_parameters():
         assert 0 == simulator.truth(ACCOUNT).executed
 
 
-@pytest.mark.parametrize(
-    ("day", "day_type", "closes", "next_day"),
-    [
-        ("2025-10-18", "WEEKEND", None, "2025-10-20"),
-        ("2025-10-17", "TRADING_DAY", "2025-10-17T16:00:00-04:00", "2025-10-20"),
-        ("2025-11-27", "HOLIDAY", None, "2025-11-28"),
-        ("2025-11-28", "EARLY_CLOSE", "2025-11-28T13:00:00-05:00", "2025-12-01"),
-    ],
-)
-async def test_days(day: str, day_type: str, closes: str | None, next_day: str):
-    """Weekends and holidays have no sessions, a short day ends at one, and the next day is a trading day."""
-    special = {date(2025, 11, 27): "HOLIDAY", date(2025, 11, 28): "EARLY_CLOSE"}
-    async with simulate(special_days=special) as simulator:
-        hours = (await ask(simulator, "GET", f"{HOURS}?date={day}&market=us_equities")).json["data"][0]
-    regular = hours["today_sessions"].get("regular")
+async def test_what_is_no_list_of_orders_is_refused():
+    """With 422, as the broker does."""
+    async with simulate() as simulator:
+        statuses = [(await ask(simulator, "POST", body=body)).status for body in ("[1]", '[{"side": "BUY"}]', "7")]
 
-    assert (day_type, closes) == (hours["status"]["day_type"], regular and regular["close"])
-    assert hours["next_sessions"]["regular"]["open"].startswith(next_day)
+    assert [422] * 3 == statuses
+
+
+async def test_special_days():
+    """The house can be told of holidays."""
+    async with simulate(special_days={date(2025, 12, 25): "HOLIDAY"}) as simulator:
+        reply = await ask(simulator, "GET", f"{HOURS}?date=2025-12-25&market=us_equities")
+        today = await ask(simulator, "GET", HOURS)
+
+    assert ["HOLIDAY"] == [day["status"]["day_type"] for day in reply.json["data"]]
+    assert 2 == len(today.json["data"])
+
+
+async def test_witness():
+    """Everything that arrives is kept, in order, as it was on the wire; a route that there is not, too."""
+    async with simulate() as simulator:
+        await ask(simulator, "DELETE", f"{ORDERS}?side=BUY")
+        await ask(simulator, "GET", key="wrong")
+        nowhere = await ask(simulator, "GET", "/v2/accounts")
+        first, second, third = simulator.requests
+
+    assert ("DELETE", ORDERS, {"side": "BUY"}) == (first.method, first.path, first.query)
+    assert (ACCOUNT, True, "Bearer sim.key") == (
+        first.account_id,
+        first.authorized,
+        first.headers["authorization"],
+    )
+    assert ("GET", False) == (second.method, second.authorized)
+    assert ("/v2/accounts", None) == (third.path, third.account_id)
+    assert (404, True) == (nowhere.status, nowhere.headers["content-type"].startswith("text/plain"))
+    assert first.at <= second.at
+
+
+async def test_in_flight():
+    """Requests that are being handled are counted, and so is the most at a time."""
+    async with simulate(latency_s=0.02) as simulator:
+        asking = [asyncio.create_task(ask(simulator, "GET")) for _ in range(3)]
+        await until(lambda: simulator.in_flight == 3)
+        await asyncio.gather(*asking)
+
+        assert (0, 3) == (simulator.in_flight, simulator.max_in_flight)
+
+
+def test_rate_limit():
+    """A key has so many requests a second; more are 429, and the next second is a new one."""
+
+    async def press() -> None:
+        async with simulate(rate_limit=2, keys={"sim.key": None, "other.key": None}) as simulator:
+            replies = [await ask(simulator) for _ in range(3)]
+            other = await ask(simulator, "GET", key="other.key")
+            await asyncio.sleep(1)
+            later = await ask(simulator, "GET")
+
+            assert [200, 404, 429] == [reply.status for reply in replies]
+            assert "1" == replies[2].headers["retry-after"]
+            assert (200, 200) == (other.status, later.status)
+            assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
+
+    virtually(press())
+
+
+async def test_added_order():
+    """An order that is added while the simulator runs is open at once."""
+    async with simulate(orders=0) as simulator:
+        added = simulator.add_order(ACCOUNT, SimOrder(symbol="IBM"))
+        listed = await ask(simulator, "GET")
+
+        assert (added,) == simulator.truth(ACCOUNT).open
+        assert [added] == [order["id"] for order in listed.json["data"]]
+
+
+async def test_same_seed_same_ids():
+    """Two simulators with one seed give out the same ids; another seed gives others."""
+    answers = []
+    for seed in (1, 1, 2):
+        async with simulate(seed=seed) as simulator:
+            answer = (await ask(simulator)).json
+            answers.append((answer["data"][0]["id"], answer["metadata"]["request_id"]))
+
+    assert answers[0] == answers[1]
+    assert not set(answers[0]) & set(answers[2])
+
+
+async def test_tls():
+    """With a certificate the same is served over https, resets included."""
+    authority = trustme.CA()
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    headers = {"Authorization": "Bearer sim.key"}
+    async with simulate(Fault("rst", on="ANY", times=1), ssl_context=server) as simulator:
+        async with aiohttp.ClientSession(simulator.base_url, headers=headers) as session:
+            with pytest.raises(aiohttp.ClientConnectionError):
+                # POST is not resent by itself, as a GET or DELETE would be.
+                await session.post(ORDERS, json=[], ssl=client)
+            async with session.delete(ORDERS, ssl=client) as answer:
+                status = answer.status
+
+        assert simulator.base_url.startswith("https://127.0.0.1:")
+        assert (200, 1) == (status, simulator.truth(ACCOUNT).executed)
 
 
 # ── beginning and end ───────────────────────────────────────────────────────────────────────────────────────
@@ -85,7 +176,60 @@ def test_stopping_is_quick(fault: Fault):
     virtually(stop())
 
 
+async def test_stopping_with_idle_connections():
+    """Connections that are kept alive end with the simulator."""
+    async with simulate() as simulator:
+        line = await Line.to(simulator)
+        line.send("GET")
+        await line.reply()
+
+    assert b"" == await line.rest()
+    await line.close()
+
+
+async def test_port_in_use():
+    """A port that is taken is an error, and leaves nothing half open."""
+    async with simulate() as simulator:
+        port = int(simulator.base_url.rsplit(":", 1)[1])
+        with pytest.raises(OSError, match="address already in use"):
+            await simulate(port=port).start()
+
+
+def test_not_started():
+    """Before the start there is neither an address nor a truth."""
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = simulate().base_url
+    with pytest.raises(RuntimeError, match="has not been started"):
+        simulate().truth(ACCOUNT)
+
+
+def test_mistakes_in_the_accounts():
+    """An account that is given twice, or whose script is about other endpoints, is refused."""
+    with pytest.raises(ValueError, match="account 1 is given twice"):
+        Simulator([SimAccount(1), SimAccount(1)])
+    with pytest.raises(ValueError, match="put it into fault_all"):
+        Simulator([SimAccount(1, faults=(Fault("rst", on="OTHER"),))])
+
+
 # ── time, and beginning anew ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_hour_of_virtual_time():
+    """An hour of settling takes no time, and the clocks agree."""
+
+    async def hour() -> None:
+        async with simulate(settle_s=3600.0) as simulator:
+            await ask(simulator)
+            early = simulator.truth(ACCOUNT)
+            before = (await ask(simulator, "GET", "/v1/clock")).json["data"]["clock"]
+            await asyncio.sleep(3600.0)
+            after = (await ask(simulator, "GET", "/v1/clock")).json["data"]["clock"]
+
+            assert 1 == len(early.pending)
+            assert 1 == len(simulator.truth(ACCOUNT).canceled)
+            assert 3600 == pytest.approx((_time(after) - _time(before)).total_seconds(), abs=5)
+
+    virtually(hour())
 
 
 def test_restocked():
