@@ -40,7 +40,7 @@ def _hush(monkeypatch: pytest.MonkeyPatch) -> None:
         (("press", "--account", "3", *REASON), ["--account 3", "accounts.csv", "add it there, or correct"]),
         (("press", "--account", "1,000", *REASON), ["'1,000'", "a positive whole number"]),
         (("press", "--account", "-1", *REASON), ["--account"]),
-        (("press", "--account", "9223372036854775808", *REASON), ["9223372036854775808", "no account id"]),
+        (("press", "--account", "9223372036854775808", *REASON), ["9223372036854775808", "not an account id"]),
         ((*PRESS, "--deadline", "soon"), ["--deadline", "'soon'"]),
         ((*PRESS, "--deadline", "1e12"), ["--deadline", "between 0 and 86400"]),
         ((*PRESS, "--deadline", "nan"), ["--deadline", "between 0 and 86400"]),

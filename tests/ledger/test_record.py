@@ -165,7 +165,7 @@ def told(case: Case) -> bytes:
     return to_json(fold([case], (), circumstances(), CLOCK.wall))
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(lives())
 def test_a_case_made_again_from_its_record_is_told_as_it_was(life: Life):
     """Byte for byte, whatever happened and whenever it was put on record; and it goes on as it would have."""

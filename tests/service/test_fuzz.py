@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.service.apart import apart
 from tests.service.fuzz import fuzz, served
 
-CASES = int(os.environ.get("FUZZ_CASES", "72"))
+CASES = int(os.environ.get("FUZZ_CASES", "36"))
 
 
 def test_no_request_breaks_the_service(tmp_path: Path) -> None:
