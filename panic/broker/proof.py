@@ -1,7 +1,7 @@
 """What reads prove about one account: pure, one `Look` at a time.
 
-"Clear" means that every order in the account, in the 400 days that a look goes back, has ended, whatever its
-status, known or not. A list of open statuses cannot prove that, since the next status will not be on it. So:
+"Clear" means that every order in the account, in the 400 days that a look goes back, has an ended status; an
+unknown status counts as open. A list of open statuses cannot prove that: the next one will not be on it. So:
 
 1. One page of everything, whatever its status. A quiet account fits on it, and that page is the proof.
    A busier one gets a larger page.

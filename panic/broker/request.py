@@ -1,4 +1,4 @@
-"""One request in flight, and what was seen of it, which survives an exception."""
+"""One request in flight, and what was seen of its answer, kept when it ends in an exception."""
 
 import os
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ FORMS = '"16:10 America/New_York on weekdays" or "5 minutes before close"'
 _EVERY = range(7)
 _WEEKDAYS = range(5)
 _FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
-"""Zones without summer time, and what people mean who write them."""
+"""Zones without summer time, and the zones that people mean by them."""
 
 _WALL = re.compile(r"([0-9]{2}):([0-9]{2}) (\S+) on ([a-z, ]+)", re.IGNORECASE)
 _EDGE = re.compile(r"([0-9]{1,4}) minutes? (before|after) (open|close)", re.IGNORECASE)

@@ -279,7 +279,7 @@ class Case:
         return True
 
     def take_back_unless_quiet(self, now: float, quiet_s: float) -> None:
-        """At the end of a run with doubts: a clear counts only after a long enough quiet time."""
+        """Take a clear back at the end of a run with doubts, unless it was quiet long enough after it."""
         since = self.proof.clear_since
         if self._doubts and since is not None and now - since < quiet_s:
             self.proof = Proof()

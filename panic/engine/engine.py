@@ -218,7 +218,7 @@ class Engine:
             asyncio.get_running_loop().call_soon(self._doubt_all)
 
     async def aside(self, lane: str, call: Callable[[Leash], Awaitable[Answer]]) -> Answer:
-        """Ask something else, with lower priority than any account, and retry while there is time."""
+        """Ask something else, after every first read of an account, and retry while there is time."""
 
         async def ask() -> Answer:
             if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):

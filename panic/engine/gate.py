@@ -13,7 +13,7 @@ FIRST_CANCEL_PATIENCE_S = 2.0
 """How long a first DELETE waits at a closed gate before it goes anyway, one at a time."""
 
 _STRIKES = 2
-"""How often a neighbour must pass an account that answers 429 before that counts as limited by itself."""
+"""After so many passes of a neighbour an account that still answers 429 counts as limited by itself."""
 
 PROBE_PATIENCE_S = 1.0
 """How long a probe without an answer holds back the next one."""

@@ -176,7 +176,7 @@ def _is_broken(volume: Volume) -> bool:
 
 
 def walk(ledger: LedgerFiles) -> list[str]:
-    """Read the whole ledger, and say what was altered or is missing."""
+    """Read the whole ledger, and say what is missing or not as it was written."""
     return _wrong(read(ledger, whole=True))
 
 
@@ -244,9 +244,7 @@ def past_of(volume: Volume, run: str) -> Past:
     replay = Replay.of(run, events)
     ends = [Head(row.seq, row.hash) for row in volume.rows if events and _id(row) == events[-1].id]
     wrong = [f"{volume.file}: {fault}" for fault in faults(volume, alone=True)]
-    # Damage elsewhere in the file says nothing about a run that has ended and whose events are whole.
-    is_hurt = bool(volume.damage) and (bool(volume.rows) or not replay.finished)
-    damage = [f"{volume.file}: {volume.damage}"] if is_hurt else []
+    damage = [f"{volume.file}: {volume.damage}"] if volume.damage else []
     return Past(
         replay=replay,
         head=ends[-1] if ends and events[-1].kind == Kind.FINISHED else None,

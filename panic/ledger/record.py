@@ -28,7 +28,7 @@ Text = InstanceOf[str]
 
 
 class Kind(StrEnum):
-    """The body of an event."""
+    """What an event tells."""
 
     PRESSED = "pressed"
     PLANNED = "planned"
@@ -257,7 +257,7 @@ def _generation(leg: str, follows: dict[str, str]) -> int:
 
 
 def gaps(ids: Iterable[str]) -> list[str]:
-    """Name the events that are missing from each process's numbering."""
+    """Name events missing between others in a process's numbering; a missing end is not seen."""
     legs: dict[str, set[int]] = {}
     for leg, _, number in (id_.rpartition("-") for id_ in ids):
         if _NUMBER.fullmatch(number):

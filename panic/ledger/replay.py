@@ -37,7 +37,7 @@ from panic.report.fold import fold
 
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)
 _UNREADABLE = (ValueError, KeyError, TypeError)
-"""The consequence if an event was altered."""
+"""What reading an event raises if it is not what was written."""
 
 _LOST = "nothing is on record of its end: the process died first"
 
@@ -125,7 +125,7 @@ class Replay:
                     case.note(_UNSENT)
 
     def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
-        """Fold the report as it was printed, but with nothing clear if the record was altered.
+        """Fold the report as it was printed, but with nothing clear if the record is not what was written.
 
         Args:
             head: The ledger's after the run's last event.

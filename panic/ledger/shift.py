@@ -156,7 +156,7 @@ class Backlog:
                 self.changed.notify_all()
 
     def close(self) -> None:
-        """Let the taker end once nothing is left."""
+        """Let the thread that takes items end once nothing is left."""
         with self.changed:
             self._is_closed = True
             self.changed.notify_all()

@@ -53,7 +53,7 @@ _SEQ_MOST = 1 << 62
 
 
 class DamagedError(sqlite3.DatabaseError):
-    """It is a ledger, but its contents are impossible."""
+    """It is a ledger, and holds what panic never writes."""
 
 
 class SqliteStore:

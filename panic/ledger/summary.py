@@ -48,7 +48,7 @@ class Summary:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it ended clear, according to its own record."""
+        """Whether it ended clear, by the verdict in its own last event."""
         return self.finished is not None and self.finished.verdict is Verdict.CLEAR
 
     @property

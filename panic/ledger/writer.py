@@ -82,7 +82,7 @@ class Writer:
         Raises:
             ConflictError: Another process was faster.
             PanicError: It could not be recorded.
-            TimeoutError: Not within that time; then it will not be written later either.
+            TimeoutError: Not within that time. What has begun by then may still be written, the rest is not.
         """
         reply = Future[Head]()
         self.hand_over(Item(Trail(), event, reply, tries_anew=True, fails_closed=True, after=after, unless=unless))

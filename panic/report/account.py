@@ -46,7 +46,7 @@ class Circumstances:
 
     Attributes:
         finished: Whether the run came to its end. If not, it is unverified at best.
-        is_damaged: Whether it comes from a record that was altered: then it proves no account clear.
+        is_damaged: Whether it comes from a record with gaps, damage or edits: then it proves no account clear.
         scrub: Takes secrets out of foreign words.
     """
 

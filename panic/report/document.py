@@ -18,7 +18,7 @@ from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
 SCHEMA: Final = "panic-report/1"
 
 RECORD_DAMAGED: Final = "record_damaged"
-"""Code of the flag of a report that was made from an altered record."""
+"""Code of the flag of a report that was made from a record with gaps, damage or edits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Coverage:
     """What "clear" rests on.
 
     Attributes:
-        lookback_s: How far back reads went; every order within it had ended, whatever its status.
+        lookback_s: How far back; every order within it had an ended status (an unknown one counts as open).
         accounts_clear: Accounts proven clear.
         accounts_counted: How many of these by the broker's counts: it counts as many orders as have ended. In
             the others every order was read.

@@ -144,7 +144,7 @@ def _kinds(faults: str) -> list[str]:
 
 
 def _history(index: int) -> tuple[SimOrder, ...]:
-    """Give every n-th account a past: more orders than a first page shows, and a stop that still waits."""
+    """Give every n-th account past orders: more than a first page shows, and a stop that still waits."""
     if index % _BUSY_EVERY != _BUSY_EVERY - 1:
         return ()
     past = (SimOrder(status=("FILLED", "CANCELED")[n % 2], age_s=_DAY_S * (1 + n)) for n in range(_PAST_ORDERS))

@@ -33,7 +33,7 @@ READ_S = 15.0
 """How long reading the run from the ledger may take; if it hangs, press again instead."""
 
 CLAIM_S = 2.0
-"""How long recording the resume may take; after that the run is resumed without a record."""
+"""How long recording the resume may take; after that the resume starts, and is put on record with what follows."""
 
 _AGAIN = "Press again: that is always possible."
 

@@ -22,7 +22,7 @@ from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_o
 _CERTIFICATES_S = 10.0
 
 _HOPELESS = 10
-"""After this many failures in a row with one credential, its next accounts are tried only once."""
+"""After so many failures in a row with one credential a paced check tries its next accounts only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class _Round:
         self._told: set[State] = set()
 
     async def run(self) -> CheckReport:
-        if self._settings.broker.ca_file is not None:  # its file system may hang, and this loop must not
+        if self._settings.broker.ca_file is not None:  # its file system may hang
             async with asyncio.timeout(_CERTIFICATES_S):
                 await begin(self._broker.load_certificates, "certificates")
         async with self._broker:
