@@ -82,8 +82,9 @@ async def press(
         UsageError: No reason, or a scope that makes no sense. Nothing was sent.
         ConfigurationError: Nothing could be sent with this roster and these credentials.
     """
+    from panic.ledger.writer import open_ledger  # noqa: PLC0415
     from panic.run.press import Press, prepare  # noqa: PLC0415
-    from panic.run.run import Run, open_ledger  # noqa: PLC0415
+    from panic.run.run import Run  # noqa: PLC0415
 
     how = Press(
         scope=scope,

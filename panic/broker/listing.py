@@ -1,7 +1,7 @@
 """Which accounts the broker shows, page by page; asked after the DELETEs of a press and by the check."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,11 @@ class Listing:
 
     active: dict[int, bool] = field(default_factory=dict)
     failure: str = "the broker did not answer in time"
+
+
+def are_whole(listings: Collection[Listing]) -> bool:
+    """Whether somebody was asked, and every list came whole."""
+    return bool(listings) and not any(one.failure for one in listings)
 
 
 async def list_accounts(ask: Ask, listing: Listing) -> None:

@@ -12,9 +12,9 @@ from panic.config.own import refuse_own
 from panic.kit import terminal
 from panic.kit.errors import UsageError
 from panic.ledger import history
+from panic.ledger.writer import open_ledger
 from panic.report.document import Report, to_json
 from panic.run import drill
-from panic.run.run import open_ledger
 
 
 def do_drill(options: argparse.Namespace) -> int:

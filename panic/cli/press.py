@@ -11,11 +11,10 @@ from panic.accounts.plan import Plan, Scope
 from panic.cli import loop, neighbour, output
 from panic.cli.tables.drawing import LISTED_MOST, Text
 from panic.kit import terminal
-from panic.ledger.writer import Writer
+from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
 from panic.report.headline import narrowing
 from panic.run.press import Prepared, Press, prepare
-from panic.run.run import open_ledger
 
 _CLOSING_S = 0.5
 """The report is out: only tidying up is left, and it may not take long."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from panic.config import LedgerFiles
 from panic.kit import terminal
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
@@ -200,6 +201,14 @@ def sqlite_writer(file: Path) -> Writer:
         return SqliteStore(file)
 
     return Writer(opened, str(file))
+
+
+def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:
+    """Give the ledger's writer, None where the settings name none; `at_once`, and not with the first event."""
+    writer = None if files.file is None else sqlite_writer(files.file)
+    if writer is not None and at_once:
+        writer.probe()
+    return writer
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
-from panic.config import LedgerFiles
 from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
@@ -18,7 +17,7 @@ from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
 from panic.ledger.record import Joined, LastPress
 from panic.ledger.recorder import Recorder
-from panic.ledger.writer import Writer, sqlite_writer
+from panic.ledger.writer import Writer
 from panic.report import flags
 from panic.report.account import Circumstances
 from panic.report.document import Report, scope_report
@@ -30,14 +29,6 @@ from panic.run.unlisted import Unlisted
 
 _LINGERING_MOST = 4096
 """The most connections to listen to after their last answer, if there are enough descriptors."""
-
-
-def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:
-    """Give the ledger's writer, None where the settings name none; `at_once`, and not with the first event."""
-    writer = None if files.file is None else sqlite_writer(files.file)
-    if writer is not None and at_once:
-        writer.probe()
-    return writer
 
 
 class Join(Enum):

@@ -56,13 +56,14 @@ class Story:
         return round(self.began - self.pressed + self.deadline_s + held_s, 3)
 
     def timings(self, now: float, *, swept: float | None, settled: float | None, held_s: float) -> Timings:
-        """Give what took how long at a loop time; for `held_s` the run gave way to others."""
+        """Give what took how long until a loop time; for `held_s` the run gave way to others."""
 
         def since(moment: float | None) -> float | None:
             return None if moment is None else round(moment - self.pressed, 3)
 
-        total_s = round((now if self.ended is None else self.ended) - self.pressed, 3)
-        return Timings(since(swept), since(settled), total_s, self.deadline_s + round(held_s, 3))
+        return Timings(
+            since(swept), since(settled), round(now - self.pressed, 3), self.deadline_s + round(held_s, 3)
+        )
 
 
 def begin(prepared: Prepared, clock: Clock, pace: Pace, scrub: Scrub) -> Story:

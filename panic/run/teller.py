@@ -1,6 +1,6 @@
 """What is said of a run: its intent, on record before the first DELETE, and at any moment its facts and report."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -50,6 +50,7 @@ class Teller:
         """Give what is known at this moment of the run as a whole."""
         settings, press, story = self.prepared.settings.broker, self.prepared.press, self.story
         now = self.clock.now() if story.ended is None else story.ended
+        unlisted = self.unlisted.accounts(story.cases)
         return Circumstances(
             run_id=story.id,
             drill=self.drill,
@@ -72,13 +73,13 @@ class Teller:
             joined=tuple(map(joining, story.joined)),
             resumed=story.resumed,
             latch=story.latch,
-            flags=tuple(self._flags()),
+            flags=tuple(self._flags(unlisted)),
             roster_checked=self.unlisted.is_answered,
-            unlisted=self.unlisted.accounts(story.cases),
+            unlisted=unlisted,
             scrub=self.broker.scrub,
         )
 
-    def _flags(self) -> Iterable[Flag]:
+    def _flags(self, unlisted: Sequence[int]) -> Iterable[Flag]:
         cases, story, over = self.story.cases, self.story, self.story.ended is not None
         base_url = self.prepared.settings.broker.base_url
         yield from self.prepared.flags
@@ -91,7 +92,7 @@ class Teller:
             yield Flag("mixed_up_answers", text)
         yield from flags.from_clock(self.clock.ahead_s)
         yield from flags.from_filters(cases) if over else ()
-        yield from flags.from_listings(self.unlisted.listings if over else {}, self.unlisted.accounts(cases))
+        yield from flags.from_listings(self.unlisted.listings if over else {}, unlisted)
         if story.latch is not None and not story.latch.as_asked:
             yield Flag("latch", story.latch.text)
         if self.recorder is not None:

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Iterable
 
-from panic.accounts.roster import Roster
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
-from panic.broker.listing import Listing, list_accounts
+from panic.broker.listing import Listing, are_whole, list_accounts
 from panic.broker.pages import Parameters
 from panic.engine.case import Case
 from panic.engine.engine import Engine
@@ -17,7 +16,7 @@ class Unlisted:
     """Asks the broker which accounts each credential sees, if the press covers all and is verified."""
 
     def __init__(self, prepared: Prepared, broker: Broker, engine: Engine) -> None:
-        self._roster: Roster = prepared.roster
+        self._roster = prepared.roster
         self._broker, self._engine = broker, engine
         self.is_asked = prepared.press.verify and prepared.press.scope.all
         used = {account.credential for account in prepared.roster.accounts} & prepared.keys.keys()
@@ -26,7 +25,7 @@ class Unlisted:
     @property
     def is_answered(self) -> bool:
         """Whether every credential's list is whole."""
-        return bool(self.listings) and not any(one.failure for one in self.listings.values())
+        return are_whole(self.listings.values())
 
     def accounts(self, cases: Iterable[Case]) -> tuple[int, ...]:
         """Give the active accounts that neither the roster nor a case of the run knows."""

@@ -22,8 +22,9 @@ from panic.accounts.plan import Scope, plan
 from panic.accounts.roster import Account, Roster
 from panic.config import Broker, LedgerFiles, RosterFile, Settings
 from panic.config.secret import Key
+from panic.ledger.writer import open_ledger
 from panic.run.press import Prepared, Press
-from panic.run.run import Run, open_ledger
+from panic.run.run import Run
 
 CONCURRENCY = 64
 _ORDER = (

@@ -14,9 +14,10 @@ from pathlib import Path
 from panic import config
 from panic.accounts.plan import Scope
 from panic.config import LedgerFiles, Settings
+from panic.ledger.writer import open_ledger
 from panic.report.document import Timings
 from panic.run.press import Press, prepare
-from panic.run.run import Run, open_ledger
+from panic.run.run import Run
 
 
 async def _run(settings: Settings, ledger: LedgerFiles) -> Timings:

@@ -24,7 +24,8 @@ OPEN  orders are still open in 1 of 3 accounts; 2 are not clear
 https://api.example.com
 all accounts · 1 open, 1 unverified, 1 clear
 pressed 2026-03-02 00:00:00 UTC by joe@desk: a bad algo
-run 20260302T000000Z-abc123 · all sent after 0.25 s · took 10.0 s of 120 s
+run 20260302T000000Z-abc123 · last account sent after 0.25 s · took 10.0 s of
+120 s
 ! the roster is odd
 
 OPEN       2  Two · mm · joe

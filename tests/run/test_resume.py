@@ -21,11 +21,12 @@ from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind, Resumed, body
 from panic.ledger.replay import Replay
 from panic.ledger.store import SqliteStore
+from panic.ledger.writer import open_ledger
 from panic.run import drill
 from panic.run import resume as resume_module
 from panic.run.press import Prepared
 from panic.run.resume import prepare
-from panic.run.run import Run, open_ledger
+from panic.run.run import Run
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli.ledgers import LEDGER, SETTINGS
 from tests.cli.support import KEY, Firm

@@ -21,9 +21,8 @@ from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind
 from panic.ledger.store import SqliteStore
-from panic.ledger.writer import Writer
+from panic.ledger.writer import Writer, open_ledger
 from panic.run.press import Press
-from panic.run.run import open_ledger
 from panic.service.notify import Notice
 from panic.service.schedule import claims, dispatcher
 from panic.service.schedule.clockwork import Clockwork

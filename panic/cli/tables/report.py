@@ -45,7 +45,7 @@ def _circumstances(report: Report) -> Iterable[Text]:
     sent = "-" if timings.last_first_delete_s is None else f"{timings.last_first_delete_s:.2f} s"
     yield Text(
         f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {trigger.by}: {trigger.reason}\n"
-        f"run {report.run_id} · all sent after {sent} · took {timings.total_s:.1f} s "
+        f"run {report.run_id} · last account sent after {sent} · took {timings.total_s:.1f} s "
         f"of {timings.deadline_s:g} s"
     )
 

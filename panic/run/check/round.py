@@ -10,7 +10,7 @@ from typing import Any
 from panic.accounts.roster import Account, Roster
 from panic.accounts.roster import load as load_roster
 from panic.broker.client import Broker
-from panic.broker.listing import Listing
+from panic.broker.listing import Listing, are_whole
 from panic.config import Settings
 from panic.config.secret import Key, read_all
 from panic.kit.background import begin
@@ -132,7 +132,7 @@ class _Round:
 
     @property
     def _is_whole(self) -> bool:
-        return bool(self._listings) and not any(listing.failure for listing in self._listings)
+        return are_whole(self._listings)
 
     def _report(self) -> CheckReport:
         roster, found = self._setup.roster, self._found.values()

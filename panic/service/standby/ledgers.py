@@ -9,8 +9,7 @@ from typing import Final
 
 from panic.config import LedgerFiles
 from panic.kit.background import begin
-from panic.ledger.writer import Writer
-from panic.run.run import open_ledger
+from panic.ledger.writer import Writer, open_ledger
 
 _PROBE_S: Final = 60.0
 """How often to check that the ledger still accepts events."""

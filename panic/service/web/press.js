@@ -215,7 +215,7 @@ export class PressPanel {
   }
 
   tells({ accounts, unsent, scope, filters }) {
-    const left = unsent.length ? `, ${number(unsent.length)} of which cannot be sent` : "";
+    const left = unsent.length ? `, and ${number(unsent.length)} more cannot be sent` : "";
     const where = this.scope === "groups" ? `: ${scope}` : "";
     const only = Object.entries(filters).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
     return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}`;

@@ -60,7 +60,7 @@ function coverage({ verify, coverage: on, totals }) {
   return panel("What “clear” rests on", h("dl", {},
     term("Accounts read clear", `${number(on.accounts_clear)} of ${number(totals.accounts)}`),
     term("Of these by the broker’s count", number(on.accounts_counted)),
-    term("Every order ended", `${Math.round(on.lookback_s / 86400)} days back`),
+    term("In these every order had ended", `over ${Math.round(on.lookback_s / 86400)} days`),
     term("Named orders seen ended", `${number(on.named_seen_ended)} of ${number(on.named_orders)}`),
     term("Accounts the roster lacks", on.roster_checked ? number(on.unlisted_accounts.length) : "not asked")));
 }
