@@ -132,7 +132,7 @@ def save(what: str, document: str, path: Path | None) -> bool:
     try:
         background.within(partial(_write, document, path), SAVING_S, "output")
     except (OSError, ValueError, RuntimeError) as error:  # the last: no thread can be started
-        why = getattr(error, "strerror", None) or str(error)
+        why = getattr(error, "strerror", None) or str(error) or f"it took longer than {SAVING_S:g} s"
         terminal.say(f"panic: the {what} could not be written to {path} ({why})")
         return False
     return True
