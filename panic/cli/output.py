@@ -18,7 +18,7 @@ from panic import config
 from panic.cli.tables.drawing import draw
 from panic.cli.tables.report import table, verdict_line
 from panic.config import Settings
-from panic.config.own import refuse_own
+from panic.config.own_files import refuse_own
 from panic.kit import background, terminal
 from panic.kit.errors import UsageError
 from panic.kit.files import replace
