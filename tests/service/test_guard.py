@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from panic.service.app import OPERATIONS
 from panic.service.audit import Audit
-from panic.service.operations import OPERATIONS
 from tests.service.house import QUICK, bearer, house
 
 _GUARDED = [one for one in OPERATIONS if one.role]
