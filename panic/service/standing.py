@@ -11,8 +11,9 @@ from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.kit.background import Aside
 from panic.run import reset
-from panic.run.engagement import look
+from panic.run.engagement import LatchView, look
 from panic.run.press import Press
+from panic.run.reset import ResetView
 from panic.service import metrics
 from panic.service.api import models, views
 from panic.service.api.answers import document, on_thread
@@ -23,6 +24,7 @@ from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError, require
 from panic.service.selftest.proving import Proving
 from panic.service.standby import Standby
@@ -37,14 +39,24 @@ class Latching:
         self._standby, self._audit, self._env = standby, audit, env
         self._on_thread = partial(on_thread, threads)
 
-    async def show(self, _: web.Request, __: Identity) -> web.Response:
-        """Say what is engaged."""
+    @Operation("GET", "/v1/latch", "viewer", {200: LatchView}, (404, 504))
+    async def latch(self, _: web.Request, __: Identity) -> web.Response:
+        """What is engaged."""
         settings = self._standby.settings
         found = await self._on_thread(lambda: look(settings), "latch", usage="not_found")
         return document(found.view(str(settings.latch.file)))
 
+    @Operation(
+        "POST",
+        "/v1/reset",
+        "resetter",
+        {200: ResetView},
+        (409, 503, 504),
+        person=True,
+        body=models.ResetAsked,
+    )
     async def reset(self, request: web.Request, identity: Identity) -> web.Response:
-        """End the engaged state."""
+        """End the engaged state: a person's deliberate act."""
         asked = models.read(models.ResetAsked, await read_json(request))
         settings, by = self._standby.settings, identity.acting_for(asked.by)
         scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
@@ -90,8 +102,9 @@ class Status:
         self._notifier, self._metrics = notifier, measured
         self._threads, self._proving, self._streams = threads, proving, streams
 
+    @Operation("GET", "/v1/status", "viewer", {200: views.StatusView})
     async def status(self, _: web.Request, __: Identity) -> web.Response:
-        """Say how the service is."""
+        """The state of the service."""
         why = self._not_ready()
         found = views.StatusView(
             schema="panic-status/1",
@@ -106,23 +119,26 @@ class Status:
         )
         return document(found)
 
+    @Operation("GET", "/healthz", "", {200: views.Alive})
     async def healthz(self, _: web.Request, __: Identity) -> web.Response:
-        """Say that the service answers."""
+        """Is it alive?"""
         return document(views.Alive(alive=True))
 
+    @Operation("GET", "/readyz", "", {200: views.Ready, 503: views.Ready})
     async def readyz(self, _: web.Request, __: Identity) -> web.Response:
-        """Say whether a press would work."""
+        """Ready to press?"""
         why = self._not_ready()
         return document(views.Ready(not why, why, self._standby.files), 503 if why else 200)
 
+    @Operation("GET", "/metrics", "viewer", {200: "text/plain"})
     async def metrics(self, _: web.Request, __: Identity) -> web.Response:
-        """Tell Prometheus; what cannot be learnt in time is left out."""
+        """Metrics for Prometheus."""
         standby, file = self._standby.status(), self._standby.settings.latch.file
         engaged = None
         try:
             if file is not None:
                 engaged = await self._threads.do(lambda: latch.read(file).engaged, "latch", 1.0)
-        except (OSError, ValueError):  # a TimeoutError is one
+        except (OSError, ValueError):  # a TimeoutError is one: what is not learnt in time is left out
             pass
         gauges = {
             "panic_latch_engaged": engaged,
