@@ -14,9 +14,11 @@ from panic.kit.background import Aside
 from panic.service import body, openapi, problems
 from panic.service.api.answers import document
 from panic.service.api.checks import Checks
+from panic.service.api.latch import Latching
 from panic.service.api.lookup import Lookup
 from panic.service.api.press import Keys, Presses
 from panic.service.api.runs import Runs
+from panic.service.api.status import Status
 from panic.service.audit import Audit
 from panic.service.auth import Identity
 from panic.service.desk import Desk
@@ -28,10 +30,9 @@ from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
 from panic.service.schedule.sessions import Calendar
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.tester import SelfTester
 from panic.service.sessions import Sessions
 from panic.service.standby import Standby
-from panic.service.standing import Latching, Status
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -73,7 +74,7 @@ def make_app(
     *,
     env: Mapping[str, str],
     hooks_handler: Next | None = None,
-    proving: Proving | None = None,
+    self_test: SelfTester | None = None,
     drill: bool = False,
     calendar: Callable[[], Calendar],
 ) -> web.Application:
@@ -84,16 +85,14 @@ def make_app(
     """
 
     def not_ready() -> str:
-        return standby.not_ready or ("" if proving is None else proving.not_ready)
+        return standby.not_ready or ("" if self_test is None else self_test.not_ready)
 
     threads = Aside()
     lookup, session = Lookup(desk, standby, threads), signing.Signing(standby, audit)
-    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, proving, calendar, drill=drill))
+    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill=drill))
     streaming = stream.Stream(hub, lookup, session)
     looks = routes.Looks(desk, standby, lookup, threads, hub)
-    service = Status(desk, standby, not_ready, notifier, metrics, threads, proving, streaming.readers)
-    if proving is not None:
-        metrics.registry.register(proving)
+    service = Status(desk, standby, not_ready, notifier, metrics, threads, self_test, streaming.readers)
     desk.observers += [metrics.observe, hub.observe]
     _openapi_text()  # now, since it takes a while and presses would wait
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
@@ -103,7 +102,7 @@ def make_app(
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     runs, latching = Runs(desk, standby, lookup, threads, audit, env), Latching(standby, audit, threads, env)
-    checks = Checks(standby, threads, proving, env)
+    checks = Checks(standby, threads, self_test, env)
     handlers: dict[str, Handler] = {
         "press": Presses(desk, standby, lookup, audit, Keys(monotonic)).press,
         "runs": runs.listing,

@@ -14,7 +14,7 @@ from panic.service.api.models import ByAsked, EventsQuery, NoQuery, PlanAsked, P
 from panic.service.api.press import KEY
 from panic.service.room.signing import SessionView, TokenAsked
 from panic.service.room.views import Board, Room, Schedules
-from panic.service.selftest import Last
+from panic.service.selftest.result import SelfTestResult
 
 VIEWER, PRESSER, RESETTER = "viewer", "presser", "resetter"
 RUN_ID: Final = "[A-Za-z0-9-]{1,64}"
@@ -115,7 +115,7 @@ OPERATIONS: Final = (
     ),
     Operation(
         "last_check", "GET", "/v1/check/last", "What the last self-test found; the broker is not asked.", VIEWER,
-        answers={200: (Last,)}, refuses=(404,),
+        answers={200: (SelfTestResult,)}, refuses=(404,),
     ),
     Operation(
         "latch", "GET", "/v1/latch", "What is engaged.", VIEWER, answers={200: (engagement.LatchView,)},

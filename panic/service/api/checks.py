@@ -19,7 +19,7 @@ from panic.service.api.answers import document, on_thread
 from panic.service.auth import Identity
 from panic.service.problems import ProblemError
 from panic.service.readiness import read_setup
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
 _CHECK_MORE_S: Final = 15.0
@@ -30,7 +30,7 @@ class Checks:
     """Tries things out, without a cancel."""
 
     def __init__(
-        self, standby: Standby, threads: Aside, self_test: Proving | None, env: Mapping[str, str]
+        self, standby: Standby, threads: Aside, self_test: SelfTester | None, env: Mapping[str, str]
     ) -> None:
         self._standby, self._self_test, self._env = standby, self_test, env
         self._on_thread = partial(on_thread, threads, usage="unprocessable")
