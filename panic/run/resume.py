@@ -20,10 +20,10 @@ from panic.kit.errors import ConfigurationError, PanicError, Problem, UsageError
 from panic.kit.process import here
 from panic.kit.words import clip
 from panic.ledger import history
+from panic.ledger.backlog import ConflictError
 from panic.ledger.events import Event
 from panic.ledger.history import Past
 from panic.ledger.record import Kind, Pressed, Resumed, body
-from panic.ledger.shift import ConflictError
 from panic.ledger.summary import Summary
 from panic.ledger.writer import Writer
 from panic.report.document import RECORD_DAMAGED, Flag
@@ -53,7 +53,7 @@ def prepare(
     if not any(case.account.credential in keys for case in replay.cases.values()):
         raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Fix the keys.")])
     who, leg = clip(scrub(by or whoami(), keys.values())), secrets.token_hex(4)
-    resumed = Resumed(datetime.now(UTC), who, VERSION, here(), past.leg)
+    resumed = Resumed(datetime.now(UTC), who, VERSION, here())
     raised.append(Flag("resumed", f"resumed by {who}: {replay.process} had died in the middle of it"))
     raised += [Flag(RECORD_DAMAGED, clip(words, 500)) for words in past.damage]
     press = Press(

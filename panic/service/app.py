@@ -1,18 +1,15 @@
 """The application: every route, and the headers of every answer."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from time import monotonic
 from typing import Any, Final
 
 from aiohttp import web
 
 from panic.kit.background import Aside
-from panic.service import body, openapi, problems
-from panic.service.api.answers import document
+from panic.service import body, problems
 from panic.service.api.checks import Checks
 from panic.service.api.latch import Latching
 from panic.service.api.lookup import Lookup
@@ -20,12 +17,12 @@ from panic.service.api.press import Keys, Presses
 from panic.service.api.runs import Runs
 from panic.service.api.status import Status
 from panic.service.audit import Audit
-from panic.service.auth import Identity
 from panic.service.desk import Desk
-from panic.service.guard import Guard, Handler, Next
+from panic.service.guard import Guard, Next
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
-from panic.service.operations import OPERATIONS, RUN_ID
+from panic.service.openapi import Documentation
+from panic.service.operations import RUN_ID, operations_of
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
@@ -60,6 +57,11 @@ RUNNER: Final[Mapping[str, Any]] = {
 }
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
+OPERATIONS: Final = operations_of(
+    Presses, Runs, routes.Looks, stream.Stream, Checks, Latching, Status, signing.Signing, Documentation
+)
+"""Everything that can be asked, in the order of the documents."""
+
 HUB: Final = web.AppKey("hub", Hub)
 SESSIONS: Final = web.AppKey("sessions", Sessions)
 STREAM: Final = web.AppKey("stream", stream.Stream)
@@ -92,47 +94,29 @@ def make_app(
     hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill=drill))
     streaming = stream.Stream(hub, lookup, session)
     looks = routes.Looks(desk, standby, lookup, threads, hub)
-    service = Status(desk, standby, not_ready, notifier, metrics, threads, self_test, streaming.readers)
     desk.observers += [metrics.observe, hub.observe]
-    _openapi_text()  # now, since it takes a while and presses would wait
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
     app = web.Application(middlewares=[guard.answer_always, guard.only_our_names], client_max_size=body.HOOK_MOST)
     app[HUB], app[SESSIONS], app[STREAM] = hub, session.sessions, streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
-    runs, latching = Runs(desk, standby, lookup, threads, audit, env), Latching(standby, audit, threads, env)
-    checks = Checks(standby, threads, self_test, env)
-    handlers: dict[str, Handler] = {
-        "press": Presses(desk, standby, lookup, audit, Keys(monotonic)).press,
-        "runs": runs.listing,
-        "run": runs.one,
-        "report": runs.report,
-        "resume": runs.resume,
-        "plan": checks.plan,
-        "check": checks.check,
-        "last_check": checks.last,
-        "events": streaming.events,
-        "sign_in": session.sign_in,
-        "session": session.who_is_in,
-        "seen": session.who_is_in,
-        "sign_out": session.sign_out,
-        "room": looks.room,
-        "board": looks.board,
-        "evidence": looks.evidence,
-        "schedule": looks.schedule,
-        "latch": latching.show,
-        "reset": latching.reset,
-        "status": service.status,
-        "metrics": service.metrics,
-        "healthz": service.healthz,
-        "readyz": service.readyz,
-        "openapi": _openapi,
-    }
+    handlers = (
+        Presses(desk, standby, lookup, audit, Keys(monotonic)),
+        Runs(desk, standby, lookup, threads, audit, env),
+        looks,
+        streaming,
+        Checks(standby, threads, self_test, env),
+        Latching(standby, audit, threads, env),
+        Status(desk, standby, not_ready, notifier, metrics, threads, self_test, streaming.readers),
+        session,
+        Documentation(OPERATIONS),
+    )
     by_path: dict[str, dict[str, Next]] = {}
-    for one in OPERATIONS:
-        path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
-        by_path.setdefault(path, {})[one.method] = guard.before(one, handlers[one.id])
+    for handler in handlers:
+        for one in operations_of(type(handler)):
+            path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
+            by_path.setdefault(path, {})[one.method] = guard.before(one, getattr(handler, one.id))
     page = assets.Assets(assets.load(drill=drill))
     by_path |= {"/": {"GET": page.answer}, "/room/{name}": {"GET": page.answer}}
     if hooks_handler is not None:
@@ -155,15 +139,6 @@ def _add(app: web.Application, path: str, handlers: Mapping[str, Next]) -> None:
 
     for method, handler in {**found, "OPTIONS": options}.items():
         resource.add_route(method, handler, expect_handler=_expect)
-
-
-async def _openapi(_: web.Request, __: Identity) -> web.Response:
-    return document(_openapi_text())
-
-
-@cache
-def _openapi_text() -> bytes:
-    return json.dumps(openapi.document(), indent=2).encode()
 
 
 async def _expect(request: web.Request) -> None:

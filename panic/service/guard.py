@@ -8,7 +8,6 @@ from typing import Final
 from aiohttp import web
 
 from panic.service import problems
-from panic.service.api.models import NoQuery, read_query
 from panic.service.audit import Audit
 from panic.service.auth import Identity, host_is_allowed, identify, may
 from panic.service.metrics import Metrics
@@ -47,8 +46,8 @@ class Guard:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             identity = self._identify(request, one) if one.role else _NOBODY
-            if one.query is NoQuery:
-                read_query(NoQuery, request)
+            if one.query is None and request.query:
+                raise ProblemError("malformed", "nothing can be asked here behind a question mark")
             return await handler(request, identity)
 
         return handle
@@ -120,7 +119,7 @@ class Guard:
                 "from": request.remote,
                 "request_id": request[REQUEST_ID],
             }
-            self._audit.record_refusal(told)
+            self._audit.record_some("refused", told)
         if (request.method, request.path) == ("POST", "/v1/runs"):
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])

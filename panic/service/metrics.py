@@ -66,13 +66,13 @@ class Metrics:
         self._refused.labels(why).inc()
 
     def recorded(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Count a hook's call as it is recorded; the name in an unproven call never becomes a label."""
+        """Count a hook's call; the name in an unproven call never becomes a label."""
         act, hook = str(facts.get("act", "")), str(facts.get("hook", ""))
         if kind in {"hook_pressed", "hook_recorded", "hook_paged"}:
             self._hook_calls.labels(hook, act).inc()
         elif kind.startswith("hook_"):
             name = "" if facts.get("sender") == "forged" else hook
-            self._hook_refused.labels(name, act).inc(1 + int(facts.get("unrecorded", 0)))
+            self._hook_refused.labels(name, act).inc()
 
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells of a run."""

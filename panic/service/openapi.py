@@ -1,13 +1,18 @@
 """The OpenAPI 3.1 document, made from the table of operations and the models that validate."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from aiohttp import web
 from pydantic import TypeAdapter
 
 from panic._version import VERSION
 from panic.service import problems
-from panic.service.operations import OPERATIONS, RUN_ID, SSE, Operation, refusals
+from panic.service.api import answers
+from panic.service.auth import Identity
+from panic.service.operations import RUN_ID, Operation
+from panic.service.room.stream import SSE
 
 REF: Final = "#/components/schemas/{model}"
 
@@ -25,7 +30,19 @@ _EVENT: Final = {
 _MEDIA: Final[Mapping[str, dict[str, Any]]] = {"application/json": {"type": "object"}, SSE: _EVENT}
 
 
-def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
+class Documentation:
+    """Answers with the document, made once: it takes a while, and presses would wait."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._text = json.dumps(document(operations), indent=2).encode()
+
+    @Operation("GET", "/openapi.json", "", {200: "application/json"})
+    async def openapi(self, _: web.Request, __: Identity) -> web.Response:
+        """This document."""
+        return answers.document(self._text)
+
+
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """Write the OpenAPI document."""
     schemas, components = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
@@ -51,7 +68,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
     }
 
 
-_Key = tuple[type, str]
+_Key = tuple[Any, str]
 _TEXTS: Final = {
     200: "Done.",
     202: "Begun; follow the links.",
@@ -66,8 +83,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str
     for one in operations:
         if one.body is not None:
             kinds[one.body, "validation"] = None
-        for answers in one.answers.values():
-            kinds.update({(kind, "serialization"): None for kind in answers if not isinstance(kind, str)})
+        kinds.update({(answer, "serialization"): None for answer in one.answers.values() if _is_json(answer)})
     inputs: list[Any] = [(kind, mode, TypeAdapter(kind)) for kind, mode in kinds]
     found, defined = TypeAdapter.json_schemas(inputs, ref_template=REF)
     return dict(found), defined.get("$defs", {})
@@ -86,25 +102,22 @@ def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
     if one.body is not None:
         content = {"application/json": {"schema": schemas[one.body, "validation"]}}
         found["requestBody"] = {"required": one.needs_body, "content": content}
-    for status, answers in one.answers.items():
-        found["responses"][str(status)] = _response(status, answers, schemas)
+    for status, answer in one.answers.items():
+        response: dict[str, Any] = {"description": _TEXTS[status]}
+        if _is_json(answer):
+            response["content"] = {"application/json": {"schema": schemas[answer, "serialization"]}}
+        elif answer:
+            response["content"] = {answer: {"schema": _MEDIA.get(answer, {"type": "string"})}}
+        found["responses"][str(status)] = response
     problem = {problems.MEDIA_TYPE: {"schema": schemas[problems.Problem, "serialization"]}}
-    for status in refusals(one):
+    for status in one.refusals:
         titles = " / ".join(kind.title for kind in problems.KINDS.values() if kind.status == status)
         found["responses"].setdefault(str(status), {"description": titles, "content": problem})
     return found
 
 
-def _response(status: int, answers: Sequence[type | str], schemas: Mapping[_Key, Any]) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": _TEXTS[status]}
-    media = [kind for kind in answers if isinstance(kind, str)]
-    models = [schemas[kind, "serialization"] for kind in answers if not isinstance(kind, str)]
-    if media:
-        response["content"] = {media[0]: {"schema": _MEDIA.get(media[0], {"type": "string"})}}
-    elif models:
-        schema = models[0] if len(models) == 1 else {"oneOf": models}
-        response["content"] = {"application/json": {"schema": schema}}
-    return response
+def _is_json(answer: object) -> bool:
+    return not isinstance(answer, str | None)
 
 
 def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
@@ -113,7 +126,8 @@ def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
         schema = {"type": "string", "pattern": f"^{RUN_ID}$"}
         yield {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
 
-    for name, schema in one.query.model_json_schema(ref_template=REF).get("properties", {}).items():
+    query = one.query.model_json_schema(ref_template=REF)["properties"] if one.query else {}
+    for name, schema in query.items():
         yield {"name": name, "in": "query", "schema": schema}
 
     for header in one.headers:

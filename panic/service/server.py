@@ -21,7 +21,7 @@ from panic.service.desk import Desk
 from panic.service.door import Door
 from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
-from panic.service.hooks.taken import Taken, hook_calls
+from panic.service.hooks.replays import Replays, recorded
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
@@ -53,7 +53,7 @@ class Server:
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
         self._self_test = SelfTester(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
-        self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
+        self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._recovery: asyncio.Task[None] | None = None
@@ -75,7 +75,7 @@ class Server:
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
-        await asyncio.gather(self._taken.ready(), self._keyring.refresh(self._settings.hooks))
+        await asyncio.gather(self._replays.ready(), self._keyring.of(self._settings.hooks, ""))
         await self._listen(runner, context, callers_most)
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
@@ -128,7 +128,7 @@ class Server:
             lambda: self.standby.settings.hooks,
             self.notifier.tell,
             self._hook_called,
-            taken=self._taken,
+            replays=self._replays,
             keyring=self._keyring,
             scrub=self.standby.scrub,
             pressable=self.standby.pressable,
@@ -163,9 +163,9 @@ class Server:
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
 
-    def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
+    def _hook_called(self, kind: str, facts: dict[str, Any], is_repeatable: bool) -> None:
         self._metrics.recorded(kind, facts)
-        self._audit.record(kind, facts)
+        (self._audit.record_some if is_repeatable else self._audit.record)(kind, facts)
 
     def _write(self, at: str, body: dict[str, Any]) -> None:
         if self._leg is not None:

@@ -13,8 +13,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 from panic.report.document import json_schema
 from panic.service.api import models
-from panic.service.openapi import document
-from panic.service.operations import OPERATIONS, refusals
+from panic.service.app import OPERATIONS
 from panic.service.problems import KINDS, ProblemError, in_our_words
 from tests.service.house import DOCUMENT, EVERYTHING, house
 
@@ -23,7 +22,7 @@ _SCHEMAS = DOCUMENT["components"]["schemas"]
 
 def test_the_document_is_valid_openapi() -> None:
     """By the specification's own schema."""
-    validate(document(), cls=OpenAPIV31SpecValidator)
+    validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
 
     assert "3.1.0" == DOCUMENT["openapi"]
 
@@ -34,14 +33,14 @@ async def test_the_document_is_served_to_anybody(tmp_path: Path) -> None:
         answer = await it.ask("GET", "/openapi.json", token="")
 
         assert (200, "application/json") == (answer.status, answer.response.content_type)
-        assert json.loads(json.dumps(document())) == answer.json
+        assert json.loads(json.dumps(DOCUMENT)) == answer.json
 
 
 def test_every_refusal_is_a_kind_of_problem() -> None:
     """With a title; and every sort of problem has a remedy."""
     statuses = {kind.status for kind in KINDS.values()}
 
-    assert set() == {status for one in OPERATIONS for status in refusals(one)} - statuses
+    assert set() == {status for one in OPERATIONS for status in one.refusals} - statuses
     assert all(kind.remedy.endswith((".", "now.")) and kind.title for kind in KINDS.values())
 
 

@@ -31,16 +31,13 @@ async def test_a_press_starts_a_run_and_says_where_it_is(tmp_path: Path):
 
 
 async def test_a_press_may_wait_for_the_report(tmp_path: Path):
-    """With `wait`, or as a preference; what takes longer is answered with 202, and the run is not ended by it."""
+    """With `wait`; what takes longer is answered with 202, and the run is not ended by it."""
     async with house(tmp_path, account(1), account(2, Fault("hang", times=1))) as it:
         east = {**QUICK, "scope": {"groups": ["East"]}}
         asked = await it.press({**east, "wait": 30})
-        preferred = await it.press({**east, "reason": "again"}, Prefer="respond-async, wait=30")
         longer = await it.press({**QUICK, "deadline_s": 1, "wait": 0.05})
 
-        for answer in (asked, preferred):
-            assert (200, "clear") == (answer.status, valid(answer.body.decode())["verdict"])
-            assert "wait=30" == answer.headers["Preference-Applied"]
+        assert (200, "clear") == (asked.status, valid(asked.body.decode())["verdict"])
         assert (202, False) == (longer.status, it.live(longer.json["run_id"]).is_over)
 
 

@@ -9,13 +9,15 @@ from aiohttp import web
 from panic.accounts.plan import Scope
 from panic.kit.background import Aside
 from panic.run import reset
-from panic.run.engagement import look
+from panic.run.engagement import LatchView, look
 from panic.run.press import Press
+from panic.run.reset import ResetView
 from panic.service.api import models
 from panic.service.api.answers import document, on_thread
 from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.body import read_json
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError, require
 from panic.service.standby import Standby
 
@@ -29,14 +31,24 @@ class Latching:
         self._standby, self._audit, self._env = standby, audit, env
         self._on_thread = partial(on_thread, threads)
 
-    async def show(self, _: web.Request, __: Identity) -> web.Response:
-        """Say what is engaged."""
+    @Operation("GET", "/v1/latch", "viewer", {200: LatchView}, (404, 504))
+    async def latch(self, _: web.Request, __: Identity) -> web.Response:
+        """What is engaged."""
         settings = self._standby.settings
         found = await self._on_thread(lambda: look(settings), "latch", usage="not_found")
         return document(found.view(str(settings.latch.file)))
 
+    @Operation(
+        "POST",
+        "/v1/reset",
+        "resetter",
+        {200: ResetView},
+        (409, 503, 504),
+        person=True,
+        body=models.ResetAsked,
+    )
     async def reset(self, request: web.Request, identity: Identity) -> web.Response:
-        """End the engaged state."""
+        """End the engaged state: a person's deliberate act."""
         asked = models.read(models.ResetAsked, await read_json(request))
         settings, by = self._standby.settings, identity.acting_for(asked.by)
         scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)

@@ -148,10 +148,6 @@ class EventsQuery(_Query):
     run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
 
 
-class NoQuery(_Query):
-    """Nothing may be asked behind the question mark."""
-
-
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -168,7 +164,7 @@ def read(model: type[_Model], body: bytes) -> _Model:
 
 
 def read_query(model: type[_Model], request: web.Request) -> _Model:
-    """Read what stands behind the question mark, each name once.
+    """Read the query, each name once.
 
     Raises:
         ProblemError: As above.

@@ -13,17 +13,18 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from panic.report.document import Source, plan_json, to_json
+from panic.report.document import PlanReport, Report, Source, plan_json, to_json
 from panic.run.press import Press
 from panic.service import body
 from panic.service.api import models, views
 from panic.service.api.answers import document
 from panic.service.api.lookup import Lookup
-from panic.service.api.models import WAIT_MOST_S, PressAsked
+from panic.service.api.models import PressAsked
 from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.descriptors import held_most
 from panic.service.desk import Desk
+from panic.service.operations import Operation, Parameter
 from panic.service.problems import ProblemError, require
 from panic.service.sessions import SIGNED
 from panic.service.standby import Standby
@@ -36,7 +37,11 @@ KEPT_MOST: Final = 1000
 """Keys of one token: a token that floods the service with keys forgets its own."""
 
 KEY: Final = r"[!-~]{1,255}"
-_WAIT = re.compile(r'(?:^|[,;\s])wait\s*=\s*"?(\d{1,9})"?\s*(?:$|[,;])', re.IGNORECASE)
+_KEY = Parameter(
+    "Idempotency-Key",
+    "Repeats of one trigger: the same key with the same body is the same run, for 24 hours.",
+    {"type": "string", "pattern": f"^{KEY}$"},
+)
 
 
 class Answered(NamedTuple):
@@ -81,8 +86,17 @@ class Presses:
         self._audit, self._keys = audit, keys
         self._waiting = 0
 
+    @Operation(
+        "POST",
+        views.RUNS,
+        "presser",
+        {200: Report | PlanReport, 202: views.Started},
+        (422, 429, 503),
+        body=PressAsked,
+        headers=(_KEY,),
+    )
     async def press(self, request: web.Request, identity: Identity) -> web.StreamResponse:
-        """Press, and answer with the run or its report."""
+        """Cancel every open order of a scope, now."""
         asked = models.read(PressAsked, await body.read_json(request))
         source = Source.ROOM if SIGNED in request else Source.API  # with a cookie it is from the page
         press, key = _press_of(asked, identity, source), _key_of(request)
@@ -91,8 +105,7 @@ class Presses:
             prepared = self._standby.prepare(press)
             return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
         answered = self._answered(request, identity, asked, press, key)
-        wait_s = _preferred_wait(request) if asked.wait is None else asked.wait
-        if wait_s and (report := await self._report_within(answered.run_id, wait_s)) is not None:
+        if asked.wait and (report := await self._report_within(answered.run_id, asked.wait)) is not None:
             return report
         found = views.started(answered.run_id, joined=answered.joined, resent=answered.resent)
         return document(found, 202, {"Location": found.links.self})
@@ -139,7 +152,7 @@ class Presses:
             raise ProblemError("internal", f"run {run_id} broke off: what is known is in its report") from error
         finally:
             self._waiting -= 1
-        return document(to_json(report), headers={"Preference-Applied": f"wait={int(wait_s)}"})
+        return document(to_json(report))
 
 
 def _press_of(asked: PressAsked, identity: Identity, source: Source) -> Press:
@@ -155,9 +168,3 @@ def _key_of(request: web.Request) -> str | None:
     if len(given) > 1 or not re.fullmatch(KEY, given[0]):
         raise ProblemError("malformed", "the Idempotency-Key is not one of 1 to 255 visible ASCII characters")
     return given[0]
-
-
-def _preferred_wait(request: web.Request) -> float:
-    """Give the seconds of `Prefer: wait=N`; a preference that is not understood is none."""
-    found = _WAIT.search(",".join(request.headers.getall("Prefer", [])))
-    return min(float(found[1]), WAIT_MOST_S) if found else 0.0

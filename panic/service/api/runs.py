@@ -14,6 +14,7 @@ from panic.kit.process import here
 from panic.kit.words import clip
 from panic.ledger import history
 from panic.ledger.summary import RESUMABLE_S, Summary
+from panic.report.document import Report
 from panic.run import resume
 from panic.run.press import Press
 from panic.service import body
@@ -24,6 +25,7 @@ from panic.service.audit import Audit
 from panic.service.auth import Identity, may_press
 from panic.service.desk import Desk
 from panic.service.live import Live
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError, require
 from panic.service.standby import Standby
 
@@ -37,8 +39,9 @@ class Runs:
         self._desk, self._standby, self._lookup = desk, standby, lookup
         self._on_thread, self._audit, self._env = partial(on_thread, threads), audit, env
 
-    async def listing(self, request: web.Request, _: Identity) -> web.Response:
-        """List runs, unfinished ones first; those that are here and on no record come before."""
+    @Operation("GET", views.RUNS, "viewer", {200: views.Runs}, (504,), query=models.RunsQuery)
+    async def runs(self, request: web.Request, _: Identity) -> web.Response:
+        """List runs, unfinished ones first."""
         limit = models.read_query(models.RunsQuery, request).limit
         ledger = self._standby.settings.ledger
         found: list[Summary] = []
@@ -56,8 +59,9 @@ class Runs:
         more = len(found) + len(rows) - len(shown)
         return document(views.Runs("panic-runs/1", shown, more, tuple(damage), tuple(looked_in)))
 
-    async def one(self, request: web.Request, _: Identity) -> web.Response:
-        """Sum one run up."""
+    @Operation("GET", views.RUN, "viewer", {200: views.RunFound}, (504,))
+    async def run(self, request: web.Request, _: Identity) -> web.Response:
+        """Summarise one run."""
         found = await self._lookup.find(request.match_info["id"])
         if isinstance(found, str):
             ledger, is_live = self._standby.settings.ledger, False
@@ -66,10 +70,20 @@ class Runs:
             row, is_live = _live_row(found), not found.is_over
         return document(views.RunFound("panic-run-summary/1", is_live, row, views.links(row.run_id)))
 
+    @Operation("GET", f"{views.RUN}/report", "viewer", {200: Report}, (504,))
     async def report(self, request: web.Request, _: Identity) -> web.Response:
-        """Give the report as it is known now."""
+        """The report, as far as it is known now."""
         return document(await self._lookup.report(request.match_info["id"]))
 
+    @Operation(
+        "POST",
+        f"{views.RUN}/resume",
+        "presser",
+        {202: views.Started},
+        (409, 503, 504),
+        body=models.ByAsked,
+        needs_body=False,
+    )
     async def resume(self, request: web.Request, identity: Identity) -> web.Response:
         """Complete a run that a process left unfinished."""
         asked = models.read(models.ByAsked, await body.read_json(request, needed=False))

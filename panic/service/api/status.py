@@ -18,6 +18,7 @@ from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
+from panic.service.operations import Operation
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
@@ -40,8 +41,9 @@ class Status:
         self._notifier, self._metrics = notifier, measured
         self._threads, self._self_test, self._streams = threads, self_test, streams
 
+    @Operation("GET", "/v1/status", "viewer", {200: views.StatusView})
     async def status(self, _: web.Request, __: Identity) -> web.Response:
-        """Say how the service is."""
+        """The state of the service."""
         why = self._not_ready()
         found = views.StatusView(
             schema="panic-status/1",
@@ -56,17 +58,20 @@ class Status:
         )
         return document(found)
 
+    @Operation("GET", "/healthz", "", {200: views.Alive})
     async def healthz(self, _: web.Request, __: Identity) -> web.Response:
-        """Say that the service answers."""
+        """Is it alive?"""
         return document(views.Alive(alive=True))
 
+    @Operation("GET", "/readyz", "", {200: views.Ready, 503: views.Ready})
     async def readyz(self, _: web.Request, __: Identity) -> web.Response:
-        """Say whether a press would work."""
+        """Ready to press?"""
         why = self._not_ready()
         return document(views.Ready(not why, why, self._standby.files), 503 if why else 200)
 
+    @Operation("GET", "/metrics", "viewer", {200: "text/plain"})
     async def metrics(self, _: web.Request, __: Identity) -> web.Response:
-        """Tell Prometheus; what cannot be learnt in time is left out."""
+        """Metrics for Prometheus."""
         standby, file = self._standby.status(), self._standby.settings.latch.file
         gauges: dict[str, metrics.Value] = {
             "panic_roster_age_seconds": standby["roster_age_s"],
@@ -75,7 +80,7 @@ class Status:
             **_of_self_test(self._self_test),
         }
         if file is not None:
-            with suppress(OSError, ValueError):  # a TimeoutError is one
+            with suppress(OSError, ValueError):  # a TimeoutError is one: what is not learnt in time is left out
                 engaged = await self._threads.do(lambda: latch.read(file).engaged, "latch", 1.0)
                 gauges["panic_latch_engaged"] = float(engaged)
         body = self._metrics.render(gauges, self._notifier.failures)

@@ -10,6 +10,7 @@ from panic.broker.outcomes import Verdict
 from panic.ledger.summary import Summary
 
 RUNS: Final = "/v1/runs"
+RUN: Final = f"{RUNS}/{{id}}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,15 @@ from panic.service.api.answers import document
 from panic.service.audit import Audit
 from panic.service.auth import Identity, identify
 from panic.service.body import read_json
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room import origin
 from panic.service.sessions import SIGNED, Sessions, Signed
 from panic.service.standby import Standby
 
 CSRF: Final = "X-CSRF-Token"
-SEEN: Final = "/v1/session/seen"
+SESSION: Final = "/v1/session"
+SEEN: Final = f"{SESSION}/seen"
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
 _AGAIN: Final = "Sign in again with your token."
@@ -141,8 +143,9 @@ class Signing:
 
     # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
 
+    @Operation("POST", SESSION, "", {200: SessionView}, (401, 403, 429), body=TokenAsked)
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
-        """Exchange a token for a session; any earlier session ends, so that none can be planted."""
+        """Sign in from a browser: a token for a cookie."""
         self._require_origin(request)
         cookies = self._cookies(request)
         asked = models.read(TokenAsked, await read_json(request))
@@ -152,7 +155,7 @@ class Signing:
                 words = "this token is nobody's, and so were many before it; a right one is taken at once"
                 raise ProblemError("throttled", words, headers={"Retry-After": str(ceil(wait_s))})
             raise ProblemError("unauthenticated", "this token is nobody's", remedy=_AGAIN, headers=CHALLENGE)
-        for one in cookies:
+        for one in cookies:  # so that none can be planted
             self.sessions.end(one)
         cookie = self.sessions.begin(identity.name)
         session = self.sessions.find(cookie)
@@ -162,12 +165,19 @@ class Signing:
         self._set_cookie(request, response, cookie)
         return response
 
-    async def who_is_in(self, request: web.Request, _: Identity) -> web.Response:
-        """Say who is signed in."""
+    @Operation("GET", SESSION, "viewer", {200: SessionView}, (404,))
+    async def session(self, request: web.Request, _: Identity) -> web.Response:
+        """Who is signed in."""
         return self._view(_signed(request))
 
+    @Operation("POST", SEEN, "viewer", {200: SessionView}, (404,))
+    async def seen(self, request: web.Request, _: Identity) -> web.Response:
+        """Keep an active session active: somebody is there."""
+        return self._view(_signed(request))
+
+    @Operation("DELETE", SESSION, "viewer", {204: None}, (404,))
     async def sign_out(self, request: web.Request, identity: Identity) -> web.Response:
-        """End the session."""
+        """Sign out."""
         self.sessions.end(_signed(request).cookie)
         self._audit.record_request(request, identity, "sign_out")
         response = web.Response(status=204)

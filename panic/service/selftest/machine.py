@@ -66,5 +66,4 @@ def _ledger(file: Path) -> str:
             return damage
         if not os.access(file, os.W_OK):
             return why(OSError(errno.EACCES, os.strerror(errno.EACCES)))
-    damaged = reader.set_aside(file)
-    return f"a damaged one was set aside: {damaged[-1]}" if damaged else ""
+    return ""
