@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from panic.config.at import At, parse
 from panic.config.kinds import Items, MistakeError, Rule, Section, Text
 from panic.config.sections import Credential
+from panic.config.times import At, parse
 
 Role = Literal["viewer", "presser", "resetter"]
 """What a token's bearer may do: look; look and press; look and end the engaged state."""
