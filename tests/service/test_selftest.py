@@ -302,15 +302,6 @@ def test_a_failure_is_told_long_before_the_end():
     assert told_dead[1].elapsed_s < 3
 
 
-def test_a_broker_out_of_reach_does_not_make_a_round_endless():
-    """After a few accounts without an answer each of the others is asked once."""
-    report, simulator, told = paced(accounts(100), fault_all=(Fault("status", on="GET", status=503),))
-
-    assert {State.UNREACHABLE: 100} == report.states
-    assert len(simulator.requests) < 100 + 3 * 50
-    assert told[1].elapsed_s < 15
-
-
 def test_it_can_be_dropped_at_any_moment():
     """What is in flight is given up, no connection is left, and nothing more is asked."""
 
