@@ -119,7 +119,7 @@ class Guard:
                 "from": request.remote,
                 "request_id": request[REQUEST_ID],
             }
-            self._audit.record_refusal(told)
+            self._audit.record_some("refused", told)
         if (request.method, request.path) == ("POST", "/v1/runs"):
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])

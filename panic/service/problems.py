@@ -25,6 +25,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 _LISTED_MOST = 50
 _DETAIL_MOST = 2000
+_CALL = "Check the hook's name and the secret on both sides: docs/hooks.md shows a call made by hand."
 _BY_HAND = "If this was a press: use the command line, panic press, or cancel at the broker by hand, now."
 
 
@@ -62,6 +63,9 @@ KINDS: Final = {
         503, "Settings, roster or credentials cannot be used", "Fix what `errors` lists; see panic check."
     ),
     "stopping": Kind(503, "The service is stopping", "Press with the command line: panic press."),
+    "not_let_in": Kind(401, "The call was not let in: an unknown hook, or not from its sender", _CALL),
+    "late": Kind(400, "The call is not of now", "Set the clocks (NTP) and sign each delivery anew."),
+    "not_pressed": Kind(503, "NOTHING was pressed", "Send it again."),
     "too_slow": Kind(504, "The ledger or the latch did not answer in time", "Try again, and look at its disk."),
 }
 _BY_STATUS = {kind.status: code for code, kind in reversed(KINDS.items())}

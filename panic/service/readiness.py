@@ -13,7 +13,7 @@ from panic.accounts.roster import Roster
 from panic.config import Settings
 from panic.config.address import canonical
 from panic.config.document import line_of
-from panic.config.own import shared
+from panic.config.own_files import shared
 from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.run import check
 from panic.run.check import Setup
@@ -97,8 +97,8 @@ def _refusals(rule: _Rule, settings: Settings, roster: Roster, usable: Collectio
     except MisnamedError as error:
         for one in error.found:
             line = line_of(settings.lines, *rule.path, one.key)
-            remedy = f"{one.remedy[0].upper()}{one.remedy[1:]}{'' if one.remedy.endswith('?') else '.'}"
-            yield Problem(f"{rule.called}: {one.key.removesuffix('s')} {one.what}", remedy, settings.file, line)
+            what = f"{rule.called}: {one.key.removesuffix('s')} {one.what}"
+            yield Problem(what, one.remedy, settings.file, line)
     except UsageError as error:  # settings refuse such a scope, and yet it may be built in code
         yield Problem(f"{rule.called}: {error}", "Correct it.", settings.file, line_of(settings.lines, *rule.path))
     except ConfigurationError as error:
