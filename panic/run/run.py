@@ -15,7 +15,7 @@ from panic.engine.pacing import Pace, hush
 from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
-from panic.ledger.record import Joined, LastPress
+from panic.ledger.record import Joined, LastPress, Pressed
 from panic.ledger.recorder import Recorder
 from panic.ledger.writer import Writer
 from panic.report import flags
@@ -24,7 +24,7 @@ from panic.report.document import Report, scope_report
 from panic.run.latching import Engaging, both
 from panic.run.press import Prepared
 from panic.run.story import begin, trigger_of
-from panic.run.teller import Teller, log_finished, record_intent
+from panic.run.teller import Teller, log_finished, pressed_of, record_intent
 from panic.run.unlisted import Unlisted
 
 _LINGERING_MOST = 4096
@@ -168,6 +168,11 @@ class Run:
     def wall(self, moment: float | None = None) -> datetime:
         """Give the time of day of a loop time, or of now."""
         return self._clock.wall(moment)
+
+    @property
+    def pressed(self) -> Pressed:
+        """Who pressed, and why, as it stands on record."""
+        return pressed_of(self.story, self.prepared, self._concurrency, drill=self.drill)
 
     @property
     def last_press(self) -> LastPress:

@@ -122,7 +122,7 @@ def record_intent(recorder: Recorder, story: Story, prepared: Prepared, concurre
     """Hand the intent of a run to its recorder."""
     unfinished = prepared.unfinished
     if unfinished is None:
-        recorder.press(_pressed(story, prepared, concurrency, drill=drill), prepared.plan)
+        recorder.press(pressed_of(story, prepared, concurrency, drill=drill), prepared.plan)
     else:
         recorder.go_on(story.cases, unfinished.record.flags)
         if not unfinished.is_on_record:
@@ -132,7 +132,8 @@ def record_intent(recorder: Recorder, story: Story, prepared: Prepared, concurre
         recorder.join(joined)
 
 
-def _pressed(story: Story, prepared: Prepared, concurrency: int, *, drill: bool) -> Pressed:
+def pressed_of(story: Story, prepared: Prepared, concurrency: int, *, drill: bool) -> Pressed:
+    """Give what goes on record of who pressed, and why."""
     settings, press = prepared.settings, prepared.press
     return Pressed(
         schema=SCHEMA,
