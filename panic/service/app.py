@@ -11,9 +11,11 @@ from aiohttp import web
 from panic.kit.background import Aside
 from panic.service import body, problems
 from panic.service.api.checks import Checks
+from panic.service.api.latch import Latching
 from panic.service.api.lookup import Lookup
 from panic.service.api.press import Keys, Presses
 from panic.service.api.runs import Runs
+from panic.service.api.status import Status
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.guard import Guard, Next
@@ -25,9 +27,8 @@ from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
 from panic.service.schedule.sessions import Calendar
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
-from panic.service.standing import Latching, Status
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -70,7 +71,7 @@ def make_app(
     *,
     env: Mapping[str, str],
     hooks_handler: Next | None = None,
-    proving: Proving | None = None,
+    self_test: SelfTester | None = None,
     drill: bool = False,
     calendar: Callable[[], Calendar],
 ) -> web.Application:
@@ -81,15 +82,13 @@ def make_app(
     """
 
     def not_ready() -> str:
-        return standby.not_ready or ("" if proving is None else proving.not_ready)
+        return standby.not_ready or ("" if self_test is None else self_test.not_ready)
 
     threads = Aside()
     lookup, session = Lookup(desk, standby, threads), signing.Signing(standby, audit)
-    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, proving, calendar, drill=drill))
+    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill=drill))
     streaming = stream.Stream(hub, lookup, session)
     looks = routes.Looks(desk, standby, lookup, threads, hub)
-    if proving is not None:
-        metrics.registry.register(proving)
     desk.observers += [metrics.observe, hub.observe]
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
     app = web.Application(middlewares=[guard.answer], client_max_size=body.HOOK_MOST)
@@ -102,9 +101,9 @@ def make_app(
         Runs(desk, standby, lookup, threads, audit, env),
         looks,
         streaming,
-        Checks(standby, threads, proving, env),
+        Checks(standby, threads, self_test, env),
         Latching(standby, audit, threads, env),
-        Status(desk, standby, not_ready, notifier, metrics, threads, proving, streaming.readers),
+        Status(desk, standby, not_ready, notifier, metrics, threads, self_test, streaming.readers),
         session,
         Documentation(OPERATIONS),
     )

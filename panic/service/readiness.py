@@ -12,7 +12,7 @@ from panic.accounts.roster import Roster
 from panic.config import Settings
 from panic.config.address import canonical
 from panic.config.document import line_of
-from panic.config.own import shared
+from panic.config.own_files import shared
 from panic.kit.errors import ConfigurationError, Problem
 from panic.run import check
 from panic.run.check import Setup
@@ -95,8 +95,8 @@ def _refusals(
     except MisnamedError as error:
         for one in error.found:
             line = line_of(settings.lines, *path, one.key)
-            remedy = f"{one.remedy[0].upper()}{one.remedy[1:]}{'' if one.remedy.endswith('?') else '.'}"
-            yield Problem(f"{called}: {one.key.removesuffix('s')} {one.what}", remedy, settings.file, line)
+            what = f"{called}: {one.key.removesuffix('s')} {one.what}"
+            yield Problem(what, one.remedy, settings.file, line)
     except ConfigurationError as error:
         first, line = error.problems[0], line_of(settings.lines, *path)
         place = (settings.file, line) if line else (first.file, first.line)

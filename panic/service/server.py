@@ -26,7 +26,7 @@ from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
 from panic.service.schedule.clockwork import Clockwork
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class Server:
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
-        self._proving = Proving(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
+        self._self_test = SelfTester(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
         self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -79,8 +79,8 @@ class Server:
         await self._listen(runner, context, callers_most)
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
-        await self._proving.start()
-        self._before_runs.push_async_callback(self._proving.close)
+        await self._self_test.start()
+        self._before_runs.push_async_callback(self._self_test.close)
         tell, remember = self.notifier.tell, self.notifier.remember
         recovery = Recovery(self._settings, ledger, self.desk, tell, self._say, remember, self._env)
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
@@ -141,7 +141,7 @@ class Server:
             self._metrics,
             hooks_handler=breaches.handle,
             env=self._env,
-            proving=self._proving,
+            self_test=self._self_test,
             drill=self._drill,
             calendar=lambda: self._clockwork.almanac.calendar,
         )

@@ -614,7 +614,7 @@ def test_a_press_after_the_person_looked_stays_engaged(firm: Firm):
     prepared = firm.asks()
     (hold,) = firm.press("r2", ALL, OPEN, second=60)
 
-    with pytest.raises(LatchError, match="no longer by this press; nothing was reset"):
+    with pytest.raises(LatchError, match="which is not what was to be reset; nothing was reset"):
         reset.carry_out(firm.settings, prepared)
     assert (hold,) == latch.read(firm.file).holds
     assert ["intended", "failed"] == firm.states()

@@ -189,7 +189,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "hook's group": (
         set_('["East", "West"]', '["Eats", "West"]'),
         "26: [hooks.risk]: group 'Eats' is",
-        "mean 'East'?",
+        "Did you mean East?",
     ),
     "hook's account excluded": (set_("[2, 4]", "[2, 3]"), "[hooks.alerts]: account 3 is", "Take the mark away"),
     "hook's group has no key": (
@@ -203,13 +203,13 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
     "schedule's group": (
         set_('groups = ["West"]', 'groups = ["Wets"]'),
         "panic.toml:38: [[schedules]] cleanup: group 'Wets' is not in accounts.csv",
-        "Did you mean 'West'?",
+        "Did you mean West?",
     ),
     # tokens
     "token's group": (
         set_('groups = ["East"]', 'groups = ["Esat"]'),
         "panic.toml:23: [tokens.desk]: group 'Esat' is not in accounts.csv",
-        "Did you mean 'East'?",
+        "Did you mean East?",
     ),
     # those who are told
     "no address": (lose("pager.url"), "pager.url: [notify.pager] url: the address file cannot", "Put the address"),

@@ -19,8 +19,8 @@ from panic.service.auth import Identity
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.readiness import read_setup
-from panic.service.selftest import Last
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.result import SelfTestResult
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
 _CHECK_MORE_S: Final = 15.0
@@ -31,7 +31,7 @@ class Checks:
     """Tries things out, without a cancel."""
 
     def __init__(
-        self, standby: Standby, threads: Aside, self_test: Proving | None, env: Mapping[str, str]
+        self, standby: Standby, threads: Aside, self_test: SelfTester | None, env: Mapping[str, str]
     ) -> None:
         self._standby, self._threads, self._self_test, self._env = standby, threads, self_test, env
         self._under_way = asyncio.Lock()
@@ -57,7 +57,7 @@ class Checks:
             work = lambda: asyncio.run(_checked(settings, self._env))  # noqa: E731
             return document(checking.to_json(await self._threads.do(work, "check", most_s)))
 
-    @Operation("GET", "/v1/check/last", "viewer", {200: Last}, (404,))
+    @Operation("GET", "/v1/check/last", "viewer", {200: SelfTestResult}, (404,))
     async def last_check(self, _: web.Request, __: Identity) -> web.Response:
         """What the last self-test found; the broker is not asked."""
         last = self._self_test.last if self._self_test is not None else None
