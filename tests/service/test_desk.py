@@ -21,10 +21,10 @@ from panic.kit.process import here
 from panic.ledger.chain import Head
 from panic.ledger.record import Resumed
 from panic.ledger.writer import Writer
-from panic.report.document import to_json
+from panic.report.document import Source, to_json
 from panic.run.press import Prepared, Press, Unfinished
 from panic.run.run import Join
-from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Refused
+from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, Desk, Refused
 from panic.service.live import Live
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.engine.test_engine import accounts, prepared
@@ -242,8 +242,8 @@ def test_the_later_deadline_wins():
     [
         (a_press(watch_s=4.0), a_press(NARROW), True),
         (a_press(NARROW), a_press(), False),
-        (a_press(source=SCHEDULE), a_press(), False),
-        (a_press(), a_press(source=SCHEDULE), False),
+        (a_press(source=Source.SCHEDULE), a_press(), False),
+        (a_press(), a_press(source=Source.SCHEDULE), False),
     ],
     ids=["narrower", "wider", "scheduled", "a schedule"],
 )
@@ -368,7 +368,7 @@ def test_a_scheduled_run_gives_way_at_once_and_continues_afterwards():
     """From the moment of a person's press it sends nothing until that run has ended, and loses no time by it."""
 
     async def work(place: Place) -> Any:
-        cleanup = place.press(source=SCHEDULE, concurrency=1, deadline_s=5.0, automated=True)
+        cleanup = place.press(source=Source.SCHEDULE, concurrency=1, deadline_s=5.0, automated=True)
         await until(lambda: place.deletes.total() == 2)
         pressed = place.press(NARROW, watch_s=15.0)
         before = len(place.simulator.requests)
@@ -409,16 +409,16 @@ def test_a_desk_that_closes_sends_every_first_delete_that_is_owed():
     assert Verdict.CLEAR is not report.verdict
 
 
-@pytest.mark.parametrize("source", ["api", SCHEDULE], ids=["a second press", "what gave way"])
+@pytest.mark.parametrize("source", ["api", Source.SCHEDULE], ids=["a second press", "what gave way"])
 def test_told_to_end_it_sends_what_is_owed_beside_the_first_press(source: str):
     """Also where the first press had been sent in full."""
 
     async def work(place: Place) -> Any:
-        scope = NARROW if source == SCHEDULE else ALL
+        scope = NARROW if source == Source.SCHEDULE else ALL
         live = place.press(scope, concurrency=1, watch_s=60.0).live
         await live.run.engine.swept.wait()
         await asyncio.sleep(1.0)
-        place.press(source=source, concurrency=1, watch_s=30.0, automated=source == SCHEDULE)
+        place.press(source=source, concurrency=1, watch_s=30.0, automated=source == Source.SCHEDULE)
         before = place.deletes
         await asyncio.sleep(0.05)
         await place.desk.close()

@@ -15,8 +15,9 @@ import structlog
 from pydantic import TypeAdapter
 
 from panic.kit.background import Aside
+from panic.report.document import Source
 from panic.service.api.answers import on_thread
-from panic.service.desk import SCHEDULE, Desk
+from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room.board import recorded
 from panic.service.room.live_board import LiveBoard
@@ -173,7 +174,7 @@ class Hub:
 
 
 def _is_scheduled(live: Live) -> bool:
-    return live.run.prepared.press.source == SCHEDULE
+    return live.run.prepared.press.source == Source.SCHEDULE
 
 
 def _is_persons(live: Live) -> bool:

@@ -184,13 +184,13 @@ def test_nothing_but_our_own_page_acts(site: Site):
 
 
 def test_nobody_is_told_that_they_may_ask_from_elsewhere(site: Site):
-    """A preflight is answered without one word of leave."""
+    """A preflight is refused, and without one word of leave."""
     headers = {"Origin": ("http://evil.example",), "Access-Control-Request-Method": ("POST",)}
     for path in ("/v1/runs", "/v1/reset", "/v1/session"):
-        route = Route("OPTIONS", path, {}, 204)
+        route = Route("OPTIONS", path, {}, 405)
         answer = _ask(site, route, Case({**headers, "Access-Control-Request-Headers": ("x-csrf-token",)}, ""))
 
-        assert 204 == answer.status
+        assert 405 == answer.status
         assert "access-control" not in answer.head.lower()
 
 

@@ -14,9 +14,9 @@ from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.config import Settings
 from panic.latch import State
+from panic.report.document import Source
 from panic.run.engagement import Engagement
 from panic.run.press import Press
-from panic.service.desk import SCHEDULE
 from panic.service.room import disk_watch, hub
 from panic.service.room.overview import next_of
 from panic.service.schedule.next import Due, next_run
@@ -149,7 +149,7 @@ async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
     """Who pressed what and why; and when all are over, how the one that was pressed last ended."""
     async with house(tmp_path, account(1, STUCK), account(2, STUCK)) as it:
         first = await pressed(it, reason="  the first  ", scope={"groups": ["East"]})
-        press = Press(Scope(all=True), "the close", "schedule cleanup", SCHEDULE)
+        press = Press(Scope(all=True), "the close", "schedule cleanup", Source.SCHEDULE)
         second = it.desk.press(press, automated=True).live.run.id
         under_way = (await room(it))["live"]
         await it.live(first).run.engine.swept.wait()

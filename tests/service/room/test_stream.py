@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from panic.accounts.plan import Scope
-from panic.report.document import to_json
+from panic.report.document import Source, to_json
 from panic.run.press import Press
-from panic.service.desk import SCHEDULE
 from panic.service.room import hub, stream
 from panic.service.room.mailbox import event
 from panic.simulator import Fault
@@ -32,7 +31,7 @@ async def it(tmp_path: Path) -> AsyncIterator[House]:
 
 def scheduled(it: House, scope: Scope = Scope(all=True)) -> str:  # noqa: B008  (it is frozen)
     """Press as a schedule does, and give the run."""
-    press = Press(scope, "the close", "schedule cleanup", SCHEDULE)
+    press = Press(scope, "the close", "schedule cleanup", Source.SCHEDULE)
     return it.desk.press(press, automated=True).live.run.id
 
 
@@ -117,7 +116,7 @@ async def test_a_scheduled_run_takes_no_page_from_a_persons(it: House):
         run_id = await pressed(it)
         await until(lambda: run_id == page.follows)
         again = it.desk.press(
-            Press(Scope(groups=("West",)), "the close", "s", SCHEDULE), automated=True
+            Press(Scope(groups=("West",)), "the close", "s", Source.SCHEDULE), automated=True
         ).live.run.id
         await until(lambda: again in {one["run_id"] for one in page.latest("room")["live"]})
         async with opened(it) as late:
