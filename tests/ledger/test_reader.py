@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from panic.ledger import reader
-from panic.ledger.chain import GENESIS, digest, link
+from panic.ledger.chain import GENESIS, link
 from panic.ledger.events import decode
 from panic.ledger.reader import Row, Volume, faults, read
 from panic.ledger.store import SqliteStore
@@ -37,7 +37,7 @@ def test_a_reader_finds_what_was_written(file: Path):
     records = [record(n) for n in range(1, 4)]
     heads = [GENESIS]
     for one in records:
-        heads.append(link(heads[-1], digest(one[2])))
+        heads.append(link(heads[-1], one[2]))
     with closing(SqliteStore(file)) as store:
         store.append(records)
         volume = read(file)
