@@ -1,8 +1,8 @@
 """What is recorded of a run: the bodies of its events."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -64,6 +64,11 @@ class Pressed:
     process: Process
     key: str = ""
 
+    def joined_by(self, joined: "Joined") -> "Pressed":
+        """Give it with what a press that became a part of the run made of it."""
+        scope = replace(self.scope, watch_s=max(self.scope.watch_s, joined.watch_s))
+        return replace(self, deadline_s=max(self.deadline_s, joined.deadline_s), scope=scope)
+
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
@@ -99,6 +104,12 @@ class LastPress(NamedTuple):
     run: str
     at: datetime
     presses: int
+
+    @classmethod
+    def of(cls, run: str, pressed: Pressed, joined: Sequence[Joined]) -> "LastPress":
+        """Give it of a run."""
+        last = joined[-1].trigger if joined else pressed.trigger
+        return cls(run, last.at, 1 + len(joined))
 
 
 @dataclass(frozen=True, slots=True)

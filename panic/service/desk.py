@@ -72,7 +72,7 @@ class Desk:
     @property
     def last_presses(self) -> list[LastPress]:
         """The last press of each of them."""
-        return [live.run.last_press for live in self.live.values()]
+        return [live.run.story.last_press for live in self.live.values()]
 
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
         """Press: at once, and without waiting for anything. A PanicError or Refused: nothing was sent."""

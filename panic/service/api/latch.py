@@ -52,7 +52,7 @@ class Latching:
         )
         if asked.dry_run:
             return document(prepared.view(None))
-        told = {"by": prepared.by, "reason": prepared.reason, "ends": str(prepared)}
+        told = {"by": prepared.document.by, "reason": prepared.document.reason, "ends": str(prepared)}
         self._audit.record_request(request, identity, "reset", **told)
         try:
             carry_out = partial(reset.carry_out, settings, prepared)

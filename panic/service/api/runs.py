@@ -103,5 +103,5 @@ def _row(ledger: LedgerFiles, name: str) -> views.RunRow:
 def _live_row(live: Live) -> views.RunRow:
     report = live.report
     state = str(report.verdict) if report else "failed" if live.is_over else "under way"
-    summary = Summary(live.run.id, live.run.pressed, None)
+    summary = Summary(live.run.id, live.run.story.pressed, None)
     return views.row(summary, datetime.now(UTC), state=state, report=report)

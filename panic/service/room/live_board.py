@@ -190,11 +190,11 @@ class LiveBoard:
 
     def _board(self) -> Board:
         """Make the board of this moment; before the sweep is over without a word on single accounts."""
-        run, facts, worst = self._run, self._run.facts(), list[Listed]()
+        run, facts, worst = self._run, self._run.reporter.circumstances(), list[Listed]()
         if run.engine.swept.is_set():
             for place in self._letters.worst(board.WORST_MOST):
                 worst.append(Listed(_account(run, place, facts), Letter(chr(self._letters.row[place]))))
-        return board.live_board(facts, self._letters, worst, run.ends_s)
+        return board.live_board(facts, self._letters, worst, run.reporter.ends_s)
 
     def _fail(self, error: Exception) -> None:
         """Say that what is shown is old: a page must not look alive when it is not."""
