@@ -88,6 +88,7 @@ prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no 
 	@$(BIN)/python -m tests.run.test_seeds --seeds 250
 	@$(BIN)/python -m tests.run.test_seeds --seeds 250 --crash
 	@$(BIN)/python -m tests.service.fuzz --cases 2000
+	@PROVE=1 $(BIN)/python -m pytest -q tests/run/test_elsewhere.py
 
 .PHONY: search
 search: setup $(VENV)/.dev ## run the tests whose cases are made up with other cases than ever before

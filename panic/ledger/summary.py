@@ -43,8 +43,7 @@ class Summary:
     @property
     def last_press(self) -> LastPress:
         """Its last press."""
-        last = self.joined[-1].trigger.at if self.joined else self.pressed.started_at
-        return LastPress(self.run, last, 1 + len(self.joined))
+        return LastPress.of(self.run, self.pressed, self.joined)
 
     @property
     def is_clear(self) -> bool:

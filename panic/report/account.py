@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from panic._version import VERSION
-from panic.accounts.plan import Scope, Unsent
+from panic.accounts.plan import Unsent
 from panic.broker.outcomes import Outcome, Standing, Verdict, judge, worst
 from panic.engine.case import Attempt, Case
 from panic.engine.tally import Tracked
@@ -21,6 +21,7 @@ from panic.report.document import (
     Orders,
     Resumption,
     RosterFacts,
+    ScopeReport,
     Timings,
     Trigger,
 )
@@ -42,10 +43,9 @@ Told = tuple[AccountReport, tuple[Fill, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Everything a report says that is not about one account.
+    """Everything a report says that is not about one account, by the names that it has in a `Report`.
 
     Attributes:
-        finished: Whether the run came to its end. If not, it is unverified at best.
         is_damaged: Whether it comes from a record with gaps, damage or edits: then it proves no account clear.
         scrub: Takes secrets out of foreign words.
     """
@@ -56,9 +56,7 @@ class Circumstances:
     contact: str
     roster: RosterFacts
     trigger: Trigger
-    scope: Scope
-    verify: bool
-    watch_s: float
+    scope: ScopeReport
     timings: Timings
     started_at: datetime
     finished_at: datetime

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from panic.kit.process import here
+from panic.ledger.backlog import Trouble
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
-from panic.ledger.shift import Trouble
 from panic.ledger.writer import Writer
 from panic.report.document import Report
 from panic.run.press import Prepared, Unfinished

@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from panic.ledger.backlog import Record
 from panic.ledger.chain import GENESIS, Head, digest, link
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import faults, read
-from panic.ledger.shift import Record
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import Leg, Writer
 from tests import ROOT

@@ -20,8 +20,8 @@ from panic.ledger.replay import Replay
 from panic.ledger.store import SqliteStore
 from panic.ledger.summary import Summary
 from tests.kit.builders import MIDNIGHT
+from tests.ledger.runs import accepted, clear, event, finished, pressed, resumed, sending, start, told
 from tests.ledger.support import tamper
-from tests.ledger.test_replay import accepted, clear, event, finished, pressed, resumed, sending, start, told
 
 
 @pytest.fixture
@@ -176,12 +176,12 @@ def test_a_run_that_nobody_pressed_is_damage(ledger: LedgerFiles):
     put(ledger.file, [beginning(1), event(2, Kind.FINISHED, {}, leg="leg1")], "b")
     assert ledger.file is not None
     with closing(SqliteStore(ledger.file)) as store:
-        store.append([("c", "pressed", b"{}")])
+        store.append([("c", "pressed", b'{"run":"c","kind":"pressed",')])
     found, damage = history.runs(ledger)
 
     assert ["b"] == [one.run for one in found]
     assert [
-        f"{ledger.file}: event 4 (pressed): its record cannot be read: it is no object of run, kind, id, at, body",
+        f"{ledger.file}: event 4 (pressed): its record cannot be read",
         "run a: who pressed is not on record",
         "run b: event leg1-2 (finished) cannot be read: ValidationError",
     ] == damage

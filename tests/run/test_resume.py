@@ -124,8 +124,8 @@ def on_record(folder: Path, *changes: Callable[[Event], Event | None], to_its_en
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ([pressed(DEAD, ago_s=421)], f"is too old to resume: that was possible until .* UTC. {AGAIN}"),
-        ([pressed(DEAD, ago_s=-3600)], f"UTC, which is yet to come: look at the clock. {AGAIN}"),
+        ([pressed(DEAD, ago_s=421)], f"is too old to resume: the clock says .*. {AGAIN}"),
+        ([pressed(DEAD, ago_s=-3600)], f"is of the future: the clock says .*. {AGAIN}"),
         ([pressed(DEAD, drill=True)], "was a drill, and its simulator is gone"),
         ([pressed({})], f"is under way in process {os.getpid()} on "),
         ([pressed(ELSEWHERE)], f"may be under way in process 1 on elsewhere; look there. {AGAIN}"),
@@ -222,7 +222,7 @@ def test_however_often_it_is_resumed_it_ages_from_the_press(tmp_path: Path):
     again = Resumed(now, "the day shift", "0", dead)
     _append(tmp_path / LEDGER, [Event(recorded()[0].run, Kind.RESUMED, "b-0", now.isoformat(), body(again))])
 
-    with pytest.raises(UsageError, match=r"is too old to resume: .* UTC"):
+    with pytest.raises(UsageError, match="is too old to resume"):
         resume(settings)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from panic.ledger.shift import Record
+from panic.ledger.backlog import Record
 from panic.ledger.store import SqliteStore
 from panic.simulator import Fault
 from tests.cli.support import PATIENCE_S, account, panic

@@ -22,12 +22,10 @@ def document(body: object, status: int = 200, headers: Mapping[str, str] | None 
 
 
 async def on_thread(
-    threads: Aside, work: Callable[[], _T], name: str, *, usage: str, most_s: float | None = None
+    threads: Aside, work: Callable[[], _T], name: str, *, usage: str = "not_found", most_s: float | None = None
 ) -> _T:
-    """Do work that may hang; a UsageError becomes the problem `usage`, and a delay `too_slow`."""
+    """Do work that may hang; a UsageError becomes the problem `usage`."""
     try:
         return await threads.do(work, name, most_s)
     except UsageError as error:
         raise ProblemError(usage, in_our_words(str(error))) from error
-    except TimeoutError:
-        raise ProblemError("too_slow") from None

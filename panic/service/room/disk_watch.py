@@ -130,7 +130,9 @@ class DiskWatch:
         """Give the run that was pressed last, on record or here and over; and why another may be the last."""
         over = {run: live for run, live in here.items() if live.is_over}
         press, told = (self._ledger.found and self._ledger.found.last) or (None, None)
-        order = history.by_last_press([press] if press else [], [live.run.last_press for live in over.values()])
+        order = history.by_last_press(
+            [press] if press else [], [live.run.story.last_press for live in over.values()]
+        )
         return _ended(over[order[-1]]) if order and order[-1] in over else told, self._ledger.problem
 
 

@@ -139,11 +139,11 @@ class LiveBoard:
 
     def _text(self, accounts: tuple[Identity, ...] | None = None) -> bytes:
         """Write the board of this moment; before the sweep is over without a word on single accounts."""
-        run, facts, worst = self._run, self._run.facts(), list[tuple[AccountReport, Letter]]()
+        run, facts, worst = self._run, self._run.reporter.circumstances(), list[tuple[AccountReport, Letter]]()
         if run.engine.swept.is_set():
             for place in worst_of(self._row, board.WORST_MOST):
                 worst.append((_account(run, place, facts), Letter(chr(self._row[place]))))
-        found = replace(board.live_board(facts, self._row.decode(), worst, run.ends_s), accounts=accounts)
+        found = replace(board.live_board(facts, self._row.decode(), worst, run.reporter.ends_s), accounts=accounts)
         return run.scrub(board.write(found).decode()).encode()
 
     def _fail(self, error: Exception) -> None:

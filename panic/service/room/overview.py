@@ -16,7 +16,7 @@ from panic.service.room.disk_watch import DiskWatch
 from panic.service.room.views import NextRun, Room, RoomGroup, RoomRun, RoomSelfTest
 from panic.service.schedule.next import Due, next_run
 from panic.service.schedule.sessions import Calendar
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
 
@@ -28,12 +28,12 @@ class Overview:
         desk: Desk,
         standby: Standby,
         ready: Callable[[], str],
-        proving: Proving | None,
+        self_test: SelfTester | None,
         calendar: Callable[[], Calendar],
         *,
         drill: bool,
     ) -> None:
-        self._desk, self._standby, self._proving, self._drill = desk, standby, proving, drill
+        self._desk, self._standby, self._self_test, self._drill = desk, standby, self_test, drill
         self.ready, self._calendar = ready, calendar
         self.disks = DiskWatch(desk, lambda: standby.settings)
         self._groups: tuple[Roster, int, tuple[RoomGroup, ...]] | None = None
@@ -55,7 +55,7 @@ class Overview:
             problems=tuple(map(str, self._standby.status().get("problems", ()))),
             accounts=accounts,
             groups=groups,
-            self_test=None if self._proving is None else _self_test(self._proving),
+            self_test=None if self._self_test is None else _self_test(self._self_test),
             latch=self.disks.latched,
             next_run=next_of(settings.schedules, self._calendar(), datetime.now(UTC)),
             schedules=len(settings.schedules),
@@ -86,8 +86,8 @@ def next_of(schedules: tuple[Schedule, ...], calendar: Calendar, now: datetime) 
     return NextRun(run.schedule, run.at, "a drill" if one.drill else str(scope_of(one)), run.why, one.drill)
 
 
-def _self_test(proving: Proving) -> RoomSelfTest:
-    last, status = proving.last, proving.status()
+def _self_test(self_test: SelfTester) -> RoomSelfTest:
+    last, status = self_test.last, self_test.status()
     return RoomSelfTest(
         ok=status["ok"],
         ended_at=None if last is None else last.finished_at,

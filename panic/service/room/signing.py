@@ -11,13 +11,15 @@ from panic.service.api.answers import document
 from panic.service.audit import Audit
 from panic.service.auth import Identity, identify
 from panic.service.body import read_json
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room import origin
 from panic.service.sessions import SIGNED, Sessions, Signed
 from panic.service.standby import Standby
 
 CSRF: Final = "X-CSRF-Token"
-SEEN: Final = "/v1/session/seen"
+SESSION: Final = "/v1/session"
+SEEN: Final = f"{SESSION}/seen"
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
 _AGAIN: Final[dict[str, Any]] = {"remedy": "Sign in again with your token.", "headers": CHALLENGE}
@@ -122,15 +124,16 @@ class Signing:
 
     # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
 
+    @Operation("POST", SESSION, "", {200: SessionView}, (401, 403), body=TokenAsked)
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
-        """Exchange a token for a session; any earlier session ends, so that none can be planted."""
+        """Sign in from a browser: a token for a cookie."""
         self._require_origin(request)
         cookies = self._cookies(request)
         asked = models.read(TokenAsked, await read_json(request))
         identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
         if identity is None:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
-        for one in cookies:
+        for one in cookies:  # so that none can be planted
             self.sessions.end(one)
         cookie, session = self.sessions.begin(identity.name)
         self._audit.record_request(request, identity, "sign_in")
@@ -138,12 +141,19 @@ class Signing:
         self._set_cookie(request, response, cookie)
         return response
 
-    async def who_is_in(self, request: web.Request, _: Identity) -> web.Response:
-        """Say who is signed in."""
+    @Operation("GET", SESSION, "viewer", {200: SessionView}, (404,))
+    async def session(self, request: web.Request, _: Identity) -> web.Response:
+        """Who is signed in."""
         return self._view(_signed(request))
 
+    @Operation("POST", SEEN, "viewer", {200: SessionView}, (404,))
+    async def seen(self, request: web.Request, _: Identity) -> web.Response:
+        """Keep an active session active: somebody is there."""
+        return self._view(_signed(request))
+
+    @Operation("DELETE", SESSION, "viewer", {204: None}, (404,))
     async def sign_out(self, request: web.Request, identity: Identity) -> web.Response:
-        """End the session."""
+        """Sign out."""
         self.sessions.end(_signed(request).cookie)
         self._audit.record_request(request, identity, "sign_out")
         response = web.Response(status=204)

@@ -11,10 +11,12 @@ from panic.service.api.lookup import Lookup
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.auth import Identity
 from panic.service.descriptors import held_most
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
 from panic.service.room.signing import Signing
 
+SSE: Final = "text/event-stream"
 STREAMS_MOST: Final = 200
 """Readers at once, where there are descriptors for them."""
 
@@ -30,8 +32,9 @@ class Stream:
         self._hub, self._lookup, self._signing = hub, lookup, signing
         self.readers: set[asyncio.Task[Any]] = set()
 
+    @Operation("GET", "/v1/events", "viewer", {200: SSE}, (404, 429, 504), query=EventsQuery)
     async def events(self, request: web.Request, _: Identity) -> web.StreamResponse:
-        """Send the current state and a run's board until the reader leaves or its session ends."""
+        """Follow the current state, and the board of one run."""
         name = read_query(EventsQuery, request).run
         found = await self._lookup.find(name) if name else None
         if isinstance(found, str):

@@ -20,7 +20,7 @@ from panic.report.document import (
 from panic.run.engagement import HoldView
 from panic.service.room.course import Course
 from panic.service.room.letters import Letter
-from panic.service.selftest.finding import Finding
+from panic.service.selftest.findings import Finding
 
 Identity = tuple[str | None, str, str]
 """Who an account is: its id, name and group."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from panic import config
 from panic.config import Settings
-from panic.config.own import fingerprints
+from panic.config.own_files import fingerprints
 from panic.kit.background import begin
 from panic.kit.errors import ConfigurationError, Problem
 from panic.service import readiness

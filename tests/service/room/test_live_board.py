@@ -125,7 +125,7 @@ async def test_a_board_that_fails_is_no_matter_of_the_run(tmp_path: Path, monkey
         board.join(spy)
         await until(lambda: bool(spy.boards) and 1 in sent(it.simulator, "GET"))
         monkeypatch.setattr(boards, "write", broken)
-        live.run._teller.flags.append(Flag("odd", "something odd"))
+        live.run.reporter.flags.append(Flag("odd", "something odd"))
         await until(lambda: len(failed) > 1)
         answer = await it.ask("GET", f"/v1/runs/{live.run.id}/board")
         monkeypatch.setattr(boards, "write", write)

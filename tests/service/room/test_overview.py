@@ -14,9 +14,9 @@ from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.config import Settings
 from panic.latch import State
+from panic.report.document import Source
 from panic.run.engagement import Engagement
 from panic.run.press import Press
-from panic.service.desk import SCHEDULE
 from panic.service.room import disk_watch, hub
 from panic.service.room.overview import next_of
 from panic.service.schedule.next import Due, next_run
@@ -25,7 +25,7 @@ from panic.simulator import Fault
 from tests.cli.support import account, until
 from tests.service.house import House, house
 from tests.service.room.page import opened, pressed
-from tests.service.test_proving import REVOKED, a_self_test
+from tests.service.test_self_tester import REVOKED, a_self_test
 
 STUCK = Fault("stuck")
 DAILY = """
@@ -102,7 +102,7 @@ async def test_a_roster_that_changes_is_counted_anew_and_without_one_nobody_know
 async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
     """With its remedies; before the first one there is nothing to tell but how often there is one."""
     for refused in (None, 1):
-        async with a_self_test(tmp_path, refused) as proving, house(tmp_path, proving=proving) as it:
+        async with a_self_test(tmp_path, refused) as tester, house(tmp_path, self_test=tester) as it:
             found = (await room(it))["self_test"]
 
         assert 300.0 == found["every_s"]
@@ -113,8 +113,8 @@ async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
             )
         else:
             assert (False, {"ok": 1, "refused": 1}) == (found["ok"], found["states"])
-            assert proving.last is not None
-            assert proving.last.finished_at == datetime.fromisoformat(found["ended_at"])
+            assert tester.last is not None
+            assert tester.last.finished_at == datetime.fromisoformat(found["ended_at"])
             assert [(REVOKED.code, REVOKED.text, REVOKED.remedy)] == [
                 tuple(one[key] for key in ("code", "text", "remedy")) for one in found["findings"]
             ]
@@ -149,7 +149,7 @@ async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
     """Who pressed what and why; and when all are over, how the one that was pressed last ended."""
     async with house(tmp_path, account(1, STUCK), account(2, STUCK)) as it:
         first = await pressed(it, reason="  the first  ", scope={"groups": ["East"]})
-        press = Press(Scope(all=True), "the close", "schedule cleanup", SCHEDULE)
+        press = Press(Scope(all=True), "the close", "schedule cleanup", Source.SCHEDULE)
         second = it.desk.press(press, automated=True).live.run.id
         under_way = (await room(it))["live"]
         for run_id in (first, second):  # the second one gives way until then
