@@ -27,7 +27,7 @@ from schemathesis.config import SchemathesisConfig
 from panic import latch
 from panic.run.press import Press
 from panic.service.desk import Desk, Pressing
-from tests.service.apart import apart
+from tests.cli.inside import beside
 from tests.service.house import DOCUMENT, QUICK, House, bearer, house
 
 TOKEN = bearer("boss")
@@ -133,7 +133,7 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, apart(served(Path(folder))) as it:
+    with tempfile.TemporaryDirectory() as folder, beside(served(Path(folder))) as it:
         began = monotonic()
         found = fuzz(it, options.cases, at=options.seed)
     sys.stdout.write(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from tests.service.apart import apart
+from tests.cli.inside import beside
 from tests.service.fuzz import fuzz, served
 
 CASES = int(os.environ.get("FUZZ_CASES", "36"))
@@ -11,7 +11,7 @@ CASES = int(os.environ.get("FUZZ_CASES", "36"))
 
 def test_no_request_breaks_the_service(tmp_path: Path) -> None:
     """`python -m tests.service.fuzz --cases 2000` proves more of it."""
-    with apart(served(tmp_path)) as it:
+    with beside(served(tmp_path)) as it:
         found = fuzz(it, CASES)
 
     assert CASES // 2 < sum(found.values())
