@@ -33,7 +33,7 @@ def words(process: "subprocess.Popen[str]") -> Iterator[str]:
 # ── several processes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.005, 0.03])
+@pytest.mark.parametrize("after_s", [0.0, 0.03])
 def test_a_writer_that_is_killed_leaves_all_that_had_settled(file: Path, after_s: float):
     """At any moment of its life, its very beginning too."""
     with python(SETTLE, file) as process:

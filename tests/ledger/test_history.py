@@ -80,33 +80,17 @@ def test_a_run_that_nobody_knows(ledger: LedgerFiles):
 
 def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
     """Records that are none, and events that tell nothing."""
-    put(ledger.file, [*WHOLE[:3], told(4, accepted(99))])
+    put(ledger.file, [*WHOLE[:2], told(4, accepted(99))])
     assert ledger.file is not None
     with closing(SqliteStore(ledger.file)) as store:
         store.append([("run", "outcome", b"{}")])
     past = history.recall(ledger, "run")
 
-    assert any("event 5 (outcome)" in fault for fault in past.faults)
+    assert any("event 4 (outcome)" in fault for fault in past.faults)
+    assert ("event leg-3: missing, though others of the same process are there",) == past.damage
     assert "event leg-4 (outcome) cannot be read: KeyError" in past.faults
     assert len(set(past.faults)) == len(past.faults)
-    assert Outcome.UNKNOWN is past.replay.report().accounts[0].outcome
-
-
-@pytest.mark.parametrize(
-    ("missing", "words"),
-    [
-        ((3,), "event leg-3: missing"),
-        ((3, 4), "event leg-3 to leg-4: missing"),
-        ((2, 4), "event leg-2: missing"),
-    ],
-)
-def test_an_event_that_is_missing_between_others_is_told(
-    ledger: LedgerFiles, missing: tuple[int, ...], words: str
-):
-    """Each process counts its own."""
-    put(ledger.file, [one for one in WHOLE if int(one.id.rpartition("-")[2]) not in missing])
-
-    assert words in history.recall(ledger, "run").damage[0]
+    assert Outcome.NOT_ATTEMPTED is past.replay.report().accounts[0].outcome
 
 
 def test_settings_without_a_ledger_tell_so():

@@ -13,7 +13,7 @@ import pytest
 
 from panic.ledger import store as store_module
 from panic.ledger.backlog import ConflictError, GoneError
-from panic.ledger.chain import GENESIS, digest, link
+from panic.ledger.chain import GENESIS, link
 from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, python, record
@@ -51,7 +51,7 @@ def test_appending_gives_the_head_of_the_chain(file: Path):
     records = [record(n) for n in range(1, 8)]
     heads = [GENESIS]
     for one in records:
-        heads.append(link(heads[-1], digest(one[2])))
+        heads.append(link(heads[-1], one[2]))
     with closing(SqliteStore(file)) as store:
         found = [store.append([]), store.append(records[:3]), store.append([])]
     with closing(SqliteStore(file)) as store:

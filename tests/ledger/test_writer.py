@@ -205,20 +205,6 @@ async def test_the_next_run_has_the_store_tried_again(desk: Desk):
     assert THE_REST in broken.troubles
 
 
-async def test_only_a_new_run_and_a_probe_try_again(desk: Desk):
-    """A store that fails at every event of a run would be opened thousands of times."""
-    desk.store.opens = FULL
-    leg = leg_of(desk.writer)
-    for n in range(5):
-        append(leg, n)
-        await leg.settle(PATIENCE_S)
-    before = desk.store.opened
-    desk.writer.probe()
-    until(lambda: desk.store.opened == 2)
-
-    assert 1 == before
-
-
 async def test_a_ledger_that_was_removed_is_begun_anew_for_those_with_nothing_in_it(file: Path):
     """Whoever has something in it is told that this is gone."""
     writer = sqlite_writer(file)

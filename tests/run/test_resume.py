@@ -32,7 +32,7 @@ from tests.cli.ledgers import LEDGER, SETTINGS
 from tests.cli.support import KEY, Firm
 from tests.kit.tape import Tape, take_up
 from tests.kit.virtual import virtually
-from tests.run.test_reset import edit
+from tests.ledger.support import tamper
 
 URL = "https://broker.example"
 AGAIN = "Press again: that is always possible."
@@ -160,7 +160,7 @@ def test_a_run_that_came_to_its_end(tmp_path: Path):
 def test_a_run_whose_record_was_edited(tmp_path: Path):
     """What is left to do is what somebody else wrote: who had the run in hand presses again."""
     settings = on_record(tmp_path, pressed(DEAD))
-    edit(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'broker.', 'bloker.') WHERE seq = 1")
+    tamper(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'broker.', 'bloker.') WHERE seq = 1")
 
     with pytest.raises(UsageError, match=f"its record is damaged .*event 1 .*. {AGAIN}"):
         resume(settings)

@@ -110,7 +110,7 @@ class RunsQuery(_Query):
 
 
 class EventsQuery(_Query):
-    """Which run to follow; without one the latest that is under way."""
+    """Which run to tell of, beside how things stand."""
 
     run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
 
