@@ -93,12 +93,6 @@ def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
     assert Outcome.NOT_ATTEMPTED is past.replay.report().accounts[0].outcome
 
 
-def test_settings_without_a_ledger_tell_so():
-    """As a library may have them."""
-    with pytest.raises(UsageError, match=r"the settings name no \[ledger\] file"):
-        history.recall(LedgerFiles(), "run")
-
-
 # ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -241,13 +235,3 @@ def test_the_state_of_a_run_is_a_word_or_two():
     assert [True, False, False] == [
         open_run.resumable(now) for now in (just_in_time, too_late, MIDNIGHT - timedelta(seconds=1))
     ]
-
-
-def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
-    """It may be under way until then; but whether it may be taken up once more counts from the press."""
-    one = summed_up(pressed(), resumed(1, at=60.0))
-
-    assert MIDNIGHT + timedelta(seconds=60 + 120) == one.deadline
-    assert MIDNIGHT + timedelta(seconds=120 + 300) == one.resumable_until
-    assert "process 18 on desk-2" == str(one.process)
-    assert None is one.alive

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from panic.ledger import reader
-from panic.ledger.chain import GENESIS, link
 from panic.ledger.events import decode
 from panic.ledger.reader import Row, Volume, faults, read
 from panic.ledger.store import SqliteStore
@@ -30,20 +29,6 @@ def numbers(volume: Volume) -> list[int]:
 
 
 # ── what is there ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_reader_finds_what_was_written(file: Path):
-    """As it was written, while it is being written."""
-    records = [record(n) for n in range(1, 4)]
-    heads = [GENESIS]
-    for one in records:
-        heads.append(link(heads[-1], one[2]))
-    with closing(SqliteStore(file)) as store:
-        store.append(records)
-        volume = read(file)
-
-    rows = tuple(Row(head.seq, *one, head.hash) for head, one in zip(heads[1:], records, strict=True))
-    assert Volume(file, GENESIS, rows, heads[-1], "") == volume
 
 
 def test_a_reader_finds_one_run_or_some_kinds(file: Path):

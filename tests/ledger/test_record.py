@@ -311,30 +311,20 @@ PLANS = st.builds(
 )
 
 
-def shown(unsent: tuple[Unsent, ...]) -> list[Any]:
-    """What a report shows of those that could not be reached."""
-    return [(one.why, one.account, one.row and (one.row.id, one.row.text)) for one in unsent]
-
-
 @given(PLANS)
 def test_a_plan_is_read_as_it_was(plan: Plan):
     """Odd names, broken rows and all."""
     accounts, unsent = read_plan(through_the_ledger(planned(plan)))
+    shown = [
+        [(one.why, one.account, one.row and (one.row.id, one.row.text)) for one in its]
+        for its in (plan.unsent, unsent)
+    ]
 
     assert plan.accounts == accounts
-    assert shown(plan.unsent) == shown(unsent)
+    assert shown[0] == shown[1]
 
 
-PLAN = planned(
-    Plan(
-        Scope(all=True),
-        (Account(1, "one"), Account(2)),
-        (
-            Unsent("its key is gone", account=Account(3)),
-            Unsent("broken", row=BadRow(4, "x", None, Problem("x", "y"))),
-        ),
-    )
-)
+PLAN = planned(Plan(Scope(all=True), (Account(1, "one"), Account(2)), ()))
 
 
 @pytest.mark.parametrize(

@@ -78,17 +78,6 @@ def test_a_batch_of_any_size_is_written_whole(file: Path):
     assert names(*range(1, head.seq + 1)) == ids(file)
 
 
-def test_nothing_of_a_batch_that_fails_is_kept(file: Path):
-    """And the next one is written as if it had not been."""
-    with closing(begun(file, 1)) as store:
-        with pytest.raises(sqlite3.IntegrityError):
-            store.append([record(2), (None, "outcome", b"")])  # type: ignore[list-item]
-        head = store.append([record(3)])
-
-    assert 2 == head.seq
-    assert names(1, 3) == ids(file)
-
-
 @pytest.mark.parametrize("change", ["DELETE FROM events", "UPDATE events SET record = x'00' WHERE seq = 1"])
 def test_what_is_written_stays(file: Path, change: str):
     """Even a tool that opens the file may not change an event, by mistake at least."""

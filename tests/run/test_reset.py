@@ -166,17 +166,6 @@ def test_a_reset_puts_a_whole_latch_in_the_place_of_one_that_is_not(firm: Firm, 
     assert NOTHING == firm.looks()
 
 
-def test_a_missing_latch_that_nobody_engaged(firm: Firm):
-    """Somebody may have, off the record."""
-    firm.file.unlink()
-    with pytest.raises(UsageError, match="the latch is missing, and no press on record engaged it"):
-        firm.asks()
-    prepared = firm.asks(force="a new machine")
-
-    assert str(prepared).startswith("ends the engaged state of everything")
-    assert not reset.carry_out(firm.settings, prepared).engaged
-
-
 # ── at the same time ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -192,13 +181,12 @@ def test_a_press_after_the_person_looked_stays_engaged(firm: Firm):
     assert ["intended"] == firm.states()
 
 
-@pytest.mark.parametrize("scope", [ALL, SEVEN])
-def test_a_press_after_the_person_looked_at_a_missing_latch_is_engaged_again(firm: Firm, scope: Scope):
+def test_a_press_after_the_person_looked_at_a_missing_latch_is_engaged_again(firm: Firm):
     """It found everything engaged and wrote nothing, and nobody decided to end it."""
     firm.press("r1", SEVEN)
     firm.file.unlink()
     prepared = firm.asks()
-    holds = tuple(firm.press("r2", scope, OPEN, second=60))
+    holds = tuple(firm.press("r2", ALL, OPEN, second=60))
     state = reset.carry_out(firm.settings, prepared)
 
     assert holds == state.holds == firm.looks().recorded
