@@ -97,7 +97,7 @@ def make_app(
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     handlers = (
-        Presses(desk, standby, lookup, audit, Keys(monotonic)),
+        Presses(desk, standby, audit, Keys(monotonic)),
         Runs(desk, standby, lookup, threads, audit, env),
         looks,
         streaming,

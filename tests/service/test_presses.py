@@ -74,7 +74,7 @@ MISTAKES: list[tuple[dict[str, Any], set[str]]] = [
 ]
 SCOPES: list[tuple[dict[str, Any], str]] = [
     ({}, "no scope: say all, groups NAME or accounts ID; there is no default"),
-    ({"all": True, "accounts": [1]}, "all covers every account already"),
+    ({"all": True, "accounts": [1]}, "all covers every account already: leave out groups and accounts, or all"),
     ({"groups": ["Est"]}, "Did you mean East?"),
 ]
 
