@@ -82,11 +82,9 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Another press that became a part of the run.
+    """Another press that became a part of the run, which may take `deadline_s` from its start now.
 
-    Attributes:
-        accounts: Which accounts were sent again for it; empty if it counts as the same press as the one before it.
-        deadline_s: How long the run may take now, seconds from its start.
+    The accounts are those sent again for it; none if it counts as the same press as the one before it.
     """
 
     trigger: Trigger
@@ -148,11 +146,7 @@ def body(event: Pressed | Joined | Resumed | Finished | Flag | LatchReport) -> d
 
 
 def read(kind: type[_T], words: object) -> _T:
-    """Read an event's body again.
-
-    Raises:
-        ValueError: It is none of this kind.
-    """
+    """Read an event's body again; a ValueError where it is none of this kind."""
     found: _T = _adapter(kind).validate_python(words)
     return found
 
@@ -190,11 +184,7 @@ def _bad(row: BadRow | None) -> list[Any]:
 
 
 def read_plan(words: Any) -> tuple[tuple[Account, ...], tuple[Unsent, ...]]:
-    """Read a plan again: its accounts, and those that could not be reached.
-
-    Raises:
-        ValueError: It is no plan.
-    """
+    """Read a plan again, its accounts and those that could not be reached; a ValueError where it is none."""
     found = read(_Planned, words)
     accounts = tuple(Account(*row) for row in found.accounts)
     if len({account.id for account in accounts}) != len(accounts):

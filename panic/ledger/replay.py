@@ -125,11 +125,7 @@ class Replay:
                     case.note(_UNSENT)
 
     def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
-        """Fold the report as it was printed, but with nothing clear if the record is not what was written.
-
-        Args:
-            head: The ledger's after the run's last event.
-            damage: What is wrong with the record, in words.
+        """Fold the report as it was printed, but with nothing clear if there is any damage.
 
         Raises:
             ValueError: The record does not tell who pressed, or of which accounts.

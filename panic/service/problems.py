@@ -13,7 +13,8 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import to_json
 
 from panic.kit.errors import ConfigurationError, PanicError, UsageError
 from panic.kit.words import clip
@@ -92,9 +93,6 @@ class Problem:
     request_id: str
 
 
-_PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
-
-
 class ProblemError(Exception):
     """A refusal; `code` is one of `KINDS`, which has what is left out."""
 
@@ -127,7 +125,7 @@ class ProblemError(Exception):
             errors=self.errors[:_LISTED_MOST],
             request_id=request_id,
         )
-        body = _PROBLEM.dump_json(found, indent=2)
+        body = to_json(found, indent=2)
         return web.Response(body=body, status=found.status, headers=self.headers, content_type=MEDIA_TYPE)
 
 

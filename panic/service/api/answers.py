@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from aiohttp import web
+from pydantic_core import to_json
 
 from panic.kit.background import Aside
 from panic.kit.errors import UsageError
-from panic.service.api.views import to_json
 from panic.service.problems import ProblemError, in_our_words
 
 _T = TypeVar("_T")
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 def document(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with JSON: bytes as they are, anything else as pydantic writes it."""
-    text = body if isinstance(body, bytes) else to_json(body)
+    text = body if isinstance(body, bytes) else to_json(body, indent=2)
     return web.Response(
         body=text, status=status, headers=headers, content_type="application/json", charset="utf-8"
     )

@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
 from typing import Any, Final, Literal
-
-from pydantic import TypeAdapter
 
 from panic.broker.outcomes import Verdict
 from panic.ledger.summary import Summary
@@ -132,26 +129,9 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
-    """That the service answers at all."""
-
-    alive: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Ready:
     """Whether a press would work, and in one word why not; `files` tells ledger and latch from others."""
 
     ready: bool
     why: str
     files: dict[str, str]
-
-
-@cache
-def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
-
-
-def to_json(view: Any) -> bytes:
-    """Write an answer as JSON, indented, UTF-8."""
-    return _adapter(type(view)).dump_json(view, indent=2)  # type: ignore[arg-type]

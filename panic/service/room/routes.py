@@ -11,7 +11,7 @@ from panic.ledger import history
 from panic.ledger.evidence.export import Asked, export
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import Lookup, until_swept
-from panic.service.api.views import RUN, to_json
+from panic.service.api.views import RUN
 from panic.service.auth import Identity
 from panic.service.desk import Desk
 from panic.service.operations import Operation
@@ -79,5 +79,5 @@ def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:
     return b"".join(lines)
 
 
-def _scheduled(settings: Settings) -> bytes:
-    return to_json(Schedules(**outlook(settings, datetime.now(UTC), _RUNS_MOST).document()))
+def _scheduled(settings: Settings) -> Schedules:
+    return Schedules(**outlook(settings, datetime.now(UTC), _RUNS_MOST).document())
