@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -104,12 +103,11 @@ class ProblemError(Exception):
         remedy: str = "",
         errors: Sequence[Mistake] = (),
         headers: Mapping[str, str] | None = None,
-        status: int = 0,
     ) -> None:
         self.kind = KINDS[code]
         super().__init__(detail or self.kind.title)
-        self.status = status or self.kind.status
-        self.code, self.detail, self.errors = code, detail or self.kind.title, tuple(errors)
+        self.status, self.code = self.kind.status, code
+        self.detail, self.errors = detail or self.kind.title, tuple(errors)
         self.remedy, self.headers = remedy or self.kind.remedy, dict(headers or {})
 
     def response(self, request_id: str) -> web.Response:
@@ -132,7 +130,7 @@ class ProblemError(Exception):
 def of_validation(error: ValidationError, part: str) -> ProblemError:
     """Say what is wrong with a part of the request (body, query), and where; never quote it."""
     found = [
-        Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(one["msg"].removeprefix("Value error, ")))
+        Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(one["msg"]))
         for one in error.errors(include_input=False, include_url=False, include_context=False)
     ]
     return ProblemError("malformed", f"{error.error_count()} mistakes in the {part}", errors=found)
@@ -161,8 +159,6 @@ def of(error: Exception) -> ProblemError:
             return ProblemError("too_slow")
         case web.HTTPException():
             return _of_http(error)
-        case HttpProcessingError():
-            return ProblemError("malformed", "the body cannot be decoded")
     return ProblemError("internal", f"an unexpected {type(error).__name__}")
 
 
@@ -170,8 +166,7 @@ def _of_http(error: web.HTTPException) -> ProblemError:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return ProblemError("method_not_allowed", f"allowed here: {allowed}", headers={"Allow": allowed})
-    unknown = "internal" if error.status >= 500 else "refused"  # noqa: PLR2004
-    return ProblemError(_BY_STATUS.get(error.status, unknown), status=error.status)
+    return ProblemError(_BY_STATUS.get(error.status, "internal" if error.status >= 500 else "refused"))  # noqa: PLR2004
 
 
 def _mistakes(error: ConfigurationError) -> Iterable[Mistake]:

@@ -67,7 +67,7 @@ class Status:
     async def readyz(self, _: web.Request, __: Identity) -> web.Response:
         """Ready to press?"""
         why = self._not_ready()
-        return document(views.Ready(not why, why, self._standby.files), 503 if why else 200)
+        return document(views.Ready(not why, why, self._standby.judgement.files), 503 if why else 200)
 
     @Operation("GET", "/metrics", "viewer", {200: "text/plain"})
     async def metrics(self, _: web.Request, __: Identity) -> web.Response:
