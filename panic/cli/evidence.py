@@ -18,7 +18,7 @@ from panic import config
 from panic.broker.outcomes import Verdict
 from panic.cli import output
 from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, indented, line
-from panic.config.own import is_same, refuse_own
+from panic.config.own_files import is_same, refuse_own
 from panic.kit import terminal
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why

@@ -83,7 +83,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path):
 
 MISTAKES = [
     "PANIC_BROKER_BASE_URL differs from the settings' base_url. Unset it",
-    "panic.toml:9: [run] concurrency is 5000. Give a whole number from 1 to 1000",
+    "panic.toml:9: [run] concurrency is 5000. Input should be less than or equal to 1000",
     "panic.toml:10: [run] has no setting 'wacth_s'. Did you mean watch_s?",
     "panic.key: credential default: the key file is open to other users. Run: chmod 600",
     "credential dead: the environment variable NO_SUCH_KEY is not set. Set it",

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from panic.broker.client import Broker
 from panic.config import Settings
-from panic.config.own import CALENDAR
+from panic.config.own_files import CALENDAR
 from panic.config.secret import Key
 from panic.kit import background
 from panic.kit.clock import Clock

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import structlog
 
-from panic.config.named import SCHEDULES
-from panic.config.own import CLOCK
+from panic.config.entries import SCHEDULES
+from panic.config.own_files import CLOCK
 from panic.kit import background
 from panic.kit.files import replace
 from panic.service.desk import Desk

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from panic.accounts.plan import plan, scope_of
 from panic.accounts.roster import load as load_roster
 from panic.config import Schedule, Settings
-from panic.config.named import SCHEDULES
+from panic.config.entries import SCHEDULES
 from panic.config.times import WallTime
 from panic.kit.errors import PanicError
 from panic.service.schedule.almanac import load_calendar

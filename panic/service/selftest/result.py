@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.config import Settings
-from panic.config.own import SELF_TEST
+from panic.config.own_files import SELF_TEST
 from panic.kit.files import read_regular, replace
 from panic.kit.words import ago
 from panic.run.check import State

@@ -4,7 +4,7 @@ from datetime import time
 
 import pytest
 
-from panic.config.kinds import MistakeError
+from panic.config.sections import MistakeError
 from panic.config.times import SessionTime, WallTime, parse
 
 
