@@ -104,11 +104,6 @@ class Item:
     unless: str = ""
     since: float = field(default_factory=time.monotonic)
 
-    @property
-    def is_given_up(self) -> bool:
-        """Whether nobody wants it written any more."""
-        return self.fails_closed and self.reply is not None and self.reply.cancelled()
-
     def resolve(self, outcome: Head | Exception) -> None:
         """Tell those who wait for it."""
         if self.reply is None or self.reply.done() or not self.reply.set_running_or_notify_cancel():

@@ -89,7 +89,8 @@ class Worker(threading.Thread):
 
     def _writable(self, items: Sequence[Item]) -> list[Item]:
         """Leave out items of a run that has lost an event: the rest alone would be a riddle."""
-        wanted, gone = [item for item in items if not item.is_given_up], self._backlog.gone
+        given_up = [item for item in items if item.fails_closed and item.reply and item.reply.cancelled()]
+        wanted, gone = [item for item in items if item not in given_up], self._backlog.gone
         for item in wanted:
             volume = item.trail.volume
             if item.trail.is_broken:
