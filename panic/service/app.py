@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from panic.kit.background import Aside
-from panic.service import body, problems
+from panic.service import problems
 from panic.service.api.checks import Checks
 from panic.service.api.latch import Latching
 from panic.service.api.lookup import Lookup
@@ -91,7 +91,7 @@ def make_app(
     looks = routes.Looks(desk, standby, lookup, threads, hub)
     desk.observers += [metrics.observe, hub.observe]
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
-    app = web.Application(middlewares=[guard.answer], client_max_size=body.HOOK_MOST)
+    app = web.Application(middlewares=[guard.answer])
     app[STREAM] = streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
