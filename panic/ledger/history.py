@@ -33,13 +33,9 @@ _EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One run as its record tells it.
+    """One run as its record tells it, what is wrong with the file that holds it, and which events were changed.
 
-    Attributes:
-        head: The ledger's head after the run's end; None where it has none.
-        last_seq: The number of its last event; 0 where there is none.
-        damage: What is wrong with the file that holds the record, in words.
-        faults: Which of its events are not what was written, in words.
+    `head` is the ledger's after the run's end, if it has one, and `last_seq` the number of its last event, or 0.
     """
 
     replay: Replay
@@ -49,11 +45,7 @@ class Past:
     faults: tuple[str, ...]
 
     def report(self) -> Report:
-        """Rebuild the report as it was printed, but with nothing clear if anything is wrong.
-
-        Raises:
-            UsageError: The record does not tell who pressed, or of which accounts.
-        """
+        """Rebuild the report as it was printed, but with nothing clear if anything is wrong."""
         try:
             return self.replay.report(self.head, (*self.damage, *self.faults))
         except ValueError as error:
@@ -62,13 +54,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Headings:
-    """The beginnings and ends of all runs, and the resets.
-
-    Attributes:
-        events: In the order of the file, whatever the clock said.
-        runs: The runs, in the order of their presses.
-        damage: What is wrong with the ledger, in words.
-    """
+    """The beginnings and ends of all runs, and the resets, in the order of the file, whatever the clock said."""
 
     events: tuple[Event, ...]
     runs: tuple[Summary, ...]
@@ -129,10 +115,7 @@ def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: lis
 
 
 def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
-    """Give every run on record, unfinished ones first and then latest first, and what is wrong with the ledger.
-
-    The verdicts of the first `shown` are checked against their records.
-    """
+    """Give every run, unfinished ones first and then the latest, the first few checked; and what is wrong."""
     found = headings(ledger)
     told = list(reversed(found.runs))
     told.sort(key=lambda one: one.finished is not None)
@@ -146,12 +129,9 @@ def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]
 
 
 def checked(ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False) -> list[Summary]:
-    """Give the runs again, each with no better verdict than its record supports.
+    """Give runs again, each with no better verdict than its record supports.
 
-    Args:
-        ledger: Where they lie.
-        found: The runs.
-        retold: Whether to make each report again, and not only look for events that were edited or are missing.
+    With `retold` each report is made again; else only events that were edited or are missing are looked for.
     """
     return [_checked(ledger, one, one.finished, retold=retold) if one.finished else one for one in found]
 
@@ -187,11 +167,9 @@ def _wrong(volume: Volume) -> list[str]:
 
 
 def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
-    """Put runs in the order of their last presses, the latest last.
+    """Put runs in the order of their last presses: those on record in their order, those of this process beside.
 
-    Args:
-        recorded: Those on record, in their order.
-        here: Those of this process; as long as the last press of one is not on record, its time gives its place.
+    As long as the last press of one of these is not on record, its time gives its place.
     """
     now = datetime.now(UTC)
     told = {one.run: one for one in recorded}
@@ -206,16 +184,7 @@ def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> l
 
 
 def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
-    """Resolve a run's id as a person types it: whole, its beginning, or `last`.
-
-    Args:
-        ledger: Where runs are on record; it may be none where there are runs of this process.
-        name: What it is called.
-        here: The runs of this process, on record or not yet.
-
-    Raises:
-        UsageError: None is called so, or several are.
-    """
+    """Resolve a run's id as typed: whole, its beginning, or `last`; `here` are the runs of this process."""
     if not name:
         raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
     found = headings(ledger).runs if ledger.file is not None or not here else ()

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.chain import GENESIS, Head, link
 from panic.ledger.events import beginning
 from panic.ledger.store import APPLICATION, BUSY_S, VERSION, address, check_log, check_regular, wal
 
@@ -47,12 +47,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What one ledger file holds.
+    """What one ledger file holds: the events asked for, what the first is linked to, and the last of all.
 
     Attributes:
-        base: What its first event is linked to.
-        rows: The events that were asked for, in order.
-        head: The last event of the whole file, whatever was asked for.
         damage: What is wrong with reading it, in words; "" when nothing is.
         before: The hash of the event before each of them, "" if unknown; empty if all events were asked for.
     """
@@ -70,12 +67,7 @@ class Volume:
 
 
 def backup(file: Path, target: Path) -> Volume:
-    """Copy a consistent snapshot of a ledger, even while it is written, and read the copy.
-
-    Raises:
-        UsageError: There is no ledger, or something at `target` already.
-        PanicError: It could not be copied.
-    """
+    """Copy a consistent snapshot of a ledger into a new file, even while it is written, and read the copy."""
     try:
         check_regular(file)
     except OSError as error:
@@ -102,14 +94,10 @@ def _not_for_ever() -> Callable[[int, int, int], None]:
 
 
 def read(file: Path, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
-    """Read as much of a ledger as can be read; another process may be writing it. Never raises.
+    """Read one run's events, or those of some kinds, or all, as far as a file can be read. Never raises.
 
-    Args:
-        file: The ledger, or what stands in its place.
-        run: Only this run's events; "" for all runs.
-        kinds: Only events of these kinds; none for all kinds.
-        whole: Every event, whatever else is said, and a check of the file's own structure, which alone finds
-            events that a damaged page hides.
+    `whole` is every event, whatever else is said, and a check of the file's own structure, which alone finds
+    events that a damaged page hides.
     """
     columns = {"run": [run] if run else [], "kind": [*map(str, kinds)]}
     asked = {column: values for column, values in columns.items() if values and not whole}
@@ -151,17 +139,10 @@ def _faults(volume: Volume, *, alone: bool) -> Iterator[str]:
                 yield f"{name}: the event before it is missing"
         elif row.seq != head.seq + 1:
             yield f"{name}: it follows event {head.seq}"
-        elif not _fits(row, head):
+        elif head.seq < 0 or link(head, row.record).hash != row.hash:
             yield f"{name}: it does not match its hash"
         if not row.record.startswith(beginning(row.run, row.kind)):
             yield f"{name}: its record is of another run or kind"
-
-
-def _fits(row: Row, head: Head) -> bool:
-    try:
-        return link(head, digest(row.record)).hash == row.hash
-    except OverflowError:  # below zero nothing is counted
-        return False
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -188,7 +169,9 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
             rows = tuple(_select(connection, asked))
             last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
             before = _before(connection, rows) if asked else ()
-            damage = _identity(*marks)
+            damage = "" if marks[0] == APPLICATION else "it is not marked as a ledger"
+            if not damage and marks[1] != VERSION:
+                damage = f"it is of format {marks[1]}, and this panic reads format {VERSION}"
             if whole and not damage:
                 found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
                 damage = "" if found == "ok" else clip(f"its structure is damaged: {found}")
@@ -221,12 +204,6 @@ def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _As
     head = Head(rows[-1].seq, rows[-1].hash) if rows else GENESIS
     damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
     return Volume(file, GENESIS, tuple(rows), head, damage, ("",) * len(rows) if asked else ())
-
-
-def _identity(application: int, version: int) -> str:
-    if application != APPLICATION:
-        return "it is not marked as a ledger"
-    return "" if version == VERSION else f"it is of format {version}, and this panic reads format {VERSION}"
 
 
 def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -> Iterator[Row]:

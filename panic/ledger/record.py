@@ -1,8 +1,8 @@
 """What is recorded of a run: the bodies of its events."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -64,6 +64,11 @@ class Pressed:
     process: Process
     key: str = ""
 
+    def joined_by(self, joined: "Joined") -> "Pressed":
+        """Give it with what a press that became a part of the run made of it."""
+        scope = replace(self.scope, watch_s=max(self.scope.watch_s, joined.watch_s))
+        return replace(self, deadline_s=max(self.deadline_s, joined.deadline_s), scope=scope)
+
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
@@ -77,11 +82,9 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Another press that became a part of the run.
+    """Another press that became a part of the run, which may take `deadline_s` from its start now.
 
-    Attributes:
-        accounts: Which accounts were sent again for it; empty if it counts as the same press as the one before it.
-        deadline_s: How long the run may take now, seconds from its start.
+    The accounts are those sent again for it; none if it counts as the same press as the one before it.
     """
 
     trigger: Trigger
@@ -99,6 +102,12 @@ class LastPress(NamedTuple):
     run: str
     at: datetime
     presses: int
+
+    @classmethod
+    def of(cls, run: str, pressed: Pressed, joined: Sequence[Joined]) -> "LastPress":
+        """Give it of a run."""
+        last = joined[-1].trigger if joined else pressed.trigger
+        return cls(run, last.at, 1 + len(joined))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +146,7 @@ def body(event: Pressed | Joined | Resumed | Finished | Flag | LatchReport) -> d
 
 
 def read(kind: type[_T], words: object) -> _T:
-    """Read an event's body again.
-
-    Raises:
-        ValueError: It is none of this kind.
-    """
+    """Read an event's body again; a ValueError where it is none of this kind."""
     found: _T = _adapter(kind).validate_python(words)
     return found
 
@@ -179,11 +184,7 @@ def _bad(row: BadRow | None) -> list[Any]:
 
 
 def read_plan(words: Any) -> tuple[tuple[Account, ...], tuple[Unsent, ...]]:
-    """Read a plan again: its accounts, and those that could not be reached.
-
-    Raises:
-        ValueError: It is no plan.
-    """
+    """Read a plan again, its accounts and those that could not be reached; a ValueError where it is none."""
     found = read(_Planned, words)
     accounts = tuple(Account(*row) for row in found.accounts)
     if len({account.id for account in accounts}) != len(accounts):

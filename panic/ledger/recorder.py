@@ -1,7 +1,6 @@
-"""Records a run as it happens: what the engine reports becomes events of the ledger.
+"""Records a run as it happens. Only `intend` and `end` wait, and both for a limited time.
 
-Everything that happens in one turn of the loop goes into one event of its kind, so that the record of a rush
-costs little. Only `intend` and `end` wait, and both for a limited time.
+All that happens in one turn of the loop goes into one event of its kind, so that a rush costs little.
 """
 
 import asyncio
@@ -171,7 +170,6 @@ def _finished(report: Report) -> Finished:
 
 
 def _log_troubles(report: Report) -> None:
-    """Log trouble with the ledger, for whoever runs panic, in addition to the report."""
     if structlog.is_configured():
         for flag in report.flags:
             if flag.code.startswith("ledger_"):

@@ -1,7 +1,6 @@
 """A run rebuilt from its record: the cases as they were, and the report that was, or would have been, printed.
 
-Pure: events in, values out. A record may break off: a DELETE that was sent but has no end on record counts as
-unanswered, and a run that did not end is unverified at best.
+A record may break off: a DELETE that was sent but has no end on record counts as unanswered.
 """
 
 from collections.abc import Iterable, Sequence
@@ -125,11 +124,7 @@ class Replay:
                     case.note(_UNSENT)
 
     def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
-        """Fold the report as it was printed, but with nothing clear if the record is not what was written.
-
-        Args:
-            head: The ledger's after the run's last event.
-            damage: What is wrong with the record, in words.
+        """Fold the report as it was printed, but with nothing clear if there is any damage.
 
         Raises:
             ValueError: The record does not tell who pressed, or of which accounts.
@@ -197,12 +192,7 @@ class Replay:
             if account in self.cases:
                 self.cases[account].press_again()
         if self.pressed is not None:
-            watch_s = max(self.pressed.scope.watch_s, joined.watch_s)
-            self.pressed = replace(
-                self.pressed,
-                deadline_s=max(self.pressed.deadline_s, joined.deadline_s),
-                scope=replace(self.pressed.scope, watch_s=watch_s),
-            )
+            self.pressed = self.pressed.joined_by(joined)
 
     def _resume(self, resumed: Resumed) -> None:
         if self.resumed and self.resumed[-1] == resumed:  # a writer that waited for it in vain wrote it again
@@ -214,29 +204,43 @@ class Replay:
             case.resume(0.0, _NO_PACE)
 
 
+def circumstances(
+    run: str, pressed: Pressed, joined: Iterable[Joined], resumed: Iterable[Resumed], **more: Any
+) -> Circumstances:
+    """Give the circumstances of a run: those that its record holds, and `more`."""
+    return Circumstances(
+        run_id=run,
+        drill=pressed.drill,
+        base_url=pressed.base_url,
+        contact=pressed.contact,
+        roster=pressed.roster,
+        trigger=pressed.trigger,
+        scope=pressed.scope,
+        started_at=pressed.started_at,
+        joined=tuple(
+            Joining(one.trigger.source, one.trigger.by, one.trigger.reason, one.trigger.at, len(one.accounts))
+            for one in joined
+        ),
+        resumed=tuple(Resumption(one.at, one.by) for one in resumed),
+        **more,
+    )
+
+
 def _circumstances(replay: Replay, pressed: Pressed, damage: Sequence[str]) -> Circumstances:
     end = replay.finished
     last = datetime.fromisoformat(replay.last_at)
     lasted_s = round((last - pressed.started_at).total_seconds(), 3)
     flags = [Flag(RECORD_DAMAGED, clip(words, 500)) for words in damage]
     flags += replay.flags if end else _unfinished_flags(replay, pressed.base_url)
-    return Circumstances(
-        run_id=replay.run,
+    return circumstances(
+        replay.run,
+        pressed,
+        replay.joined,
+        replay.resumed,
         version=end.version if end else pressed.version,
-        drill=pressed.drill,
-        base_url=pressed.base_url,
-        contact=pressed.contact,
-        roster=pressed.roster,
-        trigger=pressed.trigger,
-        scope=replay.scope,
-        verify=pressed.scope.verify,
-        watch_s=pressed.scope.watch_s,
         timings=end.timings if end else Timings(None, None, lasted_s, pressed.deadline_s),
-        started_at=pressed.started_at,
         finished_at=end.finished_at if end else last,
         finished=end is not None,
-        joined=tuple(map(joining, replay.joined)),
-        resumed=tuple(Resumption(one.at, one.by) for one in replay.resumed),
         latch=replay.latch,
         flags=tuple(dict.fromkeys(flags)),
         is_damaged=bool(damage),
@@ -251,12 +255,6 @@ def _unfinished_flags(replay: Replay, base_url: str) -> Iterable[Flag]:
     yield from replay.flags
     yield from from_cases(list(replay.cases.values()), base_url, stopped=False)
     yield from (Flag(RECORD_DAMAGED, words) for words in replay.oddities)
-
-
-def joining(joined: Joined) -> Joining:
-    """Describe a later press for the report."""
-    trigger = joined.trigger
-    return Joining(trigger.source, trigger.by, trigger.reason, trigger.at, len(joined.accounts))
 
 
 def scope_of(shown: ScopeReport) -> Scope:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from panic.ledger.backlog import ConflictError, GoneError, Record
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.chain import GENESIS, Head, link
 
 APPLICATION = int.from_bytes(b"PANC", "big")
 """SQLite's application_id, which marks a file as a ledger."""
@@ -49,12 +49,7 @@ class SqliteStore:
     """A ledger file. One thread uses it at a time; other processes may write the same file."""
 
     def __init__(self, file: Path) -> None:
-        """Open the ledger `file`, or begin it.
-
-        Raises:
-            OSError: it is no regular file, another program's, or cannot be reached.
-            sqlite3.Error: SQLite cannot use it.
-        """
+        """Open the ledger `file`, or begin it; an OSError or sqlite3.Error where it cannot be used."""
         try:
             self._file = Path(os.path.realpath(file))
         except ValueError as error:  # a NUL in the name
@@ -64,13 +59,7 @@ class SqliteStore:
         self._connection = _connect(self._file)
 
     def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
-        """Append as `Store` says.
-
-        Raises:
-            ConflictError: A condition does not hold.
-            GoneError: The file was removed.
-            OSError, sqlite3.Error: They could not be made durable.
-        """
+        """Append as `Store` says; an OSError or sqlite3.Error where they could not be made durable."""
         if not self._is_in_place():
             raise GoneError(errno.ESTALE, "It was removed or replaced while it was in use")
         connection = self._connection
@@ -83,7 +72,7 @@ class SqliteStore:
                 _expect_none(connection, records[0][1], unless)
             rows = []
             for run, kind, record in records:
-                head = link(head, digest(record))
+                head = link(head, record)
                 rows.append((head.seq, run, kind, record, bytes.fromhex(head.hash)))
             for start in range(0, len(rows), _ROWS_MOST):
                 some = rows[start : start + _ROWS_MOST]
@@ -118,11 +107,7 @@ def address(file: Path, mode: str) -> str:
 
 
 def check_regular(file: Path) -> os.stat_result:
-    """Make sure, without opening a file, that opening it will not block.
-
-    Raises:
-        OSError: it is missing, a pipe, a device or a directory.
-    """
+    """Make sure, without opening a file, that opening it will not block; an OSError says why it may."""
     status = file.stat()
     if not stat.S_ISREG(status.st_mode):
         kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
@@ -131,12 +116,9 @@ def check_regular(file: Path) -> os.stat_result:
 
 
 def check_log(file: Path) -> None:
-    """Make sure that SQLite would not throw a write-ahead log away: it does where the file is as good as empty.
+    """Make sure that SQLite would not throw a write-ahead log away, as it does where the file is as good as empty.
 
     The log is looked at first: in a ledger that is just begun it grows after the file.
-
-    Raises:
-        sqlite3.DatabaseError: it would.
     """
     with suppress(OSError):
         if wal(file).stat().st_size > 0 and file.stat().st_size < _SMALLEST:
@@ -181,7 +163,10 @@ def _connect(file: Path, synchronous: str = "FULL") -> sqlite3.Connection:
         _last(connection)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
-        _warm_up(connection, file)
+        # Begin the log: that waits for the disk three times, so that a press's first event waits only once.
+        with suppress(FileNotFoundError):  # SQLite does without one where there can be none
+            if wal(file).stat().st_size == 0:
+                connection.execute(f"PRAGMA user_version = {VERSION}")
     except UnicodeDecodeError as error:  # SQLite's message quotes what it met
         connection.close()
         raise sqlite3.DatabaseError("its text is broken") from error
@@ -192,12 +177,7 @@ def _connect(file: Path, synchronous: str = "FULL") -> sqlite3.Connection:
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
-    """Whether nothing stands in it yet.
-
-    Raises:
-        sqlite3.DatabaseError: it is a ledger that lost its tables, or their names.
-        OSError: it is no ledger, or one of another version.
-    """
+    """Whether nothing stands in it yet; an error where it is no ledger, or none of ours."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -210,13 +190,6 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     if not _COLUMNS.issubset(name for _, name, *_ in connection.execute("PRAGMA table_info(events)")):
         raise sqlite3.DatabaseError("its table is not that of a ledger")
     return False
-
-
-def _warm_up(connection: sqlite3.Connection, file: Path) -> None:
-    """Begin the log: that waits for the disk three times, so that a press's first event waits only once."""
-    with suppress(FileNotFoundError):  # SQLite does without one where there can be none
-        if wal(file).stat().st_size == 0:
-            connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _last(connection: sqlite3.Connection) -> Head:

@@ -73,10 +73,7 @@ class Writer:
     def put(self, event: Event, within_s: float, *, after: int | None = None, unless: str = "") -> Head:
         """Record an event now or not at all, as `Store.append` does, and give the head after it.
 
-        Raises:
-            ConflictError: Another process was faster.
-            PanicError: It could not be recorded.
-            TimeoutError: Not within that time. What has begun by then may still be written, the rest is not.
+        A PanicError says why it could not be; after a TimeoutError what has begun by then may still be written.
         """
         reply = Future[Head]()
         self.hand_over(Item(Trail(), event, reply, tries_anew=True, fails_closed=True, after=after, unless=unless))

@@ -59,11 +59,6 @@ class Prepared:
     unfinished: Unfinished | None = None
 
     @property
-    def leg(self) -> str:
-        """What this process's events are to be called by; empty for anything unique."""
-        return self.unfinished.leg if self.unfinished else ""
-
-    @property
     def deadline_s(self) -> float:
         """When the run ends at the latest, seconds: as the press says, else the settings."""
         return self.press.deadline_s or self.settings.run.deadline_s
@@ -80,12 +75,7 @@ class Prepared:
 
 
 def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.environ) -> Prepared:
-    """Read roster and keys and make the plan.
-
-    Raises:
-        UsageError: No reason, or a scope that makes no sense.
-        ConfigurationError: The roster cannot be used, or not one account of the scope can be fired.
-    """
+    """Read roster and keys and make the plan; an error where nothing could be sent, or nothing should."""
     _check(press)
     keys, raised, broken = read_keys(settings, env)
     roster = load_roster(settings.roster.file, settings.credentials)

@@ -41,10 +41,7 @@ _AGAIN = "Press again: that is always possible."
 def prepare(
     settings: Settings, ledger: Writer | None, name: str, by: str = "", env: Mapping[str, str] = os.environ
 ) -> Prepared:
-    """Read an unfinished run from the ledger, claim it there, and prepare what is left of it.
-
-    A UsageError where it may not be resumed; a ConfigurationError where settings, keys or ledger forbid it.
-    """
+    """Read an unfinished run from the ledger, claim it there, and prepare what is left of it, if it may be."""
     past = _recall(settings, name)
     pressed = _resumable(past, settings)
     replay = past.replay
@@ -105,15 +102,11 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
         raise UsageError(f"run {replay.run} is under way in {summary.process}")
     if summary.alive is None and now < summary.deadline:
         raise UsageError(f"run {replay.run} may be under way in {summary.process}; look there. {_AGAIN}")
-    if now >= summary.resumable_until:
-        end = f"{summary.resumable_until:%Y-%m-%d %H:%M:%S} UTC"
-        raise UsageError(f"run {replay.run} is too old to resume: that was possible until {end}. {_AGAIN}")
     if not summary.resumable(now):
-        began = f"{pressed.started_at:%Y-%m-%d %H:%M:%S} UTC"
-        raise UsageError(f"run {replay.run} began at {began}, which is yet to come: look at the clock. {_AGAIN}")
-    if pressed.base_url != settings.broker.base_url:
-        now_says = settings.broker.base_url
-        what = f"run {replay.run} was pressed against {pressed.base_url}, and the settings say {now_says}"
+        age = f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, and it began at {pressed.started_at:%Y-%m-%d %H:%M:%S}"
+        raise UsageError(f"run {replay.run} is {summary.state(now).partition(', ')[2]}: {age}. {_AGAIN}")
+    if pressed.base_url != (ours := settings.broker.base_url):
+        what = f"run {replay.run} was pressed against {pressed.base_url}, and the settings say {ours}"
         raise ConfigurationError([Problem(what, _AGAIN, settings.file)])
     return pressed
 

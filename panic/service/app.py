@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from panic.kit.background import Aside
-from panic.service import body, problems
+from panic.service import problems
 from panic.service.api.checks import Checks
 from panic.service.api.latch import Latching
 from panic.service.api.lookup import Lookup
@@ -26,9 +26,8 @@ from panic.service.operations import RUN_ID, operations_of
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
-from panic.service.schedule.sessions import Calendar
+from panic.service.schedule.calendar import Calendar
 from panic.service.selftest.tester import SelfTester
-from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 
 HEADERS: Final = {
@@ -41,8 +40,6 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 """Of every answer; a route may set its own policy, and then how it may be cached, and nothing else."""
-
-_ITS_OWN: Final = ("Cache-Control", "Content-Security-Policy")
 
 _DROPPED: Final = logging.getLogger("panic.dropped")
 _DROPPED.disabled = True
@@ -62,8 +59,6 @@ OPERATIONS: Final = operations_of(
 )
 """Everything that can be asked, in the order of the documents."""
 
-HUB: Final = web.AppKey("hub", Hub)
-SESSIONS: Final = web.AppKey("sessions", Sessions)
 STREAM: Final = web.AppKey("stream", stream.Stream)
 
 
@@ -96,13 +91,13 @@ def make_app(
     looks = routes.Looks(desk, standby, lookup, threads, hub)
     desk.observers += [metrics.observe, hub.observe]
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
-    app = web.Application(middlewares=[guard.answer_always, guard.only_our_names], client_max_size=body.HOOK_MOST)
-    app[HUB], app[SESSIONS], app[STREAM] = hub, session.sessions, streaming
+    app = web.Application(middlewares=[guard.answer])
+    app[STREAM] = streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     handlers = (
-        Presses(desk, standby, lookup, audit, Keys(monotonic)),
+        Presses(desk, standby, audit, Keys(monotonic)),
         Runs(desk, standby, lookup, threads, audit, env),
         looks,
         streaming,
@@ -112,33 +107,23 @@ def make_app(
         session,
         Documentation(OPERATIONS),
     )
-    by_path: dict[str, dict[str, Next]] = {}
     for handler in handlers:
         for one in operations_of(type(handler)):
             path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
-            by_path.setdefault(path, {})[one.method] = guard.before(one, getattr(handler, one.id))
+            _add(app, one.method, path, guard.before(one, getattr(handler, one.id)))
     page = assets.Assets(assets.load(drill=drill))
-    by_path |= {"/": {"GET": page.answer}, "/room/{name}": {"GET": page.answer}}
+    for path in ("/", "/room/{name}"):
+        _add(app, "GET", path, page.answer)
     if hooks_handler is not None:
-        by_path["/v1/hooks/{name}"] = {"POST": hooks_handler}
-    for path, methods in by_path.items():
-        _add(app, path, methods)
+        _add(app, "POST", "/v1/hooks/{name}", hooks_handler)
     return app
 
 
-def _add(app: web.Application, path: str, handlers: Mapping[str, Next]) -> None:
-    """Add a route; who may GET may HEAD, and OPTIONS says what there is."""
-    resource = app.router.add_resource(path)
-    found = dict(handlers)
-    if "GET" in handlers and not path.endswith("/events"):
-        found["HEAD"] = handlers["GET"]
-    allowed = ", ".join(sorted({*found, "OPTIONS"}))
-
-    async def options(_: web.Request) -> web.Response:
-        return web.Response(status=204, headers={"Allow": allowed})
-
-    for method, handler in {**found, "OPTIONS": options}.items():
-        resource.add_route(method, handler, expect_handler=_expect)
+def _add(app: web.Application, method: str, path: str, handler: Next) -> None:
+    """Add a route; who may GET may HEAD, but for the stream, which never ends."""
+    methods = [method, "HEAD"] if method == "GET" and not path.endswith("/events") else [method]
+    for one in methods:
+        app.router.add_route(one, path, handler, expect_handler=_expect)
 
 
 async def _expect(request: web.Request) -> None:
@@ -148,7 +133,7 @@ async def _expect(request: web.Request) -> None:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    kept = _ITS_OWN if "Content-Security-Policy" in response.headers else ()
+    kept = ("Cache-Control", "Content-Security-Policy") if "Content-Security-Policy" in response.headers else ()
     for name, value in HEADERS.items():
         if name not in kept:
             response.headers[name] = value

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 from aiohttp import web
@@ -9,25 +10,16 @@ from pydantic import TypeAdapter
 
 from panic._version import VERSION
 from panic.service import problems
-from panic.service.api import answers
+from panic.service.api.answers import document as answer_with
 from panic.service.auth import Identity
 from panic.service.operations import RUN_ID, Operation
-from panic.service.room.stream import SSE
 
 REF: Final = "#/components/schemas/{model}"
 
 _COOKIE: Final = (
-    "What POST /v1/session sets; its name has the port in it, and begins with __Host- where the service is asked "
-    "with TLS. It counts only without an Authorization header. Every method but GET and HEAD then needs the "
-    "`csrf` of the session as X-CSRF-Token, and an Origin that is the service's own."
+    "What POST /v1/session sets, its name with the port; it counts only without an Authorization header. All but "
+    "GET and HEAD then needs the `csrf` of the session as X-CSRF-Token, and an Origin that is the service's own."
 )
-
-_EVENT: Final = {
-    "type": "object",
-    "properties": {name: {"type": "string"} for name in ("id", "event", "data", "retry")},
-    "description": "One event; `data` is the JSON of its body in the ledger.",
-}
-_MEDIA: Final[Mapping[str, dict[str, Any]]] = {"application/json": {"type": "object"}, SSE: _EVENT}
 
 
 class Documentation:
@@ -36,10 +28,10 @@ class Documentation:
     def __init__(self, operations: Sequence[Operation]) -> None:
         self._text = json.dumps(document(operations), indent=2).encode()
 
-    @Operation("GET", "/openapi.json", "", {200: "application/json"})
+    @Operation("GET", "/openapi.json", "", {200: dict[str, Any]})
     async def openapi(self, _: web.Request, __: Identity) -> web.Response:
         """This document."""
-        return answers.document(self._text)
+        return answer_with(self._text)
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
@@ -69,12 +61,6 @@ def document(operations: Sequence[Operation]) -> dict[str, Any]:
 
 
 _Key = tuple[Any, str]
-_TEXTS: Final = {
-    200: "Done.",
-    202: "Begun; follow the links.",
-    204: "There is nothing more to tell.",
-    503: "Not ready.",
-}
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str, Any]]:
@@ -83,7 +69,8 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str
     for one in operations:
         if one.body is not None:
             kinds[one.body, "validation"] = None
-        kinds.update({(answer, "serialization"): None for answer in one.answers.values() if _is_json(answer)})
+        answers = [answer for answer in one.answers.values() if not isinstance(answer, str | None)]
+        kinds.update({(answer, "serialization"): None for answer in answers})
     inputs: list[Any] = [(kind, mode, TypeAdapter(kind)) for kind, mode in kinds]
     found, defined = TypeAdapter.json_schemas(inputs, ref_template=REF)
     return dict(found), defined.get("$defs", {})
@@ -100,14 +87,15 @@ def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
         "responses": {},
     }
     if one.body is not None:
+        is_needed = any(field.is_required() for field in one.body.model_fields.values())
         content = {"application/json": {"schema": schemas[one.body, "validation"]}}
-        found["requestBody"] = {"required": one.needs_body, "content": content}
+        found["requestBody"] = {"required": is_needed, "content": content}
     for status, answer in one.answers.items():
-        response: dict[str, Any] = {"description": _TEXTS[status]}
-        if _is_json(answer):
+        response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+        if isinstance(answer, str):
+            response["content"] = {answer: {}}
+        elif answer is not None:
             response["content"] = {"application/json": {"schema": schemas[answer, "serialization"]}}
-        elif answer:
-            response["content"] = {answer: {"schema": _MEDIA.get(answer, {"type": "string"})}}
         found["responses"][str(status)] = response
     problem = {problems.MEDIA_TYPE: {"schema": schemas[problems.Problem, "serialization"]}}
     for status in one.refusals:
@@ -116,19 +104,11 @@ def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
     return found
 
 
-def _is_json(answer: object) -> bool:
-    return not isinstance(answer, str | None)
-
-
-def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
+def _parameters(one: Operation) -> Iterable[Mapping[str, Any]]:
     if "{id}" in one.path:
         text = "The run's id, the beginning of it, or `last`."
         schema = {"type": "string", "pattern": f"^{RUN_ID}$"}
         yield {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
-
     query = one.query.model_json_schema(ref_template=REF)["properties"] if one.query else {}
-    for name, schema in query.items():
-        yield {"name": name, "in": "query", "schema": schema}
-
-    for header in one.headers:
-        yield {"name": header.name, "in": "header", "description": header.text, "schema": dict(header.schema)}
+    yield from ({"name": name, "in": "query", "schema": schema} for name, schema in query.items())
+    yield from one.headers

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -13,22 +13,15 @@ RUN_ID: Final = "[A-Za-z0-9-]{1,64}"
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
 
 
-class Parameter(NamedTuple):
-    """A header that an operation reads."""
-
-    name: str
-    text: str
-    schema: Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One thing that can be asked. It decorates the method that answers, and takes its name and docstring.
 
     Attributes:
         role: What the token must be good for; empty where none is needed.
-        answers: What a status comes with: a type, or the name of a media type.
+        answers: What a status comes with: a type, or the name of a media type other than JSON.
         refuses: The other statuses, all of them problems.
+        headers: What it reads of them, as OpenAPI has it.
     """
 
     method: str
@@ -38,9 +31,8 @@ class Operation:
     refuses: tuple[int, ...] = ()
     person: bool = False
     body: type[BaseModel] | None = None
-    needs_body: bool = True
     query: type[BaseModel] | None = None
-    headers: tuple[Parameter, ...] = ()
+    headers: tuple[Mapping[str, Any], ...] = ()
     id: str = ""
     text: str = ""
 

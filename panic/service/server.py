@@ -18,10 +18,10 @@ from panic.service import descriptors, tls
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
-from panic.service.door import Door
 from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.replays import Replays, recorded
+from panic.service.listener import Listener
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
@@ -148,15 +148,15 @@ class Server:
 
     async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None, callers_most: int) -> None:
         service = self._settings.service
-        door = Door(runner, service.host, service.port, context=context, most=callers_most)
+        listener = Listener(runner, service.host, service.port, context=context, most=callers_most)
         try:
-            await door.start()
+            await listener.start()
         except OSError as error:
             await self._ending.aclose()
             remedy = "Name another port in [service], or end what listens there."
             what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
             raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
-        self.url = door.name
+        self.url = listener.name
 
     def _paged(self, page: Notice) -> None:
         """Record that people know about a run, so that the next start does not tell them again."""

@@ -11,7 +11,7 @@ from panic.accounts.plan import Plan, Scope
 from panic.accounts.roster import Account
 from panic.broker.outcomes import Verdict
 from panic.kit.process import Process
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.chain import GENESIS, Head, link
 from panic.ledger.events import Event, encode
 from panic.ledger.evidence.export import Asked, export, report_of, write, write_row
 from panic.ledger.evidence.verify import Finding, Verification, parse, read_row
@@ -92,7 +92,7 @@ def volume(recorded: Iterable[Event], name: str = "ledger.db", base: Head = GENE
     head, rows = base, []
     for event in recorded:
         record = encode(event)
-        head = link(head, digest(record))
+        head = link(head, record)
         rows.append(Row(head.seq, event.run, event.kind, record, head.hash))
     return Volume(Path("/somewhere", name), base, tuple(rows), head)
 
@@ -128,7 +128,7 @@ def relinked(lines: Iterable[bytes]) -> Lines:
     head = base = Head.parse(words["base"])
     rows: list[Row] = []
     for row in (read_row(line) for line in rest if "seq" in line):
-        head = link(head, digest(row.record))
+        head = link(head, row.record)
         rows.append(row._replace(seq=head.seq, hash=head.hash))
     report = json.loads(to_json(report_of(words["run"], tuple(rows), base, words["ledger"])))
     header = write({**words, "head": str(head)})

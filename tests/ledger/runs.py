@@ -22,7 +22,7 @@ def event(n: int, kind: str, words: Any, leg: str = "leg", at: float | None = No
     return decode(encode(Event("run", kind, f"{leg}-{n}", moment, words)))
 
 
-def a_press(scope: Scope | None = None, **changes: Any) -> Pressed:
+def a_press(of: Scope | None = None, **changes: Any) -> Pressed:
     """What is recorded of a press."""
     as_usual = Pressed(
         schema="panic-run/1",
@@ -33,7 +33,7 @@ def a_press(scope: Scope | None = None, **changes: Any) -> Pressed:
         settings_digest="sha256:00",
         roster=RosterFacts("sha256:00", 2, 3.0),
         trigger=Trigger("cli", "joe@desk", "a bad algo", MIDNIGHT),
-        scope=scope_report(scope or Scope(all=True), verify=True, watch_s=0.0),
+        scope=scope_report(of or Scope(all=True), verify=True, watch_s=0.0),
         started_at=MIDNIGHT,
         deadline_s=120.0,
         concurrency=2,

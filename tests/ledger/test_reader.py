@@ -13,11 +13,10 @@ from pathlib import Path
 import pytest
 
 from panic.ledger import reader
-from panic.ledger.chain import GENESIS, digest, link
 from panic.ledger.events import decode
 from panic.ledger.reader import Row, Volume, faults, read
 from panic.ledger.store import SqliteStore
-from tests.ledger.support import begun, ids, names, record, tamper
+from tests.ledger.support import begun, record, tamper
 
 
 @pytest.fixture
@@ -30,20 +29,6 @@ def numbers(volume: Volume) -> list[int]:
 
 
 # ── what is there ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_reader_finds_what_was_written(file: Path):
-    """As it was written, while it is being written."""
-    records = [record(n) for n in range(1, 4)]
-    heads = [GENESIS]
-    for one in records:
-        heads.append(link(heads[-1], digest(one[2])))
-    with closing(SqliteStore(file)) as store:
-        store.append(records)
-        volume = read(file)
-
-    rows = tuple(Row(head.seq, *one, head.hash) for head, one in zip(heads[1:], records, strict=True))
-    assert Volume(file, GENESIS, rows, heads[-1], "") == volume
 
 
 def test_a_reader_finds_one_run_or_some_kinds(file: Path):
@@ -67,15 +52,6 @@ def test_a_reader_finds_one_run_or_some_kinds(file: Path):
         "whole": list(range(1, 13)),
     } == {name: numbers(volume) for name, volume in found.items()}
     assert {(head, "")} == {(volume.head, volume.damage) for volume in found.values()}
-
-
-def test_names_with_signs_in_them_are_names(tmp_path: Path):
-    """An address would take them for something else."""
-    file = tmp_path / "what? 100% #1 é&mode=memory"
-    begun(file, 1).close()
-
-    assert [file] == list(tmp_path.iterdir())
-    assert names(1) == ids(file)
 
 
 # ── what cannot be read ─────────────────────────────────────────────────────────────────────────────────────

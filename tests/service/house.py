@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.service.app import HUB, OPERATIONS, RUNNER, SESSIONS, STREAM, make_app
+from panic.service.app import OPERATIONS, RUNNER, STREAM, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -22,7 +22,7 @@ from panic.service.notify import Notifier
 from panic.service.openapi import document
 from panic.service.problems import Problem
 from panic.service.room.hub import Hub
-from panic.service.schedule.sessions import fallback
+from panic.service.schedule.calendar import fallback
 from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
@@ -213,8 +213,8 @@ async def house(
                     notifier,
                     metrics,
                     firm,
-                    app[HUB],
-                    app[SESSIONS],
+                    app[STREAM]._hub,
+                    app[STREAM]._signing.sessions,
                     app[STREAM].readers,
                     audit,
                     recorded,

@@ -2,20 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 from panic.report.document import json_schema
 from panic.service.api import models
 from panic.service.app import OPERATIONS
-from panic.service.problems import KINDS, ProblemError, in_our_words
-from tests.service.house import DOCUMENT, EVERYTHING, house
+from panic.service.problems import KINDS
+from tests.service.house import DOCUMENT, house
 
 _SCHEMAS = DOCUMENT["components"]["schemas"]
 
@@ -62,41 +58,3 @@ def test_the_filters_are_the_brokers() -> None:
         return get_args(get_args(models.FiltersAsked.model_fields[name].annotation)[0])
 
     assert (SIDES, TYPES, INSTRUMENT_TYPES) == (words("side"), words("type"), words("instrument_type"))
-
-
-_Scopes = st.fixed_dictionaries(
-    {},
-    optional={
-        "all": st.booleans(),
-        "groups": st.lists(st.sampled_from(["East", "", "West"]), max_size=2),
-        "accounts": st.lists(st.sampled_from([1, 0, 2**63 - 1, 2**63]), max_size=2),
-    },
-)
-
-
-@given(_Scopes)
-def test_schema_and_model_agree_on_every_scope(scope: dict[str, Any]) -> None:
-    """What the document allows is understood, and nothing else is."""
-    body = {**EVERYTHING, "scope": scope}
-    schema = {"$ref": "#/components/schemas/PressAsked", "components": DOCUMENT["components"]}
-    allowed = Draft202012Validator(schema).is_valid(body)
-    try:
-        models.read(models.PressAsked, json.dumps(body).encode())
-        understood = True
-    except ProblemError:
-        understood = False
-
-    assert allowed == understood
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("say --all, --group NAME or --account ID", "say all, groups NAME or accounts ID"),
-        ("--deadline 0 and --watch 1", "deadline_s 0 and watch_s 1"),
-        ("a -- b", "a -- b"),
-    ],
-)
-def test_the_command_lines_words_become_the_bodys(theirs: str, ours: str) -> None:
-    """A program knows no flags."""
-    assert ours == in_our_words(theirs)

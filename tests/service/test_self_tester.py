@@ -23,8 +23,8 @@ from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.support import account
 from tests.engine.test_engine import KEY
 from tests.kit.virtual import virtually
+from tests.service.desks import Supplies, a_press, deletes
 from tests.service.house import house
-from tests.service.test_desk import Supplies, a_press, deletes
 
 pytestmark = pytest.mark.usefixtures("the_library_is_loaded")
 

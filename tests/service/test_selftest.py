@@ -262,15 +262,6 @@ def test_a_failure_is_told_long_before_the_end():
     assert told_dead[1].elapsed_s < 3
 
 
-def test_a_broker_out_of_reach_does_not_make_a_round_endless():
-    """After a few accounts without an answer each of the others is asked once."""
-    report, simulator, told = paced(accounts(100), fault_all=(Fault("status", on="GET", status=503),))
-
-    assert {State.UNREACHABLE: 100} == report.states
-    assert len(simulator.requests) < 100 + 3 * 50
-    assert told[1].elapsed_s < 15
-
-
 async def test_the_end_of_the_brokers_certificate_is_seen(tmp_path: Path):
     """On the check's own connection, which has verified it."""
     authority, ends = trustme.CA(), datetime.now(UTC).replace(microsecond=0) + timedelta(days=5)

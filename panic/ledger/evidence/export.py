@@ -48,10 +48,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: what was asked for, and what the first row is linked to.
-
-    It is not chained: anyone who can write the file can write anything here.
-    """
+    """The first line. It is not chained: anyone who can write the file can write anything here."""
 
     schema: str
     version: str
@@ -72,12 +69,9 @@ class Header:
 
 
 def export(volume: Volume, asked: Asked, *, by: str, at: datetime) -> tuple[Head, Iterator[bytes]]:
-    """Give the head after the last row of a run or a period, and the lines of its evidence.
+    """Give the head after the last row of a run or a period, and the lines of its evidence, if there is any.
 
     What other runs wrote between its first row and its last is in it as well. The ledger must be read whole.
-
-    Raises:
-        UsageError: The ledger holds nothing of it.
     """
     places = [place for place, row in enumerate(volume.rows) if asked.holds(row)]
     if not places:
@@ -129,11 +123,7 @@ def write_row(row: Row) -> bytes:
 
 
 def report_of(run: str, rows: tuple[Row, ...], base: Head, ledger: str) -> Report:
-    """Rebuild a run's report from rows without a gap: used by both export and verification.
-
-    Raises:
-        UsageError: They do not tell who pressed, or of which accounts.
-    """
+    """Rebuild a run's report from rows without a gap: used by both export and verification."""
     before = [base.hash, *(row.hash for row in rows)]
     mine = [(row, hashed) for row, hashed in zip(rows, before, strict=False) if row.run == run]
     its, links = tuple(row for row, _ in mine), tuple(hashed for _, hashed in mine)

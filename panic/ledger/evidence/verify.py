@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from panic._version import VERSION
 from panic.kit.words import clip
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.chain import GENESIS, Head, link
 from panic.ledger.events import decode
 from panic.ledger.evidence.export import SCHEMA, Header, report_of, write
 from panic.ledger.reader import Row
@@ -142,7 +142,7 @@ class _Check:
             if row.seq > head.seq + 1:
                 between = f"{name}: it follows event {head.seq}: those between are missing"
                 self.wrong(Wrong.MISSING, between, row.seq)
-            elif link(head, digest(row.record)) != (row.seq, row.hash):
+            elif link(head, row.record) != (row.seq, row.hash):
                 self.wrong(Wrong.EDITED, f"{name}: it, or its hash, or what it follows was edited", row.seq)
             head = Head(row.seq, row.hash)
         if self.header and str(head) != self.header.head:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -15,7 +14,7 @@ from panic.run import check as checking
 from panic.run.press import Press, prepare
 from panic.service import body
 from panic.service.api import models
-from panic.service.api.answers import document, on_thread
+from panic.service.api.answers import document
 from panic.service.auth import Identity
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
@@ -34,8 +33,7 @@ class Checks:
     def __init__(
         self, standby: Standby, threads: Aside, self_test: SelfTester | None, env: Mapping[str, str]
     ) -> None:
-        self._standby, self._self_test, self._env = standby, self_test, env
-        self._on_thread = partial(on_thread, threads, usage="unprocessable")
+        self._standby, self._threads, self._self_test, self._env = standby, threads, self_test, env
         self._under_way = asyncio.Lock()
 
     @Operation("POST", "/v1/plan", "viewer", {200: PlanReport}, (422, 503, 504), body=models.PlanAsked)
@@ -43,7 +41,7 @@ class Checks:
         """What a press of this scope would do; nothing is sent."""
         asked = models.read(models.PlanAsked, await body.read_json(request))
         press, settings = Press(asked.to_scope(), "a plan"), self._standby.settings
-        found = await self._on_thread(lambda: prepare(settings, press, self._env), "plan", most_s=_PLAN_S)
+        found = await self._threads.do(lambda: prepare(settings, press, self._env), "plan", _PLAN_S)
         return document(plan_json(found.plan, settings.broker.base_url))
 
     @Operation("POST", "/v1/check", "viewer", {200: checking.CheckReport}, (409, 503, 504))
@@ -57,7 +55,7 @@ class Checks:
         async with self._under_way:
             # a loop of its own: this one is for presses
             work = lambda: asyncio.run(_checked(settings, self._env))  # noqa: E731
-            return document(checking.to_json(await self._on_thread(work, "check", most_s=most_s)))
+            return document(checking.to_json(await self._threads.do(work, "check", most_s)))
 
     @Operation("GET", "/v1/check/last", "viewer", {200: SelfTestResult}, (404,))
     async def last_check(self, _: web.Request, __: Identity) -> web.Response:

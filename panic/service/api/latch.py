@@ -1,7 +1,6 @@
 """The routes about what is engaged, and its end."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -10,15 +9,15 @@ from panic.accounts.plan import Scope
 from panic.kit.background import Aside
 from panic.run import reset
 from panic.run.engagement import LatchView, look
-from panic.run.press import Press
 from panic.run.reset import ResetView
 from panic.service.api import models
 from panic.service.api.answers import document, on_thread
+from panic.service.api.models import ResetAsked
 from panic.service.audit import Audit
-from panic.service.auth import Identity, may_press
+from panic.service.auth import Identity, require_scope
 from panic.service.body import read_json
 from panic.service.operations import Operation
-from panic.service.problems import ProblemError, require
+from panic.service.problems import ProblemError
 from panic.service.standby import Standby
 
 _RESET_S = 30.0
@@ -35,28 +34,17 @@ class Latching:
     async def latch(self, _: web.Request, __: Identity) -> web.Response:
         """What is engaged."""
         settings = self._standby.settings
-        found = await self._on_thread(lambda: look(settings), "latch", usage="not_found")
+        found = await self._on_thread(lambda: look(settings), "latch")
         return document(found.view(str(settings.latch.file)))
 
-    @Operation(
-        "POST",
-        "/v1/reset",
-        "resetter",
-        {200: ResetView},
-        (409, 503, 504),
-        person=True,
-        body=models.ResetAsked,
-    )
+    @Operation("POST", "/v1/reset", "resetter", {200: ResetView}, (409, 503, 504), person=True, body=ResetAsked)
     async def reset(self, request: web.Request, identity: Identity) -> web.Response:
         """End the engaged state: a person's deliberate act."""
-        asked = models.read(models.ResetAsked, await read_json(request))
+        asked = models.read(ResetAsked, await read_json(request))
         settings, by = self._standby.settings, identity.acting_for(asked.by)
         scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
-        if identity.groups is not None:
-            everything = Scope(all=True)
-            roster = self._standby.prepare(Press(everything, "who may reset")).roster
-            named = scope if scope.groups or scope.accounts or scope.all else everything
-            require(may_press(replace(identity, roles=identity.roles | {"presser"}), named, roster))
+        named = scope if scope.groups or scope.accounts or scope.all else Scope(all=True)
+        require_scope(identity, named, self._standby.roster)
         prepared = await self._on_thread(
             lambda: reset.prepare(settings, scope, by=by, reason=asked.reason, force=asked.force, env=self._env),
             "reset",
@@ -64,13 +52,12 @@ class Latching:
         )
         if asked.dry_run:
             return document(prepared.view(None))
-        told = {"by": prepared.by, "reason": prepared.reason, "ends": str(prepared)}
+        told = {"by": prepared.document.by, "reason": prepared.document.reason, "ends": str(prepared)}
         self._audit.record_request(request, identity, "reset", **told)
         try:
             carry_out = partial(reset.carry_out, settings, prepared)
             state = await self._on_thread(carry_out, "reset", usage="conflict", most_s=_RESET_S)
-        except ProblemError as error:
-            if error.code == "too_slow":
-                error.remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
-            raise
+        except TimeoutError:
+            remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
+            raise ProblemError("too_slow", remedy=remedy) from None
         return document(prepared.view(state))

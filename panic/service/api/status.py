@@ -58,16 +58,16 @@ class Status:
         )
         return document(found)
 
-    @Operation("GET", "/healthz", "", {200: views.Alive})
+    @Operation("GET", "/healthz", "", {200: dict[str, bool]})
     async def healthz(self, _: web.Request, __: Identity) -> web.Response:
         """Is it alive?"""
-        return document(views.Alive(alive=True))
+        return document({"alive": True})
 
     @Operation("GET", "/readyz", "", {200: views.Ready, 503: views.Ready})
     async def readyz(self, _: web.Request, __: Identity) -> web.Response:
         """Ready to press?"""
         why = self._not_ready()
-        return document(views.Ready(not why, why, self._standby.files), 503 if why else 200)
+        return document(views.Ready(not why, why, self._standby.judgement.files), 503 if why else 200)
 
     @Operation("GET", "/metrics", "viewer", {200: "text/plain"})
     async def metrics(self, _: web.Request, __: Identity) -> web.Response:

@@ -44,66 +44,38 @@ def lists(headers: dict[str, str]) -> dict[str, list[str]]:
     return {name: [value] for name, value in headers.items()}
 
 
-def _group(statuses: tuple[str, ...], labels: dict[str, str], **more: Any) -> dict[str, Any]:
+def alertmanager(*statuses: str, **more: Any) -> bytes:
+    """What Alertmanager 0.27 posts to a webhook, with an alert of each status; the group is firing if one is."""
+    labels = {"alertname": "DrawdownLimit", "desk": "A", "severity": "critical"}
     alerts = [
-        {
-            "status": one,
-            "labels": labels,
-            "annotations": _SUMMARY | {"runbook_url": "http://x/y"},
-            "startsAt": "2026-11-24T10:00:00.123Z",
-            "endsAt": "0001-01-01T00:00:00Z" if one == "firing" else "2026-11-24T10:05:00.123Z",
-            "generatorURL": "http://prometheus:9090/graph?g0.expr=pnl",
-            "fingerprint": "b3f0a4d1c2e5f607",
-        }
+        {"status": one, "labels": labels, "annotations": _SUMMARY, "startsAt": "2026-11-24T10:00:00.123Z"}
         for one in statuses
     ]
-    return {
+    group = {
+        "version": "4",
         "receiver": "panic",
         "status": "firing" if "firing" in statuses else "resolved",
         "alerts": alerts,
-        "groupLabels": {"alertname": labels["alertname"]},
+        "groupLabels": {"alertname": "DrawdownLimit"},
         "commonLabels": labels,
         "commonAnnotations": _SUMMARY,
         "groupKey": '{}:{alertname="DrawdownLimit"}',
         "truncatedAlerts": 0,
-        **more,
     }
+    return json.dumps(group | more).encode()
 
 
-def alertmanager(*statuses: str, **more: Any) -> bytes:
-    """What Alertmanager 0.27 posts to a webhook, with an alert of each status; the group is firing if one is."""
-    labels = {"alertname": "DrawdownLimit", "desk": "A", "severity": "critical"}
-    return json.dumps(
-        _group(statuses, labels, version="4", externalURL="http://alertmanager:9093") | more
-    ).encode()
+def grafana(*statuses: str, **more: Any) -> bytes:
+    """What Grafana's alerting posts to a webhook contact point: the same, and its own words."""
+    state = "alerting" if "firing" in statuses else "ok"
+    own = {"orgId": 1, "title": "[FIRING:1] DrawdownLimit", "state": state, "message": "**Firing**"}
+    return alertmanager(*statuses, **(own | more))
 
 
-def grafana(*statuses: str, name: str = "DrawdownLimit", instance: str = "", **more: Any) -> bytes:
-    """What Grafana's alerting posts to a webhook contact point."""
-    labels = {"alertname": name, "grafana_folder": "risk"} | ({"instance": instance} if instance else {})
-    firing = "firing" in statuses
-    own = {
-        "version": "1",
-        "orgId": 1,
-        "title": f"[{'FIRING:1' if firing else 'RESOLVED'}] {name} risk",
-        "state": "alerting" if firing else "ok",
-        "message": "**Firing**\n\nValue: B=-44.2",
-    }
-    return json.dumps(_group(statuses, labels, **own) | more).encode()
-
-
-def legacy(state: str, **more: Any) -> bytes:
+def legacy(state: str) -> bytes:
     """What Grafana's alerting posted to a webhook before version 9."""
-    alert = {
-        "evalMatches": [{"value": -44.2, "metric": "pnl", "tags": {}}],
-        "message": _SUMMARY["summary"],
-        "ruleId": 1,
-        "ruleName": "Drawdown",
-        "state": state,
-        "tags": {},
-        "title": f"[{state}] Drawdown",
-    }
-    return json.dumps(alert | more).encode()
+    rule = {"ruleId": 1, "ruleName": "Drawdown", "evalMatches": [{"value": -44.2}], "tags": {}}
+    return json.dumps({**rule, "state": state, "title": f"[{state}] Drawdown"}).encode()
 
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

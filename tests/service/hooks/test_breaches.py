@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientConnectionResetError
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.service import body as bodies
@@ -49,25 +47,13 @@ async def test_a_signed_breach_presses_its_hooks_scope(service: Service):
     answer = await service.call("desk", BREACH, sign(BREACH))
     (press,) = service.desk.presses
     ((kind, facts, is_repeatable),) = service.records
+    told = {"hook": "desk", "act": "pressed", "meaning": "firing", "title": "Pressed", "run_id": "run-1"}
+    detail = {"detail": "The hook's scope is being cancelled.", "joined": False, "flags": []}
 
     assert (202, "/v1/runs/run-1") == (answer.status, answer.headers["Location"])
-    assert {
-        "hook": "desk",
-        "act": "pressed",
-        "meaning": "firing",
-        "title": "Pressed",
-        "detail": "The hook's scope is being cancelled.",
-        "run_id": "run-1",
-        "joined": False,
-        "flags": [],
-    } == said(answer)
-    assert ("hook", "hook desk", 3, 60, True) == (
-        press.source,
-        press.by,
-        press.watch_s,
-        press.deadline_s,
-        press.latch,
-    )
+    assert told | detail == said(answer)
+    assert ("hook", "hook desk") == (press.source, press.by)
+    assert (3, 60, True) == (press.watch_s, press.deadline_s, press.latch)
     assert "hook desk: risk.limit.breached: desk A lost 2m" == press.reason
     assert (("arbitrage",), "BUY") == (press.scope.groups, press.scope.filters.side)
     assert [] == service.notices
@@ -94,17 +80,17 @@ async def test_what_an_authentic_call_sets_off(
     assert pages == any("not understood" in flag for flag in said(answer)["flags"])
 
 
-_FORGED = {
-    "nothing": ("desk", {}),
-    "bearer for a signer": ("desk", {"Authorization": f"Bearer {SECRET}"}),
-    "signature for a bearer": ("alerts", sign(BREACH)),
-    "no such hook": ("nosuch", sign(BREACH)),
-    "a hook without secrets": ("unset", sign(BREACH)),
-    "odd name": ("\x00\x1b[2J\udcff", sign(BREACH)),
-}
-
-
-@pytest.mark.parametrize(("name", "headers"), _FORGED.values(), ids=_FORGED)
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("desk", {}),
+        ("desk", {"Authorization": f"Bearer {SECRET}"}),
+        ("alerts", sign(BREACH)),
+        ("nosuch", sign(BREACH)),
+        ("unset", sign(BREACH)),
+        ("\x00\x1b[2J\udcff", sign(BREACH)),
+    ],
+)
 async def test_a_forged_call_learns_nothing_and_does_nothing(service: Service, name: str, headers: dict[str, str]):
     """The same answer for all of them, byte by byte; nobody is paged, and in a flood not all are on record."""
     answer = await service.call(name, BREACH, headers)
@@ -112,7 +98,7 @@ async def test_a_forged_call_learns_nothing_and_does_nothing(service: Service, n
 
     assert (401, 401, other.text) == (answer.status, other.status, answer.text)
     assert ([], []) == (service.desk.presses, service.notices)
-    assert [("hook_refused", True)] * 2 == [(kind, is_repeatable) for kind, _, is_repeatable in service.records]
+    assert [("hook_forged", True)] * 2 == [(kind, is_repeatable) for kind, _, is_repeatable in service.records]
     assert all(facts["hook"].isprintable() for _, facts, _ in service.records)
 
 
@@ -133,14 +119,12 @@ async def test_copies_are_one_press_and_do_not_fill_the_record(service: Service)
     assert [False] + [True] * 20 == [is_repeatable for _, _, is_repeatable in service.records]
 
 
-async def test_a_copy_of_what_pressed_nothing_presses_nothing_and_another_body_is_another_call(service: Service):
-    """Whatever its id: whoever knows the secret says what it says."""
-    resolved = alertmanager("resolved")
-    answers = [await service.call("desk", body, sign(body)) for body in (resolved, resolved, BREACH)]
+async def test_another_body_under_the_same_id_is_another_call(service: Service):
+    """Whoever knows the secret says what it says; a copy of what pressed nothing presses nothing."""
+    bodies = alertmanager("resolved"), alertmanager("resolved"), BREACH
+    answers = [said(await service.call("desk", body, sign(body)))["act"] for body in bodies]
 
-    assert ["recorded", "recorded", "pressed"] == [said(one)["act"] for one in answers]
-    assert [200, 200, 202] == [one.status for one in answers]
-    assert [False, True, False] == [is_repeatable for _, _, is_repeatable in service.records]
+    assert ["recorded", "recorded", "pressed"] == answers
 
 
 async def test_a_call_that_is_late_pages_with_what_to_type(service: Service):
@@ -262,7 +246,7 @@ async def test_a_breach_that_could_not_press_is_told_to_try_again(service: Servi
     assert why in said(failed)["detail"]
     assert "panic press --group arbitrage" in said(failed)["remedy"]
     assert ["hook desk: NOTHING was pressed"] == [page.title for page in service.pages]
-    assert ["hook_refused", "hook_failed", "hook_pressed"] == service.kinds
+    assert ["hook_forged", "hook_failed", "hook_pressed"] == service.kinds
 
 
 async def test_a_hook_that_is_removed_while_a_body_comes_presses_nothing():
@@ -289,29 +273,6 @@ async def test_a_key_in_a_call_is_told_to_nobody(service: Service):
     assert 202 == answer.status
     assert "[key]" in told
     assert TOKEN[:12] not in told
-
-
-_VALUES = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=60)
-_NAMES = ["webhook-id", "webhook-timestamp", "webhook-signature", "authorization", "content-encoding"]
-
-
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.sampled_from(["desk", "careful", "alerts", "unset", "nosuch"]),
-    st.binary(max_size=300),
-    st.dictionaries(st.sampled_from(_NAMES), _VALUES),
-)
-def test_whatever_comes_is_neither_a_5xx_nor_a_press(name: str, body: bytes, headers: dict[str, str]):
-    """Any bytes as body, any header values, any name."""
-
-    async def whole() -> None:
-        service = Service()
-        answer = await service.call(name, body, headers)
-
-        assert answer.status in {400, 401}
-        assert ([], []) == (service.desk.presses, service.notices)
-
-    asyncio.run(whole())
 
 
 async def test_a_breach_cancels_through_the_real_service_and_its_copy_never_again(tmp_path: Path):
