@@ -1,8 +1,4 @@
-"""The thread that writes pending events to the store.
-
-What the store cannot take goes to standard error, one line of JSON for each event, so that it is kept with the
-output of this process.
-"""
+"""The thread that writes pending events to the store, and to standard error what the store cannot take."""
 
 import threading
 import time
@@ -20,12 +16,9 @@ REMOVED = "ledger_removed"
 
 
 class Worker(threading.Thread):
-    """Writes until the backlog is closed and empty, or until it is relieved: then it changes nothing any more.
+    """Writes until the backlog is closed and empty, or until another relieves it: then it changes nothing more.
 
-    Attributes:
-        trouble: Why nothing gets into the store at present; None where all is well.
-        moved_at: When it last made progress, monotonic time.
-        is_relieved: Whether another thread has replaced it.
+    `trouble` is why nothing gets into the store at present, `moved_at` when it last made progress, monotonic time.
     """
 
     def __init__(

@@ -59,11 +59,6 @@ class Prepared:
     unfinished: Unfinished | None = None
 
     @property
-    def leg(self) -> str:
-        """What this process's events are to be called by; empty for anything unique."""
-        return self.unfinished.leg if self.unfinished else ""
-
-    @property
     def deadline_s(self) -> float:
         """When the run ends at the latest, seconds: as the press says, else the settings."""
         return self.press.deadline_s or self.settings.run.deadline_s

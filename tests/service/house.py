@@ -22,7 +22,7 @@ from panic.service.notify import Notifier
 from panic.service.openapi import document
 from panic.service.problems import Problem
 from panic.service.room.hub import Hub
-from panic.service.schedule.sessions import fallback
+from panic.service.schedule.calendar import fallback
 from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
