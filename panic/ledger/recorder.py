@@ -27,7 +27,6 @@ INTENT_S = 0.03
 """The intent is recorded before the act, but the first DELETE waits no longer than this for it."""
 
 _TEXT_MOST = 1000
-
 FINISH_S = 2.0
 """How long the record may take at the end before the report is printed without its head."""
 
