@@ -14,7 +14,7 @@ RESUMABLE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One run in a list, with the places of its press, end (0: none) and last press among all that is on record."""
+    """One run in a list, with the places of its press, end (0: none) and last press among all on record."""
 
     run: str
     pressed: Pressed
