@@ -26,7 +26,7 @@ from panic.service.operations import RUN_ID, operations_of
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
-from panic.service.schedule.sessions import Calendar
+from panic.service.schedule.calendar import Calendar
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
