@@ -249,6 +249,14 @@ def test_it_never_asks_faster_than_its_share():
     assert {"GET"} == {request.method for request in simulator.requests}
 
 
+def test_an_account_without_a_key_is_not_ready():
+    """It is not asked about: nobody could press it."""
+    where = Settings(broker=Broker(base_url="http://127.0.0.1:9"), roster=RosterFile(file=Path("made-up")))
+    report = virtually(check(where, replace(loaded([1]), keys={})))
+
+    assert ({State.REFUSED: 1}, 40) == (report.states, report.exit_code)
+
+
 def test_a_failure_is_told_long_before_the_end():
     """A dead key at the first account, another account's lost permission when its turn comes, each once."""
     hurt = [SimAccount(id_, faults=(Fault("status", on="GET", status=403),)) for id_ in (20, 30)]
