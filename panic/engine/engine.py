@@ -19,7 +19,7 @@ from panic.engine.case import Case
 from panic.engine.clearing import CancelCall, Clearing, ReadCall, Sweep
 from panic.engine.deadline import Deadline, Leash, persistently
 from panic.engine.events import Observer, What
-from panic.engine.gate import Kind
+from panic.engine.lane import Kind
 from panic.engine.pacing import Pace
 from panic.engine.slots import NOBODY, Slots
 from panic.engine.timetable import NEVER
@@ -130,6 +130,7 @@ class Engine:
         The first DELETEs go in the order of `cases`; `beside` waits for `swept` itself and asks by `aside`.
         """
         self._begin(cases)
+        self._slots.begin(len(self._cases))
         if beside is not None:
             self._tasks.start(NOBODY, beside, "what ran beside the accounts")
         for case in self._cases[:_STARTED_AT_ONCE]:

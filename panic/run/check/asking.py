@@ -13,7 +13,7 @@ from panic.broker.pages import Parameters, Query
 from panic.broker.proof import since
 from panic.config import Run
 from panic.engine.deadline import persistently
-from panic.engine.gate import Kind
+from panic.engine.lane import Kind
 from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 
