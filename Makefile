@@ -87,7 +87,8 @@ pictures: setup $(VENV)/.dev ## take the pictures of the control room in docs/pi
 prove: setup $(VENV)/.dev ## many seeded runs on virtual time: nothing lost, no false clear; and a fuzzed API (minutes)
 	@$(BIN)/python -m tests.run.test_seeds --seeds 250
 	@$(BIN)/python -m tests.run.test_seeds --seeds 250 --crash
-	@$(BIN)/python -m tests.service.fuzz --cases 2000
+	@FUZZ_CASES=2000 $(BIN)/python -m pytest -n 0 -s tests/service/test_fuzz.py
+	@PROVE=1 $(BIN)/python -m pytest -q tests/run/test_elsewhere.py
 
 .PHONY: search
 search: setup $(VENV)/.dev ## run the tests whose cases are made up with other cases than ever before

@@ -4,7 +4,7 @@ import json
 
 from panic.broker.outcomes import TABLE
 from panic.report.document import json_schema
-from panic.service.operations import OPERATIONS
+from panic.service.app import OPERATIONS
 from panic.service.problems import KINDS
 from tests import ROOT
 

@@ -74,9 +74,15 @@ def clipped(row: str, hidden: str) -> str:
 
 def account_id(text: str) -> int:
     """The account number in a cell; an UnreadableError where there is none, or it may have been rounded."""
-    if not _is_digits(text) and not _GROUPED.fullmatch(text):
-        raise UnreadableError(*_no_number(text))
-    digits = text if _is_digits(text) else re.sub("[^0-9]", "", text)
+    if not text:
+        raise UnreadableError("the id is empty", "Fill it in or remove the row.")
+    if _ROUNDED.fullmatch(text):
+        remedy = "Excel has rounded it: make the column text and enter the id again."
+        raise UnreadableError(f"the id {shown(text)} has an exponent", remedy)
+    digits = re.sub("[^0-9]", "", text) if _GROUPED.fullmatch(text) else text
+    if not _is_digits(digits):
+        remedy = "Write the digits only, as the broker's account list has them."
+        raise UnreadableError(f"the id {shown(text)} is not a whole number above 0", remedy)
     digits = digits.lstrip("0") or "0"
     if len(digits) <= _LONGEST_NUMBER and 0 < int(digits) <= _LARGEST_ID:
         return int(digits)
@@ -85,16 +91,6 @@ def account_id(text: str) -> int:
 
 def _is_digits(text: str) -> bool:
     return text.isascii() and text.isdigit()
-
-
-def _no_number(text: str) -> tuple[str, str]:
-    if not text:
-        return "the id is empty", "Fill it in or remove the row."
-    if _ROUNDED.fullmatch(text):
-        remedy = "Excel has rounded it: make the column text and enter the id again."
-        return f"the id {shown(text)} has an exponent", remedy
-    remedy = "Write the digits only, as the broker's account list has them."
-    return f"the id {shown(text)} is not a whole number above 0", remedy
 
 
 def priority(text: str) -> int | None:

@@ -3,16 +3,15 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import Literal, NamedTuple
 
 from panic.accounts.roster import Account, BadRow, Roster
 from panic.config import Hook, Schedule
 from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.kit.words import did_you_mean
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES, Filters
 
-_LISTED_MOST = 50
-"""How many mistakes are spelled out if nothing can be fired; `panic check` lists them all."""
+_LISTED_MOST = 50  # mistakes that are spelled out if nothing can be fired; `panic check` lists them all
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +71,9 @@ class Plan:
 
 
 def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence[Problem] = ()) -> Plan:
-    """Say which accounts a press covers.
+    """Say which accounts a press covers; `usable` are the credentials with a key, `broken` says what ails others.
 
-    Args:
-        roster: The accounts there are.
-        scope: What the caller asks for.
-        usable: Names of the credentials whose keys could be read.
-        broken: What is wrong with the others; reported if not one account can be fired.
-
-    Raises:
-        UsageError: The scope is empty, contradicts itself or names what is not in the roster; lists every mistake.
-        ConfigurationError: Not one account of the scope can be fired.
+    A UsageError lists every mistake of the scope; a ConfigurationError says why not one account can be fired.
     """
     _check_words(scope)
     covered = sorted(_covered(roster, scope), key=lambda account: (account.priority, account.id))
@@ -92,8 +83,13 @@ def plan(roster: Roster, scope: Scope, usable: Collection[str], broken: Sequence
         for account in covered
         if account.credential not in usable
     ]
-    ids = {account.id for account in covered}  # an account that a better row names is listed there, once
-    unsent += [Unsent(str(row.problem), row=row) for row in _bad_rows(roster, scope) if row.id not in ids]
+    # Rows that the scope may mean: all of them, unless it names accounts only. What a better row names is there.
+    ids = {account.id for account in covered}
+    unsent += [
+        Unsent(str(row.problem), row=row)
+        for row in roster.bad_rows
+        if row.id not in ids and (scope.all or scope.groups or row.id in scope.accounts)
+    ]
     if not fired:
         raise ConfigurationError([*broken, *_nothing_to_fire(roster, unsent)])
     return Plan(scope, fired, tuple(unsent))
@@ -123,7 +119,7 @@ class Misnamed(NamedTuple):
     remedy: str
 
     def __str__(self) -> str:
-        return f"--{self.key.removesuffix('s')} {self.what}: {self.remedy}"
+        return f"--{self.key.removesuffix('s')} {self.what}. {self.remedy}"
 
 
 class MisnamedError(UsageError):
@@ -144,9 +140,8 @@ def _check_words(scope: Scope) -> None:
     _check_filter("--instrument-type", scope.filters.instrument_type, INSTRUMENT_TYPES)
     for instrument in scope.filters.instrument_ids:
         if not instrument or instrument != instrument.strip() or not instrument.isprintable() or "," in instrument:
-            raise UsageError(
-                f"--instrument {instrument!r}: give one symbol or UUID each time, without blanks around"
-            )
+            what = f"--instrument {instrument!r}: give one symbol or UUID each time, without blanks around"
+            raise UsageError(what)
 
 
 def _check_filter(flag: str, value: str, known: tuple[str, ...]) -> None:
@@ -166,39 +161,28 @@ def _covered(roster: Roster, scope: Scope) -> Iterable[Account]:
 
 def _wrong_groups(groups: Iterable[str], roster: Roster) -> Iterator[Misnamed]:
     known = sorted(roster.groups)
-    for group in (group for group in groups if group not in known):
-        hint = f"the roster has {', '.join(known[:20]) or 'no groups'}"
-        for close in get_close_matches(group, known, n=1):
-            hint = f"did you mean {close!r}?"
-        yield Misnamed("groups", f"{group!r} is not in {roster.file}", hint)
+    otherwise = f"The roster has {', '.join(known[:20]) or 'no groups'}."
+    for group in groups:
+        if group not in known:
+            remedy = did_you_mean(group, known, otherwise)
+            yield Misnamed("groups", f"{group!r} is not in {roster.file}", remedy)
 
 
 def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[Misnamed]:
-    known = {account.id: account for account in roster.accounts}
-    broken = {row.id for row in roster.bad_rows}
-    unknown = sorted(id_ for id_ in ids if id_ not in known and id_ not in broken)
-    if unknown:
-        names = ", ".join(map(str, unknown))
-        yield Misnamed("accounts", f"{names} is not in {roster.file}", "add it there, or correct the number")
-    excluded = sorted(id_ for id_ in ids if id_ in known and known[id_].excluded)
-    if excluded:
-        names = ", ".join(map(str, excluded))
-        remedy = "take the mark away to press it"
-        yield Misnamed("accounts", f"{names} is marked excluded in {roster.file}", remedy)
-
-
-def _bad_rows(roster: Roster, scope: Scope) -> list[BadRow]:
-    """Give the unreadable rows that the scope may have meant: all of them, unless it names accounts only."""
-    if scope.all or scope.groups:
-        return list(roster.bad_rows)
-    return [row for row in roster.bad_rows if row.id in scope.accounts]
+    known = {account.id for account in roster.accounts} | {row.id for row in roster.bad_rows}
+    excluded = {account.id for account in roster.accounts if account.excluded}
+    for wrong, what, remedy in (
+        (ids - known, "is not in", "Add it there, or correct the number."),
+        (ids & excluded, "is marked excluded in", "Take the mark away to press it."),
+    ):
+        if wrong:
+            yield Misnamed("accounts", f"{', '.join(map(str, sorted(wrong)))} {what} {roster.file}", remedy)
 
 
 def _nothing_to_fire(roster: Roster, unsent: list[Unsent]) -> list[Problem]:
     what = "no account of this scope can be fired"
-    if not unsent:
-        return [Problem(what, "Give the roster accounts that are not excluded.", roster.file)]
     reasons = sorted({one.why for one in unsent if one.row is None})
     found = [Problem(f"{what}: {why}", "Mend the credential or the roster.", roster.file) for why in reasons]
     found += [one.row.problem for one in unsent if one.row is not None]
-    return found[:_LISTED_MOST]
+    nobody = Problem(what, "Give the roster accounts that are not excluded.", roster.file)
+    return found[:_LISTED_MOST] or [nobody]

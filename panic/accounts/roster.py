@@ -70,15 +70,10 @@ def load(path: Path, credentials: Collection[str]) -> Roster:
         raise ConfigurationError([Problem(f"the roster cannot be read: {why(error)}", remedy, path)]) from error
     table = _Table(path, frozenset(credentials))
     table.read(data)
-    bad_rows = tuple(table.bad_rows())
-    return Roster(
-        file=path,
-        digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
-        modified_at=status.st_mtime,
-        accounts=tuple(account for account, _ in table.found.values()),
-        bad_rows=bad_rows,
-        problems=tuple(sorted(table.problems, key=lambda problem: problem.line or 0)),
-    )
+    accounts, bad_rows = tuple(account for account, _ in table.found.values()), tuple(table.bad_rows())
+    problems = tuple(sorted(table.problems, key=lambda problem: problem.line or 0))
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return Roster(path, digest, status.st_mtime, accounts, bad_rows, problems)
 
 
 @dataclass
@@ -120,9 +115,8 @@ class _Table:
 
     def _header(self, line: int | None, row: str) -> None:
         if not row:
-            raise self._unusable(
-                "the roster is empty", "Add a first row of column names and one row for each account."
-            )
+            remedy = "Add a first row of column names and one row for each account."
+            raise self._unusable("the roster is empty", remedy)
         headers = [(mark, [name.lower() for name in cells.split(row, mark)]) for mark in ",;\t"]
         self.delimiter, self.names = max(headers, key=lambda header: ("id" in header[1], len(header[1])))
         for index, name in enumerate(self.names):
@@ -160,11 +154,10 @@ class _Table:
         if priority is None:
             remedy = f"Give 0 to {LARGEST_PRIORITY}, 1 goes first; until then it is {DEFAULT_PRIORITY}."
             self._complain(line, f"account {number}: the priority is {shown(fields['priority'])}", remedy)
+            priority = DEFAULT_PRIORITY
         name, group, owner = (clean(fields[key]).strip() for key in ("name", "group", "owner"))
         credential = self._credential(line, number, fields["credential"] or "default", excluded=excluded)
-        return Account(
-            number, name, group, owner, DEFAULT_PRIORITY if priority is None else priority, credential, excluded
-        )
+        return Account(number, name, group, owner, priority, credential, excluded)
 
     def _credential(self, line: int, number: int, name: str, *, excluded: bool) -> str:
         if name in self.credentials:

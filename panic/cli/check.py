@@ -17,8 +17,11 @@ from panic.config import Settings
 from panic.kit import background
 from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.run.check import CheckReport, State, check, to_json
-from panic.service import selftest
 from panic.service.readiness import read_setup
+from panic.service.selftest import result
+from panic.service.selftest.findings import Finding, certificate, exit_code, found
+from panic.service.selftest.machine import look
+from panic.service.selftest.result import SelfTestResult
 
 _LOOK_S = 10.0
 """How long a look at the disks may take, seconds."""
@@ -41,24 +44,23 @@ def do_check(options: argparse.Namespace) -> int:
         more = [Problem(one.text, one.remedy) for one in _beside(settings) if one.is_alarming]
         asked = Problem("the broker was not asked yet", "Mend these first, and type panic check again.")
         raise ConfigurationError((*setup.problems, *more, asked))
-    found = loop.run(check(settings, setup))
-    beside = [*_beside(settings, found), *_of_neighbour(settings)]
-    code = max(found.exit_code, selftest.exit_code(beside))
-    found = replace(found, warnings=(*found.warnings, *map(str, beside)), exit_code=code)
-    output.show(to_json(found).decode(), check_table(found), options)
-    return found.exit_code
+    report = loop.run(check(settings, setup))
+    beside = [*_beside(settings), *certificate(report, datetime.now(UTC)), *_of_neighbour(settings)]
+    code = max(report.exit_code, exit_code(beside))
+    report = replace(report, warnings=(*report.warnings, *map(str, beside)), exit_code=code)
+    output.show(to_json(report).decode(), check_table(report), options)
+    return code
 
 
-def _beside(settings: Settings, found: CheckReport | None = None) -> list[selftest.Finding]:
+def _beside(settings: Settings) -> tuple[Finding, ...]:
     """Say what is wrong with this machine: it does not stop a press, but needs fixing."""
     try:
-        machine = background.within(partial(selftest.look, settings), _LOOK_S, "machine")
+        return background.within(partial(look, settings), _LOOK_S, "machine")
     except (TimeoutError, RuntimeError):
-        machine = (selftest.found("hangs", what="the disk of ledger or latch", seconds=_LOOK_S),)
-    return [*machine, *selftest.certificate(found, datetime.now(UTC))]
+        return (found("hangs", what="the disk of ledger or latch", seconds=_LOOK_S),)
 
 
-def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
+def _of_neighbour(settings: Settings) -> Iterator[Finding]:
     """Warn if a service on this machine uses other files: a press there engages another latch."""
     beside = neighbour.look(settings)
     if beside is not None and beside.others:
@@ -67,25 +69,24 @@ def _of_neighbour(settings: Settings) -> Iterator[selftest.Finding]:
         remedy = (
             "Type panic config show here and as the service's user, and name one [state] folder in the settings."
         )
-        yield selftest.Finding("neighbour", text, remedy, Verdict.UNVERIFIED)
+        yield Finding("neighbour", text, remedy, Verdict.UNVERIFIED)
 
 
 def _do_last(settings: Settings, options: argparse.Namespace) -> int:
     """Print the service's last self-test; no request is made."""
-    file, now = selftest.place(settings), datetime.now(UTC)
-    kept = None
+    file, now, last = result.place(settings), datetime.now(UTC), None
     with suppress(TimeoutError, RuntimeError):
-        kept = None if file is None else background.within(partial(selftest.read, file), _LOOK_S, "last")
-    if kept is None:
+        last = None if file is None else background.within(partial(result.read, file), _LOOK_S, "last")
+    if last is None:
         raise UsageError(
             "there is no self-test on record: panic serve makes one every few minutes. Type panic check"
         )
-    if kept.last.base_url != settings.broker.base_url:
+    if last.base_url != settings.broker.base_url:
         raise UsageError(
-            f"the last self-test was of {kept.last.base_url}, not of {settings.broker.base_url}. Type panic check"
+            f"the last self-test was of {last.base_url}, not of {settings.broker.base_url}. Type panic check"
         )
-    output.show(selftest.to_json(kept.last).decode(), last_table(kept.last, now), options)
-    return kept.last.exit_code_at(now)
+    output.show(result.to_json(last).decode(), last_table(last, now), options)
+    return last.exit_code_at(now)
 
 
 def check_table(found: CheckReport) -> Iterable[RenderableType]:
@@ -115,7 +116,7 @@ def check_table(found: CheckReport) -> Iterable[RenderableType]:
     yield Text("Reads prove host, key, route and read permission; only a cancel can prove the right to cancel.")
 
 
-def last_table(last: selftest.Last, now: datetime) -> Iterable[RenderableType]:
+def last_table(last: SelfTestResult, now: datetime) -> Iterable[RenderableType]:
     """Give what the last self-test of the service found, worst first."""
     stale = last.is_stale(now)
     word, style = ("READY", "bold green") if last.ok else ("NOT READY", "bold red")

@@ -135,7 +135,7 @@ def _show(parser: Parser) -> None:
 
 
 def _ledger(parser: Parser) -> None:
-    what = "an older ledger, or one that was set aside (default: from settings)"
+    what = "another ledger, such as an older one (default: from settings)"
     parser.add_argument("--ledger", type=Path, metavar="FILE", help=what)
 
 

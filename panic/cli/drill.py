@@ -8,7 +8,7 @@ from pathlib import Path
 from panic import config
 from panic.cli import loop, output
 from panic.config import LedgerFiles
-from panic.config.own import refuse_own
+from panic.config.own_files import refuse_own
 from panic.kit import terminal
 from panic.kit.errors import UsageError
 from panic.ledger import history

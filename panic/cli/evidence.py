@@ -18,15 +18,15 @@ from panic import config
 from panic.broker.outcomes import Verdict
 from panic.cli import output
 from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, indented, line
-from panic.config.own import is_same, refuse_own
+from panic.config.own_files import is_same, refuse_own
 from panic.kit import terminal
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
 from panic.ledger import history, reader
 from panic.ledger.chain import Head
-from panic.ledger.evidence.export import Asked, export, moment
-from panic.ledger.evidence.verify import Finding, Verification, Wrong, lines_of, verify
+from panic.ledger.evidence.export import Asked, export
+from panic.ledger.evidence.verify import Finding, Verification, Wrong, verify
 from panic.run.press import whoami
 
 _DAMAGED = 20
@@ -72,12 +72,12 @@ def _asked(options: argparse.Namespace, ledger: config.LedgerFiles) -> Asked:
 def _moment(word: str, words: str | None) -> datetime | None:
     if words is None:
         return None
-    found = moment(words)
-    if found is None:
-        raise UsageError(
-            f"{word} {clip(words, 40)}: give a day such as 2026-03-31, or a time 2026-03-31T17:00, UTC"
-        )
-    return found
+    try:
+        found = datetime.fromisoformat(words)
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        example = "give a day such as 2026-03-31, or a time 2026-03-31T17:00, UTC"
+        raise UsageError(f"{word} {clip(words, 40)}: {example}") from None
 
 
 def _print(lines: Iterable[bytes]) -> None:
@@ -111,7 +111,7 @@ def do_verify(options: argparse.Namespace) -> int:
         raise UsageError("--output would overwrite the evidence: name another file")
     output.guard(options, config.survey(options.config).settings)
     with _opened(options.file) as stream:
-        found = verify(lines_of(stream), heads)
+        found = verify(stream, heads)
     output.show(json.dumps(asdict(found), indent=2), evidence_table(found), options)
     return found.exit_code
 

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from pydantic_core import to_json
 from rich.console import RenderableType
 
 from panic.cli import output
@@ -11,7 +12,7 @@ from panic.cli.tables.drawing import STYLES, Text, indented, line
 from panic.config import LedgerFiles
 from panic.ledger import history
 from panic.ledger.summary import Summary
-from panic.service.api.views import Runs, row, to_json
+from panic.service.api.views import Runs, row
 
 _FRESH = timedelta(hours=24)
 """How long an unfinished run affects the exit code; longer, and it would hide the next one."""
@@ -26,7 +27,7 @@ def do_runs(options: argparse.Namespace) -> int:
     rows = tuple(row(one, now) for one in shown)
     document = Runs("panic-runs/1", rows, len(found) - len(shown), tuple(damage), tuple(looked_in))
     lines = runs_table(shown, len(found) - len(shown), damage, looked_in, now)
-    output.show(to_json(document).decode(), lines, options)
+    output.show(to_json(document, indent=2).decode(), lines, options)
     return 10 if damage or any(_is_open(one, now) for one in found) else 0
 
 

@@ -89,8 +89,8 @@ def reset_table(done: reset.Reset, state: latch.State | None) -> Iterable[Render
     yield Text(reset.WILL_NOT)
     if state is not None:
         yield Text(f"the latch is {state} now", style="bold")
-    yield from (Text(f"! {doubt}", style="yellow") for doubt in done.doubts[:LISTED_MOST])
-    if done.forced_because:
-        yield Text(f"forced: {done.forced_because}")
-    yield Text(f"by {done.by}: {done.reason}")
-    yield from (Text(f"looked in {file}", style="dim") for file in done.looked_in)
+    yield from (Text(f"! {doubt}", style="yellow") for doubt in done.document.doubts[:LISTED_MOST])
+    if done.document.forced_because:
+        yield Text(f"forced: {done.document.forced_because}")
+    yield Text(f"by {done.document.by}: {done.document.reason}")
+    yield from (Text(f"looked in {file}", style="dim") for file in done.document.looked_in)

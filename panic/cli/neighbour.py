@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from panic.config import Service, Settings
-from panic.config.own import fingerprints
+from panic.config.own_files import fingerprints
 from panic.kit import background
 
 _ASK_S = 1.0

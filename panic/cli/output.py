@@ -18,7 +18,7 @@ from panic import config
 from panic.cli.tables.drawing import draw
 from panic.cli.tables.report import table, verdict_line
 from panic.config import Settings
-from panic.config.own import refuse_own
+from panic.config.own_files import refuse_own
 from panic.kit import background, terminal
 from panic.kit.errors import UsageError
 from panic.kit.files import replace
@@ -132,7 +132,7 @@ def save(what: str, document: str, path: Path | None) -> bool:
     try:
         background.within(partial(_write, document, path), SAVING_S, "output")
     except (OSError, ValueError, RuntimeError) as error:  # the last: no thread can be started
-        why = getattr(error, "strerror", None) or str(error)
+        why = getattr(error, "strerror", None) or str(error) or f"it took longer than {SAVING_S:g} s"
         terminal.say(f"panic: the {what} could not be written to {path} ({why})")
         return False
     return True

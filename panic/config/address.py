@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-from collections.abc import Iterator
 
 from panic.kit.errors import ConfigurationError, Problem
 
@@ -23,11 +22,10 @@ def safe_base_url(url: str) -> str:
 
     A ConfigurationError where a key sent there could be read or reach a stranger; it shows no password.
     """
-    for what, remedy in _objections(url):
-        raise ConfigurationError([Problem(f"base_url {what}", remedy)])
     match = _ADDRESS.fullmatch(url)
-    if match is None:  # pragma: no cover - an objection, above
-        raise AssertionError
+    if wrong := _objection(url, match):
+        raise ConfigurationError([Problem(f"base_url {wrong[0]}", wrong[1])])
+    assert match is not None  # noqa: S101  (that would be an objection)
     port = f":{match['port']}" if match["port"] else ""
     return f"{match['scheme']}://{match['host']}".lower() + port + match["path"].removesuffix("/v1")
 
@@ -42,41 +40,32 @@ def canonical(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:
     return mapped or address
 
 
-def _objections(url: str) -> Iterator[tuple[str, str]]:
-    """The objections to `url`, each with its remedy; report the first one."""
-    if not url:
-        yield "is empty", f"Write the broker's address, such as {_EXAMPLE}."
+def _objection(url: str, match: re.Match[str] | None) -> tuple[str, str] | None:
+    """What is wrong with `url`, and the remedy."""
     if not all("!" <= character <= "~" for character in url):
-        yield "contains a blank, a control character or a letter that is not ASCII", "Type it again by hand."
+        return "contains a blank, a control character or a letter that is not ASCII", "Type it again by hand."
     if "@" in url:
-        yield (
-            "contains a user name or a password",
-            "Remove all from // to @; the key belongs to [credentials].",
-        )
+        what = "contains a user name or a password"
+        return what, "Remove all from // to @; the key belongs to [credentials]."
     if "?" in url or "#" in url:
-        yield "contains a query or a fragment", "Remove all from the ? or # on."
-    match = _ADDRESS.fullmatch(url)
-    if match is None or not _host_is_real(match["host"]):
-        yield "is not a plain address of a host", f"Write scheme and host only, such as {_EXAMPLE}."
-    elif match["port"] and not 0 < int(match["port"]) <= _LARGEST_PORT:
-        yield f"has the port {match['port']}", f"Give a port from 1 to {_LARGEST_PORT}, or none."
-    elif match["scheme"].lower() == "http" and not _is_loopback(match["host"]):
-        yield "would send the key unencrypted", "Use https; http is for a simulator on this machine only."
-
-
-def _host_is_real(host: str) -> bool:
-    return not host.startswith("[") or isinstance(_ip(host), ipaddress.IPv6Address)
+        return "contains a query or a fragment", "Remove all from the ? or # on."
+    if match is None or (match["host"].startswith("[") and _ip(match["host"]) is None):
+        return "is not a plain address of a host", f"Write scheme and host only, such as {_EXAMPLE}."
+    if match["port"] and not 0 < int(match["port"]) <= _LARGEST_PORT:
+        return f"has the port {match['port']}", f"Give a port from 1 to {_LARGEST_PORT}, or none."
+    if match["scheme"].lower() == "http" and not _is_loopback(match["host"]):
+        return "would send the key unencrypted", "Use https; http is for a simulator on this machine only."
+    return None
 
 
 def _is_loopback(host: str) -> bool:
     ip = _ip(host)
-    if isinstance(ip, ipaddress.IPv4Address):
-        return ip in _LOOPBACK
-    return host.lower() == "localhost" or ip == ipaddress.IPv6Address(1)
+    return host.lower() == "localhost" if ip is None else ip in _LOOPBACK or ip == ipaddress.IPv6Address(1)
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address that a host is; one in brackets must be of the sixth version."""
     try:
-        return ipaddress.ip_address(host.strip("[]"))
+        return ipaddress.IPv6Address(host[1:-1]) if host.startswith("[") else ipaddress.IPv4Address(host)
     except ValueError:
         return None

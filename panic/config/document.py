@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from panic.config.kinds import IN_STATE_FOLDER, MistakeError
+from panic.config.sections import IN_STATE_FOLDER, MistakeError
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
 from panic.kit.words import did_you_mean, shown
@@ -96,9 +96,7 @@ class Document:
             problem = Problem(f"the settings cannot be read: {why(error)}", remedy, file)
         except UnicodeDecodeError:
             problem = Problem("the settings are not UTF-8 text", "Save the file as UTF-8.", file)
-        except RecursionError:
-            problem = Problem("the settings are nested too deeply", "Write plain sections.", file)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             problem = _syntax_problem(file, text, str(error))
         raise ConfigurationError([problem])
 
@@ -124,12 +122,7 @@ class Document:
         return {}
 
     def fields(
-        self,
-        model: type[BaseModel],
-        table: Mapping[str, Any],
-        *path: str,
-        otherwise: str = "",
-        called: str = "",
+        self, model: type[BaseModel], table: Mapping[str, Any], *path: str, otherwise: str = "", called: str = ""
     ) -> dict[str, Any]:
         """The valid part of `table` by `model`; file names start in this file's folder, or in `state`.
 
@@ -140,32 +133,24 @@ class Document:
         for key, raw in table.items():
             value = relative(model, key, raw, self.file.parent, self.state)
             if key not in model.model_fields:
-                self._unknown(model, key, *path, otherwise=otherwise, called=called)
+                remedy = _home_of(key, model, path[0]) + (f" Until then {otherwise}." if otherwise else "")
+                self.complain(f"{called} has no setting {shown(key)}", remedy, *path, key)
             elif error := mistake(model, key, value, strict=True):
-                self._wrong(model, key, raw, error, *path, otherwise=otherwise, called=called)
+                info = model.model_fields[key]
+                what = shown(raw, 80) if info.repr else "unusable (not shown, it could be a key)"
+                remedy = f"{error.remedy} Until then {otherwise or f'it is {toml(info.get_default())}'}."
+                self.complain(f"{called} {key} is {what}{error.what}", remedy, *path, key)
             else:
                 values[key] = value
                 self.origins[*path, key] = self.place(*path, key)
         return values
 
-    def _wrong(
-        self, model: type[BaseModel], key: str, raw: Any, error: Exception, *path: str, otherwise: str, called: str
-    ) -> None:
-        info = model.model_fields[key]
-        if isinstance(error, MistakeError):
-            what, remedy = f"{shown(raw, 80)}: {error.what}", f"{error.remedy} Until then {otherwise}."
-        else:
-            what = shown(raw) if info.repr else "unusable (not shown, it could be a key)"
-            remedy = f"Give {expected(model, key)}; until then {otherwise or f'it is {toml(info.get_default())}'}."
-        self.complain(f"{called} {key} is {what}", remedy, *path, key)
 
-    def _unknown(self, model: type[BaseModel], key: str, *path: str, otherwise: str, called: str) -> None:
-        remedy = did_you_mean(key, tuple(model.model_fields))
-        if _SECRET.search(key):
-            remedy = _NO_SECRET.get(path[0], "A key never stands here: [credentials.NAME] names its env or file.")
-        if otherwise:
-            remedy += f" Until then {otherwise}."
-        self.complain(f"{called} has no setting {shown(key)}", remedy, *path, key)
+def _home_of(key: str, model: type[BaseModel], section: str) -> str:
+    """Where a key belongs that the section does not have."""
+    if _SECRET.search(key):
+        return _NO_SECRET.get(section, "A key never stands here: [credentials.NAME] names its env or file.")
+    return did_you_mean(key, tuple(model.model_fields))
 
 
 def _syntax_problem(file: Path, text: str, message: str) -> Problem:
@@ -189,32 +174,18 @@ def relative(model: type[BaseModel], key: str, value: object, base: Path, state:
     return base / os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises for a user that is unknown
 
 
-def mistake(model: type[BaseModel], key: str, value: object, *, strict: bool) -> Exception | None:
+def mistake(model: type[BaseModel], key: str, value: object, *, strict: bool) -> MistakeError | None:
     """Say why `model` does not take `value` for the field `key`, whatever its other fields; None where it does."""
     try:
         model.model_validate({key: value}, strict=strict)
     except ValidationError as error:
-        mine = [detail for detail in error.errors(include_url=False) if detail["loc"][:1] == (key,)]
-        return mine[0].get("ctx", {}).get("error", error) if mine else None
+        for detail in error.errors(include_url=False):
+            if detail["loc"][:1] == (key,):
+                cause, words = detail.get("ctx", {}).get("error"), detail["msg"].removeprefix("Value error, ")
+                if isinstance(cause, MistakeError):
+                    return MistakeError(f": {cause.what}", cause.remedy)
+                return MistakeError("", f"{model.model_fields[key].description or words}.")
     return None
-
-
-def expected(model: type[BaseModel], key: str) -> str:
-    """What the field `key` takes, in words: "a whole number from 1 to 1000"."""
-    schema = model.model_json_schema()["properties"][key]
-    schema = {**schema, **schema.get("anyOf", [{}])[0]}
-    words = {
-        "integer": "a whole number",
-        "number": "a number",
-        "boolean": "true or false",
-        "path": "a file name",
-    }
-    kind = str(schema.get("description") or words.get(schema.get("format") or schema.get("type", ""), "a text"))
-    if "minimum" in schema:
-        return f"{kind} from {schema['minimum']} to {schema['maximum']}"
-    if "exclusiveMinimum" in schema:
-        return f"{kind} above {schema['exclusiveMinimum']}, at most {schema['maximum']}"
-    return kind
 
 
 def toml(value: object) -> str:

@@ -1,8 +1,7 @@
 """Read the settings: one TOML file, a few environment variables, and every mistake in them at once.
 
-`load` is tolerant, because a press fires with what it can read: a mistake becomes a `Problem` and the default
-takes its place. Only what makes sending unsafe or impossible raises. `panic check` refuses every problem. `survey`
-raises nothing: it is for read-only use.
+`load` is tolerant, because a press fires with what it can read: a mistake becomes a `Problem`, and the default
+counts. Only what makes sending unsafe or impossible raises; `survey`, for read-only use, raises nothing.
 """
 
 import os
@@ -15,10 +14,10 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 
 from panic.config.address import safe_base_url
-from panic.config.document import Document, expected, line_of, mistake, relative
-from panic.config.named import NAMED, SCHEDULES, read_named
-from panic.config.own import own_files
-from panic.config.sections import Broker, LatchFile, Run
+from panic.config.document import Document, line_of, mistake, relative
+from panic.config.entries import NAMED, SCHEDULES, read_named
+from panic.config.own_files import own_files
+from panic.config.sections import Broker, LatchFile
 from panic.config.settings import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
@@ -68,19 +67,18 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
     state = _section(document, env, "state").get("folder", file.parent)
     document.state = state
     defaults = {
+        "state": {"folder": state},
         "roster": {"file": file.parent / "accounts.csv"},
         "ledger": {"file": state / "ledger.db"},
         "latch": {"file": state / "panic.latch"},
     }
-    said = {name: _section(document, env, name) for name in SECTIONS if name != "state"} | {
-        "state": {"folder": state}
-    }
+    said = {name: _section(document, env, name) for name in SECTIONS if name != "state"}
     named = read_named(document)
     _unknown_sections(document)
     _stray_variables(document, env, named.variables)
-    _contradictions(document, said["broker"], Run(**said["run"]))
+    _drop_unusable_authorities(document, said["broker"])
     broker = {**said.pop("broker"), "base_url": url}
-    sections = {name: SECTIONS[name](**{**defaults.get(name, {}), **values}) for name, values in said.items()}
+    values = {name: defaults.get(name, {}) | said.get(name, {}) for name in SECTIONS if name != "broker"}
     settings = Settings.model_validate(
         {
             "file": file,
@@ -89,7 +87,7 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
             "problems": unreadable or (*unsafe, *sorted(document.problems, key=lambda problem: problem.line or 0)),
             "broker": Broker(**broker) if url else Broker.model_construct(**broker),
             **named._asdict(),
-            **sections,
+            **{name: SECTIONS[name](**fields) for name, fields in values.items()},
         }
     )
     return Survey(_without_a_latch_that_is_something_else(settings), not (unreadable or unsafe), document)
@@ -149,9 +147,8 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
         if not raw or variable == _BASE_URL:
             continue
         value = relative(model, key, raw, Path())
-        if mistake(model, key, value, strict=False):
-            remedy = f"Set it to {expected(model, key)}, or unset it; until then it is ignored."
-            document.problems.append(Problem(f"{variable} is {shown(raw)}", remedy))
+        if error := mistake(model, key, value, strict=False):
+            document.problems.append(Problem(f"{variable} is {shown(raw)}", f"{error.remedy} Until then ignored."))
         else:
             values[key] = value
             document.origins[name, key] = f"environment {variable}"
@@ -166,9 +163,7 @@ def _overridable(model: type[BaseModel]) -> list[str]:
 def _unknown_sections(document: Document) -> None:
     known = (*SECTIONS, *NAMED, SCHEDULES)
     for name in (name for name in document.tables if name not in known):
-        homes = [home for home, model in SECTIONS.items() if name in model.model_fields]
-        remedy = f"Move it below [{homes[0]}]." if homes else did_you_mean(name, known)
-        document.complain(f"there is no section or setting {shown(name)}", remedy, name)
+        document.complain(f"there is no section or setting {shown(name)}", did_you_mean(name, known), name)
 
 
 def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Collection[str]) -> None:
@@ -179,14 +174,7 @@ def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Col
             document.problems.append(Problem(f"the environment variable {shown(name)} means nothing", guess))
 
 
-def _contradictions(document: Document, broker: dict[str, Any], run: Run) -> None:
-    """Find values that are valid alone but not together, or not on this machine."""
-    if run.poll_first_s > run.poll_max_s:
-        what = f"[run] poll_first_s {run.poll_first_s} is more than poll_max_s {run.poll_max_s}"
-        document.complain(what, "Raise poll_max_s or lower poll_first_s.", "run", "poll_first_s")
-    if run.attempt_s > run.deadline_s:
-        what = f"[run] attempt_s {run.attempt_s} is more than deadline_s {run.deadline_s}"
-        document.complain(what, "Raise deadline_s or lower attempt_s.", "run", "attempt_s")
+def _drop_unusable_authorities(document: Document, broker: dict[str, Any]) -> None:
     file = broker.get("ca_file")
     if file and (reason := _unusable_authorities(file)):
         del broker["ca_file"]

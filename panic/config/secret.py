@@ -24,11 +24,8 @@ class Key:
     def __init__(self, text: str) -> None:
         if not text:
             raise ValueError("a key has at least one character")
-        self.__text = text
-        secret = text.partition(".")[2]
-        self.__spellings = tuple(
-            _spellings(text) + (_spellings(secret) if len(secret) >= _SHORTEST_SECRET else [])
-        )
+        self.__text, secret = text, text.partition(".")[2]
+        self.__spellings = _spellings(text) + (_spellings(secret) if len(secret) >= _SHORTEST_SECRET else [])
 
     def reveal(self) -> str:
         """The key itself."""
@@ -105,7 +102,10 @@ def _from_file(name: str, file: Path) -> tuple[Key | None, tuple[Problem, ...]]:
     except UnicodeDecodeError:
         return None, (Problem(f"{place} is not UTF-8 text", _REMEDY, file),)
     except OSError as error:
-        return None, (Problem(f"{place} cannot be read: {why(error)}", _remedy(error), file),)
+        remedy = (
+            "Put the key there, in a file of mode 600 that the user who runs panic owns, or name the right file."
+        )
+        return None, (Problem(f"{place} cannot be read: {why(error)}", remedy, file),)
     if status.st_mode & 0o077:
         what, remedy = f"{place} is open to other users", f"Run: chmod 600 {shlex.quote(str(file))}"
         problems = (*problems, Problem(what, remedy, file))
@@ -122,11 +122,3 @@ def _checked(place: str, text: str, file: Path | None) -> tuple[Key | None, tupl
     elif not all("!" <= character <= "~" for character in text):
         wrong = "holds a blank, a line break or another character that no key has"
     return (None, (Problem(f"{place} {wrong}", _REMEDY, file),)) if wrong else (Key(text), ())
-
-
-def _remedy(error: OSError) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "Put the key there, or name the right file; a relative name starts beside the settings."
-    if isinstance(error, PermissionError):
-        return "Let the user that runs panic own the file, with mode 600."
-    return _REMEDY

@@ -1,14 +1,30 @@
 """The sections of the settings that a press needs, each setting with its unit, default and reason."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from panic.config.address import safe_base_url
-from panic.config.kinds import IN_STATE_FOLDER, Section
+
+IN_STATE_FOLDER: Final = "in the state folder"
+"""Marks a setting, as `Annotated` has it: a relative name starts where panic keeps its own files."""
 
 StateFile = Annotated[Path | None, IN_STATE_FOLDER]
+
+
+class Section(BaseModel):
+    """Frozen, closed and silent about its input, which may hold a password."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+class MistakeError(ValueError):
+    """What somebody wrote cannot be meant so; `key` is the wrong one, "" for the section as a whole."""
+
+    def __init__(self, what: str, remedy: str, key: str = "") -> None:
+        super().__init__(f"{what}. {remedy}")
+        self.what, self.remedy, self.key = what, remedy, key
 
 
 class Broker(Section):
@@ -47,7 +63,7 @@ class Credential(Section):
         default=None,
         pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
         repr=False,  # somebody will paste the key itself
-        description="the name of an environment variable",
+        description="Give the name of an environment variable",
     )
     """Name of an environment variable. Default: none. The official SDK reads CLEAR_STREET_API_KEY."""
 

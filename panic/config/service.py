@@ -1,14 +1,15 @@
 """The sections of the settings that only the service needs: where it listens, whom it obeys, and its own clock."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from panic.config.at import At, parse
-from panic.config.kinds import Items, MistakeError, Rule, Section, Text
-from panic.config.sections import Credential
+from panic.config.sections import Credential, MistakeError, Section
+from panic.config.times import At, parse
+from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 
 Role = Literal["viewer", "presser", "resetter"]
 """What a token's bearer may do: look; look and press; look and end the engaged state."""
@@ -17,8 +18,34 @@ Tells = Literal["start", "verdict", "flag", "page"]
 """What a channel is told: that a run began, how it ended, what is odd about it, and what somebody must see to."""
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_HOST = r"^[A-Za-z0-9._:-]+$"
-_HOST_AND_PORT = re.compile(r"[^:]*:[^:]*")
+_HOST = r"^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*)$"  # one colon alone would begin a port
+_A_HOST = "Give host names or addresses, without a port"
+_INSTRUMENT = r"^[^\s,\p{C}]+(?: [^\s,\p{C}]+)*$"  # what a press takes: it must not be refused in a breach
+
+
+def _printable(text: str) -> str:
+    """Check a text against this Python's character table, as a press does: the pattern's may be newer."""
+    if not text.isprintable():
+        raise ValueError("it cannot be printed")
+    return text
+
+
+def _one_of(words: Sequence[str]) -> str:
+    """The pattern of one of these words, or of none."""
+    return f"^({'|'.join(words)}|)$"
+
+
+def _frozen(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+_Item = TypeVar("_Item")
+Items = Annotated[
+    tuple[_Item, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+]
+_Text = Annotated[str, Field(min_length=1)]
+_Account = Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
+_Instrument = Annotated[str, Field(pattern=_INSTRUMENT), AfterValidator(_printable)]
 
 
 def is_plain_name(name: str) -> bool:
@@ -29,15 +56,13 @@ def is_plain_name(name: str) -> bool:
 class Service(Section):
     """Where the service listens, and how it keeps ready."""
 
-    host: str = Field(default="127.0.0.1", pattern=_HOST, description="an address of this machine, without port")
+    host: str = Field(default="127.0.0.1", pattern=_HOST, description=_A_HOST)
     """Address to listen at. Default: loopback. Anyone who can reach a kill switch can try it."""
 
     port: int = Field(default=8787, ge=0, le=65_535)
     """Port to listen at. Default: 8787. 0 is any that is free."""
 
-    allowed_hosts: Items[Annotated[str, Field(pattern=_HOST)]] = Field(
-        default=(), description="a list of host names without port"
-    )
+    allowed_hosts: Items[Annotated[str, Field(pattern=_HOST)]] = Field(default=(), description=_A_HOST)
     """Names it may be asked for by. Default: its address and localhost, which always count. Stops rebinding."""
 
     tls_certificate: Path | None = None
@@ -58,13 +83,6 @@ class Service(Section):
     session_max_s: float = Field(default=43_200.0, ge=300, le=604_800)
     """Seconds until a page must be signed in to anew. Default: 43200, one shift. A stolen cookie must die."""
 
-    @field_validator("allowed_hosts")
-    @classmethod
-    def _without_port(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        if any(_HOST_AND_PORT.fullmatch(host) for host in hosts):
-            raise ValueError("an allowed host has no port")
-        return hosts
-
 
 class Token(Section):
     """Who may ask the service for what: one bearer token, of which only the digest is here."""
@@ -72,38 +90,77 @@ class Token(Section):
     digest: str = Field(
         pattern=r"^sha256:[0-9a-f]{64}$",
         repr=False,  # somebody will paste the token itself
-        description="sha256: and 64 hexadecimal digits",
+        description="Give the line digest = that panic token printed",
     )
     """SHA-256 of the token. No default. A reader of the settings cannot press with it."""
 
-    roles: Items[Role] = Field(min_length=1, description="a list of viewer, presser, resetter")
+    roles: Items[Role] = Field(min_length=1, description='Give roles = ["viewer"], or "presser", or "resetter"')
     """What it allows. No default: a right is given, not assumed. Each of them may look."""
 
-    groups: Items[Text] | None = Field(default=None, min_length=1, description="a list of groups of the roster")
+    groups: Items[_Text] | None = Field(default=None, min_length=1)
     """The groups whose accounts it may press. Default: every account."""
 
     person: bool = True
     """Whether a person holds it. Default: yes. A program's identical presses are one, a person's never."""
 
 
+class Rule(Section):
+    """A press that no person makes: its scope, and how it differs from [run]."""
+
+    all: bool = False
+    """Press every account. Default: no."""
+
+    groups: Items[_Text] = ()
+    """Press the accounts of these groups. Default: none."""
+
+    accounts: Items[_Account] = ()
+    """Press these accounts. Default: none."""
+
+    side: str = Field(default="", pattern=_one_of(SIDES), description="Give BUY or SELL")
+    """Only orders of this side. Default: every side."""
+
+    type: str = Field(default="", pattern=_one_of(TYPES))
+    """Only orders of this type. Default: every type."""
+
+    instrument_type: str = Field(default="", pattern=_one_of(INSTRUMENT_TYPES))
+    """Only orders in instruments of this type. Default: every type."""
+
+    instruments: Items[_Instrument] = ()
+    """Only orders in these instruments. Default: every instrument."""
+
+    watch_s: float | None = Field(default=None, ge=0, le=86_400)
+    """Seconds to keep looking after the first clear. Default: as [run] has it."""
+
+    deadline_s: float | None = Field(default=None, gt=0, le=86_400)
+    """Seconds for the whole run. Default: as [run] has it."""
+
+    latch: bool = False
+    """Whether to leave the scope engaged. Default: no. A person must then end that, every time."""
+
+    def check_scope(self) -> None:
+        """Refuse a rule that names no accounts, or all and some of them."""
+        some = bool(self.groups or self.accounts)
+        if self.all == some:
+            has = "both all and some" if some else "no"
+            raise MistakeError(f"names {has} accounts to press", "Write all = true, or else groups or accounts.")
+
+
 class _Signed(Section):
     secrets: Items[Credential] = Field(
         min_length=1,
         repr=False,  # somebody will paste a secret itself
-        description='a list of places, such as [{ file = "FILE" }] or [{ env = "VARIABLE" }]',
+        description='Give places, such as secrets = [{ file = "FILE" }] or [{ env = "VARIABLE" }]',
     )
     """Where the secrets are. No default. Two of them while one is being replaced."""
 
-    scheme: Literal["standard-webhooks", "bearer"] = Field(
-        default="standard-webhooks", description="standard-webhooks or bearer"
-    )
+    scheme: Literal["standard-webhooks", "bearer"] = "standard-webhooks"
     """How the sender proves itself. Default: a signature. bearer is for senders that cannot sign."""
 
 
 class Hook(Rule, _Signed):
     """What a risk system's breach sets off: a press of this scope, if it is signed with one of these secrets."""
 
-    on_odd: Literal["press", "page"] = Field(default="press", description="press or page")
+    on_odd: Literal["press", "page"] = "press"
     """What an authentic body that is not understood sets off. Default: a press. Stopping fails open."""
 
     tolerance_s: float = Field(default=300.0, ge=5, le=3600)
@@ -120,23 +177,19 @@ class Channel(Section):
 
     url: Credential = Field(
         repr=False,  # somebody will paste the address itself
-        description='a place, such as { file = "FILE" } or { env = "VARIABLE" }',
+        description='Give a place, such as url = { file = "FILE" } or { env = "VARIABLE" }',
     )
     """Where the address to notify is found. No default. It is a secret: it holds the channel's key."""
 
-    tells: Items[Tells] = Field(
-        default=("start", "verdict", "flag", "page"),
-        min_length=1,
-        description="a list of start, verdict, flag, page",
-    )
+    tells: Items[Tells] = Field(default=("start", "verdict", "flag", "page"), min_length=1)
     """What it is told. Default: everything."""
 
 
 class _Timed(Section):
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="a plain name of its own")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="Give a plain name of its own")
     """What it is called. No default. It stands on record with every run, and no two have the same."""
 
-    at: str = Field(description='a time, such as "16:10 America/New_York on weekdays" or "5 minutes before close"')
+    at: str = Field(description='Give a time, such as at = "5 minutes before close"')
     """When it runs. No default."""
 
     @field_validator("at")
@@ -178,7 +231,7 @@ class Schedule(Rule, _Timed):
 class SelfTest(Section):
     """How the service tests, while nothing happens, whether a press would work."""
 
-    every_s: float = Field(default=300.0, description="0, or a number from 30 to 86400")
+    every_s: float = 300.0
     """Seconds between two tests. Default: 300; 0 is never. A dead key is found before the press."""
 
     share: float = Field(default=0.1, ge=0.01, le=1)
@@ -191,5 +244,5 @@ class SelfTest(Section):
     @classmethod
     def _is_off_or_rare(cls, every_s: float) -> float:
         if every_s and not 30 <= every_s <= 86_400:  # noqa: PLR2004  (half a minute, a day)
-            raise ValueError("a test comes every 30 to 86400 seconds, or never")
+            raise ValueError("A test comes every 30 to 86400 seconds, or never")
         return every_s

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from panic.config.kinds import Section
-from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
+from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section, StateFolder
 from panic.config.service import Channel, Hook, Schedule, SelfTest, Service, Token
 from panic.kit.errors import Problem
 

@@ -1,66 +1,47 @@
 """Work that may hang, such as reading a file on a dead file system, on a thread that nothing has to wait for."""
 
 import asyncio
-import queue
 import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
-
-AT_ONCE = 8
-"""How many threads may hang at once; beyond that no new one is started."""
-
-MOST_S = 10.0
 
 Do = Callable[[Callable[[], Any], str, float], Awaitable[Any]]
 """Does work that may hang, under a name and with a time limit in seconds; `Aside.do` is one."""
 
 
 def begin(work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
-    """Start work on a daemon thread; return a future of the running loop with its result.
+    """Start work on a daemon thread; return a future of the running loop with its result."""
+    return asyncio.wrap_future(_start(work, name))
 
-    No executor, because the interpreter waits for executors when it exits, and not for these threads.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
 
-    def settle(result: _T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(result)  # type: ignore[arg-type]
-        else:  # a future takes no StopIteration, and would never be done
+def _start(work: Callable[[], _T], name: str) -> Future[_T]:
+    """Start work; no executor, because the interpreter waits for executors when it exits, and not for this."""
+    future: Future[_T] = Future()
+    future.set_running_or_notify_cancel()  # from now on nobody cancels it
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  (it belongs to whoever waits)
+            # No future takes a StopIteration: whoever waits would wait for ever.
             future.set_exception(RuntimeError(repr(error)) if isinstance(error, StopIteration) else error)
-
-    def tell(result: _T | None, error: BaseException | None) -> None:
-        with suppress(RuntimeError):  # the loop is closed: nothing waits any more
-            loop.call_soon_threadsafe(settle, result, error)
+        else:
+            future.set_result(result)
 
     try:
-        _start(work, name, tell)
+        threading.Thread(target=run, name=f"panic-{name}", daemon=True).start()
     except RuntimeError as error:  # no thread can be started
         future.set_exception(error)
     return future
 
 
-def _start(work: Callable[[], _T], name: str, tell: Callable[[_T | None, BaseException | None], object]) -> None:
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001  (it belongs to whoever waits)
-            tell(None, error)
-        else:
-            tell(result, None)
-
-    threading.Thread(target=run, name=f"panic-{name}", daemon=True).start()
-
-
 class Aside:
     """Does work on threads of its own; a thread that hangs keeps its slot until it is done."""
 
-    def __init__(self, at_once: int = AT_ONCE, most_s: float = MOST_S) -> None:
+    def __init__(self, at_once: int = 8, most_s: float = 10.0) -> None:
         self._places = asyncio.Semaphore(at_once)
         self._most_s = most_s
 
@@ -86,12 +67,4 @@ async def wait(work: Callable[[], _T], seconds: float, name: str) -> _T:
 
 def within(work: Callable[[], _T], seconds: float, name: str) -> _T:
     """Do work where there is no loop, with a time limit; after it the thread is left behind."""
-    told: queue.SimpleQueue[tuple[_T | None, BaseException | None]] = queue.SimpleQueue()
-    _start(work, name, lambda result, error: told.put((result, error)))
-    try:
-        result, failure = told.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"{name} took longer than {seconds:g} s") from None
-    if failure is not None:
-        raise failure
-    return result  # type: ignore[return-value]
+    return _start(work, name).result(seconds)

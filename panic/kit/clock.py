@@ -9,11 +9,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+# When this program was written: without a time from the broker, a look goes back from no later than this.
 _WRITTEN = datetime(2026, 11, 30, tzinfo=UTC)
-"""When this program was written: without a time from the broker, a look goes back from no later than this."""
 
-_JITTER_S = 2.0
-"""A Date has whole seconds, and takes some time to arrive."""
+_JITTER_S = 2.0  # a Date has whole seconds, and takes some time to arrive
 
 
 class Clock:

@@ -4,9 +4,8 @@
     ├── UsageError           64  the command line or the call asks for something that makes no sense
     └── ConfigurationError   78  the settings, the roster or a credential cannot be used
 
-The lower two mean the same to the person who pressed: *nothing was sent*. Their text is
-written for somebody who is tired: it names the file, the line and the value, and ends with the
-remedy. What goes wrong with one account is never an exception; it is an outcome in the report.
+The lower two mean that nothing was sent. Their text names the file, the line and the value, and ends with the
+remedy. What goes wrong with one account is no exception: it is an outcome in the report.
 """
 
 from collections.abc import Sequence
@@ -15,13 +14,13 @@ from pathlib import Path
 
 
 class PanicError(Exception):
-    """Panic itself failed. Report it; the report of a run never depends on this."""
+    """Panic itself failed."""
 
     exit_code = 70
 
 
 class UsageError(PanicError):
-    """The request makes no sense as it stands. Nothing was sent."""
+    """The request makes no sense as it stands."""
 
     exit_code = 64
 
@@ -45,7 +44,7 @@ class Problem:
 
 
 class ConfigurationError(PanicError):
-    """Settings, roster or credentials cannot be used. Nothing was sent. Lists every mistake at once."""
+    """Settings, roster or credentials cannot be used; lists every mistake at once."""
 
     exit_code = 78
 

@@ -36,9 +36,9 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     return data, status
 
 
-def why(error: OSError) -> str:
-    """The reason of an OSError in the middle of a sentence."""
-    text = error.strerror or type(error).__name__
+def why(error: Exception) -> str:
+    """An error's reason in the middle of a sentence."""
+    text = getattr(error, "strerror", None) or repr(error)
     return text[:1].lower() + text[1:]
 
 

@@ -10,20 +10,12 @@ from panic.kit import terminal
 
 def configure(level: str = "warning") -> None:
     """Set structlog up for this process; `level` is debug, info, warning or error."""
-    readable = terminal.is_terminal(sys.stderr)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info if not readable else _as_it_is,
-            structlog.dev.ConsoleRenderer(
-                colors=terminal.colour(sys.stderr),
-                # rich tracebacks print local variables, and a local may hold the request's headers
-                exception_formatter=structlog.dev.plain_traceback,
-            )
-            if readable
-            else structlog.processors.JSONRenderer(),
+            *(_readable() if terminal.is_terminal(sys.stderr) else _MACHINE_READABLE),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=lambda *_: _Safe(),
@@ -31,8 +23,13 @@ def configure(level: str = "warning") -> None:
     )
 
 
-def _as_it_is(_: object, __: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    return event
+_MACHINE_READABLE = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _readable() -> list[structlog.types.Processor]:
+    # rich tracebacks print local variables, and a local may hold the request's headers
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=terminal.colour(sys.stderr), exception_formatter=plain)]
 
 
 class _Safe:

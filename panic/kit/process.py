@@ -12,18 +12,13 @@ _BORN = 19
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process on a machine.
-
-    Attributes:
-        born: Clock ticks from the boot that `boot` names; empty if the system does not say.
-        space: In which namespace the pid counts: two containers may share a host's name and a boot.
-    """
+    """A process on a machine; empty is what the system does not say."""
 
     host: str
     pid: int
     boot: str = ""
-    born: str = ""
-    space: str = ""
+    born: str = ""  # clock ticks from that boot
+    space: str = ""  # in which namespace the pid counts: two containers may share a host's name and a boot
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"

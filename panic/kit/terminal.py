@@ -1,7 +1,7 @@
 """Standard output and standard error that never fail or delay a run, be they closed, full, paused or gone.
 
-Standard error is written by a thread of its own while a run is under way: a terminal that
-somebody paused with Ctrl-S, or a pipe that nobody reads, blocks its writer, and that must not be the press.
+Standard error has a thread of its own: a terminal that somebody paused with Ctrl-S, or a pipe that nobody reads,
+blocks its writer, and that must not be the press.
 """
 
 import io
@@ -13,8 +13,7 @@ import threading
 from contextlib import suppress
 from typing import TextIO
 
-_BACKLOG_MOST = 10_000
-"""How many pieces of text may wait for a reader before more are dropped."""
+_BACKLOG_MOST = 10_000  # pieces of text that wait for a reader before more are dropped
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -65,7 +64,6 @@ class _Errors(io.TextIOBase):
         return len(text)
 
     def isatty(self) -> bool:
-        """Whether standard error is a terminal."""
         return is_terminal(sys.stderr)
 
     def drain(self, patience_s: float = 1.0) -> None:
@@ -115,14 +113,7 @@ def _write(stream: TextIO | None, text: str) -> bool:
     except UnicodeEncodeError:
         return _write(stream, text.encode("ascii", "replace").decode())
     except (OSError, ValueError):
-        _silence(stream)
+        with suppress(OSError, ValueError):  # else the flush at exit would change the exit code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return False
     return True
-
-
-def _silence(stream: TextIO) -> None:
-    """Redirect a dead stream to nowhere, so that the flush at exit does not change the exit code."""
-    with suppress(OSError, ValueError):
-        sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, stream.fileno())
-        os.close(sink)

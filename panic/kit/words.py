@@ -36,3 +36,13 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
     name = name[:_LONGEST_NAME]
     close = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name.lower(), known, 1)
     return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago something was."""
+    seconds = max(seconds, 0.0)
+    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return f"{int(seconds)} s ago"

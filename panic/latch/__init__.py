@@ -22,8 +22,6 @@ A strategy that may trade while others are stopped reads all lines, stops unless
 
 Open the file anew for each test, and give a container its folder, never the file alone: each change is a new
 file under the old name, and a reader that holds the old one sees no change.
-
-`text` is the file's text and how it is read; `change` is how it is changed.
 """
 
 from panic.latch.change import LatchError, create, engage, release

@@ -11,11 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from panic.kit.files import why
 from panic.kit.words import clip
 
-LARGEST = 1 << 20
-"""Bytes: room for some fifteen thousand scopes."""
-
+LARGEST = 1 << 20  # bytes: room for some fifteen thousand scopes
 OPEN_FLAGS = os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """So that a pipe or a device in the latch's place cannot block us."""
 
@@ -54,12 +53,9 @@ class State:
 
     def covers(self, account: int, group: str | None = None) -> bool:
         """Tell whether an account must stop; `group` is "" if it has none, and without it every group counts."""
-        id_ = f"{account:d}"
+        named = {("all", ""), ("account", f"{account:d}"), ("group", group)}
         return bool(self.problem) or any(
-            what == "all"
-            or (what == "account" and name == id_)
-            or (what == "group" and (group is None or name == group))
-            for what, name, _, _ in self.holds
+            hold[:2] in named or (group is None and hold.what == "group") for hold in self.holds
         )
 
     def includes(self, wanted: Iterable[Hold]) -> bool:
@@ -130,10 +126,7 @@ def parse(data: bytes | None) -> State:
 
 def render(found: Sequence[Hold]) -> bytes:
     """Give the bytes of a latch."""
-    lines = [
-        "\t".join((what, run, at) if what == "all" else (what, name, run, at)) for what, name, run, at in found
-    ]
-    lines.insert(0, "engaged" if found else "disengaged")
+    lines = ["engaged" if found else "disengaged", *("\t".join(filter(None, hold)) for hold in found)]
     body = "".join(f"{line}\n" for line in lines).encode()
     return body + b"end %08x\n" % zlib.crc32(body)
 
@@ -149,12 +142,6 @@ def writable(hold: Hold) -> Hold:
 def merge(found: Iterable[Hold]) -> tuple[Hold, ...]:
     """Leave one hold for each scope, the last."""
     return tuple({hold[:2]: hold for hold in found}.values())
-
-
-def why(error: Exception) -> str:
-    """Give an error's reason as it stands in the middle of a sentence."""
-    text = (error.strerror if isinstance(error, OSError) else "") or repr(error)
-    return text[:1].lower() + text[1:]
 
 
 DISENGAGED = render(())

@@ -20,11 +20,7 @@ class Head(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Head":
-        """Read what `str` gave.
-
-        Raises:
-            ValueError: it is no head.
-        """
+        """Read what `str` gave; a ValueError says what a head looks like."""
         found = _HEAD.fullmatch(text.strip())
         if found is None:
             raise ValueError(
@@ -37,12 +33,8 @@ GENESIS = Head(0, "0" * 64)
 """What the very first event is linked to."""
 
 
-def digest(record: bytes) -> bytes:
-    """Give the SHA-256 of a record."""
-    return sha256(record).digest()
-
-
-def link(head: Head, digest: bytes) -> Head:
-    """Give the head after one more event with this digest."""
+def link(head: Head, record: bytes) -> Head:
+    """Give the head after one more event."""
     seq = head.seq + 1
-    return Head(seq, sha256(bytes.fromhex(head.hash) + seq.to_bytes(8, "big") + digest).hexdigest())
+    linked = bytes.fromhex(head.hash) + seq.to_bytes(8, "big") + sha256(record).digest()
+    return Head(seq, sha256(linked).hexdigest())

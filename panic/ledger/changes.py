@@ -1,7 +1,4 @@
-"""An account's case on record, as a series of changes: each event holds what changed since the one before.
-
-It keeps only what the report and a resume need: attempts, outcome, standing, notes and orders that answers named.
-"""
+"""An account's case on record: each event holds what changed of what the report and a resume need."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,11 +70,7 @@ def _order(id_: str, tracked: Tracked, mark: Mark) -> list[Any]:
 
 
 def apply(case: Case, found: Any) -> None:
-    """Bring a case to where it stood when these changes were recorded.
-
-    Raises:
-        ValueError: They are none; the case is as it was.
-    """
+    """Bring a case to where it stood when these were recorded; a ValueError, and nothing, if they are none."""
     read(_Changes, found)
     known = case.tally.orders.keys() | {row[0] for row in found.get("orders", ())}
     if not known >= set(found.get("reappeared", ())):
@@ -95,11 +88,7 @@ def apply(case: Case, found: Any) -> None:
 
 
 def moment(words: str) -> str:
-    """Give a time as it is on record.
-
-    Raises:
-        ValueError: It is none, or has no zone.
-    """
+    """Give a time as it is on record; a ValueError where it is none, or has no zone."""
     if datetime.fromisoformat(words).tzinfo is None:
         raise ValueError("a time without a zone")
     return words

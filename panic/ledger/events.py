@@ -7,15 +7,10 @@ from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
-    """Something that happened.
+    """Something that happened, ISO 8601 in UTC, in a run, or in none where that is empty.
 
-    Attributes:
-        run: The run's id; "" where it is about no run.
-        kind: What sort of thing happened.
-        id: Unique for ever: "<leg>-<n>", where the leg is a random token of one process's part of a run and n
-            counts up in it. An event that stands in two ledgers has the same id in both.
-        at: When, ISO 8601, UTC, with microseconds.
-        body: JSON: dicts with text keys, lists, tuples, str, int, float, bool, None; a datetime becomes text.
+    Its id is unique for ever: "<leg>-<n>", a random token of one process's part of a run, and a number that counts
+    up in it. Its body is JSON; a datetime becomes text.
     """
 
     run: str
@@ -40,11 +35,7 @@ _FIELDS = list(Event._fields)
 
 
 def encode(event: Event, scrub: Callable[[str], str] = str) -> bytes:
-    """Write an event down: the same event always gives the same bytes.
-
-    Args:
-        event: What happened.
-        scrub: Takes secrets out of the text; what it leaves must still be such a text.
+    """Write an event down, always in the same bytes; `scrub` takes secrets out of the text.
 
     Raises:
         UnencodableError: it holds something that JSON has no word for, or scrubbing broke it.
@@ -71,11 +62,7 @@ def beginning(run: str, kind: str) -> bytes:
 
 
 def decode(record: bytes) -> Event:
-    """Read what `encode` wrote, and nothing else.
-
-    Raises:
-        ValueError: it is not exactly what `encode` would write.
-    """
+    """Read what `encode` wrote; a ValueError where it is not exactly what `encode` would write."""
     event = _parse(record.decode("latin-1"))
     if encode(event) != record:
         raise ValueError("it is not written the one way in which events are")

@@ -11,11 +11,12 @@ from pathlib import Path
 from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles
 from panic.kit.errors import UsageError
+from panic.kit.words import clip
 from panic.ledger import reader
 from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
 from panic.ledger.reader import Row, Volume, faults
-from panic.ledger.record import Finished, Kind, LastPress, gaps, in_order, leg_of
+from panic.ledger.record import Finished, Kind, LastPress, gaps
 from panic.ledger.replay import Replay
 from panic.ledger.summary import Summary
 from panic.report.document import Report
@@ -32,29 +33,19 @@ _EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One run as its record tells it.
+    """One run as its record tells it, what is wrong with the file that holds it, and which events were changed.
 
-    Attributes:
-        head: The ledger's head after the run's end; None where it has none.
-        last_seq: The number of its last event; 0 where there is none.
-        leg: The last process's part of it.
-        damage: What is wrong with the file that holds the record, in words.
-        faults: Which of its events are not what was written, in words.
+    `head` is the ledger's after the run's end, if it has one, and `last_seq` the number of its last event, or 0.
     """
 
     replay: Replay
     head: Head | None
     last_seq: int
-    leg: str
     damage: tuple[str, ...]
     faults: tuple[str, ...]
 
     def report(self) -> Report:
-        """Rebuild the report as it was printed, but with nothing clear if anything is wrong.
-
-        Raises:
-            UsageError: The record does not tell who pressed, or of which accounts.
-        """
+        """Rebuild the report as it was printed, but with nothing clear if anything is wrong."""
         try:
             return self.replay.report(self.head, (*self.damage, *self.faults))
         except ValueError as error:
@@ -63,13 +54,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Headings:
-    """The beginnings and ends of all runs, and the resets.
-
-    Attributes:
-        events: In the order of the file, whatever the clock said.
-        runs: The runs, in the order of their presses.
-        damage: What is wrong with the ledger, in words.
-    """
+    """The beginnings and ends of all runs, and the resets, in the order of the file, whatever the clock said."""
 
     events: tuple[Event, ...]
     runs: tuple[Summary, ...]
@@ -97,12 +82,12 @@ def read(ledger: LedgerFiles, *, run: str = "", kinds: Collection[str] = (), who
 def headings(ledger: LedgerFiles) -> Headings:
     """Read the headings of every run on record, and check that they are what was written."""
     volume = read(ledger, kinds=_HEADINGS)
-    damage = _wrong(volume)
-    damage += [
-        f"{file}: it was damaged and set aside: panic runs --ledger {file}"
-        for file in reader.set_aside(volume.file)
-    ]
-    events = list(_events(volume))
+    damage, events = _wrong(volume), list[Event]()
+    for row, event in _decoded(volume):
+        if event is None:
+            damage.append(f"{volume.file}: {_unreadable(row)}")
+        else:
+            events.append(event)
     by_run: dict[str, list[int]] = {}
     for place, event in enumerate(events, 1):
         if event.kind != Kind.RESET:
@@ -114,7 +99,7 @@ def headings(ledger: LedgerFiles) -> Headings:
 
 def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: list[str]) -> Summary | None:
     events = {place: all_[place - 1] for place in places}
-    replay = Replay.of(run, in_order(events.values()))
+    replay = Replay.of(run, events.values())
     damage += [f"run {run}: {words}" for words in replay.oddities]
     if replay.pressed is None:
         damage.append(f"run {run}: who pressed is not on record")
@@ -147,12 +132,9 @@ def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]
 
 
 def checked(ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False) -> list[Summary]:
-    """Give the runs again, each with no better verdict than its record supports.
+    """Give runs again, each with no better verdict than its record supports.
 
-    Args:
-        ledger: Where they lie.
-        found: The runs.
-        retold: Whether to make each report again, and not only look for events that were edited or are missing.
+    With `retold` each report is made again; else only events that were edited or are missing are looked for.
     """
     return [_checked(ledger, one, one.finished, retold=retold) if one.finished else one for one in found]
 
@@ -172,7 +154,7 @@ def _checked(ledger: LedgerFiles, one: Summary, end: Finished, *, retold: bool) 
 def _is_broken(volume: Volume) -> bool:
     """Whether any of a run's events is not what was written, or missing."""
     ids = [found[1].decode() for row in volume.rows if (found := _EVENT_ID.search(row.record))]
-    return bool(volume.damage or faults(volume, alone=True, skim=True) or gaps(ids))
+    return bool(volume.damage or faults(volume, alone=True) or gaps(ids))
 
 
 def walk(ledger: LedgerFiles) -> list[str]:
@@ -188,11 +170,9 @@ def _wrong(volume: Volume) -> list[str]:
 
 
 def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
-    """Put runs in the order of their last presses, the latest last.
+    """Put runs in the order of their last presses: those on record in their order, those of this process beside.
 
-    Args:
-        recorded: Those on record, in their order.
-        here: Those of this process; as long as the last press of one is not on record, its time gives its place.
+    As long as the last press of one of these is not on record, its time gives its place.
     """
     now = datetime.now(UTC)
     told = {one.run: one for one in recorded}
@@ -207,16 +187,7 @@ def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> l
 
 
 def find(ledger: LedgerFiles, name: str, here: Sequence[LastPress] = ()) -> str:
-    """Resolve a run's id as a person types it: whole, its beginning, or `last`.
-
-    Args:
-        ledger: Where runs are on record; it may be none where there are runs of this process.
-        name: What it is called.
-        here: The runs of this process, on record or not yet.
-
-    Raises:
-        UsageError: None is called so, or several are.
-    """
+    """Resolve a run's id as typed: whole, its beginning, or `last`; `here` are the runs of this process."""
     if not name:
         raise UsageError(f"no run is named: say its id, the beginning of it, or {LAST}; panic runs lists them")
     found = headings(ledger).runs if ledger.file is not None or not here else ()
@@ -240,30 +211,32 @@ def recall(ledger: LedgerFiles, run: str) -> Past:
 
 def past_of(volume: Volume, run: str) -> Past:
     """Make a run again from the events of a file, which hold no other run's."""
-    events = in_order(_events(volume))
+    decoded = list(_decoded(volume))
+    events = [event for _, event in decoded if event is not None]
     replay = Replay.of(run, events)
-    ends = [Head(row.seq, row.hash) for row in volume.rows if events and _id(row) == events[-1].id]
-    wrong = [f"{volume.file}: {fault}" for fault in faults(volume, alone=True)]
-    damage = [f"{volume.file}: {volume.damage}"] if volume.damage else []
+    last = volume.rows[-1] if volume.rows else None
+    is_ended = bool(decoded and decoded[-1][1] is not None and decoded[-1][1].kind == Kind.FINISHED)
+    wrong = [*faults(volume, alone=True), *(_unreadable(row) for row, event in decoded if event is None)]
     return Past(
         replay=replay,
-        head=ends[-1] if ends and events[-1].kind == Kind.FINISHED else None,
-        last_seq=max((row.seq for row in volume.rows), default=0),
-        leg=leg_of(events[-1]) if events else "",
-        damage=(*damage, *gaps(event.id for event in events)),
-        faults=tuple(dict.fromkeys([*wrong, *replay.oddities])),
+        head=Head(last.seq, last.hash) if last and is_ended else None,
+        last_seq=last.seq if last else 0,
+        damage=(
+            *([f"{volume.file}: {volume.damage}"] if volume.damage else ()),
+            *gaps(event.id for event in events),
+        ),
+        faults=tuple(dict.fromkeys([*(f"{volume.file}: {fault}" for fault in wrong), *replay.oddities])),
     )
 
 
-def _id(row: Row) -> str:
-    try:
-        return decode(row.record).id
-    except ValueError:
-        return ""
-
-
-def _events(volume: Volume) -> Iterator[Event]:
-    """Give the readable events; the reader reports the others."""
+def _decoded(volume: Volume) -> Iterator[tuple[Row, Event | None]]:
+    """Give the events; None for one whose record cannot be read."""
     for row in volume.rows:
+        event = None
         with suppress(ValueError):
-            yield decode(row.record)
+            event = decode(row.record)
+        yield row, event
+
+
+def _unreadable(row: Row) -> str:
+    return f"event {row.seq} ({clip(row.kind, 40)}): its record cannot be read"

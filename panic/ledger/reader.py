@@ -1,25 +1,20 @@
 """Read ledgers back, damaged ones too, and say what is wrong with them. Nothing here changes what was recorded."""
 
 import json
-import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from glob import escape
+from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
-from panic.ledger.chain import GENESIS, Head, digest, link
-from panic.ledger.events import beginning, decode
-from panic.ledger.place import BUSY_S, address, check_regular, has_orphaned_log, wal
-from panic.ledger.store import APPLICATION, VERSION, is_damage
+from panic.ledger.chain import GENESIS, Head, link
+from panic.ledger.events import beginning
+from panic.ledger.store import APPLICATION, BUSY_S, VERSION, address, check_log, check_regular, wal
 
 _ROW = "SELECT seq, run, kind, record, lower(hex(hash)) FROM events NOT INDEXED"
 """Without the index: a damaged one would hide events, and scanning a million takes a tenth of a second."""
@@ -29,6 +24,9 @@ _OUT_OF_REACH = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 
 _UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What reading a damaged file raises; the latter if SQLite's message quotes the damage."""
+
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+"""What SQLite says if the file itself is broken, rather than locked or out of reach."""
 
 PATIENCE_S = 10.0
 """How long a backup waits for a process that is writing: there is no hurry."""
@@ -49,12 +47,9 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What one ledger file holds.
+    """What one ledger file holds: the events asked for, what the first is linked to, and the last of all.
 
     Attributes:
-        base: What its first event is linked to.
-        rows: The events that were asked for, in order.
-        head: The last event of the whole file, whatever was asked for.
         damage: What is wrong with reading it, in words; "" when nothing is.
         before: The hash of the event before each of them, "" if unknown; empty if all events were asked for.
     """
@@ -72,12 +67,7 @@ class Volume:
 
 
 def backup(file: Path, target: Path) -> Volume:
-    """Copy a consistent snapshot of a ledger, even while it is written, and read the copy.
-
-    Raises:
-        UsageError: There is no ledger, or something at `target` already.
-        PanicError: It could not be copied.
-    """
+    """Copy a consistent snapshot of a ledger into a new file, even while it is written, and read the copy."""
     try:
         check_regular(file)
     except OSError as error:
@@ -103,36 +93,22 @@ def _not_for_ever() -> Callable[[int, int, int], None]:
     return progress
 
 
-def set_aside(file: Path) -> list[Path]:
-    """List the damaged ledgers that stood in the place of this one, the oldest first."""
-    real = Path(os.path.realpath(file))
-    found = sorted(real.parent.glob(f"{escape(real.name)}.damaged-*"))
-    return [one for one in found if not one.name.endswith(("-wal", "-shm"))]
-
-
 def read(file: Path, *, run: str = "", kinds: Collection[str] = (), whole: bool = False) -> Volume:
-    """Read a ledger, as much of it as can be read; never raises.
+    """Read one run's events, or those of some kinds, or all, as far as a file can be read. Never raises.
 
-    Args:
-        file: The ledger; another process may be writing it.
-        run: Only this run's events; "" for all runs.
-        kinds: Only events of these kinds; none for all kinds.
-        whole: Every event, whatever else is said, and a check of the file's own structure as well: it
-            alone finds events that a damaged page hides.
+    `whole` is every event, whatever else is said, and a check of the file's own structure, which alone finds
+    events that a damaged page hides.
     """
     columns = {"run": [run] if run else [], "kind": [*map(str, kinds)]}
     asked = {column: values for column, values in columns.items() if values and not whole}
     try:
         check_regular(file)
-        if has_orphaned_log(file):
-            return Volume(file, damage="it is empty, but its write-ahead log is not")
+        check_log(file)
         try:
             return _read(file, "mode=ro", asked, whole=whole)
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in _OUT_OF_REACH:
+            if error.sqlite_errorcode & 0xFF not in _OUT_OF_REACH or wal(file).exists():
                 raise
-        if wal(file).exists():
-            return _from_copy(file, asked, whole=whole)
         return _read(file, "mode=ro&immutable=1", asked, whole=whole)
     except OSError as error:
         return Volume(file, damage=why(error))
@@ -143,18 +119,15 @@ def read(file: Path, *, run: str = "", kinds: Collection[str] = (), whole: bool 
 # ── what is wrong ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def faults(volume: Volume, *, alone: bool = False, skim: bool = False) -> tuple[str, ...]:
+def faults(volume: Volume, *, alone: bool = False) -> tuple[str, ...]:
     """Name every event of a volume that is not what was written, or whose neighbour was taken away.
 
-    Args:
-        volume: What was read.
-        alone: Whether a missing preceding event, perhaps another run's, is acceptable.
-        skim: Whether to skip the contents of events: for a long run they take longer to read than the hashes.
+    With `alone`, a missing event before one is acceptable: it may be another run's.
     """
-    return tuple(_faults(volume, alone=alone or bool(volume.damage), skim=skim))
+    return tuple(_faults(volume, alone=alone or bool(volume.damage)))
 
 
-def _faults(volume: Volume, *, alone: bool, skim: bool) -> Iterator[str]:
+def _faults(volume: Volume, *, alone: bool) -> Iterator[str]:
     heads: list[Head | None] = [volume.base, *(Head(row.seq, row.hash) for row in volume.rows)]
     if volume.before:
         pairs = zip(volume.rows, volume.before, strict=True)
@@ -168,24 +141,13 @@ def _faults(volume: Volume, *, alone: bool, skim: bool) -> Iterator[str]:
             yield f"{name}: it follows event {head.seq}"
         elif not _fits(row, head):
             yield f"{name}: it does not match its hash"
-        if odd := _odd(row, skim=skim):
-            yield f"{name}: {odd}"
-
-
-def _odd(row: Row, *, skim: bool) -> str:
-    try:
-        event = None if skim else decode(row.record)
-    except ValueError as error:
-        return f"its record cannot be read: {clip(str(error), 80)}"
-    is_its = (
-        row.record.startswith(beginning(row.run, row.kind)) if event is None else event[:2] == (row.run, row.kind)
-    )
-    return "" if is_its else "its record is of another run or kind"
+        if not row.record.startswith(beginning(row.run, row.kind)):
+            yield f"{name}: its record is of another run or kind"
 
 
 def _fits(row: Row, head: Head) -> bool:
     try:
-        return link(head, digest(row.record)).hash == row.hash
+        return link(head, row.record).hash == row.hash
     except OverflowError:  # below zero nothing is counted
         return False
 
@@ -211,32 +173,30 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
             ]
             if not any(marks) and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 return Volume(file)  # another process is about to begin it
-            base = _base(connection)
             rows = tuple(_select(connection, asked))
             last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
-            before = _before(connection, rows, base) if asked else ()
-            damage = _identity(*marks) or ("" if base else "what its first event is linked to is lost")
+            before = _before(connection, rows) if asked else ()
+            damage = _identity(*marks)
             if whole and not damage:
                 found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
                 damage = "" if found == "ok" else clip(f"its structure is damaged: {found}")
         except _UNREADABLE as error:
-            if not is_damage(error):
+            if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF not in _DAMAGE:
                 raise
             reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
         else:
-            head = Head(last[0].seq, last[0].hash) if last else base or GENESIS
-            return Volume(file, base or GENESIS, rows, head, damage, before)
+            head = Head(last[0].seq, last[0].hash) if last else GENESIS
+            return Volume(file, GENESIS, rows, head, damage, before)
     with _opened(file, mode) as connection:
         return _damaged(connection, file, reason, asked)
 
 
 def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _Asked) -> Volume:
     """Read from both ends up to what is damaged; what stands between is lost."""
-    base, rows, behind = None, list[Row](), list[Row]()
+    rows, behind = list[Row](), list[Row]()
     connection.execute("PRAGMA writable_schema = ON")  # then SQLite reads what there is of a file that was cut off
-    for _ in range(2):  # the first time it gives up at a broken table, and then it leaves that one out
-        with suppress(*_UNREADABLE):
-            base = _base(connection)
+    with suppress(*_UNREADABLE):  # the first time it gives up at a broken table, and then it leaves that one out
+        connection.execute("SELECT count(*) FROM sqlite_master")
     with suppress(*_UNREADABLE):
         rows.extend(_select(connection, asked))
     with suppress(*_UNREADABLE):
@@ -246,18 +206,9 @@ def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _As
                 break
             behind.append(row)
     rows += behind[::-1]
-    head = Head(rows[-1].seq, rows[-1].hash) if rows else base or GENESIS
+    head = Head(rows[-1].seq, rows[-1].hash) if rows else GENESIS
     damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
-    return Volume(file, base or GENESIS, tuple(rows), head, damage, ("",) * len(rows) if asked else ())
-
-
-def _from_copy(file: Path, asked: _Asked, *, whole: bool) -> Volume:
-    """Read a copy of the file and its write-ahead log in a place where SQLite may write."""
-    with TemporaryDirectory(prefix="panic-") as folder:
-        copy = Path(folder, "ledger")
-        shutil.copyfile(file, copy)
-        shutil.copyfile(wal(file), wal(copy))
-        return replace(_read(copy, "mode=ro", asked, whole=whole), file=file)
+    return Volume(file, GENESIS, tuple(rows), head, damage, ("",) * len(rows) if asked else ())
 
 
 def _identity(application: int, version: int) -> str:
@@ -266,24 +217,17 @@ def _identity(application: int, version: int) -> str:
     return "" if version == VERSION else f"it is of format {version}, and this panic reads format {VERSION}"
 
 
-def _base(connection: sqlite3.Connection) -> Head | None:
-    found = connection.execute("SELECT seq, lower(hex(hash)) FROM base LIMIT 2").fetchall()
-    if len(found) != 1 or not isinstance(found[0][0], int):
-        return None
-    return Head(*found[0])
-
-
 def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -> Iterator[Row]:
     where = " AND ".join(f"{column} IN (SELECT value FROM json_each(?))" for column in asked)  # noqa: S608 - ours
     values = [json.dumps([*names]) for names in asked.values()]
     return _rows(connection, f"{_ROW}{f' WHERE {where}' if where else ''} ORDER BY seq {order}", values)
 
 
-def _before(connection: sqlite3.Connection, rows: Sequence[Row], base: Head | None) -> tuple[str, ...]:
+def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, ...]:
     wanted = [max(row.seq, 0) - 1 for row in rows]
     query = "SELECT seq, lower(hex(hash)) FROM events NOT INDEXED WHERE seq IN (SELECT value FROM json_each(?))"
     found = connection.execute(query, [json.dumps(wanted)]).fetchall()
-    hashes: dict[int, str] = dict([*([base] if base else []), *found])
+    hashes: dict[int, str] = dict([GENESIS, *found])
     return tuple(hashes.get(seq, "") for seq in wanted)
 
 

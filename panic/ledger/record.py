@@ -1,8 +1,8 @@
-"""What is recorded of a run: the bodies of its events, and the order in which they are read."""
+"""What is recorded of a run: the bodies of its events."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -15,7 +15,6 @@ from panic.accounts.roster import Account, BadRow
 from panic.broker.outcomes import Verdict
 from panic.kit.errors import Problem
 from panic.kit.process import Process
-from panic.ledger.events import Event
 from panic.report.document import Flag, LatchReport, RosterFacts, ScopeReport, Timings, Trigger
 
 SCHEMA: Final = "panic-run/1"
@@ -47,11 +46,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """Who pressed, why, with which settings, and in which process the run began.
-
-    Attributes:
-        key: As of `Press`.
-    """
+    """Who pressed, why, with which settings, and in which process the run began; `key` is as of `Press`."""
 
     schema: Literal["panic-run/1"]
     version: str
@@ -69,29 +64,27 @@ class Pressed:
     process: Process
     key: str = ""
 
+    def joined_by(self, joined: "Joined") -> "Pressed":
+        """Give it with what a press that became a part of the run made of it."""
+        scope = replace(self.scope, watch_s=max(self.scope.watch_s, joined.watch_s))
+        return replace(self, deadline_s=max(self.deadline_s, joined.deadline_s), scope=scope)
+
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Which process resumed the run, and for whom.
-
-    Attributes:
-        after: The leg it continues: clocks alone cannot order two processes.
-    """
+    """Which process resumed the run, and for whom."""
 
     at: AwareDatetime
     by: str
     version: str
     process: Process
-    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Another press that became a part of the run.
+    """Another press that became a part of the run, which may take `deadline_s` from its start now.
 
-    Attributes:
-        accounts: Which accounts were sent again for it; empty if it counts as the same press as the one before it.
-        deadline_s: How long the run may take now, seconds from its start.
+    The accounts are those sent again for it; none if it counts as the same press as the one before it.
     """
 
     trigger: Trigger
@@ -104,16 +97,17 @@ class Joined:
 
 
 class LastPress(NamedTuple):
-    """The last press of a run: the one that began it, or one that became a part of it.
-
-    Attributes:
-        at: When.
-        presses: How many the run had by then.
-    """
+    """The last press of a run, which began it or became a part of it, and how many presses it had by then."""
 
     run: str
     at: datetime
     presses: int
+
+    @classmethod
+    def of(cls, run: str, pressed: Pressed, joined: Sequence[Joined]) -> "LastPress":
+        """Give it of a run."""
+        last = joined[-1].trigger if joined else pressed.trigger
+        return cls(run, last.at, 1 + len(joined))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +146,7 @@ def body(event: Pressed | Joined | Resumed | Finished | Flag | LatchReport) -> d
 
 
 def read(kind: type[_T], words: object) -> _T:
-    """Read an event's body again.
-
-    Raises:
-        ValueError: It is none of this kind.
-    """
+    """Read an event's body again; a ValueError where it is none of this kind."""
     found: _T = _adapter(kind).validate_python(words)
     return found
 
@@ -194,11 +184,7 @@ def _bad(row: BadRow | None) -> list[Any]:
 
 
 def read_plan(words: Any) -> tuple[tuple[Account, ...], tuple[Unsent, ...]]:
-    """Read a plan again: its accounts, and those that could not be reached.
-
-    Raises:
-        ValueError: It is no plan.
-    """
+    """Read a plan again, its accounts and those that could not be reached; a ValueError where it is none."""
     found = read(_Planned, words)
     accounts = tuple(Account(*row) for row in found.accounts)
     if len({account.id for account in accounts}) != len(accounts):
@@ -215,45 +201,9 @@ def _unsent(why: str, *cells: Any) -> Unsent:
     return Unsent(why, account=Account(*cells))
 
 
-# ── the order of a run's events ─────────────────────────────────────────────────────────────────────────────
+# ── what is missing ─────────────────────────────────────────────────────────────────────────────────────────
 
 _NUMBER = re.compile("[0-9]{1,18}")
-
-
-def leg_of(event: Event) -> str:
-    """Give the process's part of the run that an event belongs to."""
-    return event.id.rpartition("-")[0]
-
-
-def in_order(events: Iterable[Event]) -> list[Event]:
-    """Put the events of one run in order: by the process that made them, and its own count.
-
-    Each process says after which other it resumed the run; those that do not are in the order of their times.
-    """
-    events = list(events)
-    first: dict[str, str] = {}
-    follows: dict[str, str] = {}
-    for event in events:
-        leg = leg_of(event)
-        first[leg] = min(first.get(leg, event.at), event.at)
-        if event.kind == Kind.RESUMED and isinstance(event.body, dict):
-            follows[leg] = str(event.body.get("after", ""))
-    pressed = {leg_of(event) for event in events if event.kind == Kind.PRESSED}
-    ranks = {leg: (leg not in pressed, _generation(leg, follows), at, leg) for leg, at in first.items()}
-
-    def place(event: Event) -> tuple[tuple[bool, int, str, str], int]:
-        n = event.id.rpartition("-")[2]
-        return ranks[leg_of(event)], int(n) if _NUMBER.fullmatch(n) else 0
-
-    return sorted(events, key=place)
-
-
-def _generation(leg: str, follows: dict[str, str]) -> int:
-    seen: set[str] = set()
-    while leg and leg not in seen:
-        seen.add(leg)
-        leg = follows.get(leg, "")
-    return len(seen)
 
 
 def gaps(ids: Iterable[str]) -> list[str]:

@@ -1,7 +1,6 @@
-"""Records a run as it happens: what the engine reports becomes events of the ledger.
+"""Records a run as it happens. Only `intend` and `end` wait, and both for a limited time.
 
-Everything that happens in one turn of the loop goes into one event of its kind, so that the record of a rush
-costs little. Only `intend` and `end` wait, and both for a limited time.
+All that happens in one turn of the loop goes into one event of its kind, so that a rush costs little.
 """
 
 import asyncio
@@ -19,7 +18,6 @@ from panic.kit.clock import Clock
 from panic.kit.words import clip
 from panic.ledger.changes import Mark, changes
 from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
-from panic.ledger.shift import REMOVED
 from panic.ledger.writer import Leg
 from panic.report.document import Flag, Report
 
@@ -27,9 +25,6 @@ log = structlog.get_logger()
 
 INTENT_S = 0.03
 """The intent is recorded before the act, but the first DELETE waits no longer than this for it."""
-
-_ENDINGS_MOST = 3
-"""Failures while recording the end are recorded too, before a new end."""
 
 _TEXT_MOST = 1000
 
@@ -127,7 +122,7 @@ class Recorder:
             return await self._finish(report)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, there is a report)
             self.fail(error)
-            return replace(report, flags=(*report.flags, *self.troubles()))
+            return self._with_troubles(report)
 
     def fail(self, error: Exception) -> None:
         """Note that recording itself is broken, for the report."""
@@ -139,21 +134,21 @@ class Recorder:
         """Record the end; give the report with the ledger's head, or with flags that say why it has none."""
         if report.latch is not None:
             self._append(Kind.LATCHED, body(report.latch))
-        head = None
-        for _ in range(_ENDINGS_MOST):
-            self.flag(report.flags)
-            head = await self._leg.conclude(Kind.FINISHED, self._now(), body(_finished(report)), FINISH_S)
-            late = [flag for flag in self.troubles() if flag not in report.flags]
-            report = replace(report, flags=(*report.flags, *late))
-            if head is None or not late:
-                break
-        if head is None or any(flag.code == REMOVED for flag in report.flags):
-            head = None
+        await self._leg.settle(FINISH_S)  # what went wrong until now is part of the report, and of its record
+        report = self._with_troubles(report)
+        self.flag(report.flags)
+        head = await self._leg.conclude(Kind.FINISHED, self._now(), body(_finished(report)), FINISH_S)
+        if head is None:
+            report = self._with_troubles(report)
             incomplete = Flag("ledger_incomplete", "the whole of this run is not on record: keep this report")
             report = replace(report, flags=(*report.flags, incomplete))
         report = replace(report, ledger_head=None if head is None else str(head))
-        _page(report)
+        _log_troubles(report)
         return report
+
+    def _with_troubles(self, report: Report) -> Report:
+        late = [flag for flag in self.troubles() if flag not in report.flags]
+        return replace(report, flags=(*report.flags, *late))
 
     def _append(self, kind: Kind, words: Any) -> None:
         self._leg.append(kind, self._now(), words)
@@ -174,7 +169,7 @@ def _finished(report: Report) -> Finished:
     )
 
 
-def _page(report: Report) -> None:
+def _log_troubles(report: Report) -> None:
     """Log trouble with the ledger, for whoever runs panic, in addition to the report."""
     if structlog.is_configured():
         for flag in report.flags:

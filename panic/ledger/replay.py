@@ -125,11 +125,7 @@ class Replay:
                     case.note(_UNSENT)
 
     def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
-        """Fold the report as it was printed, but with nothing clear if the record is not what was written.
-
-        Args:
-            head: The ledger's after the run's last event.
-            damage: What is wrong with the record, in words.
+        """Fold the report as it was printed, but with nothing clear if there is any damage.
 
         Raises:
             ValueError: The record does not tell who pressed, or of which accounts.
@@ -139,13 +135,12 @@ class Replay:
             raise ValueError("the record does not tell who pressed, and why")
         if not self.cases and not self.unsent:
             raise ValueError("the record does not tell of which accounts")
-        facts = self._circumstances(self.pressed, tuple(Flag(RECORD_DAMAGED, clip(one, 500)) for one in damage))
-        report = fold(self.cases.values(), self.unsent, facts, time_of_day)
+        report = fold(self.cases.values(), self.unsent, _circumstances(self, self.pressed, damage), time_of_day)
         if self.finished is None:
             return report
         verdict = worst(report.verdict, self.finished.verdict)  # they differ only where something is lost
         return replace(
-            report, verdict=verdict, exit_code=EXIT_CODES[verdict], ledger_head=None if head is None else str(head)
+            report, verdict=verdict, exit_code=EXIT_CODES[verdict], ledger_head=str(head) if head else None
         )
 
     def _plan(self, words: Any) -> None:
@@ -198,12 +193,7 @@ class Replay:
             if account in self.cases:
                 self.cases[account].press_again()
         if self.pressed is not None:
-            watch_s = max(self.pressed.scope.watch_s, joined.watch_s)
-            self.pressed = replace(
-                self.pressed,
-                deadline_s=max(self.pressed.deadline_s, joined.deadline_s),
-                scope=replace(self.pressed.scope, watch_s=watch_s),
-            )
+            self.pressed = self.pressed.joined_by(joined)
 
     def _resume(self, resumed: Resumed) -> None:
         if self.resumed and self.resumed[-1] == resumed:  # a writer that waited for it in vain wrote it again
@@ -214,50 +204,58 @@ class Replay:
         for case in self.cases.values():
             case.resume(0.0, _NO_PACE)
 
-    def _circumstances(self, pressed: Pressed, damage: Sequence[Flag]) -> Circumstances:
-        finished = self.finished
-        flags = self.flags if finished else self._unfinished_flags(pressed.base_url)
-        last = datetime.fromisoformat(self.last_at)
-        lasted_s = round((last - pressed.started_at).total_seconds(), 3)
-        return Circumstances(
-            run_id=self.run,
-            version=finished.version if finished else pressed.version,
-            drill=pressed.drill,
-            base_url=pressed.base_url,
-            contact=pressed.contact,
-            roster=pressed.roster,
-            trigger=pressed.trigger,
-            scope=self.scope,
-            verify=pressed.scope.verify,
-            watch_s=pressed.scope.watch_s,
-            timings=finished.timings if finished else Timings(None, None, lasted_s, pressed.deadline_s),
-            started_at=pressed.started_at,
-            finished_at=finished.finished_at if finished else last,
-            finished=finished is not None,
-            joined=tuple(map(joining, self.joined)),
-            resumed=tuple(Resumption(one.at, one.by) for one in self.resumed),
-            latch=self.latch,
-            flags=tuple(dict.fromkeys([*damage, *flags])),
-            is_damaged=bool(damage),
-            roster_checked=finished.roster_checked if finished else False,
-            unlisted=finished.unlisted if finished else (),
-        )
 
-    def _unfinished_flags(self, base_url: str) -> Sequence[Flag]:
-        text = f"this run did not come to its end ({self.process}): panic resume {self.run}, or press again"
-        odd = [Flag(RECORD_DAMAGED, words) for words in self.oddities]
-        return [
-            Flag(UNFINISHED, text),
-            *self.flags,
-            *from_cases(list(self.cases.values()), base_url, stopped=False),
-            *odd,
-        ]
+def circumstances(
+    run: str, pressed: Pressed, joined: Iterable[Joined], resumed: Iterable[Resumed], **more: Any
+) -> Circumstances:
+    """Give the circumstances of a run: those that its record holds, and `more`."""
+    return Circumstances(
+        run_id=run,
+        drill=pressed.drill,
+        base_url=pressed.base_url,
+        contact=pressed.contact,
+        roster=pressed.roster,
+        trigger=pressed.trigger,
+        scope=pressed.scope,
+        started_at=pressed.started_at,
+        joined=tuple(
+            Joining(one.trigger.source, one.trigger.by, one.trigger.reason, one.trigger.at, len(one.accounts))
+            for one in joined
+        ),
+        resumed=tuple(Resumption(one.at, one.by) for one in resumed),
+        **more,
+    )
 
 
-def joining(joined: Joined) -> Joining:
-    """Describe a later press for the report."""
-    trigger = joined.trigger
-    return Joining(trigger.source, trigger.by, trigger.reason, trigger.at, len(joined.accounts))
+def _circumstances(replay: Replay, pressed: Pressed, damage: Sequence[str]) -> Circumstances:
+    end = replay.finished
+    last = datetime.fromisoformat(replay.last_at)
+    lasted_s = round((last - pressed.started_at).total_seconds(), 3)
+    flags = [Flag(RECORD_DAMAGED, clip(words, 500)) for words in damage]
+    flags += replay.flags if end else _unfinished_flags(replay, pressed.base_url)
+    return circumstances(
+        replay.run,
+        pressed,
+        replay.joined,
+        replay.resumed,
+        version=end.version if end else pressed.version,
+        timings=end.timings if end else Timings(None, None, lasted_s, pressed.deadline_s),
+        finished_at=end.finished_at if end else last,
+        finished=end is not None,
+        latch=replay.latch,
+        flags=tuple(dict.fromkeys(flags)),
+        is_damaged=bool(damage),
+        roster_checked=end is not None and end.roster_checked,
+        unlisted=end.unlisted if end else (),
+    )
+
+
+def _unfinished_flags(replay: Replay, base_url: str) -> Iterable[Flag]:
+    text = f"this run did not come to its end ({replay.process}): panic resume {replay.run}, or press again"
+    yield Flag(UNFINISHED, text)
+    yield from replay.flags
+    yield from from_cases(list(replay.cases.values()), base_url, stopped=False)
+    yield from (Flag(RECORD_DAMAGED, words) for words in replay.oddities)
 
 
 def scope_of(shown: ScopeReport) -> Scope:

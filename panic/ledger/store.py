@@ -3,31 +3,26 @@
 import errno
 import os
 import sqlite3
-import time
-from collections.abc import Collection, Sequence
+import stat
+from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from urllib.parse import quote
 
-from panic.ledger.chain import GENESIS, Head, digest, link
-from panic.ledger.place import (
-    BUSY_S,
-    MARK,
-    POLL_S,
-    address,
-    created,
-    has_orphaned_log,
-    held,
-    is_at,
-    moved,
-    wal,
-)
-from panic.ledger.shift import DAMAGED, REMOVED, ConflictError, GoneError, Record
+from panic.ledger.backlog import ConflictError, GoneError, Record
+from panic.ledger.chain import GENESIS, Head, link
 
-APPLICATION = int.from_bytes(MARK, "big")
+APPLICATION = int.from_bytes(b"PANC", "big")
+"""SQLite's application_id, which marks a file as a ledger."""
+
 VERSION = 1
+
+BUSY_S = 1.0
+"""How long to wait for another process that is writing."""
+
+_SMALLEST = 512
+"""Bytes: the smallest page of SQLite, and so the smallest file."""
 
 _SCHEMA = (
     (
@@ -35,14 +30,12 @@ _SCHEMA = (
         " record BLOB NOT NULL, hash BLOB NOT NULL)"
     ),
     "CREATE INDEX events_of_run ON events (run, seq)",
-    "CREATE TABLE base (seq INTEGER NOT NULL, hash BLOB NOT NULL)",
-    f"INSERT INTO base VALUES ({GENESIS.seq}, x'{GENESIS.hash}')",  # noqa: S608 - our own constants
     "CREATE TRIGGER events_stay BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END",
     "CREATE TRIGGER events_keep BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END",
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
-_NEEDED = {"events": {"seq", "run", "kind", "record", "hash"}, "base": {"seq", "hash"}}
+_COLUMNS = {"seq", "run", "kind", "record", "hash"}
 
 _ROWS_MOST = 1024
 """Rows in one statement. Each statement releases the interpreter lock, and a busy loop is slow to give it back."""
@@ -52,70 +45,34 @@ _INSERT = "INSERT INTO events (seq, run, kind, record, hash) VALUES"
 _SEQ_MOST = 1 << 62
 
 
-class DamagedError(sqlite3.DatabaseError):
-    """It is a ledger, and holds what panic never writes."""
-
-
 class SqliteStore:
-    """A ledger file. One thread uses it at a time; other processes may write the same file.
-
-    Attributes:
-        set_aside: Where a damaged file that stood in its place was moved, with its write-ahead log; None if none.
-    """
+    """A ledger file. One thread uses it at a time; other processes may write the same file."""
 
     def __init__(self, file: Path) -> None:
-        """Open the ledger `file`, or begin it.
-
-        Raises:
-            OSError: it is no regular file, another program's, or cannot be reached.
-            sqlite3.Error: SQLite cannot use it.
-        """
-        self.set_aside: Path | None = None
+        """Open the ledger `file`, or begin it; an OSError or sqlite3.Error where it cannot be used."""
         try:
             self._file = Path(os.path.realpath(file))
         except ValueError as error:  # a NUL in the name
             raise OSError(errno.EINVAL, "Not a file name") from error
-        try:
-            self._open()
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            self.set_aside = self._move_aside()
-            self._open()
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._inode = _created(self._file)
+        self._connection = _connect(self._file)
 
     def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
-        """Append as `Store` says.
-
-        Raises:
-            ConflictError: A condition does not hold.
-            GoneError: The file was removed, or found damaged and set aside.
-            OSError, sqlite3.Error: They could not be made durable.
-        """
-        if not is_at(self._file, self._inode):
-            raise GoneError(REMOVED, "It was removed or replaced while it was in use")
-        try:
-            return self._append(records, after, unless)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            self.close()
-            aside = self._move_aside()
-            if aside is None:  # another process was faster
-                raise GoneError(REMOVED, "It was damaged, and another process set it aside") from error
-            raise GoneError(DAMAGED, f"It was damaged, is kept as {aside}, and begins anew") from error
-
-    def _append(self, records: Sequence[Record], after: int | None, unless: str) -> Head:
+        """Append as `Store` says; an OSError or sqlite3.Error where they could not be made durable."""
+        if not self._is_in_place():
+            raise GoneError(errno.ESTALE, "It was removed or replaced while it was in use")
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
             head = _last(connection)
             if after is not None and records:
-                _expect(connection, records[0][0], (after,) if self.set_aside is None else (after, 0))
+                _expect(connection, records[0][0], after)
             if unless and records:
                 _expect_none(connection, records[0][1], unless)
             rows = []
             for run, kind, record in records:
-                head = link(head, digest(record))
+                head = link(head, record)
                 rows.append((head.seq, run, kind, record, bytes.fromhex(head.hash)))
             for start in range(0, len(rows), _ROWS_MOST):
                 some = rows[start : start + _ROWS_MOST]
@@ -131,48 +88,71 @@ class SqliteStore:
         """Close the file."""
         self._connection.close()
 
-    def _open(self) -> None:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with held(self._file.parent, alone=False):
-            self._inode = created(self._file, _fill)
-            self._connection = _connect(self._file)
-
-    def _move_aside(self) -> Path | None:
-        aside = self._file.with_name(f"{self._file.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}")
-        return aside if moved(self._file, aside, self._inode) else None
+    def _is_in_place(self) -> bool:
+        """Whether the open file still has its name; SQLite keeps writing to a removed file."""
+        with suppress(OSError):
+            return self._file.stat().st_ino == self._inode
+        return False
 
 
-def is_damage(error: Exception) -> bool:
-    """Whether the file itself is broken, rather than locked, full or out of reach."""
-    if isinstance(error, (DamagedError, UnicodeDecodeError)):  # SQLite's own message may quote what it met
-        return True
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# ── the file ────────────────────────────────────────────────────────────────────────────────────────────────
+#
+# SQLite's locks on a file are lost as soon as its process closes that file anywhere. So nothing here opens a
+# ledger that may be in use: whether it can be opened without harm is asked by its name.
 
 
-class _Patient(sqlite3.Connection):
-    """A connection that asks again while another process writes: SQLite itself would sleep too long in between."""
-
-    def execute(self, *words: Any) -> sqlite3.Cursor:
-        until = time.monotonic() + BUSY_S
-        while True:
-            try:
-                return super().execute(*words)
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-            time.sleep(POLL_S)
+def address(file: Path, mode: str) -> str:
+    """Give the URI that opens a file in a mode."""
+    return f"file://{quote(os.fsencode(file.absolute()))}?{mode}"
 
 
-def _fill(file: Path) -> None:
-    _connect(file, "OFF").close()
+def check_regular(file: Path) -> os.stat_result:
+    """Make sure, without opening a file, that opening it will not block; an OSError says why it may."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a directory" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise OSError(errno.EINVAL, f"It is {kind}")
+    return status
+
+
+def check_log(file: Path) -> None:
+    """Make sure that SQLite would not throw a write-ahead log away, as it does where the file is as good as empty.
+
+    The log is looked at first: in a ledger that is just begun it grows after the file.
+    """
+    with suppress(OSError):
+        if wal(file).stat().st_size > 0 and file.stat().st_size < _SMALLEST:
+            raise sqlite3.DatabaseError("it is empty, but its write-ahead log is not")
+
+
+def wal(file: Path) -> Path:
+    """Give the name of a file's write-ahead log."""
+    return file.with_name(f"{file.name}-wal")
+
+
+def _created(file: Path) -> int:
+    """Begin a file that only its owner reads, if there is none; give the inode.
+
+    It gets its name when it is filled, on the disk and closed: nobody ever finds half of one.
+    """
+    if not os.path.lexists(file):
+        fresh = file.with_name(f".{os.urandom(8).hex()}.new")
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        try:
+            _connect(fresh, "OFF").close()
+            with fresh.open("rb") as stream:
+                os.fsync(stream.fileno())
+            with suppress(FileExistsError):
+                os.link(fresh, file)
+        finally:
+            fresh.unlink()
+    return check_regular(file).st_ino
 
 
 def _connect(file: Path, synchronous: str = "FULL") -> sqlite3.Connection:
-    if has_orphaned_log(file):
-        raise DamagedError("it is empty, but its write-ahead log is not")
-    uri = address(file, "mode=rw")
+    check_log(file)
     connection = sqlite3.connect(
-        uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False, factory=_Patient
+        address(file, "mode=rw"), uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
     try:
         connection.execute(f"PRAGMA synchronous = {synchronous}")
@@ -186,7 +166,7 @@ def _connect(file: Path, synchronous: str = "FULL") -> sqlite3.Connection:
         _warm_up(connection, file)
     except UnicodeDecodeError as error:  # SQLite's message quotes what it met
         connection.close()
-        raise DamagedError("its text is broken") from error
+        raise sqlite3.DatabaseError("its text is broken") from error
     except BaseException:
         connection.close()
         raise
@@ -194,12 +174,7 @@ def _connect(file: Path, synchronous: str = "FULL") -> sqlite3.Connection:
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:
-    """Whether nothing stands in it yet.
-
-    Raises:
-        DamagedError: it is a ledger that lost its tables, or their names.
-        OSError: it is no ledger, or one of another version.
-    """
+    """Whether nothing stands in it yet; an error where it is no ledger, or none of ours."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -209,9 +184,8 @@ def _is_new(connection: sqlite3.Connection) -> bool:
         raise OSError(errno.EINVAL, "It is the database of another program")
     if version != VERSION:
         raise OSError(errno.EINVAL, f"It is a ledger of format {version}, and this panic writes format {VERSION}")
-    for table, columns in _NEEDED.items():
-        if not columns.issubset(name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")):
-            raise DamagedError("its tables are not those of a ledger")
+    if not _COLUMNS.issubset(name for _, name, *_ in connection.execute("PRAGMA table_info(events)")):
+        raise sqlite3.DatabaseError("its table is not that of a ledger")
     return False
 
 
@@ -224,20 +198,18 @@ def _warm_up(connection: sqlite3.Connection, file: Path) -> None:
 
 def _last(connection: sqlite3.Connection) -> Head:
     row = connection.execute("SELECT seq, hash FROM events ORDER BY seq DESC LIMIT 1").fetchone()
-    seq, hashed = row or connection.execute("SELECT seq, hash FROM base").fetchone() or (-1, b"")
+    seq, hashed = row or (GENESIS.seq, bytes.fromhex(GENESIS.hash))
     is_hash = isinstance(hashed, bytes) and len(hashed) == len(GENESIS.hash) // 2
     if not is_hash or not isinstance(seq, int) or not 0 <= seq < _SEQ_MOST:
-        raise DamagedError("its last event has no number or no hash")
+        raise sqlite3.DatabaseError("its last event has no number or no hash")
     return Head(seq, hashed.hex())
 
 
-def _expect(connection: sqlite3.Connection, run: str, after: Collection[int]) -> None:
+def _expect(connection: sqlite3.Connection, run: str, after: int) -> None:
     row = connection.execute("SELECT seq FROM events WHERE run = ? ORDER BY seq DESC LIMIT 1", (run,)).fetchone()
     last = row[0] if row else 0
-    if last not in after:
-        raise ConflictError(
-            f"run {run} has gone on to event {last} since event {max(after)}: somebody else has it"
-        )
+    if last != after:
+        raise ConflictError(f"run {run} has gone on to event {last} since event {after}: somebody else has it")
 
 
 def _expect_none(connection: sqlite3.Connection, kind: str, words: str) -> None:

@@ -14,13 +14,9 @@ RESUMABLE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One run in the list of them.
+    """One run in the list of them, with the places of its press, its end (0: none) and its last press on record.
 
-    Attributes:
-        alive: Whether its process still works on it; None if this machine cannot know.
-        began: The place of its press among all that is on record: greater than those of all before it.
-        ended: The same of its end; 0 where it has none.
-        pressed_last: The same of its last press, be it one that became a part of it.
+    `alive` is whether its process still works on it; None if this machine cannot know.
     """
 
     run: str
@@ -43,8 +39,7 @@ class Summary:
     @property
     def last_press(self) -> LastPress:
         """Its last press."""
-        last = self.joined[-1].trigger.at if self.joined else self.pressed.started_at
-        return LastPress(self.run, last, 1 + len(self.joined))
+        return LastPress.of(self.run, self.pressed, self.joined)
 
     @property
     def is_clear(self) -> bool:

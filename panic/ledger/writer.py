@@ -1,7 +1,6 @@
 """The only writer of this process: everything for its ledger is handed to a thread here.
 
-No press ever waits for its ledger. A store that fails or hangs is left alone, and each later run tries it
-again.
+No press ever waits for its ledger. A store that fails or hangs is left alone, and each later run tries it again.
 """
 
 import asyncio
@@ -12,13 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 from panic.config import LedgerFiles
 from panic.kit import terminal
+from panic.ledger.backlog import Backlog, Item, Store, Trail, Trouble
 from panic.ledger.chain import Head
 from panic.ledger.events import Event
-from panic.ledger.shift import Backlog, Item, Shift, Store, Trail, Trouble
+from panic.ledger.worker import Worker
 
 PATIENCE_S = 2.0
 """After this long without a confirmation a store counts as hung."""
@@ -37,10 +36,10 @@ class Writer:
     """Hands events over to a store. Only `put` raises, and nothing makes a run wait.
 
     Args:
-        open_store: Opens the store; called on the thread.
-        place: Where that is, in words for people.
-        patience_s: How long the store may take.
-        say: Takes the events that the store does not take, a line each; must not block.
+        open_store: Called on the thread.
+        place: Where the store is, in words for people.
+        patience_s: How long it may take.
+        say: Told the events that it does not take, a line each; must not block.
     """
 
     def __init__(
@@ -54,23 +53,17 @@ class Writer:
         self.place = place
         self._open_store, self._patience_s, self._say = open_store, patience_s, say or _say
         self._backlog = Backlog()
-        self._shift: Shift | None = None
-        self._stuck: Shift | None = None
+        self._worker: Worker | None = None
+        self._stuck: Worker | None = None
         self._doubted_at: float | None = None
 
     @property
     def trouble(self) -> str:
         """Why nothing gets into the store at present; "" where all is well."""
-        return self._shift.trouble.text if self._shift and self._shift.trouble else ""
+        return self._worker.trouble.text if self._worker and self._worker.trouble else ""
 
     def leg(self, run: str = "", scrub: Callable[[str], str] = str, name: str = "") -> "Leg":
-        """Begin this process's part of a run, or of events that are about no run.
-
-        Args:
-            run: The run's id.
-            scrub: Takes secrets out of the text of an event.
-            name: The first half of the ids of its events; "" makes one up.
-        """
+        """Begin this process's part of a run, or of events about no run; `name` is the first half of their ids."""
         return Leg(self, run, scrub, name or os.urandom(4).hex())
 
     def probe(self) -> None:
@@ -80,10 +73,7 @@ class Writer:
     def put(self, event: Event, within_s: float, *, after: int | None = None, unless: str = "") -> Head:
         """Record an event now or not at all, as `Store.append` does, and give the head after it.
 
-        Raises:
-            ConflictError: Another process was faster.
-            PanicError: It could not be recorded.
-            TimeoutError: Not within that time. What has begun by then may still be written, the rest is not.
+        A PanicError says why it could not be; after a TimeoutError what has begun by then may still be written.
         """
         reply = Future[Head]()
         self.hand_over(Item(Trail(), event, reply, tries_anew=True, fails_closed=True, after=after, unless=unless))
@@ -92,7 +82,7 @@ class Writer:
     def close(self, within_s: float = 2.0) -> bool:
         """End the thread after the last event is durable; False when it is not within so many seconds."""
         until = time.monotonic() + within_s
-        if self._shift is None:
+        if self._worker is None:
             return True
         reply: Future[Head] = Future()
         self.hand_over(Item(Trail(), reply=reply))
@@ -101,7 +91,7 @@ class Writer:
             self._result(reply, within_s, min(self._patience_s, within_s / 2))
         except Exception:  # noqa: BLE001  (the reports have said why)
             return False
-        self._shift.join(max(min(until - time.monotonic(), _JOIN_S), 0.0))
+        self._worker.join(max(min(until - time.monotonic(), _JOIN_S), 0.0))
         return True
 
     def _result(self, reply: Future[Head], within_s: float, patience_s: float) -> Head:
@@ -122,7 +112,7 @@ class Writer:
             if self._stuck is not None and self._stuck.is_alive():
                 item.tries_anew = False
             self._backlog.put(item)
-            if self._shift is None:
+            if self._worker is None:
                 self._begin(None)
             self.watch()
 
@@ -130,28 +120,25 @@ class Writer:
         """Relieve a thread whose store hangs."""
         patience_s = patience_s or self._patience_s
         with self._backlog.changed:
-            shift, items, now = self._shift, self._backlog.items, time.monotonic()
-            if shift is None or not items or now - max(items[0].since, shift.moved_at) <= patience_s:
+            worker, items, now = self._worker, self._backlog.items, time.monotonic()
+            if worker is None or not items or now - max(items[0].since, worker.moved_at) <= patience_s:
                 self._doubted_at = None
             elif self._doubted_at is None:
                 self._doubted_at = now
             elif now - self._doubted_at >= _DOUBT_S:
-                shift.is_relieved, self._stuck, self._doubted_at = True, shift, None
+                worker.is_relieved, self._stuck, self._doubted_at = True, worker, None
                 for item in items:
                     item.tries_anew = False
                 self._begin(Trouble("ledger_hangs", f"{self.place}: it does not answer"))
 
     def _begin(self, trouble: Trouble | None) -> None:
-        begun = self._shift.begun if self._shift else WeakSet[Trail]()
-        shift = Shift(self._backlog, self._open_store, self.place, self._say, trouble, begun)
+        self._worker = worker = Worker(self._backlog, self._open_store, self.place, self._say, trouble)
         try:
-            shift.start()
+            worker.start()
         except RuntimeError:
-            self._shift = None
+            self._worker = None
             lost = self._backlog.drop(len(self._backlog.items))
-            shift.lose(lost, Trouble("ledger_failed", "no thread can be started for it"))
-        else:
-            self._shift = shift
+            worker.lose(lost, Trouble("ledger_failed", "no thread can be started for it"))
 
 
 class Leg(Trail):

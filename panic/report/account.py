@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 
 from panic._version import VERSION
-from panic.accounts.plan import Scope, Unsent
+from panic.accounts.plan import Unsent
+from panic.accounts.roster import Account, BadRow
 from panic.broker.outcomes import Outcome, Standing, Verdict, judge, worst
 from panic.engine.case import Attempt, Case
 from panic.engine.tally import Tracked
@@ -21,6 +22,7 @@ from panic.report.document import (
     Orders,
     Resumption,
     RosterFacts,
+    ScopeReport,
     Timings,
     Trigger,
 )
@@ -42,10 +44,9 @@ Told = tuple[AccountReport, tuple[Fill, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Everything a report says that is not about one account.
+    """Everything a report says that is not about one account, by the names that it has in a `Report`.
 
     Attributes:
-        finished: Whether the run came to its end. If not, it is unverified at best.
         is_damaged: Whether it comes from a record with gaps, damage or edits: then it proves no account clear.
         scrub: Takes secrets out of foreign words.
     """
@@ -56,9 +57,7 @@ class Circumstances:
     contact: str
     roster: RosterFacts
     trigger: Trigger
-    scope: Scope
-    verify: bool
-    watch_s: float
+    scope: ScopeReport
     timings: Timings
     started_at: datetime
     finished_at: datetime
@@ -79,27 +78,33 @@ def account_of(case: Case, facts: Circumstances, wall: Wall) -> Told:
     try:
         return _account(case, facts, wall)
     except Exception as error:  # noqa: BLE001  (see above)
-        less = AccountReport(
-            id=case.account.id,
-            name=case.account.name,
-            group=case.account.group,
-            owner=case.account.owner,
-            outcome=case.outcome,
-            standing=Standing.UNREAD,
-            as_of=None,
-            verdict=Verdict.UNKNOWN,
-            next_step=f"Panic could not report on it. Take its orders as open. {_call(facts.contact)}.",
-            notes=(f"panic itself failed on this account: {type(error).__name__}",),
-            orders=_NO_ORDERS,
-            attempts=(),
-        )
-        return less, ()
+        step = f"Panic could not report on it. Take its orders as open. {_call(facts.contact)}."
+        failed = f"panic itself failed on this account: {type(error).__name__}"
+        return _unread(case.account, case.outcome, Verdict.UNKNOWN, step, failed), ()
+
+
+def _unread(
+    account: Account | None, outcome: Outcome, verdict: Verdict, step: str, note: str, row: BadRow | None = None
+) -> AccountReport:
+    return AccountReport(
+        id=account.id if account else row.id if row else None,
+        name=account.name if account else row.text if row else "",
+        group=account.group if account else "",
+        owner=account.owner if account else "",
+        outcome=outcome,
+        standing=Standing.UNREAD,
+        as_of=None,
+        verdict=verdict,
+        next_step=step,
+        notes=(note,),
+        orders=_NO_ORDERS,
+        attempts=(),
+    )
 
 
 def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:
     fills = _fills(case.tally.orders.values(), facts.scrub)
-    told = (*case.notes, *_seen_before(case), *_order_notes(case, fills, facts.scrub))
-    notes = [clip(facts.scrub(note), _NOTE_MOST) for note in told]
+    notes = [clip(facts.scrub(note), _NOTE_MOST) for note in _notes(case, fills, facts.scrub)]
     verdict = worst(case.verdict, Verdict.UNVERIFIED) if facts.is_damaged else case.verdict
     account = AccountReport(
         id=case.account.id,
@@ -143,12 +148,10 @@ def _orders(case: Case) -> Orders:
 
 
 def _fills(tracked: Iterable[Tracked], scrub: Callable[[str], str]) -> tuple[Fill, ...]:
-    filled = [(one, quantity) for one in tracked if (quantity := one.filled)]
-    if not filled:
-        return ()
     return sum_of(
         (clip(scrub(one.last.symbol or one.first.symbol), 40), clip(scrub(one.last.side), 20), quantity)
-        for one, quantity in filled
+        for one in tracked
+        if (quantity := one.filled)
     )
 
 
@@ -160,13 +163,11 @@ def sum_of(fills: Iterable[tuple[str, str, Decimal]]) -> tuple[Fill, ...]:
     return tuple(Fill(symbol, side, quantity) for (symbol, side), quantity in sorted(sums.items()))
 
 
-def _seen_before(case: Case) -> Iterable[str]:
+def _notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str]) -> Iterable[str]:
+    yield from case.notes
     if case.standing is Standing.UNREAD and case.seen_open is not None:
         count, moment = case.seen_open
         yield f"{count} open orders were seen at {moment:%H:%M:%S} UTC, before the last cancel, and nothing since"
-
-
-def _order_notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str]) -> Iterable[str]:
     if fills:
         words = ", ".join(f"{fill.side} {fill.quantity} {fill.symbol}".strip() for fill in fills)
         yield f"filled during the cancel: {words}"
@@ -179,21 +180,10 @@ def _order_notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str])
 
 def unsent_of(one: Unsent, contact: str) -> AccountReport:
     """Report on an account that could not be sent."""
-    account, row = one.account, one.row
-    return AccountReport(
-        id=account.id if account else row.id if row else None,
-        name=account.name if account else row.text if row else "",
-        group=account.group if account else "",
-        owner=account.owner if account else "",
-        outcome=Outcome.NOT_ATTEMPTED,
-        standing=Standing.UNREAD,
-        as_of=None,
-        verdict=judge(Outcome.NOT_ATTEMPTED, Standing.UNREAD, own_envelope=False),
-        next_step=f"Nothing was sent: cancel its orders by hand. {_call(contact)}. Then mend roster or key.",
-        notes=(clip(one.why, _NOTE_MOST),),
-        orders=Orders(),
-        attempts=(),
-    )
+    nothing = Outcome.NOT_ATTEMPTED
+    verdict = judge(nothing, Standing.UNREAD, own_envelope=False)
+    step = f"Nothing was sent: cancel its orders by hand. {_call(contact)}. Then mend roster or key."
+    return _unread(one.account, nothing, verdict, step, clip(one.why, _NOTE_MOST), one.row)
 
 
 def _next_step(case: Case, verdict: Verdict, contact: str) -> str:

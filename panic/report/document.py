@@ -111,13 +111,7 @@ class Joining:
 
 @dataclass(frozen=True, slots=True)
 class LatchReport:
-    """What `--latch` did.
-
-    Attributes:
-        engaged: Whether strategies that ask the latch find the whole scope engaged.
-        text: What that means, in words.
-        as_asked: Whether exactly what was asked for is engaged; if not, it is more, or too little.
-    """
+    """What `--latch` did: whether all that was asked for is engaged, what that means, and whether no more is."""
 
     engaged: bool
     text: str
@@ -126,13 +120,9 @@ class LatchReport:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds from the press; null for what never happened.
+    """Seconds from the press to the last account's first DELETE, to every account concluded, and to the end.
 
-    Attributes:
-        last_first_delete_s: When the last account's first DELETE was sent.
-        settled_s: When every account was concluded for the first time.
-        total_s: When the run ended.
-        deadline_s: How long it was allowed to take.
+    Null is what never happened; `deadline_s` is how long the run was allowed to take.
     """
 
     last_first_delete_s: float | None
@@ -177,14 +167,9 @@ class Totals:
 class Coverage:
     """What "clear" rests on.
 
-    Attributes:
-        lookback_s: How far back; every order within it had an ended status (an unknown one counts as open).
-        accounts_clear: Accounts proven clear.
-        accounts_counted: How many of these by the broker's counts: it counts as many orders as have ended. In
-            the others every order was read.
-        named_orders: Orders that this run's answers named; `named_seen_ended` of them were seen ended.
-        roster_checked: Whether the broker was asked which accounts there are (with --all).
-        unlisted_accounts: Active accounts that the broker shows and the roster neither lists nor excludes.
+    Every order within `lookback_s` had ended: by the broker's counts in `accounts_counted`, else each was read.
+    `roster_checked` is whether the broker was asked which accounts there are, `unlisted_accounts` are the active
+    ones that the roster neither lists nor excludes.
     """
 
     lookback_s: float
@@ -244,12 +229,8 @@ class AccountReport:
 class Report:
     """The run's one document, worst accounts first.
 
-    Attributes:
-        finished: Whether the run came to its end; one that did not is unverified at best.
-        joined: Later presses that became a part of it; `sent_again` counts the accounts sent again for each.
-        resumed: Who resumed it after a crash; empty for almost every run.
-        latch: What became of the latch; null where the press did not ask for it.
-        ledger_head: The ledger's head once it held the whole run, "number:hash"; null where it does not.
+    A run that did not come to its end is unverified at best. `ledger_head` is the ledger's head once it held the
+    whole run, "number:hash"; null where it does not.
     """
 
     schema: Literal["panic-report/1"]

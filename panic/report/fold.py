@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from typing import Any
 
 from panic.accounts.plan import Unsent
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Standing, Verdict, worst
@@ -18,7 +20,6 @@ from panic.report.document import (
     Orders,
     Report,
     Totals,
-    scope_report,
 )
 
 _RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
@@ -43,37 +44,24 @@ def assemble(
     doubted = facts.is_damaged or not facts.finished or any(flag.code in NEVER_CLEAR for flag in facts.flags)
     if facts.unlisted or doubted:
         verdict = worst(verdict, Verdict.UNVERIFIED)
-    return Report(
-        schema=SCHEMA,
-        version=facts.version,
-        run_id=facts.run_id,
-        finished=facts.finished,
-        verdict=verdict,
-        exit_code=EXIT_CODES[verdict],
-        drill=facts.drill,
-        base_url=facts.base_url,
-        contact=facts.contact,
-        roster=facts.roster,
-        trigger=facts.trigger,
-        scope=scope_report(facts.scope, verify=facts.verify, watch_s=facts.watch_s),
-        started_at=facts.started_at,
-        finished_at=facts.finished_at,
-        joined=facts.joined,
-        resumed=facts.resumed,
-        latch=facts.latch,
-        timings=facts.timings,
-        totals=totals,
-        coverage=coverage,
-        flags=_loudest_first(facts),
-        ledger_head=None,
-        accounts=tuple(accounts),
-    )
+    as_they_are = {one.name: getattr(facts, one.name) for one in fields(Report) if hasattr(facts, one.name)}
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "verdict": verdict,
+        "exit_code": EXIT_CODES[verdict],
+        "totals": totals,
+        "coverage": coverage,
+        "flags": _loudest_first(facts),
+        "ledger_head": None,
+        "accounts": tuple(accounts),
+    }
+    return Report(**{**as_they_are, **found})
 
 
 def coverage_of(facts: Circumstances, *, clear: int, counted: int, named: int, ended: int) -> Coverage:
     """Say what "clear" rests on: accounts proven clear and by counts, orders named and seen ended."""
     return Coverage(
-        lookback_s=LOOKBACK.total_seconds() if facts.verify else 0.0,
+        lookback_s=LOOKBACK.total_seconds() if facts.scope.verify else 0.0,
         accounts_clear=clear,
         accounts_counted=counted,
         named_orders=named,

@@ -1,7 +1,6 @@
 """The drill: the whole main job against the embedded simulator, and an examiner that knows what really happened.
 
-It differs from a real press in three things only: the broker is the simulator on loopback, the roster is
-made up here, and the report says `drill`. A `Run` that is a drill refuses any other host.
+The broker is the simulator on loopback, the roster is made up, and the report says `drill`; all else is as ever.
 """
 
 import random
@@ -88,39 +87,25 @@ class Examination:
         return not self.disagreements
 
     def __str__(self) -> str:
-        word = "PASSED" if self.passed else "FAILED"
-        return (
-            f"DRILL {word}  the report agrees with the simulator on {self.right:,} of {self.accounts:,} accounts"
-        )
+        agrees = f"the report agrees with the simulator on {self.right:,} of {self.accounts:,} accounts"
+        return f"DRILL {'PASSED' if self.passed else 'FAILED'}  {agrees}"
 
 
 def firm(accounts: int, seed: int, faults: str = "typical") -> Firm:
     """Invent a firm; the same arguments give the same firm.
 
-    Args:
-        accounts: How many accounts it has.
-        seed: What everything random is derived from.
-        faults: `typical`, `none`, or kinds of fault, comma-separated, each for some accounts.
-
-    Raises:
-        UsageError: An unknown kind of fault.
+    `faults` are `typical`, `none`, or kinds of fault, comma-separated, each for some accounts.
     """
     rng = random.Random(seed)  # noqa: S311  (replayable on purpose)
     troubles = list(islice(_troubles(rng, faults, accounts), accounts))
     rng.shuffle(troubles)
-    simulated = tuple(
-        SimAccount(_FIRST_ID + i, f"{_desk(i)[0]} {i:04d}", (*_history(i), *_orders(rng, trouble)), trouble)
-        for i, trouble in enumerate(troubles)
-    )
-    listed = tuple(
-        Account(one.id, one.name, _desk(i)[0], _desk(i)[1], priority=1 + i % len(_DESKS))
-        for i, one in enumerate(simulated)
-    )
-    return Firm(simulated, listed)
-
-
-def _desk(index: int) -> tuple[str, str]:
-    return _DESKS[index % len(_DESKS)]
+    simulated, listed = [], []
+    for i, trouble in enumerate(troubles):
+        desk, owner = _DESKS[i % len(_DESKS)]
+        orders = (*_history(i), *_orders(rng, trouble))
+        simulated.append(SimAccount(_FIRST_ID + i, f"{desk} {i:04d}", orders, trouble))
+        listed.append(Account(_FIRST_ID + i, f"{desk} {i:04d}", desk, owner, priority=1 + i % len(_DESKS)))
+    return Firm(tuple(simulated), tuple(listed))
 
 
 def _troubles(rng: random.Random, faults: str, accounts: int) -> Iterator[Trouble]:
@@ -191,13 +176,7 @@ def written(folder: Path) -> tuple[Path, Path, Path]:
 
 
 def write(made_up: Firm, base_url: str, folder: Path, sections: str = "") -> Path:
-    """Write settings, roster and key of a made-up firm into a folder; give the settings' path.
-
-    Args:
-        made_up: The firm.
-        base_url: Where it is simulated.
-        folder: Made if it is not there.
-        sections: Further sections of the settings, as TOML.
+    """Write settings (and more `sections` of them), roster and key of a made-up firm; give the settings' path.
 
     Raises:
         UsageError: The folder cannot be written.

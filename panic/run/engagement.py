@@ -102,9 +102,8 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
     asked, unread = _recorded(found.events)
     damage = [*unread, *found.damage, *(history.walk(settings.ledger) if walk else ())]
     engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)))
-    here = [
-        one for one in found.runs if one.pressed.base_url == settings.broker.base_url and not one.pressed.drill
-    ]
+    host = settings.broker.base_url
+    here = [one for one in found.runs if one.pressed.base_url == host and not one.pressed.drill]
     for hold in engaged.known:
         if doubt := _doubt(hold, here, settings.ledger):
             engaged.doubts[hold] = f"{hold}: {doubt}"
@@ -127,21 +126,14 @@ def _doubt(hold: Hold, here: Sequence[Summary], ledger: LedgerFiles) -> str:
     since = (proof or own).began
     for one in sorted(here, key=_last_word, reverse=True):
         if not one.is_clear and _last_word(one) >= since and not _is_elsewhere(one, hold, mine, ledger):
-            return f"run {one.run} {_end(one)}"
+            unfinished = "is under way" if one.alive else "did not come to its end"
+            return f"run {one.run} {f'ended {one.finished.verdict}' if one.finished else unfinished}"
     return "" if proof else f"no run since {own.run} shows all of it clear, whatever its accounts and its orders"
-
-
-def _end(one: Summary) -> str:
-    if one.finished is not None:
-        return f"ended {one.finished.verdict}"
-    return "is under way" if one.alive else "did not come to its end"
 
 
 def _last_word(one: Summary) -> float:
     """Give the place in the ledger of the last event that a run may have seen; a dead run saw no more."""
-    if one.finished is not None:
-        return one.ended
-    return float("inf") if one.alive else one.began
+    return one.ended or (float("inf") if one.alive else one.began)
 
 
 def _proves(one: Summary, hold: Hold, mine: set[int | None], ledger: LedgerFiles) -> bool:
@@ -165,8 +157,8 @@ def _is_elsewhere(one: Summary, hold: Hold, mine: set[int | None], ledger: Ledge
 
 
 def _clear_by_record(run: str, ledger: LedgerFiles) -> tuple[Sequence[AccountReport], bool]:
-    """Make a run's report again: its accounts, and whether it is clear."""
-    with suppress(UsageError):  # its record does not tell who pressed, or of which accounts
+    """Make a run's report again: its accounts, none if its record is too damaged, and whether it is clear."""
+    with suppress(UsageError):
         report = history.recall(ledger, run).report()
         return report.accounts, report.verdict is Verdict.CLEAR
     return (), False
@@ -194,22 +186,18 @@ def _recorded(events: Iterable[Event]) -> tuple[tuple[Hold, ...], list[str]]:
     holds: dict[tuple[str, str], Hold] = {}
     unread = []
     for event in events:
+        its = by_run.setdefault(event.run, [])
         try:
             if event.kind == Kind.RESET:
                 reset = read(_Reset, event.body)
                 ended = {hold[:3] for hold in reset.holds} if reset.state == "done" else set()
                 holds = {scope: hold for scope, hold in holds.items() if hold[:3] not in ended}
-            elif event.kind in {Kind.PRESSED, Kind.JOINED, Kind.RESUMED}:
-                its = by_run.setdefault(event.run, [])
-                its += _asked(event)
-                holds |= {hold[:2]: hold for hold in its}
+            elif event.kind in {Kind.PRESSED, Kind.JOINED}:
+                press = read(Pressed, event.body) if event.kind == Kind.PRESSED else read(Joined, event.body)
+                if press.latch:
+                    its += holds_of(scope_of(press.scope), event.run, press.trigger.at)
         except ValueError:
             unread.append(f"event {event.id} ({event.kind}) cannot be read")
+        if event.kind in {Kind.PRESSED, Kind.JOINED, Kind.RESUMED}:
+            holds |= {hold[:2]: hold for hold in its}
     return tuple(holds.values()), unread
-
-
-def _asked(event: Event) -> list[Hold]:
-    if event.kind == Kind.RESUMED:
-        return []
-    press = read(Pressed, event.body) if event.kind == Kind.PRESSED else read(Joined, event.body)
-    return holds_of(scope_of(press.scope), event.run, press.trigger.at) if press.latch else []

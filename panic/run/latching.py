@@ -1,7 +1,9 @@
 """Engages the latch during a run, on a thread of its own, so that a dead disk delays no cancel."""
 
 import asyncio
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from panic import latch
@@ -26,45 +28,47 @@ def holds_of(scope: Scope, run: str, at: datetime) -> list[Hold]:
     return found + [Hold("account", str(id_), run, stamp) for id_ in scope.accounts]
 
 
-class Engaging:
-    """One press's engaging of the latch `file`; None where the settings name none."""
+@dataclass(slots=True)
+class Latching:
+    """Engages the latch for the presses of a run."""
 
-    def __init__(self, file: Path | None, scope: Scope, run: str, at: datetime) -> None:
-        self._file, self._scope = file, scope
-        self._holds = holds_of(scope, run, at)
-        self._done: asyncio.Future[LatchReport] | None = None
+    run: str
+    _begun: list[tuple[Path | None, asyncio.Future[LatchReport]]] = field(default_factory=list)
 
-    def begin(self) -> None:
-        """Engage it in the background."""
-        if self._file is not None and self._done is None:
-            self._done = background.begin(self._engage, "latch")
+    def begin(self, file: Path | None, scope: Scope, at: datetime) -> None:
+        """Engage it for a press, in the background; `file` is None where the settings name none."""
+        self._begun.append((file, background.begin(partial(_engage, file, scope, self.run, at), "latch")))
 
-    async def end(self) -> LatchReport:
-        """Say what became of it."""
-        if self._done is None:
-            return _not("the settings name no [latch] file: strategies were not stopped")
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                return await self._done
-        except Exception as error:  # noqa: BLE001  (whatever went wrong, the run is done)
-            why = "in time" if isinstance(error, TimeoutError) else f"({type(error).__name__})"
-            return _not(f"{self._file} could not be written {why}: strategies may not be stopped")
+    async def end(self, before: LatchReport | None) -> LatchReport | None:
+        """Say what became of it, after what was said of it before a resume."""
+        for file, done in self._begun:
+            before = _both(before, await _outcome(file, done))
+        return before
 
-    def _engage(self) -> LatchReport:
-        assert self._file is not None  # noqa: S101  (else it is not begun)
-        wrong = latch.engage(self._file, self._holds)
-        text = wrong or f"{self._file} says engaged for {self._scope}, until panic reset"
-        return LatchReport(
-            latch.read(self._file).includes(self._holds), clip(text, _TEXT_MOST), as_asked=not wrong
-        )
+
+def _engage(file: Path | None, scope: Scope, run: str, at: datetime) -> LatchReport:
+    if file is None:
+        return _not("the settings name no [latch] file: strategies were not stopped")
+    holds = holds_of(scope, run, at)
+    wrong = latch.engage(file, holds)
+    text = wrong or f"{file} says engaged for {scope}, until panic reset"
+    return LatchReport(latch.read(file).includes(holds), clip(text, _TEXT_MOST), as_asked=not wrong)
+
+
+async def _outcome(file: Path | None, done: asyncio.Future[LatchReport]) -> LatchReport:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await done
+    except Exception as error:  # noqa: BLE001  (whatever went wrong, the run is done)
+        why = "in time" if isinstance(error, TimeoutError) else f"({type(error).__name__})"
+        return _not(f"{file} could not be written {why}: strategies may not be stopped")
 
 
 def _not(text: str) -> LatchReport:
     return LatchReport(engaged=False, text=clip(text, _TEXT_MOST), as_asked=False)
 
 
-def both(one: LatchReport | None, other: LatchReport) -> LatchReport:
-    """Merge what two presses did to the latch."""
+def _both(one: LatchReport | None, other: LatchReport) -> LatchReport:
     if one is None or one == other:
         return other
     return LatchReport(

@@ -80,12 +80,7 @@ class Prepared:
 
 
 def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.environ) -> Prepared:
-    """Read roster and keys and make the plan.
-
-    Raises:
-        UsageError: No reason, or a scope that makes no sense.
-        ConfigurationError: The roster cannot be used, or not one account of the scope can be fired.
-    """
+    """Read roster and keys and make the plan; an error where nothing could be sent, or nothing should."""
     _check(press)
     keys, raised, broken = read_keys(settings, env)
     roster = load_roster(settings.roster.file, settings.credentials)

@@ -4,8 +4,7 @@ import os
 import secrets
 import sqlite3
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -52,11 +51,7 @@ class Reset:
     holds: tuple[Hold, ...]
     listed: tuple[Hold, ...]
     recreate: bool
-    by: str
-    reason: str
-    forced_because: str
-    doubts: tuple[str, ...]
-    looked_in: tuple[str, ...] = ()
+    document: ResetView
 
     def __str__(self) -> str:
         scopes = {hold[:2]: hold for hold in self.holds}
@@ -65,18 +60,7 @@ class Reset:
 
     def view(self, state: State | None) -> ResetView:
         """Give the document that the command line and the API print; `state` is None where nothing was done."""
-        return ResetView(
-            schema="panic-reset/1",
-            done=state is not None,
-            ends=tuple(hold._asdict() for hold in self.holds),
-            by=self.by,
-            reason=self.reason,
-            forced_because=self.forced_because or None,
-            doubts=self.doubts,
-            engaged_now=None if state is None else state.engaged,
-            will_not=WILL_NOT,
-            looked_in=self.looked_in,
-        )
+        return self.document if state is None else replace(self.document, done=True, engaged_now=state.engaged)
 
 
 def prepare(
@@ -111,16 +95,20 @@ def prepare(
             + f"\nLooked in {' and '.join(looked_in)}"
         )
     keys = read_all(settings.credentials, env)[0].values()  # what a person typed stays on record for ever
-    return Reset(
-        holds,
-        listed=tuple(hold for hold in holds if hold in found.state.holds),
-        recreate=bool(found.state.problem),
+    document = ResetView(
+        schema="panic-reset/1",
+        done=False,
+        ends=tuple(hold._asdict() for hold in holds),
         by=clip(scrub(by, keys)),
         reason=clip(scrub(reason.strip(), keys), 1000),
-        forced_because=clip(scrub(force.strip(), keys), 1000) if doubts else "",
+        forced_because=clip(scrub(force.strip(), keys), 1000) if doubts else None,
         doubts=doubts,
+        engaged_now=None,
+        will_not=WILL_NOT,
         looked_in=looked_in,
     )
+    listed = tuple(hold for hold in holds if hold in found.state.holds)
+    return Reset(holds, listed, recreate=bool(found.state.problem), document=document)
 
 
 def carry_out(settings: Settings, reset: Reset) -> State:
@@ -132,11 +120,9 @@ def carry_out(settings: Settings, reset: Reset) -> State:
         if reset.listed or reset.recreate:
             latch.release(settings.latch.file, reset.listed, recreate=reset.recreate)
     except latch.LatchError as error:
+        if not _is_ended(settings.latch.file, reset):
+            raise
         wrong = error
-    if wrong is not None and not _is_ended(settings.latch.file, reset):
-        with suppress(ConfigurationError):  # that the latch is still engaged is what has to be told
-            _put_on_record(settings, reset, "failed")
-        raise wrong
     # A press that came in between found everything engaged, and did not write to the latch.
     if reset.recreate and (late := [hold for hold in recorded(settings) if hold not in reset.holds]):
         latch.engage(settings.latch.file, late)
@@ -155,7 +141,7 @@ def _is_ended(file: Path, reset: Reset) -> bool:
 def _named(found: Engagement, scope: Scope) -> tuple[Hold, ...]:
     wanted = [("all", "")] if scope.all else []
     wanted += [("group", group) for group in scope.groups] + [("account", str(id_)) for id_ in scope.accounts]
-    engaged = {hold[:2]: hold for hold in (*found.holds, *found.lost)}
+    engaged = {hold[:2]: hold for hold in found.known}
     if unknown := [name or what for what, name in wanted if (what, name) not in engaged]:
         listed = latch.listed(engaged.values())
         raise UsageError(f"{', '.join(unknown)}: not engaged by this name; engaged is {listed}")
@@ -170,10 +156,10 @@ def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:
         raise ConfigurationError([Problem("the settings name no [ledger] file", "A reset must be on record.")])
     body = {
         "state": state,
-        "by": reset.by,
-        "reason": reset.reason,
-        "forced_because": reset.forced_because,
-        "doubts": reset.doubts,
+        "by": reset.document.by,
+        "reason": reset.document.reason,
+        "forced_because": reset.document.forced_because or "",
+        "doubts": reset.document.doubts,
         "holds": reset.holds,
         "recreate": reset.recreate,
         "file": str(settings.latch.file),

@@ -20,10 +20,10 @@ from panic.kit.errors import ConfigurationError, PanicError, Problem, UsageError
 from panic.kit.process import here
 from panic.kit.words import clip
 from panic.ledger import history
+from panic.ledger.backlog import ConflictError
 from panic.ledger.events import Event
 from panic.ledger.history import Past
 from panic.ledger.record import Kind, Pressed, Resumed, body
-from panic.ledger.shift import ConflictError
 from panic.ledger.summary import Summary
 from panic.ledger.writer import Writer
 from panic.report.document import RECORD_DAMAGED, Flag
@@ -41,10 +41,7 @@ _AGAIN = "Press again: that is always possible."
 def prepare(
     settings: Settings, ledger: Writer | None, name: str, by: str = "", env: Mapping[str, str] = os.environ
 ) -> Prepared:
-    """Read an unfinished run from the ledger, claim it there, and prepare what is left of it.
-
-    A UsageError where it may not be resumed; a ConfigurationError where settings, keys or ledger forbid it.
-    """
+    """Read an unfinished run from the ledger, claim it there, and prepare what is left of it, if it may be."""
     past = _recall(settings, name)
     pressed = _resumable(past, settings)
     replay = past.replay
@@ -53,7 +50,7 @@ def prepare(
     if not any(case.account.credential in keys for case in replay.cases.values()):
         raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Fix the keys.")])
     who, leg = clip(scrub(by or whoami(), keys.values())), secrets.token_hex(4)
-    resumed = Resumed(datetime.now(UTC), who, VERSION, here(), past.leg)
+    resumed = Resumed(datetime.now(UTC), who, VERSION, here())
     raised.append(Flag("resumed", f"resumed by {who}: {replay.process} had died in the middle of it"))
     raised += [Flag(RECORD_DAMAGED, clip(words, 500)) for words in past.damage]
     press = Press(
@@ -105,15 +102,11 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
         raise UsageError(f"run {replay.run} is under way in {summary.process}")
     if summary.alive is None and now < summary.deadline:
         raise UsageError(f"run {replay.run} may be under way in {summary.process}; look there. {_AGAIN}")
-    if now >= summary.resumable_until:
-        end = f"{summary.resumable_until:%Y-%m-%d %H:%M:%S} UTC"
-        raise UsageError(f"run {replay.run} is too old to resume: that was possible until {end}. {_AGAIN}")
     if not summary.resumable(now):
-        began = f"{pressed.started_at:%Y-%m-%d %H:%M:%S} UTC"
-        raise UsageError(f"run {replay.run} began at {began}, which is yet to come: look at the clock. {_AGAIN}")
-    if pressed.base_url != settings.broker.base_url:
-        now_says = settings.broker.base_url
-        what = f"run {replay.run} was pressed against {pressed.base_url}, and the settings say {now_says}"
+        age = f"the clock says {now:%Y-%m-%d %H:%M:%S} UTC, and it began at {pressed.started_at:%Y-%m-%d %H:%M:%S}"
+        raise UsageError(f"run {replay.run} is {summary.state(now).partition(', ')[2]}: {age}. {_AGAIN}")
+    if pressed.base_url != (ours := settings.broker.base_url):
+        what = f"run {replay.run} was pressed against {pressed.base_url}, and the settings say {ours}"
         raise ConfigurationError([Problem(what, _AGAIN, settings.file)])
     return pressed
 

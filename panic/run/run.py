@@ -1,7 +1,7 @@
 """A run: a press carried out by the engine, put on record, and summed up in one report."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import Enum, auto
 from urllib.parse import urlsplit
@@ -15,16 +15,15 @@ from panic.engine.pacing import Pace, hush
 from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
-from panic.ledger.record import Joined, LastPress
+from panic.ledger.record import Joined
 from panic.ledger.recorder import Recorder
 from panic.ledger.writer import Writer
 from panic.report import flags
-from panic.report.account import Circumstances
 from panic.report.document import Report, scope_report
-from panic.run.latching import Engaging, both
+from panic.run.latching import Latching
 from panic.run.press import Prepared
+from panic.run.reporter import Reporter, log_finished
 from panic.run.story import begin, trigger_of
-from panic.run.teller import Teller, log_finished, record_intent
 from panic.run.unlisted import Unlisted
 
 _LINGERING_MOST = 4096
@@ -68,11 +67,10 @@ class Run:
             broker.adopt(self._clock, self._doubt, prepared.keys, lingering)
         self._broker = broker
         pace = _pace(prepared, self._clock.now())
-        self.story = begin(prepared, self._clock, pace, self.scrub)
-        self.id, self.cases, self.started_at = self.story.id, self.story.cases, self.story.started_at
-        self._recorder: Recorder | None = None
+        self.story = story = begin(prepared, self._clock, pace, self.scrub, self._concurrency, drill=drill)
+        self.id, self.cases, self.started_at = story.id, story.cases, story.pressed.started_at
         if ledger is not None:
-            self._recorder = Recorder(ledger.leg(self.id, broker.scrub, prepared.leg), self.id, self._clock)
+            story.recorder = Recorder(ledger.leg(self.id, broker.scrub, prepared.leg), self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
             cancel=broker.cancel,
@@ -80,38 +78,33 @@ class Run:
             pace=pace,
             slots=Slots(self._concurrency, self._clock.now),
             clock=self._clock,
-            observe=observe if self._recorder is None else self._tell,
+            observe=observe if story.recorder is None else self._tell,
             rng=rng or random.Random(),  # noqa: S311  (spreads retries; nothing secret)
         )
         self._unlisted = Unlisted(prepared, broker, self.engine)
-        self._teller = Teller(
-            prepared, self.story, self.engine, broker, self._clock, self._unlisted, self._recorder, drill
-        )
-        self._teller.flags += flags.from_descriptors(prepared.concurrency, possible)
-        self._is_on_record = False
-        self._engaging: list[Engaging] = []
-        if prepared.press.latch:
-            self._engaging.append(Engaging(settings.latch.file, prepared.press.scope, self.id, self.started_at))
+        self.reporter = Reporter(prepared, story, self.engine, broker, self._clock, self._unlisted)
+        self.reporter.flags += flags.from_descriptors(prepared.concurrency, possible)
+        self._latching = Latching(self.id)
 
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
+        press = self.prepared.press
         async with self._broker:
             self.engine.sweep.collector_pause.begin()
             try:
-                for engaging in tuple(self._engaging):
-                    engaging.begin()
-                await self._intend()
+                if press.latch:
+                    self._latching.begin(self.prepared.settings.latch.file, press.scope, self.started_at)
+                await self.story.put_on_record(self.prepared)
             except BaseException:
                 self.engine.sweep.collector_pause.end()
                 raise
             beside = self._unlisted.ask() if self._unlisted.is_asked else None
-            await self.engine.run(self._within_reach(), beside)
-        for engaging in self._engaging:
-            self.story.latch = both(self.story.latch, await engaging.end())
-        self.story.ended = self._clock.now()
+            await self.engine.run(_within_reach(self.cases, self.prepared.keys), beside)
+        self.story.latch = await self._latching.end(self.story.latch)
+        self.story.ended_at = self._clock.now()
         report = self.report()
-        if self._recorder is not None:
-            report = await self._recorder.end(report, self.cases, left=self.story.is_left)
+        if self.story.recorder is not None:
+            report = await self.story.recorder.end(report, self.cases, left=self.story.is_left)
         log_finished(report)
         return report
 
@@ -123,6 +116,7 @@ class Run:
             return False
         story, press, now = self.story, prepared.press, self._clock.now()
         sent: list[int] = []
+        deadline_s, watch_s = story.pressed.deadline_s, story.pressed.scope.watch_s
         if how is Join.LOOK_AGAIN:
             self.engine.look_again()
         else:
@@ -131,23 +125,19 @@ class Run:
             deadline = now + prepared.deadline_s
             if not self.engine.press_again(ids, deadline=deadline, watch_s=prepared.watch_s):
                 return False
-            story.deadline_s = max(story.deadline_s, deadline - story.began)
-            story.watch_s = max(story.watch_s, prepared.watch_s)
+            deadline_s, watch_s = max(deadline_s, deadline - story.began_at), max(watch_s, prepared.watch_s)
         joined = Joined(
             trigger=trigger_of(press, self._clock.wall(now), self.scrub),
             accounts=tuple(sent),
-            deadline_s=story.deadline_s,
-            watch_s=story.watch_s,
+            deadline_s=deadline_s,
+            watch_s=watch_s,
             scope=scope_report(press.scope, verify=press.verify, watch_s=prepared.watch_s),
             latch=press.latch,
             key=press.key,
         )
-        story.joined.append(joined)
-        if self._recorder is not None and self._is_on_record:
-            self._recorder.join(joined)
+        story.join(joined)
         if press.latch:
-            self._engaging.append(Engaging(prepared.settings.latch.file, press.scope, self.id, joined.trigger.at))
-            self._engaging[-1].begin()
+            self._latching.begin(prepared.settings.latch.file, press.scope, joined.trigger.at)
         return True
 
     def leave(self) -> None:
@@ -170,62 +160,37 @@ class Run:
         return self._clock.wall(moment)
 
     @property
-    def last_press(self) -> LastPress:
-        """Its last press, which may be one that joined it."""
-        return self.story.last_press
-
-    @property
     def elapsed_s(self) -> float:
         """Seconds since this process began the run."""
-        return self._clock.now() - self.story.began
+        return self._clock.now() - self.story.began_at
 
     @property
     def deadline_s(self) -> float:
         """How long the run may take, seconds."""
-        return self.story.deadline_s
-
-    @property
-    def ends_s(self) -> float:
-        """Its deadline, seconds since the press; a resumed run gets its full time again."""
-        return self.story.ends_s(self.engine.deadline.held_s)
+        return self.story.pressed.deadline_s
 
     def report(self) -> Report:
         """Fold what is known at this moment into the report."""
-        return self._teller.report()
-
-    def facts(self) -> Circumstances:
-        """Give what is known at this moment of the run as a whole."""
-        return self._teller.facts()
+        return self.reporter.report()
 
     # ── how it goes ─────────────────────────────────────────────────────────────────────────────────────
 
     def _tell(self, what: What, case: Case | None) -> None:
-        assert self._recorder is not None  # noqa: S101  (only then is it called)
-        self._recorder.observe(what, case)
+        assert self.story.recorder is not None  # noqa: S101  (only then is it called)
+        self.story.recorder.observe(what, case)
         self._observe(what, case)
 
     def _doubt(self) -> None:
-        self._teller.mixed_up = True
+        self.reporter.mixed_up = True
         self.engine.doubt()
 
-    def _within_reach(self) -> Sequence[Case]:
-        """Give the cases that can be sent; a key may have disappeared since a crash, which is noted."""
-        keys = self.prepared.keys
-        for case in self.cases:
-            if (name := case.account.credential) not in keys:
-                case.note(f"its credential '{name}' has no usable key now: nothing was sent again")
-        return [case for case in self.cases if case.account.credential in keys]
 
-    async def _intend(self) -> None:
-        """Put the intent on record before acting, but do not wait long for it."""
-        if self._recorder is None:
-            return
-        try:
-            record_intent(self._recorder, self.story, self.prepared, self._concurrency, drill=self.drill)
-            self._is_on_record = True
-            await self._recorder.intend()
-        except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, the press fires)
-            self._recorder.fail(error)
+def _within_reach(cases: Sequence[Case], keys: Collection[str]) -> Sequence[Case]:
+    """Give the cases that can be sent; a key may have disappeared since a crash, which is noted."""
+    for case in cases:
+        if (name := case.account.credential) not in keys:
+            case.note(f"its credential '{name}' has no usable key now: nothing was sent again")
+    return [case for case in cases if case.account.credential in keys]
 
 
 def _pace(prepared: Prepared, now: float) -> Pace:

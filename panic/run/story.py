@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import time
 
+from panic._version import VERSION
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
 from panic.kit.clock import Clock
+from panic.kit.process import here
 from panic.kit.words import clip
-from panic.ledger.record import Joined, LastPress, Pressed
-from panic.report.document import LatchReport, Resumption, RosterFacts, Timings, Trigger
-from panic.run.press import Prepared, Press, Unfinished, whoami
+from panic.ledger.record import SCHEMA, Joined, LastPress, Pressed, Resumed
+from panic.ledger.recorder import Recorder
+from panic.ledger.replay import Replay
+from panic.report.document import LatchReport, RosterFacts, Trigger, scope_report
+from panic.run.press import Prepared, Press, whoami
 
 _REASON_MOST = 1000
 
@@ -22,87 +26,113 @@ Scrub = Callable[[str], str]
 
 @dataclass(slots=True)
 class Story:
-    """What a report says about a run besides its accounts and what the engine knows.
+    """What a report says about a run besides its accounts and what the engine knows; moments are loop times.
 
     Attributes:
-        pressed: When, as a loop time; before this process began where the run is resumed.
-        began: When this process began with it, as a loop time.
+        pressed: What is on record of the press, with what later ones made of deadline and watch.
+        pressed_at: Before this process began with the run where it is resumed.
+        began_at: When this process began with it.
         is_left: Whether this process left it before its end, for another to resume.
+        recorder: What puts it on record; None where there is no ledger.
     """
 
     id: str
-    trigger: Trigger
-    started_at: datetime
-    pressed: float
-    began: float
-    deadline_s: float
-    watch_s: float
-    roster: RosterFacts
+    pressed: Pressed
+    pressed_at: float
+    began_at: float
     cases: list[Case]
     joined: list[Joined] = field(default_factory=list)
-    resumed: tuple[Resumption, ...] = ()
+    resumed: list[Resumed] = field(default_factory=list)
     latch: LatchReport | None = None
-    ended: float | None = None
+    ended_at: float | None = None
     is_left: bool = False
+    recorder: Recorder | None = None
+    is_on_record: bool = False
 
     @property
     def last_press(self) -> LastPress:
         """Its last press, also where that became a part of it."""
-        last = self.joined[-1].trigger if self.joined else self.trigger
-        return LastPress(self.id, last.at, 1 + len(self.joined))
+        return LastPress.of(self.id, self.pressed, self.joined)
 
-    def ends_s(self, held_s: float) -> float:
-        """When it ends at the latest, seconds since the press; a resumed run has all of its time again."""
-        return round(self.began - self.pressed + self.deadline_s + held_s, 3)
+    def join(self, joined: Joined) -> None:
+        """Make another press a part of it."""
+        self.joined.append(joined)
+        self.pressed = self.pressed.joined_by(joined)
+        if self.recorder is not None and self.is_on_record:
+            self.recorder.join(joined)
 
-    def timings(self, now: float, *, swept: float | None, settled: float | None, held_s: float) -> Timings:
-        """Give what took how long until a loop time; for `held_s` the run gave way to others."""
+    async def put_on_record(self, prepared: Prepared) -> None:
+        """Put the intent on record before acting, but do not wait long for it."""
+        if self.recorder is None:
+            return
+        try:
+            self._record(self.recorder, prepared)
+            self.is_on_record = True
+            await self.recorder.intend()
+        except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, the press fires)
+            self.recorder.fail(error)
 
-        def since(moment: float | None) -> float | None:
-            return None if moment is None else round(moment - self.pressed, 3)
+    def _record(self, recorder: Recorder, prepared: Prepared) -> None:
+        """Hand over the press, or what this process adds to the record of an earlier one."""
+        unfinished, known = prepared.unfinished, 0
+        if unfinished is None:
+            recorder.press(self.pressed, prepared.plan)
+        else:
+            known = len(unfinished.record.joined)
+            recorder.go_on(self.cases, unfinished.record.flags)
+            if not unfinished.is_on_record:
+                recorder.resume(unfinished.resumed)
+        recorder.flag(prepared.flags)
+        for joined in self.joined[known:]:
+            recorder.join(joined)
 
-        return Timings(
-            since(swept), since(settled), round(now - self.pressed, 3), self.deadline_s + round(held_s, 3)
-        )
 
-
-def begin(prepared: Prepared, clock: Clock, pace: Pace, scrub: Scrub) -> Story:
+def begin(prepared: Prepared, clock: Clock, pace: Pace, scrub: Scrub, concurrency: int, *, drill: bool) -> Story:
     """Begin the story of a new press, or of an unfinished run."""
-    unfinished, press, now = prepared.unfinished, prepared.press, clock.now()
-    if unfinished is not None and unfinished.record.pressed is not None:
-        return _resumed(prepared, unfinished, unfinished.record.pressed, clock, pace)
-    at = clock.wall(now)
-    age_s = max(0.0, round(time() - prepared.roster.modified_at, 1))
+    settings, press, now = prepared.settings, prepared.press, clock.now()
+    if prepared.unfinished is not None and (pressed := prepared.unfinished.record.pressed) is not None:
+        return _resumed(prepared.unfinished.record, pressed, prepared.unfinished.resumed, clock, pace)
+    at, roster = clock.wall(now), prepared.roster
+    age_s = max(0.0, round(time() - roster.modified_at, 1))
+    pressed = Pressed(
+        schema=SCHEMA,
+        version=VERSION,
+        drill=drill,
+        base_url=settings.broker.base_url,
+        contact=settings.broker.contact,
+        settings_digest=settings.digest,
+        roster=RosterFacts(roster.digest, len(roster.accounts), age_s),
+        trigger=trigger_of(press, at, scrub),
+        scope=scope_report(press.scope, verify=press.verify, watch_s=prepared.watch_s),
+        started_at=at,
+        deadline_s=prepared.deadline_s,
+        concurrency=concurrency,
+        latch=press.latch,
+        process=here(),
+        key=press.key,
+    )
     return Story(
         id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
-        trigger=trigger_of(press, at, scrub),
-        started_at=at,
-        pressed=now,
-        began=now,
-        deadline_s=prepared.deadline_s,
-        watch_s=prepared.watch_s,
-        roster=RosterFacts(prepared.roster.digest, len(prepared.roster.accounts), age_s),
+        pressed=pressed,
+        pressed_at=now,
+        began_at=now,
         cases=[Case(account, press.scope.filters) for account in prepared.plan.accounts],
     )
 
 
-def _resumed(prepared: Prepared, unfinished: Unfinished, pressed: Pressed, clock: Clock, pace: Pace) -> Story:
-    record, now = unfinished.record, clock.now()
+def _resumed(record: Replay, pressed: Pressed, resumed: Resumed, clock: Clock, pace: Pace) -> Story:
+    now = clock.now()
     cases = list(record.cases.values())
     for case in cases:
         case.resume(now, pace)
     return Story(
         id=record.run,
-        trigger=pressed.trigger,
-        started_at=pressed.started_at,
-        pressed=now - (clock.wall(now) - pressed.started_at).total_seconds(),
-        began=now,
-        deadline_s=prepared.deadline_s,
-        watch_s=prepared.watch_s,
-        roster=pressed.roster,
+        pressed=pressed,
+        pressed_at=now - (clock.wall(now) - pressed.started_at).total_seconds(),
+        began_at=now,
         cases=cases,
         joined=list(record.joined),
-        resumed=tuple(Resumption(one.at, one.by) for one in (*record.resumed, unfinished.resumed)),
+        resumed=[*record.resumed, resumed],
         latch=record.latch,
     )
 

@@ -1,37 +1,34 @@
 """The application: every route, and the headers of every answer."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import cache
 from time import monotonic
 from typing import Any, Final
 
 from aiohttp import web
 
 from panic.kit.background import Aside
-from panic.service import body, openapi, problems
-from panic.service.api.answers import document
+from panic.service import body, problems
 from panic.service.api.checks import Checks
+from panic.service.api.latch import Latching
 from panic.service.api.lookup import Lookup
 from panic.service.api.press import Keys, Presses
 from panic.service.api.runs import Runs
+from panic.service.api.status import Status
 from panic.service.audit import Audit
-from panic.service.auth import Identity
 from panic.service.desk import Desk
-from panic.service.guard import Guard, Handler, Next
+from panic.service.guard import Guard, Next
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
-from panic.service.operations import OPERATIONS, RUN_ID
+from panic.service.openapi import Documentation
+from panic.service.operations import RUN_ID, operations_of
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
 from panic.service.schedule.sessions import Calendar
-from panic.service.selftest.proving import Proving
-from panic.service.sessions import Sessions
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
-from panic.service.standing import Latching, Status
 
 HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -43,8 +40,6 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 """Of every answer; a route may set its own policy, and then how it may be cached, and nothing else."""
-
-_ITS_OWN: Final = ("Cache-Control", "Content-Security-Policy")
 
 _DROPPED: Final = logging.getLogger("panic.dropped")
 _DROPPED.disabled = True
@@ -59,8 +54,11 @@ RUNNER: Final[Mapping[str, Any]] = {
 }
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
-HUB: Final = web.AppKey("hub", Hub)
-SESSIONS: Final = web.AppKey("sessions", Sessions)
+OPERATIONS: Final = operations_of(
+    Presses, Runs, routes.Looks, stream.Stream, Checks, Latching, Status, signing.Signing, Documentation
+)
+"""Everything that can be asked, in the order of the documents."""
+
 STREAM: Final = web.AppKey("stream", stream.Stream)
 
 
@@ -73,7 +71,7 @@ def make_app(
     *,
     env: Mapping[str, str],
     hooks_handler: Next | None = None,
-    proving: Proving | None = None,
+    self_test: SelfTester | None = None,
     drill: bool = False,
     calendar: Callable[[], Calendar],
 ) -> web.Application:
@@ -84,97 +82,52 @@ def make_app(
     """
 
     def not_ready() -> str:
-        return standby.not_ready or ("" if proving is None else proving.not_ready)
+        return standby.not_ready or ("" if self_test is None else self_test.not_ready)
 
     threads = Aside()
     lookup, session = Lookup(desk, standby, threads), signing.Signing(standby, audit)
-    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, proving, calendar, drill=drill))
+    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill=drill))
     streaming = stream.Stream(hub, lookup, session)
     looks = routes.Looks(desk, standby, lookup, threads, hub)
-    service = Status(desk, standby, not_ready, notifier, metrics, threads, proving, streaming.readers)
-    if proving is not None:
-        metrics.registry.register(proving)
     desk.observers += [metrics.observe, hub.observe]
-    _openapi_text()  # now, since it takes a while and presses would wait
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
-    app = web.Application(middlewares=[guard.answer_always, guard.only_our_names], client_max_size=body.HOOK_MOST)
-    app[HUB], app[SESSIONS], app[STREAM] = hub, session.sessions, streaming
+    app = web.Application(middlewares=[guard.answer], client_max_size=body.HOOK_MOST)
+    app[STREAM] = streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
-    runs, latching = Runs(desk, standby, lookup, threads, audit, env), Latching(standby, audit, threads, env)
-    checks = Checks(standby, threads, proving, env)
-    handlers: dict[str, Handler] = {
-        "press": Presses(desk, standby, lookup, audit, Keys(monotonic)).press,
-        "runs": runs.listing,
-        "run": runs.one,
-        "report": runs.report,
-        "resume": runs.resume,
-        "plan": checks.plan,
-        "check": checks.check,
-        "last_check": checks.last,
-        "events": streaming.events,
-        "sign_in": session.sign_in,
-        "session": session.who_is_in,
-        "seen": session.who_is_in,
-        "sign_out": session.sign_out,
-        "room": looks.room,
-        "board": looks.board,
-        "evidence": looks.evidence,
-        "schedule": looks.schedule,
-        "latch": latching.show,
-        "reset": latching.reset,
-        "status": service.status,
-        "metrics": service.metrics,
-        "healthz": service.healthz,
-        "readyz": service.readyz,
-        "openapi": _openapi,
-    }
-    by_path: dict[str, dict[str, Next]] = {}
-    for one in OPERATIONS:
-        path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
-        by_path.setdefault(path, {})[one.method] = guard.before(one, handlers[one.id])
+    handlers = (
+        Presses(desk, standby, lookup, audit, Keys(monotonic)),
+        Runs(desk, standby, lookup, threads, audit, env),
+        looks,
+        streaming,
+        Checks(standby, threads, self_test, env),
+        Latching(standby, audit, threads, env),
+        Status(desk, standby, not_ready, notifier, metrics, threads, self_test, streaming.readers),
+        session,
+        Documentation(OPERATIONS),
+    )
+    for handler in handlers:
+        for one in operations_of(type(handler)):
+            path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
+            _add(app, one.method, path, guard.before(one, getattr(handler, one.id)))
     page = assets.Assets(assets.load(drill=drill))
-    by_path |= {"/": {"GET": page.answer}, "/room/{name}": {"GET": page.answer}}
+    for path in ("/", "/room/{name}"):
+        _add(app, "GET", path, page.answer)
     if hooks_handler is not None:
-        by_path["/v1/hooks/{name}"] = {"POST": hooks_handler}
-    for path, methods in by_path.items():
-        _add(app, path, methods)
+        _add(app, "POST", "/v1/hooks/{name}", hooks_handler)
     return app
 
 
-def _add(app: web.Application, path: str, handlers: Mapping[str, Next]) -> None:
-    """Add a route; who may GET may HEAD, and OPTIONS says what there is."""
-    resource = app.router.add_resource(path)
-    found = dict(handlers)
-    if "GET" in handlers and not path.endswith("/events"):
-        found["HEAD"] = handlers["GET"]
-    allowed = ", ".join(sorted({*found, "OPTIONS"}))
-
-    async def options(_: web.Request) -> web.Response:
-        return web.Response(status=204, headers={"Allow": allowed})
-
-    for method, handler in {**found, "OPTIONS": options}.items():
-        resource.add_route(method, handler, expect_handler=_expect)
-
-
-async def _openapi(_: web.Request, __: Identity) -> web.Response:
-    return document(_openapi_text())
-
-
-@cache
-def _openapi_text() -> bytes:
-    return json.dumps(openapi.document(), indent=2).encode()
-
-
-async def _expect(request: web.Request) -> None:
-    """Answer "100 Continue" to callers that wait for it; an odd expectation does not stop a press."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+def _add(app: web.Application, method: str, path: str, handler: Next) -> None:
+    """Add a route; who may GET may HEAD, but for the stream, which never ends."""
+    app.router.add_route(method, path, handler)
+    if method == "GET" and not path.endswith("/events"):
+        app.router.add_route("HEAD", path, handler)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    kept = _ITS_OWN if "Content-Security-Policy" in response.headers else ()
+    kept = ("Cache-Control", "Content-Security-Policy") if "Content-Security-Policy" in response.headers else ()
     for name, value in HEADERS.items():
         if name not in kept:
             response.headers[name] = value

@@ -22,8 +22,8 @@ from panic.service.problems import request_id
 
 log = structlog.get_logger()
 
-REFUSALS_MOST: Final = 3
-"""Refusals put on record in a second; more are counted, so that a flood of them does not fill the ledger."""
+REPEATS_MOST: Final = 3
+"""Refusals and copies put on record in a second; more are counted, so that a flood does not fill the ledger."""
 
 _LATER_S: Final = 0.25
 """Entries reach the ledger a moment later: a run's own record must not wait for them."""
@@ -38,7 +38,7 @@ class Audit:
     def __init__(self, write: Write, scrub: Callable[[str], str], now: Callable[[], float] = monotonic) -> None:
         self._write, self._scrub, self._now = write, scrub, now
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
-        self._lately: deque[float] = deque(maxlen=REFUSALS_MOST)
+        self._lately: deque[float] = deque(maxlen=REPEATS_MOST)
         self._unrecorded = 0
 
     def record(self, kind: str, body: Mapping[str, Any]) -> None:
@@ -60,14 +60,14 @@ class Audit:
         where = {"from": request.remote, "request_id": request_id(request)}
         self.record(kind, {"token": identity.name, **body, **where})
 
-    def record_refusal(self, body: Mapping[str, Any]) -> None:
-        """Put a refusal on record, or count it."""
+    def record_some(self, kind: str, body: Mapping[str, Any]) -> None:
+        """Put something on record that anybody can repeat; in a flood it is only counted."""
         now = self._now()
-        if len(self._lately) == REFUSALS_MOST and self._lately[0] > now - 1.0:
+        if len(self._lately) == REPEATS_MOST and self._lately[0] > now - 1.0:
             self._unrecorded += 1
             return
         self._lately.append(now)
-        self.record("refused", {**body, "unrecorded_before": self._unrecorded})
+        self.record(kind, {**body, "unrecorded_before": self._unrecorded})
         self._unrecorded = 0
 
     def flush(self) -> None:
@@ -97,13 +97,13 @@ def entries(settings: Settings) -> Iterator[Event]:
                 yield event
 
 
-def rows(settings: Settings, kind: Kind) -> tuple[Row, ...]:
-    """Give one kind of the ledger's rows.
+def rows(settings: Settings, *kinds: Kind) -> tuple[Row, ...]:
+    """Give some kinds of the ledger's rows.
 
     Raises:
         OSError: It cannot be read.
     """
-    found = history.read(settings.ledger, kinds=(kind,))
+    found = history.read(settings.ledger, kinds=kinds)
     if found.damage and not found.rows:
         raise OSError(found.damage)
     return found.rows

@@ -6,19 +6,20 @@ is refused. The scope of a hook is not asked about here: the settings wrote it.
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
 
 from panic.accounts.plan import Scope
 from panic.accounts.roster import Roster
 from panic.config import Token
 from panic.config.address import canonical
 from panic.kit.words import clip
+from panic.service.problems import ProblemError
 
 _LISTED_MOST = 10
-_LARGEST_PORT = (1 << 16) - 1
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,6 @@ class Identity:
         """Say who does something: the token, and on whose behalf."""
         named = clip(whom.strip(), 100)
         return f"{self.name} on behalf of {named}" if named else self.name
-
-
-class Refusal(NamedTuple):
-    """Why somebody may not do something, as part of a sentence, and what to do about it."""
-
-    why: str
-    remedy: str
 
 
 def identify(tokens: Mapping[str, Token], authorization: str) -> Identity | None:
@@ -66,37 +60,30 @@ def bearer_of(name: str, token: Token) -> Identity:
     return Identity(name, frozenset({*token.roles, "viewer"}), groups, token.person)
 
 
-def may(identity: Identity, role: str) -> Refusal | None:
-    """Say why somebody may not do what takes `role`; None where they may."""
-    if role in identity.roles:
-        return None
-    verb = {"viewer": "look", "presser": "press", "resetter": "end the engaged state"}[role]
-    return Refusal(
-        f"the token {identity.name} may not {verb}",
-        f"Give it the role {role} in the settings, [tokens.{identity.name}], or ask somebody who has it.",
-    )
+def require_role(identity: Identity, role: str) -> None:
+    """Raise `forbidden` where somebody may not do what takes `role`."""
+    if role not in identity.roles:
+        verb = {"viewer": "look", "presser": "press", "resetter": "end the engaged state"}[role]
+        remedy = f"Give it the role {role} in the settings, [tokens.{identity.name}], or ask somebody who has it."
+        raise ProblemError("forbidden", f"the token {identity.name} may not {verb}", remedy=remedy)
 
 
-def may_press(identity: Identity, scope: Scope, roster: Roster) -> Refusal | None:
-    """Say why somebody may not press this scope; None where they may.
+def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> None:
+    """Raise `forbidden` where a scope is not somebody's.
 
     An account that the roster does not show in one of their groups is not theirs; nor is one in an unreadable row.
     """
-    refusal = may(identity, "presser")
-    if refusal or identity.groups is None:
-        return refusal
+    if identity.groups is None:
+        return
     ours = identity.groups
     groups = [group for group in scope.groups if group not in ours]
-    theirs = {account.id for account in roster.accounts if account.group in ours}
+    theirs = {account.id for account in (roster.accounts if roster else ()) if account.group in ours}
     ids = [str(id_) for id_ in scope.accounts if id_ not in theirs]
-    if not scope.all and not groups and not ids:
-        return None
-    named = f"the group {_listed(groups)}" if groups else f"the account {_listed(ids)}"
-    what = "all accounts" if scope.all else named
-    return Refusal(
-        f"the token {identity.name} may not press {what}, only {_listed(sorted(ours))}",
-        "Press these, or ask somebody whose token is not limited.",
-    )
+    if scope.all or groups or ids:
+        named = f"the group {_listed(groups)}" if groups else f"the account {_listed(ids)}"
+        what = f"the token {identity.name} is not for {'all accounts' if scope.all else named}"
+        remedy = "Press these, or ask somebody whose token is not limited."
+        raise ProblemError("forbidden", f"{what}, only for {_listed(sorted(ours))}", remedy=remedy)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -110,23 +97,11 @@ def host_is_allowed(host_header: str, names: Iterable[str]) -> bool:
     It is reached as `localhost` and by `names`. Where it listens at every address of this machine, any address
     counts: what rebinds a name is never an address.
     """
-    host = _host(host_header)
-    if not host:
+    found = _HOST.fullmatch(host_header)
+    host = (found[1] or found[2]) if found else ""
+    if not host or not host.isascii():
         return False
     ours = {canonical(name) for name in ("localhost", *names)}
     at_all = any(isinstance(name, IPv4Address | IPv6Address) and name.is_unspecified for name in ours)
     name = canonical(host)
     return name in ours or (at_all and not isinstance(name, str))
-
-
-def _host(header: str) -> str:
-    """The host of a Host header, without brackets and port; empty when it is none."""
-    if header.startswith("["):
-        host, bracket, port = header[1:].partition("]")
-        if not bracket or ":" not in host or (port and not port.startswith(":")):
-            return ""
-        port = port[1:]
-    else:
-        host, _, port = header.partition(":")
-    is_port = not port or (port.isascii() and port.isdigit() and int(port[:6]) <= _LARGEST_PORT)
-    return host if host.isascii() and is_port else ""

@@ -7,8 +7,7 @@ sent already is then sent again. No press is answered with an older press's DELE
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Final
+from typing import NamedTuple
 
 import structlog
 
@@ -31,9 +30,6 @@ AUTOMATED_AS_ONE_S = 5.0
 ENDED_KEPT = 5
 """How many ended runs are kept here; the ledger has them all."""
 
-SCHEDULE: Final = Source.SCHEDULE
-"""The source of presses that make way for all others."""
-
 _CLOSE_S = 20.0
 """How long first DELETEs that are still owed may take to be sent once the service is told to end."""
 
@@ -44,23 +40,13 @@ class Refused(ProblemError):  # noqa: N818  (it is no error of ours)
     def __init__(self) -> None:
         super().__init__("stopping", headers={"Retry-After": "5"})
 
-    def __str__(self) -> str:
-        return "the service is ending"
-
 
 Tell = Callable[[str, Live], None]
 """Called with "started", "joined" or "finished" and the run; must neither block nor raise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pressing:
-    """What became of a press.
-
-    Attributes:
-        live: The run that it started or became a part of.
-        joined: Whether that run was under way before.
-        resent: Whether what that run had sent before was sent again.
-    """
+class Pressing(NamedTuple):
+    """The run that a press started or joined; whether what it had sent before was sent again."""
 
     live: Live
     joined: bool = False
@@ -70,9 +56,7 @@ class Pressing:
 class Desk:
     """Takes presses. Each is handled within one turn of the loop, so that no two presses interleave.
 
-    Attributes:
-        live: The runs under way, and the last few that ended, by id; the latest last.
-        observers: Told of every run.
+    `live` has the runs under way, and the last few that ended, by id; the latest last.
     """
 
     def __init__(self, supplies: Supplies, *, drill: bool = False) -> None:
@@ -88,16 +72,10 @@ class Desk:
     @property
     def last_presses(self) -> list[LastPress]:
         """The last press of each of them."""
-        return [live.run.last_press for live in self.live.values()]
+        return [live.run.story.last_press for live in self.live.values()]
 
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
-        """Press: at once, and without waiting for anything.
-
-        Raises:
-            UsageError: It makes no sense; nothing was sent.
-            ConfigurationError: Nothing could be sent.
-            Refused: The service is coming to its end.
-        """
+        """Press: at once, and without waiting for anything. A PanicError or Refused: nothing was sent."""
         if self._closing:
             raise Refused
         prepared = self._supplies.prepare(press)
@@ -149,9 +127,9 @@ class Desk:
     def _give_way(self) -> None:
         """Let scheduled runs wait while anybody else's is under way."""
         under_way = self._under_way()
-        others = any(live.source != SCHEDULE for live in under_way)
+        others = any(live.source != Source.SCHEDULE for live in under_way)
         for live in under_way:
-            if live.source == SCHEDULE:
+            if live.source == Source.SCHEDULE:
                 live.run.engine.give_way(while_so=others)
 
     def _tell(self, what: str, live: Live) -> None:
@@ -165,7 +143,7 @@ class Desk:
 
 def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | None:
     """Make a press a part of a run under way, if it can be."""
-    if (live.source == SCHEDULE) != (prepared.press.source == SCHEDULE):
+    if (live.source == Source.SCHEDULE) != (prepared.press.source == Source.SCHEDULE):
         return None  # a person's press must not wait, nor be drawn out
     if live.is_same(prepared):
         repeats = automated and live.automated and live.sent_within(AUTOMATED_AS_ONE_S)

@@ -8,12 +8,12 @@ from typing import Final
 from aiohttp import web
 
 from panic.service import problems
-from panic.service.api.models import NoQuery, read_query
+from panic.service.api.views import RUNS
 from panic.service.audit import Audit
-from panic.service.auth import Identity, host_is_allowed, identify, may
+from panic.service.auth import Identity, host_is_allowed, identify, require_role
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
-from panic.service.problems import REQUEST_ID, ProblemError, require
+from panic.service.problems import REQUEST_ID, ProblemError
 from panic.service.room.signing import CHALLENGE, Signing
 from panic.service.standby import Standby
 
@@ -47,8 +47,8 @@ class Guard:
 
         async def handle(request: web.Request) -> web.StreamResponse:
             identity = self._identify(request, one) if one.role else _NOBODY
-            if one.query is NoQuery:
-                read_query(NoQuery, request)
+            if one.query is None and request.query:
+                raise ProblemError("malformed", "nothing can be asked here behind a question mark")
             return await handler(request, identity)
 
         return handle
@@ -64,7 +64,7 @@ class Guard:
         request[_WHO] = identity.name
         if who is not None:
             self._signing.require_ours(request, who)
-        require(may(identity, one.role))
+        require_role(identity, one.role)
         if one.person and not identity.person:
             what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
             raise ProblemError("forbidden", what, remedy="Use the token of a person.")
@@ -73,36 +73,31 @@ class Guard:
         return identity
 
     @web.middleware
-    async def answer_always(self, request: web.Request, handler: Next) -> web.StreamResponse:
-        """Turn any exception into a problem, and never reveal a key."""
-        theirs = request.headers.get("X-Request-Id", "")
-        is_id = _REQUEST_ID.fullmatch(theirs) and self._standby.scrub(theirs) == theirs
-        request[REQUEST_ID] = theirs if is_id else secrets.token_hex(8)
+    async def answer(self, request: web.Request, handler: Next) -> web.StreamResponse:
+        """Answer under our names alone, turn any exception into a problem, and never reveal a key."""
+        theirs = self._standby.scrub(request.headers.get("X-Request-Id", ""))
+        request[REQUEST_ID] = theirs if _REQUEST_ID.fullmatch(theirs) else secrets.token_hex(8)
         try:
+            self._require_our_name(request)
             return self._without_keys(await handler(request))
         except Exception as error:
             if isinstance(error, web.HTTPException) and error.status < 400:  # noqa: PLR2004
                 raise
             return self._without_keys(self._refused(request, error))
 
-    @web.middleware
-    async def only_our_names(self, request: web.Request, handler: Next) -> web.StreamResponse:
-        """Refuse requests for another host name."""
+    def _require_our_name(self, request: web.Request) -> None:
         given = request.headers.getall("Host", [])
         names = (self._host, *self._standby.settings.service.allowed_hosts)
         ours = len(given) == 1 and host_is_allowed(given[0], names)
         if not ours and request.path not in _PROBES:
             raise ProblemError("wrong_host")
-        return await handler(request)
 
     def _without_keys(self, response: web.StreamResponse) -> web.StreamResponse:
         """Remove keys from an answer that may echo its caller; reports hold none."""
-        body = response.body if isinstance(response, web.Response) and response.content_type in _JSON else None
-        if isinstance(response, web.Response) and isinstance(body, bytes) and len(body) <= _ECHO_MOST:
-            text = body.decode("utf-8", "surrogateescape")
-            clean = self._standby.scrub(text)
-            if clean != text:
-                response.body = clean.encode("utf-8", "surrogateescape")
+        if isinstance(response, web.Response) and response.content_type in _JSON:
+            body = response.body
+            if isinstance(body, bytes) and len(body) <= _ECHO_MOST:
+                response.body = self._standby.scrub(body.decode()).encode()
         return response
 
     def _refused(self, request: web.Request, error: Exception) -> web.Response:
@@ -112,15 +107,10 @@ class Guard:
         asked = (request.method, request.path, problem.code)
         opens_the_page = asked == ("GET", "/v1/session", "unauthenticated")  # ours, before anybody is in
         if problem.status in _RECORDED and (not opens_the_page or "Authorization" in request.headers):
-            told = {
-                "code": problem.code,
-                "token": request.get(_WHO, ""),
-                "method": request.method[:16],
-                "path": self._standby.scrub(request.path)[:100],
-                "from": request.remote,
-                "request_id": request[REQUEST_ID],
-            }
-            self._audit.record_refusal(told)
-        if (request.method, request.path) == ("POST", "/v1/runs"):
+            path = self._standby.scrub(request.path)[:100]
+            what = {"code": problem.code, "method": request.method[:16], "path": path}
+            who = {"token": request.get(_WHO, ""), "from": request.remote, "request_id": request[REQUEST_ID]}
+            self._audit.record_some("refused", {**what, **who})
+        if asked[:2] == ("POST", RUNS):
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])

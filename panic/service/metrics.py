@@ -1,35 +1,19 @@
 """What Prometheus is told: counts of runs and refusals, and how ready the service is. Nothing by account."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics, generate_latest
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from panic.report.document import Report
 from panic.service.live import Live
-
-METRICS: Final = (
-    "panic_runs_started_total",
-    "panic_runs_finished_total",
-    "panic_run_seconds",
-    "panic_accounts_total",
-    "panic_first_delete_seconds",
-    "panic_presses_refused_total",
-    "panic_hook_calls_total",
-    "panic_hook_refused_total",
-    "panic_notifications_failed_total",
-    "panic_ledger_troubles_total",
-    "panic_latch_engaged",
-    "panic_roster_age_seconds",
-    "panic_last_contact_age_seconds",
-    "panic_warm_connections",
-    "panic_self_test_age_seconds",
-    "panic_self_test_accounts",
-    "panic_self_test_ok",
-    "panic_self_test_findings",
-)
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -38,31 +22,22 @@ GAUGES: Final = {
     "panic_roster_age_seconds": "Since the roster was seen to be as loaded.",
     "panic_last_contact_age_seconds": "Since the broker last answered.",
     "panic_warm_connections": "Open connections to the broker, ready for a press.",
+    "panic_self_test_age_seconds": "Since the last one ended.",
+    "panic_self_test_ok": "Whether a press would work everywhere.",
+    "panic_self_test_accounts": "Accounts by what was found.",
+    "panic_self_test_findings": "What stands in the way of a press.",
 }
+_LABELS: Final = {"panic_self_test_accounts": "state", "panic_self_test_findings": "code"}
+
+Value: TypeAlias = float | Mapping[str, float] | None
+"""What a gauge stands at: None is not known and not told; by the value of its label where it has one."""
+
 _FIRST_DELETE_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _RUN_S = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 
 
-class _Standing(Collector):
-    """How things stand when Prometheus asks; what nobody knows is not told."""
-
-    def __init__(self) -> None:
-        self.gauges: Mapping[str, float | None] = {}
-        self.failures: Mapping[str, int] = {}
-
-    def collect(self) -> Iterable[Metric]:
-        for name, value in self.gauges.items():
-            if value is not None:
-                yield GaugeMetricFamily(name, GAUGES[name], value=float(value))
-        text = "Deliveries to a channel that failed."
-        failed = CounterMetricFamily("panic_notifications_failed", text, labels=["channel"])
-        for channel, count in sorted(self.failures.items()):
-            failed.add_metric([channel], count)
-        yield failed
-
-
 class Metrics:
-    """The metrics of one service, in a registry of their own. Hand `observe` to the desk."""
+    """The metrics of one service. Hand `observe` to the desk."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # they double what is told, and nobody asks for them
@@ -85,21 +60,19 @@ class Metrics:
         self._first_delete = histogram(
             "panic_first_delete_seconds", "From the press to the first DELETE.", _FIRST_DELETE_S
         )
-        self._standing = _Standing()
-        registry.register(self._standing)
 
     def press_refused(self, why: str) -> None:
         """Count a press that started nothing; `why` is a problem's code."""
         self._refused.labels(why).inc()
 
     def recorded(self, kind: str, facts: Mapping[str, Any]) -> None:
-        """Count a hook's call as it is recorded; the name in an unproven call never becomes a label."""
+        """Count a hook's call; the name in an unproven call never becomes a label."""
         act, hook = str(facts.get("act", "")), str(facts.get("hook", ""))
         if kind in {"hook_pressed", "hook_recorded", "hook_paged"}:
             self._hook_calls.labels(hook, act).inc()
         elif kind.startswith("hook_"):
             name = "" if facts.get("sender") == "forged" else hook
-            self._hook_refused.labels(name, act).inc(1 + int(facts.get("unrecorded", 0)))
+            self._hook_refused.labels(name, act).inc()
 
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells of a run."""
@@ -122,7 +95,17 @@ class Metrics:
         if left and not report.resumed:
             self._first_delete.observe((min(left) - report.started_at).total_seconds())
 
-    def render(self, gauges: Mapping[str, float | None], failures: Mapping[str, int]) -> bytes:
-        """Write them for Prometheus: the counts, these gauges and each channel's failed deliveries."""
-        self._standing.gauges, self._standing.failures = gauges, failures
-        return generate_latest(self.registry)
+    def render(self, gauges: Mapping[str, Value], failures: Mapping[str, int]) -> bytes:
+        """Write them for Prometheus: the counts, these gauges, and each channel's failed deliveries."""
+        now = CollectorRegistry()
+        for name, value in gauges.items():
+            if isinstance(value, Mapping):
+                labelled = Gauge(name, GAUGES[name], [_LABELS[name]], registry=now)
+                for label, count in value.items():
+                    labelled.labels(label).set(count)
+            elif value is not None:
+                Gauge(name, GAUGES[name], registry=now).set(value)
+        failed = Counter("panic_notifications_failed", "Deliveries that failed.", ["channel"], registry=now)
+        for channel, count in failures.items():
+            failed.labels(channel).inc(count)
+        return generate_latest(self.registry) + generate_latest(now)

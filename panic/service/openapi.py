@@ -1,31 +1,40 @@
 """The OpenAPI 3.1 document, made from the table of operations and the models that validate."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
+from aiohttp import web
 from pydantic import TypeAdapter
 
 from panic._version import VERSION
 from panic.service import problems
-from panic.service.operations import OPERATIONS, RUN_ID, SSE, Operation, refusals
+from panic.service.api.answers import document as answer_with
+from panic.service.auth import Identity
+from panic.service.operations import RUN_ID, Operation
 
 REF: Final = "#/components/schemas/{model}"
 
 _COOKIE: Final = (
-    "What POST /v1/session sets; its name has the port in it, and begins with __Host- where the service is asked "
-    "with TLS. It counts only without an Authorization header. Every method but GET and HEAD then needs the "
-    "`csrf` of the session as X-CSRF-Token, and an Origin that is the service's own."
+    "What POST /v1/session sets, its name with the port; it counts only without an Authorization header. All but "
+    "GET and HEAD then needs the `csrf` of the session as X-CSRF-Token, and an Origin that is the service's own."
 )
 
-_EVENT: Final = {
-    "type": "object",
-    "properties": {name: {"type": "string"} for name in ("id", "event", "data", "retry")},
-    "description": "One event; `data` is the JSON of its body in the ledger.",
-}
-_MEDIA: Final[Mapping[str, dict[str, Any]]] = {"application/json": {"type": "object"}, SSE: _EVENT}
+
+class Documentation:
+    """Answers with the document, made once: it takes a while, and presses would wait."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._text = json.dumps(document(operations), indent=2).encode()
+
+    @Operation("GET", "/openapi.json", "", {200: dict[str, Any]})
+    async def openapi(self, _: web.Request, __: Identity) -> web.Response:
+        """This document."""
+        return answer_with(self._text)
 
 
-def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
+def document(operations: Sequence[Operation]) -> dict[str, Any]:
     """Write the OpenAPI document."""
     schemas, components = _schemas(operations)
     paths: dict[str, dict[str, Any]] = {}
@@ -51,13 +60,7 @@ def document(operations: Sequence[Operation] = OPERATIONS) -> dict[str, Any]:
     }
 
 
-_Key = tuple[type, str]
-_TEXTS: Final = {
-    200: "Done.",
-    202: "Begun; follow the links.",
-    204: "There is nothing more to tell.",
-    503: "Not ready.",
-}
+_Key = tuple[Any, str]
 
 
 def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str, Any]]:
@@ -66,8 +69,8 @@ def _schemas(operations: Iterable[Operation]) -> tuple[dict[_Key, Any], dict[str
     for one in operations:
         if one.body is not None:
             kinds[one.body, "validation"] = None
-        for answers in one.answers.values():
-            kinds.update({(kind, "serialization"): None for kind in answers if not isinstance(kind, str)})
+        answers = [answer for answer in one.answers.values() if not isinstance(answer, str | None)]
+        kinds.update({(answer, "serialization"): None for answer in answers})
     inputs: list[Any] = [(kind, mode, TypeAdapter(kind)) for kind, mode in kinds]
     found, defined = TypeAdapter.json_schemas(inputs, ref_template=REF)
     return dict(found), defined.get("$defs", {})
@@ -84,37 +87,28 @@ def _operation(one: Operation, schemas: Mapping[_Key, Any]) -> dict[str, Any]:
         "responses": {},
     }
     if one.body is not None:
+        is_needed = any(field.is_required() for field in one.body.model_fields.values())
         content = {"application/json": {"schema": schemas[one.body, "validation"]}}
-        found["requestBody"] = {"required": one.needs_body, "content": content}
-    for status, answers in one.answers.items():
-        found["responses"][str(status)] = _response(status, answers, schemas)
+        found["requestBody"] = {"required": is_needed, "content": content}
+    for status, answer in one.answers.items():
+        response: dict[str, Any] = {"description": HTTPStatus(status).phrase}
+        if isinstance(answer, str):
+            response["content"] = {answer: {}}
+        elif answer is not None:
+            response["content"] = {"application/json": {"schema": schemas[answer, "serialization"]}}
+        found["responses"][str(status)] = response
     problem = {problems.MEDIA_TYPE: {"schema": schemas[problems.Problem, "serialization"]}}
-    for status in refusals(one):
+    for status in one.refusals:
         titles = " / ".join(kind.title for kind in problems.KINDS.values() if kind.status == status)
         found["responses"].setdefault(str(status), {"description": titles, "content": problem})
     return found
 
 
-def _response(status: int, answers: Sequence[type | str], schemas: Mapping[_Key, Any]) -> dict[str, Any]:
-    response: dict[str, Any] = {"description": _TEXTS[status]}
-    media = [kind for kind in answers if isinstance(kind, str)]
-    models = [schemas[kind, "serialization"] for kind in answers if not isinstance(kind, str)]
-    if media:
-        response["content"] = {media[0]: {"schema": _MEDIA.get(media[0], {"type": "string"})}}
-    elif models:
-        schema = models[0] if len(models) == 1 else {"oneOf": models}
-        response["content"] = {"application/json": {"schema": schema}}
-    return response
-
-
-def _parameters(one: Operation) -> Iterable[dict[str, Any]]:
+def _parameters(one: Operation) -> Iterable[Mapping[str, Any]]:
     if "{id}" in one.path:
         text = "The run's id, the beginning of it, or `last`."
         schema = {"type": "string", "pattern": f"^{RUN_ID}$"}
         yield {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
-
-    for name, schema in one.query.model_json_schema(ref_template=REF).get("properties", {}).items():
-        yield {"name": name, "in": "query", "schema": schema}
-
-    for header in one.headers:
-        yield {"name": header.name, "in": "header", "description": header.text, "schema": dict(header.schema)}
+    query = one.query.model_json_schema(ref_template=REF)["properties"] if one.query else {}
+    yield from ({"name": name, "in": "query", "schema": schema} for name, schema in query.items())
+    yield from one.headers

@@ -4,19 +4,19 @@ A client's mistake is never a 5xx, and whatever a handler raises becomes a probl
 """
 
 import re
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_request import BaseRequest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
+from pydantic_core import to_json
 
 from panic.kit.errors import ConfigurationError, PanicError, UsageError
 from panic.kit.words import clip
-from panic.service.auth import Refusal
 
 log = structlog.get_logger()
 
@@ -25,6 +25,7 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 
 _LISTED_MOST = 50
 _DETAIL_MOST = 2000
+_CALL = "Check the hook's name and the secret on both sides: docs/hooks.md shows a call made by hand."
 _BY_HAND = "If this was a press: use the command line, panic press, or cancel at the broker by hand, now."
 
 
@@ -51,7 +52,6 @@ KINDS: Final = {
     "conflict": Kind(409, "This is not possible now", "Do what `detail` says first."),
     "too_large": Kind(413, "The request is too large", "Send less: a press needs a scope and a reason."),
     "unsupported_type": Kind(415, "Unsupported type of body", "Send JSON as `Content-Type: application/json`."),
-    "expectation": Kind(417, "Unsupported expectation", "Leave the Expect header out."),
     "wrong_host": Kind(421, "This service has another name", "Add the name to [service] allowed_hosts."),
     "unprocessable": Kind(422, "The request makes no sense", "Correct what `detail` says, and send it again."),
     "key_reused": Kind(422, "This Idempotency-Key was used for another body", "Use a new key for a new press."),
@@ -62,6 +62,9 @@ KINDS: Final = {
         503, "Settings, roster or credentials cannot be used", "Fix what `errors` lists; see panic check."
     ),
     "stopping": Kind(503, "The service is stopping", "Press with the command line: panic press."),
+    "not_let_in": Kind(401, "The call was not let in: an unknown hook, or not from its sender", _CALL),
+    "late": Kind(400, "The call is not of now", "Set the clocks (NTP) and sign each delivery anew."),
+    "not_pressed": Kind(503, "NOTHING was pressed", "Send it again."),
     "too_slow": Kind(504, "The ledger or the latch did not answer in time", "Try again, and look at its disk."),
 }
 _BY_STATUS = {kind.status: code for code, kind in reversed(KINDS.items())}
@@ -89,11 +92,8 @@ class Problem:
     request_id: str
 
 
-_PROBLEM: TypeAdapter[Problem] = TypeAdapter(Problem)
-
-
 class ProblemError(Exception):
-    """A refusal; `code` is one of `KINDS`."""
+    """A refusal; `code` is one of `KINDS`, which has what is left out."""
 
     def __init__(
         self,
@@ -103,12 +103,11 @@ class ProblemError(Exception):
         remedy: str = "",
         errors: Sequence[Mistake] = (),
         headers: Mapping[str, str] | None = None,
-        status: int = 0,
     ) -> None:
-        super().__init__(code)
         self.kind = KINDS[code]
-        self.status = status or self.kind.status
-        self.code, self.detail, self.errors = code, detail or self.kind.title, tuple(errors)
+        super().__init__(detail or self.kind.title)
+        self.status, self.code = self.kind.status, code
+        self.detail, self.errors = detail or self.kind.title, tuple(errors)
         self.remedy, self.headers = remedy or self.kind.remedy, dict(headers or {})
 
     def response(self, request_id: str) -> web.Response:
@@ -124,38 +123,25 @@ class ProblemError(Exception):
             errors=self.errors[:_LISTED_MOST],
             request_id=request_id,
         )
-        body = _PROBLEM.dump_json(found, indent=2)
+        body = to_json(found, indent=2)
         return web.Response(body=body, status=found.status, headers=self.headers, content_type=MEDIA_TYPE)
-
-
-def require(refusal: Refusal | None) -> None:
-    """Let it pass if nothing is said against it; else raise `forbidden`."""
-    if refusal is not None:
-        raise ProblemError("forbidden", refusal.why, remedy=refusal.remedy)
 
 
 def of_validation(error: ValidationError, part: str) -> ProblemError:
     """Say what is wrong with a part of the request (body, query), and where; never quote it."""
     found = [
-        Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(one["msg"].removeprefix("Value error, ")))
-        for one in error.errors(include_input=False, include_url=False, include_context=False)[:_LISTED_MOST]
+        Mistake(clip("/".join([part, *map(str, one["loc"])])), clip(one["msg"]))
+        for one in error.errors(include_input=False, include_url=False, include_context=False)
     ]
     return ProblemError("malformed", f"{error.error_count()} mistakes in the {part}", errors=found)
 
 
-_WORDS = {
-    "account": "accounts",
-    "group": "groups",
-    "instrument": "instruments",
-    "instrument-type": "instrument_type",
-    "deadline": "deadline_s",
-    "watch": "watch_s",
-}
+_FIELDS = {"account": "accounts", "group": "groups", "instrument": "instruments"}
 
 
 def in_our_words(text: str) -> str:
     """Call the command line's flags by the names of the body's fields."""
-    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: _WORDS.get(found[1], found[1].replace("-", "_")), text)
+    return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: _FIELDS.get(found[1], found[1].replace("-", "_")), text)
 
 
 def of(error: Exception) -> ProblemError:
@@ -173,8 +159,6 @@ def of(error: Exception) -> ProblemError:
             return ProblemError("too_slow")
         case web.HTTPException():
             return _of_http(error)
-        case HttpProcessingError():
-            return ProblemError("malformed", "the body cannot be decoded")
     return ProblemError("internal", f"an unexpected {type(error).__name__}")
 
 
@@ -182,12 +166,11 @@ def _of_http(error: web.HTTPException) -> ProblemError:
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return ProblemError("method_not_allowed", f"allowed here: {allowed}", headers={"Allow": allowed})
-    unknown = "internal" if error.status >= 500 else "refused"  # noqa: PLR2004
-    return ProblemError(_BY_STATUS.get(error.status, unknown), status=error.status)
+    return ProblemError(_BY_STATUS.get(error.status, "internal" if error.status >= 500 else "refused"))  # noqa: PLR2004
 
 
 def _mistakes(error: ConfigurationError) -> Iterable[Mistake]:
-    for one in error.problems[:_LISTED_MOST]:
+    for one in error.problems:
         place = "" if one.file is None else f"{one.file}:{one.line}" if one.line else str(one.file)
         yield Mistake(place, clip(f"{one.what}. {one.remedy}", 500))
 
@@ -207,7 +190,5 @@ def report_failure(error: Exception, request: BaseRequest) -> None:
 
 def place_of(error: BaseException | None) -> str:
     """Say where an exception was raised."""
-    last = error.__traceback__ if error is not None else None
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return "" if last is None else f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""

@@ -6,15 +6,14 @@ None of it stops a press or keeps the service from starting; it only makes the s
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 from panic.accounts.plan import MisnamedError, Scope, plan, scope_of
 from panic.accounts.roster import Roster
 from panic.config import Settings
 from panic.config.address import canonical
 from panic.config.document import line_of
-from panic.config.own import shared
-from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.config.own_files import shared
+from panic.kit.errors import ConfigurationError, Problem
 from panic.run import check
 from panic.run.check import Setup
 from panic.service import tls
@@ -22,14 +21,6 @@ from panic.service.hooks import keyring
 from panic.service.notify.delivery import examine
 
 _IPV6 = 6
-
-
-class _Rule(NamedTuple):
-    """Something that will press, what a person calls it, and where it stands in the settings."""
-
-    called: str
-    scope: Scope
-    path: tuple[str, ...] = ()
 
 
 def problems(
@@ -40,8 +31,8 @@ def problems(
     A roster that cannot be read is told elsewhere; `usable` names the credentials whose keys could be read.
     """
     if roster is not None:
-        for rule in _rules(settings):
-            yield from _refusals(rule, settings, roster, usable)
+        for called, scope, path in _rules(settings):
+            yield from _refusals(called, scope, path, settings, roster, usable)
     yield from keyring.read(settings.hooks, env)[1]
     for name, channel in settings.channels.items():
         yield from examine(name, channel.url, env)
@@ -77,31 +68,36 @@ def _unbindable(settings: Settings) -> Iterator[Problem]:
         yield Problem(what, "Name one that `ip address` shows, or 127.0.0.1.", settings.file, line)
 
 
-def _rules(settings: Settings) -> Iterator[_Rule]:
-    yield _Rule("a press for all accounts", Scope(all=True))
+def _rules(settings: Settings) -> Iterator[tuple[str, Scope, tuple[str, ...]]]:
+    """Give everything that will press: what a person calls it, what it covers, its place in the settings."""
+    yield "a press for all accounts", Scope(all=True), ()
     for name, token in settings.tokens.items():
         if token.groups is not None:
-            yield _Rule(f"[tokens.{name}]", Scope(groups=token.groups), ("tokens", name))
+            yield f"[tokens.{name}]", Scope(groups=token.groups), ("tokens", name)
     for name, hook in settings.hooks.items():
-        yield _Rule(f"[hooks.{name}]", scope_of(hook), ("hooks", name))
+        yield f"[hooks.{name}]", scope_of(hook), ("hooks", name)
     for schedule in settings.schedules:
         if not schedule.drill:
-            called = f"[[schedules]] {schedule.name}"
-            yield _Rule(called, scope_of(schedule), ("[[schedules]]", schedule.name))
+            yield f"[[schedules]] {schedule.name}", scope_of(schedule), ("[[schedules]]", schedule.name)
 
 
-def _refusals(rule: _Rule, settings: Settings, roster: Roster, usable: Collection[str]) -> Iterator[Problem]:
-    """Plan what the rule will press, and say why that is refused."""
+def _refusals(
+    called: str,
+    scope: Scope,
+    path: tuple[str, ...],
+    settings: Settings,
+    roster: Roster,
+    usable: Collection[str],
+) -> Iterator[Problem]:
+    """Plan what a rule will press, and say why that is refused."""
     try:
-        plan(roster, rule.scope, usable)
+        plan(roster, scope, usable)
     except MisnamedError as error:
         for one in error.found:
-            line = line_of(settings.lines, *rule.path, one.key)
-            remedy = f"{one.remedy[0].upper()}{one.remedy[1:]}{'' if one.remedy.endswith('?') else '.'}"
-            yield Problem(f"{rule.called}: {one.key.removesuffix('s')} {one.what}", remedy, settings.file, line)
-    except UsageError as error:  # settings refuse such a scope, and yet it may be built in code
-        yield Problem(f"{rule.called}: {error}", "Correct it.", settings.file, line_of(settings.lines, *rule.path))
+            line = line_of(settings.lines, *path, one.key)
+            what = f"{called}: {one.key.removesuffix('s')} {one.what}"
+            yield Problem(what, one.remedy, settings.file, line)
     except ConfigurationError as error:
-        first, line = error.problems[0], line_of(settings.lines, *rule.path)
+        first, line = error.problems[0], line_of(settings.lines, *path)
         place = (settings.file, line) if line else (first.file, first.line)
-        yield Problem(f"{rule.called}: {first.what}", first.remedy, *place)
+        yield Problem(f"{called}: {first.what}", first.remedy, *place)

@@ -18,15 +18,15 @@ from panic.service import descriptors, tls
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
-from panic.service.door import Door
 from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
-from panic.service.hooks.taken import Taken, hook_calls
+from panic.service.hooks.replays import Replays, recorded
+from panic.service.listener import Listener
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
 from panic.service.schedule.clockwork import Clockwork
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -52,8 +52,8 @@ class Server:
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
-        self._proving = Proving(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
-        self._taken, self._keyring = Taken(lambda: hook_calls(self.standby.settings)), Keyring(env)
+        self._self_test = SelfTester(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
+        self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._recovery: asyncio.Task[None] | None = None
@@ -75,12 +75,12 @@ class Server:
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
-        await asyncio.gather(self._taken.ready(), self._keyring.refresh(self._settings.hooks))
+        await asyncio.gather(self._replays.ready(), self._keyring.of(self._settings.hooks, ""))
         await self._listen(runner, context, callers_most)
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
-        await self._proving.start()
-        self._before_runs.push_async_callback(self._proving.close)
+        await self._self_test.start()
+        self._before_runs.push_async_callback(self._self_test.close)
         tell, remember = self.notifier.tell, self.notifier.remember
         recovery = Recovery(self._settings, ledger, self.desk, tell, self._say, remember, self._env)
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
@@ -128,7 +128,7 @@ class Server:
             lambda: self.standby.settings.hooks,
             self.notifier.tell,
             self._hook_called,
-            taken=self._taken,
+            replays=self._replays,
             keyring=self._keyring,
             scrub=self.standby.scrub,
             pressable=self.standby.pressable,
@@ -141,31 +141,31 @@ class Server:
             self._metrics,
             hooks_handler=breaches.handle,
             env=self._env,
-            proving=self._proving,
+            self_test=self._self_test,
             drill=self._drill,
             calendar=lambda: self._clockwork.almanac.calendar,
         )
 
     async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None, callers_most: int) -> None:
         service = self._settings.service
-        door = Door(runner, service.host, service.port, context=context, most=callers_most)
+        listener = Listener(runner, service.host, service.port, context=context, most=callers_most)
         try:
-            await door.start()
+            await listener.start()
         except OSError as error:
             await self._ending.aclose()
             remedy = "Name another port in [service], or end what listens there."
             what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
             raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
-        self.url = door.name
+        self.url = listener.name
 
     def _paged(self, page: Notice) -> None:
         """Record that people know about a run, so that the next start does not tell them again."""
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
 
-    def _hook_called(self, kind: str, facts: dict[str, Any]) -> None:
+    def _hook_called(self, kind: str, facts: dict[str, Any], is_repeatable: bool) -> None:
         self._metrics.recorded(kind, facts)
-        self._audit.record(kind, facts)
+        (self._audit.record_some if is_repeatable else self._audit.record)(kind, facts)
 
     def _write(self, at: str, body: dict[str, Any]) -> None:
         if self._leg is not None:

@@ -15,11 +15,7 @@ _LARGEST_FILE = 1 << 20
 
 
 def server_context(service: Service) -> ssl.SSLContext | None:
-    """Make the TLS context of the service; None where the settings name no certificate.
-
-    Raises:
-        ConfigurationError: Certificate or key cannot be used.
-    """
+    """Make the TLS context of the service, or raise a ConfigurationError; None where no certificate is named."""
     certificate, key = service.tls_certificate, service.tls_key
     if certificate is None or key is None:
         return None

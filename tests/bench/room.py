@@ -44,18 +44,25 @@ def _settings(folder: Path) -> Path:
 
 
 async def _page(session: aiohttp.ClientSession, url: str, counts: dict[str, int]) -> None:
+    """Hear of a run, and then follow it, as the page does."""
+    run = ""
     async with session.get(f"{url}/v1/events", headers=_HEADERS) as response:
         assert response.status == 200, await response.text()
         counts["connected"] += 1
         async for line in response.content:
             counts["bytes"] += len(line)
+            if live := json.loads(line[6:])["live"] if line.startswith(b"data: ") else []:
+                run = live[0]["run_id"]
+                break
+    async with session.get(f"{url}/v1/events?run={run}", headers=_HEADERS) as response:
+        async for line in response.content:
+            counts["bytes"] += len(line)
             counts["boards"] += line.startswith(b"event: board")
-            counts["cells"] += line.startswith(b"event: cells")
 
 
 async def watch(url: str, watchers: int) -> None:
     """Read until the standard input is closed; say when all are connected, and what they got."""
-    counts = {"connected": 0, "bytes": 0, "boards": 0, "cells": 0}
+    counts = {"connected": 0, "bytes": 0, "boards": 0}
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, read_bufsize=1 << 22) as session:
@@ -154,7 +161,7 @@ def _tell(accounts: int, watchers: int, alone: Sequence[Any], watched: Sequence[
             f"of rounds: median {statistics.median(ratios):.3f}, from {min(ratios):.3f} to {max(ratios):.3f}"
         )
     each = max(got.get("connected", 0), 1)
-    told = ", ".join(f"{got.get(what, 0) / each:,.0f} {what}" for what in ("boards", "cells", "bytes"))
+    told = ", ".join(f"{got.get(what, 0) / each:,.0f} {what}" for what in ("boards", "bytes"))
     print(f"  each page got {told}")
 
 

@@ -181,7 +181,6 @@ def locked(folder: Path) -> Iterator[None]:
 
 FAILED = frozenset({"ledger_failed", "ledger_memory", "ledger_incomplete"})
 HANGS = frozenset({"ledger_hangs", "ledger_memory", "ledger_incomplete"})
-DAMAGED = frozenset({"ledger_damaged"})
 _BUSY_S = 1.6
 """A press that takes so long notices while it goes that its ledger is locked."""
 
@@ -200,7 +199,7 @@ BREAKAGES = (
     ),
     Breakage("read-only", FAILED, read_only, after(NO_PRIVILEGES), after(NO_PRIVILEGES)),
     Breakage("locked", FAILED, locked, lasts_s=_BUSY_S),
-    Breakage("cut off", DAMAGED, cut_off),
+    Breakage("cut off", FAILED, cut_off),
     Breakage("hangs when opened", HANGS, nothing_wrong, _hanging("__init__"), _ALIKE, 1.0),
     Breakage("hangs when written", HANGS, nothing_wrong, _hanging("append"), _ALIKE, 1.0),
     Breakage("hangs when closed", frozenset(), nothing_wrong, _hanging("close"), _ALIKE),

@@ -5,30 +5,32 @@ import io
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import AbstractAsyncContextManager, contextmanager, redirect_stderr, redirect_stdout
 from time import monotonic
+from typing import TypeVar
 from unittest.mock import patch
 
 import structlog
 
 from panic import cli
-from panic.simulator import Simulator
 from tests.cli.support import Finished, clean_environment
 from tests.kit.virtual import connections_close
 
+T = TypeVar("T")
+
 
 @contextmanager
-def beside(simulator: Simulator) -> Iterator[Simulator]:
-    """Let a broker answer on a loop of its own."""
+def beside(served: AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """Let a broker, or a service, answer on a loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(simulator.__aenter__(), loop).result()
+        one = asyncio.run_coroutine_threadsafe(served.__aenter__(), loop).result()
         try:
-            yield simulator
+            yield one
         finally:
-            asyncio.run_coroutine_threadsafe(simulator.__aexit__(None, None, None), loop).result()
+            asyncio.run_coroutine_threadsafe(served.__aexit__(None, None, None), loop).result()
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()

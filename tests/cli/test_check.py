@@ -11,7 +11,8 @@ import pytest
 from panic import latch
 from panic.broker.outcomes import Verdict
 from panic.run.check import State
-from panic.service.selftest import Finding, Kept, Last, write
+from panic.service.selftest.findings import Finding
+from panic.service.selftest.result import SelfTestResult, write
 from panic.simulator import Fault, SimAccount
 from tests.cli.inside import beside, typed
 from tests.cli.support import KEY, Finished, Firm, account, panic, sent, simulate
@@ -82,7 +83,7 @@ def test_all_mistakes_are_listed_at_once(tmp_path: Path):
 
 MISTAKES = [
     "PANIC_BROKER_BASE_URL differs from the settings' base_url. Unset it",
-    "panic.toml:9: [run] concurrency is 5000. Give a whole number from 1 to 1000",
+    "panic.toml:9: [run] concurrency is 5000. Input should be less than or equal to 1000",
     "panic.toml:10: [run] has no setting 'wacth_s'. Did you mean watch_s?",
     "panic.key: credential default: the key file is open to other users. Run: chmod 600",
     "credential dead: the environment variable NO_SUCH_KEY is not set. Set it",
@@ -166,13 +167,15 @@ def test_what_is_wrong_with_this_machine_is_told_as_well(tmp_path: Path):
 NOBODY_THERE = "http://127.0.0.1:1"
 
 
-def a_last(ago_s: float, *findings: Finding, ok: int = 4812, **fields: Any) -> Last:
+def a_last(ago_s: float, *findings: Finding, ok: int = 4812, **fields: Any) -> SelfTestResult:
     """A self-test of 4,812 accounts."""
     at = datetime.now(UTC) - timedelta(seconds=ago_s)
     found = {State.OK: ok, State.REFUSED: 4812 - ok}
     settled: dict[str, Any] = {"exit_code": 40 if findings else 0, "proven_at": None if findings else at}
     fields = {"base_url": NOBODY_THERE, **settled, **fields}
-    return Last("panic-self-test/1", at, 9.0, 300.0, accounts=4812, states=found, findings=findings, **fields)
+    return SelfTestResult(
+        "panic-self-test/1", at, 9.0, 300.0, accounts=4812, states=found, findings=findings, **fields
+    )
 
 
 REVOKED = Finding("key_refused", "the key is revoked for 3 accounts: 7, 8, 9", "Get a new key.", Verdict.REFUSED)
@@ -195,12 +198,12 @@ _TWO_HOURS = timedelta(hours=2, seconds=5)
     ids=["well", "not well", "long ago", "long ago and not well"],
 )
 def test_the_last_one_is_told_without_asking_anybody(
-    tmp_path: Path, last: Callable[[], Last], code: int, headline: str, more: str
+    tmp_path: Path, last: Callable[[], SelfTestResult], code: int, headline: str, more: str
 ):
     """Its worst finding leads; its exit code is the check's, and after two intervals 10 at best."""
     firm = Firm(tmp_path, NOBODY_THERE, [])
     firm.key.unlink()
-    write(tmp_path / "selftest.json", Kept(last(), (1, 2)))
+    write(tmp_path / "selftest.json", last())
     table = typed(*firm.lines("check", "--last", "--format", "table"))
     found = typed(*firm.lines("check", "--last"))
 
@@ -215,7 +218,7 @@ def test_there_never_was_one(tmp_path: Path, kept: str):
     """Missing, damaged or of another broker: that is said, and what to do, and nothing is claimed."""
     firm = Firm(tmp_path, NOBODY_THERE, [1])
     if kept == "of another broker":
-        write(tmp_path / "selftest.json", Kept(a_last(1, base_url="http://127.0.0.1:2")))
+        write(tmp_path / "selftest.json", a_last(1, base_url="http://127.0.0.1:2"))
     elif kept:
         (tmp_path / "selftest.json").write_text(kept)
     done = typed(*firm.lines("check", "--last"))

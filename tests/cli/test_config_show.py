@@ -8,7 +8,8 @@ import pytest
 
 from panic import cli
 from tests.cli.support import KEY, Firm
-from tests.config.test_config import SECTIONS, SERVICE
+from tests.config.test_config import SERVICE
+from tests.config.test_pages import SECTIONS
 
 DIGEST = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 SCHEDULES = """

@@ -41,7 +41,7 @@ def test_a_file_that_hangs_keeps_nobody_from_the_document(
     free.set()
 
     assert ['{"told": 1}\n'] == shown
-    assert f"panic: the document could not be written to {dead} (output took longer than 0.1 s)" in (
+    assert f"panic: the document could not be written to {dead} (it took longer than 0.1 s)" in (
         capfd.readouterr().err
     )
 

@@ -15,7 +15,7 @@ import trustme
 from panic import latch
 from panic.cli import neighbour
 from panic.config import load
-from panic.config.own import fingerprints
+from panic.config.own_files import fingerprints
 from tests.cli.support import PRESS, Firm, account, closed_port, panic, simulate
 from tests.service.support import firm, serving
 

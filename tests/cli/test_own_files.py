@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from panic.config import load
-from panic.config.own import own_files, refuse_own
+from panic.config.own_files import own_files, refuse_own
 from panic.kit.errors import UsageError
 from tests.cli.inside import beside, typed
 from tests.cli.support import PRESS, Firm, account, closed_port, names, sent, simulate, told, valid

@@ -22,7 +22,7 @@ from tests.cli.inside import beside, typed
 from tests.cli.support import Firm, Process, account, names, simulate, started
 from tests.engine.test_engine import accounts
 from tests.kit.virtual import virtually
-from tests.service.test_desk import Supplies, a_press
+from tests.service.desks import Supplies, a_press
 
 SMALL = ("drill", "--room", "--no-open", "--port", "0", "--accounts", "8", "--latency", "0")
 PRESS = {"scope": {"all": True}, "reason": "practice", "watch_s": 0, "deadline_s": 5}

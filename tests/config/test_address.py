@@ -31,7 +31,7 @@ def test_a_safe_address_is_taken(url: str, safe: str):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("", "is empty"),
+        ("", "is not a plain address of a host"),
         (f" {URL}", "contains a blank, a control character or a letter that is not ASCII"),
         (f"{URL}\n", "contains a blank, a control character or a letter that is not ASCII"),
         (

@@ -18,12 +18,13 @@ from panic.engine.timetable import Do, Step
 from panic.kit.errors import Problem
 from panic.orders import Filters, Order
 from panic.report.account import Circumstances
-from panic.report.document import RosterFacts, Timings, Trigger
+from panic.report.document import RosterFacts, Timings, Trigger, scope_report
 
 MIDNIGHT = datetime(2026, 3, 2, tzinfo=UTC)
 """The wall clock at loop time 0."""
 
 FILE = Path("accounts.csv")
+EVERYTHING = Scope(all=True)
 
 STALE = Receipt()
 """Of a connection that had carried something before, and that nothing else is known of."""
@@ -151,6 +152,8 @@ def circumstances(
     ended: float = 10.0,
     settled: float | None = None,
     last_first_cancel: float | None = None,
+    scope: Scope = EVERYTHING,
+    verify: bool = True,
     **fields: Any,
 ) -> Circumstances:
     """All that a report says of a run as a whole; the times are loop time."""
@@ -166,9 +169,7 @@ def circumstances(
             "contact": "the desk, +1 555 0100",
             "roster": RosterFacts("sha256:00", 1, 3.0),
             "trigger": Trigger("cli", "joe@desk", "a bad algo", MIDNIGHT),
-            "scope": Scope(all=True),
-            "verify": True,
-            "watch_s": 15.0,
+            "scope": scope_report(scope, verify=verify, watch_s=15.0),
             "timings": Timings(since(last_first_cancel), since(settled), round(ended - began, 3), 120.0),
             "started_at": wall(began),
             "finished_at": wall(ended),

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from panic.kit.process import here
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.backlog import Trouble
+from panic.ledger.chain import GENESIS, Head, link
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
-from panic.ledger.shift import Trouble
 from panic.ledger.writer import Writer
 from panic.report.document import Report
 from panic.run.press import Prepared, Unfinished
@@ -41,7 +41,7 @@ class Tape:
         event = Event(self._run, kind, f"{self.name}-{len(self.records) + 1}", at, body)
         if len(self.records) < self.most:
             self.records.append(encode(event, self._scrub))
-            self.head = link(self.head or GENESIS, digest(self.records[-1]))
+            self.head = link(self.head or GENESIS, self.records[-1])
         if len(self.records) >= self.most:
             self.full.set()
 

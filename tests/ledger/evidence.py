@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,14 @@ from panic.accounts.plan import Plan, Scope
 from panic.accounts.roster import Account
 from panic.broker.outcomes import Verdict
 from panic.kit.process import Process
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.chain import GENESIS, Head, link
 from panic.ledger.events import Event, encode
-from panic.ledger.evidence.export import Asked, Header, export, parse, read_row, report_of, write, write_row
-from panic.ledger.evidence.verify import Finding, Verification
+from panic.ledger.evidence.export import Asked, export, report_of, write, write_row
+from panic.ledger.evidence.verify import Finding, Verification, parse, read_row
 from panic.ledger.reader import Row, Volume
-from panic.ledger.record import SCHEMA, Finished, Kind, Pressed, Resumed, body, planned
-from panic.orders import Filters
-from panic.report.document import RosterFacts, Timings, Trigger, scope_report, to_json
+from panic.ledger.record import Finished, Kind, Resumed, body, planned
+from panic.report.document import Timings, Trigger, to_json
+from tests.ledger.runs import a_press
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RUN = "20260302T120000Z-abc123"
@@ -46,26 +45,12 @@ def a_run(
     end: bool = True,
 ) -> list[Event]:
     """The events of a run that cleared its accounts, a second apart; `end` says whether it came to its end."""
-    scope = Scope(all=True, filters=Filters())
-    pressed = Pressed(
-        schema=SCHEMA,
-        version=VERSION,
-        drill=False,
-        base_url="https://api.example.com",
-        contact="the desk, +1 555 0100",
-        settings_digest="sha256:00",
-        roster=RosterFacts("sha256:00", len(accounts), 3.0),
-        trigger=Trigger("cli", "joe@desk", reason, at),
-        scope=scope_report(scope, verify=True, watch_s=0.0),
-        started_at=at,
-        deadline_s=120.0,
-        concurrency=64,
-        latch=False,
-        process=Process("host", 1),
-    )
+    trigger = Trigger("cli", "joe@desk", reason, at)
+    pressed = a_press(version=VERSION, trigger=trigger, started_at=at, process=Process("host", 1))
+    plan = Plan(Scope(all=True), tuple(map(Account, accounts)), ())
     recorded: list[tuple[Kind, Any]] = [
         (Kind.PRESSED, body(pressed)),
-        (Kind.PLANNED, planned(Plan(scope, tuple(Account(id_) for id_ in accounts), ()))),
+        (Kind.PLANNED, planned(plan)),
         (Kind.ATTEMPT, {"deletes": [[id_, 1] for id_ in accounts]}),
         *((Kind.OUTCOME, {"accounts": [_accepted(id_, at)]}) for id_ in accounts),
         (Kind.STANDING, {"accounts": [_clear(id_, at) for id_ in accounts]}),
@@ -107,7 +92,7 @@ def volume(recorded: Iterable[Event], name: str = "ledger.db", base: Head = GENE
     head, rows = base, []
     for event in recorded:
         record = encode(event)
-        head = link(head, digest(record))
+        head = link(head, record)
         rows.append(Row(head.seq, event.run, event.kind, record, head.hash))
     return Volume(Path("/somewhere", name), base, tuple(rows), head)
 
@@ -143,8 +128,8 @@ def relinked(lines: Iterable[bytes]) -> Lines:
     head = base = Head.parse(words["base"])
     rows: list[Row] = []
     for row in (read_row(line) for line in rest if "seq" in line):
-        head = link(head, digest(row.record))
+        head = link(head, row.record)
         rows.append(row._replace(seq=head.seq, hash=head.hash))
-    header = Header.read({**words, "head": str(head)})
-    report = json.loads(to_json(report_of(header.run, rows, base, header.ledger)))
-    return [write(asdict(header)), *map(write_row, rows), write({"run": header.run, "report": report})]
+    report = json.loads(to_json(report_of(words["run"], tuple(rows), base, words["ledger"])))
+    header = write({**words, "head": str(head)})
+    return [header, *map(write_row, rows), write({"run": words["run"], "report": report})]

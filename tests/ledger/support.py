@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.backlog import Record
+from panic.ledger.chain import GENESIS, Head, link
 from panic.ledger.events import Event, decode, encode
 from panic.ledger.reader import faults, read
-from panic.ledger.shift import Record
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import Leg, Writer
 from tests import ROOT
@@ -119,7 +119,7 @@ class Memory:
         self.batches.append(len(records))
         for one in records:
             self.records.append(one)
-            self._head = link(self._head, digest(one[2]))
+            self._head = link(self._head, one[2])
         return self._head
 
     def close(self) -> None:

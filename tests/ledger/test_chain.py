@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.ledger.chain import GENESIS, Head, digest, link
+from panic.ledger.chain import GENESIS, Head, link
 
 HEADS = st.builds(Head, st.integers(0, 10**18), st.binary(min_size=32, max_size=32).map(bytes.hex))
 
@@ -15,7 +15,7 @@ def test_a_link_is_made_of_the_head_before_it_the_number_and_the_record():
     """Anybody can compute it with three lines."""
     first = hashlib.sha256(bytes(32) + (1).to_bytes(8, "big") + hashlib.sha256(b"one").digest())
     second = hashlib.sha256(first.digest() + (2).to_bytes(8, "big") + hashlib.sha256(b"two").digest())
-    head = link(link(GENESIS, digest(b"one")), digest(b"two"))
+    head = link(link(GENESIS, b"one"), b"two")
 
     assert Head(2, second.hexdigest()) == head
 

@@ -1,7 +1,6 @@
 """Crashes and decay: what was confirmed is there, and what is not is never passed over in silence."""
 
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -33,7 +32,7 @@ def words(process: "subprocess.Popen[str]") -> Iterator[str]:
 # ── several processes ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.005, 0.03])
+@pytest.mark.parametrize("after_s", [0.0, 0.03])
 def test_a_writer_that_is_killed_leaves_all_that_had_settled(file: Path, after_s: float):
     """At any moment of its life, its very beginning too."""
     with python(SETTLE, file) as process:
@@ -135,6 +134,7 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
     for at in (*range(100), *lot.sample(filled, 120), *lot.sample(range(len(data)), 20)):
         bit = 1 << lot.randrange(8)
         flipped.write_bytes(data[:at] + bytes([data[at] ^ bit]) + data[at + 1 :])
+        faults(read(flipped, run="r1")), faults(read(flipped, kinds=("outcome",)))
         volume = read(flipped, whole=True)
         if volume.damage or faults(volume):
             said += 1
@@ -148,40 +148,3 @@ def test_no_flipped_bit_is_passed_over(file: Path, tmp_path: Path):
     assert [] == missed
     assert said > 60
     assert unchanged > 5
-
-
-def test_no_damage_makes_reading_or_writing_end_in_anything_unforeseen(file: Path, tmp_path: Path):
-    """Pages swapped, zeroed, overwritten or cut off: reading never raises, and a writer says what it could not."""
-    with closing(SqliteStore(file)) as store:
-        for n in range(1, 121):
-            store.append([record(n, run=f"r{n % 3}", body="x" * (50 if n % 7 else 6000))])
-    data = file.read_bytes()
-    pages = len(data) // PAGE
-    lot = random.Random(4)
-    for n in range(16):
-        folder = tmp_path / str(n)
-        folder.mkdir()
-        broken = folder / "ledger.db"
-        image = bytearray(data)
-        at, to = (PAGE * lot.randrange(pages) for _ in range(2))
-        if n % 4 == 0:
-            image[to : to + PAGE] = image[at : at + PAGE]
-        elif n % 4 == 1:
-            image[at : at + lot.choice([16, 512, PAGE])] = bytes(16)
-        elif n % 4 == 2:
-            for _ in range(20):
-                image[lot.randrange(len(image))] = lot.randrange(256)
-        else:
-            del image[lot.randrange(len(image)) :]
-        broken.write_bytes(image)
-        for volume in (read(broken, whole=True), read(broken, run="r1"), read(broken, kinds=("outcome",))):
-            faults(volume)
-        writer = sqlite_writer(broken)
-        leg = leg_of(writer, name="new")
-        append(leg, 1, 2)
-
-        closed = writer.close(PATIENCE_S)
-        found = {row.record for row in read(broken, run="r1").rows}
-        assert closed is ({record(1, leg="new")[2], record(2, leg="new")[2]} <= found)
-        assert closed or "ledger_memory" in {one.code for one in leg.troubles}
-        shutil.rmtree(folder)

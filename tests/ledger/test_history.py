@@ -20,8 +20,8 @@ from panic.ledger.replay import Replay
 from panic.ledger.store import SqliteStore
 from panic.ledger.summary import Summary
 from tests.kit.builders import MIDNIGHT
+from tests.ledger.runs import accepted, clear, event, finished, pressed, resumed, sending, start, told
 from tests.ledger.support import tamper
-from tests.ledger.test_replay import accepted, clear, event, finished, pressed, resumed, sending, start, told
 
 
 @pytest.fixture
@@ -80,39 +80,17 @@ def test_a_run_that_nobody_knows(ledger: LedgerFiles):
 
 def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
     """Records that are none, and events that tell nothing."""
-    put(ledger.file, [*WHOLE[:3], told(4, accepted(99))])
+    put(ledger.file, [*WHOLE[:2], told(4, accepted(99))])
     assert ledger.file is not None
     with closing(SqliteStore(ledger.file)) as store:
         store.append([("run", "outcome", b"{}")])
     past = history.recall(ledger, "run")
 
-    assert any("event 5 (outcome)" in fault for fault in past.faults)
+    assert any("event 4 (outcome)" in fault for fault in past.faults)
+    assert ("event leg-3: missing, though others of the same process are there",) == past.damage
     assert "event leg-4 (outcome) cannot be read: KeyError" in past.faults
     assert len(set(past.faults)) == len(past.faults)
-    assert Outcome.UNKNOWN is past.replay.report().accounts[0].outcome
-
-
-@pytest.mark.parametrize(
-    ("missing", "words"),
-    [
-        ((3,), "event leg-3: missing"),
-        ((3, 4), "event leg-3 to leg-4: missing"),
-        ((2, 4), "event leg-2: missing"),
-    ],
-)
-def test_an_event_that_is_missing_between_others_is_told(
-    ledger: LedgerFiles, missing: tuple[int, ...], words: str
-):
-    """Each process counts its own."""
-    put(ledger.file, [one for one in WHOLE if int(one.id.rpartition("-")[2]) not in missing])
-
-    assert words in history.recall(ledger, "run").damage[0]
-
-
-def test_settings_without_a_ledger_tell_so():
-    """As a library may have them."""
-    with pytest.raises(UsageError, match=r"the settings name no \[ledger\] file"):
-        history.recall(LedgerFiles(), "run")
+    assert Outcome.NOT_ATTEMPTED is past.replay.report().accounts[0].outcome
 
 
 # ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,12 +154,12 @@ def test_a_run_that_nobody_pressed_is_damage(ledger: LedgerFiles):
     put(ledger.file, [beginning(1), event(2, Kind.FINISHED, {}, leg="leg1")], "b")
     assert ledger.file is not None
     with closing(SqliteStore(ledger.file)) as store:
-        store.append([("c", "pressed", b"{}")])
+        store.append([("c", "pressed", b'{"run":"c","kind":"pressed",')])
     found, damage = history.runs(ledger)
 
     assert ["b"] == [one.run for one in found]
     assert [
-        f"{ledger.file}: event 4 (pressed): its record cannot be read: it is no object of run, kind, id, at, body",
+        f"{ledger.file}: event 4 (pressed): its record cannot be read",
         "run a: who pressed is not on record",
         "run b: event leg1-2 (finished) cannot be read: ValidationError",
     ] == damage
@@ -257,13 +235,3 @@ def test_the_state_of_a_run_is_a_word_or_two():
     assert [True, False, False] == [
         open_run.resumable(now) for now in (just_in_time, too_late, MIDNIGHT - timedelta(seconds=1))
     ]
-
-
-def test_a_run_that_was_taken_up_again_has_a_new_deadline_and_another_process():
-    """It may be under way until then; but whether it may be taken up once more counts from the press."""
-    one = summed_up(pressed(), resumed(1, at=60.0))
-
-    assert MIDNIGHT + timedelta(seconds=60 + 120) == one.deadline
-    assert MIDNIGHT + timedelta(seconds=120 + 300) == one.resumable_until
-    assert "process 18 on desk-2" == str(one.process)
-    assert None is one.alive

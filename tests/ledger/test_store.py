@@ -1,7 +1,6 @@
 """The store: a file that only grows, whose every refusal is an error and never a wait."""
 
 import os
-import re
 import sqlite3
 import stat
 import time
@@ -12,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from panic.ledger import place
 from panic.ledger import store as store_module
-from panic.ledger.chain import GENESIS, digest, link
-from panic.ledger.reader import read, set_aside
-from panic.ledger.shift import ConflictError, GoneError
+from panic.ledger.backlog import ConflictError, GoneError
+from panic.ledger.chain import GENESIS, link
+from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, python, record
 
@@ -30,7 +28,6 @@ def file(tmp_path: Path) -> Path:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever waits for another process gives up soon."""
     monkeypatch.setattr(store_module, "BUSY_S", 0.05)
-    monkeypatch.setattr(place, "BUSY_S", 0.05)
 
 
 def raw(file: Path) -> "closing[sqlite3.Connection]":
@@ -54,7 +51,7 @@ def test_appending_gives_the_head_of_the_chain(file: Path):
     records = [record(n) for n in range(1, 8)]
     heads = [GENESIS]
     for one in records:
-        heads.append(link(heads[-1], digest(one[2])))
+        heads.append(link(heads[-1], one[2]))
     with closing(SqliteStore(file)) as store:
         found = [store.append([]), store.append(records[:3]), store.append([])]
     with closing(SqliteStore(file)) as store:
@@ -79,17 +76,6 @@ def test_a_batch_of_any_size_is_written_whole(file: Path):
     assert len(statements) < 16
     assert sum(sizes) == head.seq
     assert names(*range(1, head.seq + 1)) == ids(file)
-
-
-def test_nothing_of_a_batch_that_fails_is_kept(file: Path):
-    """And the next one is written as if it had not been."""
-    with closing(begun(file, 1)) as store:
-        with pytest.raises(sqlite3.IntegrityError):
-            store.append([record(2), (None, "outcome", b"")])  # type: ignore[list-item]
-        head = store.append([record(3)])
-
-    assert 2 == head.seq
-    assert names(1, 3) == ids(file)
 
 
 @pytest.mark.parametrize("change", ["DELETE FROM events", "UPDATE events SET record = x'00' WHERE seq = 1"])
@@ -143,106 +129,6 @@ print(len(read(pathlib.Path(sys.argv[1]), whole=True).rows))
 # ── it is refused ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def fifo(at: Path) -> None:
-    os.mkfifo(at)
-
-
-@pytest.mark.parametrize("make", [fifo, Path.mkdir])
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]):
-    """Whatever stands there, nothing waits for it and nothing is moved."""
-    file = tmp_path / "ledger.db"
-    make(file)
-    began = time.monotonic()
-    with pytest.raises((OSError, sqlite3.Error)):
-        SqliteStore(file)
-
-    assert time.monotonic() - began < 0.5
-    assert [file] == list(tmp_path.iterdir())
-
-
-def notes(file: Path) -> None:
-    file.write_bytes(b"account_id,name\n1,one\n" * 300)
-
-
-def damaged_database(file: Path) -> None:
-    with raw(file) as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-        connection.execute("INSERT INTO theirs VALUES (zeroblob(20000))")
-    cut_off(file)
-
-
-def theirs(file: Path) -> None:
-    with raw(file) as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-
-
-@pytest.mark.parametrize("make", [notes, damaged_database, theirs])
-def test_what_is_not_marked_as_a_ledger_is_left_alone(tmp_path: Path, make: Callable[[Path], None]):
-    """A slip in the settings may name the roster or a key: neither may be moved."""
-    file = tmp_path / "ledger.db"
-    make(file)
-    before = {one: one.read_bytes() for one in tmp_path.iterdir()}
-    with pytest.raises((OSError, sqlite3.Error)) as caught:
-        SqliteStore(file)
-
-    assert before == {one: one.read_bytes() for one in tmp_path.iterdir()}
-    assert re.search("no ledger|another program", str(caught.value))
-
-
-@pytest.mark.usefixtures("soon")
-def test_a_ledger_that_another_process_keeps_locked_is_an_error_and_stays(file: Path):
-    """At the opening as at an append."""
-    begun(file, 1).close()
-    with raw(file) as connection, closing(SqliteStore(file)) as store:
-        connection.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            store.append([record(2)])
-        connection.execute("ROLLBACK")
-        store.append([record(3)])
-    with raw(file) as connection:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            SqliteStore(file)
-
-    assert names(1, 3) == ids(file)
-    assert [] == set_aside(file)
-
-
-def test_who_waits_for_another_process_goes_on_as_soon_as_it_can(file: Path):
-    """SQLite itself would sleep up to a tenth of a second between two tries."""
-    with closing(SqliteStore(file)) as store, raw(file) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        tries: list[float] = []
-
-        def tell(statement: str) -> None:
-            tries.append(time.monotonic())
-            if len(tries) == 50:
-                connection.execute("ROLLBACK")
-
-        store._connection.set_trace_callback(tell)
-        store.append([record(1)])
-
-    assert tries[50] - tries[0] < 0.5
-    assert names(1) == ids(file)
-
-
-def test_a_full_disk_is_an_error_and_the_ledger_stays(file: Path):
-    """What fits is written; what does not is refused whole."""
-    with closing(begun(file, 3)) as store:
-        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
-        store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
-        with pytest.raises(sqlite3.OperationalError, match="full"):
-            store.append([record(n) for n in range(4, 100)])
-        store.append([record(4)])
-
-    assert names(1, 2, 3, 4) == ids(file)
-    assert [] == set_aside(file)
-
-
-# ── it is set aside ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 def cut_off(file: Path) -> None:
     os.truncate(file, file.stat().st_size - 5000)
 
@@ -264,145 +150,95 @@ def no_column(file: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b"hash BLOB", b"hasj BLOB"))
 
 
-DAMAGES = [no_column, no_header, cut_off, no_text, no_hash]
+def only_its_log(file: Path) -> None:
+    file.with_name("ledger.db-wal").write_bytes(file.read_bytes())
+    os.truncate(file, 511)
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_ledger_is_set_aside_and_a_new_one_begins(file: Path, damage: Callable[[Path], None]):
-    """It is kept as it was found, and found again."""
+def theirs(file: Path) -> None:
+    file.unlink()
+    with raw(file) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+
+
+def notes(file: Path) -> None:
+    file.write_bytes(b"account_id,name\n1,one\n" * 300)
+
+
+@pytest.mark.parametrize("damage", [cut_off, no_text, no_header, no_hash, no_column, only_its_log, theirs, notes])
+def test_what_is_no_whole_ledger_is_refused_and_left_as_it_is(file: Path, damage: Callable[[Path], None]):
+    """A slip in the settings may name the roster or a key, and what is damaged is evidence."""
     begun(file, 50).close()
     damage(file)
-    before = file.read_bytes()
-    with closing(SqliteStore(file)) as store:
-        head = store.append([record(1, leg="new")])
-        aside = store.set_aside
+    before = {one: one.read_bytes() for one in file.parent.iterdir()}
+    with pytest.raises((OSError, sqlite3.Error)):
+        SqliteStore(file)
 
-    assert aside is not None
-    assert aside.name.startswith("ledger.db.damaged-20")
-    assert before == aside.read_bytes()
-    assert [aside] == set_aside(file)
-    assert 1 == head.seq
-    assert ["new-1"] == ids(file)
+    assert before == {one: one.read_bytes() for one in file.parent.iterdir()}
 
 
-@pytest.mark.parametrize("left", [0, 511])
-def test_a_log_is_set_aside_with_its_file(file: Path, left: int):
-    """SQLite would throw the log of an empty file away, and with it every event that stands only there."""
-    with closing(begun(file, 3)):
-        log, image = file.with_name("ledger.db-wal").read_bytes(), file.read_bytes()
-    file.write_bytes(image[:left])
-    file.with_name("ledger.db-wal").write_bytes(log)
-    with closing(SqliteStore(file)) as store:
-        aside = store.set_aside
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir])
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None]):
+    """Nothing waits for whatever stands there."""
+    make(tmp_path / "ledger.db")
+    began = time.monotonic()
+    with pytest.raises((OSError, sqlite3.Error)):
+        SqliteStore(tmp_path / "ledger.db")
 
-    assert aside is not None
-    assert log == aside.with_name(f"{aside.name}-wal").read_bytes()
-    assert [] == ids(file)
+    assert time.monotonic() - began < 0.5
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_ledger_that_another_process_keeps_locked_is_an_error_and_stays(file: Path):
+    """At the opening as at an append."""
+    begun(file, 1).close()
+    with raw(file) as connection, closing(SqliteStore(file)) as store:
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            store.append([record(2)])
+        connection.execute("ROLLBACK")
+        store.append([record(3)])
+    with raw(file) as connection:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):
+            SqliteStore(file)
+
+    assert names(1, 3) == ids(file)
+
+
+def test_a_full_disk_is_an_error_and_the_ledger_stays(file: Path):
+    """What fits is written; what does not is refused whole."""
+    with closing(begun(file, 3)) as store:
+        (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+        store._connection.execute(f"PRAGMA max_page_count = {pages + 1}")
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            store.append([record(n) for n in range(4, 100)])
+        store.append([record(4)])
+
+    assert names(1, 2, 3, 4) == ids(file)
 
 
 def test_a_file_of_nothing_becomes_a_ledger(file: Path):
     """Somebody may have made it with the rights it is to have."""
     file.parent.mkdir()
     file.touch(0o640)
-    with closing(begun(file, 1)) as store:
-        aside = store.set_aside
+    begun(file, 1).close()
 
-    assert aside is None
     assert names(1) == ids(file)
     assert 0o640 == stat.S_IMODE(file.stat().st_mode)
-
-
-def test_damage_that_shows_while_writing_sets_aside_for_the_next(file: Path):
-    """This append fails; whoever opens the ledger next begins a new one."""
-    with closing(begun(file, 200, body="x" * 500)):
-        pass
-    with closing(SqliteStore(file)) as store:
-        (root,) = store._connection.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = 'events_of_run'"
-        ).fetchone()
-        with file.open("r+b") as stream:
-            stream.seek((root - 1) * 4096)
-            stream.write(b"\xff" * 4096)
-        with pytest.raises(GoneError, match="was damaged, is kept as") as caught:
-            store.append([record(201)])
-    begun(file, 1, leg="new").close()
-
-    (aside,) = set_aside(file)
-    assert aside.name in str(caught.value)
-    assert ["new-1"] == ids(file)
-    assert 200 == len(read(aside).rows)
 
 
 def test_a_ledger_that_is_removed_while_it_is_in_use_is_an_error(file: Path):
     """SQLite would go on writing where nobody ever reads."""
     with closing(begun(file, 1)) as store:
         file.unlink()
-        with pytest.raises(OSError, match="removed or replaced"):
+        with pytest.raises(GoneError, match="removed or replaced"):
             store.append([record(2)])
 
 
-def test_who_still_has_a_ledger_open_that_was_set_aside_leaves_the_new_one_alone(file: Path):
-    """SQLite throws a log away by its name when the last one closes; the name belongs to the new ledger now."""
-    begun(file, 5).close()
-    with python(HOLD, file) as holder:
-        assert holder.stdin is not None
-        assert holder.stdout is not None
-        assert "open\n" == holder.stdout.readline()
-        aside = file.with_name("ledger.db.damaged-by-test")
-        assert place.moved(file, aside, file.stat().st_ino)
-        with closing(begun(file, 3, leg="new")) as store:
-            assert "It was removed or replaced while it was in use\n" == holder.communicate("go\n")[0]
-            assert 0 == holder.returncode
-            store.append([record(4, leg="new")])
-            with python(READ, file) as reader:
-                assert "4\n" == reader.communicate()[0]
-
-    assert ["new-1", "new-2", "new-3", "new-4"] == ids(file)
-    assert names(1, 2, 3, 4, 5) == ids(aside)
-
-
-HOLD = """
-import sys, pathlib
-from tests.ledger.support import SqliteStore, record
-store = SqliteStore(pathlib.Path(sys.argv[1]))
-print("open", flush=True)
-sys.stdin.readline()
-try:
-    store.append([record(6, leg="late")])
-except OSError as error:
-    print(error.strerror, flush=True)
-store.close()
-"""
-
-
-def test_who_finds_a_ledger_damaged_after_another_did_goes_on_with_the_new_one(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-):
-    """It has set nothing aside, and says so."""
-    begun(file, 50).close()
-    cut_off(file)
-
-    def late(found: Path, aside: Path, inode: int) -> bool:
-        with monkeypatch.context() as patch:
-            patch.setattr(store_module, "moved", place.moved)
-            begun(file, 1, leg="new").close()
-        return place.moved(found, aside, inode)
-
-    monkeypatch.setattr(store_module, "moved", late)
-    with closing(SqliteStore(file)) as store:
-        store.append([record(2, leg="new")])
-
-    assert store.set_aside is None
-    assert ["new-1", "new-2"] == ids(file)
-    assert 1 == len(set_aside(file))
-
-
-@pytest.mark.parametrize("is_damaged", [False, True])
-def test_many_open_one_ledger_at_once(file: Path, is_damaged: bool):
-    """Whoever is first begins it, or sets the damaged one aside; all write to the same."""
-    if is_damaged:
-        begun(file, 50).close()
-        cut_off(file)
+def test_many_begin_one_ledger_at_once(file: Path):
+    """All write to the same."""
     together = [python(BEGIN, file, leg) for leg in range(6)]
     ready = [one.stdout and one.stdout.readline() for one in together]
     for one in together:
@@ -411,10 +247,8 @@ def test_many_open_one_ledger_at_once(file: Path, is_damaged: bool):
         one.stdin.flush()
     ends = [(one.communicate()[0], one.returncode) for one in together]
 
-    assert ["ready\n"] * 6 == ready
-    assert [("", 0)] * 6 == ends
+    assert (["ready\n"] * 6, [("", 0)] * 6) == (ready, ends)
     assert {f"{leg}-1" for leg in range(6)} == set(ids(file))
-    assert is_damaged == len(set_aside(file))
 
 
 BEGIN = """

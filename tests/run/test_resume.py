@@ -13,13 +13,11 @@ from typing import Any
 
 import pytest
 
-from panic.broker.outcomes import Verdict
 from panic.config import Settings, load
 from panic.kit.errors import ConfigurationError, UsageError
 from panic.kit.process import here
 from panic.ledger.events import Event, encode
-from panic.ledger.record import Kind, Resumed, body
-from panic.ledger.replay import Replay
+from panic.ledger.record import Resumed
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import open_ledger
 from panic.run import drill
@@ -30,9 +28,9 @@ from panic.run.run import Run
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli.ledgers import LEDGER, SETTINGS
 from tests.cli.support import KEY, Firm
-from tests.kit.tape import Tape, take_up
+from tests.kit.tape import Tape
 from tests.kit.virtual import virtually
-from tests.run.test_reset import edit
+from tests.ledger.support import tamper
 
 URL = "https://broker.example"
 AGAIN = "Press again: that is always possible."
@@ -121,58 +119,41 @@ def on_record(folder: Path, *changes: Callable[[Event], Event | None], to_its_en
     return load(Firm(folder, URL, [made_up.simulated[0].id], more=SETTINGS).settings, {})
 
 
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ([pressed(DEAD, ago_s=421)], f"is too old to resume: that was possible until .* UTC. {AGAIN}"),
-        ([pressed(DEAD, ago_s=-3600)], f"UTC, which is yet to come: look at the clock. {AGAIN}"),
-        ([pressed(DEAD, drill=True)], "was a drill, and its simulator is gone"),
-        ([pressed({})], f"is under way in process {os.getpid()} on "),
-        ([pressed(ELSEWHERE)], f"may be under way in process 1 on elsewhere; look there. {AGAIN}"),
-        ([lambda event: event if event.kind == "pressed" else None], "its record is damaged"),
-        (
-            [lambda event: event._replace(body={"deletes": "all"}) if event.kind == "attempt" else event],
-            f"its record is damaged .event .* .attempt. cannot be read: .*. {AGAIN}",
-        ),
-    ],
-    ids=[
-        "too old",
-        "of the future",
-        "a drill",
-        "under way",
-        "elsewhere",
-        "no plan",
-        "an event that tells nothing",
-    ],
-)
-def test_a_run_that_nobody_may_resume(tmp_path: Path, changes: list[Any], why: str):
+OTHER = "https://other.example"
+REFUSED: dict[str, tuple[list[Any], str]] = {
+    "too old": ([pressed(DEAD, ago_s=421)], f"is too old to resume: the clock says .*. {AGAIN}"),
+    "of the future": ([pressed(DEAD, ago_s=-3600)], f"is of the future: the clock says .*. {AGAIN}"),
+    "a drill": ([pressed(DEAD, drill=True)], "was a drill, and its simulator is gone"),
+    "under way": ([pressed({})], f"is under way in process {os.getpid()} on "),
+    "elsewhere": ([pressed(ELSEWHERE)], f"may be under way in process 1 on elsewhere; look there. {AGAIN}"),
+    "no plan": ([lambda event: event if event.kind == "pressed" else None], "its record is damaged"),
+    "an event that tells nothing": (
+        [lambda event: event._replace(body={"deletes": "all"}) if event.kind == "attempt" else event],
+        f"its record is damaged .event .* .attempt. cannot be read: .*. {AGAIN}",
+    ),
+    "another broker": (
+        [pressed(DEAD, base_url=OTHER)],
+        f"was pressed against {OTHER}, and the settings say {URL}",
+    ),
+    "at its end": ([pressed(DEAD)], f"came to its end: clear. {AGAIN}"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_run_that_nobody_may_resume(tmp_path: Path, name: str):
     """Yesterday's run must not cancel today's book, nor a drill a real one, nor two machines the same one."""
-    with pytest.raises(UsageError, match=why):
-        resumed(tmp_path, *changes)
-
-
-def test_a_run_that_came_to_its_end(tmp_path: Path):
-    """There is nothing left of it to do, and whoever wants it done again presses again."""
-    with pytest.raises(UsageError, match=f"came to its end: clear. {AGAIN}"):
-        resumed(tmp_path, pressed(DEAD), to_its_end=True)
+    changes, why = REFUSED[name]
+    with pytest.raises((UsageError, ConfigurationError), match=why):
+        resumed(tmp_path, *changes, to_its_end=name == "at its end")
 
 
 def test_a_run_whose_record_was_edited(tmp_path: Path):
     """What is left to do is what somebody else wrote: who had the run in hand presses again."""
     settings = on_record(tmp_path, pressed(DEAD))
-    edit(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'broker.', 'bloker.') WHERE seq = 1")
+    tamper(tmp_path / LEDGER, "UPDATE events SET record = replace(record, 'broker.', 'bloker.') WHERE seq = 1")
 
     with pytest.raises(UsageError, match=f"its record is damaged .*event 1 .*. {AGAIN}"):
         resume(settings)
-
-
-def test_another_broker_now(tmp_path: Path):
-    """A run is never completed at another address than it was pressed at."""
-    other = "https://other.example"
-    why = f"was pressed against {other}, and the settings say {URL}"
-
-    with pytest.raises(ConfigurationError, match=why):
-        resumed(tmp_path, pressed(DEAD, base_url=other))
 
 
 def test_no_key_any_more(tmp_path: Path):
@@ -215,17 +196,6 @@ def test_of_two_only_one_resumes_it(tmp_path: Path):
         resume_module._claim(open_ledger(settings.ledger), looked, late, "late")
 
 
-def test_however_often_it_is_resumed_it_ages_from_the_press(tmp_path: Path):
-    """Yesterday's run stays yesterday's."""
-    settings = on_record(tmp_path, pressed(DEAD, ago_s=421))
-    now, dead = datetime.now(UTC), replace(here(), pid=1, born="1")
-    again = Resumed(now, "the day shift", "0", dead)
-    _append(tmp_path / LEDGER, [Event(recorded()[0].run, Kind.RESUMED, "b-0", now.isoformat(), body(again))])
-
-    with pytest.raises(UsageError, match=r"is too old to resume: .* UTC"):
-        resume(settings)
-
-
 @pytest.mark.parametrize("roster", ["", "name\nnobody\n"])
 def test_a_roster_that_cannot_be_used_any_more(tmp_path: Path, roster: str):
     """The accounts are on record: a resume needs no roster."""
@@ -234,24 +204,3 @@ def test_a_roster_that_cannot_be_used_any_more(tmp_path: Path, roster: str):
     found = resume(settings)
 
     assert 1 == len(found.plan.accounts)
-
-
-def test_a_resume_by_a_clock_that_is_a_minute_slow():
-    """What came after what is told by the ledger itself, not by the time of day of two processes."""
-
-    async def work() -> list[Event]:
-        async with broker() as (ready, _):
-            tape = Tape()
-            await dying(ready, tape, 1.0)
-            _, later = await take_up(ready, tape, random.Random(2))
-            return later.events()
-
-    def slow(event: Event) -> Event:
-        at = datetime.fromisoformat(event.at) - timedelta(minutes=1)
-        return event._replace(at=at.isoformat(timespec="microseconds")) if event.id.startswith("later") else event
-
-    events = virtually(work())
-    told = [Replay.of(events[0].run, those).report().accounts for those in (events, map(slow, events))]
-
-    assert told[0] == told[1]
-    assert [Verdict.CLEAR] == [one.verdict for one in told[0]]

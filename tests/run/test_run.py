@@ -5,7 +5,6 @@ import os
 import socket
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,7 +22,9 @@ SLOW = Fault("latency", seconds=1.0)
 NO_LIST = Fault("status", on="OTHER", status=500)
 
 
-def reports(*faults: Fault, at: float, everywhere: tuple[Fault, ...] = (), **press: Any) -> tuple[Report, Report]:
+def reports(
+    *faults: Fault, at: float, everywhere: tuple[Fault, ...] = (), stop: bool = False, **press: Any
+) -> tuple[Report, Report]:
     """Give the report of a run of four accounts at a moment, and at its end."""
 
     async def go() -> tuple[Report, Report]:
@@ -35,6 +36,8 @@ def reports(*faults: Fault, at: float, everywhere: tuple[Fault, ...] = (), **pre
             run = Run(replace(prepared, press=replace(prepared.press, **press)), drill=True)
             work = asyncio.create_task(run.go())
             await asyncio.sleep(at)
+            if stop:
+                run.stop()
             under_way = run.report()
             return under_way, await work
 
@@ -67,19 +70,7 @@ def test_before_the_list_was_asked_for_nobody_failed_to_read_it():
 
 def test_a_run_that_is_stopped_says_so_at_once():
     """And of those that it left out at its end."""
-
-    async def go() -> tuple[Report, Report]:
-        made_up = drill.firm(4, 1, "none")
-        made_up = replace(made_up, simulated=tuple(replace(one, faults=(SLOW,)) for one in made_up.simulated))
-        async with drill.simulator(made_up, seed=1, latency_s=0.01) as simulator:
-            prepared = drill.prepare(made_up, simulator.base_url)
-            run = Run(replace(prepared, press=replace(prepared.press, concurrency=1)), drill=True)
-            work = asyncio.create_task(run.go())
-            await asyncio.sleep(0.5)
-            run.stop()
-            return run.report(), await work
-
-    under_way, end = virtually(go())
+    under_way, end = reports(SLOW, at=0.5, stop=True, concurrency=1)
 
     assert ["stopped"] == codes(under_way)
     assert {"stopped", "not_attempted"} <= set(codes(end))
@@ -138,26 +129,10 @@ def test_no_more_requests_are_in_flight_than_there_are_descriptors(monkeypatch: 
     assert Verdict.CLEAR is report.verdict
 
 
-def set_ahead(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    """Set this machine's clock ahead of the broker's; a virtual loop's time stays as it is."""
-    monkeypatch.setattr("panic.kit.clock.time", SimpleNamespace(time=lambda: time.time() + seconds))
-
-
 @pytest.mark.parametrize("ahead_s", [-3600.0, 3600.0])
 def test_a_clock_that_is_wrong_is_told_whichever_way_it_is(monkeypatch: pytest.MonkeyPatch, ahead_s: float):
     """By the broker's own."""
-    set_ahead(monkeypatch, ahead_s)
+    monkeypatch.setattr("panic.kit.clock.time", SimpleNamespace(time=lambda: time.time() + ahead_s))
     report, _ = whole()
 
     assert "clock_skew" in codes(report)
-
-
-def test_a_clock_that_is_ahead_hides_no_order(monkeypatch: pytest.MonkeyPatch):
-    """No question begins later than the broker's today."""
-    set_ahead(monkeypatch, 2 * 86_400.0)
-    began = datetime.now(UTC)
-    _, simulator = whole()
-    asked = [request.query["from"] for request in simulator.requests if "from" in request.query]
-
-    assert asked
-    assert all(datetime.fromisoformat(moment) <= began for moment in asked)

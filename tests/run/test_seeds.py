@@ -117,12 +117,10 @@ def run_seeds(seeds: Iterable[int], *, crash: bool = False) -> Iterator[Counter[
         yield virtually((_crashed if crash else _one)(seed))
 
 
-@pytest.mark.parametrize(("seeds", "crash"), [((0, 1, 2), False), ((3, 4, 5), False), ((6, 7, 8), True)])
-def test_seeded_runs_lose_no_account_and_never_say_clear_falsely(seeds: tuple[int, ...], crash: bool) -> None:
+@pytest.mark.parametrize(("seed", "crash"), [(3, False), (5, False), (7, True), (9, True)])
+def test_seeded_runs_lose_no_account_and_never_say_clear_falsely(seed: int, crash: bool) -> None:
     """Whatever twenty accounts' faults do, and a crash: each is reported once, clear only if nothing is open."""
-    total = sum(run_seeds(seeds, crash=crash), Counter())
-
-    assert Counter(runs=3) == total
+    assert [Counter(runs=1)] == list(run_seeds([seed], crash=crash))
 
 
 _BAD = ("missing", "doubled", "false clear", "retold otherwise")

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.service.app import HUB, RUNNER, SESSIONS, STREAM, make_app
+from panic.service.app import OPERATIONS, RUNNER, STREAM, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -41,7 +41,7 @@ TOKENS = {
 }
 """Name to roles, and whether it is a person's. The token itself is the name and -secret-token."""
 
-DOCUMENT = document()
+DOCUMENT = document(OPERATIONS)
 
 
 def bearer(name: str) -> dict[str, str]:
@@ -213,8 +213,8 @@ async def house(
                     notifier,
                     metrics,
                     firm,
-                    app[HUB],
-                    app[SESSIONS],
+                    app[STREAM]._hub,
+                    app[STREAM]._signing.sessions,
                     app[STREAM].readers,
                     audit,
                     recorded,

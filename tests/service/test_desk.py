@@ -1,8 +1,6 @@
 """Presses become runs: on virtual time, over real sockets, against a broker that counts."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,104 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic import latch
-from panic.accounts.plan import Scope, plan
-from panic.broker.client import Broker
+from panic.accounts.plan import Scope
 from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
 from panic.kit.process import here
 from panic.ledger.chain import Head
 from panic.ledger.record import Resumed
-from panic.ledger.writer import Writer
-from panic.report.document import to_json
-from panic.run.press import Prepared, Press, Unfinished
+from panic.report.document import Source, to_json
+from panic.run.press import Press, Unfinished
 from panic.run.run import Join
-from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, SCHEDULE, Desk, Refused
+from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, Refused
 from panic.service.live import Live
-from panic.simulator import Fault, SimAccount, Simulator
-from tests.engine.test_engine import accounts, prepared
-from tests.kit.tape import Tape
-from tests.kit.virtual import virtually
-
-ALL, NARROW = Scope(all=True), Scope(accounts=(1,))
-QUIET: tuple[Fault, ...] = ()
-
-
-class Supplies:
-    """What a desk needs, for the accounts of a simulator."""
-
-    def __init__(self, simulator: Simulator, ids: Sequence[int]) -> None:
-        self.simulator = simulator
-        self.ready = prepared(simulator.base_url, ids)
-        self.tapes: list[Tape] = []
-
-    def prepare(self, press: Press) -> Prepared:
-        return replace(self.ready, press=press, plan=plan(self.ready.roster, press.scope, self.ready.keys))
-
-    def take_broker(self) -> Broker | None:
-        return None
-
-    @property
-    def ledger(self) -> Writer | None:
-        self.tapes.append(Tape())
-        return self.tapes[-1].writer
-
-
-def deletes(simulator: Simulator) -> Counter[int]:
-    """How often each account was sent a DELETE."""
-    deleted = [one.account_id for one in simulator.requests if one.method == "DELETE"]
-    return Counter(id_ for id_ in deleted if id_ is not None)
-
-
-class Place(Supplies):
-    """A desk, what it needs, and the broker behind it."""
-
-    def __init__(self, simulator: Simulator, ids: Sequence[int]) -> None:
-        super().__init__(simulator, ids)
-        self.desk = Desk(self)
-
-    def press(self, scope: Scope = ALL, *, automated: bool = False, **how: Any) -> Any:
-        return self.desk.press(a_press(scope, **how), automated=automated)
-
-    @property
-    def deletes(self) -> Counter[int]:
-        return deletes(self.simulator)
-
-    def read_since(self, at: float) -> set[int | None]:
-        return {one.account_id for one in self.simulator.requests if one.method == "GET" and one.at >= at}
-
-
-def a_press(scope: Scope = ALL, **how: Any) -> Press:
-    return Press(scope, how.pop("reason", "a test"), **{"source": "api", "watch_s": 0.0, **how})
-
-
-def at_the_desk(
-    simulated: Sequence[SimAccount], work: Callable[[Place], Coroutine[Any, Any, Any]], **options: Any
-) -> Any:
-    """Do something at a desk whose broker holds these accounts."""
-
-    async def go() -> Any:
-        async with Simulator(simulated, **{"settle_s": 0.2, "latency_s": 0.01, **options}) as simulator:
-            place = Place(simulator, [one.id for one in simulated])
-            try:
-                return await work(place)
-            finally:
-                await place.desk.close()
-
-    return virtually(go())
-
-
-async def until(so: Callable[[], bool]) -> None:
-    while not so():  # noqa: ASYNC110  (on virtual time a wait costs nothing)
-        await asyncio.sleep(0.001)
-
-
-def now() -> float:
-    return asyncio.get_running_loop().time()
-
-
-def settled(pressing: Any) -> bool:
-    return pressing.live.run.engine.sweep.settled_at is not None
-
+from panic.simulator import Fault
+from tests.engine.test_engine import accounts
+from tests.service.desks import ALL, NARROW, QUIET, Place, a_press, at_the_desk, now, until
 
 # ── the same press ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -145,25 +59,6 @@ def test_an_identical_press_of_a_program_is_the_same_press(automated: bool, paus
 
 
 # ── another press ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_second_press_in_mid_run_sends_every_account_again():
-    """What was sent before the second press does not count for it; the report tells of both."""
-
-    async def work(place: Place) -> Any:
-        first = place.press(watch_s=5.0)
-        await first.live.run.engine.swept.wait()
-        await asyncio.sleep(2 * AS_ONE_S)
-        before = place.deletes
-        second = place.press(watch_s=5.0, by="the second", reason="to be sure")
-        report = await second.live.finished()
-        told = [(one.by, one.reason, one.sent_again) for one in report.joined]
-        return first.live is second.live, before, place.deletes - before, report.verdict, told
-
-    once = {1: 1, 2: 1, 3: 1, 4: 1}
-    told = [("the second", "to be sure", 4)]
-
-    assert (True, once, once, Verdict.CLEAR, told) == at_the_desk(accounts(*[QUIET] * 4), work)
 
 
 def test_what_was_not_sent_yet_is_shared():
@@ -214,7 +109,8 @@ def test_an_account_that_was_done_with_is_taken_up_again(automated: bool):
         await asyncio.sleep(2.0)
         before, asked = place.deletes, now()
         report = await place.press(automated=automated).live.finished()
-        return (place.deletes - before)[1], 1 in place.read_since(asked), report.verdict
+        reads = [one for one in place.simulator.requests if one.method == "GET" and one.at >= asked]
+        return (place.deletes - before)[1], bool(reads), report.verdict
 
     assert (int(not automated), True, Verdict.CLEAR) == at_the_desk(
         accounts(QUIET, (Fault("latency", seconds=3.0),)), work
@@ -241,11 +137,10 @@ def test_the_later_deadline_wins():
     ("first", "second", "shares"),
     [
         (a_press(watch_s=4.0), a_press(NARROW), True),
-        (a_press(NARROW), a_press(), False),
-        (a_press(source=SCHEDULE), a_press(), False),
-        (a_press(), a_press(source=SCHEDULE), False),
+        (a_press(source=Source.SCHEDULE), a_press(), False),
+        (a_press(), a_press(source=Source.SCHEDULE), False),
     ],
-    ids=["narrower", "wider", "scheduled", "a schedule"],
+    ids=["narrower", "scheduled", "a schedule"],
 )
 def test_a_press_shares_a_run_or_gets_its_own(first: Press, second: Press, shares: bool):
     """Its own accounts are all sent again, and no others; it never shares with a scheduled one."""
@@ -346,7 +241,7 @@ def test_on_record_a_run_with_two_presses_is_the_report_that_was_printed(crashes
 
     async def work(place: Place) -> Any:
         first = place.press(watch_s=3.0)
-        await until(lambda: settled(first))
+        await until(lambda: first.live.run.engine.sweep.settled_at is not None)
         place.press(watch_s=5.0, deadline_s=30.0, by="the second")
         return None if crashes else await first.live.finished(), place.tapes[0].replay()
 
@@ -368,7 +263,7 @@ def test_a_scheduled_run_gives_way_at_once_and_continues_afterwards():
     """From the moment of a person's press it sends nothing until that run has ended, and loses no time by it."""
 
     async def work(place: Place) -> Any:
-        cleanup = place.press(source=SCHEDULE, concurrency=1, deadline_s=5.0, automated=True)
+        cleanup = place.press(source=Source.SCHEDULE, concurrency=1, deadline_s=5.0, automated=True)
         await until(lambda: place.deletes.total() == 2)
         pressed = place.press(NARROW, watch_s=15.0)
         before = len(place.simulator.requests)
@@ -409,16 +304,16 @@ def test_a_desk_that_closes_sends_every_first_delete_that_is_owed():
     assert Verdict.CLEAR is not report.verdict
 
 
-@pytest.mark.parametrize("source", ["api", SCHEDULE], ids=["a second press", "what gave way"])
+@pytest.mark.parametrize("source", ["api", Source.SCHEDULE], ids=["a second press", "what gave way"])
 def test_told_to_end_it_sends_what_is_owed_beside_the_first_press(source: str):
     """Also where the first press had been sent in full."""
 
     async def work(place: Place) -> Any:
-        scope = NARROW if source == SCHEDULE else ALL
+        scope = NARROW if source == Source.SCHEDULE else ALL
         live = place.press(scope, concurrency=1, watch_s=60.0).live
         await live.run.engine.swept.wait()
         await asyncio.sleep(1.0)
-        place.press(source=source, concurrency=1, watch_s=30.0, automated=source == SCHEDULE)
+        place.press(source=source, concurrency=1, watch_s=30.0, automated=source == Source.SCHEDULE)
         before = place.deletes
         await asyncio.sleep(0.05)
         await place.desk.close()

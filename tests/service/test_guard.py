@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from panic.service.app import OPERATIONS
 from panic.service.audit import Audit
-from panic.service.operations import OPERATIONS
 from tests.service.house import QUICK, bearer, house
 
 _GUARDED = [one for one in OPERATIONS if one.role]
@@ -97,9 +97,9 @@ async def test_a_flood_of_refusals_fills_no_ledger():
     now, told = [0.0], list[dict[str, Any]]()
     audit = Audit(lambda _, body: told.append(body), str, lambda: now[0])
     for _ in range(10):
-        audit.record_refusal({})
+        audit.record_some("refused", {})
     now[0] = 1.5
-    audit.record_refusal({})
+    audit.record_some("refused", {})
     audit.flush()
 
     assert [0, 0, 0, 7] == [one["unrecorded_before"] for one in told]

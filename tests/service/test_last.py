@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from panic.ledger.shift import Record
+from panic.ledger.backlog import Record
 from panic.ledger.store import SqliteStore
 from panic.simulator import Fault
 from tests.cli.support import PATIENCE_S, account, panic
@@ -56,7 +56,7 @@ async def _followed(it: House) -> str:
     """The run whose board a page is told."""
     async with opened(it, "last") as page:
         await page.has("board")
-        return page.follows
+        return str(page.latest("board")["run_id"])
 
 
 async def ended(it: House, run: str) -> str:

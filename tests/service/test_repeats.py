@@ -4,34 +4,33 @@ import re
 
 import pytest
 
-from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Answered, Keys
+from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Keys
+from panic.service.api.views import started
 
-A = Answered("body", "run", joined=False, resent=False)
+ONE, OTHER = started("one"), started("other")
 
 
 def test_a_key_is_kept_for_its_time_and_its_token_alone() -> None:
     """And may then stand for something else."""
     now = [0.0]
     keys = Keys(lambda: now[0])
-    keys.keep("joe", "k", A)
+    keys.keep("joe", "k", "body", ONE)
     now[0] = KEPT_S - 1
     before = keys.find("joe", "k"), keys.find("ann", "k")
     now[0] = KEPT_S
     after = keys.find("joe", "k")
-    keys.keep("joe", "k", A._replace(run_id="new"))
+    keys.keep("joe", "k", "body", OTHER)
 
-    assert (A, None, None) == (*before, after)
-    assert A._replace(run_id="new") == keys.find("joe", "k")
+    assert [(0.0, "body", ONE), None, None, (KEPT_S, "body", OTHER)] == [*before, after, keys.find("joe", "k")]
 
 
-def test_a_token_that_floods_forgets_its_own_oldest_keys() -> None:
-    """Nobody else's."""
+def test_the_oldest_keys_are_forgotten() -> None:
+    """Where there are very many."""
     keys = Keys(lambda: 0.0)
-    keys.keep("joe", "k", A)
     for n in range(KEPT_MOST + 1):
-        keys.keep("flood", str(n), A)
+        keys.keep("joe", str(n), "body", ONE)
 
-    assert (A, None, A) == (keys.find("joe", "k"), keys.find("flood", "0"), keys.find("flood", "1"))
+    assert [False, True] == [keys.find("joe", key) is not None for key in ("0", "1")]
 
 
 @pytest.mark.parametrize(

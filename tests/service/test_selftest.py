@@ -1,6 +1,5 @@
-"""The self-test: a check at a pace that can be dropped, and what its findings and this machine's state come to."""
+"""The self-test: what its findings and this machine's state come to, and a check at a pace."""
 
-import asyncio
 import ssl
 import time
 from collections import Counter
@@ -22,29 +21,17 @@ from panic.config import Broker, LatchFile, LedgerFiles, RosterFile, Settings
 from panic.config import Run as RunSettings
 from panic.config.secret import Key
 from panic.kit.errors import Problem
+from panic.kit.words import ago
 from panic.run.check import AccountCheck, CheckReport, Pace, Setup, State, check
-from panic.service.selftest import (
-    Circumstances,
-    Finding,
-    Kept,
-    Last,
-    ago,
-    exit_code,
-    findings,
-    found,
-    look,
-    place,
-    read,
-    write,
-)
-from panic.service.selftest.machine import is_full
+from panic.service.selftest.findings import Finding, exit_code, findings, found
+from panic.service.selftest.machine import is_full, look
+from panic.service.selftest.result import SelfTestResult, place, read, write
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.engine.test_engine import KEY
 from tests.kit.virtual import virtually
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PACE = Pace(rate=50, share=0.1)
-RUN = RunSettings()
 
 
 # ── what it comes to ────────────────────────────────────────────────────────────────────────────────────────
@@ -64,16 +51,7 @@ def one(id_: int, state: State = State.OK, status: int | None = 200, cause: Caus
     return AccountCheck(id_, f"Name {id_}", state, status, None, "request-1", cause)
 
 
-def around(**fields: Any) -> Circumstances:
-    """A machine on which all is well, unless told otherwise."""
-    return Circumstances(
-        **{"now": NOW, "covered": frozenset({1, 2}), "covered_before": frozenset({1, 2}), **fields}
-    )
-
-
 REFUSED, UNREACHABLE, MISSING, CLOSED = State.REFUSED, State.UNREACHABLE, State.MISSING, State.CLOSED
-ALL = frozenset(range(1, 11))
-SHRUNK = {"unlisted_accounts": tuple(range(3, 11))}
 
 
 @pytest.mark.parametrize(
@@ -93,83 +71,61 @@ SHRUNK = {"unlisted_accounts": tuple(range(3, 11))}
 )
 def test_an_account_that_could_not_be_pressed(account: AccountCheck, code: str, worst: Verdict):
     """Each kind has its name, its remedy and the verdict that it would cost."""
-    (found,) = findings(a_report(account, one(2)), around())
+    (found,) = findings(a_report(account, one(2)), NOW)
 
     assert (code, worst) == (found.code, found.worst)
     assert "1 account: 1" in found.text
     assert "request-1" not in str(found)
 
 
-def test_findings_are_in_few_words_that_do_not_waver():
-    """Whoever is paged reads it on a telephone, and each change of the words is news."""
-    (many,) = findings(a_report(*(one(id_, REFUSED, 403) for id_ in range(7000, 5800, -1))), around())
-    skews = {str(findings(a_report(one(1), clock_skew_s=skew), around())[0]) for skew in (-11.0, -12.4, -59.0)}
-
-    assert many.text.endswith("1,200 accounts: 5801, 5802, 5803, 5804, 5805, …")
-    assert 1 == len(skews)
-    assert "is behind the broker's by more than 10 s" in skews.pop()
-
-
 @pytest.mark.parametrize(
-    ("fields", "more", "expected"),
+    ("fields", "machine", "expected"),
     [
-        ({}, {}, []),
-        ({"clock_skew_s": 4.9, "certificate_ends": NOW + timedelta(days=14.1)}, {}, []),
-        ({"clock_skew_s": 5.1}, {}, ["clock_skew"]),
-        ({"clock_skew_s": -3601.0}, {}, ["clock_skew"]),
-        ({"clock_skew_s": None}, {}, ["clock_unchecked"]),
-        ({"drift_checked": False}, {}, ["drift_unchecked"]),
-        ({"unlisted_accounts": (9,)}, {}, ["unlisted"]),
-        ({"certificate_ends": NOW + timedelta(days=13.9)}, {}, ["broker_certificate"]),
-        (SHRUNK, {"covered_before": ALL}, ["unlisted", "roster_shrank"]),
-        ({}, {"covered_before": ALL, "excluded": ALL - {1, 2}}, ["roster_changed"]),
-        ({"drift_checked": False}, {"covered_before": ALL}, ["roster_shrank", "drift_unchecked"]),
-        ({}, {"covered_before": frozenset({1})}, []),
-        ({}, {"covered_before": None}, []),
-        ({}, {"machine": (found("disk", what="x", where="y"),)}, ["disk"]),
+        ({}, (), []),
+        ({"clock_skew_s": 4.9, "certificate_ends": NOW + timedelta(days=14.1)}, (), []),
+        ({"clock_skew_s": 5.1}, (), ["clock_skew"]),
+        ({"clock_skew_s": -3601.0}, (), ["clock_skew"]),
+        ({"clock_skew_s": None}, (), ["clock_unchecked"]),
+        ({"drift_checked": False}, (), ["drift_unchecked"]),
+        ({"unlisted_accounts": (9,)}, (), ["unlisted"]),
+        ({"certificate_ends": NOW + timedelta(days=13.9)}, (), ["broker_certificate"]),
+        ({}, (found("disk", what="x", where="y", trouble="is full"),), ["disk"]),
     ],
 )
-def test_what_broker_and_roster_come_to(fields: dict[str, Any], more: dict[str, Any], expected: list[str]):
-    """None of it stops a press; what is not as it was makes it less than proven, unless somebody meant it."""
-    found = findings(a_report(one(1), one(2), **fields), around(**more))
+def test_what_broker_and_machine_come_to(
+    fields: dict[str, Any], machine: tuple[Finding, ...], expected: list[str]
+):
+    """None of it stops a press, and each makes it less than proven."""
+    found = findings(a_report(one(1), one(2), **fields), NOW, machine=machine)
 
     assert expected == [finding.code for finding in found]
-    assert {Verdict.UNVERIFIED} >= {finding.worst for finding in found if finding.code != "roster_changed"}
-    assert exit_code(found) == (10 if expected not in ([], ["roster_changed"]) else 0)
+    assert exit_code(found) == (10 if expected else 0)
 
 
-def test_mistakes_in_the_files_are_told_with_their_remedies():
-    """The first ten; the exit code is that of a configuration that cannot be used."""
+def test_findings_are_few_and_the_worst_stands_first():
+    """Whoever is paged reads one line on a telephone; the exit code is the worst's, or that of the files."""
     problems = [Problem(f"line {n} is broken", "Mend it.", Path("accounts.csv"), n) for n in range(1, 13)]
-    found = findings(None, around(problems=tuple(problems)))
+    refused = (one(id_, REFUSED, 403) for id_ in range(7000, 5800, -1))
+    found = findings(a_report(one(1, MISSING, 404), *refused), NOW, problems, is_paged=False)
+    codes = [finding.code for finding in found]
 
-    assert 11 == len(found)
-    assert "accounts.csv:1: line 1 is broken. Mend it." == str(found[0])
-    assert "and 2 mistakes more in the files" == found[-1].text
-    assert 78 == exit_code(found, problems)
-
-
-def test_the_worst_stands_first():
-    """Whoever reads one line reads that."""
-    report = a_report(one(1, MISSING, 404), one(2, UNREACHABLE, 503), one(3, REFUSED, 401))
-    found = findings(report, around(pages_told=False, round_s=2000, every_s=300))
-
-    assert ["key_refused", "unreachable", "account_missing", "no_pager", "slow_round"] == [f.code for f in found]
-    assert "takes 33 minutes, and one is wanted every 5" in found[-1].text
-    assert 40 == exit_code(found)
+    assert ["read_refused", *["configuration"] * 11, "account_missing", "no_pager"] == codes
+    assert found[0].text.endswith("1,200 accounts: 5801, 5802, 5803, 5804, 5805, …")
+    assert "accounts.csv:1: line 1 is broken. Mend it." == str(found[1])
+    assert "and 2 mistakes more in the files" == found[11].text
+    assert (40, 78) == (exit_code(found), exit_code(found, problems))
 
 
 # ── this machine ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def settings(folder: Path, base_url: str = "http://127.0.0.1:1", **more: Any) -> Settings:
+def settings(folder: Path) -> Settings:
     """Settings with everything in one folder."""
     return Settings(
-        broker=Broker(base_url=base_url),
+        broker=Broker(base_url="http://127.0.0.1:1"),
         roster=RosterFile(file=folder / "accounts.csv"),
         ledger=LedgerFiles(file=folder / "ledger.db"),
         latch=LatchFile(file=folder / "panic.latch"),
-        **more,
     )
 
 
@@ -177,8 +133,6 @@ def test_what_is_wrong_with_this_machine(tmp_path: Path):
     """A ledger that is not there yet is no fault; one that is none is, and a folder that has gone."""
     latch.create(tmp_path / "panic.latch")
     well, gone = look(settings(tmp_path)), look(settings(tmp_path / "gone"))
-    (tmp_path / "ledger.db.damaged-1").write_bytes(b"x")
-    aside = look(settings(tmp_path))
     (tmp_path / "ledger.db").write_bytes(b"not a ledger" * 100)
     (tmp_path / "panic.latch").write_bytes(b"disengaged\n")
     broken = look(settings(tmp_path))
@@ -187,7 +141,6 @@ def test_what_is_wrong_with_this_machine(tmp_path: Path):
     assert ["disk", "disk", "ledger", "latch_missing"] == [one.code for one in gone]
     assert f"its folder {tmp_path / 'gone'} is missing" in gone[2].text
     assert "no such file or directory" in gone[0].text
-    assert "a damaged one was set aside" in aside[0].text
     assert ["ledger", "latch"] == [one.code for one in broken]
     assert "is not whole" in broken[1].text
     assert [Verdict.UNVERIFIED] * 3 + [Verdict.CLEAR] == [one.worst for one in gone]
@@ -212,21 +165,23 @@ def test_a_disk_is_full_before_its_last_byte(free: int, size: int, files: int, f
 # ── the last one ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def a_last(*found: Finding, ok: int = 2, lost: int = 0) -> Last:
+def a_result(*found: Finding, ok: int = 2, lost: int = 0) -> SelfTestResult:
     """One that ended now."""
     states = {State.OK: ok, State.REFUSED: lost}
-    return Last("panic-self-test/1", NOW, 1.0, 300.0, "https://x.test", 0, None, ok + lost, states, found)
+    return SelfTestResult(
+        "panic-self-test/1", NOW, 1.0, 300.0, "https://x.test", 0, None, ok + lost, states, found
+    )
 
 
 def test_it_is_kept_and_read_again(tmp_path: Path):
     """Word for word, readable by its owner alone, and nothing half-written is left beside it."""
     file = place(settings(tmp_path))
     assert file is not None
-    kept = Kept(a_last(Finding("dns", "it failed", "Mend it.", Verdict.UNKNOWN)), (1, 2))
-    write(file, Kept(a_last()))
-    write(file, kept)
+    result = a_result(Finding("dns", "it failed", "Mend it.", Verdict.UNKNOWN))
+    write(file, a_result())
+    write(file, result)
 
-    assert kept == read(file)
+    assert result == read(file)
     assert read(tmp_path) is None
     assert ["selftest.json"] == [one.name for one in tmp_path.iterdir()]
     assert 0o600 == file.stat().st_mode & 0o777
@@ -234,7 +189,7 @@ def test_it_is_kept_and_read_again(tmp_path: Path):
 
 def test_how_old_it_is():
     """It is stale after two intervals; a clock that was set back makes nothing younger. All lost is no press."""
-    last, later = a_last(), NOW + timedelta(seconds=601)
+    last, later = a_result(), NOW + timedelta(seconds=601)
     ages = {0: "0 s ago", 59.9: "59 s ago", 60: "1 minute ago", 7200: "2 hours ago", 90_000: "1 day ago"}
 
     assert (False, True) == (last.is_stale(NOW + timedelta(seconds=600)), last.is_stale(later))
@@ -242,33 +197,35 @@ def test_how_old_it_is():
     assert 0 == last.age_s(NOW - timedelta(days=1))
     assert [*ages.values()] == [ago(seconds) for seconds in ages]
     assert [True, False, False] == [
-        a_last(ok=ok, lost=n).none_could_be_pressed for ok, n in ((0, 3), (1, 3), (0, 0))
+        a_result(ok=ok, lost=n).none_could_be_pressed for ok, n in ((0, 3), (1, 3), (0, 0))
     ]
 
 
 # ── at a pace ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def loaded(ids: Sequence[int], **keys: str) -> Setup:
-    """A roster of these accounts; those of other credentials than `default` by name of their key."""
-    listed = tuple(Account(id_) for id_ in ids)
-    roster = Roster(Path("made-up"), "sha256:made-up", time.time(), listed, (), ())
-    return Setup(roster, {"default": Key(keys.get("default", KEY))}, ())
+def settings_for(simulator: Simulator, **more: Any) -> Settings:
+    """Settings for a check of what a simulator has."""
+    broker = Broker(base_url=simulator.base_url, ca_file=more.pop("ca_file", None))
+    return Settings(broker=broker, roster=RosterFile(file=Path("made-up")), **more)
+
+
+def loaded(ids: Sequence[int]) -> Setup:
+    """A roster of these accounts."""
+    roster = Roster(Path("made-up"), "sha256:made-up", time.time(), tuple(map(Account, ids)), (), ())
+    return Setup(roster, {"default": Key(KEY)}, ())
 
 
 def paced(
-    accounts: Sequence[SimAccount], pace: Pace = PACE, run: RunSettings = RUN, **options: Any
+    accounts: Sequence[SimAccount], run: RunSettings | None = None, **options: Any
 ) -> tuple[CheckReport, Simulator, list[CheckReport]]:
     """Check these accounts at a pace, on virtual time."""
     told: list[CheckReport] = []
 
     async def go() -> tuple[CheckReport, Simulator]:
         async with Simulator(accounts, latency_s=0.01, **options) as simulator:
-            where = Settings(
-                broker=Broker(base_url=simulator.base_url), roster=RosterFile(file=Path("made-up")), run=run
-            )
-            ids = [account.id for account in accounts]
-            return await check(where, loaded(ids), pace=pace, tell=told.append), simulator
+            where, setup = settings_for(simulator, run=run or RunSettings()), loaded([one.id for one in accounts])
+            return await check(where, setup, pace=PACE, tell=told.append), simulator
 
     report, simulator = virtually(go())
     return report, simulator, told
@@ -305,36 +262,6 @@ def test_a_failure_is_told_long_before_the_end():
     assert told_dead[1].elapsed_s < 3
 
 
-def test_a_broker_out_of_reach_does_not_make_a_round_endless():
-    """After a few accounts without an answer each of the others is asked once."""
-    report, simulator, told = paced(accounts(100), fault_all=(Fault("status", on="GET", status=503),))
-
-    assert {State.UNREACHABLE: 100} == report.states
-    assert len(simulator.requests) < 100 + 3 * 50
-    assert told[1].elapsed_s < 15
-
-
-def test_it_can_be_dropped_at_any_moment():
-    """What is in flight is given up, no connection is left, and nothing more is asked."""
-
-    async def go() -> tuple[int, int, int]:
-        async with Simulator(accounts(50), fault_all=(Fault("hang", on="GET"),)) as simulator:
-            where = Settings(broker=Broker(base_url=simulator.base_url), roster=RosterFile(file=Path("made-up")))
-            task = asyncio.create_task(check(where, loaded(range(1, 51)), pace=PACE))
-            await asyncio.sleep(3)
-            in_flight, asked = simulator.in_flight, len(simulator.requests)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-            await asyncio.sleep(60)
-            return in_flight, simulator.in_flight, len(simulator.requests) - asked
-
-    hanging, left, more = virtually(go())
-
-    assert hanging > 1
-    assert (0, 0) == (left, more)
-
-
 async def test_the_end_of_the_brokers_certificate_is_seen(tmp_path: Path):
     """On the check's own connection, which has verified it."""
     authority, ends = trustme.CA(), datetime.now(UTC).replace(microsecond=0) + timedelta(days=5)
@@ -342,13 +269,8 @@ async def test_the_end_of_the_brokers_certificate_is_seen(tmp_path: Path):
     authority.issue_cert("127.0.0.1", not_after=ends).configure_cert(context)
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     async with Simulator(accounts(1), ssl_context=context) as simulator:
-        where = Settings(
-            broker=Broker(base_url=simulator.base_url, ca_file=tmp_path / "ca.pem"),
-            roster=RosterFile(file=Path("made-up")),
-            run=RunSettings(),
-        )
-        report = await check(where, loaded([1]))
-        found = findings(report, Circumstances(datetime.now(UTC)))
+        report = await check(settings_for(simulator, ca_file=tmp_path / "ca.pem"), loaded([1]))
+        found = findings(report, datetime.now(UTC))
 
     assert ends == report.certificate_ends
     assert ["the broker's certificate ends in 5 days"] == [finding.text for finding in found]

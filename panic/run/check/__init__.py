@@ -1,9 +1,4 @@
-"""The check: would a press work, everywhere, now? Read-only: it makes GETs and nothing else.
-
-round    one look at every account of a set-up
-asking   how it asks: paced, retried, never past its deadline
-result   what it found, and the exit code
-"""
+"""The check: would a press work, everywhere, now? Read-only: it makes GETs and nothing else."""
 
 from panic.run.check.asking import Pace
 from panic.run.check.result import AccountCheck, CheckReport, State, to_json

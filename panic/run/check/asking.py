@@ -17,7 +17,7 @@ from panic.engine.lane import Kind
 from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 
-TRIES = 3
+_TRIES = 3
 
 PACED_AT_ONCE = 32
 """Accounts in progress at once when there is a pace: enough to keep it up while the broker hangs."""
@@ -47,11 +47,11 @@ class Asking:
         self._broker, self._clock, self._attempt_s = broker, clock, run.attempt_s
         self._gap_s = pace.gap_s if pace else 0.0
         self._next_at = clock.now()
-        self._deadline = clock.now() + run.deadline_s + TRIES * self._gap_s * accounts
+        self._deadline = clock.now() + run.deadline_s + _TRIES * self._gap_s * accounts
         most = min(run.concurrency, connections_possible())
         self._slots = Slots(min(most, PACED_AT_ONCE) if pace else most, clock.now)
 
-    async def orders(self, account: Account, tries: int = TRIES) -> Answer:
+    async def orders(self, account: Account) -> Answer:
         """Ask for one order of an account, as far back as a press looks: a broker may not take that."""
         query = Query((since(self._clock.earlier()), ("page_size", "1")))
 
@@ -63,7 +63,7 @@ class Asking:
             await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id)
             return await self._slots.attempt(account.credential, account.id, read())
 
-        return await self._retried(ask, tries)
+        return await self._retried(ask)
 
     async def accounts(self, credential: str) -> Listing:
         """Ask which accounts there are."""
@@ -90,13 +90,13 @@ class Asking:
             self._next_at = at + self._gap_s
             await asyncio.sleep(at - self._clock.now())
 
-    async def _retried(self, ask: Callable[[], Awaitable[Answer]], tries: int = TRIES) -> Answer:
-        return await persistently(
-            ask, pause=self._pause, is_late=lambda: self._clock.now() >= self._deadline, tries=tries
-        )
+    async def _retried(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        async def pause(seconds: float) -> None:
+            await asyncio.sleep(max(0.0, min(seconds, self._deadline - self._clock.now())))
 
-    async def _pause(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, min(seconds, self._deadline - self._clock.now())))
+        return await persistently(
+            ask, pause=pause, is_late=lambda: self._clock.now() >= self._deadline, tries=_TRIES
+        )
 
     def _leash(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._clock.now() + self._attempt_s, self._deadline))

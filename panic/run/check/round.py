@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -16,13 +16,10 @@ from panic.config.secret import Key, read_all
 from panic.kit.background import begin
 from panic.kit.clock import Clock
 from panic.kit.errors import ConfigurationError, Problem
-from panic.run.check.asking import PACED_AT_ONCE, TRIES, Asking, Pace
+from panic.run.check.asking import PACED_AT_ONCE, Asking, Pace
 from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of, without_key
 
 _CERTIFICATES_S = 10.0
-
-_HOPELESS = 10
-"""After so many failures in a row with one credential a paced check tries its next accounts only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class _Round:
         self._settings, self._setup, self._pace, self._tell = settings, setup, pace, tell
         self._clock = Clock()
         self._began = self._clock.now()
-        self._accounts = _in_order(setup.accounts, paced=pace is not None)
+        self._accounts = setup.accounts
         self._broker = Broker(settings.broker, setup.keys, self._clock)
         self._asking = Asking(self._broker, self._clock, settings.run, pace, len(self._accounts))
         self._skew_s: float | None = None
@@ -77,7 +74,6 @@ class _Round:
         self._listings: list[Listing] = []
         self._listed: dict[int, bool] = {}
         self._found: dict[int, AccountCheck] = {}
-        self._failures: Counter[str] = Counter()
         self._told: set[State] = set()
 
     async def run(self) -> CheckReport:
@@ -113,12 +109,8 @@ class _Round:
         if account.credential not in self._setup.keys:
             self._note(without_key(account))
             return
-        is_hopeless = self._pace is not None and self._failures[account.credential] >= _HOPELESS
-        answer = await self._asking.orders(account, 1 if is_hopeless else TRIES)
-        found = judge(account, answer, self._listed if self._is_whole else None)
-        failed = found.state in {State.REFUSED, State.UNREACHABLE}
-        self._failures[account.credential] = self._failures[account.credential] + 1 if failed else 0
-        self._note(found)
+        answer = await self._asking.orders(account)
+        self._note(judge(account, answer, self._listed if are_whole(self._listings) else None))
 
     def _note(self, found: AccountCheck) -> None:
         self._found[found.id] = found
@@ -129,10 +121,6 @@ class _Round:
     def _say(self) -> None:
         if self._tell is not None:
             self._tell(self._report())
-
-    @property
-    def _is_whole(self) -> bool:
-        return are_whole(self._listings)
 
     def _report(self) -> CheckReport:
         roster, found = self._setup.roster, self._found.values()
@@ -153,18 +141,9 @@ class _Round:
             unlisted_accounts=unlisted,
             warnings=warnings,
             accounts=tuple(sorted(found, key=lambda one: (one.state is State.OK, one.id))),
-            drift_checked=self._is_whole,
+            drift_checked=are_whole(self._listings),
             certificate_ends=self._certificate_ends,
         )
-
-
-def _in_order(accounts: Sequence[Account], *, paced: bool) -> list[Account]:
-    """Put one account of each credential first if it would otherwise take long to notice a dead key."""
-    if not paced:
-        return list(accounts)
-    ranked = sorted(accounts, key=lambda account: account.priority)
-    heads = {account.credential: account for account in reversed(ranked)}
-    return [*heads.values(), *(one for one in ranked if heads[one.credential] is not one)]
 
 
 def _time(document: Mapping[str, Any] | None) -> datetime | None:

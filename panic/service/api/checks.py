@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from functools import partial
 from typing import Final
 
 from aiohttp import web
@@ -10,16 +9,18 @@ from aiohttp import web
 from panic.config import Settings
 from panic.kit.background import Aside
 from panic.kit.errors import ConfigurationError
-from panic.report.document import plan_json
+from panic.report.document import PlanReport, plan_json
 from panic.run import check as checking
 from panic.run.press import Press, prepare
 from panic.service import body
 from panic.service.api import models
-from panic.service.api.answers import document, on_thread
+from panic.service.api.answers import document
 from panic.service.auth import Identity
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.readiness import read_setup
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.result import SelfTestResult
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
 _CHECK_MORE_S: Final = 15.0
@@ -30,32 +31,35 @@ class Checks:
     """Tries things out, without a cancel."""
 
     def __init__(
-        self, standby: Standby, threads: Aside, self_test: Proving | None, env: Mapping[str, str]
+        self, standby: Standby, threads: Aside, self_test: SelfTester | None, env: Mapping[str, str]
     ) -> None:
-        self._standby, self._self_test, self._env = standby, self_test, env
-        self._on_thread = partial(on_thread, threads, usage="unprocessable")
+        self._standby, self._threads, self._self_test, self._env = standby, threads, self_test, env
         self._under_way = asyncio.Lock()
 
+    @Operation("POST", "/v1/plan", "viewer", {200: PlanReport}, (422, 503, 504), body=models.PlanAsked)
     async def plan(self, request: web.Request, _: Identity) -> web.Response:
-        """Say what a press would do; every file is read again, on a thread."""
+        """What a press of this scope would do; nothing is sent."""
         asked = models.read(models.PlanAsked, await body.read_json(request))
         press, settings = Press(asked.to_scope(), "a plan"), self._standby.settings
-        found = await self._on_thread(lambda: prepare(settings, press, self._env), "plan", most_s=_PLAN_S)
+        found = await self._threads.do(lambda: prepare(settings, press, self._env), "plan", _PLAN_S)
         return document(plan_json(found.plan, settings.broker.base_url))
 
+    @Operation("POST", "/v1/check", "viewer", {200: checking.CheckReport}, (409, 503, 504))
     async def check(self, _: web.Request, __: Identity) -> web.Response:
-        """Try the whole path for every account, in a loop of its own: this one is for presses."""
+        """Would a press work everywhere? Read-only, one at a time."""
         if self._under_way.locked():
             remedy = "Wait for its end."
             raise ProblemError("conflict", "a check is under way", remedy=remedy, headers={"Retry-After": "5"})
         settings = self._standby.settings
         most_s = settings.run.deadline_s + _CHECK_MORE_S
         async with self._under_way:
-            work = lambda: asyncio.run(_checked(settings, self._env))  # noqa: E731  (on a thread)
-            return document(checking.to_json(await self._on_thread(work, "check", most_s=most_s)))
+            # a loop of its own: this one is for presses
+            work = lambda: asyncio.run(_checked(settings, self._env))  # noqa: E731
+            return document(checking.to_json(await self._threads.do(work, "check", most_s)))
 
-    async def last(self, _: web.Request, __: Identity) -> web.Response:
-        """Tell what the last self-test found; the broker is not asked."""
+    @Operation("GET", "/v1/check/last", "viewer", {200: SelfTestResult}, (404,))
+    async def last_check(self, _: web.Request, __: Identity) -> web.Response:
+        """What the last self-test found; the broker is not asked."""
         last = self._self_test.last if self._self_test is not None else None
         if last is None:
             what, remedy = "no self-test has finished yet", "Wait for one, or use POST /v1/check."

@@ -31,7 +31,7 @@ class Lookup:
         if live is not None:
             return live
         ledger, here = self._standby.settings.ledger, self._desk.last_presses
-        run = await on_thread(self._threads, lambda: history.find(ledger, name, here), "find", usage="not_found")
+        run = await on_thread(self._threads, lambda: history.find(ledger, name, here), "find")
         return self._desk.find(run) or run
 
     async def report(self, name: str) -> bytes:
@@ -40,7 +40,7 @@ class Lookup:
         if isinstance(found, str):
             ledger = self._standby.settings.ledger
             told = lambda: to_json(history.recall(ledger, found).report())  # noqa: E731  (on a thread)
-            return await on_thread(self._threads, told, "report", usage="not_found")
+            return await on_thread(self._threads, told, "report")
         if found.report is not None:
             return to_json(found.report)
         await until_swept(found)

@@ -1,13 +1,12 @@
 """The service's requests: the models that validate them are the ones in the OpenAPI document.
 
-Closed, strict and bounded. A rule between fields stands in the schema as well, so that a client that obeys the
-schema is understood.
+Closed, strict and bounded. What a scope and its filters mean is judged where a press is planned.
 """
 
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from panic.accounts.plan import Scope
 from panic.service.problems import ProblemError, of_validation
@@ -38,44 +37,12 @@ class _Asked(_Query):
     model_config = ConfigDict(strict=True)
 
 
-_SCOPES: dict[str, Any] = {
-    "oneOf": [
-        {
-            "required": ["all"],
-            "properties": {"all": {"const": True}, "groups": {"maxItems": 0}, "accounts": {"maxItems": 0}},
-        },
-        {
-            "properties": {"all": {"const": False}},
-            "anyOf": [
-                {"required": ["groups"], "properties": {"groups": {"minItems": 1}}},
-                {"required": ["accounts"], "properties": {"accounts": {"minItems": 1}}},
-            ],
-        },
-    ]
-}
-
-
-class ResetScope(_Asked):
-    """What is to be reset, by the names under which it is engaged; left out, everything that is."""
+class ScopeAsked(_Asked):
+    """Which accounts: all of them, or some groups and accounts. Only a reset has a default: everything."""
 
     all: bool = False
     groups: Annotated[tuple[Group, ...], Field(max_length=1000)] = ()
     accounts: Annotated[tuple[AccountId, ...], Field(max_length=5000)] = ()
-
-
-class ScopeAsked(ResetScope):
-    """Which accounts: all of them, or some groups and accounts. There is no default."""
-
-    model_config = ConfigDict(json_schema_extra=_SCOPES)
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> "ScopeAsked":
-        some = bool(self.groups or self.accounts)
-        if self.all and some:
-            raise ValueError("`all` covers every account already: leave out `groups` and `accounts`, or `all`")
-        if not self.all and not some:
-            raise ValueError('no scope: say {"all": true}, or name `groups` or `accounts`; there is no default')
-        return self
 
 
 class FiltersAsked(_Asked):
@@ -130,7 +97,7 @@ class ResetAsked(_Asked):
     """The deliberate act that ends the engaged state."""
 
     reason: Reason
-    scope: ResetScope = ResetScope()
+    scope: ScopeAsked = ScopeAsked()
     force: Annotated[str, StringConstraints(max_length=1000)] = ""
     by: Who = ""
     dry_run: bool = False
@@ -143,24 +110,16 @@ class RunsQuery(_Query):
 
 
 class EventsQuery(_Query):
-    """Which run to follow; without one the latest that is under way."""
+    """Which run to tell of, beside how things stand."""
 
     run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
-
-
-class NoQuery(_Query):
-    """Nothing may be asked behind the question mark."""
 
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def read(model: type[_Model], body: bytes) -> _Model:
-    """Read a body.
-
-    Raises:
-        ProblemError: It is not what the model is; every mistake is listed.
-    """
+    """Read a body, or raise a ProblemError that lists every mistake."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -168,11 +127,7 @@ def read(model: type[_Model], body: bytes) -> _Model:
 
 
 def read_query(model: type[_Model], request: web.Request) -> _Model:
-    """Read what stands behind the question mark, each name once.
-
-    Raises:
-        ProblemError: As above.
-    """
+    """Read the query, each name once, or raise the same."""
     if len(request.query) != len(set(request.query)):
         raise ProblemError("malformed", "a name stands in the query more than once")
     try:

@@ -1,30 +1,29 @@
 """The routes about runs, beside the press: listed, summed up, reported and resumed."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 
 from aiohttp import web
 
-from panic.accounts.plan import Scope
 from panic.config import LedgerFiles
 from panic.kit.background import Aside
 from panic.kit.errors import UsageError
-from panic.kit.process import here
-from panic.kit.words import clip
 from panic.ledger import history
-from panic.ledger.summary import RESUMABLE_S, Summary
+from panic.ledger.summary import Summary
+from panic.report.document import Report
 from panic.run import resume
-from panic.run.press import Press
 from panic.service import body
 from panic.service.api import models, views
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import Lookup
+from panic.service.api.models import ByAsked
 from panic.service.audit import Audit
-from panic.service.auth import Identity, may_press
+from panic.service.auth import Identity, require_scope
 from panic.service.desk import Desk
 from panic.service.live import Live
-from panic.service.problems import ProblemError, require
+from panic.service.operations import Operation
+from panic.service.problems import ProblemError
 from panic.service.standby import Standby
 
 
@@ -37,15 +36,16 @@ class Runs:
         self._desk, self._standby, self._lookup = desk, standby, lookup
         self._on_thread, self._audit, self._env = partial(on_thread, threads), audit, env
 
-    async def listing(self, request: web.Request, _: Identity) -> web.Response:
-        """List runs, unfinished ones first; those that are here and on no record come before."""
+    @Operation("GET", views.RUNS, "viewer", {200: views.Runs}, (504,), query=models.RunsQuery)
+    async def runs(self, request: web.Request, _: Identity) -> web.Response:
+        """List runs, unfinished ones first."""
         limit = models.read_query(models.RunsQuery, request).limit
         ledger = self._standby.settings.ledger
         found: list[Summary] = []
         damage: list[str] = []
         looked_in: list[str] = []
         if ledger.file is not None:
-            found, damage = await self._on_thread(lambda: history.runs(ledger, limit), "runs", usage="not_found")
+            found, damage = await self._on_thread(lambda: history.runs(ledger, limit), "runs")
             looked_in = history.looked(ledger)
         now = datetime.now(UTC)
         recorded = {one.run for one in found}
@@ -56,23 +56,26 @@ class Runs:
         more = len(found) + len(rows) - len(shown)
         return document(views.Runs("panic-runs/1", shown, more, tuple(damage), tuple(looked_in)))
 
-    async def one(self, request: web.Request, _: Identity) -> web.Response:
-        """Sum one run up."""
+    @Operation("GET", views.RUN, "viewer", {200: views.RunFound}, (504,))
+    async def run(self, request: web.Request, _: Identity) -> web.Response:
+        """Summarise one run."""
         found = await self._lookup.find(request.match_info["id"])
         if isinstance(found, str):
             ledger, is_live = self._standby.settings.ledger, False
-            row = await self._on_thread(lambda: _row(ledger, found), "run", usage="not_found")
+            row = await self._on_thread(lambda: _row(ledger, found), "run")
         else:
             row, is_live = _live_row(found), not found.is_over
         return document(views.RunFound("panic-run-summary/1", is_live, row, views.links(row.run_id)))
 
+    @Operation("GET", f"{views.RUN}/report", "viewer", {200: Report}, (504,))
     async def report(self, request: web.Request, _: Identity) -> web.Response:
-        """Give the report as it is known now."""
+        """The report, as far as it is known now."""
         return document(await self._lookup.report(request.match_info["id"]))
 
+    @Operation("POST", f"{views.RUN}/resume", "presser", {202: views.Started}, (409, 503, 504), body=ByAsked)
     async def resume(self, request: web.Request, identity: Identity) -> web.Response:
         """Complete a run that a process left unfinished."""
-        asked = models.read(models.ByAsked, await body.read_json(request, needed=False))
+        asked = models.read(ByAsked, await body.read_json(request, needed=False))
         by, settings, ledger = identity.acting_for(asked.by), self._standby.settings, self._standby.ledger
         found = await self._lookup.find(request.match_info["id"])
         if not isinstance(found, str):
@@ -80,10 +83,8 @@ class Runs:
             remedy = "Press again: that is always possible."
             raise ProblemError("conflict", f"run {found.run.id} {state}", remedy=remedy)
         recall = lambda: history.recall(settings.ledger, found).replay.scope  # noqa: E731  (on a thread)
-        scope = await self._on_thread(recall, "resume", usage="not_found")
-        if identity.groups is not None:
-            roster = self._standby.prepare(Press(Scope(all=True), "who may resume")).roster
-            require(may_press(identity, scope, roster))
+        scope = await self._on_thread(recall, "resume")
+        require_scope(identity, scope, self._standby.roster)
         prepare = lambda: resume.prepare(settings, ledger, found, by, self._env)  # noqa: E731  (on a thread)
         prepared = await self._on_thread(prepare, "resume", usage="conflict")
         live = self._desk.start(prepared, automated=not identity.person)
@@ -100,21 +101,7 @@ def _row(ledger: LedgerFiles, name: str) -> views.RunRow:
 
 
 def _live_row(live: Live) -> views.RunRow:
-    """Tell of a run that is here."""
-    run, report, press = live.run, live.report, live.run.prepared.press
-    until = run.started_at + timedelta(seconds=run.deadline_s + RESUMABLE_S)
-    return views.RunRow(
-        run_id=run.id,
-        state=str(report.verdict) if report else "failed" if live.is_over else "under way",
-        verdict=report.verdict if report else None,
-        exit_code=report.exit_code if report else None,
-        drill=run.drill,
-        started_at=run.started_at,
-        finished_at=report.finished_at if report else None,
-        resumable_until=None if report else until,
-        process=str(here()),
-        base_url=run.prepared.settings.broker.base_url,
-        source=press.source,
-        by=clip(run.scrub(press.by)),
-        reason=clip(run.scrub(press.reason.strip()), 1000),
-    )
+    report = live.report
+    state = str(report.verdict) if report else "failed" if live.is_over else "under way"
+    summary = Summary(live.run.id, live.run.story.pressed, None)
+    return views.row(summary, datetime.now(UTC), state=state, report=report)

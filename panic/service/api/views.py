@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from pydantic import TypeAdapter
-
 from panic.broker.outcomes import Verdict
 from panic.ledger.summary import Summary
+from panic.report.document import Report
 
 RUNS: Final = "/v1/runs"
+RUN: Final = f"{RUNS}/{{id}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +82,18 @@ class RunFound:
     links: Links
 
 
-def row(one: Summary, now: datetime) -> RunRow:
-    """Tell of a run on record."""
-    pressed, finished = one.pressed, one.finished
+def row(one: Summary, now: datetime, *, state: str = "", report: Report | None = None) -> RunRow:
+    """Tell of a run; of one that is here with its state and report."""
+    pressed, end = one.pressed, report or one.finished
     return RunRow(
         run_id=one.run,
-        state=one.state(now),
-        verdict=finished.verdict if finished else None,
-        exit_code=finished.exit_code if finished else None,
+        state=state or one.state(now),
+        verdict=end.verdict if end else None,
+        exit_code=end.exit_code if end else None,
         drill=pressed.drill,
         started_at=pressed.started_at,
-        finished_at=finished.finished_at if finished else None,
-        resumable_until=None if finished else one.resumable_until,
+        finished_at=end.finished_at if end else None,
+        resumable_until=None if end else one.resumable_until,
         process=str(one.process),
         base_url=pressed.base_url,
         source=pressed.trigger.source,
@@ -129,27 +129,9 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
-    """That the service answers at all."""
-
-    alive: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Ready:
     """Whether a press would work, and in one word why not; `files` tells ledger and latch from others."""
 
     ready: bool
     why: str
     files: dict[str, str]
-
-
-_ADAPTERS: Final[dict[type, TypeAdapter[Any]]] = {}
-
-
-def to_json(view: object) -> bytes:
-    """Write an answer as JSON, indented, UTF-8."""
-    kind = type(view)
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind].dump_json(view, indent=2)

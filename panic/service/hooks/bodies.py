@@ -8,7 +8,7 @@ nothing else that it says of its state is not understood.
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -76,7 +76,53 @@ def understand(body: bytes, scrub: Callable[[str], str] = str) -> Understood:
     return _alerts(said) if "alerts" in said else _event(said)
 
 
+def odd(why: str) -> Understood:
+    """Say why a body is not understood, in the middle of a sentence."""
+    return Understood(Meaning.ODD, clip(why, TEXT_MOST))
+
+
+def _constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+def _alerts(said: Mapping[str, Any]) -> Understood:
+    listed = said["alerts"]
+    alerts = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    firing = [one for one in alerts if _fires(one)]
+    words = {word for one in alerts for word in _states(one) or {""}}
+    if _fires(said) or _is_of_firing(_text(said, "type")):
+        return Understood(Meaning.FIRING, _line("firing", said, firing or alerts))
+    if not isinstance(listed, list) or len(alerts) < len(listed):
+        return odd("its alerts are no list of alerts")
+    if words | _states(said) | _states_beside(said) != {"resolved"}:
+        return odd("it is neither firing nor resolved as a whole")
+    if said.get("truncatedAlerts") not in (None, 0):
+        return odd("its sender left alerts out, and those may be firing")
+    return Understood(Meaning.RESOLVED, _line("resolved", said, alerts))
+
+
+def _event(said: Mapping[str, Any]) -> Understood:
+    """Understand a Standard Webhooks event, a legacy alert of Grafana, or anything with a status or a state."""
+    kind = said.get("type")
+    kind = kind if isinstance(kind, str) else ""
+    last = kind.rpartition(".")[2].lower()
+    words = _states(said) | _states_beside(said)
+    are_known = words <= {"", "resolved", "test"}
+    if _fires(said):
+        return Understood(Meaning.FIRING, _line("firing", said))
+    if _is_of_firing(kind):
+        return Understood(Meaning.FIRING, _line("", said))
+    if are_known and (last == "test" or "test" in words):
+        return Understood(Meaning.TEST, _line("a test", said))
+    if are_known and (last == "resolved" or "resolved" in words):
+        return Understood(Meaning.RESOLVED, _line("resolved", said))
+    if kind and "data" in said and words <= {""}:
+        return Understood(Meaning.FIRING, _line("", said))
+    return odd(_line("it is JSON of no known form", said))
+
+
 def _fires(said: object) -> bool:
+    """Whether anything in it, however deep, says that it fires."""
     left = [said]
     while left:
         one = left.pop()
@@ -102,55 +148,8 @@ def _states(table: Mapping[str, Any]) -> set[str]:
 
 def _states_beside(said: Mapping[str, Any]) -> set[str]:
     """Give what an event says of its state in its data; and "odd" where type or data are of no known form."""
-    data, kind = said.get("data"), said.get("type")
-    are_known = (data is None or isinstance(data, dict)) and (kind is None or isinstance(kind, str))
+    are_known = isinstance(said.get("data"), dict | None) and isinstance(said.get("type"), str | None)
     return _states(_table(said, "data")) | (set() if are_known else {"odd"})
-
-
-def odd(why: str) -> Understood:
-    """Say why a body is not understood, in the middle of a sentence."""
-    return Understood(Meaning.ODD, clip(why, TEXT_MOST))
-
-
-def _constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
-
-
-def _alerts(said: Mapping[str, Any]) -> Understood:
-    listed = said["alerts"]
-    alerts = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    firing = [one for one in alerts if _fires(one)]
-    words = {word for one in alerts for word in _states(one) or {""}}
-    are_all = isinstance(listed, list) and len(alerts) == len(listed)
-    if _fires(said) or _is_of_firing(_text(said, "type")):
-        return Understood(Meaning.FIRING, _line("firing", said, firing or alerts))
-    if not are_all:
-        return odd("its alerts are no list of alerts")
-    if words | _states(said) | _states_beside(said) != {"resolved"}:
-        return odd("it is neither firing nor resolved as a whole")
-    if said.get("truncatedAlerts") not in (None, 0):
-        return odd("its sender left alerts out, and those may be firing")
-    return Understood(Meaning.RESOLVED, _line("resolved", said, alerts))
-
-
-def _event(said: Mapping[str, Any]) -> Understood:
-    """Understand a Standard Webhooks event, a legacy alert of Grafana, or anything with a status or a state."""
-    kind = said.get("type")
-    kind = kind if isinstance(kind, str) else ""
-    last = kind.rpartition(".")[2].lower()
-    words = _states(said) | _states_beside(said)
-    are_known = words <= {"", "resolved", "test"}
-    if _fires(said):
-        return Understood(Meaning.FIRING, _line("firing", said, (), kind))
-    if _is_of_firing(kind):
-        return Understood(Meaning.FIRING, _line("", said, (), kind))
-    if are_known and (last == "test" or "test" in words):
-        return Understood(Meaning.TEST, _line("a test", said, (), kind))
-    if are_known and (last == "resolved" or "resolved" in words):
-        return Understood(Meaning.RESOLVED, _line("resolved", said, (), kind))
-    if kind and "data" in said and words <= {""}:
-        return Understood(Meaning.FIRING, _line("", said, (), kind))
-    return odd(_line("it is JSON of no known form", said, (), kind))
 
 
 def _word(status: object) -> str:
@@ -158,23 +157,18 @@ def _word(status: object) -> str:
     return _WORDS.get(word, word)
 
 
-def _line(what: str, said: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]], kind: str = "") -> str:
+def _line(what: str, said: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Say in one line what a body is about: the names of its alerts, or its own, and the first summary."""
     names = list(dict.fromkeys(filter(None, (_text(_table(one, "labels"), "alertname") for one in alerts))))
-    names = names or [_text(_table(said, "commonLabels"), "alertname") or _text(said, "ruleName") or kind]
+    own = _text(_table(said, "commonLabels"), "alertname") or _text(said, "ruleName") or _text(said, "type")
     more = len(names) - _NAMED_MOST
-    named = ", ".join(clip(name, _NAME_MOST) for name in names[:_NAMED_MOST])
+    named = ", ".join(clip(name, _NAME_MOST) for name in names[:_NAMED_MOST] or [own])
     named += f" and {more:,} more" if more > 0 else ""
-    parts = (what, named, next(filter(None, _summaries(said, alerts)), ""))
+    annotations = (_table(said, "commonAnnotations"), *(_table(one, "annotations") for one in alerts[:1]))
+    summaries = [_text(one, key) for one in annotations for key in ("summary", "description")]
+    summaries += [_text(_table(said, "data"), "message"), _text(said, "title"), _text(said, "message")]
+    parts = (what, named, next(filter(None, summaries), ""))
     return clip(": ".join(" ".join(part.split()) for part in parts if part.strip()), TEXT_MOST)
-
-
-def _summaries(said: Mapping[str, Any], alerts: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    for table in (_table(said, "commonAnnotations"), *(_table(one, "annotations") for one in alerts[:1])):
-        yield _text(table, "summary")
-        yield _text(table, "description")
-    yield _text(_table(said, "data"), "message")
-    yield _text(said, "title")
-    yield _text(said, "message")
 
 
 def _table(said: Mapping[str, Any], key: str) -> Mapping[str, Any]:

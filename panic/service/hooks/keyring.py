@@ -18,11 +18,6 @@ Texts = dict[tuple[str, int], str]
 """The secrets that could be read, by hook and place in its list."""
 
 _Read = tuple[Texts, tuple[Problem, ...]]
-
-_TRIES = 2
-"""What is being read when a call comes may be for settings that were replaced since: then once more."""
-
-
 _NOBODY = Secrets(STANDARD, ())
 
 
@@ -35,9 +30,7 @@ class Keyring:
     def __init__(
         self, env: Mapping[str, str] = os.environ, *, every_s: float = 1.0, patience_s: float = 0.2
     ) -> None:
-        self._env = env
-        self._every_s = every_s
-        self._patience_s = patience_s
+        self._env, self._every_s, self._patience_s = env, every_s, patience_s
         self._hooks: Mapping[str, Hook] = {}
         self._texts: Texts = {}
         self._secrets: dict[str, Secrets] = {}
@@ -46,44 +39,30 @@ class Keyring:
 
     async def of(self, hooks: Mapping[str, Hook], name: str) -> Secrets:
         """Give the secrets of a hook; those of nobody if there is no such hook, or none of its is usable."""
-        await self.refresh(hooks)
-        return self._secrets.get(name, _NOBODY)
-
-    async def refresh(self, hooks: Mapping[str, Hook]) -> None:
-        """Read the secrets again if they are not fresh; one thread at a time, and never waited for long."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience_s):
-                for _ in range(_TRIES):
+                # one thread at a time; what it reads may be for settings that were replaced since: then once more
+                for _ in range(2):
                     if hooks == self._hooks and time.monotonic() - self._read_at < self._every_s:
-                        return
+                        break
                     await asyncio.wait([self._reading or self._begin(dict(hooks))])
+        return self._secrets.get(name, _NOBODY)
 
     def _begin(self, hooks: Mapping[str, Hook]) -> asyncio.Future[_Read]:
         self._reading = reading = begin(lambda: read(hooks, self._env), "hook-secrets")
-        reading.add_done_callback(lambda done: self._take(hooks, done))
+        reading.add_done_callback(lambda done: self._keep(hooks, done))
         return reading
 
-    def _take(self, hooks: Mapping[str, Hook], done: asyncio.Future[_Read]) -> None:
-        self._reading = None
-        self._read_at = time.monotonic()
+    def _keep(self, hooks: Mapping[str, Hook], done: asyncio.Future[_Read]) -> None:
+        self._reading, self._read_at = None, time.monotonic()
         if done.cancelled() or done.exception() is not None:  # no thread can be started: use what is known
             return
-        texts, _ = done.result()
-        before, now = _places(self._hooks), _places(hooks)
-        kept = {place: text for place, text in self._texts.items() if before[place] == now.get(place)}
-        self._hooks, self._texts = hooks, {**kept, **texts}
+        older = self._texts if hooks == self._hooks else {}  # settings are replaced only where all can be read
+        self._hooks, self._texts = hooks, {**older, **done.result()[0]}
         usable: defaultdict[str, list[str]] = defaultdict(list)
         for (name, _), text in self._texts.items():
             usable[name].append(text)
         self._secrets = {name: Secrets(hooks[name].scheme, texts) for name, texts in usable.items()}
-
-
-def _places(hooks: Mapping[str, Hook]) -> dict[tuple[str, int], object]:
-    return {
-        (name, index): (hook.scheme, place)
-        for name, hook in hooks.items()
-        for index, place in enumerate(hook.secrets)
-    }
 
 
 def read(hooks: Mapping[str, Hook], env: Mapping[str, str]) -> _Read:
@@ -99,7 +78,6 @@ def read(hooks: Mapping[str, Hook], env: Mapping[str, str]) -> _Read:
             wrong = flaw(hook.scheme, key.reveal())
             if not wrong:
                 texts[name, index] = key.reveal()
-            wrong = wrong or weakness(hook.scheme, key.reveal())
-            if wrong:
+            if wrong := wrong or weakness(hook.scheme, key.reveal()):
                 problems.append(Problem(f"secret {index + 1} of hook {name} {wrong}", _REMEDY, place.file))
     return texts, tuple(problems)

@@ -42,12 +42,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What was found out about the sender.
-
-    Attributes:
-        id: Its webhook-id, the same for every delivery of one message; empty where there is none.
-        wrong: What is wrong with a call that is well signed and not authentic, in the middle of a sentence.
-    """
+    """What was found out about the sender; `wrong` says why a well-signed call is not authentic."""
 
     kind: Kind
     id: str = ""
@@ -61,7 +56,6 @@ class Secrets:
     __slots__ = ("__bearers", "__keys", "scheme")
 
     def __init__(self, scheme: str, texts: Iterable[str]) -> None:
-        """Take secrets as they stand in their files; `flaw` finds nothing wrong with them."""
         known = list(texts)
         self.scheme = scheme
         self.__keys = [_decoded(text) or b"" for text in known] if scheme == STANDARD else []
@@ -89,10 +83,7 @@ def flaw(scheme: str, text: str) -> str:
     """Say why a secret cannot be used by this scheme, in the middle of a sentence; empty if it can."""
     if scheme == BEARER:
         return ""
-    key = _decoded(text)
-    if key is None:
-        return f"is not '{PREFIX}' and base64 after it"
-    return "" if key else "is empty"
+    return "" if _decoded(text) else f"is not '{PREFIX}' and base64 after it"
 
 
 def weakness(scheme: str, text: str) -> str:
@@ -115,12 +106,7 @@ def verify(
 ) -> Verified:
     """Find out who sent a call; never raises, whatever it is handed.
 
-    Args:
-        held: The secrets of the hook; of nobody, where there is no such hook.
-        headers: The values of each header by its name in lower case, as they came.
-        body: The bytes that came; None if not all of them came, and so nothing can be signed.
-        now: Our clock, seconds since 1970.
-        tolerance_s: How far the timestamp may be from it.
+    Headers have all their values under their names in lower case; the body is None if not all of it came.
     """
     id_, stamp = _only(headers, ID), _only(headers, TIMESTAMP)
     if held.scheme == BEARER:
@@ -133,7 +119,6 @@ def verify(
 
 
 def _timely(id_: str, stamp: str, now: float, tolerance_s: float) -> Verified:
-    """Judge the id and the time of a call that is well signed."""
     if not _ID.fullmatch(id_):
         wrong = "its webhook-id is not 1 to 255 letters, digits or _ : ~ @ + / = - (a dot is none of them)"
         return Verified(Kind.MALFORMED, wrong=wrong)

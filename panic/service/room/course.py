@@ -1,4 +1,4 @@
-"""How a run went: when how many accounts had come how far, and how long they took to be read clear. Pure."""
+"""How a run went: when how many accounts had come how far. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from panic.broker.outcomes import Outcome
 from panic.engine.case import Attempt, Case
 
 POINTS_MOST: Final = 120
-BINS_MOST: Final = 24
 
 Points = tuple[tuple[float, int], ...]
 
@@ -26,28 +25,9 @@ class Course:
     clear: Points
 
 
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """How many accounts were first read clear in a time, seconds from the press."""
-
-    from_s: float
-    to_s: float
-    accounts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Clearing:
-    """How long it took from the press until an account was first read clear, seconds."""
-
-    bins: tuple[Bin, ...]
-    p50_s: float
-    p95_s: float
-    max_s: float
-
-
 def course_of(
     cases: Iterable[Case], clear: set[int], began: datetime, wall: Callable[[float], datetime]
-) -> tuple[Course, Clearing | None]:
+) -> Course:
     """Sum up how a run went; when an account was clear is told of those only that are `clear` at its end."""
     sent, accepted, cleared = list[float](), list[float](), list[float]()
 
@@ -61,8 +41,7 @@ def course_of(
             accepted += [at + one.elapsed for at, one in cancels if _is_answered(one)][:1]
         if case.first_clear is not None and case.account.id in clear:
             cleared.append(since(case.first_clear))
-    times = [sorted(one) for one in (sent, accepted, cleared)]
-    return Course(*map(curve, times)), clearing(times[-1])
+    return Course(*(curve(sorted(one)) for one in (sent, accepted, cleared)))
 
 
 def _is_answered(one: Attempt) -> bool:
@@ -75,26 +54,3 @@ def curve(times: Sequence[float]) -> Points:
     counts = range(len(times), 0, -step)
     points = {round(times[count - 1], 3): count for count in reversed(counts)}
     return tuple(points.items())
-
-
-def clearing(times: Sequence[float]) -> Clearing | None:
-    """Sum sorted times up in bins of one width; None where there are none."""
-    if not times:
-        return None
-    first, last = times[0], times[-1]
-    width = (last - first) / BINS_MOST
-    if width <= 0:
-        bins: tuple[Bin, ...] = (Bin(round(first, 3), round(last, 3), len(times)),)
-    else:
-        found = [0] * BINS_MOST
-        for one in times:
-            found[min(int((one - first) / width), BINS_MOST - 1)] += 1
-        bins = tuple(
-            Bin(round(first + n * width, 3), round(first + (n + 1) * width, 3), count)
-            for n, count in enumerate(found)
-        )
-    return Clearing(bins, round(_share(times, 0.5), 3), round(_share(times, 0.95), 3), round(last, 3))
-
-
-def _share(times: Sequence[float], share: float) -> float:
-    return times[max(ceil(len(times) * share) - 1, 0)]

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from panic import latch
 from panic.config import LedgerFiles, Settings
 from panic.kit.background import Aside
-from panic.kit.errors import PanicError
+from panic.kit.errors import PanicError, UsageError
 from panic.ledger import history
 from panic.ledger.record import LastPress
 from panic.run.engagement import Engagement, HoldView, look
@@ -24,7 +24,7 @@ LEDGER_S: Final = 15.0
 """How often the ledger is read, for the last run and whether what is engaged is clear; also after each run."""
 
 PATIENCE_S: Final = 5.0
-_KNOWN_S: Final = 1.0
+_KNOWN_S: Final = 0.5
 
 _UNSEEN: Final = "whether it is clear was not looked at yet"
 _NEVER: Final = float("-inf")
@@ -32,21 +32,12 @@ _NEVER: Final = float("-inf")
 _T = TypeVar("_T")
 
 
-class _NotSetError(Exception):
-    """The settings name no such file."""
-
-
 class Look(Generic[_T]):
-    """Something on a disk.
+    """Something on a disk, as it was `found` last; `problem` is why another may be true by now."""
 
-    Attributes:
-        found: As it was read last; None where it never was.
-        problem: Why another may be true by now; empty if none may.
-    """
-
-    def __init__(self, what: str, problem: str) -> None:
+    def __init__(self, what: str) -> None:
         self.found: _T | None = None
-        self.problem = problem
+        self.problem = f"{what} was not read yet"
         self._what, self._read_at = what, _NEVER
         self._aside = Aside(1)  # an open page asks again and again, and a disk that hangs keeps its place
 
@@ -60,46 +51,39 @@ class Look(Generic[_T]):
             return
         self._read_at = monotonic()
         try:
-            self.found = await self._aside.do(read, "room", PATIENCE_S)
-        except _NotSetError as error:
+            self.found, self.problem = await self._aside.do(read, "room", PATIENCE_S), ""
+        except UsageError as error:  # the settings name none
             self.problem = str(error)
         except (TimeoutError, OSError, RuntimeError, ValueError, PanicError) as error:
             self.problem = f"{self._what} does not answer: {type(error).__name__}"
-        else:
-            self.problem = ""
+
+
+class Recorded(NamedTuple):
+    """What the ledger says of what is engaged, unless the latch itself is unknown; and the run pressed last."""
+
+    engaged: Engagement | None
+    last: tuple[LastPress, LastRun] | None
 
 
 class DiskWatch:
-    """Knows what latch and ledger said last.
-
-    Args:
-        desk: While a run is under way the ledger is not asked, and during a sweep nothing is.
-        settings: Gives those in force.
-    """
+    """Knows what latch and ledger said last. During a sweep it reads nothing, and during a run not the ledger."""
 
     def __init__(self, desk: Desk, settings: Callable[[], Settings]) -> None:
         self._desk, self._settings = desk, settings
-        self._latch = Look[latch.State]("it", "it was not read yet")
-        self._engaged = Look[Engagement]("the ledger", _UNSEEN)
-        self._last = Look[tuple[LastPress, LastRun] | None]("the ledger", "it was not looked up yet")
+        self._latch, self._ledger = Look[latch.State]("it"), Look[Recorded]("the ledger")
         self._reading: asyncio.Task[None] | None = None
 
     def expire(self) -> None:
         """Ask the ledger anew: a run has ended."""
-        self._engaged.expire()
-        self._last.expire()
-
-    def refresh(self) -> "asyncio.Task[None]":
-        """Read again what is old; give the task, for who wants to wait for it."""
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read(), name="panic-room-read")
-        return self._reading
+        self._ledger.expire()
 
     async def known(self) -> None:
-        """Wait a moment for what is read; a disk that hangs keeps nobody."""
+        """Read again what is old, and wait a moment for it; a disk that hangs keeps nobody."""
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(), name="panic-room-read")
         with suppress(TimeoutError):
             async with asyncio.timeout(_KNOWN_S):
-                await asyncio.shield(self.refresh())
+                await asyncio.shield(self._reading)
 
     async def close(self) -> None:
         """Read nothing more."""
@@ -115,18 +99,17 @@ class DiskWatch:
         await self._latch.refresh(lambda: _state(settings), LATCH_S)
         if under_way:
             return
+        is_known = not self._latch.problem
         if self._latch.found != before:
-            self._engaged.expire()
-        if not self._latch.problem:
-            await self._engaged.refresh(lambda: look(settings), LEDGER_S)
-        await self._last.refresh(lambda: _recorded(settings.ledger), LEDGER_S)
+            self._ledger.expire()
+        await self._ledger.refresh(lambda: _recorded(settings, is_known=is_known), LEDGER_S)
 
     # ── what the room is told ───────────────────────────────────────────────────────────────────────────
 
     @property
     def latched(self) -> RoomLatch:
         """What is engaged."""
-        state, found = self._latch.found, self._engaged.found
+        state, found = self._latch.found, self._ledger.found and self._ledger.found.engaged
         if state is None or self._latch.problem:
             return RoomLatch(known=False, engaged=False, problem=self._latch.problem)
         holds = found.holds if state.problem and found else state.holds
@@ -134,27 +117,28 @@ class DiskWatch:
             known=True,
             engaged=state.engaged,
             problem=state.problem,
-            holds=tuple(HoldView(*hold, doubt=self._doubt(hold)) for hold in holds),
+            holds=tuple(HoldView(*hold, doubt=self._doubt(hold, found)) for hold in holds),
             warnings=tuple(found.warnings) if found else (),
         )
 
-    def _doubt(self, hold: latch.Hold) -> str:
-        found = self._engaged.found
-        if self._engaged.problem or found is None:
-            return self._engaged.problem
-        return found.doubts.get(hold, "") if hold in found.holds else _UNSEEN
+    def _doubt(self, hold: latch.Hold, found: Engagement | None) -> str:
+        if found is None or hold not in found.holds:
+            return _UNSEEN
+        return self._ledger.problem or found.doubts.get(hold, "")
 
     def last_run(self, here: Mapping[str, Live]) -> tuple[LastRun | None, str]:
         """Give the run that was pressed last, on record or here and over; and why another may be the last."""
         over = {run: live for run, live in here.items() if live.is_over}
-        press, told = self._last.found or (None, None)
-        order = history.by_last_press([press] if press else [], [live.run.last_press for live in over.values()])
-        return _ended(over[order[-1]]) if order and order[-1] in over else told, self._last.problem
+        press, told = (self._ledger.found and self._ledger.found.last) or (None, None)
+        order = history.by_last_press(
+            [press] if press else [], [live.run.story.last_press for live in over.values()]
+        )
+        return _ended(over[order[-1]]) if order and order[-1] in over else told, self._ledger.problem
 
 
 def _state(settings: Settings) -> latch.State:
     if settings.latch.file is None:
-        raise _NotSetError("the settings name no [latch] file")
+        raise UsageError("the settings name no [latch] file")
     return latch.read(settings.latch.file)
 
 
@@ -164,9 +148,13 @@ def _ended(live: Live) -> LastRun:
     return LastRun(run.id, verdict, report.finished_at if report else run.started_at, run.drill)
 
 
-def _recorded(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
-    if ledger.file is None:
-        raise _NotSetError("there is no ledger, and nothing is known of other runs")
+def _recorded(settings: Settings, *, is_known: bool) -> Recorded:
+    if settings.ledger.file is None:
+        raise UsageError("there is no ledger, and nothing is known of other runs")
+    return Recorded(look(settings) if is_known else None, _last(settings.ledger))
+
+
+def _last(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
     one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
     if one is None:
         return None

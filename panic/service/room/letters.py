@@ -13,18 +13,18 @@ from panic.engine.case import Case
 
 
 class Letter(StrEnum):
-    """The state of an account."""
+    """The state of an account, the ones first that somebody should look at first."""
 
-    WAITING = "w"
-    SENT = "s"
-    AGAIN = "t"
-    ACCEPTED = "a"
-    PENDING = "p"
-    OPEN = "o"
-    CLEAR = "c"
     REFUSED = "r"
-    UNVERIFIED = "u"
     UNKNOWN = "k"
+    AGAIN = "t"
+    OPEN = "o"
+    PENDING = "p"
+    UNVERIFIED = "u"
+    ACCEPTED = "a"
+    SENT = "s"
+    WAITING = "w"
+    CLEAR = "c"
 
 
 OF_VERDICT: Final[Mapping[Verdict, Letter]] = {
@@ -46,19 +46,6 @@ PROVISIONAL: Final[Mapping[Letter, Verdict]] = {
 }
 """What an account would be if the run ended now."""
 
-WORST_FIRST: Final = (
-    Letter.REFUSED,
-    Letter.UNKNOWN,
-    Letter.AGAIN,
-    Letter.OPEN,
-    Letter.PENDING,
-    Letter.UNVERIFIED,
-    Letter.ACCEPTED,
-    Letter.SENT,
-    Letter.WAITING,
-)
-"""All letters but clear, the ones that somebody should look at first."""
-
 
 def letter_of(case: Case) -> Letter:
     """Give an account's letter while the run is under way."""
@@ -78,43 +65,11 @@ def letter_of(case: Case) -> Letter:
     return Letter.WAITING if outcome is Outcome.NOT_ATTEMPTED else Letter.ACCEPTED
 
 
-class Letters:
-    """The letters of all accounts, in the plan's order; those that could not be sent stand at the end.
-
-    Attributes:
-        row: One byte for each.
-        changed: The places that changed since this was last emptied.
-    """
-
-    def __init__(self, accounts: int, unsent: int) -> None:
-        self.row = bytearray(b"w" * accounts + b"k" * unsent)
-        self.changed: set[int] = set()
-
-    @property
-    def counts(self) -> dict[Letter, int]:
-        """How many accounts have which letter; those that nobody has are left out."""
-        return {letter: count for letter in Letter if (count := self.row.count(letter.encode()))}
-
-    def put(self, place: int, letter: Letter) -> None:
-        """Give an account its letter."""
-        code = ord(letter)
-        if code != self.row[place]:
-            self.row[place] = code
-            self.changed.add(place)
-
-    def take_changes(self) -> dict[str, list[int]]:
-        """Give the places that changed by their letters, and empty them."""
-        found: dict[str, list[int]] = {}
-        for place in sorted(self.changed):
-            found.setdefault(chr(self.row[place]), []).append(place)
-        self.changed.clear()
-        return found
-
-    def worst(self, most: int) -> list[int]:
-        """Give the places of accounts that are not clear, worst first, up to a limit."""
-        found: list[int] = []
-        for letter in WORST_FIRST:
-            place, one = -1, letter.encode()
-            while len(found) < most and (place := self.row.find(one, place + 1)) >= 0:
-                found.append(place)
-        return found
+def worst_of(row: bytes | bytearray, most: int) -> list[int]:
+    """Give the places in a row of letters that are not clear, worst first, up to a limit."""
+    found: list[int] = []
+    for one in (letter.encode() for letter in Letter if letter is not Letter.CLEAR):
+        place = -1
+        while len(found) < most and (place := row.find(one, place + 1)) >= 0:
+            found.append(place)
+    return found

@@ -2,51 +2,41 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from panic._version import VERSION
 from panic.accounts.plan import scope_of
 from panic.accounts.roster import Roster
+from panic.broker.outcomes import Standing
 from panic.config import Schedule
 from panic.kit.words import clip
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room.disk_watch import DiskWatch
-from panic.service.room.views import NextRun, Room, RoomFinding, RoomGroup, RoomRun, RoomSelfTest
+from panic.service.room.views import NextRun, Room, RoomGroup, RoomRun, RoomSelfTest
 from panic.service.schedule.next import Due, next_run
 from panic.service.schedule.sessions import Calendar
-from panic.service.selftest.proving import Proving
+from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 class Overview:
-    """Knows how things stand.
-
-    Args:
-        ready: Why a press would not work, in one word; empty if it would.
-        proving: The self-test; None where there is none.
-        drill: Whether the broker is the embedded simulator, and every run a drill.
-        calendar: The exchange's days, as far as they are known now.
-    """
+    """Knows how things stand; `ready` says why a press would not work, in one word, empty if it would."""
 
     def __init__(
         self,
         desk: Desk,
         standby: Standby,
         ready: Callable[[], str],
-        proving: Proving | None,
+        self_test: SelfTester | None,
         calendar: Callable[[], Calendar],
         *,
         drill: bool,
     ) -> None:
-        self._desk, self._standby, self._proving, self._drill = desk, standby, proving, drill
+        self._desk, self._standby, self._self_test, self._drill = desk, standby, self_test, drill
         self.ready, self._calendar = ready, calendar
         self.disks = DiskWatch(desk, lambda: standby.settings)
         self._groups: tuple[Roster, int, tuple[RoomGroup, ...]] | None = None
-        self._next: tuple[object, object, NextRun | None] | None = None
 
     def view(self) -> Room:
         """Say how things stand."""
@@ -65,9 +55,9 @@ class Overview:
             problems=tuple(map(str, self._standby.status().get("problems", ()))),
             accounts=accounts,
             groups=groups,
-            self_test=None if self._proving is None else _self_test(self._proving),
+            self_test=None if self._self_test is None else _self_test(self._self_test),
             latch=self.disks.latched,
-            next_run=self._next_run(settings.schedules),
+            next_run=next_of(settings.schedules, self._calendar(), datetime.now(UTC)),
             schedules=len(settings.schedules),
             live=tuple(_run(live) for live in [*here.values()][::-1] if not live.is_over),
             last=last,
@@ -85,14 +75,6 @@ class Overview:
             self._groups = roster, len(covered), groups
         return self._groups[1:]
 
-    def _next_run(self, schedules: tuple[Schedule, ...]) -> NextRun | None:
-        """Give what comes next; it is reckoned anew when it has come, or when a calendar or a schedule is new."""
-        now, calendar, known = datetime.now(UTC), self._calendar(), self._next
-        is_known = known is not None and known[0] is schedules and known[1] is calendar
-        if known is None or not is_known or (known[2] is not None and known[2].at <= now):
-            known = self._next = schedules, calendar, next_of(schedules, calendar, now)
-        return known[2]
-
 
 def next_of(schedules: tuple[Schedule, ...], calendar: Calendar, now: datetime) -> NextRun | None:
     """Give the earliest run of all schedules; None where none is known."""
@@ -104,8 +86,8 @@ def next_of(schedules: tuple[Schedule, ...], calendar: Calendar, now: datetime) 
     return NextRun(run.schedule, run.at, "a drill" if one.drill else str(scope_of(one)), run.why, one.drill)
 
 
-def _self_test(proving: Proving) -> RoomSelfTest:
-    last, status = proving.last, proving.status()
+def _self_test(self_test: SelfTester) -> RoomSelfTest:
+    last, status = self_test.last, self_test.status()
     return RoomSelfTest(
         ok=status["ok"],
         ended_at=None if last is None else last.finished_at,
@@ -114,7 +96,7 @@ def _self_test(proving: Proving) -> RoomSelfTest:
         every_s=status["every_s"],
         under_way=status["under_way"],
         states={} if last is None else {str(state): count for state, count in last.states.items()},
-        findings=tuple(RoomFinding(one.code, one.text, one.remedy) for one in last.findings) if last else (),
+        findings=last.findings if last else (),
     )
 
 
@@ -127,15 +109,9 @@ def _run(live: Live) -> RoomRun:
         reason=clip(run.scrub(press.reason.strip()), 1000),
         scope=str(press.scope),
         accounts=len(run.prepared.plan.accounts) + len(run.prepared.plan.unsent),
+        clear=sum(one.standing is Standing.CLEAR for one in run.cases) if run.engine.swept.is_set() else 0,
         drill=run.drill,
         started_at=run.started_at,
         elapsed_s=round((run.wall() - run.started_at).total_seconds(), 3),
         deadline_s=run.deadline_s,
     )
-
-
-def without_times(room: Room) -> Room:
-    """Give what has to change for the room to be told anew: a clock alone is no news."""
-    self_test = room.self_test and replace(room.self_test, age_s=0.0, proven="")
-    live = tuple(replace(one, elapsed_s=0.0) for one in room.live)
-    return replace(room, now=_NEVER, self_test=self_test, live=live)

@@ -11,17 +11,19 @@ from panic.ledger import history
 from panic.ledger.evidence.export import Asked, export
 from panic.service.api.answers import document, on_thread
 from panic.service.api.lookup import Lookup, until_swept
-from panic.service.api.views import to_json
+from panic.service.api.views import RUN
 from panic.service.auth import Identity
 from panic.service.desk import Desk
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
-from panic.service.room.views import Schedules
+from panic.service.room.views import Board, Room, Schedules
 from panic.service.schedule.outlook import outlook
 from panic.service.standby import Standby
 
 _RUNS_MOST = 3
 _EVIDENCE_S = 60.0
+_LINES = "application/x-ndjson"
 
 
 class Looks:
@@ -31,16 +33,19 @@ class Looks:
         self._desk, self._standby, self._lookup, self._threads, self._hub = desk, standby, lookup, threads, hub
         self._exporting = asyncio.Lock()
 
+    @Operation("GET", "/v1/room", "viewer", {200: Room})
     async def room(self, _: web.Request, __: Identity) -> web.Response:
-        """Say how things stand."""
+        """The current state, as the room shows it."""
         return document(await self._hub.room())
 
+    @Operation("GET", f"{RUN}/board", "viewer", {200: Board}, (504,))
     async def board(self, request: web.Request, _: Identity) -> web.Response:
-        """Give the board of a run, wherever it is."""
+        """The run account by account, a letter for each, as the room shows it."""
         return document(await self._hub.board_text(await self._lookup.find(request.match_info["id"])))
 
+    @Operation("GET", f"{RUN}/evidence", "viewer", {200: _LINES}, (504,))
     async def evidence(self, request: web.Request, identity: Identity) -> web.Response:
-        """Give a run's evidence as `panic evidence export` writes it, as a download."""
+        """The evidence of a run, as `panic evidence export` writes it."""
         ledger, by = self._standby.settings.ledger, self._standby.scrub(identity.name)
         found = await self._lookup.find(request.match_info["id"])
         run = found if isinstance(found, str) else found.run.id
@@ -57,11 +62,12 @@ class Looks:
                 most_s=_EVIDENCE_S,
             )
         disposition = f'attachment; filename="panic-evidence-{run}.jsonl"'
-        headers = {"Content-Type": "application/x-ndjson", "Content-Disposition": disposition}
+        headers = {"Content-Type": _LINES, "Content-Disposition": disposition}
         return web.Response(body=body, headers=headers)
 
+    @Operation("GET", "/v1/schedule", "viewer", {200: Schedules}, (504,))
     async def schedule(self, _: web.Request, __: Identity) -> web.Response:
-        """Give the next scheduled runs."""
+        """The next scheduled runs, as `panic schedule --format json`."""
         settings = self._standby.settings
         return document(
             await on_thread(self._threads, lambda: _scheduled(settings), "schedule", usage="not_found")
@@ -73,5 +79,5 @@ def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:
     return b"".join(lines)
 
 
-def _scheduled(settings: Settings) -> bytes:
-    return to_json(Schedules(**outlook(settings, datetime.now(UTC), _RUNS_MOST).document()))
+def _scheduled(settings: Settings) -> Schedules:
+    return Schedules(**outlook(settings, datetime.now(UTC), _RUNS_MOST).document())

@@ -1,8 +1,7 @@
 """/v1/session: signing in with a token, and identifying callers by cookie."""
 
 from dataclasses import dataclass
-from math import ceil
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,16 +11,18 @@ from panic.service.api.answers import document
 from panic.service.audit import Audit
 from panic.service.auth import Identity, identify
 from panic.service.body import read_json
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room import origin
 from panic.service.sessions import SIGNED, Sessions, Signed
 from panic.service.standby import Standby
 
 CSRF: Final = "X-CSRF-Token"
-SEEN: Final = "/v1/session/seen"
+SESSION: Final = "/v1/session"
+SEEN: Final = f"{SESSION}/seen"
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
-_AGAIN: Final = "Sign in again with your token."
+_AGAIN: Final[dict[str, Any]] = {"remedy": "Sign in again with your token.", "headers": CHALLENGE}
 _SEVERAL = "several cookies of its name came with it: another page of this host set one"
 _CLEAR: Final = "Delete the cookies of this host in the browser, and sign in again."
 
@@ -39,7 +40,6 @@ class SessionView:
     """Who is signed in, and what they may do.
 
     Attributes:
-        roles: What the token allows.
         groups: Whose accounts it may press; null for every account.
         may_act: Whether it may do more than look now; if not, give the token again.
         acts_for_s: Until it only looks, if nobody does anything.
@@ -57,11 +57,7 @@ class SessionView:
 
 
 class Signing:
-    """Lets people in from a browser.
-
-    Attributes:
-        sessions: Who is in.
-    """
+    """Lets people in from a browser. What it refuses is a ProblemError."""
 
     def __init__(self, standby: Standby, audit: Audit) -> None:
         self._standby, self._audit = standby, audit
@@ -70,26 +66,18 @@ class Signing:
     # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
 
     def who(self, request: web.Request) -> Signed | None:
-        """Say who asks with a cookie, which does not yet mean that they may; None without one.
-
-        Raises:
-            ProblemError: The session has ended, or several cookies leave open which it is.
-        """
+        """Say who asks with a cookie, which does not yet mean that they may; None without one."""
         cookies = self._cookies(request)
         if not cookies:
             return None
         session = self.sessions.find(cookies[0])
         identity = None if session is None else self.sessions.identity_of(session)
         if session is None or identity is None:
-            raise ProblemError("unauthenticated", "the session has ended", remedy=_AGAIN, headers=CHALLENGE)
+            raise ProblemError("unauthenticated", "the session has ended", **_AGAIN)
         return Signed(cookies[0], session, identity)
 
     def require_ours(self, request: web.Request, who: Signed) -> None:
-        """Go on if our own page sent this.
-
-        Raises:
-            ProblemError: Another may have, or an older copy of ours.
-        """
+        """Go on if our own page sent this, and not an older copy of it."""
         self._require_origin(request)
         if request.method not in origin.LOOKS and not origin.is_csrf(request.headers.getall(CSRF, []), who.cookie):
             raise ProblemError("csrf")
@@ -99,9 +87,6 @@ class Signing:
 
         What takes more than a viewer is somebody's act, and so is their word that they are there. Nothing else is:
         a page asks for plans by itself.
-
-        Raises:
-            ProblemError: Nobody was, for too long.
         """
         if role != "viewer" and not self.sessions.acts_for_s(who.session):
             raise ProblemError("idle")
@@ -116,14 +101,12 @@ class Signing:
 
     def _require_origin(self, request: web.Request) -> None:
         service = self._standby.settings.service
-        asked = origin.Asked(
-            request.method,
-            request.headers.get("Host", ""),
-            self._is_secure(request),
-            request.headers.getall("Origin", []),
-            request.headers.getall("Sec-Fetch-Site", []),
-        )
-        if why := origin.refusal(asked, in_front=service.allowed_hosts if service.behind_proxy else ()):
+        ours = {origin.origin_of(request.headers.get("Host", ""), secure=self._is_secure(request))}
+        if service.behind_proxy:  # it may call us by another name, and is itself asked with TLS at the usual port
+            names = (f"[{name}]" if ":" in name else name for name in service.allowed_hosts)
+            ours |= {origin.origin_of(name, secure=True) for name in names}
+        origins, sites = (request.headers.getall(name, []) for name in ("Origin", "Sec-Fetch-Site"))
+        if why := origin.refusal(request.method, ours, origins, sites):
             raise ProblemError("not_same_origin", why)
 
     def _cookies(self, request: web.Request) -> list[str]:
@@ -141,33 +124,36 @@ class Signing:
 
     # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
 
+    @Operation("POST", SESSION, "", {200: SessionView}, (401, 403), body=TokenAsked)
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
-        """Exchange a token for a session; any earlier session ends, so that none can be planted."""
+        """Sign in from a browser: a token for a cookie."""
         self._require_origin(request)
         cookies = self._cookies(request)
         asked = models.read(TokenAsked, await read_json(request))
         identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
         if identity is None:
-            if wait_s := self.sessions.failed():
-                words = "this token is nobody's, and so were many before it; a right one is taken at once"
-                raise ProblemError("throttled", words, headers={"Retry-After": str(ceil(wait_s))})
-            raise ProblemError("unauthenticated", "this token is nobody's", remedy=_AGAIN, headers=CHALLENGE)
-        for one in cookies:
+            raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
+        for one in cookies:  # so that none can be planted
             self.sessions.end(one)
-        cookie = self.sessions.begin(identity.name)
-        session = self.sessions.find(cookie)
-        assert session is not None  # noqa: S101  (nothing waited since its token was there)
+        cookie, session = self.sessions.begin(identity.name)
         self._audit.record_request(request, identity, "sign_in")
         response = self._view(Signed(cookie, session, identity))
         self._set_cookie(request, response, cookie)
         return response
 
-    async def who_is_in(self, request: web.Request, _: Identity) -> web.Response:
-        """Say who is signed in."""
+    @Operation("GET", SESSION, "viewer", {200: SessionView}, (404,))
+    async def session(self, request: web.Request, _: Identity) -> web.Response:
+        """Who is signed in."""
         return self._view(_signed(request))
 
+    @Operation("POST", SEEN, "viewer", {200: SessionView}, (404,))
+    async def seen(self, request: web.Request, _: Identity) -> web.Response:
+        """Keep an active session active: somebody is there."""
+        return self._view(_signed(request))
+
+    @Operation("DELETE", SESSION, "viewer", {204: None}, (404,))
     async def sign_out(self, request: web.Request, identity: Identity) -> web.Response:
-        """End the session."""
+        """Sign out."""
         self.sessions.end(_signed(request).cookie)
         self._audit.record_request(request, identity, "sign_out")
         response = web.Response(status=204)
@@ -177,30 +163,25 @@ class Signing:
     def _set_cookie(
         self, request: web.Request, response: web.Response, cookie: str, max_age: int | None = None
     ) -> None:
+        name, secure = self._cookie_name(request), self._is_secure(request)
         response.set_cookie(
-            self._cookie_name(request),
-            cookie,
-            max_age=max_age,
-            path="/",
-            httponly=True,
-            samesite="Strict",
-            secure=self._is_secure(request),
+            name, cookie, max_age=max_age, path="/", httponly=True, samesite="Strict", secure=secure
         )
 
     def _view(self, who: Signed) -> web.Response:
-        groups, acts_for_s = who.identity.groups, self.sessions.acts_for_s(who.session)
-        return document(
-            SessionView(
-                "panic-session/1",
-                who.identity.name,
-                who.identity.person,
-                tuple(sorted(who.identity.roles)),
-                None if groups is None else tuple(sorted(groups)),
-                may_act=acts_for_s > 0,
-                acts_for_s=round(acts_for_s, 3),
-                csrf=origin.csrf_of(who.cookie),
-            )
+        identity, acts_for_s = who.identity, self.sessions.acts_for_s(who.session)
+        groups = None if identity.groups is None else tuple(sorted(identity.groups))
+        found = SessionView(
+            "panic-session/1",
+            identity.name,
+            identity.person,
+            tuple(sorted(identity.roles)),
+            groups,
+            may_act=acts_for_s > 0,
+            acts_for_s=round(acts_for_s, 3),
+            csrf=origin.csrf_of(who.cookie),
         )
+        return document(found)
 
 
 def _signed(request: web.Request) -> Signed:

@@ -1,8 +1,7 @@
 """GET /v1/events: one stream for pages and programs. A reader that takes nothing for ten seconds is dropped."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
@@ -12,64 +11,59 @@ from panic.service.api.lookup import Lookup
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.auth import Identity
 from panic.service.descriptors import held_most
+from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
 from panic.service.room.signing import Signing
 
+SSE: Final = "text/event-stream"
 STREAMS_MOST: Final = 200
 """Readers at once, where there are descriptors for them."""
 
-HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 10.0
 RETRY_MS: Final = 3000
 """How long a browser waits before it reconnects to a stream that ended."""
 
 
 class Stream:
-    """Tells whoever listens.
-
-    Attributes:
-        readers: The tasks that do.
-    """
+    """Tells whoever listens; `readers` are the tasks that do."""
 
     def __init__(self, hub: Hub, lookup: Lookup, signing: Signing) -> None:
         self._hub, self._lookup, self._signing = hub, lookup, signing
         self.readers: set[asyncio.Task[Any]] = set()
 
+    @Operation("GET", "/v1/events", "viewer", {200: SSE}, (404, 429, 504), query=EventsQuery)
     async def events(self, request: web.Request, _: Identity) -> web.StreamResponse:
-        """Send the current state and a run's board until the reader leaves or its session ends."""
+        """Follow the current state, and the board of one run."""
         name = read_query(EventsQuery, request).run
         found = await self._lookup.find(name) if name else None
         if isinstance(found, str):
             run, board = found, await self._hub.board_text(found)
         else:
             run, board = found.run.id if found else "", b""
-        async with self._reading(request) as response:
-            with self._hub.joined(run, board) as mailbox:
-                while response.is_connected():
-                    await mailbox.filled.wait()  # it beats, so this is never long
-                    if not self._signing.is_signed_in(request):
-                        break
-                    await _send(request, response, mailbox.take())
-        return response
-
-    @asynccontextmanager
-    async def _reading(self, request: web.Request) -> AsyncIterator[EventSourceResponse]:
-        """Begin to answer one reader, who is counted while it reads."""
         if len(self.readers) >= (most := held_most(STREAMS_MOST)):
             raise ProblemError("throttled", f"{most} readers listen already", headers={"Retry-After": "10"})
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (a handler runs in one)
         self.readers.add(task)
-        response = EventSourceResponse(ping_interval=HEARTBEAT_S, send_timeout=STALLED_S)
+        response = EventSourceResponse(send_timeout=STALLED_S)
         try:
             await response.prepare(request)
             async with response:
                 with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
-                    await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
-                    yield response
+                    await self._tell(request, response, run, board)
         finally:
             self.readers.discard(task)
+        return response
+
+    async def _tell(self, request: web.Request, response: EventSourceResponse, run: str, board: bytes) -> None:
+        await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
+        with self._hub.joined(run, board) as mailbox:
+            while response.is_connected():
+                await mailbox.filled.wait()  # it is told every two seconds, so this is never long
+                if not self._signing.is_signed_in(request):
+                    break
+                await _send(request, response, mailbox.take())
 
 
 async def _send(request: web.Request, response: web.StreamResponse, words: bytes) -> None:

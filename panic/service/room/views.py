@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.report.document import (
+    AttemptReport,
     Coverage,
     Flag,
     Joining,
@@ -17,8 +18,12 @@ from panic.report.document import (
     Trigger,
 )
 from panic.run.engagement import HoldView
-from panic.service.room.course import Clearing, Course
+from panic.service.room.course import Course
 from panic.service.room.letters import Letter
+from panic.service.selftest.findings import Finding
+
+Identity = tuple[str | None, str, str]
+"""Who an account is: its id, name and group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +32,6 @@ class RoomGroup:
 
     name: str
     accounts: int
-
-
-@dataclass(frozen=True, slots=True)
-class RoomFinding:
-    """One thing that prevents the next press from working, or might."""
-
-    code: str
-    text: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +45,7 @@ class RoomSelfTest:
     every_s: float
     under_way: bool
     states: dict[str, int] = field(default_factory=dict)
-    findings: tuple[RoomFinding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,7 @@ class NextRun:
 
 @dataclass(frozen=True, slots=True)
 class RoomRun:
-    """A run under way here; times in seconds."""
+    """A run under way here; times in seconds, and how many accounts are clear once all were sent."""
 
     run_id: str
     source: str
@@ -84,6 +80,7 @@ class RoomRun:
     reason: str
     scope: str
     accounts: int
+    clear: int
     drill: bool
     started_at: datetime
     elapsed_s: float
@@ -107,7 +104,6 @@ class Room:
     Attributes:
         why: Why a press would not work, in one word; empty if it would.
         accounts: How many a press for all would reach; null where no roster could ever be read.
-        schedules: How many there are.
         last_problem: Why `last` may not be the last one; empty if it is.
     """
 
@@ -132,24 +128,10 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class BoardRequest:
-    """One request that the broker may be asked about."""
-
-    method: str
-    status: int | None
-    error: str | None
-    id: str | None
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class BoardAccount:
-    """An account that is not clear, as the report tells it.
+    """An account that is not clear, as the report tells it; its latest requests, newest first.
 
-    Attributes:
-        id: As text: a browser's numbers end before an int64 does.
-        code: What the board shows of it.
-        request_ids: Of its latest requests, newest first.
+    Its id is text: a browser's numbers end before an int64 does.
     """
 
     id: str | None
@@ -165,7 +147,7 @@ class BoardAccount:
     notes: tuple[str, ...]
     orders: Orders
     attempts: int
-    request_ids: tuple[BoardRequest, ...]
+    request_ids: tuple[AttemptReport, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,13 +158,12 @@ class Board:
         live: Whether it is under way in this service: then verdict, headline and exit code are provisional.
         finished: Whether it came to its end.
         deadline_s: When it ends at the latest, seconds since the press.
-        accounts: Id, name and group of each, in the plan's order, those that could not be sent at the end; null
-            in a stream that has told them already.
+        accounts: Each in the plan's order, those that could not be sent at the end; null in a stream while the run
+            is under way.
         codes: A letter for each of them.
         counts: How many accounts have which code.
         worst: Those that are not clear, worst first; `more` counts those beyond.
         totals: As in the report; null, as coverage and course, while the run is under way.
-        clearing: How long accounts took to be read clear; null where none was.
     """
 
     schema: Literal["panic-board/1"]
@@ -208,7 +189,7 @@ class Board:
     flags: tuple[Flag, ...]
     latch: LatchReport | None
     ledger_head: str | None
-    accounts: tuple[tuple[str | None, str, str], ...] | None
+    accounts: tuple[Identity, ...] | None
     codes: str
     counts: dict[Letter, int]
     totals: Totals | None
@@ -217,7 +198,6 @@ class Board:
     worst: tuple[BoardAccount, ...]
     more: int
     course: Course | None
-    clearing: Clearing | None
 
 
 @dataclass(frozen=True, slots=True)

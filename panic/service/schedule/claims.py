@@ -15,9 +15,9 @@ from panic.config import LedgerFiles
 from panic.kit import background
 from panic.kit.errors import PanicError
 from panic.ledger import history
+from panic.ledger.backlog import ConflictError
 from panic.ledger.events import Event, decode
 from panic.ledger.record import Kind
-from panic.ledger.shift import ConflictError
 from panic.ledger.writer import Writer
 
 LEDGER_S: Final = 5.0

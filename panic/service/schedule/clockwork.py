@@ -9,7 +9,7 @@ from typing import Any, Final
 import structlog
 
 from panic.config import Settings
-from panic.config.named import SCHEDULES
+from panic.config.entries import SCHEDULES
 from panic.kit import background
 from panic.service.desk import Desk
 from panic.service.notify import Notice

@@ -17,9 +17,9 @@ from panic.kit import background
 from panic.kit.errors import PanicError
 from panic.report.document import Source
 from panic.run.press import Press
-from panic.service.by_hand import by_hand
 from panic.service.desk import Desk, Refused
 from panic.service.notify import Notice
+from panic.service.press_command import press_command
 from panic.service.schedule.claims import Claims
 from panic.service.schedule.next import Due
 from panic.service.standby import Standby
@@ -121,9 +121,8 @@ class Dispatcher:
 
     def _by_hand(self, schedule: Schedule) -> str:
         """Say what to do about what it did not cancel."""
-        scope = scope_of(schedule)
-        found, reason = self._standby.pressable(scope), f"{schedule.name} did not run"
-        return f"{STILL_OPEN}. If it must not be, {by_hand(scope, found, latch=schedule.latch, reason=reason)}"
+        command = press_command(schedule, self._standby.pressable, f"{schedule.name} did not run")
+        return f"{STILL_OPEN}. If it must not be, {command}"
 
     async def _drill(self, due: Due, settings: Settings) -> None:
         """Run a drill, and put on record what came of it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from panic.config.own import CALENDAR, CLOCK
+from panic.config.own_files import CALENDAR, CLOCK
 from panic.kit.files import read_regular, replace, why
 from panic.kit.words import clip
 from panic.service.schedule.sessions import Calendar, from_broker

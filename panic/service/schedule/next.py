@@ -12,7 +12,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from panic.config import Schedule
-from panic.config.at import SessionTime, WallTime
+from panic.config.times import SessionTime, WallTime
 from panic.service.schedule.sessions import Calendar, Closed, Session, clock, exchange_zone
 
 LATE = timedelta(seconds=300)

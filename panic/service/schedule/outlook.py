@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from panic.accounts.plan import plan, scope_of
 from panic.accounts.roster import load as load_roster
 from panic.config import Schedule, Settings
-from panic.config.at import WallTime
-from panic.config.named import SCHEDULES
+from panic.config.entries import SCHEDULES
+from panic.config.times import WallTime
 from panic.kit.errors import PanicError
 from panic.service.schedule.files import load_calendar
 from panic.service.schedule.next import Due, NoRun, upcoming

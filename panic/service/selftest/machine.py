@@ -11,7 +11,7 @@ from panic.kit.files import why
 from panic.kit.words import clip
 from panic.latch import read as read_latch
 from panic.ledger import reader
-from panic.service.selftest.finding import Finding, found
+from panic.service.selftest.findings import Finding, found
 
 FREE_LEAST: Final = 100 * 10**6
 """Bytes: less than this, or than a hundredth of the disk, is as good as full."""
@@ -37,17 +37,16 @@ def _look(ledger: Path | None, latch: Path | None) -> Iterator[Finding]:
 
 
 def _disk(what: str, folder: Path) -> Iterator[Finding]:
-    facts = {"what": what, "where": clip(str(folder))}
+    trouble = ""
     try:
-        seen = os.statvfs(folder)
+        if is_full(os.statvfs(folder)):
+            trouble = "is full or nearly"
+        if not os.access(folder, os.W_OK | os.X_OK):
+            trouble = "cannot be used: this user may not write there"
     except (OSError, ValueError) as error:
-        trouble = why(error) if isinstance(error, OSError) else "that is no folder"
-        yield found("disk_trouble", trouble=trouble, **facts)
-        return
-    if not os.access(folder, os.W_OK | os.X_OK):
-        yield found("disk_trouble", trouble="this user may not write there", **facts)
-    elif is_full(seen):
-        yield found("disk", **facts)
+        trouble = f"cannot be used: {why(error) if isinstance(error, OSError) else 'that is no folder'}"
+    if trouble:
+        yield found("disk", what=what, where=clip(str(folder)), trouble=trouble)
 
 
 def is_full(seen: os.statvfs_result) -> bool:
@@ -67,5 +66,4 @@ def _ledger(file: Path) -> str:
             return damage
         if not os.access(file, os.W_OK):
             return why(OSError(errno.EACCES, os.strerror(errno.EACCES)))
-    damaged = reader.set_aside(file)
-    return f"a damaged one was set aside: {damaged[-1]}" if damaged else ""
+    return ""

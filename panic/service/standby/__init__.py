@@ -1,7 +1,6 @@
 """What a press needs, ready before anybody presses: settings, roster, keys, connections and a ledger."""
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -16,14 +15,20 @@ from panic.broker.client import Broker
 from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.background import begin
-from panic.kit.errors import ConfigurationError, Problem
-from panic.ledger.writer import Writer
+from panic.kit.errors import ConfigurationError
+from panic.ledger.writer import Writer, open_ledger
 from panic.report import flags
-from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepared_of
-from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, Loaded
-from panic.service.standby.health import Ready, Reloaded, read_again, restart_notes
-from panic.service.standby.ledgers import Ledgers
+from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, unread
+from panic.service.standby.health import (
+    Judgement,
+    Reloaded,
+    mistakes,
+    read_again,
+    restart_notes,
+    status,
+    why_not_ready,
+)
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
@@ -31,9 +36,20 @@ log = structlog.get_logger()
 START_S = 5.0
 """How long a start waits for the files; after that it starts without, and every press looks again."""
 
+PROBE_S = 60.0
+"""How often to check that the ledger still accepts events."""
+
+CLOSE_S = 2.0
+"""How long the end waits for events on their way to the ledger."""
+
 
 class Standby:
-    """Keeps ready what a press needs. Use it inside one running loop, between `start` and `close`."""
+    """Keeps ready what a press needs. Use it inside one running loop, between `start` and `close`.
+
+    Attributes:
+        settings: Those in force; they replace each other when they are loaded again.
+        ledger: The one writer of the ledger; None where the settings name none.
+    """
 
     def __init__(
         self,
@@ -47,12 +63,13 @@ class Standby:
         self._env, self._every_s, self._look_s = env, every_s, look_s
         self._is_closed = False
         self._files = Files(settings, env, every_s=every_s)
-        self._ready = Ready(env)
-        self._ledgers = Ledgers()
+        self.judgement = Judgement(env)
+        self.ledger: Writer | None = None
+        self._probed_at = time.monotonic()
         self._warm: Warm | None = None
         self._tending: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
-        self._refused: tuple[Problem, ...] = ()
+        self._refused: list[str] = []
 
     async def start(self) -> None:
         """Read the files, and begin to open the connections and the ledger; never fails for what is wrong."""
@@ -60,9 +77,8 @@ class Standby:
         files.start()
         with suppress(RuntimeError):  # there is no thread for it
             await begin(lambda: files.look(START_S, START_S), "files-start")
-        self._ready.look(self.settings, files.loaded)
         self._open_connections()
-        self._ledgers.tend(self.settings.ledger)
+        self.ledger = open_ledger(self.settings.ledger)
         self._tending = asyncio.create_task(self._tend(), name="panic-standby")
 
     async def close(self) -> None:
@@ -74,25 +90,24 @@ class Standby:
             await asyncio.wait([self._tending])
         if self._warm is not None:
             await self._warm.close()
-        await self._ledgers.close()
+        if ledger := self.ledger:
+            with suppress(TimeoutError, RuntimeError):
+                async with asyncio.timeout(CLOSE_S + 1):
+                    await begin(lambda: ledger.close(CLOSE_S), "ledger-close")
 
     # ── for a press ─────────────────────────────────────────────────────────────────────────────────────
 
     def prepare(self, press: Press) -> Prepared:
         """Make a press ready from what is loaded; what changed since is read again, what cannot be is kept.
 
-        Raises:
-            UsageError: No reason, or a scope that makes no sense.
-            ConfigurationError: No roster could ever be read, or not one account of the scope can be fired.
+        UsageError: no reason, or a scope that makes no sense. ConfigurationError: no account of it can be fired.
         """
         settings, files = self.settings, self._files
         in_time = files.look(READ_S if files.loaded.roster.value is None else self._look_s)
-        loaded, now = files.loaded, time.monotonic()
-        raised = [*flags.from_problems("settings", settings.problems), *loaded.flags(now)]
-        if not in_time:
-            raised.append(_not_in_time(loaded, now))
+        loaded = files.loaded
+        raised = [*flags.from_problems("settings", settings.problems), *loaded.flags(in_time=in_time)]
         if loaded.roster.value is None:
-            raise ConfigurationError(loaded.failures or [_unread(settings)])
+            raise ConfigurationError(loaded.failures or [unread(settings.roster.file)])
         return prepared_of(settings, press, loaded.roster.value, loaded.usable, raised, loaded.broken)
 
     def pressable(self, scope: Scope) -> Scope | None:
@@ -122,76 +137,45 @@ class Standby:
         self._warm.use(self.keys)
         return self._warm.take()
 
-    @property
-    def ledger(self) -> Writer | None:
-        """The one writer of the ledger that the settings name now; None where they name none."""
-        return self._ledgers.of(self.settings.ledger)
-
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Reloaded:
         """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them."""
         async with self._reloading:
-            old = self.settings
+            old, old_files, old_warm = self.settings, self._files, self._warm
             found = await read_again(old, self._env, self._every_s)
-            self._refused = found if isinstance(found, tuple) else ()
+            problems = found if isinstance(found, tuple) else ()
+            self._refused = [f"the settings could not be loaded again: {problem}" for problem in problems]
             if isinstance(found, tuple):
                 return Reloaded(found)
             if not self._is_closed:
-                await self._replace(found)
-            return Reloaded(notes=restart_notes(old, self.settings))
+                self.settings = found.settings.model_copy(update={"ledger": old.ledger})
+                self._files = found
+                found.start()
+                self._open_connections()
+                old_files.close()
+                if old_warm is not None:
+                    await old_warm.close()
+            return Reloaded(notes=restart_notes(old, found.settings))
 
     async def judged(self) -> None:
         """Wait until everything that a press needs was looked at, but not for long."""
-        await asyncio.wait([self._ready.look(self.settings, self._files.loaded)], timeout=START_S)
+        await asyncio.wait([self.judgement.look(self.settings, self._files.loaded)], timeout=START_S)
 
     @property
     def not_ready(self) -> str:
         """Why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
-        loaded = self._files.loaded
-        if loaded.roster.value is None:
-            return "roster"
-        if not loaded.usable:
-            return "keys"
-        if self._ready.problems is None:
-            return "starting"
-        return "configuration" if self._mistakes() else ""
-
-    @property
-    def files(self) -> dict[str, str]:
-        """Fingerprints of ledger and latch, which name no path."""
-        return self._ready.files
+        return why_not_ready(self.settings, self._files.loaded, self.judgement)
 
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
-        now, loaded, warm = time.monotonic(), self._files.loaded, self._warm
-        health = warm.health if warm else None
-        contact_at = health.contact_at if health else None
-        ahead_s = health.ahead_s if health else None
-        keys_at = min((one.seen_at for one in loaded.keys.values() if one.value), default=0.0)
-        return {
-            "roster_age_s": _age(loaded.roster.seen_at, now),
-            "keys_age_s": _age(keys_at, now),
-            "warm_connections": warm.idle if warm else 0,
-            "warm_connections_wanted": self.settings.service.warm_connections,
-            "last_contact_age_s": _age(contact_at, asyncio.get_running_loop().time()),
-            "clock_ahead_s": None if ahead_s is None else round(ahead_s, 3),
-            "problems": self._problems(),
-        }
+        problems = (*map(str, mistakes(self.settings, self._files.loaded, self.judgement)), *self._refused)
+        return status(self.settings, self._files.loaded, self._warm, problems, self.ledger)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _replace(self, files: Files) -> None:
-        old_files, old_warm = self._files, self._warm
-        self.settings, self._files = files.settings, files
-        files.start()
-        self._ready.look(files.settings, files.loaded)
-        self._open_connections()
-        old_files.close()
-        if old_warm is not None:
-            await old_warm.close()
-
     def _open_connections(self) -> None:
+        self.judgement.look(self.settings, self._files.loaded)
         wanted = self.settings.service.warm_connections
         self._warm = Warm(self.settings.broker, wanted) if wanted else None
         if self._warm is not None:
@@ -202,40 +186,11 @@ class Standby:
         while True:
             await asyncio.sleep(self._every_s)
             try:
-                self._ready.look(self.settings, self._files.loaded)
+                self.judgement.look(self.settings, self._files.loaded)
                 if self._warm is not None:
                     self._warm.use(self.keys)
-                self._ledgers.tend(self.settings.ledger)
+                if self.ledger and time.monotonic() - self._probed_at >= PROBE_S:
+                    self._probed_at = time.monotonic()
+                    self.ledger.probe()
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
-
-    def _mistakes(self) -> list[Problem]:
-        """Everything that `panic check` would refuse."""
-        return [*self.settings.problems, *self._files.loaded.problems, *(self._ready.problems or ())]
-
-    def _problems(self) -> list[str]:
-        found = [str(problem) for problem in self._mistakes()]
-        found += [f"the settings could not be loaded again: {problem}" for problem in self._refused]
-        if self._warm is not None:
-            health = self._warm.health
-            refused = sorted(health.refused.items())
-            found += [f"credential {name}: the broker answers {status} to its key" for name, status in refused]
-            found += [f"connections to the broker: {health.trouble}"] if health.trouble else []
-        ledger = self.ledger
-        return found + ([f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else [])
-
-
-def _age(seen_at: float | None, now: float) -> float | None:
-    return round(now - seen_at, 3) if seen_at else None
-
-
-def _not_in_time(loaded: Loaded, now: float) -> Flag:
-    seen_at = [found.seen_at for found in loaded.keys.values()]
-    age = math.ceil(now - min(filter(None, (loaded.roster.seen_at, *seen_at)), default=now))
-    text = f"roster and keys could not be looked at in time: they are used as they were {age} s ago"
-    return Flag("stale_files", text)
-
-
-def _unread(settings: Settings) -> Problem:
-    what = "the roster could not be read in time"
-    return Problem(what, "Put it on a file system that answers, and press again.", settings.roster.file)

@@ -4,11 +4,11 @@ One thread looks at the files: every second, and at once when somebody presses. 
 own, but not for long: on a dead file system even a stat hangs, and then what was read last is what counts.
 """
 
-import hashlib
+import math
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -18,7 +18,6 @@ from panic.accounts.roster import Roster
 from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.errors import ConfigurationError, Problem
-from panic.kit.files import read_regular
 from panic.report import flags
 from panic.report.document import Flag
 
@@ -33,12 +32,6 @@ EVERY_S = 1.0
 _SETTLED_NS = 2_000_000_000
 """A file that changed so shortly before it was read may change again without its times showing it."""
 
-_LARGEST_ROSTER = 256 << 20
-"""Bytes, as for the roster's own reading."""
-
-_HUNG_S = 0.1
-"""A look that takes so long is not waited for at all."""
-
 T = TypeVar("T")
 
 Stamp = tuple[int, ...]
@@ -50,8 +43,7 @@ class Found(Generic[T]):
     """One file or variable, as it was found last.
 
     Attributes:
-        value: The last good reading; None if there never was one.
-        problems: What is wrong with that reading, usable as it is.
+        value: The last good reading, in spite of `problems`; None if there never was one.
         failure: Why what is there now is not used, or not alone; empty if it is.
         seen_at: When `value` was what is there, monotonic seconds.
         stamp: What a stat said before the last reading; None if it has to be read again.
@@ -93,20 +85,41 @@ class Loaded:
         """The same, and what is wrong with keys that can be used."""
         return [*(problem for found in self.keys.values() for problem in found.problems), *self.failures]
 
-    def flags(self, now: float) -> list[Flag]:
-        """Say what a press at this moment (monotonic seconds) must know about what it goes by."""
-        raised: list[Flag] = []
+    def ages(self) -> dict[str, float | None]:
+        """Say how old roster and keys are, seconds; None for never."""
+        now = time.monotonic()
+        keys_at = min((found.seen_at for found in self.keys.values() if found.value), default=0.0)
+        return {"roster_age_s": age(self.roster.seen_at, now), "keys_age_s": age(keys_at, now)}
+
+    def flags(self, *, in_time: bool) -> list[Flag]:
+        """Say what a press at this moment must know about what it goes by."""
+        raised, now = list[Flag](), time.monotonic()
         for found in self.keys.values():
-            raised += flags.from_problems("credential", found.problems)
             older = f"; the key of {now - found.seen_at:.0f} s ago is used" if found.value else ""
-            raised += flags.from_problems("credential", [_aged(one, older) for one in found.failure])
+            raised += flags.from_problems("credential", [*found.problems, *_aged(found.failure, older)])
         older = f"; what the roster said {now - self.roster.seen_at:.0f} s ago counts"
-        raised += flags.from_problems("roster", [_aged(one, older) for one in self.roster.failure])
-        return raised + flags.from_problems("roster", self.roster.problems)
+        raised += flags.from_problems("roster", [*_aged(self.roster.failure, older), *self.roster.problems])
+        if not in_time:
+            times = [self.roster.seen_at, *(found.seen_at for found in self.keys.values())]
+            seconds = math.ceil(now - min(filter(None, times), default=now))
+            text = f"roster and keys could not be looked at in time: they are used as they were {seconds} s ago"
+            raised.append(Flag("stale_files", text))
+        return raised
 
 
-def _aged(problem: Problem, older: str) -> Problem:
-    return replace(problem, what=f"{problem.what}{older}")
+def age(seen_at: float | None, now: float) -> float | None:
+    """Give the seconds since a moment; None for never."""
+    return round(now - seen_at, 3) if seen_at else None
+
+
+def unread(file: Path) -> Problem:
+    """Say that a roster was not read yet."""
+    what = "the roster could not be read in time"
+    return Problem(what, "Put it on a file system that answers, and press again.", file)
+
+
+def _aged(problems: Iterable[Problem], older: str) -> list[Problem]:
+    return [replace(one, what=f"{one.what}{older}") for one in problems]
 
 
 class Files:
@@ -118,7 +131,6 @@ class Files:
         self._changed = threading.Condition()
         self._asked = self._begun = self._done = 0
         self._reading_since: float | None = None
-        self._looking_since: float | None = None
         self._failed = False
         self._closing = False
         self.loaded = Loaded(Found(), {name: Found() for name in settings.credentials})
@@ -136,9 +148,6 @@ class Files:
     def look(self, look_s: float = LOOK_S, read_s: float = READ_S) -> bool:
         """Have the files looked at now; False if that was not done in time."""
         with self._changed:
-            since = self._looking_since
-            if since is not None and self._reading_since is None and time.monotonic() - since > _HUNG_S:
-                return False
             self._asked = number = self._begun + 1
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._done >= number or self._reading_since is not None, look_s)
@@ -156,7 +165,6 @@ class Files:
                 if self._closing:
                     return
                 self._begun += 1
-                self._looking_since = time.monotonic()
             failed = False
             try:
                 self.loaded = self.read()
@@ -164,7 +172,7 @@ class Files:
                 failed = True
             with self._changed:
                 self._done, self._failed = self._begun, failed
-                self._looking_since = self._reading_since = None
+                self._reading_since = None
                 self._changed.notify_all()
 
     def read(self) -> Loaded:
@@ -193,8 +201,6 @@ class Files:
         if stamp == found.stamp:
             return old if found.failure else replace(old, roster=replace(found, seen_at=time.monotonic()))
         self._begin_to_read()
-        if found.value is not None and not found.failure and (same := _same(found.value)):
-            return replace(old, roster=_good(same, found.problems, stamp))
         try:
             roster = rosters.load(self.settings.roster.file, self.settings.credentials)
         except ConfigurationError as error:
@@ -229,16 +235,6 @@ def _mended(roster: Roster, old: Loaded, stamp: Stamp) -> Found[Roster]:
     failure = tuple(row.problem for row in roster.bad_rows)
     rest = tuple(problem for problem in roster.problems if problem not in failure)
     return Found(mended, rest, failure, old.roster.seen_at, settled(stamp))
-
-
-def _same(roster: Roster) -> Roster | None:
-    """Give the roster with its new time, if its file says what it said: a large one takes long to take apart."""
-    try:
-        data, status = read_regular(roster.file, _LARGEST_ROSTER)
-    except OSError:
-        return None
-    is_same = f"sha256:{hashlib.sha256(data).hexdigest()}" == roster.digest
-    return replace(roster, modified_at=status.st_mtime) if is_same else None
 
 
 def stamp_of(file: Path) -> Stamp:

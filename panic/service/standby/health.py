@@ -4,16 +4,18 @@ Whoever asks is told at once. Of settings, roster and keys that are read again a
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from panic import config
 from panic.config import Settings
-from panic.config.own import fingerprints
+from panic.config.own_files import fingerprints
 from panic.kit.background import begin
 from panic.kit.errors import ConfigurationError, Problem
+from panic.ledger.writer import Writer
 from panic.service import readiness
-from panic.service.standby.files import Files, Loaded, settled, stamp_of
+from panic.service.standby.files import Files, Loaded, age, settled, stamp_of
+from panic.service.standby.warm import Health, Warm
 
 RELOAD_S: Final = 10.0
 """How long a reload may take before it is abandoned."""
@@ -22,13 +24,8 @@ _AT_START: Final = ("host", "port", "tls_certificate", "tls_key")
 """What of [service] counts only at the start."""
 
 
-class Ready:
-    """Keeps what `panic.service.readiness` says of what is loaded. Use it inside one running loop.
-
-    Attributes:
-        problems: What was found last; None until everything was looked at once.
-        files: Fingerprints of ledger and latch; empty until then.
-    """
+class Judgement:
+    """Keeps what `panic.service.readiness` says of what is loaded; None until it was looked at once."""
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.problems: tuple[Problem, ...] | None = None
@@ -60,6 +57,38 @@ class Ready:
             self.problems, self._seen = (Problem(what, "Type panic check."),), None  # look again in a second
             return
         self.problems, self._seen = found, (settings, roster, usable, [settled(one) for one in stamps])
+
+
+def mistakes(settings: Settings, loaded: Loaded, judgement: Judgement) -> list[Problem]:
+    """Give everything that `panic check` would refuse."""
+    return [*settings.problems, *loaded.problems, *(judgement.problems or ())]
+
+
+def why_not_ready(settings: Settings, loaded: Loaded, judgement: Judgement) -> str:
+    """Say why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
+    if loaded.roster.value is None:
+        return "roster"
+    if not loaded.usable:
+        return "keys"
+    if judgement.problems is None:
+        return "starting"
+    return "configuration" if mistakes(settings, loaded, judgement) else ""
+
+
+def status(
+    settings: Settings, loaded: Loaded, warm: Warm | None, problems: Iterable[str], ledger: Writer | None
+) -> dict[str, Any]:
+    """Say what is ready, how old it is (seconds; null for never) and what is wrong beside these problems."""
+    health = warm.health if warm else Health()
+    unwritten = [f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else []
+    return {
+        **loaded.ages(),
+        "warm_connections": warm.idle if warm else 0,
+        "warm_connections_wanted": settings.service.warm_connections,
+        "last_contact_age_s": age(health.contact_at, asyncio.get_running_loop().time()),
+        "clock_ahead_s": None if health.ahead_s is None else round(health.ahead_s, 3),
+        "problems": [*problems, *health.problems, *unwritten],
+    }
 
 
 class Reloaded(NamedTuple):
@@ -95,5 +124,6 @@ def _read(old: Settings, env: Mapping[str, str], every_s: float) -> Files:
 
 def restart_notes(old: Settings, new: Settings) -> tuple[str, ...]:
     """Say what of the new settings counts only after a restart."""
-    changed = [key for key in _AT_START if getattr(old.service, key) != getattr(new.service, key)]
-    return tuple(f"[service] {key} counts after a restart" for key in changed)
+    changed = [f"[service] {key}" for key in _AT_START if getattr(old.service, key) != getattr(new.service, key)]
+    changed += ["[ledger] file"] if old.ledger != new.ledger else []
+    return tuple(f"{key} counts after a restart" for key in changed)

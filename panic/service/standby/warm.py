@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.config import Broker as Where
 from panic.config.secret import Key
@@ -50,6 +51,41 @@ class Health:
     ahead_s: float | None = None
     trouble: str = ""
 
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong."""
+        found = [f"credential {name}: the broker answers {one} to its key" for name, one in self.refused.items()]
+        return sorted(found) + ([f"connections to the broker: {self.trouble}"] if self.trouble else [])
+
+    def note(self, answer: Answer, credential: str) -> None:
+        """Remember what came back to a key; to one that was replaced meanwhile under no name."""
+        status = answer.evidence.status
+        if status is None:
+            self.trouble = answer.error
+            return
+        self.contact_at, self.trouble = answer.ended, ""
+        if credential and status in _REFUSED:
+            self.refused[credential] = status
+        else:
+            self.refused.pop(credential, None)
+
+
+class _Round:
+    """One Broker, and the task that keeps its connections open until somebody takes it."""
+
+    broker: Broker
+    task: asyncio.Task[None]
+
+    def __init__(self) -> None:
+        self.given = asyncio.Event()
+        self.is_ready = False
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, but no longer than until it is given away."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.given.wait()
+
 
 class Warm:
     """Keeps one Broker ready to be taken, with so many connections. Create it inside a running loop."""
@@ -66,7 +102,6 @@ class Warm:
         self._round: _Round | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._certified: asyncio.Future[Broker] | None = None
-        self._is_closed = False
 
     @property
     def idle(self) -> int:
@@ -107,35 +142,37 @@ class Warm:
 
     async def close(self) -> None:
         """Close every connection that is still ours."""
-        self._is_closed, self._round = True, None
-        tasks = set(self._tasks)
-        for task in tasks:
+        self._round = None
+        for task in self._tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_CLOSE_S)
+        if self._tasks:
+            await asyncio.wait(set(self._tasks), timeout=_CLOSE_S)
 
-    def _adopt(self, one: "_Round") -> Clock:
+    def _adopt(self, one: _Round) -> Clock:
         """Have a Broker use the present keys; gives the clock that it compares with the broker's from now on."""
         one.broker.adopt(clock := Clock(), lambda: self._spoil(one), self._keys)
         return clock
 
-    def _spoil(self, one: "_Round") -> None:
+    def _spoil(self, one: _Round) -> None:
         """Throw a Broker away: a connection brought what nobody had asked for."""
         self.health.trouble = "a connection brought what nobody had asked for; all were closed"
         one.is_ready = False
         one.task.cancel()
 
-    def _ended(self, one: "_Round") -> None:
+    def _ended(self, one: _Round) -> None:
         self._tasks.discard(one.task)
         error = None if one.task.cancelled() else one.task.exception()
         if error is not None:
             self.health.trouble = f"no connection can be kept: {type(error).__name__}"
-        if one is self._round and not self._is_closed:
+        if one is self._round:
             self.start(self._every_s)
 
-    async def _keep(self, one: "_Round", pause_s: float) -> None:
+    async def _keep(self, one: _Round, pause_s: float) -> None:
         """Open the connections and keep them open until somebody takes them."""
-        await self._certify(one.broker)
+        if self._certified is None or (self._certified.done() and self._certified.exception()):
+            self._certified = begin(lambda: _certified(one.broker), "certificates")  # it may hang: once is enough
+        async with asyncio.timeout(_CERTIFICATES_S):
+            one.broker.share_certificates(await asyncio.shield(self._certified))
         await one.broker.__aenter__()
         one.is_ready = True
         try:
@@ -146,17 +183,7 @@ class Warm:
             if not one.given.is_set():
                 await one.broker.__aexit__()
 
-    async def _certify(self, broker: Broker) -> None:
-        """Read the authorities once, on a thread: it takes some milliseconds, or hangs.
-
-        One thread hangs then, however often this is tried.
-        """
-        if self._certified is None or (self._certified.done() and self._certified.exception()):
-            self._certified = begin(lambda: _certified(broker), "certificates")
-        async with asyncio.timeout(_CERTIFICATES_S):
-            broker.share_certificates(await asyncio.shield(self._certified))
-
-    async def _ask(self, one: "_Round") -> int:
+    async def _ask(self, one: _Round) -> int:
         """Use some connections, or all where one is missing; give how many."""
         wanted = self._connections
         if not self._keys:
@@ -170,48 +197,17 @@ class Warm:
             self.health.ahead_s = clock.ahead_s
         return count
 
-    async def _ping(self, one: "_Round") -> None:
-        health, name = self.health, self._next_credential()
-        key = self._keys.get(name)
-        if key is None or one.given.is_set():
+    async def _ping(self, one: _Round) -> None:
+        if one.given.is_set() or not self._keys:
             return
-        answer = await one.broker.warm(name, asyncio.timeout(_PING_S))
-        status = answer.evidence.status
-        if one.given.is_set():
-            return
-        if status is None:
-            health.trouble = answer.error
-            return
-        health.contact_at, health.trouble = answer.ended, ""
-        if self._keys.get(name) is key and status in _REFUSED:
-            health.refused[name] = status
-        elif self._keys.get(name) is key:
-            health.refused.pop(name, None)
-
-    def _next_credential(self) -> str:
-        if self._unasked:
-            return self._unasked.popleft()
         self._turns.rotate(-1)
-        return self._turns[-1] if self._turns else ""
+        name = self._unasked.popleft() if self._unasked else self._turns[-1]
+        key = self._keys[name]
+        answer = await one.broker.warm(name, asyncio.timeout(_PING_S))
+        if not one.given.is_set():
+            self.health.note(answer, name if self._keys.get(name) is key else "")
 
 
 def _certified(broker: Broker) -> Broker:
     broker.load_certificates()
     return broker
-
-
-class _Round:
-    """One Broker, and the task that keeps its connections open until somebody takes it."""
-
-    broker: Broker
-    task: asyncio.Task[None]
-
-    def __init__(self) -> None:
-        self.given = asyncio.Event()
-        self.is_ready = False
-
-    async def pause(self, seconds: float) -> None:
-        """Wait, but no longer than until it is given away."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.given.wait()

@@ -1,11 +1,11 @@
-// Two pictures of a run: when accounts were sent, accepted and clear, and how long until they were clear.
+// How a run went: when how many accounts were sent, accepted and clear.
 
 import { h, s } from "./dom.js";
-import { count, number, seconds } from "./words.js";
+import { number, seconds } from "./words.js";
 
 const HEIGHT = 220, LEFT = 56, TOP = 12, BOTTOM = 28;
 const width = () => (window.innerWidth < 700 ? 380 : 640); // drawn as wide as it is shown, so that words keep their size
-const LABELS = 118, EDGE = 20; // what is left free on the right
+const LABELS = 118; // what is left free on the right
 const LINES = ["sent", "accepted", "clear"];
 
 /** A round step that gives about `parts` parts. */
@@ -49,20 +49,8 @@ export function timeline({ course, accounts, elapsed_s: elapsed }) {
   });
   const words = ends.map((end) => s("text", { class: `end l-${end.name}`, x: width() - LABELS + 6, y: end.at + 4 }, `${end.name} ${number(end.n)}`));
   const told = ends.map((end) => `${number(end.n)} ${end.name}`).reverse().join(", ");
-  return h("figure", { class: "panel" }, h("figcaption", {}, h("h2", {}, "Timeline"), h("p", {}, `Accounts over the seconds since the press: ${told} of ${number(all)}`)),
+  const half = course.clear.find(([, n]) => n * 2 >= course.clear.at(-1)[1]);
+  const took = half ? `; half of the clear ones within ${seconds(half[0])}, the last after ${seconds(course.clear.at(-1)[0])}` : "";
+  return h("figure", { class: "panel" }, h("figcaption", {}, h("h2", {}, "Timeline"), h("p", {}, `Accounts over the seconds since the press: ${told} of ${number(all)}${took}`)),
     picture(`Timeline: ${told} of ${number(all)} accounts after ${seconds(elapsed)}`, axes(mostX, all, x, y, LABELS), lines, words));
-}
-
-export function distribution({ clearing }) {
-  if (!clearing || !clearing.bins.length) {
-    return h("figure", { class: "panel" }, h("figcaption", {}, h("h2", {}, "Time to clear"), h("p", {}, "No account was read clear.")));
-  }
-  const { bins, p50_s: half, p95_s: most, max_s: worst } = clearing;
-  const from = bins[0].from_s, to = bins.at(-1).to_s, top = Math.max(...bins.map((bin) => bin.accounts));
-  const x = (at) => LEFT + (at / to) * (width() - LEFT - EDGE), y = (n) => HEIGHT - BOTTOM - (n / top) * (HEIGHT - TOP - BOTTOM);
-  const bars = bins.map((bin) => s("rect", { class: "bar", x: x(bin.from_s) + 0.5, width: Math.max(1, x(bin.to_s) - x(bin.from_s) - 1), y: y(bin.accounts), height: y(0) - y(bin.accounts) },
-    s("title", {}, `${bin.from_s} to ${bin.to_s} s: ${count(bin.accounts, "account")}`)));
-  const told = `half within ${seconds(half)}, 95 of 100 within ${seconds(most)}, the last after ${seconds(worst)}`;
-  return h("figure", { class: "panel" }, h("figcaption", {}, h("h2", {}, "Time to clear"), h("p", {}, `From the press to the first read that shows nothing open: ${told}`)),
-    picture(`Time to clear, from ${seconds(from)} on: ${told}`, axes(to, top, x, y, EDGE), bars));
 }

@@ -1,14 +1,14 @@
-// The page's only stream. It beats every two seconds; a page that misses it says so loudly.
+// The page's only stream. It says every two seconds how things stand; a page that misses it says so loudly.
 
 const SILENT_MS = 6000; // three beats
 const LOST_MS = 1500; // how long a broken connection may take to come back before the page says that it is lost
 const AGAIN_MS = 1000;
 
 export class Link {
-  /** `on` has room, board, cells, stale, paused, lost, back and refused. */
+  /** `on` has room, board, stale, paused, lost, back and refused. */
   constructor(on) {
     this.on = on;
-    this.run = ""; // the run to follow; "" for the one under way
+    this.run = ""; // the run to follow; "" for none
     this.heardAt = 0;
     this.isLost = this.isPaused = this.isLent = false;
     this.source = null;
@@ -45,10 +45,8 @@ export class Link {
       this.heard();
       take(JSON.parse(event.data));
     });
-    hear("beat", () => {});
     hear("room", (found) => this.on.room(found));
     hear("board", (found) => this.on.board(found));
-    hear("cells", (found) => this.on.cells(found));
     hear("stale", (found) => this.on.stale(found));
     source.onerror = () => {
       if (source !== this.source) return;

@@ -59,21 +59,19 @@ export class Mosaic {
     });
   }
 
-  /** Take changes: {code: [index, …]}. */
-  change(changed) {
-    for (const [code, indices] of Object.entries(changed)) {
-      for (const index of indices) {
-        const before = this.codes[index];
-        if (before === undefined || before === code) continue;
-        this.codes[index] = code;
-        this.dirty.add(index);
-        if (code === "c" || before === "c") {
-          const n = this.where[index][0];
-          this.sections[n].clear += code === "c" ? 1 : -1;
-          this.dirtyHeadings.add(n);
-        }
+  /** Take the letters of all accounts, in the order in which they are shown. */
+  change(codes) {
+    [...codes].forEach((code, index) => {
+      const before = this.codes[index];
+      if (before === code) return;
+      this.codes[index] = code;
+      this.dirty.add(index);
+      if (code === "c" || before === "c") {
+        const n = this.where[index][0];
+        this.sections[n].clear += code === "c" ? 1 : -1;
+        this.dirtyHeadings.add(n);
       }
-    }
+    });
     if (this.cursor >= 0) this.hint();
     this.later();
   }

@@ -78,8 +78,8 @@ export function troubles(room) {
   return h("section", { class: "panel warn" }, h("h2", {}, "This needs attention"), h("ul", {}, lines));
 }
 
-/** The strip of runs under way, on every page; of one that this page hears of also how far it is. */
-export function underway(element, room, shown, progress) {
+/** The strip of runs under way, on every page, and how far each is. */
+export function underway(element, room, shown) {
   const others = room.live.filter((run) => run.run_id !== shown).slice(0, STRIPS_MOST);
   element.hidden = !others.length;
   if (element.dataset.runs !== others.map((run) => run.run_id).join()) {
@@ -89,7 +89,7 @@ export function underway(element, room, shown, progress) {
       ` ${run.scope}, ${count(run.accounts, "account")}: ${run.reason} (${run.by})`, h("b", { class: "how-far" }))));
   }
   others.forEach((run, i) => {
-    say(element.children[i].querySelector(".how-far"), progress?.run === run.run_id ? `${number(progress.clear)} clear` : "");
+    say(element.children[i].querySelector(".how-far"), `${number(run.clear)} clear`);
   });
 }
 

@@ -1,6 +1,6 @@
 // After a run: downloads, how it went, and what its verdict rests on.
 
-import { distribution, timeline } from "./charts.js";
+import { timeline } from "./charts.js";
 import { copies, h } from "./dom.js";
 import { number, seconds } from "./words.js";
 
@@ -15,7 +15,7 @@ export function report(board) {
       h("a", { class: "button", href: `/v1/runs/${run}/report`, download: `panic-report-${run}.json` }, "Report (JSON)"),
       h("a", { class: "button", href: `/v1/runs/${run}/evidence`, download: "" }, "Evidence"),
       h("button", { type: "button", class: "quiet", onclick: () => window.print() }, "Print")),
-    h("div", { class: "charts" }, timeline(board), distribution(board)),
+    h("div", { class: "charts" }, timeline(board)),
     h("div", { class: "columns" }, orders(board), times(board), fills(board), coverage(board)),
     head ? h("p", { class: "note" }, "Keep the ledger's head outside this machine: it exposes any change to the record. ", h("code", {}, head), copies(head))
       : h("p", { class: "note" }, "This run is not in a ledger: the report is its only record."),

@@ -11,7 +11,7 @@ import { ago, commandLine, isDrill, utc } from "./words.js";
 
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", progress = null, drawn = "", isStillIn = false;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", drawn = "", isStillIn = false;
 
 const link = new Link({
   room(found) {
@@ -24,17 +24,10 @@ const link = new Link({
     else refresh();
   },
   board(board) {
-    progress = { run: board.run_id, clear: board.counts.c ?? 0 };
     if (page() === "run" && shown === board.run_id) view.take(board);
-    drawUnderway();
   },
   stale({ run_id: run }) {
     if (shown === run) view?.stale();
-  },
-  cells(cells) {
-    progress = { run: cells.run_id, clear: cells.counts.c ?? 0 };
-    view?.change(cells);
-    drawUnderway();
   },
   paused() {
     document.body.classList.toggle("lost", link.isPaused);
@@ -86,7 +79,7 @@ function drawTop() {
 }
 
 function drawUnderway() {
-  if (room) underway(byId("underway"), room, page() === "run" ? shown : "", progress);
+  if (room) underway(byId("underway"), room, page() === "run" ? shown : "");
 }
 
 function title() {
@@ -190,11 +183,7 @@ async function openRun(run) {
   shown = run;
   const mine = view = new RunView();
   put(stage, mine.element);
-  if (room.live.some((one) => one.run_id === run)) {
-    link.follow(run);
-    return;
-  }
-  link.follow(""); // until it is known that there is such a run
+  link.follow(room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
   try {
     const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`, undefined, { within: BOARD_MS });
     if (view !== mine) return;

@@ -39,7 +39,7 @@ export class RunView {
     this.tick();
   }
 
-  /** Take the whole board; a stream tells only once who the accounts are. */
+  /** Take a board; while the run is under way a stream leaves out who the accounts are. */
   take(board) {
     const was = this.board;
     const accounts = board.accounts ?? (was?.run_id === board.run_id ? was.accounts : null);
@@ -48,10 +48,9 @@ export class RunView {
     this.heardAt = performance.now();
     this.isStale = false;
     if (was?.accounts.length !== accounts.length) {
-      this.places = new Map(accounts.map(([id], place) => [id, place]));
       this.mosaic.show(accounts, board.codes);
     } else {
-      this.mosaic.change(byCode(board.codes));
+      this.mosaic.change(board.codes);
     }
     this.draw(board.counts);
     this.drawFacts();
@@ -66,16 +65,6 @@ export class RunView {
     this.isStale = true;
     this.drawFacts();
     shout("This board is no longer up to date. The run continues.");
-  }
-
-  /** Take changes. */
-  change({ run_id: run, elapsed_s: elapsed, counts, changed }) {
-    if (this.board?.run_id !== run || this.isOver) return;
-    this.board.elapsed_s = elapsed;
-    this.heardAt = performance.now();
-    this.mosaic.change(changed);
-    this.draw(counts);
-    this.worst.change((id) => this.mosaic.codes[this.places.get(id)], this.all - (counts.c ?? 0));
   }
 
   get all() {
@@ -148,10 +137,4 @@ function bar(share) {
   const done = h("span", {});
   done.style.width = `${(share * 100).toFixed(2)}%`;
   return h("div", { class: "bar-of-clear", "aria-hidden": "true" }, done);
-}
-
-function byCode(codes) {
-  const found = {};
-  [...codes].forEach((code, index) => (found[code] ??= []).push(index));
-  return found;
 }

@@ -28,12 +28,6 @@ export class Worst {
     this.draw(worst.length + more);
   }
 
-  /** Between two whole boards: what the listed accounts are by now, and how many are not clear. */
-  change(codeOf, left) {
-    for (const card of this.cards.values()) card.become(codeOf(card.id));
-    this.draw(left);
-  }
-
   draw(left) {
     say(this.title, this.isLive ? `Not clear yet: ${number(left)}` : `Not clear: ${number(left)}, worst first`);
     say(this.rest, this.more > 0 && left > this.cards.size ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": the report lists all of them"}` : "");
@@ -78,7 +72,7 @@ class Card {
 function requests(ids) {
   return h("table", { class: "ids" }, h("caption", {}, "Request ids, newest first"), h("tbody", {}, ids.map((request) => h("tr", {},
     h("td", {}, request.method), h("td", {}, request.error ?? request.status ?? "–"), h("td", {}, utc(request.at)),
-    h("td", {}, request.id ? [h("code", {}, spelled(request.id)), copies(request.id)] : "none")))));
+    h("td", {}, request.request_id ? [h("code", {}, spelled(request.request_id)), copies(request.request_id)] : "none")))));
 }
 
 /** What the shapes mean, for as long as there is nothing worse to tell. */

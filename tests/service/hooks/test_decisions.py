@@ -1,22 +1,21 @@
 """What follows from a call: presses where it should, says so, and pages where a breach may have been lost."""
 
-from dataclasses import replace
-from typing import Literal
+from typing import Any
 
 import pytest
 
 from panic.service.hooks.bodies import Meaning, Understood
-from panic.service.hooks.decisions import NOT_LET_IN, REASON_MOST, Act, Earlier, decide
+from panic.service.hooks.decisions import REASON_MOST, Act, Decision, decide
 from panic.service.hooks.signatures import Kind, Verified
 
-OnOdd = Literal["press", "page"]
 AUTHENTIC = Verified(Kind.AUTHENTIC, "msg_1", 1000)
-TAKEN = Earlier("digest", 1000, "run-1", is_over=True)
 
 
-def said(meaning: Meaning) -> Understood:
-    """A body of this meaning."""
-    return Understood(meaning, "Limit: desk A")
+def decided(
+    meaning: Meaning = Meaning.FIRING, verified: Verified = AUTHENTIC, text: str = "Limit: desk A", **how: Any
+) -> Decision:
+    """What follows from a call of the hook "desk"."""
+    return decide("desk", verified, Understood(meaning, text), **{"on_odd": "press", "repeats": None, **how})
 
 
 @pytest.mark.parametrize(
@@ -32,79 +31,35 @@ def said(meaning: Meaning) -> Understood:
         (Meaning.ODD, "page", Act.PAGE, 202, True),
     ],
 )
-def test_what_an_authentic_call_sets_off(meaning: Meaning, on_odd: OnOdd, act: Act, status: int, pages: bool):
+def test_what_an_authentic_call_sets_off(meaning: Meaning, on_odd: str, act: Act, status: int, pages: bool):
     """A press, unless it says that it is over or a test, or its hook only pages for what is not understood."""
-    decision = decide("desk", AUTHENTIC, said(meaning), on_odd=on_odd)
+    decision = decided(meaning, on_odd=on_odd)
 
     assert (act, status, pages) == (decision.act, decision.status, bool(decision.page))
     assert (act is Act.PRESS) == ("hook desk: " in decision.reason and "Limit: desk A" in decision.reason)
 
 
 @pytest.mark.parametrize("meaning", Meaning)
-def test_a_call_that_is_not_of_now_or_proves_nothing_is_refused_whatever_it_says(meaning: Meaning):
-    """A well-signed one may have been a breach: it pages. A forged one does not, or anybody could."""
-    forged = decide("desk", Verified(Kind.FORGED), said(meaning), earlier=TAKEN)
-    late, malformed = (
-        decide("desk", Verified(kind, wrong="its clock is off"), said(meaning))
-        for kind in (Kind.LATE, Kind.MALFORMED)
-    )
+@pytest.mark.parametrize("kind", [Kind.LATE, Kind.MALFORMED])
+def test_a_call_that_is_not_of_now_is_refused_whatever_it_says(meaning: Meaning, kind: Kind):
+    """It is well signed and may have been a breach: it pages."""
+    decision = decided(meaning, Verified(kind, wrong="its clock is off"), repeats="run-1")
 
-    assert NOT_LET_IN is forged
-    assert (Act.REFUSE, 401, "", "") == (forged.act, forged.status, forged.page, forged.reason)
-    assert [(400, "late"), (400, "malformed")] == [(one.status, one.code) for one in (late, malformed)]
-    assert "It is well signed, but its clock is off." == late.detail
-    assert "a well-signed call to hook desk was refused: its clock is off; NOTHING was pressed" == late.page
+    assert (Act.REFUSE, 400, kind) == (decision.act, decision.status, decision.code)
+    assert "It is well signed, but its clock is off." == decision.detail
+    assert "a well-signed call to hook desk was refused: its clock is off; NOTHING was pressed" == decision.page
 
 
 @pytest.mark.parametrize("meaning", Meaning)
-@pytest.mark.parametrize(
-    ("is_live", "timestamp", "status", "code"),
-    [
-        (True, 1000, 202, "joined"),
-        (True, 1030, 202, "joined"),
-        (False, 1030, 202, "joined"),
-        (False, 1000, 409, "replayed"),
-    ],
-)
-def test_a_call_taken_before_never_presses_again(
-    is_live: bool, timestamp: int, status: int, code: str, meaning: Meaning
-):
-    """It joins its run; an exact copy that comes after that run's end is a replay, and pages."""
-    verified = Verified(Kind.AUTHENTIC, "msg_1", timestamp)
-    decision = decide("desk", verified, said(meaning), earlier=TAKEN, digest="digest", is_live=is_live)
+@pytest.mark.parametrize(("run", "status", "code"), [("run-1", 202, "joined"), ("", 200, "recorded")])
+def test_a_copy_never_presses_again(meaning: Meaning, run: str, status: int, code: str):
+    """It counts as the earlier call, whatever that came to."""
+    decision = decided(meaning, repeats=run)
 
-    assert (status, code, "run-1") == (decision.status, decision.code, decision.joins)
-    assert ("replayed" == code) == bool(decision.page)
-    assert decision.is_copy
-    assert not decision.reason
-
-
-@pytest.mark.parametrize("timestamp", [1000, 1030])
-def test_a_repeat_of_a_run_that_nobody_knows_counts_as_new(timestamp: int):
-    """It joins nothing that there is not; another body under its id is refused all the same."""
-    verified = Verified(Kind.AUTHENTIC, "msg_1", timestamp)
-    again, other = (
-        decide("desk", verified, said(Meaning.FIRING), earlier=replace(TAKEN, is_over=False), digest=digest)
-        for digest in ("digest", "another")
-    )
-
-    assert (Act.PRESS, "pressed", "", False) == (again.act, again.code, again.joins, again.is_copy)
-    assert "id_used" == other.code
-
-
-def test_a_copy_of_what_pressed_nothing_is_recorded_and_another_body_refused():
-    """There is nothing to join, and nothing was lost; another body may have been a breach of its own."""
-    earlier = Earlier("digest", 1000)
-    copy = decide("desk", AUTHENTIC, said(Meaning.TEST), earlier=earlier, digest="digest")
-    other = decide("desk", AUTHENTIC, said(Meaning.FIRING), earlier=TAKEN, digest="other", is_live=True)
-
-    assert (Act.RECORD, 200, True, "") == (copy.act, copy.status, copy.is_copy, copy.page)
-    assert (Act.REFUSE, 409, "id_used") == (other.act, other.status, other.code)
-    assert "NOTHING was pressed" in other.page
+    assert (Act.RECORD, status, code) == (decision.act, decision.status, decision.code)
+    assert not decision.page + decision.reason
 
 
 def test_a_reason_is_bounded():
     """However long what came is."""
-    decision = decide("desk", AUTHENTIC, Understood(Meaning.ODD, "x" * 10_000))
-
-    assert REASON_MOST == len(decision.reason)
+    assert REASON_MOST == len(decided(Meaning.ODD, text="x" * 10_000).reason)

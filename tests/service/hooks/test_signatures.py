@@ -43,18 +43,6 @@ def test_what_the_reference_signer_signs_is_authentic(body: str, id_: str):
     assert Verified(Kind.AUTHENTIC, id_, NOW) == check(sign(body.encode(), id_), body.encode())
 
 
-def test_the_example_of_the_specification_is_authentic():
-    """Its secret, id, timestamp, body and signature are printed there."""
-    held = Secrets(STANDARD, ["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
-    headers = {
-        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
-        "webhook-timestamp": "1614265330",
-        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-    }
-
-    assert Kind.AUTHENTIC is check(headers, b'{"test": 2432232314}', held, 1614265330).kind
-
-
 @pytest.mark.parametrize("signers", [(SECRET,), (OTHER,), (SECRET, OTHER), (OTHER, SECRET)])
 def test_while_one_secret_replaces_another_both_count(signers: tuple[str, ...]):
     """On our side, and where the sender signs with both."""
@@ -64,26 +52,24 @@ def test_while_one_secret_replaces_another_both_count(signers: tuple[str, ...]):
     assert (SECRET in signers) == (check(headers).kind is Kind.AUTHENTIC)
 
 
-@pytest.mark.parametrize("text", [SECRET, SECRET.removeprefix("whsec_"), SECRET.rstrip("=")])
-def test_a_secret_may_be_spelled_as_the_reference_library_takes_it(text: str):
-    """Without its prefix or its padding."""
-    assert not flaw(STANDARD, text) + weakness(STANDARD, text)
-    assert Kind.AUTHENTIC is check(sign(BREACH), held=Secrets(STANDARD, [text])).kind
+SHORT, ODD = "is shorter than 24 bytes", "is not 'whsec_' and base64 after it"
 
 
 @pytest.mark.parametrize(
     ("scheme", "text", "wrong"),
     [
-        (STANDARD, "whsec_", ("is empty", "is shorter than 24 bytes")),
-        (STANDARD, "whsec_é", ("is not 'whsec_' and base64 after it", "is shorter than 24 bytes")),
-        (STANDARD, "whsec_a", ("is not 'whsec_' and base64 after it", "is shorter than 24 bytes")),
-        (STANDARD, "whsec_c2hvcnQ=", ("", "is shorter than 24 bytes")),
-        (BEARER, "short", ("", "is shorter than 24 bytes")),
+        *((STANDARD, text, ("", "")) for text in (SECRET.removeprefix("whsec_"), SECRET.rstrip("="))),
+        *((STANDARD, text, (ODD, SHORT)) for text in ("whsec_", "whsec_é", "whsec_a")),
+        (STANDARD, "whsec_c2hvcnQ=", ("", SHORT)),
+        (BEARER, "short", ("", SHORT)),
     ],
 )
 def test_what_is_wrong_with_a_secret_is_told(scheme: str, text: str, wrong: tuple[str, str]):
-    """In words; a short one can be used all the same."""
+    """A short one can be used all the same, and one without prefix or padding, as in the reference library."""
+    is_authentic = check(sign(BREACH), held=Secrets(STANDARD, [text])).kind is Kind.AUTHENTIC
+
     assert wrong == (flaw(scheme, text), weakness(scheme, text))
+    assert is_authentic == (wrong == ("", ""))
 
 
 @pytest.mark.parametrize("off_s", [-301, -300, 0, 300, 301])
@@ -96,26 +82,18 @@ def test_the_clocks_may_differ_by_the_tolerance(off_s: int):
 
 
 @pytest.mark.parametrize(
-    "stamp", ["", "0", "-1", "1e9", "1800000000.0", "01800000000", "\uff11\uff18\uff10\uff10", "nan", "9" * 13]
+    ("id_", "stamp"),
+    [
+        *(
+            ("msg_1", one)
+            for one in ("", "0", "-1", "1e9", "1800000000.0", "01800000000", "\uff11", "nan", "9" * 13)
+        ),
+        *((one, str(NOW)) for one in ("", "a.b", "a b", "é", "a\tb", "\udcff", "x" * 256)),
+    ],
 )
-def test_a_timestamp_is_a_plain_number(stamp: str):
-    """What the reference reads as a float is well signed and refused."""
-    assert Kind.MALFORMED is check(raw("msg_1", stamp)).kind
-
-
-@pytest.mark.parametrize("id_", ["", "a.b", "a b", "é", "a\tb", "\udcff", "x" * 256])
-def test_an_id_is_plain_and_bounded(id_: str):
+def test_id_and_timestamp_are_plain_and_bounded(id_: str, stamp: str):
     """A dot would let one call be read as another; what is well signed is told from what is forged."""
-    assert Kind.MALFORMED is check(raw(id_, str(NOW))).kind
-
-
-def test_the_parts_of_a_call_cannot_be_shifted():
-    """What is signed for one id, time and body counts for no other split of the same text."""
-    headers = raw("a", str(NOW), b"1.2")
-    shifted = headers | {"webhook-id": f"a.{NOW}", "webhook-timestamp": "1"}
-
-    assert Kind.AUTHENTIC is check(headers, b"1.2").kind
-    assert Kind.MALFORMED is check(shifted, b"2").kind
+    assert Kind.MALFORMED is check(raw(id_, stamp)).kind
 
 
 SIGNATURE = sign(BREACH)["webhook-signature"]
@@ -175,21 +153,19 @@ def test_nothing_makes_it_raise(headers: dict[str, list[str]], body: bytes | Non
     assert Kind.FORGED is verify(held, headers, body, NOW, TOLERANCE_S).kind
 
 
-@pytest.mark.parametrize("header", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"BEARER  {TOKEN}"])
-def test_a_bearer_secret_is_authentic(header: str):
-    """Without an id or a time; any of several secrets counts."""
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        *((one, Kind.AUTHENTIC) for one in (f"Bearer {TOKEN}", f"BEARER  {TOKEN}")),
+        *((one, Kind.FORGED) for one in ("", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN} ", "Bearer é")),
+        (f"Bearer {TOKEN[:-1]}", Kind.FORGED),
+    ],
+)
+def test_a_bearer_secret_is_exactly_one_of_several(header: str, kind: Kind):
+    """Without an id or a time."""
     held = Secrets(BEARER, ["an-older-one-for-the-rotation", TOKEN])
 
-    assert Verified(Kind.AUTHENTIC) == check({"authorization": header}, None, held)
-
-
-@pytest.mark.parametrize(
-    "header",
-    ["", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN} ", f"Bearer {TOKEN[:-1]}", "Bearer é"],
-)
-def test_another_authorization_is_forged(header: str):
-    """Exactly the secret counts."""
-    assert Verified(Kind.FORGED) == check({"authorization": header}, held=Secrets(BEARER, [TOKEN]))
+    assert Verified(kind) == check({"authorization": header}, None, held)
 
 
 def test_secrets_cannot_be_printed():

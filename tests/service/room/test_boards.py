@@ -4,7 +4,6 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,24 +14,19 @@ from panic.service.notify import Notice
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, started, until
 from tests.service.house import QUICK, House, house
-from tests.service.room.page import Spy, codes, held_clear, letters, opened
+from tests.service.room.page import board_of, codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
 
 
-async def asked(it: House, name: str) -> dict[str, Any]:
-    """A board, asked for once."""
-    return (await it.ask("GET", f"/v1/runs/{name}/board", token="viewer")).fits("Board")
-
-
 async def test_a_run_on_record_has_the_board_that_it_had_when_it_was_here(tmp_path: Path):
     """Word for word, by its whole name, its beginning, and as the last."""
     async with house(tmp_path, account(1), account(2, STUCK), account(3, Fault("status", status=403))) as it:
-        run_id = (await it.press({**QUICK, "deadline_s": 1, "wait": 30})).json["run_id"]
-        here = await asked(it, run_id)
+        run_id = await pressed(it, deadline_s=1, wait=30)
+        here = await board_of(it, run_id)
         it.forget()
-        on_record = [await asked(it, name) for name in (run_id, run_id[:-1], "last")]
+        on_record = [await board_of(it, name) for name in (run_id, run_id[:-1], "last")]
 
         assert {1: "c", 2: "o"}.items() < letters(here).items()
         assert [here] * 3 == on_record
@@ -57,27 +51,24 @@ def standings(it: House) -> list[str]:
     return [account["standing"] for accounts in told for account in accounts if "standing" in account]
 
 
-async def test_a_run_that_died_has_a_board_and_so_has_one_that_was_resumed(tmp_path: Path):
+async def test_a_page_of_a_run_that_died_sees_it_resumed(tmp_path: Path):
     """Nobody is clear who was it only before; times are since the press, and the record ends as the run did."""
     async with left(tmp_path) as it:
-        died = await asked(it, "last")
-        live = it.live((await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})).json["run_id"])
-        spy = Spy(lambda spy: spy.shown.clear - held_clear(live))
-        board = it.hub.board_of(live)
-        board.join(spy)
-        report = await live.finished()
-        await until(lambda: bool(spy.boards) and not spy.boards[-1]["live"])
-        board.leave(spy)
-        last = spy.boards[-1]
+        run_id = (await board_of(it, "last"))["run_id"]
+        async with opened(it, run_id) as page:
+            died = await page.ends()
+            await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})
+            await until(lambda: page.latest("board")["live"])
+            last = await page.ends()
+        report = await it.live(run_id).finished()
         it.forget()
-        on_record = await asked(it, live.run.id)
+        on_record = await board_of(it, run_id)
 
         assert (False, False, None, "open") == tuple(
             died[key] for key in ("live", "finished", "finished_at", "verdict")
         )
         assert {1: "c", 2: "o"} == letters(died)
         assert [2, 1] == [died["course"][key][-1][1] for key in ("sent", "clear")]
-        assert [] == spy.wrong
         assert {1: "c", 2: "c"} == letters(last) == codes(report)
         assert [["joe on behalf of Ann"]] == [[one["by"] for one in last["resumed"]]]
         assert last["course"]["sent"][0][0] < last["elapsed_s"] / 2
@@ -87,12 +78,12 @@ async def test_a_run_that_died_has_a_board_and_so_has_one_that_was_resumed(tmp_p
 async def test_a_damaged_record_has_a_board_that_says_so(tmp_path: Path):
     """What is left of it is shown, and nobody is clear who is not any more."""
     async with house(tmp_path) as it:
-        run_id = (await it.press({**QUICK, "wait": 30})).json["run_id"]
+        run_id = await pressed(it, wait=30)
         it.forget()
         with closing(sqlite3.connect(tmp_path / "ledger.db")) as ledger, ledger:
             ledger.execute("DROP TRIGGER events_stay")
             ledger.execute("DELETE FROM events WHERE kind = 'standing'")
-        found = await asked(it, run_id)
+        found = await board_of(it, run_id)
 
         assert "c" not in letters(found).values()
         assert "record_damaged" in [flag["code"] for flag in found["flags"]]
@@ -103,23 +94,18 @@ async def test_no_key_is_told(tmp_path: Path):
     rows = (f"1,East,{KEY}", f"2,{KEY},Two", f"x,{KEY},")
     async with house(tmp_path, account(1), account(2, STUCK), rows=rows, columns="id,group,name") as it:
         it.notifier.tell(Notice("page", "run-1", f"it said {KEY}", KEY, "run-1"))
-        asked = {**QUICK, "deadline_s": 1, "reason": f"it said {KEY}", "by": KEY}
-        live, spy = it.live((await it.press(asked)).json["run_id"]), Spy()
-        paths = ("/v1/room", f"/v1/runs/{live.run.id}/board")
-        board = it.hub.board_of(live)
-        board.join(spy)
-        await until(lambda: bool(spy.boards) and bool(spy.boards[-1]["worst"]))
-        under_way, shown = [await it.ask("GET", path) for path in paths]
-        async with opened(it) as page:
-            await page.has("room")
-        await live.finished()
-        await until(lambda: not spy.boards[-1]["live"])
-        board.leave(spy)
+        run_id = (await it.press({**QUICK, "deadline_s": 1, "reason": f"it said {KEY}", "by": KEY})).json["run_id"]
+        paths = ("/v1/room", f"/v1/runs/{run_id}/board")
+        async with opened(it, run_id) as page:
+            await until(lambda: "board" in page.kinds and bool(page.latest("board")["worst"]))
+            under_way, shown = [await it.ask("GET", path) for path in paths]
+            await page.ends()
         it.forget()
         texts = [(await it.ask("GET", path)).body for path in paths]
-        texts += [under_way.body, shown.body, *(one.text for one in (*spy.told, *page.told))]
+        texts += [under_way.body, shown.body, *(one.text for one in page.told)]
 
         assert not any(part.encode() in text for text in texts for part in (KEY, KEY.partition(".")[2]))
+        assert shown.json["live"]
         assert [["1", "[key]", "East"], ["2", "Two", "[key]"]] == shown.json["accounts"][:2]
         assert "it said [key]" == shown.json["trigger"]["reason"] == under_way.json["live"][0]["reason"]
 
@@ -128,7 +114,6 @@ async def test_boards_of_runs_that_are_not_here_any_more_are_forgotten(tmp_path:
     """The desk keeps a few that ended, and nobody keeps more."""
     async with house(tmp_path) as it:
         for _ in range(ENDED_KEPT + 3):
-            run_id = (await it.press({**QUICK, "scope": {"groups": ["East"]}, "wait": 30})).json["run_id"]
-            await asked(it, run_id)
+            await board_of(it, await pressed(it, scope={"groups": ["East"]}, wait=30))
 
         assert ENDED_KEPT + 1 >= len(it.hub.boards)

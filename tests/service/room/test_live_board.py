@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,8 +27,8 @@ from panic.simulator import Fault
 from tests.cli.support import account, sent, until
 from tests.kit.virtual import virtually
 from tests.run.test_seeds import _firm
-from tests.service.house import QUICK, House, house
-from tests.service.room.page import Spy, Told, codes, held_clear, letters
+from tests.service.house import House, house
+from tests.service.room.page import Spy, board_of, clear_in, codes, held_clear, letters, pressed
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
@@ -37,18 +36,16 @@ pytestmark = pytest.mark.usefixtures("often")
 
 async def begun(it: House, **how: Any) -> tuple[Live, LiveBoard]:
     """Press, and give the run and its board."""
-    live = it.live((await it.press({**QUICK, **how})).json["run_id"])
+    live = it.live(await pressed(it, **how))
     return live, it.hub.board_of(live)
 
 
-async def to_the_end(board: LiveBoard, *spies: Spy) -> list[dict[str, Any]]:
-    """Let these watch to the end; give the last board of each."""
-    for spy in spies:
-        board.join(spy)
-    await until(lambda: all(spy.boards and not spy.boards[-1]["live"] for spy in spies))
-    for spy in spies:
-        board.leave(spy)
-    return [spy.boards[-1] for spy in spies]
+async def to_the_end(board: LiveBoard, spy: Spy) -> dict[str, Any]:
+    """Let one watch to the end; give the last board."""
+    board.join(spy)
+    await until(lambda: bool(spy.boards) and not spy.boards[-1]["live"])
+    board.leave(spy)
+    return spy.boards[-1]
 
 
 async def test_at_the_end_a_board_is_the_report(tmp_path: Path):
@@ -56,10 +53,10 @@ async def test_at_the_end_a_board_is_the_report(tmp_path: Path):
     accounts = account(1), account(2, STUCK), account(3, Fault("status", status=403), Fault("hang", on="GET"))
     async with house(tmp_path, *accounts) as it:
         live, board = await begun(it, deadline_s=1)
-        (last,) = await to_the_end(board, Spy())
+        last = await to_the_end(board, Spy())
         report = await live.finished()
         told = json.loads(to_json(report))
-        asked = (await it.ask("GET", f"/v1/runs/{live.run.id}/board", token="viewer")).fits("Board")
+        asked = await board_of(it, live.run.id)
 
         assert {1: "c", 2: "o", 3: "r"} == letters(last) == codes(report)
         for key in ("run_id", "verdict", "exit_code", "finished", "totals", "coverage", "flags", "ledger_head"):
@@ -68,53 +65,27 @@ async def test_at_the_end_a_board_is_the_report(tmp_path: Path):
         assert last == asked
 
 
-async def test_all_who_watch_are_told_the_same(tmp_path: Path):
-    """Written once; who comes late has all of it with the next board, and then the same words."""
-    async with house(tmp_path, account(1, Fault("latency", seconds=0.2)), account(2, STUCK)) as it:
-        _, board = await begun(it, deadline_s=1)
-        one, two, late = Spy(), Spy(), Spy()
-        board.join(one)
-        board.join(two)
-        await until(lambda: "p" in one.shown.letters)
-        before = len(one.told)
-        board.join(late)
-        await until(lambda: bool(late.boards))
-        caught_up, as_it_was = list(late.shown.letters), list(one.shown.letters)
-        lasts = await to_the_end(board, one, two)
-        board.leave(late)
-
-        assert as_it_was == caught_up
-        assert one.told == two.told
-        assert [told.kind for told in one.told[before:]] == [told.kind for told in late.told]
-        assert lasts[0] == lasts[1] == late.boards[-1]
-
-
-async def test_while_first_cancels_leave_no_whole_board_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """One is written without a word on any account, and then letters alone; the loop is the run's."""
+async def test_while_first_cancels_leave_nobody_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Boards are written without a word on any account: the loop is the run's."""
     swept, tell_of = list[bool](), told.account_of
-    early: list[Told] = []
+    early: list[dict[str, Any]] = []
 
     def count(case: Case, *more: Any) -> Account:
         swept.append(live.run.engine.swept.is_set())
         return tell_of(case, *more)
 
-    def look(spy: Spy) -> None:
-        early.extend([] if live.run.engine.swept.is_set() else spy.told[-1:])
-
     monkeypatch.setattr(told, "account_of", count)
     slow = Fault("latency", seconds=0.15)
     async with house(tmp_path, *(account(id_, slow) for id_ in (1, 2, 3, 4))) as it:
         live, board = await begun(it, concurrency=1)
-        spy = Spy(look)
+        spy = Spy(lambda board: None if live.run.engine.swept.is_set() else early.append(board))
         board.join(spy)
         await until(lambda: bool(swept))
         board.leave(spy)
-        first, *then = early
 
         assert all(swept)
-        assert {"cells"} == {one.kind for one in then}
-        assert ("board", [], 4) == (first.kind, first.body["worst"], first.body["more"])
-        assert "not_attempted" not in [flag["code"] for flag in first.body["flags"]]
+        assert {(0, 4)} == {(len(one["worst"]), one["more"]) for one in early}
+        assert "not_attempted" not in [flag["code"] for flag in early[0]["flags"]]
 
 
 async def test_what_happens_while_letters_are_read_is_read_as_well(
@@ -134,7 +105,7 @@ async def test_what_happens_while_letters_are_read_is_read_as_well(
         board._touch(live.run.cases[0])
         await reading
 
-        assert "sc" == board._letters.row.decode()
+        assert "sc" == board._row.decode()
 
 
 # ── what fails ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,13 +125,13 @@ async def test_a_board_that_fails_is_no_matter_of_the_run(tmp_path: Path, monkey
         board.join(spy)
         await until(lambda: bool(spy.boards) and 1 in sent(it.simulator, "GET"))
         monkeypatch.setattr(boards, "write", broken)
-        live.run._teller.flags.append(Flag("odd", "something odd"))
+        live.run.reporter.flags.append(Flag("odd", "something odd"))
         await until(lambda: len(failed) > 1)
         answer = await it.ask("GET", f"/v1/runs/{live.run.id}/board")
         monkeypatch.setattr(boards, "write", write)
         await until(lambda: "odd" in [flag["code"] for flag in spy.boards[-1]["flags"]])
         live.run.stop()
-        (last,) = await to_the_end(board, spy)
+        last = await to_the_end(board, spy)
 
         assert answer.problem("internal")
         assert "stale" in [one.kind for one in spy.told]
@@ -182,7 +153,7 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
     async with house(tmp_path, account(1, STUCK)) as it:
         live, board = await begun(it, deadline_s=1)
         monkeypatch.setattr(it.hub._threads, "do", hang)
-        (last,) = await to_the_end(board, Spy())
+        last = await to_the_end(board, Spy())
 
         assert live.failure is not None
         assert (False, "open", {1: "o"}) == (last["live"], last["verdict"], letters(last))
@@ -194,6 +165,8 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
 class Supplies:
     """What a desk needs to run a made-up firm."""
 
+    ledger = None
+
     def __init__(self, ready: Prepared) -> None:
         self._ready = ready
 
@@ -201,10 +174,6 @@ class Supplies:
         return replace(self._ready, press=press)
 
     def take_broker(self) -> None:
-        return None
-
-    @property
-    def ledger(self) -> None:
         return None
 
 
@@ -216,41 +185,32 @@ async def _watched(seed: int) -> tuple[list[Spy], Report]:
         desk = Desk(Supplies(ready), drill=True)
         press = replace(ready.press, deadline_s=15.0)
         live = desk.press(press).live
-        up_to_date: list[Spy] = []
-        falsely = lambda spy: spy in up_to_date and spy.shown.clear - held_clear(live)  # noqa: E731
-        board, spies = LiveBoard(live, Aside()), [Spy(falsely), Spy(falsely)]
+        board = LiveBoard(live, Aside())
+        spies = [Spy(lambda told: clear_in(told) - held_clear(live)) for _ in range(2)]
         board.join(spies[0])
-        up_to_date.append(spies[0])
         for _ in range(2):
             await asyncio.sleep(rng.choice((0.3, 2.0)))
             desk.press(press)
         await asyncio.sleep(1.0)
         board.join(spies[1])
-        up_to_date.append(spies[1])
-        await asyncio.sleep(0.2)
-        late: Sequence[list[str]] = spies[1].shown.letters, spies[0].shown.letters
         report = await live.finished()
         while not all(spy.boards and not spy.boards[-1]["live"] for spy in spies):  # noqa: ASYNC110
             await asyncio.sleep(0.1)
         for spy in spies:
             board.leave(spy)
         await desk.close()
-
-        assert late[0] == late[1]
     return spies, report
 
 
 def test_no_letter_is_clear_of_which_the_run_is_not_sure(monkeypatch: pytest.MonkeyPatch):
     """At the moment at which it is told, whatever the faults are and whoever presses; the end is the report's."""
     monkeypatch.setattr(live_board, "perf_counter", lambda: asyncio.get_running_loop().time())
-    monkeypatch.setattr(live_board, "CELLS_S", 0.1)
-    monkeypatch.setattr(live_board, "BOARD_S", 1.0)
+    monkeypatch.setattr(live_board, "BOARD_S", 0.1)
     monkeypatch.setattr(run, "random", SimpleNamespace(Random=lambda: random.Random(501)))
-    spies, report = virtually(_watched(501))
+    (early, late), report = virtually(_watched(501))
 
-    assert 10 < len(spies[0].told)
-    for spy in spies:
-        assert [] == spy.wrong
-        assert codes(report) == letters(spy.boards[-1])
-        assert json.loads(to_json(report))["totals"] == spy.boards[-1]["totals"]
-    assert spies[0].told[-1] == spies[1].told[-1]
+    assert 10 < len(late.told) < len(early.told)
+    assert late.told == early.told[-len(late.told) :]
+    assert [] == early.wrong + late.wrong
+    assert codes(report) == letters(early.boards[-1])
+    assert json.loads(to_json(report))["totals"] == early.boards[-1]["totals"]

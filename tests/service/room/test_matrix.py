@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
+from tests.cli.inside import beside
 from tests.cli.support import sent
-from tests.service.apart import apart
 from tests.service.house import QUICK, House, house
 from tests.service.room.browser import Browser, Raw, exchange
 
@@ -153,7 +153,7 @@ async def _served(folder: Path) -> AsyncIterator[Site]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A service that must come out of all this without one DELETE, and without a session less."""
-    with apart(_served(tmp_path_factory.mktemp("site"))) as one:
+    with beside(_served(tmp_path_factory.mktemp("site"))) as one:
         yield one
 
         assert [] == sent(one.it.simulator, "DELETE")
@@ -184,13 +184,13 @@ def test_nothing_but_our_own_page_acts(site: Site):
 
 
 def test_nobody_is_told_that_they_may_ask_from_elsewhere(site: Site):
-    """A preflight is answered without one word of leave."""
+    """A preflight is refused, and without one word of leave."""
     headers = {"Origin": ("http://evil.example",), "Access-Control-Request-Method": ("POST",)}
     for path in ("/v1/runs", "/v1/reset", "/v1/session"):
-        route = Route("OPTIONS", path, {}, 204)
+        route = Route("OPTIONS", path, {}, 405)
         answer = _ask(site, route, Case({**headers, "Access-Control-Request-Headers": ("x-csrf-token",)}, ""))
 
-        assert 204 == answer.status
+        assert 405 == answer.status
         assert "access-control" not in answer.head.lower()
 
 
@@ -228,12 +228,12 @@ def test_no_other_page_signs_anybody_in(site: Site):
 
 def test_our_own_page_acts(tmp_path_factory: pytest.TempPathFactory):
     """The proper request is what the table says, so that every other line of it means something."""
-    with apart(_served(tmp_path_factory.mktemp("others"))) as site:
+    with beside(_served(tmp_path_factory.mktemp("others"))) as site:
         idle = replace(site, cookie=f"panic-{site.address[1]}={'x' * 43}")
         signed_in = _ask(idle, _SIGN_IN, Case({"X-CSRF-Token": _ABSENT}, ""))
         others = {name: _ask(site, route, Case({}, "")) for name, route in ROUTES.items() if name != "press"}
         sent_by_others = sent(site.it.simulator, "DELETE")
-    with apart(_served(tmp_path_factory.mktemp("press"))) as site:
+    with beside(_served(tmp_path_factory.mktemp("press"))) as site:
         pressed = _ask(site, ROUTES["press"], Case({}, ""))
         statuses = {name: answer.status for name, answer in others.items()} | {"press": pressed.status}
 

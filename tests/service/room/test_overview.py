@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,18 +14,18 @@ from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.config import Settings
 from panic.latch import State
+from panic.report.document import Source
 from panic.run.engagement import Engagement
 from panic.run.press import Press
-from panic.service.desk import SCHEDULE
 from panic.service.room import disk_watch, hub
 from panic.service.room.overview import next_of
 from panic.service.schedule.next import Due, next_run
 from panic.service.schedule.sessions import fallback
 from panic.simulator import Fault
-from tests.cli.support import account, panic, until
+from tests.cli.support import account, until
 from tests.service.house import House, house
 from tests.service.room.page import opened, pressed
-from tests.service.test_proving import REVOKED, a_self_test
+from tests.service.test_self_tester import REVOKED, a_self_test
 
 STUCK = Fault("stuck")
 DAILY = """
@@ -40,8 +40,8 @@ ALL = "all = true\ncancels_gtc_and_close_orders = true"
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read again soon."""
-    monkeypatch.setattr(disk_watch, "LATCH_S", 0.05)
-    monkeypatch.setattr(hub, "LOOK_S", 0.01)
+    monkeypatch.setattr(disk_watch, "LATCH_S", 0.02)
+    monkeypatch.setattr(hub, "BEAT_S", 0.05)
 
 
 @pytest.fixture
@@ -57,14 +57,12 @@ async def room(it: House, token: str = "viewer") -> dict[str, Any]:  # noqa: S10
     return (await it.ask("GET", "/v1/room", token=token)).fits("Room")
 
 
-async def so(it: House, name: str, value: Any, inside: str = "") -> dict[str, Any]:
-    """Ask until something stands so."""
+async def when(it: House, so: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Ask until things stand so."""
     async with asyncio.timeout(20):
-        while True:
-            found = await room(it)
-            if value == (found[inside][name] if inside else found[name]):
-                return found
+        while not so(found := await room(it)):  # noqa: ASYNC110  (nothing tells)
             await asyncio.sleep(0.02)
+    return found
 
 
 # ── what is ready ───────────────────────────────────────────────────────────────────────────────────────────
@@ -92,7 +90,7 @@ async def test_a_roster_that_changes_is_counted_anew_and_without_one_nobody_know
     """At the next look; and without one a press would not work."""
     await room(it)
     it.firm.roster.write_text("id,group\n1,East\n2,North\n3,North\n")
-    changed = await so(it, "accounts", 3)
+    changed = await when(it, lambda found: found["accounts"] == 3)
     it.standby._files.loaded = type(it.standby._files.loaded)(type(it.standby._files.loaded.roster)(), {})
     it.standby._files.close()
     found = await room(it)
@@ -104,7 +102,7 @@ async def test_a_roster_that_changes_is_counted_anew_and_without_one_nobody_know
 async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
     """With its remedies; before the first one there is nothing to tell but how often there is one."""
     for refused in (None, 1):
-        async with a_self_test(tmp_path, refused) as proving, house(tmp_path, proving=proving) as it:
+        async with a_self_test(tmp_path, refused) as tester, house(tmp_path, self_test=tester) as it:
             found = (await room(it))["self_test"]
 
         assert 300.0 == found["every_s"]
@@ -115,9 +113,11 @@ async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
             )
         else:
             assert (False, {"ok": 1, "refused": 1}) == (found["ok"], found["states"])
-            assert proving.last is not None
-            assert proving.last.finished_at == datetime.fromisoformat(found["ended_at"])
-            assert [{"code": REVOKED.code, "text": REVOKED.text, "remedy": REVOKED.remedy}] == found["findings"]
+            assert tester.last is not None
+            assert tester.last.finished_at == datetime.fromisoformat(found["ended_at"])
+            assert [(REVOKED.code, REVOKED.text, REVOKED.remedy)] == [
+                tuple(one[key] for key in ("code", "text", "remedy")) for one in found["findings"]
+            ]
 
 
 # ── what comes by the clock ─────────────────────────────────────────────────────────────────────────────────
@@ -149,11 +149,11 @@ async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
     """Who pressed what and why; and when all are over, how the one that was pressed last ended."""
     async with house(tmp_path, account(1, STUCK), account(2, STUCK)) as it:
         first = await pressed(it, reason="  the first  ", scope={"groups": ["East"]})
-        press = Press(Scope(all=True), "the close", "schedule cleanup", SCHEDULE)
+        press = Press(Scope(all=True), "the close", "schedule cleanup", Source.SCHEDULE)
         second = it.desk.press(press, automated=True).live.run.id
         under_way = (await room(it))["live"]
-        await it.live(first).run.engine.swept.wait()
-        for run_id in (second, first):
+        for run_id in (first, second):  # the second one gives way until then
+            await it.live(run_id).run.engine.swept.wait()
             it.live(run_id).run.stop()
             await it.over(run_id)
         found = await room(it)
@@ -181,48 +181,21 @@ async def test_a_run_that_did_not_come_to_its_end_has_no_verdict(it: House):
     assert (second.run.id, None) == (last["run_id"], last["verdict"])
 
 
-async def test_a_run_at_a_terminal_is_the_last_as_well(it: House, tmp_path: Path):
-    """It is on the same ledger; the runs of this service before it do not hide it, nor does it hide later ones."""
-    await pressed(it, wait=30)
-    await room(it)
-    done = await panic(*it.firm.lines("press", "--all", "--no-verify", "--reason", "later"), cwd=tmp_path)
-    it.hub.overview.disks.expire()  # a quarter of a minute later
-    last = (await room(it))["last"]
-    run_id = await pressed(it, wait=30)
-    after = await so(it, "run_id", run_id, "last")
-
-    assert (done.report["run_id"], "unverified", False) == tuple(
-        last[key] for key in ("run_id", "verdict", "drill")
-    )
-    assert "clear" == after["last"]["verdict"]
-
-
-async def latched(it: House, so: Any) -> dict[str, Any]:
-    """Ask until the latch is so."""
-    async with asyncio.timeout(20):
-        while True:
-            found: dict[str, Any] = (await room(it))["latch"]
-            if so(found):
-                return found
-            await asyncio.sleep(0.02)
-
-
 # ── what the latch says ──────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_what_the_latch_says_is_shown(it: House):
     """It stops nobody, or is missing and stops everybody; without one in the settings nobody knows."""
-    expected = {"known": True, "engaged": False, "problem": "", "holds": [], "warnings": []}
-
-    assert expected == (await room(it))["latch"]
+    quiet = (await room(it))["latch"]
     (it.firm.folder / "panic.latch").unlink()
-    missing = await latched(it, lambda found: found["problem"])
-    assert (True, True, "is missing", []) == tuple(
-        missing[key] for key in ("known", "engaged", "problem", "holds")
-    )
+    missing = (await when(it, lambda found: found["latch"]["problem"]))["latch"]
     nowhere = it.standby.settings.latch.model_copy(update={"file": None})
     it.standby.settings = it.standby.settings.model_copy(update={"latch": nowhere})
-    unknown = await latched(it, lambda found: not found["known"])
+    unknown = (await when(it, lambda found: not found["latch"]["known"]))["latch"]
+
+    expected = {"known": True, "engaged": False, "problem": "", "holds": [], "warnings": []}
+    assert expected == quiet
+    assert {**expected, "engaged": True, "problem": "is missing"} == missing
     assert (False, "the settings name no [latch] file") == (unknown["engaged"], unknown["problem"])
 
 
@@ -231,9 +204,9 @@ async def test_what_is_engaged_is_shown_with_its_doubts(tmp_path: Path):
     async with house(tmp_path, account(1), account(2, Fault("stuck"))) as it:
         await asyncio.to_thread(latch.create, tmp_path / "panic.latch")
         run_id = await pressed(it, latch=True, deadline_s=1)
-        under_way = await latched(it, lambda found: found["holds"])
+        under_way = (await when(it, lambda found: found["latch"]["holds"]))["latch"]
         await it.over(run_id)
-        after = await latched(it, lambda found: "not looked at" not in found["holds"][0]["doubt"])
+        after = (await when(it, lambda found: "not looked" not in found["latch"]["holds"][0]["doubt"]))["latch"]
 
         assert [("all", "", run_id)] == [(one["what"], one["name"], one["run"]) for one in under_way["holds"]]
         assert ["whether it is clear was not looked at yet"] == [one["doubt"] for one in under_way["holds"]]
@@ -244,7 +217,11 @@ async def test_what_is_engaged_is_shown_with_its_doubts(tmp_path: Path):
 async def test_what_is_engaged_and_clear_has_no_doubt(it: House, monkeypatch: pytest.MonkeyPatch):
     """But where the ledger does not answer; and after a reset it is gone."""
     await pressed(it, latch=True, wait=30)
-    engaged = await latched(it, lambda found: found["holds"] and not found["holds"][0]["doubt"])
+
+    def hold(found: dict[str, Any]) -> dict[str, Any]:
+        return next(iter(found["latch"]["holds"]), {"doubt": "nothing is engaged"})
+
+    engaged = await when(it, lambda found: not hold(found)["doubt"])
 
     def broken(_: Settings) -> Engagement:
         raise OSError
@@ -252,12 +229,12 @@ async def test_what_is_engaged_and_clear_has_no_doubt(it: House, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(disk_watch, "look", broken)
         patch.setattr(disk_watch, "LEDGER_S", 0.01)
-        doubted = await latched(it, lambda found: found["holds"][0]["doubt"])
+        doubted = await when(it, lambda found: hold(found)["doubt"])
     await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")
-    over = await latched(it, lambda found: not found["engaged"])
+    over = (await when(it, lambda found: not found["latch"]["engaged"]))["latch"]
 
-    assert ["all"] == [one["what"] for one in engaged["holds"]]
-    assert ["the ledger does not answer: OSError"] == [one["doubt"] for one in doubted["holds"]]
+    assert "all" == hold(engaged)["what"]
+    assert "the ledger does not answer: OSError" == hold(doubted)["doubt"]
     assert (True, []) == (over["known"], over["holds"])
 
 
@@ -290,7 +267,7 @@ async def test_a_latch_that_hangs_keeps_nobody(
     run_id = await pressed(it, wait=30)
     it.forget()
     async with opened(it) as page:
-        await page.has("room", "beat")
+        await page.has("room")
         statuses = {(await it.ask("GET", f"/v1/runs/{run_id}/report")).status for _ in range(20)}
         await until(lambda: "does not answer" in page.latest("room")["latch"]["problem"])
         await until(lambda: run_id in str(page.latest("room")["last"]))
@@ -300,12 +277,3 @@ async def test_a_latch_that_hangs_keeps_nobody(
 
     assert (False, False, 2) == (found["latch"]["known"], found["latch"]["engaged"], found["accounts"])
     assert ({200}, 1) == (statuses, threads)
-
-
-async def test_the_end_of_the_service_waits_for_no_disk(tmp_path: Path, hung: tuple[list[Path], threading.Event]):
-    """No task of the room is left."""
-    async with house(tmp_path) as it:
-        await room(it)
-        at_work = [task for task in asyncio.all_tasks() if "panic-room-read" == task.get_name()]
-
-    assert [True] == [task.done() for task in at_work]

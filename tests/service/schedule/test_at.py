@@ -4,8 +4,8 @@ from datetime import time
 
 import pytest
 
-from panic.config.at import SessionTime, WallTime, parse
-from panic.config.kinds import MistakeError
+from panic.config.sections import MistakeError
+from panic.config.times import SessionTime, WallTime, parse
 
 
 @pytest.mark.parametrize(

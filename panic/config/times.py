@@ -5,19 +5,15 @@ from dataclasses import dataclass
 from datetime import time
 from functools import cache
 from typing import Literal, TypeAlias
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from panic.config.kinds import MistakeError
+from panic.config.sections import MistakeError
 from panic.kit.words import did_you_mean, shown
 
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MOST_MINUTES = 600
 
-FORMS = '"16:10 America/New_York on weekdays" or "5 minutes before close"'
-"""Two examples, for error messages."""
-
-_EVERY = range(7)
-_WEEKDAYS = range(5)
+_GROUPS = {"every day": tuple(range(7)), "weekdays": tuple(range(5))}
 _FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
 """Zones without summer time, and the zones that people mean by them."""
 
@@ -35,8 +31,8 @@ class WallTime:
     days: tuple[int, ...]
 
     def __str__(self) -> str:
-        named = {tuple(_EVERY): "every day", tuple(_WEEKDAYS): "weekdays"}
-        days = named.get(self.days) or ", ".join(DAYS[day] for day in self.days)
+        named = [name for name, days in _GROUPS.items() if days == self.days]
+        days = ", ".join(named or [DAYS[day] for day in self.days])
         return f"{self.clock:%H:%M} {self.zone} on {days}"
 
 
@@ -62,7 +58,8 @@ def parse(text: str) -> At:
         return _session_time(int(edge[1]), *(word.lower() for word in edge.groups()[1:]))
     if wall := _WALL.fullmatch(words):
         return WallTime(_clock(int(wall[1]), int(wall[2])), _zone(wall[3]), _days(wall[4].lower()))
-    raise MistakeError(f"{shown(text)} is no time", f"Write it as in {FORMS}.")
+    remedy = 'Write it as in "16:10 America/New_York on weekdays" or "5 minutes before close".'
+    raise MistakeError(f"{shown(text)} is no time", remedy)
 
 
 def _session_time(minutes: int, side: str, edge: str) -> SessionTime:
@@ -80,21 +77,14 @@ def _clock(hour: int, minute: int) -> time:
 
 def _zone(name: str) -> str:
     if instead := _FIXED.get(name):
-        raise MistakeError(
-            f"{name} has no summer time", f"Write {instead}, or another place whose clocks you follow."
-        )
+        remedy = f"Write {instead}, or another place whose clocks you follow."
+        raise MistakeError(f"{name} has no summer time", remedy)
     if not _is_zone(name):
-        raise MistakeError(f"{shown(name)} is no time zone", did_you_mean(name, _known(), _A_ZONE))
+        remedy = "Write an IANA name such as America/New_York, or UTC."
+        raise MistakeError(
+            f"{shown(name)} is no time zone", did_you_mean(name, sorted(available_timezones()), remedy)
+        )
     return name
-
-
-_A_ZONE = "Write an IANA name such as America/New_York, or UTC."
-
-
-def _known() -> list[str]:
-    from zoneinfo import available_timezones  # noqa: PLC0415  (reads a thousand files: only for a mistake)
-
-    return sorted(available_timezones())
 
 
 @cache
@@ -109,8 +99,8 @@ def _is_zone(name: str) -> bool:
 
 
 def _days(words: str) -> tuple[int, ...]:
-    if words in {"weekdays", "every day"}:
-        return tuple(_WEEKDAYS if words == "weekdays" else _EVERY)
+    if words in _GROUPS:
+        return _GROUPS[words]
     names = [name.strip() for name in words.split(",")]
     for name in names:
         if name not in DAYS:

@@ -1,4 +1,4 @@
-"""The door: nobody who only sits there keeps a press out, and what is no HTTP is neither repeated nor logged."""
+"""The listener: nobody who only sits there keeps a press out; what is no HTTP is neither repeated nor logged."""
 
 import asyncio
 import resource
@@ -13,7 +13,7 @@ from aiohttp import web
 
 from panic.service import descriptors
 from panic.service.app import RUNNER
-from panic.service.door import Door
+from panic.service.listener import Listener
 from tests.cli.support import account, sent, simulate, until
 from tests.service.support import TOKENS, firm, serving
 from tests.service.test_tls import a_certificate, the_context
@@ -25,9 +25,9 @@ Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass
 class Place:
-    """A door with a few routes behind it."""
+    """A listener with a few routes behind it."""
 
-    door: Door = field(init=False)
+    listener: Listener = field(init=False)
     runner: web.AppRunner = field(init=False)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     inside: int = 0
@@ -35,7 +35,7 @@ class Place:
 
     async def call(self, words: bytes = b"") -> Line:
         """Connect, and say something."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.door.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port)
         self.lines.append(writer)
         writer.write(words)
         return reader, writer
@@ -61,7 +61,7 @@ class Place:
 async def standing(
     most: int = 2, first_s: float = 30.0, context: ssl.SSLContext | None = None
 ) -> AsyncIterator[Place]:
-    """Open a door on loopback."""
+    """Open a listener on loopback."""
     app = web.Application()
     runner = web.AppRunner(app, **RUNNER, shutdown_timeout=0.1)
     place = Place()
@@ -71,8 +71,8 @@ async def standing(
     app.router.add_post("/takes", place.takes)
     await runner.setup()
     place.runner = runner
-    place.door = Door(runner, "127.0.0.1", 0, context=context, most=most, first_s=first_s)
-    await place.door.start()
+    place.listener = Listener(runner, "127.0.0.1", 0, context=context, most=most, first_s=first_s)
+    await place.listener.start()
     try:
         yield place
     finally:
@@ -97,7 +97,7 @@ async def test_whoever_comes_is_let_in_for_the_oldest_who_waits():
         asked = await place.call(ASK)
         assert (await answer(asked)).endswith(b"quick")
         second = await place.call()
-        await until(lambda: 2 == len(place.door._callers))
+        await until(lambda: 2 == len(place.listener._callers))
         new = await place.call(ASK)
 
         assert (await answer(new)).endswith(b"quick")
@@ -132,7 +132,7 @@ async def test_whoever_keeps_a_line_busy_gives_way(words: bytes):
     async with standing(most=1) as place:
         await place.call(words)
         await until(lambda: 1 == place.inside)
-        await until(lambda: all(one.may_go for one in place.door._callers))
+        await until(lambda: all(one.may_go for one in place.listener._callers))
 
         assert (await answer(await place.call(ASK))).endswith(b"quick")
 
@@ -157,9 +157,9 @@ async def test_a_handshake_that_does_not_come_gives_way_and_is_cut(tmp_path: Pat
     made.ca.configure_trust(trusting)
     async with standing(most=1, first_s=1.0, context=the_context(made.service)) as place:
         silent = await place.call()
-        await until(lambda: 1 == len(place.door._callers))
+        await until(lambda: 1 == len(place.listener._callers))
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", place.door.port, ssl=trusting, server_hostname="panic.example.com"
+            "127.0.0.1", place.listener.port, ssl=trusting, server_hostname="panic.example.com"
         )
         place.lines.append(writer)
         writer.write(ASK)

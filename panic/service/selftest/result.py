@@ -1,31 +1,29 @@
-"""The last self-test, kept in a small file beside the ledger, so that it can be told without the service."""
+"""What the last self-test found, in a small file beside the ledger, so that it can be told without the service."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.config import Settings
-from panic.config.own import SELF_TEST
+from panic.config.own_files import SELF_TEST
 from panic.kit.files import read_regular, replace
+from panic.kit.words import ago
 from panic.run.check import State
-from panic.service.selftest.finding import Finding
+from panic.service.selftest.findings import Finding
 
-STALE_INTERVALS: Final = 2
-_LARGEST = 64 << 20
+_STALE_INTERVALS = 2
+_LARGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Last:
-    """What the last self-test that came to its end found.
+class SelfTestResult:
+    """What the last self-test that came to its end found, worst first.
 
-    Attributes:
-        interval_s: The longest that there should be from one to the next.
-        proven_at: When all was last well; null if it never was.
-        findings: What stands in the way of the next press, worst first.
+    `interval_s` is the longest that there should be from one to the next; `proven_at` is when all was last well.
     """
 
     schema: Literal["panic-self-test/1"]
@@ -51,17 +49,17 @@ class Last:
 
     @property
     def none_could_be_pressed(self) -> bool:
-        """Whether there are accounts and every one of them is refused or out of reach."""
+        """Whether there are accounts, and every one is refused or out of reach."""
         lost = self.states.get(State.REFUSED, 0) + self.states.get(State.UNREACHABLE, 0)
         return 0 < self.accounts == lost
 
     def age_s(self, now: datetime) -> float:
-        """Give how long ago it was, seconds; a clock that was set back makes it no younger than now."""
+        """How long ago it was, seconds; a clock that was set back makes it no younger than now."""
         return max((now - self.finished_at).total_seconds(), 0.0)
 
     def is_stale(self, now: datetime) -> bool:
         """Whether the next one is long overdue."""
-        return self.age_s(now) > STALE_INTERVALS * self.interval_s
+        return self.age_s(now) > _STALE_INTERVALS * self.interval_s
 
     def exit_code_at(self, now: datetime) -> int:
         """Give the exit code as of now."""
@@ -77,16 +75,7 @@ class Last:
         return f"not proven {ago(self.age_s(now))}, {count}; {proven}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the file holds: the last self-test, and the accounts that a press reached when all was last well."""
-
-    last: Last
-    covered: tuple[int, ...] | None = None
-
-
-_KEPT: TypeAdapter[Kept] = TypeAdapter(Kept)
-_LAST: TypeAdapter[Last] = TypeAdapter(Last)
+_RESULT: TypeAdapter[SelfTestResult] = TypeAdapter(SelfTestResult)
 
 
 def place(settings: Settings) -> Path | None:
@@ -95,33 +84,19 @@ def place(settings: Settings) -> Path | None:
     return None if ledger is None else ledger.with_name(SELF_TEST)
 
 
-def read(file: Path) -> Kept | None:
+def read(file: Path) -> SelfTestResult | None:
     """Read the file; None where there is none, or nothing that can be believed."""
     try:
-        return _KEPT.validate_json(read_regular(file, _LARGEST)[0])
+        return _RESULT.validate_json(read_regular(file, _LARGEST)[0])
     except (OSError, ValidationError):
         return None
 
 
-def write(file: Path, kept: Kept) -> None:
-    """Replace the file, so that nobody reads half of one.
-
-    Raises:
-        OSError: It cannot be written; the old one stays.
-    """
-    replace(file, _KEPT.dump_json(kept))
+def write(file: Path, result: SelfTestResult) -> None:
+    """Replace the file, so that nobody reads half of one; an OSError leaves the old one."""
+    replace(file, to_json(result))
 
 
-def to_json(last: Last) -> bytes:
+def to_json(result: SelfTestResult) -> bytes:
     """Write what the last self-test found as JSON."""
-    return _LAST.dump_json(last, indent=2)
-
-
-def ago(seconds: float) -> str:
-    """Say how long ago something was."""
-    seconds = max(seconds, 0.0)
-    for unit, length in (("day", 86_400), ("hour", 3600), ("minute", 60)):
-        if seconds >= length:
-            count = int(seconds // length)
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return f"{int(seconds)} s ago"
+    return _RESULT.dump_json(result, indent=2)

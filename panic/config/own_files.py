@@ -3,9 +3,9 @@
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from panic.config.sections import Credential
 from panic.config.settings import Settings
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
@@ -18,34 +18,25 @@ _OF_SQLITE = ("", "-wal", "-shm", "-journal")
 
 def own_files(settings: Settings) -> Iterator[tuple[str, Path]]:
     """Give every file that panic reads or keeps, whether it exists or not, each after a short description."""
-    for what, file in (*_read(settings), *_kept(settings)):
-        if file is not None:
-            yield what, file
+    yield from ((what, file) for what, file in _named(settings) if file is not None)
 
 
-def _read(settings: Settings) -> Iterator[tuple[str, Path | None]]:
+def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     yield "the settings", settings.file
     yield "the roster", settings.roster.file
-    for section, place in _secrets(settings):
-        yield f"the secret of [{section}]", place.file
     yield "[broker] ca_file", settings.broker.ca_file
     yield "[service] tls_certificate", settings.service.tls_certificate
     yield "[service] tls_key", settings.service.tls_key
-
-
-def _secrets(settings: Settings) -> Iterator[tuple[str, Credential]]:
-    yield from ((f"credentials.{name}", place) for name, place in settings.credentials.items())
-    yield from ((f"hooks.{name}", place) for name, hook in settings.hooks.items() for place in hook.secrets)
-    yield from ((f"notify.{name}", channel.url) for name, channel in settings.channels.items())
-
-
-def _kept(settings: Settings) -> Iterator[tuple[str, Path | None]]:
-    ledger, latch = settings.ledger.file, settings.latch.file
-    if ledger is not None:
+    for name, credential in settings.credentials.items():
+        yield f"the secret of [credentials.{name}]", credential.file
+    for name, hook in settings.hooks.items():
+        yield from ((f"the secret of [hooks.{name}]", place.file) for place in hook.secrets)
+    for name, channel in settings.channels.items():
+        yield f"the secret of [notify.{name}]", channel.url.file
+    if (ledger := settings.ledger.file) is not None:
         yield from (("the ledger", ledger.with_name(ledger.name + end)) for end in _OF_SQLITE)
-        for name in (CALENDAR, CLOCK, SELF_TEST):
-            yield "kept beside the ledger", ledger.with_name(name)
-    if latch is not None:
+        yield from (("kept beside the ledger", ledger.with_name(name)) for name in (CALENDAR, CLOCK, SELF_TEST))
+    if (latch := settings.latch.file) is not None:
         yield from (("the latch", latch.with_name(latch.name + end)) for end in ("", ".lock"))
 
 
@@ -87,11 +78,10 @@ def fingerprints(settings: Settings) -> dict[str, str]:
 
 
 def _fingerprint(file: Path) -> str:
-    real = file.absolute()
-    try:
+    real, place = file.absolute(), ""
+    with suppress(OSError, ValueError):  # no folder, or no name at all
         real = Path(os.path.realpath(file))
         folder = real.parent.stat()
         place = f"{folder.st_dev} {folder.st_ino}"
-    except (OSError, ValueError):  # no folder, or no name at all
-        place = str(real.parent)
+    place = place or str(real.parent)
     return hashlib.sha256(os.fsencode(f"{place} {real.name}")).hexdigest()[:16]

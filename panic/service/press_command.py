@@ -1,21 +1,24 @@
 """What to type if a hook or a schedule could not press: a command that works with the current files."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from panic.accounts.plan import Scope
+from panic.accounts.plan import Scope, scope_of
+from panic.config import Hook, Schedule
 
 
-def by_hand(meant: Scope, found: Scope | None, *, latch: bool, reason: str) -> str:
-    """Say what to do where this was meant and a press would take that now; ends with the command, to be copied."""
+def press_command(rule: Hook | Schedule, pressable: Callable[[Scope], Scope | None], reason: str) -> str:
+    """Say what to do where a rule pressed nothing: the command that is nearest, to be copied."""
+    meant = scope_of(rule)
+    found = pressable(meant)
     if found is None:
         return "cancel at the broker; no press works until what panic check lists is corrected"
     near = "" if found == meant else " the nearest that works"
-    words = ["panic", "press", *_words(found), *(["--latch"] if latch else []), "--reason", reason]
+    words = ["panic", "press", *_flags(found), *(["--latch"] if rule.latch else []), "--reason", reason]
     return f"cancel at the broker, or type{near}: {shlex.join(words)}"
 
 
-def _words(scope: Scope) -> Iterator[str]:
+def _flags(scope: Scope) -> Iterator[str]:
     if scope.all:
         yield "--all"
     filters = scope.filters

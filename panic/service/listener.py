@@ -88,7 +88,7 @@ class Caller(web.RequestHandler):
         return response
 
 
-class Door(web.BaseSite):
+class Listener(web.BaseSite):
     """Listens, and lets callers in. Start it as any other site of a runner; the runner stops it."""
 
     def __init__(
@@ -132,7 +132,7 @@ class Door(web.BaseSite):
             raise
         for one in listeners:
             one.setblocking(False)
-            self._listening[asyncio.create_task(self._listen(one), name="panic-door")] = one
+            self._listening[asyncio.create_task(self._listen(one), name="panic-listener")] = one
 
     async def stop(self) -> None:
         """Accept no more connections; the runner ends those that are open."""

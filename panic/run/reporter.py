@@ -1,0 +1,112 @@
+"""What a run says of itself at any moment: its report, and the circumstances of all its accounts."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from panic._version import VERSION
+from panic.broker.client import Broker
+from panic.engine.engine import Engine
+from panic.kit.clock import Clock
+from panic.kit.collector import Pause
+from panic.kit.words import clip
+from panic.ledger.replay import circumstances
+from panic.report import flags
+from panic.report.account import Circumstances
+from panic.report.document import Flag, Report, Timings
+from panic.report.fold import fold
+from panic.run.press import Prepared
+from panic.run.story import Story
+from panic.run.unlisted import Unlisted
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Reporter:
+    """Reports on one run; `flags` were known before anything was sent."""
+
+    prepared: Prepared
+    story: Story
+    engine: Engine
+    broker: Broker
+    clock: Clock
+    unlisted: Unlisted
+    flags: list[Flag] = field(default_factory=list)
+    mixed_up: bool = False  # a connection brought an answer that nobody had asked for
+
+    def report(self) -> Report:
+        """Fold what is known at this moment into the report."""
+        with Pause():  # it makes a hundred thousand small values but no garbage
+            return fold(self.story.cases, self.prepared.plan.unsent, self.circumstances(), self.clock.wall)
+
+    def circumstances(self) -> Circumstances:
+        """Give what is known at this moment of the run as a whole."""
+        story = self.story
+        now = self.clock.now() if story.ended_at is None else story.ended_at
+        unlisted = self.unlisted.accounts(story.cases)
+        return circumstances(
+            story.id,
+            story.pressed,
+            story.joined,
+            story.resumed,
+            version=VERSION,
+            timings=self._timings(now),
+            finished_at=self.clock.wall(now),
+            finished=story.ended_at is not None and not story.is_left,
+            latch=story.latch,
+            flags=tuple(self._flags(unlisted)),
+            roster_checked=self.unlisted.is_answered,
+            unlisted=unlisted,
+            scrub=self.broker.scrub,
+        )
+
+    @property
+    def ends_s(self) -> float:
+        """When it ends at the latest, seconds since the press; a resumed run has all of its time again."""
+        story = self.story
+        return round(story.began_at - story.pressed_at + story.pressed.deadline_s + self.engine.deadline.held_s, 3)
+
+    def _timings(self, now: float) -> Timings:
+        sweep, deadline_s = self.engine.sweep, self.story.pressed.deadline_s
+        moments = (sweep.last_at, sweep.settled_at, now)
+        swept, settled, total = [None if at is None else round(at - self.story.pressed_at, 3) for at in moments]
+        return Timings(swept, settled, total or 0.0, deadline_s + round(self.engine.deadline.held_s, 3))
+
+    def _flags(self, unlisted: Sequence[int]) -> Iterable[Flag]:
+        cases, story, over = self.story.cases, self.story, self.story.ended_at is not None
+        yield from self.prepared.flags
+        yield from self.flags
+        yield from flags.from_cases(cases, story.pressed.base_url, stopped=self.engine.stopped, over=over)
+        if self.broker.problem:
+            yield Flag("certificates", clip(self.broker.problem))
+        if self.mixed_up:
+            text = "a connection brought an answer nobody asked for; proofs were repeated on new connections"
+            yield Flag("mixed_up_answers", text)
+        yield from flags.from_clock(self.clock.ahead_s)
+        yield from flags.from_filters(cases) if over else ()
+        yield from flags.from_listings(self.unlisted.listings if over else {}, unlisted)
+        if story.latch is not None and not story.latch.as_asked:
+            yield Flag("latch", story.latch.text)
+        if story.recorder is not None:
+            yield from story.recorder.troubles()
+        yield from (Flag("internal_error", f"panic itself failed: {text}") for text in self.engine.failures)
+
+
+def log_finished(report: Report) -> None:
+    """Write one canonical line, where the process has set logs up."""
+    if not structlog.is_configured():  # structlog's default writes to the caller's standard output
+        return
+    log.info(
+        "run_finished",
+        run_id=report.run_id,
+        drill=report.drill,
+        base_url=report.base_url,
+        verdict=str(report.verdict),
+        accounts=report.totals.accounts,
+        attempts=report.totals.attempts,
+        total_s=report.timings.total_s,
+        flags=[flag.code for flag in report.flags],
+        ledger_head=report.ledger_head,
+    )

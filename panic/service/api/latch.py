@@ -1,0 +1,63 @@
+"""The routes about what is engaged, and its end."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from aiohttp import web
+
+from panic.accounts.plan import Scope
+from panic.kit.background import Aside
+from panic.run import reset
+from panic.run.engagement import LatchView, look
+from panic.run.reset import ResetView
+from panic.service.api import models
+from panic.service.api.answers import document, on_thread
+from panic.service.api.models import ResetAsked
+from panic.service.audit import Audit
+from panic.service.auth import Identity, require_scope
+from panic.service.body import read_json
+from panic.service.operations import Operation
+from panic.service.problems import ProblemError
+from panic.service.standby import Standby
+
+_RESET_S = 30.0
+
+
+class Latching:
+    """What is engaged, and its end."""
+
+    def __init__(self, standby: Standby, audit: Audit, threads: Aside, env: Mapping[str, str]) -> None:
+        self._standby, self._audit, self._env = standby, audit, env
+        self._on_thread = partial(on_thread, threads)
+
+    @Operation("GET", "/v1/latch", "viewer", {200: LatchView}, (404, 504))
+    async def latch(self, _: web.Request, __: Identity) -> web.Response:
+        """What is engaged."""
+        settings = self._standby.settings
+        found = await self._on_thread(lambda: look(settings), "latch")
+        return document(found.view(str(settings.latch.file)))
+
+    @Operation("POST", "/v1/reset", "resetter", {200: ResetView}, (409, 503, 504), person=True, body=ResetAsked)
+    async def reset(self, request: web.Request, identity: Identity) -> web.Response:
+        """End the engaged state: a person's deliberate act."""
+        asked = models.read(ResetAsked, await read_json(request))
+        settings, by = self._standby.settings, identity.acting_for(asked.by)
+        scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
+        named = scope if scope.groups or scope.accounts or scope.all else Scope(all=True)
+        require_scope(identity, named, self._standby.roster)
+        prepared = await self._on_thread(
+            lambda: reset.prepare(settings, scope, by=by, reason=asked.reason, force=asked.force, env=self._env),
+            "reset",
+            usage="conflict",
+        )
+        if asked.dry_run:
+            return document(prepared.view(None))
+        told = {"by": prepared.document.by, "reason": prepared.document.reason, "ends": str(prepared)}
+        self._audit.record_request(request, identity, "reset", **told)
+        try:
+            carry_out = partial(reset.carry_out, settings, prepared)
+            state = await self._on_thread(carry_out, "reset", usage="conflict", most_s=_RESET_S)
+        except TimeoutError:
+            remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
+            raise ProblemError("too_slow", remedy=remedy) from None
+        return document(prepared.view(state))

@@ -1,0 +1,103 @@
+"""The routes about the service itself, for people, probes and Prometheus."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sized
+from contextlib import suppress
+
+from aiohttp import web
+
+from panic import latch
+from panic._version import VERSION
+from panic.kit.background import Aside
+from panic.run.check import State
+from panic.service import metrics
+from panic.service.api import views
+from panic.service.api.answers import document
+from panic.service.auth import Identity
+from panic.service.desk import Desk
+from panic.service.live import Live
+from panic.service.metrics import Metrics
+from panic.service.notify import Notifier
+from panic.service.operations import Operation
+from panic.service.selftest.tester import SelfTester
+from panic.service.standby import Standby
+
+
+class Status:
+    """How the service is."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        standby: Standby,
+        not_ready: Callable[[], str],
+        notifier: Notifier,
+        measured: Metrics,
+        threads: Aside,
+        self_test: SelfTester | None,
+        streams: Sized,
+    ) -> None:
+        self._desk, self._standby, self._not_ready = desk, standby, not_ready
+        self._notifier, self._metrics = notifier, measured
+        self._threads, self._self_test, self._streams = threads, self_test, streams
+
+    @Operation("GET", "/v1/status", "viewer", {200: views.StatusView})
+    async def status(self, _: web.Request, __: Identity) -> web.Response:
+        """The state of the service."""
+        why = self._not_ready()
+        found = views.StatusView(
+            schema="panic-status/1",
+            version=VERSION,
+            base_url=self._standby.settings.broker.base_url,
+            ready=not why,
+            why=why,
+            standby=self._standby.status(),
+            live=tuple(_view(live) for live in self._desk.live.values() if not live.is_over),
+            streams=len(self._streams),
+            self_test=None if self._self_test is None else self._self_test.status(),
+        )
+        return document(found)
+
+    @Operation("GET", "/healthz", "", {200: dict[str, bool]})
+    async def healthz(self, _: web.Request, __: Identity) -> web.Response:
+        """Is it alive?"""
+        return document({"alive": True})
+
+    @Operation("GET", "/readyz", "", {200: views.Ready, 503: views.Ready})
+    async def readyz(self, _: web.Request, __: Identity) -> web.Response:
+        """Ready to press?"""
+        why = self._not_ready()
+        return document(views.Ready(not why, why, self._standby.judgement.files), 503 if why else 200)
+
+    @Operation("GET", "/metrics", "viewer", {200: "text/plain"})
+    async def metrics(self, _: web.Request, __: Identity) -> web.Response:
+        """Metrics for Prometheus."""
+        standby, file = self._standby.status(), self._standby.settings.latch.file
+        gauges: dict[str, metrics.Value] = {
+            "panic_roster_age_seconds": standby["roster_age_s"],
+            "panic_last_contact_age_seconds": standby["last_contact_age_s"],
+            "panic_warm_connections": standby["warm_connections"],
+            **_of_self_test(self._self_test),
+        }
+        if file is not None:
+            with suppress(OSError, ValueError):  # a TimeoutError is one: what is not learnt in time is left out
+                engaged = await self._threads.do(lambda: latch.read(file).engaged, "latch", 1.0)
+                gauges["panic_latch_engaged"] = float(engaged)
+        body = self._metrics.render(gauges, self._notifier.failures)
+        return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+def _of_self_test(self_test: SelfTester | None) -> Mapping[str, metrics.Value]:
+    if self_test is None or (last := self_test.last) is None:
+        return {}
+    return {
+        "panic_self_test_age_seconds": self_test.status()["age_s"],
+        "panic_self_test_ok": float(last.ok),
+        "panic_self_test_accounts": {state: last.states.get(state, 0) for state in State},
+        "panic_self_test_findings": Counter(one.code for one in last.findings),
+    }
+
+
+def _view(live: Live) -> views.LiveView:
+    run = live.run
+    return views.LiveView(run.id, live.source, round(run.elapsed_s, 3), run.deadline_s, views.links(run.id))

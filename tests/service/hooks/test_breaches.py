@@ -1,0 +1,318 @@
+"""POST /v1/hooks/{name}: exactly those calls press that should, and only one that could not press gets a 5xx."""
+
+import asyncio
+import signal
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientConnectionResetError
+
+from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.service import body as bodies
+from panic.service.body import HOOK_MOST
+from panic.service.hooks.replays import Call, Earlier, Replays
+from tests.cli.support import account, sent, simulate
+from tests.service import support as processes
+from tests.service.hooks.support import (
+    BEARER,
+    BREACH,
+    HOOKS,
+    NOW,
+    SECRET,
+    TOKEN,
+    Service,
+    alertmanager,
+    said,
+    sign,
+)
+
+ODD = b'{"what":"?"}'
+
+
+@pytest.fixture
+async def service() -> Service:
+    """A service with hooks of every sort."""
+    return Service()
+
+
+# ── what presses ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_signed_breach_presses_its_hooks_scope(service: Service):
+    """Filters, watch, deadline and latch are the hook's; who and why are told."""
+    answer = await service.call("desk", BREACH, sign(BREACH))
+    (press,) = service.desk.presses
+    ((kind, facts, is_repeatable),) = service.records
+    told = {"hook": "desk", "act": "pressed", "meaning": "firing", "title": "Pressed", "run_id": "run-1"}
+    detail = {"detail": "The hook's scope is being cancelled.", "joined": False, "flags": []}
+
+    assert (202, "/v1/runs/run-1") == (answer.status, answer.headers["Location"])
+    assert told | detail == said(answer)
+    assert ("hook", "hook desk") == (press.source, press.by)
+    assert (3, 60, True) == (press.watch_s, press.deadline_s, press.latch)
+    assert "hook desk: risk.limit.breached: desk A lost 2m" == press.reason
+    assert (("arbitrage",), "BUY") == (press.scope.groups, press.scope.filters.side)
+    assert [] == service.notices
+    assert ("hook_pressed", False, "msg_1", "run-1") == (kind, is_repeatable, facts["id"], facts["run_id"])
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "headers", "presses", "pages"),
+    [
+        ("desk", ODD, sign(ODD), True, True),
+        ("desk", b" " * HOOK_MOST, sign(b" " * HOOK_MOST), True, True),
+        ("careful", ODD, sign(ODD), False, True),
+        ("alerts", alertmanager("firing"), BEARER, True, False),
+    ],
+    ids=["odd", "largest", "odd, page only", "borne"],
+)
+async def test_what_an_authentic_call_sets_off(
+    service: Service, name: str, body: bytes, headers: dict[str, str], presses: bool, pages: bool
+):
+    """What is not understood is flagged and pages, and presses unless the hook only pages for it."""
+    answer = await service.call(name, body, headers)
+
+    assert (202, presses, pages) == (answer.status, bool(service.desk.presses), bool(service.pages))
+    assert pages == any("not understood" in flag for flag in said(answer)["flags"])
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("desk", {}),
+        ("desk", {"Authorization": f"Bearer {SECRET}"}),
+        ("alerts", sign(BREACH)),
+        ("nosuch", sign(BREACH)),
+        ("unset", sign(BREACH)),
+        ("\x00\x1b[2J\udcff", sign(BREACH)),
+    ],
+)
+async def test_a_forged_call_learns_nothing_and_does_nothing(service: Service, name: str, headers: dict[str, str]):
+    """The same answer for all of them, byte by byte; nobody is paged, and in a flood not all are on record."""
+    answer = await service.call(name, BREACH, headers)
+    other = await service.call("nosuch", b"", {})
+
+    assert (401, 401, other.text) == (answer.status, other.status, answer.text)
+    assert ([], []) == (service.desk.presses, service.notices)
+    assert [("hook_refused", True)] * 2 == [(kind, is_repeatable) for kind, _, is_repeatable in service.records]
+    assert all(facts["hook"].isprintable() for _, facts, _ in service.records)
+
+
+# ── what came before ────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_copies_are_one_press_and_do_not_fill_the_record(service: Service):
+    """Also those that cross, those that are signed anew, and those that come when the run is over."""
+    headers = [sign(BREACH, at=NOW + number % 2) for number in range(20)]
+    answers = await asyncio.gather(*(service.call("desk", BREACH, one) for one in headers))
+    service.end()
+    service.desk.lives.clear()  # the desk forgets runs that are over
+    answers.append(await service.call("desk", BREACH, sign(BREACH)))
+    told = sorted((said(answer)["run_id"], said(answer)["joined"]) for answer in answers)
+
+    assert [("run-1", False)] + [("run-1", True)] * 20 == told
+    assert (1, []) == (len(service.desk.presses), service.notices)
+    assert [False] + [True] * 20 == [is_repeatable for _, _, is_repeatable in service.records]
+
+
+async def test_another_body_under_the_same_id_is_another_call(service: Service):
+    """Whoever knows the secret says what it says; a copy of what pressed nothing presses nothing."""
+    bodies = alertmanager("resolved"), alertmanager("resolved"), BREACH
+    answers = [said(await service.call("desk", body, sign(body)))["act"] for body in bodies]
+
+    assert ["recorded", "recorded", "pressed"] == answers
+
+
+async def test_a_call_that_is_late_pages_with_what_to_type(service: Service):
+    """It may have been a breach, held back."""
+    late = await service.call("desk", BREACH, sign(BREACH, at=NOW - 301))
+    (page,) = service.pages
+
+    assert (400, "late", []) == (late.status, said(late)["code"], service.desk.presses)
+    assert "a well-signed call to hook desk was refused" in page.text
+    assert "panic press --group arbitrage --side BUY --latch --reason breach" in page.text
+
+
+@pytest.mark.parametrize("is_over", [True, False])
+@pytest.mark.parametrize("is_restarted", [True, False])
+async def test_a_copy_joins_a_run_that_finished_and_replaces_one_that_broke_off(is_over: bool, is_restarted: bool):
+    """Also a run of an earlier process: the copy may be all that is left of a breach. Its own copies join it."""
+    service = Service()
+    await service.call("desk", BREACH, sign(BREACH))
+    service.end(None if is_over else RuntimeError())
+    if is_restarted:
+        known = dict(service.replays._known)
+        service = Service(lambda: known)
+    pressed = len(service.desk.presses)
+    answers = [await service.call("desk", BREACH, sign(BREACH)) for _ in range(2)]
+
+    assert ["joined" if is_over else "pressed", "joined"] == [said(one)["act"] for one in answers]
+    assert (0 if is_over else 1) == len(service.desk.presses) - pressed
+
+
+async def test_a_breach_presses_although_the_record_cannot_be_read():
+    """It is flagged; and as long as the process lives its repetition joins all the same."""
+
+    def fail() -> dict[Call, Earlier]:
+        raise OSError("no such disk")
+
+    service = Service(fail)
+    first, second = [await service.call("desk", BREACH, sign(BREACH)) for _ in range(2)]
+
+    assert (202, 202) == (first.status, second.status)
+    assert ["a repeated call might press again: the ledger cannot be read: no such disk"] == said(first)["flags"]
+    assert (1, {"flag"}) == (len(service.desk.presses), {notice.kind for notice in service.notices})
+
+
+async def test_a_breach_does_not_wait_for_a_record_that_hangs():
+    """Once for a moment, then no more; when it has been read it counts."""
+    go, begun = threading.Event(), list[int]()
+
+    def hang() -> dict[Call, Earlier]:
+        begun.append(1)
+        go.wait(20)
+        return {}
+
+    service = Service(hang, patience_s=0.01)
+    flags = [said(await service.call("desk", BREACH, sign(BREACH, f"msg_{n}")))["flags"] for n in range(3)]
+    go.set()
+    service.replays._patience_s = 20
+    await service.replays.ready()
+    after = await service.call("desk", BREACH, sign(BREACH, "msg_4"))
+
+    assert [1, 1, 1] == [len(one) for one in flags]
+    assert ([1], []) == (begun, said(after)["flags"])
+
+
+def test_a_call_is_remembered_for_twice_its_tolerance():
+    """Later it would be refused as late in any case."""
+    now = [float(NOW)]
+    replays = Replays(dict, now=lambda: now[0])
+    first, second = Call("desk", "msg_1", "digest"), Call("desk", "msg_2", "digest")
+    replays.add(first, "run-1", 300)
+    now[0] += 600
+    remembered = replays.find(first)
+    now[0] += 1
+    forgotten = replays.find(first)
+    replays.add(second, "run-2", 300)
+
+    assert (Earlier("run-1", NOW + 600), None) == (remembered, forgotten)
+    assert [second] == [*replays._known]
+
+
+# ── what does not arrive, or cannot press ───────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("name", "headers"), [("desk", {}), ("alerts", BEARER)])
+@pytest.mark.parametrize(("what", "status"), [("too_large", 413), ("broken", 400), ("too_slow", 408)])
+async def test_a_body_that_does_not_arrive_is_the_callers_mistake(
+    service: Service, monkeypatch: pytest.MonkeyPatch, name: str, headers: dict[str, str], what: str, status: int
+):
+    """Nothing is pressed; whoever bears the secret called all the same."""
+    monkeypatch.setattr(bodies, "WITHIN_S", 0.02)
+    request, content = service.request(name, headers)
+    if what == "too_large":
+        content.feed_data(b" " * (HOOK_MOST + 1))
+    if what == "broken":
+        content.set_exception(ClientConnectionResetError())
+    answer = await service.take(request)
+
+    assert (202 if headers else status) == answer.status
+    assert bool(headers) == bool(service.desk.presses) == bool(service.pages)
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (ConfigurationError([Problem("no account of this scope can be fired", "Mend it.")]), "can be fired"),
+        (UsageError("--group 'arbitrage' is not in accounts.csv"), "is not in accounts.csv"),
+        (RuntimeError(), "the service is stopping"),
+    ],
+)
+async def test_a_breach_that_could_not_press_is_told_to_try_again(service: Service, error: Exception, why: str):
+    """A person is paged; when it is mended the same message presses. The inauthentic hear of none of it."""
+    service.desk.error = error
+    forged = await service.call("desk", BREACH, sign(ODD))
+    failed = await service.call("desk", BREACH, sign(BREACH))
+    service.desk.error = None
+    again = await service.call("desk", BREACH, sign(BREACH))
+
+    assert (401, 503, 202) == (forged.status, failed.status, again.status)
+    assert "1" == failed.headers["Retry-After"]
+    assert why in said(failed)["detail"]
+    assert "panic press --group arbitrage" in said(failed)["remedy"]
+    assert ["hook desk: NOTHING was pressed"] == [page.title for page in service.pages]
+    assert ["hook_refused", "hook_failed", "hook_pressed"] == service.kinds
+
+
+async def test_a_hook_that_is_removed_while_a_body_comes_presses_nothing():
+    """What counts is how the settings are when it has come."""
+    hooks = dict(HOOKS)
+    service = Service(hooks=hooks)
+    request, content = service.request("alerts", BEARER)
+    call = asyncio.create_task(service.take(request))
+    await asyncio.sleep(0)
+    del hooks["alerts"]
+    content.feed_data(alertmanager("firing"))
+    content.feed_eof()
+    answer = await call
+
+    assert (401, []) == (answer.status, service.desk.presses)
+
+
+async def test_a_key_in_a_call_is_told_to_nobody(service: Service):
+    """Neither on record nor in an answer or a reason, though it may stand across where a text is cut."""
+    body = alertmanager("firing", commonAnnotations={"summary": "x" * 450 + TOKEN * 3})
+    answer = await service.call("desk", body, sign(body))
+    told = f"{answer.text} {service.records} {service.desk.presses}"
+
+    assert 202 == answer.status
+    assert "[key]" in told
+    assert TOKEN[:12] not in told
+
+
+async def test_a_breach_cancels_through_the_real_service_and_its_copy_never_again(tmp_path: Path):
+    """Signed and borne, beside a simulated broker; after a crash the next process knows from the run's record."""
+    secrets = tmp_path / "hook.secret", tmp_path / "alerts.secret"
+    for file, secret in zip(secrets, (SECRET, TOKEN), strict=True):
+        file.write_text(secret)
+        file.chmod(0o600)
+    hooks = (
+        f'[hooks.desk]\nsecrets = [{{ file = "{secrets[0]}" }}]\naccounts = [1]\nwatch_s = 0\n'
+        f'[hooks.alerts]\nscheme = "bearer"\nsecrets = [{{ file = "{secrets[1]}" }}]\nall = true\nwatch_s = 0\n'
+    )
+    signed = sign(BREACH, at=int(time.time()))
+    async with simulate(*(account(id_) for id_ in range(1, 4))) as simulator:
+        firm = processes.firm(tmp_path, simulator, range(1, 4), more=hooks)
+
+        async def call(service: Any, name: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, Any]:
+            url = f"{service.url}/v1/hooks/{name}"
+            async with service.session.post(url, data=body, headers=headers) as answer:
+                return answer.status, await answer.json(content_type=None)
+
+        async with processes.serving(firm) as service:
+            forged, _ = await call(service, "desk", BREACH + b" ", signed)
+            status, pressed = await call(service, "desk", BREACH, signed)
+            report = await service.report(pressed["run_id"])
+            replayed = await call(service, "desk", BREACH, signed)
+            only_one = sent(simulator, "DELETE")
+            _, alerted = await call(service, "alerts", alertmanager("firing"), BEARER)
+            everything = await service.report(alerted["run_id"])
+            service.process.signal(signal.SIGKILL)
+            await service.process.finish()
+        async with processes.serving(firm) as service:
+            after = await call(service, "desk", BREACH, signed)
+
+        assert (401, 202, [1]) == (forged, status, only_one)
+        assert [(202, "joined", pressed["run_id"])] * 2 == [
+            (status, told["act"], told["run_id"]) for status, told in (replayed, after)
+        ]
+        assert ("hook", "hook desk", "hook desk: risk.limit.breached: desk A lost 2m") == tuple(
+            report["trigger"][key] for key in ("source", "by", "reason")
+        )
+        assert ("clear", "clear") == (report["verdict"], everything["verdict"])
+        assert {1, 2, 3} == set(sent(simulator, "DELETE"))
