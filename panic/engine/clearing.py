@@ -47,6 +47,8 @@ class Sweep:
     """
 
     unsent: int = 0
+    owed: int = 0
+    began_at: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
     last_at: float | None = None
     settled_at: float | None = None
@@ -57,6 +59,7 @@ class Sweep:
     def owe(self, more: int) -> None:
         """Owe this many accounts a first DELETE; a resumed run may owe none."""
         self.unsent += more
+        self.owed += more
         if self.unsent:
             self.done.clear()
         else:
@@ -68,6 +71,10 @@ class Sweep:
         self.last_at = max(self.last_at or answer.began, answer.began)
         if not self.unsent:
             self.end()
+
+    def unsent_s(self, now: float) -> float:
+        """Give how long the unsent ones take, as fast as it went so far, seconds."""
+        return self.unsent * (now - self.began_at) / max(1, self.owed - self.unsent)
 
     def end(self) -> None:
         """Stop waiting for it."""

@@ -4,22 +4,18 @@ A lane is open, and unlimited, until the broker refuses (429) accounts that it h
 a short time. Then it closes, and one probe at a time finds out when it is served again; the wait in between grows.
 From then on turns are spaced (`Rate`).
 
-One account alone that is refused is asked again at its next turn. If it is served, the lane went too fast; if it is
-refused again and again while its neighbours are served, it is limited by itself, and waits by itself.
+An account that is refused again and again while its neighbours are served is limited by itself, and waits by
+itself.
 
-A Retry-After keeps the lane closed, 5 s at most. Whole seconds are rounded up, so it may end up to a second earlier;
-and until the broker has shown that it means it, probes for cancels that nobody has answered go before.
+A Retry-After keeps the lane closed, 5 s at most. Whole seconds are rounded up, so it may end up to a second
+earlier; and until the broker has shown that it means it, probes for cancels that nobody has answered go before.
 """
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from panic.engine.pacing import BACKOFF_FIRST_S, backoff
 from panic.engine.rate import Rate
-
-if TYPE_CHECKING:
-    from panic.engine.slots import Slots, Waiter
 
 CLOSED_MOST_S = 5.0
 """The longest time that a lane is closed without a probe."""
@@ -98,7 +94,9 @@ class Lane:
             gap = 1 / self.rate.value
             self._next_at = max(self._next_at, now - gap / 2) + gap
 
-    def answered(self, account: int, began: float, now: float, *, limited: bool, retry_after: float | None) -> float:
+    def answered(
+        self, account: int, began: float, now: float, *, limited: bool, retry_after: float | None
+    ) -> float:
         """Learn from an answer; give how long its account has to wait by itself, seconds."""
         if limited:
             return self._was_refused(account, began, now, retry_after)
@@ -174,25 +172,3 @@ class Lane:
         self.closed_at = None
         self._since, self._passed = began, 1
         self._next_at = began + self.rate.gap_s
-
-
-class Lanes:
-    """The lanes of a process, by credential: every run takes its turns from the same ones."""
-
-    def __init__(self) -> None:
-        self._lanes: dict[str, Lane] = {}
-        self._users: dict[str, list[Slots]] = {}
-
-    def join(self, name: str, slots: "Slots") -> Lane:
-        """Give a lane, of which these slots take turns from now on."""
-        self._users.setdefault(name, []).append(slots)
-        return self._lanes.setdefault(name, Lane())
-
-    def leave(self, name: str, slots: "Slots") -> None:
-        """Take no more turns."""
-        self._users[name].remove(slots)
-
-    def is_first(self, name: str, slots: "Slots", head: "Waiter") -> bool:
-        """Tell whether nobody in another run goes before."""
-        others = (other.wants(name) for other in self._users[name] if other is not slots)
-        return all(other is None or head < other for other in others)

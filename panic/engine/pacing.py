@@ -27,6 +27,7 @@ class Pace:
 
     Attributes:
         deadline: Loop time at which the run ends, seconds.
+        latest: Loop time up to which the end may be put off because the broker is slow, seconds.
         attempt_s: The longest one request may take, seconds.
         poll_first_s: Wait before the first read of an accepted cancel, seconds.
         poll_most_s: The longest wait between two reads, seconds.
@@ -36,6 +37,7 @@ class Pace:
     """
 
     deadline: float
+    latest: float = 0.0
     attempt_s: float = 5.0
     poll_first_s: float = 0.5
     poll_most_s: float = 5.0
@@ -54,4 +56,3 @@ def hush(poll_first_s: float, deadline_s: float) -> float:
     """Give how long before the end nothing is cancelled again, seconds: long enough to read once more."""
     wanted = max(HUSH_SHARE * deadline_s, poll_first_s + HUSH_OVER_POLL_S)
     return min(HUSH_MOST_S, wanted, deadline_s / 2)
-

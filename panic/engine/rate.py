@@ -3,7 +3,7 @@
 * After the first refusal it begins low and doubles every quarter second: slow start.
 * A refusal sets it to what was served since an earlier refusal, by the time since, as TCP Westwood does: a token
   bucket is empty at each refusal, so that is its rate whatever its burst; and a window's is the same.
-* Between refusals it grows by 2, 4, 8 % and so on, as CUBIC does: flat near the last limit, steep once it has moved.
+* Between refusals it grows by 2, 4, 8 % and so on, as CUBIC does: flat near the last limit, steep once that moved.
 """
 
 from collections import deque
@@ -17,12 +17,12 @@ LEAST = 0.2
 
 DOUBLE_S, DOUBLE_TURNS = 0.25, 2
 SEARCH, SEARCH_TURNS = 1.25, 4
-"""Growth in a slow start, once in so many seconds and turns; and after a refusal that came too early to learn from."""
+"""It grows once in so many seconds and turns: in a slow start, and after a refusal too early to learn from."""
 
 GROW_S, GROW_TURNS = 1.0, 30
 GROWTH_FIRST, GROWTH_MOST = 0.02, 1.0
 PAUSES = 5
-"""The rate grows once in so many seconds and turns, and the less often the longer its last refusal closed the lane."""
+"""It grows once in so many seconds and turns, and the less often the longer a refusal closed the lane."""
 
 BENEATH = 0.95
 """After a refusal the rate is this part of what was served, so that the next one is some time away."""
@@ -54,6 +54,12 @@ class Rate:
     _lasted: float = 0.0
     _pause: float = 0.0
     _refusals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=LEARN_FROM))
+
+    @classmethod
+    def known(cls, value: float | None, most: float | None) -> "Rate":
+        """Give the rate of a lane whose limit is known, from the settings or from before; else it has none."""
+        rates = [rate for rate in (value, most) if rate is not None]
+        return cls(min(rates), most, _factor=0.0) if rates else cls()
 
     @property
     def gap_s(self) -> float:

@@ -6,12 +6,13 @@ is not ready, so it never keeps a slot from work that is.
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import count
 from typing import NamedTuple
 
 from panic.broker.answers import Answer
-from panic.engine.lane import Kind, Lane, Lanes
+from panic.engine.lane import Kind, Lane
+from panic.engine.rate import Rate
 
 NOBODY = 0
 """Stands in for an account if a request concerns none; no account has this id."""
@@ -59,8 +60,45 @@ class _Queue:
         return self.heap[0] if self.heap else None
 
 
+class Lanes:
+    """The lanes of a process, by credential: every run takes its turns from the same ones.
+
+    They begin at the `known` rates, turns a second, and never go faster than `most`.
+    """
+
+    def __init__(self, most: float | None = None, known: Mapping[str, float] | None = None) -> None:
+        self._most, self._known = most, known or {}
+        self._lanes: dict[str, Lane] = {}
+        self._users: dict[str, list[Slots]] = {}
+
+    def join(self, name: str, slots: "Slots") -> Lane:
+        """Give a lane, of which these slots take turns from now on."""
+        self._users.setdefault(name, []).append(slots)
+        if name not in self._lanes:
+            self._lanes[name] = Lane(Rate.known(self._known.get(name), self._most))
+        return self._lanes[name]
+
+    def rates(self) -> dict[str, float]:
+        """Give the rate of each lane that is limited, turns a second."""
+        known = {name: lane.rate.value for name, lane in self._lanes.items()}
+        return {name: round(rate, 2) for name, rate in known.items() if rate is not None}
+
+    def leave(self, name: str, slots: "Slots") -> None:
+        """Take no more turns."""
+        self._users[name].remove(slots)
+
+    def is_first(self, name: str, slots: "Slots", head: "Waiter") -> bool:
+        """Tell whether nobody in another run goes before."""
+        others = (other.wants(name) for other in self._users[name] if other is not slots)
+        return all(other is None or head < other for other in others)
+
+
 class Slots:
-    """At most `size` requests of a run in flight, by rank; where runs share a lane, by `urgency` within a kind."""
+    """At most `size` requests of a run in flight, by rank; where runs share a lane, by `urgency` within a kind.
+
+    Attributes:
+        waited_s: How long slots were free while requests waited for their lanes, seconds.
+    """
 
     def __init__(
         self, size: int, now: Callable[[], float], lanes: Lanes | None = None, *, urgency: int = 0
@@ -74,6 +112,8 @@ class Slots:
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False
         self._held = False
+        self._idle_since: float | None = None
+        self.waited_s = 0.0
         self._waiting = 0
 
     def begin(self, accounts: int) -> None:
@@ -163,6 +203,16 @@ class Slots:
                 if not waiter.turn.done():
                     waiter.turn.set_result(False)
 
+    @property
+    def limited(self) -> dict[str, Lane]:
+        """The lanes that the broker limits, by credential."""
+        return {name: one.lane for name, one in self._queues.items() if one.lane.rate.value is not None}
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Their rates, turns a second."""
+        return {name: lane.rate.value for name, lane in self.limited.items() if lane.rate.value is not None}
+
     def wants(self, lane_name: str) -> Waiter | None:
         """Give who would take a lane's next turn; None if nobody can."""
         return self._queues[lane_name].head() if self._free and not self._held else None
@@ -175,6 +225,9 @@ class Slots:
         if self._held:
             return
         now = self._now()
+        if self._idle_since is not None:
+            self.waited_s += now - self._idle_since
+            self._idle_since = None
         while self._free and (first := self._next(now)):
             lane, waiter = first
             lane.sent(now)
@@ -202,4 +255,5 @@ class Slots:
         heads = ((queue.lane, queue.head()) for queue in self._queues.values())
         due = [lane.admits_at(head.kind) for lane, head in heads if head is not None]
         if due:
+            self._idle_since = now
             self._wake = asyncio.get_running_loop().call_at(max(min(due), now), self._dispatch)

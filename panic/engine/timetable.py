@@ -83,9 +83,7 @@ class Timetable:
             return Step(Do.CANCEL, cancel_at)
         return Step(Do.READ, read_at)
 
-    def cancelled(
-        self, answer: Answer, pace: Pace, *, refused: bool, was_open: bool, jitter: float
-    ) -> None:
+    def cancelled(self, answer: Answer, pace: Pace, *, refused: bool, was_open: bool, jitter: float) -> None:
         """Set the times after a DELETE.
 
         Args:
@@ -98,9 +96,9 @@ class Timetable:
         again = answer.outcome in TRY_AGAIN
         self._failures = self._failures + 1 if again else 0
         self._recancels += was_open
-        self._unlooked += not (answer.is_limited and not answer.retry_after)
+        self._unlooked += not answer.waits_for_lane
         self._cancel_began, self._cancel_ended = answer.began, answer.ended
-        if answer.is_limited:  # its lane knows when
+        if answer.waits_for_lane:
             self.cancel_at = answer.ended
         elif again:
             wait = backoff(self._failures, jitter)
