@@ -23,7 +23,7 @@ from clearstreet.types.v1.order_get_orders_params import OrderGetOrdersParams
 from panic import orders
 from panic.broker import listing
 from panic.orders import Order
-from panic.service.schedule import sessions
+from panic.service.schedule import calendar
 from panic.simulator import book, queries
 
 OF_A_DELETE = get_type_hints(OrderCancelAllOpenOrdersParams)
@@ -67,7 +67,7 @@ def ended() -> set[str]:
         ("order type", orders.TYPES),
         ("security type", orders.INSTRUMENT_TYPES),
         ("account status", {"ACTIVE", *listing._ASLEEP}),
-        ("day type", {"TRADING_DAY", "EARLY_CLOSE", *sessions._CLOSED_TYPES}),
+        ("day type", {"TRADING_DAY", "EARLY_CLOSE", *calendar._CLOSED_TYPES}),
     ],
 )
 def test_panic_knows_every_word_of_the_newest_release(table: str, ours: Collection[str]):

@@ -1,16 +1,16 @@
 """`panic schedule`: when schedules run next, and why then. It makes no request."""
 
 import argparse
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from pydantic import TypeAdapter
 from rich.console import RenderableType
 
 from panic.cli import output
 from panic.cli.tables.drawing import Text, indented, line
-from panic.service.schedule.outlook import Line, Outlook, outlook
-from panic.service.schedule.sessions import BROKER, Session, clock
+from panic.service.schedule.calendar import BROKER, Session, clock
+from panic.service.schedule.outlook import Scheduled, Schedules, outlook
 
 _MOST = 1000
 
@@ -18,7 +18,7 @@ _MOST = 1000
 def do_schedule(options: argparse.Namespace) -> int:
     """Show the next runs of every schedule, worst first."""
     plan = outlook(output.load(options), _now(), min(options.count, _MOST))
-    output.show(json.dumps(plan.document(), indent=2), schedule_table(plan), options)
+    output.show(TypeAdapter(Schedules).dump_json(plan, indent=2).decode(), schedule_table(plan), options)
     return 10 if plan.is_in_doubt else 0
 
 
@@ -26,10 +26,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def schedule_table(plan: Outlook) -> Iterable[RenderableType]:
+def schedule_table(plan: Schedules) -> Iterable[RenderableType]:
     """Give the next runs of every schedule."""
     yield from (Text(f"! WILL NOT RUN: {words}", style="bold red") for words in plan.left_out)
-    yield from (Text(f"! {words}", style="bold yellow") for words in plan.problems)
+    yield from (Text(f"! {words}", style="bold yellow") for words in plan.calendar.problems)
     if not plan.schedules and not plan.left_out:
         yield Text("no schedule is set")
     for one in plan.schedules:
@@ -37,13 +37,12 @@ def schedule_table(plan: Outlook) -> Iterable[RenderableType]:
     yield Text(_calendars(plan), style="dim")
 
 
-def _schedule(one: Line, now: datetime) -> Iterable[RenderableType]:
+def _schedule(one: Scheduled, now: datetime) -> Iterable[RenderableType]:
     yield line((one.name, "bold"), f"  {one.at}{' · DRILL' if one.drill else ''}")
     if one.refused:
         yield indented(f"! WILL PRESS NOBODY: {one.refused}", style="bold red")
     for due in one.runs:
-        local = due.at.astimezone(one.zone)
-        yield indented(f"{local:%a %Y-%m-%d %H:%M %Z} · {due.at:%H:%M} UTC · {_session(due.session, now)}")
+        yield indented(f"{due.local:%a %Y-%m-%d %H:%M %Z} · {due.at:%H:%M} UTC · {_session(due.session, now)}")
         if due.why:
             yield indented(f"  {due.why}", style="yellow")
     if one.ends:
@@ -57,9 +56,10 @@ def _session(session: Session | None, now: datetime) -> str:
     return f"closes {clock(session.closes)} ({source}, {age(session.as_of, now)})"
 
 
-def _calendars(plan: Outlook) -> str:
-    broker = f"broker's, {age(plan.fetched_at, plan.now)}" if plan.fetched_at else "none of the broker's"
-    return f"calendars: {broker}; shipped, until {plan.last or 'nowhere'}"
+def _calendars(plan: Schedules) -> str:
+    fetched_at, until = plan.calendar.broker_fetched_at, plan.calendar.shipped_until
+    broker = f"broker's, {age(fetched_at, plan.now)}" if fetched_at else "none of the broker's"
+    return f"calendars: {broker}; shipped, until {until or 'nowhere'}"
 
 
 def age(moment: datetime, now: datetime) -> str:

@@ -97,10 +97,10 @@ class Run(Section):
     """Seconds for one HTTP request. Default: 5. A hung connection must leave time to try again."""
 
     deadline_s: float = Field(default=120.0, gt=0, le=86_400)
-    """Seconds for the whole run. Default: 120. Nothing outlasts it, so the person who pressed waits no longer."""
+    """Seconds for the whole run, unless the broker is slow. Default: 120."""
 
     longest_s: float = Field(default=1800.0, gt=0, le=86_400)
-    """Seconds to which a run without a `--deadline` is put off behind a broker that is slow. Default: 1800."""
+    """Seconds to which a run is put off behind a slow broker. Default: 1800. A press with a deadline is not."""
 
     poll_first_s: float = Field(default=0.5, gt=0, le=60)
     """Seconds from a cancel to the first look. Default: 0.5. Most cancels are done by then."""

@@ -98,8 +98,8 @@ class Timetable:
         self._recancels += was_open
         self._unlooked += not answer.waits_for_lane
         self._cancel_began, self._cancel_ended = answer.began, answer.ended
-        if answer.waits_for_lane:
-            self.cancel_at = answer.ended
+        if answer.is_limited and answer.retry_after is not None:  # before a read: nobody has answered yet
+            self.cancel_at = min(answer.ended + answer.retry_after, self._floor)
         elif again:
             wait = backoff(self._failures, jitter)
             self.cancel_at = min(answer.ended + wait, self._floor)

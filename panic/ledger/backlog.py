@@ -25,14 +25,8 @@ class Store(Protocol):
     def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
         """Make records durable, all or none, in this order, and give the head after the last.
 
-        Args:
-            records: Of one run, if `after` is given, and of one kind, if `unless` is.
-            after: Append only if this is the run's last event; 0 stands for none.
-            unless: Append only if no event of the same kind has these words in its record.
-
-        Raises:
-            ConflictError: It is not, or there is one.
-            GoneError: All that it held is gone; opening it again begins a new one.
+        A ConflictError tells that `after` is not the last event of their run (0: it has none), or that an event of
+        their kind has the words of `unless`; a GoneError that opening it again begins a new one.
         """
 
     def close(self) -> None:
@@ -55,10 +49,9 @@ class Trouble(NamedTuple):
 
 
 class Trail:
-    """What became of the events of one process's part of a run, or of no run.
+    """What became of the events of one process's part of a run, or of no run; `scrub` takes secrets out of them.
 
     Attributes:
-        scrub: Takes secrets out of the text of an event.
         volume: How many files had gone from the ledger's place before the one that has its events; None: none has.
         is_broken: Whether one was lost: then the rest goes to standard error.
         troubles: What a reader must know, each once.
@@ -103,11 +96,6 @@ class Item:
     after: int | None = None
     unless: str = ""
     since: float = field(default_factory=time.monotonic)
-
-    @property
-    def is_given_up(self) -> bool:
-        """Whether nobody wants it written any more."""
-        return self.fails_closed and self.reply is not None and self.reply.cancelled()
 
     def resolve(self, outcome: Head | Exception) -> None:
         """Tell those who wait for it."""

@@ -115,10 +115,7 @@ def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: lis
 
 
 def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
-    """Give every run on record, unfinished ones first and then latest first, and what is wrong with the ledger.
-
-    The verdicts of the first `shown` are checked against their records.
-    """
+    """Give every run, unfinished ones first and then the latest, the first few checked; and what is wrong."""
     found = headings(ledger)
     told = list(reversed(found.runs))
     told.sort(key=lambda one: one.finished is not None)

@@ -139,17 +139,10 @@ def _faults(volume: Volume, *, alone: bool) -> Iterator[str]:
                 yield f"{name}: the event before it is missing"
         elif row.seq != head.seq + 1:
             yield f"{name}: it follows event {head.seq}"
-        elif not _fits(row, head):
+        elif head.seq < 0 or link(head, row.record).hash != row.hash:
             yield f"{name}: it does not match its hash"
         if not row.record.startswith(beginning(row.run, row.kind)):
             yield f"{name}: its record is of another run or kind"
-
-
-def _fits(row: Row, head: Head) -> bool:
-    try:
-        return link(head, row.record).hash == row.hash
-    except OverflowError:  # below zero nothing is counted
-        return False
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,7 +169,9 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
             rows = tuple(_select(connection, asked))
             last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
             before = _before(connection, rows) if asked else ()
-            damage = _identity(*marks)
+            damage = "" if marks[0] == APPLICATION else "it is not marked as a ledger"
+            if not damage and marks[1] != VERSION:
+                damage = f"it is of format {marks[1]}, and this panic reads format {VERSION}"
             if whole and not damage:
                 found = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
                 damage = "" if found == "ok" else clip(f"its structure is damaged: {found}")
@@ -209,12 +204,6 @@ def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _As
     head = Head(rows[-1].seq, rows[-1].hash) if rows else GENESIS
     damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
     return Volume(file, GENESIS, tuple(rows), head, damage, ("",) * len(rows) if asked else ())
-
-
-def _identity(application: int, version: int) -> str:
-    if application != APPLICATION:
-        return "it is not marked as a ledger"
-    return "" if version == VERSION else f"it is of format {version}, and this panic reads format {VERSION}"
 
 
 def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -> Iterator[Row]:

@@ -170,7 +170,6 @@ def _finished(report: Report) -> Finished:
 
 
 def _log_troubles(report: Report) -> None:
-    """Log trouble with the ledger, for whoever runs panic, in addition to the report."""
     if structlog.is_configured():
         for flag in report.flags:
             if flag.code.startswith("ledger_"):

@@ -1,7 +1,6 @@
 """A run rebuilt from its record: the cases as they were, and the report that was, or would have been, printed.
 
-Pure: events in, values out. A record may break off: a DELETE that was sent but has no end on record counts as
-unanswered, and a run that did not end is unverified at best.
+A record may break off: a DELETE that was sent but has no end on record counts as unanswered.
 """
 
 from collections.abc import Iterable, Sequence

@@ -163,7 +163,10 @@ def _connect(file: Path, synchronous: str = "FULL") -> sqlite3.Connection:
         _last(connection)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
-        _warm_up(connection, file)
+        # Begin the log: that waits for the disk three times, so that a press's first event waits only once.
+        with suppress(FileNotFoundError):  # SQLite does without one where there can be none
+            if wal(file).stat().st_size == 0:
+                connection.execute(f"PRAGMA user_version = {VERSION}")
     except UnicodeDecodeError as error:  # SQLite's message quotes what it met
         connection.close()
         raise sqlite3.DatabaseError("its text is broken") from error
@@ -187,13 +190,6 @@ def _is_new(connection: sqlite3.Connection) -> bool:
     if not _COLUMNS.issubset(name for _, name, *_ in connection.execute("PRAGMA table_info(events)")):
         raise sqlite3.DatabaseError("its table is not that of a ledger")
     return False
-
-
-def _warm_up(connection: sqlite3.Connection, file: Path) -> None:
-    """Begin the log: that waits for the disk three times, so that a press's first event waits only once."""
-    with suppress(FileNotFoundError):  # SQLite does without one where there can be none
-        if wal(file).stat().st_size == 0:
-            connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 def _last(connection: sqlite3.Connection) -> Head:

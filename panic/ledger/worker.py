@@ -1,8 +1,4 @@
-"""The thread that writes pending events to the store.
-
-What the store cannot take goes to standard error, one line of JSON for each event, so that it is kept with the
-output of this process.
-"""
+"""The thread that writes pending events to the store, and to standard error what the store cannot take."""
 
 import threading
 import time
@@ -20,12 +16,9 @@ REMOVED = "ledger_removed"
 
 
 class Worker(threading.Thread):
-    """Writes until the backlog is closed and empty, or until it is relieved: then it changes nothing any more.
+    """Writes until the backlog is closed and empty, or until another relieves it: then it changes nothing more.
 
-    Attributes:
-        trouble: Why nothing gets into the store at present; None where all is well.
-        moved_at: When it last made progress, monotonic time.
-        is_relieved: Whether another thread has replaced it.
+    `trouble` is why nothing gets into the store at present, `moved_at` when it last made progress, monotonic time.
     """
 
     def __init__(
@@ -89,7 +82,8 @@ class Worker(threading.Thread):
 
     def _writable(self, items: Sequence[Item]) -> list[Item]:
         """Leave out items of a run that has lost an event: the rest alone would be a riddle."""
-        wanted, gone = [item for item in items if not item.is_given_up], self._backlog.gone
+        given_up = [item for item in items if item.fails_closed and item.reply and item.reply.cancelled()]
+        wanted, gone = [item for item in items if item not in given_up], self._backlog.gone
         for item in wanted:
             volume = item.trail.volume
             if item.trail.is_broken:

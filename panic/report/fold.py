@@ -33,7 +33,7 @@ def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, 
     accounts += [unsent_of(one, facts.contact) for one in unsent]
     accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
     totals = _totals(accounts, [fill for _, fills in told for fill in fills])
-    return assemble(facts, accounts, totals, _coverage(accounts, cases, facts))
+    return assemble(facts, accounts, totals, coverage_of(facts, accounts, cases))
 
 
 def assemble(
@@ -58,14 +58,17 @@ def assemble(
     return Report(**{**as_they_are, **found})
 
 
-def coverage_of(facts: Circumstances, *, clear: int, counted: int, named: int, ended: int) -> Coverage:
-    """Say what "clear" rests on: accounts proven clear and by counts, orders named and seen ended."""
+def coverage_of(facts: Circumstances, accounts: Iterable[AccountReport], cases: Iterable[Case]) -> Coverage:
+    """Say what "clear" rests on."""
+    cases = list(cases)
+    tracked = [one for case in cases for one in case.tally.orders.values()]
+    counted = sum(case.proof.is_counted and case.standing is Standing.CLEAR for case in cases)
     return Coverage(
         lookback_s=LOOKBACK.total_seconds() if facts.scope.verify else 0.0,
-        accounts_clear=clear,
-        accounts_counted=counted,
-        named_orders=named,
-        named_seen_ended=ended,
+        accounts_clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
+        accounts_counted=0 if facts.is_damaged else counted,
+        named_orders=len(tracked),
+        named_seen_ended=sum(one.seen_ended for one in tracked),
         roster_checked=facts.roster_checked,
         unlisted_accounts=facts.unlisted,
     )
@@ -92,17 +95,4 @@ def _totals(accounts: list[AccountReport], fills: Iterable[Fill]) -> Totals:
             open=sum(c.open for c in counts),
         ),
         fills=sum_of((fill.symbol, fill.side, fill.quantity) for fill in fills),
-    )
-
-
-def _coverage(accounts: list[AccountReport], cases: list[Case], facts: Circumstances) -> Coverage:
-    tracked = [one for case in cases for one in case.tally.orders.values()]
-    return coverage_of(
-        facts,
-        clear=sum(account.verdict is Verdict.CLEAR for account in accounts),
-        counted=0
-        if facts.is_damaged
-        else sum(case.proof.is_counted and case.standing is Standing.CLEAR for case in cases),
-        named=len(tracked),
-        ended=sum(one.seen_ended for one in tracked),
     )

@@ -46,10 +46,7 @@ class LatchView:
 
 @dataclass(frozen=True, slots=True)
 class Engagement:
-    """What is engaged: by the latch's file, and by presses on record that no reset ended.
-
-    `doubts` tells why a hold is not known to be clear, `damage` what makes the whole ledger doubtful.
-    """
+    """What is engaged: by the latch's file, and by presses on record that no reset ended."""
 
     state: State
     recorded: tuple[Hold, ...]

@@ -59,11 +59,6 @@ class Prepared:
     unfinished: Unfinished | None = None
 
     @property
-    def leg(self) -> str:
-        """What this process's events are to be called by; empty for anything unique."""
-        return self.unfinished.leg if self.unfinished else ""
-
-    @property
     def longest_s(self) -> float:
         """How long it may take where the broker is slow, seconds; a deadline of its press bounds it."""
         is_bounded = self.press.deadline_s is not None and self.unfinished is None

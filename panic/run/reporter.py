@@ -7,6 +7,7 @@ import structlog
 
 from panic._version import VERSION
 from panic.broker.client import Broker
+from panic.broker.listing import are_whole
 from panic.engine.engine import Engine
 from panic.kit.clock import Clock
 from panic.kit.collector import Pause
@@ -57,7 +58,7 @@ class Reporter:
             finished=story.ended_at is not None and not story.is_left,
             latch=story.latch,
             flags=tuple(self._flags(unlisted)),
-            roster_checked=self.unlisted.is_answered,
+            roster_checked=are_whole(self.unlisted.listings.values()),
             unlisted=unlisted,
             scrub=self.broker.scrub,
         )

@@ -73,7 +73,8 @@ class Run:
         self.story = story = begin(prepared, self._clock, pace, self.scrub, self._concurrency, drill=drill)
         self.id, self.cases, self.started_at = story.id, story.cases, story.pressed.started_at
         if ledger is not None:
-            story.recorder = Recorder(ledger.leg(self.id, broker.scrub, prepared.leg), self.id, self._clock)
+            leg = ledger.leg(self.id, broker.scrub, prepared.unfinished.leg if prepared.unfinished else "")
+            story.recorder = Recorder(leg, self.id, self._clock)
         self._observe = observe
         self.engine = Engine(
             cancel=broker.cancel,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Iterable
 
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
-from panic.broker.listing import Listing, are_whole, list_accounts
+from panic.broker.listing import Listing, list_accounts
 from panic.broker.pages import Parameters
 from panic.engine.case import Case
 from panic.engine.engine import Engine
@@ -21,11 +21,6 @@ class Unlisted:
         self.is_asked = prepared.press.verify and prepared.press.scope.all
         used = {account.credential for account in prepared.roster.accounts} & prepared.keys.keys()
         self.listings = {name: Listing() for name in sorted(used) if self.is_asked}
-
-    @property
-    def is_answered(self) -> bool:
-        """Whether every credential's list is whole."""
-        return are_whole(self.listings.values())
 
     def accounts(self, cases: Iterable[Case]) -> tuple[int, ...]:
         """Give the active accounts that neither the roster nor a case of the run knows."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from panic.kit.background import Aside
-from panic.service import body, problems
+from panic.service import problems
 from panic.service.api.checks import Checks
 from panic.service.api.latch import Latching
 from panic.service.api.lookup import Lookup
@@ -26,7 +26,7 @@ from panic.service.operations import RUN_ID, operations_of
 from panic.service.room import assets, routes, signing, stream
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
-from panic.service.schedule.sessions import Calendar
+from panic.service.schedule.calendar import Calendar
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
@@ -91,13 +91,13 @@ def make_app(
     looks = routes.Looks(desk, standby, lookup, threads, hub)
     desk.observers += [metrics.observe, hub.observe]
     guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
-    app = web.Application(middlewares=[guard.answer], client_max_size=body.HOOK_MOST)
+    app = web.Application(middlewares=[guard.answer])
     app[STREAM] = streaming
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(_end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     handlers = (
-        Presses(desk, standby, lookup, audit, Keys(monotonic)),
+        Presses(desk, standby, audit, Keys(monotonic)),
         Runs(desk, standby, lookup, threads, audit, env),
         looks,
         streaming,
@@ -121,9 +121,15 @@ def make_app(
 
 def _add(app: web.Application, method: str, path: str, handler: Next) -> None:
     """Add a route; who may GET may HEAD, but for the stream, which never ends."""
-    app.router.add_route(method, path, handler)
-    if method == "GET" and not path.endswith("/events"):
-        app.router.add_route("HEAD", path, handler)
+    methods = [method, "HEAD"] if method == "GET" and not path.endswith("/events") else [method]
+    for one in methods:
+        app.router.add_route(one, path, handler, expect_handler=_expect)
+
+
+async def _expect(request: web.Request) -> None:
+    """Answer "100 Continue" to callers that wait for it; an odd expectation does not stop a press."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,7 +1,7 @@
 """The audit: who did what through the service, in the log and in the ledger; in a flood, only a few refusals."""
 
 import asyncio
-from collections import deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from panic.service.problems import request_id
 log = structlog.get_logger()
 
 REPEATS_MOST: Final = 3
-"""Refusals and copies put on record in a second; more are counted, so that a flood does not fill the ledger."""
+"""So many of a kind are put on record in a second; more are counted, so that a flood does not fill the ledger."""
 
 _LATER_S: Final = 0.25
 """Entries reach the ledger a moment later: a run's own record must not wait for them."""
@@ -38,8 +38,8 @@ class Audit:
     def __init__(self, write: Write, scrub: Callable[[str], str], now: Callable[[], float] = monotonic) -> None:
         self._write, self._scrub, self._now = write, scrub, now
         self._waiting: deque[tuple[str, dict[str, Any]]] = deque()
-        self._lately: deque[float] = deque(maxlen=REPEATS_MOST)
-        self._unrecorded = 0
+        self._lately: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REPEATS_MOST))
+        self._unrecorded: Counter[str] = Counter()
 
     def record(self, kind: str, body: Mapping[str, Any]) -> None:
         """Put something on record."""
@@ -62,13 +62,12 @@ class Audit:
 
     def record_some(self, kind: str, body: Mapping[str, Any]) -> None:
         """Put something on record that anybody can repeat; in a flood it is only counted."""
-        now = self._now()
-        if len(self._lately) == REPEATS_MOST and self._lately[0] > now - 1.0:
-            self._unrecorded += 1
+        now, lately = self._now(), self._lately[kind]
+        if len(lately) == REPEATS_MOST and lately[0] > now - 1.0:
+            self._unrecorded[kind] += 1
             return
-        self._lately.append(now)
-        self.record(kind, {**body, "unrecorded_before": self._unrecorded})
-        self._unrecorded = 0
+        lately.append(now)
+        self.record(kind, {**body, "unrecorded_before": self._unrecorded.pop(kind, 0)})
 
     def flush(self) -> None:
         """Write what the ledger does not have yet."""

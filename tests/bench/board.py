@@ -66,7 +66,7 @@ async def measure(accounts: int, turns: int) -> None:
             desk(Path(name, "firm"), accounts, faults="none", deadline_s=60.0) as firm,
             firm.serving(),
             chromium.chromium() as browser,
-            screen(browser, firm.url) as page,
+            screen(browser, firm.url, real_time=True) as page,
         ):
             await page.sign_in(TOKEN)
             found = [await _turn(page) for _ in range(turns)]

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
+from panic.service.room import hub, stream
 from tests.browser import chromium
 from tests.browser.page import Screen, screen
 from tests.service.house import House, house
@@ -27,6 +29,13 @@ async def no_task_is_left_behind() -> AsyncIterator[None]:
 def _is_the_browsers(task: asyncio.Task[Any]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
     return code is None or "playwright" in code.co_filename
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell often, and have a browser that lost its stream back soon, so that nobody waits for it."""
+    monkeypatch.setattr(hub, "BEAT_S", 0.2)
+    monkeypatch.setattr(stream, "RETRY_MS", 100)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -1,6 +1,5 @@
 """Our page as a person uses it: who signs in, chooses, holds the button and looks what is said."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
 
 PATIENCE_MS: Final = 20_000
-HELD_S: Final = 1.2
+HELD_MS: Final = 1200
 """Longer than the second for which the button is held."""
 
 expect.set_options(timeout=PATIENCE_MS)  # a busy machine is no fault
@@ -48,7 +47,7 @@ class Screen:
         """Hold the button for as long as it takes."""
         await self.page.locator("#hold").hover()
         await self.page.mouse.down()
-        await asyncio.sleep(HELD_S)  # a person holds it: nothing tells when that is enough
+        await self.page.clock.run_for(HELD_MS)
         await self.page.mouse.up()
 
     async def type_the_word(self) -> None:
@@ -101,12 +100,12 @@ class Screen:
 
 
 @asynccontextmanager
-async def screen(browser: Browser, url: str, **how: Any) -> AsyncIterator[Screen]:
+async def screen(browser: Browser, url: str, *, real_time: bool = False, **how: Any) -> AsyncIterator[Screen]:
     """Open a window at a service's page; what the browser complains of at its end is a fault."""
     context = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **how})
     context.set_default_timeout(PATIENCE_MS)
     try:
-        one = await another(context, url)
+        one = await another(context, url, real_time=real_time)
         await one.open()
         yield one
     finally:
@@ -115,9 +114,11 @@ async def screen(browser: Browser, url: str, **how: Any) -> AsyncIterator[Screen
     assert [] == one.complaints, one.complaints
 
 
-async def another(context: BrowserContext, url: str) -> Screen:
+async def another(context: BrowserContext, url: str, *, real_time: bool = False) -> Screen:
     """Open one more page in the same browser, with the same cookies."""
     one = Screen(await context.new_page(), url)
+    if not real_time:
+        await one.page.clock.install()  # it runs; a test that would wait moves it on
     one.page.on("console", lambda message: _complain(one, message))
     one.page.on("pageerror", lambda error: one.complaints.append(str(error)))
     one.page.on("request", lambda request: _goes_elsewhere(one, request))

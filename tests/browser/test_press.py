@@ -1,6 +1,5 @@
 """The press, as a person does it: two acts for all, nothing by accident, no doubt about what became of it."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal
@@ -18,14 +17,14 @@ pytestmark = chromium.needed
 Act = Callable[[Page], Awaitable[object]]
 
 
-def _held(meanwhile: Act, button: Literal["left", "right"] = "left", for_s: float = 1.1) -> Act:
+def _held(meanwhile: Act, button: Literal["left", "right"] = "left", for_ms: int = 1100) -> Act:
     """Hold a button of the mouse, do something, and let it go after more than the second that it takes."""
 
     async def act(page: Page) -> None:
         await page.locator("#hold").hover()
         await page.mouse.down(button=button)
         await meanwhile(page)
-        await asyncio.sleep(for_s)
+        await page.clock.run_for(for_ms)
         await page.mouse.up(button=button)
 
     return act
@@ -50,12 +49,8 @@ async def _key_held_and_gone(page: Page) -> None:
     await page.locator("#hold").focus()
     await page.keyboard.down(" ")
     await page.locator("#reason").focus()
-    await asyncio.sleep(1.1)
+    await page.clock.run_for(1100)
     await page.keyboard.up(" ")
-
-
-async def _entered_in_the_reason(page: Page) -> None:
-    await page.locator("#reason").press("Enter")
 
 
 async def _other_word(page: Page) -> None:
@@ -67,13 +62,13 @@ async def _other_word(page: Page) -> None:
 CANCEL = "document.querySelector('#hold').dispatchEvent(new PointerEvent('pointercancel'))"
 BY_ACCIDENT: dict[str, Act] = {
     "clicked twice": lambda page: page.locator("#hold").dblclick(),
-    "held too short": _held(_nothing, for_s=0.3),
+    "held too short": _held(_nothing, for_ms=300),
     "taken away by the system": _held(lambda page: page.evaluate(CANCEL)),
     "drawn away": _held(_draw_away),
     "a key tapped": _key_tapped,
     "the focus gone while a key is held": _key_held_and_gone,
     "the other mouse button": _held(_nothing, "right"),
-    "Enter in the reason": _entered_in_the_reason,
+    "Enter in the reason": lambda page: page.locator("#reason").press("Enter"),
     "another word": _other_word,
 }
 
@@ -141,12 +136,6 @@ async def test_the_keyboard_alone_presses(it: House, page: Screen):
     assert 2 == len(it.desk.live)
 
 
-async def _roster(it: House, *rows: str) -> None:
-    """Somebody edits the roster, and the service reads it."""
-    it.firm.roster.write_text("\n".join(["id,group", *rows, ""]))
-    assert not (await it.standby.reload()).problems
-
-
 async def test_a_group_with_filters_and_a_reason(it: House, page: Screen):
     """It is said whom a press touches before it is made, also when the roster changes; the run says the same."""
     await page.page.locator("#scope-groups").check()
@@ -159,7 +148,8 @@ async def test_a_group_with_filters_and_a_reason(it: House, page: Screen):
     await expect(page.page.locator("#touches")).to_have_text(
         "Touches 2 accounts: group East, group West, only side BUY, instrument ids AAPL,MSFT"
     )
-    await _roster(it, "1,East", "2,East")
+    it.firm.roster.write_text("id,group\n1,East\n2,East\n")  # somebody edits it, and the service reads it
+    assert not (await it.standby.reload()).problems
     await expect(page.page.locator("#answer")).to_have_text(
         "No longer chosen, because the roster has it no more: West."
     )
@@ -207,18 +197,24 @@ async def test_accounts_that_are_none_are_refused_and_ids_keep_all_their_digits(
 
 async def test_a_token_is_offered_what_it_may(it: House, browser: Browser):
     """A viewer cannot press; a token for one group is not offered the others, nor all."""
-    for token, words, groups in (("viewer", "View only", ["East 1", "West 1"]), ("east", "Choose", ["East 1"])):
-        async with screen(browser, address(it)) as page:
+    async with screen(browser, address(it)) as page:
+        for token, words, groups in (
+            ("viewer", "View only", ["East 1", "West 1"]),
+            ("east", "Choose", ["East 1"]),
+        ):
             await page.sign_in(f"{token}-secret-token")
             await page.page.locator("#scope-groups").check()
             offered = await page.page.locator("#groups label").all_inner_texts()
             all_is_offered = await page.page.locator("#scope-all").is_enabled()
             await page.hold()
             told = await page.text("#hold")
+            await page.page.locator("#out").click()
+            await page.page.locator("#sign-in").wait_for()
 
-        assert {} == it.desk.live
-        assert told.startswith(words)
-        assert (token != "east", groups) == (all_is_offered, offered)
+            assert {} == it.desk.live
+            assert told.startswith(words)
+            assert (token != "east", groups) == (all_is_offered, offered)
+        page.complaints.clear()  # the browser writes the refusals down
 
 
 # ── what becomes of it ──────────────────────────────────────────────────────────────────────────────────────
@@ -232,10 +228,7 @@ def _says(status: int, body: str) -> Answers:
 
 
 async def _lost_and_refused(route: Route, nth: int) -> None:
-    if nth == 1:
-        await route.abort()
-    else:
-        await route.fulfill(status=503, body='{"code": "stopping", "title": "The service is stopping"}')
+    await (route.abort() if nth == 1 else _says(503, '{"code": "stopping", "title": "Stopping"}')(route, nth))
 
 
 ANSWERS: dict[str, tuple[Answers, str]] = {
@@ -295,7 +288,7 @@ async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(it: House
 
     async def impatient(route: Route) -> None:
         answer = await route.fetch()
-        await route.fulfill(response=answer, body=(await answer.text()).replace("TRY_MS = 6000", "TRY_MS = 1200"))
+        await route.fulfill(response=answer, body=(await answer.text()).replace("TRY_MS = 6000", "TRY_MS = 700"))
 
     async with screen(browser, address(it)) as page:
         await page.page.route("**/room/press.js", impatient)

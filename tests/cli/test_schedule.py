@@ -9,7 +9,7 @@ import pytest
 from panic import cli
 from panic.cli import schedule as command
 from panic.cli.schedule import age
-from panic.service.schedule.files import save_calendar
+from panic.service.schedule.almanac import save_calendar
 from tests.cli.support import Firm
 from tests.service.schedule.support import detail, hours
 

@@ -1,7 +1,6 @@
 """Evidence: a piece of the ledger that nobody alters unnoticed, and that tells what it is worth."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
@@ -183,71 +182,62 @@ def reasoned(words: dict[str, Any]) -> None:
     words["event"]["body"]["trigger"]["reason"] = "a good reason"
 
 
-TAMPERINGS: list[tuple[Callable[[Lines], Lines], tuple[str, int | None], str]] = [
-    (lambda lines: edited(lines, 1, reasoned), ("edited", 1), "event 1 (pressed): it, or its hash, or what it"),
-    (
-        lambda lines: edited(lines, 4, lambda w: w.update(hash="ab" * 32)),
-        ("edited", 4),
-        "event 4 (outcome): it, or",
-    ),
-    (
-        lambda lines: edited(lines, 3, lambda w: w.update(hash="no hash")),
-        ("edited", None),
-        "line 4: '3:no hash' is",
-    ),
-    (lambda lines: lines[:3] + lines[5:], ("missing", 5), "event 5 (outcome): it follows event 2: those between"),
-    (lambda lines: [lines[0], *lines[2:]], ("missing", 2), "event 2 (planned): it follows event 0"),
-    (lambda lines: lines[:7] + lines[8:], ("missing", None), "the rows end at event 6, and the header says 7:"),
-    (lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]], ("edited", 3), "event 3 (attempt): it, or"),
-    (lambda lines: edited(lines, 3, lambda w: w.update(event=None)), ("edited", None), "line 4: it is no object"),
-    (lambda lines: lines[:-1], ("missing", None), f"run {RUN}: it was asked for, and its report is missing"),
-    (lambda lines: [*lines, lines[-1]], ("edited", None), f"it is a second report of run {RUN}"),
-    (lambda lines: [lines[0], lines[0], *lines[1:]], ("edited", None), "line 2: it is no row"),
-    (lambda lines: lines[1:], ("missing", None), "the header is missing"),
-    (lambda lines: [lines[0], lines[-1]], ("missing", None), "the rows end at event 0"),
-    (lambda _: [], ("missing", None), "the header is missing"),
-    (lambda _: [b"\xff\0garbage"], ("edited", None), "line 1: it is no line of evidence"),
-    (lambda _: [b"[" * 1_000_000 + b"\n"], ("edited", None), "line 1: it is no line of evidence"),
-    (
-        lambda lines: edited(lines, 0, lambda w: w.update(schema="panic-evidence/1")),
-        ("edited", None),
-        "line 1: this panic reads panic-evidence/2, and this is something else",
-    ),
-    (
-        lambda lines: edited(lines, REPORT, lambda w: w["report"].update(verdict="refused")),
-        ("edited", None),
-        "its report is not what its rows come to, in verdict",
-    ),
-    (
-        lambda lines: edited(lines, REPORT, lambda w: w["report"].update(accounts=[])),
-        ("edited", None),
-        "its report is not what its rows come to, in accounts",
-    ),
+def told_otherwise(**words: Any) -> Lines:
+    """Put something else into the report."""
+    return edited(LINES, REPORT, lambda line: line["report"].update(words))
+
+
+def changed(number: int, **words: Any) -> Lines:
+    """Put something else into a line."""
+    return edited(LINES, number, lambda line: line.update(words))
+
+
+TAMPERINGS: list[tuple[Lines, str, int | None, str]] = [
+    (edited(LINES, 1, reasoned), "edited", 1, "event 1 (pressed): it, or its hash, or what it follows"),
+    (changed(4, hash="ab" * 32), "edited", 4, "event 4 (outcome): it, or"),
+    (changed(3, hash="no hash"), "edited", None, "line 4: '3:no hash' is"),
+    (changed(3, event=None), "edited", None, "line 4: it is no object"),
+    (changed(0, schema="panic-evidence/1"), "edited", None, "line 1: this panic reads panic-evidence/2"),
+    (told_otherwise(verdict="refused"), "edited", None, "its report is not what its rows come to, in verdict"),
+    (told_otherwise(accounts=[]), "edited", None, "its report is not what its rows come to, in accounts"),
+    (LINES[:3] + LINES[5:], "missing", 5, "event 5 (outcome): it follows event 2: those between"),
+    ([LINES[0], *LINES[2:]], "missing", 2, "event 2 (planned): it follows event 0"),
+    (LINES[:7] + LINES[8:], "missing", None, "the rows end at event 6, and the header says 7:"),
+    ([*LINES[:3], LINES[4], LINES[3], *LINES[5:]], "edited", 3, "event 3 (attempt): it, or"),
+    (LINES[:-1], "missing", None, f"run {RUN}: it was asked for, and its report is missing"),
+    ([*LINES, LINES[-1]], "edited", None, f"it is a second report of run {RUN}"),
+    ([LINES[0], *LINES], "edited", None, "line 2: it is no row"),
+    (LINES[1:], "missing", None, "the header is missing"),
+    ([LINES[0], LINES[-1]], "missing", None, "the rows end at event 0"),
+    ([], "missing", None, "the header is missing"),
+    ([b"\xff\0garbage"], "edited", None, "line 1: it is no line of evidence"),
+    ([b"[" * 1_000_000 + b"\n"], "edited", None, "line 1: it is no line of evidence"),
 ]
 
 
-@pytest.mark.parametrize(("tamper", "fault", "words"), TAMPERINGS)
-def test_what_was_altered_is_named(tamper: Callable[[Lines], Lines], fault: tuple[str, int | None], words: str):
+@pytest.mark.parametrize(("lines", "fault", "event", "words"), TAMPERINGS, ids=range(len(TAMPERINGS)))
+def test_what_was_altered_is_named(lines: Lines, fault: str, event: int | None, words: str):
     """What sort of thing, which event, and in words."""
-    found = verify(tamper(LINES), [LEDGER.head])
+    found = verify(lines, [LEDGER.head])
 
     assert (ALTERED, None) == (found.finding, found.anchored)
-    assert fault in faults_of(found)
+    assert (fault, event) in faults_of(found)
     assert any(words in one.text for one in found.faults)
 
 
 @pytest.mark.parametrize(
-    "tamper",
+    "lines",
     [
-        lambda lines: edited(lines, 1, reasoned),
-        lambda lines: edited(lines, 7, lambda w: w["event"]["body"].update(total_s=1.0)),
-        lambda lines: [*lines[:6], lines[7], lines[6], lines[8]],
-        lambda lines: [*lines[:5], *lines[6:]],
+        edited(LINES, 1, reasoned),
+        edited(LINES, 7, lambda line: line["event"]["body"].update(total_s=1.0)),
+        [*LINES[:6], LINES[7], LINES[6], LINES[8]],
+        [*LINES[:5], *LINES[6:]],
     ],
+    ids=range(4),
 )
-def test_a_chain_made_anew_is_found_by_whoever_kept_a_head(tamper: Callable[[Lines], Lines]):
+def test_a_chain_made_anew_is_found_by_whoever_kept_a_head(lines: Lines):
     """And by nobody else: that is why heads are kept elsewhere."""
-    forged = relinked(tamper(LINES))
+    forged = relinked(lines)
 
     assert verify(forged, [LEDGER.head]).finding is not ANCHORED
     assert verify(forged, [head_of(LEDGER, 7), head_of(LEDGER, 1)]).exit_code != 0

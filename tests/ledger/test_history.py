@@ -84,8 +84,10 @@ def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
     assert ledger.file is not None
     with closing(SqliteStore(ledger.file)) as store:
         store.append([("run", "outcome", b"{}")])
+    tamper(ledger.file, "UPDATE events SET record = CAST(replace(record, 'joe', 'jim') AS BLOB) WHERE seq = 1")
     past = history.recall(ledger, "run")
 
+    assert f"{ledger.file}: event 1 (pressed): it does not match its hash" in past.faults
     assert any("event 4 (outcome)" in fault for fault in past.faults)
     assert ("event leg-3: missing, though others of the same process are there",) == past.damage
     assert "event leg-4 (outcome) cannot be read: KeyError" in past.faults

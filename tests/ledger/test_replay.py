@@ -145,6 +145,7 @@ def test_a_run_that_was_taken_up_again_goes_on_where_it_was():
     ]
     assert (FIRST, SECOND) == (Replay.of("run", before).process, replay.process)
     assert None is Replay("run").process
+    assert None is Replay.of("run", [*before, finished(6), resumed(1, at=60.0)]).finished
     report = replay.report()
     assert ["the night shift"] == [one.by for one in report.resumed]
     assert [2, 1, 0] == [len(account(report, id_).attempts) for id_ in (1, 2, 3)]

@@ -8,14 +8,12 @@ import pytest
 from panic import latch
 from panic.accounts.plan import Plan, Scope, Unsent
 from panic.broker.outcomes import Verdict
-from panic.config import LatchFile, LedgerFiles
 from panic.kit.errors import UsageError
 from panic.kit.process import Process, here
 from panic.latch import State
 from panic.ledger.record import Joined, Kind, Resumed, body
 from panic.orders import Filters
 from panic.report.document import scope_report
-from panic.run import engagement
 from panic.run.engagement import Engagement
 from panic.run.latching import holds_of
 from tests.ledger.support import tamper
@@ -45,15 +43,6 @@ def test_nothing_is_engaged_at_first(firm: Firm):
     assert not firm.ledger.exists()
     firm.press("r1", latched=False)
     assert NOTHING == firm.looks()
-
-
-@pytest.mark.parametrize("missing", ["latch", "ledger"])
-def test_settings_without_a_latch_or_a_ledger(firm: Firm, missing: str):
-    """As a library may have them."""
-    kind = {"latch": LatchFile, "ledger": LedgerFiles}[missing]
-
-    with pytest.raises(UsageError, match=rf"the settings name no \[{missing}\] file"):
-        engagement.look(firm.settings.model_copy(update={missing: kind()}))
 
 
 def test_file_and_ledger_agree_and_the_last_press_of_a_scope_counts(firm: Firm):

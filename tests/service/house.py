@@ -22,7 +22,7 @@ from panic.service.notify import Notifier
 from panic.service.openapi import document
 from panic.service.problems import Problem
 from panic.service.room.hub import Hub
-from panic.service.schedule.sessions import fallback
+from panic.service.schedule.calendar import fallback
 from panic.service.sessions import Sessions
 from panic.service.standby import Standby
 from panic.simulator import SimAccount, Simulator
@@ -30,6 +30,7 @@ from tests.cli.support import Firm, account, simulate
 
 EVERYTHING = {"scope": {"all": True}, "reason": "runaway algo"}
 QUICK = {**EVERYTHING, "watch_s": 0}
+JOE = "joe"
 
 TOKENS = {
     "viewer": (["viewer"], True),
@@ -113,28 +114,14 @@ class House:
     audit: Audit
     recorded: list[dict[str, Any]]
 
-    async def ask(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        token: str = "joe",  # noqa: S107  (a name)
-        **headers: str,
-    ) -> Answer:
+    async def ask(self, method: str, path: str, body: Any = None, *, token: str = JOE, **headers: str) -> Answer:
         """Ask for something."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         how: dict[str, Any] = {} if body is None else {"json": body}
         async with self.client.request(method, path, headers={**bearer(token), **named}, **how) as response:
             return Answer(response, await response.read())
 
-    async def press(
-        self,
-        body: Mapping[str, Any] = QUICK,
-        *,
-        token: str = "joe",  # noqa: S107
-        **headers: str,
-    ) -> Answer:
+    async def press(self, body: Mapping[str, Any] = QUICK, *, token: str = JOE, **headers: str) -> Answer:
         """Press."""
         return await self.ask("POST", "/v1/runs", dict(body), token=token, **headers)
 
@@ -205,20 +192,9 @@ async def house(
         await server.start_server(**RUNNER)
         try:
             async with TestClient(server) as client:
-                yield House(
-                    client,
-                    simulator,
-                    standby,
-                    the_desk,
-                    notifier,
-                    metrics,
-                    firm,
-                    app[STREAM]._hub,
-                    app[STREAM]._signing.sessions,
-                    app[STREAM].readers,
-                    audit,
-                    recorded,
-                )
+                stream = app[STREAM]
+                parts = (client, simulator, standby, the_desk, notifier, metrics, firm, stream._hub)
+                yield House(*parts, stream._signing.sessions, stream.readers, audit, recorded)
         finally:
             await the_desk.close()
             await standby.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -74,13 +75,8 @@ class Service:
             sent["Authorization"] = f"Bearer {TOKENS[who]}"
         async with self.session.request(method, self.url + path, json=body, headers=sent) as response:
             text = await response.text()
-            is_json = "json" in response.headers.get("Content-Type", "")
-            return Answer(
-                response.status,
-                dict(response.headers),
-                text,
-                await response.json(content_type=None) if is_json else None,
-            )
+            body = json.loads(text) if "json" in response.content_type else None
+            return Answer(response.status, dict(response.headers), text, body)
 
     async def press(self, *, who: str = "desk", reason: str = "a test", **more: Any) -> Answer:
         """Press for all accounts."""

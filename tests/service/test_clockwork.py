@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +24,7 @@ from panic.ledger.writer import Writer, open_ledger
 from panic.run.press import Press
 from panic.service.notify import Notice
 from panic.service.schedule import claims, dispatcher
+from panic.service.schedule.claims import Claims
 from panic.service.schedule.clockwork import Clockwork
 from panic.service.schedule.dispatcher import rehearse
 from panic.simulator import Simulator
@@ -186,13 +186,13 @@ async def test_what_cannot_be_claimed_does_not_run_and_is_told(world: World):
 
 async def test_a_claim_that_took_too_long_is_not_lost(world: World, monkeypatch: pytest.MonkeyPatch):
     """The ledger answers only after it was given up: the run begins then, once, and nobody else has it."""
-    answers, claim = threading.Event(), claims.claim
+    answers, put = threading.Event(), claims._put
 
-    def slow(*words: Any, **more: Any) -> bool:
+    def slow(*words: Any) -> bool:
         answers.wait(10)
-        return claim(*words, **more)
+        return put(*words)
 
-    monkeypatch.setattr(claims, "claim", slow)
+    monkeypatch.setattr(claims, "_put", slow)
     service = await world.service()
     monkeypatch.setattr(claims, "LEDGER_S", 0.05)
     await world.see(service, -1, 0)
@@ -208,7 +208,7 @@ async def test_a_claim_that_took_too_long_is_not_lost(world: World, monkeypatch:
 @pytest.mark.parametrize("began", [True, False])
 async def test_a_service_that_died_as_a_run_was_to_begin_is_told_of(world: World, began: bool):
     """The key is claimed, and no run of it is on record; where there is one, there is nothing to tell."""
-    claims.claim(world.ledger, KEY, DUE, "leg-1")
+    await Claims().claim(world.ledger, KEY, DUE)
     if began:
         world.press(Press(Scope(all=True), "", key=KEY), automated=True)
     world.now = DUE + timedelta(seconds=20)
@@ -217,17 +217,16 @@ async def test_a_service_that_died_as_a_run_was_to_begin_is_told_of(world: World
     assert ([] if began else [f"{KEY} did NOT run"]) == world.titles
 
 
-def test_a_key_is_claimed_once_and_abandoned_until_a_run_or_a_page_has_it(world: World):
+async def test_a_key_is_claimed_once_and_abandoned_until_a_run_or_a_page_has_it(world: World):
     """Also where it is the beginning of another key; and what was claimed long ago is nobody's trouble."""
     keys = ("a/1", "a/1", "a/11", "a/1/late", "a/11")
-    taken = [
-        claims.claim(world.ledger, key, DUE, f"leg-{n}", late="a/1" if key.endswith("late") else "")
-        for n, key in enumerate(keys)
-    ]
+    taken = [await Claims().claim(world.ledger, key, DUE) for key in keys]
+    ours = Claims()
 
     assert [True, False, True, True, False] == taken
-    assert ({"a/1", "a/11", "a/1/late"}, ["a/11"]) == claims.read(world.files, DUE)
-    assert [] == claims.read(world.files, DUE + timedelta(seconds=1))[1]
+    assert ["a/11"] == await ours.read(world.files, DUE)
+    assert {"a/1", "a/11", "a/1/late"} == ours.keys
+    assert [] == await ours.read(world.files, DUE + timedelta(seconds=1))
 
 
 # ── what is told ────────────────────────────────────────────────────────────────────────────────────────────
@@ -282,12 +281,12 @@ async def test_when_the_calendars_disagree_somebody_is_told_and_the_earlier_clos
 
 @pytest.mark.parametrize("end", ["passed", "failed", "hung"])
 async def test_a_drill_by_schedule_is_put_on_record(world: World, monkeypatch: pytest.MonkeyPatch, end: str):
-    """With the digest of its report; one that does not pass, or hangs, is told."""
+    """One that does not pass, or hangs, is told."""
 
-    async def play(key: str, ledger: Path) -> tuple[bool, Path, str]:
+    async def play(key: str, ledger: Path) -> tuple[bool, Path]:
         if end == "hung":
             raise TimeoutError
-        return end == "passed", ledger.with_name("report.json"), "digest"
+        return end == "passed", ledger.with_name("report.json")
 
     monkeypatch.setattr(dispatcher, "rehearse", play)
     world.schedules, key = (DRILL,), "rehearsal/2026-11-25"
@@ -295,7 +294,7 @@ async def test_a_drill_by_schedule_is_put_on_record(world: World, monkeypatch: p
     await world.see(service, -1, 0, 1)
     await asyncio.sleep(0)
 
-    facts = {"key": key, "passed": end == "passed", "report": "report.json", "sha256": "digest"}
+    facts = {"key": key, "passed": end == "passed", "report": "report.json"}
     assert ([] if end == "hung" else [("drill", facts)]) == world.audited
     words = {"passed": [], "failed": [f"the drill {key} did NOT pass"], "hung": [f"the drill {key} did NOT run"]}
     assert (words[end], []) == (world.titles, world.presses)
@@ -303,8 +302,7 @@ async def test_a_drill_by_schedule_is_put_on_record(world: World, monkeypatch: p
 
 async def test_a_drill_runs_in_a_process_of_its_own_and_its_report_is_kept(tmp_path: Path):
     """Under its key, beside the ledger."""
-    passed, report, digest = await rehearse("a/1", tmp_path / "ledger.db", "--accounts", "9", "--faults", "none")
+    passed, report = await rehearse("a/1", tmp_path / "ledger.db", "--accounts", "9", "--faults", "none")
 
     assert (True, tmp_path / "drills" / "a-1.json") == (passed, report)
     assert json.loads(report.read_text())["drill"]
-    assert sha256(report.read_bytes()).hexdigest() == digest

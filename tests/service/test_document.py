@@ -4,14 +4,13 @@ import json
 from pathlib import Path
 from typing import get_args
 
-import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 
 from panic.orders import INSTRUMENT_TYPES, SIDES, TYPES
 from panic.report.document import json_schema
 from panic.service.api import models
 from panic.service.app import OPERATIONS
-from panic.service.problems import KINDS, in_our_words
+from panic.service.problems import KINDS
 from tests.service.house import DOCUMENT, house
 
 _SCHEMAS = DOCUMENT["components"]["schemas"]
@@ -59,16 +58,3 @@ def test_the_filters_are_the_brokers() -> None:
         return get_args(get_args(models.FiltersAsked.model_fields[name].annotation)[0])
 
     assert (SIDES, TYPES, INSTRUMENT_TYPES) == (words("side"), words("type"), words("instrument_type"))
-
-
-@pytest.mark.parametrize(
-    ("theirs", "ours"),
-    [
-        ("say --all, --group NAME or --account ID", "say all, groups NAME or accounts ID"),
-        ("--instrument-type X and --side Y", "instrument_type X and side Y"),
-        ("a -- b", "a -- b"),
-    ],
-)
-def test_the_command_lines_words_become_the_bodys(theirs: str, ours: str) -> None:
-    """A program knows no flags."""
-    assert ours == in_our_words(theirs)

@@ -93,16 +93,17 @@ async def test_tokens_count_as_the_settings_in_force_have_them(tmp_path: Path):
 
 
 async def test_a_flood_of_refusals_fills_no_ledger():
-    """Three a second are on record, the rest are counted, and the next one tells how many there were."""
+    """Three of a kind a second are on record, the rest are counted, and the next one tells how many there were."""
     now, told = [0.0], list[dict[str, Any]]()
     audit = Audit(lambda _, body: told.append(body), str, lambda: now[0])
     for _ in range(10):
         audit.record_some("refused", {})
+    audit.record_some("another", {})
     now[0] = 1.5
     audit.record_some("refused", {})
     audit.flush()
 
-    assert [0, 0, 0, 7] == [one["unrecorded_before"] for one in told]
+    assert [0, 0, 0, 0, 7] == [one["unrecorded_before"] for one in told]
 
 
 async def test_no_key_goes_on_record():

@@ -41,8 +41,8 @@ async def test_a_press_may_wait_for_the_report(tmp_path: Path):
         assert (202, False) == (longer.status, it.live(longer.json["run_id"]).is_over)
 
 
-async def test_a_dry_run_sends_nothing(tmp_path: Path):
-    """It is answered with the plan, as `panic press --dry-run --format json` prints it."""
+async def test_what_is_asked_for_is_planned_and_sent(tmp_path: Path):
+    """A dry run is answered with the plan, as `panic press --dry-run --format json` does; filters are sent."""
     async with house(tmp_path) as it:
         pressed = await it.press({**QUICK, "dry_run": True})
         planned = await it.ask("POST", "/v1/plan", {"scope": {"groups": ["East"]}}, token="viewer")
@@ -50,11 +50,6 @@ async def test_a_dry_run_sends_nothing(tmp_path: Path):
         assert [1, 2] == pressed.fits("PlanReport")["accounts"]
         assert [1] == planned.fits("PlanReport")["accounts"]
         assert [] == sent(it.simulator, "DELETE")
-
-
-async def test_filters_reach_the_broker(tmp_path: Path):
-    """What is asked for is what is sent."""
-    async with house(tmp_path) as it:
         await it.press({**QUICK, "filters": {"side": "BUY", "instruments": ["AAPL"]}, "wait": 30})
         queries = [one.query for one in it.simulator.requests if one.method == "DELETE"]
 
@@ -74,7 +69,7 @@ MISTAKES: list[tuple[dict[str, Any], set[str]]] = [
 ]
 SCOPES: list[tuple[dict[str, Any], str]] = [
     ({}, "no scope: say all, groups NAME or accounts ID; there is no default"),
-    ({"all": True, "accounts": [1]}, "all covers every account already"),
+    ({"all": True, "accounts": [1]}, "all covers every account already: leave out groups and accounts, or all"),
     ({"groups": ["Est"]}, "Did you mean East?"),
 ]
 

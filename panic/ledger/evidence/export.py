@@ -48,10 +48,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The first line: what was asked for, and what the first row is linked to.
-
-    It is not chained: anyone who can write the file can write anything here.
-    """
+    """The first line. It is not chained: anyone who can write the file can write anything here."""
 
     schema: str
     version: str

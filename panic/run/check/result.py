@@ -75,13 +75,6 @@ def to_json(report: CheckReport) -> bytes:
     return _REPORT.dump_json(report, indent=2)
 
 
-def without_key(account: Account) -> AccountCheck:
-    """Say that an account was not asked about."""
-    return AccountCheck(
-        account.id, account.name, State.REFUSED, None, "there is no usable key for it", request_id=None
-    )
-
-
 def judge(account: Account, answer: Answer, listed: Mapping[int, bool] | None) -> AccountCheck:
     """Say what an answer means; `listed` tells whether each listed account is active, None without whole lists."""
     return AccountCheck(

@@ -19,7 +19,7 @@ from panic.kit.background import begin
 from panic.kit.clock import Clock
 from panic.kit.errors import ConfigurationError, Problem
 from panic.run.check.asking import PACED_AT_ONCE, Asking, Pace
-from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of, without_key
+from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of
 from panic.run.pace import lanes_of, remember
 
 _CERTIFICATES_S = 10.0
@@ -123,7 +123,8 @@ class _Round:
 
     async def _look_at(self, account: Account) -> None:
         if account.credential not in self._setup.keys:
-            self._note(without_key(account))
+            why = "there is no usable key for it"
+            self._note(AccountCheck(account.id, account.name, State.REFUSED, None, why, request_id=None))
             return
         answer = await self._asking.orders(account)
         self._note(judge(account, answer, self._listed if are_whole(self._listings) else None))

@@ -7,7 +7,6 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, NamedTuple
 
 from aiohttp import web
@@ -17,7 +16,6 @@ from panic.run.press import Press
 from panic.service import body
 from panic.service.api import models, views
 from panic.service.api.answers import document
-from panic.service.api.lookup import Lookup
 from panic.service.api.models import PressAsked
 from panic.service.audit import Audit
 from panic.service.auth import Identity, require_scope
@@ -80,9 +78,8 @@ class Keys:
 class Presses:
     """Takes presses over HTTP."""
 
-    def __init__(self, desk: Desk, standby: Standby, lookup: Lookup, audit: Audit, keys: Keys) -> None:
-        self._desk, self._standby, self._lookup = desk, standby, lookup
-        self._audit, self._keys = audit, keys
+    def __init__(self, desk: Desk, standby: Standby, audit: Audit, keys: Keys) -> None:
+        self._desk, self._standby, self._audit, self._keys = desk, standby, audit, keys
         self._waiting = 0
 
     @Operation("POST", views.RUNS, "presser", _ANSWERS, (422, 429, 503), body=PressAsked, headers=(_KEY,))
@@ -118,11 +115,7 @@ class Presses:
 
     async def _report_within(self, run_id: str, wait_s: float) -> web.Response | None:
         live = self._desk.find(run_id)
-        if live is None:  # it ended a while ago, and is only in the ledger
-            with suppress(ProblemError, TimeoutError):
-                return document(await self._lookup.report(run_id))
-            return None
-        if self._waiting >= held_most(WAITING_MOST):
+        if live is None or self._waiting >= held_most(WAITING_MOST):
             return None
         self._waiting += 1
         try:

@@ -172,7 +172,7 @@ class Breaches:
         """Refuse an unknown hook and a call that proves nothing alike, so that nobody learns which it was."""
         refused = failure or ProblemError("not_let_in", headers={"WWW-Authenticate": "Bearer"})
         facts = {"hook": clip(name, _NAME_MOST), "act": refused.code, "status": refused.status}
-        self._record("hook_refused", {**facts, "remote": request.remote or "", "sender": Kind.FORGED}, True)
+        self._record("hook_forged", {**facts, "remote": request.remote or "", "sender": Kind.FORGED}, True)
         return refused.response(request_id(request))
 
     def _could_not(self, request: web.Request, call: _Received, error: Exception) -> web.StreamResponse:

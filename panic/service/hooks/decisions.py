@@ -22,13 +22,7 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is done about a call, and what is said about it.
-
-    Attributes:
-        code: Of a refusal, the code of the problem.
-        page: What a person is told at once; empty if nobody need be.
-        reason: Of a press.
-    """
+    """What is done about a call, and what is said about it; a person is told at once what `page` says."""
 
     act: Act
     status: int
@@ -44,12 +38,7 @@ def decide(
 ) -> Decision:
     """Say what is done about a call from somebody who knows the hook's secret.
 
-    Args:
-        hook: Its name.
-        verified: Who sent it.
-        said: What it says.
-        on_odd: What is done where it is not understood.
-        repeats: The run of an earlier call that this is a copy of, empty where that pressed nothing.
+    It `repeats` the run of an earlier call if it is a copy of that: empty where that pressed nothing, else None.
     """
     if verified.kind is not Kind.AUTHENTIC:  # it may have been a breach, so a person hears of it
         page = f"a well-signed call to hook {hook} was refused: {verified.wrong}; NOTHING was pressed"

@@ -66,12 +66,7 @@ def recorded(settings: Settings) -> dict[Call, Earlier]:
 class Replays:
     """Remembers signed calls, each for twice its hook's tolerance.
 
-    Args:
-        recall: Gives the calls that an earlier process answered; blocks, and may hang or fail.
-        patience_s: How long the first call waits for it.
-
-    Attributes:
-        trouble: Why those are not known, in the middle of a sentence; empty if they are.
+    `recall` gives those of an earlier process, and may hang or fail: `trouble` says why they are not known.
     """
 
     def __init__(

@@ -40,7 +40,7 @@ def live_board(facts: Circumstances, row: str, worst: Sequence[Listed], deadline
     for code in set(row):
         verdicts[PROVISIONAL[Letter(code)]] += row.count(code)
     totals = Totals(len(row), verdicts, {}, {Standing.CLEAR: clear}, 0, Orders(), ())
-    report = fold.assemble(facts, (), totals, fold.coverage_of(facts, clear=clear, counted=0, named=0, ended=0))
+    report = fold.assemble(facts, (), totals, fold.coverage_of(facts, (), ()))
     return _board(report, row, worst, len(row) - clear, deadline_s, live=True)
 
 

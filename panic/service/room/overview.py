@@ -14,8 +14,8 @@ from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room.disk_watch import DiskWatch
 from panic.service.room.views import NextRun, Room, RoomGroup, RoomRun, RoomSelfTest
-from panic.service.schedule.next import Due, next_run
-from panic.service.schedule.sessions import Calendar
+from panic.service.schedule.calendar import Calendar
+from panic.service.schedule.due import Due, upcoming
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
@@ -78,12 +78,12 @@ class Overview:
 
 def next_of(schedules: tuple[Schedule, ...], calendar: Calendar, now: datetime) -> NextRun | None:
     """Give the earliest run of all schedules; None where none is known."""
-    found = [(one, next_run(one, calendar, now)) for one in schedules]
+    found = [(one, next(upcoming(one, calendar, now))) for one in schedules]
     due = [(run, one) for one, run in found if isinstance(run, Due)]
     if not due:
         return None
     run, one = min(due, key=lambda pair: (pair[0].at, pair[0].key))
-    return NextRun(run.schedule, run.at, "a drill" if one.drill else str(scope_of(one)), run.why, one.drill)
+    return NextRun(one.name, run.at, "a drill" if one.drill else str(scope_of(one)), run.why, one.drill)
 
 
 def _self_test(self_test: SelfTester) -> RoomSelfTest:

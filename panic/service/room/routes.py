@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from aiohttp import web
 
-from panic.config import LedgerFiles, Settings
+from panic.config import LedgerFiles
 from panic.kit.background import Aside
 from panic.ledger import history
 from panic.ledger.evidence.export import Asked, export
@@ -17,8 +17,8 @@ from panic.service.desk import Desk
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
-from panic.service.room.views import Board, Room, Schedules
-from panic.service.schedule.outlook import outlook
+from panic.service.room.views import Board, Room
+from panic.service.schedule.outlook import Schedules, outlook
 from panic.service.standby import Standby
 
 _RUNS_MOST = 3
@@ -69,15 +69,10 @@ class Looks:
     async def schedule(self, _: web.Request, __: Identity) -> web.Response:
         """The next scheduled runs, as `panic schedule --format json`."""
         settings = self._standby.settings
-        return document(
-            await on_thread(self._threads, lambda: _scheduled(settings), "schedule", usage="not_found")
-        )
+        look = lambda: outlook(settings, datetime.now(UTC), _RUNS_MOST)  # noqa: E731  (on a thread)
+        return document(await on_thread(self._threads, look, "schedule", usage="not_found"))
 
 
 def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:
     _, lines = export(history.read(ledger, whole=True), Asked(run), by=by, at=datetime.now(UTC))
     return b"".join(lines)
-
-
-def _scheduled(settings: Settings) -> Schedules:
-    return Schedules(**outlook(settings, datetime.now(UTC), _RUNS_MOST).document())

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.report.document import (
@@ -198,14 +198,3 @@ class Board:
     worst: tuple[BoardAccount, ...]
     more: int
     course: Course | None
-
-
-@dataclass(frozen=True, slots=True)
-class Schedules:
-    """The next scheduled runs, as `panic schedule --format json` gives them."""
-
-    schema: Literal["panic-schedule/1"]
-    now: str
-    schedules: list[dict[str, Any]]
-    left_out: tuple[str, ...]
-    calendar: dict[str, Any]

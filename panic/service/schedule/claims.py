@@ -19,66 +19,14 @@ from panic.ledger.backlog import ConflictError
 from panic.ledger.events import Event, decode
 from panic.ledger.record import Kind
 from panic.ledger.writer import Writer
+from panic.service.schedule.due import LATE_KEY
 
 LEDGER_S: Final = 5.0
 """How long the ledger may take to answer."""
 
 
-def claim(ledger: Writer | None, key: str, at: datetime, name: str, *, late: str = "") -> bool:
-    """Claim a key; False if it is claimed already, but for a claim of this name that hung and came through.
-
-    `late` is the key of a run that did not begin in time, where the claim is for telling somebody so.
-
-    Raises:
-        PanicError: There is no ledger, or it cannot be written.
-    """
-    if ledger is None:
-        raise PanicError("the settings name no [ledger] file")
-    body = {"key": key, **({"late": late} if late else {})}
-    event = Event("", Kind.CLAIMED, name, at.isoformat(timespec="microseconds"), body)
-    try:
-        ledger.put(event, LEDGER_S, unless=f'"key":{json.dumps(key)}')
-    except ConflictError:
-        return any(one.id == name for one in _events(LedgerFiles(file=Path(ledger.place))))
-    except (PanicError, TimeoutError) as error:
-        raise PanicError(f"{ledger.place} could not be written: {error}") from error
-    return True
-
-
-def read(ledger: LedgerFiles, since: datetime) -> tuple[set[str], list[str]]:
-    """Give every claimed key, and those of them that were abandoned.
-
-    Abandoned is what was claimed since that moment, and whose run neither began nor was told of as late: the
-    process died in between.
-    """
-    keys, recent, settled = set[str](), list[str](), set[str]()
-    for event in _events(ledger):
-        body = event.body if isinstance(event.body, dict) else {}
-        key, late = str(body.get("key") or ""), str(body.get("late") or "")
-        if event.kind != Kind.CLAIMED:
-            settled.add(key)
-            continue
-        keys.add(key)
-        if late:
-            settled.add(late)
-        elif datetime.fromisoformat(event.at) >= since:
-            recent.append(key)
-    return keys, [key for key in recent if key not in settled]
-
-
-def _events(ledger: LedgerFiles) -> Iterator[Event]:
-    for row in history.read(ledger, kinds=(Kind.CLAIMED, Kind.PRESSED, Kind.JOINED, Kind.AUDIT)).rows:
-        with suppress(ValueError):
-            yield decode(row.record)
-
-
 class Claims:
-    """What is claimed, as far as this process knows, and the way to claim more; no wait is longer than LEDGER_S.
-
-    Attributes:
-        keys: The claimed keys.
-        are_read: Whether the ledger's are among them.
-    """
+    """The claimed keys, as far as this process knows, and the way to claim more; every wait is bounded."""
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
@@ -86,18 +34,47 @@ class Claims:
         self._leg, self._names = secrets.token_hex(4), dict[str, str]()
 
     async def read(self, ledger: LedgerFiles, since: datetime) -> list[str]:
-        """Learn the ledger's; gives the abandoned ones."""
-        found, abandoned = await background.wait(lambda: read(ledger, since), LEDGER_S, "claims")
-        self.keys |= found
-        self.are_read = True
-        return abandoned
+        """Learn the ledger's; gives those claimed since then whose run neither began nor was told of as late.
 
-    async def claim(self, ledger: Writer | None, key: str, at: datetime, *, late: str = "") -> bool:
-        """Claim a key; whether it is ours.
+        Their process died in between.
+        """
+        events = await background.wait(lambda: list(_events(ledger)), LEDGER_S, "claims")
+        claimed = {str(event.body["key"]): event.at for event in events if event.kind == Kind.CLAIMED}
+        begun = {str(event.body["key"]) for event in events if event.kind != Kind.CLAIMED}
+        self.keys |= claimed.keys()
+        self.are_read = True
+        settled = begun | {key.removesuffix(LATE_KEY) for key in claimed if key.endswith(LATE_KEY)}
+        recent = [key for key, at in claimed.items() if datetime.fromisoformat(at) >= since]
+        return [key for key in recent if key not in settled and not key.endswith(LATE_KEY)]
+
+    async def claim(self, ledger: Writer | None, key: str, at: datetime) -> bool:
+        """Claim a key; whether it is ours. A PanicError where there is no ledger, or it cannot be written.
 
         One that takes too long may still be written: a retry uses the same name.
         """
         name = self._names.setdefault(key, f"{self._leg}-{len(self._names) + 1}")
-        is_ours = await background.wait(lambda: claim(ledger, key, at, name, late=late), LEDGER_S, "claim")
+        event = Event("", Kind.CLAIMED, name, at.isoformat(timespec="microseconds"), {"key": key})
+        is_ours = await background.wait(lambda: _put(ledger, event), LEDGER_S, "claim")
         self.keys.add(key)
         return is_ours
+
+
+def _put(ledger: Writer | None, claim: Event) -> bool:
+    """Write a claim; False if its key is claimed, unless by this one, which hung and came through."""
+    if ledger is None:
+        raise PanicError("the settings name no [ledger] file")
+    try:
+        ledger.put(claim, LEDGER_S, unless=f'"key":{json.dumps(claim.body["key"])}')
+    except ConflictError:
+        return any(one.id == claim.id for one in _events(LedgerFiles(file=Path(ledger.place))))
+    except (PanicError, TimeoutError) as error:
+        raise PanicError(f"{ledger.place} could not be written: {error}") from error
+    return True
+
+
+def _events(ledger: LedgerFiles) -> Iterator[Event]:
+    for row in history.read(ledger, kinds=(Kind.CLAIMED, Kind.PRESSED, Kind.JOINED, Kind.AUDIT)).rows:
+        with suppress(ValueError):
+            event = decode(row.record)
+            if isinstance(event.body, dict) and "key" in event.body:
+                yield event

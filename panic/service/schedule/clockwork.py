@@ -1,24 +1,26 @@
 """Schedules in the service: each second it checks what is due, and starts or reports it."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from panic.config import Settings
 from panic.config.entries import SCHEDULES
+from panic.config.own_files import CLOCK
 from panic.kit import background
+from panic.kit.files import replace
 from panic.service.desk import Desk
 from panic.service.notify import Notice
 from panic.service.schedule.almanac import Almanac
+from panic.service.schedule.calendar import Session, exchange_zone
 from panic.service.schedule.claims import Claims
-from panic.service.schedule.dispatcher import STILL_OPEN, Dispatcher, pages
-from panic.service.schedule.files import load_seen, save_seen
-from panic.service.schedule.next import owed
-from panic.service.schedule.sessions import exchange_zone
+from panic.service.schedule.dispatcher import STILL_OPEN, Dispatcher
+from panic.service.schedule.due import owed
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -32,15 +34,7 @@ _DISK_S: Final = 5.0
 
 
 class Clockwork:
-    """Carries schedules out: each run once, or somebody is told.
-
-    Args:
-        desk: Where presses become runs.
-        standby: The settings and keys in force.
-        tell: Tells people; must neither block nor raise.
-        audit: Puts on record what came of a drill.
-        now: The time of day, UTC.
-    """
+    """Carries schedules out: each run once, or somebody is told; `audit` puts on record what came of a drill."""
 
     def __init__(
         self,
@@ -50,7 +44,7 @@ class Clockwork:
         audit: Callable[[str, dict[str, Any]], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._standby, self._now, self._page = standby, now, pages(tell)
+        self._standby, self._now, self._tell = standby, now, tell
         self._claims, self._ledger = Claims(), standby.settings.ledger.file
         self._seen: datetime | None = None
         self._written: datetime | None = None
@@ -83,7 +77,7 @@ class Clockwork:
         self._was = self.almanac.calendar
         try:
             if ledger := self._ledger:
-                self._seen = await background.wait(lambda: load_seen(ledger), _DISK_S, "clock")
+                self._seen = await background.wait(lambda: _load_seen(ledger), _DISK_S, "clock")
         except Exception as error:  # noqa: BLE001  (whatever keeps it from being read)
             text = f"When the clock was looked at last cannot be read: {error}. See: panic schedule"
             self._page("clockwork-gap", "schedules may have been missed", text)
@@ -115,15 +109,13 @@ class Clockwork:
             if not self._claims.are_read:
                 await self._read_claims()
             if self._refreshing is None or self._refreshing.done():
-                self._refreshing = asyncio.create_task(self._refresh(settings, now))
+                self._refreshing = asyncio.create_task(self.almanac.refresh(settings, self._standby.keys, now))
             self._warn_of_doubt(now)
         calendar, claimed = self.almanac.calendar, self._claims.keys
         found = owed(settings.schedules, calendar, seen=self._seen, now=now, claimed=claimed, was=self._was)
         begun = [await self._dispatcher.begin(due, settings) for due in found.run]
         for due in found.late:
             await self._dispatcher.give_up(due, settings)
-        if found.unknown:
-            self._page("clockwork-gap", "schedules may have been missed", f"Nobody looked: {found.unknown}.")
         if all(begun):  # what could not be claimed is tried again until it is late
             self._was, self._seen = calendar, now
             if self._written is None or now - self._written >= _WRITE_EVERY:
@@ -134,20 +126,30 @@ class Clockwork:
         if (ledger := self._ledger) and (seen := self._seen):
             self._written = seen
             with suppress(Exception):
-                await background.wait(lambda: save_seen(ledger, seen), _DISK_S, "clock")
-
-    async def _refresh(self, settings: Settings, now: datetime) -> None:
-        """Ask for the calendar beside everything else: no run waits for it."""
-        try:
-            await self.almanac.refresh(settings, self._standby.keys, now)
-        except Exception:  # what is known stays known
-            log.exception("calendar_failed")
+                await background.wait(lambda: _save_seen(ledger, seen), _DISK_S, "clock")
 
     def _warn_of_doubt(self, now: datetime) -> None:
         """At the start of a day, say that the calendars disagree about it."""
         day = now.astimezone(exchange_zone()).date()
-        doubt = self.almanac.doubt(day)
+        known = self.almanac.calendar.days.get(day)
+        doubt = known.doubt if isinstance(known, Session) else ""
         if doubt and doubt != self._doubted:
             self._doubted = doubt
-            text = f"{doubt}. See: panic schedule"
-            self._page(f"calendar {day}", f"the calendars disagree about {day}", text)
+            self._page(f"calendar {day}", f"the calendars disagree about {day}", f"{doubt}. See: panic schedule")
+
+    def _page(self, key: str, title: str, text: str) -> None:
+        log.error("schedule_trouble", key=key, title=title, text=text)
+        self._tell(Notice("page", "", title, text, f"schedule {key}"))
+
+
+def _load_seen(ledger: Path) -> datetime | None:
+    """Read until when an earlier service looked at the clock; None the first time ever."""
+    try:
+        text = ledger.with_name(CLOCK).read_text()
+    except FileNotFoundError:
+        return None
+    return datetime.fromisoformat(json.loads(text)["seen"]).astimezone(UTC)
+
+
+def _save_seen(ledger: Path, seen: datetime) -> None:
+    replace(ledger.with_name(CLOCK), json.dumps({"seen": seen.isoformat()}).encode())

@@ -1,7 +1,6 @@
 """One scheduled run: claimed and started, or dropped and reported."""
 
 import asyncio
-import hashlib
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,10 +17,9 @@ from panic.kit.errors import PanicError
 from panic.report.document import Source
 from panic.run.press import Press
 from panic.service.desk import Desk, Refused
-from panic.service.notify import Notice
 from panic.service.press_command import press_command
 from panic.service.schedule.claims import Claims
-from panic.service.schedule.next import Due
+from panic.service.schedule.due import Due
 from panic.service.standby import Standby
 
 log = structlog.get_logger()
@@ -29,7 +27,7 @@ log = structlog.get_logger()
 STILL_OPEN: Final = "What it was to cancel may still be open"
 
 DRILL_S: Final = 120.0
-"""A drill that takes longer than that hangs."""
+"""A drill that takes longer hangs."""
 
 _DISK_S: Final = 5.0
 
@@ -37,27 +35,8 @@ Page = Callable[[str, str, str], None]
 """Pages somebody: what it is about, a title and a text."""
 
 
-def pages(tell: Callable[[Notice], None]) -> Page:
-    """Give what pages people about schedules, in the log too."""
-
-    def page(key: str, title: str, text: str) -> None:
-        log.error("schedule_trouble", key=key, title=title, text=text)
-        tell(Notice("page", "", title, text, f"schedule {key}"))
-
-    return page
-
-
 class Dispatcher:
-    """Begins runs that are owed.
-
-    Args:
-        desk: Where presses become runs.
-        standby: The settings and keys in force.
-        claims: What is begun already.
-        page: Pages people.
-        audit: Puts on record what came of a drill.
-        now: The time of day, UTC.
-    """
+    """Begins runs that are owed; `page` pages people, `audit` puts on record what came of a drill."""
 
     def __init__(
         self,
@@ -86,18 +65,28 @@ class Dispatcher:
             why = str(error) or "the ledger does not answer"
             self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {why}")
             return False
-        schedule = _named(due.schedule, settings)
-        if is_ours and schedule.drill:
+        if is_ours and due.schedule.drill:
             task = asyncio.create_task(self._drill(due, settings))
             self._drills.add(task)
             task.add_done_callback(self._drills.discard)
         elif is_ours:
-            self._press(due, schedule)
+            self._press(due)
         return True
 
-    def _press(self, due: Due, schedule: Schedule) -> None:
+    def _press(self, due: Due) -> None:
+        schedule = due.schedule
+        press = Press(
+            scope_of(schedule),
+            reason=f"scheduled {schedule.at}: {due.key}",
+            by=f"schedule {schedule.name}",
+            source=Source.SCHEDULE,
+            watch_s=schedule.watch_s,
+            deadline_s=schedule.deadline_s,
+            latch=schedule.latch,
+            key=due.key,
+        )
         try:
-            live = self._desk.press(press_of(schedule, due), automated=True).live
+            live = self._desk.press(press, automated=True).live
             log.info("schedule_began", key=due.key, run_id=live.run.id)
         except (PanicError, Refused) as error:
             text = f"Nothing was sent: {str(error) or 'the service is ending'}. {self._by_hand(schedule)}"
@@ -112,10 +101,9 @@ class Dispatcher:
         self._claims.keys.add(due.late_key)
         is_first = True
         with suppress(Exception):
-            is_first = await self._claims.claim(self._standby.ledger, due.late_key, self._now(), late=due.key)
+            is_first = await self._claims.claim(self._standby.ledger, due.late_key, self._now())
         if is_first:
-            schedule = _named(due.schedule, settings)
-            remedy = "Run: panic drill" if schedule.drill else self._by_hand(schedule)
+            remedy = "Run: panic drill" if due.schedule.drill else self._by_hand(due.schedule)
             text = f"It was due at {due.at:%Y-%m-%d %H:%M:%S} UTC, and now it is too late. {remedy}"
             self._page(due.key, f"{due.key} did NOT run", text)
 
@@ -128,21 +116,21 @@ class Dispatcher:
         """Run a drill, and put on record what came of it."""
         assert settings.ledger.file is not None  # noqa: S101  (its key was claimed there)
         try:
-            passed, report, digest = await rehearse(due.key, settings.ledger.file)
+            passed, report = await rehearse(due.key, settings.ledger.file)
         except Exception as error:  # whatever kept it from running
             log.exception("drill_failed")
             self._page(due.key, f"the drill {due.key} did NOT run", f"{type(error).__name__}. Run: panic drill")
             return
-        self._audit("drill", {"key": due.key, "passed": passed, "report": report.name, "sha256": digest})
+        self._audit("drill", {"key": due.key, "passed": passed, "report": report.name})
         if not passed:
             self._page(due.key, f"the drill {due.key} did NOT pass", f"Its report: {report}. Run: panic drill")
 
 
-async def rehearse(key: str, ledger: Path, *words: str) -> tuple[bool, Path, str]:
+async def rehearse(key: str, ledger: Path, *words: str) -> tuple[bool, Path]:
     """Run a drill in a process of its own, so that no run of the service waits for it.
 
-    Gives whether it passed, its report, kept in the folder `drills` beside the ledger, and that file's SHA-256. It
-    raises TimeoutError for one that hung and was killed, and OSError where there is no process or no folder.
+    Gives whether it passed and its report, kept in the folder `drills` beside the ledger; a TimeoutError for one
+    that hung and was killed, an OSError where there is no process or no folder.
     """
     folder = ledger.with_name("drills")
     report = folder / f"{key.replace('/', '-')}.json"
@@ -154,28 +142,8 @@ async def rehearse(key: str, ledger: Path, *words: str) -> tuple[bool, Path, str
     try:
         async with asyncio.timeout(DRILL_S):
             code = await process.wait()
-    except (TimeoutError, asyncio.CancelledError):
+    finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-        raise
-    data = await background.wait(lambda: report.read_bytes() if report.exists() else b"", _DISK_S, "drill")
-    return code == 0, report, hashlib.sha256(data).hexdigest()
-
-
-def _named(name: str, settings: Settings) -> Schedule:
-    return next(one for one in settings.schedules if one.name == name)
-
-
-def press_of(schedule: Schedule, due: Due) -> Press:
-    """Give the press of a scheduled run."""
-    return Press(
-        scope_of(schedule),
-        reason=f"scheduled {schedule.at}: {due.key}",
-        by=f"schedule {schedule.name}",
-        source=Source.SCHEDULE,
-        watch_s=schedule.watch_s,
-        deadline_s=schedule.deadline_s,
-        latch=schedule.latch,
-        key=due.key,
-    )
+    return code == 0, report

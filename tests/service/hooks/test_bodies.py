@@ -119,16 +119,6 @@ def test_what_nobody_knows_is_odd(body: bytes, why: str):
     assert (Meaning.ODD, why) == (understand(body).meaning, understand(body).text)
 
 
-def test_what_steers_a_terminal_does_not_get_through():
-    """Escapes, line breaks, text that runs backwards and lone surrogates become blanks; the line is clipped."""
-    summary = "\x1b[2J\r\nall\u202eclear\ud800 " + "x" * 10_000
-    understood = understand(alertmanager("firing", commonAnnotations={"summary": summary}))
-
-    assert understood.text.startswith("firing: DrawdownLimit:")
-    assert understood.text.isprintable()
-    assert TEXT_MOST == len(understood.text)
-
-
 def test_alerts_are_named_once_each_and_counted():
     """Five names, and how many there are besides."""
     one = json.loads(alertmanager("firing"))["alerts"][0]

@@ -98,7 +98,7 @@ async def test_a_forged_call_learns_nothing_and_does_nothing(service: Service, n
 
     assert (401, 401, other.text) == (answer.status, other.status, answer.text)
     assert ([], []) == (service.desk.presses, service.notices)
-    assert [("hook_refused", True)] * 2 == [(kind, is_repeatable) for kind, _, is_repeatable in service.records]
+    assert [("hook_forged", True)] * 2 == [(kind, is_repeatable) for kind, _, is_repeatable in service.records]
     assert all(facts["hook"].isprintable() for _, facts, _ in service.records)
 
 
@@ -246,7 +246,7 @@ async def test_a_breach_that_could_not_press_is_told_to_try_again(service: Servi
     assert why in said(failed)["detail"]
     assert "panic press --group arbitrage" in said(failed)["remedy"]
     assert ["hook desk: NOTHING was pressed"] == [page.title for page in service.pages]
-    assert ["hook_refused", "hook_failed", "hook_pressed"] == service.kinds
+    assert ["hook_forged", "hook_failed", "hook_pressed"] == service.kinds
 
 
 async def test_a_hook_that_is_removed_while_a_body_comes_presses_nothing():

@@ -19,8 +19,8 @@ from panic.run.engagement import Engagement
 from panic.run.press import Press
 from panic.service.room import disk_watch, hub
 from panic.service.room.overview import next_of
-from panic.service.schedule.next import Due, next_run
-from panic.service.schedule.sessions import fallback
+from panic.service.schedule.calendar import fallback
+from panic.service.schedule.due import Due, upcoming
 from panic.simulator import Fault
 from tests.cli.support import account, until
 from tests.service.house import House, house
@@ -130,13 +130,13 @@ async def test_what_comes_next_by_the_clock_is_told(tmp_path: Path):
     more = DAILY.format(name="late", at=late, what=ALL) + DAILY.format(name="early", at=soon, what="drill = true")
     async with house(tmp_path, more=more) as it:
         told, schedules = await room(it), it.standby.settings.schedules
-        due = [next_run(one, fallback(), now) for one in schedules]
+        due = [next(upcoming(one, fallback(), now)) for one in schedules]
         first = min((run for run in due if isinstance(run, Due)), key=lambda run: run.at)
-        what = {"early": (True, "a drill"), "late": (False, "all accounts")}[first.schedule]
+        what = {"early": (True, "a drill"), "late": (False, "all accounts")}[first.schedule.name]
         later = next_of(schedules, fallback(), first.at + timedelta(seconds=1))
 
         assert 2 == told["schedules"]
-        assert (first.schedule, *what) == tuple(told["next_run"][key] for key in ("name", "drill", "what"))
+        assert (first.schedule.name, *what) == tuple(told["next_run"][key] for key in ("name", "drill", "what"))
         assert first.at == datetime.fromisoformat(told["next_run"]["at"])
         assert later is not None
         assert later.at > first.at

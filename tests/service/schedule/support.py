@@ -1,13 +1,12 @@
 """Schedules, calendars and the broker's documents, made for tests."""
 
-from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
-from itertools import takewhile
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 from panic.config import Schedule
-from panic.service.schedule.next import Due, Next, upcoming
-from panic.service.schedule.sessions import Calendar, Closed, Session
+from panic.service.schedule.calendar import Calendar, Closed, Session
+from panic.service.schedule.due import Due, Next
 
 FETCHED = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -63,9 +62,3 @@ def due(found: Next) -> Due:
     """What must be a run."""
     assert isinstance(found, Due), found
     return found
-
-
-def until(plan: Schedule, known: Calendar, after: datetime, days: float) -> list[Due]:
-    """The runs of so many days."""
-    runs: Iterator[Due] = (found for found in upcoming(plan, known, after) if isinstance(found, Due))
-    return list(takewhile(lambda run: run.at <= after + timedelta(days=days), runs))

