@@ -1,9 +1,5 @@
 """The command line: it parses the arguments, carries out the command and prints the report.
 
-    commands   what may be typed, and what carries it out    grammar   what command lines are made of
-    press, check, drill, …   the commands                    loop      the event loop and its signals
-                                                             output    the report, to its readers
-
 Cold starts must be fast, and `panic --help` needs nothing: a command is imported when it is carried out.
 """
 

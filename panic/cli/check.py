@@ -23,9 +23,7 @@ from panic.service.selftest.findings import Finding, certificate, exit_code, fou
 from panic.service.selftest.machine import look
 from panic.service.selftest.result import SelfTestResult
 
-_LOOK_S = 10.0
-"""How long a look at the disks may take, seconds."""
-
+_LOOK_S = 10.0  # how long a look at the disks may take
 _REMEDIES = {
     State.REFUSED: "this key may not read it; use a key that may, or correct the id",
     State.UNREACHABLE: "no valid answer; check the network, the host and the broker's status",
@@ -66,9 +64,7 @@ def _of_neighbour(settings: Settings) -> Iterator[Finding]:
     if beside is not None and beside.others:
         names = " and ".join(f"another {what}" for what in beside.others)
         text = f"the service at {beside.url} uses {names} than this command"
-        remedy = (
-            "Type panic config show here and as the service's user, and name one [state] folder in the settings."
-        )
+        remedy = "Compare panic config show here and as the service's user, and name one [state] folder."
         yield Finding("neighbour", text, remedy, Verdict.UNVERIFIED)
 
 

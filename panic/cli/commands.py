@@ -1,10 +1,21 @@
 """Each command, its options, and the function that carries it out."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from panic._version import VERSION
-from panic.cli.grammar import Commands, Parser, account_id, common_options, output_options, port, positive, seconds
+from panic.cli.grammar import (
+    Parser,
+    account_id,
+    add_command,
+    add_group,
+    common_options,
+    output_options,
+    port,
+    positive,
+    seconds,
+)
 
 _OF_A_RUN = """
   0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
@@ -38,6 +49,9 @@ _VERIFY = """
 _BACKUP = """
   0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
 
+_RUN = "the run's id, the start of it, or `last`"
+_LEDGER = "an older ledger, or one that was set aside (default: from settings)"
+
 
 def parser() -> Parser:
     """Build the command-line parser; in the options it returns, `command` is the function to call."""
@@ -49,8 +63,7 @@ def parser() -> Parser:
     parser.add_argument("--version", action="version", version=f"panic {VERSION}")
     parser.set_defaults(config=None, log_level="warning")
     common_options(parser)
-    commands = Commands(parser)
-    add = commands.add
+    add = partial(add_command, add_group(parser))
     _press(add("press", "press:do_press", "cancel every open order of a scope", _OF_A_RUN))
     _resume(add("resume", "press:do_resume", "complete a run whose process died", _OF_A_RUN))
     _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS))
@@ -58,17 +71,15 @@ def parser() -> Parser:
     _latch(add("latch", "latch:do_latch", "show what is engaged, or set the latch up", _LATCH))
     _reset(add("reset", "latch:do_reset", "end the engaged state", _RESET))
     _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING))
-    _evidence(commands.group("evidence", "export the ledger's record to a file that anybody can check"))
+    _evidence(add("evidence", "", "export the ledger's record to a file that anybody can check"))
     _check(add("check", "check:do_check", "check whether a press would work everywhere; only reads", _CHECK))
-    _config(commands.group("config", "the settings in force"))
+    config = partial(add_command, add_group(add("config", "", "the settings in force")))
+    output_options(config("show", "config:do_show", "every setting in force, and where it comes from", _CONFIG))
     _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator", _DRILL))
     add("serve", "serve:do_serve", "run the service: API, hooks, control room", _SERVE)
     _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
-
-
-# ── press and check ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _press(parser: Parser) -> None:
@@ -104,16 +115,8 @@ def _check(parser: Parser) -> None:
     output_options(parser)
 
 
-def _config(commands: Commands) -> None:
-    what = "every setting in force, and where it comes from"
-    output_options(commands.add("show", "config:do_show", what, _CONFIG))
-
-
-# ── the record ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def _resume(parser: Parser) -> None:
-    _run(parser)
+    parser.add_argument("run", metavar="RUN", help=_RUN)
     parser.add_argument("--by", default="", metavar="NAME", help="who resumes it (default: user@host)")
     output_options(parser)
 
@@ -139,24 +142,22 @@ def _ledger(parser: Parser) -> None:
     parser.add_argument("--ledger", type=Path, metavar="FILE", help=what)
 
 
-def _evidence(commands: Commands) -> None:
-    export = commands.add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT)
-    export.add_argument("run", metavar="RUN", nargs="?", help="the run's id, the start of it, or `last`")
+def _evidence(parser: Parser) -> None:
+    add = partial(add_command, add_group(parser))
+    export = add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT)
+    export.add_argument("run", metavar="RUN", nargs="?", help=_RUN)
     export.add_argument("--from", dest="since", metavar="DATE", help="from this day or time on, UTC")
     export.add_argument("--to", dest="until", metavar="DATE", help="before this day or time, UTC")
     export.add_argument("--output", type=Path, metavar="FILE", help="a new file (default: standard output)")
     what = "check whether it was altered; needs no settings and no ledger"
-    verify = commands.add("verify", "evidence:do_verify", what, _VERIFY)
+    verify = add("verify", "evidence:do_verify", what, _VERIFY)
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
     head = "a ledger head that was kept elsewhere; repeatable"
     verify.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
     output_options(verify)
-    backup = commands.add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
+    backup = add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
     backup.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
-
-
-# ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _latch(parser: Parser) -> None:
@@ -173,9 +174,6 @@ def _reset(parser: Parser) -> None:
     output_options(parser)
 
 
-# ── the service and its schedules ───────────────────────────────────────────────────────────────────────────
-
-
 def _token(parser: Parser) -> None:
     add, roles = parser.add_argument, ("viewer", "presser", "resetter")
     add("name", metavar="NAME", help="whose token it is; put on record with every press")
@@ -189,9 +187,6 @@ def _token(parser: Parser) -> None:
 def _schedule(parser: Parser) -> None:
     parser.add_argument("--count", type=positive, default=3, metavar="N", help="show N runs of each (3)")
     output_options(parser)
-
-
-# ── practice ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _firm(parser: Parser) -> None:

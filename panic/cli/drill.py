@@ -19,6 +19,10 @@ from panic.run import drill
 
 def do_drill(options: argparse.Namespace) -> int:
     """Press against the embedded simulator and say whether the report tells the truth; or serve the room."""
+    settings = config.survey(options.config).settings  # they may be missing or wrong
+    if options.ledger is not None:
+        refuse_own(options.ledger, settings, "--ledger")
+    output.guard(options, settings)
     if options.room:
         from panic.cli.room import do_room  # noqa: PLC0415  (a drill at the terminal needs nothing of the service)
 
@@ -26,7 +30,6 @@ def do_drill(options: argparse.Namespace) -> int:
     if options.port is not None or options.no_open:
         option = "--no-open" if options.port is None else "--port"
         raise UsageError(f"{option} is for the control room. Add --room, or leave {option} out")
-    output.guard_drill(options)
     made_up = drill.firm(options.accounts, options.seed, options.faults)
     with tempfile.TemporaryDirectory(prefix="panic-drill-") as folder:
         files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"))

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +30,6 @@ from panic.run.press import whoami
 
 _DAMAGED = 20
 _FAULTS_MOST = 20
-_PIECE = 1 << 20
 _KEEP = "keep it where nobody can change it"
 _FINDING_STYLES = {0: "bold green", 10: "bold yellow", 20: "bold red"}
 _FINDINGS = {
@@ -50,7 +48,8 @@ def do_export(options: argparse.Namespace) -> int:
     volume = history.read(settings.ledger, whole=True)
     head, lines = export(volume, asked, by=whoami(), at=datetime.now(UTC))
     if options.output is None:
-        _print(lines)
+        if not all(terminal.out(line.decode("ascii")) for line in lines):
+            raise PanicError("standard output is gone, so the evidence is lost: name a file with --output")
     else:
         with new_file(options.output) as stream:
             stream.writelines(lines)
@@ -80,25 +79,14 @@ def _moment(word: str, words: str | None) -> datetime | None:
         raise UsageError(f"{word} {clip(words, 40)}: {example}") from None
 
 
-def _print(lines: Iterable[bytes]) -> None:
-    """Print the lines, about a megabyte at a time."""
-    piece = bytearray()
-    for one in chain(lines, (b"",)):
-        piece += one
-        if piece and (len(piece) > _PIECE or not one):
-            if not terminal.out(piece.decode("ascii")):
-                raise PanicError("standard output is gone, so the evidence is lost: name a file with --output")
-            piece.clear()
-
-
 def _complain(volume: reader.Volume) -> bool:
     """Say what is wrong with the ledger itself."""
-    found = [f"! {clip(str(volume.file))}: {words}" for words in volume.wrong()]
-    for words in found[:_FAULTS_MOST]:
-        terminal.say(words)
-    if len(found) > _FAULTS_MOST:
-        terminal.say(f"! and {len(found) - _FAULTS_MOST:,} more")
-    return bool(found)
+    wrong = list(volume.wrong())
+    for words in wrong[:_FAULTS_MOST]:
+        terminal.say(f"! {clip(str(volume.file))}: {words}")
+    if len(wrong) > _FAULTS_MOST:
+        terminal.say(f"! and {len(wrong) - _FAULTS_MOST:,} more")
+    return bool(wrong)
 
 
 def do_verify(options: argparse.Namespace) -> int:

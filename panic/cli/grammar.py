@@ -20,33 +20,18 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}\n{self.format_usage().strip()}")
 
 
-class Commands:
-    """The commands of the program, or of a group."""
+def add_command(commands: Any, name: str, do: str, what: str, codes: str = "") -> Parser:
+    """Add a command that `do`, a "module:function" under `panic.cli`, carries out; give its parser."""
+    epilog, description = codes and f"exit codes:{codes}", f"{what[0].upper()}{what[1:]}."
+    parser: Parser = commands.add_parser(name, help=what, description=description, epilog=epilog)
+    common_options(parser)
+    parser.set_defaults(command=do)
+    return parser
 
-    def __init__(self, parser: Parser) -> None:
-        self._parsers = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(self, name: str, do: str, what: str, codes: str = "") -> Parser:
-        """Add a command, and give the parser for its options.
-
-        `do` is the "module:function" under `panic.cli` that carries it out, imported only then; `codes` tells at
-        the end of its help what its exit codes mean.
-        """
-        parser = self._parser(name, what, codes)
-        parser.set_defaults(command=do)
-        return parser
-
-    def group(self, name: str, what: str) -> "Commands":
-        """Add a group of commands, as in `panic NAME COMMAND`."""
-        return Commands(self._parser(name, what))
-
-    def _parser(self, name: str, what: str, codes: str = "") -> Parser:
-        description = f"{what[0].upper()}{what[1:]}."
-        parser = self._parsers.add_parser(
-            name, help=what, description=description, epilog=codes and f"exit codes:{codes}"
-        )
-        common_options(parser)
-        return parser
+def add_group(parser: Parser) -> Any:
+    """Let a parser have commands, as `panic` and `panic evidence` do."""
+    return parser.add_subparsers(metavar="COMMAND", required=True)
 
 
 def common_options(parser: Parser) -> None:
@@ -62,9 +47,6 @@ def output_options(parser: Parser) -> None:
     """Add the options for where and how to print the result; `panic.cli.output` obeys them."""
     parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, json in a pipe")
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the whole report there, as JSON")
-
-
-# ── values ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def whole(least: int, most: int, what: str = "") -> Callable[[str], int]:

@@ -3,9 +3,9 @@
 import json
 import ssl
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from panic.config import Service, Settings
+from panic.config import Settings
 from panic.config.own_files import fingerprints
 from panic.kit import background
 
@@ -14,12 +14,7 @@ _MOST = 1 << 16
 
 
 class Neighbour(NamedTuple):
-    """A service that answers where the settings say.
-
-    Attributes:
-        url: Where it answers.
-        others: Which of ledger and latch it keeps elsewhere.
-    """
+    """A service that answers where the settings say, and which of ledger and latch it keeps elsewhere."""
 
     url: str
     others: tuple[str, ...]
@@ -34,29 +29,22 @@ def look(settings: Settings) -> Neighbour | None:
 
 
 def _look(settings: Settings) -> Neighbour | None:
+    from urllib.error import HTTPError  # noqa: PLC0415  (no press waits for it)
+    from urllib.request import HTTPSHandler, ProxyHandler, build_opener  # noqa: PLC0415
+
     service, ours = settings.service, fingerprints(settings)
     if not service.port:
         return None
-    theirs = _ask(service)
     host = f"[{service.host}]" if ":" in service.host else service.host
     url = f"http{'s' if service.tls_certificate else ''}://{host}:{service.port}"
-    return Neighbour(url, tuple(what for what in ours if theirs.get(what, ours[what]) != ours[what]))
-
-
-def _ask(service: Service) -> dict[str, Any]:
-    from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415  (no press waits for it)
-
-    itself = (service.host, 0)  # fails for an address that is not of this machine
-    line: HTTPConnection
-    if service.tls_certificate:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # any certificate: no secret is sent to it
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        line = HTTPSConnection(service.host, service.port, timeout=_ASK_S, source_address=itself, context=context)
-    else:
-        line = HTTPConnection(service.host, service.port, timeout=_ASK_S, source_address=itself)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # any certificate: no secret is sent to it
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
-        line.request("GET", "/readyz")
-        found: dict[str, Any] = json.loads(line.getresponse().read(_MOST))["files"]
-    finally:
-        line.close()
-    return found
+        answer = build_opener(ProxyHandler({}), HTTPSHandler(context=context)).open(
+            f"{url}/readyz", timeout=_ASK_S
+        )
+    except HTTPError as not_ready:
+        answer = not_ready
+    with answer:
+        theirs = json.loads(answer.read(_MOST))["files"]
+    return Neighbour(url, tuple(what for what in ours if theirs.get(what, ours[what]) != ours[what]))

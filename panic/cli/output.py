@@ -1,7 +1,4 @@
-"""Output of what a command found: to standard output, to a file, or at least in one line.
-
-Every function here that takes the options of a command reads `--format` and `--output` and nothing else.
-"""
+"""Output of what a command found, as `--format` and `--output` say."""
 
 import argparse
 import errno
@@ -25,23 +22,15 @@ from panic.kit.files import replace
 from panic.kit.words import clip
 from panic.report.document import Report, to_json
 
-SAVING_S = 5.0
-"""How long to wait for a file system that hangs: the reader has seen the document already."""
-
-_LOOK_S = 1.0
-"""How long it may take to rule out that a file is panic's own; after that it is not written."""
+SAVING_S = 5.0  # a file system may hang, and the reader has seen the document already
+_LOOK_S = 1.0  # to rule out that a file is panic's own; after that it is not written
 
 # All that shows a report is imported before the run begins: an upgrade may replace it on disk meanwhile.
 cell_len("\u4e2d")  # else rich imports its table of wide characters when it meets the first
 
 
 def load(options: argparse.Namespace) -> Settings:
-    """Load the settings, and check that --output does not name one of panic's own files.
-
-    Raises:
-        ConfigurationError: As of `panic.config.load`.
-        UsageError: It names one.
-    """
+    """Load the settings, and check that --output does not name one of panic's own files."""
     settings = config.load(options.config)
     guard(options, settings)
     return settings
@@ -57,11 +46,7 @@ def guard_after_press(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def guard(options: argparse.Namespace, settings: Settings) -> None:
-    """Refuse an --output that is one of panic's own files, or any in a dry run. Call it before anything is done.
-
-    Raises:
-        UsageError: It names one.
-    """
+    """Refuse an --output that is one of panic's own files, before anything is done; drop it in a dry run."""
     if options.output is None:
         return
     why = "a dry run writes nothing" if getattr(options, "dry_run", False) else ""
@@ -72,14 +57,6 @@ def guard(options: argparse.Namespace, settings: Settings) -> None:
     if why:
         terminal.say(f"panic: --output {clip(str(options.output))} is not written: {why}")
         options.output = None
-
-
-def guard_drill(options: argparse.Namespace) -> None:
-    """Keep a drill from overwriting panic's own files; the settings may be missing or wrong."""
-    settings = config.survey(options.config).settings
-    if options.ledger is not None:
-        refuse_own(options.ledger, settings, "--ledger")
-    guard(options, settings)
 
 
 def wants_json(options: argparse.Namespace) -> bool:

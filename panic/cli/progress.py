@@ -7,7 +7,11 @@ from collections import Counter
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Self, cast
 
+from rich.console import Console
+from rich.text import Text
+
 from panic.broker.outcomes import TRY_AGAIN, Standing
+from panic.cli.tables.report import verdict_line
 from panic.engine.case import Case
 from panic.engine.events import What
 from panic.kit import terminal
@@ -16,13 +20,10 @@ from panic.run.run import Run
 
 if TYPE_CHECKING:
     from rich.live import Live
-    from rich.text import Text
 
 _BOARD_EVERY_S = 0.1
 _LINE_EVERY_S = 5.0
-_SHARE_OF_TIME = 0.02
-"""Drawing takes at most this share of the loop's time, however many accounts there are."""
-
+_SHARE_OF_TIME = 0.02  # that drawing may take of the loop's time, however many accounts there are
 _NAMED_MOST = 8
 
 
@@ -58,29 +59,19 @@ class Progress:
     def _say(self, words: str) -> None:
         if self._live is None:
             terminal.say(words)
-            return
-        from rich.text import Text  # noqa: PLC0415  (only where somebody is looking)
-
-        self._live.console.print(Text(words))
+        else:
+            self._live.console.print(Text(words))
 
     def _provisional(self, run: Run) -> str:
-        from panic.cli.tables.report import verdict_line  # noqa: PLC0415
-
         watch = run.engine.deadline.pace.watch_s
         line = f"{verdict_line(run.report()).plain} ({run.elapsed_s:.1f} s)"
         return f"{line}; watching {watch:g} s for orders that reappear" if watch else line
 
     def _board(self) -> "Live":
-        from rich.console import Console  # noqa: PLC0415
-        from rich.live import Live  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415  (only where somebody is looking)
 
-        console = Console(
-            file=cast("IO[str]", terminal.errors),
-            force_terminal=True,
-            no_color=not terminal.colour(sys.stderr),
-            highlight=False,
-            markup=False,
-        )
+        errors, no_color = cast("IO[str]", terminal.errors), not terminal.colour(sys.stderr)
+        console = Console(file=errors, force_terminal=True, no_color=no_color, highlight=False, markup=False)
         live = Live(console=console, auto_refresh=False, transient=True)
         live.start()
         return live
@@ -115,9 +106,7 @@ def status_line(run: Run) -> str:
     )
 
 
-def _picture(run: Run) -> "Text":
-    from rich.text import Text  # noqa: PLC0415
-
+def _picture(run: Run) -> Text:
     cases = run.cases
     done = sum(case.is_concluded for case in cases)
     states = Counter(_state(case) for case in cases)

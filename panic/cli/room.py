@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from panic import config, latch
-from panic.cli import loop, output
-from panic.cli.serve import Unhandled
+from panic.cli import loop
+from panic.cli.serve import log_unhandled
 from panic.config import LedgerFiles, Settings
 from panic.kit import terminal
 from panic.kit.errors import UsageError
@@ -29,21 +29,12 @@ from panic.service.live import Live
 from panic.service.server import Server
 from panic.simulator import Simulator
 
-PORT: Final = 8788
-"""Where the room listens unless another port is named: next to the real service's port, never on it."""
-
+PORT: Final = 8788  # next to the real service's port, never on it
 TOKEN = "drill"  # noqa: S105  (everybody may practise)
-"""What to type to sign in."""
-
 RESTOCK_S = 5.0
-"""How long after the end of the last run the firm has open orders again."""
-
-WATCH_S: Final = 5.0
-"""How long a run reads after the first clear, unless its press says otherwise: practice should be quick."""
+WATCH_S: Final = 5.0  # practice should be quick
 
 _HOST: Final = "127.0.0.1"
-_PATIENCE_S: Final = 2.0
-_AT_ONCE_S: Final = 0.2
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -52,7 +43,6 @@ def do_room(options: argparse.Namespace) -> int:
     if options.format or options.output:
         word = "--format" if options.format else "--output"
         raise UsageError(f"--room {word}: the room prints no report. Leave {word} out, or leave --room out")
-    output.guard_drill(options)
     options.port = PORT if options.port is None else options.port
     _is_free(options.port)
     made_up = drill.firm(options.accounts, options.seed, options.faults)
@@ -77,16 +67,10 @@ def _is_for_drills(ledger: Path) -> None:
 
 
 class Restocking:
-    """Restores the firm's open orders and faults a while after the last run ended; never during one.
+    """Restores the firm's open orders and faults a while after the desk's last run ended; never during one."""
 
-    Args:
-        desk: Whose runs count.
-        simulator: The simulator of the firm.
-        after_s: How long to wait, seconds.
-    """
-
-    def __init__(self, desk: Desk, simulator: Simulator, after_s: float) -> None:
-        self._desk, self._simulator, self._after_s = desk, simulator, after_s
+    def __init__(self, desk: Desk, simulator: Simulator) -> None:
+        self._desk, self._simulator = desk, simulator
         self._due: asyncio.TimerHandle | None = None
         desk.observers.append(self._observe)
 
@@ -100,7 +84,7 @@ class Restocking:
         if what in {"started", "finished"}:
             self.close()
         if what == "finished" and all(live.is_over for live in self._desk.live.values()):
-            self._due = asyncio.get_running_loop().call_later(self._after_s, self._restock)
+            self._due = asyncio.get_running_loop().call_later(RESTOCK_S, self._restock)
 
     def _restock(self) -> None:
         self._due = None
@@ -114,20 +98,20 @@ async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
 
     def end(number: int) -> None:
         if over.is_set():
-            _remove(folder, _AT_ONCE_S)
+            _remove(folder)
             loop.end_at_once(number)
         over.set()
         terminal.say("DRILL  ending. Once more ends at once.")
 
     running = asyncio.get_running_loop()
-    running.set_exception_handler(Unhandled())
+    running.set_exception_handler(log_unhandled)
     for number in _ENDING:
         running.add_signal_handler(number, end, number)
     try:
         async with drill.simulator(made_up, seed=options.seed, latency_s=options.latency) as simulator:
             server = Server(_settings(made_up, simulator, options, folder), terminal.say, {}, drill=True)
             await server.start()
-            restocking = Restocking(server.desk, simulator, RESTOCK_S)
+            restocking = Restocking(server.desk, simulator)
             try:
                 _welcome(f"{server.url}/", options)
                 await over.wait()
@@ -135,15 +119,13 @@ async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
                 restocking.close()
                 await server.end()
     finally:
-        if not _remove(folder, _PATIENCE_S):
-            terminal.say(f"DRILL  {folder} could not be removed")
+        _remove(folder)
     return 0
 
 
 def _welcome(url: str, options: argparse.Namespace) -> None:
     terminal.say(f"DRILL  the control room of {options.accounts:,} simulated accounts: {url}")
     terminal.say(f"DRILL  Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it.")
-    # Open the page in a browser, if there is a screen.
     has_display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if has_display and terminal.is_terminal(sys.stderr) and not options.no_open:
         with suppress(RuntimeError):  # no thread can be started
@@ -164,13 +146,10 @@ def _settings(made_up: drill.Firm, simulator: Simulator, options: argparse.Names
     return settings.model_copy(update={"ledger": files})
 
 
-def _remove(folder: Path, within_s: float) -> bool:
+def _remove(folder: Path) -> None:
     """Remove the folder; retry for a moment, since a thread may be writing a file in it."""
-    until = time.monotonic() + within_s
-    while True:
+    for _ in range(20):
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
-            return True
-        if time.monotonic() > until:
-            return False
+            return
         time.sleep(0.01)

@@ -53,21 +53,14 @@ def _session(session: Session | None, now: datetime) -> str:
     if session is None:
         return "no session"
     source = "broker's calendar" if session.source == BROKER else "shipped calendar"
-    return f"closes {clock(session.closes)} ({source}, {age(session.as_of, now)})"
+    return f"closes {clock(session.closes)} ({source}, {_age(session.as_of, now)})"
 
 
 def _calendars(plan: Schedules) -> str:
     fetched_at, until = plan.calendar.broker_fetched_at, plan.calendar.shipped_until
-    broker = f"broker's, {age(fetched_at, plan.now)}" if fetched_at else "none of the broker's"
+    broker = f"broker's, {_age(fetched_at, plan.now)}" if fetched_at else "none of the broker's"
     return f"calendars: {broker}; shipped, until {until or 'nowhere'}"
 
 
-def age(moment: datetime, now: datetime) -> str:
-    """Say how old something is."""
-    seconds = (now - moment) / timedelta(seconds=1)
-    if seconds < 0:
-        return "from the future: look at the clock"
-    for unit, many in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * many:
-            return f"{seconds // many:.0f} {unit} old"
-    return "new"
+def _age(moment: datetime, now: datetime) -> str:
+    return f"{(now - moment) / timedelta(hours=1):.0f} hours old"

@@ -2,9 +2,8 @@
 
 import argparse
 import asyncio
-import os
 import signal
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -15,8 +14,6 @@ from panic.service.problems import place_of
 from panic.service.server import Server
 
 log = structlog.get_logger()
-
-_TELL_S: Final = 1.0
 
 
 def do_serve(options: argparse.Namespace) -> int:
@@ -31,12 +28,11 @@ def do_serve(options: argparse.Namespace) -> int:
 async def _serve(server: Server, asked: list[int]) -> int:
     """Serve; signals count from the first moment on, and are obeyed once it has started."""
     running, over, reloading = asyncio.get_running_loop(), asyncio.Event(), set[asyncio.Task[None]]()
-    running.set_exception_handler(Unhandled())
+    running.set_exception_handler(log_unhandled)
 
     def end(number: int) -> None:
         if over.is_set():
-            terminal.errors.drain(0.1)
-            os._exit(128 + number)
+            loop.end_at_once(number)
         over.set()
         terminal.say("panic: ending: every first DELETE that is owed is still sent. Once more ends at once.")
 
@@ -58,20 +54,7 @@ async def _serve(server: Server, asked: list[int]) -> int:
     return 0
 
 
-class Unhandled:
-    """Logs unhandled errors: type and place, never the message, at most once a second."""
-
-    def __init__(self) -> None:
-        self._told_at = -_TELL_S
-        self._untold = 0
-
-    def __call__(self, running: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Log one."""
-        now = running.time()
-        if now - self._told_at < _TELL_S:
-            self._untold += 1
-            return
-        error = context.get("exception")
-        where = {"at": place_of(error), "untold": self._untold}
-        log.error("unhandled", what=context["message"], error=type(error).__name__, **where)
-        self._told_at, self._untold = now, 0
+def log_unhandled(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log an error that nobody handles: type and place, never the message."""
+    error = context.get("exception")
+    log.error("unhandled", what=context["message"], error=type(error).__name__, at=place_of(error))

@@ -2,15 +2,13 @@
 
 import argparse
 import hashlib
+import json
 import secrets
 
 from panic.config import is_plain_name
 from panic.kit import terminal
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.words import shown
-
-_BYTES = 32
-"""Random bytes in a token: nobody can guess it, or recover it from its digest."""
 
 _WORDS = """\
 panic: this is the token; it is shown once and stored nowhere. Keep it in a password manager or in
@@ -24,26 +22,21 @@ def do_token(options: argparse.Namespace) -> int:
     name, groups = options.name, list(dict.fromkeys(options.group))
     if not is_plain_name(name):
         raise UsageError(f"{shown(name)} is no plain name: letters, digits, '.', '_' and '-', at most 64")
-    token = secrets.token_urlsafe(_BYTES)
+    token = secrets.token_urlsafe(32)  # nobody can guess it, or recover it from its digest
     if not terminal.out(token):
         raise PanicError("standard output is gone: the token was not shown, so make another")
     lines = [
         f"[tokens.{name}]" if "." not in name else f'[tokens."{name}"]',
         f'digest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"',
-        f"roles = {_list(list(dict.fromkeys(options.role or ['viewer'])))}",
-        *([f"groups = {_list(groups)}"] if groups else []),
+        f"roles = {_toml(list(dict.fromkeys(options.role or ['viewer'])))}",
+        *([f"groups = {_toml(groups)}"] if groups else []),
         f"person = {str(not options.automated).lower()}",
     ]
     terminal.say("\n".join([_WORDS, *lines]))
     return 0
 
 
-def _list(names: list[str]) -> str:
-    return f"[{', '.join(map(_text, names))}]"
-
-
-def _text(name: str) -> str:
-    """A text as a TOML string, whatever it contains."""
-    marks = {'"': '\\"', "\\": "\\\\"}
-    plain = (marks.get(c, c) if c.isprintable() else f"\\U{ord(c):08x}" for c in name)
-    return f'"{"".join(plain)}"'
+def _toml(names: list[str]) -> str:
+    return json.dumps(names, ensure_ascii=False).replace(
+        "\x7f", "\\u007f"
+    )  # the one text that TOML writes otherwise

@@ -82,10 +82,8 @@ class Item:
     """An event to write, or none if somebody only waits for all earlier ones.
 
     Attributes:
-        reply: Told when it is durable, or why it never will be.
         tries_anew: Whether a store that failed before is opened again for it.
         fails_closed: Whether it is silently dropped if it cannot be recorded in time.
-        since: Monotonic time.
     """
 
     trail: Trail

@@ -26,8 +26,6 @@ log = structlog.get_logger()
 INTENT_S = 0.03
 """The intent is recorded before the act, but the first DELETE waits no longer than this for it."""
 
-_TEXT_MOST = 1000
-
 FINISH_S = 2.0
 """How long the record may take at the end before the report is printed without its head."""
 
@@ -70,7 +68,7 @@ class Recorder:
 
     def troubles(self) -> list[Flag]:
         """Say what a reader of the report must know about the ledger."""
-        found = [Flag(one.code, clip(one.text, _TEXT_MOST)) for one in self._leg.troubles]
+        found = [Flag(one.code, clip(one.text, 1000)) for one in self._leg.troubles]
         if self._is_late and not found:
             text = f"the intent was not on record within {INTENT_S * 1000:.0f} ms, and no DELETE waited for it"
             found.append(Flag("ledger_late", f"{text}: is {self._leg.place} on a slow disk?"))

@@ -14,10 +14,7 @@ RESUMABLE_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One run in the list of them, with the places of its press, its end (0: none) and its last press on record.
-
-    `alive` is whether its process still works on it; None if this machine cannot know.
-    """
+    """One run in a list, with the places of its press, end (0: none) and last press among all on record."""
 
     run: str
     pressed: Pressed

@@ -33,13 +33,9 @@ _JOIN_S = 0.5
 
 
 class Writer:
-    """Hands events over to a store. Only `put` raises, and nothing makes a run wait.
+    """Hands events over to a store in a `place`. Only `put` raises, and nothing makes a run wait.
 
-    Args:
-        open_store: Called on the thread.
-        place: Where the store is, in words for people.
-        patience_s: How long it may take.
-        say: Told the events that it does not take, a line each; must not block.
+    `open_store` is called on the thread; `say` is told events that the store does not take, and must not block.
     """
 
     def __init__(

@@ -28,11 +28,7 @@ from panic.report.document import (
 )
 
 _NOTE_MOST = 300
-"""Characters of a note."""
-
-_NAMED_MOST = 2
-"""Request ids named in an account's advice: the broker asks for the latest ones."""
-
+_IDS_MOST = 2
 _NO_ORDERS = Orders()
 
 Wall = Callable[[float], datetime]
@@ -46,9 +42,7 @@ Told = tuple[AccountReport, tuple[Fill, ...]]
 class Circumstances:
     """Everything a report says that is not about one account, by the names that it has in a `Report`.
 
-    Attributes:
-        is_damaged: Whether it comes from a record with gaps, damage or edits: then it proves no account clear.
-        scrub: Takes secrets out of foreign words.
+    A record that `is_damaged` proves no account clear; `scrub` takes secrets out of foreign words.
     """
 
     run_id: str
@@ -190,7 +184,7 @@ def _next_step(case: Case, verdict: Verdict, contact: str) -> str:
     """Say in a sentence or two what to do about an account that is not clear."""
     if verdict is Verdict.CLEAR:
         return ""
-    ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_NAMED_MOST:]
+    ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_IDS_MOST:]
     quoting = f", quoting {' or '.join(reversed(ids))}" if ids else ""
     return f"{_advice(case, verdict)} {_call(contact)}{quoting}."
 

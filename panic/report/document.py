@@ -1,8 +1,4 @@
-"""The report: the one document of a run.
-
-The dataclasses are the schema: `json_schema` publishes them, `to_json` writes them. Times are ISO 8601 in
-UTC, durations are seconds unless the name says `ms`, quantities are decimal strings.
-"""
+"""The report, the one document of a run: the dataclasses are the schema that `json_schema` publishes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +14,6 @@ from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
 SCHEMA: Final = "panic-report/1"
 
 RECORD_DAMAGED: Final = "record_damaged"
-"""Code of the flag of a report that was made from a record with gaps, damage or edits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,6 @@ class Source(StrEnum):
 
 
 AUTOMATED: Final = frozenset({Source.HOOK, Source.SCHEDULE})
-"""Sources of presses that no person makes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,10 +60,7 @@ def from_descriptors(wanted: int, possible: int) -> Iterable[Flag]:
 
 
 def from_filters(cases: Sequence[Case]) -> Iterable[Flag]:
-    """Say that order filters matched nothing: otherwise a misspelt symbol would read as "clear".
-
-    Where nothing was read clear the report says so already.
-    """
+    """Say that order filters matched nothing: otherwise a misspelt symbol would read as "clear"."""
     filters = cases[0].filters if cases else Filters()
     unmet = [case.tally.unmet for case in cases]
     if not filters or not all(unmet) or not any(case.verdict is Verdict.CLEAR for case in cases):

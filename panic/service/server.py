@@ -60,12 +60,8 @@ class Server:
         self.url = ""
 
     async def start(self) -> None:
-        """Begin everything; afterwards it takes presses.
-
-        Raises:
-            ConfigurationError: It may not, or cannot, listen at the address in the settings.
-        """
-        context, callers_most = self._may_listen(), descriptors.take_all()
+        """Begin everything; a ConfigurationError says why it may not, or cannot, listen where it should."""
+        context, callers_most = _context(self._settings, self._say), descriptors.take_all()
         await self.standby.start()
         self._ending.push_async_callback(self.standby.close)
         self._ending.push_async_callback(self.notifier.close)
@@ -76,7 +72,11 @@ class Server:
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
         await asyncio.gather(self._replays.ready(), self._keyring.of(self._settings.hooks, ""))
-        await self._listen(runner, context, callers_most)
+        try:
+            self.url = await _listen(runner, self._settings, context, callers_most)
+        except ConfigurationError:
+            await self._ending.aclose()
+            raise
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._self_test.start()
@@ -114,14 +114,6 @@ class Server:
         self._say("panic: reloaded")
         log.info("reloaded")
 
-    def _may_listen(self) -> ssl.SSLContext | None:
-        service = self._settings.service
-        if why := tls.refusal_to_bind(service):
-            raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", self._settings.file)])
-        if not self._settings.tokens:
-            self._say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
-        return tls.server_context(service)
-
     def _app(self) -> web.Application:
         breaches = Breaches(
             self.desk,
@@ -146,18 +138,6 @@ class Server:
             calendar=lambda: self._clockwork.almanac.calendar,
         )
 
-    async def _listen(self, runner: web.AppRunner, context: ssl.SSLContext | None, callers_most: int) -> None:
-        service = self._settings.service
-        listener = Listener(runner, service.host, service.port, context=context, most=callers_most)
-        try:
-            await listener.start()
-        except OSError as error:
-            await self._ending.aclose()
-            remedy = "Name another port in [service], or end what listens there."
-            what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
-            raise ConfigurationError([Problem(what, remedy, self._settings.file)]) from None
-        self.url = listener.name
-
     def _paged(self, page: Notice) -> None:
         """Record that people know about a run, so that the next start does not tell them again."""
         if page.run:
@@ -170,3 +150,26 @@ class Server:
     def _write(self, at: str, body: dict[str, Any]) -> None:
         if self._leg is not None:
             self._leg.append(Kind.AUDIT, at, body)
+
+
+def _context(settings: Settings, say: Callable[[str], None]) -> ssl.SSLContext | None:
+    if why := tls.refusal_to_bind(settings.service):
+        raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", settings.file)])
+    if not settings.tokens:
+        say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
+    return tls.server_context(settings.service)
+
+
+async def _listen(
+    runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None, callers_most: int
+) -> str:
+    """Listen, and give where."""
+    service = settings.service
+    listener = Listener(runner, service.host, service.port, context=context, most=callers_most)
+    try:
+        await listener.start()
+    except OSError as error:
+        remedy = "Name another port in [service], or end what listens there."
+        what = f"cannot listen on {service.host}:{service.port}: {error.strerror or error}"
+        raise ConfigurationError([Problem(what, remedy, settings.file)]) from None
+    return listener.name

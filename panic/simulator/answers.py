@@ -110,7 +110,7 @@ def account_json(account: SimAccount) -> Json:
     return {
         "account_holder_entity_id": 900_000_000 + account.id,
         "close_date": "2026-01-15" if account.status == "CLOSED" else None,
-        "full_name": full_name(account),
+        "full_name": account.name or f"Simulated Account {account.id}",
         "id": account.id,
         "open_date": "2023-01-15",
         "options_level": 1,
@@ -119,14 +119,3 @@ def account_json(account: SimAccount) -> Json:
         "subtype": "MARGIN",
         "type": "CUSTOMER",
     }
-
-
-def account_details_json(account: SimAccount) -> Json:
-    """An account asked for by its id; nothing about a holder is on file."""
-    personal = ("country_of_tax_residency", "date_of_birth", "mailing_address", "phone_number")
-    return account_json(account) | dict.fromkeys(personal)
-
-
-def full_name(account: SimAccount) -> str:
-    """The name that the `account_name` filter looks at."""
-    return account.name or f"Simulated Account {account.id}"

@@ -8,11 +8,9 @@ from typing import Any
 
 from panic.simulator.answers import (
     Answer,
-    account_details_json,
     account_json,
     execution_json,
     failure,
-    full_name,
     order_json,
     success,
 )
@@ -47,7 +45,7 @@ class Call:
 
     @property
     def account_id(self) -> int:
-        """The account in the path; only for an admitted call that has one."""
+        """The account in the path, of an admitted call that has one."""
         return int(self.path["account_id"])
 
     def has(self, kind: str) -> bool:
@@ -117,19 +115,9 @@ def _at_desk(endpoint: DeskEndpoint) -> Endpoint:
 
 
 def _list_accounts(call: Call) -> Answer:
-    prefix = call.query.get("account_id", "")
-    part = call.query.get("account_name", "").casefold()
     page = page_of(call.query, call.house.setup.page_size)
     shown = call.house.visible(call.key)
-    if prefix:
-        shown = [account for account in shown if str(account.id).startswith(prefix)]
-    if part:
-        shown = [account for account in shown if part in full_name(account).casefold()]
     return call.succeed([account_json(account) for account in page.of(shown)], page.metadata(len(shown)))
-
-
-def _get_account(call: Call, desk: Desk) -> Answer:
-    return call.succeed(account_details_json(desk.account))
 
 
 def _list_orders(call: Call, desk: Desk) -> Answer:
@@ -224,14 +212,9 @@ def _market_hours(call: Call) -> Answer:
     return call.succeed([market_hours(name, day, now, call.house.setup.special_days) for name in markets])
 
 
-def _version(call: Call) -> Answer:
-    return call.succeed({"version": "2025-10-31"})
-
-
 _ORDERS = "/v1/accounts/{account_id}/orders"
 ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/v1/accounts", _list_accounts),
-    ("GET", "/v1/accounts/{account_id}", _at_desk(_get_account)),
     ("GET", _ORDERS, _at_desk(_list_orders)),
     ("POST", _ORDERS, _at_desk(_submit_orders)),
     ("DELETE", _ORDERS, _at_desk(_cancel_orders)),
@@ -240,5 +223,4 @@ ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
     ("DELETE", _ORDERS + "/{order_id}", _at_desk(_cancel_order)),
     ("GET", "/v1/calendars/market-hours", _market_hours),
     ("GET", "/v1/clock", _clock),
-    ("GET", "/v1/version", _version),
 )

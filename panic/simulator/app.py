@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import date
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Self
 
 from aiohttp import web
@@ -21,23 +21,17 @@ from panic.simulator.witness import Handler, Witness, key_of
 
 
 class Simulator:
-    """A Clear Street look-alike on a socket. Use it as an async context manager.
-
-    Attributes:
-        requests: What arrived, in order.
+    """A Clear Street look-alike on a socket; use it as an async context manager. `requests` is what arrived.
 
     Args:
-        accounts: What the house holds.
         keys: Bearer key -> ids of the accounts that it may use; None for all.
         settle_s: Seconds from an executed DELETE to the end of its orders.
         latency_s: Seconds that every answer travels; a DELETE is executed on arrival.
         seed: What every id is derived from.
-        page_size: The largest page that is given out.
         rate_limit: Requests that each key has in each second of the house's time; more are answered 429.
         fault_all: Faults of every account, counted for each; and those on `OTHER`.
         special_days: Dates that are `HOLIDAY` or `EARLY_CLOSE`.
         wall_clock: Read once, at the start; from then on the loop's clock counts.
-        ssl_context: Serve https.
     """
 
     def __init__(
@@ -68,9 +62,7 @@ class Simulator:
         await self.start()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
     async def start(self) -> None:
@@ -117,10 +109,7 @@ class Simulator:
         return self._house.desk(account_id).book.add(order).id
 
     def restock(self) -> None:
-        """Begin anew with the accounts, orders and faults of the start, and other ids; connections stay.
-
-        What was seen is forgotten, and what is being answered is answered from before.
-        """
+        """Begin anew as at the start, but with other ids; connections stay, and what was seen is forgotten."""
         self._opened = self._house.anew()
         self.requests.clear()
 
@@ -133,25 +122,24 @@ class Simulator:
 
     def _handler(self, endpoint: Endpoint) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            call = self._call(request, await request.read())
+            body, house, path = await request.read(), self._house, dict(request.match_info)
+            call = Call(house, house.uuid(), key_of(request), dict(request.query), path, body)
             if refusal := admit(call):
                 await _travel(self._latency_s)
                 return refusal.response()
-            call = replace(call, faults=_hits(call, request))
-            # Carried out on arrival: a client that gives up while the answer travels changes nothing.
-            told = answer(endpoint, call)
-            await _travel(self._latency_s + sum(f.seconds for f in call.faults if f.kind == "latency"))
-            fault = call.decisive
-            if fault is not None and fault.kind in PLAYS:
-                return await play(fault, request, told)
-            return told.response()
+            return await _carry_out(endpoint, replace(call, faults=_hits(call, request)), request, self._latency_s)
 
         return handle
 
-    def _call(self, request: web.Request, body: bytes) -> Call:
-        house = self._house
-        path = dict(request.match_info)
-        return Call(house, house.uuid(), key_of(request), dict(request.query), path, body)
+
+async def _carry_out(endpoint: Endpoint, call: Call, request: web.Request, latency_s: float) -> web.StreamResponse:
+    # Carried out on arrival: a client that gives up while the answer travels changes nothing.
+    told = answer(endpoint, call)
+    await _travel(latency_s + sum(fault.seconds for fault in call.faults if fault.kind == "latency"))
+    fault = call.decisive
+    if fault is not None and fault.kind in PLAYS:
+        return await play(fault, request, told)
+    return told.response()
 
 
 def _hits(call: Call, request: web.Request) -> tuple[Fault, ...]:

@@ -26,32 +26,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class SimOrder:
-    """An order to put into a book.
+    """An order to put into a book."""
 
-    Attributes:
-        symbol: Empty for an order of several legs, which is shown without symbol and instrument.
-        side: BUY or SELL; one with a side of an older release is shown with it.
-        status: Any text; one that nobody knows is open.
-        client_order_id: Generated when empty.
-        age_s: How long before the simulator's start it was created; orders added later are born then.
-        queue_state: `AWAITING_RELEASE` or `RELEASED` for a queued parent.
-        strategy: `SOR`, `VWAP`, `TWAP` or `DMA`, if it was submitted with one.
-        overlooked: No DELETE names or cancels it; alone in its account it hides behind a 404.
-    """
-
-    symbol: str = "AAPL"
-    side: str = "BUY"
+    symbol: str = "AAPL"  # empty for an order of several legs, which is shown without symbol and instrument
+    side: str = "BUY"  # a side of an older release is shown as well
     order_type: str = "LIMIT"
     instrument_type: str = "COMMON_STOCK"
     quantity: int = 100
     filled: int = 0
     time_in_force: str = "DAY"
-    status: str = "NEW"
-    client_order_id: str = ""
-    age_s: float = 60.0
-    queue_state: str | None = None
-    strategy: str | None = None
-    overlooked: bool = False
+    status: str = "NEW"  # any text; one that nobody knows is open
+    client_order_id: str = ""  # generated when empty
+    age_s: float = 60.0  # how long before the simulator's start it was created
+    queue_state: str | None = None  # AWAITING_RELEASE or RELEASED for a queued parent
+    strategy: str | None = None  # SOR, VWAP, TWAP or DMA, if it was submitted with one
+    overlooked: bool = False  # no DELETE names or cancels it; alone in its account it hides behind a 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +56,15 @@ class SimAccount:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The true state of one account, whatever was answered.
-
-    Attributes:
-        open: Ids of the orders that have not ended, `PENDING_CANCEL` included.
-        pending: Ids of those in `PENDING_CANCEL`.
-        canceled: Ids of the orders cancelled since the start.
-        filled: Shares filled since the start, by order id; only orders with any.
-        deletes: DELETEs that arrived for the account, refused ones included.
-        executed: DELETEs that reached the book, whether or not they found an order.
-    """
+    """The true state of one account since the start, whatever was answered; orders by their ids."""
 
     account_id: int
-    open: tuple[str, ...] = ()
-    pending: tuple[str, ...] = ()
+    open: tuple[str, ...] = ()  # those that have not ended, PENDING_CANCEL included
+    pending: tuple[str, ...] = ()  # those in PENDING_CANCEL
     canceled: tuple[str, ...] = ()
-    filled: dict[str, int] = field(default_factory=dict)
-    deletes: int = 0
-    executed: int = 0
+    filled: dict[str, int] = field(default_factory=dict)  # shares; only of orders with any
+    deletes: int = 0  # DELETEs that arrived for the account, refused ones included
+    executed: int = 0  # DELETEs that reached the book, whether or not they found an order
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +131,7 @@ class Order:
 
     @property
     def cancellable(self) -> bool:
-        """Whether a DELETE finds it.
-
-        The specification says "no *open* orders matched" and nothing about orders whose cancel is under
-        way. Those are not found again here: it is the harder case, a 404 while orders may still fill.
-        A cancel that is stuck is not under way, so a later DELETE does find the order.
-        """
+        """Whether a DELETE finds it; not while its cancel is under way, the harder case: it may still fill."""
         under_way = self.ahead is not None and self.ahead.status in ENDED
         return not (self.ended or under_way or self.seed.overlooked)
 

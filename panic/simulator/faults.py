@@ -78,31 +78,21 @@ _ON = frozenset({"DELETE", "GET", "ANY", "OTHER"})
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong with some requests about one account.
+    """One thing that goes wrong with some requests about one account; `FAULTS` says what each kind heeds.
 
-    Attributes:
-        kind: A name in `FAULTS`.
-        on: `DELETE`, `GET` (the account's orders), `ANY` (both, and POST), or `OTHER` (every request that
-            is about no account's orders; only in `fault_all`). By default `GET` for the kinds that are
-            about reading and `DELETE` for the rest.
-        times: How many matching requests it hits, after `skip`; None for all of them.
-        skip: How many matching requests go by first. Every fault counts for itself.
-        status: For `status` and `redirect`.
-        retry_after: A Retry-After header, verbatim, on `status` and `lying_404`.
-        seconds: For the kinds whose line in `FAULTS` says so.
-        count: For the kinds whose line in `FAULTS` says so.
-        location: Where a `redirect` points.
+    `on` is DELETE, GET (the account's orders), ANY (both, and POST), or OTHER (every request that is about no
+    account's orders; only in `fault_all`); by default GET for the kinds that are about reading, else DELETE.
     """
 
     kind: str
     on: str = ""
-    times: int | None = None
-    skip: int = 0
+    times: int | None = None  # how many matching requests it hits, after `skip`; None for all
+    skip: int = 0  # how many matching requests go by first; every fault counts for itself
     status: int = 503
-    retry_after: str | None = None
+    retry_after: str | None = None  # a header, verbatim, on `status` and `lying_404`
     seconds: float = 0.0
     count: int = 1
-    location: str = "/login"
+    location: str = "/login"  # where a `redirect` points
 
     def __post_init__(self) -> None:
         if self.kind not in FAULTS:
@@ -145,23 +135,14 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a cancel goes once the book has taken it.
+    """How a cancel goes once the book has taken it."""
 
-    Attributes:
-        settle_s: Seconds until it ends; None for never.
-        first: The status the orders take at once.
-        last: The status they end in.
-        fill: How many shares of each order fill before it ends; None for all.
-        starts_in: Seconds until the book takes it.
-        reappear: For each batch of new orders that follows: in how many seconds, how many.
-    """
-
-    settle_s: float | None
-    first: str = "PENDING_CANCEL"
+    settle_s: float | None  # until it ends; None for never
+    first: str = "PENDING_CANCEL"  # the status that the orders take at once
     last: str = "CANCELED"
-    fill: int | None = 0
-    starts_in: float = 0.0
-    reappear: tuple[tuple[float, int], ...] = ()
+    fill: int | None = 0  # shares of each order that fill before it ends; None for all
+    starts_in: float = 0.0  # until the book takes it
+    reappear: tuple[tuple[float, int], ...] = ()  # batches of new orders: in how many seconds, how many
 
 
 _BENDS: Mapping[str, Callable[[Course, Fault], Course]] = {

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import ge, gt, le, lt
 from typing import Any, TypeVar
 
 from panic.simulator.book import STATUSES, Clock, Execution, Order, instrument_id
@@ -14,9 +13,6 @@ from panic.simulator.book import STATUSES, Clock, Execution, Order, instrument_i
 SIDES = frozenset({"BUY", "SELL"})
 ORDER_TYPES = frozenset({"MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"})
 INSTRUMENT_TYPES = frozenset({"COMMON_STOCK", "INDEX", "OPTION", "CASH"})
-
-_BOUNDS = {"gt": gt, "gte": ge, "lt": lt, "lte": le}
-_DAY_US = 86_400_000_000
 
 T = TypeVar("T")
 Matches = Callable[[Order], bool]
@@ -45,17 +41,13 @@ def list_filter(query: Query, clock: Clock, known: frozenset[str] = STATUSES) ->
     """The filters of the list, all of which must match; a status that is not `known` is refused."""
     statuses = _all_of(query, "status", known)
     names = _listed(query, "order_ids")
-    symbol = query.get("symbol", "").casefold()
-    instrument = _instrument_filter(query)
-    created, updated = _period(query, clock), _range(query, clock)
+    instrument, created = _instrument_filter(query), _period(query, clock)
     return lambda order: (
         (not statuses or order.status in statuses)
         # The SDK's release takes client order ids here as well as the broker's own.
         and (not names or order.id in names or order.client_order_id in names)
-        and symbol in {"", order.seed.symbol.casefold()}
         and instrument(order)
         and created(order.created)
-        and updated(order.updated)
     )
 
 
@@ -70,21 +62,10 @@ def execution_filter(query: Query, clock: Clock) -> Callable[[Execution], bool]:
 def _instrument_filter(query: Query) -> Matches:
     kind = _one_of(query, "instrument_type", INSTRUMENT_TYPES)
     wanted = {name.casefold() for name in _listed(query, "instrument_ids")}
-    underlying = {name.casefold() for name in _listed(query, "underlying_instrument_ids")}
     return lambda order: (
         kind in {None, order.seed.instrument_type if order.seed.symbol else ""}
-        and (not wanted or bool(wanted & _names(order.seed.symbol)))
-        and (not underlying or (order.seed.instrument_type == "OPTION" and bool(underlying & _root(order))))
+        and (not wanted or bool(wanted & {order.seed.symbol.casefold(), instrument_id(order.seed.symbol)}))
     )
-
-
-def _names(symbol: str) -> set[str]:
-    return {symbol.casefold(), instrument_id(symbol)}
-
-
-def _root(order: Order) -> set[str]:
-    # An OSI symbol leads with the underlying's, padded to six places.
-    return _names(order.seed.symbol[:6].strip())
 
 
 def _period(query: Query, clock: Clock) -> Callable[[float], bool]:
@@ -92,20 +73,6 @@ def _period(query: Query, clock: Clock) -> Callable[[float], bool]:
     return lambda at: (
         (first is None or first <= clock.microseconds(at)) and (last is None or clock.microseconds(at) <= last)
     )
-
-
-def _range(query: Query, clock: Clock) -> Callable[[float], bool]:
-    given = {word: _bound(query, word) for word in _BOUNDS if f"updated_at[{word}]" in query}
-    least = max((at for word, at in given.items() if word.startswith("g")), default=0)
-    if least > min((at for word, at in given.items() if word.startswith("l")), default=least):
-        raise BadQueryError("updated_at: the range is inverted")
-    return lambda at: all(_BOUNDS[word](clock.microseconds(at), bound) for word, bound in given.items())
-
-
-def _bound(query: Query, word: str) -> int:
-    name = f"updated_at[{word}]"
-    whole_day = len(query[name]) == len("YYYY-MM-DD") and word in {"gt", "lte"}
-    return (_microseconds(query, name) or 0) + (_DAY_US - 1 if whole_day else 0)
 
 
 def _listed(query: Query, name: str) -> frozenset[str]:

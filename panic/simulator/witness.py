@@ -14,30 +14,19 @@ _ACCOUNT = re.compile(r"/v1/accounts/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class SeenRequest:
-    """One request that arrived on the wire.
+    """One request that arrived on the wire."""
 
-    Attributes:
-        at: The loop's time.
-        account_id: The account in the path; None where there is none.
-        headers: By lower-case name.
-        authorized: Whether it bore one of the keys.
-    """
-
-    at: float
+    at: float  # the loop's time
     method: str
     path: str
     query: dict[str, str]
-    account_id: int | None
-    headers: dict[str, str]
-    authorized: bool
+    account_id: int | None  # the one in the path
+    headers: dict[str, str]  # by lower-case name
+    authorized: bool  # whether it bore one of the keys
 
 
 class Witness:
-    """Keeps the requests that arrive, in order, and counts those that are being answered.
-
-    Args:
-        knows: Whether a key is one of the house's.
-    """
+    """Keeps the requests that arrive, in order, and counts those that are being answered."""
 
     def __init__(self, knows: Callable[[str], bool]) -> None:
         self.requests: list[SeenRequest] = []

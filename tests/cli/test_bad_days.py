@@ -8,7 +8,7 @@ import pytest
 from panic.cli import loop
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.inside import beside, typed
-from tests.cli.support import PRESS, Firm, account, closed_port, codes, sent, simulate, told, verdicts
+from tests.cli.support import PRESS, Firm, account, codes, sent, simulate, told, verdicts
 
 REASON = ("--reason", "x")
 NOTHING_SENT = "Nothing was sent."
@@ -180,29 +180,7 @@ FLAGGED = (
 )
 
 
-LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-from panic.cli import run
-sys.exit(run(sys.argv[1:]))
-"""
-
-
 # ── brokers beyond help ─────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_broker_out_of_reach(tmp_path: Path):
-    """A closed port is 30, in words that say that nothing was sent and where to."""
-    firm = Firm(tmp_path, f"http://127.0.0.1:{closed_port()}", [1, 2])
-    done = typed(*firm.lines(*PRESS, "--deadline", "0.5"))
-    report = done.report
-
-    assert (30, {1: "unknown", 2: "unknown"}) == (done.code, verdicts(report))
-    assert "unreachable" in codes(report)
-    assert f"nothing could be sent: {firm.base_url} could not be reached" in [f["text"] for f in report["flags"]]
-    assert {"unreachable"} == {one["outcome"] for one in report["accounts"]}
-    assert report["timings"]["total_s"] <= 2.5
-    assert "no connection: connection refused" == report["accounts"][0]["attempts"][0]["error"].lower()
 
 
 @pytest.mark.parametrize(

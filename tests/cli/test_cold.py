@@ -1,4 +1,4 @@
-"""Every command from a cold start: it imports what it needs."""
+"""Every command in a process of its own; what is pressed at night, and what serves, from a cold start."""
 
 import signal
 from collections.abc import Iterator
@@ -26,7 +26,6 @@ IS_FINISHED: Final = 64
 ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "press": (PRESS, 0),
     "press, only planned": ((*PRESS, "--dry-run"), 0),
-    "press, of a wrong file": (("--config", "missing.toml", *PRESS), 78),
     "resume": (("resume", "last"), IS_FINISHED),
     "check": (("check",), 0),
     "runs": (("runs",), 0),
@@ -34,7 +33,6 @@ ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "schedule": (("schedule",), 0),
     "latch": (("latch",), ENGAGED),
     "reset": (("reset", "--all", "--reason", "all is quiet"), 0),
-    "evidence, written": ((*EXPORT, "again"), 0),
     "evidence, verified": (("evidence", "verify", "evidence"), NOT_ANCHORED),
     "token": (("token", "desk"), 0),
     "config": (("config", "show"), 0),
@@ -63,7 +61,7 @@ def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
 async def test_a_command_that_ends(firm: Firm, name: str):
     """It does what it is for, or says why not."""
     words, code = ENDING[name]
-    done = await panic(*firm.lines(*words), cwd=firm.folder, cold=True)
+    done = await panic(*firm.lines(*words), cwd=firm.folder, cold=name == "press")
 
     assert code == done.code, done.err
     assert "Warning" not in done.err
@@ -72,7 +70,7 @@ async def test_a_command_that_ends(firm: Firm, name: str):
 @pytest.mark.parametrize("name", STAYING)
 async def test_a_command_that_stays(firm: Firm, name: str):
     """It serves until it is told to end."""
-    async with started(*firm.lines(*STAYING[name]), cwd=firm.folder, cold=True) as process:
+    async with started(*firm.lines(*STAYING[name]), cwd=firm.folder, cold=name == "serve") as process:
         await process.says("http://127.0.0.1")
         process.signal(signal.SIGTERM)
         done = await process.finish()

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import subprocess
 import sys
 import threading
@@ -15,11 +14,9 @@ import pytest
 import panic as library
 from panic.cli import output
 from panic.kit import terminal
-from panic.ledger.replay import Replay
 from panic.run.run import Run
 from panic.simulator import Fault
 from tests.cli.support import Firm, account, simulate, until
-from tests.ledger.evidence import RUN, a_run
 
 
 def test_a_file_that_hangs_keeps_nobody_from_the_document(
@@ -46,21 +43,7 @@ def test_a_file_that_hangs_keeps_nobody_from_the_document(
     )
 
 
-def test_a_report_that_cannot_be_drawn_is_saved_all_the_same(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
-    """The file needs no table; the verdict is said at least."""
-    monkeypatch.setattr(output, "table", None)
-    report, file = Replay.of(RUN, a_run()).report(None), tmp_path / "report.json"
-    output.deliver(report, argparse.Namespace(format="table", output=file))
-    terminal.errors.drain()
-
-    assert RUN == json.loads(file.read_bytes())["run_id"]
-    assert "the report could not be shown: TypeError\npanic: CLEAR" in capfd.readouterr().err
-
-
-@pytest.mark.parametrize("form", ["json", "table"])
-def test_an_upgrade_during_a_run_does_not_cost_its_report(tmp_path: Path, form: str):
+def test_an_upgrade_during_a_run_does_not_cost_its_report():
     """All that shows it was imported before: what lies on the disk by then may be anything."""
     script = """
 import argparse, importlib.abc, sys
@@ -75,12 +58,14 @@ class Replaced(importlib.abc.MetaPathFinder):
 
 report = Replay.of(RUN, a_run(reason="Zürich 中")).report(None)
 sys.meta_path.insert(0, Replaced())
-output.deliver(report, argparse.Namespace(format=sys.argv[1], output=None))
+for form in ("table", "json"):
+    output.deliver(report, argparse.Namespace(format=form, output=None))
 """
-    done = subprocess.run([sys.executable, "-c", script, form], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert "could not be shown" not in done.stderr
-    assert done.stdout.startswith({"json": '{\n  "schema"', "table": "CLEAR  "}[form])
+    assert done.stdout.startswith("CLEAR  ")
+    assert '\n{\n  "schema"' in done.stdout
 
 
 @pytest.mark.parametrize("end", ["cancelled", "failed"])

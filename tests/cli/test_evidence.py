@@ -1,20 +1,18 @@
 """`panic evidence`, as an auditor, an operator and an attacker see it."""
 
-import io
 import json
 import os
 from collections.abc import Callable
-from contextlib import closing, redirect_stderr, redirect_stdout
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
-import structlog
 
-from panic import cli
 from panic.ledger.events import encode
 from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
+from tests.cli.inside import typed
 from tests.cli.support import KEY, PRESS, Finished, Firm, account, panic, simulate
 from tests.ledger.evidence import RUN, Lines, a_run, edited, exported, relinked, volume
 from tests.ledger.support import tamper
@@ -25,14 +23,7 @@ HEAD = str(LEDGER.head)
 
 def evidence(firm: Firm, *words: str) -> Finished:
     """Run a command of the group in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            code = cli.run(firm.lines("evidence", *words))
-        except SystemExit as stopped:
-            code = int(str(stopped.code))
-    structlog.reset_defaults()
-    return Finished(code, out.getvalue(), err.getvalue(), 0.0)
+    return typed(*firm.lines("evidence", *words))
 
 
 @pytest.fixture
@@ -178,10 +169,9 @@ def test_a_period_on_standard_output(firm: Firm):
     assert ("anchored", ["run1"]) == (found["finding"], [run["run"] for run in found["runs"]])
 
 
-async def test_standard_output_that_is_gone_is_no_success(firm: Firm):
+async def test_standard_output_that_is_gone_is_no_success(firm: Firm, full: BinaryIO):
     """Half a file is none."""
-    words = firm.lines("evidence", "export", "last")
-    done = await panic(*words, cwd=firm.folder, redirect=">/dev/full")
+    done = await panic(*firm.lines("evidence", "export", "last"), cwd=firm.folder, stdout=full)
 
     assert (70, True) == (done.code, "name a file with --output" in done.err)
 

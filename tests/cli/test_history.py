@@ -4,18 +4,13 @@ import asyncio
 import json
 import signal
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from panic.ledger.events import Event
 from panic.ledger.reader import faults, read
 from panic.simulator import Fault, Simulator
-from tests.cli.ledgers import LEDGER, SETTINGS, kinds, retell
+from tests.cli.ledgers import LEDGER, SETTINGS, kinds
 from tests.cli.support import (
     KEY,
     PRESS,
@@ -103,29 +98,6 @@ async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):
         assert "Zoë Ω" in shown.out
 
 
-def began_ago(hours: int, event: Event) -> Event:
-    """The same event of a run that was pressed so long ago."""
-    if event.kind != "pressed":
-        return event
-    return event._replace(
-        body=event.body | {"started_at": (datetime.now(UTC) - timedelta(hours=hours)).isoformat()}
-    )
-
-
-async def test_a_run_that_nobody_completed_is_news_for_a_day(tmp_path: Path):
-    """Then it would hide the next one: it is listed, and the exit code is that of the others."""
-    async with simulate(account(1, Fault("hang", times=1))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await killed(firm, simulator, *PRESS)
-        found = []
-        for hours in (23, 25):
-            retell(tmp_path, partial(began_ago, hours))
-            found.append(await ask(firm, *RUNS))
-
-        assert [10, 0] == [one.code for one in found]
-        assert ["unfinished, too old to resume"] * 2 == [listed(one)[0]["state"] for one in found]
-
-
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -181,7 +153,7 @@ async def test_no_ledger_yet(tmp_path: Path):
 
 async def test_two_presses_at_once(tmp_path: Path):
     """Both fire, both are on record whole and in one unbroken chain, and neither waits for the other."""
-    ids = range(1, 61)
+    ids = range(1, 31)
     async with simulate(*(account(id_) for id_ in ids), latency_s=0.02) as simulator:
         firm = Firm(tmp_path, simulator.base_url, ids, more=SETTINGS)
         words = (*PRESS, "--concurrency", "8", "--watch", "0.5")
@@ -201,7 +173,6 @@ async def test_two_presses_at_once(tmp_path: Path):
 
 # ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-DOTTED = KEY
 QUOTED = 'kid7."aB3\\dE6"gH9\\\\jK2mN5pQ8sT1vW4"yZ'
 
 
@@ -258,24 +229,17 @@ def traces(text: str, key: str) -> list[str]:
     return [how for how, spelling in spellings.items() if spelling in text]
 
 
-@pytest.mark.parametrize(
-    ("key", "is_recorded"),
-    [(QUOTED, True), (DOTTED, False)],
-    ids=["quoted", "dotted, on standard error"],
-)
-async def test_the_key_is_nowhere_on_record(tmp_path: Path, key: str, is_recorded: bool):
+async def test_the_key_is_nowhere_on_record(tmp_path: Path):
     """Whatever the broker repeats and somebody types: not in the files, now or later, nor in what is shown."""
+    key = QUOTED
     async with raw_server(echo(key)) as base_url:
         settings = "attempt_s = 0.5\npoll_first_s = 0.05\npoll_max_s = 0.1\n"
         firm = Firm(tmp_path, base_url, range(1, 9), run=settings, more=SETTINGS)
         firm.key.write_text(key)
         typed = ("press", "--all", "--reason", f"the key is {key}", "--by", f"me {key}", "--latch")
-        words = firm.lines("--log-level", "debug", *typed, "--deadline", "2", "--watch", "0.5")
-        if not is_recorded:
-            (tmp_path / LEDGER).mkdir(parents=True)
+        words = firm.lines("--log-level", "debug", *typed, "--deadline", "1.5", "--watch", "0.4")
         async with started(*words, cwd=tmp_path) as process:
-            if is_recorded:
-                await until(lambda: "standing" in kinds(tmp_path / LEDGER))
+            await until(lambda: "standing" in kinds(tmp_path / LEDGER))
             during = files(tmp_path)
             done = await process.finish()
         later = {" ".join(one): await ask(firm, *one, env=WIDE) for one in SHOWN}
@@ -285,9 +249,8 @@ async def test_the_key_is_nowhere_on_record(tmp_path: Path, key: str, is_recorde
 
         assert 40 == done.code
         assert "[key]" in done.out
-        assert is_recorded is any("wal" in name for name in during)
+        assert any("wal" in name for name in during)
         assert {} == {name: how for name, how in found.items() if how}
-        assert is_recorded or '"kind":"standing"' in done.err
 
 
 SHOWN = (RUNS, SHOW, ("runs", "--format", "table"), ("show", "last", "--format", "table"))
@@ -318,17 +281,3 @@ async def test_a_key_that_is_typed_at_a_resume(tmp_path: Path):
 
 
 # ── what else stands in the ledger's place ──────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("name", ["accounts.csv", "panic.key"])
-async def test_a_ledger_that_is_another_file_of_the_firm(tmp_path: Path, name: str):
-    """A slip in the settings must not cost the roster, the key or the settings: the next press needs them."""
-    async with simulate(account(1)) as simulator:
-        more = f'[ledger]\nfile = "{name}"\n'
-        firm = Firm(tmp_path, simulator.base_url, [1], more=more)
-        before = (tmp_path / name).read_bytes()
-        done = [await ask(firm, *PRESS) for _ in range(2)]
-
-        assert before == (tmp_path / name).read_bytes()
-        assert [0, 0] == [one.code for one in done], done[-1].err
-        assert [1, 1] == sent(simulator, "DELETE")

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 from panic import latch
 from panic.cli import neighbour
@@ -20,7 +19,7 @@ from tests.cli.support import PRESS, Firm, account, closed_port, panic, simulate
 from tests.service.support import firm, serving
 
 ELSEWHERE = ("LEDGER_FILE", "LATCH_FILE")
-REMEDY = "Type panic config show here and as the service's user, and name one [state] folder in the settings."
+REMEDY = "Compare panic config show here and as the service's user, and name one [state] folder."
 
 
 def firm_at(folder: Path, base_url: str, port: int, more: str = "") -> Firm:
@@ -118,21 +117,6 @@ def test_whoever_listens_there_may_answer_anything(
     found = neighbour.look(load(firm_at(tmp_path, "http://127.0.0.1:1", listener.port).settings, {}))
 
     assert others == (None if found is None else found.others)
-
-
-def test_a_certificate_is_not_held_against_it(tmp_path: Path):
-    """It is issued for the name that others call it by."""
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("panic.example.com").configure_cert(context)
-    listener = Listener(told({"latch": "0123456789abcdef"}), context)
-    settings = firm_at(
-        tmp_path, "http://127.0.0.1:1", listener.port, 'tls_certificate = "a.pem"\ntls_key = "a.key"\n'
-    )
-    found = neighbour.look(load(settings.settings, {}))
-    listener.close()
-
-    assert (f"https://127.0.0.1:{listener.port}", ("latch",)) == found
 
 
 def test_one_file_has_one_fingerprint_by_whatever_way_it_is_reached(tmp_path: Path):

@@ -119,16 +119,6 @@ def test_every_file_that_panic_knows_is_its_own(firm: Firm, disguise: str, *, th
             refuse_own(DISGUISES[disguise](file), settings, "--output")
 
 
-def test_a_second_name_and_a_link_to_the_folder_are_seen_through(firm: Firm):
-    """The message says which of panic's files it really is."""
-    settings = load(firm.settings, {})
-    for other in (_linked(firm.roster, os.link), _linked(firm.folder, os.symlink) / firm.roster.name):
-        with pytest.raises(UsageError) as caught:
-            refuse_own(other, settings, "--output")
-
-        assert f"--output {other} is the roster, {firm.roster}: panic's own. Name a new file" == str(caught.value)
-
-
 def test_the_list_is_whole(firm: Firm):
     """What is tried here is what there is, but for SQLite's fourth file, and the authorities that nobody has."""
     listed = {str(file.relative_to(firm.folder)) for _, file in own_files(load(firm.settings, {}))}

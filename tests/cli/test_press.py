@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from panic.simulator import Fault, SimAccount, SimOrder
+from tests.cli.inside import beside, typed
 from tests.cli.support import (
     PRESS,
-    STARTING_S,
     Firm,
     account,
     codes,
@@ -60,13 +60,39 @@ async def test_a_press_of_the_whole_firm(tmp_path: Path):
         assert done.last_line.endswith("(exit 0)")
 
 
+@pytest.mark.parametrize(
+    ("fault", "options", "code", "verdict", "advice"),
+    [
+        (Fault("stuck"), ("--deadline", "0.7"), 20, "open", "these orders may still fill"),
+        (Fault("hang", on="ANY"), ("--deadline", "0.7"), 30, "unknown", "take its orders as open"),
+        (Fault("status", on="ANY", status=403), (), 40, "refused", "Use a key that may"),
+        (Fault("hidden_orders"), ("--no-verify",), 10, "unverified", "nobody saw that nothing is open"),
+    ],
+)
+def test_the_worst_account_names_the_exit_code(
+    tmp_path: Path, fault: Fault, options: tuple[str, ...], code: int, verdict: str, advice: str
+):
+    """One bad account decides the run, comes first, and tells whom to call; its neighbours are untouched by it."""
+    with beside(simulate(account(1), account(2, fault), account(3))) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, ["1,One", "2,Two", "3,Three"], "id,name")
+        done = typed(*firm.lines(*PRESS, *options))
+    report, worst = done.report, done.report["accounts"][0]
+    others = "clear" if report["scope"]["verify"] else "unverified"
+
+    assert (code, code, verdict) == (done.code, report["exit_code"], report["verdict"])
+    assert {1: others, 2: verdict, 3: others} == verdicts(report)
+    assert 2 == worst["id"] or "unverified" == verdict
+    assert advice in told(report, 2)["next_step"]
+    assert "Call the desk, +1 555 0100" in told(report, 2)["next_step"]
+    assert verdict.upper() in done.last_line
+
+
 @pytest.mark.parametrize("form", ["table", "json"])
-async def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form: str):
+def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form: str):
     """Whom it would fire, in which order, at which host and whom it could not reach: and the wire stays quiet."""
-    async with simulate() as simulator:
+    with beside(simulate()) as simulator:
         firm = Firm(tmp_path, simulator.base_url, (*ROWS, "x,Broken,arb,,,"), COLUMNS)
-        wide = {"COLUMNS": "400"}
-        done = await panic(*firm.lines(*PRESS, "--dry-run", "--format", form), cwd=tmp_path, env=wide)
+        done = typed(*firm.lines(*PRESS, "--dry-run", "--format", form))
 
         assert [] == simulator.requests
         assert 0 == done.code
@@ -79,7 +105,7 @@ async def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form:
             assert FIRST_TO_LAST == json.loads(done.out)["accounts"]
 
 
-async def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
+def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
     """Orders that the filters do not name stay open, and the account is clear all the same."""
     orders = (
         SimOrder("AAPL", "BUY", "LIMIT"),
@@ -90,9 +116,9 @@ async def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
     )
     filters = ("--side", "BUY", "--type", "LIMIT", "--instrument-type", "COMMON_STOCK")
     instruments = ("--instrument", "AAPL", "--instrument", "MSFT")
-    async with simulate(SimAccount(1, orders=orders)) as simulator:
+    with beside(simulate(SimAccount(1, orders=orders))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1])
-        done = await panic(*firm.lines(*PRESS, *filters, *instruments), cwd=tmp_path)
+        done = typed(*firm.lines(*PRESS, *filters, *instruments))
         truth, report = simulator.truth(1), done.report
         on_the_wire = {
             "side": "BUY",
@@ -107,35 +133,7 @@ async def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
         assert {**on_the_wire, "instrument_ids": ["AAPL", "MSFT"]} == report["scope"]["filters"]
 
 
-@pytest.mark.parametrize(
-    ("fault", "options", "code", "verdict", "advice"),
-    [
-        (Fault("stuck"), ("--deadline", "1.5"), 20, "open", "these orders may still fill"),
-        (Fault("hang", on="ANY"), ("--deadline", "1.5"), 30, "unknown", "take its orders as open"),
-        (Fault("status", on="ANY", status=403), (), 40, "refused", "Use a key that may"),
-        (Fault("hidden_orders"), ("--no-verify",), 10, "unverified", "nobody saw that nothing is open"),
-    ],
-)
-async def test_the_worst_account_names_the_exit_code(
-    tmp_path: Path, fault: Fault, options: tuple[str, ...], code: int, verdict: str, advice: str
-):
-    """One bad account decides the run, comes first, and tells whom to call; its neighbours are untouched by it."""
-    async with simulate(account(1), account(2, fault), account(3)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ["1,One", "2,Two", "3,Three"], "id,name")
-        done = await panic(*firm.lines(*PRESS, *options), cwd=tmp_path)
-        report, worst = done.report, done.report["accounts"][0]
-        others = "clear" if report["scope"]["verify"] else "unverified"
-
-        assert (code, code, verdict) == (done.code, report["exit_code"], report["verdict"])
-        assert {1: others, 2: verdict, 3: others} == verdicts(report)
-        assert 2 == worst["id"] or "unverified" == verdict
-        assert advice in told(report, 2)["next_step"]
-        assert "Call the desk, +1 555 0100" in told(report, 2)["next_step"]
-        assert report["timings"]["total_s"] <= report["timings"]["deadline_s"] + 0.5
-        assert verdict.upper() in done.last_line
-
-
-async def test_the_deadline_is_kept_whatever_the_broker_does(tmp_path: Path):
+def test_the_deadline_is_kept_whatever_the_broker_does(tmp_path: Path):
     """Hangs, drips, endless bodies and absurd Retry-Afters: the run ends on time and loses no account."""
     faults = (
         Fault("hang", on="ANY"),
@@ -146,24 +144,23 @@ async def test_the_deadline_is_kept_whatever_the_broker_does(tmp_path: Path):
         Fault("executed_unanswered"),
     )
     accounts = (account(id_, fault) for id_, fault in enumerate(faults, 1))
-    async with simulate(*accounts) as simulator:
+    with beside(simulate(*accounts)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, range(1, 7))
-        done = await panic(*firm.lines(*PRESS, "--deadline", "2", "--concurrency", "4"), cwd=tmp_path)
+        done = typed(*firm.lines(*PRESS, "--deadline", "1", "--concurrency", "4"))
         report = done.report
 
         assert [1, 2, 3, 4, 5, 6] == sorted(verdicts(report))
         assert "clear" not in [verdicts(report)[id_] for id_ in (1, 2, 3, 4, 5)]
-        assert 2 <= report["timings"]["total_s"] <= 2.5
-        assert done.took <= 2.5 + STARTING_S
+        assert 1 <= report["timings"]["total_s"] <= 1.5
         assert 30 == done.code
 
 
-async def test_what_reappears_is_named_and_cancelled(tmp_path: Path):
+def test_what_reappears_is_named_and_cancelled(tmp_path: Path):
     """--watch goes on after the first clear, says who is still trading, and leaves nothing of it open."""
-    again = Fault("reappears", times=1, seconds=0.4, count=2)
-    async with simulate(account(7, again), account(8)) as simulator:
+    again = Fault("reappears", times=1, seconds=0.2, count=2)
+    with beside(simulate(account(7, again), account(8))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [7, 8])
-        done = await panic(*firm.lines(*PRESS, "--watch", "1.5"), cwd=tmp_path)
+        done = typed(*firm.lines(*PRESS, "--watch", "0.7"))
         note = told(done.report, 7)["notes"][0]
 
         assert (0, ()) == (done.code, simulator.truth(7).open)
@@ -171,17 +168,17 @@ async def test_what_reappears_is_named_and_cancelled(tmp_path: Path):
         assert "2 new orders appeared after the cancel: something is still trading" in note
         assert "'requote-7-'" in note
         assert "account 7: new orders after the cancel, client order ids requote-7-" in done.err
-        assert "watching 1.5 s for orders that reappear" in done.err
+        assert "watching 0.7 s for orders that reappear" in done.err
         assert [] == told(done.report, 8)["notes"]
 
 
-async def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
+def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
     """An active account that the roster lacks leaves the run unverified; an excluded or closed one does not."""
     strangers = (account(8, status="ACTIVE"), account(9, status="CLOSED"))
-    async with simulate(account(1), account(2), *strangers) as simulator:
+    with beside(simulate(account(1), account(2), *strangers)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, ["1,", "2,yes"], "id,excluded")
-        whole = await panic(*firm.lines(*PRESS), cwd=tmp_path)
-        one = await panic(*firm.lines("press", "--account", "1", "--reason", "x"), cwd=tmp_path)
+        whole = typed(*firm.lines(*PRESS))
+        one = typed(*firm.lines("press", "--account", "1", "--reason", "x"))
         flag = whole.report["flags"][0]
 
         assert (10, "unverified", {1: "clear"}) == (whole.code, whole.report["verdict"], verdicts(whole.report))

@@ -8,7 +8,6 @@ import pytest
 
 from panic import cli
 from panic.cli import schedule as command
-from panic.cli.schedule import age
 from panic.service.schedule.almanac import save_calendar
 from tests.cli.support import Firm
 from tests.service.schedule.support import detail, hours
@@ -92,19 +91,3 @@ def test_the_brokers_calendar_counts_where_it_is_there(panic: Panic, tmp_path: P
     assert "  Mon 2026-11-30 12:55 EST · 17:55 UTC · closes 13:00 EST (broker's calendar, 3 hours old)" in lines
     assert "the broker says 09:30 EST to 13:00 EST, the shipped calendar" in lines[4]
     assert "calendars: broker's, 3 hours old; shipped, until 2028-12-31" == lines[-1]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (-1, "from the future: look at the clock"),
-        (0, "new"),
-        (119, "new"),
-        (120, "2 minutes old"),
-        (7200, "2 hours old"),
-        (86_400 * 3, "3 days old"),
-    ],
-)
-def test_an_age_is_told_in_words(seconds: float, words: str):
-    """To the unit that matters."""
-    assert words == age(WEDNESDAY - timedelta(seconds=seconds), WEDNESDAY)

@@ -19,7 +19,6 @@ from tests.cli.support import (
     started,
     until,
     valid,
-    verdicts,
 )
 
 STOPPING = "stopping: nothing more is sent; the report follows. Once more ends at once."
@@ -44,26 +43,6 @@ async def test_a_signal_in_the_middle_of_the_sweep(tmp_path: Path):
         assert {"stopped", "not_attempted"} <= set(codes(done.report))
         assert STOPPING in done.err
         assert took <= 2
-
-
-async def test_a_signal_while_reading(tmp_path: Path):
-    """What was proven stays proven, what was not is open or unverified, and nobody's read is repeated."""
-    accounts = (account(1), account(2, Fault("stuck")), account(3, Fault("hang", on="GET")))
-    async with simulate(*accounts) as simulator:
-        firm = Firm(
-            tmp_path, simulator.base_url, [1, 2, 3], run="poll_first_s = 0.05\npoll_max_s = 60\nwatch_s = 60\n"
-        )
-        async with started(*firm.lines(*PRESS), cwd=tmp_path) as process:
-            await until(lambda: {1, 2, 3} <= set(sent(simulator, "GET")))
-            process.signal(signal.SIGTERM)
-            await process.says(STOPPING)
-            seen = len(simulator.requests)
-            done = await process.finish()
-
-        assert seen == len(simulator.requests)
-        assert [1, 2, 3] == sorted(sent(simulator, "DELETE"))
-        assert {1: "clear", 2: "open", 3: "unverified"} == verdicts(done.report)
-        assert 20 == done.code
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path):

@@ -16,7 +16,7 @@ from panic.cli.tables.report import table, verdict_line
 from panic.orders import Filters
 from panic.report.document import Flag, Report
 from panic.run.check import AccountCheck, CheckReport, State
-from tests.kit.builders import a_bad_row, a_read, a_roster, an_answer, an_order, look, no_answer
+from tests.kit.builders import a_bad_row, a_roster, an_answer, no_answer
 from tests.report.test_report import a_report, a_worked_case
 
 GOLDEN = """\
@@ -60,22 +60,6 @@ def a_small_report(**facts: Any) -> Report:
 def all_clear(**facts: Any) -> Report:
     """One account, clear."""
     return a_report(a_worked_case(1, an_answer(), standing=Standing.CLEAR), **facts)
-
-
-def a_large_report(count: int = 1000, name: str = "Some account · with a long name") -> Report:
-    """Many bad accounts, each with as much to tell as there can be."""
-    unsent = tuple(
-        Unsent("accounts.csv: the id cannot be read. " * 3, account=Account(10_000 + n, name)) for n in range(500)
-    )
-    cases = []
-    for n in range(1, count + 1):
-        case = a_worked_case(
-            n, *[no_answer()] * 3, an_answer(404, request_id=f"req-{n}"), name=name, owner="Owner"
-        )
-        for note in range(6):
-            case.note(f"something odd, number {note}, which takes a while to tell and more than a line to show")
-        cases.append(case)
-    return a_report(*cases, unsent=unsent, flags=[Flag("roster", "the roster is odd, " * 10)] * 11)
 
 
 def a_check(ok: bool = False, **facts: Any) -> CheckReport:
@@ -191,14 +175,6 @@ def test_without_colour_there_are_no_codes(monkeypatch: pytest.MonkeyPatch, vari
     assert "\x1b" not in draw(table(a_small_report()))
 
 
-def test_colour_changes_no_word():
-    """Whoever cannot see it misses nothing."""
-    coloured = draw(table(a_small_report()), colour=True)
-
-    assert "\x1b[" in coloured
-    assert GOLDEN == neat(uncoloured(coloured))
-
-
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("place", ["name", "note", "flag", "error", "check"])
 def test_control_characters_do_not_reach_the_terminal(place: str, colour: bool):
@@ -215,15 +191,6 @@ def test_control_characters_do_not_reach_the_terminal(place: str, colour: bool):
     assert colour == ("\x1b" in text)
 
 
-def test_a_thousand_bad_accounts_stay_readable():
-    """The worst are told one by one, the others are counted and some of them named."""
-    text = draw(table(a_large_report()))
-
-    assert len(text.splitlines()) <= 400  # with four long notes on each of the 25, and eleven long flags
-    assert "1,475 more accounts" in text
-    assert "--format json or --output FILE" in text
-
-
 def test_a_row_without_an_id_is_told_by_its_text():
     """Somebody has to find it in the file."""
     unsent = (Unsent("accounts.csv:7: bad. Correct it.", row=a_bad_row(7, text="x1,Broken")),)
@@ -232,22 +199,6 @@ def test_a_row_without_an_id_is_told_by_its_text():
     assert "UNKNOWN    (no readable id)  x1,Broken" in text
     assert "cancel not_attempted · read unread · nothing sent" in text
     assert "· accounts.csv:7: bad. Correct it." in text
-
-
-def test_a_scope_and_its_filters_are_told():
-    """So that nobody takes a part for the whole."""
-    scope = Scope(groups=("mm",), accounts=(4,), filters=Filters("BUY", "LIMIT", "OPTION", ("A", "B")))
-    text = draw(table(all_clear(scope=scope)), width=120)
-
-    assert "mm, 4, only side BUY, type LIMIT, instrument_type OPTION, instrument_ids A,B · 1 clear" in text
-
-
-def test_fills_are_told():
-    """They changed the position."""
-    case = a_worked_case(1, an_answer(orders=(an_order("a"),)))
-    look(case, a_read(an_order("a", "FILLED", symbol="X", side="BUY", filled_quantity="1500")), a_read())
-
-    assert "fills during the run: BUY 1,500 X" in draw(table(a_report(case)))
 
 
 def a_plan(count: int = 100) -> Plan:

@@ -188,7 +188,7 @@ BROKEN: dict[str, tuple[Break, str, str]] = {
         "panic.toml:23: [tokens.desk]: group 'Esat' is not in accounts.csv",
         "Did you mean East?",
     ),
-    "no address": (lose("pager.url"), "pager.url: [notify.pager] url: the address file cannot", "Put the address"),
+    "no address": (lose("pager.url"), "pager.url: credential notify.pager: the key file cannot", "Put the key"),
     "another key": (
         put("tls.key", trustme.CA().issue_cert("x.test").private_key_pem.bytes()),
         "tls.pem: certificate and key tls.key cannot be used: KEY_VALUES_MISMATCH",

@@ -1,6 +1,5 @@
 """The simulator seen by a client that nobody here wrote: the broker's own SDK."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,7 +63,7 @@ async def test_cancel_all(simulator: Simulator, sdk: AsyncClearStreet):
 
 async def test_cancel_with_filters(simulator: Simulator, sdk: AsyncClearStreet):
     """Every filter cancels what it names and nothing else; an instrument's UUID names it as its symbol does."""
-    msft = str((await sdk.v1.orders.get_orders(ALPHA, symbol="MSFT")).data[0].instrument_id)
+    msft = str((await sdk.v1.orders.get_orders(ALPHA, instrument_ids=["MSFT"])).data[0].instrument_id)
     table: list[tuple[dict[str, Any], list[str]]] = [
         ({"side": "BUY"}, ["AAPL", OSI]),
         ({"side": "SELL"}, ["MSFT", "TSLA"]),
@@ -127,36 +126,24 @@ async def test_pages(sdk: AsyncClearStreet):
 
 
 async def test_list_with_filters(sdk: AsyncClearStreet):
-    """Every filter shows what it names; a bound counts to the last decimal, and a bare date is a whole day."""
+    """Every filter shows what it names; a bound counts to the last decimal."""
     raw: Any = await (await sdk.v1.orders.with_raw_response.get_orders(ALPHA)).json()
-    born, updated = ([order[key] for order in raw["data"]] for key in ("created_at", "updated_at"))
+    born = [order["created_at"] for order in raw["data"]]
     table: list[tuple[dict[str, Any], int]] = [
         ({"status": ["NEW", "PARTIALLY_FILLED"]}, 4),
         ({"status": ["QUEUED"]}, 0),
-        ({"symbol": "aapl"}, 2),
         ({"instrument_type": "OPTION"}, 1),
         ({"instrument_ids": ["TSLA", OSI]}, 2),
-        ({"underlying_instrument_ids": ["TSLA"]}, 1),
         ({"order_ids": ["sim-100345-1"]}, 1),
         ({"from_": "2025-01-01", "to": "2025-01-02T00:00:00"}, 0),
         ({"from_": born[2]}, 3),
         ({"to": datetime.now(UTC) - timedelta(seconds=250)}, 2),
-        ({"updated_at": {"gte": updated[2]}}, 3),
-        ({"updated_at": {"gt": updated[2]}}, 2),
-        ({"updated_at": {"lte": updated[2]}}, 3),
-        ({"updated_at": {"lt": updated[2]}}, 2),
-        ({"updated_at": {"gt": updated[1], "lte": updated[3]}}, 2),
-        ({"updated_at": {"gte": "2025-01-01", "lte": "2125-01-01"}}, 5),
-        ({"updated_at": {"lte": "2025-01-01"}}, 0),
-        ({"updated_at": {"gte": "2025-01-01T12:00:00Z", "lte": "2025-01-01"}}, 0),
     ]
     for filters, count in table:
         answer = await sdk.v1.orders.get_orders(ALPHA, **filters)
 
         assert (filters, count) == (filters, len(answer.data))
     assert len("2025-10-31T13:30:00.000000000Z") == len(born[0])
-    with pytest.raises(clearstreet.BadRequestError):  # from the end of a day to its start
-        await sdk.v1.orders.get_orders(ALPHA, updated_at={"gt": "2025-01-01", "lt": "2025-01-01"})
 
 
 async def test_words_of_the_newest_release():
@@ -227,37 +214,22 @@ async def test_one_order(simulator: Simulator, sdk: AsyncClearStreet):
 
 
 async def test_accounts(sdk: AsyncClearStreet):
-    """The list pages, and filters by the start of the id and by a part of the name; a narrow key sees its own."""
+    """The list pages; a narrow key sees its own."""
     pages = await sdk.v1.accounts.get_accounts(page_size=2)
     rest = await sdk.v1.accounts.get_accounts(page_token=str(pages.metadata.next_page_token))
     narrow = sdk.with_options(api_key="narrow.key")
-    lists = [
-        await sdk.v1.accounts.get_accounts(account_id="100"),
-        await sdk.v1.accounts.get_accounts(account_name="ALPHA"),
-        await narrow.v1.accounts.get_accounts(),
-    ]
-    one = (await sdk.v1.accounts.get_account_by_id(ALPHA)).data
+    own = await narrow.v1.accounts.get_accounts()
 
     assert [ALPHA, BETA, 200001] == [account.id for account in pages.data + rest.data]
-    assert [[ALPHA, BETA], [ALPHA], [ALPHA]] == [[account.id for account in found.data] for found in lists]
-    assert ("CLOSED", "Alpha Fund", "ACTIVE") == (rest.data[0].status, one.full_name, one.status)
+    assert [("Alpha Fund", "ACTIVE")] == [(account.full_name, account.status) for account in own.data]
+    assert "CLOSED" == rest.data[0].status
 
 
-async def test_clock_version_and_calendar(sdk: AsyncClearStreet):
+async def test_clock_and_calendar(sdk: AsyncClearStreet):
     """The small endpoints satisfy the SDK's models."""
     clock = await sdk.v1.calendar.get_clock()
-    version = await sdk.v1.api_version.get_version()
     days = await sdk.v1.calendar.get_market_hours_calendar(date="2025-10-18")
 
     assert abs(datetime.now(UTC) - clock.data.clock) < timedelta(seconds=30)
-    assert "2025-10-31" == version.data.version
     assert ["us_equities", "us_options"] == [day.market for day in days.data]
     assert ("WEEKEND", False) == (days.data[0].status.day_type, days.data[0].status.is_open)
-
-
-async def test_many_at_once(simulator: Simulator, sdk: AsyncClearStreet):
-    """Calls in parallel do not mix up their answers."""
-    answers = await asyncio.gather(*(sdk.v1.accounts.get_account_by_id(ALPHA) for _ in range(20)))
-
-    assert 20 == len({answer.metadata.request_id for answer in answers})
-    assert 0 == simulator.in_flight

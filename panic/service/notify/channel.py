@@ -24,9 +24,6 @@ WAITS_S = (2.0, 8.0, 20.0, 60.0, 300.0)
 PAGE_KEPT_S, OTHER_KEPT_S = 86_400.0, 3600.0
 """How long to keep trying a notice before giving it up as too late."""
 
-START_S = 1.0
-"""The delay of a start notice: a delivery takes processor time that the first DELETEs need."""
-
 DELIVERY_S = 20.0
 """A delivery that takes longer is given up, and may still get through."""
 
@@ -101,7 +98,6 @@ class Channel:
         task: Any = asyncio.current_task()
         with suppress(TimeoutError):
             async with asyncio.timeout(PAGE_KEPT_S if notice.kind == "page" else OTHER_KEPT_S):
-                await asyncio.sleep(START_S if notice.kind == "start" else 0.0)
                 for wait_s in chain(WAITS_S, repeat(WAITS_S[-1])):
                     async with self._turn:
                         self._under_way = task

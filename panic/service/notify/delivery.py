@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from panic.config import Credential, secret
@@ -30,14 +30,13 @@ class Undelivered(Exception):  # noqa: N818  (a state of affairs, as in "undeliv
 
 def examine(name: str, url: Credential, env: Mapping[str, str]) -> tuple[Problem, ...]:
     """Tell what is wrong with a channel, as far as that shows without sending anything. May wait for a file."""
-    problems: tuple[Problem, ...]
+    key, problems = secret.read(f"notify.{name}", url, env)
     try:
-        key, problems = _address(name, url, env)
         if key is not None:
             _service(key)
     except Undelivered as error:
         remedy = _INSTALL if str(error) == _NOT_INSTALLED else _WRITE
-        problems = (*problems, Problem(f"[notify.{name}] {error}", remedy, url.file))
+        return (*problems, Problem(f"[notify.{name}] {error}", remedy, url.file))
     return problems
 
 
@@ -49,7 +48,7 @@ def deliver(name: str, url: Credential, env: Mapping[str, str], notice: Notice) 
     Raises:
         Undelivered: It did not get through, or nobody knows whether it did.
     """
-    key, problems = _address(name, url, env)
+    key, problems = secret.read(f"notify.{name}", url, env)
     if key is None:
         raise Undelivered(problems[0].what)
     service = _service(key)
@@ -63,18 +62,6 @@ def deliver(name: str, url: Credential, env: Mapping[str, str], notice: Notice) 
             raise Undelivered(f"the library failed ({type(error).__name__})") from None
     if not is_sent:
         raise Undelivered(_reason(heard))
-
-
-def _address(name: str, url: Credential, env: Mapping[str, str]) -> tuple[secret.Key | None, tuple[Problem, ...]]:
-    """Read a channel's address as keys are read; the problems say address where keys say key."""
-    key, problems = secret.read(name, url, env)
-    reworded = []
-    for problem in problems:
-        what = problem.what.removeprefix(f"credential {name}: ").replace(" key", " address")
-        names_a_file = problem.remedy.startswith("Run:")
-        remedy = problem.remedy if names_a_file else problem.remedy.replace(" key", " address")
-        reworded.append(replace(problem, what=f"[notify.{name}] url: {what}", remedy=remedy))
-    return key, tuple(reworded)
 
 
 def _service(key: secret.Key) -> Any:
@@ -126,7 +113,7 @@ def _reason(heard: Iterable[str]) -> str:
 # What foreign libraries log while they deliver may hold an address.
 
 _here = threading.local()
-_installing = threading.Lock()
+_make_record = logging.getLogRecordFactory()
 
 
 @contextmanager
@@ -135,9 +122,7 @@ def silence() -> Iterator[list[str]]:
 
     The words are for recognising known phrases in them, and must not be shown.
     """
-    with _installing:
-        if not isinstance(logging.getLogRecordFactory(), _Silencer):
-            logging.setLogRecordFactory(_Silencer())
+    _install()
     heard: list[str] = []
     _here.heard = heard
     try:
@@ -146,23 +131,20 @@ def silence() -> Iterator[list[str]]:
         _here.heard = None
 
 
-class _Silencer:
-    """Makes every logger's records, and takes the words out of those of a silenced thread.
+@cache
+def _install() -> None:
+    """Make records by way of `_record`: filters would have to be put on every logger of every plug-in."""
+    logging.setLogRecordFactory(_record)
 
-    Filters would have to be put on each logger by its name: those of the library that delivers, of its HTTP
-    client, of what that rests on. Records are made in one place.
-    """
 
-    def __init__(self) -> None:
-        self._before = logging.getLogRecordFactory()
-
-    def __call__(self, *args: object, **kwargs: object) -> logging.LogRecord:
-        record = self._before(*args, **kwargs)
-        heard = getattr(_here, "heard", None)
-        if heard is not None:
-            with suppress(Exception):
-                heard.append(record.getMessage())
-            record.msg, record.args = "(silenced)", ()
-            record.exc_info = record.exc_text = record.stack_info = None
-            record.levelno = -1  # below every handler
-        return record
+def _record(*args: object, **kwargs: object) -> logging.LogRecord:
+    """Make a logger's record, and take the words out of those of a silenced thread."""
+    record = _make_record(*args, **kwargs)
+    heard = getattr(_here, "heard", None)
+    if heard is not None:
+        with suppress(Exception):
+            heard.append(record.getMessage())
+        record.msg, record.args = "(silenced)", ()
+        record.exc_info = record.exc_text = record.stack_info = None
+        record.levelno = -1  # below every handler
+    return record

@@ -62,13 +62,7 @@ class Notice:
 
 
 def notices_of(event: str, report: Report) -> list[Notice]:
-    """Give what is to be told when something happens to a run, worst first.
-
-    Args:
-        event: "started"; "finished"; "interrupted", when its process died and nobody resumes it; "left", when the
-            service was told to end, and resumes it when it starts again. Of anything else nobody is told.
-        report: The run's report as it is then.
-    """
+    """Give what is to be told of a run that "started", "finished", was "interrupted" or "left", worst first."""
     if event == "started":
         accounts = report.totals.accounts
         title = f"{_drill(report)}STARTED  cancelling in {accounts:,} account{'s' * (accounts != 1)}"

@@ -40,15 +40,9 @@ class _Page:
 
 
 class Notifier:
-    """Tells channels of runs, and of whatever else somebody must see.
+    """Tells channels of runs, and of whatever else somebody must see; `told` gets each page that every pager has.
 
-    Args:
-        told: Called with each page once every channel for pages has it.
-        send: Sends one notice to a channel.
-        do: Does what may hang; None for threads.
-
-    Attributes:
-        is_ending: Whether the service was told to end: what did not finish is resumed at its next start.
+    While `is_ending`, what did not finish is resumed at the next start of the service.
     """
 
     def __init__(

@@ -26,11 +26,7 @@ def origin_of(host: str, *, secure: bool) -> str:
 def refusal(method: str, ours: Collection[str], origins: Sequence[str], sites: Sequence[str]) -> str:
     """Say why a request with a cookie may not do what it asks, in the middle of a sentence; empty where it may.
 
-    Args:
-        method: Its method.
-        ours: The origins of our own page.
-        origins: Every Origin header that came with it.
-        sites: Every Sec-Fetch-Site header.
+    `ours` are the origins of our own page, `origins` and `sites` every Origin and Sec-Fetch-Site header that came.
     """
     if len(origins) > 1:
         return "it has several Origin headers"

@@ -36,12 +36,11 @@ class Overview:
         self._desk, self._standby, self._self_test, self._drill = desk, standby, self_test, drill
         self.ready, self._calendar = ready, calendar
         self.disks = DiskWatch(desk, lambda: standby.settings)
-        self._groups: tuple[Roster, int, tuple[RoomGroup, ...]] | None = None
 
     def view(self) -> Room:
         """Say how things stand."""
         settings, why, here = self._standby.settings, self.ready(), self._desk.live
-        accounts, groups = self._accounts()
+        accounts, groups = _accounts(self._standby.roster)
         last, last_problem = self.disks.last_run(here)
         return Room(
             schema="panic-room/1",
@@ -64,16 +63,12 @@ class Overview:
             last_problem=last_problem,
         )
 
-    def _accounts(self) -> tuple[int | None, tuple[RoomGroup, ...]]:
-        roster = self._standby.roster
-        if roster is None:
-            return None, ()
-        if self._groups is None or self._groups[0] is not roster:
-            covered = [account for account in roster.accounts if not account.excluded]
-            count = Counter(account.group for account in covered if account.group)
-            groups = tuple(RoomGroup(name, accounts) for name, accounts in sorted(count.items()))
-            self._groups = roster, len(covered), groups
-        return self._groups[1:]
+
+def _accounts(roster: Roster | None) -> tuple[int | None, tuple[RoomGroup, ...]]:
+    if roster is None:
+        return None, ()
+    count = Counter(account.group for account in roster.accounts if not account.excluded)
+    return count.total(), tuple(RoomGroup(*group) for group in sorted(count.items()) if group[0])
 
 
 def next_of(schedules: tuple[Schedule, ...], calendar: Calendar, now: datetime) -> NextRun | None:

@@ -169,19 +169,21 @@ class Signing:
         )
 
     def _view(self, who: Signed) -> web.Response:
-        identity, acts_for_s = who.identity, self.sessions.acts_for_s(who.session)
-        groups = None if identity.groups is None else tuple(sorted(identity.groups))
-        found = SessionView(
-            "panic-session/1",
-            identity.name,
-            identity.person,
-            tuple(sorted(identity.roles)),
-            groups,
-            may_act=acts_for_s > 0,
-            acts_for_s=round(acts_for_s, 3),
-            csrf=origin.csrf_of(who.cookie),
-        )
-        return document(found)
+        return document(_view_of(who, self.sessions.acts_for_s(who.session)))
+
+
+def _view_of(who: Signed, acts_for_s: float) -> SessionView:
+    one = who.identity
+    return SessionView(
+        "panic-session/1",
+        one.name,
+        one.person,
+        tuple(sorted(one.roles)),
+        None if one.groups is None else tuple(sorted(one.groups)),
+        may_act=acts_for_s > 0,
+        acts_for_s=round(acts_for_s, 3),
+        csrf=origin.csrf_of(who.cookie),
+    )
 
 
 def _signed(request: web.Request) -> Signed:

@@ -15,12 +15,12 @@ from panic.broker.client import Broker
 from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.background import begin
-from panic.kit.errors import ConfigurationError
+from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer, open_ledger
 from panic.report import flags
 from panic.run.pace import lanes_of
 from panic.run.press import Prepared, Press, prepared_of
-from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files, unread
+from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
 from panic.service.standby.health import (
     Judgement,
     Reloaded,
@@ -110,7 +110,9 @@ class Standby:
         loaded = files.loaded
         raised = [*flags.from_problems("settings", settings.problems), *loaded.flags(in_time=in_time)]
         if loaded.roster.value is None:
-            raise ConfigurationError(loaded.failures or [unread(settings.roster.file)])
+            what = "the roster could not be read in time"
+            unread = Problem(what, "Put it on a file system that answers, and press again.", settings.roster.file)
+            raise ConfigurationError(loaded.failures or [unread])
         return prepared_of(settings, press, loaded.roster.value, loaded.usable, raised, loaded.broken)
 
     def pressable(self, scope: Scope) -> Scope | None:

@@ -112,12 +112,6 @@ def age(seen_at: float | None, now: float) -> float | None:
     return round(now - seen_at, 3) if seen_at else None
 
 
-def unread(file: Path) -> Problem:
-    """Say that a roster was not read yet."""
-    what = "the roster could not be read in time"
-    return Problem(what, "Put it on a file system that answers, and press again.", file)
-
-
 def _aged(problems: Iterable[Problem], older: str) -> list[Problem]:
     return [replace(one, what=f"{one.what}{older}") for one in problems]
 

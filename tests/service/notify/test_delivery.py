@@ -125,7 +125,7 @@ def test_what_is_no_address_is_told_with_the_remedy(tmp_path: Path, address: str
 
 
 def test_an_address_is_read_as_keys_are(tmp_path: Path):
-    """From a file or the environment, and what is wrong with it is told in words about addresses."""
+    """From a file or the environment, with the same words for what is wrong."""
     channel = a_channel(tmp_path, "json://localhost")
     good = [*examine("hook", channel.url, {}), *examine("hook", Credential(env="HOOK"), {"HOOK": "json://a"})]
     (tmp_path / "hook.url").chmod(0o644)
@@ -133,10 +133,9 @@ def test_an_address_is_read_as_keys_are(tmp_path: Path):
     (unset,) = examine("hook", Credential(env="HOOK"), {})
 
     assert [] == good
-    assert "[notify.hook] url: the address file is open to other users" == is_open.what
+    assert "credential notify.hook: the key file is open to other users" == is_open.what
     assert f"Run: chmod 600 {tmp_path / 'hook.url'}" == is_open.remedy
-    assert "[notify.hook] url: the environment variable HOOK is not set" == unset.what
-    assert "Set it to the address before panic starts." == unset.remedy
+    assert "credential notify.hook: the environment variable HOOK is not set" == unset.what
 
 
 def test_without_the_library_the_remedy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -24,17 +24,6 @@ all = true
 cancels_gtc_and_close_orders = true
 
 [[schedules]]
-name = "practice"
-at = "07:00 Europe/London on monday"
-drill = true
-
-[[schedules]]
-name = "nobody"
-at = "06:00 Europe/London on monday"
-groups = ["North"]
-cancels_gtc_and_close_orders = true
-
-[[schedules]]
 name = "wrong"
 at = "soon"
 all = true
@@ -113,17 +102,10 @@ async def test_evidence_is_written_one_at_a_time_and_when_first_cancels_have_lef
 # ── what comes by the clock ─────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_what_comes_by_the_clock_is_what_the_command_line_says(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
-    """Word for word, but for the moment; what does not run is told."""
+async def test_what_comes_by_the_clock_is_told(tmp_path: Path):
+    """As the command line has it; what does not run is told."""
     async with house(tmp_path, more=SCHEDULES) as it:
         told = (await it.ask("GET", "/v1/schedule", token="viewer")).fits("Schedules")
-        code = await asyncio.to_thread(cli.run, it.firm.lines("schedule", "--format", "json"))
-        said = json.loads(capsys.readouterr().out)
 
-        assert 10 == code
-        assert said.pop("now")[:10] == told.pop("now")[:10]
-        assert said == told
-        assert "nobody" == told["schedules"][0]["name"]
+        assert ["cleanup"] == [one["name"] for one in told["schedules"]]
         assert "wrong" in told["left_out"][0]

@@ -80,22 +80,6 @@ async def test_behind_a_proxy_the_cookie_is_bound_to_tls_and_to_this_host(tmp_pa
         assert "not_same_origin" == plain.problem("not_same_origin")["code"]
 
 
-async def test_the_page_is_told_who_is_in(it: House):
-    """The same when it signs in and when it asks; a reload of the page needs no token."""
-    for name, person, roles, groups in (
-        ("robot", False, ["presser", "resetter", "viewer"], None),
-        ("east", True, ["presser", "resetter", "viewer"], ["East"]),
-    ):
-        browser = Browser(it)
-        first = (await browser.sign_in(name)).fits("SessionView")
-        found = (await browser.ask("GET", "/v1/session")).fits("SessionView")
-
-        assert (name, person, roles, groups) == tuple(first[key] for key in ("name", "person", "roles", "groups"))
-        assert found["may_act"]
-        assert 890 < found["acts_for_s"] <= first["acts_for_s"] <= 900
-        assert {**first, "acts_for_s": 0} == {**found, "acts_for_s": 0}
-
-
 async def test_a_token_that_is_nobodys_opens_nothing_and_is_on_record(it: House):
     """As one in a header is, and the words are nowhere. Our page may ask who is in before anybody is."""
     (await Browser(it).ask("GET", "/v1/session")).problem("unauthenticated")

@@ -35,7 +35,7 @@ async def test_a_page_is_told_of_a_run_from_its_press_to_its_end(it: House):
     async with opened(it) as other:
         run_id = await pressed(it, deadline_s=2)
         async with opened(it, run_id) as page, opened(it, run_id) as late:
-            await until(lambda: page.kinds.count("board") > 1)
+            await until(lambda: "board" in page.kinds and "c" in page.latest("board")["codes"])
             under_way = page.latest("board")
             await until(lambda: [1] == [one["clear"] for one in other.latest("room")["live"]])
             lasts = [await one.ends() for one in (page, late)]
