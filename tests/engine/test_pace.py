@@ -124,7 +124,7 @@ async def test_a_second_run_begins_at_the_pace_that_the_first_has_learned():
     first = sorted(at for *_, at, _ in again.log)[:20]
 
     assert again.refused <= 0.04 * len(again.log)
-    assert first[-1] - first[0] > 0.8
+    assert first[-1] - first[0] > 0.5
 
 
 @without_sockets
