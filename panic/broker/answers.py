@@ -43,7 +43,8 @@ class Answer(NamedTuple):
         outcome: What the table makes of the evidence.
         request_id: The broker's id of the request, to read out over the phone; may be empty.
         error: What went wrong, in a few words; empty if nothing did.
-        retry_after: How long the broker asks us to wait, seconds, already clamped; None if it does not.
+        retry_after: How long the broker asks us to wait, seconds, already clamped; None if it does not. Once its
+            lane has learned from it: how long the account waits by itself.
         own_envelope: Whether an error came in the broker's own envelope.
         orders: The orders that it named, whatever its status, unless they are another account's.
         page: What a read's answer showed; None unless it counts as a read.
@@ -77,6 +78,11 @@ class Answer(NamedTuple):
     def is_limited(self) -> bool:
         """Whether the broker asked us to slow down."""
         return self.outcome is Outcome.RATE_LIMITED
+
+    @property
+    def waits_for_lane(self) -> bool:
+        """Whether it may be asked again as soon as its lane admits it."""
+        return self.is_limited and self.retry_after == 0.0
 
     @property
     def is_answered(self) -> bool:

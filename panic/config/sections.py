@@ -39,6 +39,9 @@ class Broker(Section):
     ca_file: Path | None = None
     """PEM file of the authorities to trust. Default: the system's. For a proxy that opens TLS."""
 
+    requests_per_second: float | None = Field(default=None, gt=0, le=100_000)
+    """Requests a second that the broker lets one key make. Default: learned from its answers."""
+
     environment_proxy: bool = False
     """Whether HTTPS_PROXY and its kin count. Default: no. A stray one would swallow a press."""
 
@@ -94,7 +97,10 @@ class Run(Section):
     """Seconds for one HTTP request. Default: 5. A hung connection must leave time to try again."""
 
     deadline_s: float = Field(default=120.0, gt=0, le=86_400)
-    """Seconds for the whole run. Default: 120. Nothing outlasts it, so the person who pressed waits no longer."""
+    """Seconds for the whole run, unless the broker is slow. Default: 120."""
+
+    longest_s: float = Field(default=1800.0, gt=0, le=86_400)
+    """Seconds to which a run is put off behind a slow broker. Default: 1800. A press with a deadline is not."""
 
     poll_first_s: float = Field(default=0.5, gt=0, le=60)
     """Seconds from a cancel to the first look. Default: 0.5. Most cancels are done by then."""

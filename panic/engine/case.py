@@ -140,7 +140,7 @@ class Case:
         self.sending, self.pressed_again = True, False
         return first
 
-    def cancelled(self, answer: Answer, pace: Pace, *, queue_s: float = 0.0, jitter: float = 0.0) -> None:
+    def cancelled(self, answer: Answer, pace: Pace, *, jitter: float = 0.0) -> None:
         """Process the answer to a DELETE; the arguments are those of `Timetable.cancelled`."""
         self.sending = False
         self.cancels += 1
@@ -148,7 +148,7 @@ class Case:
         self._fold(answer)
         refused = answer.outcome in REFUSED and self.outcome in REFUSED
         was_open = self.standing is Standing.OPEN
-        self.timetable.cancelled(answer, pace, refused=refused, was_open=was_open, queue_s=queue_s, jitter=jitter)
+        self.timetable.cancelled(answer, pace, refused=refused, was_open=was_open, jitter=jitter)
         self._lose_proof()
 
     def _fold(self, answer: Answer) -> None:

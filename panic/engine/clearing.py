@@ -10,13 +10,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer
-from panic.broker.outcomes import TRY_AGAIN, Standing
+from panic.broker.outcomes import TRY_AGAIN, Outcome, Standing
 from panic.broker.pages import Query
 from panic.engine.case import Case
 from panic.engine.deadline import Deadline, Leash
 from panic.engine.events import What
-from panic.engine.gate import Kind
-from panic.engine.pacing import Budget
+from panic.engine.lane import Kind
 from panic.engine.slots import Slots
 from panic.engine.timetable import NEVER, Do, Step
 from panic.kit.clock import Clock
@@ -25,6 +24,8 @@ from panic.orders import Filters
 
 BEGAN_LATE = timedelta(days=1)
 """A look is void if it looked back from a moment this much later than it would now, given the clocks."""
+
+_READS = {Standing.UNREAD: Kind.READ, Standing.CLEAR: Kind.READ_CLEAR}
 
 CancelCall = Callable[[Account, Filters, Leash], Awaitable[Answer]]
 """Makes one DELETE of an account's orders within the leash; never raises but CancelledError."""
@@ -46,6 +47,8 @@ class Sweep:
     """
 
     unsent: int = 0
+    owed: int = 0
+    began_at: float = 0.0
     done: asyncio.Event = field(default_factory=asyncio.Event)
     last_at: float | None = None
     settled_at: float | None = None
@@ -56,6 +59,7 @@ class Sweep:
     def owe(self, more: int) -> None:
         """Owe this many accounts a first DELETE; a resumed run may owe none."""
         self.unsent += more
+        self.owed += more
         if self.unsent:
             self.done.clear()
         else:
@@ -67,6 +71,10 @@ class Sweep:
         self.last_at = max(self.last_at or answer.began, answer.began)
         if not self.unsent:
             self.end()
+
+    def unsent_s(self, now: float) -> float:
+        """Give how long the unsent ones take, as fast as it went so far, seconds."""
+        return self.unsent * (now - self.began_at) / max(1, self.owed - self.unsent)
 
     def end(self) -> None:
         """Stop waiting for it."""
@@ -94,7 +102,6 @@ class Clearing:
     tell: Callable[[What, Case], None]
     clock: Clock
     rng: random.Random
-    budget: Budget = field(default_factory=Budget)
 
     async def work(self, case: Case) -> None:
         """Do what is due for an account until nothing is, or the run is over."""
@@ -134,8 +141,11 @@ class Clearing:
         return max(0.0, min(step.at, self.deadline.pace.deadline) - self.clock.now())
 
     async def _cancel(self, case: Case) -> None:
-        kind = Kind.FIRST_CANCEL if case.owes_first else Kind.CANCEL
-        account = case.account
+        account, kind = case.account, Kind.CANCEL
+        if case.owes_first:
+            kind = Kind.FIRST_CANCEL
+        elif case.outcome is Outcome.RATE_LIMITED:
+            kind = Kind.REFUSED_CANCEL
         if not await self.slots.acquire(account.credential, (kind, account.priority), account.id):
             return
         first = case.send()
@@ -146,17 +156,15 @@ class Clearing:
             lambda leash: self.cancel(account, case.filters, leash),
             is_read=False,
         )
-        queue_s = jitter = 0.0
-        if answer.outcome in TRY_AGAIN:
-            queue_s, jitter = self.budget.spend(self.clock.now()), self.rng.uniform(-1, 1)
-        case.cancelled(answer, self.deadline.pace, queue_s=queue_s, jitter=jitter)
+        jitter = self.rng.uniform(-1, 1) if answer.outcome in TRY_AGAIN else 0.0
+        case.cancelled(answer, self.deadline.pace, jitter=jitter)
         self.tell(What.CANCELLED, case)
         if first:
             self.sweep.sent(answer)
 
     async def _read(self, case: Case) -> None:
         account = case.account
-        kind = Kind.READ if case.standing is Standing.UNREAD else Kind.READ_AGAIN
+        kind = _READS.get(case.standing, Kind.READ_AGAIN) if case.look is None else Kind.READ_ON
         if not await self.slots.acquire(account.credential, (kind, account.priority), account.id):
             return
         if case.pressed_again:  # while this waited for its turn

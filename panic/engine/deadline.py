@@ -29,13 +29,14 @@ class Deadline:
     Attributes:
         is_over: Whether nothing is to be sent any more.
         held_s: How long the run gave way to others, seconds.
+        put_off_s: How much later it is because the broker is slow, seconds.
         slowest_s: How long the slowest answer of the run took, seconds.
     """
 
     def __init__(self, pace: Pace, slots: Slots, clock: Clock, ring: Callable[[], None]) -> None:
         self.pace = pace
         self.is_over = False
-        self.held_s = self.slowest_s = 0.0
+        self.held_s = self.put_off_s = self.slowest_s = 0.0
         self._slots, self._now, self._ring = slots, clock.now, ring
         self._alarm: asyncio.TimerHandle | None = None
         self._held_at: float | None = None
@@ -55,6 +56,13 @@ class Deadline:
         """Apply a later press: the later deadline and the longer watch count."""
         self.pace = replace(self.pace, watch_s=max(self.pace.watch_s, watch_s))
         self._put_off_to(max(self.pace.deadline, deadline))
+
+    def put_off(self, moment: float) -> None:
+        """Leave time until a moment, though not beyond the latest one: the broker is slow."""
+        moment = min(moment, self.pace.latest + self.held_s)
+        if not self.is_over and moment > self.pace.deadline:
+            self.put_off_s += moment - self.pace.deadline
+            self._put_off_to(moment)
 
     def give_way(self, *, while_so: bool) -> bool:
         """Do not count the time in which another run goes first, up to `HELD_MOST_S`; False changes nothing."""
@@ -154,7 +162,7 @@ async def persistently(
 
     retrying = AsyncRetrying(
         retry=retry_if_result(lambda answer: answer.outcome in TRY_AGAIN),
-        wait=lambda state: max(_last(state).retry_after or 0.0, backoff(state.attempt_number, 0.0)),
+        wait=lambda state: max(_last(state).retry_after or 0.0, _backoff(_last(state), state.attempt_number)),
         stop=is_enough,
         sleep=pause,
         retry_error_callback=_last,
@@ -164,6 +172,10 @@ async def persistently(
         return await ask()
 
     return await retrying(attempt)
+
+
+def _backoff(answer: Answer, attempts: int) -> float:
+    return 0.0 if answer.waits_for_lane else backoff(attempts, 0.0)
 
 
 def _last(state: RetryCallState) -> Answer:

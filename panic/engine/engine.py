@@ -19,7 +19,8 @@ from panic.engine.case import Case
 from panic.engine.clearing import CancelCall, Clearing, ReadCall, Sweep
 from panic.engine.deadline import Deadline, Leash, persistently
 from panic.engine.events import Observer, What
-from panic.engine.gate import Kind
+from panic.engine.forecast import EVERY_S, Forecast, foresee
+from panic.engine.lane import Kind
 from panic.engine.pacing import Pace
 from panic.engine.slots import NOBODY, Slots
 from panic.engine.timetable import NEVER
@@ -99,6 +100,7 @@ class Engine:
         swept: Set while no account is owed its first DELETE.
         stopped: Whether somebody stopped it.
         failures: What went wrong in panic itself.
+        forecast: How long it will take at the broker's pace; None while the broker sets none.
     """
 
     def __init__(
@@ -112,7 +114,7 @@ class Engine:
         observe: Observer,
         rng: random.Random,
     ) -> None:
-        self._slots, self._clock, self._observe = slots, clock, observe
+        self.slots, self._clock, self._observe = slots, clock, observe
         self.failures: list[str] = []
         self.stopped = False
         self.deadline = Deadline(pace, slots, clock, self._send_no_more)
@@ -123,6 +125,8 @@ class Engine:
         self._cases: list[Case] = []
         self._pressed_early: set[int] = set()
         self._doubts, self._is_doubting = 0, False
+        self.forecast: Forecast | None = None
+        self._foreseeing: asyncio.TimerHandle | None = None
 
     async def run(self, cases: Iterable[Case], beside: Coroutine[Any, Any, None] | None = None) -> None:
         """Work on all cases until each is over, the deadline has come or `stop` was called.
@@ -130,6 +134,7 @@ class Engine:
         The first DELETEs go in the order of `cases`; `beside` waits for `swept` itself and asks by `aside`.
         """
         self._begin(cases)
+        self.slots.begin(len(self._cases))
         if beside is not None:
             self._tasks.start(NOBODY, beside, "what ran beside the accounts")
         for case in self._cases[:_STARTED_AT_ONCE]:
@@ -155,7 +160,9 @@ class Engine:
             if case.account.id in self._pressed_early and not case.owes_first:
                 case.press_again()
         self.deadline.begin()
+        self._foresee_soon()
         self.sweep.collector_pause.begin()
+        self.sweep.began_at = self._clock.now()
         self.sweep.owe(sum(case.owes_first for case in self._cases))
 
     # ── what others ask for ─────────────────────────────────────────────────────────────────────────────
@@ -187,7 +194,7 @@ class Engine:
             case.press_again()
             self._reopen(case)
         self.sweep.owe(len(owing))
-        self._slots.recall({case.account.id for case in owing})
+        self.slots.recall({case.account.id for case in owing})
         now = self._clock.now()  # no read, and no older DELETE, keeps an account from the new one
         self.deadline.cut_short(reads_at=now, cancels_at=now + OLDER_CANCEL_S)
         self.deadline.wake_all()
@@ -205,7 +212,7 @@ class Engine:
     def give_way(self, *, while_so: bool) -> None:
         """Pause sending, or continue: another run goes first."""
         if self.deadline.give_way(while_so=while_so):
-            self._slots.hold(so=while_so)
+            self.slots.hold(so=while_so)
 
     def doubt(self) -> None:
         """Take back every clear that rests on a connection that may have mixed up its answers.
@@ -221,7 +228,7 @@ class Engine:
         """Ask something else, after every first read of an account, and retry while there is time."""
 
         async def ask() -> Answer:
-            if not await self._slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
+            if not await self.slots.acquire(lane, (Kind.READ, 1 << 62), NOBODY):
                 return too_late(self._clock.now())
             return await self.deadline.attempt(lane, NOBODY, call, is_read=True)
 
@@ -272,9 +279,24 @@ class Engine:
                 if structlog.is_configured():
                     log.exception("observer_failed")
 
+    def _foresee_soon(self) -> None:
+        self._foreseeing = asyncio.get_running_loop().call_later(EVERY_S, self._foresee)
+
+    def _foresee(self) -> None:
+        """See how long it takes, and put the end off: no first DELETE that could still be sent is abandoned."""
+        pace, now, sweep = self.deadline.pace, self._clock.now(), self.sweep
+        self.forecast = foresee(self._cases, self.slots.rates, verify=pace.verify)
+        if self.forecast is not None:
+            self.deadline.put_off(now + self.forecast.needs_s + pace.watch_s)
+        elif sweep.unsent and pace.deadline - now < pace.attempt_s + 2 * EVERY_S:  # it hangs, or the run is large
+            self.deadline.put_off(now + sweep.unsent_s(now) + pace.attempt_s)
+        self._foresee_soon()
+
     def _send_no_more(self) -> None:
+        if self._foreseeing is not None:
+            self._foreseeing.cancel()
         self.deadline.end()
-        self._slots.close()
+        self.slots.close()
         self.sweep.end()
 
     async def _until_idle(self) -> None:

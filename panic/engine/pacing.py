@@ -20,10 +20,6 @@ HUSH_SHARE = 0.1
 HUSH_OVER_POLL_S = 0.5
 """A DELETE in the last moments would only undo what the reads have shown, with no time to read again."""
 
-RETRIES_A_SECOND = 50.0
-RETRIES_AT_ONCE = 100
-"""The retry budget of a run: an overloaded broker is not hit by thousands of accounts' retries at once."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -31,6 +27,7 @@ class Pace:
 
     Attributes:
         deadline: Loop time at which the run ends, seconds.
+        latest: Loop time up to which the end may be put off because the broker is slow, seconds.
         attempt_s: The longest one request may take, seconds.
         poll_first_s: Wait before the first read of an accepted cancel, seconds.
         poll_most_s: The longest wait between two reads, seconds.
@@ -40,6 +37,7 @@ class Pace:
     """
 
     deadline: float
+    latest: float = 0.0
     attempt_s: float = 5.0
     poll_first_s: float = 0.5
     poll_most_s: float = 5.0
@@ -58,17 +56,3 @@ def hush(poll_first_s: float, deadline_s: float) -> float:
     """Give how long before the end nothing is cancelled again, seconds: long enough to read once more."""
     wanted = max(HUSH_SHARE * deadline_s, poll_first_s + HUSH_OVER_POLL_S)
     return min(HUSH_MOST_S, wanted, deadline_s / 2)
-
-
-class Budget:
-    """The retries that a run may spend: a steady rate and a burst. It slows retries and never ends them."""
-
-    def __init__(self, rate: float = RETRIES_A_SECOND, burst: int = RETRIES_AT_ONCE) -> None:
-        self._interval = 1 / rate
-        self._burst_s = burst / rate
-        self._booked_until = float("-inf")
-
-    def spend(self, now: float) -> float:
-        """Book one retry; give how long it has to wait, seconds."""
-        self._booked_until = max(self._booked_until, now - self._burst_s) + self._interval
-        return max(0.0, self._booked_until - now)

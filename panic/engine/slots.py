@@ -1,101 +1,144 @@
-"""Who may send now: a bounded number of slots, handed out by priority, past one gate for each credential.
+"""Who may send now: a bounded number of slots, handed out by rank, each with a turn of its credential's lane.
 
-A slot is held for one attempt and never while an account waits for anything. Work behind a closed gate is not
-ready, so it never keeps a slot from work that is.
+A slot is held for one attempt and never while an account waits for anything. Work that its lane does not admit yet
+is not ready, so it never keeps a slot from work that is.
 """
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from itertools import count
+from typing import NamedTuple
 
 from panic.broker.answers import Answer
-from panic.engine.gate import Gate, Kind
+from panic.engine.lane import Kind, Lane
+from panic.engine.rate import Rate
 
 NOBODY = 0
 """Stands in for an account if a request concerns none; no account has this id."""
 
+FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
+"""At first a fifth of the accounts fly, at least 20: a broker that lets few through refuses few."""
+
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
 
-Waiter = tuple[Kind, int, int, int, asyncio.Future[bool]]
-"""Kind, priority, number in line (equals go in order, and no futures are compared), account, and the turn."""
+_numbers = count()
 
 
-@dataclass(slots=True)
-class _Lane:
-    """One credential's gate and those who wait at it; accounts known to be limited wait apart.
+class Waiter(NamedTuple):
+    """Somebody who waits for a turn; equals go in order, and no futures are compared.
 
-    In both heaps the first waiter is also the first that a closed gate would let through.
+    Attributes:
+        urgency: Of its run; several runs may share a lane.
     """
 
-    gate: Gate = field(default_factory=Gate)
-    queue: list[Waiter] = field(default_factory=list)
-    limited: list[Waiter] = field(default_factory=list)
+    kind: Kind
+    urgency: int
+    priority: int
+    number: int
+    account: int
+    turn: "asyncio.Future[bool]"
+
+
+class _Queue:
+    """Those of one run who wait for turns of a lane."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.heap: list[Waiter] = []
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody waits and everybody may pass."""
-        return self.gate.is_open and not self.queue and not self.limited
+        """Whether nobody waits and everybody may go."""
+        return not self.heap and self.lane.is_free
 
-    def push(self, waiter: Waiter) -> None:
-        """Let somebody wait."""
-        heapq.heappush(self.limited if self.gate.is_limited(waiter[3]) else self.queue, waiter)
-
-    def head(self, now: float) -> Waiter | None:
-        """Give the first waiter that may go now; through a closed gate rather not one who is limited anyway."""
-        if not self.limited and self.gate.is_open:  # nearly always; thousands of times in a sweep
-            return _first(self.queue)
-        heads = [head for head in self._heads() if self.gate.admits(head[0], now)]
-        if not heads:
-            return None
-        return min(heads) if self.gate.is_open else heads[0]
-
-    def alarm(self) -> float | None:
-        """Give the time at which the closed gate lets somebody through; None when nothing waits for that."""
-        due = [self.gate.admits_at(head[0]) for head in self._heads()]
-        return min(due) if due and not self.gate.is_open else None
-
-    def waiting(self) -> list[Waiter]:
-        """Give all who wait."""
-        return [*self.queue, *self.limited]
-
-    def _heads(self) -> Iterator[Waiter]:
-        for heap in (self.queue, self.limited):
-            if (first := _first(heap)) is not None:
-                yield first
+    def head(self) -> Waiter | None:
+        """Give who goes first."""
+        while self.heap and self.heap[0].turn.done():  # it has had its turn, or has gone
+            heapq.heappop(self.heap)
+        return self.heap[0] if self.heap else None
 
 
-def _first(heap: list[Waiter]) -> Waiter | None:
-    while heap and heap[0][-1].done():  # it has had its turn, or has gone
-        heapq.heappop(heap)
-    return heap[0] if heap else None
+class Lanes:
+    """The lanes of a process, by credential: every run takes its turns from the same ones.
+
+    They begin at the `known` rates, turns a second, and never go faster than `most`.
+    """
+
+    def __init__(self, most: float | None = None, known: Mapping[str, float] | None = None) -> None:
+        self._most, self._known = most, known or {}
+        self._lanes: dict[str, Lane] = {}
+        self._users: dict[str, list[Slots]] = {}
+
+    def join(self, name: str, slots: "Slots") -> Lane:
+        """Give a lane, of which these slots take turns from now on."""
+        self._users.setdefault(name, []).append(slots)
+        if name not in self._lanes:
+            self._lanes[name] = Lane(Rate.known(self._known.get(name), self._most))
+        return self._lanes[name]
+
+    def rates(self) -> dict[str, float]:
+        """Give the rate of each lane that is limited, turns a second."""
+        known = {name: lane.rate.value for name, lane in self._lanes.items()}
+        return {name: round(rate, 2) for name, rate in known.items() if rate is not None}
+
+    def leave(self, name: str, slots: "Slots") -> None:
+        """Take no more turns."""
+        self._users[name].remove(slots)
+
+    def is_first(self, name: str, slots: "Slots", head: "Waiter") -> bool:
+        """Tell whether nobody in another run goes before."""
+        others = (other.wants(name) for other in self._users[name] if other is not slots)
+        return all(other is None or head < other for other in others)
 
 
 class Slots:
-    """At most `size` requests in flight, by rank, past the gate of their lane (a credential's name)."""
+    """At most `size` requests of a run in flight, by rank; where runs share a lane, by `urgency` within a kind.
 
-    def __init__(self, size: int, now: Callable[[], float]) -> None:
+    Attributes:
+        waited_s: How long slots were free while requests waited for their lanes, seconds.
+    """
+
+    def __init__(
+        self, size: int, now: Callable[[], float], lanes: Lanes | None = None, *, urgency: int = 0
+    ) -> None:
         self._free = size
+        self._withheld = 0
         self._now = now
-        self._lanes: dict[str, _Lane] = {}
-        self._numbers = count()
+        self.lanes = lanes if lanes is not None else Lanes()
+        self._urgency = urgency
+        self._queues: dict[str, _Queue] = {}
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False
         self._held = False
+        self._idle_since: float | None = None
+        self.waited_s = 0.0
         self._waiting = 0
+
+    def begin(self, accounts: int) -> None:
+        """Let only some of so many accounts' requests fly before answers come, or a moment has passed."""
+        self._withheld = max(0, self._free - max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
+        self._free -= self._withheld
+        if self._withheld:
+            asyncio.get_running_loop().call_later(FLIGHT_S, self._give_all)
+
+    def _give_all(self) -> None:
+        self._free += self._withheld
+        self._withheld = 0
+        self._dispatch()
 
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
         """Wait for a slot; False means that nothing may be sent, or that something else is due before it."""
         if self._closed:
             return False
-        lane = self._lanes.setdefault(lane_name, _Lane())
-        if self._free and lane.is_free and not self._held:
+        queue = self._queues.get(lane_name) or self._join(lane_name)
+        if self._free and not self._held and queue.is_free:
             self._free -= 1
             return True
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        lane.push((*rank, next(self._numbers), account, turn))
+        kind, priority = rank
+        heapq.heappush(queue.heap, Waiter(kind, self._urgency, priority, next(_numbers), account, turn))
         self._waiting += 1
         if self._free:
             self._dispatch()
@@ -109,15 +152,22 @@ class Slots:
             self._waiting -= 1
 
     async def attempt(self, lane_name: str, account: int, call: Awaitable[Answer]) -> Answer:
-        """Make one attempt in the slot already held; tell the gate of it, and give the slot back."""
-        limited, retry_after = None, None
+        """Make one attempt in the slot already held; let its lane learn from it, and give the slot back.
+
+        A 429's `retry_after` becomes what the account itself has to wait: nothing where it is the lane that waits.
+        """
         try:
             answer = await call
-            retry_after = answer.retry_after
-            if answer.is_answered and account != NOBODY:  # the accounts' gate is the accounts' business
-                limited = answer.is_limited
+            if answer.is_answered and account != NOBODY:  # the accounts' pace is the accounts' business
+                wait = self._queues[lane_name].lane.answered(
+                    account, answer.began, self._now(), limited=answer.is_limited, retry_after=answer.retry_after
+                )
+                if self._withheld and not answer.is_limited:
+                    self._withheld -= 1
+                    self._free += 1
+                if answer.is_limited:
+                    answer = answer._replace(retry_after=wait)
         finally:
-            self.answered(lane_name, account, limited=limited, retry_after=retry_after)
             self.release()
         return answer
 
@@ -127,13 +177,6 @@ class Slots:
         if self._waiting:
             self._dispatch()
 
-    def answered(
-        self, lane_name: str, account: int = NOBODY, *, limited: bool | None, retry_after: float | None = None
-    ) -> None:
-        """Tell a lane's gate what came back (None: nothing did). Call it before `release`."""
-        gate = self._lanes[lane_name].gate
-        gate.answered(account, self._now(), limited=limited, retry_after=retry_after)
-
     def hold(self, *, so: bool) -> None:
         """Stop handing out slots for the time being, or resume."""
         self._held = so
@@ -142,47 +185,75 @@ class Slots:
 
     def recall(self, accounts: Collection[int]) -> None:
         """Remove accounts from the queue that wait for anything but a first DELETE: they owe one now."""
-        for lane in self._lanes.values():
-            for kind, _, _, account, turn in lane.waiting():
-                if account in accounts and kind is not Kind.FIRST_CANCEL and not turn.done():
-                    turn.set_result(False)
+        for queue in self._queues.values():
+            for waiter in queue.heap:
+                if waiter.account in accounts and waiter.kind is not Kind.FIRST_CANCEL and not waiter.turn.done():
+                    waiter.turn.set_result(False)
 
     def close(self) -> None:
         """Send nothing more, and tell everybody who waits."""
+        if self._closed:
+            return
         self._closed = True
         if self._wake is not None:
             self._wake.cancel()
-        for lane in self._lanes.values():
-            for *_, turn in lane.waiting():
-                if not turn.done():
-                    turn.set_result(False)
+        for name, queue in self._queues.items():
+            self.lanes.leave(name, self)
+            for waiter in queue.heap:
+                if not waiter.turn.done():
+                    waiter.turn.set_result(False)
+
+    @property
+    def limited(self) -> dict[str, Lane]:
+        """The lanes that the broker limits, by credential."""
+        return {name: one.lane for name, one in self._queues.items() if one.lane.rate.value is not None}
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """Their rates, turns a second."""
+        return {name: lane.rate.value for name, lane in self.limited.items() if lane.rate.value is not None}
+
+    def wants(self, lane_name: str) -> Waiter | None:
+        """Give who would take a lane's next turn; None if nobody can."""
+        return self._queues[lane_name].head() if self._free and not self._held else None
+
+    def _join(self, lane_name: str) -> _Queue:
+        queue = self._queues[lane_name] = _Queue(self.lanes.join(lane_name, self))
+        return queue
 
     def _dispatch(self) -> None:
         if self._held:
             return
         now = self._now()
+        if self._idle_since is not None:
+            self.waited_s += now - self._idle_since
+            self._idle_since = None
         while self._free and (first := self._next(now)):
-            lane, (*_, account, turn) = first
-            lane.gate.passed(account, now)
+            lane, waiter = first
+            lane.sent(now)
             self._free -= 1
-            turn.set_result(True)
+            waiter.turn.set_result(True)
         if self._free:
             self._set_alarm(now)
 
-    def _next(self, now: float) -> tuple[_Lane, Waiter] | None:
+    def _next(self, now: float) -> tuple[Lane, Waiter] | None:
         """Give the waiter that goes before all others, and its lane."""
-        best: tuple[_Lane, Waiter] | None = None
-        for lane in self._lanes.values():
-            head = lane.head(now)
-            if head is not None and (best is None or head < best[1]):
-                best = lane, head
+        best: tuple[Lane, Waiter] | None = None
+        for name, queue in self._queues.items():
+            head = queue.head()
+            if head is None or (best is not None and best[1] < head) or queue.lane.admits_at(head.kind) > now:
+                continue
+            if queue.lane.is_free or self.lanes.is_first(name, self, head):
+                best = queue.lane, head
         return best
 
     def _set_alarm(self, now: float) -> None:
-        """Wake up when the first closed gate with a queue lets somebody through."""
+        """Wake up when the first lane with a queue admits somebody."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        due = [at for lane in self._lanes.values() if (at := lane.alarm()) is not None]
+        heads = ((queue.lane, queue.head()) for queue in self._queues.values())
+        due = [lane.admits_at(head.kind) for lane, head in heads if head is not None]
         if due:
+            self._idle_since = now
             self._wake = asyncio.get_running_loop().call_at(max(min(due), now), self._dispatch)

@@ -83,9 +83,7 @@ class Timetable:
             return Step(Do.CANCEL, cancel_at)
         return Step(Do.READ, read_at)
 
-    def cancelled(
-        self, answer: Answer, pace: Pace, *, refused: bool, was_open: bool, queue_s: float, jitter: float
-    ) -> None:
+    def cancelled(self, answer: Answer, pace: Pace, *, refused: bool, was_open: bool, jitter: float) -> None:
         """Set the times after a DELETE.
 
         Args:
@@ -93,16 +91,17 @@ class Timetable:
             pace: The times of the run.
             refused: Whether a further DELETE would only be refused as well.
             was_open: Whether a look had shown open orders since the DELETE before.
-            queue_s: How long the retry budget makes a retry wait, seconds.
             jitter: Between -1 and 1; spreads the waits.
         """
         again = answer.outcome in TRY_AGAIN
         self._failures = self._failures + 1 if again else 0
         self._recancels += was_open
-        self._unlooked += 1
+        self._unlooked += not answer.waits_for_lane
         self._cancel_began, self._cancel_ended = answer.began, answer.ended
-        if again:
-            wait = max(backoff(self._failures, jitter), queue_s)
+        if answer.is_limited and answer.retry_after is not None:  # before a read: nobody has answered yet
+            self.cancel_at = min(answer.ended + answer.retry_after, self._floor)
+        elif again:
+            wait = backoff(self._failures, jitter)
             self.cancel_at = min(answer.ended + wait, self._floor)
         else:
             self.cancel_at = self._floor if pace.verify and not refused else NEVER

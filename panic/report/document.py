@@ -113,16 +113,28 @@ class LatchReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How many requests a second the broker let through for a credential, and how many it refused with a 429."""
+
+    credential: str
+    requests_per_second: float
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class Timings:
     """Seconds from the press to the last account's first DELETE, to every account concluded, and to the end.
 
-    Null is what never happened; `deadline_s` is how long the run was allowed to take.
+    Null is what never happened; `deadline_s` is how long the run was allowed to take. For `waited_s` requests
+    waited because the broker limits their pace; `paces` names the credentials that it limits.
     """
 
     last_first_delete_s: float | None
     settled_s: float | None
     total_s: float
     deadline_s: float
+    waited_s: float = 0.0
+    paces: tuple[Pace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,12 @@ class Prepared:
     unfinished: Unfinished | None = None
 
     @property
+    def longest_s(self) -> float:
+        """How long it may take where the broker is slow, seconds; a deadline of its press bounds it."""
+        is_bounded = self.press.deadline_s is not None and self.unfinished is None
+        return self.deadline_s if is_bounded else max(self.deadline_s, self.settings.run.longest_s)
+
+    @property
     def deadline_s(self) -> float:
         """When the run ends at the latest, seconds: as the press says, else the settings."""
         return self.press.deadline_s or self.settings.run.deadline_s

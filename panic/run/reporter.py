@@ -15,7 +15,7 @@ from panic.kit.words import clip
 from panic.ledger.replay import circumstances
 from panic.report import flags
 from panic.report.account import Circumstances
-from panic.report.document import Flag, Report, Timings
+from panic.report.document import Flag, Pace, Report, Timings
 from panic.report.fold import fold
 from panic.run.press import Prepared
 from panic.run.story import Story
@@ -67,13 +67,19 @@ class Reporter:
     def ends_s(self) -> float:
         """When it ends at the latest, seconds since the press; a resumed run has all of its time again."""
         story = self.story
-        return round(story.began_at - story.pressed_at + story.pressed.deadline_s + self.engine.deadline.held_s, 3)
+        later_s = self.engine.deadline.held_s + self.engine.deadline.put_off_s
+        return round(story.began_at - story.pressed_at + story.pressed.deadline_s + later_s, 3)
 
     def _timings(self, now: float) -> Timings:
-        sweep, deadline_s = self.engine.sweep, self.story.pressed.deadline_s
+        sweep, deadline, slots = self.engine.sweep, self.engine.deadline, self.engine.slots
+        paces = tuple(
+            Pace(name, round(lane.rate.value or 0.0, 1), lane.refused)
+            for name, lane in sorted(slots.limited.items())
+        )
         moments = (sweep.last_at, sweep.settled_at, now)
         swept, settled, total = [None if at is None else round(at - self.story.pressed_at, 3) for at in moments]
-        return Timings(swept, settled, total or 0.0, deadline_s + round(self.engine.deadline.held_s, 3))
+        deadline_s = self.story.pressed.deadline_s + round(deadline.held_s + deadline.put_off_s, 3)
+        return Timings(swept, settled, total or 0.0, deadline_s, round(slots.waited_s, 3), paces)
 
     def _flags(self, unlisted: Sequence[int]) -> Iterable[Flag]:
         cases, story, over = self.story.cases, self.story, self.story.ended_at is not None

@@ -12,15 +12,16 @@ from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
-from panic.engine.slots import Slots
+from panic.engine.slots import Lanes, Slots
 from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
 from panic.ledger.record import Joined
 from panic.ledger.recorder import Recorder
 from panic.ledger.writer import Writer
 from panic.report import flags
-from panic.report.document import Report, scope_report
+from panic.report.document import AUTOMATED, Report, Source, scope_report
 from panic.run.latching import Latching
+from panic.run.pace import lanes_of, remember
 from panic.run.press import Prepared
 from panic.run.reporter import Reporter, log_finished
 from panic.run.story import begin, trigger_of
@@ -50,6 +51,7 @@ class Run:
         *,
         ledger: Writer | None = None,
         broker: Broker | None = None,
+        lanes: Lanes | None = None,
         drill: bool = False,
         rng: random.Random | None = None,
     ) -> None:
@@ -66,6 +68,7 @@ class Run:
         else:
             broker.adopt(self._clock, self._doubt, prepared.keys, lingering)
         self._broker = broker
+        self._lanes = lanes_of(settings) if lanes is None else lanes
         pace = _pace(prepared, self._clock.now())
         self.story = story = begin(prepared, self._clock, pace, self.scrub, self._concurrency, drill=drill)
         self.id, self.cases, self.started_at = story.id, story.cases, story.pressed.started_at
@@ -77,7 +80,7 @@ class Run:
             cancel=broker.cancel,
             read=broker.read,
             pace=pace,
-            slots=Slots(self._concurrency, self._clock.now),
+            slots=Slots(self._concurrency, self._clock.now, self._lanes, urgency=_urgency(prepared.press.source)),
             clock=self._clock,
             observe=observe if story.recorder is None else self._tell,
             rng=rng or random.Random(),  # noqa: S311  (spreads retries; nothing secret)
@@ -106,6 +109,8 @@ class Run:
         report = self.report()
         if self.story.recorder is not None:
             report = await self.story.recorder.end(report, self.cases, left=self.story.is_left)
+        if not self.drill:
+            remember(self.prepared.settings, self._lanes)
         log_finished(report)
         return report
 
@@ -194,10 +199,16 @@ def _within_reach(cases: Sequence[Case], keys: Collection[str]) -> Sequence[Case
     return [case for case in cases if case.account.credential in keys]
 
 
+def _urgency(source: str) -> int:
+    """Give a run's place where several wait for the same broker: people, then programs, then clocks."""
+    return 2 if source == Source.SCHEDULE else int(source in AUTOMATED)
+
+
 def _pace(prepared: Prepared, now: float) -> Pace:
     settings, verify = prepared.settings.run, prepared.press.verify
     return Pace(
         deadline=now + prepared.deadline_s,
+        latest=now + prepared.longest_s,
         attempt_s=settings.attempt_s,
         poll_first_s=settings.poll_first_s,
         poll_most_s=max(settings.poll_max_s, settings.poll_first_s),

@@ -8,6 +8,7 @@ from typing import Protocol
 from panic.broker.client import Broker
 from panic.engine.case import Case
 from panic.engine.events import What
+from panic.engine.slots import Lanes
 from panic.ledger.writer import Writer
 from panic.report.document import Report
 from panic.run.press import Prepared, Press
@@ -22,6 +23,10 @@ class Supplies(Protocol):
 
     def take_broker(self) -> Broker | None:
         """Hand over open connections; None if there are none."""
+
+    @property
+    def lanes(self) -> Lanes:
+        """The pace of each credential, which all runs share."""
 
     @property
     def ledger(self) -> Writer | None:
@@ -43,7 +48,9 @@ class Live:
         self.source = prepared.press.source
         self.watchers: list[Callable[[Case], None]] = []
         broker = supplies.take_broker()
-        self.run = Run(prepared, self._observe, ledger=supplies.ledger, broker=broker, drill=drill)
+        self.run = Run(
+            prepared, self._observe, ledger=supplies.ledger, broker=broker, lanes=supplies.lanes, drill=drill
+        )
         self.last_sent_at = _now() if prepared.unfinished is None else -math.inf
         self._task = asyncio.create_task(self.run.go())
 

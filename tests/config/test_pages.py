@@ -60,7 +60,11 @@ def test_the_example_file_shows_every_setting_with_its_default(tmp_path: Path):
         assert [list(SECTIONS[name].model_fields)] == [list(example) for example in shown[name].values()]
     assert [list(Schedule.model_fields)] == [list(example) for example in shown["schedules"]]
     assert Run() == Run(**shown["run"]) == loaded.run
-    assert Broker(base_url=URL) == Broker(**{**shown["broker"], "ca_file": None}) == loaded.broker
+    assert (
+        Broker(base_url=URL)
+        == Broker(**{**shown["broker"], "ca_file": None, "requests_per_second": None})
+        == loaded.broker
+    )
     assert RosterFile() == RosterFile(**shown["roster"])
     assert loaded.ledger.file == ROOT / "config" / shown["ledger"]["file"]
     assert loaded.latch.file == ROOT / "config" / shown["latch"]["file"]

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.engine.gate import Kind
-from panic.engine.slots import Slots
+from panic.broker.answers import Answer
+from panic.engine.lane import Kind
+from panic.engine.slots import Lanes, Slots
+from tests.kit.builders import an_answer
 from tests.kit.virtual import on_virtual_time
 
 FIRST, CANCEL, READ = Kind.FIRST_CANCEL, Kind.CANCEL, Kind.READ
@@ -30,13 +32,6 @@ def waiters(slots: Slots, ranks: Iterable[tuple[str, Kind, int]], got: list[Any]
         return turn
 
     return [asyncio.create_task(wait(number, *rank)) for number, rank in enumerate(ranks)]
-
-
-async def shut(slots: Slots, lane: str = "k", seconds: float = 5.0) -> None:
-    """Have a 429 close a lane's gate."""
-    await slots.acquire(lane, (READ, 1), 99)
-    slots.answered(lane, 99, limited=True, retry_after=seconds)
-    slots.release()
 
 
 async def settle() -> None:
@@ -91,18 +86,18 @@ async def test_kind_goes_before_priority_and_priority_before_arrival():
 
 
 @on_virtual_time
-async def test_a_closed_gate_keeps_nobody_else_waiting():
-    """Work behind it is not ready, however urgent."""
-    slots = Slots(2, now)
-    await shut(slots, "shut", 5.0)
+async def test_a_slow_lane_keeps_nobody_else_waiting():
+    """Work that its lane does not admit yet is not ready, however urgent; it goes at the lane's pace."""
+    slots = Slots(3, now, Lanes(known={"slow": 0.5}))
     got: list[Any] = []
-    tasks = waiters(slots, [("shut", FIRST, 0), ("shut", CANCEL, 0), ("open", READ, 9), ("open", READ, 9)], got)
+    tasks = waiters(slots, [("slow", FIRST, 0), ("slow", CANCEL, 0), ("open", READ, 9)], got)
     await settle()
-    found = list(got)
+    at_once = list(got)
+    await asyncio.sleep(2.5)
     slots.close()
     await asyncio.gather(*tasks)
 
-    assert [(2, 0.0), (3, 0.0)] == found
+    assert ([0, 2], [(1, 2.0)]) == ([number for number, _ in at_once], got[2:])
 
 
 @pytest.mark.parametrize("comes_later", [True, False])
@@ -168,74 +163,23 @@ async def test_a_cancelled_waiter_loses_no_slot(handed_over: bool):
     assert (True, [1], True) == (first.cancelled(), [number for number, _ in got], again)
 
 
-# ── gates ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── lanes that several runs share ───────────────────────────────────────────────────────────────────────────
 
 
 @on_virtual_time
-async def test_first_deletes_go_through_a_closed_gate_one_by_one():
-    """After two seconds; each waits for the answer before it, or a second."""
-    slots = Slots(9, now)
-    await shut(slots, "k", 20.0)
-    got: list[Any] = []
-    tasks = waiters(slots, [("k", FIRST, n) for n in range(4)], got)
-    await asyncio.sleep(2.5)
-    slots.answered("k", 1, limited=True, retry_after=20.0)
-    slots.release()
-    await asyncio.sleep(2.0)
-    slots.answered("k", 3, limited=False)
-    slots.release()
+async def test_where_runs_share_a_lane_the_more_urgent_goes_first_within_a_kind():
+    """A program's first DELETE goes before a person's read, and after a person's first DELETE."""
+    lanes = Lanes(known={"k": 1.0})
+    person, program = Slots(9, now, lanes), Slots(9, now, lanes, urgency=1)
+    await person.acquire("k", (READ, 1), 99)
+    hers: list[Any] = []
+    its: list[Any] = []
+    tasks = waiters(program, [("k", FIRST, 1), ("k", READ, 1)], its)
+    tasks += waiters(person, [("k", READ, 1), ("k", FIRST, 1)], hers)
     await asyncio.gather(*tasks)
 
-    assert [(0, 2.0), (1, 2.5), (2, 3.5), (3, 4.5)] == got
-
-
-@on_virtual_time
-async def test_an_older_requests_answer_does_not_let_a_second_probe_go():
-    """What was sent before the gate closed is no probe."""
-    slots = Slots(9, now)
-    for account in (98, 99):
-        await slots.acquire("k", (READ, 1), account)
-    slots.answered("k", 98, limited=True, retry_after=5.0)
-    slots.release()
-    got: list[Any] = []
-    tasks = waiters(slots, [("k", FIRST, n) for n in range(2)], got)
-    await asyncio.sleep(2.1)
-    slots.answered("k", 99, limited=True, retry_after=5.0)
-    slots.release()
-    await asyncio.sleep(0.1)
-    found = list(got)
-    slots.close()
-    await asyncio.gather(*tasks)
-
-    assert [(0, 2.0)] == found
-
-
-@on_virtual_time
-async def test_a_probe_is_rather_not_of_an_account_that_is_limited():
-    """It would tell nothing of its neighbours; but it goes if there is no other."""
-    slots = Slots(4, now)
-    for account in (1, 99):
-        await slots.acquire("k", (READ, 1), account)
-    for account in (1, 99):
-        slots.answered("k", account, limited=True, retry_after=2.0)
-        slots.release()
-    got: list[Any] = []
-    tasks = waiters(slots, [("k", CANCEL, 1), ("k", READ, 9)], got)
-    await asyncio.gather(*tasks)
-
-    assert [(1, 2.0), (0, 3.0)] == got
-
-
-@on_virtual_time
-async def test_two_gates_ring_each_at_its_own_time():
-    """The alarm is for the first, and then for the next."""
-    slots = Slots(4, now)
-    for lane, seconds in (("a", 4.0), ("b", 1.5)):
-        await shut(slots, lane, seconds)
-    got: list[Any] = []
-    await asyncio.gather(*waiters(slots, [("a", READ, 1), ("b", READ, 1)], got))
-
-    assert [(1, 1.5), (0, 4.0)] == got
+    assert ([1, 0], [0, 1]) == ([number for number, _ in hers], [number for number, _ in its])
+    assert sorted(hers + its, key=lambda turn: turn[1]) == [hers[0], its[0], hers[1], its[1]]
 
 
 jobs = st.lists(
@@ -245,7 +189,7 @@ jobs = st.lists(
         st.integers(0, 2),
         st.integers(0, 12),  # when it comes, quarters of a second
         st.integers(1, 6),  # how long it takes, quarters of a second
-        st.sampled_from([False, False, None, True]),  # its answer: whether limited
+        st.sampled_from([200, 200, None, 429]),
         st.booleans(),  # whether somebody loses patience with it after a second
     ),
     min_size=1,
@@ -260,22 +204,25 @@ async def test_whatever_happens_no_slot_is_lost_and_none_made(jobs: list[Any], s
     """Any traffic: the bound holds, everybody gets a turn in time, and in the end all slots are free."""
     slots, flying, most, served = Slots(size, now), 0, 0, 0
 
-    async def job(
-        account: int, lane: str, kind: Kind, priority: int, comes: int, takes: int, limited: bool | None
-    ):
+    async def job(account: int, lane: str, kind: Kind, priority: int, comes: int, takes: int, status: int | None):
         nonlocal flying, most, served
         await asyncio.sleep(comes / 4)
         assert await slots.acquire(lane, (kind, priority), account)
         flying, served = flying + 1, served + 1
         most = max(most, flying)
-        try:
-            await asyncio.sleep(takes / 4)
-        finally:
-            flying -= 1
-            slots.answered(lane, account, limited=limited, retry_after=20.0)
-            slots.release()
 
-    tasks = [asyncio.create_task(job(n, *facts)) for n, (*facts, _) in enumerate(jobs)]
+        async def call() -> Answer:
+            nonlocal flying
+            began = now()
+            try:
+                await asyncio.sleep(takes / 4)
+            finally:
+                flying -= 1
+            return an_answer(status, began=began, ended=now(), retry_after=20.0)
+
+        await slots.attempt(lane, account, call())
+
+    tasks = [asyncio.create_task(job(n, *facts)) for n, (*facts, _) in enumerate(jobs, 1)]
     for task, (*_, impatient) in zip(tasks, jobs, strict=True):
         if impatient:
             asyncio.get_running_loop().call_later(1.0, task.cancel)

@@ -16,10 +16,10 @@ CANCEL, READ = Do.CANCEL, Do.READ
 Act = Callable[[Timetable], object]
 
 
-def sent(answer: Answer, pace: Pace = PACE, *, was_open: bool = False, queue_s: float = 0.0) -> Act:
+def sent(answer: Answer, pace: Pace = PACE, *, was_open: bool = False) -> Act:
     """A DELETE is answered."""
     refused = answer.outcome in REFUSED
-    return lambda it: it.cancelled(answer, pace, refused=refused, was_open=was_open, queue_s=queue_s, jitter=0.0)
+    return lambda it: it.cancelled(answer, pace, refused=refused, was_open=was_open, jitter=0.0)
 
 
 def looked(standing: Standing | None, now: float, pace: Pace = PACE) -> Act:
@@ -53,8 +53,7 @@ OK, LATER, NO = an_answer(ended=0.2), an_answer(503, ended=0.2), an_answer(403, 
         ([sent(LATER)] * 4, 18.0, 0.2),
         ([sent(LATER)] * 3 + [sent(an_answer(404)), sent(LATER)], 0.7, 0.2),
         ([sent(an_answer(503, ended=17.9))] * 3, 18.0, 17.9),
-        ([sent(LATER, queue_s=3.0)], 3.2, 0.2),
-        ([sent(LATER, queue_s=1000.0)], 18.0, 0.2),
+        ([sent(an_answer(429, ended=0.2, retry_after=0.0))] * 9, 0.2, 0.2),
         ([sent(OK, BLIND)], NEVER, NEVER),
         ([sent(LATER, BLIND)], 0.7, NEVER),
     ],
@@ -85,7 +84,7 @@ def reopened(times: int) -> list[Act]:
         ([sent(OK), looked(Standing.CLEAR, 1.0, WATCH), looked(Standing.PENDING, 6.0, WATCH)], 18.0, 6.5),
         ([sent(OK), looked(Standing.PENDING, 1.0), looked(Standing.PENDING, 1.5)], 18.0, 2.25),
         ([sent(OK), looked(None, 1.0)], 18.0, 1.5),
-        ([sent(LATER, queue_s=10.0), looked(Standing.OPEN, 1.0)], 10.2, 1.5),
+        ([*[sent(LATER)] * 3, looked(Standing.OPEN, 1.0)], 12.7, 1.5),
         ([sent(OK, a_pace(6.0)), looked(None, 4.9, a_pace(6.0))], 18.0, 5.0),
         ([sent(OK), looked(Standing.CLEAR, 1.0), lambda it: it.read_again(9.0, refused=False)], 18.0, 9.0),
         ([sent(NO), looked(Standing.CLEAR, 1.0), lambda it: it.read_again(9.0, refused=True)], NEVER, 9.0),
@@ -109,6 +108,7 @@ HELD = an_answer(429, ended=1.0, retry_after=7.0)
         (after(sent(an_answer(404))), 0.0, NEVER, Step(READ, 0.0)),
         (after(sent(OK)), 20.0, NEVER, Step(CANCEL, 20.0)),
         (after(sent(LATER), sent(LATER)), 20.0, NEVER, Step(READ, 20.0)),
+        (after(*[sent(an_answer(429, ended=1.0, retry_after=0.0))] * 3), 1.0, NEVER, Step(CANCEL, 1.0)),
         (after(sent(HELD)), 1.0, NEVER, Step(CANCEL, 8.0)),
         (after(sent(HELD), sent(HELD)), 5.0, NEVER, Step(READ, 8.0)),
         (after(sent(an_answer()), lambda it: it.hold_reads(HELD)), 1.0, NEVER, Step(READ, 8.0)),

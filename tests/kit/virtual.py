@@ -17,15 +17,16 @@ _GRACE_S = 0.002
 class _Jumping(selectors.DefaultSelector):
     """Selects without waiting: when nothing is ready, the time until the next timer has passed at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, grace_s: float) -> None:
         super().__init__()
         self.now = 0.0
+        self._grace_s = grace_s
 
     def select(self, timeout: float | None = None) -> Any:
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
-        ready = super().select(_GRACE_S)
+        ready = super().select(self._grace_s)
         if not ready and timeout is not None:
             self.now += timeout
         return ready
@@ -34,8 +35,8 @@ class _Jumping(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """A selector loop on virtual time."""
 
-    def __init__(self) -> None:
-        self._jumping = _Jumping()
+    def __init__(self, grace_s: float = _GRACE_S) -> None:
+        self._jumping = _Jumping(grace_s)
         super().__init__(self._jumping)
 
     def time(self) -> float:
@@ -56,6 +57,17 @@ def virtually(work: Coroutine[Any, Any, T]) -> T:
         runner.run(connections_close())
     assert time.monotonic() - began < 60
     return result
+
+
+def without_sockets(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
+    """Run an async test that opens no socket on virtual time: nothing is ever on its way."""
+
+    @wraps(test)
+    def run(*arguments: P.args, **named: P.kwargs) -> T:
+        with asyncio.Runner(loop_factory=lambda: VirtualLoop(0.0)) as runner:
+            return runner.run(test(*arguments, **named))
+
+    return run
 
 
 def on_virtual_time(test: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:

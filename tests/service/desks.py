@@ -8,6 +8,7 @@ from typing import Any
 
 from panic.accounts.plan import Scope, plan
 from panic.broker.client import Broker
+from panic.engine.slots import Lanes
 from panic.ledger.writer import Writer
 from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
@@ -27,6 +28,7 @@ class Supplies:
         self.simulator = simulator
         self.ready = prepared(simulator.base_url, ids)
         self.tapes: list[Tape] = []
+        self.lanes = Lanes()
 
     def prepare(self, press: Press) -> Prepared:
         return replace(self.ready, press=press, plan=plan(self.ready.roster, press.scope, self.ready.keys))

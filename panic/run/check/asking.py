@@ -13,8 +13,8 @@ from panic.broker.pages import Parameters, Query
 from panic.broker.proof import since
 from panic.config import Run
 from panic.engine.deadline import persistently
-from panic.engine.gate import Kind
-from panic.engine.slots import Slots
+from panic.engine.lane import Kind
+from panic.engine.slots import Lanes, Slots
 from panic.kit.clock import Clock
 
 _TRIES = 3
@@ -41,15 +41,36 @@ class Pace:
 
 
 class Asking:
-    """Makes the requests of one check; a pace prolongs the deadline by what so many accounts take."""
+    """Makes the requests of one check; its own pace, or the broker's, prolongs it by what the accounts take."""
 
-    def __init__(self, broker: Broker, clock: Clock, run: Run, pace: Pace | None, accounts: int) -> None:
+    def __init__(
+        self, broker: Broker, clock: Clock, run: Run, pace: Pace | None, accounts: int, lanes: Lanes
+    ) -> None:
         self._broker, self._clock, self._attempt_s = broker, clock, run.attempt_s
         self._gap_s = pace.gap_s if pace else 0.0
         self._next_at = clock.now()
-        self._deadline = clock.now() + run.deadline_s + _TRIES * self._gap_s * accounts
+        self._ends_at = clock.now() + run.deadline_s + _TRIES * self._gap_s * accounts
+        self._accounts, self._latest = accounts, clock.now() + run.longest_s
         most = min(run.concurrency, connections_possible())
-        self._slots = Slots(min(most, PACED_AT_ONCE) if pace else most, clock.now)
+        self._slots = Slots(min(most, PACED_AT_ONCE) if pace else most, clock.now, lanes, urgency=3 if pace else 0)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._slots.close()
+
+    @property
+    def rates(self) -> dict[str, float]:
+        """At how many requests a second the broker serves the credentials that it limits."""
+        return self._slots.rates
+
+    @property
+    def _deadline(self) -> float:
+        rates = self.rates.values()
+        return (
+            max(self._ends_at, min(self._latest, self._ends_at + self._accounts / min(rates)))
+            if rates
+            else self._ends_at
+        )
 
     async def orders(self, account: Account) -> Answer:
         """Ask for one order of an account, as far back as a press looks: a broker may not take that."""

@@ -11,6 +11,7 @@ from panic.accounts.roster import Account
 from panic.broker.answers import Answer, Cause
 from panic.broker.listing import Listing
 from panic.broker.outcomes import EXIT_CODES, REFUSED, Verdict
+from panic.engine.forecast import Forecast
 from panic.report import flags
 
 _NOT_FOUND = 404
@@ -58,6 +59,7 @@ class CheckReport:
     accounts: tuple[AccountCheck, ...]
     drift_checked: bool = True
     certificate_ends: datetime | None = None
+    forecast: Forecast | None = None
 
     @property
     def ok(self) -> bool:

@@ -13,11 +13,14 @@ from panic.broker.client import Broker
 from panic.broker.listing import Listing, are_whole
 from panic.config import Settings
 from panic.config.secret import Key, read_all
+from panic.engine.forecast import planned
+from panic.engine.slots import Lanes
 from panic.kit.background import begin
 from panic.kit.clock import Clock
 from panic.kit.errors import ConfigurationError, Problem
 from panic.run.check.asking import PACED_AT_ONCE, Asking, Pace
 from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of
+from panic.run.pace import lanes_of, remember
 
 _CERTIFICATES_S = 10.0
 
@@ -52,23 +55,33 @@ Tell = Callable[[CheckReport], None]
 
 
 async def check(
-    settings: Settings, setup: Setup, *, pace: Pace | None = None, tell: Tell | None = None
+    settings: Settings,
+    setup: Setup,
+    *,
+    pace: Pace | None = None,
+    tell: Tell | None = None,
+    lanes: Lanes | None = None,
 ) -> CheckReport:
     """Try the whole path for every account of the roster that is not excluded. To stop it, cancel it.
 
     Without a pace it goes as fast as a run; `tell` is told of failures before the end.
     """
-    return await _Round(settings, setup, pace, tell).run()
+    lanes = lanes_of(settings) if lanes is None else lanes
+    report = await _Round(settings, setup, pace, tell, lanes).run()
+    remember(settings, lanes)
+    return report
 
 
 class _Round:
-    def __init__(self, settings: Settings, setup: Setup, pace: Pace | None, tell: Tell | None) -> None:
+    def __init__(
+        self, settings: Settings, setup: Setup, pace: Pace | None, tell: Tell | None, lanes: Lanes
+    ) -> None:
         self._settings, self._setup, self._pace, self._tell = settings, setup, pace, tell
         self._clock = Clock()
         self._began = self._clock.now()
         self._accounts = setup.accounts
         self._broker = Broker(settings.broker, setup.keys, self._clock)
-        self._asking = Asking(self._broker, self._clock, settings.run, pace, len(self._accounts))
+        self._asking = Asking(self._broker, self._clock, settings.run, pace, len(self._accounts), lanes)
         self._skew_s: float | None = None
         self._certificate_ends: datetime | None = None
         self._listings: list[Listing] = []
@@ -87,7 +100,10 @@ class _Round:
             # at a pace only a few are under way: to begin with all of them would hold everybody else up
             workers = min(PACED_AT_ONCE if self._pace else len(self._accounts), len(self._accounts))
             turns = iter(self._accounts)
-            await asyncio.gather(*(self._work(turns) for _ in range(workers)))
+            try:
+                await asyncio.gather(*(self._work(turns) for _ in range(workers)))
+            finally:
+                self._asking.close()
         return self._report()
 
     async def _look_around(self) -> None:
@@ -144,6 +160,7 @@ class _Round:
             accounts=tuple(sorted(found, key=lambda one: (one.state is State.OK, one.id))),
             drift_checked=are_whole(self._listings),
             certificate_ends=self._certificate_ends,
+            forecast=planned(self._accounts, self._asking.rates),
         )
 
 

@@ -18,6 +18,7 @@ from panic.kit.background import begin
 from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer, open_ledger
 from panic.report import flags
+from panic.run.pace import lanes_of
 from panic.run.press import Prepared, Press, prepared_of
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
 from panic.service.standby.health import (
@@ -49,6 +50,7 @@ class Standby:
     Attributes:
         settings: Those in force; they replace each other when they are loaded again.
         ledger: The one writer of the ledger; None where the settings name none.
+        lanes: The pace of each credential, which all runs and self-tests share.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Standby:
         self._files = Files(settings, env, every_s=every_s)
         self.judgement = Judgement(env)
         self.ledger: Writer | None = None
+        self.lanes = lanes_of(settings)
         self._probed_at = time.monotonic()
         self._warm: Warm | None = None
         self._tending: asyncio.Task[None] | None = None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from panic.engine.case import Case
+from panic.engine.slots import Lanes
 from panic.kit.background import Aside
 from panic.ledger.recorder import Recorder
 from panic.report import account as told
@@ -169,6 +170,7 @@ class Supplies:
 
     def __init__(self, ready: Prepared) -> None:
         self._ready = ready
+        self.lanes = Lanes()
 
     def prepare(self, press: Press) -> Prepared:
         return replace(self._ready, press=press)

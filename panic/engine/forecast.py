@@ -1,0 +1,67 @@
+"""When a run's accounts will be accepted and clear at the broker's pace, and how late that makes its end."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from panic.accounts.roster import Account
+from panic.broker.outcomes import Outcome
+from panic.engine.case import Case
+
+EVERY_S = 1.0
+"""How often it is made while there is anything to foresee, seconds."""
+
+_MARGIN, _MARGIN_S = 1.25, 30.0
+"""The end is put off by more than is needed: paces change, and what is open is cancelled and read again."""
+
+_UNANSWERED = frozenset({Outcome.NOT_ATTEMPTED, Outcome.RATE_LIMITED})
+
+
+class Forecast(NamedTuple):
+    """At what rate a broker serves, and how many seconds from now every account is accepted, and read."""
+
+    per_second: float
+    accepted_s: float
+    proven_s: float
+
+    @property
+    def needs_s(self) -> float:
+        """How long the run had better last from now, seconds."""
+        return _MARGIN * self.proven_s + _MARGIN_S
+
+    def __str__(self) -> str:
+        """Say it."""
+        return (
+            f"the broker lets about {self.per_second:.3g} requests a second through: all cancels accepted in "
+            f"about {_words(self.accepted_s)}, all accounts read in about {_words(self.proven_s)}"
+        )
+
+
+def _words(seconds: float) -> str:
+    minutes, seconds = divmod(math.ceil(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def planned(accounts: Iterable[Account], rates: Mapping[str, float], *, verify: bool = True) -> Forecast | None:
+    """Give what a press takes, one DELETE and one read for each account, where the rates are known before."""
+    cancels = Counter(account.credential for account in accounts)
+    return _forecast(cancels, cancels if verify else Counter(), rates)
+
+
+def foresee(cases: Iterable[Case], rates: Mapping[str, float], *, verify: bool) -> Forecast | None:
+    """Give what is left to do behind lanes that the broker limits; None if it limits none of them."""
+    cancels, reads = Counter[str](), Counter[str]()
+    for case in cases if rates else ():
+        if not case.is_concluded:
+            cancels[case.account.credential] += case.owes_first or case.outcome in _UNANSWERED
+            reads[case.account.credential] += verify
+    return _forecast(cancels, reads, rates)
+
+
+def _forecast(cancels: Counter[str], reads: Counter[str], rates: Mapping[str, float]) -> Forecast | None:
+    if not rates:
+        return None
+    accepted = max(cancels[name] / rate for name, rate in rates.items())
+    proven = max((cancels[name] + reads[name]) / rate for name, rate in rates.items())
+    return Forecast(sum(rates.values()), accepted, proven)

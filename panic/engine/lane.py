@@ -1,0 +1,174 @@
+"""What the broker admits for one credential: when a request may go, learned from how earlier ones were answered.
+
+A lane is open, and unlimited, until the broker refuses (429) accounts that it has not refused before, several in
+a short time. Then it closes, and one probe at a time finds out when it is served again; the wait in between grows.
+From then on turns are spaced (`Rate`).
+
+An account that is refused again and again while its neighbours are served is limited by itself, and waits by
+itself.
+
+A Retry-After keeps the lane closed, 5 s at most. Whole seconds are rounded up, so it may end up to a second
+earlier; and until the broker has shown that it means it, probes for cancels that nobody has answered go before.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from panic.engine.pacing import BACKOFF_FIRST_S, backoff
+from panic.engine.rate import Rate
+
+CLOSED_MOST_S = 5.0
+"""The longest time that a lane is closed without a probe."""
+
+PROBE_PATIENCE_S = 1.0
+"""How long a probe without an answer holds back the next one."""
+
+WAIT_FIRST_S, WAIT_FIRST_MOST_S, WAIT_GROWTH = 0.05, 0.25, 1.6
+"""A closed lane waits for one turn, within these bounds, and then longer each time."""
+
+MANY_AT_FIRST = 4
+"""So many of the last eight answers are refusals: the lane is closed, not an account."""
+
+NEIGHBOURS = 8
+
+ITS_OWN = 3
+"""An account that is refused so often in a row, while neighbours are served, is limited by itself."""
+
+FEW = 4
+"""A refusal before so many turns were served shows that the rate is far off."""
+
+
+class Kind(IntEnum):
+    """The kinds of request, in the order in which they get turns.
+
+    While a cancel waits that nobody has answered but with a refusal, no read takes its turn; what is known to
+    be clear is looked at last.
+    """
+
+    FIRST_CANCEL = 0
+    REFUSED_CANCEL = 1
+    CANCEL = 2
+    READ_ON = 3
+    READ = 4
+    READ_AGAIN = 5
+    READ_CLEAR = 6
+
+
+@dataclass(slots=True)
+class Lane:
+    """One credential's lane. Times are loop time, seconds.
+
+    Attributes:
+        closed_at: Since when nothing but probes goes; None while it is open.
+        refused: How many requests were refused.
+    """
+
+    rate: Rate = field(default_factory=Rate)
+    closed_at: float | None = None
+    refused: int = 0
+    _next_at: float = 0.0
+    _told_until: float = 0.0
+    _is_meant: bool | None = None
+    _wait: float = 0.0
+    _since: float = float("-inf")
+    _passed: int = 0
+    _recent: int = 0
+    _refused: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether everything may go at once."""
+        return self.rate.value is None and self.closed_at is None
+
+    def admits_at(self, kind: Kind) -> float:
+        """Give the time from which the next request may go."""
+        if self.closed_at is None or (kind <= Kind.REFUSED_CANCEL and self._is_meant is None):
+            return self._next_at
+        return max(self._next_at, self._told_until)
+
+    def sent(self, now: float) -> None:
+        """Take a turn."""
+        if self.closed_at is not None:
+            self._next_at = now + PROBE_PATIENCE_S
+        elif self.rate.value is not None:
+            gap = 1 / self.rate.value
+            self._next_at = max(self._next_at, now - gap / 2) + gap
+
+    def answered(
+        self, account: int, began: float, now: float, *, limited: bool, retry_after: float | None
+    ) -> float:
+        """Learn from an answer; give how long its account has to wait by itself, seconds."""
+        if limited:
+            return self._was_refused(account, began, now, retry_after)
+        self._recent = self._recent << 1 & 0xFF
+        self.rate.served(now)
+        self._passed += began >= self._since
+        self._refused.pop(account, None)
+        if self.closed_at is not None and began >= self.closed_at:
+            self._open(began, now)
+        return 0.0
+
+    def _was_refused(self, account: int, began: float, now: float, retry_after: float | None) -> float:
+        self.refused += 1
+        times = self._times_refused(account, began)
+        by_itself = retry_after or backoff(times - 1, 0.0)
+        if times >= ITS_OWN:
+            if self.closed_at is not None and began >= self.closed_at:
+                self._next_at = now  # it was a poor probe
+            return by_itself
+        if self.closed_at is not None:
+            if began >= self.closed_at:
+                self._wait_longer(now, retry_after)
+        elif self.rate.value is None:
+            self._recent = (self._recent << 1 | (times == 1)) & 0xFF
+            if self._recent.bit_count() < min(MANY_AT_FIRST, max(2, (self.rate.turns + self.refused + 1) // 2)):
+                return by_itself if times > 1 else BACKOFF_FIRST_S
+            self._close(now, retry_after)
+        elif began >= self._since:  # else it was sent before the lane slowed down
+            is_far_off = self._passed < FEW
+            self._slow_down(now)
+            self._hold(now, retry_after)
+            if is_far_off or self._told_until > now:
+                self._close(now, retry_after)
+        return 0.0
+
+    def _times_refused(self, account: int, began: float) -> int:
+        last, passed = self._refused.get(account), False
+        if last is not None:
+            passed = self.closed_at is None and began >= self._since and self.rate.turns >= last[1] + NEIGHBOURS
+        times = 1 if last is None else last[0] + passed
+        self._refused[account] = times, self.rate.turns
+        return times
+
+    def _slow_down(self, now: float) -> None:
+        self.rate.refused(now, is_far_off=self._passed < FEW)
+        self._since, self._passed = now, 0
+        self._next_at = max(self._next_at, now + self.rate.gap_s)
+
+    def _close(self, now: float, retry_after: float | None) -> None:
+        if self.rate.value is None:
+            self._slow_down(now)
+        self.closed_at = now
+        self._wait = min(max(self.rate.gap_s, WAIT_FIRST_S), WAIT_FIRST_MOST_S)
+        self._hold(now, retry_after)
+        self._next_at = now + self._wait
+
+    def _wait_longer(self, now: float, retry_after: float | None) -> None:
+        self._wait = min(self._wait * WAIT_GROWTH, CLOSED_MOST_S)
+        self._next_at = now + self._wait
+        if now < self._told_until:
+            self._next_at = min(self._next_at, self._told_until)
+        elif self._is_meant:
+            self._hold(now, retry_after)
+
+    def _hold(self, now: float, retry_after: float | None) -> None:
+        told = 0.0 if self._is_meant is False else (retry_after or 0.0) - 1.0
+        self._told_until = now + min(max(0.0, told), CLOSED_MOST_S)
+
+    def _open(self, began: float, now: float) -> None:
+        if self.closed_at is not None and self._told_until > self.closed_at:
+            self._is_meant = began >= self._told_until
+        self.rate.paused(now - (self.closed_at or now), now)
+        self.closed_at = None
+        self._since, self._passed = began, 1
+        self._next_at = began + self.rate.gap_s

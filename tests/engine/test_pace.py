@@ -1,0 +1,136 @@
+"""Behind a broker's rate limit: cancels are accepted nearly as soon as it allows, and few requests refused."""
+
+from collections.abc import Callable
+
+import pytest
+
+from panic.engine.slots import Lanes
+from tests.kit.limited import Limited
+from tests.kit.limits import Bucket, Sliding, Window
+from tests.kit.virtual import without_sockets
+
+
+class Falling:
+    """A limit that falls to a tenth two seconds after the press."""
+
+    def __init__(self) -> None:
+        self._at_first, self._later = Bucket(200, 20), Bucket(20, 20)
+
+    def __call__(self, now: float) -> bool:
+        """Take a token of the bucket of this moment."""
+        return (self._at_first if now < 2 else self._later)(now)
+
+
+@pytest.mark.parametrize(
+    ("press", "best_s"),
+    [
+        (lambda: Limited([Bucket(20, 20)], 200), 9.0),
+        (lambda: Limited([Bucket(20, 20)], 200, retry_after=None, latency_s=0.05), 9.0),
+        (lambda: Limited([Bucket(20, 20)], 200, retry_after=5.0), 9.0),
+        (lambda: Limited([Bucket(10, 1)], 100), 9.9),
+        (lambda: Limited([Bucket(200, 100)], 600, latency_s=0.05), 2.5),
+        (lambda: Limited([Window(20)], 200), 9.0),
+        (lambda: Limited([Window(20, 5.0)], 300, retry_after=5.0), 10.0),
+        (lambda: Limited([Sliding(20)], 300), 14.0),
+        (lambda: Limited([Bucket(20, 20)], 200, keys=2), 9.0),
+        (lambda: Limited([Bucket(20, 20), Bucket(5, 5)], 200, keys=2), 19.0),
+        (lambda: Limited([Falling()], 600), 16.0),
+    ],
+    ids=[
+        "tokens",
+        "no Retry-After",
+        "a Retry-After that is too long",
+        "one at a time",
+        "a large burst",
+        "a window of a second",
+        "a window of five",
+        "a sliding window",
+        "two keys behind one limit",
+        "a limit for each key",
+        "a limit that falls",
+    ],
+)
+@without_sockets
+async def test_all_cancels_are_accepted_about_as_soon_as_the_limit_allows(
+    press: Callable[[], Limited], best_s: float
+):
+    """Within 1.3 times the best possible time and two seconds, a tenth of the requests refused, and clear."""
+    seen = await press().press()
+
+    assert seen.accounts == len(seen.accepted) == seen.clear
+    assert max(seen.accepted.values()) <= 1.3 * best_s + 2.0
+    assert seen.refused <= 0.1 * len(seen.log)
+
+
+@without_sockets
+async def test_no_read_takes_a_turn_while_a_cancel_waits_for_its_answer():
+    """Behind a limit first DELETEs go first, then refused ones, then everything else."""
+    seen = await Limited([Bucket(20, 20)], 100).press()
+
+    accepted_last = max(seen.accepted.values())
+    assert [] == [at for method, _, at, _ in seen.log if method == "GET" and at < accepted_last - 1.0]
+    assert [] == [id_ for id_, n in seen_by_account(seen).items() if n > 4]
+
+
+def seen_by_account(seen: Limited) -> dict[int, int]:
+    """How many DELETEs the broker saw of each account."""
+    return {id_: sum(m == "DELETE" and a == id_ for m, a, *_ in seen.log) for id_ in range(1, seen.accounts + 1)}
+
+
+@without_sockets
+async def test_the_end_is_put_off_until_the_slow_broker_has_served_all():
+    """Though the run was to take twenty seconds; and how long it will take was known after two."""
+    seen = await Limited([Bucket(5, 5)], 200, deadline_s=20.0).press()
+
+    assert (200, 200) == (len(seen.accepted), seen.clear)
+    assert seen.took_s > 75.0
+
+
+@without_sockets
+async def test_a_deadline_that_somebody_asked_for_is_kept():
+    """What it leaves is not clear."""
+    seen = await Limited([Bucket(5, 5)], 200, deadline_s=20.0, longest_s=20.0).press()
+
+    assert seen.took_s <= 20.25
+    assert 80 <= len(seen.accepted) <= 110
+    assert 0 == seen.clear
+
+
+@without_sockets
+async def test_accounts_limited_by_themselves_slow_down_nobody():
+    """A tenth of the accounts is refused for ever; the others are as fast as without, and clear."""
+    seen = await Limited(
+        [lambda _: True], 200, by_themselves=range(1, 201, 10), deadline_s=40.0, longest_s=40.0
+    ).press()
+
+    assert (180, 180) == (len(seen.accepted), seen.clear)
+    assert max(seen.accepted.values()) < 0.5
+
+
+@without_sockets
+async def test_without_a_limit_a_few_fly_first_and_then_as_many_as_may():
+    """A fifth of the accounts, then twice as many: a small firm is a round trip later, a large one not at all."""
+    small, large = await Limited([lambda _: True], 100).press(), await Limited([lambda _: True], 640).press()
+
+    assert (0.06, 0.2) == pytest.approx((max(small.accepted.values()), max(large.accepted.values())), abs=0.005)
+
+
+@without_sockets
+async def test_a_second_run_begins_at_the_pace_that_the_first_has_learned():
+    """It is refused hardly ever, and keeps the turns apart from the first second."""
+    lanes = Lanes()
+    await Limited([Bucket(20, 5)], 100, lanes=lanes).press()
+    again = await Limited([Bucket(20, 5)], 100, lanes=lanes).press()
+    first = sorted(at for *_, at, _ in again.log)[:20]
+
+    assert again.refused <= 0.04 * len(again.log)
+    assert first[-1] - first[0] > 0.5
+
+
+@without_sockets
+async def test_a_rate_that_the_firm_knows_is_kept_and_never_exceeded():
+    """Turns are as far apart as it says; only the first two may go together."""
+    seen = await Limited([lambda _: True], 60, lanes=Lanes(most=20.0)).press()
+    moments = sorted(at for method, _, at, _ in seen.log if method == "DELETE")
+
+    assert 60 / 20.0 == pytest.approx(moments[-1], abs=0.2)
