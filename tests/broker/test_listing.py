@@ -62,7 +62,7 @@ def test_an_account_is_active_unless_it_is_known_not_to_be(status: Any, is_activ
 
 def test_an_id_that_came_as_something_else_is_not_overlooked():
     """An account that is missed here makes a run look complete; a row without an id names none."""
-    rows = [
+    rows: list[Any] = [
         None,
         5,
         "x",
