@@ -56,11 +56,16 @@ def test_the_flags_name_the_host_and_the_remedy():
     case.cancelled(an_answer(404), a_pace())
     found = {flag.code: flag.text for flag in flags.from_cases([case], URL, stopped=False)}
     one = {flag.code: flag.text for flag in flags.from_cases([unsent], URL, stopped=False)}
-    many = {flag.code: flag.text for flag in flags.from_cases([unsent] * 1200, URL, stopped=False)}
+    waiting = a_case(3)
+    waiting.cancelled(an_answer(429), a_pace())
+    many = {flag.code: flag.text for flag in flags.from_cases([unsent] * 1200 + [waiting], URL, stopped=False)}
 
     assert f"is {URL} the broker's API?" in found["wrong_base_url"]
     assert one["not_attempted"].startswith("the run ended before 1 account was sent anything: press again")
-    assert many["not_attempted"].startswith("the run ended before 1,200 accounts were sent anything")
+    assert many["not_attempted"] == (
+        "the run ended before 1,200 accounts were sent anything, and 1 more got no answer but a 429: "
+        "press again, without --deadline: it then lasts as long as it must"
+    )
 
 
 @pytest.mark.parametrize(("count", "told"), [(0, 0), (1, 1), (10, 10), (11, 11), (5000, 11)])
