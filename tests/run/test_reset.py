@@ -14,6 +14,7 @@ from panic.accounts.plan import Scope
 from panic.config import LedgerFiles
 from panic.kit.errors import ConfigurationError, UsageError
 from panic.latch import LatchError, State, change
+from panic.ledger import store
 from panic.run import reset
 from tests.run.conftest import KEY
 from tests.run.firm import Firm
@@ -62,19 +63,13 @@ def test_a_reset_is_on_record_before_and_after(firm: Firm):
     (hold,) = firm.press("r1")
     state = firm.ends(force="to be sure")
     before, after = firm.resets()
+    intended = {"state": "intended", "holds": [list(hold)], "recreate": False, "file": str(firm.file)}
 
     assert State(()) == state
     assert {"state": "done"} == {name: after[name] for name in after if after[name] != before[name]}
-    assert {
-        "state": "intended",
-        "by": "Ann",
-        "reason": "all is well",
-        "forced_because": "",
-        "doubts": [],
-        "holds": [list(hold)],
-        "recreate": False,
-        "file": str(firm.file),
-    }.items() <= before.items()
+    assert (
+        intended | {"by": "Ann", "reason": "all is well", "forced_because": "", "doubts": []}
+    ).items() <= before.items()
 
 
 def test_a_reset_takes_a_reason_and_in_doubt_a_second_one(firm: Firm):
@@ -89,12 +84,8 @@ def test_a_reset_takes_a_reason_and_in_doubt_a_second_one(firm: Firm):
     state, done = reset.carry_out(firm.settings, prepared), firm.resets()[-1]
 
     assert not state.engaged
-    assert ("Ann [key]", "why [key]", "for [key]", ["all accounts: run r1 ended open"]) == (
-        done["by"],
-        done["reason"],
-        done["forced_because"],
-        done["doubts"],
-    )
+    assert ["Ann [key]", "why [key]", "for [key]"] == [done[name] for name in ("by", "reason", "forced_because")]
+    assert ["all accounts: run r1 ended open"] == done["doubts"]
     secret = KEY.partition(".")[2].encode()
     for folder in (firm.ledger.parent, firm.file.parent):
         assert all(secret not in path.read_bytes() for path in folder.iterdir())
@@ -215,8 +206,9 @@ def changing(file: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def test_what_cannot_be_put_on_record_is_not_done(firm: Firm):
+def test_what_cannot_be_put_on_record_is_not_done(firm: Firm, monkeypatch: pytest.MonkeyPatch):
     """Nothing has changed, and the words say so; nor without a ledger in the settings."""
+    monkeypatch.setattr(store, "BUSY_S", 0.05)
     (hold,) = firm.press("r1")
     prepared = firm.asks()
     with (
@@ -232,8 +224,9 @@ def test_what_cannot_be_put_on_record_is_not_done(firm: Firm):
     assert [] == firm.states()
 
 
-def test_a_latch_that_cannot_be_changed_stays_engaged(firm: Firm):
+def test_a_latch_that_cannot_be_changed_stays_engaged(firm: Firm, monkeypatch: pytest.MonkeyPatch):
     """The failure is on record as well."""
+    monkeypatch.setattr(change, "PATIENCE_S", 0.0)
     (hold,) = firm.press("r1")
     with changing(firm.file), pytest.raises(LatchError, match="another process is changing the latch") as failed:
         firm.ends()
