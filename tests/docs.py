@@ -50,7 +50,7 @@ def how_long() -> str:
 def _takes(accounts: int, rate: float) -> str:
     found = planned(map(Account, range(1, accounts + 1)), Lanes(most=rate))
     assert found is not None
-    text = f"{_clock(found.accepted_s)} / {_clock(found.proven_s)}"
+    text = f"{_clock(found.accepted_s)}, {_clock(found.proven_s)}"
     return text if found.proven_s <= Run().longest_s else f"**{text}**"
 
 
