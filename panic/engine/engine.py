@@ -265,9 +265,15 @@ class Engine:
             sweep.settled_at = self._clock.now()
             sweep.watch_until = sweep.settled_at + self.deadline.pace.watch_s
             loop = asyncio.get_running_loop()
-            loop.call_at(sweep.watch_until, self.deadline.wake_all)
+            loop.call_at(sweep.watch_until, self._end_watch)
             loop.call_later(BESIDE_MOST_S, self._tasks.cancel, NOBODY)
             self._tell_observer(What.SETTLED, None)
+
+    def _end_watch(self) -> None:
+        """End what only watches, also where it waits for a turn; anything else is due again at once."""
+        if self._clock.now() >= self.sweep.watch_until:  # else there was a press meanwhile
+            self.slots.recall({case.account.id for case in self._cases})
+            self.deadline.wake_all()
 
     def _tell_observer(self, what: What, case: Case | None) -> None:
         try:
