@@ -164,6 +164,8 @@ class Engine:
         self.sweep.collector_pause.begin()
         self.sweep.began_at = self._clock.now()
         self.sweep.owe(sum(case.owes_first for case in self._cases))
+        if self.stopped:  # before it began: nobody waits for what will not be sent
+            self._send_no_more()
 
     # ── what others ask for ─────────────────────────────────────────────────────────────────────────────
 

@@ -3,11 +3,12 @@
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from panic.accounts.roster import Account
 from panic.broker.outcomes import Outcome
 from panic.engine.case import Case
+from panic.engine.slots import Lanes
 
 EVERY_S = 1.0
 """How often it is made while there is anything to foresee, seconds."""
@@ -18,12 +19,18 @@ _MARGIN, _MARGIN_S = 1.25, 30.0
 _UNANSWERED = frozenset({Outcome.NOT_ATTEMPTED, Outcome.RATE_LIMITED})
 
 
-class Forecast(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Forecast:
     """At what rate a broker serves, and how many seconds from now every account is accepted, and read."""
 
     per_second: float
     accepted_s: float
     proven_s: float
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        """Put it into words, for those who read it as JSON."""
+        object.__setattr__(self, "text", str(self))
 
     @property
     def needs_s(self) -> float:
@@ -31,11 +38,12 @@ class Forecast(NamedTuple):
         return _MARGIN * self.proven_s + _MARGIN_S
 
     def __str__(self) -> str:
-        """Say it."""
-        return (
-            f"the broker lets about {self.per_second:.3g} requests a second through: all cancels accepted in "
-            f"about {_words(self.accepted_s)}, all accounts read in about {_words(self.proven_s)}"
-        )
+        """Say it in a line."""
+        steps = [f"all cancels accepted in about {_words(self.accepted_s)}"] if self.accepted_s else []
+        if self.proven_s > self.accepted_s:
+            steps.append(f"all accounts read in about {_words(self.proven_s)}")
+        pace = f"the broker lets about {self.per_second:.3g} requests a second through"
+        return f"{pace}: {', '.join(steps)}" if steps else pace
 
 
 def _words(seconds: float) -> str:
@@ -43,10 +51,10 @@ def _words(seconds: float) -> str:
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
-def planned(accounts: Iterable[Account], rates: Mapping[str, float], *, verify: bool = True) -> Forecast | None:
-    """Give what a press takes, one DELETE and one read for each account, where the rates are known before."""
+def planned(accounts: Iterable[Account], lanes: Lanes, *, verify: bool = True) -> Forecast | None:
+    """Give what a press takes, one DELETE and one read for each account, where a rate is known before."""
     cancels = Counter(account.credential for account in accounts)
-    return _forecast(cancels, cancels if verify else Counter(), rates)
+    return _forecast(cancels, cancels if verify else Counter(), lanes.rates(cancels))
 
 
 def foresee(cases: Iterable[Case], rates: Mapping[str, float], *, verify: bool) -> Forecast | None:
@@ -64,4 +72,4 @@ def _forecast(cancels: Counter[str], reads: Counter[str], rates: Mapping[str, fl
         return None
     accepted = max(cancels[name] / rate for name, rate in rates.items())
     proven = max((cancels[name] + reads[name]) / rate for name, rate in rates.items())
-    return Forecast(sum(rates.values()), accepted, proven)
+    return Forecast(round(sum(rates.values()), 2), round(accepted, 1), round(proven, 1))

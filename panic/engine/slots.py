@@ -6,7 +6,8 @@ is not ready, so it never keeps a slot from work that is.
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import count
 from typing import NamedTuple
 
@@ -75,13 +76,18 @@ class Lanes:
         """Give a lane, of which these slots take turns from now on."""
         self._users.setdefault(name, []).append(slots)
         if name not in self._lanes:
-            self._lanes[name] = Lane(Rate.known(self._known.get(name), self._most))
+            self._lanes[name] = Lane(self._first(name))
         return self._lanes[name]
 
-    def rates(self) -> dict[str, float]:
-        """Give the rate of each lane that is limited, turns a second."""
-        known = {name: lane.rate.value for name, lane in self._lanes.items()}
-        return {name: round(rate, 2) for name, rate in known.items() if rate is not None}
+    def rates(self, of: Iterable[str] | None = None) -> dict[str, float]:
+        """Give the rate of each lane that is limited, turns a second; `of` these, in use or not."""
+        lanes = self._lanes
+        names = lanes if of is None else of
+        rates = {name: lanes[name].rate if name in lanes else self._first(name) for name in names}
+        return {name: round(rate.value, 2) for name, rate in rates.items() if rate.value is not None}
+
+    def _first(self, name: str) -> Rate:
+        return Rate.known(self._known.get(name), self._most)
 
     def leave(self, name: str, slots: "Slots") -> None:
         """Take no more turns."""
@@ -98,6 +104,7 @@ class Slots:
 
     Attributes:
         waited_s: How long slots were free while requests waited for their lanes, seconds.
+        refused: How many of its requests were refused, by lane.
     """
 
     def __init__(
@@ -114,6 +121,7 @@ class Slots:
         self._held = False
         self._idle_since: float | None = None
         self.waited_s = 0.0
+        self.refused = Counter[str]()
         self._waiting = 0
 
     def begin(self, accounts: int) -> None:
@@ -166,6 +174,7 @@ class Slots:
                     self._withheld -= 1
                     self._free += 1
                 if answer.is_limited:
+                    self.refused[lane_name] += 1
                     answer = answer._replace(retry_after=wait)
         finally:
             self.release()

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from panic.accounts.plan import Plan, Scope
 from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
+from panic.engine.forecast import Forecast
 
 SCHEMA: Final = "panic-report/1"
 
@@ -286,7 +287,10 @@ def counts(report: Report) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlanReport:
-    """What a press would do: `accounts` in the order of their first DELETEs, `unsent` with the reason."""
+    """What a press would do: `accounts` in the order of their first DELETEs, `unsent` with the reason.
+
+    `forecast` is how many seconds it takes, where the broker's pace is known.
+    """
 
     schema: Literal["panic-plan/1"]
     base_url: str
@@ -294,9 +298,10 @@ class PlanReport:
     filters: dict[str, str]
     accounts: tuple[int, ...]
     unsent: tuple[str, ...]
+    forecast: Forecast | None = None
 
 
-def plan_json(plan: Plan, base_url: str) -> bytes:
+def plan_json(plan: Plan, base_url: str, forecast: Forecast | None = None) -> bytes:
     """Write a plan as JSON."""
     found = PlanReport(
         schema="panic-plan/1",
@@ -305,5 +310,6 @@ def plan_json(plan: Plan, base_url: str) -> bytes:
         filters=plan.scope.filters.query(),
         accounts=tuple(account.id for account in plan.accounts),
         unsent=tuple(map(str, plan.unsent)),
+        forecast=forecast,
     )
     return TypeAdapter(PlanReport).dump_json(found, indent=2)

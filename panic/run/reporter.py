@@ -64,6 +64,11 @@ class Reporter:
         )
 
     @property
+    def elapsed_s(self) -> float:
+        """Seconds since the press."""
+        return round(self.clock.now() - self.story.pressed_at, 3)
+
+    @property
     def ends_s(self) -> float:
         """When it ends at the latest, seconds since the press; a resumed run has all of its time again."""
         story = self.story
@@ -73,7 +78,7 @@ class Reporter:
     def _timings(self, now: float) -> Timings:
         sweep, deadline, slots = self.engine.sweep, self.engine.deadline, self.engine.slots
         paces = tuple(
-            Pace(name, round(lane.rate.value or 0.0, 1), lane.refused)
+            Pace(name, round(lane.rate.value or 0.0, 1), slots.refused[name])
             for name, lane in sorted(slots.limited.items())
         )
         moments = (sweep.last_at, sweep.settled_at, now)

@@ -77,7 +77,7 @@ class _Round:
         self, settings: Settings, setup: Setup, pace: Pace | None, tell: Tell | None, lanes: Lanes
     ) -> None:
         self._settings, self._setup, self._pace, self._tell = settings, setup, pace, tell
-        self._clock = Clock()
+        self._lanes, self._clock = lanes, Clock()
         self._began = self._clock.now()
         self._accounts = setup.accounts
         self._broker = Broker(settings.broker, setup.keys, self._clock)
@@ -160,7 +160,7 @@ class _Round:
             accounts=tuple(sorted(found, key=lambda one: (one.state is State.OK, one.id))),
             drift_checked=are_whole(self._listings),
             certificate_ends=self._certificate_ends,
-            forecast=planned(self._accounts, self._asking.rates),
+            forecast=planned(self._accounts, self._lanes),
         )
 
 
