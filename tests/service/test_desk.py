@@ -366,7 +366,7 @@ def test_all_runs_share_one_pace_and_a_person_goes_first():
     async def work(place: Place) -> Any:
         place.lanes = Lanes(most=20.0)
         hook = place.press(source=Source.HOOK, automated=True)
-        await until(lambda: place.deletes.total() == 5)
+        await until(lambda: place.deletes.total() >= 5)
         person = place.press(Scope(accounts=(*range(21, 31),)), watch_s=1.0)
         verdicts = [(await one.live.finished()).verdict for one in (person, hook)]
         seen = [(one.account_id, one.at) for one in place.simulator.requests if one.method == "DELETE"]
