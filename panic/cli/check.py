@@ -98,6 +98,8 @@ def check_table(found: CheckReport) -> Iterable[RenderableType]:
     skew = "not known" if found.clock_skew_s is None else f"{found.clock_skew_s:+.2f} s"
     yield Text(found.base_url, style="bold")
     yield Text(f"took {found.elapsed_s:.1f} s · clock skew {skew} · roster {found.roster_digest[:19]}")
+    if found.forecast is not None:
+        yield Text(f"a press of all of them: {found.forecast}")
     yield from (Text(f"! {warning}", style="yellow") for warning in found.warnings)
     bad = [account for account in found.accounts if account.state is not State.OK]
     for account in bad[:LISTED_MOST]:

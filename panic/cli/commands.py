@@ -194,7 +194,15 @@ def _firm(parser: Parser) -> None:
     add("--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)")
     add("--seed", type=int, default=1, metavar="N", help="seed from which everything random is derived (1)")
     add("--latency", type=seconds, default=0.02, metavar="S", help="seconds until an answer arrives (0.02)")
-    add("--faults", default="typical", metavar="KINDS", help="typical, none, or kinds of fault, comma-separated")
+    faults = "typical (the default without --rate), none, or kinds of fault, comma-separated"
+    add("--faults", default="", metavar="KINDS", help=faults)
+    add(
+        "--rate",
+        type=positive,
+        metavar="N",
+        help="let N requests a second through, 429 beyond (default: no limit)",
+    )
+    add("--burst", type=positive, metavar="N", help="and N at once after a pause (default: a second's worth)")
 
 
 def _drill(parser: Parser) -> None:

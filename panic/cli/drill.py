@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from panic import config
-from panic.cli import loop, output
+from panic.cli import loop, output, practice
 from panic.config import LedgerFiles
 from panic.config.own_files import refuse_own
 from panic.kit import terminal
@@ -30,7 +30,7 @@ def do_drill(options: argparse.Namespace) -> int:
     if options.port is not None or options.no_open:
         option = "--no-open" if options.port is None else "--port"
         raise UsageError(f"{option} is for the control room. Add --room, or leave {option} out")
-    made_up = drill.firm(options.accounts, options.seed, options.faults)
+    made_up = practice.firm(options)
     with tempfile.TemporaryDirectory(prefix="panic-drill-") as folder:
         files = LedgerFiles(file=options.ledger or Path(folder, "ledger.db"))
         report, examination = loop.run(_practise(made_up, files, options))
@@ -43,8 +43,7 @@ def do_drill(options: argparse.Namespace) -> int:
 async def _practise(
     made_up: drill.Firm, files: LedgerFiles, options: argparse.Namespace
 ) -> tuple[Report, drill.Examination]:
-    simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency)
-    async with simulator:
+    async with practice.simulator(options, made_up) as simulator:
         prepared = drill.prepare(made_up, simulator.base_url)
         ledger = open_ledger(files)
         report = await loop.with_progress(prepared, drill=True, ledger=ledger)
@@ -64,13 +63,13 @@ def do_simulate(options: argparse.Namespace) -> int:
         for file in drill.written(options.write):
             if file.exists():
                 refuse_own(file, settings, "--write")
-    made_up = drill.firm(options.accounts, options.seed, options.faults)
+    made_up = practice.firm(options)
     return loop.run(_serve(made_up, options))
 
 
 async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
     over = loop.ending()
-    simulator = drill.simulator(made_up, seed=options.seed, latency_s=options.latency, port=options.port)
+    simulator = practice.simulator(options, made_up, options.port)
     try:
         await simulator.start()
     except OSError as error:

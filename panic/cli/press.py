@@ -10,10 +10,12 @@ from panic import config
 from panic.accounts.plan import Plan, Scope
 from panic.cli import loop, neighbour, output
 from panic.cli.tables.drawing import LISTED_MOST, Text
+from panic.engine.forecast import Forecast, planned
 from panic.kit import terminal
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
 from panic.report.headline import narrowing
+from panic.run.pace import lanes_of
 from panic.run.press import Prepared, Press, prepare
 
 _CLOSING_S = 0.5
@@ -77,14 +79,15 @@ def _press_of(options: argparse.Namespace) -> Press:
 
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
-    base_url = prepared.settings.broker.base_url
-    output.show(plan_json(prepared.plan, base_url).decode(), plan_table(prepared.plan, base_url), options)
+    plan, base_url = prepared.plan, prepared.settings.broker.base_url
+    forecast = planned(plan.accounts, lanes_of(prepared.settings), verify=prepared.press.verify)
+    output.show(plan_json(plan, base_url, forecast).decode(), plan_table(plan, base_url, forecast), options)
     for flag in prepared.flags:
         terminal.say(f"! {flag.text}")
     return 0
 
 
-def plan_table(plan: Plan, base_url: str) -> Iterable[RenderableType]:
+def plan_table(plan: Plan, base_url: str, forecast: Forecast | None = None) -> Iterable[RenderableType]:
     """Give what a press would do."""
     ids = ", ".join(str(account.id) for account in plan.accounts[:LISTED_MOST])
     more = ", …" if len(plan.accounts) > LISTED_MOST else ""
@@ -95,6 +98,8 @@ def plan_table(plan: Plan, base_url: str) -> Iterable[RenderableType]:
     what = f"{plan.scope}{narrowing(plan.scope.filters.query())}"
     yield Text(f"would cancel in {len(plan.accounts):,} accounts ({what})")
     yield Text(f"in this order: {ids}{more}")
+    if forecast is not None:
+        yield Text(str(forecast))
     yield from (Text(f"cannot reach {one}", style="yellow") for one in plan.unsent[:LISTED_MOST])
     if len(plan.unsent) > LISTED_MOST:
         yield Text(f"and {len(plan.unsent) - LISTED_MOST:,} more; panic check lists them all")

@@ -14,6 +14,7 @@ from panic.broker.outcomes import TRY_AGAIN, Standing
 from panic.cli.tables.report import verdict_line
 from panic.engine.case import Case
 from panic.engine.events import What
+from panic.engine.forecast import Forecast
 from panic.kit import terminal
 from panic.kit.words import clip
 from panic.run.run import Run
@@ -22,9 +23,28 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _BOARD_EVERY_S = 0.1
+_LOOK_EVERY_S = 1.0  # at a forecast, in a pipe
 _LINE_EVERY_S = 5.0
 _SHARE_OF_TIME = 0.02  # that drawing may take of the loop's time, however many accounts there are
 _NAMED_MOST = 8
+_MOVED_S, _MOVED_SHARE = 10.0, 0.3
+
+
+class Foretold:
+    """Tells a forecast once, and again when the end that it promised has moved much."""
+
+    def __init__(self) -> None:
+        self._ends_s: float | None = None
+
+    def news(self, forecast: Forecast | None, elapsed_s: float) -> str:
+        """Give what there is to say; "" if it is nothing new."""
+        if forecast is None:
+            return ""
+        ends_s, much_s = elapsed_s + forecast.proven_s, max(_MOVED_S, _MOVED_SHARE * forecast.proven_s)
+        if self._ends_s is not None and (abs(ends_s - self._ends_s) < much_s or forecast.proven_s < _MOVED_S):
+            return ""
+        self._ends_s = ends_s
+        return str(forecast)
 
 
 class Progress:
@@ -34,6 +54,8 @@ class Progress:
         self.run: Run | None = None
         self._live: Live | None = None
         self._task: asyncio.Task[None] | None = None
+        self._foretold = Foretold()
+        self._next_line_s = _LINE_EVERY_S
 
     def observe(self, what: What, case: Case | None) -> None:
         """Take an event of the engine."""
@@ -82,16 +104,23 @@ class Progress:
         if terminal.is_terminal(sys.stderr):
             self._live = self._board()
         while True:
-            every_s = _BOARD_EVERY_S if self._live else _LINE_EVERY_S
+            every_s = _BOARD_EVERY_S if self._live else _LOOK_EVERY_S
             await asyncio.sleep(max(every_s, took_s / _SHARE_OF_TIME))
             if self.run is None:
                 continue
             began = time.perf_counter()
             if self._live is None:
-                terminal.say(status_line(self.run))
+                self._say_lines(self.run)
             else:
                 self._live.update(_picture(self.run), refresh=True)
             took_s = time.perf_counter() - began
+
+    def _say_lines(self, run: Run) -> None:
+        if news := self._foretold.news(run.engine.forecast, run.elapsed_s):
+            terminal.say(f"{'DRILL ' if run.drill else ''}{news}")
+        if run.elapsed_s >= self._next_line_s:
+            self._next_line_s = run.elapsed_s + _LINE_EVERY_S
+            terminal.say(status_line(run))
 
 
 def status_line(run: Run) -> str:
@@ -118,7 +147,10 @@ def _picture(run: Run) -> Text:
     picture.append(run.prepared.settings.broker.base_url + "\n", style="bold")
     picture.append("█" * filled, style="green")
     picture.append("░" * (width - filled) + "\n")
-    picture.append(f"{status_line(run)}  (deadline {run.deadline_s:g} s)\n")
+    ends_s = run.engine.deadline.pace.deadline - run.story.began_at
+    picture.append(f"{status_line(run)}  (deadline {ends_s:.4g} s)\n")
+    if run.engine.forecast is not None:
+        picture.append(f"{run.engine.forecast}\n", style="yellow")
     picture.append("  ".join(f"{state} {count:,}" for state, count in sorted(states.items())) + "\n")
     waiting = [case for case in cases if not case.is_concluded]
     if run.engine.swept.is_set() and 0 < len(waiting) <= _NAMED_MOST:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from panic import config, latch
-from panic.cli import loop
+from panic.cli import loop, practice
 from panic.cli.serve import log_unhandled
 from panic.config import LedgerFiles, Settings
 from panic.kit import terminal
@@ -45,7 +45,7 @@ def do_room(options: argparse.Namespace) -> int:
         raise UsageError(f"--room {word}: the room prints no report. Leave {word} out, or leave --room out")
     options.port = PORT if options.port is None else options.port
     _is_free(options.port)
-    made_up = drill.firm(options.accounts, options.seed, options.faults)
+    made_up = practice.firm(options)
     if options.ledger is not None:
         _is_for_drills(options.ledger)
     return loop.run(_serve(made_up, options))
@@ -108,7 +108,7 @@ async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
     for number in _ENDING:
         running.add_signal_handler(number, end, number)
     try:
-        async with drill.simulator(made_up, seed=options.seed, latency_s=options.latency) as simulator:
+        async with practice.simulator(options, made_up) as simulator:
             server = Server(_settings(made_up, simulator, options, folder), terminal.say, {}, drill=True)
             await server.start()
             restocking = Restocking(server.desk, simulator)

@@ -19,7 +19,7 @@ from panic.engine.case import Case
 from panic.engine.clearing import CancelCall, Clearing, ReadCall, Sweep
 from panic.engine.deadline import Deadline, Leash, persistently
 from panic.engine.events import Observer, What
-from panic.engine.forecast import EVERY_S, Forecast, foresee
+from panic.engine.forecast import EVERY_S, Forecast, foresee, waits_for_turn
 from panic.engine.lane import Kind
 from panic.engine.pacing import Pace
 from panic.engine.slots import NOBODY, Slots
@@ -267,9 +267,15 @@ class Engine:
             sweep.settled_at = self._clock.now()
             sweep.watch_until = sweep.settled_at + self.deadline.pace.watch_s
             loop = asyncio.get_running_loop()
-            loop.call_at(sweep.watch_until, self.deadline.wake_all)
+            loop.call_at(sweep.watch_until, self._end_watch)
             loop.call_later(BESIDE_MOST_S, self._tasks.cancel, NOBODY)
             self._tell_observer(What.SETTLED, None)
+
+    def _end_watch(self) -> None:
+        """End what only watches, also where it waits for a turn; anything else is due again at once."""
+        if self._clock.now() >= self.sweep.watch_until:  # else there was a press meanwhile
+            self.slots.recall({case.account.id for case in self._cases})
+            self.deadline.wake_all()
 
     def _tell_observer(self, what: What, case: Case | None) -> None:
         try:
@@ -285,10 +291,13 @@ class Engine:
         self._foreseeing = asyncio.get_running_loop().call_later(EVERY_S, self._foresee)
 
     def _foresee(self) -> None:
-        """See how long it takes, and put the end off: no first DELETE that could still be sent is abandoned."""
+        """See how long it takes, and put the end off: no first DELETE that could still be sent is abandoned.
+
+        It is not put off for accounts that had their turns: only the first look of each is sure to be worth it.
+        """
         pace, now, sweep = self.deadline.pace, self._clock.now(), self.sweep
         self.forecast = foresee(self._cases, self.slots.rates, verify=pace.verify)
-        if self.forecast is not None:
+        if self.forecast and any(waits_for_turn(case, verify=pace.verify) for case in self._cases):
             self.deadline.put_off(now + self.forecast.needs_s + pace.watch_s)
         elif sweep.unsent and pace.deadline - now < pace.attempt_s + 2 * EVERY_S:  # it hangs, or the run is large
             self.deadline.put_off(now + sweep.unsent_s(now) + pace.attempt_s)

@@ -16,6 +16,7 @@ EVERY_S = 1.0
 _MARGIN, _MARGIN_S = 1.25, 30.0
 """The end is put off by more than is needed: paces change, and what is open is cancelled and read again."""
 
+_REFUSED = 429
 _UNANSWERED = frozenset({Outcome.NOT_ATTEMPTED, Outcome.RATE_LIMITED})
 
 
@@ -55,6 +56,14 @@ def planned(accounts: Iterable[Account], lanes: Lanes, *, verify: bool = True) -
     """Give what a press takes, one DELETE and one read for each account, where a rate is known before."""
     cancels = Counter(account.credential for account in accounts)
     return _forecast(cancels, cancels if verify else Counter(), lanes.rates(cancels))
+
+
+def waits_for_turn(case: Case, *, verify: bool) -> bool:
+    """Tell whether no DELETE of it, or no GET, came to more than a 429: the pace keeps it, and not its orders."""
+    if case.is_concluded:
+        return False
+    is_read = any(one.method == "GET" and one.status != _REFUSED for one in case.attempts)
+    return case.owes_first or case.outcome in _UNANSWERED or (verify and not is_read)
 
 
 def foresee(cases: Iterable[Case], rates: Mapping[str, float], *, verify: bool) -> Forecast | None:

@@ -30,6 +30,7 @@ MANY_AT_FIRST = 4
 """So many of the last eight answers are refusals: the lane is closed, not an account."""
 
 NEIGHBOURS = 8
+"""So many others have to be served between two refusals of an account before the second says something of it."""
 
 ITS_OWN = 3
 """An account that is refused so often in a row, while neighbours are served, is limited by itself."""

@@ -19,7 +19,7 @@ DOUBLE_S, DOUBLE_TURNS = 0.25, 2
 SEARCH, SEARCH_TURNS = 1.25, 4
 """It grows once in so many seconds and turns: in a slow start, and after a refusal too early to learn from."""
 
-GROW_S, GROW_TURNS = 1.0, 30
+GROW_S, GROW_TURNS = 1.0, 40
 GROWTH_FIRST, GROWTH_MOST = 0.02, 1.0
 PAUSES = 5
 """It grows once in so many seconds and turns, and the less often the longer a refusal closed the lane."""

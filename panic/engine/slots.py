@@ -111,7 +111,8 @@ class Slots:
         self, size: int, now: Callable[[], float], lanes: Lanes | None = None, *, urgency: int = 0
     ) -> None:
         self._free = size
-        self._withheld = 0
+        self._withheld = self._first_flight = self._heard = 0
+        self._is_refused = False
         self._now = now
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
@@ -128,8 +129,16 @@ class Slots:
         """Let only some of so many accounts' requests fly before answers come, or a moment has passed."""
         self._withheld = max(0, self._free - max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
         self._free -= self._withheld
+        self._first_flight = self._free
         if self._withheld:
             asyncio.get_running_loop().call_later(FLIGHT_S, self._give_all)
+
+    def _hear(self, *, limited: bool) -> None:
+        """Let all fly once half of the first flight was served; after a refusal its lane knows better."""
+        self._is_refused |= limited
+        self._heard += 1
+        if self._heard >= self._first_flight // 2 and not self._is_refused:
+            self._give_all()
 
     def _give_all(self) -> None:
         self._free += self._withheld
@@ -170,9 +179,8 @@ class Slots:
                 wait = self._queues[lane_name].lane.answered(
                     account, answer.began, self._now(), limited=answer.is_limited, retry_after=answer.retry_after
                 )
-                if self._withheld and not answer.is_limited:
-                    self._withheld -= 1
-                    self._free += 1
+                if self._withheld:
+                    self._hear(limited=answer.is_limited)
                 if answer.is_limited:
                     self.refused[lane_name] += 1
                     answer = answer._replace(retry_after=wait)

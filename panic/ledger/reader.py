@@ -149,7 +149,7 @@ def _faults(volume: Volume, *, alone: bool) -> Iterator[str]:
 
 
 @contextmanager
-def _opened(file: Path, mode: str, patience_s: float = BUSY_S) -> Iterator[sqlite3.Connection]:
+def _opened(file: Path, mode: str, patience_s: float) -> Iterator[sqlite3.Connection]:
     with closing(
         sqlite3.connect(address(file, mode), uri=True, timeout=patience_s, isolation_level=None)
     ) as connection:
@@ -158,7 +158,7 @@ def _opened(file: Path, mode: str, patience_s: float = BUSY_S) -> Iterator[sqlit
 
 
 def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
-    with _opened(file, mode) as connection:
+    with _opened(file, mode, BUSY_S) as connection:
         try:
             connection.execute("BEGIN")
             marks = [
@@ -182,7 +182,7 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
         else:
             head = Head(last[0].seq, last[0].hash) if last else GENESIS
             return Volume(file, GENESIS, rows, head, damage, before)
-    with _opened(file, mode) as connection:
+    with _opened(file, mode, BUSY_S) as connection:
         return _damaged(connection, file, reason, asked)
 
 

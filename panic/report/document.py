@@ -198,6 +198,7 @@ class Flag:
 
 FILTER_NAMES_NOTHING: Final = "filter_names_nothing"
 CLOCK_UNEXPLAINED: Final = "clock_unexplained"
+NOT_ATTEMPTED: Final = "not_attempted"
 NEVER_CLEAR = frozenset({FILTER_NAMES_NOTHING, CLOCK_UNEXPLAINED})
 """Codes of the flags that keep a run from being clear, whatever was read."""
 

@@ -9,7 +9,7 @@ from panic.engine.case import Case
 from panic.kit.errors import Problem
 from panic.kit.words import clip
 from panic.orders import Filters
-from panic.report.document import CLOCK_UNEXPLAINED, FILTER_NAMES_NOTHING, Flag
+from panic.report.document import CLOCK_UNEXPLAINED, FILTER_NAMES_NOTHING, NOT_ATTEMPTED, Flag
 
 _TEXT_MOST = 500
 SKEW_MOST_S = 5.0
@@ -48,8 +48,10 @@ def from_cases(cases: Sequence[Case], base_url: str, *, stopped: bool, over: boo
     unsent = sum(case.outcome is Outcome.NOT_ATTEMPTED for case in cases)
     if unsent and over:
         accounts = "1 account was" if unsent == 1 else f"{unsent:,} accounts were"
-        remedy = "press again" if stopped else "press again, with a longer --deadline or more --concurrency"
-        yield Flag("not_attempted", f"the run ended before {accounts} sent anything: {remedy}")
+        remedy = "press again" if stopped else "press again, without --deadline: it then lasts as long as it must"
+        limited = sum(case.outcome is Outcome.RATE_LIMITED for case in cases)
+        more = f", and {limited:,} more got no answer but a 429" if limited else ""
+        yield Flag(NOT_ATTEMPTED, f"the run ended before {accounts} sent anything{more}: {remedy}")
 
 
 def from_descriptors(wanted: int, possible: int) -> Iterable[Flag]:

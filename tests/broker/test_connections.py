@@ -43,8 +43,7 @@ async def test_a_sound_connection_is_used_again(method: str, answer: bytes):
         assert 0 == doubt.times
 
 
-@pytest.mark.parametrize("interim", ["100 Continue", "102 Processing", "103 Early Hints"])
-@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(("interim", "count"), [("100 Continue", 1), ("103 Early Hints", 3)])
 async def test_an_interim_answer_is_no_mix_up(interim: str, count: int):
     """A 1xx announces the answer; it is not one."""
     hint = f"HTTP/1.1 {interim}\r\nLink: </x>\r\n\r\n".encode() * count
@@ -99,17 +98,13 @@ async def test_nothing_queues_for_a_connection():
 # ── nothing was sent ────────────────────────────────────────────────────────────────────────────────────
 
 
-def _refused() -> str:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
 @METHODS
 async def test_refused(method: str):
     """Nobody listens: nothing was sent."""
-    async with door(_refused()) as broker:
-        answer = await ask(method, broker)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with door(f"http://127.0.0.1:{taken.getsockname()[1]}") as broker:
+            answer = await ask(method, broker)
 
     assert Outcome.UNREACHABLE == answer.outcome
     assert answer.error.startswith("no connection: ")
@@ -140,6 +135,3 @@ def test_connections_possible(
     monkeypatch.setattr(Path, "iterdir", used)
 
     assert least <= connections_possible() <= most
-
-
-# ── TLS ─────────────────────────────────────────────────────────────────────────────────────────────────

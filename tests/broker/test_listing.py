@@ -50,10 +50,8 @@ def test_all_pages_are_read():
         ("ACTIVE", True),
         ("INACTIVE", False),
         ("CLOSED", False),
-        ("", True),
         (None, True),
         ("FROZEN", True),
-        ("closed", True),
         (["CLOSED"], True),
     ],
 )
@@ -62,24 +60,23 @@ def test_an_account_is_active_unless_it_is_known_not_to_be(status: Any, is_activ
     assert {1: is_active} == listed([a_list(active(1, status))])[0].active
 
 
-@pytest.mark.parametrize("metadata", [None, {}, {"next_page_token": ""}, {"next_page_token": None}])
-def test_a_page_without_a_token_is_the_last(metadata: Any):
-    """It says nothing of another."""
-    found, asked = listed([an_answer(document={"data": [active(1)], "metadata": metadata})])
+def test_an_id_that_came_as_something_else_is_not_overlooked():
+    """An account that is missed here makes a run look complete; a row without an id names none."""
+    rows: list[Any] = [
+        None,
+        5,
+        "x",
+        [],
+        {},
+        {"id": None},
+        {"id": 1.5},
+        {"id": []},
+        {"id": True},
+        {"id": "123"},
+        {"id": 124.0},
+    ]
 
-    assert (Listing({1: True}, ""), 1) == (found, len(asked))
-
-
-@pytest.mark.parametrize("row", [None, 5, "x", [], {}, {"id": None}, {"id": 1.5}, {"id": []}, {"id": True}])
-def test_a_row_without_an_id_is_passed_over(row: Any):
-    """It names no account."""
-    assert {1: True} == listed([a_list(row, active(1))])[0].active
-
-
-@pytest.mark.parametrize("id_", ["123", 123.0])
-def test_an_id_that_came_as_something_else_is_not_overlooked(id_: Any):
-    """An account that is missed here makes a run look complete."""
-    assert {123: True} == listed([a_list(active(id_))])[0].active
+    assert {123: True, 124: True} == listed([a_list(*rows)])[0].active
 
 
 @pytest.mark.parametrize(
@@ -89,7 +86,6 @@ def test_an_id_that_came_as_something_else_is_not_overlooked(id_: Any):
         ([too_late(1.0)], "the broker did not answer in time"),
         ([an_answer(401, error="who are you")], "who are you"),
         ([an_answer(200)], "no list came back"),
-        ([an_answer(200, document={"data": None})], "no list came back"),
         ([an_answer(200, document={"data": {"id": 1}})], "no list came back"),
         ([a_list(status=500)], "no list came back"),
         ([an_answer(200, document={"data": [], "error": {"code": 403}})], "no list came back"),

@@ -63,12 +63,7 @@ def test_each_outcome_of_an_attempt_is_one_row():
 
 def test_only_what_may_change_is_tried_again():
     """What the broker has decided is not asked again, whatever it has decided."""
-    assert {
-        Outcome.RATE_LIMITED,
-        Outcome.BROKER_ERROR,
-        Outcome.UNREACHABLE,
-        Outcome.UNKNOWN,
-    } == TRY_AGAIN
+    assert {Outcome.RATE_LIMITED, Outcome.BROKER_ERROR, Outcome.UNREACHABLE, Outcome.UNKNOWN} == TRY_AGAIN
     assert {Outcome.UNAUTHENTICATED, Outcome.FORBIDDEN, Outcome.REJECTED} == REFUSED
 
 

@@ -11,16 +11,12 @@ from multidict import CIMultiDict
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome
+from panic.broker.pages import Page
 from panic.broker.request import Exchange
 from panic.broker.wire import answer
 from panic.config.secret import Key
 from panic.kit.words import SHOWN_MOST, clip
-from tests.broker.support import (
-    ID,
-    OTHER_ID,
-    envelope,
-    refusal,
-)
+from tests.broker.support import BODIES, ID, OTHER_ID, envelope, refusal
 
 KEY = "tenant-7.the-secret-of-the-firm"
 
@@ -39,12 +35,6 @@ def received(
     return answer(exchange, account_id, Key(KEY).scrub, is_read=is_read)
 
 
-@pytest.mark.parametrize("name", ["Retry-After", "retry-after", "RETRY-AFTER"])
-def test_an_answer_carries_its_retry_after(name: str):
-    """On any status, under any spelling."""
-    assert 3.0 == received(refusal(503), 503, headers={name: "3"}).retry_after
-
-
 @pytest.mark.parametrize(
     ("status", "outcome"),
     [(200, Outcome.UNKNOWN), (404, Outcome.NOTHING_TO_CANCEL), (503, Outcome.BROKER_ERROR)],
@@ -61,27 +51,11 @@ def test_a_body_cut_short_is_not_read(status: int, outcome: Outcome):
     assert not got.orders
 
 
-BODIES: dict[str, tuple[bytes, Body]] = {
-    "orders": (json.dumps(envelope(ID)).encode(), Body.OBJECT),
-    "own envelope": (json.dumps(refusal(404)).encode(), Body.OBJECT),
-    "empty object": (b"{}", Body.OBJECT),
-    "no bytes": (b"", Body.EMPTY),
-    "blanks": (b" \r\n", Body.EMPTY),
-    "page of a login": (b"<!DOCTYPE html><title>Sign in</title>", Body.INVALID),
-    "list": (b"[1, 2]", Body.INVALID),
-    "null": (b"null", Body.INVALID),
-    "half": (b'{"data": [', Body.INVALID),
-    "not UTF-8": (b'{"data": "\xff\xfe"}', Body.INVALID),
-    "deep": (b"[" * 100_000, Body.INVALID),
-    "another account's": (json.dumps(envelope(OTHER_ID)).encode(), Body.FOREIGN),
-}
-
-
 @pytest.mark.parametrize("name", BODIES)
 def test_what_a_body_is_and_that_only_a_whole_200_is_a_page(name: str):
     """Whatever else comes back; the table of outcomes knows the rest."""
     body, kind = BODIES[name]
-    statuses = (200, 201, 204, 206, 302, 400, 401, 403, 404, 429, 500, 503)
+    statuses = (200, 201, 204, 206, 404, 500)
     answers = {status: received(body, status) for status in statuses}
 
     assert {kind} == {one.evidence.body for one in answers.values()}
@@ -92,18 +66,15 @@ DRIFT: dict[str, object] = {
     "nothing": {},
     "data is null": {"data": None},
     "data is an object": {"data": {"orders": []}},
-    "data is a number": {"data": 7},
     "no metadata": {"data": []},
     "metadata is a list": {"data": [], "metadata": []},
     "unknown fields": {"data": [], "warnings": ["x"], "links": {"next": None}},
     "an order is null": {"data": [None]},
-    "an order is a list": {"data": [[1, 2]]},
     "an order is empty": {"data": [{}]},
     "numbers for strings": {"data": [{"id": 7, "account_id": str(ID), "filled_quantity": 1.5}]},
     "nested surprises": {"data": [{"id": {"v": 1}, "symbol": None, "status": ["NEW"], "account_id": None}]},
     "an unknown status": {"data": [{"id": "a", "account_id": ID, "status": "HELD_AT_VENUE"}]},
     "an unreadable account": {"data": [{"id": "a", "account_id": "desk-7"}]},
-    "a request id of another kind": {"data": [], "metadata": {"request_id": 7}},
     "not a number": {"data": [], "metadata": {"total_items": float("nan")}},
 }
 
@@ -117,10 +88,10 @@ def test_drift_never_unmakes_an_accepted_cancel(document: object):
     assert not got.error
 
 
-@pytest.mark.parametrize("status", [200, 202])
-def test_a_2xx_with_an_error_inside(status: int):
+@pytest.mark.parametrize("data", [None, []])
+def test_a_2xx_with_an_error_inside(data: object):
     """It stays accepted, proves nothing and is noted with the broker's words."""
-    got = received({"data": None, "error": {"code": 500, "message": "Half failed"}}, status)
+    got = received({"data": data, "error": {"code": 500, "message": "Half failed"}})
 
     assert Outcome.ACCEPTED == got.outcome
     assert got.page is None
@@ -129,7 +100,7 @@ def test_a_2xx_with_an_error_inside(status: int):
 
 
 @pytest.mark.parametrize(
-    "mixed", [(OTHER_ID,), (ID, OTHER_ID), (None, OTHER_ID), (OTHER_ID, None), (-1,), (0,), (2**70,)]
+    "mixed", [(OTHER_ID,), (ID, OTHER_ID), (None, OTHER_ID), (OTHER_ID, None), (0,), (2**70,)]
 )
 @pytest.mark.parametrize("is_read", [True, False])
 def test_another_accounts_orders(mixed: tuple[int | None, ...], is_read: bool):
@@ -160,9 +131,7 @@ def test_no_account_in_particular():
         ({"account_id": str(ID)}, True),
         ({"account_id": "desk-7"}, False),
         ({"account_id": ""}, False),
-        ({"account_id": True}, False),
         ({"account_id": float(ID)}, False),
-        ({"account_id": [ID]}, False),
         ({"account_id": f"-{ID}"}, False),
         ({"account_id": "\uff11\uff19"}, False),
     ],
@@ -176,61 +145,30 @@ def test_whose_order_it_is(account: dict[str, Any], counts: bool):
 
 
 @pytest.mark.parametrize(
-    ("document", "counts"),
+    ("document", "page"),
     [
-        ({"data": []}, True),
-        ({"data": [], "error": None}, True),
-        ({"data": None}, False),
-        ({"data": {}}, False),
-        ({"data": ""}, False),
-        ({"data": [], "error": "no"}, False),
-        ({"data": [], "error": {}}, False),
-        ({"data": [], "error": 0}, False),
+        ({}, Page(())),
+        ({"error": None, "metadata": None}, Page(())),
+        ({"metadata": {"next_page_token": None, "total_items": None}}, Page(())),
+        ({"metadata": {"next_page_token": "abc", "total_items": 7}}, Page((), "abc", 7)),
+        ({"metadata": {"total_items": "7", "total_pages": "2", "page_number": 2}}, Page((), "", 7)),
+        ({"data": None}, None),
+        ({"data": {}}, None),
+        ({"error": "no"}, None),
+        ({"error": {}}, None),
+        ({"error": 0}, None),
+        ({"metadata": {"total_items": True}}, None),
+        ({"metadata": {"total_items": 7.0}}, None),
+        ({"metadata": {"total_items": "\u0667"}}, None),
+        ({"metadata": {"total_items": "9" * 5000}}, None),
+        ({"metadata": {"total_pages": 3, "page_number": 1}}, None),
+        ({"metadata": {"total_pages": 3}}, None),
+        ({"metadata": "page 1 of 2"}, None),
     ],
 )
-def test_what_counts_as_a_page(document: object, counts: bool):
-    """`data` is an array and `error` null or absent, or it proves nothing."""
-    assert counts == (received(document).page is not None)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "token", "total"),
-    [
-        ({}, "", None),
-        ({"next_page_token": None, "total_items": None}, "", None),
-        ({"next_page_token": "abc", "total_items": 7}, "abc", 7),
-        ({"next_page_token": None, "total_items": "7"}, "", 7),
-        ({"total_pages": 1, "page_number": 1}, "", None),
-        ({"total_pages": "2", "page_number": 2}, "", None),
-        (None, "", None),
-    ],
-)
-def test_where_the_pages_go_on(metadata: object, token: str, total: int | None):
-    """Token and total are read tolerantly."""
-    page = received({"data": [], "metadata": metadata}).page
-
-    assert page is not None
-    assert (token, total) == (page.next_token, page.total)
-
-
-@pytest.mark.parametrize(
-    "metadata",
-    [
-        {"total_items": True},
-        {"total_items": 7.0},
-        {"total_items": "\u0667"},
-        {"total_items": "-7"},
-        {"total_items": "9" * 5000},
-        {"total_pages": 3, "page_number": 1},
-        {"total_pages": 3},
-        {"page_number": ["x"]},
-        "page 1 of 2",
-        [],
-    ],
-)
-def test_a_page_whose_count_cannot_be_read_proves_nothing(metadata: object):
-    """What is there and cannot be read may say that there is more."""
-    assert received({"data": [], "metadata": metadata}).page is None
+def test_what_counts_as_a_page(document: dict[str, object], page: Page | None):
+    """What may be missing or null is; what is there and cannot be read may say that there is more."""
+    assert page == received({"data": [], **document}).page
 
 
 @pytest.mark.parametrize(
@@ -240,11 +178,8 @@ def test_a_page_whose_count_cannot_be_read_proves_nothing(metadata: object):
         (refusal(503), 404, False),
         (refusal(404), 503, False),
         ({"error": {"code": 404, "message": "No"}}, 404, False),
-        ({"error": {"code": "404", "message": "No"}, "metadata": {"request_id": "x"}}, 404, False),
         ({"error": {"code": 404}, "metadata": {"request_id": "x"}}, 404, False),
         ({"error": "No", "metadata": {"request_id": "x"}}, 404, False),
-        ({}, 404, False),
-        (b"", 404, False),
         (b"<html>", 404, False),
         (envelope(ID), 200, False),
     ],
@@ -271,7 +206,6 @@ def test_request_id():
         (b"", 204, ""),
         (refusal(403, "Not yours"), 403, "Not yours"),
         ({"error": "plain words"}, 400, "plain words"),
-        ({"error": {"code": 7}}, 400, "{'code': 7}"),
         ({"error": {"message": 7}}, 400, "{'message': 7}"),
         (b"<html>", 502, "HTTP 502"),
         (b"", 302, "HTTP 302"),
@@ -283,7 +217,7 @@ def test_what_went_wrong(body: object, status: int, error: str):
     assert error == received(body, status).error
 
 
-@pytest.mark.parametrize("status", [200, 400, 404, 500])
+@pytest.mark.parametrize("status", [200, 404])
 @pytest.mark.parametrize("leaked", [KEY, KEY.partition(".")[2], f"Bearer {KEY}"])
 def test_the_key_is_taken_out_of_foreign_words(status: int, leaked: str):
     """A broker that quotes our request does not make us print the key, not even half of it at a clip's edge."""
@@ -315,9 +249,7 @@ JSONISH = st.sampled_from(
         b"{}",
         b"[" * 100_000,
         b'{"data":' * 10_000,
-        b"1" * 5000,
         b'{"error":' + b"1" * 5000 + b"}",
-        b'{"error":{"message":' + b"9" * 4200 + b"}}",
         b'{"data":[{"id":' + b"9" * 4299 + b',"account_id":' + b"9" * 4299 + b"}]}",
         b'{"data":[{"id":1e999,"filled_quantity":NaN}],"error":-Infinity}',
         b'{"error":{"message":"\\ud800"},"metadata":{"request_id":"\\udfff"}}',

@@ -12,11 +12,15 @@ import pytest
 
 from panic import cli
 from panic.broker.outcomes import Standing, Verdict
+from panic.cli.progress import Foretold, Progress
 from panic.config import Broker, RosterFile, Settings
+from panic.engine.forecast import Forecast
+from panic.kit import terminal
 from panic.kit.errors import PanicError
 from panic.report.document import Report
 from panic.run import drill
 from panic.run.run import Run
+from panic.simulator import RateLimit
 from tests.cli.support import codes, names, panic, started, valid, verdicts
 from tests.kit.virtual import virtually
 
@@ -41,13 +45,20 @@ def drilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 Drilled = Callable[..., tuple[int, str, str]]
 
 
-@pytest.mark.parametrize("faults", ["typical", TROUBLE])
-def test_a_drill_with_faults_passes(faults: str):
-    """Everything at once, one account that is never done: the report agrees with the truth on every account."""
+@pytest.mark.parametrize(
+    ("faults", "limit"),
+    [("typical", None), (TROUBLE, None), ("typical", RateLimit(20, burst=20))],
+    ids=["typical", "trouble", "behind a limit"],
+)
+def test_a_drill_with_faults_passes(faults: str, limit: RateLimit | None):
+    """Everything at once, one account that is never done: the report agrees with the truth on every account.
+
+    An account that is never done does not put the end off, behind a limit either.
+    """
 
     async def work() -> tuple[Report, drill.Examination]:
         made_up = drill.firm(60, 1, faults)
-        async with drill.simulator(made_up, seed=1, latency_s=0.005) as simulator:
+        async with drill.simulator(made_up, seed=1, latency_s=0.005, rate_limit=limit) as simulator:
             run = Run(drill.prepare(made_up, simulator.base_url), drill=True, rng=random.Random(1))
             report = await run.go()
             return report, drill.examine(report, made_up, simulator.truth)
@@ -55,8 +66,65 @@ def test_a_drill_with_faults_passes(faults: str):
     report, examination = virtually(work())
 
     assert ((), 60) == (examination.disagreements, len(report.accounts))
+    assert report.timings.total_s < 60
     assert (Verdict.REFUSED if faults == "typical" else Verdict.CLEAR) is report.verdict
     assert faults != "typical" or {"refused", "open", "clear"} <= {one.verdict for one in report.accounts}
+
+
+def test_behind_a_limit_a_drill_says_how_long_it_takes_and_ends_clear(capsys: pytest.CaptureFixture[str]):
+    """After its deadline, which was put off; the forecast is told early and seldom, the pace in the report."""
+
+    async def work() -> tuple[Report, drill.Examination]:
+        made_up = drill.firm(100, 1, "none")
+        async with drill.simulator(made_up, seed=1, latency_s=0.02, rate_limit=RateLimit(5)) as simulator:
+            progress = Progress()
+            run = Run(drill.prepare(made_up, simulator.base_url), drill=True, rng=random.Random(1))
+            progress.run = run
+            async with progress:
+                report = await run.go()
+            return report, drill.examine(report, made_up, simulator.truth)
+
+    report, examination = virtually(work())
+    terminal.errors.drain()
+    said = capsys.readouterr().err.splitlines()
+    (pace,), told = report.timings.paces, [line for line in said if "requests a second" in line]
+
+    assert (Verdict.CLEAR, ()) == (report.verdict, examination.disagreements)
+    assert drill.DEADLINE_S < report.timings.total_s < 75
+    assert report.timings.total_s < report.timings.deadline_s
+    assert ("default", True) == (pace.credential, 4 <= pace.requests_per_second <= 7)
+    assert told[0] == said[0]
+    assert told[0].startswith("DRILL the broker lets about ")
+    assert ": all cancels accepted in about " in told[0]
+    assert 1 <= len(told) <= 4
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ([(1, 60), (2, 59), (3, 58)], [1]),
+        ([(1, 60), (2, 75), (3, 76), (4, 120)], [1, 4]),
+        ([(1, 60), (2, 20)], [1, 2]),
+        ([(1, 600), (2, 700), (3, 1000)], [1, 3]),
+        ([(1, 2), (100, 1), (200, 1)], [1]),
+    ],
+    ids=["as foretold", "later", "earlier", "a long one", "hardly anything left"],
+)
+def test_a_forecast_is_told_again_only_if_much_has_changed(ends: list[tuple[int, int]], told: list[int]):
+    """Its end moved by ten seconds at least, and by a third of what is left."""
+    foretold = Foretold()
+
+    assert told == [at for at, in_s in ends if foretold.news(Forecast(20.0, in_s / 2, in_s), at)]
+    assert "" == foretold.news(None, 1000.0)
+
+
+def test_the_limit_is_all_that_goes_wrong_unless_more_is_asked_for(drilled: Drilled):
+    """So that a drill with --rate can end clear."""
+    code, out, _ = drilled("drill", "--accounts", "4", "--latency", "0", "--rate", "5", "--burst", "3")
+    report = valid(out)
+
+    assert (0, "clear") == (code, report["verdict"])
+    assert report["timings"]["paces"][0]["refused"] > 0
 
 
 async def test_a_drill_passes_and_says_so(tmp_path: Path):

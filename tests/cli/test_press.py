@@ -88,6 +88,27 @@ def test_the_worst_account_names_the_exit_code(
 
 
 @pytest.mark.parametrize("form", ["table", "json"])
+def test_a_dry_run_and_a_check_tell_how_long_it_takes_at_a_known_pace(tmp_path: Path, form: str):
+    """What the settings, or an earlier run, say of the broker's pace is told before anybody presses."""
+    with beside(simulate(account(1), account(2), account(3))) as simulator:
+        known = 'contact = "the desk"\nrequests_per_second = 2\n'
+        firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], broker=known)
+        plan = typed(*firm.lines(*PRESS, "--dry-run", "--format", form))
+        blind = typed(*firm.lines(*PRESS, "--dry-run", "--no-verify", "--format", form))
+        check = typed(*firm.lines("check", "--format", form))
+    words = "the broker lets about 2 requests a second through: all cancels accepted in about 2 s"
+    forecast = {"per_second": 2.0, "accepted_s": 1.5, "proven_s": 3.0}
+
+    if form == "table":
+        assert f"\n{words}, all accounts read in about 3 s\n" in plan.out
+        assert f"\n{words}\n" in blind.out
+        assert f"\na press of all of them: {words}, all accounts read in about 3 s\n" in check.out
+    else:
+        found = [json.loads(one.out)["forecast"] for one in (plan, blind, check)]
+        assert [forecast, {**forecast, "proven_s": 1.5}, forecast] == found
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
 def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form: str):
     """Whom it would fire, in which order, at which host and whom it could not reach: and the wire stays quiet."""
     with beside(simulate()) as simulator:

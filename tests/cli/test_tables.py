@@ -14,7 +14,7 @@ from panic.cli.press import plan_table
 from panic.cli.tables.drawing import draw
 from panic.cli.tables.report import table, verdict_line
 from panic.orders import Filters
-from panic.report.document import Flag, Report
+from panic.report.document import Flag, Pace, Report, Timings
 from panic.run.check import AccountCheck, CheckReport, State
 from tests.kit.builders import a_bad_row, a_roster, an_answer, no_answer
 from tests.report.test_report import a_report, a_worked_case
@@ -90,6 +90,29 @@ def a_check(ok: bool = False, **facts: Any) -> CheckReport:
 def test_a_small_report_reads_like_this():
     """Word for word, so that a change of it is seen."""
     assert GOLDEN == neat(draw(table(a_small_report()), width=80))
+
+
+def test_what_was_not_sent_is_said_before_anything_else():
+    """With what to do about it, and above all that is only remarkable."""
+    lines = draw(
+        table(a_small_report(flags=[Flag("roster", "odd"), Flag("not_attempted", "all of it")]))
+    ).splitlines()
+
+    assert "! all of it" == lines[1]
+    assert 1 == lines.count("! all of it")
+    assert "! odd" in lines
+
+
+def test_the_brokers_pace_is_told():
+    """For each credential, with what was refused and how long requests waited; without a limit nothing is said."""
+    pace = tuple(Pace(f"desk-{n}", 20.0 + n, 300 * n) for n in range(8))
+    text = draw(table(a_small_report(timings=Timings(0.25, 9.0, 10.0, 120.0, 61.26, pace))), width=300)
+
+    assert (
+        "requests a second that the broker lets through: desk-0 about 20, desk-1 about 21, desk-2 about 22, "
+        "desk-3 about 23, desk-4 about 24, desk-5 about 25, … · 8,400 refused · 61.3 s of waiting\n"
+    ) in text
+    assert "lets through" not in GOLDEN
 
 
 def test_a_drill_says_so_before_anything_else():

@@ -97,7 +97,7 @@ def test_a_directory_a_pipe_and_a_device_are_told_and_do_not_hang(tmp_path: Path
         assert problems[0].what.startswith("credential fund: the key file cannot be read: ")
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_key_file_that_is_open_to_others_is_used_and_told(key_file: MakeFile, tmp_path: Path, mode: int):
     """Stopping comes first, and the remedy is a command."""
     key, problems = read("fund", Credential(file=key_file(mode=mode)), {})
@@ -107,16 +107,12 @@ def test_a_key_file_that_is_open_to_others_is_used_and_told(key_file: MakeFile, 
     assert [message] == told(problems, tmp_path)
 
 
-@pytest.mark.parametrize("printed", [repr, str, format, "{:>20}".format, "{0!r}".format, "%s".__mod__, ascii])
-def test_a_key_prints_as_stars(printed: Callable[[object], str]):
-    """However it is printed."""
-    assert "Key('****')" == printed(Key(TEXT)).strip()
-
-
-def test_a_key_leaves_by_no_other_door():
-    """Not by JSON, pickle or vars; a copy is the key itself."""
+def test_a_key_leaves_by_no_door():
+    """However it is printed it is stars; nor by JSON, pickle or vars; a copy is the key itself."""
     key = Key(TEXT)
 
+    for printed in (repr, str, format, "{:>20}".format, "{0!r}".format, "%s".__mod__, ascii):
+        assert "Key('****')" == printed(key).strip()
     with pytest.raises(TypeError, match="not JSON serializable"):
         json.dumps(key)
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
@@ -147,7 +143,6 @@ def test_a_traceback_with_all_variables_does_not_show_a_key():
     [
         ("id.secret-8", "Bearer id.secret-8!", "Bearer [key]!"),
         ("id.secret-8", "only secret-8 of id", "only [key] of id"),
-        ("id.secret-8", "id.secret-8secret-8", "[key][key]"),
         ("id.short", "id.short and short", "[key] and short"),
         ("a.b.12345678", "b.12345678", "[key]"),
         ("plain", "a plain word", "a [key] word"),

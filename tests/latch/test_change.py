@@ -141,9 +141,10 @@ def test_a_press_in_the_middle_of_anything_counts(tmp_path: Path, prepare: Act, 
         assert act is not read or done == [("", False)]
 
 
-def test_a_press_that_cannot_write_engages_everything(file: Path):
+def test_a_press_that_cannot_write_engages_everything(file: Path, monkeypatch: pytest.MonkeyPatch):
     """Somebody sleeps on the lock, the disk or the latch is full, or there can be no lock; a reset gives up."""
     said = []
+    monkeypatch.setattr(change, "PATIENCE_S", 0.0)
     with change._lock(file).open("rb") as taken:
         fcntl.flock(taken, fcntl.LOCK_EX)
         said.append(latch.engage(file, [SEVEN]))

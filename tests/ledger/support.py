@@ -81,6 +81,18 @@ def until(condition: Callable[[], object]) -> None:
         time.sleep(0.001)
 
 
+def notes(at: Path) -> None:
+    """Somebody else's file."""
+    at.write_bytes(b"account_id,name\n1,one\n" * 300)
+
+
+def theirs(at: Path) -> None:
+    """Somebody else's database."""
+    at.unlink(missing_ok=True)
+    with closing(sqlite3.connect(at)) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+
+
 class Memory:
     """A store in memory, that fails, finds damage or hangs as it is told.
 
@@ -94,7 +106,6 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.set_aside: Path | None = None
         self.records: list[Record] = []
         self.batches: list[int] = []
         self.fails: Exception | None = None

@@ -1,6 +1,7 @@
 """A copy of a ledger is the ledger at one moment, or there is none."""
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from panic.kit.errors import PanicError, UsageError
 from panic.ledger import reader
 from panic.ledger.reader import backup, read
-from tests.ledger.support import begun, ids, names, record
+from tests.ledger.support import begun, ids, names, notes, record
 
 
 def test_a_backup_is_the_ledger(tmp_path: Path):
@@ -47,14 +48,11 @@ def test_a_ledger_in_use_is_copied_as_it_stood_at_one_moment(tmp_path: Path):
     assert [1] * 3 == [len(copy.rows) % 2 for copy in copies]
 
 
-@pytest.mark.parametrize("what", ["nothing", "a directory", "no database"])
-def test_there_is_nothing_to_copy(tmp_path: Path, what: str):
+@pytest.mark.parametrize("make", [Path.exists, Path.mkdir, notes])
+def test_there_is_nothing_to_copy(tmp_path: Path, make: Callable[[Path], object]):
     """And nothing is left behind."""
     file = tmp_path / "ledger.db"
-    if what == "a directory":
-        file.mkdir()
-    if what == "no database":
-        file.write_bytes(b"account_id,name\n1,one\n" * 300)
+    make(file)
     with pytest.raises((UsageError, PanicError), match=r"there is no ledger to copy|could not be copied"):
         backup(file, tmp_path / "copy.db")
 

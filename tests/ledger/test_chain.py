@@ -27,16 +27,7 @@ def test_a_head_is_read_as_it_was_written(head: Head):
     assert head == Head.parse(f" {head}\n")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "12:" + "a" * 63,
-        "12:" + "A" * 64,
-        "٣:" + "a" * 64,
-        "x" * 9999,
-    ],
-)
+@pytest.mark.parametrize("text", ["", "12:" + "a" * 63, "12:" + "A" * 64, "٣:" + "a" * 64, "x" * 9999])
 def test_what_is_no_head_is_named_with_what_one_looks_like(text: str):
     """In a sentence of bearable length."""
     with pytest.raises(ValueError, match="a number, a colon and 64 hexadecimal digits") as caught:

@@ -28,8 +28,6 @@ async def _clock() -> Clock:
 
 CLOCK = virtually(_clock())
 PACES = (a_pace(), a_pace(watch_s=15.0), a_pace(verify=False))
-
-
 STATUSES = ("NEW", "PENDING_CANCEL", "CANCELED", "FILLED", "REPLACED", "DONE_FOR_DAY", "", "new to us")
 QUANTITIES = ("", "0", "5", "5.0", "12", "-3", "1e3", "1e99", "NaN", "many", "\ud800")
 ORDERS = st.builds(
@@ -162,13 +160,9 @@ def test_whether_an_order_was_seen_ended_is_on_record():
     """Also that it is not ended any more, though nothing else of it changed: a resume asks for it again."""
     life, seen = Life(Filters(), a_pace()), []
     page = a_page(an_order("a", "CANCELED"), an_order("b"))
-    for at, answer in enumerate(
-        [
-            an_answer(200, orders=(an_order("a"), an_order("b"))),
-            an_answer(200, began=1.0, page=page),
-            an_answer(200, began=2.0, orders=(an_order("a", "PENDING_CANCEL"),)),
-        ]
-    ):
+    first = an_answer(200, orders=(an_order("a"), an_order("b")))
+    pending = an_answer(200, began=2.0, orders=(an_order("a", "PENDING_CANCEL"),))
+    for at, answer in enumerate([first, an_answer(200, began=1.0, page=page), pending]):
         if answer.page is None:
             life.case.cancelled(answer, life.pace)
         else:
@@ -216,12 +210,8 @@ def test_a_record_of_everything_is_taken_in():
     case = a_case(7)
     apply(case, GOOD)
 
-    assert (Outcome.ACCEPTED, Standing.OPEN, 1, True) == (
-        case.outcome,
-        case.standing,
-        case.proof.open,
-        case.own_envelope,
-    )
+    assert (Outcome.ACCEPTED, True) == (case.outcome, case.own_envelope)
+    assert (Standing.OPEN, 1) == (case.standing, case.proof.open)
     assert (1, 1, {"odd": None}) == (case.cancels, case.tally.looks, case.notes)
     tracked = case.tally.orders["a"]
     assert ("3", "5") == (tracked.first.filled_quantity, tracked.last.filled_quantity)
@@ -234,14 +224,11 @@ def test_a_record_of_everything_is_taken_in():
         {"attempts": "DELETE"},
         {"attempts": [["DELETE", 1.0, "slow", None, "", ""]]},
         {"outcome": "acceptable"},
-        {"own_envelope": "yes"},
         {"as_of": "2026-03-02T00:00:01"},
         {"open": -1},
         {"seen_open": [1, "2026-03-02T00:00:01"]},
-        {"looks": True},
         {"notes": [5]},
         {"orders": [["a", "NEW", "no", "", "", "", ""]]},
-        {"orders": [["a", "NEW", False]]},
         {"reappeared": ["never seen"]},
     ],
 )

@@ -10,14 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panic.ledger.events import Event, UnencodableError, decode, encode
+from tests.ledger.mangle import JSON
 from tests.ledger.support import AT, event
 
 TEXT = st.text(st.characters())
-JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
-    max_leaves=20,
-)
 
 
 @given(st.builds(Event, TEXT, TEXT, TEXT, TEXT, JSON))
@@ -49,17 +45,8 @@ def test_a_moment_becomes_text_and_a_tuple_a_list():
     } == read.body
 
 
-def circle() -> list[Any]:
-    made: list[Any] = []
-    made.append(made)
-    return made
-
-
-def depth() -> list[Any]:
-    made: list[Any] = []
-    for _ in range(200_000):
-        made = [made]
-    return made
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +55,9 @@ def depth() -> list[Any]:
         ({"left": Decimal("1.5")}, "Decimal"),
         (math.nan, "ValueError"),
         ({(1, 2): 3}, "TypeError"),
-        (circle(), "ValueError"),
-        (depth(), "RecursionError"),
+        (CIRCLE, "ValueError"),
     ],
-    ids=["decimal", "nan", "tuple as a key", "circle", "depth"],
+    ids=["decimal", "nan", "tuple as a key", "circle"],
 )
 def test_what_json_cannot_say_is_refused_by_the_name_of_its_type(body: Any, type_name: str):
     """And never by its value, which may be a secret."""
@@ -94,7 +80,6 @@ GOOD = encode(event(body={"a": 1, "b": "é"}))
         GOOD.replace(b'"a":1', b'"a":1,"a":1'),
         GOOD.replace(b'"a":1', b'"a":NaN'),
         GOOD.replace(b'"a":1', b'"a":1e999'),
-        GOOD.replace(b'"a":1', b'"a":' + b"1" * 5_000),
         GOOD.replace(b"\\u00e9", b"\\u00E9"),
         GOOD.replace(b"\\u00e9", "é".encode()),
         GOOD.replace(b'"run":"r1"', b'"run":1'),

@@ -49,34 +49,15 @@ def test_the_evidence_of_a_run():
     header, *rows, report = map(json.loads, LINES)
     found = verify(LINES, [LEDGER.head])
     (run,) = found.runs
+    said = {"by": "auditor@desk", "ledger": "ledger.db", "run": RUN, "base": str(GENESIS)}
 
-    assert {
-        "by": "auditor@desk",
-        "ledger": "ledger.db",
-        "run": RUN,
-        "base": str(GENESIS),
-    }.items() <= header.items()
+    assert said.items() <= header.items()
     assert [(row.seq, row.hash) for row in LEDGER.rows] == [(one["seq"], one["hash"]) for one in rows]
-    assert (RUN, "clear", str(LEDGER.head)) == (
-        report["run"],
-        report["report"]["verdict"],
-        report["report"]["ledger_head"],
-    )
-    assert (ANCHORED, 0, (), 1, 7, 7) == (
-        found.finding,
-        found.exit_code,
-        found.faults,
-        found.first,
-        found.last,
-        found.anchored,
-    )
-    assert (RUN, "clear", "joe@desk", "runaway algo", True) == (
-        run.run,
-        run.verdict,
-        run.by,
-        run.reason,
-        run.finished,
-    )
+    assert RUN == report["run"] == run.run
+    assert ("clear", str(LEDGER.head)) == (report["report"]["verdict"], report["report"]["ledger_head"])
+    assert (ANCHORED, 0, ()) == (found.finding, found.exit_code, found.faults)
+    assert (1, 7, 7) == (found.first, found.last, found.anchored)
+    assert ("clear", "joe@desk", "runaway algo", True) == (run.verdict, run.by, run.reason, run.finished)
     assert "auditor@desk" in found.said
 
 
@@ -111,12 +92,8 @@ def test_a_period_holds_everything_that_happened_in_it():
     head, lines = export(ledger, asked, by="joe", at=NOON)
     found = verify(lines, [head])
 
-    assert (ANCHORED, 8, 21, ["run-1"]) == (
-        found.finding,
-        found.first,
-        found.last,
-        [run.run for run in found.runs],
-    )
+    assert (ANCHORED, 8, 21) == (found.finding, found.first, found.last)
+    assert ["run-1"] == [run.run for run in found.runs]
     assert ["run-0", "run-1", "run-2", "run-3"] == [run.run for run in verify(exported(ledger, ALWAYS), []).runs]
 
 
@@ -182,11 +159,6 @@ def reasoned(words: dict[str, Any]) -> None:
     words["event"]["body"]["trigger"]["reason"] = "a good reason"
 
 
-def told_otherwise(**words: Any) -> Lines:
-    """Put something else into the report."""
-    return edited(LINES, REPORT, lambda line: line["report"].update(words))
-
-
 def changed(number: int, **words: Any) -> Lines:
     """Put something else into a line."""
     return edited(LINES, number, lambda line: line.update(words))
@@ -198,19 +170,19 @@ TAMPERINGS: list[tuple[Lines, str, int | None, str]] = [
     (changed(3, hash="no hash"), "edited", None, "line 4: '3:no hash' is"),
     (changed(3, event=None), "edited", None, "line 4: it is no object"),
     (changed(0, schema="panic-evidence/1"), "edited", None, "line 1: this panic reads panic-evidence/2"),
-    (told_otherwise(verdict="refused"), "edited", None, "its report is not what its rows come to, in verdict"),
-    (told_otherwise(accounts=[]), "edited", None, "its report is not what its rows come to, in accounts"),
+    (
+        edited(LINES, REPORT, lambda line: line["report"].update(verdict="refused")),
+        "edited",
+        None,
+        "its report is not what its rows come to, in verdict",
+    ),
     (LINES[:3] + LINES[5:], "missing", 5, "event 5 (outcome): it follows event 2: those between"),
-    ([LINES[0], *LINES[2:]], "missing", 2, "event 2 (planned): it follows event 0"),
     (LINES[:7] + LINES[8:], "missing", None, "the rows end at event 6, and the header says 7:"),
-    ([*LINES[:3], LINES[4], LINES[3], *LINES[5:]], "edited", 3, "event 3 (attempt): it, or"),
     (LINES[:-1], "missing", None, f"run {RUN}: it was asked for, and its report is missing"),
     ([*LINES, LINES[-1]], "edited", None, f"it is a second report of run {RUN}"),
     ([LINES[0], *LINES], "edited", None, "line 2: it is no row"),
     (LINES[1:], "missing", None, "the header is missing"),
-    ([LINES[0], LINES[-1]], "missing", None, "the rows end at event 0"),
     ([], "missing", None, "the header is missing"),
-    ([b"\xff\0garbage"], "edited", None, "line 1: it is no line of evidence"),
     ([b"[" * 1_000_000 + b"\n"], "edited", None, "line 1: it is no line of evidence"),
 ]
 
@@ -226,14 +198,7 @@ def test_what_was_altered_is_named(lines: Lines, fault: str, event: int | None, 
 
 
 @pytest.mark.parametrize(
-    "lines",
-    [
-        edited(LINES, 1, reasoned),
-        edited(LINES, 7, lambda line: line["event"]["body"].update(total_s=1.0)),
-        [*LINES[:6], LINES[7], LINES[6], LINES[8]],
-        [*LINES[:5], *LINES[6:]],
-    ],
-    ids=range(4),
+    "lines", [edited(LINES, 1, reasoned), [*LINES[:6], LINES[7], LINES[6], LINES[8]], [*LINES[:5], *LINES[6:]]]
 )
 def test_a_chain_made_anew_is_found_by_whoever_kept_a_head(lines: Lines):
     """And by nobody else: that is why heads are kept elsewhere."""
@@ -283,13 +248,3 @@ def test_nothing_in_the_file_stops_the_check(data: st.DataObject):
 
     assert found.exit_code == 20 or number == 0 or lines == LINES
     assert all(len(fault.text) <= 300 for fault in found.faults)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.sampled_from(a_run()).flatmap(lambda event: st.tuples(st.just(event), mangled(event.body))))
-def test_no_event_stops_the_fold(pair: tuple[Any, Any]):
-    """What foreign events do to it is a finding, and no failure."""
-    event, body = pair
-    ledger = volume([one._replace(body=body) if one == event else one for one in a_run()])
-
-    assert verify(exported(ledger), [ledger.head]).exit_code in {0, 10, 20}

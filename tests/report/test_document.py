@@ -48,6 +48,7 @@ def a_run(facts: dict[int, Any], bad: list[int | None]) -> tuple[list[Case], lis
     return cases, unsent
 
 
+@settings(max_examples=40)
 @given(runs, rows, st.sampled_from([(), (7,)]))
 def test_every_account_ends_in_the_report_exactly_once(
     facts: dict[int, Any], bad: list[int | None], unlisted: tuple[int, ...]

@@ -29,6 +29,7 @@ BUYS = Scope(all=True, filters=Filters(side="BUY"))
 CLEAR, OPEN, UNKNOWN = Verdict.CLEAR, Verdict.OPEN, Verdict.UNKNOWN
 MOVED = GROUPS | {2: "fx"}
 NOTHING = Engagement(State(()), (), {}, ())
+UNKNOWABLE = "nobody knows whether it is clear"
 NOT_ALL = "no run since r1 shows all of it clear"
 
 
@@ -70,14 +71,10 @@ def test_what_happens_after_a_reset_engages_again(firm: Firm):
     assert (first, second) == firm.looks().recorded
 
 
-@pytest.mark.parametrize(
-    ("kind", "words"),
-    [
-        (Kind.PRESSED, {"unencodable": "TypeError"}),
-        (Kind.RESET, {"state": "done"}),
-        (Kind.RESET, {"state": "done", "holds": [[["all"], "", "r1"]]}),
-    ],
-)
+NO_RESET = {"state": "done", "holds": [[["all"], "", "r1"]]}
+
+
+@pytest.mark.parametrize(("kind", "words"), [(Kind.PRESSED, {"unencodable": "TypeError"}), (Kind.RESET, NO_RESET)])
 def test_events_that_say_nothing_are_reported(firm: Firm, kind: str, words: Any):
     """And nothing ends by them."""
     holds = tuple(firm.press("r1"))
@@ -95,7 +92,7 @@ def test_a_ledger_that_cannot_be_read_is_reported(firm: Firm):
     found = firm.looks()
 
     assert (f"{firm.ledger}: it is a directory",) == found.warnings
-    assert ["nobody knows whether it is clear"] == [doubt[-32:] for doubt in found.doubts.values()]
+    assert [True] == [doubt.endswith(UNKNOWABLE) for doubt in found.doubts.values()]
 
 
 # ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
@@ -114,13 +111,11 @@ LATER = [
     # a clear run shows what it covers clear, wider or the same, whatever the clock said
     (OPEN, ALL, run(), ""),
     (OPEN, ALL, run(second=-3600), ""),
-    (OPEN, ARB, run(), ""),
     (OPEN, ARB, run(Scope(groups=("fx", "arb"))), ""),
     (OPEN, SEVEN, run(), ""),
     (OPEN, ONE, run(ARB), ""),
     # others show nothing: narrower, filtered, a drill, elsewhere, without an account of it, without a plan
     (OPEN, ALL, run(ARB), "run r1 ended open"),
-    (OPEN, ARB, run(SEVEN), "run r1 ended open"),
     (OPEN, ARB, run(Scope(accounts=(1, 2))), "run r1 ended open"),
     (OPEN, Scope(groups=("7",)), run(SEVEN), "run r1 ended open"),
     (OPEN, ALL, run(BUYS), "run r1 ended open"),
@@ -131,12 +126,10 @@ LATER = [
     (OPEN, ARB, run(ARB, is_planned=False), "run r1 ended open"),
     # one that is not clear takes a proof away, by whatever name; in doubt the accounts are the same
     (CLEAR, ALL, run(verdict=OPEN), "all accounts: run r2 ended open"),
-    (CLEAR, ALL, run(verdict=OPEN, second=-3600), "run r2 ended open"),
     (CLEAR, ALL, run(BUYS, OPEN), "all accounts: run r2 ended open"),
     (CLEAR, ALL, run(verdict=Verdict.UNVERIFIED), "all accounts: run r2 ended unverified"),
     (CLEAR, ALL, run(verdict=None), "all accounts: run r2 did not come to its end"),
     (CLEAR, ARB, run(verdict=None, process=here()), "group arb: run r2 is under way"),
-    (CLEAR, SEVEN, run(SEVEN, OPEN), "account 7: run r2 ended open"),
     (CLEAR, ONE, run(ARB, UNKNOWN), "run r2 ended unknown"),
     (CLEAR, ARB, run(Scope(accounts=(3,)), UNKNOWN, groups=GROUPS | {3: "arb"}), "run r2 ended unknown"),
     (CLEAR, ARB, run(SEVEN, UNKNOWN, unsent=NO_ROW), "run r2 ended unknown"),
@@ -168,12 +161,8 @@ def test_a_later_run_shows_what_it_covers_clear_or_not(
     [
         ({"verdict": None}, "run r1 did not come to its end"),
         ({"verdict": None, "process": here()}, "run r1 is under way"),
-        ({"verdict": OPEN}, "run r1 ended open"),
         ({"scope": BUYS}, f"{NOT_ALL}, whatever its accounts and its orders"),
-        (
-            {"base_url": OTHER_BROKER},
-            "run r1 is not on record at this broker, so that nobody knows whether it is clear",
-        ),
+        ({"base_url": OTHER_BROKER}, f"run r1 is not on record at this broker, so that {UNKNOWABLE}"),
     ],
 )
 def test_the_run_that_engaged_it_says_whether_it_is_clear(firm: Firm, more: dict[str, Any], doubt: str):
@@ -214,12 +203,8 @@ def test_a_run_that_outlasts_another_takes_its_proof_away(firm: Firm):
 @pytest.mark.parametrize(
     ("statement", "doubt"),
     [
-        (
-            "UPDATE events SET record = CAST(replace(record, 'unknown', 'clear') AS BLOB) WHERE kind = 'finished'",
-            r"event 7 \(finished\): it does not match its hash",
-        ),
+        ("UPDATE events SET record = x'7b7d' WHERE seq = 7", r"event 7 \(finished\): it does not match its hash"),
         ("DELETE FROM events WHERE run = 'r2'", r"event 8 \(pressed\): it follows event 4"),
-        ("UPDATE events SET kind = 'flag' WHERE run = 'r2'", "its record is of another run or kind"),
     ],
 )
 def test_a_ledger_that_was_edited_shows_nothing_clear(firm: Firm, statement: str, doubt: str):

@@ -1,7 +1,6 @@
 """Ending the engaged state fails closed: in doubt everything stays engaged, and nothing ends off the record."""
 
 import fcntl
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -14,6 +13,7 @@ from panic.accounts.plan import Scope
 from panic.config import LedgerFiles
 from panic.kit.errors import ConfigurationError, UsageError
 from panic.latch import LatchError, State, change
+from panic.ledger import store
 from panic.run import reset
 from tests.run.conftest import KEY
 from tests.run.firm import Firm
@@ -62,19 +62,13 @@ def test_a_reset_is_on_record_before_and_after(firm: Firm):
     (hold,) = firm.press("r1")
     state = firm.ends(force="to be sure")
     before, after = firm.resets()
+    intended = {"state": "intended", "holds": [list(hold)], "recreate": False, "file": str(firm.file)}
 
     assert State(()) == state
     assert {"state": "done"} == {name: after[name] for name in after if after[name] != before[name]}
-    assert {
-        "state": "intended",
-        "by": "Ann",
-        "reason": "all is well",
-        "forced_because": "",
-        "doubts": [],
-        "holds": [list(hold)],
-        "recreate": False,
-        "file": str(firm.file),
-    }.items() <= before.items()
+    assert (
+        intended | {"by": "Ann", "reason": "all is well", "forced_because": "", "doubts": []}
+    ).items() <= before.items()
 
 
 def test_a_reset_takes_a_reason_and_in_doubt_a_second_one(firm: Firm):
@@ -89,12 +83,8 @@ def test_a_reset_takes_a_reason_and_in_doubt_a_second_one(firm: Firm):
     state, done = reset.carry_out(firm.settings, prepared), firm.resets()[-1]
 
     assert not state.engaged
-    assert ("Ann [key]", "why [key]", "for [key]", ["all accounts: run r1 ended open"]) == (
-        done["by"],
-        done["reason"],
-        done["forced_because"],
-        done["doubts"],
-    )
+    assert ["Ann [key]", "why [key]", "for [key]"] == [done[name] for name in ("by", "reason", "forced_because")]
+    assert ["all accounts: run r1 ended open"] == done["doubts"]
     secret = KEY.partition(".")[2].encode()
     for folder in (firm.ledger.parent, firm.file.parent):
         assert all(secret not in path.read_bytes() for path in folder.iterdir())
@@ -112,20 +102,12 @@ def test_only_what_is_named_ends(firm: Firm):
     assert {("group", "arb"), ("account", "7"), ("all", "")} == {hold[:2] for hold in firm.looks().recorded}
 
 
-@pytest.mark.parametrize(
-    ("scope", "words"),
-    [
-        (ALL, "all: not engaged by this name; engaged is group arb, account 7"),
-        (Scope(groups=("arb", "fx")), "fx: not engaged by this name"),
-        (Scope(accounts=(8,)), "8: not engaged by this name"),
-    ],
-)
-def test_what_is_not_engaged_is_not_reset(firm: Firm, scope: Scope, words: str):
+def test_what_is_not_engaged_is_not_reset(firm: Firm):
     """Nor is anything else instead."""
     firm.press("r1", Scope(groups=("arb",), accounts=(7,)))
-
-    with pytest.raises(UsageError, match=words):
-        firm.asks(scope)
+    for scope, name in ((ALL, "all"), (Scope(groups=("arb", "fx")), "fx"), (Scope(accounts=(8,)), "8")):
+        with pytest.raises(UsageError, match=f"{name}: not engaged by this name; engaged is group arb, account 7"):
+            firm.asks(scope)
 
 
 def test_a_latch_whose_folder_could_not_be_made_durable_is_ended_on_record(
@@ -197,33 +179,22 @@ def test_a_press_after_the_person_looked_at_a_missing_latch_is_engaged_again(fir
 
 
 @contextmanager
-def writing(file: Path) -> Iterator[None]:
-    """Somebody else writes the ledger, for as long as it takes."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+def changing(file: Path) -> Iterator[None]:
+    """Somebody else has the turn to change the latch."""
+    with change._lock(file).open("rb") as taken:
+        fcntl.flock(taken, fcntl.LOCK_EX)
         yield
 
 
-@contextmanager
-def changing(file: Path) -> Iterator[int]:
-    """Somebody else has the turn to change the latch."""
-    descriptor = os.open(file.with_name(f"{file.name}.lock"), os.O_RDWR)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def test_what_cannot_be_put_on_record_is_not_done(firm: Firm):
+def test_what_cannot_be_put_on_record_is_not_done(firm: Firm, monkeypatch: pytest.MonkeyPatch):
     """Nothing has changed, and the words say so; nor without a ledger in the settings."""
+    monkeypatch.setattr(store, "BUSY_S", 0.05)
     (hold,) = firm.press("r1")
     prepared = firm.asks()
-    with (
-        writing(firm.ledger),
-        pytest.raises(ConfigurationError, match="so that it was not carried out") as refused,
-    ):
-        reset.carry_out(firm.settings, prepared)
+    with closing(sqlite3.connect(firm.ledger, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ConfigurationError, match="so that it was not carried out") as refused:
+            reset.carry_out(firm.settings, prepared)
     with pytest.raises(ConfigurationError, match="A reset must be on record"):
         reset.carry_out(firm.settings.model_copy(update={"ledger": LedgerFiles()}), prepared)
 
@@ -232,8 +203,9 @@ def test_what_cannot_be_put_on_record_is_not_done(firm: Firm):
     assert [] == firm.states()
 
 
-def test_a_latch_that_cannot_be_changed_stays_engaged(firm: Firm):
+def test_a_latch_that_cannot_be_changed_stays_engaged(firm: Firm, monkeypatch: pytest.MonkeyPatch):
     """The failure is on record as well."""
+    monkeypatch.setattr(change, "PATIENCE_S", 0.0)
     (hold,) = firm.press("r1")
     with changing(firm.file), pytest.raises(LatchError, match="another process is changing the latch") as failed:
         firm.ends()

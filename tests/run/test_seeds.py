@@ -117,7 +117,7 @@ def run_seeds(seeds: Iterable[int], *, crash: bool = False) -> Iterator[Counter[
         yield virtually((_crashed if crash else _one)(seed))
 
 
-@pytest.mark.parametrize(("seed", "crash"), [(3, False), (5, False), (7, True), (9, True)])
+@pytest.mark.parametrize(("seed", "crash"), [(3, False), (5, False), (9, True)])
 def test_seeded_runs_lose_no_account_and_never_say_clear_falsely(seed: int, crash: bool) -> None:
     """Whatever twenty accounts' faults do, and a crash: each is reported once, clear only if nothing is open."""
     assert [Counter(runs=1)] == list(run_seeds([seed], crash=crash))

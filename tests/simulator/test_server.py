@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 import trustme
 
-from panic.simulator import Fault, SimAccount, SimOrder, Simulator
+from panic.simulator import Fault, RateLimit, SimAccount, SimOrder, Simulator
+from panic.simulator.limits import Meter
 from tests.kit.virtual import virtually
 from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until
 
@@ -88,19 +89,37 @@ async def test_in_flight():
         assert (0, 3) == (simulator.in_flight, simulator.max_in_flight)
 
 
-def test_rate_limit():
-    """A key has so many requests a second; more are 429, and the next second is a new one."""
+@pytest.mark.parametrize(
+    ("limit", "served"),
+    [
+        (RateLimit(4, burst=2), "yyn y ynyyyn"),
+        (RateLimit(4, burst=2, shared=True), "yyn n ynyyyn"),
+        (RateLimit(4, burst=2, counts_refused=True), "yyn y ynnyyn"),
+        (RateLimit(2, window=1), "yyn y nnnyyn"),
+        (RateLimit(2, window=0.5), "ynn y nnyynn"),
+    ],
+    ids=["a bucket", "shared", "refused ones count", "a window", "a short window"],
+)
+def test_a_limit_serves(limit: RateLimit, served: str):
+    """Three of a key at once, one of another key, and then the first again: a bucket fills, a window ends."""
+    meter, later = Meter(limit), (0.25, 0.375, 0.5, 1.0, 1.0, 1.0)
+    asked = [*[("a", 0.0)] * 3, ("b", 0.0), *(("a", at) for at in later)]
+
+    assert served.replace(" ", "") == "".join("y" if meter.admits(*one) else "n" for one in asked)
+
+
+@pytest.mark.parametrize("retry_after", ["1", None])
+def test_rate_limit(retry_after: str | None):
+    """What comes too fast is answered 429 and not carried out; who waits is served."""
 
     async def press() -> None:
-        async with simulate(rate_limit=2, keys={"sim.key": None, "other.key": None}) as simulator:
+        async with simulate(rate_limit=RateLimit(2, 2, retry_after=retry_after)) as simulator:
             replies = [await ask(simulator) for _ in range(3)]
-            other = await ask(simulator, "GET", key="other.key")
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.5)
             later = await ask(simulator, "GET")
 
-            assert [200, 404, 429] == [reply.status for reply in replies]
-            assert "1" == replies[2].headers["retry-after"]
-            assert (200, 200) == (other.status, later.status)
+            assert [200, 404, 429, 200] == [reply.status for reply in (*replies, later)]
+            assert retry_after == replies[2].headers.get("retry-after")
             assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
 
     virtually(press())

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from panic.broker.outcomes import Verdict
 from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, indented, line
-from panic.report.document import AccountReport, Report, counts
+from panic.report.document import NOT_ATTEMPTED, AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 
 _DETAILED_MOST = 25
@@ -16,6 +16,7 @@ _ODD_MOST = 8
 """Clear accounts whose notes are shown: these can wait, and must not bury the rest."""
 
 _NOTES_MOST = 4
+_PACES_MOST = 6
 
 
 def verdict_line(report: Report) -> Text:
@@ -29,12 +30,13 @@ def table(report: Report) -> Iterable[RenderableType]:
     if report.drill:
         yield Text("DRILL  against the embedded simulator. No order at any broker was touched.", style="bold cyan")
     yield verdict_line(report)
+    yield from (Text(f"! {flag.text}", style="bold red") for flag in report.flags if flag.code == NOT_ATTEMPTED)
     if report.latch is not None and not report.latch.engaged:
         yield Text(f"! THE LATCH IS NOT ENGAGED: {report.latch.text}", style="bold red")
     yield Text(f"{report.base_url}", style="bold")
     yield from _circumstances(report)
     yield from _record(report)
-    yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags)
+    yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags if flag.code != NOT_ATTEMPTED)
     yield from _accounts(report)
     yield from _sums(report)
 
@@ -48,6 +50,14 @@ def _circumstances(report: Report) -> Iterable[Text]:
         f"run {report.run_id} · last account sent after {sent} · took {timings.total_s:.1f} s "
         f"of {timings.deadline_s:g} s"
     )
+    if timings.paces:
+        paces = [f"{one.credential} about {one.requests_per_second:g}" for one in timings.paces[:_PACES_MOST]]
+        more = ", …" if len(timings.paces) > _PACES_MOST else ""
+        refused = sum(one.refused for one in timings.paces)
+        yield Text(
+            f"requests a second that the broker lets through: {', '.join(paces)}{more} · "
+            f"{refused:,} refused · {timings.waited_s:.1f} s of waiting"
+        )
 
 
 def _record(report: Report) -> Iterable[Text]:
