@@ -74,6 +74,10 @@ bench: setup $(VENV)/.dev ## measure the engine beside a bare aiohttp loop
 bench-service: setup $(VENV)/.dev ## measure the time from a press at a running service to its first DELETE
 	@$(BIN)/python -m tests.bench.service
 
+.PHONY: bench-pace
+bench-pace: setup $(VENV)/.dev ## measure a press behind a broker's rate limit beside a plain paced loop (minutes)
+	@$(BIN)/python -m tests.bench.pace
+
 .PHONY: bench-room
 bench-room: setup $(VENV)/.dev ## measure what pages that watch cost a press, and how smooth the board is
 	@$(BIN)/python -m tests.bench.room

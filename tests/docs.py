@@ -1,8 +1,13 @@
 """What the docs take from the code. `make docs` writes it, a test compares it."""
 
 import json
+import math
 
+from panic.accounts.roster import Account
 from panic.broker.outcomes import TABLE
+from panic.config.sections import Run
+from panic.engine.forecast import planned
+from panic.engine.slots import Lanes
 from panic.report.document import json_schema
 from panic.service.app import OPERATIONS
 from panic.service.problems import KINDS
@@ -34,7 +39,28 @@ def problems() -> str:
     return "\n".join(["| status | code | what |", "|---|---|---|", *rows])
 
 
+def how_long() -> str:
+    """Draw how long a press takes behind a broker's limit."""
+    rates = (5, 10, 20, 50, 100, 200)
+    head = ["accounts", *(f"{rate}/s" for rate in rates)]
+    rows = [[f"{n:,}", *(_takes(n, rate) for rate in rates)] for n in (100, 500, 1_000, 2_000, 5_000, 10_000)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---:"] * len(head), *rows])
+
+
+def _takes(accounts: int, rate: float) -> str:
+    found = planned(map(Account, range(1, accounts + 1)), Lanes(most=rate))
+    assert found is not None
+    text = f"{_clock(found.accepted_s)}, {_clock(found.proven_s)}"
+    return text if found.proven_s <= Run().longest_s else f"**{text}**"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(math.ceil(seconds), 60)
+    return f"{minutes}:{seconds:02}"
+
+
 PAGES = {
+    "operations.md": {"how long": how_long},
     "report.md": {"outcome table": outcome_table},
     "http-api.md": {"routes": routes, "problems": problems},
 }

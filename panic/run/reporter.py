@@ -57,7 +57,7 @@ class Reporter:
             finished_at=self.clock.wall(now),
             finished=story.ended_at is not None and not story.is_left,
             latch=story.latch,
-            flags=tuple(self._flags(unlisted)),
+            flags=tuple(dict.fromkeys(self._flags(unlisted))),  # an earlier process may have raised the same
             roster_checked=are_whole(self.unlisted.listings.values()),
             unlisted=unlisted,
             scrub=self.broker.scrub,

@@ -7,17 +7,7 @@ import pytest
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome
 from panic.simulator import Fault
-from tests.broker.support import (
-    FINE,
-    Line,
-    always,
-    cancel,
-    door,
-    http,
-    listening,
-    simulate,
-    until,
-)
+from tests.broker.support import FINE, Line, always, cancel, door, http, listening, simulate, until
 from tests.kit.virtual import virtually
 
 

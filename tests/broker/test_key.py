@@ -15,19 +15,7 @@ from panic.config import Broker as Where
 from panic.config.secret import Key
 from panic.kit.clock import Clock
 from panic.orders import Filters
-from tests.broker.support import (
-    FINE,
-    ID,
-    always,
-    cancel,
-    door,
-    envelope,
-    header,
-    http,
-    listening,
-    read,
-    refusal,
-)
+from tests.broker.support import FINE, ID, always, cancel, door, envelope, header, http, listening, read, refusal
 
 KEY = "tenant-7.the-secret-of-the-firm"
 SECRET = KEY.partition(".")[2]

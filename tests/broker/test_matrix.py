@@ -10,7 +10,7 @@ from aioresponses import aioresponses
 from yarl import URL
 
 from panic.broker.outcomes import Body, Outcome
-from tests.broker.support import BODIES, ID, cancel, door, read
+from tests.broker.support import BODIES, ID, cancel, door
 
 BASE = "https://broker.example"
 ORDERS = f"{BASE}/v1/accounts/{ID}/orders"
@@ -29,8 +29,8 @@ def mocked() -> Iterator[aioresponses]:
         yield mock
 
 
-def _answer(mock: aioresponses, status: int, body: str, url: str = ORDERS, method: str = "DELETE") -> None:
-    mock.add(url, method, status=status, body=BODIES[body][0], response_class=_Response)
+def _answer(mock: aioresponses, status: int, body: str) -> None:
+    mock.add(ORDERS, "DELETE", status=status, body=BODIES[body][0], response_class=_Response)
 
 
 ACCEPTABLE = {Body.OBJECT, Body.EMPTY}
@@ -74,16 +74,3 @@ async def test_success_needs_an_object_or_nothing(mocked: aioresponses, body: st
                 accepted.append(status)
 
     assert (SUCCESS if BODIES[body][1] in ACCEPTABLE else [204]) == accepted
-
-
-@pytest.mark.parametrize("body", BODIES)
-async def test_only_a_whole_page_is_read(mocked: aioresponses, body: str):
-    """A read counts as 200 with a `data` array and no error, whatever else comes back."""
-    pages = {}
-    async with door(BASE) as broker:
-        for status in (200, 201, 204, 206, 302, 400, 401, 403, 404, 429, 500, 503):
-            _answer(mocked, status, body, f"{ORDERS}?page_size=1000", "GET")
-            pages[status] = (await read(broker)).page is not None
-    counted = [status for status, is_page in pages.items() if is_page]
-
-    assert ([200] if body == "orders" else []) == counted

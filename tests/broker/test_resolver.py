@@ -11,13 +11,7 @@ from panic.broker import connections
 from panic.broker.answers import Answer
 from panic.broker.connections import Resolver
 from panic.broker.outcomes import Outcome
-from tests.broker.support import (
-    FINE,
-    always,
-    cancel,
-    door,
-    listening,
-)
+from tests.broker.support import FINE, always, cancel, door, listening
 from tests.kit.virtual import virtually
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -18,6 +18,7 @@ from panic.engine.slots import Lanes, Slots
 from panic.kit.clock import Clock
 
 CONCURRENCY, WATCH_S, DEADLINE_S, LONGEST_S = 64, 15.0, 120.0, 1800.0
+NEVER_S = 1e6
 
 Admits = Callable[[float], bool]
 """A limit: whether a request is served that comes so many seconds after the press."""
@@ -28,6 +29,7 @@ class Limited:
     """A press behind limits, and what the broker saw of it; times are seconds since the press.
 
     Attributes:
+        instead: The status that accounts answer instead, whatever is asked; None for those that never answer.
         accepted: When each account's cancel was accepted.
         log: Method, account, time of arrival, and whether it was served, of each request.
     """
@@ -38,6 +40,7 @@ class Limited:
     retry_after: float | None = 1.0
     keys: int = 1
     by_themselves: Collection[int] = ()
+    instead: Mapping[int, int | None] = field(default_factory=dict)
     deadline_s: float = DEADLINE_S
     longest_s: float = LONGEST_S
     lanes: Lanes = field(default_factory=Lanes)
@@ -61,8 +64,9 @@ class Limited:
                     limit = self.limits[int(account.credential) % len(self.limits)]
                     served = account.id not in self.by_themselves and limit(at)
                     self.log.append((method, account.id, at, served))
-                    await asyncio.sleep(self.latency_s / 2 * rng.uniform(0.98, 1.02))
-                    status = 200 if served else 429
+                    told = self.instead.get(account.id, 200) if served else 429
+                    await asyncio.sleep(self.latency_s / 2 * rng.uniform(0.98, 1.02) if told else NEVER_S)
+                    status = told
             if status == 200 and method == "DELETE":
                 self.accepted.setdefault(account.id, clock.now() - began)
             evidence = Evidence(sent=True, status=status, body=Body.OBJECT if status else None)
@@ -72,7 +76,7 @@ class Limited:
                 evidence,
                 classify(evidence),
                 page=Page((), total=0) if status == 200 and method == "GET" else None,
-                retry_after=None if status == 200 else self.retry_after,
+                retry_after=self.retry_after if status == 429 else None,
             )
 
         pace = Pace(began + self.deadline_s, latest=began + self.longest_s, watch_s=WATCH_S)
