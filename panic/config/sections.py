@@ -39,7 +39,7 @@ class Broker(Section):
     ca_file: Path | None = None
     """PEM file of the authorities to trust. Default: the system's. For a proxy that opens TLS."""
 
-    requests_per_second: float | None = Field(default=None, gt=0, le=100_000)
+    requests_per_second: float | None = Field(default=None, ge=0.1, le=100_000)
     """Requests a second that the broker lets one key make. Default: learned from its answers."""
 
     environment_proxy: bool = False

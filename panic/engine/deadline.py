@@ -52,9 +52,10 @@ class Deadline:
         """Ring when it comes."""
         self._put_off_to(self.pace.deadline)
 
-    def extend(self, deadline: float, watch_s: float) -> None:
-        """Apply a later press: the later deadline and the longer watch count."""
-        self.pace = replace(self.pace, watch_s=max(self.pace.watch_s, watch_s))
+    def extend(self, deadline: float, latest: float, watch_s: float) -> None:
+        """Apply a later press: the later times and the longer watch count."""
+        latest, watch_s = max(self.pace.latest, latest), max(self.pace.watch_s, watch_s)
+        self.pace = replace(self.pace, latest=latest, watch_s=watch_s)
         self._put_off_to(max(self.pace.deadline, deadline))
 
     def put_off(self, moment: float) -> None:

@@ -179,15 +179,17 @@ class Engine:
         latest = self._clock.now() + STOP_GRACE_S
         self.deadline.cut_short(reads_at=latest, cancels_at=latest)
 
-    def press_again(self, accounts: Collection[int], *, deadline: float, watch_s: float) -> bool:
+    def press_again(
+        self, accounts: Collection[int], *, deadline: float, watch_s: float, latest: float = 0.0
+    ) -> bool:
         """Send each of these cases again, as a new press does; those not sent yet are sent once.
 
-        The later `deadline` (loop time) and the longer watch count. False once the run is over, or where it does
-        not verify what it sends: then nothing was done.
+        The later `deadline` and `latest` (loop times) and the longer watch count. False once the run is over, or
+        where it does not verify what it sends: then nothing was done.
         """
         if self.deadline.is_over or not self.deadline.pace.verify:
             return False
-        self.deadline.extend(deadline, watch_s)
+        self.deadline.extend(deadline, latest, watch_s)
         if not self._cases:  # it has not begun, and begins with these
             self._pressed_early.update(accounts)
             return True
@@ -198,6 +200,7 @@ class Engine:
         self.sweep.owe(len(owing))
         self.slots.recall({case.account.id for case in owing})
         now = self._clock.now()  # no read, and no older DELETE, keeps an account from the new one
+        self.slots.begin_anew()
         self.deadline.cut_short(reads_at=now, cancels_at=now + OLDER_CANCEL_S)
         self.deadline.wake_all()
         return True

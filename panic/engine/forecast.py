@@ -17,6 +17,9 @@ _MARGIN, _MARGIN_S = 1.25, 30.0
 """The end is put off by more than is needed: paces change, and what is open is cancelled and read again."""
 
 _REFUSED = 429
+_TURNS_ENOUGH = 12
+"""An account that had so many turns does not wait for one, whatever came of them."""
+
 _UNANSWERED = frozenset({Outcome.NOT_ATTEMPTED, Outcome.RATE_LIMITED})
 
 
@@ -60,7 +63,7 @@ def planned(accounts: Iterable[Account], lanes: Lanes, *, verify: bool = True) -
 
 def waits_for_turn(case: Case, *, verify: bool) -> bool:
     """Tell whether no DELETE of it, or no GET, came to more than a 429: the pace keeps it, and not its orders."""
-    if case.is_concluded:
+    if case.is_concluded or len(case.attempts) >= _TURNS_ENOUGH:
         return False
     is_read = any(one.method == "GET" and one.status != _REFUSED for one in case.attempts)
     return case.owes_first or case.outcome in _UNANSWERED or (verify and not is_read)

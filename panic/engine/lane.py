@@ -11,6 +11,7 @@ A Retry-After keeps the lane closed, 5 s at most. Whole seconds are rounded up, 
 earlier; and until the broker has shown that it means it, probes for cancels that nobody has answered go before.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -26,8 +27,10 @@ PROBE_PATIENCE_S = 1.0
 WAIT_FIRST_S, WAIT_FIRST_MOST_S, WAIT_GROWTH = 0.05, 0.25, 1.6
 """A closed lane waits for one turn, within these bounds, and then longer each time."""
 
-MANY_AT_FIRST = 4
-"""So many of the last eight answers are refusals: the lane is closed, not an account."""
+RECENT, MANY, MANY_LEAST = 16, 0.6, 4
+"""So large a part of the last answers, and so many, are refusals: it is the lane, and not some of its accounts."""
+
+_RECENT_MASK = (1 << RECENT) - 1
 
 NEIGHBOURS = 8
 """So many others have to be served between two refusals of an account before the second says something of it."""
@@ -62,19 +65,23 @@ class Lane:
     Attributes:
         closed_at: Since when nothing but probes goes; None while it is open.
         refused: How many requests were refused.
+        period: Begins anew when it closes, opens or slows down: only answers to turns of the present one tell
+            anything of it. Many are under way whenever it changes.
     """
 
     rate: Rate = field(default_factory=Rate)
     closed_at: float | None = None
     refused: int = 0
+    period: int = 0
     _next_at: float = 0.0
     _told_until: float = 0.0
     _is_meant: bool | None = None
     _wait: float = 0.0
-    _since: float = float("-inf")
+    _probed_at: float = 0.0
     _passed: int = 0
     _recent: int = 0
     _refused: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _probes: list[int] = field(default_factory=list)
 
     @property
     def is_free(self) -> bool:
@@ -87,45 +94,62 @@ class Lane:
             return self._next_at
         return max(self._next_at, self._told_until)
 
+    @property
+    def doubted(self) -> Collection[int]:
+        """The accounts that make poor probes: the last one was refused, and so were they."""
+        return self._refused if self._probes else ()
+
+    def begin_anew(self, now: float) -> None:
+        """Find its limit once more: somebody presses."""
+        self.rate.begin_anew()
+        self.period += 1
+        if self.closed_at is not None:
+            self._next_at = min(self._next_at, now)
+
     def sent(self, now: float) -> None:
         """Take a turn."""
         if self.closed_at is not None:
+            self._probed_at = now
             self._next_at = now + PROBE_PATIENCE_S
         elif self.rate.value is not None:
-            gap = 1 / self.rate.value
-            self._next_at = max(self._next_at, now - gap / 2) + gap
+            self._next_at = max(self._next_at, now - self.rate.gap_s / 2) + self.rate.gap_s
 
     def answered(
-        self, account: int, began: float, now: float, *, limited: bool, retry_after: float | None
+        self, account: int, period: int, now: float, *, limited: bool, retry_after: float | None
     ) -> float:
-        """Learn from an answer; give how long its account has to wait by itself, seconds."""
+        """Learn from the answer to a turn of some period; give how long its account waits by itself, seconds."""
+        is_current = period == self.period
         if limited:
-            return self._was_refused(account, began, now, retry_after)
-        self._recent = self._recent << 1 & 0xFF
+            return self._was_refused(account, now, retry_after, is_current=is_current)
+        self._recent = self._recent << 1 & _RECENT_MASK
         self.rate.served(now)
-        self._passed += began >= self._since
+        self._passed += is_current
         self._refused.pop(account, None)
-        if self.closed_at is not None and began >= self.closed_at:
-            self._open(began, now)
+        if self.closed_at is not None and is_current:
+            for other in self._probes:  # refused, and a neighbour was served right after that
+                if (last := self._refused.get(other)) is not None:
+                    self._refused[other] = last[0] + 1, last[1]
+            self._open(now)
         return 0.0
 
-    def _was_refused(self, account: int, began: float, now: float, retry_after: float | None) -> float:
+    def _was_refused(self, account: int, now: float, retry_after: float | None, *, is_current: bool) -> float:
         self.refused += 1
-        times = self._times_refused(account, began)
+        times = self._times_refused(account, is_current=is_current)
         by_itself = retry_after or backoff(times - 1, 0.0)
         if times >= ITS_OWN:
-            if self.closed_at is not None and began >= self.closed_at:
+            if self.closed_at is not None and is_current:
                 self._next_at = now  # it was a poor probe
             return by_itself
-        if self.closed_at is not None:
-            if began >= self.closed_at:
-                self._wait_longer(now, retry_after)
-        elif self.rate.value is None:
-            self._recent = (self._recent << 1 | (times == 1)) & 0xFF
-            if self._recent.bit_count() < min(MANY_AT_FIRST, max(2, (self.rate.turns + self.refused + 1) // 2)):
+        if self.rate.value is None:
+            self._recent = (self._recent << 1 | (times == 1)) & _RECENT_MASK
+            if not self._are_many_refused:
                 return by_itself if times > 1 else BACKOFF_FIRST_S
             self._close(now, retry_after)
-        elif began >= self._since:  # else it was sent before the lane slowed down
+        elif self.closed_at is not None:
+            if is_current:
+                self._probes.append(account)
+                self._wait_longer(now, retry_after)
+        elif is_current:
             is_far_off = self._passed < FEW
             self._slow_down(now)
             self._hold(now, retry_after)
@@ -133,23 +157,31 @@ class Lane:
                 self._close(now, retry_after)
         return 0.0
 
-    def _times_refused(self, account: int, began: float) -> int:
+    @property
+    def _are_many_refused(self) -> bool:
+        answers = min(self.rate.turns + self.refused, RECENT)
+        return self._recent.bit_count() >= max(MANY_LEAST, MANY * answers)
+
+    def _times_refused(self, account: int, *, is_current: bool) -> int:
         last, passed = self._refused.get(account), False
         if last is not None:
-            passed = self.closed_at is None and began >= self._since and self.rate.turns >= last[1] + NEIGHBOURS
+            passed = self.closed_at is None and is_current and self.rate.turns >= last[1] + NEIGHBOURS
         times = 1 if last is None else last[0] + passed
         self._refused[account] = times, self.rate.turns
         return times
 
     def _slow_down(self, now: float) -> None:
         self.rate.refused(now, is_far_off=self._passed < FEW)
-        self._since, self._passed = now, 0
+        self.period += 1
+        self._passed = 0
         self._next_at = max(self._next_at, now + self.rate.gap_s)
 
     def _close(self, now: float, retry_after: float | None) -> None:
         if self.rate.value is None:
             self._slow_down(now)
         self.closed_at = now
+        self.period += 1
+        self._probes.clear()
         self._wait = min(max(self.rate.gap_s, WAIT_FIRST_S), WAIT_FIRST_MOST_S)
         self._hold(now, retry_after)
         self._next_at = now + self._wait
@@ -166,10 +198,13 @@ class Lane:
         told = 0.0 if self._is_meant is False else (retry_after or 0.0) - 1.0
         self._told_until = now + min(max(0.0, told), CLOSED_MOST_S)
 
-    def _open(self, began: float, now: float) -> None:
-        if self.closed_at is not None and self._told_until > self.closed_at:
-            self._is_meant = began >= self._told_until
-        self.rate.paused(now - (self.closed_at or now), now)
+    def _open(self, now: float) -> None:
+        if self.closed_at is not None:
+            if self._told_until > self.closed_at:
+                self._is_meant = self._probed_at >= self._told_until
+            self.rate.paused(now - self.closed_at, now)
         self.closed_at = None
-        self._since, self._passed = began, 1
-        self._next_at = began + self.rate.gap_s
+        self.period += 1
+        self._probes.clear()
+        self._passed = 1
+        self._next_at = self._probed_at + self.rate.gap_s

@@ -15,6 +15,12 @@ FIRST = 10.0
 LEAST = 0.2
 """The slowest, turns a second."""
 
+KNOWN_MOST = 1000.0
+"""The fastest that is believed beforehand, turns a second. What is slower than the first rate is not believed."""
+
+IDLE_S, IDLE_TURNS = 2.0, 10
+"""After so long, and so many turns' time, without a turn nothing is learned from what was served before."""
+
 DOUBLE_S, DOUBLE_TURNS = 0.25, 2
 SEARCH, SEARCH_TURNS = 1.25, 4
 """It grows once in so many seconds and turns: in a slow start, and after a refusal too early to learn from."""
@@ -52,14 +58,22 @@ class Rate:
     _grown_at: float = 0.0
     _grown_turns: int = 0
     _lasted: float = 0.0
+    _served_at: float = 0.0
     _pause: float = 0.0
     _refusals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=LEARN_FROM))
 
     @classmethod
     def known(cls, value: float | None, most: float | None) -> "Rate":
         """Give the rate of a lane whose limit is known, from the settings or from before; else it has none."""
-        rates = [rate for rate in (value, most) if rate is not None]
-        return cls(min(rates), most, _factor=0.0) if rates else cls()
+        if most is not None:
+            return cls(most, most, _factor=0.0)
+        return cls(None if value is None else min(max(value, FIRST), KNOWN_MOST))
+
+    def begin_anew(self) -> None:
+        """Find the limit once more, from what it was: it may have moved, or have been another's, since then."""
+        self._refusals.clear()
+        if self.value is not None and self.most is None:
+            self.value, self._factor = min(max(self.value, FIRST), KNOWN_MOST), 2.0
 
     @property
     def is_learned(self) -> bool:
@@ -101,6 +115,10 @@ class Rate:
         self.turns += 1
         if self.value is None:
             return
+        if now - self._served_at > max(IDLE_S, IDLE_TURNS * self.gap_s):
+            self._refusals.clear()
+            self._grown_at, self._grown_turns = now, self.turns
+        self._served_at = now
         past, turns = now - self._grown_at, self.turns - self._grown_turns
         least_s, least_turns = self._next_growth()
         if past < least_s or turns < least_turns:

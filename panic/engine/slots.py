@@ -24,6 +24,9 @@ FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
 
+_CLOCK = 2
+"""From this urgency on nobody presses: it is a schedule, or a self-test."""
+
 _numbers = count()
 
 
@@ -58,6 +61,9 @@ class _Queue:
         """Give who goes first."""
         while self.heap and self.heap[0].turn.done():  # it has had its turn, or has gone
             heapq.heappop(self.heap)
+        if self.heap and self.heap[0].account in self.lane.doubted:
+            better = (one for one in self.heap if one.account not in self.lane.doubted and not one.turn.done())
+            return min(better, default=self.heap[0])
         return self.heap[0] if self.heap else None
 
 
@@ -77,6 +83,8 @@ class Lanes:
         self._users.setdefault(name, []).append(slots)
         if name not in self._lanes:
             self._lanes[name] = Lane(self._first(name))
+        elif slots.is_press:
+            self._lanes[name].begin_anew(slots.now())
         return self._lanes[name]
 
     def rates(self, of: Iterable[str] | None = None) -> dict[str, float]:
@@ -92,6 +100,12 @@ class Lanes:
     def leave(self, name: str, slots: "Slots") -> None:
         """Take no more turns."""
         self._users[name].remove(slots)
+
+    def wake_others(self, name: str, slots: "Slots") -> None:
+        """Let the other runs look at a lane again: what it admits has changed."""
+        for other in self._users[name]:
+            if other is not slots:
+                other.wake_soon()
 
     def is_first(self, name: str, slots: "Slots", head: "Waiter") -> bool:
         """Tell whether nobody in another run goes before."""
@@ -113,9 +127,10 @@ class Slots:
         self._free = size
         self._withheld = self._first_flight = self._heard = 0
         self._is_refused = False
-        self._now = now
+        self.now = now
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
+        self.is_press = urgency < _CLOCK
         self._queues: dict[str, _Queue] = {}
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False
@@ -123,6 +138,7 @@ class Slots:
         self._idle_since: float | None = None
         self.waited_s = 0.0
         self.refused = Counter[str]()
+        self._periods: dict[int, int] = {}
         self._waiting = 0
 
     def begin(self, accounts: int) -> None:
@@ -152,6 +168,7 @@ class Slots:
         queue = self._queues.get(lane_name) or self._join(lane_name)
         if self._free and not self._held and queue.is_free:
             self._free -= 1
+            self._periods[account] = queue.lane.period
             return True
         turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         kind, priority = rank
@@ -176,9 +193,17 @@ class Slots:
         try:
             answer = await call
             if answer.is_answered and account != NOBODY:  # the accounts' pace is the accounts' business
-                wait = self._queues[lane_name].lane.answered(
-                    account, answer.began, self._now(), limited=answer.is_limited, retry_after=answer.retry_after
+                lane = self._queues[lane_name].lane
+                period = lane.period
+                wait = lane.answered(
+                    account,
+                    self._periods.pop(account, -1),
+                    self.now(),
+                    limited=answer.is_limited,
+                    retry_after=answer.retry_after,
                 )
+                if lane.period != period:
+                    self.lanes.wake_others(lane_name, self)
                 if self._withheld:
                     self._hear(limited=answer.is_limited)
                 if answer.is_limited:
@@ -230,6 +255,18 @@ class Slots:
         """Their rates, turns a second."""
         return {name: lane.rate.value for name, lane in self.limited.items() if lane.rate.value is not None}
 
+    def wake_soon(self) -> None:
+        """Look again whether somebody may go."""
+        if self._waiting and self._free:
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def begin_anew(self) -> None:
+        """Find the limit of each lane once more: somebody presses."""
+        for name, queue in self._queues.items():
+            queue.lane.begin_anew(self.now())
+            self.lanes.wake_others(name, self)
+        self.wake_soon()
+
     def wants(self, lane_name: str) -> Waiter | None:
         """Give who would take a lane's next turn; None if nobody can."""
         return self._queues[lane_name].head() if self._free and not self._held else None
@@ -241,27 +278,32 @@ class Slots:
     def _dispatch(self) -> None:
         if self._held:
             return
-        now = self._now()
+        now = self.now()
         if self._idle_since is not None:
             self.waited_s += now - self._idle_since
             self._idle_since = None
         while self._free and (first := self._next(now)):
-            lane, waiter = first
+            name, waiter = first
+            lane = self._queues[name].lane
             lane.sent(now)
+            self.lanes.wake_others(name, self)
+            self._periods[waiter.account] = lane.period
             self._free -= 1
             waiter.turn.set_result(True)
         if self._free:
             self._set_alarm(now)
 
-    def _next(self, now: float) -> tuple[Lane, Waiter] | None:
+    def _next(self, now: float) -> tuple[str, Waiter] | None:
         """Give the waiter that goes before all others, and its lane."""
-        best: tuple[Lane, Waiter] | None = None
+        best: tuple[str, Waiter] | None = None
         for name, queue in self._queues.items():
             head = queue.head()
             if head is None or (best is not None and best[1] < head) or queue.lane.admits_at(head.kind) > now:
                 continue
             if queue.lane.is_free or self.lanes.is_first(name, self, head):
-                best = queue.lane, head
+                best = name, head
+            else:
+                self.lanes.wake_others(name, self)  # and after their turn they wake us
         return best
 
     def _set_alarm(self, now: float) -> None:
@@ -270,7 +312,7 @@ class Slots:
             self._wake.cancel()
             self._wake = None
         heads = ((queue.lane, queue.head()) for queue in self._queues.values())
-        due = [lane.admits_at(head.kind) for lane, head in heads if head is not None]
+        due = [at for lane, head in heads if head is not None and (at := lane.admits_at(head.kind)) > now]
         if due:
             self._idle_since = now
-            self._wake = asyncio.get_running_loop().call_at(max(min(due), now), self._dispatch)
+            self._wake = asyncio.get_running_loop().call_at(min(due), self._dispatch)

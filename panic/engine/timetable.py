@@ -30,6 +30,9 @@ NEVER = float("inf")
 _CANCELS_WITHOUT_A_LOOK = 2
 """After this many DELETEs a read goes first, so that an account that only answers 429 is still read."""
 
+_PART_OF_A_LOOK = 0.25
+"""A DELETE that the lane refused counts for less: it is sent again at the lane's next turn."""
+
 
 class Do(Enum):
     """What a step is."""
@@ -60,7 +63,7 @@ class Timetable:
     _cancel_ended: float = 0.0
     _failures: int = 0
     _recancels: int = 0
-    _unlooked: int = 0
+    _unlooked: float = 0.0
 
     @property
     def is_over(self) -> bool:
@@ -96,7 +99,7 @@ class Timetable:
         again = answer.outcome in TRY_AGAIN
         self._failures = self._failures + 1 if again else 0
         self._recancels += was_open
-        self._unlooked += not answer.waits_for_lane
+        self._unlooked += _PART_OF_A_LOOK if answer.waits_for_lane else 1.0
         self._cancel_began, self._cancel_ended = answer.began, answer.ended
         if answer.is_limited and answer.retry_after is not None:  # before a read: nobody has answered yet
             self.cancel_at = min(answer.ended + answer.retry_after, self._floor)
@@ -125,7 +128,7 @@ class Timetable:
     def looked(self, standing: Standing | None, now: float, pace: Pace) -> None:
         """Set the times after a look; None for one that proved nothing."""
         self.looks += 1
-        self._unlooked = 0
+        self._unlooked = 0.0
         if standing is Standing.CLEAR:
             self._recancels = 0
             self.cancel_at = NEVER

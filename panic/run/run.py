@@ -110,7 +110,7 @@ class Run:
         if self.story.recorder is not None:
             report = await self.story.recorder.end(report, self.cases, left=self.story.is_left)
         if not self.drill:
-            remember(self.prepared.settings, self._lanes)
+            await remember(self.prepared.settings, self._lanes)
         log_finished(report)
         return report
 
@@ -129,7 +129,8 @@ class Run:
             ids = {account.id for account in prepared.plan.accounts}
             sent = [one.account.id for one in self.cases if one.account.id in ids and not one.owes_first]
             deadline = now + prepared.deadline_s
-            if not self.engine.press_again(ids, deadline=deadline, watch_s=prepared.watch_s):
+            latest = now + prepared.longest_s
+            if not self.engine.press_again(ids, deadline=deadline, watch_s=prepared.watch_s, latest=latest):
                 return False
             deadline_s, watch_s = max(deadline_s, deadline - story.began_at), max(watch_s, prepared.watch_s)
         joined = Joined(

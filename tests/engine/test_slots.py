@@ -88,7 +88,7 @@ async def test_kind_goes_before_priority_and_priority_before_arrival():
 @on_virtual_time
 async def test_a_slow_lane_keeps_nobody_else_waiting():
     """Work that its lane does not admit yet is not ready, however urgent; it goes at the lane's pace."""
-    slots = Slots(3, now, Lanes(known={"slow": 0.5}))
+    slots = Slots(3, now, Lanes(most=0.5))
     got: list[Any] = []
     tasks = waiters(slots, [("slow", FIRST, 0), ("slow", CANCEL, 0), ("open", READ, 9)], got)
     await settle()
@@ -169,7 +169,7 @@ async def test_a_cancelled_waiter_loses_no_slot(handed_over: bool):
 @on_virtual_time
 async def test_where_runs_share_a_lane_the_more_urgent_goes_first_within_a_kind():
     """A program's first DELETE goes before a person's read, and after a person's first DELETE."""
-    lanes = Lanes(known={"k": 1.0})
+    lanes = Lanes(most=1.0)
     person, program = Slots(9, now, lanes), Slots(9, now, lanes, urgency=1)
     await person.acquire("k", (READ, 1), 99)
     hers: list[Any] = []

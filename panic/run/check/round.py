@@ -68,7 +68,7 @@ async def check(
     """
     lanes = lanes_of(settings) if lanes is None else lanes
     report = await _Round(settings, setup, pace, tell, lanes).run()
-    remember(settings, lanes)
+    await remember(settings, lanes)
     return report
 
 

@@ -1,0 +1,48 @@
+"""The pace on record: a hint, which is kept for the next process, and which no broken file turns into trouble."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from panic.config import Settings
+from panic.engine.slots import Lanes
+from panic.run.pace import FILE, lanes_of, remember
+
+URL = "https://api.example.com"
+
+
+def settings(tmp_path: Path, url: str = URL) -> Settings:
+    """Settings with a ledger in a folder."""
+    made: dict[str, Any] = {"broker": {"base_url": url}, "roster": {}, "ledger": {"file": tmp_path / "ledger.db"}}
+    return Settings.model_validate(made)
+
+
+def test_what_was_learned_is_known_to_the_next_process_for_the_same_broker(tmp_path: Path):
+    """Another broker has a pace of its own."""
+    asyncio.run(remember(settings(tmp_path), Lanes(20.0)))
+    nothing_used = (tmp_path / FILE).exists()
+    lanes = Lanes(known={"main": 20.0})
+    lanes.rates(["main"])
+    learned = {"base_url": URL, "at": f"{datetime.now(UTC):%FT%TZ}", "per_second": {"main": 20.0}}
+    (tmp_path / FILE).write_text(json.dumps(learned))
+
+    assert not nothing_used
+    assert {"main": 20.0} == lanes_of(settings(tmp_path)).rates(["main"])
+    assert {} == lanes_of(settings(tmp_path, "https://other.example.com")).rates(["main"])
+
+
+@pytest.mark.parametrize(
+    "rate",
+    ["1" + "0" * 400, "NaN", "Infinity", "-5", "0", '"fast"', "null", "[" * 100_000],
+    ids=lambda rate: rate[:8],
+)
+def test_a_rate_that_is_none_is_ignored(tmp_path: Path, rate: str):
+    """A press begins at full speed without it."""
+    at = f"{datetime.now(UTC):%FT%TZ}"
+    (tmp_path / FILE).write_text(f'{{"base_url": "{URL}", "at": "{at}", "per_second": {{"main": {rate}}}}}')
+
+    assert {} == lanes_of(settings(tmp_path)).rates(["main"])
