@@ -164,6 +164,8 @@ class Engine:
         self.sweep.collector_pause.begin()
         self.sweep.began_at = self._clock.now()
         self.sweep.owe(sum(case.owes_first for case in self._cases))
+        if self.stopped:  # before it began: nobody waits for what will not be sent
+            self._send_no_more()
 
     # ── what others ask for ─────────────────────────────────────────────────────────────────────────────
 
@@ -294,9 +296,11 @@ class Engine:
         It is not put off for accounts that had their turns: only the first look of each is sure to be worth it.
         """
         pace, now, sweep = self.deadline.pace, self._clock.now(), self.sweep
-        self.forecast = foresee(self._cases, self.slots.rates, verify=pace.verify)
-        if self.forecast and any(waits_for_turn(case, verify=pace.verify) for case in self._cases):
-            self.deadline.put_off(now + self.forecast.needs_s + pace.watch_s)
+        forecast = foresee(self._cases, self.slots.rates, verify=pace.verify)
+        is_learned = all(lane.rate.is_learned for lane in self.slots.limited.values())
+        self.forecast = forecast if is_learned else None  # nobody is told a guess
+        if forecast and any(waits_for_turn(case, verify=pace.verify) for case in self._cases):
+            self.deadline.put_off(now + forecast.needs_s + pace.watch_s)
         elif sweep.unsent and pace.deadline - now < pace.attempt_s + 2 * EVERY_S:  # it hangs, or the run is large
             self.deadline.put_off(now + sweep.unsent_s(now) + pace.attempt_s)
         self._foresee_soon()

@@ -27,6 +27,11 @@ class Forecast:
     per_second: float
     accepted_s: float
     proven_s: float
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        """Put it into words, for those who read it as JSON."""
+        object.__setattr__(self, "text", str(self))
 
     @property
     def needs_s(self) -> float:

@@ -62,6 +62,11 @@ class Rate:
         return cls(min(rates), most, _factor=0.0) if rates else cls()
 
     @property
+    def is_learned(self) -> bool:
+        """Whether it is more than a guess: no slow start any more, and no search."""
+        return not self._factor
+
+    @property
     def gap_s(self) -> float:
         """The time from one turn to the next, seconds."""
         return 1 / self.value if self.value else 0.0

@@ -6,6 +6,7 @@ is not ready, so it never keeps a slot from work that is.
 
 import asyncio
 import heapq
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import count
 from typing import NamedTuple
@@ -103,6 +104,7 @@ class Slots:
 
     Attributes:
         waited_s: How long slots were free while requests waited for their lanes, seconds.
+        refused: How many of its requests were refused, by lane.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Slots:
         self._held = False
         self._idle_since: float | None = None
         self.waited_s = 0.0
+        self.refused = Counter[str]()
         self._waiting = 0
 
     def begin(self, accounts: int) -> None:
@@ -179,6 +182,7 @@ class Slots:
                 if self._withheld:
                     self._hear(limited=answer.is_limited)
                 if answer.is_limited:
+                    self.refused[lane_name] += 1
                     answer = answer._replace(retry_after=wait)
         finally:
             self.release()

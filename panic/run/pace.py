@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from panic.config import Broker as BrokerSettings
 from panic.config import Settings
 from panic.engine.slots import Lanes
 from panic.kit.files import read_regular, replace
@@ -18,6 +19,13 @@ _BYTES_MOST = 1 << 16
 def lanes_of(settings: Settings) -> Lanes:
     """Give the lanes of a process: at the pace that the settings name, else as fast as the broker was last."""
     return Lanes(settings.broker.requests_per_second, _known(settings))
+
+
+def renewed(lanes: Lanes, old: BrokerSettings, new: BrokerSettings) -> Lanes:
+    """Give the lanes after settings were loaded again: new ones where these name another broker or pace."""
+    if (old.base_url, old.requests_per_second) == (new.base_url, new.requests_per_second):
+        return lanes
+    return Lanes(new.requests_per_second, lanes.rates() if old.base_url == new.base_url else None)
 
 
 def remember(settings: Settings, lanes: Lanes) -> None:

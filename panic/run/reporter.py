@@ -57,11 +57,16 @@ class Reporter:
             finished_at=self.clock.wall(now),
             finished=story.ended_at is not None and not story.is_left,
             latch=story.latch,
-            flags=tuple(self._flags(unlisted)),
+            flags=tuple(dict.fromkeys(self._flags(unlisted))),  # an earlier process may have raised the same
             roster_checked=are_whole(self.unlisted.listings.values()),
             unlisted=unlisted,
             scrub=self.broker.scrub,
         )
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the press."""
+        return round(self.clock.now() - self.story.pressed_at, 3)
 
     @property
     def ends_s(self) -> float:
@@ -73,7 +78,7 @@ class Reporter:
     def _timings(self, now: float) -> Timings:
         sweep, deadline, slots = self.engine.sweep, self.engine.deadline, self.engine.slots
         paces = tuple(
-            Pace(name, round(lane.rate.value or 0.0, 1), lane.refused)
+            Pace(name, round(lane.rate.value or 0.0, 1), slots.refused[name])
             for name, lane in sorted(slots.limited.items())
         )
         moments = (sweep.last_at, sweep.settled_at, now)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import structlog
 
+from panic.engine.slots import Lanes
 from panic.kit.collector import Pause
 from panic.ledger.record import LastPress
 from panic.report.document import Source
@@ -68,6 +69,11 @@ class Desk:
     def find(self, run_id: str) -> Live | None:
         """Give a run by its id; None if it is not here: the ledger may know it."""
         return self.live.get(run_id)
+
+    @property
+    def lanes(self) -> Lanes:
+        """The pace of each credential, which all runs share, and the self-test."""
+        return self._supplies.lanes
 
     @property
     def last_presses(self) -> list[LastPress]:

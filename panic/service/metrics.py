@@ -26,8 +26,13 @@ GAUGES: Final = {
     "panic_self_test_ok": "Whether a press would work everywhere.",
     "panic_self_test_accounts": "Accounts by what was found.",
     "panic_self_test_findings": "What stands in the way of a press.",
+    "panic_requests_per_second": "What the broker lets through, where it limits a credential.",
 }
-_LABELS: Final = {"panic_self_test_accounts": "state", "panic_self_test_findings": "code"}
+_LABELS: Final = {
+    "panic_self_test_accounts": "state",
+    "panic_self_test_findings": "code",
+    "panic_requests_per_second": "credential",
+}
 
 Value: TypeAlias = float | Mapping[str, float] | None
 """What a gauge stands at: None is not known and not told; by the value of its label where it has one."""
@@ -56,6 +61,10 @@ class Metrics:
         self._hook_calls = counter("panic_hook_calls", "Calls of hooks that were authentic.", "hook", "act")
         self._hook_refused = counter("panic_hook_refused", "Calls of hooks that were refused.", "hook", "why")
         self._ledger = counter("panic_ledger_troubles", "Troubles of the ledger, by runs that ended.", "code")
+        self._limited = counter("panic_requests_refused", "Requests of runs that ended, refused for their pace.")
+        self._waited = counter(
+            "panic_waited_seconds", "For which requests of runs that ended waited for the pace."
+        )
         self._seconds = histogram("panic_run_seconds", "From the press to the end.", _RUN_S)
         self._first_delete = histogram(
             "panic_first_delete_seconds", "From the press to the first DELETE.", _FIRST_DELETE_S
@@ -81,11 +90,13 @@ class Metrics:
         elif what == "finished" and (report := live.report):
             self._finished.labels(live.source, str(report.verdict)).inc()
             self._count(report)
+            self._limited.inc(live.run.engine.slots.refused.total())
         elif what == "finished":
             self._finished.labels(live.source, "failed").inc()
 
     def _count(self, report: Report) -> None:
         self._seconds.observe(report.timings.total_s)
+        self._waited.inc(report.timings.waited_s)
         for verdict, count in report.totals.verdicts.items():
             self._accounts.labels(str(verdict)).inc(count)
         for flag in report.flags:

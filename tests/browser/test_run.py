@@ -7,6 +7,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 
 from panic import cli
+from panic.engine.slots import Lanes
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.browser import chromium
 from tests.browser.conftest import address
@@ -25,6 +26,7 @@ async def test_a_run_of_many_accounts_from_the_press_to_the_evidence(tmp_path: P
     async with house(tmp_path, *accounts) as it, screen(browser, address(it)) as page:
         await page.sign_in("joe-secret-token")
         await expect(page.page.locator("#scope-all-count")).to_have_text("100")
+        it.standby.lanes = Lanes(most=200.0)
         run = await page.press_all()
         await expect(page.page.locator(".counts")).to_contain_text("clear")
         second = await another(page.page.context, page.url)
@@ -36,9 +38,11 @@ async def test_a_run_of_many_accounts_from_the_press_to_the_evidence(tmp_path: P
         await page.page.reload()
         assert run == await page.run()
         await expect(page.page.locator(".counts")).to_contain_text("94 clear")
+        await expect(page.page.locator(".pace")).to_have_text(str(it.live(run).run.engine.forecast))
         it.live(run).run.stop()  # nobody waits for those that are stuck
         verdict = await page.over()
         assert verdict == await second.over()
+        await expect(page.page.locator(".pace")).to_be_hidden()
         counts = await page.counts()
         assert counts == await second.counts()
 

@@ -1,10 +1,12 @@
 """A press as its caller sees it: whom it fires and in which order, what it sends, and how it ends."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from panic.engine.forecast import Forecast
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.cli.inside import beside, typed
 from tests.cli.support import (
@@ -97,7 +99,7 @@ def test_a_dry_run_and_a_check_tell_how_long_it_takes_at_a_known_pace(tmp_path: 
         blind = typed(*firm.lines(*PRESS, "--dry-run", "--no-verify", "--format", form))
         check = typed(*firm.lines("check", "--format", form))
     words = "the broker lets about 2 requests a second through: all cancels accepted in about 2 s"
-    forecast = {"per_second": 2.0, "accepted_s": 1.5, "proven_s": 3.0}
+    whole, cancels = Forecast(2.0, 1.5, 3.0), Forecast(2.0, 1.5, 1.5)
 
     if form == "table":
         assert f"\n{words}, all accounts read in about 3 s\n" in plan.out
@@ -105,7 +107,7 @@ def test_a_dry_run_and_a_check_tell_how_long_it_takes_at_a_known_pace(tmp_path: 
         assert f"\na press of all of them: {words}, all accounts read in about 3 s\n" in check.out
     else:
         found = [json.loads(one.out)["forecast"] for one in (plan, blind, check)]
-        assert [forecast, {**forecast, "proven_s": 1.5}, forecast] == found
+        assert [asdict(one) for one in (whole, cancels, whole)] == found
 
 
 @pytest.mark.parametrize("form", ["table", "json"])

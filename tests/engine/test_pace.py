@@ -1,5 +1,6 @@
 """Behind a broker's rate limit: cancels are accepted nearly as soon as it allows, and few requests refused."""
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -134,3 +135,22 @@ async def test_a_rate_that_the_firm_knows_is_kept_and_never_exceeded():
     moments = sorted(at for method, _, at, _ in seen.log if method == "DELETE")
 
     assert 60 / 20.0 == pytest.approx(moments[-1], abs=0.2)
+
+
+@without_sockets
+async def test_a_forecast_is_told_once_the_pace_is_learned_and_comes_about_true():
+    """Not in the slow start; then what it says of accepted and read is right within a quarter."""
+    limited = Limited([Bucket(20, 20)], 200)
+    run = asyncio.create_task(limited.press())
+    await asyncio.sleep(1.1)
+    engine = limited.engine
+    assert engine is not None
+    early = engine.forecast
+    await asyncio.sleep(3.0)
+    told = engine.forecast
+    seen = await run
+
+    assert early is None
+    assert told is not None
+    assert 4.0 + told.accepted_s == pytest.approx(max(seen.accepted.values()), rel=0.25)
+    assert 4.0 + told.proven_s == pytest.approx(seen.took_s - 15.0, rel=0.25)

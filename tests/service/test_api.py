@@ -4,16 +4,20 @@ import asyncio
 import json
 import re
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from panic import latch
+from panic.engine import engine
+from panic.engine.forecast import Forecast
+from panic.engine.slots import Lanes
 from panic.ledger import history
 from panic.simulator import Fault
 from tests.cli.support import account, sent, started, until
 from tests.service.house import QUICK, house
+from tests.service.room.page import opened
 
 # ── runs and reports ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -65,6 +69,35 @@ async def test_the_report_of_a_run_under_way_is_what_is_known_now(tmp_path: Path
 
         assert (False, True, "under way") == (report["finished"], summary["live"], summary["run"]["state"])
         assert [run_id] == [one["run_id"] for one in status["live"]]
+
+
+async def test_wherever_a_run_is_told_of_it_says_how_long_it_takes_and_when_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The broker limits its pace: so long it takes by now, and so much later it ends at the latest."""
+    monkeypatch.setattr(engine, "EVERY_S", 0.01)
+    async with house(tmp_path, account(1, Fault("stuck")), account(2, Fault("stuck"))) as it:
+        it.standby.lanes = Lanes(most=0.01)
+        run_id = (await it.press()).json["run_id"]
+        run = it.live(run_id).run
+        await until(lambda: run.engine.deadline.put_off_s > 0)
+        found = [
+            (await it.ask("GET", f"/v1/runs/{run_id}", token="viewer")).fits("RunFound"),
+            (await it.ask("GET", f"/v1/runs/{run_id}/board", token="viewer")).fits("Board"),
+            (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")["live"][0],
+        ]
+        room = (await it.ask("GET", "/v1/room", token="viewer")).fits("Room")["live"][0]
+        async with opened(it, run_id) as page:
+            await page.has("board")
+            found.append(page.latest("board"))
+        run.stop()
+        await it.over(run_id)
+        after = (await it.ask("GET", f"/v1/runs/{run_id}", token="viewer")).fits("RunFound")
+
+        assert [asdict(Forecast(0.01, 100.0, 300.0))] * 4 == [one["forecast"] for one in found]
+        ends = [one["deadline_s"] for one in [*found, room]]
+        assert run.deadline_s + 200 < min(ends) <= max(ends) <= run.reporter.ends_s
+        assert (None, None) == (after["deadline_s"], after["forecast"])
 
 
 async def test_without_a_ledger_the_runs_that_are_here_are_known(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Presses become runs: on virtual time, over real sockets, against a broker that counts."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +15,14 @@ from panic import latch
 from panic.accounts.plan import Scope
 from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
+from panic.engine.slots import Lanes
 from panic.kit.process import here
 from panic.ledger.chain import Head
 from panic.ledger.record import Resumed
 from panic.report.document import Source, to_json
 from panic.run import latching
 from panic.run.press import Press, Unfinished
-from panic.run.run import Join
+from panic.run.run import Join, Run
 from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, Refused
 from panic.service.live import Live
 from panic.simulator import Fault
@@ -327,6 +329,19 @@ def test_told_to_end_it_sends_what_is_owed_beside_the_first_press(source: str):
     assert {1, 2, 3} == at_the_desk(accounts(*[QUIET] * 3), work, latency_s=0.1)
 
 
+@pytest.mark.parametrize("end", [Run.stop, Run.leave])
+def test_a_run_that_ends_before_it_has_begun_ends_at_once(end: Callable[[Run], None]):
+    """Nothing is sent, nobody waits for the deadline, and a desk that closes waits for no first DELETE."""
+
+    async def work(place: Place) -> Any:
+        live = place.press().live
+        end(live.run)
+        began, report = now(), await live.finished()
+        return now() - began < 1.0, live.run.engine.swept.is_set(), report.verdict, place.deletes.total()
+
+    assert (True, True, Verdict.UNKNOWN, 0) == at_the_desk(accounts(QUIET), work)
+
+
 def test_an_observer_that_fails_disturbs_nobody():
     """The press is carried out, and the others are told."""
     told: list[str] = []
@@ -340,3 +355,35 @@ def test_an_observer_that_fails_disturbs_nobody():
 
     assert Verdict.CLEAR is at_the_desk(accounts(QUIET), work)
     assert ["started", "finished"] == told
+
+
+# ── one pace ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_runs_share_one_pace_and_a_person_goes_first():
+    """Behind a rate that is known, the cancels of a person's press leave before what is left of a hook's run."""
+
+    async def work(place: Place) -> Any:
+        place.lanes = Lanes(most=20.0)
+        hook = place.press(source=Source.HOOK, automated=True)
+        await until(lambda: place.deletes.total() >= 5)
+        person = place.press(Scope(accounts=(*range(21, 31),)), watch_s=1.0)
+        verdicts = [(await one.live.finished()).verdict for one in (person, hook)]
+        seen = [(one.account_id, one.at) for one in place.simulator.requests if one.method == "DELETE"]
+        return verdicts, [id_ for id_, _ in seen], [at for _, at in seen]
+
+    verdicts, sent, moments = at_the_desk(accounts(*[QUIET] * 30), work)
+
+    assert [Verdict.CLEAR] * 2 == verdicts
+    assert [*range(1, 6), *range(21, 31), *range(6, 31)] == sent
+    assert 39 / 20.0 == pytest.approx(moments[-1] - moments[0], abs=0.1)
+
+
+def test_a_report_counts_its_own_refusals():
+    """A later run has the lane of the earlier one, and not its figures."""
+
+    async def work(place: Place) -> Any:
+        place.lanes = Lanes(most=20.0)
+        return [(await place.press().live.finished()).timings.paces[0].refused for _ in range(2)]
+
+    assert [1, 0] == at_the_desk(accounts((Fault("status", status=429, times=1),), QUIET), work)

@@ -5,6 +5,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from panic import latch
+from panic.engine.slots import Lanes
 from panic.service.metrics import GAUGES, Metrics
 from panic.simulator import Fault
 from tests.cli.support import account
@@ -31,6 +32,22 @@ async def test_a_run_is_counted(tmp_path: Path):
         assert 1 == found["panic_accounts_total", (("verdict", "refused"),)]
         assert 1 == found["panic_run_seconds_count", ()] == found["panic_first_delete_seconds_count", ()]
         assert 0 < found["panic_first_delete_seconds_sum", ()] < 1
+
+
+async def test_the_brokers_pace_is_told(tmp_path: Path):
+    """What each credential is let through, how many requests were refused, and how long others waited."""
+    async with house(tmp_path, account(1, Fault("status", status=429, times=2)), account(2)) as it:
+        unlimited = await scraped(it)
+        it.standby.lanes = Lanes(most=5.0)
+        await it.press({**QUICK, "wait": 30})
+        found = await scraped(it)
+
+        assert not [name for name, _ in unlimited if name == "panic_requests_per_second"]
+        assert it.standby.lanes.rates() == {
+            "default": found["panic_requests_per_second", (("credential", "default"),)]
+        }
+        assert 2 == found["panic_requests_refused_total", ()]
+        assert 0.2 < found["panic_waited_seconds_total", ()] < 10
 
 
 async def test_what_is_ready_and_engaged_is_told(tmp_path: Path):
@@ -69,6 +86,8 @@ PROMISED = {
     "panic_hook_refused_total",
     "panic_notifications_failed_total",
     "panic_ledger_troubles_total",
+    "panic_requests_refused_total",
+    "panic_waited_seconds_total",
     *GAUGES,
 }
 

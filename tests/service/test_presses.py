@@ -1,9 +1,11 @@
 """The API: presses over HTTP, as a program or a person asks for them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from panic.engine.forecast import Forecast
+from panic.engine.slots import Lanes
 from panic.simulator import Fault
 from tests.cli.support import account, sent, valid
 from tests.service.house import EVERYTHING, QUICK, bearer, house
@@ -54,6 +56,19 @@ async def test_what_is_asked_for_is_planned_and_sent(tmp_path: Path):
         queries = [one.query for one in it.simulator.requests if one.method == "DELETE"]
 
         assert {"side": "BUY", "instrument_ids": "AAPL"} == {**queries[0]} == {**queries[1]}
+
+
+async def test_a_plan_says_how_long_it_takes_where_the_pace_is_known(tmp_path: Path):
+    """A cancel and a read of each account; without verification the cancels alone."""
+    async with house(tmp_path) as it:
+        unknown = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
+        it.standby.lanes = Lanes(known={"default": 0.5, "other": 0.1})
+        planned = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
+        pressed = await it.press({**QUICK, "dry_run": True, "verify": False})
+
+        assert unknown.fits("PlanReport")["forecast"] is None
+        assert asdict(Forecast(0.5, 4.0, 8.0)) == planned.fits("PlanReport")["forecast"]
+        assert asdict(Forecast(0.5, 4.0, 4.0)) == pressed.fits("PlanReport")["forecast"]
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ import pytest
 
 from panic.broker.outcomes import Verdict
 from panic.config import Broker, Channel, Credential, Hook, LedgerFiles, RosterFile, SelfTest, Settings
+from panic.engine.slots import Lanes
 from panic.run.check import State
 from panic.service.desk import Desk
 from panic.service.notify import Notice
@@ -51,12 +52,13 @@ class Firm:
     folder: Path
     simulator: Simulator
     settings: Settings
-    desk: Desk
+    supplies: Supplies
     machine: tuple[Finding, ...] = ()
     told: list[Notice] = field(default_factory=list)
     hangs: str = ""
 
     def __post_init__(self) -> None:
+        self.desk = Desk(self.supplies)
         self.tester = self.another()
 
     def another(self) -> SelfTester:
@@ -103,7 +105,7 @@ def in_a_firm(folder: Path, accounts: Sequence[SimAccount], work: Test, **option
                 channels={"pager": Channel(url=Credential(env="PAGER"))},
             )
             ids = [one.id for one in accounts]
-            firm = Firm(folder, simulator, settings, Desk(Supplies(simulator, ids)))
+            firm = Firm(folder, simulator, settings, Supplies(simulator, ids))
             firm.list(ids)
             await firm.tester.start()
             try:
@@ -313,6 +315,21 @@ async def test_it_is_dropped_for_a_press_and_made_again_after_it(firm: Firm):
     assert (False, None) == (dropped["under_way"], dropped["ok"])
     assert (0, None) == (during, unproven)
     assert {State.OK: 30} == firm.last.states
+
+
+@firmly([account(n, Fault("stuck")) for n in range(1, 31)])
+async def test_it_takes_turns_of_the_runs_lanes_and_goes_behind_all_of_them(firm: Firm):
+    """While a run that it has not heard of has something to send, again and again, it gets no turn."""
+    firm.supplies.lanes = Lanes(most=4.0)
+    await asyncio.sleep(FIRST_S + 3)
+    before, elsewhere = len(firm.simulator.requests), Desk(firm.supplies)
+    await elsewhere.press(a_press(deadline_s=20.0)).live.finished()
+    seen = firm.simulator.requests[before:]
+    ours = [one for one in seen if one.query.get("page_size") == "1"]
+
+    assert firm.tester.status()["under_way"]
+    assert 70 <= len(seen) <= 82
+    assert len(ours) <= 2
 
 
 # ── who asks the service ────────────────────────────────────────────────────────────────────────────────────

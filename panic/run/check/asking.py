@@ -53,6 +53,7 @@ class Asking:
         self._accounts, self._latest = accounts, clock.now() + run.longest_s
         most = min(run.concurrency, connections_possible())
         self._slots = Slots(min(most, PACED_AT_ONCE) if pace else most, clock.now, lanes, urgency=3 if pace else 0)
+        self._kind = Kind.READ_CLEAR if pace else Kind.READ  # a self-test goes behind everything of a run
 
     def close(self) -> None:
         """Ask no more."""
@@ -81,7 +82,7 @@ class Asking:
             return await self._broker.read(account, query, self._leash())
 
         async def ask() -> Answer:
-            await self._slots.acquire(account.credential, (Kind.READ, account.priority), account.id)
+            await self._slots.acquire(account.credential, (self._kind, account.priority), account.id)
             return await self._slots.attempt(account.credential, account.id, read())
 
         return await self._retried(ask)

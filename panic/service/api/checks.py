@@ -7,6 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from panic.config import Settings
+from panic.engine.forecast import planned
 from panic.kit.background import Aside
 from panic.kit.errors import ConfigurationError
 from panic.report.document import PlanReport, plan_json
@@ -42,7 +43,8 @@ class Checks:
         asked = models.read(models.PlanAsked, await body.read_json(request))
         press, settings = Press(asked.to_scope(), "a plan"), self._standby.settings
         found = await self._threads.do(lambda: prepare(settings, press, self._env), "plan", _PLAN_S)
-        return document(plan_json(found.plan, settings.broker.base_url))
+        forecast = planned(found.plan.accounts, self._standby.lanes)
+        return document(plan_json(found.plan, settings.broker.base_url, forecast))
 
     @Operation("POST", "/v1/check", "viewer", {200: checking.CheckReport}, (409, 503, 504))
     async def check(self, _: web.Request, __: Identity) -> web.Response:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from panic.engine.forecast import planned
 from panic.report.document import PlanReport, Report, Source, plan_json, to_json
 from panic.run.press import Press
 from panic.service import body
@@ -91,7 +92,8 @@ class Presses:
             press = _press_of(asked, request, identity)
             require_scope(identity, press.scope, self._standby.roster)
             prepared = self._standby.prepare(press)
-            return document(plan_json(prepared.plan, prepared.settings.broker.base_url))
+            forecast = planned(prepared.plan.accounts, self._standby.lanes, verify=press.verify)
+            return document(plan_json(prepared.plan, prepared.settings.broker.base_url, forecast))
         digest = hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
         kept = self._keys.find(identity.name, key) if key else None
         if kept is not None and kept.digest != digest:

@@ -1,6 +1,7 @@
 """The routes about runs, beside the press: listed, summed up, reported and resumed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -61,11 +62,15 @@ class Runs:
         """Summarise one run."""
         found = await self._lookup.find(request.match_info["id"])
         if isinstance(found, str):
-            ledger, is_live = self._standby.settings.ledger, False
+            ledger = self._standby.settings.ledger
             row = await self._on_thread(lambda: _row(ledger, found), "run")
         else:
-            row, is_live = _live_row(found), not found.is_over
-        return document(views.RunFound("panic-run-summary/1", is_live, row, views.links(row.run_id)))
+            row = _live_row(found)
+        told = views.RunFound("panic-run-summary/1", live=False, run=row, links=views.links(row.run_id))
+        if not isinstance(found, str) and not found.is_over:
+            ends_s, forecast = found.run.reporter.ends_s, found.run.engine.forecast
+            told = replace(told, live=True, deadline_s=ends_s, forecast=forecast)
+        return document(told)
 
     @Operation("GET", f"{views.RUN}/report", "viewer", {200: Report}, (504,))
     async def report(self, request: web.Request, _: Identity) -> web.Response:

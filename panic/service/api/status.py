@@ -77,6 +77,7 @@ class Status:
             "panic_roster_age_seconds": standby["roster_age_s"],
             "panic_last_contact_age_seconds": standby["last_contact_age_s"],
             "panic_warm_connections": standby["warm_connections"],
+            "panic_requests_per_second": self._standby.lanes.rates(),
             **_of_self_test(self._self_test),
         }
         if file is not None:
@@ -100,4 +101,5 @@ def _of_self_test(self_test: SelfTester | None) -> Mapping[str, metrics.Value]:
 
 def _view(live: Live) -> views.LiveView:
     run = live.run
-    return views.LiveView(run.id, live.source, round(run.elapsed_s, 3), run.deadline_s, views.links(run.id))
+    elapsed_s, ends_s = run.reporter.elapsed_s, run.reporter.ends_s
+    return views.LiveView(run.id, live.source, elapsed_s, ends_s, views.links(run.id), run.engine.forecast)

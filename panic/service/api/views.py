@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from panic.broker.outcomes import Verdict
+from panic.engine.forecast import Forecast
 from panic.ledger.summary import Summary
 from panic.report.document import Report
 
@@ -74,12 +75,18 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class RunFound:
-    """One run, whether it is under way in this service, and where to look."""
+    """One run, whether it is under way in this service, and where to look.
+
+    While it is, `deadline_s` is when it ends at the latest, seconds since the press; `forecast` how long it takes
+    where the broker limits the pace.
+    """
 
     schema: Literal["panic-run-summary/1"]
     live: bool
     run: RunRow
     links: Links
+    deadline_s: float | None = None
+    forecast: Forecast | None = None
 
 
 def row(one: Summary, now: datetime, *, state: str = "", report: Report | None = None) -> RunRow:
@@ -104,13 +111,14 @@ def row(one: Summary, now: datetime, *, state: str = "", report: Report | None =
 
 @dataclass(frozen=True, slots=True)
 class LiveView:
-    """A run under way here; times in seconds."""
+    """A run under way here; times in seconds since the press, and how long it takes at the broker's pace."""
 
     run_id: str
     source: str
     elapsed_s: float
     deadline_s: float
     links: Links
+    forecast: Forecast | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ def _board(report: Report, row: str, worst: Sequence[Listed], bad: int, deadline
         "elapsed_s": report.timings.total_s,
         "deadline_s": deadline_s,
         "watch_s": report.scope.watch_s,
+        "forecast": None,
         "accounts": None,
         "codes": row,
         "counts": {letter: count for letter in Letter if (count := row.count(letter))},

@@ -143,7 +143,8 @@ class LiveBoard:
         if run.engine.swept.is_set():
             for place in worst_of(self._row, board.WORST_MOST):
                 worst.append((_account(run, place, facts), Letter(chr(self._row[place]))))
-        found = replace(board.live_board(facts, self._row.decode(), worst, run.reporter.ends_s), accounts=accounts)
+        found = board.live_board(facts, self._row.decode(), worst, run.reporter.ends_s)
+        found = replace(found, accounts=accounts, forecast=run.engine.forecast)
         return run.scrub(board.write(found).decode()).encode()
 
     def _fail(self, error: Exception) -> None:

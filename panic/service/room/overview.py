@@ -107,6 +107,6 @@ def _run(live: Live) -> RoomRun:
         clear=sum(one.standing is Standing.CLEAR for one in run.cases) if run.engine.swept.is_set() else 0,
         drill=run.drill,
         started_at=run.started_at,
-        elapsed_s=round((run.wall() - run.started_at).total_seconds(), 3),
-        deadline_s=run.deadline_s,
+        elapsed_s=run.reporter.elapsed_s,
+        deadline_s=run.reporter.ends_s,
     )

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
+from panic.engine.forecast import Forecast
 from panic.report.document import (
     AttemptReport,
     Coverage,
@@ -158,6 +159,7 @@ class Board:
         live: Whether it is under way in this service: then verdict, headline and exit code are provisional.
         finished: Whether it came to its end.
         deadline_s: When it ends at the latest, seconds since the press.
+        forecast: How long it takes while the broker limits the pace; else null.
         accounts: Each in the plan's order, those that could not be sent at the end; null in a stream while the run
             is under way.
         codes: A letter for each of them.
@@ -184,6 +186,7 @@ class Board:
     elapsed_s: float
     deadline_s: float
     watch_s: float
+    forecast: Forecast | None
     joined: tuple[Joining, ...]
     resumed: tuple[Resumption, ...]
     flags: tuple[Flag, ...]

@@ -16,6 +16,7 @@ from typing import Any, Final
 import structlog
 
 from panic.config import Settings
+from panic.engine.slots import Lanes
 from panic.kit.background import Aside, Do
 from panic.kit.errors import Problem
 from panic.kit.words import ago
@@ -129,7 +130,8 @@ class SelfTester:
                     await asyncio.sleep(max(began + settings.self_test.every_s - loop.time(), 0.0))
 
     async def _prove(self, settings: Settings) -> None:
-        before, result = self.last, await go_round(settings, self._env, self._do, self._now, self._alarm_early)
+        how = (self._env, self._do, self._now, self._alarm_early, self._desk.lanes)
+        before, result = self.last, await go_round(settings, *how)
         self.last = result if result.ok or before is None else replace(result, proven_at=before.proven_at)
         alarming = _alarming(self.last.findings)
         if alarming != self._alarming:
@@ -177,15 +179,19 @@ async def go_round(
     do: Do,
     now: Callable[[], datetime],
     tell: Callable[[tuple[Finding, ...]], None],
+    lanes: Lanes,
 ) -> SelfTestResult:
-    """Look at the files, this machine and every account at a pace; `tell` hears of failures before the end."""
+    """Look at the files, this machine and every account at a pace; `tell` hears of failures before the end.
+
+    It takes turns of the service's `lanes`, behind everybody else.
+    """
     loop, pace = asyncio.get_running_loop(), Pace(settings.self_test.rate, settings.self_test.share)
     began, setup, report = loop.time(), Setup(), None
     try:
         setup, machine = await _look(settings, env, do)
         is_paged = any("page" in channel.tells for channel in settings.channels.values())
         judge = partial(findings, now=now(), problems=setup.problems, machine=machine, is_paged=is_paged)
-        report = await check(settings, setup, pace=pace, tell=lambda so_far: tell(judge(so_far)))
+        report = await check(settings, setup, pace=pace, tell=lambda so_far: tell(judge(so_far)), lanes=lanes)
         everything = judge(report)
     except Exception as error:  # self-testing must never end, and that it fails is a finding
         log.exception("self_test_failed")

@@ -18,7 +18,7 @@ from panic.kit.background import begin
 from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer, open_ledger
 from panic.report import flags
-from panic.run.pace import lanes_of
+from panic.run.pace import lanes_of, renewed
 from panic.run.press import Prepared, Press, prepared_of
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
 from panic.service.standby.health import (
@@ -155,6 +155,7 @@ class Standby:
                 return Reloaded(found)
             if not self._is_closed:
                 self.settings = found.settings.model_copy(update={"ledger": old.ledger})
+                self.lanes = renewed(self.lanes, old.broker, self.settings.broker)
                 self._files = found
                 found.start()
                 self._open_connections()

@@ -214,11 +214,11 @@ export class PressPanel {
     }, 250);
   }
 
-  tells({ accounts, unsent, scope, filters }) {
+  tells({ accounts, unsent, scope, filters, forecast }) {
     const left = unsent.length ? `, and ${number(unsent.length)} more cannot be sent` : "";
     const where = this.scope === "groups" ? `: ${scope}` : "";
     const only = Object.entries(filters).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
-    return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}`;
+    return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}${forecast ? `; ${forecast.text}` : ""}`;
   }
 
   // ── the act ─────────────────────────────────────────────────────────────────────────────────────────────────

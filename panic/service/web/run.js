@@ -14,13 +14,14 @@ export class RunView {
     this.verdict = h("div", { id: "verdict", class: "verdict" });
     this.facts = h("p", { class: "facts" });
     this.clock = h("span", { class: "clock", role: "timer", "aria-live": "off" });
+    this.pace = h("p", { class: "pace" });
     this.counts = h("div", {});
     this.flags = h("div", {});
     this.worst = new Worst();
     this.report = h("div", { id: "report", class: "report" });
     this.again = h("a", { class: "danger", href: "#/" }, "Press again");
     this.element = h("article", { class: "run" },
-      h("header", { class: "run-top" }, this.verdict, h("div", { class: "run-side" }, this.clock, this.again)),
+      h("header", { class: "run-top" }, this.verdict, h("div", { class: "run-side" }, this.clock, this.pace, this.again)),
       this.facts, this.flags, this.counts,
       h("div", { class: "run-body" }, h("section", { "aria-label": "Board" }, this.mosaic.element), this.worst.element),
       this.report);
@@ -110,8 +111,9 @@ export class RunView {
 
   tick() {
     if (!this.board) return;
-    const { elapsed_s: elapsed, deadline_s: deadline, finished } = this.board;
+    const { elapsed_s: elapsed, deadline_s: deadline, finished, forecast } = this.board;
     const since = this.isOver || this.isLost || this.isStale ? 0 : (performance.now() - this.heardAt) / 1000;
+    say(this.pace, this.isOver ? "" : forecast?.text ?? "");
     say(this.clock, finished ? `took ${seconds(elapsed)}` : `${seconds(elapsed + since)} of ${seconds(deadline)}`);
   }
 
