@@ -159,7 +159,11 @@ _PRIORITY = "Give 0 to 1000000, 1 goes first; until then it is 100."
             [Account(7, credential="gone", excluded=True), Account(8)],
             "2: account 7: the credential 'gone' is not in the settings. Known are: default, fund.",
         ),
-        ('id,name\n7,"A\n8', [Account(7, "A"), Account(8)], "2: a quote is not closed in its line"),
+        (
+            'id,name,group\n7,"A,eod\n8',
+            [Account(7, "A", "eod"), Account(8)],
+            "2: a quote is not closed in its line",
+        ),
         ("id,name\n7,A\n8,\n007,B", [Account(7, "A"), Account(8)], f"4: {_TWICE} 4. {_ONE} line 2 counts."),
         ("id,name,excluded\n7,A,yes\n7,B,no", [Account(7, "B")], f"3: {_TWICE} 3. {_ONE} line 3 counts."),
         ("id,name,excluded\n7,A,no\n7,B,yes", [Account(7, "A")], f"3: {_TWICE} 3. {_ONE} line 2 counts."),
