@@ -25,8 +25,6 @@ def test_what_was_learned_is_known_to_the_next_process_for_the_same_broker(tmp_p
     """Another broker has a pace of its own."""
     asyncio.run(remember(settings(tmp_path), Lanes(20.0)))
     nothing_used = (tmp_path / FILE).exists()
-    lanes = Lanes(known={"main": 20.0})
-    lanes.rates(["main"])
     learned = {"base_url": URL, "at": f"{datetime.now(UTC):%FT%TZ}", "per_second": {"main": 20.0}}
     (tmp_path / FILE).write_text(json.dumps(learned))
 
