@@ -120,7 +120,7 @@ def test_a_forecast_is_told_again_only_if_much_has_changed(ends: list[tuple[int,
 
 def test_the_limit_is_all_that_goes_wrong_unless_more_is_asked_for(drilled: Drilled):
     """So that a drill with --rate can end clear."""
-    code, out, _ = drilled("drill", "--accounts", "4", "--latency", "0", "--rate", "5", "--burst", "3")
+    code, out, _ = drilled("drill", "--accounts", "24", "--latency", "0", "--rate", "20", "--burst", "3")
     report = valid(out)
 
     assert (0, "clear") == (code, report["verdict"])

@@ -62,7 +62,7 @@ async def test_a_plan_says_how_long_it_takes_where_the_pace_is_known(tmp_path: P
     """A cancel and a read of each account; without verification the cancels alone."""
     async with house(tmp_path) as it:
         unknown = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
-        it.standby.lanes = Lanes(known={"default": 0.5, "other": 0.1})
+        it.standby.lanes = Lanes(most=0.5)
         planned = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
         pressed = await it.press({**QUICK, "dry_run": True, "verify": False})
 

@@ -329,7 +329,7 @@ async def test_a_reload_replaces_everything(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changed", "is_kept", "rates"),
     [
-        ({}, True, {"default": 0.5}),
+        ({}, True, {"default": 50.0}),
         ({"requests_per_second": 0.2}, False, {"default": 0.2}),
         ({"base_url": "https://other.test"}, False, {}),
     ],
@@ -339,7 +339,7 @@ def test_a_reload_that_names_another_broker_or_pace_begins_anew(
     changed: dict[str, Any], is_kept: bool, rates: dict[str, float]
 ):
     """What was learned of another broker counts no more; else it is where the new pace begins."""
-    old, lanes = BrokerSettings(base_url="https://x.test"), Lanes(known={"default": 0.5})
+    old, lanes = BrokerSettings(base_url="https://x.test"), Lanes(known={"default": 50.0})
     lanes.join("default", Slots(1, lambda: 0.0, lanes))
     found = renewed(lanes, old, old.model_copy(update=changed))
 
