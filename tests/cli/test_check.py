@@ -19,7 +19,7 @@ from tests.cli.support import KEY, Finished, Firm, account, panic, sent, simulat
 
 ROWS = ("1,One,", "2,Two,", "3,Treasury,yes")
 COLUMNS = "id,name,excluded"
-SHORT = "attempt_s = 0.1\ndeadline_s = 0.3\n"
+SHORT = "attempt_s = 0.5\ndeadline_s = 1.0\n"
 
 
 def states(done: Finished) -> dict[int, str]:
@@ -143,7 +143,7 @@ def test_what_a_press_would_come_to(
     assert (code, second) == (done.code, states(done)[2])
     assert [] == [part for part in words if part not in table]
     assert code != 40 or worst["request_id"] or worst["status"] == 404
-    assert json.loads(done.out)["elapsed_s"] < 2
+    assert json.loads(done.out)["elapsed_s"] < 10
     assert {"GET"} == {one.method for one in simulator.requests}
 
 

@@ -80,7 +80,7 @@ async def test_wherever_a_run_is_told_of_it_says_how_long_it_takes_and_when_it_e
         it.standby.lanes = Lanes(most=0.01)
         run_id = (await it.press()).json["run_id"]
         run = it.live(run_id).run
-        await until(lambda: run.engine.deadline.put_off_s > 0)
+        await until(lambda: run.engine.forecast is not None and run.engine.forecast.accepted_s == 100.0)
         found = [
             (await it.ask("GET", f"/v1/runs/{run_id}", token="viewer")).fits("RunFound"),
             (await it.ask("GET", f"/v1/runs/{run_id}/board", token="viewer")).fits("Board"),
