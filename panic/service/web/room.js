@@ -174,6 +174,7 @@ function openReady() {
 }
 
 function drawReady() {
+  if (!glance) return; // the page was left meanwhile
   renew(glance, tiles(room, roomAt));
   put(byId("troubles"), troubles(room));
   panel.know(room);
