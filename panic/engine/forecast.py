@@ -66,7 +66,11 @@ def waits_for_turn(case: Case, *, verify: bool) -> bool:
     if case.is_concluded or len(case.attempts) >= _TURNS_ENOUGH:
         return False
     is_read = any(one.method == "GET" and one.status != _REFUSED for one in case.attempts)
-    return case.owes_first or case.outcome in _UNANSWERED or (verify and not is_read)
+    return _owes_cancel(case) or (verify and not is_read)
+
+
+def _owes_cancel(case: Case) -> bool:
+    return case.owes_first or case.outcome in _UNANSWERED
 
 
 def foresee(cases: Iterable[Case], rates: Mapping[str, float], *, verify: bool) -> Forecast | None:
@@ -74,7 +78,7 @@ def foresee(cases: Iterable[Case], rates: Mapping[str, float], *, verify: bool) 
     cancels, reads = Counter[str](), Counter[str]()
     for case in cases if rates else ():
         if not case.is_concluded:
-            cancels[case.account.credential] += case.owes_first or case.outcome in _UNANSWERED
+            cancels[case.account.credential] += _owes_cancel(case)
             reads[case.account.credential] += verify
     return _forecast(cancels, reads, rates)
 

@@ -86,7 +86,7 @@ class Lane:
     @property
     def is_free(self) -> bool:
         """Whether everything may go at once."""
-        return self.rate.value is None and self.closed_at is None
+        return self.rate.value is None
 
     def admits_at(self, kind: Kind) -> float:
         """Give the time from which the next request may go."""
@@ -144,16 +144,15 @@ class Lane:
             self._recent = (self._recent << 1 | (times == 1)) & _RECENT_MASK
             if not self._are_many_refused:
                 return by_itself if times > 1 else BACKOFF_FIRST_S
+            self._slow_down(now)
             self._close(now, retry_after)
         elif self.closed_at is not None:
             if is_current:
                 self._probes.append(account)
                 self._wait_longer(now, retry_after)
         elif is_current:
-            is_far_off = self._passed < FEW
-            self._slow_down(now)
-            self._hold(now, retry_after)
-            if is_far_off or self._told_until > now:
+            is_far_off = self._slow_down(now)
+            if is_far_off or self._told_s(retry_after):
                 self._close(now, retry_after)
         return 0.0
 
@@ -170,20 +169,21 @@ class Lane:
         self._refused[account] = times, self.rate.turns
         return times
 
-    def _slow_down(self, now: float) -> None:
-        self.rate.refused(now, is_far_off=self._passed < FEW)
+    def _slow_down(self, now: float) -> bool:
+        """Learn from a refusal; tell whether the rate was far off."""
+        is_far_off = self._passed < FEW
+        self.rate.refused(now, is_far_off=is_far_off)
         self.period += 1
         self._passed = 0
         self._next_at = max(self._next_at, now + self.rate.gap_s)
+        return is_far_off
 
     def _close(self, now: float, retry_after: float | None) -> None:
-        if self.rate.value is None:
-            self._slow_down(now)
         self.closed_at = now
         self.period += 1
         self._probes.clear()
         self._wait = min(max(self.rate.gap_s, WAIT_FIRST_S), WAIT_FIRST_MOST_S)
-        self._hold(now, retry_after)
+        self._told_until = now + self._told_s(retry_after)
         self._next_at = now + self._wait
 
     def _wait_longer(self, now: float, retry_after: float | None) -> None:
@@ -192,11 +192,12 @@ class Lane:
         if now < self._told_until:
             self._next_at = min(self._next_at, self._told_until)
         elif self._is_meant:
-            self._hold(now, retry_after)
+            self._told_until = now + self._told_s(retry_after)
 
-    def _hold(self, now: float, retry_after: float | None) -> None:
+    def _told_s(self, retry_after: float | None) -> float:
+        """Give how long a Retry-After closes the lane, seconds: nothing if its broker has not meant one."""
         told = 0.0 if self._is_meant is False else (retry_after or 0.0) - 1.0
-        self._told_until = now + min(max(0.0, told), CLOSED_MOST_S)
+        return min(max(0.0, told), CLOSED_MOST_S)
 
     def _open(self, now: float) -> None:
         if self.closed_at is not None:

@@ -8,6 +8,7 @@ import asyncio
 import heapq
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from enum import IntEnum
 from itertools import count
 from typing import NamedTuple
 
@@ -24,10 +25,16 @@ FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
 
-_CLOCK = 2
-"""From this urgency on nobody presses: it is a schedule, or a self-test."""
-
 _numbers = count()
+
+
+class Urgency(IntEnum):
+    """Who goes first where several wait for the same broker, within a kind of request."""
+
+    PERSON = 0
+    PROGRAM = 1
+    CLOCK = 2
+    SELF_TEST = 3
 
 
 class Waiter(NamedTuple):
@@ -38,7 +45,7 @@ class Waiter(NamedTuple):
     """
 
     kind: Kind
-    urgency: int
+    urgency: Urgency
     priority: int
     number: int
     account: int
@@ -122,7 +129,12 @@ class Slots:
     """
 
     def __init__(
-        self, size: int, now: Callable[[], float], lanes: Lanes | None = None, *, urgency: int = 0
+        self,
+        size: int,
+        now: Callable[[], float],
+        lanes: Lanes | None = None,
+        *,
+        urgency: Urgency = Urgency.PERSON,
     ) -> None:
         self._free = size
         self._withheld = self._first_flight = self._heard = 0
@@ -130,7 +142,7 @@ class Slots:
         self.now = now
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
-        self.is_press = urgency < _CLOCK
+        self.is_press = urgency < Urgency.CLOCK
         self._queues: dict[str, _Queue] = {}
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False

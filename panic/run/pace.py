@@ -24,8 +24,9 @@ _DISK_S = 0.1
 def lanes_of(settings: Settings) -> Lanes:
     """Give the lanes of a process: at the pace that the settings name, else as fast as the broker was last."""
     known: dict[str, float] = {}
-    with suppress(Exception):  # it is a hint: a press begins at full speed without it
-        known = within(lambda: _known(settings), _DISK_S, "pace")
+    if (path := _path(settings)) is not None:
+        with suppress(Exception):  # it is a hint: a press begins at full speed without it
+            known = within(lambda: _known(path, settings.broker.base_url), _DISK_S, "pace")
     return Lanes(settings.broker.requests_per_second, known)
 
 
@@ -38,24 +39,17 @@ def renewed(lanes: Lanes, old: BrokerSettings, new: BrokerSettings) -> Lanes:
 
 async def remember(settings: Settings, lanes: Lanes) -> None:
     """Keep what was learned for later processes; a disk that fails costs them a second, and nothing else."""
-    with suppress(Exception):
-        await wait(lambda: _write(settings, lanes), _DISK_S, "pace")
-
-
-def _write(settings: Settings, lanes: Lanes) -> None:
     path, rates = _path(settings), lanes.rates()
     if path is not None and rates:
         learned = {"base_url": settings.broker.base_url, "at": f"{datetime.now(UTC):%FT%TZ}", "per_second": rates}
-        replace(path, json.dumps(learned).encode())
+        with suppress(Exception):
+            await wait(lambda: replace(path, json.dumps(learned).encode()), _DISK_S, "pace")
 
 
-def _known(settings: Settings) -> dict[str, float]:
-    path = _path(settings)
-    if path is None:
-        return {}
+def _known(path: Path, base_url: str) -> dict[str, float]:
     learned = json.loads(read_regular(path, _BYTES_MOST)[0])
     age = datetime.now(UTC) - datetime.fromisoformat(learned["at"])
-    if learned["base_url"] != settings.broker.base_url or abs(age) > _VALID_FOR:
+    if learned["base_url"] != base_url or abs(age) > _VALID_FOR:
         return {}
     rates = {str(name): float(rate) for name, rate in learned["per_second"].items()}
     return {name: rate for name, rate in rates.items() if 0 < rate < math.inf}

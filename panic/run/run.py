@@ -12,7 +12,7 @@ from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Lanes, Slots, Urgency
 from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
 from panic.ledger.record import Joined
@@ -200,9 +200,10 @@ def _within_reach(cases: Sequence[Case], keys: Collection[str]) -> Sequence[Case
     return [case for case in cases if case.account.credential in keys]
 
 
-def _urgency(source: str) -> int:
-    """Give a run's place where several wait for the same broker: people, then programs, then clocks."""
-    return 2 if source == Source.SCHEDULE else int(source in AUTOMATED)
+def _urgency(source: str) -> Urgency:
+    if source == Source.SCHEDULE:
+        return Urgency.CLOCK
+    return Urgency.PROGRAM if source in AUTOMATED else Urgency.PERSON
 
 
 def _pace(prepared: Prepared, now: float) -> Pace:

@@ -1,7 +1,7 @@
 """Behind a broker's rate limit: cancels are accepted nearly as soon as it allows, and few requests refused."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
@@ -184,3 +184,57 @@ async def test_a_pace_on_record_that_cannot_be_true_delays_no_press(known: float
     seen = await Limited([lambda _: True], 100, lanes=Lanes(known={"0": known})).press()
 
     assert max(seen.accepted.values()) < 4.0
+
+
+@pytest.mark.parametrize("refused", [[7], range(91, 101)], ids=["one", "the last ten"])
+@without_sockets
+async def test_who_is_refused_for_ever_behind_a_limit_costs_the_others_little(refused: Collection[int]):
+    """Their neighbours are all clear, and each is asked now and then, not at every turn."""
+    limited = Limited([lambda _: True], 100, by_themselves=refused, lanes=Lanes(most=50.0))
+    limited.deadline_s = limited.longest_s = 60.0
+    seen = await limited.press()
+    asked = seen_by_account(seen)
+
+    assert 100 - len(refused) == len(seen.accepted) == seen.clear
+    assert max(asked[account] for account in refused) <= 12
+
+
+@without_sockets
+async def test_a_press_finds_out_at_once_that_a_limit_is_gone():
+    """It does not creep up from the pace of the press before."""
+    lanes = Lanes()
+    await Limited([Bucket(20, 20)], 100, lanes=lanes).press()
+    again = await Limited([lambda _: True], 400, lanes=lanes).press()
+
+    assert max(again.accepted.values()) < 2.0
+
+
+@without_sockets
+async def test_the_time_in_which_a_run_gives_way_is_not_taken_for_a_slow_broker():
+    """Afterwards it is as fast as before."""
+    limited = Limited([Bucket(20, 20)], 200)
+    run = asyncio.create_task(limited.press())
+    await asyncio.sleep(4.0)
+    engine = limited.engine
+    assert engine is not None
+    engine.give_way(while_so=True)
+    await asyncio.sleep(300.0)
+    engine.give_way(while_so=False)
+    seen = await run
+
+    assert 200 == len(seen.accepted) == seen.clear
+    assert seen.took_s < 350.0
+
+
+@without_sockets
+async def test_a_press_that_joins_a_bounded_run_brings_its_own_time_with_it():
+    """No first DELETE of the later press is abandoned because the earlier one was to be short."""
+    limited = Limited([Bucket(5, 5)], 200, deadline_s=20.0, longest_s=20.0)
+    run = asyncio.create_task(limited.press())
+    await asyncio.sleep(10.0)
+    engine, now = limited.engine, asyncio.get_running_loop().time()
+    assert engine is not None
+    engine.press_again(range(1, 201), deadline=now + 30.0, watch_s=0.0, latest=now + 600.0)
+    seen = await run
+
+    assert 200 == len(seen.accepted) == seen.clear

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from panic.broker.answers import Answer
 from panic.engine.lane import Kind
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Lanes, Slots, Urgency
 from tests.kit.builders import an_answer
 from tests.kit.virtual import on_virtual_time
 
@@ -170,7 +170,7 @@ async def test_a_cancelled_waiter_loses_no_slot(handed_over: bool):
 async def test_where_runs_share_a_lane_the_more_urgent_goes_first_within_a_kind():
     """A program's first DELETE goes before a person's read, and after a person's first DELETE."""
     lanes = Lanes(most=1.0)
-    person, program = Slots(9, now, lanes), Slots(9, now, lanes, urgency=1)
+    person, program = Slots(9, now, lanes), Slots(9, now, lanes, urgency=Urgency.PROGRAM)
     await person.acquire("k", (READ, 1), 99)
     hers: list[Any] = []
     its: list[Any] = []
@@ -180,6 +180,30 @@ async def test_where_runs_share_a_lane_the_more_urgent_goes_first_within_a_kind(
 
     assert ([1, 0], [0, 1]) == ([number for number, _ in hers], [number for number, _ in its])
     assert sorted(hers + its, key=lambda turn: turn[1]) == [hers[0], its[0], hers[1], its[1]]
+
+
+@on_virtual_time
+async def test_an_answer_that_opens_a_lane_lets_the_other_runs_go_on():
+    """Not only when the patience with a probe is over."""
+    lanes, ended = Lanes(), {}
+    person, program = Slots(9, now, lanes), Slots(9, now, lanes, urgency=Urgency.PROGRAM)
+
+    async def ask(slots: Slots, account: int, status: int, takes: float) -> None:
+        async def answer() -> Answer:
+            began = now()
+            await asyncio.sleep(takes)
+            return an_answer(status, began=began, ended=now())
+
+        assert await slots.acquire("k", (FIRST, 1), account)
+        await slots.attempt("k", account, answer())
+        ended[account] = now()
+
+    await asyncio.gather(*(ask(program, account, 429, 0.0) for account in range(1, 5)))
+    probe = asyncio.create_task(ask(person, 5, 200, 0.3))
+    await settle()
+    await asyncio.gather(probe, ask(program, 6, 200, 0.0))
+
+    assert 0.3 <= ended[5] <= ended[6] < 0.9
 
 
 jobs = st.lists(

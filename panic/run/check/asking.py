@@ -1,11 +1,12 @@
 """How a check asks: a few requests at once, paced, retried, and never past its deadline."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from panic.accounts.roster import Account
-from panic.broker.answers import Answer
+from panic.broker.answers import Answer, too_late
 from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
@@ -14,7 +15,7 @@ from panic.broker.proof import since
 from panic.config import Run
 from panic.engine.deadline import persistently
 from panic.engine.lane import Kind
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Lanes, Slots, Urgency
 from panic.kit.clock import Clock
 
 _TRIES = 3
@@ -52,8 +53,10 @@ class Asking:
         self._ends_at = clock.now() + run.deadline_s + _TRIES * self._gap_s * accounts
         self._accounts, self._latest = accounts, clock.now() + run.longest_s
         most = min(run.concurrency, connections_possible())
-        self._slots = Slots(min(most, PACED_AT_ONCE) if pace else most, clock.now, lanes, urgency=3 if pace else 0)
-        self._kind = Kind.READ_CLEAR if pace else Kind.READ  # a self-test goes behind everything of a run
+        urgency, self._kind = Urgency.PERSON, Kind.READ
+        if pace:  # a self-test, which goes behind everything of a run
+            most, urgency, self._kind = min(most, PACED_AT_ONCE), Urgency.SELF_TEST, Kind.READ_CLEAR
+        self._slots = Slots(most, clock.now, lanes, urgency=urgency)
 
     def close(self) -> None:
         """Ask no more."""
@@ -66,12 +69,8 @@ class Asking:
 
     @property
     def _deadline(self) -> float:
-        rates = self.rates.values()
-        return (
-            max(self._ends_at, min(self._latest, self._ends_at + self._accounts / min(rates)))
-            if rates
-            else self._ends_at
-        )
+        slowest = min(self.rates.values(), default=math.inf)
+        return max(self._ends_at, min(self._latest, self._ends_at + self._accounts / slowest))
 
     async def orders(self, account: Account) -> Answer:
         """Ask for one order of an account, as far back as a press looks: a broker may not take that."""
@@ -82,7 +81,11 @@ class Asking:
             return await self._broker.read(account, query, self._leash())
 
         async def ask() -> Answer:
-            await self._slots.acquire(account.credential, (self._kind, account.priority), account.id)
+            try:
+                async with asyncio.timeout_at(self._deadline):
+                    await self._slots.acquire(account.credential, (self._kind, account.priority), account.id)
+            except TimeoutError:
+                return too_late(self._clock.now())
             return await self._slots.attempt(account.credential, account.id, read())
 
         return await self._retried(ask)
