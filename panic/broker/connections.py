@@ -12,7 +12,7 @@ import resource
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -171,6 +171,12 @@ class Connector(aiohttp.TCPConnector):
         if len(self._lingering) > self.lingering_most:
             self._see_off(next(iter(self._lingering)))
         self._loop.call_later(LINGER_DOUBTED_S if self._distrusts else LINGER_S, self._see_off, protocol)
+
+    def _close(self, *, abort_ssl: bool = False) -> list[Awaitable[object]]:
+        """Close those that are listened to as well: nobody would see them off after the loop's end."""
+        self._acquired.update(self._lingering)
+        self._lingering.clear()
+        return super()._close(abort_ssl=abort_ssl)
 
     def _see_off(self, protocol: Handler) -> None:
         since = self._lingering.pop(protocol, None)

@@ -28,7 +28,7 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         result = runner.run(work)
         _ignore_signals()  # the runner has put its own handler back; the work is done
-        for _ in range(10):
+        for _ in range(3):
             runner.run(asyncio.sleep(0))  # connections that were cut off end in later turns of the loop
         return result
 

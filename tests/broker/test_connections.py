@@ -77,6 +77,16 @@ async def test_a_connection_that_ends_is_not_kept(words: str):
         assert 0 == doubt.times
 
 
+async def test_no_connection_outlasts_the_end_of_a_run():
+    """Nor one that is still listened to after its last answer."""
+    async with doubtful(always(http(200, envelope(ID), "Connection: close"))) as (_, broker, _doubt):
+        await cancel(broker)
+        lingering = list(broker._connector._lingering)
+        await broker.__aexit__()
+
+        assert [False] == [one.is_connected() for one in lingering]
+
+
 async def test_nothing_queues_for_a_connection():
     """The slots bound what is in flight; the client's own hundred would be a second queue that eats leashes."""
     all_there = asyncio.Event()
