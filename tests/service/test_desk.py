@@ -18,6 +18,7 @@ from panic.engine.slots import Lanes
 from panic.kit.process import here
 from panic.ledger.chain import Head
 from panic.ledger.record import Resumed
+from panic.ledger.replay import report_of
 from panic.report.document import Source, to_json
 from panic.run import latching
 from panic.run.press import Press, Unfinished
@@ -230,7 +231,7 @@ async def test_on_record_a_run_with_two_presses_is_the_report_that_was_printed(c
         assert {Verdict.UNVERIFIED} == {case.verdict for case in replay.cases.values()}
         assert all(case.owes_first for case in replay.cases.values())
     else:
-        assert to_json(report) == to_json(replay.report(Head.parse(report.ledger_head)))
+        assert to_json(report) == to_json(report_of(replay, Head.parse(report.ledger_head)))
         assert 2 == report.joined[0].sent_again
 
 
