@@ -14,7 +14,7 @@ import pytest
 import panic as library
 from panic.cli import output
 from panic.kit import terminal
-from panic.run.run import Run
+from panic.run.reporter import Reporter
 from panic.simulator import Fault
 from tests.cli.support import Firm, account, simulate, until
 
@@ -77,7 +77,7 @@ async def test_a_press_from_code_that_does_not_end_well_lets_go_of_the_ledger(
     async with simulate(account(1, slow)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1])
         if end == "failed":
-            monkeypatch.setattr(Run, "report", None)
+            monkeypatch.setattr(Reporter, "report", None)
         how = partial(library.press, scope=library.Scope(all=True), reason="runaway algo", deadline_s=0.5)
         press = asyncio.create_task(how(library.load_settings(firm.settings)))
         if end == "cancelled":

@@ -330,7 +330,7 @@ def test_told_to_end_it_sends_what_is_owed_beside_the_first_press(source: str):
     assert {1, 2, 3} == at_the_desk(accounts(*[QUIET] * 3), work, latency_s=0.1)
 
 
-@pytest.mark.parametrize("end", [Run.stop, Run.leave])
+@pytest.mark.parametrize("end", [lambda run: run.stop(), Run.leave])
 def test_a_run_that_ends_before_it_has_begun_ends_at_once(end: Callable[[Run], None]):
     """Nothing is sent, nobody waits for the deadline, and a desk that closes waits for no first DELETE."""
 
