@@ -13,8 +13,7 @@ from panic.config import LedgerFiles
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
 from panic.ledger import reader
-from panic.ledger.chain import Head
-from panic.ledger.events import Event, decode
+from panic.ledger.events import Event, Head, decode
 from panic.ledger.reader import Row, Volume, faults
 from panic.ledger.record import Kind, LastPress, gaps
 from panic.ledger.replay import Replay, report_of

@@ -40,7 +40,7 @@ class Join(Enum):
 class Run:
     """One run. Create it inside a running loop, then `await go()`; `report()` gives what is known at any time.
 
-    `stop()` sends nothing more; `wall()` gives the time of day of a loop time, or of now. `observe` must not block.
+    `stop()` sends nothing more; `wall()` gives the time of day of a loop time, or now. `observe` must not block.
     The opener of the ledger closes it; the run closes the connections it is given.
     """
 

@@ -9,8 +9,7 @@ from typing import Any, cast
 
 from panic.kit.process import here
 from panic.ledger.backlog import Trouble
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import Event, decode, encode
+from panic.ledger.events import GENESIS, Event, Head, decode, encode, link
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
 from panic.ledger.writer import Writer

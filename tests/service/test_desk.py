@@ -17,7 +17,7 @@ from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
 from panic.engine.slots import Lanes
 from panic.kit.process import here
-from panic.ledger.chain import Head
+from panic.ledger.events import Head
 from panic.ledger.record import Resumed
 from panic.ledger.replay import report_of
 from panic.report.document import Source, to_json
