@@ -241,6 +241,11 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder, by its name from there."""
+    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(folder.rglob("*")) if one.is_file()}
+
+
 def closed_port() -> int:
     """A port of this machine where nobody listens."""
     with socket.socket() as free:

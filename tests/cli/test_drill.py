@@ -27,7 +27,6 @@ from tests.kit.virtual import virtually
 TROUBLE = (
     "lying_404,executed_unanswered,fills,part_fills,reappears,schema_drift,not_json,truncated,rst,second_answer"
 )
-SMALL = ("drill", "--accounts", "12", "--latency", "0", "--faults", "none")
 
 
 @pytest.fixture
@@ -127,33 +126,27 @@ def test_the_limit_is_all_that_goes_wrong_unless_more_is_asked_for(drilled: Dril
     assert report["timings"]["paces"][0]["refused"] > 0
 
 
-async def test_a_drill_passes_and_says_so(tmp_path: Path):
-    """It needs no configuration, and a stray one changes nothing."""
-    output = tmp_path / "report.json"
-    env = {"PANIC_CONFIG": "/nowhere.toml", "PANIC_BROKER_BASE_URL": "https://api.clearstreet.com"}
-    done = await panic(*SMALL, "--format", "table", "--output", str(output), cwd=tmp_path, env=env)
-    report = valid(output.read_text())
+def test_a_drill_passes_and_says_so(drilled: Drilled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """It needs no configuration, and a stray one changes nothing; in a pipe the report is all of standard output.
 
-    assert 0 == done.code
-    assert done.out.startswith(
-        "DRILL  against the embedded simulator. No order at any broker was touched.\nDRILL · CLEAR"
-    )
-    assert "DRILL PASSED  the report agrees with the simulator on 12 of 12 accounts" in done.out
-    assert (True, 12, "drill") == (report["drill"], len(verdicts(report)), report["trigger"]["source"])
-    assert report["base_url"].startswith("http://127.0.0.1:")
-    assert all(
-        "DRILL" in line for line in done.err.splitlines() if line.startswith("panic:") and "ledger" not in line
-    )
-
-
-def test_in_a_pipe_the_report_is_all_there_is_on_standard_output(drilled: Drilled, tmp_path: Path):
-    """The word of the examiner is on standard error; a refusal is part of a drill that passes."""
-    words = ("drill", "--accounts", "1", "--latency", "0", "--output", "drill.json")
-    code, out, err = drilled(*words)
+    A refusal is part of a drill that passes.
+    """
+    monkeypatch.setenv("PANIC_CONFIG", "/nowhere.toml")
+    monkeypatch.setenv("PANIC_BROKER_BASE_URL", "https://api.clearstreet.com")
+    small = ("drill", "--accounts", "12", "--latency", "0", "--output", "drill.json")
+    code, table, _ = drilled(*small, "--faults", "none", "--format", "table")
+    code_in_a_pipe, out, err = drilled(*small)
     report = valid(out)
 
-    assert (0, "refused", 40) == (code, report["verdict"], report["exit_code"])
-    assert err.strip().splitlines()[-1].startswith("DRILL PASSED")
+    assert (0, 0) == (code, code_in_a_pipe)
+    top = "DRILL  against the embedded simulator. No order at any broker was touched.\nDRILL · CLEAR"
+    assert table.startswith(top)
+    assert "DRILL PASSED  the report agrees with the simulator on 12 of 12 accounts" in table
+    assert (True, 12, "drill") == (report["drill"], len(verdicts(report)), report["trigger"]["source"])
+    assert ("refused", 40) == (report["verdict"], report["exit_code"])
+    assert report["base_url"].startswith("http://127.0.0.1:")
+    assert err.splitlines()[-1].startswith("DRILL PASSED")
+    assert [] == [line for line in err.splitlines() if line.startswith("panic:") and "DRILL" not in line]
     assert report == json.loads((tmp_path / "drill.json").read_text())
     assert ["drill.json"] == names(tmp_path)
 
@@ -212,23 +205,3 @@ async def test_a_simulator_to_practise_against(tmp_path: Path):
     assert 0o600 == (folder / "simulator.key").stat().st_mode & 0o777
     assert "5 accounts" in line
     assert "Traceback" not in done.err
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("--port", "-1"), "--port"),
-        (("--port", "70000"), "--port"),
-        (("--port", "http"), "--port"),
-        (("--port", "0", "--write", "taken"), "--write"),
-    ],
-)
-def test_what_cannot_be_served_is_a_usage_error(
-    drilled: Drilled, tmp_path: Path, words: tuple[str, ...], told: str
-):
-    """A port that is none, a folder that cannot be written."""
-    (tmp_path / "taken").write_text("")
-    code, _, err = drilled("simulate", "--accounts", "1", *words)
-
-    assert 64 == code
-    assert told in err

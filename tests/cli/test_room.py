@@ -3,7 +3,6 @@
 import asyncio
 import re
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
 from panic.cli.room import RESTOCK_S, TOKEN, Restocking
 from panic.config import LedgerFiles
@@ -131,41 +129,6 @@ async def test_asked_twice_it_ends_at_once(tmp_path: Path):
 
     assert 128 + signal.SIGTERM == done.code
     assert [] == names(tmp_path / "tmp")
-
-
-# ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("--room", "--format", "json"), "--room --format: the room prints no report"),
-        (("--room", "--output", "x.json"), "--room --output: the room prints no report"),
-        (("--port", "8788"), "--port is for the control room. Add --room"),
-        (("--no-open",), "--no-open is for the control room. Add --room"),
-        (("--room", "--port", "70000"), "--port"),
-        (("--room", "--port", "0", "--faults", "nonsense"), "--faults nonsense"),
-        (("--room", "--port", "0", "--accounts", "0"), "--accounts"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(words: tuple[str, ...], why: str):
-    """Before anything is served."""
-    done = typed("drill", *words)
-
-    assert (64, "") == (done.code, done.out)
-    assert why in done.err
-
-
-def test_a_port_where_somebody_listens_is_refused(tmp_path: Path):
-    """It is named, with the remedy, and no folder was made."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = typed("drill", "--room", "--port", str(port), env={"TMPDIR": str(tmp_path)})
-
-    assert 64 == done.code
-    assert f"--port {port}: " in done.err
-    assert "name another, or 0 for any" in done.err
-    assert [] == names(tmp_path)
 
 
 def test_a_ledger_of_real_runs_is_refused(tmp_path: Path):
