@@ -104,9 +104,9 @@ async def test_a_latch_that_vanished_while_it_was_engaged_is_not_set_up_anew(tmp
         await here.panic(*LATCHING)
     for path in (here.file, here.file.with_name("panic.latch.lock")):
         path.unlink()
-    words, force = "the ledger says that all accounts is engaged: panic reset ends that", ()
+    words, force = "the ledger says that all accounts is engaged: panic reset ends that", list[str]()
     if is_edited:
-        words, force = "So nobody knows whether something is engaged", ("--force", "all strategies are off")
+        words, force = "So nobody knows whether something is engaged", ["--force", "all strategies are off"]
         with closing(sqlite3.connect(here.ledger, isolation_level=None)) as connection:
             connection.execute("DROP TRIGGER events_keep")
             connection.execute("UPDATE events SET record = x'00' WHERE kind = 'pressed'")

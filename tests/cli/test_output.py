@@ -1,19 +1,25 @@
 """Where the report goes, whatever becomes of the streams."""
 
+import argparse
 import asyncio
 import fcntl
 import os
 import pty
 import re
 import struct
+import subprocess
+import sys
 import termios
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
+from panic.cli import output
+from panic.kit import terminal
 from panic.simulator import Fault, Simulator
 from tests.cli.inside import beside, typed
 from tests.cli.support import (
@@ -51,11 +57,11 @@ def simulate_40() -> Simulator:
 async def test_standard_output_is_full(tmp_path: Path, full: BinaryIO):
     """The press happens, its exit code stands, and the report is on standard error, or in the file."""
     async with simulate_40() as simulator:
-        firm, output = firm_of(simulator, tmp_path), tmp_path / "report.json"
+        firm, file = firm_of(simulator, tmp_path), tmp_path / "report.json"
         bare = await panic(*firm.lines(*PRESS), cwd=tmp_path, stdout=full)
-        saved = await panic(*firm.lines(*PRESS, "--output", str(output)), cwd=tmp_path, stdout=full)
+        saved = await panic(*firm.lines(*PRESS, "--output", str(file)), cwd=tmp_path, stdout=full)
 
-    assert (40, 40, ALL_BUT_2) == (bare.code, saved.code, verdicts(valid(output.read_text())))
+    assert (40, 40, ALL_BUT_2) == (bare.code, saved.code, verdicts(valid(file.read_text())))
     assert "standard output is gone; the report follows here" in bare.err
     assert "Use a key that may" in bare.err
     assert "REFUSED" in saved.last_line
@@ -70,13 +76,13 @@ async def test_every_stream_is_gone(tmp_path: Path):
         assert (40, [1, 2, 3]) == (done.code, sorted(sent(simulator, "DELETE")))
 
 
-@pytest.mark.parametrize("output", ["missing/report.json", "report.json/"])
-def test_an_output_that_cannot_be_written(tmp_path: Path, output: str):
+@pytest.mark.parametrize("file", ["missing/report.json", "report.json/"])
+def test_an_output_that_cannot_be_written(tmp_path: Path, file: str):
     """The press has happened: the report goes to standard output and the exit code stands."""
     with beside(simulate_40()) as simulator:
         firm = firm_of(simulator, tmp_path)
         (tmp_path / "report.json").mkdir()
-        done = typed(*firm.lines(*PRESS, "--output", str(tmp_path / output)))
+        done = typed(*firm.lines(*PRESS, "--output", str(tmp_path / file)))
 
     assert (40, ALL_BUT_2) == (done.code, verdicts(done.report))
     assert "the report could not be written to" in done.err
@@ -200,3 +206,55 @@ async def test_a_locale_without_our_letters(tmp_path: Path):
         assert (40, True) == (done.code, done.out.startswith("REFUSED"))
         assert "coverage:" in done.out
         assert "Traceback" not in done.err
+
+
+# ── delivery ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_that_hangs_keeps_nobody_from_the_document(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """It is printed first; then the file gets so long, and no longer."""
+    shown: list[str] = []
+    dead, free = tmp_path / "dead" / "found.json", threading.Event()
+
+    def hang(path: Path, *_: Any, **__: Any) -> Path:
+        shown.append(capfd.readouterr().out)
+        free.wait()
+        return path
+
+    monkeypatch.setattr(Path, "resolve", hang)
+    monkeypatch.setattr(output, "SAVING_S", 0.1)
+    output.show('{"told": 1}', (), argparse.Namespace(format="json", output=dead))
+    terminal.errors.drain()
+    free.set()
+
+    assert ['{"told": 1}\n'] == shown
+    assert f"panic: the document could not be written to {dead} (it took longer than 0.1 s)" in (
+        capfd.readouterr().err
+    )
+
+
+def test_an_upgrade_during_a_run_does_not_cost_its_report():
+    """All that shows it was imported before: what lies on the disk by then may be anything."""
+    script = """
+import argparse, importlib.abc, sys
+import panic.cli.press, panic.cli.progress
+from panic.cli import output
+from panic.ledger.replay import Replay
+from tests.ledger.evidence import RUN, a_run
+
+class Replaced(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        raise ImportError(f"{name} was replaced")
+
+report = Replay.of(RUN, a_run(reason="Zürich 中")).report(None)
+sys.meta_path.insert(0, Replaced())
+for form in ("table", "json"):
+    output.deliver(report, argparse.Namespace(format=form, output=None))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "could not be shown" not in done.stderr
+    assert done.stdout.startswith("CLEAR  ")
+    assert '\n{\n  "schema"' in done.stdout
