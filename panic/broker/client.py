@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
@@ -17,7 +17,7 @@ from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.connections import Connector, Resolver
 from panic.broker.outcomes import Body
-from panic.broker.pages import Query
+from panic.broker.pages import Parameters
 from panic.broker.request import UNDERWAY, Exchange, Request
 from panic.broker.wire import answer
 from panic.config import Broker as Where
@@ -134,16 +134,14 @@ class Broker:
 
     def cancel(self, account: Account, filters: Filters, leash: asyncio.Timeout) -> Awaitable[Answer]:
         """Make one DELETE of an account's open orders."""
-        parameters = filters.query().items() if filters else ()
+        parameters = tuple(filters.query().items())
         return self._ask("DELETE", _orders_of(account), parameters, account.credential, leash, account.id)
 
-    def read(self, account: Account, query: Query, leash: asyncio.Timeout) -> Awaitable[Answer]:
+    def read(self, account: Account, query: Parameters, leash: asyncio.Timeout) -> Awaitable[Answer]:
         """Make one GET of an account's orders."""
-        return self._ask("GET", _orders_of(account), query.items(), account.credential, leash, account.id)
+        return self._ask("GET", _orders_of(account), query, account.credential, leash, account.id)
 
-    def get(
-        self, path: str, parameters: Collection[tuple[str, str]], credential: str, leash: asyncio.Timeout
-    ) -> Awaitable[Answer]:
+    def get(self, path: str, parameters: Parameters, credential: str, leash: asyncio.Timeout) -> Awaitable[Answer]:
         """Make one GET that is not about an account, such as /v1/accounts or /v1/clock."""
         return self._ask("GET", path, parameters, credential, leash, None)
 
@@ -155,7 +153,7 @@ class Broker:
         self,
         method: str,
         path: str,
-        parameters: Collection[tuple[str, str]],
+        parameters: Parameters,
         credential: str,
         leash: asyncio.Timeout,
         account_id: int | None,
@@ -172,8 +170,8 @@ class Broker:
             self._clock.compare(exchange.headers.get("Date", ""), exchange.ended)
         return result
 
-    def _url(self, path: str, parameters: Collection[tuple[str, str]]) -> URL:
-        query = f"?{urlencode(list(parameters), safe=',:', quote_via=quote)}" if parameters else ""
+    def _url(self, path: str, parameters: Parameters) -> URL:
+        query = f"?{urlencode(parameters, safe=',:', quote_via=quote)}" if parameters else ""
         return URL(f"{self._base}{path}{query}", encoded=True)
 
     async def _exchange(self, method: str, url: URL, credential: str, leash: asyncio.Timeout) -> Exchange:

@@ -6,12 +6,10 @@ here; the tests that pin them fail when an aiohttp release changes the private p
 """
 
 import asyncio
-import contextlib
 import functools
 import resource
 import socket
 import ssl
-import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 
 from panic.broker.answers import Receipt
+from panic.kit.background import begin
 
 _SPARE_DESCRIPTORS = 16
 """Descriptors left for files, the terminal, the event loop and a resolver."""
@@ -188,7 +187,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Resolver(AbstractResolver):
-    """Looks a name up in a thread that nothing waits for, and keeps the last good answer as a fallback."""
+    """Looks a name up on a daemon thread, which holds up no end, and keeps the last good answer as a fallback."""
 
     def __init__(self) -> None:
         self._good: dict[tuple[str, int, int], list[ResolveResult]] = {}
@@ -205,7 +204,7 @@ class Resolver(AbstractResolver):
         known = self._good.get(key)
         try:
             async with asyncio.timeout(_STALE_AFTER_S if known else _GIVEN_UP_AFTER_S):
-                self._good[key] = await _look_up(host, port, family)
+                self._good[key] = await begin(lambda: _look_up(host, port, family), "resolver")
         except OSError:  # TimeoutError is one
             if not known:
                 raise
@@ -215,35 +214,15 @@ class Resolver(AbstractResolver):
         """Nothing to close: a thread that still hangs dies with the process."""
 
 
-def _look_up(host: str, port: int, family: socket.AddressFamily) -> asyncio.Future[list[ResolveResult]]:
-    """Ask the system in a daemon thread: unlike the loop's executor, it cannot hold up the process's end."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[ResolveResult]] = loop.create_future()
-
-    def tell(addresses: list[ResolveResult] | None, error: Exception | None) -> None:
-        if found.done():
-            return
-        if addresses:
-            found.set_result(addresses)
-        else:
-            found.set_exception(error or OSError("the name has no address"))
-
-    def ask() -> None:
-        told: tuple[list[ResolveResult] | None, Exception | None]
-        try:
-            told = (_addresses(host, port, family), None)
-        except Exception as error:  # noqa: BLE001  (whatever it is belongs to the one who waits)
-            told = (None, error if isinstance(error, OSError) else OSError(str(error)))
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(tell, *told)
-
-    threading.Thread(target=ask, name="panic-resolver", daemon=True).start()
-    return found
-
-
-def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    except ValueError as error:  # UnicodeError is one: no such name can even be asked for
+        raise OSError(str(error)) from error
+    if not found:
+        raise OSError("the name has no address")
     return [
         ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=numeric)
-        for kind, _, proto, _, address in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        for kind, _, proto, _, address in found
     ]

@@ -17,7 +17,7 @@ from panic.ledger.chain import Head
 from panic.ledger.events import Event, decode
 from panic.ledger.reader import Row, Volume, faults
 from panic.ledger.record import Finished, Kind, LastPress, gaps
-from panic.ledger.replay import Replay
+from panic.ledger.replay import Replay, report_of
 from panic.ledger.summary import Summary
 from panic.report.document import Report
 
@@ -47,7 +47,7 @@ class Past:
     def report(self) -> Report:
         """Rebuild the report as it was printed, but with nothing clear if anything is wrong."""
         try:
-            return self.replay.report(self.head, (*self.damage, *self.faults))
+            return report_of(self.replay, self.head, (*self.damage, *self.faults))
         except ValueError as error:
             raise UsageError(f"run {self.replay.run}: {error}") from error
 

@@ -4,7 +4,6 @@ All that happens in one turn of the loop goes into one event of its kind, so tha
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from panic.engine.case import Case
 from panic.engine.events import What
 from panic.kit.clock import Clock
 from panic.kit.words import clip
-from panic.ledger.changes import Mark, changes
+from panic.ledger.changes import Image, changes
 from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
 from panic.ledger.writer import Leg
 from panic.report.document import Flag, Report
@@ -35,7 +34,7 @@ class Recorder:
 
     def __init__(self, leg: Leg, run_id: str, clock: Clock) -> None:
         self._leg, self._run_id, self._clock = leg, run_id, clock
-        self._marks: defaultdict[int, Mark] = defaultdict(Mark)
+        self._known: dict[int, Image] = {}
         self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
         self._flagged: set[Flag] = set()
@@ -59,7 +58,7 @@ class Recorder:
     def go_on(self, cases: Iterable[Case], flags: Iterable[Flag]) -> None:
         """Treat these cases and flags as already on record."""
         for case in cases:
-            changes(case, self._marks[case.account.id], self._clock)
+            changes(case, self._known, self._clock)
         self._flagged = set(flags)
 
     async def intend(self) -> None:
@@ -105,8 +104,7 @@ class Recorder:
         self._changed.clear()
 
     def _record(self, kind: Kind, cases: Sequence[Case]) -> None:
-        found = [changes(case, self._marks[case.account.id], self._clock) for case in cases]
-        if found := [one for one in found if one]:
+        if found := [one for case in cases if (one := changes(case, self._known, self._clock))]:
             self._append(kind, {"accounts": found})
 
     async def end(self, report: Report, cases: Sequence[Case], *, left: bool) -> Report:

@@ -38,8 +38,6 @@ class SimOrder:
     status: str = "NEW"  # any text; one that nobody knows is open
     client_order_id: str = ""  # generated when empty
     age_s: float = 60.0  # how long before the simulator's start it was created
-    queue_state: str | None = None  # AWAITING_RELEASE or RELEASED for a queued parent
-    strategy: str | None = None  # SOR, VWAP, TWAP or DMA, if it was submitted with one
     overlooked: bool = False  # no DELETE names or cancels it; alone in its account it hides behind a 404
 
 
@@ -136,16 +134,6 @@ class Order:
         return not (self.ended or under_way or self.seed.overlooked)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Execution:
-    """One fill of an order; `at` is seconds since the start."""
-
-    id: str
-    order: Order
-    quantity: int
-    at: float
-
-
 @cache
 def instrument_id(symbol: str) -> str:
     """The instrument's UUID, the same in every simulator."""
@@ -158,7 +146,6 @@ class Book:
     def __init__(self, account: SimAccount, clock: Clock, *, settle_s: float, seed: int) -> None:
         self.account = account
         self.orders: dict[str, Order] = {}
-        self.executions: list[Execution] = []
         self.deletes = 0
         self.executed = 0
         self._clock = clock
@@ -178,14 +165,6 @@ class Book:
             at, _, happen = heapq.heappop(self._due)
             happen(at)
         return now
-
-    def add(self, seed: SimOrder, *, becomes: str = "", after: float = 0.0) -> Order:
-        """Enter an order now, which turns into `becomes` after `after` seconds, if that is given."""
-        now = self.settle()
-        order = self._enter(seed, now)
-        if becomes:
-            self._ahead(order, Stage(becomes), now + after)
-        return order
 
     def cancel(self, matches: Callable[[Order], bool], course: Course) -> list[Order]:
         """Execute a DELETE: the orders that it found, already in the course's first status."""
@@ -216,17 +195,12 @@ class Book:
         filled = seed.quantity if seed.status == "FILLED" else seed.filled
         order = Order(id_, self.account.id, seed, client_id, seed.status, filled, at, at, filled)
         self.orders[id_] = order
-        self._record(order, filled, at)
         return order
 
     def _id(self, name: str) -> str:
         # Not from a running generator: which account is asked first must not change anybody's ids.
         whole = f"{self._seed}/{self.account.id}/{name}".encode()
         return str(uuid.UUID(bytes=blake2b(whole, digest_size=16).digest(), version=4))
-
-    def _record(self, order: Order, filled: int, at: float) -> None:
-        if filled:
-            self.executions.append(Execution(self._id(f"fill/{len(self.executions)}"), order, filled, at))
 
     def _cancel(self, matches: Callable[[Order], bool], course: Course, at: float) -> list[Order]:
         self.executed += 1
@@ -252,9 +226,7 @@ class Book:
         if order.ahead is not stage:  # a later DELETE has put it on another course
             return
         leaves = order.seed.quantity - order.filled
-        fill = leaves if stage.fill is None else min(stage.fill, leaves)
-        order.filled += fill
-        self._record(order, fill, at)
+        order.filled += leaves if stage.fill is None else min(stage.fill, leaves)
         full = order.filled == order.seed.quantity
         order.status = "FILLED" if full else stage.status
         order.updated, order.ahead = at, None

@@ -14,7 +14,6 @@ from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.outcomes import Body
-from panic.broker.pages import Query
 from panic.config import Broker as Where
 from panic.config.secret import Key
 from panic.kit.clock import Clock
@@ -24,7 +23,7 @@ from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 ID = 19816
 ACCOUNT = Account(ID)
 OTHER_ID = 54321
-LOOK = Query((("page_size", "1000"),))
+LOOK = (("page_size", "1000"),)
 PATIENCE_S = 5.0
 
 

@@ -9,7 +9,6 @@ import pytest
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Outcome
-from panic.broker.pages import Query
 from panic.orders import Filters
 from panic.simulator import FAULTS, Fault
 from tests.broker.support import (
@@ -153,7 +152,7 @@ async def test_nothing_else_gets_into_the_path(id_: Any):
 
 async def test_a_read_asks_for_its_page():
     """Everything is encoded once and the filters repeated; a gateway's prefix stays in front."""
-    query = Query((("status", "NEW,OTHER"), ("from", "2026-01-01T00:00:00Z")), "a+b/c==")
+    query = (("status", "NEW,OTHER"), ("from", "2026-01-01T00:00:00Z"), ("page_token", "a+b/c=="))
     async with listening(always(FINE)) as listener, door(f"{listener.base_url}/gate") as broker:
         await broker.read(ACCOUNT, query, asyncio.timeout(5))
 

@@ -241,14 +241,14 @@ def test_an_upgrade_during_a_run_does_not_cost_its_report():
 import argparse, importlib.abc, sys
 import panic.cli.press, panic.cli.progress
 from panic.cli import output
-from panic.ledger.replay import Replay
+from panic.ledger.replay import Replay, report_of
 from tests.ledger.evidence import RUN, a_run
 
 class Replaced(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         raise ImportError(f"{name} was replaced")
 
-report = Replay.of(RUN, a_run(reason="Zürich 中")).report(None)
+report = report_of(Replay.of(RUN, a_run(reason="Zürich 中")))
 sys.meta_path.insert(0, Replaced())
 for form in ("table", "json"):
     output.deliver(report, argparse.Namespace(format=form, output=None))

@@ -38,7 +38,7 @@ async def died(firm: Firm, so: Callable[[Replay], bool]) -> str:
         def is_so() -> bool:
             assert process.process.returncode is None, "it ended before it was to die"
             replay = replayed(firm.folder)
-            return replay is not None and replay.has_plan and so(replay)
+            return replay is not None and bool(replay.cases) and so(replay)
 
         await until(is_so)
         process.signal(signal.SIGKILL)

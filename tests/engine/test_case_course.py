@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Outcome, Standing, Verdict
-from panic.broker.pages import Query
+from panic.broker.pages import Parameters
 from panic.engine.pacing import Pace
 from panic.engine.timetable import Do, Step
 from tests.kit.builders import (
@@ -35,10 +35,10 @@ def gaps(moments: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(moments)]
 
 
-Broker = Callable[[Do, Query | None, float], Answer]
+Broker = Callable[[Do, Parameters | None, float], Answer]
 
 
-def stuck(do: Do, _query: Query | None, at: float) -> Answer:
+def stuck(do: Do, _query: Parameters | None, at: float) -> Answer:
     """A broker that never finishes a cancel."""
     order = an_order("a", "PENDING_CANCEL")
     return an_answer(began=at, orders=(order,)) if do is Do.CANCEL else a_read(order, began=at)
@@ -49,7 +49,7 @@ def always(answer: Answer, took: float = 0.0) -> Broker:
     return lambda _do, _query, at: answer._replace(began=at, ended=at + took)
 
 
-def down_for_cancels(do: Do, _query: Query | None, at: float) -> Answer:
+def down_for_cancels(do: Do, _query: Parameters | None, at: float) -> Answer:
     """A broker whose reads still show an order."""
     return an_answer(503, began=at) if do is Do.CANCEL else a_read(an_order(), began=at)
 
@@ -112,7 +112,7 @@ def test_a_refused_account_is_sent_one_delete_and_read_until_a_look_says_somethi
     """No further DELETE will help it; five looks that fail are enough."""
     case = a_case()
 
-    def broker(do: Do, _query: Query | None, at: float) -> Answer:
+    def broker(do: Do, _query: Parameters | None, at: float) -> Answer:
         return (an_answer(status) if do is Do.CANCEL else read)._replace(began=at, ended=at + 0.01)
 
     done = drive(case, PACE, broker)
@@ -147,13 +147,13 @@ def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
     appears = {2: "new"}
     clears: list[float] = []
 
-    def broker(do: Do, query: Query | None, at: float) -> Answer:
+    def broker(do: Do, query: Parameters | None, at: float) -> Answer:
         if do is Do.CANCEL:
             return an_answer(began=at, orders=(an_order("new", "PENDING_CANCEL"),) if at else ())
         clears.append(at)
         if len(case.attempts) > 1 and case.standing is Standing.CLEAR and appears:
             return a_read(an_order(appears.pop(2)), began=at)
-        ended = dict(query.parameters).get("order_ids") if query else None
+        ended = dict(query).get("order_ids") if query else None
         return a_read(*([an_order("new", "CANCELED")] if ended else []), began=at)
 
     case = a_case()
@@ -193,7 +193,7 @@ def test_whatever_is_answered_a_case_ends_and_clear_rests_on_reads(answers: list
     case, told, last_cancel = a_case(), iter(answers * 40), [0.0]
     reads: list[tuple[float, Answer]] = []
 
-    def broker(do: Do, _query: Query | None, at: float) -> Answer:
+    def broker(do: Do, _query: Parameters | None, at: float) -> Answer:
         answer = next(told, no_answer())
         answer = answer._replace(began=at, ended=at + answer.ended)
         if do is Do.CANCEL:

@@ -14,7 +14,7 @@ import pytest
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Evidence, Standing, Verdict, classify
-from panic.broker.pages import Page, Query
+from panic.broker.pages import Page, Parameters
 from panic.engine.case import Case
 from panic.engine.deadline import Leash
 from panic.engine.engine import Engine
@@ -62,7 +62,7 @@ def engine_over(
         began = clock.now()
         return _answer(clock, await ask("DELETE", account, leash))._replace(began=began)
 
-    async def read(account: Account, _: Query, leash: Leash) -> Answer:
+    async def read(account: Account, _: Parameters, leash: Leash) -> Answer:
         began, status = clock.now(), await ask("GET", account, leash)
         page = Page((), total=0) if status == 200 else None
         return _answer(clock, status, page)._replace(began=began, receipt=receipt)

@@ -16,7 +16,7 @@ from panic.kit.process import here
 from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind, LastPress
-from panic.ledger.replay import Replay
+from panic.ledger.replay import Replay, report_of
 from panic.ledger.store import SqliteStore
 from panic.ledger.summary import Summary
 from tests.kit.builders import MIDNIGHT
@@ -56,7 +56,7 @@ def test_a_run_among_others_is_told_by_its_own_events(ledger: LedgerFiles):
     past = history.recall(ledger, "run")
     last = history.read(ledger, run="run").rows[-1]
 
-    assert Replay.of("run", WHOLE).report(past.head) == past.report()
+    assert report_of(Replay.of("run", WHOLE), past.head) == past.report()
     assert ((), ()) == (past.damage, past.faults)
     assert (8, (last.seq, last.hash)) == (past.last_seq, past.head)
 
@@ -83,7 +83,7 @@ def test_what_is_wrong_with_a_record_is_told(ledger: LedgerFiles):
     assert ("event leg-3: missing, though others of the same process are there",) == past.damage
     assert "event leg-4 (outcome) cannot be read: KeyError" in past.faults
     assert len(set(past.faults)) == len(past.faults)
-    assert Outcome.NOT_ATTEMPTED is past.replay.report().accounts[0].outcome
+    assert Outcome.NOT_ATTEMPTED is report_of(past.replay).accounts[0].outcome
 
 
 # ── all of them ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from panic.broker.outcomes import Outcome, Standing, Verdict
-from panic.ledger.replay import UNFINISHED
+from panic.ledger.replay import UNFINISHED, report_of
 from panic.report.document import Report, to_json
 from panic.run import drill
 from panic.run.press import Prepared
@@ -72,11 +72,11 @@ def die(
                 return None
             sent = {one.account_id or 0 for one in simulator.requests if one.method == "DELETE"}
             before = tape.replay()
-            if not before.has_plan:
+            if not before.cases:
                 return None
-            unfinished = before.report()
+            unfinished = report_of(before)
             after, later = await take_up(ready, tape, random.Random(2))
-            return Outcomes(unfinished, after, later.replay().report(later.head), simulator, sent)
+            return Outcomes(unfinished, after, report_of(later.replay(), later.head), simulator, sent)
 
     return virtually(work())
 

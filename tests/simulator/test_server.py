@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 import trustme
 
-from panic.simulator import Fault, RateLimit, SimAccount, SimOrder, Simulator
+from panic.simulator import Fault, RateLimit, SimAccount, Simulator
 from panic.simulator.limits import Meter
 from tests.kit.virtual import virtually
 from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until
@@ -30,7 +30,6 @@ async def test_bad_parameters():
           for token in ("AAAA", "!", "eyJvZmZzZXQiOi0xLCJsaW1pdCI6MX0=")),
         ("GET", f"{HOURS}?market=us_bonds", "market"),
         ("GET", f"{HOURS}?date=tomorrow", "date"),
-        ("POST", ORDERS, "body"),
     ]  # fmt: skip
     async with simulate() as simulator:
         for method, path, part in bad:
@@ -39,14 +38,6 @@ async def test_bad_parameters():
             assert (path, 400, 400) == (path, reply.status, reply.json["error"]["code"])
             assert part in reply.json["error"]["message"]
         assert 0 == simulator.truth(ACCOUNT).executed
-
-
-async def test_what_is_no_list_of_orders_is_refused():
-    """With 422, as the broker does."""
-    async with simulate() as simulator:
-        statuses = [(await ask(simulator, "POST", body=body)).status for body in ("[1]", '[{"side": "BUY"}]', "7")]
-
-    assert [422] * 3 == statuses
 
 
 async def test_special_days():
@@ -125,16 +116,6 @@ def test_rate_limit(retry_after: str | None):
     virtually(press())
 
 
-async def test_added_order():
-    """An order that is added while the simulator runs is open at once."""
-    async with simulate(orders=0) as simulator:
-        added = simulator.add_order(ACCOUNT, SimOrder(symbol="IBM"))
-        listed = await ask(simulator, "GET")
-
-        assert (added,) == simulator.truth(ACCOUNT).open
-        assert [added] == [order["id"] for order in listed.json["data"]]
-
-
 async def test_same_seed_same_ids():
     """Two simulators with one seed give out the same ids; another seed gives others."""
     answers = []
@@ -154,11 +135,10 @@ async def test_tls():
     authority.issue_cert("127.0.0.1").configure_cert(server)
     authority.configure_trust(client)
     headers = {"Authorization": "Bearer sim.key"}
-    async with simulate(Fault("rst", on="ANY", times=1), ssl_context=server) as simulator:
+    async with simulate(Fault("rst", on="ANY", times=2), ssl_context=server) as simulator:
         async with aiohttp.ClientSession(simulator.base_url, headers=headers) as session:
             with pytest.raises(aiohttp.ClientConnectionError):
-                # POST is not resent by itself, as a GET or DELETE would be.
-                await session.post(ORDERS, json=[], ssl=client)
+                await session.get(ORDERS, ssl=client)  # which aiohttp asks a second time
             async with session.delete(ORDERS, ssl=client) as answer:
                 status = answer.status
 

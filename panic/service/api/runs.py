@@ -16,8 +16,7 @@ from panic.report.document import Report
 from panic.run import resume
 from panic.service import body
 from panic.service.api import models, views
-from panic.service.api.answers import document, on_thread
-from panic.service.api.lookup import Lookup
+from panic.service.api.answers import Lookup, document, on_thread
 from panic.service.api.models import ByAsked
 from panic.service.audit import Audit
 from panic.service.auth import Identity, require_scope

@@ -16,8 +16,7 @@ from panic.service.api.answers import on_thread
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room.board import recorded
-from panic.service.room.live_board import LiveBoard
-from panic.service.room.mailbox import Mailbox, event
+from panic.service.room.live_board import LiveBoard, Mailbox, event
 from panic.service.room.overview import Overview
 from panic.service.room.views import Room
 from panic.service.standby import Standby

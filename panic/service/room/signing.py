@@ -68,13 +68,10 @@ class Signing:
     def who(self, request: web.Request) -> Signed | None:
         """Say who asks with a cookie, which does not yet mean that they may; None without one."""
         cookies = self._cookies(request)
-        if not cookies:
-            return None
-        session = self.sessions.find(cookies[0])
-        identity = None if session is None else self.sessions.identity_of(session)
-        if session is None or identity is None:
+        found = self.sessions.find(cookies[0]) if cookies else None
+        if cookies and found is None:
             raise ProblemError("unauthenticated", "the session has ended", **_AGAIN)
-        return Signed(cookies[0], session, identity)
+        return found
 
     def require_ours(self, request: web.Request, who: Signed) -> None:
         """Go on if our own page sent this, and not an older copy of it."""
@@ -135,10 +132,10 @@ class Signing:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
         for one in cookies:  # so that none can be planted
             self.sessions.end(one)
-        cookie, session = self.sessions.begin(identity.name)
+        who = self.sessions.begin(identity)
         self._audit.record_request(request, identity, "sign_in")
-        response = self._view(Signed(cookie, session, identity))
-        self._set_cookie(request, response, cookie)
+        response = self._view(who)
+        self._set_cookie(request, response, who.cookie)
         return response
 
     @Operation("GET", SESSION, "viewer", {200: SessionView}, (404,))
@@ -160,30 +157,23 @@ class Signing:
         self._set_cookie(request, response, "", max_age=0)
         return response
 
-    def _set_cookie(
-        self, request: web.Request, response: web.Response, cookie: str, max_age: int | None = None
-    ) -> None:
-        name, secure = self._cookie_name(request), self._is_secure(request)
-        response.set_cookie(
-            name, cookie, max_age=max_age, path="/", httponly=True, samesite="Strict", secure=secure
-        )
+    def _set_cookie(self, request: web.Request, response: web.Response, cookie: str, **how: Any) -> None:
+        how |= {"httponly": True, "samesite": "Strict", "secure": self._is_secure(request)}
+        response.set_cookie(self._cookie_name(request), cookie, **how)
 
     def _view(self, who: Signed) -> web.Response:
-        return document(_view_of(who, self.sessions.acts_for_s(who.session)))
-
-
-def _view_of(who: Signed, acts_for_s: float) -> SessionView:
-    one = who.identity
-    return SessionView(
-        "panic-session/1",
-        one.name,
-        one.person,
-        tuple(sorted(one.roles)),
-        None if one.groups is None else tuple(sorted(one.groups)),
-        may_act=acts_for_s > 0,
-        acts_for_s=round(acts_for_s, 3),
-        csrf=origin.csrf_of(who.cookie),
-    )
+        one, acts_for_s = who.identity, self.sessions.acts_for_s(who.session)
+        view = SessionView(
+            "panic-session/1",
+            one.name,
+            one.person,
+            tuple(sorted(one.roles)),
+            None if one.groups is None else tuple(sorted(one.groups)),
+            may_act=acts_for_s > 0,
+            acts_for_s=round(acts_for_s, 3),
+            csrf=origin.csrf_of(who.cookie),
+        )
+        return document(view)
 
 
 def _signed(request: web.Request) -> Signed:

@@ -19,12 +19,13 @@ from panic.report.document import (
     Trigger,
 )
 from panic.run.engagement import HoldView
-from panic.service.room.course import Course
 from panic.service.room.letters import Letter
 from panic.service.selftest.findings import Finding
 
 Identity = tuple[str | None, str, str]
 """Who an account is: its id, name and group."""
+
+Points = tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,15 @@ class BoardAccount:
     orders: Orders
     attempts: int
     request_ids: tuple[AttemptReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How many accounts had come how far after how many seconds since the press."""
+
+    sent: Points
+    accepted: Points
+    clear: Points
 
 
 @dataclass(frozen=True, slots=True)
