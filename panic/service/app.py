@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
-from panic.kit.background import Aside
 from panic.service import problems
-from panic.service.api.answers import Lookup
+from panic.service.api.answers import Lookup, Threads
 from panic.service.api.latch import Latching
 from panic.service.api.press import Presses
 from panic.service.api.runs import Runs
@@ -81,9 +81,9 @@ def make_app(
     def not_ready() -> str:
         return standby.not_ready or ("" if self_test is None else self_test.not_ready)
 
-    threads = Aside()
+    threads = Threads()
     lookup, signing = Lookup(desk, standby, threads), Signing(standby, audit)
-    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill=drill))
+    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill))
     looks = Looks(desk, standby, lookup, threads, hub, signing)
     desk.observers += [metrics.observe, hub.observe]
     guard = Guard(standby, standby.settings.service.host, audit, metrics, signing)
@@ -105,9 +105,9 @@ def make_app(
         for one in operations_of(type(handler)):
             path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
             _add(app, one.method, path, guard.before(one, getattr(handler, one.id)))
-    page = assets.Assets(assets.load(drill=drill))
+    page = partial(assets.answer, assets.load(drill=drill))
     for path in ("/", "/room/{name}"):
-        _add(app, "GET", path, page.answer)
+        _add(app, "GET", path, page)
     if hooks_handler is not None:
         _add(app, "POST", "/v1/hooks/{name}", hooks_handler)
     return app

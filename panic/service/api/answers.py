@@ -33,20 +33,23 @@ def document(body: object, status: int = 200, headers: Mapping[str, str] | None 
     )
 
 
-async def on_thread(
-    threads: Aside, work: Callable[[], _T], name: str, *, usage: str = "not_found", most_s: float | None = None
-) -> _T:
-    """Do work that may hang; a UsageError becomes the problem `usage`."""
-    try:
-        return await threads.do(work, name, most_s)
-    except UsageError as error:
-        raise ProblemError(usage, in_our_words(str(error))) from error
+class Threads(Aside):
+    """Threads for work that may hang, and whose mistakes are the caller's."""
+
+    async def ask(
+        self, work: Callable[[], _T], name: str, most_s: float | None = None, *, usage: str = "not_found"
+    ) -> _T:
+        """Do work; a UsageError becomes the problem `usage`."""
+        try:
+            return await self.do(work, name, most_s)
+        except UsageError as error:
+            raise ProblemError(usage, in_our_words(str(error))) from error
 
 
 class Lookup:
     """Finds a run wherever it is: at the desk while it is here, in the ledger afterwards."""
 
-    def __init__(self, desk: Desk, standby: Standby, threads: Aside) -> None:
+    def __init__(self, desk: Desk, standby: Standby, threads: Threads) -> None:
         self._desk, self._standby, self._threads = desk, standby, threads
         self._reports: dict[str, tuple[float, bytes]] = {}
 
@@ -56,7 +59,7 @@ class Lookup:
         if live is not None:
             return live
         ledger, here = self._standby.settings.ledger, self._desk.last_presses
-        run = await on_thread(self._threads, lambda: history.find(ledger, name, here), "find")
+        run = await self._threads.ask(lambda: history.find(ledger, name, here), "find")
         return self._desk.find(run) or run
 
     async def report(self, name: str) -> bytes:
@@ -65,7 +68,7 @@ class Lookup:
         if isinstance(found, str):
             ledger = self._standby.settings.ledger
             told = lambda: reports.to_json(history.recall(ledger, found).report())  # noqa: E731  (on a thread)
-            return await on_thread(self._threads, told, "report")
+            return await self._threads.ask(told, "report")
         if found.report is not None:
             return reports.to_json(found.report)
         await until_swept(found)

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sized
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
@@ -32,25 +33,20 @@ from panic.service.standby import Standby
 _CHECK_MORE_S: Final = 15.0
 
 
+@dataclass
 class Status:
     """How the service is."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        standby: Standby,
-        not_ready: Callable[[], str],
-        notifier: Notifier,
-        measured: Metrics,
-        threads: Aside,
-        self_test: SelfTester | None,
-        streams: Sized,
-        env: Mapping[str, str],
-    ) -> None:
-        self._desk, self._standby, self._not_ready = desk, standby, not_ready
-        self._notifier, self._metrics = notifier, measured
-        self._threads, self._self_test, self._streams, self._env = threads, self_test, streams, env
-        self._checking = asyncio.Lock()
+    _desk: Desk
+    _standby: Standby
+    _not_ready: Callable[[], str]
+    _notifier: Notifier
+    _metrics: Metrics
+    _threads: Aside
+    _self_test: SelfTester | None
+    _streams: Sized
+    _env: Mapping[str, str]
+    _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @Operation("POST", "/v1/check", "viewer", {200: checking.CheckReport}, (409, 503, 504))
     async def check(self, _: web.Request, __: Identity) -> web.Response:

@@ -94,8 +94,6 @@ class LiveBoard:
     def _touch(self, case: Case) -> None:
         self._touched.add(self._places[case.account.id])
 
-    # ── who watches ─────────────────────────────────────────────────────────────────────────────────────
-
     def join(self, one: Mailbox) -> None:
         """Tell somebody from now on."""
         self.watchers.add(one)
@@ -119,8 +117,6 @@ class LiveBoard:
         if self.live.is_over:
             await self._end()
         return self._last or self._text(tuple(accounts))
-
-    # ── the work ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _go(self) -> None:
         while not self._last:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,10 +10,9 @@ from aiohttp import web
 from aiohttp_sse import EventSourceResponse
 
 from panic.config import LedgerFiles
-from panic.kit.background import Aside
 from panic.ledger import history
 from panic.ledger.evidence.export import Asked, export
-from panic.service.api.answers import Lookup, document, on_thread, until_swept
+from panic.service.api.answers import Lookup, Threads, document, until_swept
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.api.views import RUN
 from panic.service.auth import Identity
@@ -40,16 +40,18 @@ _EVIDENCE_S = 60.0
 _LINES = "application/x-ndjson"
 
 
+@dataclass
 class Looks:
     """What is only looked at; `readers` are the tasks that follow the stream."""
 
-    def __init__(
-        self, desk: Desk, standby: Standby, lookup: Lookup, threads: Aside, hub: Hub, signing: Signing
-    ) -> None:
-        self._desk, self._standby, self._lookup, self._threads = desk, standby, lookup, threads
-        self.hub, self.signing = hub, signing
-        self.readers: set[asyncio.Task[Any]] = set()
-        self._exporting = asyncio.Lock()
+    _desk: Desk
+    _standby: Standby
+    _lookup: Lookup
+    _threads: Threads
+    hub: Hub
+    signing: Signing
+    readers: set[asyncio.Task[Any]] = field(default_factory=set)
+    _exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @Operation("GET", "/v1/room", "viewer", {200: Room})
     async def room(self, _: web.Request, __: Identity) -> web.Response:
@@ -72,13 +74,7 @@ class Looks:
         async with self._exporting:  # it reads the whole ledger: one at a time, never while first cancels leave
             for live in [live for live in self._desk.live.values() if not live.is_over]:
                 await until_swept(live)
-            body = await on_thread(
-                self._threads,
-                lambda: _exported(ledger, run, by),
-                "evidence",
-                usage="not_found",
-                most_s=_EVIDENCE_S,
-            )
+            body = await self._threads.ask(lambda: _exported(ledger, run, by), "evidence", _EVIDENCE_S)
         disposition = f'attachment; filename="panic-evidence-{run}.jsonl"'
         headers = {"Content-Type": _LINES, "Content-Disposition": disposition}
         return web.Response(body=body, headers=headers)
@@ -125,7 +121,7 @@ class Looks:
         """The next scheduled runs, as `panic schedule --format json`."""
         settings = self._standby.settings
         look = lambda: outlook(settings, datetime.now(UTC), _RUNS_MOST)  # noqa: E731  (on a thread)
-        return document(await on_thread(self._threads, look, "schedule", usage="not_found"))
+        return document(await self._threads.ask(look, "schedule"))
 
 
 async def _send(request: web.Request, response: web.StreamResponse, words: bytes) -> None:

@@ -1,13 +1,12 @@
 """/v1/session: signing in with a token, and identifying callers by cookie."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 
-from panic.service.api import models
 from panic.service.api.answers import document
+from panic.service.api.models import TokenAsked, read
 from panic.service.audit import Audit
 from panic.service.auth import Identity, identify
 from panic.service.body import read_json
@@ -25,14 +24,6 @@ CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 _AGAIN: Final[dict[str, Any]] = {"remedy": "Sign in again with your token.", "headers": CHALLENGE}
 _SEVERAL = "several cookies of its name came with it: another page of this host set one"
 _CLEAR: Final = "Delete the cookies of this host in the browser, and sign in again."
-
-
-class TokenAsked(BaseModel):
-    """Whose session it shall be."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-    token: Annotated[str, Field(min_length=1, max_length=1000, repr=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +53,6 @@ class Signing:
     def __init__(self, standby: Standby, audit: Audit) -> None:
         self._standby, self._audit = standby, audit
         self.sessions = Sessions(lambda: standby.settings)
-
-    # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
 
     def who(self, request: web.Request) -> Signed | None:
         """Say who asks with a cookie, which does not yet mean that they may; None without one."""
@@ -119,14 +108,12 @@ class Signing:
     def _is_secure(self, request: web.Request) -> bool:
         return request.secure or self._standby.settings.service.behind_proxy
 
-    # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
-
     @Operation("POST", SESSION, "", {200: SessionView}, (401, 403), body=TokenAsked)
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
         """Sign in from a browser: a token for a cookie."""
         self._require_origin(request)
         cookies = self._cookies(request)
-        asked = models.read(TokenAsked, await read_json(request))
+        asked = read(TokenAsked, await read_json(request))
         identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
         if identity is None:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)

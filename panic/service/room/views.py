@@ -1,5 +1,6 @@
 """What the control room is told: each a document with a published schema."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -46,7 +47,7 @@ class RoomSelfTest:
     proven: str | None
     every_s: float
     under_way: bool
-    states: dict[str, int] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
