@@ -124,6 +124,10 @@ class Process:
     def pid(self) -> int:
         return self.process.pid
 
+    def arguments(self) -> str:
+        """What everybody on this machine can see of its command line."""
+        return Path(f"/proc/{self.pid}/cmdline").read_text()
+
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
