@@ -137,10 +137,7 @@ class Standby:
 
     def take_broker(self) -> Broker | None:
         """Hand over an open Broker, with its connections; None if none is ready. The taker closes it."""
-        if self._warm is None:
-            return None
-        self._warm.use(self.keys)
-        return self._warm.take()
+        return None if self._warm is None else self._warm.take()
 
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
@@ -183,9 +180,9 @@ class Standby:
     def _open_connections(self) -> None:
         self.judgement.look(self.settings, self._files.loaded)
         wanted = self.settings.service.warm_connections
-        self._warm = Warm(self.settings.broker, wanted) if wanted else None
+        files = self._files  # new keys are not for an old broker
+        self._warm = Warm(self.settings.broker, wanted, lambda: files.loaded.usable) if wanted else None
         if self._warm is not None:
-            self._warm.use(self.keys)
             self._warm.start()
 
     async def _tend(self) -> None:
@@ -193,8 +190,6 @@ class Standby:
             await asyncio.sleep(self._every_s)
             try:
                 self.judgement.look(self.settings, self._files.loaded)
-                if self._warm is not None:
-                    self._warm.use(self.keys)
                 if self.ledger and time.monotonic() - self._probed_at >= PROBE_S:
                     self._probed_at = time.monotonic()
                     self.ledger.probe()

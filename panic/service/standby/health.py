@@ -80,6 +80,7 @@ def status(
 ) -> dict[str, Any]:
     """Say what is ready, how old it is (seconds; null for never) and what is wrong beside these problems."""
     health = warm.health if warm else Health()
+    unheard = [f"connections to the broker: {health.trouble}"] if health.trouble else []
     unwritten = [f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else []
     return {
         **loaded.ages(),
@@ -87,7 +88,7 @@ def status(
         "warm_connections_wanted": settings.service.warm_connections,
         "last_contact_age_s": age(health.contact_at, asyncio.get_running_loop().time()),
         "clock_ahead_s": None if health.ahead_s is None else round(health.ahead_s, 3),
-        "problems": [*problems, *health.problems, *unwritten],
+        "problems": [*problems, *unheard, *unwritten],
     }
 
 
