@@ -109,7 +109,7 @@ def look(settings: Settings) -> dict[str, Report | None]:
     told = {str(event.body.get("run_id")) for event in entries(settings) if event.body["what"] == "paged"}
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
     found: dict[str, Report | None] = {}
-    for one in history.checked(settings.ledger, recent):
+    for one in (history.checked(settings.ledger, one) for one in recent):
         is_lost = one.finished is None and not one.alive
         is_untold = one.finished is not None and not one.is_clear and one.run not in told
         report = _report(settings, one.run) if is_untold else None

@@ -28,7 +28,7 @@ class Session:
 
 
 class Signed(NamedTuple):
-    """Somebody who asks with a cookie."""
+    """Somebody who asks with a cookie; `identity` is that of a bearer of the token as it is now."""
 
     cookie: str
     session: Session
@@ -54,28 +54,28 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._known)
 
-    def begin(self, name: str) -> tuple[str, Session]:
-        """Create a session for a token of the settings; give its cookie, which exists nowhere else."""
-        now, token = self._now(), self._settings().tokens[name]
-        self._known = {digest: one for digest, one in self._known.items() if self.identity_of(one)}
-        cookie, session = secrets.token_urlsafe(32), Session(name, token.digest, now, now)
+    def begin(self, identity: Identity) -> Signed:
+        """Create a session for a token of the settings; its cookie exists nowhere else."""
+        now, token = self._now(), self._settings().tokens[identity.name]
+        self._known = {digest: one for digest, one in self._known.items() if self._identity_of(one)}
+        cookie, session = secrets.token_urlsafe(32), Session(identity.name, token.digest, now, now)
         self._known[digest_of(cookie)] = session
-        return cookie, session
+        return Signed(cookie, session, identity)
 
-    def find(self, cookie: str) -> Session | None:
-        """Give what a cookie stands for now; None for nothing."""
-        found = self._known.get(digest_of(cookie))
-        if found is not None and self.identity_of(found) is None:
+    def find(self, cookie: str) -> Signed | None:
+        """Give whom a cookie stands for now; None for nobody."""
+        session = self._known.get(digest_of(cookie))
+        identity = self._identity_of(session) if session else None
+        if session is None or identity is None:
             self.end(cookie)
             return None
-        return found
+        return Signed(cookie, session, identity)
 
     def end(self, cookie: str) -> None:
         """Invalidate a cookie."""
         self._known.pop(digest_of(cookie), None)
 
-    def identity_of(self, session: Session) -> Identity | None:
-        """Say who that is, as a bearer of the token would be now; None for nobody, or where it has expired."""
+    def _identity_of(self, session: Session) -> Identity | None:
         settings = self._settings()
         token = settings.tokens.get(session.token)
         is_same = token is not None and token.digest == session.token_digest

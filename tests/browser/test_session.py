@@ -7,7 +7,7 @@ import pytest
 from aiohttp.web import Request, StreamResponse
 from playwright.async_api import Browser, expect
 
-from panic.service.room import stream
+from panic.service.room import routes
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, another, screen
@@ -100,7 +100,7 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
 
 async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pytest.MonkeyPatch):
     """The connection stands and nothing comes: it is lost three beats later. One that nobody sees is paused."""
-    proper, silent = stream._send, [True]
+    proper, silent = routes._send, [True]
 
     async def swallow(request: Request, response: StreamResponse, words: bytes) -> None:
         if not silent:
@@ -110,7 +110,7 @@ async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pyte
     await tile.focus()
     await page.page.clock.run_for(3000)
     await expect(tile).to_be_focused()  # what is drawn again keeps the focus
-    monkeypatch.setattr(stream, "_send", swallow)
+    monkeypatch.setattr(routes, "_send", swallow)
     await page.page.clock.fast_forward(7000)
     await expect(page.page.locator("#lost")).to_contain_text("DISCONNECTED")
     await page.page.locator("#lost button").focus()

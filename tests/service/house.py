@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.service.app import OPERATIONS, RUNNER, STREAM, make_app
+from panic.service.app import LOOKS, OPERATIONS, RUNNER, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -192,9 +192,9 @@ async def house(
         await server.start_server(**RUNNER)
         try:
             async with TestClient(server) as client:
-                stream = app[STREAM]
-                parts = (client, simulator, standby, the_desk, notifier, metrics, firm, stream._hub)
-                yield House(*parts, stream._signing.sessions, stream.readers, audit, recorded)
+                looks = app[LOOKS]
+                parts = (client, simulator, standby, the_desk, notifier, metrics, firm, looks.hub)
+                yield House(*parts, looks.signing.sessions, looks.readers, audit, recorded)
         finally:
             await the_desk.close()
             await standby.close()

@@ -84,7 +84,7 @@ async def test_a_run_that_ended_on_no_record_is_the_last(it: House):
     first = await pressed(it, reason="first", verify=False, watch_s=0, **EAST)
     second = await pressed(it, reason="second", watch_s=1, **WEST)
     verdicts = [await ended(it, run) for run in (second, first)]
-    it.hub.overview.disks.expire()
+    it.hub.overview.disks.ledger.expire()
     room = (await it.ask("GET", "/v1/room", token="viewer")).fits("Room")
 
     assert [second] * 3 == (await called_last(it))[:3]

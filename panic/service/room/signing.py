@@ -1,13 +1,12 @@
 """/v1/session: signing in with a token, and identifying callers by cookie."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 
-from panic.service.api import models
 from panic.service.api.answers import document
+from panic.service.api.models import TokenAsked, read
 from panic.service.audit import Audit
 from panic.service.auth import Identity, identify
 from panic.service.body import read_json
@@ -25,14 +24,6 @@ CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 _AGAIN: Final[dict[str, Any]] = {"remedy": "Sign in again with your token.", "headers": CHALLENGE}
 _SEVERAL = "several cookies of its name came with it: another page of this host set one"
 _CLEAR: Final = "Delete the cookies of this host in the browser, and sign in again."
-
-
-class TokenAsked(BaseModel):
-    """Whose session it shall be."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-    token: Annotated[str, Field(min_length=1, max_length=1000, repr=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +54,13 @@ class Signing:
         self._standby, self._audit = standby, audit
         self.sessions = Sessions(lambda: standby.settings)
 
-    # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
-
     def who(self, request: web.Request) -> Signed | None:
         """Say who asks with a cookie, which does not yet mean that they may; None without one."""
         cookies = self._cookies(request)
-        if not cookies:
-            return None
-        session = self.sessions.find(cookies[0])
-        identity = None if session is None else self.sessions.identity_of(session)
-        if session is None or identity is None:
+        found = self.sessions.find(cookies[0]) if cookies else None
+        if cookies and found is None:
             raise ProblemError("unauthenticated", "the session has ended", **_AGAIN)
-        return Signed(cookies[0], session, identity)
+        return found
 
     def require_ours(self, request: web.Request, who: Signed) -> None:
         """Go on if our own page sent this, and not an older copy of it."""
@@ -122,23 +108,21 @@ class Signing:
     def _is_secure(self, request: web.Request) -> bool:
         return request.secure or self._standby.settings.service.behind_proxy
 
-    # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
-
     @Operation("POST", SESSION, "", {200: SessionView}, (401, 403), body=TokenAsked)
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
         """Sign in from a browser: a token for a cookie."""
         self._require_origin(request)
         cookies = self._cookies(request)
-        asked = models.read(TokenAsked, await read_json(request))
+        asked = read(TokenAsked, await read_json(request))
         identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
         if identity is None:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
         for one in cookies:  # so that none can be planted
             self.sessions.end(one)
-        cookie, session = self.sessions.begin(identity.name)
+        who = self.sessions.begin(identity)
         self._audit.record_request(request, identity, "sign_in")
-        response = self._view(Signed(cookie, session, identity))
-        self._set_cookie(request, response, cookie)
+        response = self._view(who)
+        self._set_cookie(request, response, who.cookie)
         return response
 
     @Operation("GET", SESSION, "viewer", {200: SessionView}, (404,))
@@ -160,30 +144,23 @@ class Signing:
         self._set_cookie(request, response, "", max_age=0)
         return response
 
-    def _set_cookie(
-        self, request: web.Request, response: web.Response, cookie: str, max_age: int | None = None
-    ) -> None:
-        name, secure = self._cookie_name(request), self._is_secure(request)
-        response.set_cookie(
-            name, cookie, max_age=max_age, path="/", httponly=True, samesite="Strict", secure=secure
-        )
+    def _set_cookie(self, request: web.Request, response: web.Response, cookie: str, **how: Any) -> None:
+        how |= {"httponly": True, "samesite": "Strict", "secure": self._is_secure(request)}
+        response.set_cookie(self._cookie_name(request), cookie, **how)
 
     def _view(self, who: Signed) -> web.Response:
-        return document(_view_of(who, self.sessions.acts_for_s(who.session)))
-
-
-def _view_of(who: Signed, acts_for_s: float) -> SessionView:
-    one = who.identity
-    return SessionView(
-        "panic-session/1",
-        one.name,
-        one.person,
-        tuple(sorted(one.roles)),
-        None if one.groups is None else tuple(sorted(one.groups)),
-        may_act=acts_for_s > 0,
-        acts_for_s=round(acts_for_s, 3),
-        csrf=origin.csrf_of(who.cookie),
-    )
+        one, acts_for_s = who.identity, self.sessions.acts_for_s(who.session)
+        view = SessionView(
+            "panic-session/1",
+            one.name,
+            one.person,
+            tuple(sorted(one.roles)),
+            None if one.groups is None else tuple(sorted(one.groups)),
+            may_act=acts_for_s > 0,
+            acts_for_s=round(acts_for_s, 3),
+            csrf=origin.csrf_of(who.cookie),
+        )
+        return document(view)
 
 
 def _signed(request: web.Request) -> Signed:

@@ -14,7 +14,7 @@ from panic.broker.outcomes import Standing
 from panic.report.document import Report
 from panic.service.live import Live
 from panic.service.room.letters import OF_VERDICT
-from panic.service.room.mailbox import Mailbox
+from panic.service.room.live_board import Mailbox
 from tests.cli.support import until
 from tests.service.house import QUICK, House, bearer
 

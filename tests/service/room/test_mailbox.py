@@ -2,7 +2,7 @@
 
 import json
 
-from panic.service.room.mailbox import Mailbox, event
+from panic.service.room.live_board import Mailbox, event
 
 
 def test_an_event_is_one_block_of_two_lines():

@@ -7,7 +7,7 @@ import pytest
 from panic import config
 from panic.config import Settings
 from panic.service.auth import identify
-from panic.service.sessions import Sessions, digest_of
+from panic.service.sessions import Sessions, Signed, digest_of
 from tests.service.house import TOKENS, sections
 
 NOW = 1_000_000.0
@@ -20,9 +20,11 @@ class World:
         self.settings, self.now = settings, NOW
         self.sessions = Sessions(lambda: self.settings, lambda: self.now)
 
-    def found(self, cookie: str) -> bool:
-        """Whether a cookie stands for something."""
-        return self.sessions.find(cookie) is not None
+    def begin(self, name: str = "joe") -> Signed:
+        """Let somebody in by their token."""
+        identity = identify(self.settings.tokens, f"Bearer {name}-secret-token")
+        assert identity is not None
+        return self.sessions.begin(identity)
 
 
 @pytest.fixture
@@ -33,84 +35,69 @@ def world(tmp_path: Path) -> World:
     return World(config.load(file, {}))
 
 
-def test_a_session_is_worth_what_its_token_is_now(world: World):
+@pytest.mark.parametrize("name", TOKENS)
+def test_a_session_is_worth_what_its_token_is_now(world: World, name: str):
     """Whoever signed in is whoever bears the token: roles, groups and person."""
-    for name in TOKENS:
-        _, one = world.sessions.begin(name)
-        bearer = identify(world.settings.tokens, f"Bearer {name}-secret-token")
+    signed = world.begin(name)
 
-        assert bearer is not None
-        assert bearer == world.sessions.identity_of(one)
+    assert signed == world.sessions.find(signed.cookie)
 
 
 @pytest.mark.parametrize(
     ("age", "idle", "left"),
-    [
-        (0, 0, 900),
-        (1000, 100, 800),
-        (1000, 900, 0),
-        (43_100, 0, 100),
-        (43_199, 1000, 0),
-        (43_200, 0, None),
-    ],
+    [(0, 0, 900), (1000, 100, 800), (1000, 900, 0), (43_100, 0, 100), (43_199, 1000, 0), (43_200, 0, None)],
 )
 def test_a_session_lasts_one_shift_and_acts_for_so_long(world: World, age: float, idle: float, left: float | None):
     """It acts until nobody has for a quarter of an hour."""
-    cookie, one = world.sessions.begin("joe")
+    cookie, one, _ = world.begin()
     one.began, one.acted = NOW - age, NOW - idle
     found = world.sessions.find(cookie)
 
-    assert left == (None if found is None else world.sessions.acts_for_s(found))
+    assert left == (None if found is None else world.sessions.acts_for_s(found.session))
 
 
 def test_a_cookie_stands_for_one_session_and_is_not_known(world: World):
     """It is random, and memory does not have it; whoever ends one ends no other."""
-    cookies = [world.sessions.begin("joe")[0] for _ in range(3)]
+    cookies = [world.begin().cookie for _ in range(3)]
     known = repr(vars(world.sessions))
-    found = [world.found(one) for one in cookies]
     world.sessions.end(cookies[0])
 
     assert (3, {43}) == (len(set(cookies)), {len(one) for one in cookies})
-    assert [True] * 3 == found
     assert not any(one in known for one in cookies)
-    assert [False, True, True] == [world.found(one) for one in cookies]
-    assert not world.found(digest_of(cookies[1]))
+    assert [False, True, True] == [world.sessions.find(one) is not None for one in cookies]
+    assert world.sessions.find(digest_of(cookies[1])) is None
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:" + "0" * 64], ids=["removed", "replaced"])
 def test_a_session_ends_with_its_token(world: World, digest: str):
     """At once, and for good: it does not come back with the token."""
-    cookie, _ = world.sessions.begin("joe")
-    whole = world.settings
+    cookie, whole = world.begin().cookie, world.settings
     tokens = dict(whole.tokens)
     joe = tokens.pop("joe")
     if digest:
         tokens["joe"] = joe.model_copy(update={"digest": digest})
     world.settings = whole.model_copy(update={"tokens": tokens})
-    gone = world.found(cookie)
+    gone = world.sessions.find(cookie)
     world.settings = whole
 
-    assert not gone
-    assert not world.found(cookie)
+    assert (None, None) == (gone, world.sessions.find(cookie))
 
 
 def test_what_has_expired_is_forgotten(world: World):
     """When the next one begins."""
-    world.sessions.begin("joe")
+    world.begin()
     world.now += 43_200
-    world.sessions.begin("boss")
+    world.begin("boss")
 
     assert 1 == len(world.sessions)
 
 
 def test_an_act_counts_the_time_anew_but_wakes_nobody(world: World):
     """Who is idle already gives the token again."""
-    _, one = world.sessions.begin("joe")
-    world.now += 899
-    before = world.sessions.acts_for_s(one)
-    world.sessions.act(one)
-    after = world.sessions.acts_for_s(one)
-    world.now += 900
-    world.sessions.act(one)
+    one, left = world.begin().session, list[float]()
+    for seconds in (899, 900):
+        world.now += seconds
+        world.sessions.act(one)
+        left.append(world.sessions.acts_for_s(one))
 
-    assert (1, 900, 0) == (before, after, world.sessions.acts_for_s(one))
+    assert [900, 0] == left
