@@ -16,15 +16,16 @@ from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
 from panic.engine.slots import Lanes
 from panic.kit.process import here
-from panic.ledger.chain import Head
+from panic.ledger.events import Head
 from panic.ledger.record import Resumed
 from panic.ledger.replay import report_of
 from panic.report.document import Source, to_json
 from panic.run import latching
 from panic.run.press import Press, Unfinished
 from panic.run.run import Join, Run
-from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, Refused
+from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S
 from panic.service.live import Live
+from panic.service.problems import ProblemError
 from panic.simulator import Fault
 from tests.service.desks import ALL, NARROW, QUIET, a_desk, a_press, now, until
 
@@ -260,9 +261,9 @@ async def test_a_desk_that_closes_sends_every_first_delete_that_is_owed():
         await until(lambda: place.deletes.total() == 1)
         closing = asyncio.create_task(place.desk.close())
         await asyncio.sleep(0.01)
-        with pytest.raises(Refused):
+        with pytest.raises(ProblemError):
             place.press(concurrency=1, watch_s=60.0)
-        with pytest.raises(Refused):
+        with pytest.raises(ProblemError):
             place.desk.start(place.prepare(a_press()))
         await closing
         report = await live.finished()
@@ -287,7 +288,7 @@ async def test_told_to_end_it_sends_what_is_owed_beside_the_first_press(source: 
     assert {1, 2, 3} == set(place.deletes - before)
 
 
-@pytest.mark.parametrize("end", [Run.stop, Run.leave])
+@pytest.mark.parametrize("end", [lambda run: run.stop(), Run.leave])
 async def test_a_run_that_ends_before_it_has_begun_ends_at_once(end: Callable[[Run], None]):
     """Nothing is sent, nobody waits for the deadline, and a desk that closes waits for no first DELETE."""
     async with a_desk(QUIET) as place:
