@@ -11,14 +11,12 @@ from typing import Any
 import pytest
 
 from panic.engine.case import Case
-from panic.engine.slots import Lanes
 from panic.kit.background import Aside
 from panic.ledger.recorder import Recorder
 from panic.report import account as told
 from panic.report.account import Told as Account
 from panic.report.document import Flag, Report, to_json
 from panic.run import drill, run
-from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room import board as boards
@@ -28,6 +26,7 @@ from panic.simulator import Fault
 from tests.cli.support import account, sent, until
 from tests.kit.virtual import virtually
 from tests.run.test_seeds import _firm
+from tests.service.desks import Supplies
 from tests.service.house import House, house
 from tests.service.room.page import Spy, board_of, clear_in, codes, held_clear, letters, pressed
 
@@ -163,28 +162,14 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
 # ── whole runs, on virtual time ─────────────────────────────────────────────────────────────────────────────
 
 
-class Supplies:
-    """What a desk needs to run a made-up firm."""
-
-    ledger = None
-
-    def __init__(self, ready: Prepared) -> None:
-        self._ready = ready
-        self.lanes = Lanes()
-
-    def prepare(self, press: Press) -> Prepared:
-        return replace(self._ready, press=press)
-
-    def take_broker(self) -> None:
-        return None
-
-
 async def _watched(seed: int) -> tuple[list[Spy], Report]:
     """Run a seed while pages watch and others press; give the pages and the report."""
     made_up, rng = _firm(seed), random.Random(seed)
     async with drill.simulator(made_up, seed=seed, latency_s=0.01) as simulator:
         ready = drill.prepare(made_up, simulator.base_url, watch_s=3.0)
-        desk = Desk(Supplies(ready), drill=True)
+        supplies = Supplies(simulator, (1,))
+        supplies.ready = ready
+        desk = Desk(supplies, drill=True)
         press = replace(ready.press, deadline_s=15.0)
         live = desk.press(press).live
         board = LiveBoard(live, Aside())
