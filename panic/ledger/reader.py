@@ -12,8 +12,7 @@ from typing import NamedTuple
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import beginning
+from panic.ledger.events import GENESIS, Head, beginning, link
 from panic.ledger.store import APPLICATION, BUSY_S, VERSION, address, check_log, check_regular, wal
 
 _ROW = "SELECT seq, run, kind, record, lower(hex(hash)) FROM events NOT INDEXED"

@@ -32,8 +32,8 @@ FINISH_S = 2.0
 class Recorder:
     """Records one run, or one process's part of it."""
 
-    def __init__(self, leg: Leg, run_id: str, clock: Clock) -> None:
-        self._leg, self._run_id, self._clock = leg, run_id, clock
+    def __init__(self, leg: Leg, clock: Clock) -> None:
+        self._leg, self._clock = leg, clock
         self._known: dict[int, Image] = {}
         self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
@@ -124,7 +124,7 @@ class Recorder:
         """Note that recording itself is broken, for the report."""
         self._leg.note("ledger_failed", f"recording failed: {type(error).__name__}")
         if structlog.is_configured():
-            log.error("recording_failed", run_id=self._run_id, exc_info=error)
+            log.error("recording_failed", run_id=self._leg.run, exc_info=error)
 
     async def _finish(self, report: Report) -> Report:
         """Record the end; give the report with the ledger's head, or with flags that say why it has none."""

@@ -16,9 +16,8 @@ from panic.engine.pacing import Pace
 from panic.kit.clock import time_of_day
 from panic.kit.process import Process
 from panic.kit.words import clip
-from panic.ledger.chain import Head
 from panic.ledger.changes import apply, moment
-from panic.ledger.events import Event
+from panic.ledger.events import Event, Head
 from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, Sending, read, read_plan
 from panic.report.account import Circumstances
 from panic.report.document import (

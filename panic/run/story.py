@@ -21,7 +21,6 @@ from panic.run.press import Prepared, Press, whoami
 _REASON_MOST = 1000
 
 Scrub = Callable[[str], str]
-"""Takes every key out of foreign words."""
 
 
 @dataclass(slots=True)

@@ -117,7 +117,7 @@ def look(settings: Settings) -> list[Earlier]:
     told = {str(event.body.get("run_id")) for event in entries(settings) if event.body["what"] in kinds}
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
     found: list[Earlier] = []
-    for one in history.checked(settings.ledger, recent):
+    for one in (history.checked(settings.ledger, one) for one in recent):
         if one.finished is None and not one.alive:
             found.append(Earlier(one.run))
         elif one.finished is not None and not one.is_clear and one.run not in told:

@@ -1,70 +1,77 @@
 """Bad input, which sends nothing; bad files, which do not stop a press; and brokers that are beyond help."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from panic.cli import loop
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.inside import beside, typed
-from tests.cli.support import PRESS, Firm, account, codes, sent, simulate, told, verdicts
+from tests.cli.support import PRESS, Firm, account, codes, names, sent, simulate, told, verdicts
 
-REASON = ("--reason", "x")
+_PRESS = "press --all --reason x"
 NOTHING_SENT = "Nothing was sent."
 NOBODY = "http://127.0.0.1:1"
 ROWS = ("1,equities", "2,arbitrage")
 
 
-@pytest.fixture
-def _hush(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make sure that a press that should have been refused cannot start."""
-
-    def never(*_: object) -> None:
-        raise AssertionError("this press should have been refused")
-
-    monkeypatch.setattr(loop, "run", never)
-
-
-@pytest.mark.usefixtures("_hush")
 @pytest.mark.parametrize(
     ("words", "messages"),
     [
-        ((), ["required: COMMAND", "usage: panic"]),
-        (("pres", "--all"), ["'pres'", "press"]),
-        (("press", *REASON), ["no scope", "--all, --group NAME or --account ID", "no default"]),
-        (("press", "--all"), ["no reason", "--reason TEXT"]),
-        (("press", "--all", "--reason", " \t"), ["no reason", "--reason TEXT"]),
-        (("press", "--all", "--group", "equities", *REASON), ["--all covers", "leave out"]),
-        (("press", "--group", "equites", *REASON), ["'equites'", "accounts.csv", "Did you mean equities?"]),
-        (("press", "--account", "3", *REASON), ["--account 3", "accounts.csv", "Add it there, or correct"]),
-        (("press", "--account", "1,000", *REASON), ["'1,000'", "a positive whole number"]),
-        (("press", "--account", "-1", *REASON), ["--account"]),
-        (("press", "--account", "9223372036854775808", *REASON), ["9223372036854775808", "not an account id"]),
-        ((*PRESS, "--deadline", "soon"), ["--deadline", "'soon'"]),
-        ((*PRESS, "--deadline", "1e12"), ["--deadline", "between 0 and 86400"]),
-        ((*PRESS, "--deadline", "nan"), ["--deadline", "between 0 and 86400"]),
-        ((*PRESS, "--deadline", "0"), ["--deadline 0", "give seconds, or leave it out"]),
-        ((*PRESS, "--watch", "-1"), ["--watch", "between 0 and 86400"]),
-        ((*PRESS, "--concurrency", "0"), ["--concurrency 0", "between 1 and 1000"]),
-        ((*PRESS, "--concurrency", "many"), ["--concurrency", "'many'"]),
-        ((*PRESS, "--side", "buy"), ["--side 'buy'", "BUY, SELL"]),
-        ((*PRESS, "--instrument", ""), ["--instrument ''", "one symbol or UUID each time"]),
-        ((*PRESS, "--al"), ["--al"]),
-        ((*PRESS, "--format", "xml"), ["--format", "'xml'", "table", "json"]),
-        (("--log-level", "loud", *PRESS), ["--log-level", "'loud'"]),
-        (("drill", "--accounts", "0"), ["--accounts", "'0'", "from 1 to 1,000,000"]),
-        (("drill", "--latency", "nan"), ["--latency", "0 to 60"]),
-        (("drill", "--faults", "gremlins"), ["--faults gremlins", "say typical, none, or some of: ", "hang"]),
+        ("", ["required: COMMAND", "usage: panic"]),
+        ("pres --all", ["'pres'", "press"]),
+        ("press --reason x", ["no scope", "--all, --group NAME or --account ID", "no default"]),
+        ("press --all", ["no reason", "--reason TEXT"]),
+        ("press --all --reason ' \t'", ["no reason", "--reason TEXT"]),
+        ("press --all --group equities --reason x", ["--all covers", "leave out"]),
+        ("press --group equites --reason x", ["'equites'", "accounts.csv", "Did you mean equities?"]),
+        ("press --account 3 --reason x", ["--account 3", "accounts.csv", "Add it there, or correct"]),
+        ("press --account 1,000 --reason x", ["'1,000'", "a positive whole number"]),
+        ("press --account -1 --reason x", ["--account"]),
+        ("press --account 9223372036854775808 --reason x", ["9223372036854775808", "not an account id"]),
+        (f"{_PRESS} --deadline soon", ["--deadline", "'soon'"]),
+        (f"{_PRESS} --deadline 1e12", ["--deadline", "between 0 and 86400"]),
+        (f"{_PRESS} --deadline nan", ["--deadline", "between 0 and 86400"]),
+        (f"{_PRESS} --deadline 0", ["--deadline 0", "give seconds, or leave it out"]),
+        (f"{_PRESS} --watch -1", ["--watch", "between 0 and 86400"]),
+        (f"{_PRESS} --concurrency 0", ["--concurrency 0", "between 1 and 1000"]),
+        (f"{_PRESS} --concurrency many", ["--concurrency", "'many'"]),
+        (f"{_PRESS} --side buy", ["--side 'buy'", "BUY, SELL"]),
+        (f"{_PRESS} --instrument ''", ["--instrument ''", "one symbol or UUID each time"]),
+        (f"{_PRESS} --al", ["--al"]),
+        (f"{_PRESS} --format xml", ["--format", "'xml'", "table", "json"]),
+        (f"--log-level loud {_PRESS}", ["--log-level", "'loud'"]),
+        ("drill --accounts 0", ["--accounts", "'0'", "from 1 to 1,000,000"]),
+        ("drill --latency nan", ["--latency", "0 to 60"]),
+        ("drill --faults gremlins", ["--faults gremlins", "say typical, none, or some of: ", "hang"]),
+        ("drill --room --format json", ["--room --format: the room prints no report"]),
+        ("drill --room --output x.json", ["--room --output: the room prints no report"]),
+        ("drill --port 8788", ["--port is for the control room. Add --room"]),
+        ("drill --no-open", ["--no-open is for the control room. Add --room"]),
+        ("drill --room --port 70000", ["--port"]),
+        ("drill --room --port 0 --faults gremlins", ["--faults gremlins"]),
+        ("drill --room --port TAKEN", ["--port TAKEN: ", "name another, or 0 for any"]),
+        ("simulate --port -1", ["--port"]),
+        ("simulate --port http", ["--port"]),
+        ("simulate --port TAKEN", ["--port TAKEN: ", "name another, or 0 for any"]),
+        (f"simulate --port 0 --write {__file__}", ["--write"]),
+        ("token 'a b'", ["'a b' is no plain name: letters, digits, '.', '_' and '-', at most 64"]),
+        ("token ''", ["'' is no plain name"]),
+        ("token 'desk\n'", ["'desk\\n' is no plain name"]),
+        ("token", ["the following arguments are required: NAME"]),
+        ("token desk --role boss", ["argument --role: invalid choice: 'boss'"]),
     ],
 )
-def test_a_command_that_makes_no_sense(tmp_path: Path, words: tuple[str, ...], messages: list[str]):
+def test_a_command_that_makes_no_sense(tmp_path: Path, taken: str, words: str, messages: list[str]):
     """It is refused with 64, in words that name what was said and what to say instead, and nothing is sent."""
-    done = typed(*Firm(tmp_path, NOBODY, ROWS, "id,group").lines(*words))
+    firm, own = Firm(tmp_path, NOBODY, ROWS, "id,group"), tmp_path / "own"
+    own.mkdir()
+    done = typed(*firm.lines(*shlex.split(words.replace("TAKEN", taken))), env={"TMPDIR": str(own)})
 
-    assert (64, "") == (done.code, done.out)
-    assert [] == [message for message in messages if message not in done.err]
-    assert done.err.startswith("panic: ")
+    assert (64, "", []) == (done.code, done.out, names(own))
+    assert [] == [one for one in messages if one.replace("TAKEN", taken) not in done.err]
+    assert "\npanic: " in f"\n{done.err}"
     assert done.err.endswith(f"{NOTHING_SENT}\n")
     assert "Traceback" not in done.err
 
@@ -78,7 +85,6 @@ def _swap(file: str, old: str, new: str) -> Callable[[Firm], None]:
     return spoil
 
 
-@pytest.mark.usefixtures("_hush")
 @pytest.mark.parametrize(
     ("spoil", "messages"),
     [

@@ -15,7 +15,7 @@ from panic.service.selftest.findings import Finding
 from panic.service.selftest.result import SelfTestResult, write
 from panic.simulator import Fault, SimAccount
 from tests.cli.inside import beside, typed
-from tests.cli.support import KEY, Finished, Firm, account, panic, sent, simulate
+from tests.cli.support import KEY, Finished, Firm, account, sent, simulate
 
 ROWS = ("1,One,", "2,Two,", "3,Treasury,yes")
 COLUMNS = "id,name,excluded"
@@ -28,35 +28,30 @@ def states(done: Finished) -> dict[int, str]:
     return {one["id"]: one["state"] for one in found["accounts"]}
 
 
-def both(firm: Firm) -> tuple[Finished, str]:
+def both(firm: Firm, *words: str) -> tuple[Finished, str]:
     """The check as JSON, and the table of another one."""
-    table = typed(*firm.lines("check", "--format", "table"))
-    done = typed(*firm.lines("check", "--format", "json"))
+    table, done = (typed(*firm.lines("check", *words, "--format", form)) for form in ("table", "json"))
 
     assert done.code == table.code
     return done, table.out
 
 
-async def test_all_is_well(tmp_path: Path):
+def test_all_is_well(tmp_path: Path):
     """Exit 0, as JSON, as a table and as a file; excluded accounts are left alone and nothing is cancelled."""
-    async with simulate(account(1), account(2, orders=0), account(3)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
+    with beside(simulate(account(1), account(2, orders=0), account(3))) as simulator:
+        firm, output = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS), tmp_path / "check.json"
         latch.create(tmp_path / "panic.latch")
-        output = tmp_path / "check.json"
-        json_ = await panic(*firm.lines("check", "--output", str(output)), cwd=tmp_path)
-        table = await panic(*firm.lines("check", "--format", "table"), cwd=tmp_path)
-        found = json.loads(json_.out)
+        done, table = both(firm, "--output", str(output))
+    found = json.loads(done.out)
 
-        assert (0, 0) == (json_.code, table.code)
-        assert {1: "ok", 2: "ok"} == states(json_)
-        assert (simulator.base_url, [], []) == (found["base_url"], found["warnings"], found["unlisted_accounts"])
-        assert abs(found["clock_skew_s"]) < 1
-        assert found == json.loads(output.read_text())
-        assert table.out.startswith("READY  a press would work everywhere: 2 of 2 accounts can be read\n")
-        assert simulator.base_url in table.out
-        assert {"GET"} == {one.method for one in simulator.requests}
-        assert 3 not in sent(simulator, "GET")
-        assert KEY not in json_.out + json_.err + table.out + table.err
+    assert (0, {1: "ok", 2: "ok"}, found) == (done.code, states(done), json.loads(output.read_text()))
+    assert (firm.base_url, [], []) == (found["base_url"], found["warnings"], found["unlisted_accounts"])
+    assert abs(found["clock_skew_s"]) < 1
+    assert table.startswith("READY  a press would work everywhere: 2 of 2 accounts can be read\n")
+    assert firm.base_url in table
+    assert {"GET"} == {one.method for one in simulator.requests}
+    assert 3 not in sent(simulator, "GET")
+    assert KEY not in done.out + done.err + table
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path: Path):
@@ -99,26 +94,21 @@ _HANGS = (Fault("hang", on="ANY"), Fault("hang", on="OTHER"))
 _ELSEWHERE = (Fault("bare_404", on="ANY"), Fault("bare_404", on="OTHER"))
 
 
+_FORBIDDEN = (account(1), account(2, Fault("status", on="GET", status=403)), account(3))
+_DRIFTED = (account(1), account(2, status="CLOSED"), account(3), account(7), account(8, status="INACTIVE"))
+
+
 @pytest.mark.parametrize(
     ("accounts", "options", "code", "second", "words"),
     [
         (
-            (account(1), account(2, Fault("status", on="GET", status=403)), account(3)),
+            _FORBIDDEN,
             {},
             40,
             "refused",
-            ["NOT READY  a press would not work everywhere", "REFUSED     2 Two: this key may not read it"],
+            ["NOT READY  a press would not", "REFUSED     2 Two: this key may not read"],
         ),
-        (
-            (
-                *(account(1), account(2, status="CLOSED"), account(3)),
-                *(account(7), account(8, status="INACTIVE")),
-            ),
-            {},
-            10,
-            "closed",
-            ["CLOSED      2 Two: the broker says it is closed; take it out", "in the roster: 7;"],
-        ),
+        (_DRIFTED, {}, 10, "closed", ["CLOSED      2 Two: the broker says it is closed", "in the roster: 7;"]),
         ((account(1), account(3)), {}, 10, "missing", ["MISSING     2 Two: the broker does not list it"]),
         (_WELL, {"fault_all": _HANGS}, 30, "unreachable", ["the broker did not list its accounts", "UNREACHABLE"]),
         (_WELL, {"fault_all": _ELSEWHERE}, 40, "refused", ["NOT READY", "the broker did not tell its time"]),

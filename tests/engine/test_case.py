@@ -167,6 +167,15 @@ def test_a_look_that_a_delete_cut_short_is_none_and_its_orders_must_be_seen_ende
     assert Standing.UNREAD is case.standing
 
 
+def test_who_asks_to_look_again_is_not_answered_by_an_older_look():
+    """It began before they asked."""
+    case = cancelled(a_case(), an_answer())
+    look(case, a_read(an_order("a", "CANCELED"), next_token="t", total=2))
+    under_way, _ = case.look, case.look_again(1.0)
+
+    assert (False, None) == (under_way is None, case.look)
+
+
 # ── what takes a proof back ──────────────────────────────────────────────────────────────────────────────────
 
 

@@ -4,21 +4,16 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.broker.pages import Parameters
-from panic.engine.pacing import Pace
 from panic.engine.timetable import Do, Step
 from tests.kit.builders import (
     BLIND,
     PACE,
-    WATCH,
     a_case,
     a_pace,
-    a_page,
     a_read,
     an_answer,
     an_order,
@@ -162,52 +157,3 @@ def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
     assert [0.0, 5.501] == [round(at, 3) for at in times(done, Do.CANCEL)]
     assert {"new"} == case.tally.reappeared
     assert (Standing.CLEAR, False, True) == (case.standing, case.timetable.is_over, case.is_concluded)
-
-
-STATUSES = st.sampled_from(["NEW", "PENDING_CANCEL", "CANCELED", "FILLED", "HELD"])
-
-
-SOME_ORDERS = st.lists(st.builds(an_order, st.sampled_from("abc"), STATUSES), max_size=2).map(tuple)
-
-
-ANSWERS = st.builds(
-    lambda status, orders, took, retry_after, token, is_read: an_answer(
-        status,
-        ended=took,
-        orders=orders,
-        retry_after=retry_after,
-        page=a_page(*orders, next_token=token, total=None) if status == 200 and is_read else None,
-    ),
-    st.sampled_from([200, 200, 200, 404, 403, 429, 503, None]),
-    SOME_ORDERS,
-    st.sampled_from([0.0, 0.01, 0.7]),
-    st.sampled_from([None, None, None, 1.0]),
-    st.sampled_from(["", "", "", "t"]),
-    st.sampled_from([True, True, False]),
-)
-
-
-@given(st.lists(ANSWERS, min_size=1, max_size=25), st.sampled_from([PACE, WATCH, BLIND, a_pace(6.0)]))
-def test_whatever_is_answered_a_case_ends_and_clear_rests_on_reads(answers: list[Answer], pace: Pace):
-    """Any broker: the run ends, and a clear account was seen clear after its last DELETE."""
-    case, told, last_cancel = a_case(), iter(answers * 40), [0.0]
-    reads: list[tuple[float, Answer]] = []
-
-    def broker(do: Do, _query: Parameters | None, at: float) -> Answer:
-        answer = next(told, no_answer())
-        answer = answer._replace(began=at, ended=at + answer.ended)
-        if do is Do.CANCEL:
-            last_cancel[0] = answer.ended
-            reads.clear()
-            return answer._replace(page=None)
-        reads.append((at, answer))
-        return answer._replace(orders=())
-
-    drive(case, pace, broker)
-
-    if case.standing is Standing.CLEAR:
-        pages = [told_.page for at, told_ in reads if told_.page and at >= last_cancel[0]]
-        assert pages
-        assert all(tracked.seen_ended for tracked in case.tally.orders.values())
-    assert (case.verdict is Verdict.CLEAR) == (case.standing is Standing.CLEAR)
-    assert 1 <= case.cancels

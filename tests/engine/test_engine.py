@@ -111,13 +111,6 @@ def test_every_first_delete_goes_before_any_read() -> None:
     assert Verdict.CLEAR is pressed.report.verdict
 
 
-def test_no_more_requests_are_in_flight_than_allowed() -> None:
-    """The concurrency is a bound, not a target."""
-    pressed = press(accounts(*[()] * 60), concurrency=7)
-
-    assert 7 == pressed.simulator.max_in_flight
-
-
 def test_accounts_seen_clear_do_not_keep_the_others_from_being_read() -> None:
     """Watching accounts that are clear already takes only the slots that nothing else wants."""
     pressed = press(accounts(*[()] * 40), concurrency=2, latency_s=0.2, watch_s=15.0, priorities=int)

@@ -11,8 +11,7 @@ from panic.accounts.plan import Plan, Scope
 from panic.accounts.roster import Account
 from panic.broker.outcomes import Verdict
 from panic.kit.process import Process
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import Event, encode
+from panic.ledger.events import GENESIS, Event, Head, encode, link
 from panic.ledger.evidence.export import Asked, export, report_of, write, write_row
 from panic.ledger.evidence.verify import Finding, Verification, parse, read_row
 from panic.ledger.reader import Row, Volume

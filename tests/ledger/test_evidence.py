@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic.kit.errors import UsageError
-from panic.ledger.chain import GENESIS, Head
+from panic.ledger.events import GENESIS, Head
 from panic.ledger.evidence.export import Asked, export, write
 from panic.ledger.evidence.verify import verify
 from tests.ledger.evidence import (

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from panic.accounts.plan import Scope
 from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
-from panic.ledger.chain import Head
-from panic.ledger.events import Event
+from panic.ledger.events import Event, Head
 from panic.ledger.record import Kind
 from panic.ledger.replay import UNFINISHED, Replay, scope_of
 from panic.ledger.replay import report_of as told_of

@@ -12,7 +12,7 @@ import pytest
 
 from panic.ledger import store as store_module
 from panic.ledger.backlog import ConflictError, GoneError
-from panic.ledger.chain import GENESIS, link
+from panic.ledger.events import GENESIS, link
 from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
 from tests.ledger.support import begun, ids, names, notes, python, record, theirs

@@ -98,7 +98,7 @@ async def test_wherever_a_run_is_told_of_it_says_how_long_it_takes_and_when_it_e
 
         assert [asdict(foreseen)] * 4 == [one["forecast"] for one in found]
         ends = [one["deadline_s"] for one in [*found, room]]
-        assert run.deadline_s + 200 < min(ends) <= max(ends) <= run.reporter.ends_s
+        assert run.story.pressed.deadline_s + 200 < min(ends) <= max(ends) <= run.reporter.ends_s
         assert (None, None) == (after["deadline_s"], after["forecast"])
 
 

@@ -16,7 +16,7 @@ from panic.broker.outcomes import Verdict
 from panic.config import LatchFile
 from panic.engine.slots import Lanes
 from panic.kit.process import here
-from panic.ledger.chain import Head
+from panic.ledger.events import Head
 from panic.ledger.record import Resumed
 from panic.ledger.replay import report_of
 from panic.report.document import Source, to_json
@@ -287,7 +287,7 @@ async def test_told_to_end_it_sends_what_is_owed_beside_the_first_press(source: 
     assert {1, 2, 3} == set(place.deletes - before)
 
 
-@pytest.mark.parametrize("end", [Run.stop, Run.leave])
+@pytest.mark.parametrize("end", [lambda run: run.stop(), Run.leave])
 async def test_a_run_that_ends_before_it_has_begun_ends_at_once(end: Callable[[Run], None]):
     """Nothing is sent, nobody waits for the deadline, and a desk that closes waits for no first DELETE."""
     async with a_desk(QUIET) as place:

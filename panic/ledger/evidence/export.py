@@ -16,8 +16,7 @@ from typing import Any
 from panic._version import VERSION
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
-from panic.ledger.chain import Head
-from panic.ledger.events import decode
+from panic.ledger.events import Head, decode
 from panic.ledger.history import past_of
 from panic.ledger.reader import Row, Volume
 from panic.ledger.record import Kind

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from panic._version import VERSION
 from panic.kit.words import clip
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import decode
+from panic.ledger.events import GENESIS, Head, decode, link
 from panic.ledger.evidence.export import SCHEMA, Header, report_of, write
 from panic.ledger.reader import Row
 from panic.report.document import Report, to_json

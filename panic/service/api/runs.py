@@ -100,7 +100,7 @@ class Runs:
 def _row(ledger: LedgerFiles, name: str) -> views.RunRow:
     for one in history.runs(ledger)[0]:
         if one.run == name:
-            return views.row(history.checked(ledger, [one], retold=True)[0], datetime.now(UTC))
+            return views.row(history.checked(ledger, one, retold=True), datetime.now(UTC))
     raise UsageError(f"run {name} is not on record any more")
 
 

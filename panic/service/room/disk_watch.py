@@ -152,7 +152,7 @@ def _last(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
     one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
     if one is None:
         return None
-    (one,) = history.checked(ledger, [one])
+    one = history.checked(ledger, one)
     verdict = one.finished.verdict if one.finished else None
     at = one.finished.finished_at if one.finished else one.pressed.started_at
     return one.last_press, LastRun(one.run, verdict, at, one.pressed.drill)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from panic import cli
-from panic.ledger.chain import Head
+from panic.ledger.events import Head
 from panic.ledger.evidence.verify import verify
 from panic.simulator import Fault
 from tests.cli.support import KEY, account
