@@ -199,8 +199,8 @@ def test_an_event_is_one_block_of_two_lines():
 def test_what_is_newer_takes_the_place_of_what_is_older():
     """How things stand comes first; each sort wakes the one who sends it, by itself."""
     box, taken = Mailbox(), list[object]()
-    for told in ("board1 room1 board2 room2", "", "board3", "room3"):
-        for word in told.split():
+    for words in ("board1 room1 board2 room2", "", "board3", "room3"):
+        for word in words.split():
             (box.board if word.startswith("board") else box.room)(word.encode())
         taken += [box.filled.is_set(), box.take()]
 
