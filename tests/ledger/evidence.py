@@ -10,7 +10,7 @@ from panic._version import VERSION
 from panic.ledger.events import GENESIS, Event, Head, encode, link
 from panic.ledger.evidence.export import Asked, export, report_of, write, write_row
 from panic.ledger.evidence.verify import Finding, Verification, parse, read_row
-from panic.ledger.reader import Row, Volume
+from panic.ledger.reader import Row, Volume, links
 from panic.ledger.record import Kind
 from panic.report.document import to_json
 from tests.ledger import runs
@@ -56,14 +56,14 @@ def resumed() -> list[Event]:
     return moved([runs.resumed(1), *a_run()[-2:]], RUN, NOON + timedelta(hours=12), "again")
 
 
-def volume(recorded: Iterable[Event], name: str = "ledger.db", base: Head = GENESIS) -> Volume:
+def volume(recorded: Iterable[Event], name: str = "ledger.db") -> Volume:
     """A ledger file that holds these events."""
-    head, rows = base, []
+    head, rows = GENESIS, list[Row]()
     for event in recorded:
         record = encode(event)
         head = link(head, record)
         rows.append(Row(head.seq, event.run, event.kind, record, head.hash))
-    return Volume(Path("/somewhere", name), base, tuple(rows), head)
+    return Volume(Path("/somewhere", name), tuple(rows), head, before=links(rows))
 
 
 def exported(ledger: Volume, asked: Asked = ASKED) -> Lines:
