@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -50,9 +51,7 @@ class Unlisted:
 
     async def _list(self, name: str, listing: Listing) -> None:
         def ask(parameters: Parameters) -> Awaitable[Answer]:
-            return self._engine.aside(
-                name, lambda leash: self._broker.get("/v1/accounts", parameters, name, leash)
-            )
+            return self._engine.aside(name, partial(self._broker.get, "/v1/accounts", parameters, name))
 
         await list_accounts(ask, listing)
 
