@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -33,14 +32,6 @@ LOOK_S: Final = 30.0
 """How long the ledger may take to say what was left; presses do not wait for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A run that an earlier process left; if it did not end clear, its report, to tell people."""
-
-    run: str
-    report: Report | None = None
-
-
 class Recovery:
     """Resumes what earlier processes left, and tells people of the rest; a run that is resumed they know of."""
 
@@ -67,16 +58,16 @@ class Recovery:
             self._tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
             log.exception("look_back_failed")
             return
-        for one in found:
+        for run, report in found.items():
             try:
-                if one.report is not None:
-                    self._page("finished", one.report)
+                if report is None:
+                    await self._resume(run)
                 else:
-                    await self._resume(one.run)
+                    self._page("finished", report)
             except Exception as error:  # the others are still dealt with
-                log.exception("look_back_failed", run_id=one.run)
-                text = f"{type(error).__name__}. Run: panic resume {one.run}, or press again"
-                self._tell(Notice("page", one.run, f"run {one.run} could not be resumed", text, one.run))
+                log.exception("look_back_failed", run_id=run)
+                text = f"{type(error).__name__}. Run: panic resume {run}, or press again"
+                self._tell(Notice("page", run, f"run {run} could not be resumed", text, run))
 
     async def _resume(self, run: str) -> None:
         found = await background.begin(lambda: self._claim(run), "resume")
@@ -103,26 +94,27 @@ class Recovery:
                 self._tell(notice)
 
 
-def look(settings: Settings) -> list[Earlier]:
-    """Find out what earlier processes left, of runs that did not end no more than their ids. It may take long.
+def look(settings: Settings) -> dict[str, Report | None]:
+    """Find what earlier processes left: runs that did not end; with a report, those not clear and told to nobody.
+
+    It may take long.
 
     Raises:
         PanicError: The ledger cannot be read.
     """
     if settings.ledger.file is None:
-        return []
+        return {}
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
-    kinds = {"paged", "acknowledge"}  # an older service had that acknowledged which people were paged for
-    told = {str(event.body.get("run_id")) for event in entries(settings) if event.body["what"] in kinds}
+    told = {str(event.body.get("run_id")) for event in entries(settings) if event.body["what"] == "paged"}
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    found: list[Earlier] = []
+    found: dict[str, Report | None] = {}
     for one in (history.checked(settings.ledger, one) for one in recent):
-        if one.finished is None and not one.alive:
-            found.append(Earlier(one.run))
-        elif one.finished is not None and not one.is_clear and one.run not in told:
-            report = _report(settings, one.run)
-            found += [Earlier(one.run, report)] if report is not None else []
+        is_lost = one.finished is None and not one.alive
+        is_untold = one.finished is not None and not one.is_clear and one.run not in told
+        report = _report(settings, one.run) if is_untold else None
+        if is_lost or report:
+            found[one.run] = report
     return found
 
 

@@ -23,8 +23,9 @@ from panic.report.document import Source, to_json
 from panic.run import latching
 from panic.run.press import Press, Unfinished
 from panic.run.run import Join, Run
-from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S, Refused
+from panic.service.desk import AS_ONE_S, AUTOMATED_AS_ONE_S
 from panic.service.live import Live
+from panic.service.problems import ProblemError
 from panic.simulator import Fault
 from tests.service.desks import ALL, NARROW, QUIET, a_desk, a_press, now, until
 
@@ -260,9 +261,9 @@ async def test_a_desk_that_closes_sends_every_first_delete_that_is_owed():
         await until(lambda: place.deletes.total() == 1)
         closing = asyncio.create_task(place.desk.close())
         await asyncio.sleep(0.01)
-        with pytest.raises(Refused):
+        with pytest.raises(ProblemError):
             place.press(concurrency=1, watch_s=60.0)
-        with pytest.raises(Refused):
+        with pytest.raises(ProblemError):
             place.desk.start(place.prepare(a_press()))
         await closing
         report = await live.finished()

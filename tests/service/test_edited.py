@@ -124,7 +124,7 @@ class Asking:
     async def restart(self) -> bool:
         """Start again, and hear of it."""
         found = await asyncio.to_thread(look, self.it.standby.settings)
-        reports = [json.loads(to_json(one.report)) for one in found if one.report]
+        reports = [json.loads(to_json(report)) for report in found.values() if report]
         return clear_in(reports) or not reports
 
 

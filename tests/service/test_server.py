@@ -200,7 +200,7 @@ async def test_a_run_that_is_not_clear_pages_once(tmp_path: Path):
             service.process.signal(signal.SIGTERM)
             await service.process.finish()
         rows = [event.body for event in events(tmp_path / LEDGER) if event.body.get("what") == "paged"]
-        left = [one.run for one in look(config.load(one.settings, {}))]
+        left = look(config.load(one.settings, {}))
 
     assert 2 == len(told)
     assert told[0]["title"].startswith("REFUSED")

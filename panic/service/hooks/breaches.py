@@ -35,8 +35,6 @@ log = structlog.get_logger()
 
 _NAME_MOST = 64
 _WHY_MOST = 1500
-_GUARD = "replay protection"
-
 
 Record = Callable[[str, dict[str, Any], bool], None]
 """Puts a kind of call and its facts on record, and where anybody can send many only some of them; never blocks."""
@@ -165,7 +163,8 @@ class Breaches:
         if not call.signed or not self._replays.trouble:
             return []
         flag = f"a repeated call might press again: {self._replays.trouble}"
-        self._tell(Notice("flag", run, f"hook {call.name}: {_GUARD} is out of order", flag, f"hook-{_GUARD}"))
+        title = f"hook {call.name}: replay protection is out of order"
+        self._tell(Notice("flag", run, title, flag, "hook-replay protection"))
         return [flag]
 
     def _not_let_in(self, request: web.Request, name: str, failure: ProblemError | None) -> web.StreamResponse:
@@ -184,17 +183,15 @@ class Breaches:
         decision = Decision(Act.REFUSE, 503, "not_pressed", "NOTHING was pressed", detail, page)
         self._page(call, decision, "")
         self._record("hook_failed", _facts(call, decision), False)
-        remedy = f"Send it again. If it matters now, {self._command(call.hook)}"
+        remedy = f"Send it again. If it matters now, {press_command(call.hook, self._pressable, 'breach')}"
         return _refused(request, decision, remedy=remedy, headers={"Retry-After": "1"})
 
     def _page(self, call: _Received, decision: Decision, run: str) -> None:
         if decision.page:
-            title = f"hook {call.name}: {decision.title}"
-            text = decision.page if run else f"{decision.page}. If this was a breach, {self._command(call.hook)}"
+            title, text = f"hook {call.name}: {decision.title}", decision.page
+            if not run:
+                text += f". If this was a breach, {press_command(call.hook, self._pressable, 'breach')}"
             self._tell(Notice("page", run, title, text, f"hook {call.name} {decision.code}"))
-
-    def _command(self, hook: Hook) -> str:
-        return press_command(hook, self._pressable, "breach")
 
 
 def _facts(call: _Received, decision: Decision) -> dict[str, Any]:

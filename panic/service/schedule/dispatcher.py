@@ -16,8 +16,9 @@ from panic.kit import background
 from panic.kit.errors import PanicError
 from panic.report.document import Source
 from panic.run.press import Press
-from panic.service.desk import Desk, Refused
+from panic.service.desk import Desk
 from panic.service.press_command import press_command
+from panic.service.problems import ProblemError
 from panic.service.schedule.claims import Claims
 from panic.service.schedule.due import Due
 from panic.service.standby import Standby
@@ -88,7 +89,7 @@ class Dispatcher:
         try:
             live = self._desk.press(press, automated=True).live
             log.info("schedule_began", key=due.key, run_id=live.run.id)
-        except (PanicError, Refused) as error:
+        except (PanicError, ProblemError) as error:
             text = f"Nothing was sent: {str(error) or 'the service is ending'}. {self._by_hand(schedule)}"
             self._page(due.key, f"{due.key} did NOT run", text)
 

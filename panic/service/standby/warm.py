@@ -67,7 +67,7 @@ class _Round:
 class Warm:
     """Keeps one Broker ready to be taken, with so many connections and the `keys` that count at the moment.
 
-    Create it inside a running loop.
+    Start it inside a running loop.
     """
 
     def __init__(
@@ -93,7 +93,9 @@ class Warm:
         return self._round.broker.idle if self._round else 0
 
     def start(self, pause_s: float = 0.0) -> None:
-        """Begin to open the connections of a new Broker, and ask nothing for so many seconds."""
+        """Begin to open the connections of a new Broker, if any are wanted; ask nothing for so many seconds."""
+        if not self._connections:
+            return
         self._round = one = _Round()
         one.broker = Broker(self._where, self._keys(), Clock(), lambda: self._spoil(one), keepalive_s=_KEEPALIVE_S)
         one.task = asyncio.create_task(self._keep(one, pause_s), name="panic-warm")
@@ -144,7 +146,7 @@ class Warm:
         try:
             await one.pause(pause_s)
             while not one.given.is_set():
-                await one.pause(self._every_s * await self._ask(one) / max(self._connections, 1))
+                await one.pause(self._every_s * await self._ask(one) / self._connections)
         finally:
             if not one.given.is_set():
                 await one.broker.__aexit__()
