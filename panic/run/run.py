@@ -22,9 +22,8 @@ from panic.report.document import AUTOMATED, Report, Source, scope_report
 from panic.run.latching import Latching
 from panic.run.pace import lanes_of, remember
 from panic.run.press import Prepared
-from panic.run.reporter import Reporter, log_finished
+from panic.run.reporter import Reporter, Unlisted, log_finished
 from panic.run.story import begin, trigger_of
-from panic.run.unlisted import Unlisted
 
 _LINGERING_MOST = 4096
 """The most connections to listen to after their last answer, if there are enough descriptors."""

@@ -25,15 +25,16 @@ from tests.ledger.evidence import (
     Lines,
     a_run,
     edited,
-    events,
     exported,
     faults_of,
     head_of,
+    moved,
     relinked,
     resumed,
     volume,
 )
 from tests.ledger.mangle import JSON, mangled
+from tests.ledger.runs import event
 
 LEDGER = volume(a_run())
 LINES = exported(LEDGER)
@@ -86,7 +87,7 @@ def test_it_reaches_from_the_first_event_of_the_run_to_its_last():
 def test_a_period_holds_everything_that_happened_in_it():
     """From its beginning on and before its end; a run that goes beyond it has no report, nor have resets."""
     runs = [a_run(f"run-{n}", at=NOON + timedelta(hours=n)) for n in range(4)]
-    reset = events([("reset", {"by": "joe"})], "", NOON + timedelta(hours=1, minutes=5), "r")
+    reset = moved([event(1, "reset", {"by": "joe"})], "", NOON + timedelta(hours=1, minutes=5), "r")
     ledger = volume([*runs[0], *runs[1], *reset, *runs[2], *runs[3]])
     asked = Asked("", NOON + timedelta(hours=1, seconds=1), NOON + timedelta(hours=2, seconds=7))
     head, lines = export(ledger, asked, by="joe", at=NOON)
