@@ -21,9 +21,9 @@ import aiohttp
 
 from tests.bench.service import warm
 from tests.cli.support import started
-from tests.service.support import TOKENS, Service, sections
+from tests.service.support import TOKEN, Service, sections
 
-_HEADERS = {"Authorization": f"Bearer {TOKENS['desk']}"}
+_HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 _QUIET_S = 2.0
 
 
