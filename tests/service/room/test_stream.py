@@ -17,6 +17,9 @@ from tests.service.room.browser import Browser
 from tests.service.room.page import Page, codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
+ENDS = ("run_id", "verdict", "exit_code", "finished", "totals", "coverage", "flags", "ledger_head")
+"""What the last board and the report have alike."""
+
 pytestmark = pytest.mark.usefixtures("often")
 
 
@@ -46,9 +49,7 @@ async def test_a_page_is_told_of_a_run_from_its_press_to_its_end(it: House):
     assert {"room", "board"} == set(late.kinds)
     assert (True, None) == (under_way["live"], under_way["accounts"])
     assert lasts[0] == lasts[1]
-    assert (run_id, told["verdict"], told["totals"]) == tuple(
-        lasts[0][key] for key in ("run_id", "verdict", "totals")
-    )
+    assert [told[key] for key in ENDS] == [lasts[0][key] for key in ENDS]
     assert codes(report) == letters(lasts[0])
     assert {"room"} == set(other.kinds)
     assert (run_id, "open") == tuple(other.latest("room")["last"][key] for key in ("run_id", "verdict"))
