@@ -119,14 +119,21 @@ class Handler(ResponseHandler):
 
 
 class Connector(aiohttp.TCPConnector):
-    """A connection pool that can be told to trust no used connection any more."""
+    """A connection pool that trusts no used connection any more once answers got mixed up.
 
-    def __init__(self, mixed_up: Callable[[], None], lingering_most: int, **options: Any) -> None:
-        super().__init__(**options)
+    Attributes:
+        tell: Called when a connection brought an unrequested answer, or another account's orders.
+        lingering_most: How many connections may be listened to after their last answer: each is a descriptor.
+    """
+
+    def __init__(self, keepalive_s: float) -> None:
+        # The slots bound what is in flight; a second queue would only hide waits.
+        super().__init__(limit=0, resolver=Resolver(), keepalive_timeout=keepalive_s)
+        self.tell: Callable[[], None] = lambda: None
+        self.lingering_most = 0
         self._distrusts = False
         self._lingering: dict[Handler, float] = {}  # the oldest first
-        self.lingering_most = lingering_most
-        self._factory = functools.partial(Handler, self._loop, mixed_up)  # type: ignore[assignment]
+        self._factory = functools.partial(Handler, self._loop, self.mixed_up)  # type: ignore[assignment]
 
     @property
     def idle(self) -> int:
@@ -151,13 +158,14 @@ class Connector(aiohttp.TCPConnector):
                 if isinstance(protocol, Handler) and not protocol.receipts:
                     protocol.close()
 
-    def distrust(self) -> None:
-        """Use every connection once from now on, and close those that wait in the pool."""
+    def mixed_up(self) -> None:
+        """Use every connection once from now on, close those that wait in the pool, and tell it."""
         self._distrusts = True
         for idle in self._conns.values():
             for protocol, _ in idle:
                 protocol.close()
         self._conns.clear()
+        self.tell()
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         closes = self._distrusts or should_close or protocol.should_close

@@ -52,7 +52,9 @@ class Server:
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
-        self._self_test = SelfTester(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
+        self._self_test = SelfTester(
+            lambda: self.standby.settings, self.standby.setup, self.desk, self.notifier.tell
+        )
         self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()

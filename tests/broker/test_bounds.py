@@ -26,8 +26,8 @@ async def _pour(status: int, *, chunk: bytes = b" " * (1 << 16)) -> tuple[Answer
 
     async with listening(play) as listener, door(listener.base_url) as broker:
         answer = await cancel(broker, within=60.0)
-        assert not broker._connector._conns  # the connection did not go back
-        assert not broker._connector._acquired
+        assert not broker.connections._conns  # the connection did not go back
+        assert not broker.connections._acquired
     return answer, poured
 
 
@@ -104,5 +104,5 @@ async def test_cancellation_goes_through():
         with pytest.raises(asyncio.CancelledError):
             await attempt
 
-        assert not broker._connector._conns
-        assert not broker._connector._acquired
+        assert not broker.connections._conns
+        assert not broker.connections._acquired

@@ -63,7 +63,7 @@ async def test_a_switch_of_protocols_is_no_answer():
 
         assert answer.page is None
         assert Outcome.UNKNOWN == answer.outcome
-        assert not broker._connector._conns
+        assert not broker.connections._conns
 
 
 @pytest.mark.parametrize("words", ["Connection: close", "Connection: Close, x"])
@@ -81,7 +81,7 @@ async def test_no_connection_outlasts_the_end_of_a_run():
     """Nor one that is still listened to after its last answer."""
     async with doubtful(always(http(200, envelope(ID), "Connection: close"))) as (_, broker, _doubt):
         await cancel(broker)
-        lingering = list(broker._connector._lingering)
+        lingering = list(broker.connections._lingering)
         await broker.__aexit__()
 
         assert [False] == [one.is_connected() for one in lingering]

@@ -227,7 +227,7 @@ async def test_the_service_and_its_self_test_judge_alike(tmp_path: Path):
         status = await it.ask("GET", "/v1/status", token="viewer")
         pressed = await it.press()
         report = await it.live(pressed.json["run_id"]).finished()
-        loaded = readiness.read_setup(it.standby.settings, {})
+        loaded = it.standby.setup()
 
     assert (503, False, "configuration") == (ready.status, ready.json["ready"], ready.json["why"])
     assert words in "\n".join(status.json["standby"]["problems"])

@@ -250,17 +250,6 @@ async def test_a_press_that_could_not_be_made_is_told(world: World):
     assert "no account can be fired" in world.told[0].text
 
 
-async def test_on_a_holiday_and_after_an_early_close_nothing_surprises(world: World):
-    """Thanksgiving has no session; on the day after, the close is at 13:00 and the cleanup before that."""
-    hour, service = 3600, await world.service()
-    await world.see(service, 301, 23 * hour, 24 * hour, 45 * hour - 1)
-    before = list(world.presses)
-    await world.see(service, 45 * hour, 48 * hour, 49 * hour)
-
-    assert ([], ["cleanup/2026-11-27"]) == (before, [press.key for press in world.presses])
-    assert [] == world.told
-
-
 async def test_when_the_calendars_disagree_somebody_is_told_and_the_earlier_close_counts(world: World):
     """The broker says that Wednesday closes early: told once, at the start of that day."""
     noon = -8.75 * 3600

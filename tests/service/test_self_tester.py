@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from panic.config import Broker, Channel, Credential, Hook, LedgerFiles, RosterFile, SelfTest, Settings
+from panic.config import Broker, Channel, Credential, LedgerFiles, RosterFile, SelfTest, Settings
+from panic.config.secret import Key
 from panic.engine.slots import Lanes
-from panic.run.check import State
+from panic.kit.errors import Problem
+from panic.run.check import Setup, State
 from panic.service.desk import Desk
 from panic.service.notify import Notice
 from panic.service.selftest.findings import Finding, found
@@ -21,10 +23,10 @@ from panic.service.selftest.result import SelfTestResult, read
 from panic.service.selftest.tester import FIRST_S, SelfTester
 from panic.simulator import Fault, SimAccount, Simulator
 from tests.cli.support import account
-from tests.engine.test_engine import KEY
 from tests.service.desks import Supplies, a_press, deletes
+from tests.service.test_selftest import loaded
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.usefixtures("the_library_is_loaded")]
+pytestmark = pytest.mark.virtual_time
 
 EVERY_S = 300.0
 """The interval where settings do not say."""
@@ -44,15 +46,16 @@ def now() -> datetime:
 
 @dataclass
 class Firm:
-    """A service's settings and files, who was told what, and the self-test itself."""
+    """A service's settings and what a press would go by, who was told what, and the self-test itself."""
 
     folder: Path
     simulator: Simulator
     settings: Settings
+    setup: Setup
     supplies: Supplies
     machine: tuple[Finding, ...] = ()
     told: list[Notice] = field(default_factory=list)
-    hangs: str = ""
+    hangs: bool = False
 
     def __post_init__(self) -> None:
         self.desk = Desk(self.supplies)
@@ -60,12 +63,8 @@ class Firm:
 
     def another(self) -> SelfTester:
         """The self-test of the next process."""
-        env = {"PAGER": "json://127.0.0.1:1/"}
-        return SelfTester(lambda: self.settings, self.desk, self.told.append, env, do=self._do, now=now)
-
-    def list(self, ids: Sequence[int]) -> None:
-        """Write the roster."""
-        self.settings.roster.file.write_text("\n".join(["id", *map(str, ids), ""]))
+        how: dict[str, Any] = {"do": self._do, "now": now}
+        return SelfTester(lambda: self.settings, lambda: self.setup, self.desk, self.told.append, **how)
 
     def set(self, **sections: Any) -> None:
         """Reload with other settings."""
@@ -78,9 +77,11 @@ class Firm:
         return self.tester.last
 
     async def _do(self, work: Callable[[], Any], name: str, _: float) -> Any:
-        if name == self.hangs:
+        if name != "self-test-machine":
+            return work()
+        if self.hangs:
             raise TimeoutError
-        return self.machine if name == "self-test-machine" else work()
+        return self.machine
 
 
 @asynccontextmanager
@@ -89,18 +90,14 @@ async def a_firm(folder: Path, accounts: Sequence[SimAccount], **options: Any) -
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("panic.kit.clock.time", SimpleNamespace(time=wall))
         async with Simulator(accounts, **{"latency_s": 0.01, "wall_clock": lambda: EPOCH, **options}) as simulator:
-            key, ids = folder / "panic.key", [one.id for one in accounts]
-            key.touch(mode=0o600)
-            key.write_text(KEY)
+            ids = [one.id for one in accounts]
             settings = Settings(
                 broker=Broker(base_url=simulator.base_url),
-                credentials={"default": Credential(file=key)},
-                roster=RosterFile(file=folder / "accounts.csv"),
+                roster=RosterFile(file=Path("made-up")),
                 ledger=LedgerFiles(file=folder / "ledger.db"),
                 channels={"pager": Channel(url=Credential(env="PAGER"))},
             )
-            firm = Firm(folder, simulator, settings, Supplies(simulator, ids))
-            firm.list(ids)
+            firm = Firm(folder, simulator, settings, loaded(ids), Supplies(simulator, ids))
             await firm.tester.start()
             try:
                 yield firm
@@ -139,35 +136,24 @@ async def test_all_is_well(tmp_path: Path):
 # ── every failure is told within one interval, with its remedy ──────────────────────────────────────────────
 
 
-def _lose_key(firm: Firm) -> None:
-    (firm.folder / "panic.key").write_text("another.key")
-
-
-def _name_a_group(firm: Firm) -> None:
-    hook = Hook(secrets=(Credential(env="PAGER"),), scheme="bearer", groups=("nobody",))
-    firm.set(hooks={"risk": hook})
+def _set_up(**wrong: Any) -> Callable[[Firm], None]:
+    return lambda firm: setattr(firm, "setup", replace(firm.setup, **wrong))
 
 
 def _break_ledger(firm: Firm, trouble: str = "it is damaged") -> None:
     firm.machine = (found("ledger", trouble=trouble),)
 
 
-def _hang(what: str) -> Callable[[Firm], None]:
-    return lambda firm: setattr(firm, "hangs", f"self-test-{what}")
-
-
 @pytest.mark.parametrize(
     ("accounts", "inject", "code", "remedy"),
     [
-        (some(), _lose_key, "key_refused", "Get a new key"),
+        (some(), _set_up(keys={"default": Key("another.key")}), "key_refused", "Get a new key"),
         (some(_2=Fault("status", on="GET", skip=1)), lambda _: None, "unreachable", "Look at the network"),
-        (some(), lambda firm: firm.list([1, 2]), "unlisted", "Add them"),
-        (some(), lambda firm: firm.list([]), "configuration", "accounts.csv"),
-        (some(), _name_a_group, "configuration", "The roster has no groups."),
+        (some(), _set_up(roster=loaded([1, 2]).roster), "unlisted", "Add them"),
+        (some(), _set_up(problems=(Problem("x", "Mend it."),)), "configuration", "Mend it."),
         (some(), _break_ledger, "ledger", "Mend it"),
         (some(), lambda firm: setattr(firm, "machine", None), "self_test_failed", "read the service's log"),
-        (some(), _hang("machine"), "hangs", "Put them on a file system that answers"),
-        (some(), _hang("load"), "configuration", "Put them on a file system that answers"),
+        (some(), lambda firm: setattr(firm, "hangs", True), "hangs", "on a file system that answers"),
     ],
 )
 async def test_what_happens_is_told_at_the_interval(

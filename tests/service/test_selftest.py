@@ -291,7 +291,7 @@ def a_self_test(refused: int | None) -> SelfTester:
     """One that came to its end, with so many of two accounts refused; None for none."""
     where = Settings(broker=Broker(base_url="https://x.test"), roster=RosterFile(file=Path("made-up")))
     desk: Any = SimpleNamespace(live={}, observers=[])
-    tester = SelfTester(lambda: where, desk, lambda _: None, {})
+    tester = SelfTester(lambda: where, Setup, desk, lambda _: None)
     if refused is not None:
         revoked = found("key_refused", accounts="1 account: 1")
         tester.last = replace(a_result(revoked, ok=2 - refused, lost=refused), finished_at=datetime.now(UTC))

@@ -229,13 +229,16 @@ async def test_nothing_good_ever_is_refused_and_mended_at_the_press(firm: Firm):
         assert [1] == fired(standby.prepare(ALL))
 
 
-async def test_a_file_system_that_hangs_delays_no_press(firm: Firm, hang: Hang):
-    """What was loaded is used, with a flag."""
+async def test_a_file_system_that_hangs_delays_no_press(firm: Firm, hang: Hang, monkeypatch: pytest.MonkeyPatch):
+    """What was loaded is used, with a flag; after a while it is no readiness."""
     async with ready(firm, every_s=3600, look_s=0.005) as standby:
         begun = hang(firm.roster)
         prepared = standby.prepare(ALL)
 
         assert begun.is_set()
+        assert "" == problems_of(standby)
+        monkeypatch.setattr("panic.service.standby.files.STALE_S", 0)
+        assert "roster and keys could not be read for 0 s. Put them on a file system" in problems_of(standby)
         assert ([1, 2, 3], ["stale_files"]) == (fired(prepared), [flag.code for flag in prepared.flags])
         assert "they are used as they were 1 s ago" in prepared.flags[0].text
 

@@ -128,7 +128,7 @@ async def test_connections_are_kept_open_by_turns():
         assert broker is not None
         kept = [
             one.receipts if isinstance(one, Handler) else None
-            for idle in broker._connector._conns.values()
+            for idle in broker.connections._conns.values()
             for one, _ in idle
         ]
         await broker.__aexit__()
@@ -165,7 +165,7 @@ async def test_a_dead_connection_takes_those_beside_it_along_that_proved_nothing
         broker = warm.take()
         assert broker is not None
         answers = [await cancel(broker), await cancel(broker)]
-        idle = broker.idle
+        idle = broker.connections.idle
         await broker.__aexit__()
 
         assert [Outcome.ACCEPTED, Outcome.UNKNOWN] == [one.outcome for one in answers]

@@ -17,6 +17,7 @@ from panic.config.secret import Key
 from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError
 from panic.ledger.writer import Writer, open_ledger
+from panic.run.check import Setup
 from panic.run.pace import lanes_of, renewed
 from panic.run.press import Prepared, Press
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
@@ -158,9 +159,14 @@ class Standby:
         """Why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
         return why_not_ready(self.settings, self._files.loaded, self.judgement)
 
+    def setup(self) -> Setup:
+        """Give what a press would go by now, with everything that is wrong with it."""
+        loaded = self._files.loaded
+        return Setup(loaded.roster.value, loaded.usable, tuple(mistakes(self.settings, loaded, self.judgement)))
+
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
-        problems = (*map(str, mistakes(self.settings, self._files.loaded, self.judgement)), *self._refused)
+        problems = (*map(str, self.setup().problems), *self._refused)
         return status(self.settings, self._files.loaded, self._warm, problems, self.ledger)
 
     async def _tend(self) -> None:

@@ -31,6 +31,9 @@ READ_S = 0.5
 
 EVERY_S = 1.0
 
+STALE_S = 10.0
+"""Files that were not looked at for so long are on a file system that hangs."""
+
 _SETTLED_NS = 2_000_000_000
 """A file that changed so shortly before it was read may change again without its times showing it."""
 
@@ -80,6 +83,9 @@ class Loaded:
     def failures(self) -> list[Problem]:
         """Everything that cannot be used as it is now."""
         roster = self.roster.failure or self.roster.problems
+        if self.roster.value is not None and not roster and time.monotonic() - self.roster.seen_at > STALE_S:
+            what = f"roster and keys could not be read for {STALE_S:.0f} s"
+            roster = (Problem(what, "Put them on a file system that answers."),)
         return [*(problem for found in self.keys.values() for problem in found.failure), *roster]
 
     @property

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 
-from panic.broker.client import Broker
+from panic.broker.client import Authorities, Broker, authorities
 from panic.config import Broker as Where
 from panic.config.secret import Key
 from panic.kit.background import begin
@@ -85,12 +85,12 @@ class Warm:
         self._turns = count()
         self._round: _Round | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._certified: asyncio.Future[Broker] | None = None
+        self._certified: asyncio.Future[Authorities] | None = None
 
     @property
     def idle(self) -> int:
         """How many connections are open and not in use."""
-        return self._round.broker.idle if self._round else 0
+        return self._round.broker.connections.idle if self._round else 0
 
     def start(self, pause_s: float = 0.0) -> None:
         """Begin to open the connections of a new Broker, if any are wanted; ask nothing for so many seconds."""
@@ -138,9 +138,10 @@ class Warm:
     async def _keep(self, one: _Round, pause_s: float) -> None:
         """Open the connections and keep them open until somebody takes them."""
         if self._certified is None or (self._certified.done() and self._certified.exception()):
-            self._certified = begin(lambda: _certified(one.broker), "certificates")  # it may hang: once is enough
+            # It may hang: once is enough.
+            self._certified = begin(lambda: authorities(self._where), "certificates")
         async with asyncio.timeout(_CERTIFICATES_S):
-            one.broker.share_certificates(await asyncio.shield(self._certified))
+            one.broker.authorities = await asyncio.shield(self._certified)
         await one.broker.__aenter__()
         one.is_ready = True
         try:
@@ -157,7 +158,7 @@ class Warm:
         if not keys:
             return wanted
         one.broker.adopt(clock, lambda: self._spoil(one), keys)
-        many = -(-wanted // _SHARES) if one.broker.idle >= wanted else wanted
+        many = -(-wanted // _SHARES) if one.broker.connections.idle >= wanted else wanted
         names = [[*keys][next(self._turns) % len(keys)] for _ in range(many)]  # no key's rate pays for all
         await asyncio.gather(*(self._ping(one, name) for name in names))
         if clock.ahead_s is not None:
@@ -172,8 +173,3 @@ class Warm:
             self.health.trouble = answer.error
         else:
             self.health.contact_at, self.health.trouble = answer.ended, ""
-
-
-def _certified(broker: Broker) -> Broker:
-    broker.load_certificates()
-    return broker

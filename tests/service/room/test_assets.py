@@ -36,6 +36,7 @@ def test_what_is_shipped_is_whole() -> None:
     assert "text/html; charset=utf-8" == found[PAGE].type
     assert set() == named - found.keys()
     assert set() == {one.name for one in FOLDER.iterdir()} - found.keys()
+    assert 100_000 > sum(len(one.packed) for one in found.values())  # a slow link is quick enough
 
 
 async def test_the_page_is_there_for_anybody_with_its_fences(it: House) -> None:

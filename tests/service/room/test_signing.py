@@ -15,7 +15,7 @@ from panic import latch
 from tests.cli.support import account, simulate
 from tests.service.house import QUICK, House, bearer, house
 from tests.service.room.browser import Browser
-from tests.service.support import TOKENS as PROCESS_TOKENS
+from tests.service.support import TOKEN as PROCESS_TOKEN
 from tests.service.support import firm, serving
 from tests.service.test_tls import a_certificate
 
@@ -203,7 +203,7 @@ async def test_over_tls_the_cookie_is_bound_to_it_and_presses(tmp_path: Path):
         lines = f'port = 0\ntls_certificate = "{made.certificate}"\ntls_key = "{made.key}"\n'
         one.settings.write_text(one.settings.read_text().replace("port = 0\n", lines))
         async with serving(one) as service:
-            headers, body = {"Origin": service.url}, {"token": PROCESS_TOKENS["desk"]}
+            headers, body = {"Origin": service.url}, {"token": PROCESS_TOKEN}
             async with client.post(f"{service.url}/v1/session", json=body, headers=headers, **how) as answer:
                 cookie, word = answer.headers["Set-Cookie"], (await answer.json())["csrf"]
             headers |= {"Cookie": cookie.partition(";")[0], "X-CSRF-Token": word}
