@@ -129,9 +129,6 @@ async def test_the_broker_is_one_that_the_sdk_can_read():
     assert ["PENDING_CANCEL"] == [order.status for order in gone.data]
 
 
-# ── what has not ended is never hidden ──────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("counts", COUNTS)
 def test_no_order_that_lives_is_hidden_by_how_it_is_told(press: Press, counts: str):
     """Whatever the broker counts, filters and sorts, an account in which an order lives is not clear."""
@@ -194,9 +191,6 @@ def test_a_filter_that_may_name_what_lives_or_names_nothing_proves_nothing(
     assert "clear" != word
 
 
-# ── an honest broker is believed ────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("size", "filters"),
     [(0, "honoured"), (1, "refused"), (99, "refused"), (100, "honoured"), (MANY, "refused"), (1200, "honoured")],
@@ -213,8 +207,6 @@ def test_an_honest_broker_is_believed(press: Press, size: int, filters: str):
     assert [] == [(*cells[id_ - 1], word) for id_, word in told.verdicts.items() if word != "clear"]
     assert dict.fromkeys(accounts, 1) == told.cancels
 
-
-# ── anything at all ─────────────────────────────────────────────────────────────────────────────────────────
 
 HELD = st.builds(
     Held,
