@@ -40,7 +40,6 @@ class Told:
     verdicts: Mapping[int, str]
     alive: Mapping[int, list[str]]
     cancels: Mapping[int, int]
-    reads: Mapping[int, int]
 
     def false_clears(self) -> dict[int, list[str]]:
         """The accounts that are told clear, with the orders that live in them all the same."""
@@ -76,7 +75,7 @@ async def _press(roster: Path, accounts: Accounts, filters: panic.Filters, how: 
             verdicts = {one.id: str(one.verdict) for one in report.accounts if one.id is not None}
             assert set(accounts) == set(verdicts)
             alive = {id_: broker.alive(id_) for id_ in accounts}
-            return Told(report, verdicts, alive, broker.cancels, broker.reads)
+            return Told(report, verdicts, alive, broker.cancels)
 
 
 FINISHED = ("FILLED", "CANCELED", "REJECTED", "EXPIRED")
