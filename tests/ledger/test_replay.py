@@ -97,7 +97,7 @@ def test_an_end_that_says_more_than_its_accounts_is_not_believed(verdict: Verdic
 
 def test_a_run_without_an_end_is_never_clear():
     """Though every account was: nobody listened it out."""
-    events = [pressed(), event(2, Kind.PLANNED, {**plan_of(1).body, "unsent": []})]
+    events = [pressed(), plan_of(1, unsent=())]
     events += [told(4, accepted(1)), told(5, clear(1))]
     report = report_of(events)
 
@@ -223,7 +223,7 @@ def test_a_record_without_its_beginning_gives_no_report(events: list[Event], mis
 OPEN = {**clear(2), "standing": "open", "open": 1, "orders": [["a", "NEW", False, "", "X", "BUY", "mine"]]}
 DIED = (
     pressed(),
-    event(2, Kind.PLANNED, {**plan_of(1, 2).body, "unsent": []}),
+    plan_of(1, 2, unsent=()),
     sending(3, (1, 1), (2, 1)),
     event(4, Kind.FLAG, {"code": "odd", "text": "text"}),
     told(5, accepted(1), accepted(2)),

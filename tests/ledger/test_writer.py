@@ -16,6 +16,7 @@ from panic.ledger.events import decode
 from panic.ledger.writer import Writer, sqlite_writer
 from tests.ledger.support import AT, PATIENCE_S, Memory, append, event, ids, leg_of, names, until
 
+FULL_WORDS = "no space left on device"
 FULL = OSError(errno.ENOSPC, "No space left on device")
 GONE = GoneError(errno.ESTALE, "It was removed or replaced while it was in use")
 NOTHING = ("ledger_memory", "nothing of this run could be recorded: keep this report")
@@ -138,9 +139,12 @@ def test_what_was_given_up_is_not_recorded_later(desk: Desk):
 # ── when the store fails ────────────────────────────────────────────────────────────────────────────────────
 
 
-async def test_without_a_store_a_run_goes_on_and_is_told_on_standard_error(desk: Desk):
-    """Every event of it, as the ledger would have it."""
-    desk.store.opens = FULL
+@pytest.mark.parametrize(("opens", "fails", "opened"), [(FULL, None, 4), (None, FULL, 4), (None, GONE, 8)])
+async def test_without_a_store_a_run_goes_on_and_is_told_on_standard_error(
+    desk: Desk, opens: OSError | None, fails: OSError | None, opened: int
+):
+    """Every event of it, as the ledger would have it; one that is removed again and again has an end."""
+    desk.store.opens, desk.store.fails = opens, fails
     leg = leg_of(desk.writer)
     append(leg, 1, 2)
     settled = await leg.settle(PATIENCE_S)
@@ -149,8 +153,10 @@ async def test_without_a_store_a_run_goes_on_and_is_told_on_standard_error(desk:
 
     assert (False, None) == (settled, head)
     assert names(1, 2, 3, 4) == desk.said_ids
-    assert [("ledger_failed", "disk: no space left on device"), NOTHING] == leg.troubles
-    assert "disk: no space left on device" == desk.writer.trouble
+    reason = "disk: it was removed or replaced while it was in use" if fails is GONE else f"disk: {FULL_WORDS}"
+    assert [("ledger_failed", reason), NOTHING] == leg.troubles
+    assert reason == desk.writer.trouble
+    assert desk.store.opened <= opened
 
 
 async def test_the_next_run_has_the_store_tried_again(desk: Desk):
@@ -195,18 +201,6 @@ async def test_a_ledger_that_was_removed_is_begun_anew_for_those_with_nothing_in
     ] == old.troubles
     assert [] == new.troubles
     assert writer.close()
-
-
-async def test_a_store_that_is_removed_again_and_again_has_an_end(desk: Desk):
-    """It is tried twice, and then the run goes on without."""
-    desk.store.fails = GONE
-    leg = leg_of(desk.writer)
-    append(leg, 1)
-    settled = await leg.settle(PATIENCE_S)
-
-    assert not settled
-    assert 2 == desk.store.opened
-    assert ["ledger_failed", "ledger_memory"] == [one.code for one in leg.troubles]
 
 
 # ── when the store hangs ────────────────────────────────────────────────────────────────────────────────────

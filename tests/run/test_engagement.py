@@ -17,7 +17,7 @@ from panic.report.document import scope_report
 from panic.run.engagement import Engagement
 from panic.run.latching import holds_of
 from tests.ledger.support import tamper
-from tests.run.firm import BEGAN, GROUPS, Firm, at, trigger
+from tests.run.conftest import BEGAN, GROUPS, Firm, at, trigger
 
 OTHER_BROKER = "https://sandbox.example.com"
 ALL, ARB, FX, ONE, SEVEN = (

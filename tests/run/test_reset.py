@@ -15,8 +15,7 @@ from panic.kit.errors import ConfigurationError, UsageError
 from panic.latch import LatchError, State, change
 from panic.ledger import store
 from panic.run import reset
-from tests.run.conftest import KEY
-from tests.run.firm import Firm
+from tests.run.conftest import KEY, Firm
 from tests.run.test_engagement import ALL, CLEAR, NOTHING, OPEN, SEVEN
 
 DISENGAGED = b"disengaged\nend 94defd48\n"
