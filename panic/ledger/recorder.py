@@ -112,13 +112,13 @@ class Recorder:
         try:
             self._flush()
             self._record(Kind.STANDING, cases)
-            if left:
-                await self._leg.settle(FINISH_S)
-                return report
-            return await self._finish(report)
+            if not left:
+                return await self._finish(report)
+            await self._leg.settle(FINISH_S)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, there is a report)
             self.fail(error)
             return self._with_troubles(report)
+        return report
 
     def fail(self, error: Exception) -> None:
         """Note that recording itself is broken, for the report."""
@@ -138,9 +138,7 @@ class Recorder:
             report = self._with_troubles(report)
             incomplete = Flag("ledger_incomplete", "the whole of this run is not on record: keep this report")
             report = replace(report, flags=(*report.flags, incomplete))
-        report = replace(report, ledger_head=None if head is None else str(head))
-        _log_troubles(report)
-        return report
+        return replace(report, ledger_head=None if head is None else str(head))
 
     def _with_troubles(self, report: Report) -> Report:
         late = [flag for flag in self.troubles() if flag not in report.flags]
@@ -163,10 +161,3 @@ def _finished(report: Report) -> Finished:
         roster_checked=report.coverage.roster_checked,
         unlisted=report.coverage.unlisted_accounts,
     )
-
-
-def _log_troubles(report: Report) -> None:
-    if structlog.is_configured():
-        for flag in report.flags:
-            if flag.code.startswith("ledger_"):
-                log.error("ledger_trouble", run_id=report.run_id, code=flag.code, text=flag.text)

@@ -139,9 +139,12 @@ class Reporter:
 
 
 def log_finished(report: Report) -> None:
-    """Write one canonical line, where the process has set logs up."""
+    """Write one canonical line, and what is wrong with the ledger, where the process has set logs up."""
     if not structlog.is_configured():  # structlog's default writes to the caller's standard output
         return
+    for flag in report.flags:
+        if flag.code.startswith("ledger_"):
+            log.error("ledger_trouble", run_id=report.run_id, code=flag.code, text=flag.text)
     log.info(
         "run_finished",
         run_id=report.run_id,

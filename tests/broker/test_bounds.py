@@ -8,7 +8,6 @@ from panic.broker.answers import Answer
 from panic.broker.outcomes import Body, Outcome
 from panic.simulator import Fault
 from tests.broker.support import FINE, Line, always, cancel, door, http, listening, simulate, until
-from tests.kit.virtual import virtually
 
 
 async def _pour(status: int, *, chunk: bytes = b" " * (1 << 16)) -> tuple[Answer, int]:
@@ -63,18 +62,15 @@ async def test_one_byte_more_than_the_limit_is_too_long():
 
 @pytest.mark.parametrize("leash_s", [0.3, 5.3])
 @pytest.mark.parametrize("kind", ["hang", "drip", "endless"])
-def test_the_leash_ends_an_attempt(kind: str, leash_s: float):
+@pytest.mark.virtual_time
+async def test_the_leash_ends_an_attempt(kind: str, leash_s: float):
     """To the moment: aiohttp's own totals would be rounded up, and restart at each byte."""
-
-    async def meet() -> Answer:
-        fault = Fault(kind, seconds=0.2)
-        async with (
-            simulate(fault, orders=20) as simulator,
-            door(simulator.base_url, max_answer_bytes=64 << 20) as broker,
-        ):
-            return await cancel(broker, within=leash_s)
-
-    answer = virtually(meet())
+    fault = Fault(kind, seconds=0.2)
+    async with (
+        simulate(fault, orders=20) as simulator,
+        door(simulator.base_url, max_answer_bytes=64 << 20) as broker,
+    ):
+        answer = await cancel(broker, within=leash_s)
 
     assert leash_s == pytest.approx(answer.ended - answer.began, abs=0.05)
     assert Outcome.UNKNOWN == answer.outcome

@@ -55,11 +55,9 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(it: House, browser: Browser) -> AsyncIterator[Screen]:
     """Our page with somebody signed in who may press."""
-    async with screen(browser, address(it)) as one:
-        await one.sign_in("joe-secret-token")
+    async with screen(browser, address(it), "joe-secret-token") as one:
         yield one
 
 
 def address(it: House) -> str:
-    """Where a service is found."""
     return str(it.client.make_url("")).rstrip("/")

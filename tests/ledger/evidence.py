@@ -29,11 +29,11 @@ def a_run(
     run: str = RUN, *, at: datetime = NOON, reason: str = "runaway algo", end: bool = True, leg: str = ""
 ) -> list[Event]:
     """The events of a run that cleared two accounts, a second apart; `end` says whether it came to its end."""
-    press, plan = runs.start(1, 2)
+    press = runs.pressed()
     trigger = {**press.body["trigger"], "reason": reason}
     its = [
         press._replace(body={**press.body, "trigger": trigger, "version": VERSION}),
-        plan._replace(body={**plan.body, "unsent": []}),
+        runs.plan_of(1, 2, unsent=()),
         runs.sending(3, (1, 1), (2, 1)),
         runs.told(4, runs.accepted(1)),
         runs.told(5, runs.accepted(2)),
@@ -79,9 +79,6 @@ def head_of(ledger: Volume, seq: int) -> Head:
 def faults_of(found: Verification) -> list[tuple[str, int | None]]:
     """The kind of each fault, and the number of the event it names."""
     return [(str(fault.kind), fault.event) for fault in found.faults]
-
-
-# ── what somebody can do who owns the file ──────────────────────────────────────────────────────────────────
 
 
 def edited(lines: Sequence[bytes], number: int, change: Callable[[Any], Any]) -> Lines:

@@ -43,9 +43,6 @@ def report_of(events: Iterable[Event]) -> Report:
     return told_of(replay)
 
 
-# ── runs that broke off ─────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_what_was_in_flight_when_the_process_died_is_an_unanswered_delete():
     """It may have arrived; what was not even about to leave is told apart from it."""
     report = report_of([*start(1, 2), sending(3, (1, 1))])
@@ -97,7 +94,7 @@ def test_an_end_that_says_more_than_its_accounts_is_not_believed(verdict: Verdic
 
 def test_a_run_without_an_end_is_never_clear():
     """Though every account was: nobody listened it out."""
-    events = [pressed(), event(2, Kind.PLANNED, {**plan_of(1).body, "unsent": []})]
+    events = [pressed(), plan_of(1, unsent=())]
     events += [told(4, accepted(1)), told(5, clear(1))]
     report = report_of(events)
 
@@ -117,9 +114,6 @@ def test_the_scope_is_told_again():
     assert scope.filters == replay.cases[1].filters
     assert Scope(all=True) == Replay.of("run", start(1)).scope
     assert Scope() == Replay("run").scope
-
-
-# ── runs that were taken up again ───────────────────────────────────────────────────────────────────────────
 
 
 def test_a_run_that_was_taken_up_again_goes_on_where_it_was():
@@ -152,9 +146,6 @@ def test_what_leaves_after_a_resume_counts_anew():
     assert [wall(3), wall(61)] == [attempt.at for attempt in died_again.attempts]
     assert [None, 200] == [attempt.status for attempt in answered.attempts]
     assert Outcome.ACCEPTED is answered.outcome
-
-
-# ── what is odd ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -218,12 +209,10 @@ def test_a_record_without_its_beginning_gives_no_report(events: list[Event], mis
         told_of(Replay.of("run", events))
 
 
-# ── records, mangled ────────────────────────────────────────────────────────────────────────────────────────
-
 OPEN = {**clear(2), "standing": "open", "open": 1, "orders": [["a", "NEW", False, "", "X", "BUY", "mine"]]}
 DIED = (
     pressed(),
-    event(2, Kind.PLANNED, {**plan_of(1, 2).body, "unsent": []}),
+    plan_of(1, 2, unsent=()),
     sending(3, (1, 1), (2, 1)),
     event(4, Kind.FLAG, {"code": "odd", "text": "text"}),
     told(5, accepted(1), accepted(2)),
