@@ -21,7 +21,6 @@ class World:
         self.sessions = Sessions(lambda: self.settings, lambda: self.now)
 
     def begin(self, name: str = "joe") -> Signed:
-        """Let somebody in by their token."""
         identity = identify(self.settings.tokens, f"Bearer {name}-secret-token")
         assert identity is not None
         return self.sessions.begin(identity)

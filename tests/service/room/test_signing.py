@@ -25,7 +25,6 @@ _BOUND = r"__Host-panic-{}=[^;]+; HttpOnly; Path=/; SameSite=Strict; Secure"
 
 @pytest.fixture
 async def it(tmp_path: Path) -> AsyncIterator[House]:
-    """A service."""
     async with house(tmp_path) as made:
         yield made
 
@@ -39,7 +38,6 @@ async def browser(it: House) -> Browser:
 
 
 def later(it: House, seconds: float) -> None:
-    """Let time pass for sessions."""
     now = it.sessions._now
     it.sessions._now = lambda: now() + seconds
 
