@@ -1,6 +1,5 @@
 """Signals: the first stops and reports, the second ends at once, and a terminal that closes stops nothing."""
 
-import json
 import signal
 from pathlib import Path
 
@@ -86,17 +85,13 @@ async def test_a_signal_before_the_run(tmp_path: Path, number: int, code: int, s
 
 async def test_a_signal_while_the_report_is_printed(tmp_path: Path):
     """The run is over by then: its exit code stands, and nobody is told that nothing was sent."""
-    ids = range(1, 151)
+    ids, output = range(1, 151), tmp_path / "report.json"
     async with simulate(*(account(id_, orders=0) for id_ in ids)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ids)
-        output = tmp_path / "report.json"
-        words = firm.lines(*PRESS, "--output", str(output))
+        words = Firm(tmp_path, simulator.base_url, ids).lines(*PRESS, "--output", str(output))
         async with started(*words, cwd=tmp_path) as process:  # nobody reads its 128 kB yet: it waits in the middle
             await until(output.exists)
             process.signal(signal.SIGINT)
             done = await process.finish()
 
-        assert 150 == len(valid(output.read_text())["accounts"])
-        assert "interrupted; if a press was under way" not in done.err
-        assert 0 == done.code
-        assert 150 == len(json.loads(done.out)["accounts"])
+    assert (0, False) == (done.code, "interrupted; if a press was under way" in done.err)
+    assert 150 == len(valid(output.read_text())["accounts"]) == len(done.report["accounts"])
