@@ -89,8 +89,6 @@ def _parse(text: str) -> Event:
     return Event(run, kind, name, at, body)
 
 
-# ── the chain ───────────────────────────────────────────────────────────────────────────────────────────────
-
 _HEAD = re.compile(r"([0-9]{1,19}):([0-9a-f]{64})", re.ASCII)
 
 

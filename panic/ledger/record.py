@@ -147,8 +147,6 @@ def read(kind: type[_T], words: object) -> _T:
     return found
 
 
-# ── the plan: rows of cells, since a firm has thousands of accounts ─────────────────────────────────────────
-
 _Row = tuple[StrictInt, Text, Text, Text, StrictInt, Text]
 
 
@@ -196,8 +194,6 @@ def _unsent(why: str, *cells: Any) -> Unsent:
             return Unsent(why, row=BadRow(0, text, id_, Problem(why, "")))
     return Unsent(why, account=Account(*cells))
 
-
-# ── what is missing ─────────────────────────────────────────────────────────────────────────────────────────
 
 _NUMBER = re.compile("[0-9]{1,18}")
 

@@ -99,8 +99,6 @@ class Writer:
                 if time.monotonic() >= until and reply.cancel():
                     raise
 
-    # ── for its legs ────────────────────────────────────────────────────────────────────────────────────
-
     def hand_over(self, item: Item) -> None:
         """Take something to write."""
         with self._backlog.changed:

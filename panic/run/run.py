@@ -71,10 +71,11 @@ class Run:
         pace = _pace(prepared, self._clock.now())
         self.story = story = begin(prepared, self._clock, pace, self.scrub, self._concurrency, drill=drill)
         self.id, self.cases, self.started_at = story.id, story.cases, story.pressed.started_at
+        self._recorder: Recorder | None = None
         if ledger is not None:
             leg = ledger.leg(self.id, broker.scrub, prepared.unfinished.leg if prepared.unfinished else "")
-            story.recorder = Recorder(leg, self._clock)
-            observe = _both(story.recorder.observe, observe)
+            self._recorder = Recorder(leg, self._clock)
+            observe = _both(self._recorder.observe, observe)
         self.engine = Engine(
             cancel=broker.cancel,
             read=broker.read,
@@ -98,7 +99,8 @@ class Run:
             try:
                 if press.latch:
                     self._latching.begin(self.prepared.settings.latch.file, press.scope, self.started_at)
-                await self.story.put_on_record(self.prepared)
+                if self._recorder is not None:
+                    await self.story.put_on_record(self._recorder, self.prepared)
             except BaseException:
                 self.engine.sweep.collector_pause.end()
                 raise
@@ -107,14 +109,12 @@ class Run:
         self.story.latch = await self._latching.end(self.story.latch)
         self.story.ended_at = self._clock.now()
         report = self.report()
-        if self.story.recorder is not None:
-            report = await self.story.recorder.end(report, self.cases, left=self.story.is_left)
+        if self._recorder is not None:
+            report = await self._recorder.end(report, self.cases, left=self.story.is_left)
         if not self.drill:
             await remember(self.prepared.settings, self._lanes)
         log_finished(report)
         return report
-
-    # ── presses that join, and ends ─────────────────────────────────────────────────────────────────────
 
     def join(self, prepared: Prepared, how: Join) -> bool:
         """Make another press, of accounts of this run, a part of it; False if it needs a run of its own."""

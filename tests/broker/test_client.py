@@ -27,7 +27,6 @@ from tests.broker.support import (
     refusal,
     simulate,
 )
-from tests.kit.virtual import virtually
 
 # ── every fault that the simulator knows ────────────────────────────────────────────────────────────────
 
@@ -69,10 +68,11 @@ def test_no_fault_is_forgotten():
     assert set(FAULTS) == set(OF_A_DELETE)
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize(("kind", "outcome"), OF_A_DELETE.items())
-def test_a_delete_meets_every_fault(kind: str, outcome: Outcome):
+async def test_a_delete_meets_every_fault(kind: str, outcome: Outcome):
     """Each is one request on the wire and one value that the table names; nothing is raised."""
-    answer = virtually(_meet(kind, "DELETE"))
+    answer = await _meet(kind, "DELETE")
 
     assert outcome == answer.outcome
     assert answer.page is None
@@ -80,10 +80,11 @@ def test_a_delete_meets_every_fault(kind: str, outcome: Outcome):
     assert bool(answer.error) is (outcome is not ACCEPTED or kind in {"error_in_200", "endless", "huge"})
 
 
+@pytest.mark.virtual_time
 @pytest.mark.parametrize("kind", FAULTS)
-def test_a_read_meets_every_fault(kind: str):
+async def test_a_read_meets_every_fault(kind: str):
     """Each is one request on the wire; a page is made of a whole and sound answer only."""
-    answer = virtually(_meet(kind, "GET"))
+    answer = await _meet(kind, "GET")
 
     assert (kind in SOUND) == (answer.page is not None)
     assert answer.ended - answer.began <= 5.1

@@ -60,5 +60,4 @@ async def page(it: House, browser: Browser) -> AsyncIterator[Screen]:
 
 
 def address(it: House) -> str:
-    """Where a service is found."""
     return str(it.client.make_url("")).rstrip("/")

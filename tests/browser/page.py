@@ -34,11 +34,9 @@ class Screen:
     forgiven: str | None = None
 
     def __call__(self, selector: str, **how: Any) -> Locator:
-        """What stands there."""
         return self.page.locator(selector, **how)
 
     async def open(self, place: str = "") -> None:
-        """Go there."""
         await self.page.goto(f"{self.url}/{place}")
 
     async def sign_in(self, token: str) -> None:
@@ -48,7 +46,6 @@ class Screen:
         await self("#press, article.run, article.page").first.wait_for()
 
     async def hold(self) -> None:
-        """Hold the button for as long as it takes."""
         await self("#hold").hover()
         await self.page.mouse.down()
         await self.page.clock.run_for(HELD_MS)
@@ -61,27 +58,22 @@ class Screen:
         await self("#go").click()
 
     async def press_by_word(self) -> str:
-        """Press what is chosen; give the run."""
         await self.type_the_word()
         return await self.run()
 
     async def press_all(self) -> str:
-        """Press for all accounts; give the run."""
         await self("#scope-all").check()
         return await self.press_by_word()
 
     async def run(self) -> str:
-        """Wait until a run is shown; give its id."""
         await self.page.wait_for_url(re.compile(r"#/runs/"))
         await self("#verdict").wait_for()
         return self.page.url.rpartition("/")[2]
 
     async def verdict(self, word: str, patience_ms: float = PATIENCE_MS) -> None:
-        """Wait until the run is over, and this is what it came to."""
         await expect(self("#verdict h1")).to_have_text(re.compile(f"^(DRILL · )?{word}$"), timeout=patience_ms)
 
     async def over(self, patience_ms: float = PATIENCE_MS) -> str:
-        """Wait until the run is over; give its verdict as the page says it."""
         await self("#report .downloads").wait_for(timeout=patience_ms)
         return (await self.text("#verdict h1")).lower()
 
@@ -92,7 +84,6 @@ class Screen:
         return {name: int(number.replace(",", "")) for number, name in pairs}
 
     async def text(self, selector: str) -> str:
-        """What stands there."""
         return " ".join((await self(selector).first.inner_text()).split())
 
 

@@ -135,25 +135,3 @@ def test_without_verification_the_first_conclusive_delete_ends_the_account(statu
     assert 3 == len(times(done, Do.CANCEL)) == len(done)
     assert (True, Standing.UNREAD) == (case.timetable.is_over, case.standing)
     assert Step(Do.REST) == case.step(0.0, BLIND)
-
-
-def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
-    """Every five seconds; what is open is cancelled at once."""
-    appears = {2: "new"}
-    clears: list[float] = []
-
-    def broker(do: Do, query: Parameters | None, at: float) -> Answer:
-        if do is Do.CANCEL:
-            return an_answer(began=at, orders=(an_order("new", "PENDING_CANCEL"),) if at else ())
-        clears.append(at)
-        if len(case.attempts) > 1 and case.standing is Standing.CLEAR and appears:
-            return a_read(an_order(appears.pop(2)), began=at)
-        ended = dict(query).get("order_ids") if query else None
-        return a_read(*([an_order("new", "CANCELED")] if ended else []), began=at)
-
-    case = a_case()
-    done = drive(case, a_pace(30.0, watch_s=15.0), broker)
-
-    assert [0.0, 5.501] == [round(at, 3) for at in times(done, Do.CANCEL)]
-    assert {"new"} == case.tally.reappeared
-    assert (Standing.CLEAR, False, True) == (case.standing, case.timetable.is_over, case.is_concluded)

@@ -133,15 +133,6 @@ def test_a_retry_after_holds_one_account_and_nobody_longer_than_twenty_seconds(h
     assert 1.0 > max(pressed.times("GET", id_)[0] for id_ in range(2, 22))
 
 
-def test_accounts_limited_by_themselves_do_not_hold_their_neighbours() -> None:
-    """A quarter of the accounts answers 429 for ever; the others are clear as if it did not."""
-    limited = [Fault("status", on="ANY", status=429)]
-    pressed = press(accounts(*[limited] * 5, *[()] * 15), concurrency=16, deadline_s=15.0)
-
-    assert {Verdict.CLEAR: 15, Verdict.UNKNOWN: 5} == pressed.report.totals.verdicts
-    assert 12.0 > max(max(pressed.times("GET", id_)) for id_ in range(6, 21))
-
-
 @pytest.mark.parametrize("faults", [[Fault("hang", on="GET")], [Fault("latency", on="GET", seconds=4.8)]])
 def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault]) -> None:
     """A read makes way for the DELETE that is due within twenty seconds."""

@@ -81,9 +81,6 @@ def faults_of(found: Verification) -> list[tuple[str, int | None]]:
     return [(str(fault.kind), fault.event) for fault in found.faults]
 
 
-# ── what somebody can do who owns the file ──────────────────────────────────────────────────────────────────
-
-
 def edited(lines: Sequence[bytes], number: int, change: Callable[[Any], Any]) -> Lines:
     """Change the words of one line."""
     words = json.loads(lines[number])

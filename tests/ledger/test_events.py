@@ -100,9 +100,6 @@ def test_a_scrub_that_breaks_the_text_is_noticed():
         encode(event(), lambda text: text.replace('"', "'"))
 
 
-# ── the chain ───────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_link_is_made_of_the_head_before_it_the_number_and_the_record():
     """Anybody can compute it with three lines."""
     first = hashlib.sha256(bytes(32) + (1).to_bytes(8, "big") + hashlib.sha256(b"one").digest())

@@ -29,9 +29,6 @@ def numbers(volume: Volume) -> list[int]:
     return [row.seq for row in volume.rows]
 
 
-# ── what is there ───────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_reader_finds_one_run_or_some_kinds(file: Path):
     """And tells the head of the whole file all the same."""
     with closing(SqliteStore(file)) as store:
@@ -53,9 +50,6 @@ def test_a_reader_finds_one_run_or_some_kinds(file: Path):
         "whole": list(range(1, 13)),
     } == {name: numbers(volume) for name, volume in found.items()}
     assert {(head, "")} == {(volume.head, volume.damage) for volume in found.values()}
-
-
-# ── what cannot be read ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -154,9 +148,6 @@ def nobody() -> Iterator[None]:
         os.seteuid(user)
 
 
-# ── what was changed ────────────────────────────────────────────────────────────────────────────────────────
-
-
 HASH, WHOSE = "it does not match its hash", "its record is of another run or kind"
 MISSING = "the event before it is missing"
 
@@ -232,9 +223,6 @@ def test_an_event_that_a_damaged_page_hides_is_missed(file: Path, tree: str, cou
     assert () == faults(volume)
     assert volume.damage.startswith("its structure is damaged")
     assert tree == "events" or [*range(1, 6)] == numbers(read(file, run="r1", kinds=("outcome",)))
-
-
-# ── a copy: the ledger at one moment, or none ───────────────────────────────────────────────────────────────
 
 
 def test_a_backup_is_the_ledger(file: Path, tmp_path: Path):

@@ -43,9 +43,6 @@ def report_of(events: Iterable[Event]) -> Report:
     return told_of(replay)
 
 
-# ── runs that broke off ─────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_what_was_in_flight_when_the_process_died_is_an_unanswered_delete():
     """It may have arrived; what was not even about to leave is told apart from it."""
     report = report_of([*start(1, 2), sending(3, (1, 1))])
@@ -119,9 +116,6 @@ def test_the_scope_is_told_again():
     assert Scope() == Replay("run").scope
 
 
-# ── runs that were taken up again ───────────────────────────────────────────────────────────────────────────
-
-
 def test_a_run_that_was_taken_up_again_goes_on_where_it_was():
     """What was in flight was unanswered, what was clear is unread until it is read again."""
     before = [*start(1, 2, 3), sending(3, (1, 1), (2, 1)), told(4, accepted(1)), told(5, clear(1))]
@@ -152,9 +146,6 @@ def test_what_leaves_after_a_resume_counts_anew():
     assert [wall(3), wall(61)] == [attempt.at for attempt in died_again.attempts]
     assert [None, 200] == [attempt.status for attempt in answered.attempts]
     assert Outcome.ACCEPTED is answered.outcome
-
-
-# ── what is odd ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -217,8 +208,6 @@ def test_a_record_without_its_beginning_gives_no_report(events: list[Event], mis
     with pytest.raises(ValueError, match=f"the record does not tell {missing}"):
         told_of(Replay.of("run", events))
 
-
-# ── records, mangled ────────────────────────────────────────────────────────────────────────────────────────
 
 OPEN = {**clear(2), "standing": "open", "open": 1, "orders": [["a", "NEW", False, "", "X", "BUY", "mine"]]}
 DIED = (

@@ -33,9 +33,6 @@ def raw(file: Path) -> "closing[sqlite3.Connection]":
     return closing(sqlite3.connect(file, isolation_level=None))
 
 
-# ── it grows ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_a_new_ledger_is_its_owners_alone(file: Path):
     """The file, its log, and the folder if there was none."""
     with closing(begun(file, 1)):
@@ -121,9 +118,6 @@ import sys, pathlib
 from panic.ledger.reader import read
 print(len(read(pathlib.Path(sys.argv[1]), whole=True).rows))
 """
-
-
-# ── it is refused ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

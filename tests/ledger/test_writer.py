@@ -45,9 +45,6 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "main" / "ledger.db"
 
 
-# ── when all is well ────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_the_head_of_an_event_is_told_though_others_write_as_well(desk: Desk):
     """It is the one right after that event, or evidence would rest on somebody else's."""
     one, other = (leg_of(desk.writer, run, run) for run in ("r1", "r2"))
@@ -96,9 +93,6 @@ def test_a_probe_opens_the_store_before_the_first_event(desk: Desk):
     assert desk.writer.close()
 
 
-# ── now or not at all ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_of_two_who_claim_the_same_one_is_refused(file: Path):
     """And who was refused leaves nothing behind."""
     writer = sqlite_writer(file)
@@ -134,9 +128,6 @@ def test_what_was_given_up_is_not_recorded_later(desk: Desk):
 
     assert desk.writer.close(PATIENCE_S)
     assert names(1) == desk.store.ids
-
-
-# ── when the store fails ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("opens", "fails", "opened"), [(FULL, None, 4), (None, FULL, 4), (None, GONE, 8)])
@@ -201,9 +192,6 @@ async def test_a_ledger_that_was_removed_is_begun_anew_for_those_with_nothing_in
     ] == old.troubles
     assert [] == new.troubles
     assert writer.close()
-
-
-# ── when the store hangs ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -280,9 +268,6 @@ async def test_where_no_thread_can_be_started_a_run_goes_on(desk: Desk, monkeypa
     assert not settled
     assert names(1) == desk.said_ids
     assert [("ledger_failed", "no thread can be started for it"), NOTHING] == leg.troubles
-
-
-# ── what is written ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_an_event_that_cannot_be_written_down_costs_no_other(desk: Desk):

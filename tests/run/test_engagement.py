@@ -33,9 +33,6 @@ UNKNOWABLE = "nobody knows whether it is clear"
 NOT_ALL = "no run since r1 shows all of it clear"
 
 
-# ── what is engaged ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_nothing_is_engaged_at_first(firm: Firm):
     """And there is nothing to reset; a press that does not latch engages nothing either."""
     assert NOTHING == firm.looks()
@@ -94,8 +91,6 @@ def test_a_ledger_that_cannot_be_read_is_reported(firm: Firm):
     assert (f"{firm.ledger}: it is a directory",) == found.warnings
     assert [True] == [doubt.endswith(UNKNOWABLE) for doubt in found.doubts.values()]
 
-
-# ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
 
 Did = Callable[[Firm], object]
 

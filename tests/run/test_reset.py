@@ -126,9 +126,6 @@ def test_a_latch_whose_folder_could_not_be_made_durable_is_ended_on_record(
     assert NOTHING == firm.looks()
 
 
-# ── a latch that is missing or not whole ────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"engaged\n")])
 def test_a_reset_puts_a_whole_latch_in_the_place_of_one_that_is_not(firm: Firm, spoil: Callable[[Path], object]):
     """It is engaged for everything until then; what for, the ledger says, and it takes its proof."""
@@ -145,9 +142,6 @@ def test_a_reset_puts_a_whole_latch_in_the_place_of_one_that_is_not(firm: Firm, 
     assert State(()) == firm.ends()
     assert [True, True] == [one["recreate"] for one in firm.resets()]
     assert NOTHING == firm.looks()
-
-
-# ── at the same time ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_press_after_the_person_looked_stays_engaged(firm: Firm):
@@ -172,9 +166,6 @@ def test_a_press_after_the_person_looked_at_a_missing_latch_is_engaged_again(fir
 
     assert holds == state.holds == firm.looks().recorded
     assert ["intended", "done"] == firm.states()
-
-
-# ── what cannot be written ──────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager

@@ -51,31 +51,22 @@ async def test_a_press_may_wait_for_the_report(tmp_path: Path):
 
 
 async def test_what_is_asked_for_is_planned_and_sent(tmp_path: Path):
-    """A dry run is answered with the plan, as `panic press --dry-run --format json` does; filters are sent."""
+    """As `panic press --dry-run --format json` has it, with how long it takes where the pace is known."""
+    everything = {"scope": {"all": True}}
     async with house(tmp_path) as it:
-        pressed = await it.press({**QUICK, "dry_run": True})
-        planned = await it.ask("POST", "/v1/plan", {"scope": {"groups": ["East"]}}, token="viewer")
-
-        assert [1, 2] == pressed.fits("PlanReport")["accounts"]
-        assert [1] == planned.fits("PlanReport")["accounts"]
-        assert [] == sent(it.simulator, "DELETE")
+        dry = (await it.press({**QUICK, "dry_run": True})).fits("PlanReport")
+        east = (await it.ask("POST", "/v1/plan", {"scope": {"groups": ["East"]}}, token="viewer")).json
+        unpaced, it.standby.lanes = it.standby.lanes, Lanes(most=0.5)
+        paced = (await it.ask("POST", "/v1/plan", everything)).json["forecast"]
+        unread = (await it.press({**QUICK, "dry_run": True, "verify": False})).json["forecast"]
+        before, it.standby.lanes = sent(it.simulator, "DELETE"), unpaced
         await it.press({**QUICK, "filters": {"side": "BUY", "instruments": ["AAPL"]}, "wait": 30})
         queries = [one.query for one in it.simulator.requests if one.method == "DELETE"]
 
-        assert {"side": "BUY", "instrument_ids": "AAPL"} == {**queries[0]} == {**queries[1]}
-
-
-async def test_a_plan_says_how_long_it_takes_where_the_pace_is_known(tmp_path: Path):
-    """A cancel and a read of each account; without verification the cancels alone."""
-    async with house(tmp_path) as it:
-        unknown = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
-        it.standby.lanes = Lanes(most=0.5)
-        planned = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
-        pressed = await it.press({**QUICK, "dry_run": True, "verify": False})
-
-        assert unknown.fits("PlanReport")["forecast"] is None
-        assert asdict(Forecast(0.5, 4.0, 8.0)) == planned.fits("PlanReport")["forecast"]
-        assert asdict(Forecast(0.5, 4.0, 4.0)) == pressed.fits("PlanReport")["forecast"]
+    assert ([1, 2], None, [1]) == (dry["accounts"], dry["forecast"], east["accounts"])
+    assert [asdict(Forecast(0.5, 4.0, 8.0)), asdict(Forecast(0.5, 4.0, 4.0))] == [paced, unread]
+    assert [] == before
+    assert {"side": "BUY", "instrument_ids": "AAPL"} == {**queries[0]} == {**queries[1]}
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,6 @@ import pytest
 
 from panic.simulator import Fault, RateLimit, SimAccount, Simulator
 from panic.simulator.limits import Meter
-from tests.kit.virtual import virtually
 from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until
 
 HOURS = "/v1/calendars/market-hours"
@@ -77,20 +76,17 @@ def test_a_limit_serves(limit: RateLimit, served: str):
 
 
 @pytest.mark.parametrize("retry_after", ["1", None])
-def test_rate_limit(retry_after: str | None):
+@pytest.mark.virtual_time
+async def test_rate_limit(retry_after: str | None):
     """What comes too fast is answered 429 and not carried out; who waits is served."""
+    async with simulate(rate_limit=RateLimit(2, 2, retry_after=retry_after)) as simulator:
+        replies = [await ask(simulator) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        later = await ask(simulator, "GET")
 
-    async def press() -> None:
-        async with simulate(rate_limit=RateLimit(2, 2, retry_after=retry_after)) as simulator:
-            replies = [await ask(simulator) for _ in range(3)]
-            await asyncio.sleep(0.5)
-            later = await ask(simulator, "GET")
-
-            assert [200, 404, 429, 200] == [reply.status for reply in (*replies, later)]
-            assert retry_after == replies[2].headers.get("retry-after")
-            assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
-
-    virtually(press())
+        assert [200, 404, 429, 200] == [reply.status for reply in (*replies, later)]
+        assert retry_after == replies[2].headers.get("retry-after")
+        assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
 
 
 # ── beginning and end ───────────────────────────────────────────────────────────────────────────────────────
@@ -99,27 +95,24 @@ def test_rate_limit(retry_after: str | None):
 @pytest.mark.parametrize(
     "fault", [Fault("hang"), Fault("latency", seconds=60), Fault("drip", seconds=60), Fault("endless")]
 )
-def test_stopping_is_quick(fault: Fault):
+@pytest.mark.virtual_time
+async def test_stopping_is_quick(fault: Fault):
     """Whatever is under way, stopping ends it at once, leaves no task behind, and the truth stays."""
+    before, simulator = asyncio.all_tasks(), simulate(fault)
+    await simulator.start()
+    line = await Line.to(simulator)
+    line.send()
+    await until(lambda: bool(simulator.in_flight))
+    started = asyncio.get_running_loop().time()
+    await simulator.stop()
 
-    async def stop() -> None:
-        before, simulator = asyncio.all_tasks(), simulate(fault)
-        await simulator.start()
-        line = await Line.to(simulator)
-        line.send()
-        await until(lambda: bool(simulator.in_flight))
-        started = asyncio.get_running_loop().time()
-        await simulator.stop()
-
-        assert asyncio.get_running_loop().time() - started < 1
-        assert 0 == simulator.in_flight
-        assert before == asyncio.all_tasks()
-        assert 1 == simulator.truth(ACCOUNT).deletes
-        with pytest.raises(RuntimeError, match="not running"):
-            _ = simulator.base_url
-        await line.close()
-
-    virtually(stop())
+    assert asyncio.get_running_loop().time() - started < 1
+    assert 0 == simulator.in_flight
+    assert before == asyncio.all_tasks()
+    assert 1 == simulator.truth(ACCOUNT).deletes
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = simulator.base_url
+    await line.close()
 
 
 async def test_stopping_with_idle_connections():
@@ -160,35 +153,32 @@ def test_mistakes_in_the_accounts():
 # ── time, and beginning anew ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_restocked():
+@pytest.mark.virtual_time
+async def test_restocked():
     """Orders and faults are those of the start again, as old and under other ids; an open connection stays so."""
-
-    async def hour() -> None:
-        async with simulate(Fault("status", times=1), orders=2) as simulator:
-            line = await Line.to(simulator)
-            before, statuses, clocks = (await ask(simulator, "GET")).json["data"], [], [await _clock(simulator)]
-            for _ in range(2):
-                line.send()
-                statuses.append((await line.reply()).status)
-            emptied = simulator.truth(ACCOUNT).open
-            await asyncio.sleep(3600.0)
-            simulator.restock()
-            clocks.append(await _clock(simulator))
-            truth, seen = simulator.truth(ACCOUNT), len(simulator.requests)
+    async with simulate(Fault("status", times=1), orders=2) as simulator:
+        line = await Line.to(simulator)
+        before, statuses, clocks = (await ask(simulator, "GET")).json["data"], [], [await _clock(simulator)]
+        for _ in range(2):
             line.send()
-            again = await line.reply()
-            await line.close()
-            after = (await ask(simulator, "GET")).json["data"]
+            statuses.append((await line.reply()).status)
+        emptied = simulator.truth(ACCOUNT).open
+        await asyncio.sleep(3600.0)
+        simulator.restock()
+        clocks.append(await _clock(simulator))
+        truth, seen = simulator.truth(ACCOUNT), len(simulator.requests)
+        line.send()
+        again = await line.reply()
+        await line.close()
+        after = (await ask(simulator, "GET")).json["data"]
 
-            assert ([503, 200], ()) == (statuses, emptied)
-            assert (2, 0, 0, 1) == (len(truth.open), truth.deletes, truth.executed, seen)
-            assert {one["id"] for one in before}.isdisjoint(truth.open)
-            assert 503 == again.status
-            born = [_time(orders[0]["created_at"]) for orders in (before, after)]
-            for earlier, later in (born, clocks):
-                assert 3600 == pytest.approx((later - earlier).total_seconds(), abs=5)
-
-    virtually(hour())
+        assert ([503, 200], ()) == (statuses, emptied)
+        assert (2, 0, 0, 1) == (len(truth.open), truth.deletes, truth.executed, seen)
+        assert {one["id"] for one in before}.isdisjoint(truth.open)
+        assert 503 == again.status
+        born = [_time(orders[0]["created_at"]) for orders in (before, after)]
+        for earlier, later in (born, clocks):
+            assert 3600 == pytest.approx((later - earlier).total_seconds(), abs=5)
 
 
 async def _clock(simulator: Simulator) -> datetime:

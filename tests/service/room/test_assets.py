@@ -17,14 +17,12 @@ PLAIN = "identity"
 
 @pytest.fixture
 async def it(tmp_path: Path) -> AsyncIterator[House]:
-    """A service; its client does not unpack what was sent."""
     async with house(tmp_path) as made:
         made.client.session._auto_decompress = False
         yield made
 
 
 async def fetch(it: House, path: str, method: str = "GET", **headers: str) -> Answer:
-    """Fetch without a token."""
     return await it.ask(method, path, token="", **headers)
 
 

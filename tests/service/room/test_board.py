@@ -192,7 +192,6 @@ def test_letters_are_in_the_order_of_the_plan():
 
 
 def kept(folder: Path, events: Iterable[Event]) -> LedgerFiles:
-    """A ledger that holds these events."""
     store = SqliteStore(folder / "ledger.db")
     store.append([(one.run, one.kind, encode(one)) for one in events])
     store.close()

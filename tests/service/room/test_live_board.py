@@ -35,7 +35,6 @@ pytestmark = pytest.mark.usefixtures("often")
 
 
 async def begun(it: House, **how: Any) -> tuple[Live, LiveBoard]:
-    """Press, and give the run and its board."""
     live = it.live(await pressed(it, **how))
     return live, it.hub.board_of(live)
 

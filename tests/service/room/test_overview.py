@@ -52,12 +52,10 @@ async def it(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def room(it: House, token: str = "viewer") -> dict[str, Any]:  # noqa: S107  (a name)
-    """How things stand."""
     return (await it.ask("GET", "/v1/room", token=token)).fits("Room")
 
 
 async def when(it: House, so: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """Ask until things stand so."""
     async with asyncio.timeout(20):
         while not so(found := await room(it)):  # noqa: ASYNC110  (nothing tells)
             await asyncio.sleep(0.02)
