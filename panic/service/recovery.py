@@ -1,8 +1,7 @@
 """What earlier processes left: runs to resume, and runs to tell somebody about."""
 
-import asyncio
-import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -18,7 +17,7 @@ from panic.run import resume
 from panic.run.press import Prepared
 from panic.service.audit import entries
 from panic.service.desk import Desk
-from panic.service.notify import Notice, notices_of
+from panic.service.notify import Notice, Notifier, notices_of
 
 log = structlog.get_logger()
 
@@ -32,30 +31,24 @@ LOOK_S: Final = 30.0
 """How long the ledger may take to say what was left; presses do not wait for that."""
 
 
+@dataclass(frozen=True)
 class Recovery:
     """Resumes what earlier processes left, and tells people of the rest; a run that is resumed they know of."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        ledger: Writer | None,
-        desk: Desk,
-        tell: Callable[[Notice], None],
-        say: Callable[[str], None],
-        remember: Callable[[str], None],
-        env: Mapping[str, str] = os.environ,
-    ) -> None:
-        self._settings, self._ledger, self._desk, self._env = settings, ledger, desk, env
-        self._tell, self._say, self._remember = tell, say, remember
+    settings: Settings
+    ledger: Writer | None
+    desk: Desk
+    notifier: Notifier
+    say: Callable[[str], None]
+    env: Mapping[str, str]
 
     async def go(self) -> None:
         """Look at the ledger, and deal with each run by itself."""
         try:
-            async with asyncio.timeout(LOOK_S):
-                found = await background.begin(lambda: look(self._settings), "look-back")
+            found = await background.wait(lambda: look(self.settings), LOOK_S, "look-back")
         except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
             text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
-            self._tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
+            self.notifier.tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
             log.exception("look_back_failed")
             return
         for run, report in found.items():
@@ -67,31 +60,31 @@ class Recovery:
             except Exception as error:  # the others are still dealt with
                 log.exception("look_back_failed", run_id=run)
                 text = f"{type(error).__name__}. Run: panic resume {run}, or press again"
-                self._tell(Notice("page", run, f"run {run} could not be resumed", text, run))
+                self.notifier.tell(Notice("page", run, f"run {run} could not be resumed", text, run))
 
     async def _resume(self, run: str) -> None:
         found = await background.begin(lambda: self._claim(run), "resume")
         if isinstance(found, Prepared):
-            self._desk.start(found, automated=found.press.source in AUTOMATED)
-            self._remember(run)
+            self.desk.start(found, automated=found.press.source in AUTOMATED)
+            self.notifier.remember(run)
             log.warning("run_resumed", run_id=run)
-            self._say(f"panic: run {run} is resumed: the process that had it died")
+            self.say(f"panic: run {run} is resumed: the process that had it died")
             return
         log.error("run_interrupted", run_id=run, why=found)
-        self._say(f"panic: run {run} was interrupted and is not resumed: {found}")
-        self._page("interrupted", await background.begin(lambda: _report(self._settings, run), "report"))
+        self.say(f"panic: run {run} was interrupted and is not resumed: {found}")
+        self._page("interrupted", await background.begin(lambda: _report(self.settings, run), "report"))
 
     def _claim(self, run: str) -> Prepared | str:
         """Claim in the ledger what is left of a run, and make it ready; or say why that cannot be."""
         try:
-            return resume.prepare(self._settings, self._ledger, run, BY, self._env)
+            return resume.prepare(self.settings, self.ledger, run, BY, self.env)
         except PanicError as error:
             return str(error)
 
     def _page(self, what: str, report: Report | None) -> None:
         for notice in () if report is None else notices_of(what, report):
             if notice.kind == "page":
-                self._tell(notice)
+                self.notifier.tell(notice)
 
 
 def look(settings: Settings) -> dict[str, Report | None]:

@@ -83,8 +83,7 @@ class Server:
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._self_test.start()
         self._before_runs.push_async_callback(self._self_test.close)
-        tell, remember = self.notifier.tell, self.notifier.remember
-        recovery = Recovery(self._settings, ledger, self.desk, tell, self._say, remember, self._env)
+        recovery = Recovery(self._settings, ledger, self.desk, self.notifier, self._say, self._env)
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
         for problem in self.standby.status()["problems"]:

@@ -90,17 +90,9 @@ class Clock:
         return self.moment(at).isoformat(timespec="microseconds")[:26] + "000Z"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
-    """What an order turns into next."""
-
-    status: str
-    fill: int | None = 0
-
-
 @dataclass(slots=True, eq=False)
 class Order:
-    """A live order. `ahead` is None while nothing is under way with it."""
+    """A live order. `ahead` is the course of the cancel that is under way, if one is."""
 
     id: str
     account_id: int
@@ -111,7 +103,7 @@ class Order:
     created: float
     updated: float
     already_filled: int
-    ahead: Stage | None = None
+    ahead: Course | None = None
 
     @property
     def ended(self) -> bool:
@@ -130,8 +122,7 @@ class Order:
     @property
     def cancellable(self) -> bool:
         """Whether a DELETE finds it; not while its cancel is under way, the harder case: it may still fill."""
-        under_way = self.ahead is not None and self.ahead.status in ENDED
-        return not (self.ended or under_way or self.seed.overlooked)
+        return not (self.ended or self.ahead or self.seed.overlooked)
 
 
 @cache
@@ -156,7 +147,7 @@ class Book:
         for seeded in account.orders:
             order = self._enter(seeded, -seeded.age_s)
             if order.status == "PENDING_CANCEL":
-                self._ahead(order, Stage("CANCELED"), settle_s)
+                self._ahead(order, Course(settle_s), settle_s)
 
     def settle(self) -> float:
         """Let everything that is due happen, in its order; returns the time since the start."""
@@ -208,7 +199,7 @@ class Book:
         for order in found:
             order.status, order.updated, order.ahead = course.first, at, None
             if course.settle_s is not None:
-                self._ahead(order, Stage(course.last, course.fill), at + course.settle_s)
+                self._ahead(order, course, at + course.settle_s)
         for delay, number in course.reappear:
             self._at(at + delay, partial(self._reappear, number))
         return found
@@ -218,17 +209,16 @@ class Book:
             self._requotes += 1
             self._enter(SimOrder(client_order_id=f"requote-{self.account.id}-{self._requotes}"), at)
 
-    def _ahead(self, order: Order, stage: Stage, at: float) -> None:
-        order.ahead = stage
-        self._at(at, partial(self._advance, order, stage))
+    def _ahead(self, order: Order, course: Course, at: float) -> None:
+        order.ahead = course
+        self._at(at, partial(self._advance, order, course))
 
-    def _advance(self, order: Order, stage: Stage, at: float) -> None:
-        if order.ahead is not stage:  # a later DELETE has put it on another course
+    def _advance(self, order: Order, course: Course, at: float) -> None:
+        if order.ahead is not course:  # a later DELETE has put it on another course
             return
         leaves = order.seed.quantity - order.filled
-        order.filled += leaves if stage.fill is None else min(stage.fill, leaves)
-        full = order.filled == order.seed.quantity
-        order.status = "FILLED" if full else stage.status
+        order.filled += leaves if course.fill is None else min(course.fill, leaves)
+        order.status = "FILLED" if order.filled == order.seed.quantity else course.last
         order.updated, order.ahead = at, None
 
     def _at(self, at: float, happen: Callable[[float], object]) -> None:

@@ -101,7 +101,7 @@ async def listening(handler: Callable[[web.Request], Awaitable[web.StreamRespons
     """Listen for whatever is posted, and give the address."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -158,15 +158,6 @@ async def test_of_two_services_on_one_ledger_one_presses_and_the_late_one_looks_
     assert (1, []) == (len(world.presses), world.titles)
 
 
-async def test_a_clock_that_is_set_back_runs_nothing_twice(world: World):
-    """And one that is set forward tells what it jumped over."""
-    service = await world.service()
-    await world.see(service, -1, 1, -3 * 3600, 2, 6 * 86_400 + 3600)
-
-    assert 1 == len(world.presses)
-    assert {"cleanup/2026-11-27", "cleanup/2026-11-30"} <= {title.split(" ")[0] for title in world.titles}
-
-
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -46,9 +46,7 @@ async def test_killed_in_mid_run_and_started_again_the_run_completes_once(tmp_pa
         async with serving(one) as service:
             report = await service.report(run)
             listed = await service.ask("GET", "/v1/runs")
-        shown = await panic(*one.lines("show", run, "--format", "json"), cwd=tmp_path)
 
-        assert report == json.loads(shown.out)
         assert ("clear", True, 1) == (report["verdict"], report["finished"], len(report["resumed"]))
         assert [run] == [row["run_id"] for row in listed.body["runs"]]
         assert set(IDS) == set(sent(simulator, "DELETE"))

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal
 
 from aiohttp import web
 
+from panic.service import sessions
 from panic.service.api.answers import document
 from panic.service.api.models import TokenAsked, read
 from panic.service.audit import Audit
@@ -12,7 +13,6 @@ from panic.service.auth import Identity, identify
 from panic.service.body import read_json
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
-from panic.service.room import origin
 from panic.service.sessions import SIGNED, Sessions, Signed
 from panic.service.standby import Standby
 
@@ -65,7 +65,9 @@ class Signing:
     def require_ours(self, request: web.Request, who: Signed) -> None:
         """Go on if our own page sent this, and not an older copy of it."""
         self._require_origin(request)
-        if request.method not in origin.LOOKS and not origin.is_csrf(request.headers.getall(CSRF, []), who.cookie):
+        if request.method not in sessions.LOOKS and not sessions.is_csrf(
+            request.headers.getall(CSRF, []), who.cookie
+        ):
             raise ProblemError("csrf")
 
     def require_awake(self, request: web.Request, who: Signed, role: str) -> None:
@@ -87,23 +89,23 @@ class Signing:
 
     def _require_origin(self, request: web.Request) -> None:
         service = self._standby.settings.service
-        ours = {origin.origin_of(request.headers.get("Host", ""), secure=self._is_secure(request))}
+        ours = {sessions.origin_of(request.headers.get("Host", ""), secure=self._is_secure(request))}
         if service.behind_proxy:  # it may call us by another name, and is itself asked with TLS at the usual port
             names = (f"[{name}]" if ":" in name else name for name in service.allowed_hosts)
-            ours |= {origin.origin_of(name, secure=True) for name in names}
+            ours |= {sessions.origin_of(name, secure=True) for name in names}
         origins, sites = (request.headers.getall(name, []) for name in ("Origin", "Sec-Fetch-Site"))
-        if why := origin.refusal(request.method, ours, origins, sites):
+        if why := sessions.refusal(request.method, ours, origins, sites):
             raise ProblemError("not_same_origin", why)
 
     def _cookies(self, request: web.Request) -> list[str]:
         """Give our cookie, or none; another page of this host may have set one beside it."""
-        found = origin.cookies(request.headers.getall("Cookie", []), self._cookie_name(request))
+        found = sessions.cookies(request.headers.getall("Cookie", []), self._cookie_name(request))
         if len(found) > 1:
             raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
         return found
 
     def _cookie_name(self, request: web.Request) -> str:
-        return origin.cookie_name(request.headers.get("Host", ""), secure=self._is_secure(request))
+        return sessions.cookie_name(request.headers.get("Host", ""), secure=self._is_secure(request))
 
     def _is_secure(self, request: web.Request) -> bool:
         return request.secure or self._standby.settings.service.behind_proxy
@@ -158,7 +160,7 @@ class Signing:
             None if one.groups is None else tuple(sorted(one.groups)),
             may_act=acts_for_s > 0,
             acts_for_s=round(acts_for_s, 3),
-            csrf=origin.csrf_of(who.cookie),
+            csrf=sessions.csrf_of(who.cookie),
         )
         return document(view)
 
