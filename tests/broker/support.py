@@ -49,6 +49,11 @@ async def read(broker: Broker, account: Account = ACCOUNT, *, within: float = PA
     return await broker.read(account, LOOK, asyncio.timeout(within))
 
 
+def is_fresh(answer: Answer) -> bool:
+    """Whether it came over a connection that had carried nothing before."""
+    return answer.receipt is not None and answer.receipt.fresh
+
+
 async def ask(method: str, broker: Broker, *, within: float = PATIENCE_S) -> Answer:
     """Make one DELETE or GET on a leash."""
     return await (cancel if method == "DELETE" else read)(broker, within=within)

@@ -24,6 +24,7 @@ from tests.broker.support import (
     doubtful,
     envelope,
     http,
+    is_fresh,
     listening,
     read,
     refusal,
@@ -43,7 +44,7 @@ async def test_a_sound_connection_is_used_again(method: str, answer: bytes):
     async with doubtful(always(answer)) as (listener, broker, doubt):
         answers = [await ask(method, broker) for _ in range(4)]
 
-        assert [True, False, False, False] == [one.fresh for one in answers]
+        assert [True, False, False, False] == [is_fresh(one) for one in answers]
         assert 1 == listener.connections
         assert 0 == doubt.times
 
@@ -77,7 +78,7 @@ async def test_a_connection_that_ends_is_not_kept(words: str):
     async with doubtful(always(http(200, envelope(ID), words))) as (listener, broker, doubt):
         answers = [await cancel(broker) for _ in range(3)]
 
-        assert [True] * 3 == [answer.fresh for answer in answers]
+        assert [True] * 3 == [is_fresh(answer) for answer in answers]
         assert 3 == listener.connections
         assert 0 == doubt.times
 

@@ -1,7 +1,6 @@
 """The check: would a press work everywhere? It only reads, and it refuses what a press would tolerate."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -157,50 +156,53 @@ def test_what_is_wrong_with_this_machine_is_told_as_well(tmp_path: Path):
 NOBODY_THERE = "http://127.0.0.1:1"
 
 
-def a_last(ago_s: float, *findings: Finding, ok: int = 4812, **fields: Any) -> SelfTestResult:
-    """A self-test of 4,812 accounts."""
-    at = datetime.now(UTC) - timedelta(seconds=ago_s)
-    found = {State.OK: ok, State.REFUSED: 4812 - ok}
-    settled: dict[str, Any] = {"exit_code": 40 if findings else 0, "proven_at": None if findings else at}
-    fields = {"base_url": NOBODY_THERE, **settled, **fields}
+REVOKED = Finding("key_refused", "the key is revoked for 3 accounts: 7, 8, 9", "Get a new key.", Verdict.REFUSED)
+
+
+def a_last(ago_s: float, *findings: Finding, base_url: str = NOBODY_THERE) -> SelfTestResult:
+    """A self-test of 4,812 accounts; one that found something proved nothing, as the last did for two hours."""
+    at, before = (datetime.now(UTC) - timedelta(seconds=seconds) for seconds in (ago_s, 7205))
     return SelfTestResult(
-        "panic-self-test/1", at, 9.0, 300.0, accounts=4812, states=found, findings=findings, **fields
+        *("panic-self-test/1", at, 9.0, 300.0),
+        accounts=4812,
+        states={State.OK: 4809, State.REFUSED: 3} if findings else {State.OK: 4812},
+        findings=findings,
+        base_url=base_url,
+        exit_code=40 if findings else 0,
+        proven_at=before if findings else at,
     )
 
 
-REVOKED = Finding("key_refused", "the key is revoked for 3 accounts: 7, 8, 9", "Get a new key.", Verdict.REFUSED)
-_TWO_HOURS = timedelta(hours=2, seconds=5)
-
-
 @pytest.mark.parametrize(
-    ("last", "code", "headline", "more"),
+    ("ago_s", "findings", "code", "headline", "more"),
     [
-        (lambda: a_last(190), 0, "READY  last proven 3 minutes ago, 4,812 of 4,812", ""),
+        (190, [], 0, "READY  last proven 3 minutes ago, 4,812 of 4,812", ""),
+        (70, [REVOKED], 40, "NOT READY  not proven 1 minute ago, 4,809 of 4,812; last proven 2 hours ago", ""),
+        (601, [], 10, "NOT KNOWN  last proven 10 minutes ago", "! one was wanted every 5 minutes: is"),
         (
-            lambda: a_last(70, REVOKED, ok=4809, proven_at=datetime.now(UTC) - _TWO_HOURS),
+            601,
+            [REVOKED],
             40,
-            "NOT READY  not proven 1 minute ago, 4,809 of 4,812; last proven 2 hours ago",
+            "NOT KNOWN",
             "REFUSED     the key is revoked for 3 accounts: 7, 8, 9. Get a new key.",
         ),
-        (lambda: a_last(601), 10, "NOT KNOWN  last proven 10 minutes ago", "! one was wanted every 5 minutes: is"),
-        (lambda: a_last(601, REVOKED), 40, "NOT KNOWN", "REFUSED     the key is revoked"),
     ],
     ids=["well", "not well", "long ago", "long ago and not well"],
 )
 def test_the_last_one_is_told_without_asking_anybody(
-    tmp_path: Path, last: Callable[[], SelfTestResult], code: int, headline: str, more: str
+    tmp_path: Path, ago_s: float, findings: list[Finding], code: int, headline: str, more: str
 ):
     """Its worst finding leads; its exit code is the check's, and after two intervals 10 at best."""
     firm = Firm(tmp_path, NOBODY_THERE, [])
     firm.key.unlink()
-    write(tmp_path / "selftest.json", last())
-    table = typed(*firm.lines("check", "--last", "--format", "table"))
-    found = typed(*firm.lines("check", "--last"))
+    write(tmp_path / "selftest.json", a_last(ago_s, *findings))
+    found, table = both(firm, "--last")
+    document = json.loads(found.out)
 
-    assert (code, code) == (table.code, found.code)
-    assert table.out.startswith(headline)
-    assert more in table.out
-    assert ("panic-self-test/1", 4812) == (json.loads(found.out)["schema"], json.loads(found.out)["accounts"])
+    assert code == found.code
+    assert table.startswith(headline)
+    assert more in table
+    assert ("panic-self-test/1", 4812) == (document["schema"], document["accounts"])
 
 
 @pytest.mark.parametrize("kept", ["", '{"last": {"schema": "panic-self-test/1"', "of another broker"])

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 
 import panic
 from panic.config import Broker, Credential, RosterFile, Settings
@@ -41,16 +40,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return build
 
 
-@pytest.fixture
-def unconfigured():
-    """Logs as a caller has them who has set nothing up, whatever earlier tests did."""
-    before = structlog.get_config()
-    structlog.reset_defaults()
-    yield
-    structlog.configure(**before)
-
-
-async def test_a_press_from_code(settings: Build, unconfigured: None, capfd: pytest.CaptureFixture[str]):
+async def test_a_press_from_code(settings: Build, capfd: pytest.CaptureFixture[str]):
     """As documented: the report comes back as a value, and nothing is printed into the caller's streams."""
     async with simulate(account(1), account(2, Fault("status", on="ANY", status=403))) as simulator:
         report: panic.Report = await panic.press(

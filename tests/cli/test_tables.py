@@ -12,7 +12,7 @@ from panic.broker.outcomes import Standing
 from panic.cli.check import check_table
 from panic.cli.press import plan_table
 from panic.cli.tables.drawing import draw
-from panic.cli.tables.report import table, verdict_line
+from panic.cli.tables.report import table
 from panic.orders import Filters
 from panic.report.document import Flag, Pace, Report, Timings
 from panic.run.check import AccountCheck, CheckReport, State
@@ -62,11 +62,6 @@ def drawn(report: Report, *, width: int = 120, colour: bool = False) -> str:
     return draw(table(report), width=width, colour=colour)
 
 
-def all_clear(**facts: Any) -> Report:
-    """One account, clear."""
-    return a_report(a_worked_case(1, an_answer(), standing=Standing.CLEAR), **facts)
-
-
 def a_check(ok: bool = False, **facts: Any) -> CheckReport:
     """What a check found."""
     bad = tuple(
@@ -114,44 +109,6 @@ def test_the_brokers_pace_is_told():
 
     assert f"that the broker lets through: {desks}, … · 8,400 refused · 61.3 s of waiting\n" in text
     assert "lets through" not in GOLDEN
-
-
-def test_a_drill_says_so_before_anything_else():
-    """And in the line with the verdict once more."""
-    lines = drawn(a_small_report(drill=True)).splitlines()
-
-    assert lines[0].startswith("DRILL  against the embedded simulator. No order at any broker was touched.")
-    assert lines[1].startswith("DRILL · OPEN  ")
-    assert "https://api.example.com" == lines[2]
-
-
-@pytest.mark.parametrize(
-    ("report", "line"),
-    [
-        (all_clear(), "CLEAR  every one of 1 accounts was read and shows no open order"),
-        (
-            all_clear(unlisted=(7,)),
-            "UNVERIFIED  all accounts of the roster are clear, and the broker shows others",
-        ),
-        (
-            a_report(a_worked_case(1, an_answer())),
-            "UNVERIFIED  nobody saw that nothing is open in 1 of 1 accounts",
-        ),
-        (a_report(a_worked_case(1, an_answer(403))), "REFUSED  the broker refused to cancel in 1 of 1 accounts"),
-        (a_report(a_worked_case(1, no_answer())), "UNKNOWN  nobody knows what became of the cancel in 1 of 1"),
-    ],
-)
-def test_the_verdict_line_says_it_in_a_sentence(report: Report, line: str):
-    """For a reader at 3 a.m."""
-    assert str(verdict_line(report)).startswith(line)
-
-
-def test_a_clear_that_is_filtered_says_so_where_it_says_clear():
-    """Orders that the filters spare may be open, so that the plain sentence would be a false clear."""
-    filtered = all_clear(scope=Scope(all=True, filters=Filters(side="BUY")))
-
-    assert "only side BUY" in drawn(filtered)
-    assert str(verdict_line(all_clear())) != str(verdict_line(filtered))
 
 
 WIDE = ["x" * 300, "漢字" * 60, "word " * 60, "e\u0301" * 100, "👍🏽" * 50]

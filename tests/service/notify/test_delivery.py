@@ -12,6 +12,8 @@ from panic.service.notify.delivery import Undelivered, deliver, examine
 from panic.service.notify.notice import Notice
 from tests.service.notify.support import CANARY, RUN, Receiver, a_channel, a_notice, receiving
 
+pytestmark = pytest.mark.usefixtures("the_library_is_loaded")
+
 SLACK = f"https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/{CANARY[:24]}"
 PAGERDUTY = f"pagerduty://{CANARY}@{CANARY}/panic/orders"
 
