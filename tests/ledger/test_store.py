@@ -124,25 +124,13 @@ def contents(folder: Path) -> dict[Path, bytes]:
     return {one: one.read_bytes() if one.is_file() else b"" for one in folder.iterdir()}
 
 
-def cut_off(file: Path) -> None:
-    os.truncate(file, file.stat().st_size - 5000)
-
-
-def no_text(file: Path) -> None:
-    file.write_bytes(file.read_bytes().replace(b"events_of_run ON", b"events_of_run \xff\xfe"))
-
-
-def no_header(file: Path) -> None:
-    file.write_bytes(bytes(16) + file.read_bytes()[16:])
+def swap(file: Path, old: bytes, new: bytes) -> None:
+    file.write_bytes(file.read_bytes().replace(old, new))
 
 
 def no_hash(file: Path) -> None:
     with raw(file) as connection:
         connection.execute("INSERT INTO events VALUES (1000, 'r1', 'outcome', x'00', x'00')")
-
-
-def no_column(file: Path) -> None:
-    file.write_bytes(file.read_bytes().replace(b"hash BLOB", b"hasj BLOB"))
 
 
 def only_its_log(file: Path) -> None:
@@ -155,14 +143,24 @@ def a_pipe(file: Path) -> None:
     os.mkfifo(file)  # which nothing may wait for
 
 
-DAMAGES = (cut_off, no_text, no_header, no_hash, no_column, only_its_log, theirs, notes, a_pipe)
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "cut off": lambda file: os.truncate(file, file.stat().st_size - 5000),
+    "no text": lambda file: swap(file, b"events_of_run ON", b"events_of_run \xff\xfe"),
+    "no header": lambda file: swap(file, file.read_bytes()[:16], bytes(16)),
+    "no column": lambda file: swap(file, b"hash BLOB", b"hasj BLOB"),
+    "no hash": no_hash,
+    "only its log": only_its_log,
+    "theirs": theirs,
+    "notes": notes,
+    "a pipe": a_pipe,
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_no_whole_ledger_is_refused_and_left_as_it_is(file: Path, damage: Callable[[Path], None]):
+def test_what_is_no_whole_ledger_is_refused_and_left_as_it_is(file: Path, damage: str):
     """A slip in the settings may name the roster or a key, and what is damaged is evidence."""
     begun(file, 50).close()
-    damage(file)
+    DAMAGES[damage](file)
     before = contents(file.parent)
     with pytest.raises((OSError, sqlite3.Error)):
         SqliteStore(file)
@@ -214,14 +212,12 @@ def test_a_file_of_nothing_becomes_a_ledger(file: Path):
 def test_many_begin_one_ledger_at_once(file: Path):
     """All write to the same."""
     together = [python(BEGIN, file, leg) for leg in range(3)]
-    ready = [one.stdout and one.stdout.readline() for one in together]
     for one in together:
-        assert one.stdin is not None
-        one.stdin.write("go\n")
-        one.stdin.flush()
-    ends = [(one.communicate()[0], one.returncode) for one in together]
+        assert one.stdout is not None
+        assert "ready\n" == one.stdout.readline()
+    ends = [(one.communicate("go\n")[0], one.returncode) for one in together]
 
-    assert (["ready\n"] * 3, [("", 0)] * 3) == (ready, ends)
+    assert [("", 0)] * 3 == ends
     assert {f"{leg}-1" for leg in range(3)} == set(ids(file))
 
 

@@ -15,7 +15,7 @@ from panic.engine.forecast import Forecast
 from panic.engine.slots import Lanes
 from panic.ledger import history
 from panic.simulator import Fault
-from tests.cli.support import account, sent, started, until
+from tests.cli.support import account, sent, until
 from tests.service.house import QUICK, house
 from tests.service.room.page import opened
 
@@ -108,26 +108,6 @@ async def test_without_a_ledger_the_runs_that_are_here_are_known(tmp_path: Path)
 
         assert [run_id] == [one["run_id"] for one in listed["runs"]]
         assert run_id == last["run"]["run_id"]
-
-
-# ── a run that a process left unfinished ────────────────────────────────────────────────────────────────────
-
-
-async def test_an_unfinished_run_is_resumed_under_its_own_id(tmp_path: Path):
-    """A command line that was killed left it; who had it completed is in the report and on record."""
-    async with house(tmp_path, account(1, Fault("stuck"))) as it:
-        async with started(*it.firm.lines("press", "--all", "--reason", "algo"), cwd=tmp_path) as dying:
-            await until(lambda: 1 in sent(it.simulator, "DELETE"))
-            dying.process.kill()
-            await dying.process.wait()
-        listed = (await it.ask("GET", "/v1/runs", token="viewer")).fits("Runs")["runs"][0]
-        answer = await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})
-        run_id = answer.fits("Started")["run_id"]
-        report = (await it.ask("GET", f"/v1/runs/{run_id}/report")).fits("Report")
-
-        assert ("unfinished", listed["run_id"]) == (listed["state"], run_id)
-        assert (202, ["joe on behalf of Ann"]) == (answer.status, [one["by"] for one in report["resumed"]])
-        assert ["resume"] == it.kinds()
 
 
 # ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────

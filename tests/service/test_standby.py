@@ -12,13 +12,10 @@ import pytest
 from panic.accounts.plan import Scope
 from panic.broker.client import Broker
 from panic.broker.outcomes import Outcome
-from panic.config import Broker as BrokerSettings
 from panic.config import load
-from panic.engine.slots import Lanes, Slots
 from panic.kit.errors import ConfigurationError
 from panic.ledger import reader
 from panic.report.document import Flag
-from panic.run.pace import renewed
 from panic.run.press import Prepared, Press, prepare
 from panic.service.standby import Standby
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, http, listening
@@ -291,27 +288,6 @@ async def test_a_reload_replaces_everything(tmp_path: Path):
         assert ((), ("[service] port counts after a restart",)) == reloaded
         assert ([7], new.base_url) == (fired(prepared), prepared.settings.broker.base_url)
         assert (Outcome.ACCEPTED, WARM) == (answer.outcome, new.connections)
-
-
-@pytest.mark.parametrize(
-    ("changed", "is_kept", "rates"),
-    [
-        ({}, True, {"default": 50.0}),
-        ({"requests_per_second": 0.2}, False, {"default": 0.2}),
-        ({"base_url": "https://other.test"}, False, {}),
-    ],
-    ids=["the same", "another pace", "another broker"],
-)
-def test_a_reload_that_names_another_broker_or_pace_begins_anew(
-    changed: dict[str, Any], is_kept: bool, rates: dict[str, float]
-):
-    """What was learned of another broker counts no more; else it is where the new pace begins."""
-    old, lanes = BrokerSettings(base_url="https://x.test"), Lanes(known={"default": 50.0})
-    lanes.join("default", Slots(1, lambda: 0.0, lanes))
-    found = renewed(lanes, old, old.model_copy(update=changed))
-
-    assert is_kept == (found is lanes)
-    assert rates == found.rates(["default"])
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ class Hub:
         if self._pulse is None:
             self._pulse = asyncio.create_task(self._beat(), name="panic-room")
         try:
-            one.room(self._message())
+            one.room(event("room", self._room()))
             if live := self._desk.find(run):
                 self._follow(one, live)
             elif board:
@@ -101,7 +101,7 @@ class Hub:
     async def room(self) -> bytes:
         """Say how things stand, to somebody who asks once."""
         await self.overview.disks.known()
-        return self._standby.scrub(_ROOM.dump_json(self.overview.view(), indent=2).decode()).encode()
+        return self._room()
 
     async def _beat(self) -> None:
         while True:
@@ -113,9 +113,9 @@ class Hub:
             await asyncio.sleep(BEAT_S)
 
     def _tell_room(self) -> None:
-        message = self._message()
+        message = event("room", self._room())
         for one in self.watching:
             one.room(message)
 
-    def _message(self) -> bytes:
-        return event("room", self._standby.scrub(_ROOM.dump_json(self.overview.view()).decode()).encode())
+    def _room(self) -> bytes:
+        return self._standby.scrub(_ROOM.dump_json(self.overview.view()).decode()).encode()
