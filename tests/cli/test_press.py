@@ -10,18 +10,7 @@ import pytest
 from panic.engine.forecast import Forecast
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.cli.inside import beside, typed
-from tests.cli.support import (
-    PRESS,
-    Firm,
-    account,
-    codes,
-    panic,
-    sent,
-    simulate,
-    told,
-    valid,
-    verdicts,
-)
+from tests.cli.support import PRESS, Firm, account, codes, panic, sent, simulate, told, valid, verdicts
 
 COLUMNS = "id,name,group,owner,priority,excluded"
 ROWS = (

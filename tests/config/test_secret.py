@@ -40,8 +40,7 @@ def told(problems: Iterable[Problem], folder: Path):
 
 
 @pytest.mark.parametrize(
-    "text",
-    [TEXT, f"{TEXT}\n", f"{TEXT}\r\n", f"  {TEXT}\t\n\n", f"\ufeff{TEXT}", "no-dot", "a" * 4096],
+    "text", [TEXT, f"{TEXT}\n", f"{TEXT}\r\n", f"  {TEXT}\t\n\n", f"\ufeff{TEXT}", "no-dot", "a" * 4096]
 )
 def test_a_key_file_gives_its_key_without_what_an_editor_adds(key_file: MakeFile, text: str):
     """Line ends, blanks around it and a byte order mark are no part of a key."""
