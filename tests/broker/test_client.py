@@ -28,7 +28,6 @@ from tests.broker.support import (
     simulate,
 )
 
-
 ACCEPTED, UNKNOWN = Outcome.ACCEPTED, Outcome.UNKNOWN
 SOUND = (
     *("empty_list", "hidden_orders", "second_answer", "late_second_answer", "latency"),
