@@ -83,6 +83,10 @@ bench-room: setup $(VENV)/.dev ## measure what pages that watch cost a press, an
 	@$(BIN)/python -m tests.bench.room
 	@$(BIN)/python -m tests.bench.board
 
+.PHONY: attack
+attack: setup $(VENV)/.dev ## attack a running service while a person presses; names=NAME for one (minutes)
+	@$(BIN)/python -m tests.attack $(names)
+
 .PHONY: pictures
 pictures: setup $(VENV)/.dev ## take the pictures of the control room in docs/pictures (needs a browser)
 	@$(BIN)/python -m tests.browser.pictures
