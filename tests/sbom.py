@@ -1,6 +1,6 @@
 """The software bill of materials, CycloneDX 1.6: what panic is installed with, pinned. `make sbom` writes it.
 
-Our own, since the lock and the installed metadata say everything, and cyclonedx-bom would bring twenty packages more.
+Our own: the lock and the installed metadata say everything, and cyclonedx-bom would bring twenty packages.
 """
 
 import json
