@@ -63,13 +63,13 @@ def _hashes(found: list[str]) -> list[dict[str, str]]:
 def _licence(name: str) -> dict[str, Any] | None:
     """Give what the package says of its licence; None where it says nothing, or is not for this machine."""
     try:
-        said = metadata(name)
+        said = metadata(name).json
     except PackageNotFoundError:
         return None
-    if expression := said.get("License-Expression"):
+    if expression := said.get("license_expression"):
         return {"expression": expression}
-    named = [one.rpartition(" :: ")[2] for one in said.get_all("Classifier", []) if one.startswith("License ::")]
-    words = named[-1] if named else (said.get("License") or "").partition("\n")[0]
+    named = [one.rpartition(" :: ")[2] for one in said.get("classifier", []) if one.startswith("License ::")]
+    words = named[-1] if named else str(said.get("license", "")).partition("\n")[0]
     return {"license": {"name": words}} if words else None
 
 

@@ -32,8 +32,8 @@ def _look(settings: Settings, *, is_ready: bool) -> tuple[str, bool]:
         found: Any = background.within(partial(neighbour.ready, settings, _ASK_S), _ASK_S, "health")
         ready, why = bool(found["ready"]), str(found["why"])
     except Exception as error:  # noqa: BLE001  (whatever listens there may answer anything)
-        why = getattr(error, "reason", None) or error
-        return f"no service of panic answers ({type(why).__name__})", False
+        cause = getattr(error, "reason", None) or error
+        return f"no service of panic answers ({type(cause).__name__})", False
     if ready:
         return "ready: a press works", True
     return f"alive, not ready ({why}): see panic check; a person's press is accepted all the same", not is_ready
