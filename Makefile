@@ -83,6 +83,10 @@ bench-room: setup $(VENV)/.dev ## measure what pages that watch cost a press, an
 	@$(BIN)/python -m tests.bench.room
 	@$(BIN)/python -m tests.bench.board
 
+.PHONY: attack
+attack: setup $(VENV)/.dev ## attack a running service while a person presses; names=NAME for one (minutes)
+	@$(BIN)/python -m tests.attack $(names)
+
 .PHONY: pictures
 pictures: setup $(VENV)/.dev ## take the pictures of the control room in docs/pictures (needs a browser)
 	@$(BIN)/python -m tests.browser.pictures
@@ -109,6 +113,10 @@ kill: setup $(VENV)/.dev ## kill real processes in the middle, hundreds of times
 .PHONY: docs
 docs: setup $(VENV)/.dev ## write what the docs take from the code: the outcome table and the schema
 	@$(BIN)/python -m tests.docs
+
+.PHONY: sbom
+sbom: setup $(VENV)/.dev ## write dist/panic.cdx.json, the bill of materials (CycloneDX) of what the lock installs
+	@mkdir -p dist && $(BIN)/python -m tests.sbom > dist/panic.cdx.json
 
 .PHONY: lock
 lock: ## pin every dependency again, with hashes and without a host (needs uv)

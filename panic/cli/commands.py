@@ -31,6 +31,8 @@ _DRILL = """
   with --room: 0 ended by a signal"""
 _SERVE = """
   0 ended by a signal · 78 it may not, or cannot, listen at the address in the settings"""
+_HEALTH = """
+  0 it answers; with --ready: a press would work · 1 it does not"""
 _SCHEDULE = """
   0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
 _EXPORT = """
@@ -80,6 +82,7 @@ def parser() -> Parser:
     _output_options(config("show", "config:do_show", "every setting in force, and where it comes from", _CONFIG))
     _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator", _DRILL))
     add("serve", "serve:do_serve", "run the service: API, hooks, control room", _SERVE)
+    _health(add("health", "health:do_health", "ask the running service how it is", _HEALTH))
     _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
@@ -181,6 +184,12 @@ def _token(parser: Parser) -> None:
     group = "press accounts of this group only; repeatable (default: every account)"
     add("--group", action="append", default=[], metavar="G", help=group)
     add("--automated", action="store_true", help="held by a program: its identical presses count as one")
+
+
+def _health(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--ready", action="store_true", help="ask for more: that it is ready, so that a press would work")
+    add("--wait", type=_seconds, default=0.0, metavar="S", help="until it is so, for S seconds at most (0)")
 
 
 def _schedule(parser: Parser) -> None:
