@@ -113,12 +113,13 @@ class ProviderClient:
     def _endpoints(self, said: Mapping[str, Any]) -> Endpoints:
         if said.get("issuer") != self.provider.issuer:
             raise ProviderError("it calls itself otherwise than the settings' issuer")
-        named = [said.get(key) for key in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
-        safe = [one for one in named if isinstance(one, str) and is_safe_address(one)]
-        if len(safe) != len(named):
-            raise ProviderError("it names no https address for authorization, token or keys")
         methods = said.get("token_endpoint_auth_methods_supported")
-        return Endpoints(*safe, basic=not isinstance(methods, list) or "client_secret_basic" in methods)
+        return Endpoints(
+            _address(said, "authorization_endpoint"),
+            _address(said, "token_endpoint"),
+            _address(said, "jwks_uri"),
+            basic=not isinstance(methods, list) or "client_secret_basic" in methods,
+        )
 
     async def _ask(self, method: str, url: str, **how: Any) -> Mapping[str, Any]:
         timeout, jar = aiohttp.ClientTimeout(total=WITHIN_S), aiohttp.DummyCookieJar()
@@ -142,6 +143,13 @@ class ProviderClient:
         if status != _OK or len(body) > _MOST or not isinstance(said, dict):
             raise ProviderError(f"{what} answered {status}, not as OpenID Connect has it")
         return said
+
+
+def _address(said: Mapping[str, Any], key: str) -> str:
+    found = said.get(key)
+    if not isinstance(found, str) or not is_safe_address(found):
+        raise ProviderError(f"its {key} is no https address")
+    return found
 
 
 def authorization(endpoints: Endpoints, asked: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
 """Who is signed in, and whether a request that comes with their cookie may do what it asks.
 
 Sessions live in memory: after a restart everybody signs in again. A session stands for a token of the settings, or
-for somebody whom the identity provider named, and is as good as that token, or what is granted to them, is now. The
-service knows cookies by their digests only.
+for somebody whom the identity provider named, and is as good as that token, or what is granted to them, is now.
+The service knows cookies by their digests only.
 
 A browser sends a cookie along with whatever any page makes it send. So a cookie alone proves nothing: what changes
 something must prove by its Origin that our page sent it, and repeat a token only our page can read. Whatever is

@@ -36,7 +36,7 @@ WITHIN_S: Final = 600.0
 """How long somebody may take at the provider."""
 
 Refused = Literal["down", "expired", "refused", "invalid", "nobody", "stale"]
-"""Why a sign-in failed, for the page to tell: the provider does not answer; it was begun too long ago, or in another
+"""Why a sign-in failed, for the page to tell: the provider does not answer; it was begun long ago, or in another
 browser; the provider said no; its token proves nothing; nothing is granted; nobody proved anew who they are."""
 
 
