@@ -13,7 +13,7 @@ from panic import latch
 from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.config import Settings
-from panic.config.secret import read_all, scrub
+from panic.config.secret import read_all, scrub, without_tokens
 from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.kit.words import clip
 from panic.latch import Hold, State
@@ -102,14 +102,18 @@ def prepare(
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
             + f"\nLooked in {' and '.join(looked_in)}"
         )
-    keys = read_all(settings.credentials, env)[0].values()  # what a person typed stays on record for ever
+    keys = read_all(settings.credentials, env)[0].values()
+
+    def clean(text: str) -> str:  # what a person typed stays on record for ever
+        return scrub(without_tokens(text.strip(), settings.token_digests), keys)
+
     document = ResetView(
         schema="panic-reset/1",
         done=False,
         ends=tuple(hold._asdict() for hold in holds),
-        by=clip(scrub(by, keys)),
-        reason=clip(scrub(reason.strip(), keys), 1000),
-        forced_because=clip(scrub(force.strip(), keys), 1000) if doubts else None,
+        by=clip(clean(by)),
+        reason=clip(clean(reason), 1000),
+        forced_because=clip(clean(force), 1000) if doubts else None,
         doubts=doubts,
         engaged_now=None,
         will_not=WILL_NOT,

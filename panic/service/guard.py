@@ -11,10 +11,10 @@ from aiohttp import web
 from panic.service import problems
 from panic.service.api.views import RUNS
 from panic.service.audit import Audit
-from panic.service.auth import Identity, host_is_allowed, identify, require_role
+from panic.service.auth import Identity, caller, host_is_allowed, identify, require_role
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
-from panic.service.problems import REQUEST_ID, ProblemError
+from panic.service.problems import CALLER, REQUEST_ID, ProblemError
 from panic.service.quota import Quota
 from panic.service.room.signing import CHALLENGE, Signing
 from panic.service.standby import Standby
@@ -84,6 +84,8 @@ class Guard:
     @web.middleware
     async def answer(self, request: web.Request, handler: Next) -> web.StreamResponse:
         """Answer under our names alone, turn any exception into a problem, and never reveal a key."""
+        trusted = self._standby.settings.service.trusted_proxies
+        request[CALLER] = caller(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted)
         theirs = self._standby.scrub(request.headers.get("X-Request-Id", ""))
         request[REQUEST_ID] = theirs if _REQUEST_ID.fullmatch(theirs) else secrets.token_hex(8)
         try:
@@ -118,7 +120,7 @@ class Guard:
         if problem.status in _RECORDED and (not opens_the_page or "Authorization" in request.headers):
             path = self._standby.scrub(request.path)[:100]
             what = {"code": problem.code, "method": request.method[:16], "path": path}
-            who = {"token": request.get(_WHO, ""), "from": request.remote, "request_id": request[REQUEST_ID]}
+            who = {"token": request.get(_WHO, ""), "from": request[CALLER], "request_id": request[REQUEST_ID]}
             self._audit.record_some("refused", {**what, **who})
         if asked[:2] == ("POST", RUNS):
             self._metrics.press_refused(problem.code)

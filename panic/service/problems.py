@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+CALLER: Final = web.RequestKey("caller", str)
+"""The address of who called, as far as it can be trusted."""
 
 _LISTED_MOST = 50
 _DETAIL_MOST = 2000

@@ -135,7 +135,7 @@ class Server:
             self._hook_called,
             replays=self._replays,
             keyring=self._keyring,
-            scrub=self.standby.scrub,
+            scrub=lambda text: self._keyring.scrub(self.standby.scrub(text)),
             pressable=self.standby.pressable,
         )
         return make_app(

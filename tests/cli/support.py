@@ -15,6 +15,7 @@ from typing import IO, Any
 import jsonschema
 
 from panic.report.document import json_schema
+from panic.run.press import whoami
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 from tests.cli import warm
 
@@ -34,6 +35,11 @@ def clean_environment(**more: str) -> dict[str, str]:
     """This process's environment without anything that panic or a terminal would heed."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     return {**kept, "LANG": "C.UTF-8", "TERM": "xterm", "PYTHONWARNINGS": "error", **more}
+
+
+def on_behalf_of(whom: str) -> str:
+    """Who is on record where a process of the tests says this; none of them is told a user's name."""
+    return f"{whoami()} on behalf of {whom}"
 
 
 def account(id_: int, *faults: Fault, orders: int = 1, **more: Any) -> SimAccount:
