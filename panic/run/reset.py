@@ -20,7 +20,7 @@ from panic.latch import Hold, State
 from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind
-from panic.run.engagement import Engagement, look, recorded
+from panic.run.engagement import Engagement, recorded
 
 WILL_NOT = (
     "Nothing is sent to the broker: no order is cancelled, none is restored. "
@@ -63,19 +63,27 @@ class Reset:
         return self.document if state is None else replace(self.document, done=True, engaged_now=state.engaged)
 
 
+def require_reason(reason: str) -> None:
+    """Raise a UsageError where there is none."""
+    if not reason.strip():
+        raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
+
+
 def prepare(
     settings: Settings,
     scope: Scope,
+    found: Engagement,
     *,
     by: str,
     reason: str,
     force: str = "",
     env: Mapping[str, str] = os.environ,
 ) -> Reset:
-    """Say what a reset would end, an empty scope everything; a UsageError where it may not end."""
-    if not reason.strip():
-        raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
-    found = look(settings, walk=True)
+    """Say what a reset would end, an empty scope everything; a UsageError where it may not end.
+
+    `found` is what `look` found with a walk.
+    """
+    require_reason(reason)
     if not found.state.engaged and not found.lost:
         raise UsageError(f"nothing is engaged: {settings.latch.file} says disengaged")
     everything = not (scope.all or scope.groups or scope.accounts)
