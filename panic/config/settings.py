@@ -38,3 +38,8 @@ class Settings(Section):
     channels: dict[str, Channel] = Field(default_factory=dict)
     schedules: tuple[Schedule, ...] = ()
     self_test: SelfTest = SelfTest()
+
+    @property
+    def token_digests(self) -> frozenset[str]:
+        """The digests of all tokens: a text that holds a token can be told by them."""
+        return frozenset(token.digest for token in self.tokens.values())

@@ -9,13 +9,13 @@ import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from panic.accounts.plan import Scope
 from panic.accounts.roster import Roster
 from panic.config import Provider, Token
 from panic.config.address import canonical
-from panic.kit.words import clip
+from panic.kit.words import on_behalf
 from panic.service.problems import ProblemError
 
 _LISTED_MOST = 10
@@ -57,8 +57,7 @@ class Identity:
 
     def acting_for(self, whom: str) -> str:
         """Say who does something: the token, and on whose behalf."""
-        named = clip(whom.strip(), 100)
-        return f"{self.name} on behalf of {named}" if named else self.name
+        return on_behalf(self.name, whom)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +144,25 @@ def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> No
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED_MOST} more" if len(names) > _LISTED_MOST else ""
     return f"{', '.join(names[:_LISTED_MOST])}{more}"
+
+
+def caller(peer: str, forwarded: Iterable[str], trusted: Iterable[str]) -> str:
+    """Give the address of who called, by X-Forwarded-For, right to left, as far as trusted proxies wrote it."""
+    networks = [ip_network(one) for one in trusted]
+    hops = [one.strip() for line in forwarded for one in line.split(",")]
+    address = peer
+    while hops and _is_within(address, networks):
+        found = _HOST.fullmatch(hop := hops.pop())
+        named = canonical(hop if found is None else found[1] or found[2])
+        if isinstance(named, str):  # "unknown", or anything
+            break
+        address = str(named)
+    return address
+
+
+def _is_within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    known = canonical(address)
+    return not isinstance(known, str) and any(known in network for network in networks)
 
 
 def host_is_allowed(host_header: str, names: Iterable[str]) -> bool:

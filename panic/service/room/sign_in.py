@@ -24,7 +24,7 @@ from panic.service.audit import Audit
 from panic.service.auth import Identity
 from panic.service.id_token import Proof, TokenError, UnknownKeyError
 from panic.service.operations import Operation
-from panic.service.problems import ProblemError, request_id
+from panic.service.problems import CALLER, ProblemError, request_id
 from panic.service.provider import BusyError, ProviderClient, ProviderError, authorization
 from panic.service.room.begun import Begun, base64url, opened, sealed
 from panic.service.room.signing import Signing
@@ -187,7 +187,7 @@ class SignIn:
     def _refused(self, request: web.Request, error: RefusedError) -> web.Response:
         """Put on record that somebody was not let in, and let the page tell why."""
         told = {"code": f"sign_in_{error.why}", "why": self._standby.scrub(str(error))}
-        where = {"path": request.path, "from": request.remote, "request_id": request_id(request)}
+        where = {"path": request.path, "from": request.get(CALLER, ""), "request_id": request_id(request)}
         self._audit.record_some("refused", {**told, **where})
         response = _redirect(f"/#/sign-in/{error.why}")
         if error.why != "expired":  # anybody can send somebody here who is just signing in
