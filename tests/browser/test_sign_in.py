@@ -1,4 +1,4 @@
-"""Signing in with the firm's provider, in a browser: from another site and back, with cookies as they really go."""
+"""Signing in with the firm's provider, in a browser: to another site and back, with cookies as they really go."""
 
 import asyncio
 from pathlib import Path
