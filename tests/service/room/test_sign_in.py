@@ -215,8 +215,8 @@ def _hs256(claims: dict[str, Any]) -> str:
 
 
 def _rs512(words: bytes) -> bytes:
-    signature: bytes = KEY.private_key.sign(words, PKCS1v15(), SHA512())
-    return signature
+    assert KEY.private_key is not None
+    return KEY.private_key.sign(words, PKCS1v15(), SHA512())
 
 
 def _said(**said: Any) -> Callable[[Idp], None]:
