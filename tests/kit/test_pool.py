@@ -88,7 +88,9 @@ def test_a_process_ends_with_the_one_that_began_it(tmp_path: Path):
     )
     out = tmp_path / "out"
     with out.open("w") as stream:  # a pipe would be held by the process that outlives it
-        done = subprocess.run([sys.executable, "-c", code], stdout=stream, stderr=stream, cwd=ROOT, check=False)
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=stream, stderr=subprocess.DEVNULL, cwd=ROOT, check=False
+        )
     until(lambda: _is_gone(int(out.read_text())))
 
     assert -signal.SIGKILL == done.returncode
