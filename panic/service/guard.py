@@ -75,11 +75,13 @@ class Guard:
             self._signing.require_ours(request, who)
         require_role(identity, one.role)
         if one.person and not identity.person:
-            what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
+            what = f"{identity.called} is a program's, and this is a person's deliberate act"
             raise ProblemError("forbidden", what, remedy="Use the token of a person.")
         if who is not None:
             self._signing.require_awake(request, who, one.role)
-        return identity
+            if one.person:
+                self._signing.require_fresh(who)
+        return identity.in_role(one.role)
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Next) -> web.StreamResponse:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests import ROOT
 from tests.cli.inside import beside
 from tests.cli.support import PRESS, Firm, account, clean_environment, simulate
 
@@ -24,7 +23,7 @@ def test_under_no_umask_at_all_others_write_nothing_and_read_the_latch_alone(tmp
         firm = Firm(tmp_path, simulator.base_url, [1], more=MORE)
         for words in (("latch", "--create"), (*PRESS, "--latch", "--output", str(tmp_path / "report.json"))):
             command = [sys.executable, "-m", "panic", *firm.lines(*words)]
-            env = clean_environment(PYTHONPATH=str(ROOT))
+            env = clean_environment()
             subprocess.run(command, check=True, env=env, cwd=tmp_path, capture_output=True, umask=0)
     folder = tmp_path / "state" / "of" / "panic"
     files = [one for one in folder.iterdir() if one.name != "panic.latch"] + [tmp_path / "report.json"]
@@ -43,7 +42,14 @@ panic.cli.run = lambda _: print(resource.getrlimit(resource.RLIMIT_CORE), ctypes
 sys.exit(panic.__main__.main())
 """
     before = resource.getrlimit(resource.RLIMIT_CORE)
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
 
     assert "(0, 0) 0\n" == done.stdout
     assert before == resource.getrlimit(resource.RLIMIT_CORE)

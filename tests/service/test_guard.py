@@ -138,11 +138,14 @@ async def test_a_token_that_somebody_pastes_is_not_put_on_record(tmp_path: Path)
     async with house(tmp_path) as it:
         words = {"reason": "the token is boss-secret-token", "by": "joe-secret-token"}
         started = await it.press({**QUICK, **words})
-        await it.over(started.json["run_id"])
+        live = it.live(started.json["run_id"])
+        await it.over(live.run.id)
         report = await it.ask("GET", started.json["links"]["report"], token="viewer")
         room = await it.ask("GET", "/v1/room", token="viewer")
         trigger = report.json["trigger"]
         everything = [started.body, report.body, room.body, str(it.told).encode(), str(it.recorded).encode()]
 
+    kept = live.run.story.pressed.trigger
     assert ("the token is [token]", "joe on behalf of [token]") == (trigger["reason"], trigger["by"])
+    assert ("the token is [token]", "joe on behalf of [token]") == (kept.reason, kept.by)
     assert [] == [one for one in everything if b"secret-token" in one]
