@@ -1,7 +1,7 @@
 """Limits connections: a fixed number, no idle ones for long, and descriptors left for the broker.
 
-Callers that hold connections open without a request must not keep a press out: if there is no room for a new
-connection, the oldest idle one is closed, but never one whose request is being carried out.
+Callers that hold connections must not keep a press out: if there is no room for a new one, the address that holds
+most gives way with its oldest, so that a new one has time to ask. One whose press is being carried out stays.
 """
 
 import asyncio
@@ -9,7 +9,10 @@ import errno
 import secrets
 import socket
 import ssl
-from collections.abc import Callable
+from asyncio import sslproto
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from ipaddress import IPv6Address
 from typing import Any, Final
 
 import structlog
@@ -18,6 +21,7 @@ from aiohttp.web_request import BaseRequest
 
 from panic.service import problems
 from panic.service.app import HEADERS, RUNNER
+from panic.service.auth import ROLE
 from panic.service.problems import ProblemError
 
 log = structlog.get_logger()
@@ -25,8 +29,16 @@ log = structlog.get_logger()
 FIRST_S: Final = 10.0
 """How long a new connection may take for its first whole request, handshake included."""
 
-BACKLOG: Final = 128
+BACKLOG: Final = 4096
+"""Connections that the kernel keeps for us: a caller whom it drops tries again after a second, at the earliest."""
 
+HEAD_MOST: Final = 32 << 10
+"""Bytes before a request is whole."""
+
+BURST: Final = 64
+"""Connections that are accepted at once; then what is under way goes on."""
+
+_TLS_PIECE: Final = 32 << 10
 _COMPLAIN_S = 1.0
 _PAUSE_S = 0.05
 _FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -39,14 +51,29 @@ class Caller(web.RequestHandler):
         super().__init__(*args, **how)
         self._gone, self._first_s = gone, first_s
         self._silent: asyncio.TimerHandle | None = None
+        self._unread = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its caller to ask, or to finish asking."""
+        return self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
 
     @property
     def may_go(self) -> bool:
-        """Whether it waits for its caller: to ask, to finish asking or to take the answer."""
-        if self._request_count == 0 or (self._waiter is not None and not self._waiter.done()):
-            return True
+        """Whether it only waits or looks, or nobody knows who it is: then it gives way to a new one."""
         request = self._current_request
-        return self.writing_paused or (request is not None and not request.content.is_eof())
+        if request is None:
+            return self.waits or self.writing_paused
+        role: str = request.get(ROLE, "viewer")
+        return role == "viewer"
+
+    def data_received(self, data: bytes) -> None:
+        """Take what comes, but no head of a request without end."""
+        before = self._request_count
+        super().data_received(data)
+        self._unread = self._unread + len(data) if self.waits and before == self._request_count else 0
+        if self._unread > HEAD_MOST:
+            self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, and end it soon if nothing comes."""
@@ -104,10 +131,17 @@ class Listener(web.BaseSite):
         super().__init__(runner, ssl_context=context, backlog=BACKLOG)
         self.port = port
         self._host, self._context, self._most, self._first_s = host, context, most, first_s
-        self._callers: dict[Caller, asyncio.Task[None]] = {}
-        self._listening: dict[asyncio.Task[None], socket.socket] = {}
+        self._callers: defaultdict[str, dict[Caller, asyncio.Task[None]]] = defaultdict(dict)
+        self._listening: list[socket.socket] = []
         self._complained_at = -_COMPLAIN_S
         self._unsaid = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._callers.values()))
+
+    def renew(self, context: ssl.SSLContext | None) -> None:
+        """Meet new callers with another certificate."""
+        self._context = context
 
     @property
     def name(self) -> str:
@@ -132,66 +166,92 @@ class Listener(web.BaseSite):
             raise
         for one in listeners:
             one.setblocking(False)
-            self._listening[asyncio.create_task(self._listen(one), name="panic-listener")] = one
+            loop.add_reader(one, self._accept, one)
+        self._listening = listeners
 
     async def stop(self) -> None:
         """Accept no more connections; the runner ends those that are open."""
         await super().stop()
-        listening, self._listening = self._listening, {}
-        for task in listening:
-            task.cancel()
-        if listening:
-            await asyncio.wait(listening)
-        for one in listening.values():
+        listening, self._listening = self._listening, []
+        for one in listening:
+            asyncio.get_running_loop().remove_reader(one)
             one.close()
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _listen(self, listener: socket.socket) -> None:
-        loop, server = asyncio.get_running_loop(), self._runner.server
-        assert server is not None  # noqa: S101  (the runner was set up)
-        while True:
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(BURST):
             try:
-                connection, _ = await loop.sock_accept(listener)
+                connection, address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
             except OSError as error:
                 self._complain("accept_failed", error=errno.errorcode.get(error.errno or 0, "unknown"))
                 if error.errno in _FULL:
                     self._make_room()
-                await asyncio.sleep(_PAUSE_S)
-                continue
-            if len(self._callers) >= self._most and not self._make_room():
+                self._pause(listener)
+                return
+            connection.setblocking(False)
+            if len(self) >= self._most and not self._make_room():
                 connection.close()
-                self._complain("connection_refused", connections=len(self._callers))
+                self._complain("connection_refused", connections=len(self))
                 continue
-            caller = Caller(server, loop=loop, gone=self._forget, first_s=self._first_s, **RUNNER)
-            self._callers[caller] = task = asyncio.create_task(self._let_in(caller, connection))
-            task.add_done_callback(lambda done, one=connection: one.close() if done.cancelled() else None)  # type: ignore[misc]
-            await asyncio.sleep(0)  # a flood of callers does not hold up the loop
+            self._take(connection, neighbourhood(address[0]))
 
-    async def _let_in(self, caller: Caller, connection: socket.socket) -> None:
+    def _pause(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+
+        def go_on() -> None:
+            if listener in self._listening:
+                loop.add_reader(listener, self._accept, listener)
+
+        loop.call_later(_PAUSE_S, go_on)
+
+    def _take(self, connection: socket.socket, address: str) -> None:
+        loop, server = asyncio.get_running_loop(), self._runner.server
+        assert server is not None  # noqa: S101  (the runner was set up)
+        forget = lambda caller: self._forget(caller, address)  # noqa: E731
+        caller = Caller(server, loop=loop, gone=forget, first_s=self._first_s, **RUNNER)
+        self._callers[address][caller] = task = asyncio.create_task(self._let_in(caller, connection, forget))
+        task.add_done_callback(lambda done: connection.close() if done.cancelled() else None)
+
+    async def _let_in(self, caller: Caller, connection: socket.socket, forget: Callable[[Caller], None]) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._first_s):
                 await loop.connect_accepted_socket(lambda: caller, connection, ssl=self._context)
         except (OSError, TimeoutError):  # it hung up, or speaks no TLS
-            self._forget(caller)
+            forget(caller)
             connection.close()
 
     def _make_room(self) -> bool:
-        """End the oldest connection that waits for its caller; False if all of them are being served."""
-        caller = next((one for one in self._callers if one.may_go), None)
-        if caller is None:
+        """End a connection that may go, of the address that holds most; False if there is none anywhere."""
+        found = next(self._may_go(), None)
+        if found is None:
             return False
-        task = self._callers.pop(caller)
+        address, caller = found
+        self._complain("connection_ended_for_another", connections=len(self))
+        task = self._callers[address][caller]
+        self._forget(caller, address)
         if caller.transport is None:
             task.cancel()
         else:
             caller.transport.abort()
-        self._complain("connection_ended_for_another", connections=len(self._callers) + 1)
         return True
 
-    def _forget(self, caller: Caller) -> None:
-        self._callers.pop(caller, None)
+    def _may_go(self) -> Iterator[tuple[str, Caller]]:
+        """Give who may go, first the address that holds most, first its oldest that only waits."""
+        for address in sorted(self._callers, key=lambda one: -len(self._callers[one])):
+            callers = self._callers[address]
+            yield from ((address, one) for one in callers if one.waits)
+            yield from ((address, one) for one in callers if one.may_go)
+
+    def _forget(self, caller: Caller, address: str) -> None:
+        if callers := self._callers.get(address):
+            callers.pop(caller, None)
+            if not callers:
+                del self._callers[address]
 
     def _complain(self, event: str, **facts: object) -> None:
         """Log, but not in a flood."""
@@ -203,3 +263,15 @@ class Listener(web.BaseSite):
         if structlog.is_configured():
             log.warning(event, **facts, unsaid=self._unsaid)
         self._unsaid = 0
+
+
+def neighbourhood(address: str) -> str:
+    """Give what counts as one address: of IPv6, everybody has a whole network."""
+    if ":" not in address:
+        return address
+    found = IPv6Address(address.partition("%")[0])
+    return str(found.ipv4_mapped or int(found) >> 64)
+
+
+sslproto.SSLProtocol.max_size = _TLS_PIECE
+"""What asyncio reads each TLS connection into: its 256 KiB are 256 MiB for a thousand strangers."""
