@@ -2,27 +2,24 @@
 
 Callers that hold connections must not keep a press out: if there is no room for a new one, the address that holds
 most gives way with its oldest, so that a new one has time to ask. One whose press is being carried out stays.
+A crowd must not keep the loop either: connections are accepted at once, but of each address one a turn is begun.
 """
 
 import asyncio
 import errno
-import secrets
 import socket
 import ssl
-from asyncio import sslproto
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterator
 from ipaddress import IPv6Address
-from typing import Any, Final
+from itertools import islice
+from typing import Final
 
 import structlog
 from aiohttp import web
-from aiohttp.web_request import BaseRequest
 
-from panic.service import problems
-from panic.service.app import HEADERS, RUNNER
-from panic.service.auth import ROLE
-from panic.service.problems import ProblemError
+from panic.service.app import RUNNER
+from panic.service.caller import Caller
 
 log = structlog.get_logger()
 
@@ -32,87 +29,41 @@ FIRST_S: Final = 10.0
 BACKLOG: Final = 4096
 """Connections that the kernel keeps for us: a caller whom it drops tries again after a second, at the earliest."""
 
-HEAD_MOST: Final = 32 << 10
-"""Bytes before a request is whole."""
-
 BURST: Final = 64
 """Connections that are accepted at once; then what is under way goes on."""
 
-_TLS_PIECE: Final = 32 << 10
+_TURN_MOST: Final = 16
+_BUFFER: Final = 32 << 10
+"""Bytes that the kernel keeps of each connection, for us to read; it takes twice as much."""
+
 _COMPLAIN_S = 1.0
 _PAUSE_S = 0.05
 _FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-class Caller(web.RequestHandler):
-    """One connection; anything it sends that is not HTTP is neither logged nor echoed, as it may hold a token."""
+class Line:
+    """A connection, and who calls, once it said something and had its turn."""
 
-    def __init__(self, *args: Any, gone: Callable[["Caller"], None], first_s: float, **how: Any) -> None:
-        super().__init__(*args, **how)
-        self._gone, self._first_s = gone, first_s
-        self._silent: asyncio.TimerHandle | None = None
-        self._unread = 0
-
-    @property
-    def waits(self) -> bool:
-        """Whether it waits for its caller to ask, or to finish asking."""
-        return self._request_count == 0 or (self._waiter is not None and not self._waiter.done())
+    def __init__(self, connection: socket.socket, address: str) -> None:
+        self.connection, self.address = connection, address
+        self.caller: Caller | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.silent: asyncio.TimerHandle | None = None
 
     @property
-    def may_go(self) -> bool:
-        """Whether it only waits or looks, or nobody knows who it is: then it gives way to a new one."""
-        request = self._current_request
-        if request is None:
-            return self.waits or self.writing_paused
-        role: str = request.get(ROLE, "viewer")
-        return role == "viewer"
+    def has_asked(self) -> bool:
+        """Whether a whole request ever came."""
+        return self.caller is not None and self.caller.has_asked
 
-    def data_received(self, data: bytes) -> None:
-        """Take what comes, but no head of a request without end."""
-        before = self._request_count
-        super().data_received(data)
-        self._unread = self._unread + len(data) if self.waits and before == self._request_count else 0
-        if self._unread > HEAD_MOST:
-            self.force_close()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and end it soon if nothing comes."""
-        super().connection_made(transport)
-        self._silent = self._loop.call_later(self._first_s, self._end_if_silent)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End."""
-        if self._silent is not None:
-            self._silent.cancel()
-        self._gone(self)
-        super().connection_lost(exc)
-
-    def _end_if_silent(self) -> None:
-        if self._request_count == 0:
-            self.force_close()
-
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  (it quotes what came)
-    ) -> web.StreamResponse:
-        """Answer an invalid request, or an unexpected failure."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is under way")
-        if status < 500:  # noqa: PLR2004
-            name = type(exc).__name__
-            problem = ProblemError("malformed", f"this is no HTTP request that can be read ({name})")
+    def end(self) -> None:
+        """Cut it."""
+        if self.task is None or self.caller is None:
+            asyncio.get_running_loop().remove_reader(self.connection)
+            self.connection.close()
+        elif self.caller.transport is None:
+            self.task.cancel()
         else:
-            error = exc if isinstance(exc, Exception) else TimeoutError()
-            problem = problems.of(error)
-            problems.report_failure(error, request)
-        id_ = secrets.token_hex(8)
-        response = problem.response(id_)
-        response.headers.update({**HEADERS, "X-Request-Id": id_})
-        response.force_close()
-        return response
+            self.caller.transport.abort()
 
 
 class Listener(web.BaseSite):
@@ -131,13 +82,14 @@ class Listener(web.BaseSite):
         super().__init__(runner, ssl_context=context, backlog=BACKLOG)
         self.port = port
         self._host, self._context, self._most, self._first_s = host, context, most, first_s
-        self._callers: defaultdict[str, dict[Caller, asyncio.Task[None]]] = defaultdict(dict)
+        self._lines: defaultdict[str, dict[Line, None]] = defaultdict(dict)
+        self._queues: dict[str, deque[Line]] = {}
         self._listening: list[socket.socket] = []
         self._complained_at = -_COMPLAIN_S
         self._unsaid = 0
 
     def __len__(self) -> int:
-        return sum(map(len, self._callers.values()))
+        return sum(map(len, self._lines.values()))
 
     def renew(self, context: ssl.SSLContext | None) -> None:
         """Meet new callers with another certificate."""
@@ -166,6 +118,7 @@ class Listener(web.BaseSite):
             raise
         for one in listeners:
             one.setblocking(False)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             loop.add_reader(one, self._accept, one)
         self._listening = listeners
 
@@ -176,6 +129,8 @@ class Listener(web.BaseSite):
         for one in listening:
             asyncio.get_running_loop().remove_reader(one)
             one.close()
+        for line in [line for lines in self._lines.values() for line in lines if line.caller is None]:
+            self._end(line)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -196,7 +151,7 @@ class Listener(web.BaseSite):
                 connection.close()
                 self._complain("connection_refused", connections=len(self))
                 continue
-            self._take(connection, neighbourhood(address[0]))
+            self._take(Line(connection, neighbourhood(address[0])))
 
     def _pause(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -208,50 +163,77 @@ class Listener(web.BaseSite):
 
         loop.call_later(_PAUSE_S, go_on)
 
-    def _take(self, connection: socket.socket, address: str) -> None:
-        loop, server = asyncio.get_running_loop(), self._runner.server
-        assert server is not None  # noqa: S101  (the runner was set up)
-        forget = lambda caller: self._forget(caller, address)  # noqa: E731
-        caller = Caller(server, loop=loop, gone=forget, first_s=self._first_s, **RUNNER)
-        self._callers[address][caller] = task = asyncio.create_task(self._let_in(caller, connection, forget))
-        task.add_done_callback(lambda done: connection.close() if done.cancelled() else None)
+    def _take(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
+        self._lines[line.address][line] = None
+        line.silent = loop.call_later(self._first_s, self._end_if_silent, line)
+        loop.add_reader(line.connection, self._queue, line)  # the silent cost no more than that
 
-    async def _let_in(self, caller: Caller, connection: socket.socket, forget: Callable[[Caller], None]) -> None:
+    def _end_if_silent(self, line: Line) -> None:
+        if not line.has_asked:
+            self._end(line)
+
+    def _queue(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(line.connection)
+        if not self._queues:
+            loop.call_soon(self._turn)
+        self._queues.setdefault(line.address, deque()).append(line)
+
+    def _turn(self) -> None:
+        """Begin one connection of each address; who had a turn stands at the end."""
+        for address in [*islice(self._queues, _TURN_MOST)]:
+            queue = self._queues.pop(address)
+            self._begin(queue.popleft())
+            if queue:
+                self._queues[address] = queue
+        if self._queues:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _begin(self, line: Line) -> None:
+        server = self._runner.server
+        if line not in self._lines.get(line.address, ()) or server is None:  # it gave way, or the runner is ending
+            return
+        loop = asyncio.get_running_loop()
+        line.caller = Caller(server, loop=loop, gone=lambda: self._forget(line), **RUNNER)
+        line.task = loop.create_task(self._let_in(line, line.caller))
+        line.task.add_done_callback(lambda done: line.connection.close() if done.cancelled() else None)
+
+    async def _let_in(self, line: Line, caller: Caller) -> None:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._first_s):
-                await loop.connect_accepted_socket(lambda: caller, connection, ssl=self._context)
-        except (OSError, TimeoutError):  # it hung up, or speaks no TLS
-            forget(caller)
-            connection.close()
+            await loop.connect_accepted_socket(lambda: caller, line.connection, ssl=self._context)
+        except OSError:  # it hung up, or speaks no TLS
+            self._forget(line)
+            line.connection.close()
 
     def _make_room(self) -> bool:
         """End a connection that may go, of the address that holds most; False if there is none anywhere."""
-        found = next(self._may_go(), None)
-        if found is None:
-            return False
-        address, caller = found
-        self._complain("connection_ended_for_another", connections=len(self))
-        task = self._callers[address][caller]
-        self._forget(caller, address)
-        if caller.transport is None:
-            task.cancel()
-        else:
-            caller.transport.abort()
-        return True
+        line = next(self._may_go(), None)
+        if line is not None:
+            self._complain("connection_ended_for_another", connections=len(self))
+            self._end(line)
+        return line is not None
 
-    def _may_go(self) -> Iterator[tuple[str, Caller]]:
-        """Give who may go, first the address that holds most, first its oldest that only waits."""
-        for address in sorted(self._callers, key=lambda one: -len(self._callers[one])):
-            callers = self._callers[address]
-            yield from ((address, one) for one in callers if one.waits)
-            yield from ((address, one) for one in callers if one.may_go)
+    def _may_go(self) -> Iterator[Line]:
+        """Give who may go: of the address that holds most, its oldest that is silent, then that only waits."""
+        for address in sorted(self._lines, key=lambda one: -len(self._lines[one])):
+            lines = self._lines[address]
+            yield from (one for one in lines if one.caller is None)
+            yield from (one for one in lines if one.caller and one.caller.waits)
+            yield from (one for one in lines if one.caller and one.caller.may_go)
 
-    def _forget(self, caller: Caller, address: str) -> None:
-        if callers := self._callers.get(address):
-            callers.pop(caller, None)
-            if not callers:
-                del self._callers[address]
+    def _end(self, line: Line) -> None:
+        self._forget(line)
+        line.end()
+
+    def _forget(self, line: Line) -> None:
+        if line.silent is not None:
+            line.silent.cancel()
+        if lines := self._lines.get(line.address):
+            lines.pop(line, None)
+            if not lines:
+                del self._lines[line.address]
 
     def _complain(self, event: str, **facts: object) -> None:
         """Log, but not in a flood."""
@@ -271,7 +253,3 @@ def neighbourhood(address: str) -> str:
         return address
     found = IPv6Address(address.partition("%")[0])
     return str(found.ipv4_mapped or int(found) >> 64)
-
-
-sslproto.SSLProtocol.max_size = _TLS_PIECE
-"""What asyncio reads each TLS connection into: its 256 KiB are 256 MiB for a thousand strangers."""

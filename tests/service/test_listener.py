@@ -14,7 +14,8 @@ from aiohttp import web
 from panic.service import descriptors
 from panic.service.app import RUNNER
 from panic.service.auth import ROLE
-from panic.service.listener import BURST, HEAD_MOST, Listener, neighbourhood
+from panic.service.caller import HEAD_MOST
+from panic.service.listener import BURST, Listener, neighbourhood
 from tests.cli.support import account, sent, simulate, until
 from tests.service.support import TOKEN, firm, serving
 from tests.service.test_tls import a_certificate, the_context
@@ -34,6 +35,7 @@ class Place:
     inside: int = 0
     role: str = "presser"
     lines: list[asyncio.StreamWriter] = field(default_factory=list)
+    asked: list[str | None] = field(default_factory=list)
 
     async def call(self, words: bytes = b"", local: str = "") -> Line:
         """Connect, from another address if one is named, and say something."""
@@ -43,7 +45,8 @@ class Place:
         writer.write(words)
         return reader, writer
 
-    async def quick(self, _: web.Request) -> web.Response:
+    async def quick(self, request: web.Request) -> web.Response:
+        self.asked.append(request.remote)
         return web.Response(text="quick")
 
     async def slow(self, request: web.Request) -> web.Response:
@@ -96,17 +99,17 @@ async def answer(line: Line) -> bytes:
 
 
 async def test_whoever_comes_is_let_in_for_the_oldest_who_waits():
-    """Be it one who asked before; the younger ones stay."""
+    """Be it one who asked before; the younger ones, who are about to ask, stay."""
     async with standing(most=2) as place:
         asked = await place.call(ASK)
         assert (await answer(asked)).endswith(b"quick")
-        second = await place.call()
-        await until(lambda: 2 == len(place.listener))
+        second = await place.call(ASK[:-2])
+        await until(lambda: 2 == len({one for one in place.listener._may_go() if one.caller}))
         new = await place.call(ASK)
 
         assert (await answer(new)).endswith(b"quick")
         assert b"" == await answer(asked)
-        second[1].write(ASK)
+        second[1].write(b"\r\n")
         assert (await answer(second)).endswith(b"quick")
 
 
@@ -131,6 +134,19 @@ async def test_the_address_that_holds_most_gives_way():
         assert b"" == await answer(crowd[0])
         person[1].write(ASK)
         assert (await answer(person)).endswith(b"quick")
+
+
+async def test_each_address_has_its_turn():
+    """Whoever comes last, behind a crowd, is answered among the first."""
+    async with standing(most=100) as place:
+        crowd = [await place.call(local="127.0.0.2") for _ in range(40)]
+        person = await place.call()
+        await until(lambda: 41 == len(place.listener))
+        for _, writer in [*crowd, person]:
+            writer.write(ASK)
+
+        assert (await answer(person)).endswith(b"quick")
+        assert place.asked.index("127.0.0.1") < 5
 
 
 async def test_of_ipv6_a_whole_network_is_one_address():
@@ -165,6 +181,18 @@ async def test_who_comes_while_many_wait_at_the_door_is_let_in_at_once():
             await asyncio.sleep(0)
 
         assert loops < BURST // 4
+
+
+async def test_the_silent_give_way_first():
+    """A caller speaks at once; a crowd that only connects pushes out nobody who does."""
+    async with standing(most=3) as place:
+        asking = await place.call(ASK[:-2])
+        await until(lambda: any(one.caller for one in place.listener._may_go()))
+        silent = [await place.call() for _ in range(3)]
+
+        assert b"" == await answer(silent[0])
+        asking[1].write(b"\r\n")
+        assert (await answer(asking)).endswith(b"quick")
 
 
 async def test_whoever_is_served_never_goes():
