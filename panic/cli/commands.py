@@ -92,7 +92,7 @@ def _press(parser: Parser) -> None:
     add = parser.add_argument
     _scope(parser.add_argument_group("scope (required; there is no default)"))
     add("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
-    add("--by", default="", metavar="NAME", help="who presses (default: user@host)")
+    add("--by", default="", metavar="NAME", help="on whose behalf; user, id and host are always recorded")
     only = parser.add_argument_group("only these orders (default: every order)").add_argument
     only("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
     only("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
@@ -123,7 +123,7 @@ def _check(parser: Parser) -> None:
 
 def _resume(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
-    parser.add_argument("--by", default="", metavar="NAME", help="who resumes it (default: user@host)")
+    parser.add_argument("--by", default="", metavar="NAME", help="on whose behalf")
     _output_options(parser)
 
 
@@ -171,7 +171,7 @@ def _reset(parser: Parser) -> None:
     _scope(parser.add_argument_group("what to end (default: everything that is engaged)"))
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes on record")
     parser.add_argument("--force", default="", metavar="TEXT", help="why to end it without proof that it is clear")
-    parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
+    parser.add_argument("--by", default="", metavar="NAME", help="on whose behalf")
     parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
     _output_options(parser)
 

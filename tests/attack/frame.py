@@ -87,6 +87,7 @@ class Attack:
         program: What Python runs as the service, such as one with few descriptors.
         tls: Whether the service speaks TLS.
         round_trip_s: How far away the person is who presses.
+        prepare: Puts what the service is to find into its folder.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Attack:
     program: Sequence[str] = ("-m", "panic")
     tls: bool = False
     round_trip_s: float = 0.0
+    prepare: Callable[[Path], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ async def measure(attack: Attack) -> bool:
         firm = Firm(folder, simulator.base_url, range(1, ACCOUNTS + 1), run=QUICK, more=settings)
         (folder / "hook.secret").write_text(SECRET)
         (folder / "hook.secret").chmod(0o600)
+        attack.prepare(folder)
         how = {"cwd": folder, "program": attack.program, "cold": True, "stderr": asyncio.subprocess.PIPE}
         process = await stack.enter_async_context(started(*firm.lines("serve"), **how))  # type: ignore[arg-type]
         said = await process.says("serving on")

@@ -30,7 +30,7 @@ from panic.service.hooks.signatures import Kind, Verified, verify
 from panic.service.live import Live
 from panic.service.notify import Notice
 from panic.service.press_command import press_command
-from panic.service.problems import ProblemError, request_id
+from panic.service.problems import CALLER, ProblemError, request_id
 
 log = structlog.get_logger()
 
@@ -111,7 +111,7 @@ class Breaches:
         request[ROLE] = "presser"
         said = odd(failure.detail) if failure else understand(data or b"", self.scrub)
         digest = hashlib.sha256(data or b"").hexdigest()
-        call = _Received(name, hook, verified, said, digest, request.remote or "")
+        call = _Received(name, hook, verified, said, digest, request.get(CALLER, ""))
         if call.signed:
             await self.replays.ready()
         return self._answer(request, call)
@@ -169,7 +169,7 @@ class Breaches:
         """Refuse an unknown hook and a call that proves nothing alike, so that nobody learns which it was."""
         refused = failure or ProblemError("not_let_in", headers={"WWW-Authenticate": "Bearer"})
         facts = {"hook": clip(name, _NAME_MOST), "act": refused.code, "status": refused.status}
-        self.record("hook_forged", {**facts, "remote": request.remote or "", "sender": Kind.FORGED}, True)
+        self.record("hook_forged", {**facts, "remote": request.get(CALLER, ""), "sender": Kind.FORGED}, True)
         return refused.response(request_id(request))
 
     def _could_not(self, request: web.Request, call: _Received, error: Exception) -> web.StreamResponse:

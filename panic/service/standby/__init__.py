@@ -120,8 +120,8 @@ class Standby:
         return self._files.loaded.usable
 
     def scrub(self, text: str) -> str:
-        """Take keys out of words from outside."""
-        return secret.scrub(text, self.keys.values())
+        """Take keys and tokens out of words from outside."""
+        return secret.scrub(secret.without_tokens(text, self.settings.token_digests), self.keys.values())
 
     def take_broker(self) -> Broker | None:
         """Hand over an open Broker, with its connections; None if none is ready. The taker closes it."""
