@@ -50,8 +50,9 @@ RUNNER: Final[Mapping[str, Any]] = {
     "auto_decompress": False,
     "access_log": None,
     "logger": _DROPPED,
-    "keepalive_timeout": 75.0,
+    "keepalive_timeout": 30.0,
     "lingering_time": 2.0,
+    "read_bufsize": 16 << 10,
 }
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 

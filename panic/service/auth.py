@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Final
+
+from aiohttp import web
 
 from panic.accounts.plan import Scope
 from panic.accounts.roster import Roster
@@ -20,6 +23,10 @@ from panic.service.problems import ProblemError
 
 _LISTED_MOST = 10
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?")
+
+
+ROLE: Final = web.RequestKey("role", str)
+"""The role in which a request was let in; none where its caller proved nothing."""
 
 
 @dataclass(frozen=True, slots=True)

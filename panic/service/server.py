@@ -15,6 +15,7 @@ from aiohttp import web
 from panic.config import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.pool import Pool
+from panic.ledger.backlog import RewrittenError, Trouble
 from panic.ledger.record import Kind
 from panic.ledger.writer import Leg
 from panic.service import descriptors, tls
@@ -72,6 +73,7 @@ class Server:
     async def start(self) -> None:
         """Begin everything; a ConfigurationError says why it may not, or cannot, listen where it should."""
         context, callers_most = _context(self._settings, self._say), descriptors.take_all()
+        self.standby.gone = self._ledger_gone
         await self.standby.start()
         self._ending.callback(self._pool.close)
         self._pool.start(partial(import_module, board.__name__), "readers")  # the first look need not wait for it
@@ -156,6 +158,11 @@ class Server:
         """Record that people know about a run, so that the next start does not tell them again."""
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
+
+    def _ledger_gone(self, trouble: Trouble) -> None:
+        what = "somebody else changed what panic wrote" if trouble.code == RewrittenError.code else "it is gone"
+        text = f"{trouble.text}. Compare the heads in earlier reports and log lines: docs/ledger.md"
+        self.notifier.tell(Notice("page", "", f"THE LEDGER IS NOT TO BE TRUSTED  {what}", text, trouble.code))
 
     def _hook_called(self, kind: str, facts: dict[str, Any], is_repeatable: bool) -> None:
         self._metrics.recorded(kind, facts)

@@ -85,6 +85,7 @@ def status(
     health = warm.health
     unheard = [f"connections to the broker: {health.trouble}"] if health.trouble else []
     unwritten = [f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else []
+    unwritten += [f"ledger: {one.text}" for one in ledger.gone] if ledger else []
     return {
         **loaded.ages(),
         "warm_connections": warm.idle,
