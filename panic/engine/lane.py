@@ -73,6 +73,7 @@ class Lane:
     closed_at: float | None = None
     refused: int = 0
     period: int = 0
+    has_room: bool = False
     _next_at: float = 0.0
     _told_until: float = 0.0
     _is_meant: bool | None = None
@@ -106,13 +107,13 @@ class Lane:
         if self.closed_at is not None:
             self._next_at = min(self._next_at, now)
 
-    def sent(self, now: float) -> None:
+    def sent(self, now: float, gaps: int = 1) -> None:
         """Take a turn."""
         if self.closed_at is not None:
             self._probed_at = now
             self._next_at = now + PROBE_PATIENCE_S
         elif self.rate.value is not None:
-            self._next_at = max(self._next_at, now - self.rate.gap_s / 2) + self.rate.gap_s
+            self._next_at = max(self._next_at, now - self.rate.gap_s / 2) + gaps * self.rate.gap_s
 
     def answered(
         self, account: int, period: int, now: float, *, limited: bool, retry_after: float | None

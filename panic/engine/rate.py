@@ -9,7 +9,7 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-FIRST = 10.0
+FIRST = 5.0
 """Turns a second after the first refusal."""
 
 LEAST = 0.2
@@ -33,6 +33,7 @@ PAUSES = 5
 BENEATH = 0.95
 """After a refusal the rate is this part of what was served, so that the next one is some time away."""
 
+LEFT = 0.7
 FAR_OFF = 0.85
 """What is left of a rate that was refused at once."""
 
@@ -89,17 +90,18 @@ class Rate:
         """Learn from a refusal; `is_far_off` if hardly anything was served since the last one."""
         if self.value is None:
             self._set(FIRST)
-        elif is_far_off:
-            self._set(FAR_OFF * self.value)
-            self._factor = min(self._factor, SEARCH)
         else:
-            served = [
-                (self.turns - turns) / (now - at)
-                for at, turns in self._refusals
-                if now - at >= LEARN_S and self.turns - turns >= LEARN_TURNS
-            ]
-            self._set(max(BENEATH * max(served) if served else self.value / 2, self._lasted))
-            self._factor = 0.0 if served else min(self._factor, SEARCH)
+            since = [(now - at, self.turns - turns) for at, turns in self._refusals]
+            served = [n / past for past, n in since if past >= LEARN_S and n >= LEARN_TURNS]
+            if served and not is_far_off:
+                value = max(BENEATH * max(served), self._lasted)
+                self._factor = 0.0
+            else:
+                past, n = since[-1] if since else (0.0, 0)
+                most = (n + 1) / past if past else self.value
+                value = min(most, FAR_OFF * self.value)
+                self._factor = min(self._factor, SEARCH)
+            self._set(max(value, LEFT * self.value))
         if not (is_far_off and self._refusals):
             self._refusals.append((now, self.turns))
         self._growth, self._lasted = GROWTH_FIRST, 0.0
@@ -132,7 +134,7 @@ class Rate:
 
     def _next_growth(self) -> tuple[float, int]:
         if not self._factor:
-            return max(GROW_S, PAUSES * self._pause), GROW_TURNS
+            return max(GROW_S, PAUSES * self._pause), int(min(GROW_TURNS, max(4, 4 * (self.value or 0))))
         return DOUBLE_S, DOUBLE_TURNS if self._factor > SEARCH else SEARCH_TURNS
 
     def _set(self, value: float) -> None:

@@ -20,7 +20,11 @@ NOBODY = 0
 """Stands in for an account if a request concerns none; no account has this id."""
 
 FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
-"""At first a fifth of the accounts fly, at least 20: a broker that lets few through refuses few."""
+"""At first a fifth of the accounts fly, at least 20, and one more for each that is served, as in TCP's slow start:
+a broker that lets few through refuses few. So it is again after a quarter of a second in which nothing flew."""
+
+SPREAD = 0.9
+ROOM = 4
 
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
@@ -84,6 +88,7 @@ class Lanes:
         self._most, self._known = most, known or {}
         self._lanes: dict[str, Lane] = {}
         self._users: dict[str, list[Slots]] = {}
+        self._next_at = 0.0
 
     def join(self, name: str, slots: "Slots") -> Lane:
         """Give a lane, of which these slots take turns from now on."""
@@ -103,6 +108,20 @@ class Lanes:
 
     def _first(self, name: str) -> Rate:
         return Rate.known(self._known.get(name), self._most)
+
+    def admits_at(self, lane: Lane, kind: Kind) -> float:
+        """Give the time from which the next request of a lane may go: several lanes may be behind one limit."""
+        at = lane.admits_at(kind)
+        return at if lane.is_free else max(at, self._next_at)
+
+    def sent(self, lane: Lane, now: float, *, makes_room: bool) -> None:
+        """Take a turn of a lane."""
+        lane.sent(now, ROOM if makes_room else 1)
+        if not lane.is_free and len(self._lanes) > 1:
+            rates = [one.rate.value for one in self._lanes.values() if one.rate.value is not None]
+            closed = any(one.closed_at is not None for one in self._lanes.values())
+            gap = 1 / max(rates) if closed else SPREAD / sum(rates)
+            self._next_at = max(self._next_at, now - gap / 8) + gap
 
     def leave(self, name: str, slots: "Slots") -> None:
         """Take no more turns."""
@@ -136,9 +155,10 @@ class Slots:
         *,
         urgency: Urgency = Urgency.PERSON,
     ) -> None:
-        self._free = size
-        self._withheld = self._first_flight = self._heard = 0
-        self._is_refused = False
+        self._size = self._free = size
+        self._flight = size
+        self._withheld = 0
+        self._quiet_since: float | None = None
         self.now = now
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
@@ -155,28 +175,34 @@ class Slots:
 
     def begin(self, accounts: int) -> None:
         """Let only some of so many accounts' requests fly before answers come, or a moment has passed."""
-        self._withheld = max(0, self._free - max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
-        self._free -= self._withheld
-        self._first_flight = self._free
+        self._flight = min(self._size, max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
+        self._withhold()
+
+    def _withhold(self) -> None:
+        """Begin a first flight; nothing flies now."""
+        self._withheld = self._size - self._flight
+        self._free = self._flight
         if self._withheld:
-            asyncio.get_running_loop().call_later(FLIGHT_S, self._give_all)
+            asyncio.get_running_loop().call_later(FLIGHT_S, self._give, self._withheld)
 
-    def _hear(self, *, limited: bool) -> None:
-        """Let all fly once half of the first flight was served; after a refusal its lane knows better."""
-        self._is_refused |= limited
-        self._heard += 1
-        if self._heard >= self._first_flight // 2 and not self._is_refused:
-            self._give_all()
-
-    def _give_all(self) -> None:
-        self._free += self._withheld
-        self._withheld = 0
+    def _give(self, more: int) -> None:
+        """Let more fly, of those that were withheld."""
+        more = min(more, self._withheld)
+        self._withheld -= more
+        self._free += more
         self._dispatch()
+
+    def _end_quiet(self) -> None:
+        if self._quiet_since is not None and self.now() - self._quiet_since >= FLIGHT_S:
+            self._withhold()
+        self._quiet_since = None
 
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
         """Wait for a slot; False means that nothing may be sent, or that something else is due before it."""
         if self._closed:
             return False
+        if self._quiet_since is not None:
+            self._end_quiet()
         queue = self._queues.get(lane_name) or self._join(lane_name)
         if self._free and not self._held and queue.is_free:
             self._free -= 1
@@ -216,8 +242,8 @@ class Slots:
                 )
                 if lane.period != period:
                     self.lanes.wake_others(lane_name, self)
-                if self._withheld:
-                    self._hear(limited=answer.is_limited)
+                if self._withheld and not answer.is_limited:
+                    self._give(1)
                 if answer.is_limited:
                     self.refused[lane_name] += 1
                     answer = answer._replace(retry_after=wait)
@@ -228,6 +254,8 @@ class Slots:
     def release(self) -> None:
         """Give a slot back."""
         self._free += 1
+        if self._free + self._withheld == self._size:
+            self._quiet_since = self.now()
         if self._waiting:
             self._dispatch()
 
@@ -297,7 +325,12 @@ class Slots:
         while self._free and (first := self._next(now)):
             name, waiter = first
             lane = self._queues[name].lane
-            lane.sent(now)
+            owing = self._owing(waiter.kind) if waiter.kind > Kind.REFUSED_CANCEL and not lane.is_free else []
+            for other in owing:
+                if not other.has_room:
+                    other.has_room = True
+                    other.begin_anew(now)
+            self.lanes.sent(lane, now, makes_room=bool(owing))
             self.lanes.wake_others(name, self)
             self._periods[waiter.account] = lane.period
             self._free -= 1
@@ -310,7 +343,7 @@ class Slots:
         best: tuple[str, Waiter] | None = None
         for name, queue in self._queues.items():
             head = queue.head()
-            if head is None or (best is not None and best[1] < head) or queue.lane.admits_at(head.kind) > now:
+            if head is None or (best is not None and best[1] < head) or self.lanes.admits_at(queue.lane, head.kind) > now:
                 continue
             if queue.lane.is_free or self.lanes.is_first(name, self, head):
                 best = name, head
@@ -318,13 +351,18 @@ class Slots:
                 self.lanes.wake_others(name, self)  # and after their turn they wake us
         return best
 
+    def _owing(self, kind: Kind) -> list[Lane]:
+        before = Kind.READ_AGAIN if kind is Kind.READ_CLEAR else Kind.REFUSED_CANCEL
+        heads = [(queue.lane, queue.head()) for queue in self._queues.values() if not queue.lane.is_free]
+        return [lane for lane, head in heads if head is not None and head.kind <= before]
+
     def _set_alarm(self, now: float) -> None:
         """Wake up when the first lane with a queue admits somebody."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
         heads = ((queue.lane, queue.head()) for queue in self._queues.values())
-        due = [at for lane, head in heads if head is not None and (at := lane.admits_at(head.kind)) > now]
+        due = [at for lane, head in heads if head is not None and (at := self.lanes.admits_at(lane, head.kind)) > now]
         if due:
             self._idle_since = now
             self._wake = asyncio.get_running_loop().call_at(min(due), self._dispatch)
