@@ -73,7 +73,6 @@ class Lane:
     closed_at: float | None = None
     refused: int = 0
     period: int = 0
-    has_room: bool = False
     _next_at: float = 0.0
     _told_until: float = 0.0
     _is_meant: bool | None = None
@@ -83,6 +82,7 @@ class Lane:
     _recent: int = 0
     _refused: dict[int, tuple[int, int]] = field(default_factory=dict)
     _probes: list[int] = field(default_factory=list)
+    _has_found_room: bool = False
 
     @property
     def is_free(self) -> bool:
@@ -102,13 +102,20 @@ class Lane:
 
     def begin_anew(self, now: float) -> None:
         """Find its limit once more: somebody presses."""
+        self._has_found_room = False
         self.rate.begin_anew()
         self.period += 1
         if self.closed_at is not None:
             self._next_at = min(self._next_at, now)
 
+    def find_room(self, now: float) -> None:
+        """Find its limit once more, and not again: another lane leaves it the turns of their common broker."""
+        if not self._has_found_room:
+            self.begin_anew(now)
+            self._has_found_room = True
+
     def sent(self, now: float, gaps: int = 1) -> None:
-        """Take a turn."""
+        """Take a turn; the next one comes after so many gaps."""
         if self.closed_at is not None:
             self._probed_at = now
             self._next_at = now + PROBE_PATIENCE_S

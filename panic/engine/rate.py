@@ -2,7 +2,9 @@
 
 * After the first refusal it begins low and doubles every quarter second: slow start.
 * A refusal sets it to what was served since an earlier refusal, by the time since, as TCP Westwood does: a token
-  bucket is empty at each refusal, so that is its rate whatever its burst; and a window's is the same.
+  bucket is empty at each refusal, so that is its rate whatever its burst; and a window's is the same. Where too
+  little was served for that, one more would have been too many: that is as fast as the broker can be. No refusal
+  takes more than 30 %, as with CUBIC: a window that was used up says little of its rate.
 * Between refusals it grows by 2, 4, 8 % and so on, as CUBIC does: flat near the last limit, steep once that moved.
 """
 
@@ -10,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 FIRST = 5.0
-"""Turns a second after the first refusal."""
+"""Turns a second after the first refusal: as slow as any broker is known to be."""
 
 LEAST = 0.2
 """The slowest, turns a second."""
@@ -33,9 +35,8 @@ PAUSES = 5
 BENEATH = 0.95
 """After a refusal the rate is this part of what was served, so that the next one is some time away."""
 
-LEFT = 0.7
-FAR_OFF = 0.85
-"""What is left of a rate that was refused at once."""
+LEFT, FAR_OFF = 0.7, 0.85
+"""Between these parts is left of a rate that was refused at once; the first is left of any."""
 
 LEARN_S, LEARN_TURNS, LEARN_FROM = 1.0, 10, 5
 """What was served is counted over at least so many seconds and turns, from any of the last so many refusals."""
@@ -58,7 +59,6 @@ class Rate:
     _growth: float = GROWTH_FIRST
     _grown_at: float = 0.0
     _grown_turns: int = 0
-    _lasted: float = 0.0
     _served_at: float = 0.0
     _pause: float = 0.0
     _refusals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=LEARN_FROM))
@@ -94,17 +94,15 @@ class Rate:
             since = [(now - at, self.turns - turns) for at, turns in self._refusals]
             served = [n / past for past, n in since if past >= LEARN_S and n >= LEARN_TURNS]
             if served and not is_far_off:
-                value = max(BENEATH * max(served), self._lasted)
-                self._factor = 0.0
+                value, self._factor = BENEATH * max(served), 0.0
             else:
                 past, n = since[-1] if since else (0.0, 0)
                 most = (n + 1) / past if past else self.value
-                value = min(most, FAR_OFF * self.value)
-                self._factor = min(self._factor, SEARCH)
+                value, self._factor = min(most, FAR_OFF * self.value), min(self._factor, SEARCH)
             self._set(max(value, LEFT * self.value))
         if not (is_far_off and self._refusals):
             self._refusals.append((now, self.turns))
-        self._growth, self._lasted = GROWTH_FIRST, 0.0
+        self._growth = GROWTH_FIRST
         self._grown_at, self._grown_turns = now, self.turns
 
     def paused(self, seconds: float, now: float) -> None:
@@ -126,7 +124,6 @@ class Rate:
         if past < least_s or turns < least_turns:
             return
         if turns >= self.value * past / 2:  # else fewer came than might have gone
-            self._lasted = self.value
             self._set(self.value * (self._factor or 1 + self._growth))
             if not self._factor:
                 self._growth = min(2 * self._growth, GROWTH_MOST)
@@ -134,7 +131,7 @@ class Rate:
 
     def _next_growth(self) -> tuple[float, int]:
         if not self._factor:
-            return max(GROW_S, PAUSES * self._pause), int(min(GROW_TURNS, max(4, 4 * (self.value or 0))))
+            return max(GROW_S, PAUSES * self._pause), GROW_TURNS
         return DOUBLE_S, DOUBLE_TURNS if self._factor > SEARCH else SEARCH_TURNS
 
     def _set(self, value: float) -> None:

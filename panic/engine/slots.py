@@ -7,7 +7,7 @@ is not ready, so it never keeps a slot from work that is.
 import asyncio
 import heapq
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from enum import IntEnum
 from itertools import count
 from typing import NamedTuple
@@ -24,7 +24,10 @@ FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
 a broker that lets few through refuses few. So it is again after a quarter of a second in which nothing flew."""
 
 SPREAD = 0.9
+"""The turns of all lanes are apart by this part of what they would be if one broker served them at all their rates."""
+
 ROOM = 4
+"""A lane takes every fourth turn while its requests are less urgent than another's, which may share its limit."""
 
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
@@ -110,18 +113,28 @@ class Lanes:
         return Rate.known(self._known.get(name), self._most)
 
     def admits_at(self, lane: Lane, kind: Kind) -> float:
-        """Give the time from which the next request of a lane may go: several lanes may be behind one limit."""
+        """Give the time from which the next request of a lane may go."""
         at = lane.admits_at(kind)
         return at if lane.is_free else max(at, self._next_at)
 
-    def sent(self, lane: Lane, now: float, *, makes_room: bool) -> None:
-        """Take a turn of a lane."""
-        lane.sent(now, ROOM if makes_room else 1)
-        if not lane.is_free and len(self._lanes) > 1:
-            rates = [one.rate.value for one in self._lanes.values() if one.rate.value is not None]
-            closed = any(one.closed_at is not None for one in self._lanes.values())
-            gap = 1 / max(rates) if closed else SPREAD / sum(rates)
-            self._next_at = max(self._next_at, now - gap / 8) + gap
+    def sent(self, lane: Lane, kind: Kind, now: float, waiting: Iterable[tuple[Lane, Kind]]) -> None:
+        """Take a turn of a lane while others have such requests `waiting`: they may all be behind one limit.
+
+        So their turns are kept apart, too; a closed lane's probe goes in another's stead; and what is less urgent
+        makes room.
+        """
+        if lane.is_free or len(self._lanes) == 1:
+            lane.sent(now)
+            return
+        before = Kind.READ_AGAIN if kind is Kind.READ_CLEAR else Kind.REFUSED_CANCEL
+        urgent = [other for other, its in waiting if its <= before < kind and other is not lane]
+        for other in urgent:
+            other.find_room(now)
+        lane.sent(now, ROOM if urgent else 1)
+        rates = [one.rate.value for one in self._lanes.values() if one.rate.value is not None]
+        any_closed = any(one.closed_at is not None for one in self._lanes.values())
+        gap = 1 / max(rates) if any_closed else SPREAD / sum(rates)
+        self._next_at = max(self._next_at, now - gap / 8) + gap
 
     def leave(self, name: str, slots: "Slots") -> None:
         """Take no more turns."""
@@ -325,12 +338,7 @@ class Slots:
         while self._free and (first := self._next(now)):
             name, waiter = first
             lane = self._queues[name].lane
-            owing = self._owing(waiter.kind) if waiter.kind > Kind.REFUSED_CANCEL and not lane.is_free else []
-            for other in owing:
-                if not other.has_room:
-                    other.has_room = True
-                    other.begin_anew(now)
-            self.lanes.sent(lane, now, makes_room=bool(owing))
+            self.lanes.sent(lane, waiter.kind, now, ((other, head.kind) for other, head in self._heads()))
             self.lanes.wake_others(name, self)
             self._periods[waiter.account] = lane.period
             self._free -= 1
@@ -351,18 +359,18 @@ class Slots:
                 self.lanes.wake_others(name, self)  # and after their turn they wake us
         return best
 
-    def _owing(self, kind: Kind) -> list[Lane]:
-        before = Kind.READ_AGAIN if kind is Kind.READ_CLEAR else Kind.REFUSED_CANCEL
-        heads = [(queue.lane, queue.head()) for queue in self._queues.values() if not queue.lane.is_free]
-        return [lane for lane, head in heads if head is not None and head.kind <= before]
+    def _heads(self) -> Iterator[tuple[Lane, Waiter]]:
+        """Give who goes first in each lane in which somebody waits."""
+        for queue in self._queues.values():
+            if (head := queue.head()) is not None:
+                yield queue.lane, head
 
     def _set_alarm(self, now: float) -> None:
         """Wake up when the first lane with a queue admits somebody."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        heads = ((queue.lane, queue.head()) for queue in self._queues.values())
-        due = [at for lane, head in heads if head is not None and (at := self.lanes.admits_at(lane, head.kind)) > now]
+        due = [at for lane, head in self._heads() if (at := self.lanes.admits_at(lane, head.kind)) > now]
         if due:
             self._idle_since = now
             self._wake = asyncio.get_running_loop().call_at(min(due), self._dispatch)
