@@ -33,24 +33,22 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ConfigurationError": ("panic.kit.errors", "ConfigurationError"),
-    "Filters": ("panic.orders", "Filters"),
-    "PanicError": ("panic.kit.errors", "PanicError"),
-    "Report": ("panic.report.document", "Report"),
-    "Scope": ("panic.accounts.plan", "Scope"),
-    "Settings": ("panic.config", "Settings"),
-    "UsageError": ("panic.kit.errors", "UsageError"),
-    "load_settings": ("panic.config", "load"),
+    "panic.accounts.plan": ("Scope",),
+    "panic.config": ("Settings", "load"),
+    "panic.kit.errors": ("ConfigurationError", "PanicError", "UsageError"),
+    "panic.orders": ("Filters",),
+    "panic.report.document": ("Report",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'panic' has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415  (see above)
 
-    module, attribute = _HOMES[name]
-    return getattr(import_module(module), attribute)
+    attribute = "load" if name == "load_settings" else name
+    for module, names in _HOMES.items():
+        if attribute in names:
+            return getattr(import_module(module), attribute)
+    raise AttributeError(f"module 'panic' has no attribute {name!r}")
 
 
 async def press(

@@ -5,13 +5,13 @@ import os
 import signal
 import threading
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import hypothesis
 import pytest
 import structlog
 
-from tests.kit.virtual import connections_close
+from tests.kit.virtual import VirtualLoop, connections_close
 
 hypothesis.settings.register_profile(
     "alike",  # on every machine, and however busy it is: a time is no reason to fail
@@ -30,6 +30,11 @@ _WORKERS_MOST = 16
 def pytest_xdist_auto_num_workers() -> int:
     """Give one worker more than there are processors: a test often waits for a clock or a process."""
     return min((os.cpu_count() or 1) + 1, _WORKERS_MOST)
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Give the loop of an async test: on virtual time where it, or its module, is marked `virtual_time`."""
+    return {"loop": VirtualLoop if item.get_closest_marker("virtual_time") else asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

@@ -78,69 +78,61 @@ def read(table: str) -> Iterator[Defect]:
         yield defect
 
 
-class Copy:
-    """A copy of the tree in which one defect at a time is seeded."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=_LEFT_OUT)
-            else:
-                shutil.copy2(ROOT / name, folder / name)
-
-    def run(self, tests: Sequence[str], within_s: float | None = None) -> tuple[int, str]:
-        """Run tests; give pytest's exit code and what it said. Raises TimeoutExpired."""
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
-        env = {
-            **os.environ,
-            "PYTHONPATH": str(self.folder),
-            "HYPOTHESIS_STORAGE_DIRECTORY": str(self.folder / "h"),
-        }
-        done = subprocess.run(
-            command, cwd=self.folder, env=env, capture_output=True, text=True, timeout=within_s, check=False
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def judge(self, defect: Defect) -> tuple[bool, str]:
-        """Seed a defect and run its tests; tell whether they caught it, and by what."""
-        path = self.folder / defect.file
-        sound = path.read_text(encoding="utf-8")
-        try:
-            path.write_text(defect.seeded(sound), encoding="utf-8")
-            code, said = self.run(defect.tests, HANG_S)
-        except ValueError as error:
-            return False, f"the table is STALE: {error}"
-        except subprocess.TimeoutExpired:
-            return True, f"caught by timeout: the tests hang for {HANG_S:g} s"
-        finally:
-            path.write_text(sound, encoding="utf-8")
-        if code == _TESTS_FAILED:
-            return True, f"caught by {', '.join(_FAILED.findall(said)) or 'a test'}"
-        if code:
-            return False, f"NOT CAUGHT, its tests could not be run ({code}): {said.strip()[-300:]}"
-        return False, "NOT CAUGHT"
+def copy_to(folder: Path) -> Path:
+    """Copy the tree, so that one defect at a time can be seeded in it."""
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=_LEFT_OUT)
+        else:
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
 
 
-def try_all(defects: Sequence[Defect], copies: Sequence[Copy]) -> int:
+def run(folder: Path, tests: Sequence[str], within_s: float | None = None) -> tuple[int, str]:
+    """Run tests in a copy; give pytest's exit code and what it said. Raises TimeoutExpired."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", *tests]
+    env = {**os.environ, "PYTHONPATH": str(folder), "HYPOTHESIS_STORAGE_DIRECTORY": str(folder / "h")}
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=within_s, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def judge(folder: Path, defect: Defect) -> tuple[bool, str]:
+    """Seed a defect in a copy and run its tests; tell whether they caught it, and by what."""
+    path = folder / defect.file
+    sound = path.read_text(encoding="utf-8")
+    try:
+        path.write_text(defect.seeded(sound), encoding="utf-8")
+        code, said = run(folder, defect.tests, HANG_S)
+    except ValueError as error:
+        return False, f"the table is STALE: {error}"
+    except subprocess.TimeoutExpired:
+        return True, f"caught by timeout: the tests hang for {HANG_S:g} s"
+    finally:
+        path.write_text(sound, encoding="utf-8")
+    if code == _TESTS_FAILED:
+        return True, f"caught by {', '.join(_FAILED.findall(said)) or 'a test'}"
+    if code:
+        return False, f"NOT CAUGHT, its tests could not be run ({code}): {said.strip()[-300:]}"
+    return False, "NOT CAUGHT"
+
+
+def try_all(defects: Sequence[Defect], copies: Sequence[Path]) -> int:
     """Try every defect, as many at once as there are copies; give how many were not caught."""
-    free: queue.SimpleQueue[Copy] = queue.SimpleQueue()
+    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
     for copy in copies:
         free.put(copy)
 
-    def judged(defect: Defect) -> tuple[bool, str]:
+    def judged(defect: Defect) -> bool:
         copy = free.get()
-        try:
-            return copy.judge(defect)
-        finally:
-            free.put(copy)
+        is_caught, words = judge(copy, defect)
+        free.put(copy)
+        tell(f"{defect.name} ({defect.file}): {words}")
+        return is_caught
 
-    missed = 0
     with ThreadPoolExecutor(len(copies)) as pool:
-        for defect, (is_caught, words) in zip(defects, pool.map(judged, defects), strict=True):
-            missed += not is_caught
-            tell(f"{defect.name} ({defect.file}): {words}")
-    return missed
+        return sum(not is_caught for is_caught in pool.map(judged, defects))
 
 
 def tell(line: str) -> None:
@@ -160,8 +152,8 @@ def main() -> int:
     if not defects:
         words.error(f"no defect is called so: {asked.only}")
     with tempfile.TemporaryDirectory(prefix="panic-mutants-") as folder:
-        copies = [Copy(Path(folder) / str(n)) for n in range(max(1, min(asked.jobs, len(defects))))]
-        code, said = copies[0].run(sorted({test for one in defects for test in one.tests}))
+        copies = [copy_to(Path(folder, str(n))) for n in range(max(1, min(asked.jobs, len(defects))))]
+        code, said = run(copies[0], sorted({test for one in defects for test in one.tests}))
         if code:
             tell(f"{said}\nthe tests fail without any defect: mend that first")
             return 1

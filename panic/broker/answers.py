@@ -70,11 +70,6 @@ class Answer(NamedTuple):
     cause: Cause | None = None
 
     @property
-    def fresh(self) -> bool:
-        """Whether it came over a connection that had carried nothing before."""
-        return self.receipt is not None and self.receipt.fresh
-
-    @property
     def is_limited(self) -> bool:
         """Whether the broker asked us to slow down."""
         return self.outcome is Outcome.RATE_LIMITED

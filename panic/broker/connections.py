@@ -6,12 +6,10 @@ here; the tests that pin them fail when an aiohttp release changes the private p
 """
 
 import asyncio
-import contextlib
 import functools
 import resource
 import socket
 import ssl
-import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +21,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 
 from panic.broker.answers import Receipt
+from panic.kit.background import begin
 
 _SPARE_DESCRIPTORS = 16
 """Descriptors left for files, the terminal, the event loop and a resolver."""
@@ -120,14 +119,21 @@ class Handler(ResponseHandler):
 
 
 class Connector(aiohttp.TCPConnector):
-    """A connection pool that can be told to trust no used connection any more."""
+    """A connection pool that trusts no used connection any more once answers got mixed up.
 
-    def __init__(self, mixed_up: Callable[[], None], lingering_most: int, **options: Any) -> None:
-        super().__init__(**options)
+    Attributes:
+        tell: Called when a connection brought an unrequested answer, or another account's orders.
+        lingering_most: How many connections may be listened to after their last answer: each is a descriptor.
+    """
+
+    def __init__(self, keepalive_s: float) -> None:
+        # The slots bound what is in flight; a second queue would only hide waits.
+        super().__init__(limit=0, resolver=Resolver(), keepalive_timeout=keepalive_s)
+        self.tell: Callable[[], None] = lambda: None
+        self.lingering_most = 0
         self._distrusts = False
         self._lingering: dict[Handler, float] = {}  # the oldest first
-        self.lingering_most = lingering_most
-        self._factory = functools.partial(Handler, self._loop, mixed_up)  # type: ignore[assignment]
+        self._factory = functools.partial(Handler, self._loop, self.mixed_up)  # type: ignore[assignment]
 
     @property
     def idle(self) -> int:
@@ -152,13 +158,14 @@ class Connector(aiohttp.TCPConnector):
                 if isinstance(protocol, Handler) and not protocol.receipts:
                     protocol.close()
 
-    def distrust(self) -> None:
-        """Use every connection once from now on, and close those that wait in the pool."""
+    def mixed_up(self) -> None:
+        """Use every connection once from now on, close those that wait in the pool, and tell it."""
         self._distrusts = True
         for idle in self._conns.values():
             for protocol, _ in idle:
                 protocol.close()
         self._conns.clear()
+        self.tell()
 
     def _release(self, key: ConnectionKey, protocol: ResponseHandler, *, should_close: bool = False) -> None:
         closes = self._distrusts or should_close or protocol.should_close
@@ -188,7 +195,7 @@ class Connector(aiohttp.TCPConnector):
 
 
 class Resolver(AbstractResolver):
-    """Looks a name up in a thread that nothing waits for, and keeps the last good answer as a fallback."""
+    """Looks a name up on a daemon thread, which holds up no end, and keeps the last good answer as a fallback."""
 
     def __init__(self) -> None:
         self._good: dict[tuple[str, int, int], list[ResolveResult]] = {}
@@ -205,7 +212,7 @@ class Resolver(AbstractResolver):
         known = self._good.get(key)
         try:
             async with asyncio.timeout(_STALE_AFTER_S if known else _GIVEN_UP_AFTER_S):
-                self._good[key] = await _look_up(host, port, family)
+                self._good[key] = await begin(lambda: _look_up(host, port, family), "resolver")
         except OSError:  # TimeoutError is one
             if not known:
                 raise
@@ -215,35 +222,15 @@ class Resolver(AbstractResolver):
         """Nothing to close: a thread that still hangs dies with the process."""
 
 
-def _look_up(host: str, port: int, family: socket.AddressFamily) -> asyncio.Future[list[ResolveResult]]:
-    """Ask the system in a daemon thread: unlike the loop's executor, it cannot hold up the process's end."""
-    loop = asyncio.get_running_loop()
-    found: asyncio.Future[list[ResolveResult]] = loop.create_future()
-
-    def tell(addresses: list[ResolveResult] | None, error: Exception | None) -> None:
-        if found.done():
-            return
-        if addresses:
-            found.set_result(addresses)
-        else:
-            found.set_exception(error or OSError("the name has no address"))
-
-    def ask() -> None:
-        told: tuple[list[ResolveResult] | None, Exception | None]
-        try:
-            told = (_addresses(host, port, family), None)
-        except Exception as error:  # noqa: BLE001  (whatever it is belongs to the one who waits)
-            told = (None, error if isinstance(error, OSError) else OSError(str(error)))
-        with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-            loop.call_soon_threadsafe(tell, *told)
-
-    threading.Thread(target=ask, name="panic-resolver", daemon=True).start()
-    return found
-
-
-def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
+def _look_up(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
     numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+    try:
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+    except ValueError as error:  # UnicodeError is one: no such name can even be asked for
+        raise OSError(str(error)) from error
+    if not found:
+        raise OSError("the name has no address")
     return [
         ResolveResult(hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=numeric)
-        for kind, _, proto, _, address in socket.getaddrinfo(host, port, family, socket.SOCK_STREAM)
+        for kind, _, proto, _, address in found
     ]

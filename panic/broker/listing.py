@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from panic.broker.answers import Answer
-from panic.broker.pages import Parameters, paging
+from panic.broker.pages import Parameters, page_of
 
 _ASLEEP = frozenset({"INACTIVE", "CLOSED"})
 
@@ -78,9 +78,9 @@ def _id(value: object) -> int | None:
 def _go_on(metadata: object, rows: int) -> tuple[str, str]:
     """Give the next page's token, and what is wrong with a list that ends here."""
     try:
-        where = paging(metadata)
+        page = page_of(metadata)
     except ValueError as error:
         return "", str(error)
-    if not where.next_token and where.total not in {None, rows}:
-        return "", f"the broker counts {where.total} accounts and shows {rows}"
-    return where.next_token, ""
+    if not page.next_token and page.total not in {None, rows}:
+        return "", f"the broker counts {page.total} accounts and shows {rows}"
+    return page.next_token, ""

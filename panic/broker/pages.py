@@ -7,7 +7,6 @@ there is more, so it is never taken for the last page. One reader of it serves l
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from panic.orders import Order
 
@@ -27,23 +26,31 @@ FULL = "a full page, and nobody says whether more follow"
 _HEEDLESS = "the broker does not heed the filter by status"
 
 Parameters = tuple[tuple[str, str], ...]
+"""Of one GET; the filters are repeated on every page."""
 
 
-class Paging(NamedTuple):
-    """The next page's token (empty on the last page) and the count of all items (None when not given)."""
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, of orders or of anything else (which it then does not hold).
 
+    Attributes:
+        next_token: Token of the page after it, empty on the last.
+        total: The broker's count of all items on all pages; None when it gives none.
+    """
+
+    orders: tuple[Order, ...] = ()
     next_token: str = ""
     total: int | None = None
 
 
-def paging(metadata: object) -> Paging:
+def page_of(metadata: object, orders: tuple[Order, ...] = ()) -> Page:
     """Read an answer's `metadata`.
 
     Raises:
         ValueError: It cannot be read, or says that there are more pages and not how to ask for them.
     """
     if metadata is None:
-        return Paging()
+        return Page(orders)
     if not isinstance(metadata, Mapping):
         raise ValueError("the metadata cannot be read")  # noqa: TRY004  (the broker's mistake, not a caller's)
     total = _count(metadata.get("total_items"))
@@ -53,7 +60,7 @@ def paging(metadata: object) -> Paging:
         raise ValueError("the next page's token cannot be read")
     if not token and pages is not None and (number or 1) < pages:
         raise ValueError(f"there are {pages} pages, and nobody says how to ask for them")
-    return Paging(token or "", total)
+    return Page(orders, token or "", total)
 
 
 def _count(value: object) -> int | None:
@@ -62,32 +69,6 @@ def _count(value: object) -> int | None:
     if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value, re.ASCII):
         return int(value)
     raise ValueError("a count cannot be read")
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """One GET of an account's orders: the parameters, with the page to go on from."""
-
-    parameters: Parameters
-    page_token: str = ""
-
-    def items(self) -> Parameters:
-        """Give every parameter of the request; the filters are repeated on every page."""
-        return (*self.parameters, ("page_token", self.page_token)) if self.page_token else self.parameters
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What one valid answer to a `Query` showed.
-
-    Attributes:
-        next_token: Token of the page after it, empty on the last.
-        total: The broker's count of all items on all pages; None when it gives none.
-    """
-
-    orders: tuple[Order, ...]
-    next_token: str = ""
-    total: int | None = None
 
 
 @dataclass(slots=True)

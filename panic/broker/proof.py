@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 
 from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import TRY_AGAIN, Body, Outcome, Standing
-from panic.broker.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Query
+from panic.broker.pages import FULL, MOST_ORDERS, PAGE_SIZE, Page, Pages, Parameters
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Order
 
 LOOKBACK = timedelta(days=400)
@@ -113,9 +113,10 @@ class Look:
         self._course = self._ask()
         self._answers = next(self._course)
 
-    def query(self) -> Query:
-        """Give the request to make next; meaningless once the look has finished."""
-        return Query(self._answers.parameters, self._token)
+    def query(self) -> Parameters:
+        """Give the parameters of the GET to make next; meaningless once the look has finished."""
+        token = (("page_token", self._token),) if self._token else ()
+        return (*self._answers.parameters, *token)
 
     def hear(self, answer: Answer) -> bool:
         """Take in an answer to `query`; tell whether it is to be asked again after a wait."""

@@ -1,9 +1,11 @@
 """One request in flight, and what was seen of its answer, kept when it ends in an exception."""
 
+import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 from aiohttp.connector import Connection
@@ -94,3 +96,20 @@ _CAUSES: tuple[tuple[type[Exception], str, Cause | None], ...] = (  # a subclass
     (aiohttp.ClientOSError, "the connection was lost: {detail}", None),
     (aiohttp.ClientResponseError, "what came back was not HTTP", None),
 )
+
+
+async def exchange(
+    send: Callable[[], Any], leash: asyncio.Timeout, most: int, now: Callable[[], float]
+) -> Exchange:
+    """Make one request, on a leash, and read up to `most` bytes of its answer."""
+    made = Exchange(now())
+    UNDERWAY.set(made)
+    try:
+        async with leash, send() as response:
+            await made.read(response, most)
+    except TimeoutError:
+        made.failure = f"no answer within {now() - made.began:.1f} s"
+    except Exception as error:  # noqa: BLE001  (whatever the client throws is one unanswered attempt)
+        made.fail(error)
+    made.ended = now()
+    return made

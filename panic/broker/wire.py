@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from panic.broker.answers import HOLD_MOST_S, Answer
 from panic.broker.outcomes import Body, Evidence, classify
-from panic.broker.pages import Page, paging
+from panic.broker.pages import Page, page_of
 from panic.broker.request import Exchange
 from panic.kit.clock import http_date
 from panic.kit.words import clip
@@ -103,10 +103,9 @@ def _page(document: dict[str, Any] | None, orders: tuple[Order, ...]) -> Page | 
     ):
         return None
     try:
-        where = paging(document.get("metadata"))
+        return page_of(document.get("metadata"), orders)
     except ValueError:
         return None
-    return Page(orders, where.next_token, where.total)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

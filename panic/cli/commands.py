@@ -1,21 +1,13 @@
 """Each command, its options, and the function that carries it out."""
 
+import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from panic._version import VERSION
-from panic.cli.grammar import (
-    Parser,
-    account_id,
-    add_command,
-    add_group,
-    common_options,
-    output_options,
-    port,
-    positive,
-    seconds,
-)
+from panic.kit.errors import UsageError
 
 _OF_A_RUN = """
   0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
@@ -50,7 +42,18 @@ _BACKUP = """
   0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
 
 _RUN = "the run's id, the start of it, or `last`"
-_LEDGER = "an older ledger, or one that was set aside (default: from settings)"
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that reports mistakes as usage errors (64), like the rest of panic."""
+
+    def __init__(self, **what: Any) -> None:
+        """Accept no abbreviated options, and print help texts as they are written."""
+        super().__init__(**what, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuse."""
+        raise UsageError(f"{message}\n{self.format_usage().strip()}")
 
 
 def parser() -> Parser:
@@ -62,8 +65,8 @@ def parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"panic {VERSION}")
     parser.set_defaults(config=None, log_level="warning")
-    common_options(parser)
-    add = partial(add_command, add_group(parser))
+    _common_options(parser)
+    add = partial(_command, _commands(parser))
     _press(add("press", "press:do_press", "cancel every open order of a scope", _OF_A_RUN))
     _resume(add("resume", "press:do_resume", "complete a run whose process died", _OF_A_RUN))
     _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS))
@@ -73,8 +76,8 @@ def parser() -> Parser:
     _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING))
     _evidence(add("evidence", "", "export the ledger's record to a file that anybody can check"))
     _check(add("check", "check:do_check", "check whether a press would work everywhere; only reads", _CHECK))
-    config = partial(add_command, add_group(add("config", "", "the settings in force")))
-    output_options(config("show", "config:do_show", "every setting in force, and where it comes from", _CONFIG))
+    config = partial(_command, _commands(add("config", "", "the settings in force")))
+    _output_options(config("show", "config:do_show", "every setting in force, and where it comes from", _CONFIG))
     _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator", _DRILL))
     add("serve", "serve:do_serve", "run the service: API, hooks, control room", _SERVE)
     _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
@@ -99,42 +102,38 @@ def _press(parser: Parser) -> None:
     how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
     how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
     how("--dry-run", action="store_true", help="print the plan and send nothing")
-    output_options(parser)
+    _output_options(parser)
 
 
 def _scope(group: Any) -> None:
     every, named = group.add_argument, {"action": "append", "default": []}
     every("--all", action="store_true", help="every account of the roster")
     every("--group", **named, metavar="G", help="every account of a group; repeatable")
-    every("--account", **named, type=account_id, metavar="ID", help="one account; repeatable")
+    every("--account", **named, type=_account_id, metavar="ID", help="one account; repeatable")
 
 
 def _check(parser: Parser) -> None:
     text = "show what the service's last self-test found; makes no request"
     parser.add_argument("--last", action="store_true", help=text)
-    output_options(parser)
+    _output_options(parser)
 
 
 def _resume(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
     parser.add_argument("--by", default="", metavar="NAME", help="who resumes it (default: user@host)")
-    output_options(parser)
-
-
-def _run(parser: Parser) -> None:
-    parser.add_argument("run", metavar="RUN", help="the run's id, the start of it, or `last`")
+    _output_options(parser)
 
 
 def _runs(parser: Parser) -> None:
-    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="list at most N (20)")
+    parser.add_argument("--limit", type=_positive, default=20, metavar="N", help="list at most N (20)")
     _ledger(parser)
-    output_options(parser)
+    _output_options(parser)
 
 
 def _show(parser: Parser) -> None:
-    _run(parser)
+    parser.add_argument("run", metavar="RUN", help=_RUN)
     _ledger(parser)
-    output_options(parser)
+    _output_options(parser)
 
 
 def _ledger(parser: Parser) -> None:
@@ -143,7 +142,7 @@ def _ledger(parser: Parser) -> None:
 
 
 def _evidence(parser: Parser) -> None:
-    add = partial(add_command, add_group(parser))
+    add = partial(_command, _commands(parser))
     export = add("export", "evidence:do_export", "write the evidence of a run or a period", _EXPORT)
     export.add_argument("run", metavar="RUN", nargs="?", help=_RUN)
     export.add_argument("--from", dest="since", metavar="DATE", help="from this day or time on, UTC")
@@ -154,7 +153,7 @@ def _evidence(parser: Parser) -> None:
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
     head = "a ledger head that was kept elsewhere; repeatable"
     verify.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
-    output_options(verify)
+    _output_options(verify)
     backup = add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")
     backup.add_argument("--format", choices=("table", "json"), help="default: table on a terminal")
@@ -162,7 +161,7 @@ def _evidence(parser: Parser) -> None:
 
 def _latch(parser: Parser) -> None:
     parser.add_argument("--create", action="store_true", help="create the latch, disengaged (once)")
-    output_options(parser)
+    _output_options(parser)
 
 
 def _reset(parser: Parser) -> None:
@@ -171,7 +170,7 @@ def _reset(parser: Parser) -> None:
     parser.add_argument("--force", default="", metavar="TEXT", help="why to end it without proof that it is clear")
     parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
     parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
-    output_options(parser)
+    _output_options(parser)
 
 
 def _token(parser: Parser) -> None:
@@ -185,24 +184,24 @@ def _token(parser: Parser) -> None:
 
 
 def _schedule(parser: Parser) -> None:
-    parser.add_argument("--count", type=positive, default=3, metavar="N", help="show N runs of each (3)")
-    output_options(parser)
+    parser.add_argument("--count", type=_positive, default=3, metavar="N", help="show N runs of each (3)")
+    _output_options(parser)
 
 
 def _firm(parser: Parser) -> None:
     add = parser.add_argument
-    add("--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)")
+    add("--accounts", type=_positive, default=300, metavar="N", help="accounts of the made-up firm (300)")
     add("--seed", type=int, default=1, metavar="N", help="seed from which everything random is derived (1)")
-    add("--latency", type=seconds, default=0.02, metavar="S", help="seconds until an answer arrives (0.02)")
+    add("--latency", type=_seconds, default=0.02, metavar="S", help="seconds until an answer arrives (0.02)")
     faults = "typical (the default without --rate), none, or kinds of fault, comma-separated"
     add("--faults", default="", metavar="KINDS", help=faults)
     add(
         "--rate",
-        type=positive,
+        type=_positive,
         metavar="N",
         help="let N requests a second through, 429 beyond (default: no limit)",
     )
-    add("--burst", type=positive, metavar="N", help="and N at once after a pause (default: a second's worth)")
+    add("--burst", type=_positive, metavar="N", help="and N at once after a pause (default: a second's worth)")
 
 
 def _drill(parser: Parser) -> None:
@@ -211,12 +210,63 @@ def _drill(parser: Parser) -> None:
     parser.add_argument("--ledger", type=Path, metavar="FILE", help=ledger)
     room = parser.add_argument_group("in the control room, the page of panic serve")
     room.add_argument("--room", action="store_true", help="serve it with the simulator, until Ctrl-C")
-    room.add_argument("--port", type=port, metavar="N", help="on 127.0.0.1 (8788; 0 for any)")
+    room.add_argument("--port", type=_port, metavar="N", help="on 127.0.0.1 (8788; 0 for any)")
     room.add_argument("--no-open", action="store_true", help="do not open a browser")
-    output_options(parser)
+    _output_options(parser)
 
 
 def _simulate(parser: Parser) -> None:
     _firm(parser)
-    parser.add_argument("--port", type=port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
+    parser.add_argument("--port", type=_port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
     parser.add_argument("--write", type=Path, metavar="DIR", help="write settings, roster and key for it to DIR")
+
+
+# ── values and options that several have ────────────────────────────────────────────────────────────────────
+
+
+def _command(commands: Any, name: str, do: str, what: str, codes: str = "") -> Parser:
+    """Add a command that `do`, a "module:function" under `panic.cli`, carries out; give its parser."""
+    epilog, description = codes and f"exit codes:{codes}", f"{what[0].upper()}{what[1:]}."
+    parser: Parser = commands.add_parser(name, help=what, description=description, epilog=epilog)
+    _common_options(parser)
+    parser.set_defaults(command=do)
+    return parser
+
+
+def _commands(parser: Parser) -> Any:
+    return parser.add_subparsers(metavar="COMMAND", required=True)
+
+
+def _common_options(parser: Parser) -> None:
+    # They may come before or after the command.
+    nothing = argparse.SUPPRESS  # else the later parser's default would undo what the earlier one read
+    where = "settings (else PANIC_CONFIG, else config/panic.toml)"
+    levels = ("debug", "info", "warning", "error")
+    parser.add_argument("--config", type=Path, metavar="FILE", default=nothing, help=where)
+    parser.add_argument("--log-level", choices=levels, default=nothing, help="what to log on standard error")
+
+
+def _output_options(parser: Parser) -> None:
+    parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, json in a pipe")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="also write the whole report there, as JSON")
+
+
+def _whole(least: int, most: int, what: str = "") -> Callable[[str], int]:
+    def read(words: str) -> int:
+        if not (words.isascii() and words.isdigit() and least <= int(words[:20]) <= most):
+            raise argparse.ArgumentTypeError(f"{words!r}{what or f': a whole number from {least:,} to {most:,}'}")
+        return int(words)
+
+    return read
+
+
+_account_id = _whole(1, (1 << 63) - 1, " is not an account id: give a positive whole number")
+_positive = _whole(1, 1_000_000)
+_port = _whole(0, 65_535)
+
+
+def _seconds(words: str) -> float:
+    value = float(words)
+    if not 0 <= value <= 60:  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{words!r}: seconds from 0 to 60")
+    return value

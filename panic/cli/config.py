@@ -3,25 +3,41 @@
 import argparse
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import RenderableType
 from rich.table import Table
 
 from panic import config
 from panic.cli import output
 from panic.cli.tables.drawing import Text
-from panic.config.effective import DEFAULT, Setting, effective
+from panic.config.entries import NAMED, TITLE
+from panic.config.loading import SECTIONS
+from panic.config.sections import Credential
+from panic.config.settings import Settings
 from panic.kit.errors import ConfigurationError
+
+_DEFAULT = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting in force, such as run.concurrency; its origin is a file and line, a variable, or default."""
+
+    name: str
+    value: Any
+    origin: str
 
 
 def do_show(options: argparse.Namespace) -> int:
     """Print every setting, even if some are wrong; the exit code says whether a press could use them."""
     found = config.survey(options.config)
     output.guard(options, found.settings)
-    settings = [_file(options, found), *effective(found)]
+    settings = [_file(options, found), *_effective(found)]
     problems = [str(problem) for problem in found.settings.problems]
     document = {
         "schema": "panic-config/1",
@@ -35,7 +51,7 @@ def do_show(options: argparse.Namespace) -> int:
 
 def _file(options: argparse.Namespace, found: config.Survey) -> Setting:
     """The settings file itself, shown as a setting."""
-    origin = "environment PANIC_CONFIG" if os.environ.get("PANIC_CONFIG") else DEFAULT
+    origin = "environment PANIC_CONFIG" if os.environ.get("PANIC_CONFIG") else _DEFAULT
     origin = "--config" if options.config else origin
     return Setting("settings", str(found.document.file.absolute()), origin)
 
@@ -47,7 +63,7 @@ def config_table(settings: Sequence[Setting], problems: Sequence[str]) -> Iterab
     for _ in range(3):
         table.add_column(overflow="fold")
     for one in settings:
-        said = "dim" if one.origin == DEFAULT else "bold"
+        said = "dim" if one.origin == _DEFAULT else "bold"
         table.add_row(Text(one.name), Text(_words(one.value), style=said), Text(one.origin, style=said))
     yield table
 
@@ -56,3 +72,46 @@ def _words(value: Any) -> str:
     if value is None or value in ("", []):
         return "unset"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+# ── every setting in force, and where it comes from; of a secret only where it is read ─────────────────────
+
+
+def _effective(found: config.Survey) -> Iterator[Setting]:
+    """Give every setting, in the order of the documentation; those of a section with a name of its own, too."""
+    for path, model in _sections(found.settings):
+        for key in type(model).model_fields:
+            value = _shown(key, getattr(model, key))
+            origin = _DEFAULT if value is None else found.document.origins.get((*path, key), _DEFAULT)
+            yield Setting(".".join((path[0].strip("[]"), *path[1:], key)), value, origin)
+
+
+def _sections(settings: Settings) -> Iterator[tuple[tuple[str, ...], BaseModel]]:
+    yield from (((section,), getattr(settings, section)) for section in SECTIONS)
+    held: tuple[Mapping[str, BaseModel], ...] = (
+        settings.credentials,
+        settings.tokens,
+        settings.hooks,
+        settings.channels,
+    )
+    for section, named in zip(NAMED, held, strict=True):
+        yield from (((section, name), one) for name, one in named.items())
+    yield from (((TITLE, one.name), one) for one in settings.schedules)
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key == "digest":
+        return "(not shown)"
+    if key == "env" and value is not None:
+        return _variable(value)
+    if isinstance(value, Credential):
+        is_file = value.env is None
+        return f"file {_shown('file', value.file)}" if is_file else f"environment {_variable(value.env)}"
+    if isinstance(value, tuple):
+        return [_shown("", one) for one in value]
+    return os.path.abspath(value) if isinstance(value, Path) else value  # noqa: PTH100  (also takes .. away)
+
+
+def _variable(name: str | None) -> str:
+    """The name of a variable, unless it looks as if the key itself was written there."""
+    return name if name and (name in os.environ or name.isupper()) else "(not shown)"

@@ -23,7 +23,7 @@ from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
 from panic.ledger import history, reader
-from panic.ledger.chain import Head
+from panic.ledger.events import Head
 from panic.ledger.evidence.export import Asked, export
 from panic.ledger.evidence.verify import Finding, Verification, Wrong, verify
 from panic.run.press import whoami

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from panic.kit import terminal
 
@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from panic.ledger.writer import Writer
     from panic.report.document import Report
     from panic.run.press import Prepared
-    from panic.run.run import Run
 
 _T = TypeVar("_T")
 
-_ENDING = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 # Commands without a run to watch do not need the progress module.
 # ruff: noqa: PLC0415
@@ -49,44 +48,38 @@ async def with_progress(prepared: "Prepared", *, drill: bool, ledger: "Writer | 
     progress = Progress()
     run = Run(prepared, progress.observe, ledger=ledger, drill=drill)
     progress.run = run
-    _obey_signals(run)
+    obey(run.stop, "panic: stopping: nothing more is sent; the report follows.")
     async with progress:
         report = await run.go()
-    for number in _ENDING:
+    for number in ENDING:
         asyncio.get_running_loop().remove_signal_handler(number)
     _ignore_signals()
     return report
 
 
-def _obey_signals(run: "Run") -> None:
-    """Let the first Ctrl-C or SIGTERM stop the run and report, the second end the process at once."""
-    loop = asyncio.get_running_loop()
+def obey(
+    do: Callable[[], object],
+    words: str,
+    numbers: Sequence[int] = ENDING,
+    last: Callable[[], object] = lambda: None,
+) -> None:
+    """Let the first of these signals do something, which is said, and the next end the process at once."""
+    loop, asked = asyncio.get_running_loop(), list[int]()
 
-    def stop(number: int) -> None:
-        if run.engine.stopped:
-            end_at_once(number)
-        run.stop()
-        terminal.say("panic: stopping: nothing more is sent; the report follows. Once more ends at once.")
+    def take(number: int) -> None:
+        if asked:
+            last()
+            terminal.errors.drain(0.1)
+            os._exit(128 + number)  # as that signal does, without waiting for anybody
+        asked.append(number)
+        do()
+        terminal.say(f"{words} Once more ends at once.")
 
-    for number in _ENDING:
-        loop.add_signal_handler(number, stop, number)
-
-
-def end_at_once(number: int) -> NoReturn:
-    """End the process as that signal does, without waiting for anybody."""
-    terminal.errors.drain(0.1)
-    os._exit(128 + number)
+    for number in numbers:
+        loop.add_signal_handler(number, take, number)
 
 
 def _ignore_signals() -> None:
     """Let nothing interrupt the report, such as quitting the pager that reads it."""
-    for number in _ENDING:
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)
-
-
-def ending() -> asyncio.Event:
-    """Return the event that Ctrl-C and SIGTERM set from now on."""
-    over = asyncio.Event()
-    for number in _ENDING:
-        asyncio.get_running_loop().add_signal_handler(number, over.set)
-    return over

@@ -13,11 +13,12 @@ import threading
 import time
 import webbrowser
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from panic import config, latch
-from panic.cli import loop, practice
+from panic.cli import loop
 from panic.cli.serve import log_unhandled
 from panic.config import LedgerFiles, Settings
 from panic.kit import terminal
@@ -35,28 +36,20 @@ RESTOCK_S = 5.0
 WATCH_S: Final = 5.0  # practice should be quick
 
 _HOST: Final = "127.0.0.1"
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def do_room(options: argparse.Namespace) -> int:
-    """Serve the control room around a made-up firm."""
+def refuse_what_cannot_be(options: argparse.Namespace) -> None:
+    """Refuse what makes no sense, while there is nothing to clean up yet, and settle on a port."""
     if options.format or options.output:
         word = "--format" if options.format else "--output"
         raise UsageError(f"--room {word}: the room prints no report. Leave {word} out, or leave --room out")
     options.port = PORT if options.port is None else options.port
-    _is_free(options.port)
-    made_up = practice.firm(options)
+    try:
+        socket.create_server((_HOST, options.port)).close()
+    except OSError as error:
+        raise UsageError(f"--port {options.port}: {error.strerror or error}; name another, or 0 for any") from None
     if options.ledger is not None:
         _is_for_drills(options.ledger)
-    return loop.run(_serve(made_up, options))
-
-
-def _is_free(port: int) -> None:
-    """Refuse a port that is in use, while there is nothing to clean up yet."""
-    try:
-        socket.create_server((_HOST, port)).close()
-    except OSError as error:
-        raise UsageError(f"--port {port}: {error.strerror or error}; name another, or 0 for any") from None
 
 
 def _is_for_drills(ledger: Path) -> None:
@@ -92,34 +85,29 @@ class Restocking:
         terminal.say("DRILL  the simulated firm has open orders again: you can press again.")
 
 
-async def _serve(made_up: drill.Firm, options: argparse.Namespace) -> int:
-    """Serve the simulator and the service around it until a signal; nothing is left of the folder both live in."""
-    over, folder = asyncio.Event(), Path(tempfile.mkdtemp(prefix="panic-drill-"))
-
-    def end(number: int) -> None:
-        if over.is_set():
-            _remove(folder)
-            loop.end_at_once(number)
-        over.set()
-        terminal.say("DRILL  ending. Once more ends at once.")
-
-    running = asyncio.get_running_loop()
-    running.set_exception_handler(log_unhandled)
-    for number in _ENDING:
-        running.add_signal_handler(number, end, number)
+def serve(made_up: drill.Firm, simulator: Simulator, options: argparse.Namespace) -> int:
+    """Serve the control room around a made-up firm; nothing is left of the folder it lives in."""
+    folder = Path(tempfile.mkdtemp(prefix="panic-drill-"))
     try:
-        async with practice.simulator(options, made_up) as simulator:
-            server = Server(_settings(made_up, simulator, options, folder), terminal.say, {}, drill=True)
-            await server.start()
-            restocking = Restocking(server.desk, simulator)
-            try:
-                _welcome(f"{server.url}/", options)
-                await over.wait()
-            finally:
-                restocking.close()
-                await server.end()
+        return loop.run(_serve(made_up, simulator, options, folder))
     finally:
         _remove(folder)
+
+
+async def _serve(made_up: drill.Firm, simulator: Simulator, options: argparse.Namespace, folder: Path) -> int:
+    over = asyncio.Event()
+    asyncio.get_running_loop().set_exception_handler(log_unhandled)
+    loop.obey(over.set, "DRILL  ending.", (*loop.ENDING, signal.SIGHUP), last=partial(_remove, folder))
+    async with simulator:
+        server = Server(_settings(made_up, simulator, options, folder), terminal.say, {}, drill=True)
+        await server.start()
+        restocking = Restocking(server.desk, simulator)
+        try:
+            _welcome(f"{server.url}/", options)
+            await over.wait()
+        finally:
+            restocking.close()
+            await server.end()
     return 0
 
 

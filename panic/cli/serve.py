@@ -30,19 +30,12 @@ async def _serve(server: Server, asked: list[int]) -> int:
     running, over, reloading = asyncio.get_running_loop(), asyncio.Event(), set[asyncio.Task[None]]()
     running.set_exception_handler(log_unhandled)
 
-    def end(number: int) -> None:
-        if over.is_set():
-            loop.end_at_once(number)
-        over.set()
-        terminal.say("panic: ending: every first DELETE that is owed is still sent. Once more ends at once.")
-
     def reload() -> None:
         task = asyncio.create_task(server.reload())
         reloading.add(task)
         task.add_done_callback(reloading.discard)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        running.add_signal_handler(number, end, number)
+    loop.obey(over.set, "panic: ending: every first DELETE that is owed is still sent.")
     running.add_signal_handler(signal.SIGHUP, asked.append, signal.SIGHUP)
     await server.start()
     terminal.say(f"panic: serving on {server.url}; it speaks to {server.standby.settings.broker.base_url}")

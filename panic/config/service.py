@@ -40,9 +40,7 @@ def _frozen(value: object) -> object:
 
 
 _Item = TypeVar("_Item")
-Items = Annotated[
-    tuple[_Item, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
-]
+Items = Annotated[tuple[_Item, ...], BeforeValidator(_frozen)]
 _Text = Annotated[str, Field(min_length=1)]
 _Account = Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
 _Instrument = Annotated[str, Field(pattern=_INSTRUMENT), AfterValidator(_printable)]

@@ -11,7 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_never
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.outcomes import TRY_AGAIN, Outcome, Standing
-from panic.broker.pages import Query
+from panic.broker.pages import Parameters
 from panic.engine.case import Case
 from panic.engine.deadline import Deadline, Leash
 from panic.engine.events import What
@@ -30,7 +30,7 @@ _READS = {Standing.UNREAD: Kind.READ, Standing.CLEAR: Kind.READ_CLEAR}
 CancelCall = Callable[[Account, Filters, Leash], Awaitable[Answer]]
 """Makes one DELETE of an account's orders within the leash; never raises but CancelledError."""
 
-ReadCall = Callable[[Account, Query, Leash], Awaitable[Answer]]
+ReadCall = Callable[[Account, Parameters, Leash], Awaitable[Answer]]
 """Makes one GET of an account's orders within the leash; never raises but CancelledError."""
 
 

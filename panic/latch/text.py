@@ -83,8 +83,7 @@ def holds(file: Path, account: int, group: str | None = None) -> bool:
     `group` is "" if it has none; without it every group that is engaged counts.
     """
     try:
-        data = _bytes(file)
-        return data != DISENGAGED and parse(data).covers(account, group)
+        return look(file).covers(account, group)
     except Exception:  # noqa: BLE001  (whatever it is, it means engaged)
         return True
 
@@ -142,7 +141,3 @@ def writable(hold: Hold) -> Hold:
 def merge(found: Iterable[Hold]) -> tuple[Hold, ...]:
     """Leave one hold for each scope, the last."""
     return tuple({hold[:2]: hold for hold in found}.values())
-
-
-DISENGAGED = render(())
-"""All bytes of a latch that stops nobody."""

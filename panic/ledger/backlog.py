@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from panic.kit.errors import PanicError
-from panic.ledger.chain import Head
-from panic.ledger.events import Event
+from panic.ledger.events import Event, Head
 
 _GAP_S = 0.05
 """Seconds between batches, so that a rush of events makes few transactions."""

@@ -1,12 +1,13 @@
 """An account's case on record: each event holds what changed of what the report and a resume need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StrictBool, StrictInt
+from pydantic import BeforeValidator, Field, InstanceOf, StrictBool, StrictInt
 
+from panic.accounts.roster import Account
 from panic.broker.outcomes import Outcome, Standing
 from panic.engine.case import Attempt, Case, Proof
 from panic.engine.tally import Tracked
@@ -14,87 +15,98 @@ from panic.kit.clock import Clock, time_of_day
 from panic.ledger.record import Count, Text, read
 from panic.orders import Order
 
-_STATE = ("outcome", "own_envelope", "standing", "as_of", "open", "seen_open", "looks", "counted")
+Image = dict[str, Any]
+"""What a report and a resume need of a case, by its name on record; a dict stands for a list that grows."""
 
 
-def _state(case: Case) -> tuple[Any, ...]:
-    proof = case.proof
-    seen = proof.as_of, proof.open, case.seen_open
-    return (case.outcome, case.own_envelope, case.standing, *seen, case.tally.looks, proof.is_counted)
+def changes(case: Case, known: dict[int, Image], clock: Clock) -> dict[str, Any]:
+    """Give what changed in a case since its image in `known`, as JSON values; empty if nothing did.
 
-
-@dataclass(slots=True)
-class Mark:
-    """How much of a case is on record."""
-
-    attempts: int = 0
-    notes: int = 0
-    state: tuple[Any, ...] = (Outcome.NOT_ATTEMPTED, False, Standing.UNREAD, None, 0, None, 0, False)
-    orders: dict[str, tuple[Order, bool]] = field(default_factory=dict)
-    accepted: set[str] = field(default_factory=set)
-    reappeared: set[str] = field(default_factory=set)
-
-
-def changes(case: Case, mark: Mark, clock: Clock) -> dict[str, Any]:
-    """Give what changed in a case since it was last recorded, as JSON values; empty if nothing did."""
-    state, tally = _state(case), case.tally
-    found: dict[str, Any] = {
-        "attempts": [_attempt(one, clock) for one in case.attempts[mark.attempts :]],
-        "notes": list(case.notes)[mark.notes :],
-        "orders": [row for id_, tracked in tally.orders.items() if (row := _order(id_, tracked, mark))],
-        "accepted": sorted(tally.accepted - mark.accepted),
-        "reappeared": sorted(tally.reappeared - mark.reappeared),
-    }
-    found = {name: new for name, new in found.items() if new}
-    found |= {name: new for name, new, old in zip(_STATE, state, mark.state, strict=True) if new != old}
-    mark.attempts, mark.notes, mark.state = len(case.attempts), len(case.notes), state
-    mark.accepted.update(tally.accepted)
-    mark.reappeared.update(tally.reappeared)
+    Its image of now takes the place of that.
+    """
+    now, before, found = _image(case), known.get(case.account.id, _BLANK), dict[str, Any]()
+    for name, new in now.items():
+        old = before[name]
+        if not isinstance(new, dict):
+            if new != old:
+                found[name] = new
+        elif rows := [one for key, one in new.items() if key not in old or old[key] != one]:
+            found[name] = [_row(one, clock) for one in rows]
+    known[case.account.id] = now
     return {"account": case.account.id, **found} if found else found
 
 
-def _attempt(one: Attempt, clock: Clock) -> list[Any]:
-    at = one.at.timestamp() if one.at else clock.epoch(one.began)
-    return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
+def _image(case: Case) -> Image:
+    tally = case.tally
+    return {
+        **_state(case),
+        "attempts": dict(enumerate(case.attempts)),
+        "notes": {note: note for note in case.notes},
+        "orders": {id_: (id_, one.first, one.last, one.seen_ended) for id_, one in tally.orders.items()},
+        "accepted": {id_: id_ for id_ in sorted(tally.accepted)},
+        "reappeared": {id_: id_ for id_ in sorted(tally.reappeared)},
+    }
 
 
-def _order(id_: str, tracked: Tracked, mark: Mark) -> list[Any]:
-    last, ended = tracked.last, tracked.seen_ended
-    known = mark.orders.get(id_)
-    if known is not None and known[0] is last and known[1] is ended:
-        return []
-    mark.orders[id_] = (last, ended)
-    symbol = last.symbol or tracked.first.symbol
+def _state(case: Case) -> Image:
+    proof = case.proof
+    return {
+        "outcome": case.outcome,
+        "own_envelope": case.own_envelope,
+        "standing": proof.standing,
+        "as_of": proof.as_of,
+        "open": proof.open,
+        "seen_open": case.seen_open,
+        "looks": case.tally.looks,
+        "counted": proof.is_counted,
+    }
+
+
+_BLANK = _image(Case(Account(0)))
+
+
+def _row(one: str | Attempt | tuple[str, Order, Order, bool], clock: Clock) -> Any:
+    if isinstance(one, str):
+        return one
+    if isinstance(one, Attempt):
+        at = one.at.timestamp() if one.at else clock.epoch(one.began)
+        return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
+    id_, first, last, ended = one
+    symbol = last.symbol or first.symbol
     row = [id_, last.status, ended, last.filled_quantity, symbol, last.side, last.client_order_id]
-    return [*row, tracked.first.filled_quantity] if known is None and tracked.first is not last else row
+    return row if first is last else [*row, first.filled_quantity]
 
 
 def apply(case: Case, found: Any) -> None:
     """Bring a case to where it stood when these were recorded; a ValueError, and nothing, if they are none."""
-    read(_Changes, found)
-    known = case.tally.orders.keys() | {row[0] for row in found.get("orders", ())}
-    if not known >= set(found.get("reappeared", ())):
+    told = read(_Changes, {**_state(case), **found} if isinstance(found, dict) else found)
+    if not case.tally.orders.keys() | {row[0] for row in told.orders} >= set(told.reappeared):
         raise ValueError("an order reappeared that nobody saw")
-    for method, epoch, elapsed, status, request_id, error in found.get("attempts", ()):
+    for method, epoch, elapsed, status, request_id, error in told.attempts:
         case.attempts.append(Attempt(method, 0.0, elapsed, status, request_id, error, time_of_day(epoch)))
         case.cancels += method == "DELETE"
-    _restore_state(case, found)
-    for note in found.get("notes", ()):
+    case.outcome, case.own_envelope, case.seen_open = told.outcome, told.own_envelope, told.seen_open
+    case.proof = Proof(told.standing, told.as_of, told.open, told.counted)
+    if case.standing is Standing.CLEAR:
+        case.first_clear = case.first_clear or case.proof.as_of
+    for note in told.notes:
         case.note(note)
-    for row in found.get("orders", ()):
+    for row in told.orders:
         _restore_order(case, row)
-    case.tally.accepted.update(found.get("accepted", ()))
-    case.tally.reappeared.update(found.get("reappeared", ()))
+    case.tally.looks = told.looks
+    case.tally.accepted.update(told.accepted)
+    case.tally.reappeared.update(told.reappeared)
 
 
-def moment(words: str) -> str:
-    """Give a time as it is on record; a ValueError where it is none, or has no zone."""
-    if datetime.fromisoformat(words).tzinfo is None:
-        raise ValueError("a time without a zone")
-    return words
+def moment(words: Any) -> datetime:
+    """Read a time as it is on record; a ValueError where it is none, or has no zone."""
+    at = datetime.fromisoformat(words) if isinstance(words, str) else words
+    if not isinstance(at, datetime) or at.tzinfo is None:
+        raise ValueError("no time with a zone")
+    return at
 
 
-_Moment = Annotated[Text, AfterValidator(moment)]
+_Moment = Annotated[InstanceOf[datetime], BeforeValidator(moment)]
 _Epoch = Annotated[float, Field(strict=True, ge=0, lt=2**37)]
 _Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _OrderRow = tuple[Text, Text, StrictBool, Text, Text, Text, Text]
@@ -102,44 +114,22 @@ _OrderRow = tuple[Text, Text, StrictBool, Text, Text, Text, Text]
 
 @dataclass(frozen=True, slots=True)
 class _Changes:
-    """What `changes` gives; all that is left out stayed as it was."""
+    """What `changes` gives, and the state from before where it is left out."""
 
     account: StrictInt
+    outcome: Outcome
+    own_envelope: StrictBool
+    standing: Standing
+    as_of: _Moment | None
+    open: Count
+    seen_open: tuple[Count, _Moment] | None
+    looks: Count
+    counted: StrictBool
     attempts: tuple[tuple[Text, _Epoch, _Seconds, StrictInt | None, Text, Text], ...] = ()
-    outcome: Outcome = Outcome.NOT_ATTEMPTED
-    own_envelope: StrictBool = False
-    standing: Standing = Standing.UNREAD
-    as_of: _Moment | None = None
-    open: Count = 0
-    seen_open: tuple[Count, _Moment] | None = None
-    looks: Count = 0
-    counted: StrictBool = False
     notes: tuple[Text, ...] = ()
     orders: tuple[_OrderRow | tuple[Text, Text, StrictBool, Text, Text, Text, Text, Text], ...] = ()
     accepted: tuple[Text, ...] = ()
     reappeared: tuple[Text, ...] = ()
-
-
-def _restore_state(case: Case, found: dict[str, Any]) -> None:
-    case.outcome = Outcome(found.get("outcome", case.outcome))
-    case.own_envelope = found.get("own_envelope", case.own_envelope)
-    case.tally.looks = found.get("looks", case.tally.looks)
-    known = case.proof
-    case.proof = Proof(
-        Standing(found.get("standing", known.standing)),
-        _moment(found["as_of"]) if "as_of" in found else known.as_of,
-        found.get("open", known.open),
-        found.get("counted", known.is_counted),
-    )
-    if case.standing is Standing.CLEAR:
-        case.first_clear = case.first_clear or case.proof.as_of
-    if "seen_open" in found:
-        seen = found["seen_open"]
-        case.seen_open = None if seen is None else (seen[0], datetime.fromisoformat(seen[1]))
-
-
-def _moment(words: str | None) -> datetime | None:
-    return None if words is None else datetime.fromisoformat(words)
 
 
 def _restore_order(case: Case, row: Sequence[Any]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,11 +13,10 @@ from panic.config import LedgerFiles
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
 from panic.ledger import reader
-from panic.ledger.chain import Head
-from panic.ledger.events import Event, decode
+from panic.ledger.events import Event, Head, decode
 from panic.ledger.reader import Row, Volume, faults
-from panic.ledger.record import Finished, Kind, LastPress, gaps
-from panic.ledger.replay import Replay
+from panic.ledger.record import Kind, LastPress, gaps
+from panic.ledger.replay import Replay, report_of
 from panic.ledger.summary import Summary
 from panic.report.document import Report
 
@@ -47,7 +46,7 @@ class Past:
     def report(self) -> Report:
         """Rebuild the report as it was printed, but with nothing clear if anything is wrong."""
         try:
-            return self.replay.report(self.head, (*self.damage, *self.faults))
+            return report_of(self.replay, self.head, (*self.damage, *self.faults))
         except ValueError as error:
             raise UsageError(f"run {self.replay.run}: {error}") from error
 
@@ -88,17 +87,16 @@ def headings(ledger: LedgerFiles) -> Headings:
             damage.append(f"{volume.file}: {_unreadable(row)}")
         else:
             events.append(event)
-    by_run: dict[str, list[int]] = {}
+    by_run: dict[str, dict[int, Event]] = {}
     for place, event in enumerate(events, 1):
         if event.kind != Kind.RESET:
-            by_run.setdefault(event.run, []).append(place)
-    summaries = [one for run, its in by_run.items() if (one := _summary(run, its, events, damage))]
+            by_run.setdefault(event.run, {})[place] = event
+    summaries = [one for run, its in by_run.items() if (one := _summary(run, its, damage))]
     summaries.sort(key=lambda one: one.began)
     return Headings(tuple(events), tuple(summaries), tuple(damage))
 
 
-def _summary(run: str, places: Sequence[int], all_: Sequence[Event], damage: list[str]) -> Summary | None:
-    events = {place: all_[place - 1] for place in places}
+def _summary(run: str, events: Mapping[int, Event], damage: list[str]) -> Summary | None:
     replay = Replay.of(run, events.values())
     damage += [f"run {run}: {words}" for words in replay.oddities]
     if replay.pressed is None:
@@ -119,7 +117,7 @@ def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]
     found = headings(ledger)
     told = list(reversed(found.runs))
     told.sort(key=lambda one: one.finished is not None)
-    first = checked(ledger, told[:shown])
+    first = [checked(ledger, one) for one in told[:shown]]
     edited = [
         f"run {one.run}: its record is not what was written: panic show {one.run}"
         for one, before in zip(first, told, strict=False)
@@ -128,15 +126,14 @@ def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]
     return [*first, *told[shown:]], [*found.damage, *edited]
 
 
-def checked(ledger: LedgerFiles, found: Iterable[Summary], *, retold: bool = False) -> list[Summary]:
-    """Give runs again, each with no better verdict than its record supports.
+def checked(ledger: LedgerFiles, one: Summary, *, retold: bool = False) -> Summary:
+    """Give a run again, with no better verdict than its record supports.
 
-    With `retold` each report is made again; else only events that were edited or are missing are looked for.
+    With `retold` its report is made again; else only events that were edited or are missing are looked for.
     """
-    return [_checked(ledger, one, one.finished, retold=retold) if one.finished else one for one in found]
-
-
-def _checked(ledger: LedgerFiles, one: Summary, end: Finished, *, retold: bool) -> Summary:
+    end = one.finished
+    if end is None:
+        return one
     verdict = worst(end.verdict, Verdict.UNVERIFIED)
     if retold:
         past = recall(ledger, one.run)

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +12,7 @@ from typing import NamedTuple
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import beginning
+from panic.ledger.events import GENESIS, Head, beginning, link
 from panic.ledger.store import APPLICATION, BUSY_S, VERSION, address, check_log, check_regular, wal
 
 _ROW = "SELECT seq, run, kind, record, lower(hex(hash)) FROM events NOT INDEXED"
@@ -47,15 +46,14 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """What one ledger file holds: the events asked for, what the first is linked to, and the last of all.
+    """What one ledger file holds: the events asked for, and the head after the last of all.
 
     Attributes:
         damage: What is wrong with reading it, in words; "" when nothing is.
-        before: The hash of the event before each of them, "" if unknown; empty if all events were asked for.
+        before: The hash of the event before each of them, "" if that is missing.
     """
 
     file: Path
-    base: Head = GENESIS
     rows: tuple[Row, ...] = ()
     head: Head = GENESIS
     damage: str = ""
@@ -128,18 +126,12 @@ def faults(volume: Volume, *, alone: bool = False) -> tuple[str, ...]:
 
 
 def _faults(volume: Volume, *, alone: bool) -> Iterator[str]:
-    heads: list[Head | None] = [volume.base, *(Head(row.seq, row.hash) for row in volume.rows)]
-    if volume.before:
-        pairs = zip(volume.rows, volume.before, strict=True)
-        heads = [Head(row.seq - 1, hashed) if hashed else None for row, hashed in pairs]
-    for row, head in zip(volume.rows, heads, strict=False):
+    for row, before in zip(volume.rows, volume.before, strict=True):
         name = f"event {row.seq} ({clip(row.kind, 40)})"
-        if head is None:
+        if not before:
             if not alone:
                 yield f"{name}: the event before it is missing"
-        elif row.seq != head.seq + 1:
-            yield f"{name}: it follows event {head.seq}"
-        elif head.seq < 0 or link(head, row.record).hash != row.hash:
+        elif link(Head(row.seq - 1, before), row.record).hash != row.hash:
             yield f"{name}: it does not match its hash"
         if not row.record.startswith(beginning(row.run, row.kind)):
             yield f"{name}: its record is of another run or kind"
@@ -168,7 +160,7 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
                 return Volume(file)  # another process is about to begin it
             rows = tuple(_select(connection, asked))
             last = [*_rows(connection, f"{_ROW} ORDER BY seq DESC LIMIT 1")]
-            before = _before(connection, rows) if asked else ()
+            before = _before(connection, rows) if asked else links(rows)
             damage = "" if marks[0] == APPLICATION else "it is not marked as a ledger"
             if not damage and marks[1] != VERSION:
                 damage = f"it is of format {marks[1]}, and this panic reads format {VERSION}"
@@ -181,7 +173,7 @@ def _read(file: Path, mode: str, asked: _Asked, *, whole: bool) -> Volume:
             reason = str(error) if isinstance(error, sqlite3.Error) else "its text is broken"
         else:
             head = Head(last[0].seq, last[0].hash) if last else GENESIS
-            return Volume(file, GENESIS, rows, head, damage, before)
+            return Volume(file, rows, head, damage, before)
     with _opened(file, mode, BUSY_S) as connection:
         return _damaged(connection, file, reason, asked)
 
@@ -203,7 +195,7 @@ def _damaged(connection: sqlite3.Connection, file: Path, reason: str, asked: _As
     rows += behind[::-1]
     head = Head(rows[-1].seq, rows[-1].hash) if rows else GENESIS
     damage = clip(f"it is damaged ({reason}); {len(rows)} of its events can be read")
-    return Volume(file, GENESIS, tuple(rows), head, damage, ("",) * len(rows) if asked else ())
+    return Volume(file, tuple(rows), head, damage, links(rows))
 
 
 def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -> Iterator[Row]:
@@ -213,11 +205,19 @@ def _select(connection: sqlite3.Connection, asked: _Asked, order: str = "ASC") -
 
 
 def _before(connection: sqlite3.Connection, rows: Sequence[Row]) -> tuple[str, ...]:
-    wanted = [max(row.seq, 0) - 1 for row in rows]
+    wanted = [row.seq - 1 for row in rows]
     query = "SELECT seq, lower(hex(hash)) FROM events NOT INDEXED WHERE seq IN (SELECT value FROM json_each(?))"
-    found = connection.execute(query, [json.dumps(wanted)]).fetchall()
-    hashes: dict[int, str] = dict([GENESIS, *found])
-    return tuple(hashes.get(seq, "") for seq in wanted)
+    return _links(wanted, connection.execute(query, [json.dumps(wanted)]))
+
+
+def links(rows: Sequence[Row], base: Head = GENESIS) -> tuple[str, ...]:
+    """Give the hash of the event before each of these, from among them and `base`; "" where it is missing."""
+    return _links([row.seq - 1 for row in rows], ((row.seq, row.hash) for row in rows), base)
+
+
+def _links(wanted: Iterable[int], found: Iterable[tuple[int, str]], base: Head = GENESIS) -> tuple[str, ...]:
+    hashes = dict([base, *found])
+    return tuple(hashes.get(seq, "") if seq >= 0 else "" for seq in wanted)
 
 
 def _rows(connection: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> Iterator[Row]:

@@ -1,10 +1,11 @@
 """What is recorded of a run: the bodies of its events."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
@@ -130,13 +131,8 @@ class Finished:
     unlisted: tuple[int, ...]
 
 
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
-
-
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    if kind not in _ADAPTERS:  # made when they are first needed: a press needs few of them
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+"""Each is made when it is first needed: a press needs few of them."""
 
 
 def body(event: Pressed | Joined | Resumed | Finished | Flag | LatchReport) -> dict[str, Any]:
@@ -150,8 +146,6 @@ def read(kind: type[_T], words: object) -> _T:
     found: _T = _adapter(kind).validate_python(words)
     return found
 
-
-# ── the plan: rows of cells, since a firm has thousands of accounts ─────────────────────────────────────────
 
 _Row = tuple[StrictInt, Text, Text, Text, StrictInt, Text]
 
@@ -200,8 +194,6 @@ def _unsent(why: str, *cells: Any) -> Unsent:
             return Unsent(why, row=BadRow(0, text, id_, Problem(why, "")))
     return Unsent(why, account=Account(*cells))
 
-
-# ── what is missing ─────────────────────────────────────────────────────────────────────────────────────────
 
 _NUMBER = re.compile("[0-9]{1,18}")
 

@@ -4,7 +4,6 @@ All that happens in one turn of the loop goes into one event of its kind, so tha
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from panic.engine.case import Case
 from panic.engine.events import What
 from panic.kit.clock import Clock
 from panic.kit.words import clip
-from panic.ledger.changes import Mark, changes
+from panic.ledger.changes import Image, changes
 from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, body, planned
 from panic.ledger.writer import Leg
 from panic.report.document import Flag, Report
@@ -33,9 +32,9 @@ FINISH_S = 2.0
 class Recorder:
     """Records one run, or one process's part of it."""
 
-    def __init__(self, leg: Leg, run_id: str, clock: Clock) -> None:
-        self._leg, self._run_id, self._clock = leg, run_id, clock
-        self._marks: defaultdict[int, Mark] = defaultdict(Mark)
+    def __init__(self, leg: Leg, clock: Clock) -> None:
+        self._leg, self._clock = leg, clock
+        self._known: dict[int, Image] = {}
         self._sending: list[tuple[int, int]] = []
         self._changed: dict[int, tuple[Kind, Case]] = {}
         self._flagged: set[Flag] = set()
@@ -59,7 +58,7 @@ class Recorder:
     def go_on(self, cases: Iterable[Case], flags: Iterable[Flag]) -> None:
         """Treat these cases and flags as already on record."""
         for case in cases:
-            changes(case, self._marks[case.account.id], self._clock)
+            changes(case, self._known, self._clock)
         self._flagged = set(flags)
 
     async def intend(self) -> None:
@@ -105,8 +104,7 @@ class Recorder:
         self._changed.clear()
 
     def _record(self, kind: Kind, cases: Sequence[Case]) -> None:
-        found = [changes(case, self._marks[case.account.id], self._clock) for case in cases]
-        if found := [one for one in found if one]:
+        if found := [one for case in cases if (one := changes(case, self._known, self._clock))]:
             self._append(kind, {"accounts": found})
 
     async def end(self, report: Report, cases: Sequence[Case], *, left: bool) -> Report:
@@ -114,19 +112,19 @@ class Recorder:
         try:
             self._flush()
             self._record(Kind.STANDING, cases)
-            if left:
-                await self._leg.settle(FINISH_S)
-                return report
-            return await self._finish(report)
+            if not left:
+                return await self._finish(report)
+            await self._leg.settle(FINISH_S)
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, there is a report)
             self.fail(error)
             return self._with_troubles(report)
+        return report
 
     def fail(self, error: Exception) -> None:
         """Note that recording itself is broken, for the report."""
         self._leg.note("ledger_failed", f"recording failed: {type(error).__name__}")
         if structlog.is_configured():
-            log.error("recording_failed", run_id=self._run_id, exc_info=error)
+            log.error("recording_failed", run_id=self._leg.run, exc_info=error)
 
     async def _finish(self, report: Report) -> Report:
         """Record the end; give the report with the ledger's head, or with flags that say why it has none."""
@@ -140,9 +138,7 @@ class Recorder:
             report = self._with_troubles(report)
             incomplete = Flag("ledger_incomplete", "the whole of this run is not on record: keep this report")
             report = replace(report, flags=(*report.flags, incomplete))
-        report = replace(report, ledger_head=None if head is None else str(head))
-        _log_troubles(report)
-        return report
+        return replace(report, ledger_head=None if head is None else str(head))
 
     def _with_troubles(self, report: Report) -> Report:
         late = [flag for flag in self.troubles() if flag not in report.flags]
@@ -165,10 +161,3 @@ def _finished(report: Report) -> Finished:
         roster_checked=report.coverage.roster_checked,
         unlisted=report.coverage.unlisted_accounts,
     )
-
-
-def _log_troubles(report: Report) -> None:
-    if structlog.is_configured():
-        for flag in report.flags:
-            if flag.code.startswith("ledger_"):
-                log.error("ledger_trouble", run_id=report.run_id, code=flag.code, text=flag.text)

@@ -5,7 +5,7 @@ A record may break off: a DELETE that was sent but has no end on record counts a
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from panic.accounts.plan import Scope, Unsent
@@ -16,9 +16,8 @@ from panic.engine.pacing import Pace
 from panic.kit.clock import time_of_day
 from panic.kit.process import Process
 from panic.kit.words import clip
-from panic.ledger.chain import Head
 from panic.ledger.changes import apply, moment
-from panic.ledger.events import Event
+from panic.ledger.events import Event, Head
 from panic.ledger.record import Finished, Joined, Kind, Pressed, Resumed, Sending, read, read_plan
 from panic.report.account import Circumstances
 from panic.report.document import (
@@ -37,6 +36,8 @@ from panic.report.fold import fold
 _NO_PACE = Pace(deadline=0.0, watch_s=0.0)
 _UNREADABLE = (ValueError, KeyError, TypeError)
 """What reading an event raises if it is not what was written."""
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 _LOST = "nothing is on record of its end: the process died first"
 
@@ -59,10 +60,9 @@ class Replay:
     joined: list[Joined] = field(default_factory=list)
     resumed: list[Resumed] = field(default_factory=list)
     finished: Finished | None = None
-    last_at: str = ""
-    has_plan: bool = False
+    last_at: datetime = _BEGINNING
     oddities: list[str] = field(default_factory=list)
-    _sent: dict[int, tuple[int, str]] = field(default_factory=dict)
+    _sent: dict[int, tuple[int, datetime]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, run: str, events: Iterable[Event]) -> "Replay":
@@ -81,7 +81,9 @@ class Replay:
             case Kind.PRESSED:
                 self.pressed = read(Pressed, event.body)
             case Kind.PLANNED:
-                self._plan(event.body)
+                accounts, self.unsent = read_plan(event.body)
+                filters = self.scope.filters
+                self.cases = {account.id: Case(account, filters) for account in accounts}
             case Kind.ATTEMPT:
                 self._send(event, read(Sending, event.body))
             case Kind.OUTCOME | Kind.STANDING:
@@ -100,9 +102,8 @@ class Replay:
     @property
     def process(self) -> Process | None:
         """The process that had the run last."""
-        if self.resumed:
-            return self.resumed[-1].process
-        return self.pressed.process if self.pressed else None
+        last = self.resumed[-1] if self.resumed else self.pressed
+        return last.process if last else None
 
     @property
     def scope(self) -> Scope:
@@ -114,65 +115,34 @@ class Replay:
         for account, (nth, at) in self._sent.items():
             case = self.cases[account]
             if nth > case.cancels:
-                answer = Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=_LOST)
-                case.cancelled(answer, _NO_PACE)
-                case.attempts[-1] = case.attempts[-1]._replace(at=datetime.fromisoformat(at))
+                case.cancelled(Answer(0.0, 0.0, Evidence(sent=True), Outcome.UNKNOWN, error=_LOST), _NO_PACE)
+                case.attempts[-1] = case.attempts[-1]._replace(at=at)
         self._sent.clear()
         if self.finished is None:
             for case in self.cases.values():
                 if case.outcome is Outcome.NOT_ATTEMPTED:
                     case.note(_UNSENT)
 
-    def report(self, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
-        """Fold the report as it was printed, but with nothing clear if there is any damage.
-
-        Raises:
-            ValueError: The record does not tell who pressed, or of which accounts.
-        """
-        self.close()
-        if self.pressed is None:
-            raise ValueError("the record does not tell who pressed, and why")
-        if not self.cases and not self.unsent:
-            raise ValueError("the record does not tell of which accounts")
-        report = fold(self.cases.values(), self.unsent, _circumstances(self, self.pressed, damage), time_of_day)
-        if self.finished is None:
-            return report
-        verdict = worst(report.verdict, self.finished.verdict)  # they differ only where something is lost
-        return replace(
-            report, verdict=verdict, exit_code=EXIT_CODES[verdict], ledger_head=str(head) if head else None
-        )
-
-    def _plan(self, words: Any) -> None:
-        accounts, self.unsent = read_plan(words)
-        filters = self.scope.filters
-        self.cases = {account.id: Case(account, filters) for account in accounts}
-        self.has_plan = True
-
     def _send(self, event: Event, sending: Sending) -> None:
         for account, nth in sending.deletes:
             if account in self.cases:
-                self._sent[account] = nth, event.at
+                self._sent[account] = nth, moment(event.at)
                 self.cases[account].pressed_again = False
             else:
                 self._note_odd(event, KeyError(account))
 
     def _change(self, event: Event) -> None:
         """Apply what became of accounts; an unreadable one does not affect the others."""
-        try:
-            for found in list(event.body["accounts"]):
-                self._change_one(event, found)
-        except _UNREADABLE:
-            self._forget(None)
-            raise
-
-    def _change_one(self, event: Event, found: Any) -> None:
-        account = None
-        try:
-            account = found["account"]
-            apply(self.cases[account], found)
-        except _UNREADABLE as error:
-            self._note_odd(event, error)
-            self._forget(account)
+        accounts = event.body.get("accounts") if isinstance(event.body, dict) else None
+        found: Any
+        for found in accounts if isinstance(accounts, list) else [None]:
+            account = None
+            try:
+                account = found["account"]
+                apply(self.cases[account], found)
+            except _UNREADABLE as error:
+                self._note_odd(event, error)
+                self._forget(account)
 
     def _forget(self, account: Any) -> None:
         """Something about an account, or an unknown one, is lost: earlier proofs no longer hold."""
@@ -204,6 +174,25 @@ class Replay:
             case.resume(0.0, _NO_PACE)
 
 
+def report_of(replay: Replay, head: Head | None = None, damage: Sequence[str] = ()) -> Report:
+    """Fold the report as it was printed, but with nothing clear if there is any damage.
+
+    Raises:
+        ValueError: The record does not tell who pressed, or of which accounts.
+    """
+    replay.close()
+    if replay.pressed is None:
+        raise ValueError("the record does not tell who pressed, and why")
+    if not replay.cases and not replay.unsent:
+        raise ValueError("the record does not tell of which accounts")
+    facts = _circumstances(replay, replay.pressed, damage)
+    report = fold(replay.cases.values(), replay.unsent, facts, time_of_day)
+    if replay.finished is None:
+        return report
+    verdict = worst(report.verdict, replay.finished.verdict)  # they differ only where something is lost
+    return replace(report, verdict=verdict, exit_code=EXIT_CODES[verdict], ledger_head=str(head) if head else None)
+
+
 def circumstances(
     run: str, pressed: Pressed, joined: Iterable[Joined], resumed: Iterable[Resumed], **more: Any
 ) -> Circumstances:
@@ -228,8 +217,7 @@ def circumstances(
 
 def _circumstances(replay: Replay, pressed: Pressed, damage: Sequence[str]) -> Circumstances:
     end = replay.finished
-    last = datetime.fromisoformat(replay.last_at)
-    lasted_s = round((last - pressed.started_at).total_seconds(), 3)
+    lasted_s = round((replay.last_at - pressed.started_at).total_seconds(), 3)
     flags = [Flag(RECORD_DAMAGED, clip(words, 500)) for words in damage]
     flags += replay.flags if end else _unfinished_flags(replay, pressed.base_url)
     return circumstances(
@@ -239,7 +227,7 @@ def _circumstances(replay: Replay, pressed: Pressed, damage: Sequence[str]) -> C
         replay.resumed,
         version=end.version if end else pressed.version,
         timings=end.timings if end else Timings(None, None, lasted_s, pressed.deadline_s),
-        finished_at=end.finished_at if end else last,
+        finished_at=end.finished_at if end else replay.last_at,
         finished=end is not None,
         latch=replay.latch,
         flags=tuple(dict.fromkeys(flags)),

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from panic.ledger.backlog import ConflictError, GoneError, Record
-from panic.ledger.chain import GENESIS, Head, link
+from panic.ledger.events import GENESIS, Head, link
 
 APPLICATION = int.from_bytes(b"PANC", "big")
 """SQLite's application_id, which marks a file as a ledger."""

@@ -9,8 +9,7 @@ from panic.kit.errors import PanicError
 from panic.kit.files import why
 from panic.kit.words import clip
 from panic.ledger.backlog import Backlog, ConflictError, GoneError, Item, Record, Store, Trail, Trouble
-from panic.ledger.chain import Head
-from panic.ledger.events import Event, UnencodableError, encode
+from panic.ledger.events import Event, Head, UnencodableError, encode
 
 REMOVED = "ledger_removed"
 

@@ -15,8 +15,7 @@ from typing import Any
 from panic.config import LedgerFiles
 from panic.kit import terminal
 from panic.ledger.backlog import Backlog, Item, Store, Trail, Trouble
-from panic.ledger.chain import Head
-from panic.ledger.events import Event
+from panic.ledger.events import Event, Head
 from panic.ledger.worker import Worker
 
 PATIENCE_S = 2.0
@@ -99,8 +98,6 @@ class Writer:
                 self.watch(patience_s)
                 if time.monotonic() >= until and reply.cancel():
                     raise
-
-    # ── for its legs ────────────────────────────────────────────────────────────────────────────────────
 
     def hand_over(self, item: Item) -> None:
         """Take something to write."""

@@ -1,13 +1,18 @@
 """What a run says of itself at any moment: its report, and the circumstances of all its accounts."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from panic._version import VERSION
+from panic.broker.answers import Answer
 from panic.broker.client import Broker
-from panic.broker.listing import are_whole
+from panic.broker.listing import Listing, are_whole, list_accounts
+from panic.broker.pages import Parameters
+from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.kit.clock import Clock
 from panic.kit.collector import Pause
@@ -19,9 +24,36 @@ from panic.report.document import Flag, Pace, Report, Timings
 from panic.report.fold import fold
 from panic.run.press import Prepared
 from panic.run.story import Story
-from panic.run.unlisted import Unlisted
 
 log = structlog.get_logger()
+
+
+class Unlisted:
+    """Accounts that the broker shows but the roster lacks, if the press covers all and is verified."""
+
+    def __init__(self, prepared: Prepared, broker: Broker, engine: Engine) -> None:
+        self._roster, self._broker, self._engine = prepared.roster, broker, engine
+        self.is_asked = prepared.press.verify and prepared.press.scope.all
+        used = {account.credential for account in prepared.roster.accounts} & prepared.keys.keys()
+        self.listings = {name: Listing() for name in sorted(used) if self.is_asked}
+
+    def accounts(self, cases: Iterable[Case]) -> tuple[int, ...]:
+        """Give the active accounts that neither the roster nor a case of the run knows."""
+        known = {account.id for account in self._roster.accounts} | {row.id for row in self._roster.bad_rows}
+        known |= {case.account.id for case in cases}  # when a run is resumed, the roster may have lost some
+        shown = {id_ for one in self.listings.values() for id_, active in one.active.items() if active}
+        return tuple(sorted(shown - known))
+
+    async def ask(self) -> None:
+        """Ask the broker which accounts each credential sees, once every first DELETE was sent."""
+        await self._engine.swept.wait()
+        await asyncio.gather(*(self._list(name, listing) for name, listing in self.listings.items()))
+
+    async def _list(self, name: str, listing: Listing) -> None:
+        def ask(parameters: Parameters) -> Awaitable[Answer]:
+            return self._engine.aside(name, partial(self._broker.get, "/v1/accounts", parameters, name))
+
+        await list_accounts(ask, listing)
 
 
 @dataclass(slots=True)
@@ -107,9 +139,12 @@ class Reporter:
 
 
 def log_finished(report: Report) -> None:
-    """Write one canonical line, where the process has set logs up."""
+    """Write one canonical line, and what is wrong with the ledger, where the process has set logs up."""
     if not structlog.is_configured():  # structlog's default writes to the caller's standard output
         return
+    for flag in report.flags:
+        if flag.code.startswith("ledger_"):
+            log.error("ledger_trouble", run_id=report.run_id, code=flag.code, text=flag.text)
     log.info(
         "run_finished",
         run_id=report.run_id,

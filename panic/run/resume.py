@@ -89,7 +89,7 @@ def _resumable(past: Past, settings: Settings) -> Pressed:
     """Give who pressed, if this run may be resumed here and now."""
     replay = past.replay
     pressed = replay.pressed
-    if pressed is None or not replay.has_plan or past.faults:
+    if pressed is None or not replay.cases or past.faults:
         why = past.faults[0] if past.faults else "who pressed, or the plan, is not in it"
         raise UsageError(f"run {replay.run} cannot be resumed: its record is damaged ({why}). {_AGAIN}")
     if replay.finished is not None:

@@ -2,7 +2,6 @@
 
 import random
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from enum import Enum, auto
 from urllib.parse import urlsplit
 
@@ -23,9 +22,8 @@ from panic.report.document import AUTOMATED, Report, Source, scope_report
 from panic.run.latching import Latching
 from panic.run.pace import lanes_of, remember
 from panic.run.press import Prepared
-from panic.run.reporter import Reporter, log_finished
+from panic.run.reporter import Reporter, Unlisted, log_finished
 from panic.run.story import begin, trigger_of
-from panic.run.unlisted import Unlisted
 
 _LINGERING_MOST = 4096
 """The most connections to listen to after their last answer, if there are enough descriptors."""
@@ -41,7 +39,8 @@ class Join(Enum):
 class Run:
     """One run. Create it inside a running loop, then `await go()`; `report()` gives what is known at any time.
 
-    `observe` must not block. The opener of the ledger closes it; the run closes the connections it is given.
+    `stop()` sends nothing more; `wall()` gives the time of day of a loop time, or now. `observe` must not block.
+    The opener of the ledger closes it; the run closes the connections it is given.
     """
 
     def __init__(
@@ -67,28 +66,30 @@ class Run:
             broker = Broker(settings.broker, prepared.keys, self._clock, self._doubt, lingering)
         else:
             broker.adopt(self._clock, self._doubt, prepared.keys, lingering)
-        self._broker = broker
+        self._broker, self.scrub, self.wall = broker, broker.scrub, self._clock.wall
         self._lanes = lanes_of(settings) if lanes is None else lanes
         pace = _pace(prepared, self._clock.now())
         self.story = story = begin(prepared, self._clock, pace, self.scrub, self._concurrency, drill=drill)
         self.id, self.cases, self.started_at = story.id, story.cases, story.pressed.started_at
+        self._recorder: Recorder | None = None
         if ledger is not None:
             leg = ledger.leg(self.id, broker.scrub, prepared.unfinished.leg if prepared.unfinished else "")
-            story.recorder = Recorder(leg, self.id, self._clock)
-        self._observe = observe
+            self._recorder = Recorder(leg, self._clock)
+            observe = _both(self._recorder.observe, observe)
         self.engine = Engine(
             cancel=broker.cancel,
             read=broker.read,
             pace=pace,
             slots=Slots(self._concurrency, self._clock.now, self._lanes, urgency=_urgency(prepared.press.source)),
             clock=self._clock,
-            observe=observe if story.recorder is None else self._tell,
+            observe=observe,
             rng=rng or random.Random(),  # noqa: S311  (spreads retries; nothing secret)
         )
         self._unlisted = Unlisted(prepared, broker, self.engine)
         self.reporter = Reporter(prepared, story, self.engine, broker, self._clock, self._unlisted)
         self.reporter.flags += flags.from_descriptors(prepared.concurrency, possible)
         self._latching = Latching(self.id)
+        self.report, self.stop = self.reporter.report, self.engine.stop
 
     async def go(self) -> Report:
         """Carry the run out and give its report; never raises for what a broker or a network does."""
@@ -98,7 +99,8 @@ class Run:
             try:
                 if press.latch:
                     self._latching.begin(self.prepared.settings.latch.file, press.scope, self.started_at)
-                await self.story.put_on_record(self.prepared)
+                if self._recorder is not None:
+                    await self.story.put_on_record(self._recorder, self.prepared)
             except BaseException:
                 self.engine.sweep.collector_pause.end()
                 raise
@@ -107,14 +109,12 @@ class Run:
         self.story.latch = await self._latching.end(self.story.latch)
         self.story.ended_at = self._clock.now()
         report = self.report()
-        if self.story.recorder is not None:
-            report = await self.story.recorder.end(report, self.cases, left=self.story.is_left)
+        if self._recorder is not None:
+            report = await self._recorder.end(report, self.cases, left=self.story.is_left)
         if not self.drill:
             await remember(self.prepared.settings, self._lanes)
         log_finished(report)
         return report
-
-    # ── presses that join, and ends ─────────────────────────────────────────────────────────────────────
 
     def join(self, prepared: Prepared, how: Join) -> bool:
         """Make another press, of accounts of this run, a part of it; False if it needs a run of its own."""
@@ -134,7 +134,7 @@ class Run:
                 return False
             deadline_s, watch_s = max(deadline_s, deadline - story.began_at), max(watch_s, prepared.watch_s)
         joined = Joined(
-            trigger=trigger_of(press, self._clock.wall(now), self.scrub),
+            trigger=trigger_of(press, self.wall(now), self.scrub),
             accounts=tuple(sent),
             deadline_s=deadline_s,
             watch_s=watch_s,
@@ -152,44 +152,22 @@ class Run:
         self.story.is_left = True
         self.engine.stop()
 
-    def stop(self) -> None:
-        """Send nothing more, and report what is known."""
-        self.engine.stop()
-
-    # ── what is known of it ─────────────────────────────────────────────────────────────────────────────
-
-    def scrub(self, text: str) -> str:
-        """Take every key out of foreign words."""
-        return self._broker.scrub(text)
-
-    def wall(self, moment: float | None = None) -> datetime:
-        """Give the time of day of a loop time, or of now."""
-        return self._clock.wall(moment)
-
     @property
     def elapsed_s(self) -> float:
         """Seconds since this process began the run."""
         return self._clock.now() - self.story.began_at
 
-    @property
-    def deadline_s(self) -> float:
-        """How long the run may take, seconds."""
-        return self.story.pressed.deadline_s
-
-    def report(self) -> Report:
-        """Fold what is known at this moment into the report."""
-        return self.reporter.report()
-
-    # ── how it goes ─────────────────────────────────────────────────────────────────────────────────────
-
-    def _tell(self, what: What, case: Case | None) -> None:
-        assert self.story.recorder is not None  # noqa: S101  (only then is it called)
-        self.story.recorder.observe(what, case)
-        self._observe(what, case)
-
     def _doubt(self) -> None:
         self.reporter.mixed_up = True
         self.engine.doubt()
+
+
+def _both(first: Observer, then: Observer) -> Observer:
+    def observe(what: What, case: Case | None) -> None:
+        first(what, case)
+        then(what, case)
+
+    return observe
 
 
 def _within_reach(cases: Sequence[Case], keys: Collection[str]) -> Sequence[Case]:

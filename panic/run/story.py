@@ -21,7 +21,6 @@ from panic.run.press import Prepared, Press, whoami
 _REASON_MOST = 1000
 
 Scrub = Callable[[str], str]
-"""Takes every key out of foreign words."""
 
 
 @dataclass(slots=True)
@@ -33,7 +32,7 @@ class Story:
         pressed_at: Before this process began with the run where it is resumed.
         began_at: When this process began with it.
         is_left: Whether this process left it before its end, for another to resume.
-        recorder: What puts it on record; None where there is no ledger.
+        recorder: What puts it on record; None before its intent is there, and where there is no ledger.
     """
 
     id: str
@@ -47,7 +46,6 @@ class Story:
     ended_at: float | None = None
     is_left: bool = False
     recorder: Recorder | None = None
-    is_on_record: bool = False
 
     @property
     def last_press(self) -> LastPress:
@@ -58,19 +56,17 @@ class Story:
         """Make another press a part of it."""
         self.joined.append(joined)
         self.pressed = self.pressed.joined_by(joined)
-        if self.recorder is not None and self.is_on_record:
+        if self.recorder is not None:
             self.recorder.join(joined)
 
-    async def put_on_record(self, prepared: Prepared) -> None:
+    async def put_on_record(self, recorder: Recorder, prepared: Prepared) -> None:
         """Put the intent on record before acting, but do not wait long for it."""
-        if self.recorder is None:
-            return
+        self.recorder = recorder
         try:
-            self._record(self.recorder, prepared)
-            self.is_on_record = True
-            await self.recorder.intend()
+            self._record(recorder, prepared)
+            await recorder.intend()
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the record, the press fires)
-            self.recorder.fail(error)
+            recorder.fail(error)
 
     def _record(self, recorder: Recorder, prepared: Prepared) -> None:
         """Hand over the press, or what this process adds to the record of an earlier one."""

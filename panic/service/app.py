@@ -2,18 +2,15 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from time import monotonic
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
 
-from panic.kit.background import Aside
 from panic.service import problems
-from panic.service.api.checks import Checks
+from panic.service.api.answers import Lookup, Threads
 from panic.service.api.latch import Latching
-from panic.service.api.lookup import Lookup
-from panic.service.api.press import Keys, Presses
+from panic.service.api.press import Presses
 from panic.service.api.runs import Runs
 from panic.service.api.status import Status
 from panic.service.audit import Audit
@@ -23,9 +20,11 @@ from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
 from panic.service.openapi import Documentation
 from panic.service.operations import RUN_ID, operations_of
-from panic.service.room import assets, routes, signing, stream
+from panic.service.room import assets
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
+from panic.service.room.routes import Looks
+from panic.service.room.signing import Signing
 from panic.service.schedule.calendar import Calendar
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
@@ -54,12 +53,10 @@ RUNNER: Final[Mapping[str, Any]] = {
 }
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
-OPERATIONS: Final = operations_of(
-    Presses, Runs, routes.Looks, stream.Stream, Checks, Latching, Status, signing.Signing, Documentation
-)
+OPERATIONS: Final = operations_of(Presses, Runs, Looks, Latching, Status, Signing, Documentation)
 """Everything that can be asked, in the order of the documents."""
 
-STREAM: Final = web.AppKey("stream", stream.Stream)
+LOOKS: Final = web.AppKey("looks", Looks)
 
 
 def make_app(
@@ -84,36 +81,33 @@ def make_app(
     def not_ready() -> str:
         return standby.not_ready or ("" if self_test is None else self_test.not_ready)
 
-    threads = Aside()
-    lookup, session = Lookup(desk, standby, threads), signing.Signing(standby, audit)
-    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill=drill))
-    streaming = stream.Stream(hub, lookup, session)
-    looks = routes.Looks(desk, standby, lookup, threads, hub)
+    threads = Threads()
+    lookup, signing = Lookup(desk, standby, threads), Signing(standby, audit)
+    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill))
+    looks = Looks(desk, standby, lookup, threads, hub, signing)
     desk.observers += [metrics.observe, hub.observe]
-    guard = Guard(standby, standby.settings.service.host, audit, metrics, session)
+    guard = Guard(standby, standby.settings.service.host, audit, metrics, signing)
     app = web.Application(middlewares=[guard.answer])
-    app[STREAM] = streaming
+    app[LOOKS] = looks
     app.on_response_prepare.append(_add_headers)
-    app.on_shutdown.append(_end_streams)
+    app.on_shutdown.append(looks.end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     handlers = (
-        Presses(desk, standby, audit, Keys(monotonic)),
+        Presses(desk, standby, audit, threads),
         Runs(desk, standby, lookup, threads, audit, env),
         looks,
-        streaming,
-        Checks(standby, threads, self_test, env),
         Latching(standby, audit, threads, env),
-        Status(desk, standby, not_ready, notifier, metrics, threads, self_test, streaming.readers),
-        session,
+        Status(desk, standby, not_ready, notifier, metrics, threads, self_test, looks.readers, env),
+        signing,
         Documentation(OPERATIONS),
     )
     for handler in handlers:
         for one in operations_of(type(handler)):
             path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
             _add(app, one.method, path, guard.before(one, getattr(handler, one.id)))
-    page = assets.Assets(assets.load(drill=drill))
+    page = partial(assets.answer, assets.load(drill=drill))
     for path in ("/", "/room/{name}"):
-        _add(app, "GET", path, page.answer)
+        _add(app, "GET", path, page)
     if hooks_handler is not None:
         _add(app, "POST", "/v1/hooks/{name}", hooks_handler)
     return app
@@ -123,13 +117,7 @@ def _add(app: web.Application, method: str, path: str, handler: Next) -> None:
     """Add a route; who may GET may HEAD, but for the stream, which never ends."""
     methods = [method, "HEAD"] if method == "GET" and not path.endswith("/events") else [method]
     for one in methods:
-        app.router.add_route(one, path, handler, expect_handler=_expect)
-
-
-async def _expect(request: web.Request) -> None:
-    """Answer "100 Continue" to callers that wait for it; an odd expectation does not stop a press."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        app.router.add_route(one, path, handler)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
@@ -138,10 +126,3 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         if name not in kept:
             response.headers[name] = value
     response.headers["X-Request-Id"] = problems.request_id(request)
-
-
-async def _end_streams(app: web.Application) -> None:
-    """Close event streams, so that the end does not wait for them."""
-    for task in list(app[STREAM].readers):
-        with suppress(RuntimeError):
-            task.cancel()

@@ -35,13 +35,6 @@ _CLOSE_S = 20.0
 """How long first DELETEs that are still owed may take to be sent once the service is told to end."""
 
 
-class Refused(ProblemError):  # noqa: N818  (it is no error of ours)
-    """The service is stopping and starts no more runs."""
-
-    def __init__(self) -> None:
-        super().__init__("stopping", headers={"Retry-After": "5"})
-
-
 Tell = Callable[[str, Live], None]
 """Called with "started", "joined" or "finished" and the run; must neither block nor raise."""
 
@@ -81,9 +74,8 @@ class Desk:
         return [live.run.story.last_press for live in self.live.values()]
 
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
-        """Press: at once, and without waiting for anything. A PanicError or Refused: nothing was sent."""
-        if self._closing:
-            raise Refused
+        """Press: at once, and without waiting for anything. A PanicError or ProblemError: nothing was sent."""
+        self._require_open()
         prepared = self._supplies.prepare(press)
         for live in self._under_way():
             if found := _joined(live, prepared, automated=automated):
@@ -92,9 +84,8 @@ class Desk:
         return Pressing(self.start(prepared, automated=automated))
 
     def start(self, prepared: Prepared, *, automated: bool = False) -> Live:
-        """Start a run, also one that a process left unfinished; raises Refused as `press` does."""
-        if self._closing:
-            raise Refused
+        """Start a run, also one that a process left unfinished; raises ProblemError as `press` does."""
+        self._require_open()
         with Pause():  # thousands of cases are made, and none is garbage
             live = Live(prepared, self._supplies, automated=automated, drill=self._drill)
         self.live[live.run.id] = live
@@ -120,6 +111,10 @@ class Desk:
                 log.error("first_cancels_left", run_id=live.run.id, accounts=live.run.engine.sweep.unsent)
             live.run.leave()
         await asyncio.gather(*(live.finished() for live in under_way), return_exceptions=True)
+
+    def _require_open(self) -> None:
+        if self._closing:
+            raise ProblemError("stopping", headers={"Retry-After": "5"})
 
     def _under_way(self) -> list[Live]:
         return [live for live in reversed(self.live.values()) if not live.is_over]

@@ -85,7 +85,7 @@ class Live:
     def may_take_in(self, prepared: Prepared) -> bool:
         """Whether another press can join this run without losing anything."""
         run, deadline = self.run, self.run.engine.deadline
-        how = {"deadline_s": run.deadline_s, "watch_s": deadline.pace.watch_s}
+        how = {"deadline_s": run.story.pressed.deadline_s, "watch_s": deadline.pace.watch_s}
         return not deadline.is_over and loses_nothing(run.prepared, prepared, **how)
 
     def take_in(self, prepared: Prepared, how: Join) -> bool:

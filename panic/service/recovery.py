@@ -1,7 +1,5 @@
 """What earlier processes left: runs to resume, and runs to tell somebody about."""
 
-import asyncio
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +17,7 @@ from panic.run import resume
 from panic.run.press import Prepared
 from panic.service.audit import entries
 from panic.service.desk import Desk
-from panic.service.notify import Notice, notices_of
+from panic.service.notify import Notice, Notifier, notices_of
 
 log = structlog.get_logger()
 
@@ -33,96 +31,83 @@ LOOK_S: Final = 30.0
 """How long the ledger may take to say what was left; presses do not wait for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """A run that an earlier process left; if it did not end clear, its report, to tell people."""
-
-    run: str
-    report: Report | None = None
-
-
+@dataclass(frozen=True)
 class Recovery:
     """Resumes what earlier processes left, and tells people of the rest; a run that is resumed they know of."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        ledger: Writer | None,
-        desk: Desk,
-        tell: Callable[[Notice], None],
-        say: Callable[[str], None],
-        remember: Callable[[str], None],
-        env: Mapping[str, str] = os.environ,
-    ) -> None:
-        self._settings, self._ledger, self._desk, self._env = settings, ledger, desk, env
-        self._tell, self._say, self._remember = tell, say, remember
+    settings: Settings
+    ledger: Writer | None
+    desk: Desk
+    notifier: Notifier
+    say: Callable[[str], None]
+    env: Mapping[str, str]
 
     async def go(self) -> None:
         """Look at the ledger, and deal with each run by itself."""
         try:
-            async with asyncio.timeout(LOOK_S):
-                found = await background.begin(lambda: look(self._settings), "look-back")
+            found = await background.wait(lambda: look(self.settings), LOOK_S, "look-back")
         except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
             text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
-            self._tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
+            self.notifier.tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
             log.exception("look_back_failed")
             return
-        for one in found:
+        for run, report in found.items():
             try:
-                if one.report is not None:
-                    self._page("finished", one.report)
+                if report is None:
+                    await self._resume(run)
                 else:
-                    await self._resume(one.run)
+                    self._page("finished", report)
             except Exception as error:  # the others are still dealt with
-                log.exception("look_back_failed", run_id=one.run)
-                text = f"{type(error).__name__}. Run: panic resume {one.run}, or press again"
-                self._tell(Notice("page", one.run, f"run {one.run} could not be resumed", text, one.run))
+                log.exception("look_back_failed", run_id=run)
+                text = f"{type(error).__name__}. Run: panic resume {run}, or press again"
+                self.notifier.tell(Notice("page", run, f"run {run} could not be resumed", text, run))
 
     async def _resume(self, run: str) -> None:
         found = await background.begin(lambda: self._claim(run), "resume")
         if isinstance(found, Prepared):
-            self._desk.start(found, automated=found.press.source in AUTOMATED)
-            self._remember(run)
+            self.desk.start(found, automated=found.press.source in AUTOMATED)
+            self.notifier.remember(run)
             log.warning("run_resumed", run_id=run)
-            self._say(f"panic: run {run} is resumed: the process that had it died")
+            self.say(f"panic: run {run} is resumed: the process that had it died")
             return
         log.error("run_interrupted", run_id=run, why=found)
-        self._say(f"panic: run {run} was interrupted and is not resumed: {found}")
-        self._page("interrupted", await background.begin(lambda: _report(self._settings, run), "report"))
+        self.say(f"panic: run {run} was interrupted and is not resumed: {found}")
+        self._page("interrupted", await background.begin(lambda: _report(self.settings, run), "report"))
 
     def _claim(self, run: str) -> Prepared | str:
         """Claim in the ledger what is left of a run, and make it ready; or say why that cannot be."""
         try:
-            return resume.prepare(self._settings, self._ledger, run, BY, self._env)
+            return resume.prepare(self.settings, self.ledger, run, BY, self.env)
         except PanicError as error:
             return str(error)
 
     def _page(self, what: str, report: Report | None) -> None:
         for notice in () if report is None else notices_of(what, report):
             if notice.kind == "page":
-                self._tell(notice)
+                self.notifier.tell(notice)
 
 
-def look(settings: Settings) -> list[Earlier]:
-    """Find out what earlier processes left, of runs that did not end no more than their ids. It may take long.
+def look(settings: Settings) -> dict[str, Report | None]:
+    """Find what earlier processes left: runs that did not end; with a report, those not clear and told to nobody.
+
+    It may take long.
 
     Raises:
         PanicError: The ledger cannot be read.
     """
     if settings.ledger.file is None:
-        return []
+        return {}
     summaries, _ = history.runs(settings.ledger)
     since = datetime.now(UTC) - TOLD_FOR
-    kinds = {"paged", "acknowledge"}  # an older service had that acknowledged which people were paged for
-    told = {str(event.body.get("run_id")) for event in entries(settings) if event.body["what"] in kinds}
+    told = {str(event.body.get("run_id")) for event in entries(settings) if event.body["what"] == "paged"}
     recent = [one for one in summaries if one.deadline > since and not one.pressed.drill]
-    found: list[Earlier] = []
-    for one in history.checked(settings.ledger, recent):
-        if one.finished is None and not one.alive:
-            found.append(Earlier(one.run))
-        elif one.finished is not None and not one.is_clear and one.run not in told:
-            report = _report(settings, one.run)
-            found += [Earlier(one.run, report)] if report is not None else []
+    found: dict[str, Report | None] = {}
+    for one in (history.checked(settings.ledger, one) for one in recent):
+        is_lost = one.finished is None and not one.alive
+        is_untold = one.finished is not None and not one.is_clear and one.run not in told
+        report = _report(settings, one.run) if is_untold else None
+        if is_lost or report:
+            found[one.run] = report
     return found
 
 

@@ -52,7 +52,9 @@ class Server:
         self._audit = Audit(self._write, self.standby.scrub)
         self._metrics = Metrics()
         self._clockwork = Clockwork(self.desk, self.standby, self.notifier.tell, self._audit.record)
-        self._self_test = SelfTester(lambda: self.standby.settings, self.desk, self.notifier.tell, env)
+        self._self_test = SelfTester(
+            lambda: self.standby.settings, self.standby.setup, self.desk, self.notifier.tell
+        )
         self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -81,8 +83,7 @@ class Server:
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._self_test.start()
         self._before_runs.push_async_callback(self._self_test.close)
-        tell, remember = self.notifier.tell, self.notifier.remember
-        recovery = Recovery(self._settings, ledger, self.desk, tell, self._say, remember, self._env)
+        recovery = Recovery(self._settings, ledger, self.desk, self.notifier, self._say, self._env)
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
         for problem in self.standby.status()["problems"]:

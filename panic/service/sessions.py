@@ -1,12 +1,18 @@
-"""Who is signed in. Sessions live in memory: after a restart everybody signs in again.
+"""Who is signed in, and whether a request that comes with their cookie may do what it asks.
 
-A session stands for a token of the settings, and is as good as that token is now: one that was removed or replaced
-has no sessions any more. The service knows cookies by their digests only.
+Sessions live in memory: after a restart everybody signs in again. A session stands for a token of the settings,
+and is as good as that token is now: one that was removed or replaced has no sessions any more. The service knows
+cookies by their digests only.
+
+A browser sends a cookie along with whatever any page makes it send. So a cookie alone proves nothing: what changes
+something must prove by its Origin that our page sent it, and repeat a token only our page can read. Whatever is
+missing, odd or there twice is refused; a program sends a bearer token instead, and is not asked about any of this.
 """
 
 import hashlib
+import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final, NamedTuple
@@ -15,6 +21,12 @@ from aiohttp import web
 
 from panic.config import Settings
 from panic.service.auth import Identity, bearer_of
+
+LOOKS: Final = ("GET", "HEAD")
+"""Methods that change nothing."""
+
+_PORTS: Final = {"http": "80", "https": "443"}
+_CSRF: Final = b"panic: the page may act"
 
 
 @dataclass(slots=True)
@@ -28,7 +40,7 @@ class Session:
 
 
 class Signed(NamedTuple):
-    """Somebody who asks with a cookie."""
+    """Somebody who asks with a cookie; `identity` is that of a bearer of the token as it is now."""
 
     cookie: str
     session: Session
@@ -54,28 +66,28 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._known)
 
-    def begin(self, name: str) -> tuple[str, Session]:
-        """Create a session for a token of the settings; give its cookie, which exists nowhere else."""
-        now, token = self._now(), self._settings().tokens[name]
-        self._known = {digest: one for digest, one in self._known.items() if self.identity_of(one)}
-        cookie, session = secrets.token_urlsafe(32), Session(name, token.digest, now, now)
+    def begin(self, identity: Identity) -> Signed:
+        """Create a session for a token of the settings; its cookie exists nowhere else."""
+        now, token = self._now(), self._settings().tokens[identity.name]
+        self._known = {digest: one for digest, one in self._known.items() if self._identity_of(one)}
+        cookie, session = secrets.token_urlsafe(32), Session(identity.name, token.digest, now, now)
         self._known[digest_of(cookie)] = session
-        return cookie, session
+        return Signed(cookie, session, identity)
 
-    def find(self, cookie: str) -> Session | None:
-        """Give what a cookie stands for now; None for nothing."""
-        found = self._known.get(digest_of(cookie))
-        if found is not None and self.identity_of(found) is None:
+    def find(self, cookie: str) -> Signed | None:
+        """Give whom a cookie stands for now; None for nobody."""
+        session = self._known.get(digest_of(cookie))
+        identity = self._identity_of(session) if session else None
+        if session is None or identity is None:
             self.end(cookie)
             return None
-        return found
+        return Signed(cookie, session, identity)
 
     def end(self, cookie: str) -> None:
         """Invalidate a cookie."""
         self._known.pop(digest_of(cookie), None)
 
-    def identity_of(self, session: Session) -> Identity | None:
-        """Say who that is, as a bearer of the token would be now; None for nobody, or where it has expired."""
+    def _identity_of(self, session: Session) -> Identity | None:
         settings = self._settings()
         token = settings.tokens.get(session.token)
         is_same = token is not None and token.digest == session.token_digest
@@ -92,3 +104,49 @@ class Sessions:
         """Count the time anew, unless it only looks by now: then it takes the token."""
         if self.acts_for_s(session):
             session.acted = self._now()
+
+
+def origin_of(host: str, *, secure: bool) -> str:
+    """Give the origin of a page that is asked for under this Host, as browsers write it."""
+    scheme = "https" if secure else "http"
+    return f"{scheme}://{host.lower().removesuffix(f':{_PORTS[scheme]}')}"
+
+
+def refusal(method: str, ours: Collection[str], origins: Sequence[str], sites: Sequence[str]) -> str:
+    """Say why a request with a cookie may not do what it asks, in the middle of a sentence; empty where it may.
+
+    `ours` are the origins of our own page, `origins` and `sites` every Origin and Sec-Fetch-Site header that came.
+    """
+    if len(origins) > 1:
+        return "it has several Origin headers"
+    if any(one not in ours for one in origins):
+        return "its Origin is not the address by which this service is asked"
+    if method in LOOKS:
+        return "another site asks for it" if set(sites) - {"same-origin", "none"} else ""
+    if not origins:
+        return "it has no Origin, which every browser sends"
+    return "another site sends it" if set(sites) - {"same-origin"} else ""
+
+
+def cookie_name(host: str, *, secure: bool) -> str:
+    """Give the name of our cookie: with the port, because browsers send a cookie to every port of a host."""
+    port = host.rpartition("]")[2].partition(":")[2] or _PORTS["https" if secure else "http"]
+    return f"__Host-panic-{port}" if secure else f"panic-{port}"
+
+
+def cookies(headers: Iterable[str], name: str) -> list[str]:
+    """Give every value under one name: a parser that keeps one of them hides that there are two."""
+    pairs = (pair.strip(" \t").partition("=") for header in headers for pair in header.split(";"))
+    return [value.strip(" \t") for key, _, value in pairs if key.rstrip(" \t") == name]
+
+
+def csrf_of(cookie: str) -> str:
+    """Give the token that our page repeats; the cookie cannot be derived from it."""
+    return hmac.new(cookie.encode("utf-8", "surrogateescape"), _CSRF, hashlib.sha256).hexdigest()
+
+
+def is_csrf(given: Sequence[str], cookie: str) -> bool:
+    """Whether a request repeats the word of its session, once; compared in constant time."""
+    return len(given) == 1 and hmac.compare_digest(
+        given[0].encode("utf-8", "surrogateescape"), csrf_of(cookie).encode()
+    )

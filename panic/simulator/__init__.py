@@ -7,10 +7,9 @@
 It imports nothing else of panic, so that it cannot share panic's misunderstandings.
 """
 
-from panic.simulator.app import Simulator
+from panic.simulator.app import SeenRequest, Simulator
 from panic.simulator.book import SimAccount, SimOrder, Truth
 from panic.simulator.faults import FAULTS, Fault
 from panic.simulator.limits import RateLimit
-from panic.simulator.witness import SeenRequest
 
 __all__ = ["FAULTS", "Fault", "RateLimit", "SeenRequest", "SimAccount", "SimOrder", "Simulator", "Truth"]

@@ -7,10 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
-from panic.simulator.book import Clock, Execution, Order, SimAccount, SimOrder, instrument_id
+from panic.simulator.book import Clock, Order, SimAccount, instrument_id
 
 Json = dict[str, Any]
-_FILL_PRICE = "149.95"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def order_json(order: Order, clock: Clock) -> Json:
     seed = order.seed
     return {
         "account_id": order.account_id,
-        "average_fill_price": _FILL_PRICE if order.filled else None,
+        "average_fill_price": "149.95" if order.filled else None,
         "client_order_id": order.client_order_id,
         "created_at": clock.stamp(order.created),
         "details": [],
@@ -59,49 +58,20 @@ def order_json(order: Order, clock: Clock) -> Json:
         "filled_quantity": str(order.filled),
         "id": order.id,
         "leaves_quantity": str(order.leaves),
-        **_instrument(seed),
-        **_prices(seed),
+        "instrument_id": instrument_id(seed.symbol) if seed.symbol else None,
+        "instrument_type": seed.instrument_type if seed.symbol else None,
+        "limit_price": "150.00" if seed.order_type in {"LIMIT", "STOP_LIMIT"} else None,
         "order_type": seed.order_type,
         "quantity": str(seed.quantity),
-        "queue_state": seed.queue_state,
+        "queue_state": None,
         "side": seed.side,
         "status": order.status,
-        "strategy": {"type": seed.strategy} if seed.strategy else None,
+        "stop_price": "140.00" if seed.order_type in {"STOP", "STOP_LIMIT"} else None,
+        "strategy": None,
+        "symbol": seed.symbol or None,
         "time_in_force": seed.time_in_force,
         "updated_at": clock.stamp(order.updated),
         "venue": "XNAS",
-    }
-
-
-def execution_json(execution: Execution, clock: Clock) -> Json:
-    """A fill as the SDK's release has it."""
-    seed = execution.order.seed
-    return {
-        "id": execution.id,
-        **_instrument(seed),
-        "order_id": execution.order.id,
-        "price": _FILL_PRICE if seed.symbol else None,
-        "quantity": str(execution.quantity),
-        "side": seed.side,
-        "transaction_time": clock.stamp(execution.at),
-        "venue": "XNAS",
-    }
-
-
-def _instrument(seed: SimOrder) -> Json:
-    if not seed.symbol:
-        return dict.fromkeys(("instrument_id", "instrument_type", "symbol"))
-    return {
-        "instrument_id": instrument_id(seed.symbol),
-        "instrument_type": seed.instrument_type,
-        "symbol": seed.symbol,
-    }
-
-
-def _prices(seed: SimOrder) -> Json:
-    return {
-        "limit_price": "150.00" if seed.order_type in {"LIMIT", "STOP_LIMIT"} else None,
-        "stop_price": "140.00" if seed.order_type in {"STOP", "STOP_LIMIT"} else None,
     }
 
 

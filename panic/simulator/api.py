@@ -1,31 +1,16 @@
 """The broker's endpoints as plain functions: a call in, an answer out."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from panic.simulator.answers import (
-    Answer,
-    account_json,
-    execution_json,
-    failure,
-    order_json,
-    success,
-)
-from panic.simulator.book import SPECIFIED, STATUSES, Order, SimOrder
+from panic.simulator.answers import Answer, account_json, failure, order_json, success
+from panic.simulator.book import SPECIFIED, STATUSES, Order
 from panic.simulator.faults import Fault, course_of
 from panic.simulator.house import Desk, House
 from panic.simulator.market import MARKETS, NEW_YORK, market_hours
-from panic.simulator.queries import (
-    BadQueryError,
-    Query,
-    cancel_filter,
-    execution_filter,
-    list_filter,
-    page_of,
-)
+from panic.simulator.queries import LARGEST_PAGE, BadQueryError, Query, cancel_filter, list_filter, page_of
 from panic.simulator.spoils import INSTEAD, Scene, spoilt
 
 _NO_ORDERS = "No orders match the specified filters"
@@ -33,20 +18,24 @@ _NO_ORDERS = "No orders match the specified filters"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One authenticated request, as an endpoint sees it."""
+    """One authenticated request, as an endpoint sees it; `account` is the one in the path, if there is one."""
 
     house: House
     request_id: str
     key: str
     query: Query
-    path: Mapping[str, str]
-    body: bytes
+    account: str | None
     faults: tuple[Fault, ...] = ()
 
     @property
     def account_id(self) -> int:
-        """The account in the path, of an admitted call that has one."""
-        return int(self.path["account_id"])
+        """The account of an admitted call; 0 where it is about none."""
+        return int(self.account or 0)
+
+    @property
+    def desk(self) -> Desk:
+        """All there is about the account."""
+        return self.house.desk(self.account_id)
 
     def has(self, kind: str) -> bool:
         """Whether a fault of this kind hits it."""
@@ -65,13 +54,12 @@ class Call:
         """A 200 in the envelope."""
         return success(data, self.request_id, pagination)
 
-    def orders(self, orders: list[Order]) -> list[dict[str, Any]]:
+    def orders(self, orders: Sequence[Order]) -> list[dict[str, Any]]:
         """Orders as JSON."""
         return [order_json(order, self.house.clock) for order in orders]
 
 
 Endpoint = Callable[[Call], Answer]
-DeskEndpoint = Callable[[Call, Desk], Answer]
 
 
 def answer(endpoint: Endpoint, call: Call) -> Answer:
@@ -79,8 +67,7 @@ def answer(endpoint: Endpoint, call: Call) -> Answer:
     if (fault := call.decisive) is None or fault.executed:
         return spoilt(_truth(endpoint, call), call.faults)
     if fault.kind in INSTEAD:
-        account_id = call.account_id if "account_id" in call.path else 0
-        return INSTEAD[fault.kind](Scene(fault, call.request_id, account_id, call.house.clock))
+        return INSTEAD[fault.kind](Scene(fault, call.request_id, call.account_id, call.house.clock))
     return call.refuse(503, "The wire swallows this")
 
 
@@ -93,17 +80,17 @@ def _truth(endpoint: Endpoint, call: Call) -> Answer:
 
 def admit(call: Call) -> Answer | None:
     """The refusal that no endpoint is asked about; None for a call that may go on."""
-    if call.key not in call.house.setup.keys:
+    if call.key not in call.house.keys:
         return call.refuse(401, "The caller is not authenticated")
     meter = call.house.meter
     if meter is not None and not meter.admits(call.key, call.house.clock.now()):
         headers = {} if (after := meter.limit.retry_after) is None else {"Retry-After": after}
         return replace(call.refuse(429, "Too many requests"), headers=headers)
-    return _admit_to_account(call) if "account_id" in call.path else None
+    return None if call.account is None else _admit_to_account(call, call.account)
 
 
-def _admit_to_account(call: Call) -> Answer | None:
-    if not call.path["account_id"].isdecimal():
+def _admit_to_account(call: Call, account: str) -> Answer | None:
+    if not account.isdecimal():
         return call.refuse(400, "account_id: no integer")
     if not call.house.may_use(call.key, call.account_id):
         return call.refuse(403, "The caller may not use this account")
@@ -112,88 +99,36 @@ def _admit_to_account(call: Call) -> Answer | None:
     return None
 
 
-def _at_desk(endpoint: DeskEndpoint) -> Endpoint:
-    return lambda call: endpoint(call, call.house.desk(call.account_id))
-
-
 def _list_accounts(call: Call) -> Answer:
-    page = page_of(call.query, call.house.setup.page_size)
+    page = page_of(call.query)
     shown = call.house.visible(call.key)
     return call.succeed([account_json(account) for account in page.of(shown)], page.metadata(len(shown)))
 
 
-def _list_orders(call: Call, desk: Desk) -> Answer:
-    largest = min([call.house.setup.page_size, *(fault.count for fault in call.faults if fault.kind == "paged")])
+def _list_orders(call: Call) -> Answer:
+    largest = min([LARGEST_PAGE, *(fault.count for fault in call.faults if fault.kind == "paged")])
     page = page_of(call.query, largest)
     unfiltered = {name: text for name, text in call.query.items() if name != "status"}
-    found = _found(call, desk, unfiltered if call.has("ignores_status") else call.query)
+    found = _found(call, unfiltered if call.has("ignores_status") else call.query)
     pages = page.metadata(len(found))
     if call.has("counts_unfiltered"):
-        pages["total_items"] = len(_found(call, desk, unfiltered))
-    return call.succeed(call.orders(list(page.of(found))), pages)
+        pages["total_items"] = len(_found(call, unfiltered))
+    return call.succeed(call.orders(page.of(found)), pages)
 
 
-def _found(call: Call, desk: Desk, query: Query) -> list[Order]:
+def _found(call: Call, query: Query) -> list[Order]:
     known = SPECIFIED if call.has("refuses_status") else STATUSES
     matches = list_filter(query, call.house.clock, known)
-    desk.book.settle()
+    book = call.desk.book
+    book.settle()
     # Oldest first: the specification fixes no order, and a new order then shifts no page already read.
-    return [order for order in desk.book.orders.values() if matches(order)]
+    return [order for order in book.orders.values() if matches(order)]
 
 
-def _list_executions(call: Call, desk: Desk) -> Answer:
-    page = page_of(call.query, call.house.setup.page_size)
-    matches = execution_filter(call.query, call.house.clock)
-    desk.book.settle()
-    latest_first = sorted(desk.book.executions, key=lambda execution: execution.at, reverse=True)
-    found = [execution for execution in latest_first if matches(execution)]
-    shown = [execution_json(execution, call.house.clock) for execution in page.of(found)]
-    return call.succeed(shown, page.metadata(len(found)))
-
-
-def _cancel_orders(call: Call, desk: Desk) -> Answer:
-    found = desk.book.cancel(cancel_filter(call.query), course_of(call.faults, call.house.setup.settle_s))
+def _cancel_orders(call: Call) -> Answer:
+    course = course_of(call.faults, call.house.settle_s)
+    found = call.desk.book.cancel(cancel_filter(call.query), course)
     return call.succeed(call.orders(found)) if found else call.refuse(404, _NO_ORDERS)
-
-
-def _get_order(call: Call, desk: Desk) -> Answer:
-    desk.book.settle()
-    order = desk.book.orders.get(call.path["order_id"])
-    return call.succeed(order_json(order, call.house.clock)) if order else _no_such_order(call, desk)
-
-
-def _cancel_order(call: Call, desk: Desk) -> Answer:
-    course = course_of(call.faults, call.house.setup.settle_s)
-    found = desk.book.cancel(lambda order: order.id == call.path["order_id"], course)
-    return call.succeed(order_json(found[0], call.house.clock)) if found else _no_such_order(call, desk)
-
-
-def _no_such_order(call: Call, desk: Desk) -> Answer:
-    return call.refuse(404, f"Order {call.path['order_id']} not found for account {desk.account.id}")
-
-
-def _submit_orders(call: Call, desk: Desk) -> Answer:
-    try:
-        wanted = [_submitted(order) for order in json.loads(call.body)]
-    except json.JSONDecodeError:
-        return call.refuse(400, "The request body is not JSON")
-    except (AttributeError, KeyError, TypeError, ValueError) as wrong:
-        return call.refuse(422, f"The request body is no list of orders: {wrong!r}")
-    settle_s = call.house.setup.settle_s
-    entered = [desk.book.add(order, becomes="NEW", after=settle_s) for order in wanted]
-    return call.succeed(call.orders(entered))
-
-
-def _submitted(order: Any) -> SimOrder:
-    return SimOrder(
-        symbol=order.get("symbol") or order["instrument_id"],
-        side=order["side"],
-        order_type=order["order_type"],
-        quantity=int(order["quantity"]),
-        time_in_force=order["time_in_force"],
-        status="PENDING_NEW",
-        client_order_id=order.get("id") or "",
-    )
 
 
 def _clock(call: Call) -> Answer:
@@ -211,18 +146,14 @@ def _market_hours(call: Call) -> Answer:
     except ValueError:
         return call.refuse(400, "date: not YYYY-MM-DD")
     markets = [market] if market else list(MARKETS)
-    return call.succeed([market_hours(name, day, now, call.house.setup.special_days) for name in markets])
+    return call.succeed([market_hours(name, day, now, call.house.special_days) for name in markets])
 
 
 _ORDERS = "/v1/accounts/{account_id}/orders"
 ENDPOINTS: tuple[tuple[str, str, Endpoint], ...] = (
-    ("GET", "/v1/accounts", _list_accounts),
-    ("GET", _ORDERS, _at_desk(_list_orders)),
-    ("POST", _ORDERS, _at_desk(_submit_orders)),
-    ("DELETE", _ORDERS, _at_desk(_cancel_orders)),
-    ("GET", _ORDERS + "/{order_id}", _at_desk(_get_order)),
-    ("GET", "/v1/accounts/{account_id}/executions", _at_desk(_list_executions)),
-    ("DELETE", _ORDERS + "/{order_id}", _at_desk(_cancel_order)),
-    ("GET", "/v1/calendars/market-hours", _market_hours),
-    ("GET", "/v1/clock", _clock),
+    ("/v1/accounts", "GET", _list_accounts),
+    (_ORDERS, "GET", _list_orders),
+    (_ORDERS, "DELETE", _cancel_orders),
+    ("/v1/calendars/market-hours", "GET", _market_hours),
+    ("/v1/clock", "GET", _clock),
 )

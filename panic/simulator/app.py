@@ -1,28 +1,45 @@
-"""The simulator itself: a house, its endpoints on a socket, and a witness of all that arrives."""
+"""The simulator itself: a house, its endpoints on a socket, and a record of all that arrives."""
 
 import asyncio
+import re
 import ssl
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from types import MappingProxyType
 from typing import Self
 
 from aiohttp import web
 
 from panic.simulator.api import ENDPOINTS, Call, Endpoint, admit, answer
-from panic.simulator.book import Clock, SimAccount, SimOrder, Truth
+from panic.simulator.book import Clock, SimAccount, Truth
 from panic.simulator.faults import Fault
-from panic.simulator.house import House, Setup
+from panic.simulator.house import House, checked
 from panic.simulator.limits import RateLimit
-from panic.simulator.server import Server
 from panic.simulator.wire import PLAYS, play
-from panic.simulator.witness import Handler, Witness, key_of
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_ACCOUNT = re.compile(r"/v1/accounts/(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenRequest:
+    """One request that arrived on the wire."""
+
+    at: float  # the loop's time
+    method: str
+    path: str
+    query: dict[str, str]
+    account_id: int | None  # the one in the path
+    headers: dict[str, str]  # by lower-case name
+    authorized: bool  # whether it bore one of the keys
 
 
 class Simulator:
-    """A Clear Street look-alike on a socket; use it as an async context manager. `requests` is what arrived.
+    """A Clear Street look-alike on a socket; use it as an async context manager.
 
     Args:
         keys: Bearer key -> ids of the accounts that it may use; None for all.
@@ -33,6 +50,10 @@ class Simulator:
         fault_all: Faults of every account, counted for each; and those on `OTHER`.
         special_days: Dates that are `HOLIDAY` or `EARLY_CLOSE`.
         wall_clock: Read once, at the start; from then on the loop's clock counts.
+
+    Attributes:
+        requests: What arrived, in order.
+        in_flight: How many requests are being answered; `max_in_flight` is how many were, at the most.
     """
 
     def __init__(
@@ -43,21 +64,20 @@ class Simulator:
         settle_s: float = 0.2,
         latency_s: float = 0.0,
         seed: int = 0,
-        page_size: int = 1000,
         rate_limit: RateLimit | None = None,
-        host: str = "127.0.0.1",
         port: int = 0,
         fault_all: tuple[Fault, ...] = (),
         special_days: Mapping[date, str] = MappingProxyType({}),
         wall_clock: Callable[[], float] = time.time,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        self._setup = Setup(tuple(accounts), keys, settle_s, page_size, rate_limit, fault_all, special_days)
-        self._latency_s, self._seed, self._wall_clock = latency_s, seed, wall_clock
+        self._open = partial(House, checked(accounts), keys, settle_s, rate_limit, fault_all, special_days, seed)
         self._opened: House | None = None
-        self._witness = Witness(keys.__contains__)
-        self.requests = self._witness.requests
-        self._server = Server(host, port, ssl_context)
+        self._latency_s, self._wall_clock = latency_s, wall_clock
+        self._port, self._context = port, ssl_context
+        self._runner: web.AppRunner | None = None
+        self.requests: list[SeenRequest] = []
+        self.in_flight = self.max_in_flight = 0
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -69,31 +89,36 @@ class Simulator:
     async def start(self) -> None:
         """Bind and begin; the house's time starts here."""
         loop = asyncio.get_running_loop()
-        clock = Clock(loop.time, loop.time(), round(self._wall_clock() * 1_000_000))
-        self._opened = House(self._setup, clock, self._seed)
-        app = web.Application(middlewares=[self._see], client_max_size=1 << 24)
-        for method, path, endpoint in ENDPOINTS:
+        self._opened = self._open(Clock(loop.time, loop.time(), round(self._wall_clock() * 1_000_000)))
+        app = web.Application(middlewares=[self._see])
+        for path, method, endpoint in ENDPOINTS:
             app.router.add_route(method, path, self._handler(endpoint))
-        await self._server.start(app)
+        runner = self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1
+        )
+        app.on_shutdown.append(lambda _: _hang_up(runner))
+        await runner.setup()
+        try:
+            # A firm opens hundreds of connections at once; a full backlog would cost it a second each.
+            site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._context, backlog=4096)
+            await site.start()
+        except BaseException:
+            await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Drop every connection and end, whatever is under way."""
-        await self._server.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+            await asyncio.sleep(0)  # the transports report their end in the next turn of the loop
 
     @property
     def base_url(self) -> str:
         """Where it listens."""
-        return self._server.url
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are being answered."""
-        return self._witness.in_flight
-
-    @property
-    def max_in_flight(self) -> int:
-        """How many were, at the most."""
-        return self._witness.max_in_flight
+        if self._runner is None or not self._runner.addresses:
+            raise RuntimeError("the simulator is not running")
+        return f"{'https' if self._context else 'http'}://127.0.0.1:{self._runner.addresses[0][1]}"
 
     @property
     def _house(self) -> House:
@@ -105,10 +130,6 @@ class Simulator:
         """The true state of one account now. KeyError for an unknown one."""
         return self._house.desk(account_id).book.truth()
 
-    def add_order(self, account_id: int, order: SimOrder) -> str:
-        """Enter an order now, past the API; returns its id."""
-        return self._house.desk(account_id).book.add(order).id
-
     def restock(self) -> None:
         """Begin anew as at the start, but with other ids; connections stay, and what was seen is forgotten."""
         self._opened = self._house.anew()
@@ -116,19 +137,27 @@ class Simulator:
 
     @web.middleware
     async def _see(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        seen = self._witness.see(request)
+        seen = _seen(request, authorized=_key_of(request) in self._house.keys)
+        self.requests.append(seen)
         if seen.method == "DELETE" and seen.account_id in self._house.accounts:
             self._house.desk(seen.account_id).book.deletes += 1
-        return await self._witness.watch(request, handler)
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
+        try:
+            return await handler(request)
+        finally:
+            self.in_flight -= 1
 
     def _handler(self, endpoint: Endpoint) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            body, house, path = await request.read(), self._house, dict(request.match_info)
-            call = Call(house, house.uuid(), key_of(request), dict(request.query), path, body)
+            house, account = self._house, request.match_info.get("account_id")
+            call = Call(house, house.uuid(), _key_of(request), dict(request.query), account)
             if refusal := admit(call):
                 await _travel(self._latency_s)
                 return refusal.response()
-            return await _carry_out(endpoint, replace(call, faults=_hits(call, request)), request, self._latency_s)
+            script = house.other if account is None else house.desk(call.account_id).script
+            hits = script.next("OTHER" if account is None else request.method)
+            return await _carry_out(endpoint, replace(call, faults=hits), request, self._latency_s)
 
         return handle
 
@@ -143,12 +172,32 @@ async def _carry_out(endpoint: Endpoint, call: Call, request: web.Request, laten
     return told.response()
 
 
-def _hits(call: Call, request: web.Request) -> tuple[Fault, ...]:
-    if "/orders" in request.path:
-        return call.house.desk(call.account_id).script.next(request.method)
-    return call.house.other.next("OTHER")
-
-
 async def _travel(seconds: float) -> None:
     if seconds > 0:
         await asyncio.sleep(seconds)
+
+
+async def _hang_up(runner: web.AppRunner) -> None:
+    for connection in runner.server.connections if runner.server else ():
+        if connection.transport is not None:
+            connection.transport.abort()
+    await asyncio.sleep(0)
+
+
+def _seen(request: web.Request, *, authorized: bool) -> SeenRequest:
+    account = _ACCOUNT.match(request.path)
+    return SeenRequest(
+        at=asyncio.get_running_loop().time(),
+        method=request.method,
+        path=request.path,
+        query=dict(request.query),
+        account_id=int(account[1]) if account else None,
+        headers={name.lower(): value for name, value in request.headers.items()},
+        authorized=authorized,
+    )
+
+
+def _key_of(request: web.Request) -> str:
+    """The bearer key; empty where there is none."""
+    scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""

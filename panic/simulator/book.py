@@ -38,8 +38,6 @@ class SimOrder:
     status: str = "NEW"  # any text; one that nobody knows is open
     client_order_id: str = ""  # generated when empty
     age_s: float = 60.0  # how long before the simulator's start it was created
-    queue_state: str | None = None  # AWAITING_RELEASE or RELEASED for a queued parent
-    strategy: str | None = None  # SOR, VWAP, TWAP or DMA, if it was submitted with one
     overlooked: bool = False  # no DELETE names or cancels it; alone in its account it hides behind a 404
 
 
@@ -92,17 +90,9 @@ class Clock:
         return self.moment(at).isoformat(timespec="microseconds")[:26] + "000Z"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
-    """What an order turns into next."""
-
-    status: str
-    fill: int | None = 0
-
-
 @dataclass(slots=True, eq=False)
 class Order:
-    """A live order. `ahead` is None while nothing is under way with it."""
+    """A live order. `ahead` is the course of the cancel that is under way, if one is."""
 
     id: str
     account_id: int
@@ -113,7 +103,7 @@ class Order:
     created: float
     updated: float
     already_filled: int
-    ahead: Stage | None = None
+    ahead: Course | None = None
 
     @property
     def ended(self) -> bool:
@@ -132,18 +122,7 @@ class Order:
     @property
     def cancellable(self) -> bool:
         """Whether a DELETE finds it; not while its cancel is under way, the harder case: it may still fill."""
-        under_way = self.ahead is not None and self.ahead.status in ENDED
-        return not (self.ended or under_way or self.seed.overlooked)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Execution:
-    """One fill of an order; `at` is seconds since the start."""
-
-    id: str
-    order: Order
-    quantity: int
-    at: float
+        return not (self.ended or self.ahead or self.seed.overlooked)
 
 
 @cache
@@ -158,7 +137,6 @@ class Book:
     def __init__(self, account: SimAccount, clock: Clock, *, settle_s: float, seed: int) -> None:
         self.account = account
         self.orders: dict[str, Order] = {}
-        self.executions: list[Execution] = []
         self.deletes = 0
         self.executed = 0
         self._clock = clock
@@ -169,7 +147,7 @@ class Book:
         for seeded in account.orders:
             order = self._enter(seeded, -seeded.age_s)
             if order.status == "PENDING_CANCEL":
-                self._ahead(order, Stage("CANCELED"), settle_s)
+                self._ahead(order, Course(settle_s), settle_s)
 
     def settle(self) -> float:
         """Let everything that is due happen, in its order; returns the time since the start."""
@@ -178,14 +156,6 @@ class Book:
             at, _, happen = heapq.heappop(self._due)
             happen(at)
         return now
-
-    def add(self, seed: SimOrder, *, becomes: str = "", after: float = 0.0) -> Order:
-        """Enter an order now, which turns into `becomes` after `after` seconds, if that is given."""
-        now = self.settle()
-        order = self._enter(seed, now)
-        if becomes:
-            self._ahead(order, Stage(becomes), now + after)
-        return order
 
     def cancel(self, matches: Callable[[Order], bool], course: Course) -> list[Order]:
         """Execute a DELETE: the orders that it found, already in the course's first status."""
@@ -216,7 +186,6 @@ class Book:
         filled = seed.quantity if seed.status == "FILLED" else seed.filled
         order = Order(id_, self.account.id, seed, client_id, seed.status, filled, at, at, filled)
         self.orders[id_] = order
-        self._record(order, filled, at)
         return order
 
     def _id(self, name: str) -> str:
@@ -224,17 +193,13 @@ class Book:
         whole = f"{self._seed}/{self.account.id}/{name}".encode()
         return str(uuid.UUID(bytes=blake2b(whole, digest_size=16).digest(), version=4))
 
-    def _record(self, order: Order, filled: int, at: float) -> None:
-        if filled:
-            self.executions.append(Execution(self._id(f"fill/{len(self.executions)}"), order, filled, at))
-
     def _cancel(self, matches: Callable[[Order], bool], course: Course, at: float) -> list[Order]:
         self.executed += 1
         found = [order for order in self.orders.values() if order.cancellable and matches(order)]
         for order in found:
             order.status, order.updated, order.ahead = course.first, at, None
             if course.settle_s is not None:
-                self._ahead(order, Stage(course.last, course.fill), at + course.settle_s)
+                self._ahead(order, course, at + course.settle_s)
         for delay, number in course.reappear:
             self._at(at + delay, partial(self._reappear, number))
         return found
@@ -244,19 +209,16 @@ class Book:
             self._requotes += 1
             self._enter(SimOrder(client_order_id=f"requote-{self.account.id}-{self._requotes}"), at)
 
-    def _ahead(self, order: Order, stage: Stage, at: float) -> None:
-        order.ahead = stage
-        self._at(at, partial(self._advance, order, stage))
+    def _ahead(self, order: Order, course: Course, at: float) -> None:
+        order.ahead = course
+        self._at(at, partial(self._advance, order, course))
 
-    def _advance(self, order: Order, stage: Stage, at: float) -> None:
-        if order.ahead is not stage:  # a later DELETE has put it on another course
+    def _advance(self, order: Order, course: Course, at: float) -> None:
+        if order.ahead is not course:  # a later DELETE has put it on another course
             return
         leaves = order.seed.quantity - order.filled
-        fill = leaves if stage.fill is None else min(stage.fill, leaves)
-        order.filled += fill
-        self._record(order, fill, at)
-        full = order.filled == order.seed.quantity
-        order.status = "FILLED" if full else stage.status
+        order.filled += leaves if course.fill is None else min(course.fill, leaves)
+        order.status = "FILLED" if order.filled == order.seed.quantity else course.last
         order.updated, order.ahead = at, None
 
     def _at(self, at: float, happen: Callable[[float], object]) -> None:

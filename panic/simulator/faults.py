@@ -80,7 +80,7 @@ _ON = frozenset({"DELETE", "GET", "ANY", "OTHER"})
 class Fault:
     """One thing that goes wrong with some requests about one account; `FAULTS` says what each kind heeds.
 
-    `on` is DELETE, GET (the account's orders), ANY (both, and POST), or OTHER (every request that is about no
+    `on` is DELETE, GET (the account's orders), ANY (both), or OTHER (every request that is about no
     account's orders; only in `fault_all`); by default GET for the kinds that are about reading, else DELETE.
     """
 

@@ -3,8 +3,8 @@
 import random
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from panic.simulator.book import Book, Clock, SimAccount
 from panic.simulator.faults import Fault, Script
@@ -12,57 +12,55 @@ from panic.simulator.limits import Meter, RateLimit
 from panic.simulator.market import SpecialDays
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What a house begins with, and how it behaves; the arguments of `Simulator` explain each."""
-
-    accounts: tuple[SimAccount, ...]
-    keys: Mapping[str, Collection[int] | None]
-    settle_s: float
-    page_size: int
-    rate_limit: RateLimit | None
-    fault_all: tuple[Fault, ...]
-    special_days: SpecialDays
-
-    def __post_init__(self) -> None:
-        for id_, times in Counter(account.id for account in self.accounts).items():
-            if times > 1:
-                raise ValueError(f"account {id_} is given twice")
-        for account in self.accounts:
-            if any(fault.on == "OTHER" for fault in account.faults):
-                raise ValueError(f"account {account.id} has a fault on OTHER: put it into fault_all")
+def checked(accounts: Iterable[SimAccount]) -> dict[int, SimAccount]:
+    """The accounts by their ids. ValueError for a mistake in them."""
+    accounts = tuple(accounts)
+    for id_, times in Counter(account.id for account in accounts).items():
+        if times > 1:
+            raise ValueError(f"account {id_} is given twice")
+    for account in accounts:
+        if any(fault.on == "OTHER" for fault in account.faults):
+            raise ValueError(f"account {account.id} has a fault on OTHER: put it into fault_all")
+    return {account.id: account for account in accounts}
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """All there is about one account while the simulator runs."""
 
-    account: SimAccount
     book: Book
     script: Script
 
 
+@dataclass(eq=False)
 class House:
-    """Everything behind the API. Knows no HTTP."""
+    """Everything behind the API; the arguments of `Simulator` explain it. Knows no HTTP."""
 
-    def __init__(self, setup: Setup, clock: Clock, seed: int) -> None:
-        self.setup, self.clock = setup, clock
-        self.accounts = {account.id: account for account in setup.accounts}
-        self.other = Script(setup.fault_all)
-        self._seed, self._random = seed, random.Random(seed)
-        self.meter = None if setup.rate_limit is None else Meter(setup.rate_limit)
+    accounts: dict[int, SimAccount]
+    keys: Mapping[str, Collection[int] | None]
+    settle_s: float
+    rate_limit: RateLimit | None
+    fault_all: tuple[Fault, ...]
+    special_days: SpecialDays
+    seed: int
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        self.other = Script(self.fault_all)
+        self.meter = None if self.rate_limit is None else Meter(self.rate_limit)
+        self._random = random.Random(self.seed)
         self._visible: dict[str, Sequence[SimAccount]] = {}
         self._desks: dict[int, Desk] = {}
 
     def anew(self) -> "House":
-        """The house as it was set up, with other ids; its time goes on."""
+        """The house as it was at the start, with other ids; its time goes on."""
         old, elapsed_s = self.clock, self.clock.now()
         clock = Clock(old.time, old.started + elapsed_s, old.microseconds(elapsed_s))
-        return House(self.setup, clock, self._seed + 1)
+        return replace(self, seed=self.seed + 1, clock=clock)
 
     def may_use(self, key: str, account_id: int) -> bool:
         """Whether the key opens the account."""
-        ids = self.setup.keys[key]
+        ids = self.keys[key]
         return ids is None or account_id in ids
 
     def visible(self, key: str) -> Sequence[SimAccount]:
@@ -76,9 +74,8 @@ class House:
         desk = self._desks.get(account_id)
         if desk is None:
             account = self.accounts[account_id]
-            book = Book(account, self.clock, settle_s=self.setup.settle_s, seed=self._seed)
-            desk = Desk(account, book, Script((*account.faults, *self.setup.fault_all)))
-            self._desks[account_id] = desk
+            book = Book(account, self.clock, settle_s=self.settle_s, seed=self.seed)
+            desk = self._desks[account_id] = Desk(book, Script((*account.faults, *self.fault_all)))
         return desk
 
     def uuid(self) -> str:

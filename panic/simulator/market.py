@@ -12,10 +12,7 @@ _SESSIONS: Mapping[str, tuple[time, time]] = {
     "regular": (time(9, 30), time(16)),
     "after_hours": (time(16), time(20)),
 }
-_EARLY_SESSIONS: Mapping[str, tuple[time, time]] = {
-    "pre_market": (time(4), time(9, 30)),
-    "regular": (time(9, 30), time(13)),
-}
+_EARLY_SESSIONS = {"pre_market": _SESSIONS["pre_market"], "regular": (time(9, 30), time(13))}
 SpecialDays = Mapping[date, str]
 _SATURDAY = 5
 

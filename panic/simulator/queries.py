@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from panic.simulator.book import STATUSES, Clock, Execution, Order, instrument_id
+from panic.simulator.book import STATUSES, Clock, Order, instrument_id
 
 SIDES = frozenset({"BUY", "SELL"})
 ORDER_TYPES = frozenset({"MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"})
 INSTRUMENT_TYPES = frozenset({"COMMON_STOCK", "INDEX", "OPTION", "CASH"})
+LARGEST_PAGE = 1000
 
 T = TypeVar("T")
 Matches = Callable[[Order], bool]
@@ -48,14 +49,6 @@ def list_filter(query: Query, clock: Clock, known: frozenset[str] = STATUSES) ->
         and (not names or order.id in names or order.client_order_id in names)
         and instrument(order)
         and created(order.created)
-    )
-
-
-def execution_filter(query: Query, clock: Clock) -> Callable[[Execution], bool]:
-    """The filters of the executions, all of which must match."""
-    names, instrument, period = _listed(query, "order_ids"), _instrument_filter(query), _period(query, clock)
-    return lambda execution: (
-        (not names or execution.order.id in names) and instrument(execution.order) and period(execution.at)
     )
 
 
@@ -135,7 +128,7 @@ class Page:
         return items[self.offset : self.offset + self.limit]
 
 
-def page_of(query: Query, largest: int) -> Page:
+def page_of(query: Query, largest: int = LARGEST_PAGE) -> Page:
     """The page that is asked for, of `largest` items at most. A token outranks a page size."""
     if token := query.get("page_token"):
         return _page_from(token, largest)
@@ -143,7 +136,7 @@ def page_of(query: Query, largest: int) -> Page:
         size = int(query.get("page_size", "1000"))
     except ValueError:
         raise BadQueryError("page_size: no integer") from None
-    if not 1 <= size <= 1000:  # noqa: PLR2004  # the specification's bounds
+    if not 1 <= size <= LARGEST_PAGE:
         raise BadQueryError("page_size: not between 1 and 1000")
     return Page(0, min(size, largest))
 

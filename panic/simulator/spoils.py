@@ -103,8 +103,6 @@ def _drift(_: Fault, answer: Answer) -> Answer:
     data = body.get("data")
     if isinstance(data, list):
         body["data"] = [_drifted(order) for order in data]
-    elif isinstance(data, dict):
-        body["data"] = _drifted(data)
     return replace(answer, body=body)
 
 

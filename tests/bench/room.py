@@ -8,7 +8,6 @@ round with watchers to the one without before it.
 
 import argparse
 import asyncio
-import hashlib
 import json
 import statistics
 import sys
@@ -20,23 +19,20 @@ from typing import Any
 
 import aiohttp
 
+from tests.bench.service import warm
 from tests.cli.support import started
+from tests.service.support import TOKEN, Service, sections
 
-_TOKEN = "token-of-the-bench-4711"
-_HEADERS = {"Authorization": f"Bearer {_TOKEN}"}
+_HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 _QUIET_S = 2.0
 
 
 def _settings(folder: Path) -> Path:
-    """The firm's settings, and a service on any port with one token."""
+    """The firm's settings, and a service on any port with its tokens."""
     file = folder / "panic.toml"
-    digest = hashlib.sha256(_TOKEN.encode()).hexdigest()
-    token = f'[tokens.bench]\ndigest = "sha256:{digest}"\nroles = ["presser"]\nperson = true\n'
-    ledger = '[ledger]\nfile = "ledger.db"\n'
-    more = "[service]\nport = 0\n[self_test]\nevery_s = 0\n"
-    text = file.read_text()
-    kept = [part for part in text.split("\n[") if not part.startswith(("ledger]", "service]", "self_test]"))]
-    file.write_text("\n[".join(kept) + f"\n{ledger}{more}{token}")
+    parts = file.read_text().split("\n[")
+    kept = [part for part in parts if not part.startswith(("ledger]", "service]", "self_test]"))]
+    file.write_text("\n[".join(kept) + "\n" + sections("[self_test]\nevery_s = 0\n"))
     return file
 
 
@@ -80,46 +76,27 @@ async def watch(url: str, watchers: int) -> None:
 # ── a round ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _Service:
-    def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
-        self.url, self.session = url, session
-
-    async def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Ask, and give what is answered."""
-        async with self.session.request(method, self.url + path, json=body, headers=_HEADERS) as response:
-            assert response.status < 400, await response.text()
-            return await response.json()
-
-    async def warm(self) -> None:
-        """Wait until the connections are open."""
-        while True:
-            found = (await self.ask("GET", "/v1/status"))["standby"]
-            if found["warm_connections"] >= found["warm_connections_wanted"]:
-                return
-            await asyncio.sleep(0.05)
-
-    async def round(self, watchers: int) -> tuple[float, float, dict[str, int]]:
-        """Press once; give the seconds to the last first DELETE and to the settled end, and what pages got."""
-        await self.warm()
-        pages = None
-        if watchers:
-            words = ("-m", "tests.bench.room", "--watch", self.url, "--watchers", str(watchers))
-            pages = await asyncio.create_subprocess_exec(
-                sys.executable, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-            )
-            assert pages.stdout is not None
-            assert b"connected\n" == await pages.stdout.readline()
-        await asyncio.sleep(_QUIET_S)
-        press = {"scope": {"all": True}, "reason": "the price of pages", "watch_s": 0, "wait": 120}
-        report = await self.ask("POST", "/v1/runs", press)
-        assert report["verdict"] == "clear", report["verdict"]
-        counts: dict[str, int] = {}
-        if pages is not None:
-            await asyncio.sleep(0.5)
-            out, _ = await pages.communicate(b"")
-            counts = json.loads(out)
-        timings = report["timings"]
-        return timings["last_first_delete_s"], timings["settled_s"], counts
+async def _round(service: Service, watchers: int) -> tuple[float, float, dict[str, int]]:
+    """Press once; give the seconds to the last first DELETE and to the settled end, and what pages got."""
+    await warm(service)
+    pages = None
+    if watchers:
+        words = ("-m", "tests.bench.room", "--watch", service.url, "--watchers", str(watchers))
+        pages = await asyncio.create_subprocess_exec(
+            sys.executable, *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        assert pages.stdout is not None
+        assert b"connected\n" == await pages.stdout.readline()
+    await asyncio.sleep(_QUIET_S)
+    report = (await service.press(reason="the price of pages", watch_s=0, wait=120)).body
+    assert report["verdict"] == "clear", report["verdict"]
+    counts: dict[str, int] = {}
+    if pages is not None:
+        await asyncio.sleep(0.5)
+        out, _ = await pages.communicate(b"")
+        counts = json.loads(out)
+    timings = report["timings"]
+    return timings["last_first_delete_s"], timings["settled_s"], counts
 
 
 async def measure(accounts: int, watchers: int, turns: int, latency_s: float) -> None:
@@ -134,15 +111,16 @@ async def measure(accounts: int, watchers: int, turns: int, latency_s: float) ->
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=180)) as session,
             ):
                 said = await serving.says("serving on")
-                service = _Service(next(w for w in said.split() if w.startswith("http")).rstrip(";"), session)
-                await service.round(0)  # the first one imports what was not needed before
+                url = next(word for word in said.split() if word.startswith("http")).rstrip(";")
+                service = Service(serving, url, session)
+                await _round(service, 0)  # the first one imports what was not needed before
                 alone: list[tuple[float, float]] = []
                 watched: list[tuple[float, float]] = []
                 got: dict[str, int] = {}
                 for turn in range(turns):
                     order = (0, watchers) if turn % 2 == 0 else (watchers, 0)
                     for count in order:
-                        last, settled, counts = await service.round(count)
+                        last, settled, counts = await _round(service, count)
                         (watched if count else alone).append((last, settled))
                         got = counts or got
     _tell(accounts, watchers, alone, watched, got)

@@ -24,7 +24,8 @@ async def _nothing(service: Service) -> float:
     return time.monotonic() - began
 
 
-async def _warm(service: Service) -> None:
+async def warm(service: Service) -> None:
+    """Wait until its connections to the broker are open."""
     while True:
         found = (await service.ask("GET", "/v1/status")).body["standby"]
         if found["warm_connections"] >= found["warm_connections_wanted"]:
@@ -42,7 +43,7 @@ async def measure(accounts: int, turns: int) -> None:
             serving(firm(Path(folder), simulator, ids, run=_RUN)) as service,
         ):
             for turn in range(turns + 1):
-                await _warm(service)
+                await warm(service)
                 nothing, before = await _nothing(service), len(simulator.requests)
                 began = time.monotonic()
                 answer = await service.press(reason=f"turn {turn}")

@@ -14,7 +14,6 @@ from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
 from panic.broker.outcomes import Body
-from panic.broker.pages import Query
 from panic.config import Broker as Where
 from panic.config.secret import Key
 from panic.kit.clock import Clock
@@ -24,7 +23,7 @@ from panic.simulator import Fault, SimAccount, SimOrder, Simulator
 ID = 19816
 ACCOUNT = Account(ID)
 OTHER_ID = 54321
-LOOK = Query((("page_size", "1000"),))
+LOOK = (("page_size", "1000"),)
 PATIENCE_S = 5.0
 
 
@@ -48,6 +47,11 @@ async def cancel(
 async def read(broker: Broker, account: Account = ACCOUNT, *, within: float = PATIENCE_S) -> Answer:
     """Make one GET of an account's orders on a leash."""
     return await broker.read(account, LOOK, asyncio.timeout(within))
+
+
+def is_fresh(answer: Answer) -> bool:
+    """Whether it came over a connection that had carried nothing before."""
+    return answer.receipt is not None and answer.receipt.fresh
 
 
 async def ask(method: str, broker: Broker, *, within: float = PATIENCE_S) -> Answer:

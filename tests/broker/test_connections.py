@@ -1,4 +1,4 @@
-"""Connections that carry one answer for each request, names that outlast nothing, and the bound on both."""
+"""Connections that carry one answer for each request, the bound on them, and the bounds of an attempt."""
 
 import asyncio
 import resource
@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from panic.broker.answers import Answer
 from panic.broker.connections import connections_possible
-from panic.broker.outcomes import Outcome
+from panic.broker.outcomes import Body, Outcome
+from panic.simulator import Fault
 from tests.broker.support import (
     FINE,
     ID,
@@ -22,8 +24,12 @@ from tests.broker.support import (
     doubtful,
     envelope,
     http,
+    is_fresh,
+    listening,
     read,
     refusal,
+    simulate,
+    until,
 )
 
 # ── connections are kept ────────────────────────────────────────────────────────────────────────────────
@@ -38,7 +44,7 @@ async def test_a_sound_connection_is_used_again(method: str, answer: bytes):
     async with doubtful(always(answer)) as (listener, broker, doubt):
         answers = [await ask(method, broker) for _ in range(4)]
 
-        assert [True, False, False, False] == [one.fresh for one in answers]
+        assert [True, False, False, False] == [is_fresh(one) for one in answers]
         assert 1 == listener.connections
         assert 0 == doubt.times
 
@@ -63,7 +69,7 @@ async def test_a_switch_of_protocols_is_no_answer():
 
         assert answer.page is None
         assert Outcome.UNKNOWN == answer.outcome
-        assert not broker._connector._conns
+        assert not broker.connections._conns
 
 
 @pytest.mark.parametrize("words", ["Connection: close", "Connection: Close, x"])
@@ -72,7 +78,7 @@ async def test_a_connection_that_ends_is_not_kept(words: str):
     async with doubtful(always(http(200, envelope(ID), words))) as (listener, broker, doubt):
         answers = [await cancel(broker) for _ in range(3)]
 
-        assert [True] * 3 == [answer.fresh for answer in answers]
+        assert [True] * 3 == [is_fresh(answer) for answer in answers]
         assert 3 == listener.connections
         assert 0 == doubt.times
 
@@ -81,7 +87,7 @@ async def test_no_connection_outlasts_the_end_of_a_run():
     """Nor one that is still listened to after its last answer."""
     async with doubtful(always(http(200, envelope(ID), "Connection: close"))) as (_, broker, _doubt):
         await cancel(broker)
-        lingering = list(broker._connector._lingering)
+        lingering = list(broker.connections._lingering)
         await broker.__aexit__()
 
         assert [False] == [one.is_connected() for one in lingering]
@@ -145,3 +151,97 @@ def test_connections_possible(
     monkeypatch.setattr(Path, "iterdir", used)
 
     assert least <= connections_possible() <= most
+
+
+async def _pour(status: int, *, chunk: bytes = b" " * (1 << 16)) -> tuple[Answer, int]:
+    """Answer with a body that does not end; gives the answer and how many bytes were taken."""
+    poured = 0
+
+    async def play(line: Line) -> None:
+        nonlocal poured
+        await line.request()
+        line.write(b"HTTP/1.1 %d Word\r\nTransfer-Encoding: chunked\r\n\r\n" % status)
+        while True:
+            line.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            await line.writer.drain()
+            poured += len(chunk)
+
+    async with listening(play) as listener, door(listener.base_url) as broker:
+        answer = await cancel(broker, within=60.0)
+        assert not broker.connections._conns  # the connection did not go back
+        assert not broker.connections._acquired
+    return answer, poured
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome", "most"),
+    [
+        (200, Outcome.ACCEPTED, 4 << 20),
+        (404, Outcome.NOTHING_TO_CANCEL, 1 << 16),
+        (500, Outcome.BROKER_ERROR, 1 << 16),
+        (302, Outcome.UNKNOWN, 1 << 16),
+    ],
+)
+async def test_an_endless_body_is_cut(status: int, outcome: Outcome, most: int):
+    """No more is taken than the bound and what the sockets' buffers hold, and the connection is dropped."""
+    answer, poured = await _pour(status)
+
+    assert outcome == answer.outcome
+    assert Body.OVERLONG == answer.evidence.body
+    assert poured < most + (8 << 20)
+
+
+async def test_one_byte_more_than_the_limit_is_too_long():
+    """The limit itself is not."""
+    found = []
+    for length in (1024, 1025):
+        fine = always(http(200, b'{"data":[]}'.ljust(length)))
+        async with listening(fine) as listener, door(listener.base_url, max_answer_bytes=1024) as broker:
+            answer = await cancel(broker)
+        found.append((answer.outcome, answer.evidence.body))
+
+    assert [(Outcome.ACCEPTED, Body.OBJECT), (Outcome.ACCEPTED, Body.OVERLONG)] == found
+
+
+@pytest.mark.parametrize("leash_s", [0.3, 5.3])
+@pytest.mark.parametrize("kind", ["hang", "drip", "endless"])
+@pytest.mark.virtual_time
+async def test_the_leash_ends_an_attempt(kind: str, leash_s: float):
+    """To the moment: aiohttp's own totals would be rounded up, and restart at each byte."""
+    fault = Fault(kind, seconds=0.2)
+    async with (
+        simulate(fault, orders=20) as simulator,
+        door(simulator.base_url, max_answer_bytes=64 << 20) as broker,
+    ):
+        answer = await cancel(broker, within=leash_s)
+
+    assert leash_s == pytest.approx(answer.ended - answer.began, abs=0.05)
+    assert Outcome.UNKNOWN == answer.outcome
+    assert f"no answer within {leash_s:.1f} s" == answer.error
+
+
+async def test_a_leash_that_has_run_out():
+    """Nothing is sent when there is no time left, and the answer says so."""
+    async with listening(always(FINE)) as listener, door(listener.base_url) as broker:
+        answer = await cancel(broker, within=-1.0)
+
+    assert Outcome.UNREACHABLE == answer.outcome
+    assert not listener.heads
+
+
+async def test_cancellation_goes_through():
+    """A task that is cancelled ends as cancelled, and its connection is not used again."""
+
+    async def play(line: Line) -> None:
+        await line.request()
+        await line.gone()
+
+    async with listening(play) as listener, door(listener.base_url) as broker:
+        attempt = asyncio.ensure_future(cancel(broker))
+        await until(lambda: bool(listener.heads))
+        attempt.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await attempt
+
+        assert not broker.connections._conns
+        assert not broker.connections._acquired

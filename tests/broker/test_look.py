@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from panic.broker.answers import Receipt
 from panic.broker.outcomes import Standing
 from panic.broker.pages import MOST_PAGES, Page
 from panic.broker.proof import Look
@@ -43,33 +42,6 @@ def test_very_many_named_orders_are_looked_for_among_those_of_the_last_day():
 
     assert Standing.CLEAR is shelf.show(a_look(*ids)).standing
     assert len(shelf.requests) < 10
-
-
-@pytest.mark.parametrize("question", [0, 1])
-def test_the_filters_are_repeated_on_every_page(question: int):
-    """A page token alone may come back with everything."""
-    look = a_look(*(["a"] if question else []), size=0 if question else LARGE)
-    for _ in range(question):
-        look.take(a_page(), STALE)
-    first = asked(look)
-    look.take(a_page(an_order("x"), next_token="next", total=2), STALE)
-
-    assert "page_token" not in first
-    assert {**first, "page_token": "next"} == asked(look)
-
-
-@pytest.mark.parametrize("question", [0, 1])
-@pytest.mark.parametrize(
-    ("status", "standing"),
-    [("NEW", Standing.OPEN), ("HELD", Standing.OPEN), ("", Standing.OPEN), ("PENDING_CANCEL", Standing.PENDING)],
-)
-def test_an_open_order_ends_the_look_at_any_question(question: int, status: str, standing: Standing):
-    """There is nothing more to prove."""
-    look = a_look("a")
-    pages = [a_page()] * question + [a_page(an_order("a", status))]
-
-    assert standing is after(look, *pages)
-    assert ["a"] == list(look.open)
 
 
 A, B = (an_order(id_, "FILLED") for id_ in "ab")
@@ -146,12 +118,3 @@ def test_an_answer_that_shows_an_order_both_open_and_ended_shows_it_open(statuse
     page = a_page(*(an_order("a", status) for status in statuses))
 
     assert Standing.OPEN is after(a_look(), page)
-
-
-def test_a_look_keeps_the_receipt_of_every_answer():
-    """One connection that mixed something up is enough to doubt it, even afterwards."""
-    look, receipts = a_look("a"), [Receipt(fresh=True), Receipt()]
-    for receipt in receipts:
-        look.take(a_page(), receipt)
-
-    assert receipts == look.receipts

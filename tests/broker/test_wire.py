@@ -1,21 +1,23 @@
-"""Pure reading: what status, headers and body of an answer mean."""
+"""Pure reading: what status, headers and body of an answer mean, and how long the broker asks us to wait."""
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from panic.broker.answers import Answer
+from panic.broker.answers import HOLD_MOST_S, Answer
 from panic.broker.outcomes import Body, Outcome
 from panic.broker.pages import Page
 from panic.broker.request import Exchange
-from panic.broker.wire import answer
+from panic.broker.wire import answer, retry_after
 from panic.config.secret import Key
-from panic.kit.words import SHOWN_MOST, clip
+from panic.kit.words import SHOWN_MOST
 from tests.broker.support import BODIES, ID, OTHER_ID, envelope, refusal
 
 KEY = "tenant-7.the-secret-of-the-firm"
@@ -55,31 +57,26 @@ def test_a_body_cut_short_is_not_read(status: int, outcome: Outcome):
 def test_what_a_body_is_and_that_only_a_whole_200_is_a_page(name: str):
     """Whatever else comes back; the table of outcomes knows the rest."""
     body, kind = BODIES[name]
-    statuses = (200, 201, 204, 206, 404, 500)
-    answers = {status: received(body, status) for status in statuses}
+    answers = {status: received(body, status) for status in (200, 201, 204, 206, 404, 500)}
 
     assert {kind} == {one.evidence.body for one in answers.values()}
     assert ([200] if name == "orders" else []) == [status for status, one in answers.items() if one.page]
 
 
-DRIFT: dict[str, object] = {
-    "nothing": {},
-    "data is null": {"data": None},
-    "data is an object": {"data": {"orders": []}},
-    "no metadata": {"data": []},
-    "metadata is a list": {"data": [], "metadata": []},
-    "unknown fields": {"data": [], "warnings": ["x"], "links": {"next": None}},
-    "an order is null": {"data": [None]},
-    "an order is empty": {"data": [{}]},
-    "numbers for strings": {"data": [{"id": 7, "account_id": str(ID), "filled_quantity": 1.5}]},
-    "nested surprises": {"data": [{"id": {"v": 1}, "symbol": None, "status": ["NEW"], "account_id": None}]},
-    "an unknown status": {"data": [{"id": "a", "account_id": ID, "status": "HELD_AT_VENUE"}]},
-    "an unreadable account": {"data": [{"id": "a", "account_id": "desk-7"}]},
-    "not a number": {"data": [], "metadata": {"total_items": float("nan")}},
-}
+DATA: tuple[Any, ...] = (None, {"orders": []}, [], [None], [{}])
+DRIFT: list[Any] = [
+    {},
+    *({"data": data} for data in DATA),
+    {"data": [], "metadata": []},
+    {"data": [], "warnings": ["x"], "links": {"next": None}},
+    {"data": [{"id": 7, "account_id": str(ID), "filled_quantity": 1.5}]},
+    {"data": [{"id": {"v": 1}, "symbol": None, "status": ["NEW"], "account_id": None}]},
+    *({"data": [{"id": "a", **odd}]} for odd in ({"account_id": ID, "status": "HELD"}, {"account_id": "desk-7"})),
+    {"data": [], "metadata": {"total_items": float("nan")}},
+]
 
 
-@pytest.mark.parametrize("document", DRIFT.values(), ids=list(DRIFT))
+@pytest.mark.parametrize("document", DRIFT)
 def test_drift_never_unmakes_an_accepted_cancel(document: object):
     """Eleven breaking changes in three months: no missing, null, new or retyped field is an error."""
     got = received(document, is_read=False)
@@ -122,19 +119,13 @@ def test_no_account_in_particular():
     assert envelope(ID, OTHER_ID) == got.document
 
 
+OURS: tuple[Any, ...] = ({}, *({"account_id": account} for account in (None, ID, str(ID))))
+ANYBODYS: tuple[Any, ...] = ("desk-7", "", float(ID), f"-{ID}", "\uff11\uff19")
+
+
 @pytest.mark.parametrize(
     ("account", "counts"),
-    [
-        ({}, True),
-        ({"account_id": None}, True),
-        ({"account_id": ID}, True),
-        ({"account_id": str(ID)}, True),
-        ({"account_id": "desk-7"}, False),
-        ({"account_id": ""}, False),
-        ({"account_id": float(ID)}, False),
-        ({"account_id": f"-{ID}"}, False),
-        ({"account_id": "\uff11\uff19"}, False),
-    ],
+    [*((account, True) for account in OURS), *(({"account_id": account}, False) for account in ANYBODYS)],
 )
 def test_whose_order_it_is(account: dict[str, Any], counts: bool):
     """A missing account is fine; one that cannot be read might be anybody's and makes no page."""
@@ -142,6 +133,18 @@ def test_whose_order_it_is(account: dict[str, Any], counts: bool):
 
     assert Outcome.ACCEPTED == got.outcome
     assert counts == (got.page is not None)
+
+
+NO_PAGE: dict[str, tuple[Any, ...]] = {
+    "data": (None, {}),
+    "error": ("no", {}, 0),
+    "metadata": (
+        *({"total_items": total} for total in (True, 7.0, "\u0667", "9" * 5000)),
+        {"total_pages": 3, "page_number": 1},
+        {"total_pages": 3},
+        "page 1 of 2",
+    ),
+}
 
 
 @pytest.mark.parametrize(
@@ -152,18 +155,7 @@ def test_whose_order_it_is(account: dict[str, Any], counts: bool):
         ({"metadata": {"next_page_token": None, "total_items": None}}, Page(())),
         ({"metadata": {"next_page_token": "abc", "total_items": 7}}, Page((), "abc", 7)),
         ({"metadata": {"total_items": "7", "total_pages": "2", "page_number": 2}}, Page((), "", 7)),
-        ({"data": None}, None),
-        ({"data": {}}, None),
-        ({"error": "no"}, None),
-        ({"error": {}}, None),
-        ({"error": 0}, None),
-        ({"metadata": {"total_items": True}}, None),
-        ({"metadata": {"total_items": 7.0}}, None),
-        ({"metadata": {"total_items": "\u0667"}}, None),
-        ({"metadata": {"total_items": "9" * 5000}}, None),
-        ({"metadata": {"total_pages": 3, "page_number": 1}}, None),
-        ({"metadata": {"total_pages": 3}}, None),
-        ({"metadata": "page 1 of 2"}, None),
+        *(({name: odd}, None) for name, values in NO_PAGE.items() for odd in values),
     ],
 )
 def test_what_counts_as_a_page(document: dict[str, object], page: Page | None):
@@ -229,17 +221,6 @@ def test_the_key_is_taken_out_of_foreign_words(status: int, leaked: str):
         assert secret[:8] not in repr(got)
 
 
-def test_foreign_words_fit_a_report():
-    """One line, printable and clipped."""
-    words = "a\nb\r\x1b[31m\u202e\x00" + "c" * 10_000
-    got = received(refusal(500, words, request_id=words), 500)
-
-    for text in (got.error, got.request_id, clip(words)):
-        assert SHOWN_MOST == len(text)
-        assert text.isprintable()
-        assert text.endswith("c…")
-
-
 HEADERS = st.dictionaries(
     st.sampled_from(["Retry-After", "Date", "X-Request-Id", "Content-Type"]), st.text(max_size=40)
 ).map(CIMultiDict)
@@ -285,3 +266,47 @@ def test_reading_never_raises(
     assert len(got.error) <= SHOWN_MOST
     assert len(got.request_id) <= SHOWN_MOST
     assert (got.error + got.request_id + got.note).isprintable()
+
+
+NOW = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        *(("0", 0.0), (" 7 ", 7.0), ("0.2", 1.0), ("1.5", 2.0), ("86400", 20.0), ("9" * 5000, 20.0)),
+        *((words, None) for words in ("", "inf", "-1", "1e3", "1_000", "5s", "\u0663", "5\x00")),
+        *((f"Mon, 02 Mar 2026 {time}", 5.0) for time in ("14:30:05 GMT", "15:30:05 +0100")),
+        *((words, 5.0) for words in ("Monday, 02-Mar-26 14:30:05 GMT", "Mon Mar  2 14:30:05 2026")),
+        ("Mon, 02 Mar 2026 14:29:00 GMT", 0.0),
+        ("Mon, 01 Jan 0001 00:00:00 +2359", 0.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 20.0),
+        ("Mon, 30 Feb 2026 14:30:05 GMT", None),
+        ("Mon, 02 Mar 2026 14:30:05 +9999999999", None),
+    ],
+)
+def test_retry_after(words: str, seconds: float | None):
+    """Whole seconds, a fraction rounded up, or a date against the answer's own; anything else says nothing."""
+    waits = retry_after(CIMultiDict({"Retry-After": words, "Date": format_datetime(NOW, usegmt=True)}))
+
+    assert seconds == waits
+
+
+@given(words=st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d{1,6} [A-Z][a-z]{2} \d{1,6} [\d:]+ \S*"), date=st.text())
+@example(words="Mon, 02 Mar 2026 14:30:05 GMT", date="Mon, 01 Jan 0001 00:00:00 +2359")
+@example(words="Mon, 01 Jan 0001 00:00:00 +2359", date="Fri, 31 Dec 9999 23:59:59 -2359")
+def test_retry_after_never_raises(words: str, date: str):
+    """Whatever stands there is None or a wait that the run can bear."""
+    waits = retry_after(CIMultiDict({"Retry-After": words, "Date": date}))
+
+    assert waits is None or 0.0 <= waits <= HOLD_MOST_S == 20.0
+
+
+@pytest.mark.parametrize("date", [{}, {"Date": "Mon, 99 Mar 2026 14:30:05 GMT"}])
+def test_retry_after_without_a_date(date: dict[str, str]):
+    """Without a Date that can be read our own clock has to do."""
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=10), usegmt=True)
+    waits = retry_after(CIMultiDict({"Retry-After": later, **date}))
+
+    assert waits is not None
+    assert 5.0 < waits <= 10.0

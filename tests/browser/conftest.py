@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from panic.service.room import hub, stream
+from panic.service.room import hub, routes
 from tests.browser import chromium
 from tests.browser.page import Screen, screen
 from tests.service.house import House, house
@@ -35,7 +35,7 @@ def _is_the_browsers(task: asyncio.Task[Any]) -> bool:
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tell often, and have a browser that lost its stream back soon, so that nobody waits for it."""
     monkeypatch.setattr(hub, "BEAT_S", 0.2)
-    monkeypatch.setattr(stream, "RETRY_MS", 100)
+    monkeypatch.setattr(routes, "RETRY_MS", 100)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -55,11 +55,9 @@ async def browser() -> AsyncIterator[Browser]:
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(it: House, browser: Browser) -> AsyncIterator[Screen]:
     """Our page with somebody signed in who may press."""
-    async with screen(browser, address(it)) as one:
-        await one.sign_in("joe-secret-token")
+    async with screen(browser, address(it), "joe-secret-token") as one:
         yield one
 
 
 def address(it: House) -> str:
-    """Where a service is found."""
     return str(it.client.make_url("")).rstrip("/")

@@ -30,7 +30,6 @@ class Desk:
 
     @property
     def url(self) -> str:
-        """Where the service is found."""
         return f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager

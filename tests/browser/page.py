@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
 PATIENCE_MS: Final = 20_000
 HELD_MS: Final = 1200
@@ -33,80 +33,72 @@ class Screen:
     complaints: list[str] = field(default_factory=list)
     forgiven: str | None = None
 
+    def __call__(self, selector: str, **how: Any) -> Locator:
+        return self.page.locator(selector, **how)
+
     async def open(self, place: str = "") -> None:
-        """Go there."""
         await self.page.goto(f"{self.url}/{place}")
 
     async def sign_in(self, token: str) -> None:
         """Give a token, and wait until the page can be pressed."""
-        await self.page.locator("#token").fill(token)
+        await self("#token").fill(token)
         await self.page.get_by_role("button", name="Sign in").click()
-        await self.page.locator("#press, article.run, article.page").first.wait_for()
+        await self("#press, article.run, article.page").first.wait_for()
 
     async def hold(self) -> None:
-        """Hold the button for as long as it takes."""
-        await self.page.locator("#hold").hover()
+        await self("#hold").hover()
         await self.page.mouse.down()
         await self.page.clock.run_for(HELD_MS)
         await self.page.mouse.up()
 
     async def type_the_word(self) -> None:
         """Press what is chosen in the way that takes no second."""
-        await self.page.locator("details.by-word").evaluate("(one) => { one.open = true; }")
-        await self.page.locator("#word").fill("CANCEL")
-        await self.page.locator("#go").click()
+        await self("details.by-word").evaluate("(one) => { one.open = true; }")
+        await self("#word").fill("CANCEL")
+        await self("#go").click()
 
     async def press_by_word(self) -> str:
-        """Press what is chosen; give the run."""
         await self.type_the_word()
         return await self.run()
 
     async def press_all(self) -> str:
-        """Press for all accounts; give the run."""
-        await self.page.locator("#scope-all").check()
+        await self("#scope-all").check()
         return await self.press_by_word()
 
     async def run(self) -> str:
-        """Wait until a run is shown; give its id."""
         await self.page.wait_for_url(re.compile(r"#/runs/"))
-        await self.page.locator("#verdict").wait_for()
+        await self("#verdict").wait_for()
         return self.page.url.rpartition("/")[2]
 
     async def verdict(self, word: str, patience_ms: float = PATIENCE_MS) -> None:
-        """Wait until the run is over, and this is what it came to."""
-        await expect(self.page.locator("#verdict h1")).to_have_text(
-            re.compile(f"^(DRILL · )?{word}$"), timeout=patience_ms
-        )
+        await expect(self("#verdict h1")).to_have_text(re.compile(f"^(DRILL · )?{word}$"), timeout=patience_ms)
 
     async def over(self, patience_ms: float = PATIENCE_MS) -> str:
-        """Wait until the run is over; give its verdict as the page says it."""
-        await self.page.locator("#report .downloads").wait_for(timeout=patience_ms)
+        await self("#report .downloads").wait_for(timeout=patience_ms)
         return (await self.text("#verdict h1")).lower()
 
     async def counts(self) -> dict[str, int]:
         """How many accounts are in which state, as the page says."""
-        words = await self.page.locator(".counts li").all_inner_texts()
+        words = await self(".counts li").all_inner_texts()
         pairs = [word.strip().split(maxsplit=1) for word in words]
         return {name: int(number.replace(",", "")) for number, name in pairs}
 
     async def text(self, selector: str) -> str:
-        """What stands there."""
-        return " ".join((await self.page.locator(selector).first.inner_text()).split())
-
-    async def width_over(self) -> int:
-        """By how many pixels the page is wider than its window."""
-        found: int = await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
-        return max(found, 0)
+        return " ".join((await self(selector).first.inner_text()).split())
 
 
 @asynccontextmanager
-async def screen(browser: Browser, url: str, *, real_time: bool = False, **how: Any) -> AsyncIterator[Screen]:
-    """Open a window at a service's page; what the browser complains of at its end is a fault."""
+async def screen(
+    browser: Browser, url: str, token: str = "", *, real_time: bool = False, **how: Any
+) -> AsyncIterator[Screen]:
+    """Open a window at a service's page, and sign in; what the browser complains of at its end is a fault."""
     context = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **how})
     context.set_default_timeout(PATIENCE_MS)
     try:
         one = await another(context, url, real_time=real_time)
         await one.open()
+        if token:
+            await one.sign_in(token)
         yield one
     finally:
         await context.close()

@@ -3,7 +3,6 @@
 They are real: a service, a simulated broker with faults, a browser that presses.
 """
 
-import argparse
 import asyncio
 import signal
 import tempfile
@@ -16,11 +15,12 @@ from playwright.async_api import Browser
 
 from tests import ROOT
 from tests.browser import chromium
-from tests.browser.firm import TOKEN, Desk, desk
+from tests.browser.firm import TOKEN, desk
 from tests.browser.page import Screen, screen
-from tests.cli.support import panic
+from tests.cli.support import Process, panic
 
 FOLDER: Final = ROOT / "docs" / "pictures"
+ACCOUNTS: Final = 2000
 
 _SCHEDULE = """
 [[schedules]]
@@ -29,93 +29,73 @@ at = "5 minutes after close"
 all = true
 cancels_gtc_and_close_orders = true
 """
-_DESK: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}}
-_STEADY: Final = "part_fills,slow_settle,latency"
+_WIDE: Final[dict[str, Any]] = {"viewport": {"width": 1280, "height": 800}}
+_PHONE: Final[dict[str, Any]] = {**chromium.phone(), "device_scale_factor": 1}
 _MS: Final = 60_000
 
 
-async def take(folder: Path, accounts: int) -> None:
-    """Take all of them."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name)
-        async with chromium.chromium() as browser:
-            async with (
-                _room(place / "bad", accounts, "typical") as firm,
-                firm.serving() as process,
-                _desk(browser, firm) as page,
-            ):
-                await _a_bad_day(page, folder, accounts)
-                process.signal(signal.SIGKILL)
-                await page.page.locator("#lost strong").wait_for()
-                await page.page.screenshot(path=folder / "disconnected.png")
-                page.complaints.clear()
-            async with _room(place / "good", accounts, _STEADY) as firm, firm.serving():
-                async with _desk(browser, firm) as page:
-                    await _a_good_day(page, folder)
-                async with screen(browser, firm.url, **{**chromium.phone(), "device_scale_factor": 1}) as page:
-                    await _on_a_phone(page, folder)
+async def take(page: Screen, name: str, **how: Any) -> None:
+    """Take one of them."""
+    await page.page.screenshot(path=FOLDER / f"{name}.png", **how)
 
 
 @asynccontextmanager
-async def _room(place: Path, accounts: int, faults: str) -> AsyncIterator[Desk]:
-    async with desk(
-        place, accounts, faults=faults, more=_SCHEDULE, self_test="rate = 500.0", deadline_s=25.0
-    ) as firm:
+async def served(browser: Browser, place: Path, faults: str) -> AsyncIterator[tuple[Screen, Process]]:
+    """A firm that is served, and its page at a desk."""
+    how: dict[str, Any] = {"more": _SCHEDULE, "self_test": "rate = 500.0", "deadline_s": 25.0}
+    async with desk(place, ACCOUNTS, faults=faults, **how) as firm:
         settings = place / "panic.toml"
         words = settings.read_text().replace("nobody: this is a simulator", "Clear Street trade desk, +1 555 0100")
         settings.write_text(words)
         await panic("--config", str(settings), "latch", "--create", cwd=place)
-        yield firm
+        async with firm.serving() as process, screen(browser, firm.url, TOKEN, **_WIDE) as page:
+            yield page, process
 
 
-@asynccontextmanager
-async def _desk(browser: Browser, firm: Desk) -> AsyncIterator[Screen]:
-    async with screen(browser, firm.url, **_DESK) as page:
-        await page.sign_in(TOKEN)
-        yield page
-
-
-async def _a_bad_day(page: Screen, folder: Path, accounts: int) -> None:
+async def a_bad_day(page: Screen, process: Process) -> None:
+    """A press that is refused, and a service that is gone."""
     await page.page.get_by_role("button", name="Runaway algorithm").click()
     await page.press_all()
     async with asyncio.timeout(_MS / 1000):
-        while (await page.counts()).get("clear", 0) < accounts / 3:  # noqa: ASYNC110
+        while (await page.counts()).get("clear", 0) < ACCOUNTS / 3:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-    await page.page.screenshot(path=folder / "pressing.png")
+    await take(page, "pressing")
     await page.verdict("REFUSED", _MS)
     await page.page.mouse.move(0, 0)
-    await page.page.screenshot(path=folder / "refused.png")
-    await page.page.screenshot(path=folder / "report.png", full_page=True)
+    await take(page, "refused")
+    await take(page, "report", full_page=True)
+    process.signal(signal.SIGKILL)
+    await page("#lost strong").wait_for()
+    await take(page, "disconnected")
+    page.complaints.clear()
 
 
-async def _a_good_day(page: Screen, folder: Path) -> None:
-    await page.page.locator(".tile", has_text="PASSED").wait_for(timeout=_MS)
-    await page.page.locator("#scope-all").check()
+async def a_good_day(page: Screen) -> None:
+    """A room that is ready, and a press that ends clear."""
+    await page(".tile", has_text="PASSED").wait_for(timeout=_MS)
+    await page("#scope-all").check()
     await page.page.get_by_role("button", name="Market event").click()
-    await page.page.locator("#touches", has_text="Touches").wait_for()
-    await page.page.screenshot(path=folder / "ready.png")
+    await page("#touches", has_text="Touches").wait_for()
+    await take(page, "ready")
     await page.hold()
     await page.run()
     await page.verdict("CLEAR", _MS)
-    await page.page.screenshot(path=folder / "clear.png")
+    await take(page, "clear")
 
 
-async def _on_a_phone(page: Screen, folder: Path) -> None:
-    await page.sign_in(TOKEN)
-    await page.page.locator("#scope-all").check()
-    await page.page.locator("#touches", has_text="Touches").wait_for()
-    await page.page.screenshot(path=folder / "phone.png")
-
-
-def main() -> None:
-    """Take the pictures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=FOLDER)
-    parser.add_argument("--accounts", type=int, default=2000)
-    options = parser.parse_args()
-    options.folder.mkdir(parents=True, exist_ok=True)
-    asyncio.run(take(options.folder, options.accounts))
+async def main() -> None:
+    """Take all of them."""
+    with tempfile.TemporaryDirectory() as name:
+        async with chromium.chromium() as browser:
+            async with served(browser, Path(name) / "bad", "typical") as (page, process):
+                await a_bad_day(page, process)
+            async with served(browser, Path(name) / "good", "part_fills,slow_settle,latency") as (page, _):
+                await a_good_day(page)
+                async with screen(browser, page.url, TOKEN, **_PHONE) as phone:
+                    await phone("#scope-all").check()
+                    await phone("#touches", has_text="Touches").wait_for()
+                    await take(phone, "phone")
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -87,8 +87,7 @@ async def test_no_other_page_acts_looks_or_frames_ours(it: House, browser: Brows
 
     Under somebody else's name, bent to our address (DNS rebinding), there is nothing here at all.
     """
-    async with evil() as port, screen(browser, address(it)) as page:
-        await page.sign_in("joe-secret-token")
+    async with evil() as port, screen(browser, address(it), "joe-secret-token") as page:
         context, before = page.page.context, await page.page.context.cookies()
         got: dict[str, Any] = {}
         for where, code in PLACES.items():

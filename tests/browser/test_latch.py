@@ -1,15 +1,11 @@
 """The latch on the page: it follows the latch, and a reset ends what it has shown and nothing else."""
 
-import threading
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Final
 
-import pytest
 from playwright.async_api import Browser, Route, expect
 
 from panic import latch
-from panic.service.room import disk_watch
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
@@ -38,9 +34,9 @@ async def _open(page: Screen) -> None:
 
 
 async def _preview(page: Screen) -> None:
-    await page.page.locator("#reset-reason").fill("all is quiet")
+    await page("#reset-reason").fill("all is quiet")
     await page.page.get_by_role("button", name="Show what it would do").click()
-    await page.page.locator("#reset-word").fill("RESET")
+    await page("#reset-word").fill("RESET")
 
 
 async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path: Path, browser: Browser):
@@ -49,14 +45,14 @@ async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path:
     async with house(tmp_path, *map(account, (1, 2, 3)), rows=rows) as it, screen(browser, address(it)) as page:
         latch.create(_file(it))
         await _open(page)
-        heading = page.page.locator("#stage h2").first
+        heading = page("#stage h2").first
         await expect(heading).to_have_text("NOT ENGAGED")
         await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["East"]}})
         await expect(heading).to_have_text("ENGAGED")
         await _preview(page)
         shown = await page.text("#reset-preview")
         await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["West"]}})
-        await expect(page.page.locator("#reset-preview")).to_contain_text("has changed meanwhile")
+        await expect(page("#reset-preview")).to_contain_text("has changed meanwhile")
 
         async def overtaken(route: Route) -> None:
             await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["North"]}})
@@ -65,30 +61,10 @@ async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path:
 
         await _preview(page)
         await page.page.route("**/v1/reset", overtaken)
-        await page.page.locator("#reset-go").click()
+        await page("#reset-go").click()
         await until(lambda: "East" not in _held(it))
         left = _held(it)
 
     assert "strategies that test the latch may trade again" in shown
     assert "What it will not do" in shown
     assert ["North"] == left
-
-
-async def test_what_the_room_learns_late_takes_no_preview_away(
-    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
-):
-    """It hears of the latch only after the page has shown it: nothing has changed."""
-    may_read = threading.Event()
-    late = SimpleNamespace(read=lambda file: may_read.wait(20) and latch.read(file))
-    async with house(tmp_path) as it, screen(browser, address(it)) as page:
-        latch.create(_file(it))
-        await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["East"]}})
-        monkeypatch.setattr(disk_watch, "latch", late)
-        await _open(page)
-        await _preview(page)
-        may_read.set()
-        await until(lambda: it.hub.overview.view().latch.known)
-        await it.ask("POST", "/v1/runs", {"reason": "a test", "watch_s": 5, "scope": {"groups": ["West"]}})
-        await expect(page.page.locator("#underway a")).to_be_visible()  # and so it has heard of the latch
-
-        await expect(page.page.locator("#reset-go")).to_be_enabled()

@@ -76,9 +76,9 @@ BY_ACCIDENT: dict[str, Act] = {
 async def test_two_acts_press_everything_and_nothing_presses_by_accident(it: House, page: Screen):
     """Nothing is chosen at first; whatever a hand or a cat does, only a choice and a button that is held press."""
     await page.hold()
-    await expect(page.page.locator("#answer")).to_contain_text("Choose the accounts first")
-    await expect(page.page.locator("#scope-all")).to_be_focused()
-    await page.page.locator("#scope-all").check()
+    await expect(page("#answer")).to_contain_text("Choose the accounts first")
+    await expect(page("#scope-all")).to_be_focused()
+    await page("#scope-all").check()
     pressed = []
     for name, act in BY_ACCIDENT.items():
         await act(page.page)
@@ -123,10 +123,10 @@ async def test_the_keyboard_alone_presses(it: House, page: Screen):
     await keys.press("Enter")
     focused, runs, url = await page.page.evaluate("document.activeElement.id"), list(it.desk.live), page.page.url
     await page.page.get_by_role("link", name="Press", exact=True).click()
-    await page.page.locator("#scope-all").check()
+    await page("#scope-all").check()
     await page.page.evaluate("document.querySelector('#hold').click()")  # without a pointer, as screen readers do
-    await expect(page.page.locator("#word")).to_be_focused()
-    await page.page.locator("#word").fill("cancel")
+    await expect(page("#word")).to_be_focused()
+    await page("#word").fill("cancel")
     await keys.press("Enter")
     await page.run()
 
@@ -138,22 +138,20 @@ async def test_the_keyboard_alone_presses(it: House, page: Screen):
 
 async def test_a_group_with_filters_and_a_reason(it: House, page: Screen):
     """It is said whom a press touches before it is made, also when the roster changes; the run says the same."""
-    await page.page.locator("#scope-groups").check()
+    await page("#scope-groups").check()
     for group in ("East", "West"):
         await page.page.get_by_label(group).check()
     await page.page.get_by_role("button", name="Compromised key").click()
-    await page.page.locator("#more summary").click()
-    await page.page.locator("[name=side]").select_option("BUY")
-    await page.page.locator("[name=instruments]").fill("AAPL, MSFT")
-    await expect(page.page.locator("#touches")).to_have_text(
+    await page("#more summary").click()
+    await page("[name=side]").select_option("BUY")
+    await page("[name=instruments]").fill("AAPL, MSFT")
+    await expect(page("#touches")).to_have_text(
         "Touches 2 accounts: group East, group West, only side BUY, instrument ids AAPL,MSFT"
     )
     it.firm.roster.write_text("id,group\n1,East\n2,East\n")  # somebody edits it, and the service reads it
     assert not (await it.standby.reload()).problems
-    await expect(page.page.locator("#answer")).to_have_text(
-        "No longer chosen, because the roster has it no more: West."
-    )
-    await expect(page.page.locator("#touches")).to_contain_text("Touches 2 accounts: group East")
+    await expect(page("#answer")).to_have_text("No longer chosen, because the roster has it no more: West.")
+    await expect(page("#touches")).to_contain_text("Touches 2 accounts: group East")
     button = await page.text("#hold")
     await page.press_by_word()
     (live,) = it.desk.live.values()
@@ -174,18 +172,17 @@ async def test_accounts_that_are_none_are_refused_and_ids_keep_all_their_digits(
     one, two = 9007199254740992, 9007199254740993
     async with (
         house(tmp_path, account(one), account(two), rows=[f"{one},A", f"{two},A"]) as it,
-        screen(browser, address(it)) as page,
+        screen(browser, address(it), "joe-secret-token") as page,
     ):
-        await page.sign_in("joe-secret-token")
-        await page.page.locator("#scope-accounts").check()
-        await page.page.locator("#accounts").fill(f"{two} 3")
+        await page("#scope-accounts").check()
+        await page("#accounts").fill(f"{two} 3")
         await page.type_the_word()
-        await expect(page.page.locator("#answer h2")).to_have_text("Nothing was sent")
+        await expect(page("#answer h2")).to_have_text("Nothing was sent")
         told, before = await page.text("#answer"), dict(it.desk.live)
-        await page.page.locator("#accounts").fill(f"{two},")
+        await page("#accounts").fill(f"{two},")
         await page.press_by_word()
         await page.verdict("CLEAR")
-        await page.page.locator("#board").focus()
+        await page("#board").focus()
         await page.page.keyboard.press("Home")
         shown = (await page.text("#cell")).split(" ")[0]
         page.complaints.clear()  # the browser writes every refusal down
@@ -203,13 +200,13 @@ async def test_a_token_is_offered_what_it_may(it: House, browser: Browser):
             ("east", "Choose", ["East 1"]),
         ):
             await page.sign_in(f"{token}-secret-token")
-            await page.page.locator("#scope-groups").check()
-            offered = await page.page.locator("#groups label").all_inner_texts()
-            all_is_offered = await page.page.locator("#scope-all").is_enabled()
+            await page("#scope-groups").check()
+            offered = await page("#groups label").all_inner_texts()
+            all_is_offered = await page("#scope-all").is_enabled()
             await page.hold()
             told = await page.text("#hold")
-            await page.page.locator("#out").click()
-            await page.page.locator("#sign-in").wait_for()
+            await page("#out").click()
+            await page("#sign-in").wait_for()
 
             assert {} == it.desk.live
             assert told.startswith(words)
@@ -252,9 +249,9 @@ def _counted(answer: Answers, tries: list[Route]) -> Callable[[Route], Awaitable
 
 async def test_what_became_of_a_press_is_said_as_far_as_it_is_known(it: House, page: Screen):
     """In doubt the page says so, with the command line; a press whose answer is lost is sent again as the same."""
-    await page.page.locator("#scope-groups").check()
+    await page("#scope-groups").check()
     await page.page.get_by_label("East").check()
-    await page.page.locator("#reason").fill("it's on fire")
+    await page("#reason").fill("it's on fire")
     tries: list[Route] = []
     lost: list[object] = []
 
@@ -269,7 +266,7 @@ async def test_what_became_of_a_press_is_said_as_far_as_it_is_known(it: House, p
         tries.clear()
         await page.page.route("**/v1/runs", _counted(answer, tries))
         await page.type_the_word()
-        await expect(page.page.locator("#answer h2")).to_have_text(title)
+        await expect(page("#answer h2")).to_have_text(title)
         assert name != "lost, then refused" or 2 == len(tries)
         await page.page.unroute("**/v1/runs")
     command, before = await page.text("#answer code"), dict(it.desk.live)
@@ -295,14 +292,14 @@ async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(it: House
         await page.page.reload()
         await page.sign_in("joe-secret-token")
         await page.page.route("**/v1/runs", lambda route: held.append(route))  # noqa: PLW0108  (it asks for a function)
-        await page.page.locator("#scope-all").check()
-        await page.page.locator("#more summary").click()
-        await page.page.locator("#latch").check()
+        await page("#scope-all").check()
+        await page("#more summary").click()
+        await page("#latch").check()
         await page.type_the_word()
-        await expect(page.page.locator("#connection")).to_have_text("Sending")
-        await expect(page.page.locator("#answer h2")).to_have_text(IN_DOUBT)
+        await expect(page("#connection")).to_have_text("Sending")
+        await expect(page("#answer h2")).to_have_text(IN_DOUBT)
         command = await page.text("#answer code")
-        await expect(page.page.locator("#connection")).to_have_text("Connected")
+        await expect(page("#connection")).to_have_text("Connected")
         for route in held:
             await route.abort()
         page.complaints.clear()  # the browser says that a request failed

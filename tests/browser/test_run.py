@@ -23,26 +23,25 @@ BAD = {n: Fault("status", on="ANY", status=403) for n in (7, 70)} | {n: Fault("s
 async def test_a_run_of_many_accounts_from_the_press_to_the_evidence(tmp_path: Path, browser: Browser):
     """Signed in, pressed, watched, reloaded in mid-run, judged and taken home: one truth on every screen."""
     accounts = [account(n, *([BAD[n]] if n in BAD else [])) for n in range(1, 101)]
-    async with house(tmp_path, *accounts) as it, screen(browser, address(it)) as page:
-        await page.sign_in("joe-secret-token")
-        await expect(page.page.locator("#scope-all-count")).to_have_text("100")
+    async with house(tmp_path, *accounts) as it, screen(browser, address(it), "joe-secret-token") as page:
+        await expect(page("#scope-all-count")).to_have_text("100")
         it.standby.lanes = Lanes(most=200.0)
         run = await page.press_all()
-        await expect(page.page.locator(".counts")).to_contain_text("clear")
+        await expect(page(".counts")).to_contain_text("clear")
         second = await another(page.page.context, page.url)
         await second.open()
-        strip = second.page.locator("#underway a")
+        strip = second("#underway a")
         await expect(strip.locator(".how-far")).to_have_text(re.compile(r"\d+ clear"))
         words = await second.text("#underway")
         await strip.click()
         await page.page.reload()
         assert run == await page.run()
-        await expect(page.page.locator(".counts")).to_contain_text("94 clear")
-        await expect(page.page.locator(".pace")).to_have_text(str(it.live(run).run.engine.forecast))
+        await expect(page(".counts")).to_contain_text("94 clear")
+        await expect(page(".pace")).to_have_text(str(it.live(run).run.engine.forecast))
         it.live(run).run.stop()  # nobody waits for those that are stuck
         verdict = await page.over()
         assert verdict == await second.over()
-        await expect(page.page.locator(".pace")).to_be_hidden()
+        await expect(page(".pace")).to_be_hidden()
         counts = await page.counts()
         assert counts == await second.counts()
 
@@ -56,7 +55,7 @@ async def test_a_run_of_many_accounts_from_the_press_to_the_evidence(tmp_path: P
         head = ("--head", report["ledger_head"])
         code = await asyncio.to_thread(cli.run, ["evidence", "verify", str(evidence), *head])
         verdicts = {name: n for name, n in report["totals"]["verdicts"].items() if n}
-        cards = await page.page.locator("#worst .account .id").all_inner_texts()
+        cards = await page("#worst .account .id").all_inner_texts()
         worst = [str(one["id"]) for one in report["accounts"] if one["verdict"] != "clear"]
 
     assert words.startswith("RUN UNDER WAY all accounts, 100 accounts: not said at the press")
@@ -72,11 +71,13 @@ async def test_no_figure_of_a_report_is_cut_off(tmp_path: Path, browser: Browser
     sides = ("BUY", "SELL", "SELL_SHORT")
     orders = tuple(SimOrder(side=side, quantity=1_234_567) for side in sides)
     filled = SimAccount(1, orders=orders, faults=(Fault("fills"),))
-    async with house(tmp_path, filled, rows=["1"], columns="id") as it, screen(browser, address(it)) as page:
-        await page.sign_in("joe-secret-token")
+    async with (
+        house(tmp_path, filled, rows=["1"], columns="id") as it,
+        screen(browser, address(it), "joe-secret-token") as page,
+    ):
         await page.press_all()
         await page.over()
-        rows = await page.page.locator("#report tbody tr").all_inner_texts()
+        rows = await page("#report tbody tr").all_inner_texts()
         cut = {}
         for width in (1600, 1280, 720, 390):
             await page.page.set_viewport_size({"width": width, "height": 800})

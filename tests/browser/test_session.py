@@ -7,7 +7,7 @@ import pytest
 from aiohttp.web import Request, StreamResponse
 from playwright.async_api import Browser, expect
 
-from panic.service.room import stream
+from panic.service.room import routes
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, another, screen
@@ -20,7 +20,7 @@ pytestmark = chromium.needed
 async def test_a_wrong_token_is_told_and_a_right_one_is_let_in(it: House, browser: Browser):
     """Blanks around it come from copying; the token stands nowhere afterwards; whoever comes next begins anew."""
     async with screen(browser, address(it)) as page:
-        await page.page.locator("#token").fill("nobody")
+        await page("#token").fill("nobody")
         await page.page.get_by_role("button", name="Sign in").click()
         await expect(page.page.get_by_role("alert").filter(has_text="token")).to_have_text(
             "Nobody has this token."
@@ -31,18 +31,18 @@ async def test_a_wrong_token_is_told_and_a_right_one_is_let_in(it: House, browse
         )
         html = await page.page.content()
         await page.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        await page.page.locator(".without button").click()
-        await expect(page.page.locator(".without button")).to_have_text("Copied")
-        await page.page.locator("#scope-all").check()
-        await page.page.locator("#reason").fill("joe's reason")
-        await page.page.locator("#more summary").click()
-        await page.page.locator("[name=side]").select_option("BUY")
+        await page(".without button").click()
+        await expect(page(".without button")).to_have_text("Copied")
+        await page("#scope-all").check()
+        await page("#reason").fill("joe's reason")
+        await page("#more summary").click()
+        await page("[name=side]").select_option("BUY")
         page.forgiven = "status of 403"  # the click that signs in still bears the word of the session that is gone
         it.sessions._known.clear()
-        await expect(page.page.locator("#sign-in")).to_be_visible()
+        await expect(page("#sign-in")).to_be_visible()
         await page.sign_in("boss-secret-token")
-        chosen = await page.page.locator("[name=scope]:checked").count()
-        words = [await page.page.locator(name).input_value() for name in ("#reason", "[name=side]")]
+        chosen = await page("[name=scope]:checked").count()
+        words = [await page(name).input_value() for name in ("#reason", "[name=side]")]
         touches = await page.text("#touches")
         page.complaints.clear()  # the browser writes the refusals down
 
@@ -55,21 +55,21 @@ async def test_two_tabs_share_a_session(it: House, page: Screen):
     """One presses though the other signed in again; without an answer nobody is signed out, with one both are."""
     second = await another(page.page.context, page.url)
     await second.open("#/runs")
-    await expect(second.page.locator("#connection")).to_have_text("Connected")
+    await expect(second("#connection")).to_have_text("Connected")
     await second.page.evaluate(
         """fetch("/v1/session", { method: "POST", headers: { "Content-Type": "application/json" },
             body: JSON.stringify({ token: "joe-secret-token" }) }).then((answer) => answer.status)"""
     )
     run = await page.press_all()
     await page.page.route("**/v1/session", lambda route: route.abort())
-    await page.page.locator("#out").click()
-    await expect(page.page.locator("#who")).to_have_text("joe, NOT signed out")
+    await page("#out").click()
+    await expect(page("#who")).to_have_text("joe, NOT signed out")
     sessions = len(it.sessions)
     await page.page.unroute("**/v1/session")
-    await page.page.locator("#out").click()
+    await page("#out").click()
     for one in (page, second):
-        await expect(one.page.locator("#sign-in")).to_be_visible()
-    left = [await one.page.locator("#stage").inner_text() for one in (page, second)]
+        await expect(one("#sign-in")).to_be_visible()
+    left = [await one("#stage").inner_text() for one in (page, second)]
     page.complaints.clear()  # the browser writes the refusals down
     second.complaints.clear()
 
@@ -84,13 +84,13 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
     session.acted -= 1000
     session.began -= 1000
     await page.page.reload()
-    await expect(page.page.locator("#who")).to_have_text("joe (view only)")
-    await page.page.locator("#scope-all").check()
+    await expect(page("#who")).to_have_text("joe (view only)")
+    await page("#scope-all").check()
     await page.type_the_word()
-    await expect(page.page.locator("#answer h2")).to_have_text("Nothing was sent")
+    await expect(page("#answer h2")).to_have_text("Nothing was sent")
     before = dict(it.desk.live)
     page.complaints.clear()  # the browser writes the refusal down
-    await page.page.locator("#token-again").fill("joe-secret-token")
+    await page("#token-again").fill("joe-secret-token")
     await page.hold()
     await page.run()
 
@@ -100,26 +100,26 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
 
 async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pytest.MonkeyPatch):
     """The connection stands and nothing comes: it is lost three beats later. One that nobody sees is paused."""
-    proper, silent = stream._send, [True]
+    proper, silent = routes._send, [True]
 
     async def swallow(request: Request, response: StreamResponse, words: bytes) -> None:
         if not silent:
             await proper(request, response, words)
 
-    tile = page.page.locator("a.tile", has_text="Latch")
+    tile = page("a.tile", has_text="Latch")
     await tile.focus()
     await page.page.clock.run_for(3000)
     await expect(tile).to_be_focused()  # what is drawn again keeps the focus
-    monkeypatch.setattr(stream, "_send", swallow)
+    monkeypatch.setattr(routes, "_send", swallow)
     await page.page.clock.fast_forward(7000)
-    await expect(page.page.locator("#lost")).to_contain_text("DISCONNECTED")
-    await page.page.locator("#lost button").focus()
+    await expect(page("#lost")).to_contain_text("DISCONNECTED")
+    await page("#lost button").focus()
     await page.page.clock.run_for(2000)
-    await expect(page.page.locator("#lost button")).to_be_focused()
+    await expect(page("#lost button")).to_be_focused()
     silent.clear()
     await page.page.clock.fast_forward(8000)
-    await expect(page.page.locator("#connection")).to_have_text("Connected")
-    await expect(page.page.locator("#lost")).to_be_hidden()
+    await expect(page("#connection")).to_have_text("Connected")
+    await expect(page("#lost")).to_be_hidden()
     hide = """(hidden) => {
         Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
         document.dispatchEvent(new Event("visibilitychange"));
@@ -127,10 +127,10 @@ async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pyte
     await page.page.evaluate(hide, True)
     pill, title = await page.text("#connection"), await page.page.title()
     await page.page.evaluate(hide, False)
-    await expect(page.page.locator("#connection")).to_have_text("Connected")
+    await expect(page("#connection")).to_have_text("Connected")
 
     assert ("Paused", "panic") == (pill, title)
-    await expect(page.page.locator("#lost")).to_be_hidden()
+    await expect(page("#lost")).to_be_hidden()
 
 
 async def test_an_address_of_no_run_is_told_and_a_service_that_is_gone_is_lost(page: Screen):
@@ -140,14 +140,14 @@ async def test_an_address_of_no_run_is_told_and_a_service_that_is_gone_is_lost(p
     await page.open("#/runs/nosuchrun")
     await expect(page.page.get_by_role("alert")).to_contain_text("run nosuchrun is not in")
     await page.page.clock.run_for(1700)
-    lost = await page.page.locator("#lost").is_visible()
+    lost = await page("#lost").is_visible()
     await page.page.get_by_role("link", name="Press", exact=True).click()
-    await expect(page.page.locator("#press")).to_be_visible()
+    await expect(page("#press")).to_be_visible()
     connection = await page.text("#connection")
     await page.page.route("**/v1/**", lambda route: route.abort())
     await page.page.reload()
     await page.page.clock.run_for(4500)
-    await expect(page.page.locator("#lost")).to_contain_text("panic press --all")
+    await expect(page("#lost")).to_contain_text("panic press --all")
     words = await page.text("#stage")
     page.complaints.clear()  # the browser writes the refusals down
 

@@ -1,6 +1,7 @@
 """Every way to break a ledger that a press must survive, done for real wherever a test can."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,7 +32,6 @@ if libc.mount(b"tmpfs", b"records", b"tmpfs", 0, b"size={0}"):
     sys.exit(99)
 """
 
-
 IMPATIENT = """
 from panic.ledger.writer import Writer
 Writer.__init__.__kwdefaults__["patience_s"] = 0.4
@@ -42,38 +42,7 @@ import threading
 from panic.ledger import store
 def waits(self, *words, **more):
     threading.Event().wait()
-setattr(store.SqliteStore, {0!r}, waits)
-"""
-
-SLOW = """
-import time
-from panic.ledger import store
-append = store.SqliteStore.append
-def slowly(self, *words, **more):
-    time.sleep(0.2)
-    return append(self, *words, **more)
-store.SqliteStore.append = slowly
-"""
-
-FAILS_LATER = """
-from panic.ledger import store
-append, times = store.SqliteStore.append, []
-def fails(self, *words, **more):
-    times.append(1)
-    if len(times) > {0}:
-        raise OSError(28, "No space left on device")
-    return append(self, *words, **more)
-store.SqliteStore.append = fails
-"""
-
-NO_THREADS = """
-import threading
-start = threading.Thread.start
-def refuse(self):
-    if self.name == "{0}":
-        raise RuntimeError("can't start new thread")
-    start(self)
-threading.Thread.start = refuse
+store.SqliteStore.append = waits
 """
 
 
@@ -101,16 +70,8 @@ class Breakage:
     alike: tuple[str, ...] = PANIC
     lasts_s: float = 0.0
 
-    @property
-    def recorded(self) -> bool:
-        """Whether the run is on record, to its end."""
-        return "ledger_memory" not in self.codes
-
     def __str__(self) -> str:
         return self.name
-
-
-# ── what stands in its place ────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
@@ -142,8 +103,6 @@ def read_only(folder: Path) -> Iterator[None]:
     file.parent.chmod(0o700)
 
 
-# ── who holds it ────────────────────────────────────────────────────────────────────────────────────────────
-
 _LOCK = """
 import sqlite3, sys
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
@@ -154,61 +113,28 @@ sys.stdin.read()
 
 
 @contextmanager
-def _holding(script: str, file: Path) -> Iterator[None]:
-    """Let another process hold it, and stand still while it does."""
-    command = [sys.executable, "-c", script, str(file)]
-    pipe = subprocess.PIPE
+def locked(folder: Path) -> Iterator[None]:
+    """Let another process lock it, as one does that copies it, and stand still while it does."""
+    command, pipe = [sys.executable, "-c", _LOCK, str(begun(folder))], subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=clean_environment()) as holder:
         try:
             assert holder.stdout is not None
             assert b"held\n" == holder.stdout.readline()
-            holder.send_signal(19)
+            holder.send_signal(signal.SIGSTOP)
             yield
         finally:
             holder.kill()
 
 
-def held(file: Path) -> AbstractContextManager[None]:
-    """Let another process lock a ledger, as one does that copies it, and stand still."""
-    return _holding(_LOCK, file)
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    with _holding(_LOCK, begun(folder)):
-        yield
-
-
 FAILED = frozenset({"ledger_failed", "ledger_memory", "ledger_incomplete"})
 HANGS = frozenset({"ledger_hangs", "ledger_memory", "ledger_incomplete"})
-_BUSY_S = 1.6
-"""A press that takes so long notices while it goes that its ledger is locked."""
+_FULL, _ROOMY = (after(TINY_DISK.format(size)) for size in ("48k", "64m"))
 
 HEALTHY = Breakage("nothing wrong", frozenset(), nothing_wrong)
-
-
-def _hanging(what: str) -> tuple[str, ...]:
-    return after(IMPATIENT, HANGING.format(what))
-
-
-_ALIKE = after(IMPATIENT)
-
 BREAKAGES = (
-    Breakage(
-        "a full disk", FAILED, an_empty_folder, after(TINY_DISK.format("48k")), after(TINY_DISK.format("64m"))
-    ),
+    Breakage("a full disk", FAILED, an_empty_folder, _FULL, _ROOMY),
     Breakage("read-only", FAILED, read_only, after(NO_PRIVILEGES), after(NO_PRIVILEGES)),
-    Breakage("locked", FAILED, locked, lasts_s=_BUSY_S),
+    Breakage("locked", FAILED, locked, lasts_s=1.6),
     Breakage("cut off", FAILED, cut_off),
-    Breakage("hangs when opened", HANGS, nothing_wrong, _hanging("__init__"), _ALIKE, 1.0),
-    Breakage("hangs when written", HANGS, nothing_wrong, _hanging("append"), _ALIKE, 1.0),
-    Breakage("hangs when closed", frozenset(), nothing_wrong, _hanging("close"), _ALIKE),
-    Breakage("slow", frozenset({"ledger_late"}), nothing_wrong, after(SLOW), _ALIKE),
-    Breakage(
-        "no thread for it",
-        FAILED,
-        nothing_wrong,
-        after(NO_THREADS.format("panic-ledger")),
-        after(NO_THREADS.format("nobody")),
-    ),
+    Breakage("hangs", HANGS, nothing_wrong, after(IMPATIENT, HANGING), after(IMPATIENT), 1.0),
 )

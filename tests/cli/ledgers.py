@@ -1,6 +1,5 @@
 """A firm's ledgers on disk: begun, looked into, and made to tell something else."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from panic.config import LedgerFiles
@@ -40,14 +39,3 @@ def kinds(file: Path) -> set[str]:
 def events(file: Path) -> list[Event]:
     """The events of a ledger."""
     return [decode(row.record) for row in read(file).rows]
-
-
-def retell(folder: Path, change: Callable[[Event], Event | None]) -> None:
-    """Write the ledger anew as if something else had happened."""
-    file = folder / LEDGER
-    before = events(file)
-    for old in file.parent.iterdir():
-        old.unlink()
-    store = SqliteStore(file)
-    store.append([(one.run, one.kind, encode(one)) for event in before if (one := change(event))])
-    store.close()

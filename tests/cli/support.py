@@ -241,6 +241,11 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file in a folder, by its name from there."""
+    return {str(one.relative_to(folder)): one.read_bytes() for one in sorted(folder.rglob("*")) if one.is_file()}
+
+
 def closed_port() -> int:
     """A port of this machine where nobody listens."""
     with socket.socket() as free:
@@ -250,25 +255,18 @@ def closed_port() -> int:
 
 
 @asynccontextmanager
-async def raw_server(
-    answer: Callable[[str, str, str], bytes], connections: list[str] | None = None
-) -> AsyncIterator[str]:
-    """Serve `answer(method, path, bearer)`, whole answers as bytes, on loopback; gives the base URL.
-
-    Whoever connects is noted in `connections`.
-    """
+async def raw_server(answer: Callable[[str, str, str], bytes]) -> AsyncIterator[str]:
+    """Serve `answer(method, path, bearer)`, whole answers as bytes, on loopback; gives the base URL."""
     lines: set[asyncio.StreamWriter] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         lines.add(writer)
-        if connections is not None:
-            connections.append(str(writer.get_extra_info("peername")))
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 first, *fields = head.decode().split("\r\n")
                 method, path, _ = first.split()
-                bearer = next(f.split(": ", 1)[1] for f in fields if f.lower().startswith("authorization:"))
-                writer.write(answer(method, path, bearer))
+                said = dict(field.split(": ", 1) for field in fields if field)
+                writer.write(answer(method, path, said.get("Authorization", "")))
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()

@@ -1,70 +1,77 @@
 """Bad input, which sends nothing; bad files, which do not stop a press; and brokers that are beyond help."""
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from panic.cli import loop
-from panic.simulator import Fault, SimAccount, Simulator
+from panic.simulator import Fault, Simulator
 from tests.cli.inside import beside, typed
-from tests.cli.support import PRESS, Firm, account, codes, sent, simulate, told, verdicts
+from tests.cli.support import PRESS, Firm, account, codes, names, sent, simulate, told, verdicts
 
-REASON = ("--reason", "x")
+_PRESS = "press --all --reason x"
 NOTHING_SENT = "Nothing was sent."
 NOBODY = "http://127.0.0.1:1"
 ROWS = ("1,equities", "2,arbitrage")
 
 
-@pytest.fixture
-def _hush(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make sure that a press that should have been refused cannot start."""
-
-    def never(*_: object) -> None:
-        raise AssertionError("this press should have been refused")
-
-    monkeypatch.setattr(loop, "run", never)
-
-
-@pytest.mark.usefixtures("_hush")
 @pytest.mark.parametrize(
     ("words", "messages"),
     [
-        ((), ["required: COMMAND", "usage: panic"]),
-        (("pres", "--all"), ["'pres'", "press"]),
-        (("press", *REASON), ["no scope", "--all, --group NAME or --account ID", "no default"]),
-        (("press", "--all"), ["no reason", "--reason TEXT"]),
-        (("press", "--all", "--reason", " \t"), ["no reason", "--reason TEXT"]),
-        (("press", "--all", "--group", "equities", *REASON), ["--all covers", "leave out"]),
-        (("press", "--group", "equites", *REASON), ["'equites'", "accounts.csv", "Did you mean equities?"]),
-        (("press", "--account", "3", *REASON), ["--account 3", "accounts.csv", "Add it there, or correct"]),
-        (("press", "--account", "1,000", *REASON), ["'1,000'", "a positive whole number"]),
-        (("press", "--account", "-1", *REASON), ["--account"]),
-        (("press", "--account", "9223372036854775808", *REASON), ["9223372036854775808", "not an account id"]),
-        ((*PRESS, "--deadline", "soon"), ["--deadline", "'soon'"]),
-        ((*PRESS, "--deadline", "1e12"), ["--deadline", "between 0 and 86400"]),
-        ((*PRESS, "--deadline", "nan"), ["--deadline", "between 0 and 86400"]),
-        ((*PRESS, "--deadline", "0"), ["--deadline 0", "give seconds, or leave it out"]),
-        ((*PRESS, "--watch", "-1"), ["--watch", "between 0 and 86400"]),
-        ((*PRESS, "--concurrency", "0"), ["--concurrency 0", "between 1 and 1000"]),
-        ((*PRESS, "--concurrency", "many"), ["--concurrency", "'many'"]),
-        ((*PRESS, "--side", "buy"), ["--side 'buy'", "BUY, SELL"]),
-        ((*PRESS, "--instrument", ""), ["--instrument ''", "one symbol or UUID each time"]),
-        ((*PRESS, "--al"), ["--al"]),
-        ((*PRESS, "--format", "xml"), ["--format", "'xml'", "table", "json"]),
-        (("--log-level", "loud", *PRESS), ["--log-level", "'loud'"]),
-        (("drill", "--accounts", "0"), ["--accounts", "'0'", "from 1 to 1,000,000"]),
-        (("drill", "--latency", "nan"), ["--latency", "0 to 60"]),
-        (("drill", "--faults", "gremlins"), ["--faults gremlins", "say typical, none, or some of: ", "hang"]),
+        ("", ["required: COMMAND", "usage: panic"]),
+        ("pres --all", ["'pres'", "press"]),
+        ("press --reason x", ["no scope", "--all, --group NAME or --account ID", "no default"]),
+        ("press --all", ["no reason", "--reason TEXT"]),
+        ("press --all --reason ' \t'", ["no reason", "--reason TEXT"]),
+        ("press --all --group equities --reason x", ["--all covers", "leave out"]),
+        ("press --group equites --reason x", ["'equites'", "accounts.csv", "Did you mean equities?"]),
+        ("press --account 3 --reason x", ["--account 3", "accounts.csv", "Add it there, or correct"]),
+        ("press --account 1,000 --reason x", ["'1,000'", "a positive whole number"]),
+        ("press --account -1 --reason x", ["--account"]),
+        ("press --account 9223372036854775808 --reason x", ["9223372036854775808", "not an account id"]),
+        (f"{_PRESS} --deadline soon", ["--deadline", "'soon'"]),
+        (f"{_PRESS} --deadline 1e12", ["--deadline", "between 0 and 86400"]),
+        (f"{_PRESS} --deadline nan", ["--deadline", "between 0 and 86400"]),
+        (f"{_PRESS} --deadline 0", ["--deadline 0", "give seconds, or leave it out"]),
+        (f"{_PRESS} --watch -1", ["--watch", "between 0 and 86400"]),
+        (f"{_PRESS} --concurrency 0", ["--concurrency 0", "between 1 and 1000"]),
+        (f"{_PRESS} --concurrency many", ["--concurrency", "'many'"]),
+        (f"{_PRESS} --side buy", ["--side 'buy'", "BUY, SELL"]),
+        (f"{_PRESS} --instrument ''", ["--instrument ''", "one symbol or UUID each time"]),
+        (f"{_PRESS} --al", ["--al"]),
+        (f"{_PRESS} --format xml", ["--format", "'xml'", "table", "json"]),
+        (f"--log-level loud {_PRESS}", ["--log-level", "'loud'"]),
+        ("drill --accounts 0", ["--accounts", "'0'", "from 1 to 1,000,000"]),
+        ("drill --latency nan", ["--latency", "0 to 60"]),
+        ("drill --faults gremlins", ["--faults gremlins", "say typical, none, or some of: ", "hang"]),
+        ("drill --room --format json", ["--room --format: the room prints no report"]),
+        ("drill --room --output x.json", ["--room --output: the room prints no report"]),
+        ("drill --port 8788", ["--port is for the control room. Add --room"]),
+        ("drill --no-open", ["--no-open is for the control room. Add --room"]),
+        ("drill --room --port 70000", ["--port"]),
+        ("drill --room --port 0 --faults gremlins", ["--faults gremlins"]),
+        ("drill --room --port TAKEN", ["--port TAKEN: ", "name another, or 0 for any"]),
+        ("simulate --port -1", ["--port"]),
+        ("simulate --port http", ["--port"]),
+        ("simulate --port TAKEN", ["--port TAKEN: ", "name another, or 0 for any"]),
+        (f"simulate --port 0 --write {__file__}", ["--write"]),
+        ("token 'a b'", ["'a b' is no plain name: letters, digits, '.', '_' and '-', at most 64"]),
+        ("token ''", ["'' is no plain name"]),
+        ("token 'desk\n'", ["'desk\\n' is no plain name"]),
+        ("token", ["the following arguments are required: NAME"]),
+        ("token desk --role boss", ["argument --role: invalid choice: 'boss'"]),
     ],
 )
-def test_a_command_that_makes_no_sense(tmp_path: Path, words: tuple[str, ...], messages: list[str]):
+def test_a_command_that_makes_no_sense(tmp_path: Path, taken: str, words: str, messages: list[str]):
     """It is refused with 64, in words that name what was said and what to say instead, and nothing is sent."""
-    done = typed(*Firm(tmp_path, NOBODY, ROWS, "id,group").lines(*words))
+    firm, own = Firm(tmp_path, NOBODY, ROWS, "id,group"), tmp_path / "own"
+    own.mkdir()
+    done = typed(*firm.lines(*shlex.split(words.replace("TAKEN", taken))), env={"TMPDIR": str(own)})
 
-    assert (64, "") == (done.code, done.out)
-    assert [] == [message for message in messages if message not in done.err]
-    assert done.err.startswith("panic: ")
+    assert (64, "", []) == (done.code, done.out, names(own))
+    assert [] == [one for one in messages if one.replace("TAKEN", taken) not in done.err]
+    assert "\npanic: " in f"\n{done.err}"
     assert done.err.endswith(f"{NOTHING_SENT}\n")
     assert "Traceback" not in done.err
 
@@ -78,22 +85,15 @@ def _swap(file: str, old: str, new: str) -> Callable[[Firm], None]:
     return spoil
 
 
-@pytest.mark.usefixtures("_hush")
 @pytest.mark.parametrize(
     ("spoil", "messages"),
     [
-        (_swap("settings", NOBODY, "http://api.clearstreet.com"), ["panic.toml:2:", "unencrypted", "Use https"]),
         (
             _swap("settings", NOBODY, "https://joe:hunter2@api.clearstreet.com"),
             ["panic.toml:2:", "a user name or a password", "@"],
         ),
-        (_swap("settings", "base_url", "base_urls"), ["panic.toml:1:", "names no base_url", "Write base_url ="]),
         (lambda firm: firm.settings.unlink(), ["panic.toml", "no such file", "Copy config/panic.example.toml"]),
-        (_swap("settings", "[broker]", "[broker"), ["panic.toml:1:", "not TOML", "Correct this line"]),
-        (lambda firm: firm.roster.unlink(), ["accounts.csv", "no such file", "Create it"]),
-        (lambda firm: firm.roster.write_text(""), ["accounts.csv", "the roster is empty", "Add a first row"]),
         (lambda firm: firm.roster.write_text("id\nx\ny\n"), ["accounts.csv:2:", "accounts.csv:3:", "'x'", "'y'"]),
-        (lambda firm: firm.key.unlink(), ["panic.key", "no such file", "Put the key there"]),
         (
             _swap("settings", 'file = "panic.key"', 'env = "CLEAR_STREET_API_KEY"'),
             ["CLEAR_STREET_API_KEY is not set", "Set it to the key before panic starts"],
@@ -197,31 +197,13 @@ def test_a_broker_that_treats_everybody_alike(
     tmp_path: Path, fault: Fault, options: tuple[str, ...], code: int, flag: str, advice: str
 ):
     """What all accounts together suggest is said once, the deadline is kept, and nobody is called clear."""
-    accounts: list[SimAccount] = [account(id_) for id_ in range(1, 7)]
-    with beside(simulate(*accounts, fault_all=(fault,))) as simulator:
+    with beside(simulate(*(account(id_) for id_ in range(1, 7)), fault_all=(fault,))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, range(1, 7))
         done = typed(*firm.lines(*PRESS, *options))
-        report = done.report
+        report, left = done.report, [len(simulator.truth(id_).open) for id_ in range(1, 7)]
 
-        assert code == done.code
-        assert {"refused" if code == 40 else "unknown"} == set(verdicts(report).values())
-        assert flag in codes(report) or not flag
-        assert all(advice in one["next_step"] for one in report["accounts"])
-        assert report["timings"]["total_s"] <= report["timings"]["deadline_s"] + 2
-        assert [6] * 6 == [len(simulator.truth(id_).open) * 6 for id_ in range(1, 7)]
-
-
-def test_a_deadline_too_short_to_send_everything(tmp_path: Path):
-    """What was not sent is listed as not attempted, with the remedy in a flag."""
-    accounts = [account(id_) for id_ in range(1, 21)]
-    with beside(simulate(*accounts, latency_s=0.3)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, range(1, 21))
-        done = typed(*firm.lines(*PRESS, "--deadline", "0.5", "--concurrency", "2"))
-        report = done.report
-        outcomes = [one["outcome"] for one in report["accounts"]]
-        text = next(flag["text"] for flag in report["flags"] if flag["code"] == "not_attempted")
-
-        assert (30, 20) == (done.code, len(outcomes))
-        assert len(set(sent(simulator, "DELETE"))) == 20 - outcomes.count("not_attempted") < 20
-        assert "press again, without --deadline: it then lasts as long as it must" in text
-        assert report["timings"]["total_s"] <= 2.5
+    assert (code, [1] * 6) == (done.code, left)
+    assert {"refused" if code == 40 else "unknown"} == set(verdicts(report).values())
+    assert flag in codes(report) or not flag
+    assert all(advice in one["next_step"] for one in report["accounts"])
+    assert report["timings"]["total_s"] <= report["timings"]["deadline_s"] + 2

@@ -1,7 +1,6 @@
 """The check: would a press work everywhere? It only reads, and it refuses what a press would tolerate."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from panic.service.selftest.findings import Finding
 from panic.service.selftest.result import SelfTestResult, write
 from panic.simulator import Fault, SimAccount
 from tests.cli.inside import beside, typed
-from tests.cli.support import KEY, Finished, Firm, account, panic, sent, simulate
+from tests.cli.support import KEY, Finished, Firm, account, sent, simulate
 
 ROWS = ("1,One,", "2,Two,", "3,Treasury,yes")
 COLUMNS = "id,name,excluded"
@@ -28,35 +27,30 @@ def states(done: Finished) -> dict[int, str]:
     return {one["id"]: one["state"] for one in found["accounts"]}
 
 
-def both(firm: Firm) -> tuple[Finished, str]:
+def both(firm: Firm, *words: str) -> tuple[Finished, str]:
     """The check as JSON, and the table of another one."""
-    table = typed(*firm.lines("check", "--format", "table"))
-    done = typed(*firm.lines("check", "--format", "json"))
+    table, done = (typed(*firm.lines("check", *words, "--format", form)) for form in ("table", "json"))
 
     assert done.code == table.code
     return done, table.out
 
 
-async def test_all_is_well(tmp_path: Path):
+def test_all_is_well(tmp_path: Path):
     """Exit 0, as JSON, as a table and as a file; excluded accounts are left alone and nothing is cancelled."""
-    async with simulate(account(1), account(2, orders=0), account(3)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS)
+    with beside(simulate(account(1), account(2, orders=0), account(3))) as simulator:
+        firm, output = Firm(tmp_path, simulator.base_url, ROWS, COLUMNS), tmp_path / "check.json"
         latch.create(tmp_path / "panic.latch")
-        output = tmp_path / "check.json"
-        json_ = await panic(*firm.lines("check", "--output", str(output)), cwd=tmp_path)
-        table = await panic(*firm.lines("check", "--format", "table"), cwd=tmp_path)
-        found = json.loads(json_.out)
+        done, table = both(firm, "--output", str(output))
+    found = json.loads(done.out)
 
-        assert (0, 0) == (json_.code, table.code)
-        assert {1: "ok", 2: "ok"} == states(json_)
-        assert (simulator.base_url, [], []) == (found["base_url"], found["warnings"], found["unlisted_accounts"])
-        assert abs(found["clock_skew_s"]) < 1
-        assert found == json.loads(output.read_text())
-        assert table.out.startswith("READY  a press would work everywhere: 2 of 2 accounts can be read\n")
-        assert simulator.base_url in table.out
-        assert {"GET"} == {one.method for one in simulator.requests}
-        assert 3 not in sent(simulator, "GET")
-        assert KEY not in json_.out + json_.err + table.out + table.err
+    assert (0, {1: "ok", 2: "ok"}, found) == (done.code, states(done), json.loads(output.read_text()))
+    assert (firm.base_url, [], []) == (found["base_url"], found["warnings"], found["unlisted_accounts"])
+    assert abs(found["clock_skew_s"]) < 1
+    assert table.startswith("READY  a press would work everywhere: 2 of 2 accounts can be read\n")
+    assert firm.base_url in table
+    assert {"GET"} == {one.method for one in simulator.requests}
+    assert 3 not in sent(simulator, "GET")
+    assert KEY not in done.out + done.err + table
 
 
 def test_all_mistakes_are_listed_at_once(tmp_path: Path):
@@ -99,26 +93,21 @@ _HANGS = (Fault("hang", on="ANY"), Fault("hang", on="OTHER"))
 _ELSEWHERE = (Fault("bare_404", on="ANY"), Fault("bare_404", on="OTHER"))
 
 
+_FORBIDDEN = (account(1), account(2, Fault("status", on="GET", status=403)), account(3))
+_DRIFTED = (account(1), account(2, status="CLOSED"), account(3), account(7), account(8, status="INACTIVE"))
+
+
 @pytest.mark.parametrize(
     ("accounts", "options", "code", "second", "words"),
     [
         (
-            (account(1), account(2, Fault("status", on="GET", status=403)), account(3)),
+            _FORBIDDEN,
             {},
             40,
             "refused",
-            ["NOT READY  a press would not work everywhere", "REFUSED     2 Two: this key may not read it"],
+            ["NOT READY  a press would not", "REFUSED     2 Two: this key may not read"],
         ),
-        (
-            (
-                *(account(1), account(2, status="CLOSED"), account(3)),
-                *(account(7), account(8, status="INACTIVE")),
-            ),
-            {},
-            10,
-            "closed",
-            ["CLOSED      2 Two: the broker says it is closed; take it out", "in the roster: 7;"],
-        ),
+        (_DRIFTED, {}, 10, "closed", ["CLOSED      2 Two: the broker says it is closed", "in the roster: 7;"]),
         ((account(1), account(3)), {}, 10, "missing", ["MISSING     2 Two: the broker does not list it"]),
         (_WELL, {"fault_all": _HANGS}, 30, "unreachable", ["the broker did not list its accounts", "UNREACHABLE"]),
         (_WELL, {"fault_all": _ELSEWHERE}, 40, "refused", ["NOT READY", "the broker did not tell its time"]),
@@ -167,50 +156,53 @@ def test_what_is_wrong_with_this_machine_is_told_as_well(tmp_path: Path):
 NOBODY_THERE = "http://127.0.0.1:1"
 
 
-def a_last(ago_s: float, *findings: Finding, ok: int = 4812, **fields: Any) -> SelfTestResult:
-    """A self-test of 4,812 accounts."""
-    at = datetime.now(UTC) - timedelta(seconds=ago_s)
-    found = {State.OK: ok, State.REFUSED: 4812 - ok}
-    settled: dict[str, Any] = {"exit_code": 40 if findings else 0, "proven_at": None if findings else at}
-    fields = {"base_url": NOBODY_THERE, **settled, **fields}
+REVOKED = Finding("key_refused", "the key is revoked for 3 accounts: 7, 8, 9", "Get a new key.", Verdict.REFUSED)
+
+
+def a_last(ago_s: float, *findings: Finding, base_url: str = NOBODY_THERE) -> SelfTestResult:
+    """A self-test of 4,812 accounts; one that found something proved nothing, as the last did for two hours."""
+    at, before = (datetime.now(UTC) - timedelta(seconds=seconds) for seconds in (ago_s, 7205))
     return SelfTestResult(
-        "panic-self-test/1", at, 9.0, 300.0, accounts=4812, states=found, findings=findings, **fields
+        *("panic-self-test/1", at, 9.0, 300.0),
+        accounts=4812,
+        states={State.OK: 4809, State.REFUSED: 3} if findings else {State.OK: 4812},
+        findings=findings,
+        base_url=base_url,
+        exit_code=40 if findings else 0,
+        proven_at=before if findings else at,
     )
 
 
-REVOKED = Finding("key_refused", "the key is revoked for 3 accounts: 7, 8, 9", "Get a new key.", Verdict.REFUSED)
-_TWO_HOURS = timedelta(hours=2, seconds=5)
-
-
 @pytest.mark.parametrize(
-    ("last", "code", "headline", "more"),
+    ("ago_s", "findings", "code", "headline", "more"),
     [
-        (lambda: a_last(190), 0, "READY  last proven 3 minutes ago, 4,812 of 4,812", ""),
+        (190, [], 0, "READY  last proven 3 minutes ago, 4,812 of 4,812", ""),
+        (70, [REVOKED], 40, "NOT READY  not proven 1 minute ago, 4,809 of 4,812; last proven 2 hours ago", ""),
+        (601, [], 10, "NOT KNOWN  last proven 10 minutes ago", "! one was wanted every 5 minutes: is"),
         (
-            lambda: a_last(70, REVOKED, ok=4809, proven_at=datetime.now(UTC) - _TWO_HOURS),
+            601,
+            [REVOKED],
             40,
-            "NOT READY  not proven 1 minute ago, 4,809 of 4,812; last proven 2 hours ago",
+            "NOT KNOWN",
             "REFUSED     the key is revoked for 3 accounts: 7, 8, 9. Get a new key.",
         ),
-        (lambda: a_last(601), 10, "NOT KNOWN  last proven 10 minutes ago", "! one was wanted every 5 minutes: is"),
-        (lambda: a_last(601, REVOKED), 40, "NOT KNOWN", "REFUSED     the key is revoked"),
     ],
     ids=["well", "not well", "long ago", "long ago and not well"],
 )
 def test_the_last_one_is_told_without_asking_anybody(
-    tmp_path: Path, last: Callable[[], SelfTestResult], code: int, headline: str, more: str
+    tmp_path: Path, ago_s: float, findings: list[Finding], code: int, headline: str, more: str
 ):
     """Its worst finding leads; its exit code is the check's, and after two intervals 10 at best."""
     firm = Firm(tmp_path, NOBODY_THERE, [])
     firm.key.unlink()
-    write(tmp_path / "selftest.json", last())
-    table = typed(*firm.lines("check", "--last", "--format", "table"))
-    found = typed(*firm.lines("check", "--last"))
+    write(tmp_path / "selftest.json", a_last(ago_s, *findings))
+    found, table = both(firm, "--last")
+    document = json.loads(found.out)
 
-    assert (code, code) == (table.code, found.code)
-    assert table.out.startswith(headline)
-    assert more in table.out
-    assert ("panic-self-test/1", 4812) == (json.loads(found.out)["schema"], json.loads(found.out)["accounts"])
+    assert code == found.code
+    assert table.startswith(headline)
+    assert more in table
+    assert ("panic-self-test/1", 4812) == (document["schema"], document["accounts"])
 
 
 @pytest.mark.parametrize("kept", ["", '{"last": {"schema": "panic-self-test/1"', "of another broker"])

@@ -33,6 +33,8 @@ ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "schedule": (("schedule",), 0),
     "latch": (("latch",), ENGAGED),
     "reset": (("reset", "--all", "--reason", "all is quiet"), 0),
+    "evidence, exported": (("evidence", "export", "last"), 0),
+    "evidence, copied": (("evidence", "backup", "copy.db"), 0),
     "evidence, verified": (("evidence", "verify", "evidence"), NOT_ANCHORED),
     "token": (("token", "desk"), 0),
     "config": (("config", "show"), 0),

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from panic import cli
+from panic.config.loading import SECTIONS
+from tests.cli.inside import typed
 from tests.cli.support import KEY, Firm
 from tests.config.test_config import SERVICE
-from tests.config.test_pages import SECTIONS
 
 DIGEST = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 SCHEDULES = """
@@ -24,37 +24,24 @@ cancels_gtc_and_close_orders = true
 """
 
 
-@pytest.fixture(autouse=True)
-def _no_width(monkeypatch: pytest.MonkeyPatch):
-    """A terminal of the usual width tells the same as a wide one, but in more lines."""
-    monkeypatch.setenv("COLUMNS", "200")
-
-
-def shown(firm: Firm, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict[str, Any]]:
+def shown(firm: Firm, **env: str) -> tuple[int, dict[str, Any]]:
     """The exit code and the document."""
-    code = cli.run(firm.lines("config", "show", *words))
-    return code, json.loads(capsys.readouterr().out)
+    done = typed(*firm.lines("config", "show"), env=env)
+    return done.code, json.loads(done.out)
 
 
 def told(document: dict[str, Any], folder: Path) -> dict[str, tuple[Any, str]]:
     """Value and origin by name, without the folder of this test."""
-
-    def short(value: Any) -> Any:
-        return value.replace(f"{folder}/", "") if isinstance(value, str) else value
-
-    return {one["name"]: (short(one["value"]), short(one["origin"])) for one in document["settings"]}
+    settings = json.loads(json.dumps(document["settings"]).replace(f"{folder}/", ""))
+    return {one["name"]: (one["value"], one["origin"]) for one in settings}
 
 
-def test_every_setting_is_shown_with_its_origin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
+def test_every_setting_is_shown_with_its_origin(tmp_path: Path):
     """File and line, variable, or default; the environment beats the file in all but the state folder."""
     more = f'[state]\nfolder = "state"\n[latch]\nfile = "of.strategies"\n{SERVICE}{SCHEDULES}'
     firm = Firm(tmp_path, "https://api.clearstreet.com", [1], more=more)
-    monkeypatch.setenv("PANIC_RUN_WATCH_S", "3")
-    monkeypatch.setenv("PANIC_STATE_FOLDER", "/elsewhere")
-    monkeypatch.setenv("PANIC_LEDGER_FILE", "/var/ledger.db")
-    code, document = shown(firm, capsys)
+    env = {"RUN_WATCH_S": "3", "STATE_FOLDER": "/elsewhere", "LEDGER_FILE": "/var/ledger.db"}
+    code, document = shown(firm, **{f"PANIC_{name}": value for name, value in env.items()})
     found = told(document, tmp_path)
     lines = firm.settings.read_text().splitlines()
 
@@ -76,28 +63,21 @@ def test_every_setting_is_shown_with_its_origin(
     }.items() <= found.items()
     assert 1 == len(document["problems"])
     assert "schedules.never.name" not in found
-    fixed = {f"{name}.{key}" for name in SECTIONS for key in SECTIONS[name].model_fields if _is_fixed(name)}
-    assert fixed <= found.keys()
+    assert {f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields} <= found.keys()
 
 
-def _is_fixed(section: str) -> bool:
-    return section not in {"credentials", "tokens", "hooks", "notify", "schedules"}
-
-
-def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_no_secret_is_shown(tmp_path: Path):
     """Of keys, addresses and digests only where they are read; a key pasted in place of a name is not."""
     pasted = 'env = "sk_live_51Hq8zKeyPastedHere"\n'
     firm = Firm(tmp_path, "http://127.0.0.1:1", [1], credentials=f"[credentials.default]\n{pasted}", more=SERVICE)
     firm.settings.write_text(firm.settings.read_text() + '[credentials.file]\nfile = "panic.key"\n')
-    monkeypatch.setenv("PANIC_RISK", "the-secret-of-the-hook")
-    monkeypatch.setenv("PANIC_PAGER", "https://hooks.example/the-secret-address")
-    _, document = shown(firm, capsys)
+    env = {"PANIC_RISK": "the-secret-of-the-hook", "PANIC_PAGER": "https://hooks.example/the-secret-address"}
+    _, document = shown(firm, **env)
     found = told(document, tmp_path)
-    cli.run(firm.lines("config", "show", "--format", "table"))
-    everything = json.dumps(document) + capsys.readouterr().out
+    everything = json.dumps(document) + typed(*firm.lines("config", "show", "--format", "table"), env=env).out
 
     assert "panic.key" == found["credentials.file.file"][0]
-    assert [f"file {tmp_path}/risk.secret", "environment PANIC_RISK"] == found["hooks.risk.secrets"][0]
+    assert ["file risk.secret", "environment PANIC_RISK"] == found["hooks.risk.secrets"][0]
     assert "environment PANIC_PAGER" == found["notify.pager.url"][0]
     assert "(not shown)" == found["tokens.desk-1.digest"][0] == found["credentials.default.env"][0]
     assert [] == [one for one in ("sk_live", "the-secret", DIGEST, KEY) if one in everything]
@@ -112,24 +92,20 @@ def test_no_secret_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
         ('[run]\nconcurrency = 7\n[broker]\nbase_url = "http://joe:hunter2@evil.example"\n', "base_url"),
     ],
 )
-def test_settings_that_cannot_be_used_are_shown_as_far_as_they_go(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, problem: str
-):
+def test_settings_that_cannot_be_used_are_shown_as_far_as_they_go(tmp_path: Path, text: str | None, problem: str):
     """The exit code is 78; what is wrong stands first, and the rest below it."""
     firm = Firm(tmp_path, "http://127.0.0.1:1", [1])
     if text is None:
         firm.settings.unlink()
     else:
         firm.settings.write_text(text)
-    code, document = shown(firm, capsys)
-    found = told(document, tmp_path)
-    table = cli.run(firm.lines("config", "show", "--format", "table"))
-    drawn = capsys.readouterr().out
+    code, document = shown(firm)
+    found, table = told(document, tmp_path), typed(*firm.lines("config", "show", "--format", "table"))
 
-    assert (78, 78, False) == (code, table, document["usable"])
+    assert (78, 78, False) == (code, table.code, document["usable"])
     assert problem in document["problems"][0]
-    assert drawn.startswith("! ")
-    assert "latch.file" in drawn
+    assert table.out.startswith("! ")
+    assert "latch.file" in table.out
     assert ((7, "panic.toml:2") if text and "concurrency" in text else (64, "default")) == found["run.concurrency"]
     assert ("panic.latch", "default") == found["latch.file"]
-    assert "hunter2" not in drawn + json.dumps(document)
+    assert "hunter2" not in table.out + json.dumps(document)

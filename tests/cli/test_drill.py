@@ -1,16 +1,12 @@
 """The drill and the simulator on the command line: practice that cannot be mistaken for the real thing."""
 
-import json
 import random
 import signal
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from panic import cli
 from panic.broker.outcomes import Standing, Verdict
 from panic.cli.progress import Foretold, Progress
 from panic.config import Broker, RosterFile, Settings
@@ -21,28 +17,30 @@ from panic.report.document import Report
 from panic.run import drill
 from panic.run.run import Run
 from panic.simulator import RateLimit
+from tests.cli.inside import typed
 from tests.cli.support import codes, names, panic, started, valid, verdicts
 from tests.kit.virtual import virtually
 
 TROUBLE = (
     "lying_404,executed_unanswered,fills,part_fills,reappears,schema_drift,not_json,truncated,rst,second_answer"
 )
-SMALL = ("drill", "--accounts", "12", "--latency", "0", "--faults", "none")
 
 
-@pytest.fixture
-def drilled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Carry out a command in this process, in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
+def practised(accounts: int, faults: str, latency_s: float, limit: RateLimit | None) -> Report:
+    """Drill on virtual time; the examiner finds nothing wrong with the report."""
 
-    def carry_out(*words: str) -> tuple[int, str, str]:
-        code = cli.run(words)
-        return code, *capsys.readouterr()
+    async def work() -> tuple[Report, drill.Examination]:
+        made_up, progress = drill.firm(accounts, 1, faults), Progress()
+        async with drill.simulator(made_up, seed=1, latency_s=latency_s, rate_limit=limit) as simulator:
+            progress.run = Run(drill.prepare(made_up, simulator.base_url), drill=True, rng=random.Random(1))
+            async with progress:
+                report = await progress.run.go()
+            return report, drill.examine(report, made_up, simulator.truth)
 
-    return carry_out
+    report, examination = virtually(work())
 
-
-Drilled = Callable[..., tuple[int, str, str]]
+    assert ((), accounts) == (examination.disagreements, len(report.accounts))
+    return report
 
 
 @pytest.mark.parametrize(
@@ -51,21 +49,9 @@ Drilled = Callable[..., tuple[int, str, str]]
     ids=["typical", "trouble", "behind a limit"],
 )
 def test_a_drill_with_faults_passes(faults: str, limit: RateLimit | None):
-    """Everything at once, one account that is never done: the report agrees with the truth on every account.
+    """Everything at once; an account that is never done does not put the end off, behind a limit either."""
+    report = practised(60, faults, 0.005, limit)
 
-    An account that is never done does not put the end off, behind a limit either.
-    """
-
-    async def work() -> tuple[Report, drill.Examination]:
-        made_up = drill.firm(60, 1, faults)
-        async with drill.simulator(made_up, seed=1, latency_s=0.005, rate_limit=limit) as simulator:
-            run = Run(drill.prepare(made_up, simulator.base_url), drill=True, rng=random.Random(1))
-            report = await run.go()
-            return report, drill.examine(report, made_up, simulator.truth)
-
-    report, examination = virtually(work())
-
-    assert ((), 60) == (examination.disagreements, len(report.accounts))
     assert report.timings.total_s < 60
     assert (Verdict.REFUSED if faults == "typical" else Verdict.CLEAR) is report.verdict
     assert faults != "typical" or {"refused", "open", "clear"} <= {one.verdict for one in report.accounts}
@@ -73,29 +59,16 @@ def test_a_drill_with_faults_passes(faults: str, limit: RateLimit | None):
 
 def test_behind_a_limit_a_drill_says_how_long_it_takes_and_ends_clear(capsys: pytest.CaptureFixture[str]):
     """After its deadline, which was put off; the forecast is told early and seldom, the pace in the report."""
-
-    async def work() -> tuple[Report, drill.Examination]:
-        made_up = drill.firm(100, 1, "none")
-        async with drill.simulator(made_up, seed=1, latency_s=0.02, rate_limit=RateLimit(5)) as simulator:
-            progress = Progress()
-            run = Run(drill.prepare(made_up, simulator.base_url), drill=True, rng=random.Random(1))
-            progress.run = run
-            async with progress:
-                report = await run.go()
-            return report, drill.examine(report, made_up, simulator.truth)
-
-    report, examination = virtually(work())
+    report = practised(100, "none", 0.02, RateLimit(5))
     terminal.errors.drain()
     said = capsys.readouterr().err.splitlines()
     (pace,), told = report.timings.paces, [line for line in said if "requests a second" in line]
 
-    assert (Verdict.CLEAR, ()) == (report.verdict, examination.disagreements)
-    assert drill.DEADLINE_S < report.timings.total_s < 75
-    assert report.timings.total_s < report.timings.deadline_s
+    assert Verdict.CLEAR is report.verdict
+    assert drill.DEADLINE_S < report.timings.total_s < min(75, report.timings.deadline_s)
     assert ("default", True) == (pace.credential, 4 <= pace.requests_per_second <= 7)
-    assert told[0] == said[0]
-    assert told[0].startswith("DRILL the broker lets about ")
-    assert ": all cancels accepted in about " in told[0]
+    assert said[0].startswith("DRILL the broker lets about ")
+    assert ": all cancels accepted in about " in said[0]
     assert 1 <= len(told) <= 4
 
 
@@ -118,50 +91,40 @@ def test_a_forecast_is_told_again_only_if_much_has_changed(ends: list[tuple[int,
     assert "" == foretold.news(None, 1000.0)
 
 
-def test_the_limit_is_all_that_goes_wrong_unless_more_is_asked_for(drilled: Drilled):
+def test_the_limit_is_all_that_goes_wrong_unless_more_is_asked_for():
     """So that a drill with --rate can end clear."""
-    code, out, _ = drilled("drill", "--accounts", "24", "--latency", "0", "--rate", "20", "--burst", "3")
-    report = valid(out)
+    done = typed("drill", "--accounts", "24", "--latency", "0", "--rate", "20", "--burst", "3")
 
-    assert (0, "clear") == (code, report["verdict"])
-    assert report["timings"]["paces"][0]["refused"] > 0
+    assert (0, "clear") == (done.code, done.report["verdict"])
+    assert done.report["timings"]["paces"][0]["refused"] > 0
 
 
-async def test_a_drill_passes_and_says_so(tmp_path: Path):
-    """It needs no configuration, and a stray one changes nothing."""
-    output = tmp_path / "report.json"
-    env = {"PANIC_CONFIG": "/nowhere.toml", "PANIC_BROKER_BASE_URL": "https://api.clearstreet.com"}
-    done = await panic(*SMALL, "--format", "table", "--output", str(output), cwd=tmp_path, env=env)
-    report = valid(output.read_text())
+def test_a_drill_passes_and_says_so(tmp_path: Path):
+    """It needs no configuration, and a stray one changes nothing; in a pipe the report is all of standard output.
 
-    assert 0 == done.code
-    assert done.out.startswith(
-        "DRILL  against the embedded simulator. No order at any broker was touched.\nDRILL · CLEAR"
-    )
-    assert "DRILL PASSED  the report agrees with the simulator on 12 of 12 accounts" in done.out
+    A refusal is part of a drill that passes.
+    """
+    stray = {"PANIC_CONFIG": "/nowhere.toml", "PANIC_BROKER_BASE_URL": "https://api.clearstreet.com"}
+    small = ("drill", "--accounts", "12", "--latency", "0", "--output", str(tmp_path / "drill.json"))
+    table = typed(*small, "--faults", "none", "--format", "table", env=stray)
+    done = typed(*small, env=stray)
+    report, said = done.report, done.err.splitlines()
+
+    assert (0, 0) == (table.code, done.code)
+    top = "DRILL  against the embedded simulator. No order at any broker was touched.\nDRILL · CLEAR"
+    assert table.out.startswith(top)
+    assert "DRILL PASSED  the report agrees with the simulator on 12 of 12 accounts" in table.out
     assert (True, 12, "drill") == (report["drill"], len(verdicts(report)), report["trigger"]["source"])
+    assert ("refused", 40) == (report["verdict"], report["exit_code"])
     assert report["base_url"].startswith("http://127.0.0.1:")
-    assert all(
-        "DRILL" in line for line in done.err.splitlines() if line.startswith("panic:") and "ledger" not in line
-    )
-
-
-def test_in_a_pipe_the_report_is_all_there_is_on_standard_output(drilled: Drilled, tmp_path: Path):
-    """The word of the examiner is on standard error; a refusal is part of a drill that passes."""
-    words = ("drill", "--accounts", "1", "--latency", "0", "--output", "drill.json")
-    code, out, err = drilled(*words)
-    report = valid(out)
-
-    assert (0, "refused", 40) == (code, report["verdict"], report["exit_code"])
-    assert err.strip().splitlines()[-1].startswith("DRILL PASSED")
-    assert report == json.loads((tmp_path / "drill.json").read_text())
+    assert said[-1].startswith("DRILL PASSED")
+    assert [] == [line for line in said if line.startswith("panic:") and "DRILL" not in line]
+    assert report == valid((tmp_path / "drill.json").read_text())
     assert ["drill.json"] == names(tmp_path)
 
 
 @pytest.mark.parametrize(("faults", "words"), [("typical", "FALSE CLEAR"), ("none", "reported 0 times")])
-def test_a_drill_fails_when_the_report_is_wrong(
-    drilled: Drilled, monkeypatch: pytest.MonkeyPatch, faults: str, words: str
-):
+def test_a_drill_fails_when_the_report_is_wrong(monkeypatch: pytest.MonkeyPatch, faults: str, words: str):
     """A false clear, or an account that it forgot: told by name, and the exit code is 1."""
     go = Run.go
 
@@ -171,11 +134,10 @@ def test_a_drill_fails_when_the_report_is_wrong(
         return replace(report, accounts=(first,) if faults == "typical" else ())
 
     monkeypatch.setattr(Run, "go", lie)
-    code, out, _ = drilled("drill", "--accounts", "1", "--latency", "0", "--faults", faults, "--format", "table")
+    done = typed("drill", "--accounts", "1", "--latency", "0", "--faults", faults, "--format", "table")
 
-    assert 1 == code
-    assert words in out
-    assert "DRILL FAILED  the report agrees with the simulator on 0 of 1 accounts" in out
+    assert (1, True) == (done.code, words in done.out)
+    assert "DRILL FAILED  the report agrees with the simulator on 0 of 1 accounts" in done.out
 
 
 @pytest.mark.parametrize(
@@ -190,45 +152,19 @@ def test_a_drill_refuses_every_host_but_this_machine(base_url: str):
         Run(replace(prepared, settings=elsewhere), drill=True)
 
 
-# ── panic simulate ──────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_a_simulator_to_practise_against(tmp_path: Path):
     """`simulate --write` leaves settings, roster and key with which a press works; SIGTERM ends it with 0."""
     folder = tmp_path / "practice"
     words = ("simulate", "--port", "0", "--accounts", "5", "--faults", "none", "--write", str(folder))
-    press: tuple[Any, ...] = ("press", "--all", "--reason", "practice", "--watch", "0")
+    press = ("--config", str(folder / "panic.toml"), "press", "--all", "--reason", "practice", "--watch", "0")
     async with started(*words, cwd=tmp_path) as simulator:
         line = await simulator.says("listens on")
         await simulator.says("Ctrl-C ends it.")
-        pressed = await panic("--config", str(folder / "panic.toml"), *press, cwd=tmp_path)
+        pressed = await panic(*press, cwd=tmp_path)
         simulator.signal(signal.SIGTERM)
         done = await simulator.finish()
 
-    assert (0, 0, "") == (pressed.code, done.code, done.out)
-    assert (5, False) == (len(verdicts(pressed.report)), pressed.report["drill"])
-    assert pressed.report["base_url"] in line
-    assert [] == codes(pressed.report)
+    assert (0, 0, "", False) == (pressed.code, done.code, done.out, "Traceback" in done.err)
+    assert (5, False, []) == (len(verdicts(pressed.report)), pressed.report["drill"], codes(pressed.report))
+    assert f"5 accounts listens on {pressed.report['base_url']}" in line
     assert 0o600 == (folder / "simulator.key").stat().st_mode & 0o777
-    assert "5 accounts" in line
-    assert "Traceback" not in done.err
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("--port", "-1"), "--port"),
-        (("--port", "70000"), "--port"),
-        (("--port", "http"), "--port"),
-        (("--port", "0", "--write", "taken"), "--write"),
-    ],
-)
-def test_what_cannot_be_served_is_a_usage_error(
-    drilled: Drilled, tmp_path: Path, words: tuple[str, ...], told: str
-):
-    """A port that is none, a folder that cannot be written."""
-    (tmp_path / "taken").write_text("")
-    code, _, err = drilled("simulate", "--accounts", "1", *words)
-
-    assert 64 == code
-    assert told in err

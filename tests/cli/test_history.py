@@ -10,14 +10,15 @@ from typing import Any
 
 from panic.ledger.reader import faults, read
 from panic.simulator import Fault, Simulator
+from tests.cli.inside import typed
 from tests.cli.ledgers import LEDGER, SETTINGS, kinds
 from tests.cli.support import (
-    KEY,
     PRESS,
     Finished,
     Firm,
     account,
     codes,
+    contents,
     http,
     panic,
     raw_server,
@@ -30,65 +31,55 @@ from tests.cli.support import (
 
 RUNS = ("runs", "--format", "json")
 SHOW = ("show", "last", "--format", "json")
-WIDE = {"COLUMNS": "300"}
 
 
-async def ask(firm: Firm, *words: str, **how: Any) -> Finished:
-    """Carry out one command in this firm."""
-    return await panic(*firm.lines(*words), cwd=firm.folder, **how)
+async def ask(firm: Firm, *words: str) -> Finished:
+    """Carry out one command in this firm, in a process."""
+    return await panic(*firm.lines(*words), cwd=firm.folder)
 
 
-async def killed(firm: Firm, simulator: Simulator, *words: str, requests: int = 1) -> Finished:
-    """Start a press and kill it once so many requests have arrived and something is on record."""
+async def killed(firm: Firm, simulator: Simulator, *words: str) -> None:
+    """Start a press, and kill it once two more requests have arrived and something is on record."""
+    requests = len(simulator.requests) + 2
     async with started(*firm.lines(*words), cwd=firm.folder) as process:
         await until(lambda: len(simulator.requests) >= requests and "attempt" in kinds(firm.folder / LEDGER))
         process.signal(signal.SIGKILL)
-        return await process.finish()
+        await process.finish()
 
 
-def listed(done: Finished) -> list[dict[str, Any]]:
-    """The runs of a list."""
-    document = json.loads(done.out)
-    assert "panic-runs/1" == document["schema"]
-    found: list[dict[str, Any]] = document["runs"]
-    return found
-
-
-# ── show ────────────────────────────────────────────────────────────────────────────────────────────────────
-
+_ONCE = (
+    "executed_unanswered",
+    "lying_404",
+    "bare_404",
+    "truncated",
+    "wrong_account",
+    "second_answer",
+    "error_in_200",
+)
 ODD = (
-    (),
-    (Fault("status", status=503, times=1),),
-    (Fault("status", on="ANY", status=403),),
-    (Fault("executed_unanswered", times=1),),
-    (Fault("lying_404", times=1),),
-    (Fault("bare_404", times=1),),
-    (Fault("part_fills", count=30),),
-    (Fault("fills"),),
-    (Fault("truncated", times=1),),
-    (Fault("schema_drift", on="ANY"),),
-    (Fault("wrong_account", times=1),),
-    (Fault("second_answer", times=1),),
-    (Fault("error_in_200", times=1),),
-    (Fault("reappears", times=1, seconds=0.2, count=2),),
-    (Fault("hang", on="GET"),),
-    (Fault("stuck"),),
-    (Fault("paged", count=1),),
+    *(Fault(kind, times=1) for kind in _ONCE),
+    Fault("status", status=503, times=1),
+    Fault("status", on="ANY", status=403),
+    Fault("part_fills", count=30),
+    Fault("fills"),
+    Fault("schema_drift", on="ANY"),
+    Fault("reappears", times=1, seconds=0.2, count=2),
+    Fault("hang", on="GET"),
+    Fault("stuck"),
+    Fault("paged", count=1),
 )
 
 
 async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):
     """To the byte, whatever odd things are in it, and with its exit code; as a table as well."""
-    accounts = [account(id_, *its, orders=1 + id_ % 3) for id_, its in enumerate(ODD, 1)]
-    async with simulate(*accounts, latency_s=0.01) as simulator:
-        rows = [*range(1, len(ODD) + 1), "x", "7"]
-        firm = Firm(
-            tmp_path, simulator.base_url, rows, run="attempt_s = 0.5\npoll_first_s = 0.05\n", more=SETTINGS
-        )
+    accounts = [account(id_, its, orders=1 + id_ % 3) for id_, its in enumerate(ODD, 2)]
+    async with simulate(account(1), *accounts, latency_s=0.01) as simulator:
+        rows = [*range(1, len(ODD) + 2), "x", "7"]
+        run = "attempt_s = 0.5\npoll_first_s = 0.05\n"
+        firm = Firm(tmp_path, simulator.base_url, rows, run=run, more=SETTINGS)
         firm.key.chmod(0o644)
         done = await ask(firm, *PRESS, "--deadline", "3", "--watch", "0.5", "--latch", "--by", "Zoë Ω")
-        shown = await ask(firm, *SHOW)
-        table = await ask(firm, "show", "last", "--format", "table", env=WIDE)
+        shown, table = await ask(firm, *SHOW), typed(*firm.lines("show", "last", "--format", "table"))
 
         assert {"refused", "open", "clear"} <= set(verdicts(done.report).values())
         assert done.out == shown.out
@@ -98,55 +89,42 @@ async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):
         assert "Zoë Ω" in shown.out
 
 
-# ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_runs_are_listed_with_the_unfinished_ones_first(tmp_path: Path):
     """Then the latest first; each with who, why and what to do; 10 as long as one did not come to its end."""
     async with simulate(account(1), account(2, Fault("hang", skip=1, times=1))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
         oldest = (await ask(firm, *PRESS)).report["run_id"]
-        one = await ask(firm, *RUNS)
-        before = len(simulator.requests)
-        await killed(firm, simulator, *PRESS, "--by", "Risk Officer", requests=before + 2)
+        before = typed(*firm.lines(*RUNS)).code
+        await killed(firm, simulator, *PRESS, "--by", "Risk Officer")
         latest = (await ask(firm, "press", "--account", "1", "--reason", "cleanup")).report["run_id"]
-        table, found = await ask(firm, "runs", "--format", "table", env=WIDE), await ask(firm, *RUNS)
-        few = await ask(firm, *RUNS, "--limit", "1")
-        unfinished = listed(found)[0]
-        lines = table.out.splitlines()
+    table, found, few = (
+        typed(*firm.lines(*words)) for words in (("runs", "--format", "table"), RUNS, (*RUNS, "--limit", "1"))
+    )
+    document, lines = json.loads(found.out), table.out.splitlines()
+    first, *others = document["runs"]
+    nothing_yet = {"verdict": None, "exit_code": None, "finished_at": None}
 
-        assert (0, [oldest]) == (one.code, [run["run_id"] for run in listed(one)])
-        assert (10, 10, 10) == (table.code, found.code, few.code)
-        assert [unfinished["run_id"], latest, oldest] == [run["run_id"] for run in listed(found)]
-        assert ["unfinished", "clear", "clear"] == [run["state"] for run in listed(found)]
-        assert (None, None, None) == tuple(unfinished[name] for name in ("verdict", "exit_code", "finished_at"))
-        assert ("Risk Officer", "runaway algo", "cli") == tuple(
-            unfinished[name] for name in ("by", "reason", "source")
-        )
-        assert unfinished["resumable_until"] > unfinished["started_at"]
-        assert lines[0].startswith(f"UNFINISHED {unfinished['run_id']}")
-        assert f"panic resume {unfinished['run_id']}, until " in lines[1]
-        assert lines[2].startswith(f"CLEAR      {latest}")
-        assert (1, 2) == (len(listed(few)), json.loads(few.out)["more"])
+    assert (0, 10, 10, 10) == (before, table.code, found.code, few.code)
+    assert ("panic-runs/1", [latest, oldest]) == (document["schema"], [run["run_id"] for run in others])
+    assert ["unfinished", "clear", "clear"] == [run["state"] for run in (first, *others)]
+    who = {"by": "Risk Officer", "reason": "runaway algo", "source": "cli"}
+    assert {**who, **nothing_yet}.items() <= first.items()
+    assert first["resumable_until"] > first["started_at"]
+    assert lines[0].startswith(f"UNFINISHED {first['run_id']}")
+    assert f"panic resume {first['run_id']}, until " in lines[1]
+    assert lines[2].startswith(f"CLEAR      {latest}")
+    assert ([first], 2) == (json.loads(few.out)["runs"], json.loads(few.out)["more"])
 
 
-async def test_no_ledger_yet(tmp_path: Path):
+def test_no_ledger_yet(tmp_path: Path):
     """Nothing was ever pressed: an empty list, no run to show, and nothing is begun by asking."""
     firm = Firm(tmp_path, "http://127.0.0.1:9", [1], more=SETTINGS)
-    found, table, shown = (
-        await ask(firm, *RUNS),
-        await ask(firm, "runs", "--format", "table", env=WIDE),
-        await ask(firm, *SHOW),
-    )
+    found, table, shown = (typed(*firm.lines(*words)) for words in (RUNS, ("runs", "--format", "table"), SHOW))
+    document, looked_in = json.loads(found.out), f"{tmp_path / LEDGER} (not there)"
 
-    assert (0, [], []) == (found.code, listed(found), json.loads(found.out)["damage"])
-    looked_in = [f"{tmp_path / LEDGER} (not there)"]
-    assert (0, ["no run is on record", *(f"looked in {one}" for one in looked_in)]) == (
-        table.code,
-        table.out.splitlines(),
-    )
-    assert looked_in == json.loads(found.out)["looked_in"]
-    assert (64, "") == (shown.code, shown.out)
+    assert ([], [], [looked_in]) == (document["runs"], document["damage"], document["looked_in"])
+    assert ["no run is on record", f"looked in {looked_in}"] == table.out.splitlines()
+    assert (0, 0, 64, "") == (found.code, table.code, shown.code, shown.out)
     assert "there is none yet" in shown.err
     assert not (tmp_path / LEDGER).parent.exists()
 
@@ -158,17 +136,14 @@ async def test_two_presses_at_once(tmp_path: Path):
         firm = Firm(tmp_path, simulator.base_url, ids, more=SETTINGS)
         words = (*PRESS, "--concurrency", "8", "--watch", "0.5")
         done = await asyncio.gather(*(ask(firm, *words) for _ in range(2)))
-        shown = [await ask(firm, "show", one.report["run_id"], "--format", "json") for one in done]
-        volume = read(tmp_path / LEDGER, whole=True)
-        runs = [row.run for row in volume.rows]
+    shown = [typed(*firm.lines("show", one.report["run_id"], "--format", "json")) for one in done]
+    volume = read(tmp_path / LEDGER, whole=True)
 
-        assert [0, 0] == [one.code for one in done]
-        assert [[], []] == [codes(one.report) for one in done]
-        assert [one.out for one in done] == [one.out for one in shown]
-        assert sorted([*ids, *ids]) == sorted(sent(simulator, "DELETE"))
-        assert ("", ()) == (volume.damage, faults(volume))
-        assert 2 == len(set(runs))
-        assert sum(one != other for one, other in pairwise(runs)) > 1
+    assert [(0, []), (0, [])] == [(one.code, codes(one.report)) for one in done]
+    assert [one.out for one in done] == [one.out for one in shown]
+    assert sorted([*ids, *ids]) == sorted(sent(simulator, "DELETE"))
+    assert ("", ()) == (volume.damage, faults(volume))
+    assert sum(one.run != other.run for one, other in pairwise(volume.rows)) > 1
 
 
 # ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -193,14 +168,17 @@ def echo(key: str) -> Callable[[str, str, str], bytes]:
     def answer(method: str, path: str, bearer: str) -> bytes:
         name = path.removeprefix("/v1/accounts/").partition("/")[0]
         mine = {**order, "account_id": int(name) if name.isdecimal() else 0}
+        heads = (f"X-Request-Id: {key}", f"Location: https://example.com/{key}", f"Retry-After: {key}")
         answers = {
-            "DELETE 2": http(400, whole(None, {"code": 400, "message": key}), f"X-Request-Id: {key}"),
+            "DELETE 2": http(400, whole(None, {"code": 400, "message": f"bad {bearer}"}), *heads),
             "DELETE 3": http(400, whole(None, {"code": 400, "detail": f"what is {key}?"})),
             "DELETE 4": http(200, whole([mine], {"code": 1, "message": f"inside {key}"})),
-            "DELETE 5": http(302, b"", f"Location: https://example.com/{key}", f"X-Request-Id: {key}"),
+            "DELETE 5": http(302, b"", *heads),
             "DELETE 6": http(200, whole([{**mine, "account_id": 99}])),
             "DELETE 7": f"HTTP/1.1 503 {key}\r\n{key}: {key}\r\nContent-Length: 0\r\n\r\n".encode(),
             "GET 8": http(403, whole(None, {"code": 403, "message": f"not with {key}"})),
+            "DELETE 9": http(404, f"<html>{bearer}</html>".encode(), *heads),
+            "DELETE 10": f"HTTP/1.1 200 {key}\r\n{key}\r\n\r\n".encode(),
         }
         if "/orders" not in path:
             return http(403, whole(None, {"code": 403, "message": f"nor with {key}"}))
@@ -211,73 +189,36 @@ def echo(key: str) -> Callable[[str, str, str], bytes]:
     return answer
 
 
-def half(key: str) -> str:
-    """The part of a key that opens something."""
-    return key.partition(".")[2] or key
-
-
 def traces(text: str, key: str) -> list[str]:
-    """Which spellings of a key stand in a text."""
-    secret = half(key)
+    """Which spellings of the part of a key that opens something stand in a text."""
+    secret = key.partition(".")[2]
     by_repr = repr(secret)[1:-1]
-    spellings = {
-        "as it is": secret,
-        "in JSON": json.dumps(secret)[1:-1],
-        "by repr": by_repr,
-        "by repr in JSON": json.dumps(by_repr)[1:-1],
-    }
-    return [how for how, spelling in spellings.items() if spelling in text]
+    spellings = (secret, json.dumps(secret)[1:-1], by_repr, json.dumps(by_repr)[1:-1])
+    return [spelling for spelling in spellings if spelling in text]
 
 
-async def test_the_key_is_nowhere_on_record(tmp_path: Path):
+async def test_the_key_is_nowhere(tmp_path: Path):
     """Whatever the broker repeats and somebody types: not in the files, now or later, nor in what is shown."""
-    key = QUOTED
-    async with raw_server(echo(key)) as base_url:
+    async with raw_server(echo(QUOTED)) as base_url:
         settings = "attempt_s = 0.5\npoll_first_s = 0.05\npoll_max_s = 0.1\n"
-        firm = Firm(tmp_path, base_url, range(1, 9), run=settings, more=SETTINGS)
-        firm.key.write_text(key)
-        typed = ("press", "--all", "--reason", f"the key is {key}", "--by", f"me {key}", "--latch")
-        words = firm.lines("--log-level", "debug", *typed, "--deadline", "1.5", "--watch", "0.4")
-        async with started(*words, cwd=tmp_path) as process:
+        firm = Firm(tmp_path, base_url, range(1, 11), run=settings, more=SETTINGS)
+        firm.key.write_text(QUOTED)
+        press = ("press", "--all", "--reason", f"the key is {QUOTED}", "--by", f"me {QUOTED}", "--latch")
+        more = ("--deadline", "1.5", "--watch", "0.4", "--output", str(tmp_path / "report.json"))
+        words, env = firm.lines("--log-level", "debug", *press, *more), {"PANIC_TRACEBACK": "1"}
+        async with started(*words, cwd=tmp_path, env=env) as process:
             await until(lambda: "standing" in kinds(tmp_path / LEDGER))
-            during = files(tmp_path)
+            during = contents(tmp_path)
             done = await process.finish()
-        later = {" ".join(one): await ask(firm, *one, env=WIDE) for one in SHOWN}
-        found = {name: traces(text, key) for name, text in (during | files(tmp_path)).items()}
-        found |= {name: traces(one.out + one.err, key) for name, one in later.items()}
-        found |= {"printed": traces(done.out, key), "said": traces(done.err, key)}
+    table = ("--format", "table")
+    later = [typed(*firm.lines(*one)) for one in (RUNS, SHOW, ("runs", *table), ("show", "last", *table))]
+    told = {"out": done.out, "err": done.err, **{str(n): one.out + one.err for n, one in enumerate(later)}}
+    written = contents(tmp_path)
+    kept = [(n, *one) for n, held in enumerate((during, written)) for one in held.items() if one[0] != "panic.key"]
 
-        assert 40 == done.code
-        assert "[key]" in done.out
-        assert any("wal" in name for name in during)
-        assert {} == {name: how for name, how in found.items() if how}
-
-
-SHOWN = (RUNS, SHOW, ("runs", "--format", "table"), ("show", "last", "--format", "table"))
-
-
-def files(folder: Path) -> dict[str, str]:
-    """All that was written: the ledgers, their logs, and the latch."""
-    return {
-        str(one.relative_to(folder)): one.read_bytes().decode("latin-1")
-        for one in sorted(folder.rglob("*"))
-        if one.is_file() and one.name != "panic.key"
-    }
-
-
-async def test_a_key_that_is_typed_at_a_resume(tmp_path: Path):
-    """Who takes a run up is told as who pressed it: without the key."""
-    async with simulate(account(1, Fault("hang", times=1))) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
-        await killed(firm, simulator, *PRESS)
-        done = await ask(firm, "resume", "last", "--by", f"me, {KEY}")
-        shown = await ask(firm, *SHOW)
-        written = "".join(files(tmp_path).values())
-
-        assert 0 == done.code
-        assert [[], [], []] == [
-            traces(text, KEY) for text in (done.out + done.err, shown.out + shown.err, written)
-        ]
-
-
-# ── what else stands in the ledger's place ──────────────────────────────────────────────────────────────────
+    assert 40 == done.code
+    assert "bad Bearer [key]" in done.out
+    assert "new orders after the cancel" in done.err
+    assert (True, True) == (any("wal" in name for name in during), "report.json" in written)
+    texts = told | {f"{name}, {when}": data.decode("latin-1") for when, name, data in kept}
+    assert {} == {name: how for name, text in texts.items() if (how := traces(text, QUOTED))}

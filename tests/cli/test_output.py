@@ -1,44 +1,44 @@
-"""Where the report goes, whatever becomes of the streams; and that no key goes anywhere."""
+"""Where the report goes, whatever becomes of the streams."""
 
+import argparse
 import asyncio
 import fcntl
-import json
 import os
 import pty
 import re
 import struct
+import subprocess
+import sys
 import termios
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from itertools import count
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 
+from panic.cli import output
+from panic.kit import terminal
 from panic.simulator import Fault, Simulator
+from tests.cli.inside import beside, typed
 from tests.cli.support import (
-    KEY,
     PRESS,
     STARTING_S,
     Firm,
     Process,
     account,
-    codes,
-    http,
     names,
     panic,
-    raw_server,
     sent,
     simulate,
     started,
-    told,
     until,
     valid,
     verdicts,
 )
 
-SECRET = KEY.partition(".")[2]
+ALL_BUT_2 = {1: "clear", 2: "refused", 3: "clear"}
 
 
 def firm_of(simulator: Simulator, folder: Path) -> Firm:
@@ -57,16 +57,15 @@ def simulate_40() -> Simulator:
 async def test_standard_output_is_full(tmp_path: Path, full: BinaryIO):
     """The press happens, its exit code stands, and the report is on standard error, or in the file."""
     async with simulate_40() as simulator:
-        firm, output = firm_of(simulator, tmp_path), tmp_path / "report.json"
+        firm, file = firm_of(simulator, tmp_path), tmp_path / "report.json"
         bare = await panic(*firm.lines(*PRESS), cwd=tmp_path, stdout=full)
-        saved = await panic(*firm.lines(*PRESS, "--output", str(output)), cwd=tmp_path, stdout=full)
+        saved = await panic(*firm.lines(*PRESS, "--output", str(file)), cwd=tmp_path, stdout=full)
 
-        assert 40 == bare.code
-        assert "standard output is gone; the report follows here" in bare.err
-        assert "Use a key that may" in bare.err
-        assert (40, {1: "clear", 2: "refused", 3: "clear"}) == (saved.code, verdicts(valid(output.read_text())))
-        assert "REFUSED" in saved.last_line
-        assert "Traceback" not in bare.err + saved.err
+    assert (40, 40, ALL_BUT_2) == (bare.code, saved.code, verdicts(valid(file.read_text())))
+    assert "standard output is gone; the report follows here" in bare.err
+    assert "Use a key that may" in bare.err
+    assert "REFUSED" in saved.last_line
+    assert "Traceback" not in bare.err + saved.err
 
 
 async def test_every_stream_is_gone(tmp_path: Path):
@@ -74,45 +73,42 @@ async def test_every_stream_is_gone(tmp_path: Path):
     async with simulate_40() as simulator:
         done = await panic(*firm_of(simulator, tmp_path).lines(*PRESS), cwd=tmp_path, redirect="<&- >&- 2>&-")
 
-        assert 40 == done.code
-        assert [1, 2, 3] == sorted(sent(simulator, "DELETE"))
+        assert (40, [1, 2, 3]) == (done.code, sorted(sent(simulator, "DELETE")))
 
 
-@pytest.mark.parametrize("output", ["missing/report.json", "report.json/"])
-async def test_an_output_that_cannot_be_written(tmp_path: Path, output: str):
+@pytest.mark.parametrize("file", ["missing/report.json", "report.json/"])
+def test_an_output_that_cannot_be_written(tmp_path: Path, file: str):
     """The press has happened: the report goes to standard output and the exit code stands."""
-    async with simulate_40() as simulator:
+    with beside(simulate_40()) as simulator:
         firm = firm_of(simulator, tmp_path)
         (tmp_path / "report.json").mkdir()
-        done = await panic(*firm.lines(*PRESS, "--output", output), cwd=tmp_path)
+        done = typed(*firm.lines(*PRESS, "--output", str(tmp_path / file)))
 
-        assert 40 == done.code
-        assert {1: "clear", 2: "refused", 3: "clear"} == verdicts(done.report)
-        assert "the report could not be written to" in done.err
-        assert [] == [name for name in names(tmp_path) if name.endswith(".part")]
+    assert (40, ALL_BUT_2) == (done.code, verdicts(done.report))
+    assert "the report could not be written to" in done.err
+    assert [] == [name for name in names(tmp_path) if name.endswith(".part")]
 
 
 async def test_nobody_reads_standard_error(tmp_path: Path):
     """A pipe that is full blocks its writer; the press goes on, and its exit code stands."""
     async with simulate_40() as simulator:
-        firm = firm_of(simulator, tmp_path)
         ours, theirs = os.pipe()
         os.set_blocking(theirs, False)
-        try:
+        with suppress(BlockingIOError):
             while os.write(theirs, b"." * 1024):
                 pass
-        except BlockingIOError:
-            os.set_blocking(theirs, True)
+        os.set_blocking(theirs, True)
         try:
-            done = await panic(*firm.lines(*PRESS), cwd=tmp_path, stderr=theirs, patience_s=8)
+            # the exit must not wait for the lock that the writing thread holds in its blocked write
+            done = await panic(
+                *firm_of(simulator, tmp_path).lines(*PRESS), cwd=tmp_path, stderr=theirs, patience_s=8
+            )
         finally:
             os.close(ours)
             os.close(theirs)
 
-        # error at exit and waits for the lock that the writing thread holds in its blocked write
-        assert 40 == done.code
-        assert done.took <= 3 + STARTING_S
-        assert {1: "clear", 2: "refused", 3: "clear"} == verdicts(done.report)
+    assert (40, ALL_BUT_2) == (done.code, verdicts(done.report))
+    assert done.took <= 3 + STARTING_S
 
 
 # ── a terminal, a pipe, and what they look like ─────────────────────────────────────────────────────────────
@@ -181,7 +177,6 @@ async def test_a_terminal_gets_colour_a_live_board_and_a_table(tmp_path: Path):
         assert "\x1b[1;31mREFUSED" in screen.text
         assert "REFUSED  the broker refused to cancel in 1 of 2 accounts" in screen.plain
         assert '"schema"' not in screen.plain
-        assert SECRET not in screen.text
 
 
 async def test_a_paused_terminal_does_not_pause_a_press(tmp_path: Path):
@@ -213,47 +208,53 @@ async def test_a_locale_without_our_letters(tmp_path: Path):
         assert "Traceback" not in done.err
 
 
-# ── secrets ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── delivery ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _echo(looks: int, method: str, path: str, bearer: str) -> bytes:
-    """What a broker might do that repeats the key wherever it can."""
-    key = bearer.removeprefix("Bearer ")
-    header = f"X-Request-Id: {key}"
-    order = {"id": key, "account_id": 2, "client_order_id": key, "symbol": key, "side": key, "order_type": key}
-    if "/accounts/1/" in path:
-        error = {"error": {"code": 500, "message": f"bad {bearer}"}, "metadata": {"request_id": key}}
-        return http(500, json.dumps(error).encode(), header)
-    if "/accounts/2/" in path:
-        orders = [{**order, "status": key, "filled_quantity": "0" if method == "DELETE" else "7"}]
-        orders += [{**order, "id": f"new-{n}", "status": "NEW"} for n in range(looks // 2)]
-        return http(200, json.dumps({"data": orders, "error": None, "metadata": {"request_id": key}}).encode())
-    if "/accounts/3/" in path:
-        return http(404, f"<html>{bearer}</html>".encode(), header, f"Location: /{key}", f"Retry-After: {key}")
-    if "/accounts/4/" in path:
-        return f"HTTP/1.1 200 {key}\r\n{key}\r\n\r\n".encode()
-    return http(400, json.dumps({"error": {"code": 400, "message": bearer}}).encode())
+def test_a_file_that_hangs_keeps_nobody_from_the_document(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    """It is printed first; then the file gets so long, and no longer."""
+    shown: list[str] = []
+    dead, free = tmp_path / "dead" / "found.json", threading.Event()
+
+    def hang(path: Path, *_: Any, **__: Any) -> Path:
+        shown.append(capfd.readouterr().out)
+        free.wait()
+        return path
+
+    monkeypatch.setattr(Path, "resolve", hang)
+    monkeypatch.setattr(output, "SAVING_S", 0.1)
+    output.show('{"told": 1}', (), argparse.Namespace(format="json", output=dead))
+    terminal.errors.drain()
+    free.set()
+
+    assert ['{"told": 1}\n'] == shown
+    assert f"panic: the document could not be written to {dead} (it took longer than 0.1 s)" in (
+        capfd.readouterr().err
+    )
 
 
-async def test_a_broker_that_repeats_the_key(tmp_path: Path):
-    """Neither report nor log nor file nor argument list shows it, whole or half."""
-    requests = count()
-    async with raw_server(lambda *seen: _echo(next(requests) // 6, *seen)) as base_url:
-        firm = Firm(tmp_path, base_url, range(1, 5))
-        output = tmp_path / "report.json"
-        words = ("--log-level", "debug", *PRESS, "--deadline", "1", "--format", "table", "--output", str(output))
-        async with started(
-            *firm.lines(*words), cwd=tmp_path, env={"PANIC_TRACEBACK": "1", "COLUMNS": "999"}, cold=True
-        ) as process:
-            await process.says("new orders after the cancel")
-            arguments = process.arguments()
-            done = await process.finish()
-        report = valid(output.read_text())
-        shown = {"stdout": done.out, "stderr": done.err, "file": output.read_text(), "arguments": arguments}
+def test_an_upgrade_during_a_run_does_not_cost_its_report():
+    """All that shows it was imported before: what lies on the disk by then may be anything."""
+    script = """
+import argparse, importlib.abc, sys
+import panic.cli.press, panic.cli.progress
+from panic.cli import output
+from panic.ledger.replay import Replay, report_of
+from tests.ledger.evidence import RUN, a_run
 
-        assert [1, 2, 3, 4] == sorted(verdicts(report))
-        assert "clear" not in verdicts(report).values()
-        assert "bad Bearer [key]" in str(told(report, 1)["attempts"])
-        assert "roster_unchecked" in codes(report)
-        # the side of a fill is scrubbed
-        assert [] == [name for name, text in shown.items() if KEY[:16] in text or SECRET[:16] in text]
+class Replaced(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        raise ImportError(f"{name} was replaced")
+
+report = report_of(Replay.of(RUN, a_run(reason="Zürich 中")))
+sys.meta_path.insert(0, Replaced())
+for form in ("table", "json"):
+    output.deliver(report, argparse.Namespace(format=form, output=None))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert "could not be shown" not in done.stderr
+    assert done.stdout.startswith("CLEAR  ")
+    assert '\n{\n  "schema"' in done.stdout

@@ -1,8 +1,7 @@
 """No command writes over a file of panic's own, whatever it is called; and a dry run writes none at all."""
 
 import os
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from panic.config import load
 from panic.config.own_files import own_files, refuse_own
 from panic.kit.errors import UsageError
 from tests.cli.inside import beside, typed
-from tests.cli.support import PRESS, Firm, account, closed_port, names, sent, simulate, told, valid
+from tests.cli.support import PRESS, Firm, account, closed_port, contents, names, sent, simulate, told, valid
 
 NOBODY = f"http://127.0.0.1:{closed_port()}"
 FILES = """
@@ -67,18 +66,6 @@ def firm(tmp_path: Path) -> Firm:
     for name in OWN[3:]:
         (tmp_path / name).write_text("what must stay")
     return found
-
-
-@pytest.fixture
-def taken() -> Iterator[str]:
-    """A port where somebody listens: what would serve there until a signal ends at once."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield str(server.getsockname()[1])
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Everything that is in a folder."""
-    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,93 +90,63 @@ def test_the_worst_account_names_the_exit_code(
     assert verdict.upper() in done.last_line
 
 
-@pytest.mark.parametrize("form", ["table", "json"])
-def test_a_dry_run_and_a_check_tell_how_long_it_takes_at_a_known_pace(tmp_path: Path, form: str):
+def both(firm: Firm, *words: str) -> tuple[dict[str, Any], str]:
+    """What a command that sends nothing says as JSON and as a table."""
+    found, table = (typed(*firm.lines(*words, "--format", form)) for form in ("json", "table"))
+
+    assert (0, 0) == (found.code, table.code)
+    return json.loads(found.out), table.out
+
+
+def test_a_dry_run_and_a_check_tell_how_long_it_takes_at_a_known_pace(tmp_path: Path):
     """What the settings, or an earlier run, say of the broker's pace is told before anybody presses."""
     with beside(simulate(account(1), account(2), account(3))) as simulator:
         known = 'contact = "the desk"\nrequests_per_second = 2\n'
         firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], broker=known)
-        plan = typed(*firm.lines(*PRESS, "--dry-run", "--format", form))
-        blind = typed(*firm.lines(*PRESS, "--dry-run", "--no-verify", "--format", form))
-        check = typed(*firm.lines("check", "--format", form))
+        plan, blind = both(firm, *PRESS, "--dry-run"), both(firm, *PRESS, "--dry-run", "--no-verify")
+        check = both(firm, "check")
     words = "the broker lets about 2 requests a second through: all cancels accepted in about 2 s"
     whole, cancels = Forecast(2.0, 1.5, 3.0), Forecast(2.0, 1.5, 1.5)
 
-    if form == "table":
-        assert f"\n{words}, all accounts read in about 3 s\n" in plan.out
-        assert f"\n{words}\n" in blind.out
-        assert f"\na press of all of them: {words}, all accounts read in about 3 s\n" in check.out
-    else:
-        found = [json.loads(one.out)["forecast"] for one in (plan, blind, check)]
-        assert [asdict(one) for one in (whole, cancels, whole)] == found
+    assert [asdict(one) for one in (whole, cancels, whole)] == [one[0]["forecast"] for one in (plan, blind, check)]
+    assert f"\n{words}, all accounts read in about 3 s\n" in plan[1]
+    assert f"\n{words}\n" in blind[1]
+    assert f"\na press of all of them: {words}, all accounts read in about 3 s\n" in check[1]
 
 
-@pytest.mark.parametrize("form", ["table", "json"])
-def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path, form: str):
+def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path):
     """Whom it would fire, in which order, at which host and whom it could not reach: and the wire stays quiet."""
     with beside(simulate()) as simulator:
         firm = Firm(tmp_path, simulator.base_url, (*ROWS, "x,Broken,arb,,,"), COLUMNS)
-        done = typed(*firm.lines(*PRESS, "--dry-run", "--format", form))
+        plan, table = both(firm, *PRESS, "--dry-run")
 
-        assert [] == simulator.requests
-        assert 0 == done.code
-        assert simulator.base_url in done.out
-        assert "accounts.csv:7" in done.out
-        if form == "table":
-            assert done.out.startswith("DRY RUN")
-            assert "in this order: 1, 2, 5, 3" in done.out
-        else:
-            assert FIRST_TO_LAST == json.loads(done.out)["accounts"]
+    assert [] == simulator.requests
+    assert FIRST_TO_LAST == plan["accounts"]
+    assert all(firm.base_url in text and "accounts.csv:7" in text for text in (str(plan), table))
+    assert table.startswith("DRY RUN")
+    assert "in this order: 1, 2, 5, 3" in table
 
 
 def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
     """Orders that the filters do not name stay open, and the account is clear all the same."""
-    orders = (
-        SimOrder("AAPL", "BUY", "LIMIT"),
-        SimOrder("MSFT", "BUY", "LIMIT"),
+    named = (SimOrder("AAPL", "BUY", "LIMIT"), SimOrder("MSFT", "BUY", "LIMIT"))
+    spared = (
         SimOrder("AAPL", "SELL", "LIMIT"),
         SimOrder("AAPL", "BUY", "MARKET"),
         SimOrder("TSLA", "BUY", "LIMIT"),
     )
     filters = ("--side", "BUY", "--type", "LIMIT", "--instrument-type", "COMMON_STOCK")
-    instruments = ("--instrument", "AAPL", "--instrument", "MSFT")
-    with beside(simulate(SimAccount(1, orders=orders))) as simulator:
+    with beside(simulate(SimAccount(1, orders=(*named, *spared)))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1])
-        done = typed(*firm.lines(*PRESS, *filters, *instruments))
-        truth, report = simulator.truth(1), done.report
-        on_the_wire = {
-            "side": "BUY",
-            "type": "LIMIT",
-            "instrument_type": "COMMON_STOCK",
-            "instrument_ids": "AAPL,MSFT",
-        }
+        done = typed(*firm.lines(*PRESS, *filters, "--instrument", "AAPL", "--instrument", "MSFT"))
+        truth = simulator.truth(1)
+    asked = {"side": "BUY", "type": "LIMIT", "instrument_type": "COMMON_STOCK"}
 
-        assert [on_the_wire] == [one.query for one in simulator.requests if one.method == "DELETE"]
-        assert (2, 3) == (len(truth.canceled), len(truth.open))
-        assert (0, {1: "clear"}) == (done.code, verdicts(report))
-        assert {**on_the_wire, "instrument_ids": ["AAPL", "MSFT"]} == report["scope"]["filters"]
-
-
-def test_the_deadline_is_kept_whatever_the_broker_does(tmp_path: Path):
-    """Hangs, drips, endless bodies and absurd Retry-Afters: the run ends on time and loses no account."""
-    faults = (
-        Fault("hang", on="ANY"),
-        Fault("drip", on="ANY", seconds=0.2),
-        Fault("endless", on="ANY", seconds=0.05),
-        Fault("status", on="ANY", status=429, retry_after="86400"),
-        Fault("page_loop"),
-        Fault("executed_unanswered"),
-    )
-    accounts = (account(id_, fault) for id_, fault in enumerate(faults, 1))
-    with beside(simulate(*accounts)) as simulator:
-        firm = Firm(tmp_path, simulator.base_url, range(1, 7))
-        done = typed(*firm.lines(*PRESS, "--deadline", "1", "--concurrency", "4"))
-        report = done.report
-
-        assert [1, 2, 3, 4, 5, 6] == sorted(verdicts(report))
-        assert "clear" not in [verdicts(report)[id_] for id_ in (1, 2, 3, 4, 5)]
-        assert 1 <= report["timings"]["total_s"] <= 1.5
-        assert 30 == done.code
+    deletes = [one.query for one in simulator.requests if one.method == "DELETE"]
+    assert [{**asked, "instrument_ids": "AAPL,MSFT"}] == deletes
+    assert (2, 3) == (len(truth.canceled), len(truth.open))
+    assert (0, {1: "clear"}) == (done.code, verdicts(done.report))
+    assert {**asked, "instrument_ids": ["AAPL", "MSFT"]} == done.report["scope"]["filters"]
 
 
 def test_what_reappears_is_named_and_cancelled(tmp_path: Path):
@@ -184,15 +155,15 @@ def test_what_reappears_is_named_and_cancelled(tmp_path: Path):
     with beside(simulate(account(7, again), account(8))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [7, 8])
         done = typed(*firm.lines(*PRESS, "--watch", "0.7"))
-        note = told(done.report, 7)["notes"][0]
+        left = simulator.truth(7).open
+    note = told(done.report, 7)["notes"][0]
 
-        assert (0, ()) == (done.code, simulator.truth(7).open)
-        assert [7, 7, 8] == sorted(sent(simulator, "DELETE"))
-        assert "2 new orders appeared after the cancel: something is still trading" in note
-        assert "'requote-7-'" in note
-        assert "account 7: new orders after the cancel, client order ids requote-7-" in done.err
-        assert "watching 0.7 s for orders that reappear" in done.err
-        assert [] == told(done.report, 8)["notes"]
+    assert (0, (), [7, 7, 8]) == (done.code, left, sorted(sent(simulator, "DELETE")))
+    assert "2 new orders appeared after the cancel: something is still trading" in note
+    assert "'requote-7-'" in note
+    assert "account 7: new orders after the cancel, client order ids requote-7-" in done.err
+    assert "watching 0.7 s for orders that reappear" in done.err
+    assert [] == told(done.report, 8)["notes"]
 
 
 def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
@@ -202,13 +173,11 @@ def test_accounts_that_the_roster_does_not_know(tmp_path: Path):
         firm = Firm(tmp_path, simulator.base_url, ["1,", "2,yes"], "id,excluded")
         whole = typed(*firm.lines(*PRESS))
         one = typed(*firm.lines("press", "--account", "1", "--reason", "x"))
-        flag = whole.report["flags"][0]
+    report = whole.report
 
-        assert (10, "unverified", {1: "clear"}) == (whole.code, whole.report["verdict"], verdicts(whole.report))
-        assert [8] == whole.report["coverage"]["unlisted_accounts"]
-        assert ["unlisted_accounts"] == codes(whole.report)
-        assert flag["text"].endswith("not in the roster: 8; add them, or list them as excluded")
-        assert "the broker shows others that it does not list" in whole.last_line
-        assert {1} == set(sent(simulator, "DELETE"))
-        assert (0, []) == (one.code, codes(one.report))
-        assert not one.report["coverage"]["roster_checked"]
+    assert (10, "unverified", {1: "clear"}) == (whole.code, report["verdict"], verdicts(report))
+    assert ([8], ["unlisted_accounts"]) == (report["coverage"]["unlisted_accounts"], codes(report))
+    assert report["flags"][0]["text"].endswith("not in the roster: 8; add them, or list them as excluded")
+    assert "the broker shows others that it does not list" in whole.last_line
+    assert {1} == set(sent(simulator, "DELETE"))
+    assert (0, [], False) == (one.code, codes(one.report), one.report["coverage"]["roster_checked"])

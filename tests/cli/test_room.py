@@ -3,82 +3,40 @@
 import asyncio
 import re
 import signal
-import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
 from panic.cli.room import RESTOCK_S, TOKEN, Restocking
 from panic.config import LedgerFiles
 from panic.ledger import history
 from panic.service.desk import Desk
-from panic.simulator import Fault, Simulator
+from panic.simulator import Simulator
 from tests.cli.inside import beside, typed
-from tests.cli.support import Firm, Process, account, names, simulate, started
+from tests.cli.support import Firm, account, names, simulate, started
 from tests.engine.test_engine import accounts
-from tests.kit.virtual import virtually
+from tests.kit.virtual import on_virtual_time
 from tests.service.desks import Supplies, a_press
+from tests.service.support import Service
 
 SMALL = ("drill", "--room", "--no-open", "--port", "0", "--accounts", "8", "--latency", "0")
 PRESS = {"scope": {"all": True}, "reason": "practice", "watch_s": 0, "deadline_s": 5}
 
 
-@dataclass
-class Room:
-    """A room that is served, and a browser in it.
-
-    Attributes:
-        said: The line with its address.
-        csrf: The session's word.
-    """
-
-    process: Process
-    said: str
-    url: str
-    client: aiohttp.ClientSession
-    csrf: str = ""
-
-    async def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Ask as the page does, and give the document."""
-        headers = {"Origin": self.url, "X-CSRF-Token": self.csrf} if method != "GET" else {}
-        async with self.client.request(method, self.url + path, json=body, headers=headers) as response:
-            assert response.status < 300, await response.text()
-            return await response.json()
-
-    async def until(self, so: Callable[[Any], bool]) -> Any:
-        """Ask how things stand until it is so."""
-        async with asyncio.timeout(20):
-            while True:
-                found = await self.ask("GET", "/v1/room")
-                if so(found):
-                    return found
-                await asyncio.sleep(0.05)
-
-    async def sign_in(self) -> None:
-        """Give the token that everybody has."""
-        self.csrf = (await self.ask("POST", "/v1/session", {"token": TOKEN}))["csrf"]
-
-
 @asynccontextmanager
-async def served(folder: Path, *words: str) -> AsyncIterator[Room]:
-    """Serve a room whose own folder is made in `folder/tmp`."""
+async def served(folder: Path, *words: str) -> AsyncIterator[Service]:
+    """Serve a room whose own folder is made in `folder/tmp`, with a client that has the token of everybody."""
     (folder / "tmp").mkdir(exist_ok=True)
     env = {"TMPDIR": str(folder / "tmp"), "PANIC_BROKER_BASE_URL": "https://api.clearstreet.com"}
     async with started(*SMALL, *words, cwd=folder, env=env) as process:
-        said = await process.says("the control room of")
-        found = re.search(r"http://127\.0\.0\.1:\d+(?=/)", said)
-        assert found is not None, said
-        jar = aiohttp.CookieJar(unsafe=True)  # it is an address, not a name
-        async with aiohttp.ClientSession(cookie_jar=jar, timeout=aiohttp.ClientTimeout(total=20)) as client:
-            yield Room(process, said, found[0], client)
-
-
-# ── the whole of it ─────────────────────────────────────────────────────────────────────────────────────────
+        said = await process.says("DRILL  the control room of 8 simulated accounts: http://127.0.0.1:")
+        found = re.search(r"http://[\d.:]+(?=/)", said)
+        assert found is not None
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {TOKEN}"}) as client:
+            yield Service(process, found[0], client)
 
 
 async def test_who_practises_opens_the_page_presses_and_is_told_that_it_is_a_drill(tmp_path: Path):
@@ -86,90 +44,48 @@ async def test_who_practises_opens_the_page_presses_and_is_told_that_it_is_a_dri
     kept = tmp_path / "kept.db"
     async with served(tmp_path, "--faults", "none", "--ledger", str(kept)) as room:
         hint = await room.process.says("token")
-        async with room.client.get(room.url + "/") as page:
-            html = await page.text()
-        await room.sign_in()
-        before = await room.ask("GET", "/v1/room")
-        report = await room.ask("POST", "/v1/runs", {**PRESS, "latch": True, "wait": 20})
-        after = await room.until(lambda found: bool(found["latch"]["holds"]))
-        board = await room.ask("GET", f"/v1/runs/{report['run_id']}/board")
-        listed = await room.ask("GET", "/v1/runs")
+        page = await room.ask("GET", "/", who="")
+        signed_in = await room.ask("POST", "/v1/session", {"token": TOKEN}, who="", Origin=room.url)
+
+        async def told(path: str) -> Any:
+            return (await room.ask("GET", path, who="")).body
+
+        before = await told("/v1/room")
+        report = (await room.ask("POST", "/v1/runs", {**PRESS, "latch": True, "wait": 20}, who="")).body
+        run = report["run_id"]
+        board, listed = await told(f"/v1/runs/{run}/board"), await told("/v1/runs")
+        latch, after = await told("/v1/latch"), await told("/v1/room")
         room.process.signal(signal.SIGTERM)
         done = await room.process.finish()
     summaries, damage = history.runs(LedgerFiles(file=kept))
 
-    assert room.said.startswith("DRILL  the control room of 8 simulated accounts: http://127.0.0.1:")
     assert f"Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it." in hint
-    assert "<!doctype html>" in html.lower()
-    assert (True, True, 8, "drill") == (before["ready"], before["drill"], before["accounts"], TOKEN)
-    assert (True, "clear", 8, "room", TOKEN) == (
-        report["drill"],
-        report["verdict"],
-        report["totals"]["accounts"],
-        report["trigger"]["source"],
-        report["trigger"]["by"],
-    )
+    assert ("drill", 200, True) == (TOKEN, signed_in.status, "<!doctype html>" in page.text.lower())
+    assert (True, True, 8) == (before["ready"], before["drill"], before["accounts"])
+    assert (True, "clear", 8) == (report["drill"], report["verdict"], report["totals"]["accounts"])
     assert report["base_url"].startswith("http://127.0.0.1:")
     assert (True, True, True) == (board["drill"], after["last"]["drill"], listed["runs"][0]["drill"])
-    assert (True, "all") == (after["latch"]["engaged"], after["latch"]["holds"][0]["what"])
-    assert (0, "") == (done.code, done.out)
+    assert (True, [("all", run)]) == (latch["engaged"], [(hold["what"], hold["run"]) for hold in latch["holds"]])
+    assert (0, "", False) == (done.code, done.out, "Traceback" in done.err)
     assert all(line.startswith("DRILL") for line in done.err.splitlines() if "control room" in line)
-    assert "Traceback" not in done.err
     assert [] == names(tmp_path / "tmp")
-    assert ([(report["run_id"], True)], []) == ([(one.run, one.pressed.drill) for one in summaries], damage)
+    assert ([(run, True)], []) == ([(one.run, one.pressed.drill) for one in summaries], damage)
 
 
 async def test_asked_twice_it_ends_at_once(tmp_path: Path):
     """With the code of the second signal, and nothing left behind either."""
     async with served(tmp_path, "--faults", "hang") as room:
-        await room.sign_in()
-        await room.ask("POST", "/v1/runs", PRESS)
+        await room.ask("POST", "/v1/runs", PRESS, who="")
         room.process.signal(signal.SIGINT)
         await room.process.says("Once more ends at once")
         room.process.signal(signal.SIGTERM)
         done = await room.process.finish(3)
 
-    assert 128 + signal.SIGTERM == done.code
-    assert [] == names(tmp_path / "tmp")
-
-
-# ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("--room", "--format", "json"), "--room --format: the room prints no report"),
-        (("--room", "--output", "x.json"), "--room --output: the room prints no report"),
-        (("--port", "8788"), "--port is for the control room. Add --room"),
-        (("--no-open",), "--no-open is for the control room. Add --room"),
-        (("--room", "--port", "70000"), "--port"),
-        (("--room", "--port", "0", "--faults", "nonsense"), "--faults nonsense"),
-        (("--room", "--port", "0", "--accounts", "0"), "--accounts"),
-    ],
-)
-def test_what_makes_no_sense_is_refused(words: tuple[str, ...], why: str):
-    """Before anything is served."""
-    done = typed("drill", *words)
-
-    assert (64, "") == (done.code, done.out)
-    assert why in done.err
-
-
-def test_a_port_where_somebody_listens_is_refused(tmp_path: Path):
-    """It is named, with the remedy, and no folder was made."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        done = typed("drill", "--room", "--port", str(port), env={"TMPDIR": str(tmp_path)})
-
-    assert 64 == done.code
-    assert f"--port {port}: " in done.err
-    assert "name another, or 0 for any" in done.err
-    assert [] == names(tmp_path)
+    assert (128 + signal.SIGTERM, []) == (done.code, names(tmp_path / "tmp"))
 
 
 def test_a_ledger_of_real_runs_is_refused(tmp_path: Path):
-    """A room looks after what it finds on record, and would take up what is not its own."""
+    """A room looks after what it finds on record, and would resume what is not its own."""
     with beside(simulate(account(1))) as simulator:
         pressed = typed(*Firm(tmp_path, simulator.base_url, [1]).lines("press", "--all", "--reason", "in earnest"))
     ledger = str(tmp_path / "ledger.db")
@@ -179,42 +95,25 @@ def test_a_ledger_of_real_runs_is_refused(tmp_path: Path):
     assert f"--ledger {ledger}: it has runs on record that are no drills. Name a file of its own" in refused.err
 
 
-# ── open orders again ───────────────────────────────────────────────────────────────────────────────────────
-
-
-def at_practice(work: Any, *faults: tuple[Fault, ...]) -> Any:
-    """Do something at the desk of a room whose firm has these accounts, on virtual time."""
-
-    async def go() -> Any:
-        simulated = accounts(*faults)
-        async with Simulator(simulated, settle_s=0.2, latency_s=0.01) as simulator:
-            desk = Desk(Supplies(simulator, [one.id for one in simulated]))
-            restocking = Restocking(desk, simulator)
-            try:
-                return await work(desk, simulator, restocking)
-            finally:
-                restocking.close()
-                await desk.close()
-
-    return virtually(go())
-
-
-def test_never_in_the_middle_of_a_run():
+@on_virtual_time
+async def test_orders_are_open_again_never_in_the_middle_of_a_run():
     """One that is under way finds what it left; the while counts from the end of the last."""
-
-    async def work(desk: Desk, simulator: Simulator, _: Restocking) -> tuple[Any, ...]:
+    (one,) = accounts(())
+    async with Simulator([one], settle_s=0.2, latency_s=0.01) as simulator:
+        desk = Desk(Supplies(simulator, [one.id]))
+        restocking = Restocking(desk, simulator)
         await desk.press(a_press()).live.finished()
         await asyncio.sleep(RESTOCK_S - 0.5)
         live = desk.press(a_press(watch_s=2 * RESTOCK_S)).live
         await asyncio.sleep(2 * RESTOCK_S - 1)
-        during = simulator.truth(1).open
+        during = simulator.truth(one.id).open
         report = await live.finished()
         await asyncio.sleep(RESTOCK_S - 0.5)
-        waiting = simulator.truth(1).open
+        waiting = simulator.truth(one.id).open
         await asyncio.sleep(1)
-        return report, during, waiting, simulator.truth(1).open
+        after = simulator.truth(one.id).open
+        restocking.close()
+        await desk.close()
 
-    report, during, waiting, after = at_practice(work, ())
-
-    assert ("clear", 0, 0) == (str(report.verdict), len(during), len(waiting))
-    assert (0, True) == (report.totals.orders.accepted, bool(after))
+    assert ("clear", 0, (), ()) == (str(report.verdict), report.totals.orders.accepted, during, waiting)
+    assert after

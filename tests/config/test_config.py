@@ -111,12 +111,6 @@ def test_only_what_makes_sending_unsafe_or_impossible_raises(settings: Load, tex
     assert message == caught.value.problems[0].what
 
 
-def test_a_missing_file_names_the_example(tmp_path: Path):
-    """The remedy is a command away."""
-    with pytest.raises(ConfigurationError, match=r"no such file or directory\. Copy config/panic"):
-        load(tmp_path / "no.toml", {})
-
-
 def test_the_environment_beats_the_file(settings: Load):
     """Each setting has its variable; an empty one counts as unset, and a wrong one leaves what the file says."""
     env = {
@@ -189,12 +183,14 @@ def _within(folder: Path, file: Path | None) -> str:
 
 
 def test_the_file_is_found_by_argument_then_variable_then_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The nearest word counts."""
+    """The nearest word counts; where there is none, the remedy is a command away."""
+    monkeypatch.chdir(tmp_path)
+    env = {"PANIC_CONFIG": "b.toml"}
+    with pytest.raises(ConfigurationError, match=r"no such file or directory\. Copy config/panic"):
+        load(env=env)
     (tmp_path / "config").mkdir()
     for name in ("a.toml", "b.toml", "config/panic.toml"):
         (tmp_path / name).write_text(GOOD)
-    monkeypatch.chdir(tmp_path)
-    env = {"PANIC_CONFIG": "b.toml"}
     found = [load(Path("a.toml"), env).file, load(env=env).file, load(env={"PANIC_CONFIG": ""}).file]
 
     assert [Path("a.toml"), Path("b.toml"), Path("config/panic.toml")] == found

@@ -4,7 +4,6 @@ import copy
 import json
 import os
 import pickle
-import sys
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ from panic.config.secret import Key, read
 from panic.kit.errors import Problem
 
 TEXT = "k3yid.s3cr3t-part-of-it"
-MakeFile = Callable[..., Path]
+MakeFile = Callable[..., Credential]
 BYTES = TEXT.encode()
 
 
@@ -26,11 +25,11 @@ BYTES = TEXT.encode()
 def key_file(tmp_path: Path):
     """Make a key file of some bytes."""
 
-    def make(data: bytes = BYTES, mode: int = 0o600) -> Path:
+    def make(data: bytes = BYTES, mode: int = 0o600) -> Credential:
         file = tmp_path / "fund.key"
         file.write_bytes(data)
         file.chmod(mode)
-        return file
+        return Credential(file=file)
 
     return make
 
@@ -46,7 +45,7 @@ def told(problems: Iterable[Problem], folder: Path):
 )
 def test_a_key_file_gives_its_key_without_what_an_editor_adds(key_file: MakeFile, text: str):
     """Line ends, blanks around it and a byte order mark are no part of a key."""
-    key, problems = read("fund", Credential(file=key_file(text.encode())), {})
+    key, problems = read("fund", key_file(text.encode()), {})
 
     assert key is not None
     assert text.strip("\ufeff \t\r\n") == key.reveal()
@@ -70,7 +69,7 @@ def test_a_key_that_would_split_a_header_or_be_refused_is_unusable(
     key_file: MakeFile, tmp_path: Path, data: bytes, wrong: str
 ):
     """The message says what is wrong and shows nothing of it."""
-    key, problems = read("fund", Credential(file=key_file(data)), {})
+    key, problems = read("fund", key_file(data), {})
 
     assert key is None
     assert told(problems, tmp_path)[0].startswith(f"fund.key: credential fund: the key file {wrong}")
@@ -100,7 +99,7 @@ def test_a_directory_a_pipe_and_a_device_are_told_and_do_not_hang(tmp_path: Path
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_key_file_that_is_open_to_others_is_used_and_told(key_file: MakeFile, tmp_path: Path, mode: int):
     """Stopping comes first, and the remedy is a command."""
-    key, problems = read("fund", Credential(file=key_file(mode=mode)), {})
+    key, problems = read("fund", key_file(mode=mode), {})
 
     message = "fund.key: credential fund: the key file is open to other users. Run: chmod 600 fund.key"
     assert key is not None
@@ -125,14 +124,10 @@ def test_a_key_leaves_by_no_door():
 
 def test_a_traceback_with_all_variables_does_not_show_a_key():
     """As error trackers and coloured tracebacks print them."""
-
-    def fail(key: Key) -> None:
+    key = Key(TEXT)
+    with pytest.raises(RuntimeError) as caught:
         raise RuntimeError(f"the request with {key} failed")
-
-    try:
-        fail(Key(TEXT))
-    except RuntimeError:
-        report = "".join(traceback.TracebackException(*sys.exc_info(), capture_locals=True).format())
+    report = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
 
     assert "key = Key('****')" in report
     assert "s3cr3t" not in report

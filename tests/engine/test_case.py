@@ -1,6 +1,7 @@
-"""One account under a run: what is due next, what its answers mean, and when it is over."""
+"""One account under a run: what is due next, what its answers mean, what it tells, and when it is over."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -95,19 +96,17 @@ def test_an_order_once_seen_ended_is_not_asked_for_again():
     assert {"x"} == set(case.tally.orders) == case.tally.accepted
 
 
-@pytest.mark.parametrize(
-    "failure",
-    [no_answer(), an_answer(503), an_answer(200, Body.INVALID)],
-)
+@pytest.mark.parametrize("failure", [no_answer(), an_answer(503), an_answer(200, Body.INVALID)])
 def test_a_page_that_failed_is_asked_for_twice_more(failure: Answer):
-    """Then the look is given up, and the next one begins anew."""
-    case = cancelled(a_case(), an_answer())
+    """Then the look is given up; a page that came gives the next one its tries back."""
+    page = a_read(an_order("x", "CANCELED"), next_token="t", total=5)
     looks = []
-    for _ in range(3):
-        look(case, failure)
+    for answers in ([failure] * 2, [failure] * 3, [failure, failure, page, failure, failure]):
+        case = cancelled(a_case(), an_answer())
+        look(case, *answers)
         looks.append(case.look is not None)
 
-    assert [True, True, False] == looks
+    assert [True, False, True] == looks
     assert Standing.UNREAD is case.standing
 
 
@@ -117,17 +116,6 @@ def test_being_told_to_wait_is_no_failure_of_a_page():
     look(case, *[an_answer(429)] * 9, a_read(began=1.0), a_read(began=1.0))
 
     assert Standing.CLEAR is case.standing
-
-
-def test_a_page_that_came_gives_the_next_page_its_tries_back():
-    """An account of many pages would never be proven otherwise."""
-    case = cancelled(a_case(), an_answer())
-    for n in range(4):
-        page = a_read(an_order(f"x{n}", "CANCELED"), next_token=f"t{n}", total=5)
-        look(case, no_answer(), page)
-
-    assert case.look is not None
-    assert not case.notes
 
 
 def test_a_broken_look_leaves_the_standing_as_it_was():
@@ -165,6 +153,15 @@ def test_a_look_that_a_delete_cut_short_is_none_and_its_orders_must_be_seen_ende
     assert cut is None
     assert {"old"} == set(case.tally.orders)
     assert Standing.UNREAD is case.standing
+
+
+def test_who_asks_to_look_again_is_not_answered_by_an_older_look():
+    """It began before they asked."""
+    case = cancelled(a_case(), an_answer())
+    look(case, a_read(an_order("a", "CANCELED"), next_token="t", total=2))
+    under_way, _ = case.look, case.look_again(1.0)
+
+    assert (False, None) == (under_way is None, case.look)
 
 
 # ── what takes a proof back ──────────────────────────────────────────────────────────────────────────────────
@@ -241,3 +238,94 @@ def test_a_resume_owes_a_first_delete_to_all_that_was_not_proven(is_clear: bool,
 
     assert (not is_clear, Standing.UNREAD) == (case.owes_first, case.standing)
     assert Step(due, 50.0) == case.step(50.0, PACE)
+
+
+def test_fills_are_counted_from_first_sight():
+    """What had filled before the run is none of its doing."""
+    case = cancelled(a_case(), an_answer(orders=(an_order("a", "PENDING_CANCEL", filled_quantity="40"),)))
+    before = case.tally.orders["a"].filled
+    look(case, a_read(an_order("a", "PENDING_CANCEL", filled_quantity="70"), began=1.0))
+    look(case, a_read(), a_read(an_order("a", "CANCELED", filled_quantity="90.5"), began=2.0))
+
+    assert (Decimal(), Decimal("50.5")) == (before, case.tally.orders["a"].filled)
+
+
+@pytest.mark.parametrize("filled", ["", "10", "x", "-5", "1e999999", "-1e99999999", "1e-99999999"])
+def test_a_fill_is_never_negative(filled: str):
+    """Nor does an absurd one break the report: an answer that says less than before has lost something."""
+    case = cancelled(a_case(), an_answer(orders=(an_order("a", filled_quantity="40"),)))
+    look(case, a_read(an_order("a", "CANCELED", filled_quantity=filled)), a_read())
+
+    assert Decimal() == case.tally.orders["a"].filled
+
+
+def test_orders_that_appear_after_a_look_are_new():
+    """Something is still trading; those of the first look were there before."""
+    case = cancelled(a_case(), an_answer(orders=(an_order("a", "PENDING_CANCEL"),)), pace=WATCH)
+    look(case, a_read(an_order("a", "PENDING_CANCEL"), an_order("b"), began=1.0), pace=WATCH)
+    first = set(case.tally.reappeared)
+    look(case, a_read(an_order("a", "PENDING_CANCEL"), an_order("c"), an_order(""), began=2.0), pace=WATCH)
+
+    assert (set(), {"c"}) == (first, case.tally.reappeared)
+
+
+def test_orders_that_a_broken_look_could_not_show_are_not_new():
+    """They were on the pages that did not come."""
+    case = cancelled(a_case(), an_answer())
+    look(case, a_read(an_order("a"), next_token="t", total=2), an_answer(404))
+    look(case, a_read(an_order("a"), an_order("b"), began=1.0))
+
+    assert set() == case.tally.reappeared
+
+
+@pytest.mark.parametrize(
+    ("names", "prefix"),
+    [
+        ([], ""),
+        (["algo7-001"], "algo7-001"),
+        (["algo7-001", "algo7-002", "algo7-1"], "algo7-"),
+        (["algo7", "algo7-002"], "algo7"),
+        (["x", "y"], ""),
+        (["algo7", ""], ""),
+    ],
+)
+def test_the_common_beginning_of_new_orders_tells_whose_they_are(names: list[str], prefix: str):
+    """A strategy numbers its orders."""
+    case = cancelled(a_case(), an_answer())
+    look(case, a_read(an_order("z")))
+    new = [an_order(f"n{i}", client_order_id=name) for i, name in enumerate(names)]
+    look(case, a_read(*new, an_order("z", "CANCELED")))
+
+    assert len(names) == len(case.tally.reappeared)
+    assert prefix == case.tally.reappeared_prefix(str)
+
+
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        (an_answer(404), "not in the broker's own words"),
+        (an_answer(200, Body.OVERLONG), "longer than we read"),
+        (an_answer(200, Body.FOREIGN), "another account's orders"),
+        (an_answer(200, note="the broker answered 2xx with an error inside"), "with an error inside"),
+    ],
+)
+def test_odd_evidence_becomes_a_note_once(answer: Answer, note: str):
+    """However often it comes."""
+    case = cancelled(a_case(), answer, answer)
+
+    assert [True] == [note in text for text in case.notes]
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [],
+        [an_answer()],
+    ],
+)
+def test_open_orders_after_a_404_become_a_note(before: list[Answer]):
+    """The broker contradicts itself: somebody must look."""
+    case = cancelled(a_case(), *before, an_answer(404, began=1.0, own_envelope=True))
+    look(case, a_read(an_order(), began=2.0))
+
+    assert ["open orders were seen after the broker answered 404, nothing to cancel"] == list(case.notes)

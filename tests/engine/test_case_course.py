@@ -4,21 +4,16 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import Outcome, Standing, Verdict
-from panic.broker.pages import Query
-from panic.engine.pacing import Pace
+from panic.broker.pages import Parameters
 from panic.engine.timetable import Do, Step
 from tests.kit.builders import (
     BLIND,
     PACE,
-    WATCH,
     a_case,
     a_pace,
-    a_page,
     a_read,
     an_answer,
     an_order,
@@ -35,10 +30,10 @@ def gaps(moments: list[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(moments)]
 
 
-Broker = Callable[[Do, Query | None, float], Answer]
+Broker = Callable[[Do, Parameters | None, float], Answer]
 
 
-def stuck(do: Do, _query: Query | None, at: float) -> Answer:
+def stuck(do: Do, _query: Parameters | None, at: float) -> Answer:
     """A broker that never finishes a cancel."""
     order = an_order("a", "PENDING_CANCEL")
     return an_answer(began=at, orders=(order,)) if do is Do.CANCEL else a_read(order, began=at)
@@ -49,7 +44,7 @@ def always(answer: Answer, took: float = 0.0) -> Broker:
     return lambda _do, _query, at: answer._replace(began=at, ended=at + took)
 
 
-def down_for_cancels(do: Do, _query: Query | None, at: float) -> Answer:
+def down_for_cancels(do: Do, _query: Parameters | None, at: float) -> Answer:
     """A broker whose reads still show an order."""
     return an_answer(503, began=at) if do is Do.CANCEL else a_read(an_order(), began=at)
 
@@ -112,7 +107,7 @@ def test_a_refused_account_is_sent_one_delete_and_read_until_a_look_says_somethi
     """No further DELETE will help it; five looks that fail are enough."""
     case = a_case()
 
-    def broker(do: Do, _query: Query | None, at: float) -> Answer:
+    def broker(do: Do, _query: Parameters | None, at: float) -> Answer:
         return (an_answer(status) if do is Do.CANCEL else read)._replace(began=at, ended=at + 0.01)
 
     done = drive(case, PACE, broker)
@@ -140,74 +135,3 @@ def test_without_verification_the_first_conclusive_delete_ends_the_account(statu
     assert 3 == len(times(done, Do.CANCEL)) == len(done)
     assert (True, Standing.UNREAD) == (case.timetable.is_over, case.standing)
     assert Step(Do.REST) == case.step(0.0, BLIND)
-
-
-def test_a_watched_account_is_read_on_and_cancelled_when_orders_reappear():
-    """Every five seconds; what is open is cancelled at once."""
-    appears = {2: "new"}
-    clears: list[float] = []
-
-    def broker(do: Do, query: Query | None, at: float) -> Answer:
-        if do is Do.CANCEL:
-            return an_answer(began=at, orders=(an_order("new", "PENDING_CANCEL"),) if at else ())
-        clears.append(at)
-        if len(case.attempts) > 1 and case.standing is Standing.CLEAR and appears:
-            return a_read(an_order(appears.pop(2)), began=at)
-        ended = dict(query.parameters).get("order_ids") if query else None
-        return a_read(*([an_order("new", "CANCELED")] if ended else []), began=at)
-
-    case = a_case()
-    done = drive(case, a_pace(30.0, watch_s=15.0), broker)
-
-    assert [0.0, 5.501] == [round(at, 3) for at in times(done, Do.CANCEL)]
-    assert {"new"} == case.tally.reappeared
-    assert (Standing.CLEAR, False, True) == (case.standing, case.timetable.is_over, case.is_concluded)
-
-
-STATUSES = st.sampled_from(["NEW", "PENDING_CANCEL", "CANCELED", "FILLED", "HELD"])
-
-
-SOME_ORDERS = st.lists(st.builds(an_order, st.sampled_from("abc"), STATUSES), max_size=2).map(tuple)
-
-
-ANSWERS = st.builds(
-    lambda status, orders, took, retry_after, token, is_read: an_answer(
-        status,
-        ended=took,
-        orders=orders,
-        retry_after=retry_after,
-        page=a_page(*orders, next_token=token, total=None) if status == 200 and is_read else None,
-    ),
-    st.sampled_from([200, 200, 200, 404, 403, 429, 503, None]),
-    SOME_ORDERS,
-    st.sampled_from([0.0, 0.01, 0.7]),
-    st.sampled_from([None, None, None, 1.0]),
-    st.sampled_from(["", "", "", "t"]),
-    st.sampled_from([True, True, False]),
-)
-
-
-@given(st.lists(ANSWERS, min_size=1, max_size=25), st.sampled_from([PACE, WATCH, BLIND, a_pace(6.0)]))
-def test_whatever_is_answered_a_case_ends_and_clear_rests_on_reads(answers: list[Answer], pace: Pace):
-    """Any broker: the run ends, and a clear account was seen clear after its last DELETE."""
-    case, told, last_cancel = a_case(), iter(answers * 40), [0.0]
-    reads: list[tuple[float, Answer]] = []
-
-    def broker(do: Do, _query: Query | None, at: float) -> Answer:
-        answer = next(told, no_answer())
-        answer = answer._replace(began=at, ended=at + answer.ended)
-        if do is Do.CANCEL:
-            last_cancel[0] = answer.ended
-            reads.clear()
-            return answer._replace(page=None)
-        reads.append((at, answer))
-        return answer._replace(orders=())
-
-    drive(case, pace, broker)
-
-    if case.standing is Standing.CLEAR:
-        pages = [told_.page for at, told_ in reads if told_.page and at >= last_cancel[0]]
-        assert pages
-        assert all(tracked.seen_ended for tracked in case.tally.orders.values())
-    assert (case.verdict is Verdict.CLEAR) == (case.standing is Standing.CLEAR)
-    assert 1 <= case.cancels

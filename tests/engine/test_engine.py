@@ -23,7 +23,8 @@ from panic.report.document import AccountReport, Report
 from panic.run.press import Prepared, Press
 from panic.run.run import Run
 from panic.simulator import Fault, SeenRequest, SimAccount, SimOrder, Simulator
-from tests.kit.virtual import virtually
+
+pytestmark = pytest.mark.virtual_time
 
 KEY = "sim.key"
 ONE_ORDER = (SimOrder(),)
@@ -72,7 +73,7 @@ class Pressed:
         return [round(request.at - self.began, 3) for request in self.seen(method, id_)]
 
 
-def press(
+async def press(
     simulated: list[SimAccount],
     *,
     during: Any = None,
@@ -83,15 +84,12 @@ def press(
     """Press on virtual time, over real sockets."""
     how.setdefault("watch_s", 0.0)
 
-    async def work() -> Pressed:
-        async with Simulator(simulated, settle_s=settle_s, latency_s=latency_s) as simulator:
-            run = Run(prepared(simulator.base_url, [a.id for a in simulated], **how), rng=random.Random(1))
-            began = asyncio.get_running_loop().time()
-            if during is not None:
-                asyncio.get_running_loop().call_later(during[0], during[1], run, simulator)
-            return Pressed(await run.go(), simulator, began)
-
-    return virtually(work())
+    async with Simulator(simulated, settle_s=settle_s, latency_s=latency_s) as simulator:
+        run = Run(prepared(simulator.base_url, [a.id for a in simulated], **how), rng=random.Random(1))
+        began = asyncio.get_running_loop().time()
+        if during is not None:
+            asyncio.get_running_loop().call_later(during[0], during[1], run, simulator)
+        return Pressed(await run.go(), simulator, began)
 
 
 def gaps(times: Sequence[float]) -> list[float]:
@@ -102,25 +100,18 @@ def gaps(times: Sequence[float]) -> list[float]:
 # ── order and bounds ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_first_delete_goes_before_any_read() -> None:
+async def test_every_first_delete_goes_before_any_read():
     """Reads wait until every account was sent its first cancel."""
-    pressed = press(accounts(*[()] * 40), concurrency=3, latency_s=0.1)
+    pressed = await press(accounts(*[()] * 40), concurrency=3, latency_s=0.1)
 
     methods = [request.method for request in pressed.simulator.requests]
     assert ["DELETE"] * 40 == methods[:40]
     assert Verdict.CLEAR is pressed.report.verdict
 
 
-def test_no_more_requests_are_in_flight_than_allowed() -> None:
-    """The concurrency is a bound, not a target."""
-    pressed = press(accounts(*[()] * 60), concurrency=7)
-
-    assert 7 == pressed.simulator.max_in_flight
-
-
-def test_accounts_seen_clear_do_not_keep_the_others_from_being_read() -> None:
+async def test_accounts_seen_clear_do_not_keep_the_others_from_being_read():
     """Watching accounts that are clear already takes only the slots that nothing else wants."""
-    pressed = press(accounts(*[()] * 40), concurrency=2, latency_s=0.2, watch_s=15.0, priorities=int)
+    pressed = await press(accounts(*[()] * 40), concurrency=2, latency_s=0.2, watch_s=15.0, priorities=int)
 
     assert Verdict.CLEAR is pressed.report.verdict
     assert {Standing.CLEAR} == {account.standing for account in pressed.report.accounts}
@@ -130,9 +121,9 @@ def test_accounts_seen_clear_do_not_keep_the_others_from_being_read() -> None:
 
 
 @pytest.mark.parametrize(("header", "hold_s"), [("3", 3.0), ("9999", 20.0)])
-def test_a_retry_after_holds_one_account_and_nobody_longer_than_twenty_seconds(header: str, hold_s: float) -> None:
+async def test_a_retry_after_holds_one_account_and_nobody_longer_than_twenty_seconds(header: str, hold_s: float):
     """What is told to wait again, while its neighbours are served, waits so long; they do not."""
-    pressed = press(accounts([Fault("status", status=429, retry_after=header, times=3)], *[()] * 20))
+    pressed = await press(accounts([Fault("status", status=429, retry_after=header, times=3)], *[()] * 20))
 
     again = sorted(pressed.times("DELETE", 1) + pressed.times("GET", 1))
     assert (0.5, hold_s) == pytest.approx((again[1] - again[0], again[2] - again[1]), abs=0.3)
@@ -140,19 +131,10 @@ def test_a_retry_after_holds_one_account_and_nobody_longer_than_twenty_seconds(h
     assert 1.0 > max(pressed.times("GET", id_)[0] for id_ in range(2, 22))
 
 
-def test_accounts_limited_by_themselves_do_not_hold_their_neighbours() -> None:
-    """A quarter of the accounts answers 429 for ever; the others are clear as if it did not."""
-    limited = [Fault("status", on="ANY", status=429)]
-    pressed = press(accounts(*[limited] * 5, *[()] * 15), concurrency=16, deadline_s=15.0)
-
-    assert {Verdict.CLEAR: 15, Verdict.UNKNOWN: 5} == pressed.report.totals.verdicts
-    assert 12.0 > max(max(pressed.times("GET", id_)) for id_ in range(6, 21))
-
-
 @pytest.mark.parametrize("faults", [[Fault("hang", on="GET")], [Fault("latency", on="GET", seconds=4.8)]])
-def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault]) -> None:
+async def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault]):
     """A read makes way for the DELETE that is due within twenty seconds."""
-    pressed = press(accounts([Fault("stuck"), *faults]), deadline_s=70.0)
+    pressed = await press(accounts([Fault("stuck"), *faults]), deadline_s=70.0)
 
     assert 20.0 >= max(gaps(pressed.times("DELETE", 1)))
 
@@ -161,30 +143,30 @@ def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault]) -> 
 
 
 @pytest.mark.parametrize("deadline_s", [0.4, 5.3])
-def test_the_run_ends_at_its_deadline_whatever_hangs(deadline_s: float) -> None:
+async def test_the_run_ends_at_its_deadline_whatever_hangs(deadline_s: float):
     """Every wait is bounded, also those that aiohttp would round up."""
     hang = [Fault("hang", on="ANY")]
-    pressed = press(accounts(*[hang] * 5, [Fault("drip", on="ANY", seconds=1.0)]), deadline_s=deadline_s)
+    pressed = await press(accounts(*[hang] * 5, [Fault("drip", on="ANY", seconds=1.0)]), deadline_s=deadline_s)
 
     assert deadline_s - 0.01 <= pressed.report.timings.total_s <= deadline_s + 0.25
     assert 6 == len(pressed.report.accounts)
     assert Verdict.UNKNOWN is pressed.report.verdict
 
 
-def test_a_run_too_short_for_its_accounts_says_which_were_never_sent() -> None:
+async def test_a_run_too_short_for_its_accounts_says_which_were_never_sent():
     """Nobody is left out of the report because time ran out."""
     hang = [Fault("hang")]
-    pressed = press(accounts(*[hang] * 10), concurrency=2, deadline_s=3.0)
+    pressed = await press(accounts(*[hang] * 10), concurrency=2, deadline_s=3.0)
 
     outcomes = Counter(account.outcome for account in pressed.report.accounts)
     assert {Outcome.UNKNOWN: 2, Outcome.NOT_ATTEMPTED: 8} == outcomes
     assert "not_attempted" in {flag.code for flag in pressed.report.flags}
 
 
-def test_after_a_stop_nothing_is_sent_and_the_report_comes_within_a_second() -> None:
+async def test_after_a_stop_nothing_is_sent_and_the_report_comes_within_a_second():
     """Somebody pressed the wrong thing: what was sent is reported, what was not stays unsent."""
     hang = [Fault("hang")]
-    pressed = press(accounts(*[hang] * 6), concurrency=2, during=(1.0, lambda run, _: run.stop()))
+    pressed = await press(accounts(*[hang] * 6), concurrency=2, during=(1.0, lambda run, _: run.stop()))
 
     assert 2 == len(pressed.simulator.requests)
     assert 2.1 >= pressed.report.timings.total_s
@@ -192,10 +174,10 @@ def test_after_a_stop_nothing_is_sent_and_the_report_comes_within_a_second() -> 
     assert 6 == len(pressed.report.accounts)
 
 
-def test_an_answer_under_way_at_a_stop_is_still_heard() -> None:
+async def test_an_answer_under_way_at_a_stop_is_still_heard():
     """A cancel that is answered in the second after the stop counts."""
     slow = [Fault("latency", seconds=0.8)]
-    pressed = press(accounts(slow), during=(0.3, lambda run, _: run.stop()))
+    pressed = await press(accounts(slow), during=(0.3, lambda run, _: run.stop()))
 
     assert Outcome.ACCEPTED is pressed[1].outcome
 
@@ -203,10 +185,10 @@ def test_an_answer_under_way_at_a_stop_is_still_heard() -> None:
 # ── mixed-up answers ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_clears_over_used_connections_are_read_again_when_answers_get_mixed_up() -> None:
+async def test_clears_over_used_connections_are_read_again_when_answers_get_mixed_up():
     """After an unasked answer every proof stands on a connection that nobody used before."""
     late = [Fault("latency", seconds=2.0, times=1), Fault("second_answer", on="GET", times=1)]
-    pressed = press(accounts(*[()] * 10, late), concurrency=2)
+    pressed = await press(accounts(*[()] * 10, late), concurrency=2)
     taken_back = [account for account in pressed.report.accounts if any("read again" in n for n in account.notes)]
 
     assert taken_back
@@ -219,11 +201,11 @@ def test_clears_over_used_connections_are_read_again_when_answers_get_mixed_up()
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_the_collector_is_left_as_it_was(enabled: bool) -> None:
+async def test_the_collector_is_left_as_it_was(enabled: bool):
     """The first sweep runs without garbage collections; afterwards all is as before."""
     (gc.enable if enabled else gc.disable)()
     try:
-        pressed = press(accounts((), ()))
+        pressed = await press(accounts((), ()))
 
         assert Verdict.CLEAR is pressed.report.verdict
         assert enabled == gc.isenabled()

@@ -14,7 +14,7 @@ import pytest
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Evidence, Standing, Verdict, classify
-from panic.broker.pages import Page, Query
+from panic.broker.pages import Page, Parameters
 from panic.engine.case import Case
 from panic.engine.deadline import Leash
 from panic.engine.engine import Engine
@@ -23,7 +23,8 @@ from panic.engine.pacing import Pace
 from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 from panic.orders import Filters
-from tests.kit.virtual import on_virtual_time
+
+pytestmark = pytest.mark.virtual_time
 
 
 def _answer(clock: Clock, status: int | None = 200, page: Page | None = None) -> Answer:
@@ -62,7 +63,7 @@ def engine_over(
         began = clock.now()
         return _answer(clock, await ask("DELETE", account, leash))._replace(began=began)
 
-    async def read(account: Account, _: Query, leash: Leash) -> Answer:
+    async def read(account: Account, _: Parameters, leash: Leash) -> Answer:
         began, status = clock.now(), await ask("GET", account, leash)
         page = Page((), total=0) if status == 200 else None
         return _answer(clock, status, page)._replace(began=began, receipt=receipt)
@@ -79,7 +80,6 @@ def engine_over(
 
 
 @pytest.mark.parametrize(("off", "asked"), [(timedelta(hours=1), 1), (timedelta(days=700), 2)])
-@on_virtual_time
 async def test_a_look_that_went_back_from_too_late_a_moment_proves_nothing(off: timedelta, asked: int) -> None:
     """A read may be the first to tell that this machine's clock is ahead by years."""
     back: list[datetime] = []
@@ -102,7 +102,6 @@ async def test_a_look_that_went_back_from_too_late_a_moment_proves_nothing(off: 
     assert back[-1] <= back[0]
 
 
-@on_virtual_time
 async def test_one_accounts_exception_never_reaches_another() -> None:
     """A fault of panic itself costs one account its clear, and is told."""
 
@@ -118,7 +117,6 @@ async def test_one_accounts_exception_never_reaches_another() -> None:
     assert ["account 2: RuntimeError"] == engine.failures
 
 
-@on_virtual_time
 async def test_the_first_settled_moment_is_told_once() -> None:
     """The verdict that is shown at once is shown once."""
     told: list[Any] = []
@@ -128,7 +126,6 @@ async def test_the_first_settled_moment_is_told_once() -> None:
     assert 1 == [what for what, _ in told].count(What.SETTLED)
 
 
-@on_virtual_time
 async def test_an_observer_that_fails_ends_no_account() -> None:
     """Whoever watches is told of as a fault, once; what is cancelled and proven is not its business."""
 
@@ -153,7 +150,6 @@ def slow_wire(seen: list[tuple[str, int]], status: Callable[[str, Account], int]
     return wire
 
 
-@on_virtual_time
 async def test_slots_go_to_accounts_by_the_rosters_priority() -> None:
     """First DELETEs, and then reads, in whatever order the accounts come."""
     seen: list[tuple[str, int]] = []
@@ -164,7 +160,6 @@ async def test_slots_go_to_accounts_by_the_rosters_priority() -> None:
     assert [*deletes, *reads] == list(dict.fromkeys(seen))  # the first of all found a free slot
 
 
-@on_virtual_time
 async def test_first_deletes_go_before_repeated_ones() -> None:
     """However urgent the account that failed: its retry waits until every other was sent once."""
     seen: list[tuple[str, int]] = []
@@ -176,7 +171,6 @@ async def test_first_deletes_go_before_repeated_ones() -> None:
 
 
 @pytest.mark.parametrize("at", [2.5, 4.5])
-@on_virtual_time
 async def test_a_press_again_leaves_the_older_queue(at: float) -> None:
     """Whatever the account waited for behind others, its new first DELETE goes before all of that."""
     seen: list[tuple[str, int]] = []
@@ -195,7 +189,6 @@ async def test_a_press_again_leaves_the_older_queue(at: float) -> None:
     [(True, 1.0, Verdict.CLEAR), (False, 1.0, Verdict.UNVERIFIED), (True, 4.5, Verdict.UNVERIFIED)],
     ids=["new connection", "used connection", "too late to listen"],
 )
-@on_virtual_time
 async def test_a_doubt_takes_back_what_was_clear(fresh: bool, doubt_at: float, verdict: Verdict) -> None:
     """It is read again, counts over a new connection only, and only if there was time to listen afterwards."""
     seen, receipt, case = [], Receipt(), Case(Account(1))
@@ -242,7 +235,6 @@ async def be_down(_method: str, _account: Account) -> int:
     [(hang, 9), (hang, 1), (hang_reads, 9), (be_down, 9)],
     ids=["DELETE", "slot", "GET", "pause"],
 )
-@on_virtual_time
 async def test_whoever_ends_a_run_ends_it_at_once(wire: Wire, slots: int) -> None:
     """Wherever its accounts are, none of them holds the end up, and nothing is sent after it."""
     seen = []

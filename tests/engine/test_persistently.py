@@ -7,7 +7,6 @@ import pytest
 from panic.broker.answers import Answer
 from panic.engine.deadline import persistently
 from tests.kit.builders import an_answer, no_answer
-from tests.kit.virtual import virtually
 
 
 @pytest.mark.parametrize(
@@ -22,24 +21,21 @@ from tests.kit.virtual import virtually
     ],
     ids=["answered", "refused", "three failures", "a failure", "limited is no failure", "but ends with the time"],
 )
-def test_a_question_is_asked_three_times_and_as_often_as_the_broker_says_later(
+@pytest.mark.virtual_time
+async def test_a_question_is_asked_three_times_and_as_often_as_the_broker_says_later(
     answers: list[Answer], asked_at: list[float]
 ):
     """The last answer counts, and nobody waits past the end for it."""
+    told, moments, now = iter(answers), list[float](), asyncio.get_running_loop().time
 
-    async def work() -> tuple[Answer, list[float]]:
-        told, moments, now = iter(answers), [], asyncio.get_running_loop().time
+    async def ask() -> Answer:
+        moments.append(now())
+        return next(told)
 
-        async def ask() -> Answer:
-            moments.append(now())
-            return next(told)
+    async def pause(seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 30.0 - now()))
 
-        async def pause(seconds: float) -> None:
-            await asyncio.sleep(min(seconds, 30.0 - now()))
-
-        return await persistently(ask, pause=pause, is_late=lambda: now() >= 30.0), moments
-
-    last, moments = virtually(work())
+    last = await persistently(ask, pause=pause, is_late=lambda: now() >= 30.0)
 
     assert asked_at == moments
     assert answers[len(asked_at) - 1] is last

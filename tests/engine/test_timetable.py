@@ -1,12 +1,14 @@
-"""When the next DELETE and the next read of an account are due."""
+"""When the next DELETE and the next read of an account are due, and how long to wait."""
 
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from panic.broker.answers import Answer
 from panic.broker.outcomes import REFUSED, Body, Standing
-from panic.engine.pacing import Pace
+from panic.engine.pacing import JITTER, Pace, backoff
 from panic.engine.timetable import NEVER, Do, Step, Timetable, resumed
 from tests.kit.builders import a_pace, an_answer, no_answer
 
@@ -143,3 +145,11 @@ def test_after_a_restart(proven: bool, refused: bool, cancel_at: float, read_at:
     timetable = resumed(50.0, PACE, proven=proven, refused=refused)
 
     assert (cancel_at, read_at) == (timetable.cancel_at, timetable.read_at)
+
+
+@given(st.integers(0, 10**6), st.floats(-1, 1))
+def test_a_wait_is_spread_by_a_tenth_and_less_than_twenty_seconds(failures: int, jitter: float):
+    """A thousand accounts do not return in one instant, and none is silent for long."""
+    plain, spread = backoff(failures, 0.0), backoff(failures, jitter)
+
+    assert plain * (1 - JITTER) <= spread <= plain * (1 + JITTER) < 20.0

@@ -9,7 +9,7 @@ from panic.accounts.plan import Scope
 from panic.accounts.roster import Account, BadRow, Roster
 from panic.broker.answers import Answer, Receipt
 from panic.broker.outcomes import Body, Evidence, classify
-from panic.broker.pages import Page, Query
+from panic.broker.pages import Page, Parameters
 from panic.broker.proof import Look
 from panic.engine.case import Case
 from panic.engine.deadline import LEAST_ATTEMPT_S
@@ -95,14 +95,14 @@ def begin_look(case: Case, at: float) -> Look:
 def look_clear(case: Case, at: float = 1.0, pace: Pace | None = None, receipt: Receipt = STALE) -> None:
     """Let a look ask all its questions and see no order but those it asks for by id, all of them ended."""
     while True:
-        asked = dict(begin_look(case, at).query().parameters).get("order_ids", "")
+        asked = dict(begin_look(case, at).query()).get("order_ids", "")
         shown = [an_order(id_, "CANCELED") for id_ in asked.split(",") if id_]
         case.read(a_read(*shown, began=at, receipt=receipt), pace or a_pace())
         if case.look is None:
             return
 
 
-Broker = Callable[[Do, Query | None, float], Answer]
+Broker = Callable[[Do, Parameters | None, float], Answer]
 """A scripted broker: what a request begun at a time comes to; `ended` is when the answer is over."""
 
 

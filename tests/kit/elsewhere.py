@@ -158,7 +158,6 @@ class Elsewhere:
         dates: Iterable[float | None] = (0.0,),
     ) -> None:
         self.cancels: Counter[int] = Counter()
-        self.reads: Counter[int] = Counter()
         self.base_url = ""
         self._accounts = accounts
         self._orders: dict[int, list[_Order]] = {}
@@ -277,7 +276,6 @@ class Elsewhere:
         return [order.shown() for order in found]
 
     def _list(self, account: int, query: Mapping[str, str]) -> tuple[list[Json], Json]:
-        self.reads[account] += 1
         ways = self._accounts[account][1]
         wanted = set() if ways.filters == "ignored" else _words(query, "status")
         if unknown := wanted - (FIRST_RELEASE if ways.filters == "refused" else NEWEST_RELEASE):

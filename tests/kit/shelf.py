@@ -23,7 +23,7 @@ def a_look(*named: str, filters: Filters | None = None, size: int = 0, miscounts
 
 def asked(look: Look) -> dict[str, str]:
     """The parameters of the request to make next."""
-    items = look.query().items()
+    items = look.query()
     assert len(items) == len(dict(items))
     return dict(items)
 

@@ -9,8 +9,7 @@ from typing import Any, cast
 
 from panic.kit.process import here
 from panic.ledger.backlog import Trouble
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import Event, decode, encode
+from panic.ledger.events import GENESIS, Event, Head, decode, encode, link
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
 from panic.ledger.writer import Writer
@@ -28,17 +27,17 @@ class Tape:
         self.head: Head | None = None
         self.troubles: list[Trouble] = []
         self.full = asyncio.Event()
-        self._run = ""
+        self.run = ""
         self._scrub: Callable[[str], str] = str
 
     def leg(self, run: str = "", scrub: Callable[[str], str] = str, name: str = "") -> "Tape":
         """Be the run's own part as well."""
-        self._run, self._scrub = run, scrub
+        self.run, self._scrub = run, scrub
         return self
 
     def append(self, kind: str, at: str, body: Any) -> None:
         """Record an event."""
-        event = Event(self._run, kind, f"{self.name}-{len(self.records) + 1}", at, body)
+        event = Event(self.run, kind, f"{self.name}-{len(self.records) + 1}", at, body)
         if len(self.records) < self.most:
             self.records.append(encode(event, self._scrub))
             self.head = link(self.head or GENESIS, self.records[-1])

@@ -34,10 +34,6 @@ print("over", flush=True)
 """
 
 
-class OddError(Exception):
-    """Something went wrong."""
-
-
 async def test_what_came_of_it_arrives():
     """From a thread of its own, which is named after the work."""
     thread = await background.begin(threading.current_thread, "latch")
@@ -95,14 +91,10 @@ def test_work_without_a_loop_is_waited_for_so_long():
     with pytest.raises(TimeoutError):
         background.within(go.wait, 0.01, "hang")
     go.set()
-    with pytest.raises(OddError):
-        background.within(lambda: _fail(OddError()), 20, "odd")
+    with pytest.raises(ZeroDivisionError):
+        background.within(lambda: 1 // 0, 20, "odd")
 
     assert 7 == background.within(lambda: 7, 20, "well")
-
-
-def _fail(error: Exception) -> None:
-    raise error
 
 
 async def test_where_no_thread_is_to_be_had_that_arrives(monkeypatch: pytest.MonkeyPatch):

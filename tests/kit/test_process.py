@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,13 +36,6 @@ def other(before: str = "") -> Iterator[tuple["subprocess.Popen[str]", Process]]
             child.kill()
 
 
-def test_this_process_is_alive():
-    """And tells the same of itself each time."""
-    assert here() == here()
-    assert os.getpid() == here().pid
-    assert is_alive(here())
-
-
 def test_a_process_is_alive_until_it_has_ended():
     """One that nobody has waited for yet does not work any more either."""
     with other() as (child, its):
@@ -56,17 +50,22 @@ def test_a_process_is_alive_until_it_has_ended():
         assert (True, False, False) == (before, as_zombie, is_alive(its))
 
 
-def test_who_got_the_pid_later_is_another():
-    """Another birth or another boot."""
-    assert False is is_alive(replace(here(), born="1"))
-    assert False is is_alive(replace(here(), boot="another"))
-    assert False is is_alive(replace(here(), pid=1 << 30))
-
-
-def test_a_process_elsewhere_cannot_be_told_of():
-    """Nor can one on a system that tells nothing of births."""
-    assert None is is_alive(replace(here(), host="elsewhere"))
-    assert None is is_alive(replace(here(), born=""))
+@pytest.mark.parametrize(
+    ("change", "alive"),
+    [
+        ({}, True),
+        ({"born": "1"}, False),
+        ({"boot": "another"}, False),
+        ({"pid": 1 << 30}, False),
+        ({"host": "elsewhere"}, None),
+        ({"born": ""}, None),
+    ],
+    ids=str,
+)
+def test_whoever_got_the_pid_later_is_another(change: dict[str, Any], alive: bool | None):
+    """Another birth or another boot; of a process elsewhere, or whose birth nobody knows, nothing can be told."""
+    assert os.getpid() == here().pid
+    assert alive is is_alive(replace(here(), **change))
 
 
 def test_a_system_that_tells_nothing_is_no_trouble(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from panic._version import VERSION
-from panic.accounts.plan import Plan, Scope
-from panic.accounts.roster import Account
-from panic.broker.outcomes import Verdict
-from panic.kit.process import Process
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import Event, encode
+from panic.ledger.events import GENESIS, Event, Head, encode, link
 from panic.ledger.evidence.export import Asked, export, report_of, write, write_row
 from panic.ledger.evidence.verify import Finding, Verification, parse, read_row
-from panic.ledger.reader import Row, Volume
-from panic.ledger.record import Finished, Kind, Resumed, body, planned
-from panic.report.document import Timings, Trigger, to_json
-from tests.ledger.runs import a_press
+from panic.ledger.reader import Row, Volume, links
+from panic.ledger.record import Kind
+from panic.report.document import to_json
+from tests.ledger import runs
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 RUN = "20260302T120000Z-abc123"
@@ -30,71 +25,45 @@ ANCHORED, CONSISTENT, ALTERED = Finding
 Lines = list[bytes]
 
 
-def stamp(at: datetime) -> str:
-    """A time as events have it."""
-    return at.isoformat(timespec="microseconds")
-
-
 def a_run(
-    run: str = RUN,
-    *,
-    at: datetime = NOON,
-    reason: str = "runaway algo",
-    leg: str = "",
-    accounts: Sequence[int] = (1, 2),
-    end: bool = True,
+    run: str = RUN, *, at: datetime = NOON, reason: str = "runaway algo", end: bool = True, leg: str = ""
 ) -> list[Event]:
-    """The events of a run that cleared its accounts, a second apart; `end` says whether it came to its end."""
-    trigger = Trigger("cli", "joe@desk", reason, at)
-    pressed = a_press(version=VERSION, trigger=trigger, started_at=at, process=Process("host", 1))
-    plan = Plan(Scope(all=True), tuple(map(Account, accounts)), ())
-    recorded: list[tuple[Kind, Any]] = [
-        (Kind.PRESSED, body(pressed)),
-        (Kind.PLANNED, planned(plan)),
-        (Kind.ATTEMPT, {"deletes": [[id_, 1] for id_ in accounts]}),
-        *((Kind.OUTCOME, {"accounts": [_accepted(id_, at)]}) for id_ in accounts),
-        (Kind.STANDING, {"accounts": [_clear(id_, at) for id_ in accounts]}),
+    """The events of a run that cleared two accounts, a second apart; `end` says whether it came to its end."""
+    press = runs.pressed()
+    trigger = {**press.body["trigger"], "reason": reason}
+    its = [
+        press._replace(body={**press.body, "trigger": trigger, "version": VERSION}),
+        runs.plan_of(1, 2, unsent=()),
+        runs.sending(3, (1, 1), (2, 1)),
+        runs.told(4, runs.accepted(1)),
+        runs.told(5, runs.accepted(2)),
+        runs.told(6, runs.clear(1), runs.clear(2), kind=Kind.STANDING),
+        runs.finished(7),
     ]
-    if end:
-        timings = Timings(0.1, 2.0, 5.0, 120.0)
-        finished = Finished(VERSION, Verdict.CLEAR, 0, at + timedelta(seconds=5), timings, True, ())
-        recorded.append((Kind.FINISHED, body(finished)))
-    return events(recorded, run, at, leg or run.replace("-", "")[-6:])
+    return moved(its if end else its[:-1], run, at, leg or run.replace("-", "")[-6:])
 
 
-def events(recorded: Iterable[tuple[str, Any]], run: str, at: datetime, leg: str) -> list[Event]:
-    """Events of one process, a second apart."""
+def moved(its: Iterable[Event], run: str, at: datetime, leg: str) -> list[Event]:
+    """The same as events of another run and process, a second apart."""
     return [
-        Event(run, kind, f"{leg}-{n}", stamp(at + timedelta(seconds=n)), words)
-        for n, (kind, words) in enumerate(recorded, 1)
+        one._replace(run=run, id=f"{leg}-{n}", at=(at + timedelta(seconds=n)).isoformat(timespec="microseconds"))
+        for n, one in enumerate(its, 1)
     ]
 
 
-def _accepted(id_: int, at: datetime) -> dict[str, Any]:
-    attempt = ["DELETE", at.timestamp() + 0.25, 0.0125, 200, f"request-{id_}", ""]
-    return {"account": id_, "attempts": [attempt], "outcome": "accepted", "accepted": [f"order-{id_}"]}
+def resumed() -> list[Event]:
+    """Somebody resumes the run half a day later, and completes it."""
+    return moved([runs.resumed(1), *a_run()[-2:]], RUN, NOON + timedelta(hours=12), "again")
 
 
-def _clear(id_: int, at: datetime) -> dict[str, Any]:
-    return {"account": id_, "standing": "clear", "as_of": at.isoformat(), "looks": 1}
-
-
-def resumed(run: str = RUN, *, after: datetime = NOON, leg: str = "again") -> list[Event]:
-    """Somebody resumes a run half a day later, and completes it."""
-    at = after + timedelta(hours=12)
-    claim = body(Resumed(at, "jane@desk", VERSION, Process("host", 2)))
-    later = events([(one.kind, one.body) for one in a_run(run, at=at)[-2:]], run, at, f"{leg}2")
-    return [Event(run, Kind.RESUMED, f"{leg}-0", stamp(at), claim), *later]
-
-
-def volume(recorded: Iterable[Event], name: str = "ledger.db", base: Head = GENESIS) -> Volume:
+def volume(recorded: Iterable[Event], name: str = "ledger.db") -> Volume:
     """A ledger file that holds these events."""
-    head, rows = base, []
+    head, rows = GENESIS, list[Row]()
     for event in recorded:
         record = encode(event)
         head = link(head, record)
         rows.append(Row(head.seq, event.run, event.kind, record, head.hash))
-    return Volume(Path("/somewhere", name), base, tuple(rows), head)
+    return Volume(Path("/somewhere", name), tuple(rows), head, before=links(rows))
 
 
 def exported(ledger: Volume, asked: Asked = ASKED) -> Lines:
@@ -110,9 +79,6 @@ def head_of(ledger: Volume, seq: int) -> Head:
 def faults_of(found: Verification) -> list[tuple[str, int | None]]:
     """The kind of each fault, and the number of the event it names."""
     return [(str(fault.kind), fault.event) for fault in found.faults]
-
-
-# ── what somebody can do who owns the file ──────────────────────────────────────────────────────────────────
 
 
 def edited(lines: Sequence[bytes], number: int, change: Callable[[Any], Any]) -> Lines:

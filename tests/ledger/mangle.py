@@ -1,6 +1,9 @@
 """JSON documents as a bad disk, a bad program or a forger leaves them, for Hypothesis to draw."""
 
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from hypothesis import strategies as st
@@ -21,49 +24,25 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 """Any JSON value."""
 
-Path = tuple[Any, ...]
 
-
-def paths(document: Any, above: Path = ()) -> Iterator[Path]:
+def _paths(document: Any, *above: Any) -> Iterator[tuple[Any, ...]]:
     """Where something stands in a document: the keys and indices that lead to it."""
-    yield above
     if isinstance(document, dict | list):
         for key, value in document.items() if isinstance(document, dict) else enumerate(document):
-            yield from paths(value, (*above, key))
-
-
-def at(document: Any, path: Path) -> Any:
-    """What stands there."""
-    for key in path:
-        document = document[key]
-    return document
-
-
-def put(document: Any, path: Path, value: Any) -> Any:
-    """The document with something else there."""
-    if not path:
-        return value
-    copy: Any = dict(document) if isinstance(document, dict) else list(document)
-    copy[path[0]] = put(document[path[0]], path[1:], value)
-    return copy
-
-
-def without(document: Any, path: Path) -> Any:
-    """The document without what stands there."""
-    *above, last = path
-    copy: Any = at(document, tuple(above))
-    copy = dict(copy) if isinstance(copy, dict) else list(copy)
-    del copy[last]
-    return put(document, tuple(above), copy)
+            yield (*above, key)
+            yield from _paths(value, *above, key)
 
 
 @st.composite
 def mangled(draw: st.DrawFn, document: Any) -> Any:
-    """A document with something in it replaced, left out or moved."""
-    path = draw(st.sampled_from(list(paths(document))))
-    how = draw(st.sampled_from(["replace", "leave out", "move"]))
-    if how == "leave out" and path:
-        return without(document, path)
-    if how == "move":
-        return put(document, path, at(document, draw(st.sampled_from(list(paths(document))))))
-    return put(document, path, draw(JSON))
+    """A document with something in it left out, or replaced, perhaps by something else of it."""
+    paths, copy = [*_paths(document)], deepcopy(document)
+    if not paths:
+        return draw(JSON)
+    *above, last = draw(st.sampled_from(paths))
+    place = reduce(getitem, above, copy)
+    if draw(st.booleans()):
+        del place[last]
+    else:
+        place[last] = draw(JSON | st.sampled_from([reduce(getitem, path, document) for path in paths]))
+    return copy

@@ -48,10 +48,12 @@ def pressed(scope: Scope | None = None) -> Event:
     return event(1, Kind.PRESSED, body(a_press(scope)))
 
 
-def plan_of(*ids: int) -> Event:
+UNSENT = (Unsent("its key is gone", account=Account(9)),)
+
+
+def plan_of(*ids: int, unsent: tuple[Unsent, ...] = UNSENT) -> Event:
     """What it was to do."""
-    plan = Plan(Scope(all=True), tuple(map(Account, ids)), (Unsent("its key is gone", account=Account(9)),))
-    return event(2, Kind.PLANNED, planned(plan))
+    return event(2, Kind.PLANNED, planned(Plan(Scope(all=True), tuple(map(Account, ids)), unsent)))
 
 
 def sending(n: int, *deletes: tuple[int, int], **more: Any) -> Event:

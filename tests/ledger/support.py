@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from panic.ledger.backlog import Record
-from panic.ledger.chain import GENESIS, Head, link
-from panic.ledger.events import Event, decode, encode
+from panic.ledger.events import GENESIS, Event, Head, decode, encode, link
 from panic.ledger.reader import faults, read
 from panic.ledger.store import SqliteStore
 from panic.ledger.writer import Leg, Writer

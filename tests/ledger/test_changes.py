@@ -12,7 +12,7 @@ from panic.broker.outcomes import Body, Outcome, Standing
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
 from panic.kit.clock import Clock
-from panic.ledger.changes import Mark, apply, changes
+from panic.ledger.changes import Image, apply, changes
 from panic.orders import Filters, Order
 from panic.report.document import to_json
 from panic.report.fold import fold
@@ -84,12 +84,12 @@ class Life:
         self.case = Case(Account(7, "Näme", "desk"), filters)
         self.pace = pace
         self.record: list[Any] = []
-        self._mark = Mark()
+        self._known = dict[int, Image]()
         self.now = 0.0
 
     def on_record(self) -> None:
         """Put on record what has changed."""
-        if found := changes(self.case, self._mark, CLOCK):
+        if found := changes(self.case, self._known, CLOCK):
             self.record.append(through_the_ledger(found))
 
     def again(self) -> Case:
@@ -106,8 +106,8 @@ class Life:
         """Go on with what the record tells."""
         self.record.append(None)
         self.case = self.again()
-        self._mark = Mark()
-        changes(self.case, self._mark, CLOCK)
+        self._known.clear()
+        changes(self.case, self._known, CLOCK)
 
 
 @st.composite
@@ -179,13 +179,13 @@ def test_whether_an_order_was_seen_ended_is_on_record():
 
 def test_what_did_not_change_is_not_recorded_again():
     """The record of a watched account stays small; of one to which nothing happened there is none."""
-    case, mark = a_case(), Mark()
-    before = changes(case, mark, CLOCK)
+    case, known = a_case(), dict[int, Image]()
+    before = changes(case, known, CLOCK)
     case.cancelled(an_answer(200, orders=(an_order("a"),)), PACES[0])
-    first = changes(case, mark, CLOCK)
+    first = changes(case, known, CLOCK)
 
     assert {"account", "attempts", "outcome", "orders", "accepted"} == set(first)
-    assert {} == before == changes(case, mark, CLOCK)
+    assert {} == before == changes(case, known, CLOCK)
 
 
 GOOD = {

@@ -1,7 +1,8 @@
-"""Events: one way to write each, and no other is read."""
+"""Events: one way to write each, and no other is read; a head stands for every event before it."""
 
+import hashlib
 import math
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panic.ledger.events import Event, UnencodableError, decode, encode
+from panic.ledger.events import GENESIS, Event, Head, UnencodableError, decode, encode, link
 from tests.ledger.mangle import JSON
 from tests.ledger.support import AT, event
 
@@ -24,25 +25,14 @@ def test_what_was_written_is_read_again(one: Event):
 
 
 def test_an_event_is_one_line_of_ascii():
-    """So it can be read aloud, and no program on its way changes it."""
-    one = Event("r1", "outcome", "leg-1", AT, {"b": [1, 2.5, True, None], "a": "é\n"})
+    """So it can be read aloud; a moment becomes text, and a tuple a list."""
+    moment = datetime(2026, 3, 1, 15, 30, 0, 5, tzinfo=timezone(timedelta(hours=-5)))
+    one = Event("r1", "outcome", "leg-1", AT, {"b": (1, 2.5, True, None), "a": "é\n", "at": moment})
 
     assert (
         b'{"run":"r1","kind":"outcome","id":"leg-1","at":"2026-03-01T15:30:00.000000+00:00",'
-        b'"body":{"b":[1,2.5,true,null],"a":"\\u00e9\\n"}}'
+        b'"body":{"b":[1,2.5,true,null],"a":"\\u00e9\\n","at":"2026-03-01T15:30:00.000005-05:00"}}'
     ) == encode(one)
-
-
-def test_a_moment_becomes_text_and_a_tuple_a_list():
-    """As they are read again."""
-    moment = datetime(2026, 3, 1, 15, 30, 0, 5, tzinfo=timezone(timedelta(hours=-5)))
-    read = decode(encode(event(body={"at": moment, "utc": datetime(2026, 3, 1, tzinfo=UTC), "of": (1, (2,))})))
-
-    assert {
-        "at": "2026-03-01T15:30:00.000005-05:00",
-        "utc": "2026-03-01T00:00:00+00:00",
-        "of": [1, [2]],
-    } == read.body
 
 
 CIRCLE: list[Any] = []
@@ -108,3 +98,22 @@ def test_a_scrub_that_breaks_the_text_is_noticed():
     """Nothing is written that could not be read."""
     with pytest.raises(UnencodableError):
         encode(event(), lambda text: text.replace('"', "'"))
+
+
+def test_a_link_is_made_of_the_head_before_it_the_number_and_the_record():
+    """Anybody can compute it with three lines."""
+    first = hashlib.sha256(bytes(32) + (1).to_bytes(8, "big") + hashlib.sha256(b"one").digest())
+    second = hashlib.sha256(first.digest() + (2).to_bytes(8, "big") + hashlib.sha256(b"two").digest())
+    head = link(link(GENESIS, b"one"), b"two")
+
+    assert Head(2, second.hexdigest()) == head
+    assert head == Head.parse(f" {head}\n")  # as people paste
+
+
+@pytest.mark.parametrize("text", ["", "12:" + "a" * 63, "12:" + "A" * 64, "٣:" + "a" * 64, "x" * 9999])
+def test_what_is_no_head_is_named_with_what_one_looks_like(text: str):
+    """In a sentence of bearable length."""
+    with pytest.raises(ValueError, match="a number, a colon and 64 hexadecimal digits") as caught:
+        Head.parse(text)
+
+    assert len(str(caught.value)) < 250

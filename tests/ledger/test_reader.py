@@ -4,6 +4,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from panic.kit.errors import PanicError, UsageError
 from panic.ledger import reader
-from panic.ledger.reader import Volume, faults, read
+from panic.ledger.reader import Volume, backup, faults, read
 from panic.ledger.store import SqliteStore
-from tests.ledger.support import begun, notes, record, tamper, theirs
+from tests.ledger.support import begun, ids, names, notes, record, tamper, theirs
 
 
 @pytest.fixture
@@ -25,9 +27,6 @@ def file(tmp_path: Path) -> Path:
 
 def numbers(volume: Volume) -> list[int]:
     return [row.seq for row in volume.rows]
-
-
-# ── what is there ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_reader_finds_one_run_or_some_kinds(file: Path):
@@ -53,9 +52,6 @@ def test_a_reader_finds_one_run_or_some_kinds(file: Path):
     assert {(head, "")} == {(volume.head, volume.damage) for volume in found.values()}
 
 
-# ── what cannot be read ─────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("make", "damage"),
     [
@@ -75,18 +71,6 @@ def test_what_is_no_ledger_is_said(file: Path, make: Callable[[Path], object], d
 
     assert Volume(file, damage=damage) == volume
     assert time.monotonic() - began < 1
-
-
-def test_a_ledger_that_stays_locked_is_said(file: Path, monkeypatch: pytest.MonkeyPatch):
-    """It is waited for, but not for long."""
-    monkeypatch.setattr(reader, "BUSY_S", 0.05)
-    begun(file, 1).close()
-    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        connection.execute("BEGIN EXCLUSIVE")
-        damage = read(file).damage
-
-    assert "it cannot be read: database is locked" == damage
 
 
 @pytest.mark.parametrize(
@@ -164,10 +148,8 @@ def nobody() -> Iterator[None]:
         os.seteuid(user)
 
 
-# ── what was changed ────────────────────────────────────────────────────────────────────────────────────────
-
-
 HASH, WHOSE = "it does not match its hash", "its record is of another run or kind"
+MISSING = "the event before it is missing"
 
 
 def changed(file: Path, *statements: str) -> tuple[str, ...]:
@@ -186,14 +168,14 @@ def changed(file: Path, *statements: str) -> tuple[str, ...]:
         ("UPDATE events SET seq = seq", []),
         ("UPDATE events SET record = x'ANOTHER' WHERE seq = 3", [f"3 (outcome): {HASH}"]),
         ("UPDATE events SET hash = zeroblob(32) WHERE seq = 5", [f"5 (outcome): {HASH}"]),
-        ("DELETE FROM events WHERE seq = 3", ["4 (outcome): it follows event 2"]),
+        ("DELETE FROM events WHERE seq = 3", [f"4 (outcome): {MISSING}"]),
         ("UPDATE events SET run = 'r2' WHERE seq = 2", [f"2 (outcome): {WHOSE}"]),
         ("UPDATE events SET kind = 'flag' WHERE seq = 2", [f"2 (flag): {WHOSE}"]),
         ("UPDATE events SET record = x'7b7d' WHERE seq = 3", [f"3 (outcome): {HASH}", f"3 (outcome): {WHOSE}"]),
         ("UPDATE events SET hash = x'00' WHERE seq = 3", [f"3 (outcome): {HASH}", f"4 (outcome): {HASH}"]),
         (
             "INSERT INTO events VALUES (-9, 'r1', 7, x'00', 'text')",
-            ["-9 (7): it follows event 0", f"-9 (7): {WHOSE}", "1 (outcome): it follows event -9"],
+            [f"-9 (7): {MISSING}", f"-9 (7): {WHOSE}"],
         ),
     ],
 )
@@ -241,3 +223,65 @@ def test_an_event_that_a_damaged_page_hides_is_missed(file: Path, tree: str, cou
     assert () == faults(volume)
     assert volume.damage.startswith("its structure is damaged")
     assert tree == "events" or [*range(1, 6)] == numbers(read(file, run="r1", kinds=("outcome",)))
+
+
+def test_a_backup_is_the_ledger(file: Path, tmp_path: Path):
+    """Its owner's alone, in one file that can be written on, and of nothing that was there before."""
+    target = tmp_path / "copy.db"
+    with_rows = begun(file, 5)
+    copy = backup(file, target)
+    with_rows.close()
+    with pytest.raises(UsageError, match="name a new file"):
+        backup(file, target)
+    begun(target).append([record(6)])
+
+    assert read(file, whole=True).rows == copy.rows
+    assert () == copy.wrong()
+    assert 0o600 == target.stat().st_mode & 0o777
+    assert names(1, 2, 3, 4, 5, 6) == ids(target)
+
+
+def test_a_ledger_in_use_is_copied_as_it_stood_at_one_moment(tmp_path: Path):
+    """While somebody writes: whole transactions, and an unbroken chain."""
+    store, over = begun(tmp_path / "ledger.db", 1), threading.Event()
+
+    def write() -> None:
+        n = 1
+        while not over.is_set():
+            store.append([record(n := n + 1), record(n := n + 1)])
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    copies = [backup(tmp_path / "ledger.db", tmp_path / f"{n}.db") for n in range(3)]
+    over.set()
+    thread.join()
+    store.close()
+
+    assert [()] * 3 == [copy.wrong() for copy in copies]
+    assert [1] * 3 == [len(copy.rows) % 2 for copy in copies]
+
+
+@pytest.mark.parametrize("make", [Path.exists, Path.mkdir, notes])
+def test_there_is_nothing_to_copy(file: Path, tmp_path: Path, make: Callable[[Path], object]):
+    """And nothing is left behind."""
+    make(file)
+    with pytest.raises((UsageError, PanicError), match=r"there is no ledger to copy|could not be copied"):
+        backup(file, tmp_path / "copy.db")
+
+    assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_ledger_that_stays_locked_is_waited_for_but_not_for_ever(file: Path, monkeypatch: pytest.MonkeyPatch):
+    """By a look and by a copy: it is said, and may be tried again."""
+    monkeypatch.setattr(reader, "PATIENCE_S", 0.1)
+    monkeypatch.setattr(reader, "BUSY_S", 0.05)
+    begun(file, 1).close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        connection.execute("BEGIN EXCLUSIVE")
+        damage = read(file).damage
+        with pytest.raises(PanicError, match=r"could not be copied: .*locked"):
+            backup(file, file.with_name("copy.db"))
+
+    assert "it cannot be read: database is locked" == damage
+    assert [file] == list(file.parent.iterdir())

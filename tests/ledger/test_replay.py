@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from panic.accounts.plan import Scope
 from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
-from panic.ledger.chain import Head
-from panic.ledger.events import Event
+from panic.ledger.events import Event, Head
 from panic.ledger.record import Kind
 from panic.ledger.replay import UNFINISHED, Replay, scope_of
+from panic.ledger.replay import report_of as told_of
 from panic.orders import Filters
 from panic.report.document import Report, scope_report, to_json
 from tests.kit.builders import wall
@@ -40,10 +40,7 @@ def report_of(events: Iterable[Event]) -> Report:
     replay = Replay.of("run", events)
 
     assert [] == replay.oddities
-    return replay.report()
-
-
-# ── runs that broke off ─────────────────────────────────────────────────────────────────────────────────────
+    return told_of(replay)
 
 
 def test_what_was_in_flight_when_the_process_died_is_an_unanswered_delete():
@@ -79,7 +76,7 @@ def test_a_press_again_is_owed_a_delete_until_one_leaves():
     sent = Replay.of("run", [*events, sending(7, (1, 2))])
 
     assert [True, False] == [case.owes_first for case in replay.cases.values()]
-    assert [Standing.UNREAD, Standing.CLEAR] == [one.standing for one in replay.report().accounts if one.id != 9]
+    assert [Standing.UNREAD, Standing.CLEAR] == [one.standing for one in told_of(replay).accounts if one.id != 9]
     assert [False, False] == [case.owes_first for case in sent.cases.values()]
 
 
@@ -97,7 +94,7 @@ def test_an_end_that_says_more_than_its_accounts_is_not_believed(verdict: Verdic
 
 def test_a_run_without_an_end_is_never_clear():
     """Though every account was: nobody listened it out."""
-    events = [pressed(), event(2, Kind.PLANNED, {**plan_of(1).body, "unsent": []})]
+    events = [pressed(), plan_of(1, unsent=())]
     events += [told(4, accepted(1)), told(5, clear(1))]
     report = report_of(events)
 
@@ -119,9 +116,6 @@ def test_the_scope_is_told_again():
     assert Scope() == Replay("run").scope
 
 
-# ── runs that were taken up again ───────────────────────────────────────────────────────────────────────────
-
-
 def test_a_run_that_was_taken_up_again_goes_on_where_it_was():
     """What was in flight was unanswered, what was clear is unread until it is read again."""
     before = [*start(1, 2, 3), sending(3, (1, 1), (2, 1)), told(4, accepted(1)), told(5, clear(1))]
@@ -136,7 +130,7 @@ def test_a_run_that_was_taken_up_again_goes_on_where_it_was():
     assert (FIRST, SECOND) == (Replay.of("run", before).process, replay.process)
     assert None is Replay("run").process
     assert None is Replay.of("run", [*before, finished(6), resumed(1, at=60.0)]).finished
-    report = replay.report()
+    report = told_of(replay)
     assert ["the night shift"] == [one.by for one in report.resumed]
     assert [2, 1, 0] == [len(the(report, id_).attempts) for id_ in (1, 2, 3)]
     assert str(SECOND) in report.flags[0].text
@@ -154,9 +148,6 @@ def test_what_leaves_after_a_resume_counts_anew():
     assert Outcome.ACCEPTED is answered.outcome
 
 
-# ── what is odd ─────────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("broken", "unread"),
     [
@@ -172,7 +163,7 @@ def test_what_is_lost_of_an_account_takes_its_proof_away(broken: Any, unread: se
     events = [*start(1, 2), told(4, accepted(1), accepted(2)), told(5, clear(1), clear(2))]
     lost = told(6, broken) if broken else event(6, Kind.STANDING, {})
     replay = Replay.of("run", [*events, lost, finished(7)])
-    report = replay.report()
+    report = told_of(replay)
 
     assert 1 == len(replay.oddities)
     assert {1, 2} - unread == {one.id for one in report.accounts if one.standing is Standing.CLEAR}
@@ -201,7 +192,7 @@ def test_an_event_that_tells_nothing_or_of_an_account_that_nobody_knows_is_noted
     (odd,) = replay.oddities
 
     assert odd.startswith(f"event leg-5 ({kind}) cannot be read: ")
-    assert Outcome.ACCEPTED is the(replay.report(), 1).outcome
+    assert Outcome.ACCEPTED is the(told_of(replay), 1).outcome
 
 
 @pytest.mark.parametrize(
@@ -215,15 +206,13 @@ def test_an_event_that_tells_nothing_or_of_an_account_that_nobody_knows_is_noted
 def test_a_record_without_its_beginning_gives_no_report(events: list[Event], missing: str):
     """An empty report would look like one of nothing to do."""
     with pytest.raises(ValueError, match=f"the record does not tell {missing}"):
-        Replay.of("run", events).report()
+        told_of(Replay.of("run", events))
 
-
-# ── records, mangled ────────────────────────────────────────────────────────────────────────────────────────
 
 OPEN = {**clear(2), "standing": "open", "open": 1, "orders": [["a", "NEW", False, "", "X", "BUY", "mine"]]}
 DIED = (
     pressed(),
-    event(2, Kind.PLANNED, {**plan_of(1, 2).body, "unsent": []}),
+    plan_of(1, 2, unsent=()),
     sending(3, (1, 1), (2, 1)),
     event(4, Kind.FLAG, {"code": "odd", "text": "text"}),
     told(5, accepted(1), accepted(2)),
@@ -261,7 +250,7 @@ def broken(draw: st.DrawFn, name: str) -> list[Event]:
 def hold(replay: Replay) -> None:
     """It gives a report that can be printed, with each account once, or says that it gives none."""
     try:
-        report = replay.report(Head(1, "00" * 32))
+        report = told_of(replay, Head(1, "00" * 32))
     except ValueError:
         assert not replay.pressed or not (replay.cases or replay.unsent)
         return
@@ -290,11 +279,11 @@ def test_events_that_are_lost_never_make_a_run_clear(record: Sequence[Event], lo
     events = [one for index, one in enumerate(record) if index not in lost]
     replay = Replay.of("", events)
     hold(replay)
-    report = replay.report()
+    report = told_of(replay)
 
     assert Verdict.CLEAR is not report.verdict
-    told_of = [
+    shown_of = [
         one for event in events if event.kind in {Kind.OUTCOME, Kind.STANDING} for one in event.body["accounts"]
     ]
-    shown = {one["account"] for one in told_of if "clear" == one.get("standing")}
+    shown = {one["account"] for one in shown_of if "clear" == one.get("standing")}
     assert {one.id for one in report.accounts if one.standing is Standing.CLEAR} <= shown

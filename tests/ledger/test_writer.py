@@ -16,6 +16,7 @@ from panic.ledger.events import decode
 from panic.ledger.writer import Writer, sqlite_writer
 from tests.ledger.support import AT, PATIENCE_S, Memory, append, event, ids, leg_of, names, until
 
+FULL_WORDS = "no space left on device"
 FULL = OSError(errno.ENOSPC, "No space left on device")
 GONE = GoneError(errno.ESTALE, "It was removed or replaced while it was in use")
 NOTHING = ("ledger_memory", "nothing of this run could be recorded: keep this report")
@@ -42,9 +43,6 @@ def desk() -> Desk:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "main" / "ledger.db"
-
-
-# ── when all is well ────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_the_head_of_an_event_is_told_though_others_write_as_well(desk: Desk):
@@ -95,9 +93,6 @@ def test_a_probe_opens_the_store_before_the_first_event(desk: Desk):
     assert desk.writer.close()
 
 
-# ── now or not at all ───────────────────────────────────────────────────────────────────────────────────────
-
-
 def test_of_two_who_claim_the_same_one_is_refused(file: Path):
     """And who was refused leaves nothing behind."""
     writer = sqlite_writer(file)
@@ -135,12 +130,12 @@ def test_what_was_given_up_is_not_recorded_later(desk: Desk):
     assert names(1) == desk.store.ids
 
 
-# ── when the store fails ────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_without_a_store_a_run_goes_on_and_is_told_on_standard_error(desk: Desk):
-    """Every event of it, as the ledger would have it."""
-    desk.store.opens = FULL
+@pytest.mark.parametrize(("opens", "fails", "opened"), [(FULL, None, 4), (None, FULL, 4), (None, GONE, 8)])
+async def test_without_a_store_a_run_goes_on_and_is_told_on_standard_error(
+    desk: Desk, opens: OSError | None, fails: OSError | None, opened: int
+):
+    """Every event of it, as the ledger would have it; one that is removed again and again has an end."""
+    desk.store.opens, desk.store.fails = opens, fails
     leg = leg_of(desk.writer)
     append(leg, 1, 2)
     settled = await leg.settle(PATIENCE_S)
@@ -149,8 +144,10 @@ async def test_without_a_store_a_run_goes_on_and_is_told_on_standard_error(desk:
 
     assert (False, None) == (settled, head)
     assert names(1, 2, 3, 4) == desk.said_ids
-    assert [("ledger_failed", "disk: no space left on device"), NOTHING] == leg.troubles
-    assert "disk: no space left on device" == desk.writer.trouble
+    reason = "disk: it was removed or replaced while it was in use" if fails is GONE else f"disk: {FULL_WORDS}"
+    assert [("ledger_failed", reason), NOTHING] == leg.troubles
+    assert reason == desk.writer.trouble
+    assert desk.store.opened <= opened
 
 
 async def test_the_next_run_has_the_store_tried_again(desk: Desk):
@@ -195,21 +192,6 @@ async def test_a_ledger_that_was_removed_is_begun_anew_for_those_with_nothing_in
     ] == old.troubles
     assert [] == new.troubles
     assert writer.close()
-
-
-async def test_a_store_that_is_removed_again_and_again_has_an_end(desk: Desk):
-    """It is tried twice, and then the run goes on without."""
-    desk.store.fails = GONE
-    leg = leg_of(desk.writer)
-    append(leg, 1)
-    settled = await leg.settle(PATIENCE_S)
-
-    assert not settled
-    assert 2 == desk.store.opened
-    assert ["ledger_failed", "ledger_memory"] == [one.code for one in leg.troubles]
-
-
-# ── when the store hangs ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -286,9 +268,6 @@ async def test_where_no_thread_can_be_started_a_run_goes_on(desk: Desk, monkeypa
     assert not settled
     assert names(1) == desk.said_ids
     assert [("ledger_failed", "no thread can be started for it"), NOTHING] == leg.troubles
-
-
-# ── what is written ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_an_event_that_cannot_be_written_down_costs_no_other(desk: Desk):

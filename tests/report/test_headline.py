@@ -10,7 +10,6 @@ from panic.broker.outcomes import Standing, Verdict
 from panic.orders import Filters
 from panic.report.document import RECORD_DAMAGED, Flag, Report
 from panic.report.headline import headline, scope_words
-from tests.cli.test_tables import all_clear
 from tests.kit.builders import an_answer
 from tests.report.test_report import a_report, a_worked_case
 
@@ -20,6 +19,11 @@ ALL = Filters("BUY", "LIMIT", "OPTION", ("A", "B"))
 NAMED = "only side BUY, type LIMIT, instrument_type OPTION, instrument_ids A,B"
 UNLISTED = "all accounts of the roster are clear, and the broker shows others that it does not list"
 UNFINISHED = "every account was read clear, and the run has not come to its end"
+
+
+def all_clear(**facts: Any) -> Report:
+    """One account, clear."""
+    return a_report(a_worked_case(1, an_answer(), standing=Standing.CLEAR), **facts)
 
 
 def of(*counts: tuple[int, Verdict], **facts: Any) -> Report:

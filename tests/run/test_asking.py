@@ -6,7 +6,7 @@ from typing import cast
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer
 from panic.broker.client import Broker
-from panic.broker.pages import Query
+from panic.broker.pages import Parameters
 from panic.config.sections import Run
 from panic.engine.slots import Lanes
 from panic.kit.clock import Clock
@@ -18,7 +18,7 @@ from tests.kit.virtual import without_sockets
 class Served:
     """A broker that answers each read at once."""
 
-    async def read(self, _account: Account, _query: Query, _leash: asyncio.Timeout) -> Answer:
+    async def read(self, _account: Account, _query: Parameters, _leash: asyncio.Timeout) -> Answer:
         """Show no order."""
         now = asyncio.get_running_loop().time()
         return a_read(began=now, ended=now)

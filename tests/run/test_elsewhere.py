@@ -40,7 +40,6 @@ class Told:
     verdicts: Mapping[int, str]
     alive: Mapping[int, list[str]]
     cancels: Mapping[int, int]
-    reads: Mapping[int, int]
 
     def false_clears(self) -> dict[int, list[str]]:
         """The accounts that are told clear, with the orders that live in them all the same."""
@@ -76,7 +75,7 @@ async def _press(roster: Path, accounts: Accounts, filters: panic.Filters, how: 
             verdicts = {one.id: str(one.verdict) for one in report.accounts if one.id is not None}
             assert set(accounts) == set(verdicts)
             alive = {id_: broker.alive(id_) for id_ in accounts}
-            return Told(report, verdicts, alive, broker.cancels, broker.reads)
+            return Told(report, verdicts, alive, broker.cancels)
 
 
 FINISHED = ("FILLED", "CANCELED", "REJECTED", "EXPIRED")
@@ -127,9 +126,6 @@ async def test_the_broker_is_one_that_the_sdk_can_read():
     assert (5, 2) == (first.metadata.total_items, first.metadata.total_pages)
     assert (4, 1) == (len(first.data), len(rest.data))
     assert ["PENDING_CANCEL"] == [order.status for order in gone.data]
-
-
-# ── what has not ended is never hidden ──────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("counts", COUNTS)
@@ -194,9 +190,6 @@ def test_a_filter_that_may_name_what_lives_or_names_nothing_proves_nothing(
     assert "clear" != word
 
 
-# ── an honest broker is believed ────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("size", "filters"),
     [(0, "honoured"), (1, "refused"), (99, "refused"), (100, "honoured"), (MANY, "refused"), (1200, "honoured")],
@@ -213,8 +206,6 @@ def test_an_honest_broker_is_believed(press: Press, size: int, filters: str):
     assert [] == [(*cells[id_ - 1], word) for id_, word in told.verdicts.items() if word != "clear"]
     assert dict.fromkeys(accounts, 1) == told.cancels
 
-
-# ── anything at all ─────────────────────────────────────────────────────────────────────────────────────────
 
 HELD = st.builds(
     Held,

@@ -17,7 +17,7 @@ from panic.report.document import scope_report
 from panic.run.engagement import Engagement
 from panic.run.latching import holds_of
 from tests.ledger.support import tamper
-from tests.run.firm import BEGAN, GROUPS, Firm, at, trigger
+from tests.run.conftest import BEGAN, GROUPS, Firm, at, trigger
 
 OTHER_BROKER = "https://sandbox.example.com"
 ALL, ARB, FX, ONE, SEVEN = (
@@ -31,9 +31,6 @@ MOVED = GROUPS | {2: "fx"}
 NOTHING = Engagement(State(()), (), {}, ())
 UNKNOWABLE = "nobody knows whether it is clear"
 NOT_ALL = "no run since r1 shows all of it clear"
-
-
-# ── what is engaged ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_nothing_is_engaged_at_first(firm: Firm):
@@ -94,8 +91,6 @@ def test_a_ledger_that_cannot_be_read_is_reported(firm: Firm):
     assert (f"{firm.ledger}: it is a directory",) == found.warnings
     assert [True] == [doubt.endswith(UNKNOWABLE) for doubt in found.doubts.values()]
 
-
-# ── is it clear? ────────────────────────────────────────────────────────────────────────────────────────────
 
 Did = Callable[[Firm], object]
 
@@ -204,7 +199,7 @@ def test_a_run_that_outlasts_another_takes_its_proof_away(firm: Firm):
     ("statement", "doubt"),
     [
         ("UPDATE events SET record = x'7b7d' WHERE seq = 7", r"event 7 \(finished\): it does not match its hash"),
-        ("DELETE FROM events WHERE run = 'r2'", r"event 8 \(pressed\): it follows event 4"),
+        ("DELETE FROM events WHERE run = 'r2'", r"event 8 \(pressed\): the event before it is missing"),
     ],
 )
 def test_a_ledger_that_was_edited_shows_nothing_clear(firm: Firm, statement: str, doubt: str):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from panic.config import Settings
-from panic.engine.slots import Lanes
-from panic.run.pace import FILE, lanes_of, remember
+from panic.config import Broker, Settings
+from panic.engine.slots import Lanes, Slots
+from panic.run.pace import FILE, lanes_of, remember, renewed
 
 URL = "https://api.example.com"
 
@@ -44,3 +44,24 @@ def test_a_rate_that_is_none_is_ignored(tmp_path: Path, rate: str):
     (tmp_path / FILE).write_text(f'{{"base_url": "{URL}", "at": "{at}", "per_second": {{"main": {rate}}}}}')
 
     assert {} == lanes_of(settings(tmp_path)).rates(["main"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_kept", "rates"),
+    [
+        ({}, True, {"default": 50.0}),
+        ({"requests_per_second": 0.2}, False, {"default": 0.2}),
+        ({"base_url": "https://other.test"}, False, {}),
+    ],
+    ids=["the same", "another pace", "another broker"],
+)
+def test_a_reload_that_names_another_broker_or_pace_begins_anew(
+    changed: dict[str, Any], is_kept: bool, rates: dict[str, float]
+):
+    """What was learned of another broker counts no more; else it is where the new pace begins."""
+    old, lanes = Broker(base_url="https://x.test"), Lanes(known={"default": 50.0})
+    lanes.join("default", Slots(1, lambda: 0.0, lanes))
+    found = renewed(lanes, old, old.model_copy(update=changed))
+
+    assert is_kept == (found is lanes)
+    assert rates == found.rates(["default"])

@@ -15,8 +15,7 @@ from panic.kit.errors import ConfigurationError, UsageError
 from panic.latch import LatchError, State, change
 from panic.ledger import store
 from panic.run import reset
-from tests.run.conftest import KEY
-from tests.run.firm import Firm
+from tests.run.conftest import KEY, Firm
 from tests.run.test_engagement import ALL, CLEAR, NOTHING, OPEN, SEVEN
 
 DISENGAGED = b"disengaged\nend 94defd48\n"
@@ -127,9 +126,6 @@ def test_a_latch_whose_folder_could_not_be_made_durable_is_ended_on_record(
     assert NOTHING == firm.looks()
 
 
-# ── a latch that is missing or not whole ────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"engaged\n")])
 def test_a_reset_puts_a_whole_latch_in_the_place_of_one_that_is_not(firm: Firm, spoil: Callable[[Path], object]):
     """It is engaged for everything until then; what for, the ledger says, and it takes its proof."""
@@ -146,9 +142,6 @@ def test_a_reset_puts_a_whole_latch_in_the_place_of_one_that_is_not(firm: Firm, 
     assert State(()) == firm.ends()
     assert [True, True] == [one["recreate"] for one in firm.resets()]
     assert NOTHING == firm.looks()
-
-
-# ── at the same time ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_press_after_the_person_looked_stays_engaged(firm: Firm):
@@ -173,9 +166,6 @@ def test_a_press_after_the_person_looked_at_a_missing_latch_is_engaged_again(fir
 
     assert holds == state.holds == firm.looks().recorded
     assert ["intended", "done"] == firm.states()
-
-
-# ── what cannot be written ──────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager

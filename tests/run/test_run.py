@@ -23,14 +23,16 @@ NO_LIST = Fault("status", on="OTHER", status=500)
 
 
 def reports(
-    *faults: Fault, at: float, everywhere: tuple[Fault, ...] = (), stop: bool = False, **press: Any
-) -> tuple[Report, Report]:
-    """Give the report of a run of four accounts at a moment, and at its end."""
+    *faults: Fault, at: float = 0.0, accounts: int = 4, hit: int = 99, stop: bool = False, **press: Any
+) -> tuple[Report, Report, Simulator]:
+    """Give the report of a run at a moment and at its end, and the broker; so many accounts have the faults."""
+    everywhere = tuple(fault for fault in faults if fault.on == "OTHER")
+    theirs = tuple(fault for fault in faults if fault not in everywhere)
 
-    async def go() -> tuple[Report, Report]:
-        made_up = drill.firm(4, 1, "none")
-        simulated = [replace(account, faults=faults) for account in made_up.simulated]
-        how: dict[str, Any] = {"keys": {drill._KEY: None}, "seed": 1, "latency_s": 0.01}
+    async def go() -> tuple[Report, Report, Simulator]:
+        made_up = drill.firm(accounts, 1, "none")
+        simulated = [replace(one, faults=theirs if n < hit else ()) for n, one in enumerate(made_up.simulated)]
+        how: dict[str, Any] = {"keys": {drill._KEY: None}, "seed": 1, "latency_s": 0.1}
         async with Simulator(simulated, fault_all=everywhere, **how) as simulator:
             prepared = drill.prepare(made_up, simulator.base_url)
             run = Run(replace(prepared, press=replace(prepared.press, **press)), drill=True)
@@ -39,7 +41,7 @@ def reports(
             if stop:
                 run.stop()
             under_way = run.report()
-            return under_way, await work
+            return under_way, await work, simulator
 
     return virtually(go())
 
@@ -51,7 +53,7 @@ def codes(report: Report) -> list[str]:
 
 def test_while_cancels_leave_nobody_was_left_out():
     """One request at a time: the accounts whose turn has not come are no accounts that the end came before."""
-    under_way, end = reports(SLOW, at=1.5, concurrency=1, deadline_s=2.5)
+    under_way, end, _ = reports(SLOW, at=1.5, concurrency=1, deadline_s=2.5)
 
     assert (False, True) == (under_way.finished, end.finished)
     assert 3 > sum(bool(account.attempts) for account in under_way.accounts)
@@ -61,7 +63,7 @@ def test_while_cancels_leave_nobody_was_left_out():
 
 def test_before_the_list_was_asked_for_nobody_failed_to_read_it():
     """Which accounts there are is asked after the cancels; only the end says that it was not learned."""
-    under_way, end = reports(SLOW, at=0.5, everywhere=(NO_LIST,), deadline_s=20.0)
+    under_way, end, _ = reports(SLOW, NO_LIST, at=0.5, deadline_s=20.0)
 
     assert "roster_unchecked" not in codes(under_way)
     assert not under_way.coverage.roster_checked
@@ -70,7 +72,7 @@ def test_before_the_list_was_asked_for_nobody_failed_to_read_it():
 
 def test_a_run_that_is_stopped_says_so_at_once():
     """And of those that it left out at its end."""
-    under_way, end = reports(SLOW, at=0.5, stop=True, concurrency=1)
+    under_way, end, _ = reports(SLOW, at=0.5, stop=True, concurrency=1)
 
     assert ["stopped"] == codes(under_way)
     assert {"stopped", "not_attempted"} <= set(codes(end))
@@ -94,22 +96,9 @@ def test_who_presses_is_the_person(monkeypatch: pytest.MonkeyPatch, env: dict[st
     assert f"{who}@{socket.gethostname()}" == whoami()
 
 
-def whole(accounts: int = 4, *faults: Fault) -> tuple[Report, Simulator]:
-    """Give the report of a run to its end, and the broker that it asked; the first account has the faults."""
-
-    async def go() -> tuple[Report, Simulator]:
-        made_up = drill.firm(accounts, 1, "none")
-        first, *others = made_up.simulated
-        made_up = replace(made_up, simulated=(replace(first, faults=faults), *others))
-        async with drill.simulator(made_up, seed=1, latency_s=0.1) as simulator:
-            return await Run(drill.prepare(made_up, simulator.base_url), drill=True).go(), simulator
-
-    return virtually(go())
-
-
 def test_which_accounts_there_are_is_asked_when_every_first_delete_is_over():
     """Though there is a slot for it from the beginning, and the other accounts have long been read."""
-    report, simulator = whole(20, SLOW)
+    _, report, simulator = reports(SLOW, accounts=20, hit=1)
     first, *_ = simulator.requests
     (listed,) = [request for request in simulator.requests if request.path == "/v1/accounts"]
 
@@ -121,7 +110,7 @@ def test_which_accounts_there_are_is_asked_when_every_first_delete_is_over():
 def test_no_more_requests_are_in_flight_than_there_are_descriptors(monkeypatch: pytest.MonkeyPatch):
     """Whatever the settings say; and the report says why it took longer."""
     monkeypatch.setattr("panic.run.run.connections_possible", lambda: 3)
-    report, simulator = whole(12)
+    _, report, simulator = reports(accounts=12)
 
     assert 3 == simulator.max_in_flight
     assert "few_descriptors" in codes(report)
@@ -132,6 +121,6 @@ def test_no_more_requests_are_in_flight_than_there_are_descriptors(monkeypatch: 
 def test_a_clock_that_is_wrong_is_told_whichever_way_it_is(monkeypatch: pytest.MonkeyPatch, ahead_s: float):
     """By the broker's own."""
     monkeypatch.setattr("panic.kit.clock.time", SimpleNamespace(time=lambda: time.time() + ahead_s))
-    report, _ = whole()
+    _, report, _ = reports()
 
     assert "clock_skew" in codes(report)

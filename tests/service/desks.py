@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,10 +13,9 @@ from panic.engine.slots import Lanes
 from panic.ledger.writer import Writer
 from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
-from panic.simulator import Fault, SimAccount, Simulator
-from tests.engine.test_engine import prepared
+from panic.simulator import Fault, Simulator
+from tests.engine.test_engine import accounts, prepared
 from tests.kit.tape import Tape
-from tests.kit.virtual import virtually
 
 ALL, NARROW = Scope(all=True), Scope(accounts=(1,))
 QUIET: tuple[Fault, ...] = ()
@@ -67,20 +67,16 @@ def a_press(scope: Scope = ALL, **how: Any) -> Press:
     return Press(scope, how.pop("reason", "a test"), **{"source": "api", "watch_s": 0.0, **how})
 
 
-def at_the_desk(
-    simulated: Sequence[SimAccount], work: Callable[[Place], Coroutine[Any, Any, Any]], **options: Any
-) -> Any:
-    """Do something at a desk whose broker holds these accounts."""
-
-    async def go() -> Any:
-        async with Simulator(simulated, **{"settle_s": 0.2, "latency_s": 0.01, **options}) as simulator:
-            place = Place(simulator, [one.id for one in simulated])
-            try:
-                return await work(place)
-            finally:
-                await place.desk.close()
-
-    return virtually(go())
+@asynccontextmanager
+async def a_desk(*faults: Sequence[Fault], **options: Any) -> AsyncIterator[Place]:
+    """A desk whose broker holds an account with each of these faults."""
+    simulated = accounts(*faults)
+    async with Simulator(simulated, **{"settle_s": 0.2, "latency_s": 0.01, **options}) as simulator:
+        place = Place(simulator, [one.id for one in simulated])
+        try:
+            yield place
+        finally:
+            await place.desk.close()
 
 
 async def until(so: Callable[[], bool]) -> None:

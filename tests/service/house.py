@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from jsonschema import Draft202012Validator
 
 from panic import config
-from panic.service.app import OPERATIONS, RUNNER, STREAM, make_app
+from panic.service.app import LOOKS, OPERATIONS, RUNNER, make_app
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -46,7 +46,6 @@ DOCUMENT = document(OPERATIONS)
 
 
 def bearer(name: str) -> dict[str, str]:
-    """What a token's bearer sends."""
     return {"Authorization": f"Bearer {name}-secret-token"} if name else {}
 
 
@@ -78,7 +77,6 @@ class Answer:
 
     @property
     def json(self) -> dict[str, Any]:
-        """The document that came back."""
         found: dict[str, Any] = json.loads(self.body)
         return found
 
@@ -115,24 +113,20 @@ class House:
     recorded: list[dict[str, Any]]
 
     async def ask(self, method: str, path: str, body: Any = None, *, token: str = JOE, **headers: str) -> Answer:
-        """Ask for something."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         how: dict[str, Any] = {} if body is None else {"json": body}
         async with self.client.request(method, path, headers={**bearer(token), **named}, **how) as response:
             return Answer(response, await response.read())
 
     async def press(self, body: Mapping[str, Any] = QUICK, *, token: str = JOE, **headers: str) -> Answer:
-        """Press."""
         return await self.ask("POST", "/v1/runs", dict(body), token=token, **headers)
 
     def live(self, run_id: str) -> Live:
-        """A run that is here."""
         live = self.desk.find(run_id)
         assert live is not None
         return live
 
     async def over(self, run_id: str) -> None:
-        """Wait for a run's end."""
         await self.live(run_id).finished()
 
     def forget(self) -> None:
@@ -141,16 +135,13 @@ class House:
 
     @property
     def told(self) -> list[tuple[str, dict[str, Any]]]:
-        """What was put on record."""
         self.audit.flush()
         return [(one["what"], one) for one in self.recorded]
 
     def kinds(self) -> list[str]:
-        """Which sorts of it."""
         return [kind for kind, _ in self.told]
 
     def counted(self, name: str, **labels: str) -> float | None:
-        """What a metric says."""
         found: float | None = self.metrics.registry.get_sample_value(name, labels)
         return found
 
@@ -192,9 +183,9 @@ async def house(
         await server.start_server(**RUNNER)
         try:
             async with TestClient(server) as client:
-                stream = app[STREAM]
-                parts = (client, simulator, standby, the_desk, notifier, metrics, firm, stream._hub)
-                yield House(*parts, stream._signing.sessions, stream.readers, audit, recorded)
+                looks = app[LOOKS]
+                parts = (client, simulator, standby, the_desk, notifier, metrics, firm, looks.hub)
+                yield House(*parts, looks.signing.sessions, looks.readers, audit, recorded)
         finally:
             await the_desk.close()
             await standby.close()

@@ -1,4 +1,4 @@
-"""A service in a process of its own, beside an in-test broker, and a client that has a token of each kind."""
+"""A service in a process of its own, beside an in-test broker, and a client that has its token."""
 
 import asyncio
 import hashlib
@@ -17,22 +17,15 @@ from panic.simulator import Simulator
 from tests.cli.ledgers import SETTINGS
 from tests.cli.support import Firm, Process, started
 
-TOKENS = {"desk": "token-of-the-desk-4711", "algo": "token-of-a-program-4712", "looker": "token-of-a-viewer-4713"}
-_KINDS = {
-    "desk": 'roles = ["presser", "resetter"]\nperson = true\n',
-    "algo": 'roles = ["presser"]\nperson = false\n',
-    "looker": 'roles = ["viewer"]\nperson = true\n',
-}
+TOKEN = "token-of-the-desk-4711"
 QUICK = "poll_first_s = 0.05\npoll_max_s = 0.2\nwatch_s = 0\n"
 
 
 def sections(more: str = "", ledger: str = SETTINGS) -> str:
-    """The settings of a service on any port, with its tokens and a ledger."""
-    tokens = "".join(
-        f'[tokens.{name}]\ndigest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"\n{_KINDS[name]}'
-        for name, token in TOKENS.items()
-    )
-    return f"{ledger}\n[service]\nport = 0\n{tokens}{more}"
+    """The settings of a service on any port, with a token that may do everything, and a ledger."""
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    roles = 'roles = ["presser", "resetter"]\nperson = true'
+    return f'{ledger}\n[service]\nport = 0\n[tokens.desk]\ndigest = "sha256:{digest}"\n{roles}\n{more}'
 
 
 def firm(
@@ -69,18 +62,18 @@ class Service:
     async def ask(
         self, method: str, path: str, body: object = None, *, who: str = "desk", **headers: str
     ) -> Answer:
-        """Ask as whoever has a token; "" asks as nobody."""
+        """Ask with the token; "" asks as nobody."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if who:
-            sent["Authorization"] = f"Bearer {TOKENS[who]}"
+            sent["Authorization"] = f"Bearer {TOKEN}"
         async with self.session.request(method, self.url + path, json=body, headers=sent) as response:
             text = await response.text()
             body = json.loads(text) if "json" in response.content_type else None
             return Answer(response.status, dict(response.headers), text, body)
 
-    async def press(self, *, who: str = "desk", reason: str = "a test", **more: Any) -> Answer:
+    async def press(self, *, reason: str = "a test", **more: Any) -> Answer:
         """Press for all accounts."""
-        return await self.ask("POST", "/v1/runs", {"scope": {"all": True}, "reason": reason, **more}, who=who)
+        return await self.ask("POST", "/v1/runs", {"scope": {"all": True}, "reason": reason, **more})
 
     async def report(self, run: str) -> Any:
         """Wait for a run's report."""
@@ -108,7 +101,7 @@ async def listening(handler: Callable[[web.Request], Awaitable[web.StreamRespons
     """Listen for whatever is posted, and give the address."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -158,15 +158,6 @@ async def test_of_two_services_on_one_ledger_one_presses_and_the_late_one_looks_
     assert (1, []) == (len(world.presses), world.titles)
 
 
-async def test_a_clock_that_is_set_back_runs_nothing_twice(world: World):
-    """And one that is set forward tells what it jumped over."""
-    service = await world.service()
-    await world.see(service, -1, 1, -3 * 3600, 2, 6 * 86_400 + 3600)
-
-    assert 1 == len(world.presses)
-    assert {"cleanup/2026-11-27", "cleanup/2026-11-30"} <= {title.split(" ")[0] for title in world.titles}
-
-
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -248,17 +239,6 @@ async def test_a_press_that_could_not_be_made_is_told(world: World):
 
     assert [f"{KEY} did NOT run"] == world.titles
     assert "no account can be fired" in world.told[0].text
-
-
-async def test_on_a_holiday_and_after_an_early_close_nothing_surprises(world: World):
-    """Thanksgiving has no session; on the day after, the close is at 13:00 and the cleanup before that."""
-    hour, service = 3600, await world.service()
-    await world.see(service, 301, 23 * hour, 24 * hour, 45 * hour - 1)
-    before = list(world.presses)
-    await world.see(service, 45 * hour, 48 * hour, 49 * hour)
-
-    assert ([], ["cleanup/2026-11-27"]) == (before, [press.key for press in world.presses])
-    assert [] == world.told
 
 
 async def test_when_the_calendars_disagree_somebody_is_told_and_the_earlier_close_counts(world: World):

@@ -16,20 +16,15 @@ from tests.service.house import DOCUMENT, house
 _SCHEMAS = DOCUMENT["components"]["schemas"]
 
 
-def test_the_document_is_valid_openapi() -> None:
-    """By the specification's own schema."""
+async def test_the_document_is_valid_openapi_and_served_to_anybody(tmp_path: Path) -> None:
+    """By the specification's own schema, and without a token."""
     validate(DOCUMENT, cls=OpenAPIV31SpecValidator)
-
-    assert "3.1.0" == DOCUMENT["openapi"]
-
-
-async def test_the_document_is_served_to_anybody(tmp_path: Path) -> None:
-    """As it is made, without a token."""
     async with house(tmp_path) as it:
         answer = await it.ask("GET", "/openapi.json", token="")
 
-        assert (200, "application/json") == (answer.status, answer.response.content_type)
-        assert json.loads(json.dumps(DOCUMENT)) == answer.json
+    assert "3.1.0" == DOCUMENT["openapi"]
+    assert (200, "application/json") == (answer.status, answer.response.content_type)
+    assert json.loads(json.dumps(DOCUMENT)) == answer.json
 
 
 def test_every_refusal_is_a_kind_of_problem() -> None:

@@ -124,7 +124,7 @@ class Asking:
     async def restart(self) -> bool:
         """Start again, and hear of it."""
         found = await asyncio.to_thread(look, self.it.standby.settings)
-        reports = [json.loads(to_json(one.report)) for one in found if one.report]
+        reports = [json.loads(to_json(report)) for report in found.values() if report]
         return clear_in(reports) or not reports
 
 
@@ -178,8 +178,8 @@ async def test_an_edited_record_is_clear_on_no_way_out(
         latch.create(tmp_path / "panic.latch")
         told = await it.press({**QUICK, "reason": "a bad algo", "deadline_s": 1.5, "latch": True, "wait": 30})
         it.forget()
-        it.hub.overview.disks._ledger.found = None
-        it.hub.overview.disks.expire()
+        it.hub.overview.disks.ledger.found = None
+        it.hub.overview.disks.ledger.expire()
         edit(tmp_path / "ledger.db")
         one = Asking(it, told.json["run_id"], capsys)
         clear = [name for name, is_clear in ways.items() if await is_clear(one)]

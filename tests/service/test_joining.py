@@ -19,7 +19,6 @@ FILTERED = Scope(all=True, filters=Filters(side="BUY"))
 
 
 def of(scope: Scope = ALL, ready: Prepared = READY, **how: Any) -> Prepared:
-    """A press, made ready."""
     press = Press(scope, "a test", **{"watch_s": 4.0, "deadline_s": 60.0, **how})
     return replace(ready, press=press, plan=plan(ready.roster, scope, ready.keys))
 

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,91 +13,53 @@ from panic.ledger.store import SqliteStore
 from panic.simulator import Fault
 from tests.cli.support import PATIENCE_S, account, panic
 from tests.service.house import House, house
-from tests.service.room.page import opened, pressed
+from tests.service.room.page import board_of, opened, pressed
 
 EAST, WEST = {"scope": {"groups": ["East"]}}, {"scope": {"groups": ["West"]}}
 
 
-@pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """Whatever this process puts on record waits until this is set."""
+async def called_last(it: House) -> set[str]:
+    """Which run it is that `last` names, by every way to ask for it."""
+    report = (await it.ask("GET", "/v1/runs/last/report", token="viewer")).json
+    row = (await it.ask("GET", "/v1/runs/last", token="viewer")).json["run"]
+    async with opened(it, "last") as page:
+        await page.has("board")
+        return {one["run_id"] for one in (report, row, await board_of(it, "last"), page.latest("board"))}
+
+
+async def test_a_press_that_was_accepted_is_the_last_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Before a word of it is on record; of several, another process's too, the one pressed last or joined last."""
     released, append = threading.Event(), SqliteStore.append
-    released.set()
 
     def wait(store: SqliteStore, records: Sequence[Record], **how: Any) -> Any:
         assert released.wait(PATIENCE_S)
         return append(store, records, **how)
 
-    monkeypatch.setattr(SqliteStore, "append", wait)
-    yield released
-    released.set()
+    found, runs = list[set[str]](), list[str]()
+    async with house(tmp_path, account(1, Fault("stuck")), account(2, Fault("stuck"))) as it:
+        await pressed(it, verify=False, wait=30)
+        it.forget()
+        monkeypatch.setattr(SqliteStore, "append", wait)  # the ledger takes in nothing more
+        for how in (
+            {"reason": "first"},
+            {"reason": "second", **EAST, "verify": False},
+            {"reason": "third", **WEST},
+        ):
+            runs.append(await pressed(it, **how))
+            found.append(await called_last(it))
+        done = await panic(*it.firm.lines("press", "--all", "--no-verify", "--reason", "there"), cwd=tmp_path)
+        runs.append(json.loads(done.out)["run_id"])
+        found.append(await called_last(it))
+        runs.append(await pressed(it, reason="here again", verify=False, **EAST))
+        found.append(await called_last(it))
+        for run in {*runs} & it.desk.live.keys():
+            await it.live(run).run.engine.swept.wait()
+            it.live(run).run.stop()
+            await it.over(run)
+        it.hub.overview.disks.ledger.expire()
+        room = (await it.ask("GET", "/v1/room", token="viewer")).fits("Room")
+        released.set()
 
-
-@pytest.fixture
-async def it(tmp_path: Path, held: threading.Event) -> AsyncIterator[House]:
-    """A service that was started anew after a run that ended clear, and whose ledger takes in nothing more."""
-    async with house(tmp_path, account(1, Fault("stuck")), account(2, Fault("stuck"))) as made:
-        await pressed(made, verify=False, wait=30)
-        made.forget()
-        held.clear()
-        yield made
-        held.set()
-
-
-async def called_last(it: House) -> list[str]:
-    """Which run it is that `last` names, by every way to ask for it."""
-    found = [
-        (await it.ask("GET", f"/v1/runs/last{path}", token="viewer")).json for path in ("", "/report", "/board")
-    ]
-    return [found[0]["run"]["run_id"], *(one["run_id"] for one in found[1:]), await _followed(it)]
-
-
-async def _followed(it: House) -> str:
-    """The run whose board a page is told."""
-    async with opened(it, "last") as page:
-        await page.has("board")
-        return str(page.latest("board")["run_id"])
-
-
-async def ended(it: House, run: str) -> str:
-    """Have a run come to its end, and give its verdict."""
-    await it.live(run).run.engine.swept.wait()
-    it.live(run).run.stop()
-    return str((await it.live(run).finished()).verdict)
-
-
-async def test_a_press_that_was_accepted_is_the_last_at_once(it: House):
-    """Before a word of it is on record; of several the one pressed last, be it by a press that joined it."""
-    first = await pressed(it, reason="first")
-    by_first = await called_last(it)
-    second = await pressed(it, reason="second", **EAST, verify=False)
-    by_second = await called_last(it)
-    third = await pressed(it, reason="third", **WEST)
-    by_third = await called_last(it)
-
-    assert third == first != second
-    assert ([first] * 4, [second] * 4, [first] * 4) == (by_first, by_second, by_third)
-
-
-async def test_a_run_that_ended_on_no_record_is_the_last(it: House):
-    """An older one that ended after it is not, and neither is one that stands on record."""
-    first = await pressed(it, reason="first", verify=False, watch_s=0, **EAST)
-    second = await pressed(it, reason="second", watch_s=1, **WEST)
-    verdicts = [await ended(it, run) for run in (second, first)]
-    it.hub.overview.disks.expire()
-    room = (await it.ask("GET", "/v1/room", token="viewer")).fits("Room")
-
-    assert [second] * 3 == (await called_last(it))[:3]
-    assert (second, verdicts[0]) == (room["last"]["run_id"], room["last"]["verdict"])
-
-
-async def test_a_later_press_of_another_process_is_the_last(it: House, tmp_path: Path):
-    """Though what was pressed here before is not on record yet; and what is pressed here then is later again."""
-    await pressed(it, reason="here")
-    done = await panic(*it.firm.lines("press", "--all", "--no-verify", "--reason", "there"), cwd=tmp_path)
-    there = json.loads(done.out)["run_id"]
-    by_there = (await it.ask("GET", "/v1/runs/last", token="viewer")).json["run"]["run_id"]
-    again = await pressed(it, reason="here again", verify=False, **EAST)
-
-    assert there == by_there
-    assert [again] * 4 == await called_last(it)
+    assert runs[0] == runs[2] != runs[1]  # the third one joined
+    assert [{run} for run in runs] == found
+    assert runs[-1] == room["last"]["run_id"]  # though it stands on no record yet

@@ -15,7 +15,7 @@ from panic.service import descriptors
 from panic.service.app import RUNNER
 from panic.service.listener import Listener
 from tests.cli.support import account, sent, simulate, until
-from tests.service.support import TOKENS, firm, serving
+from tests.service.support import TOKEN, firm, serving
 from tests.service.test_tls import a_certificate, the_context
 
 ASK = b"GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -211,17 +211,17 @@ async def test_three_hundred_who_ask_for_nothing_do_not_keep_a_press_out(tmp_pat
         assert len(done.err) < 10_000
 
 
-TOKEN = TOKENS["desk"].encode()
-_BEARER = b"Authorization: Bearer " + TOKEN
+SECRET = TOKEN.encode()
+_BEARER = b"Authorization: Bearer " + SECRET
 _NO_HTTP = (
     b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\n" + _BEARER + b"\x00\r\n\r\n",
-    b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization : Bearer " + TOKEN + b"\r\n\r\n",
+    b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nAuthorization : Bearer " + SECRET + b"\r\n\r\n",
     b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\n" + _BEARER + b"\r\nX\x01: y\r\n\r\n",
-    b"GET /v1/runs?token=" + TOKEN + b" x HTTP/1.1\r\n\r\n",
-    TOKEN + b"\x7f / HTTP/1.1\r\n\r\n",
-    b"GET /" + TOKEN * 1000 + b" HTTP/1.1\r\n\r\n",
-    b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + TOKEN + b"\r\n\r\n",
-    b"\x16\x03\x01" + TOKEN,
+    b"GET /v1/runs?token=" + SECRET + b" x HTTP/1.1\r\n\r\n",
+    SECRET + b"\x7f / HTTP/1.1\r\n\r\n",
+    b"GET /" + SECRET * 1000 + b" HTTP/1.1\r\n\r\n",
+    b"POST /v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Length: " + SECRET + b"\r\n\r\n",
+    b"\x16\x03\x01" + SECRET,
 )
 
 
@@ -237,6 +237,6 @@ async def test_what_is_no_http_is_neither_repeated_nor_logged(
             assert came.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
             assert b"application/problem+json" in came
             assert b"Server: panic\r\n" in came
-            assert TOKEN not in came
+            assert SECRET not in came
     assert [] == caplog.records
     assert ("", "") == capfd.readouterr()

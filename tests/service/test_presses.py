@@ -1,14 +1,21 @@
 """The API: presses over HTTP, as a program or a person asks for them."""
 
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from panic.engine.forecast import Forecast
 from panic.engine.slots import Lanes
+from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Keys
+from panic.service.api.views import started
 from panic.simulator import Fault
 from tests.cli.support import account, sent, valid
 from tests.service.house import EVERYTHING, QUICK, bearer, house
+
+ONE, OTHER = started("one"), started("other")
 
 
 async def test_a_press_starts_a_run_and_says_where_it_is(tmp_path: Path):
@@ -44,31 +51,22 @@ async def test_a_press_may_wait_for_the_report(tmp_path: Path):
 
 
 async def test_what_is_asked_for_is_planned_and_sent(tmp_path: Path):
-    """A dry run is answered with the plan, as `panic press --dry-run --format json` does; filters are sent."""
+    """As `panic press --dry-run --format json` has it, with how long it takes where the pace is known."""
+    everything = {"scope": {"all": True}}
     async with house(tmp_path) as it:
-        pressed = await it.press({**QUICK, "dry_run": True})
-        planned = await it.ask("POST", "/v1/plan", {"scope": {"groups": ["East"]}}, token="viewer")
-
-        assert [1, 2] == pressed.fits("PlanReport")["accounts"]
-        assert [1] == planned.fits("PlanReport")["accounts"]
-        assert [] == sent(it.simulator, "DELETE")
+        dry = (await it.press({**QUICK, "dry_run": True})).fits("PlanReport")
+        east = (await it.ask("POST", "/v1/plan", {"scope": {"groups": ["East"]}}, token="viewer")).json
+        unpaced, it.standby.lanes = it.standby.lanes, Lanes(most=0.5)
+        paced = (await it.ask("POST", "/v1/plan", everything)).json["forecast"]
+        unread = (await it.press({**QUICK, "dry_run": True, "verify": False})).json["forecast"]
+        before, it.standby.lanes = sent(it.simulator, "DELETE"), unpaced
         await it.press({**QUICK, "filters": {"side": "BUY", "instruments": ["AAPL"]}, "wait": 30})
         queries = [one.query for one in it.simulator.requests if one.method == "DELETE"]
 
-        assert {"side": "BUY", "instrument_ids": "AAPL"} == {**queries[0]} == {**queries[1]}
-
-
-async def test_a_plan_says_how_long_it_takes_where_the_pace_is_known(tmp_path: Path):
-    """A cancel and a read of each account; without verification the cancels alone."""
-    async with house(tmp_path) as it:
-        unknown = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
-        it.standby.lanes = Lanes(most=0.5)
-        planned = await it.ask("POST", "/v1/plan", {"scope": {"all": True}})
-        pressed = await it.press({**QUICK, "dry_run": True, "verify": False})
-
-        assert unknown.fits("PlanReport")["forecast"] is None
-        assert asdict(Forecast(0.5, 4.0, 8.0)) == planned.fits("PlanReport")["forecast"]
-        assert asdict(Forecast(0.5, 4.0, 4.0)) == pressed.fits("PlanReport")["forecast"]
+    assert ([1, 2], None, [1]) == (dry["accounts"], dry["forecast"], east["accounts"])
+    assert [asdict(Forecast(0.5, 4.0, 8.0)), asdict(Forecast(0.5, 4.0, 4.0))] == [paced, unread]
+    assert [] == before
+    assert {"side": "BUY", "instrument_ids": "AAPL"} == {**queries[0]} == {**queries[1]}
 
 
 # ── what is refused ─────────────────────────────────────────────────────────────────────────────────────────
@@ -177,3 +175,29 @@ async def test_an_idempotency_key_presses_once(tmp_path: Path):
         assert (200, first.json["run_id"]) == (again.status, again.json["run_id"])
         assert first.json["run_id"] != theirs.json["run_id"]
         assert ["press", "press"] == it.kinds()
+
+
+def test_a_key_is_kept_for_its_time_and_its_token_alone():
+    """And may then stand for something else; where there are very many the oldest are forgotten."""
+    now = [0.0]
+    keys = Keys(lambda: now[0])
+    keys.keep("joe", "k", "body", ONE)
+    now[0] = KEPT_S - 1
+    found = [keys.find("joe", "k"), keys.find("ann", "k")]
+    now[0] = KEPT_S
+    found.append(keys.find("joe", "k"))
+    keys.keep("joe", "k", "body", OTHER)
+    found.append(keys.find("joe", "k"))
+    for n in range(KEPT_MOST):
+        keys.keep("joe", str(n), "body", ONE)
+
+    assert [(0.0, "body", ONE), None, None, (KEPT_S, "body", OTHER)] == found
+    assert [False, True] == [keys.find("joe", key) is not None for key in ("k", "0")]
+
+
+@pytest.mark.parametrize(
+    ("words", "right"), [("k", 1), ("x" * 255, 1), ("", 0), ("x" * 256, 0), ("a b", 0), ("ü", 0)]
+)
+def test_what_a_key_may_be(words: str, right: int):
+    """Visible ASCII, so that it means the same on every way here."""
+    assert bool(right) == bool(re.fullmatch(KEY, words))

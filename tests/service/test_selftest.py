@@ -27,9 +27,11 @@ from panic.run.check import AccountCheck, CheckReport, Pace, Setup, State, check
 from panic.service.selftest.findings import Finding, exit_code, findings, found
 from panic.service.selftest.machine import is_full, look
 from panic.service.selftest.result import SelfTestResult, place, read, write
+from panic.service.selftest.tester import SelfTester
 from panic.simulator import Fault, SimAccount, Simulator
+from tests.cli.support import account
 from tests.engine.test_engine import KEY
-from tests.kit.virtual import virtually
+from tests.service.house import house
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PACE = Pace(rate=50, share=0.1)
@@ -217,19 +219,14 @@ def loaded(ids: Sequence[int]) -> Setup:
     return Setup(roster, {"default": Key(KEY)}, ())
 
 
-def paced(
+async def paced(
     accounts: Sequence[SimAccount], run: RunSettings | None = None, **options: Any
 ) -> tuple[CheckReport, Simulator, list[CheckReport]]:
-    """Check these accounts at a pace, on virtual time."""
+    """Check these accounts at a pace."""
     told: list[CheckReport] = []
-
-    async def go() -> tuple[CheckReport, Simulator]:
-        async with Simulator(accounts, latency_s=0.01, **options) as simulator:
-            where, setup = settings_for(simulator, run=run or RunSettings()), loaded([one.id for one in accounts])
-            return await check(where, setup, pace=PACE, tell=told.append), simulator
-
-    report, simulator = virtually(go())
-    return report, simulator, told
+    async with Simulator(accounts, latency_s=0.01, **options) as simulator:
+        where, setup = settings_for(simulator, run=run or RunSettings()), loaded([one.id for one in accounts])
+        return await check(where, setup, pace=PACE, tell=told.append), simulator, told
 
 
 def accounts(count: int, *faulty: SimAccount) -> list[SimAccount]:
@@ -238,10 +235,11 @@ def accounts(count: int, *faulty: SimAccount) -> list[SimAccount]:
     return [bad.get(id_, SimAccount(id_)) for id_ in range(1, count + 1)]
 
 
-def test_it_never_asks_faster_than_its_share():
+@pytest.mark.virtual_time
+async def test_it_never_asks_faster_than_its_share():
     """Five a second of fifty, evenly, the lists and the retries among them; no slower, however long it takes."""
     limping = SimAccount(7, faults=(Fault("status", on="GET", times=2),))
-    report, simulator, _ = paced(accounts(40, limping), run=RunSettings(deadline_s=1))
+    report, simulator, _ = await paced(accounts(40, limping), run=RunSettings(deadline_s=1))
     gaps = [later.at - earlier.at for earlier, later in pairwise(simulator.requests)]
 
     assert {State.OK: 40} == report.states
@@ -250,19 +248,20 @@ def test_it_never_asks_faster_than_its_share():
     assert {"GET"} == {request.method for request in simulator.requests}
 
 
-def test_an_account_without_a_key_is_not_ready():
+async def test_an_account_without_a_key_is_not_ready():
     """It is not asked about: nobody could press it."""
     where = Settings(broker=Broker(base_url="http://127.0.0.1:9"), roster=RosterFile(file=Path("made-up")))
-    report = virtually(check(where, replace(loaded([1]), keys={})))
+    report = await check(where, replace(loaded([1]), keys={}))
 
     assert ({State.REFUSED: 1}, 40) == (report.states, report.exit_code)
 
 
-def test_a_failure_is_told_long_before_the_end():
+@pytest.mark.virtual_time
+async def test_a_failure_is_told_long_before_the_end():
     """A dead key at the first account, another account's lost permission when its turn comes, each once."""
     hurt = [SimAccount(id_, faults=(Fault("status", on="GET", status=403),)) for id_ in (20, 30)]
-    report, _, told = paced(accounts(60, *hurt))
-    dead, _, told_dead = paced(accounts(60), keys={"another.key": None})
+    report, _, told = await paced(accounts(60, *hurt))
+    dead, _, told_dead = await paced(accounts(60), keys={"another.key": None})
 
     assert {State.OK: 58, State.REFUSED: 2} == report.states
     assert [0, 1] == [so_far.states.get(State.REFUSED, 0) for so_far in told]
@@ -283,3 +282,39 @@ async def test_the_end_of_the_brokers_certificate_is_seen(tmp_path: Path):
 
     assert ends == report.certificate_ends
     assert ["the broker's certificate ends in 5 days"] == [finding.text for finding in found]
+
+
+# ── who asks the service ────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_self_test(refused: int | None) -> SelfTester:
+    """One that came to its end, with so many of two accounts refused; None for none."""
+    where = Settings(broker=Broker(base_url="https://x.test"), roster=RosterFile(file=Path("made-up")))
+    desk: Any = SimpleNamespace(live={}, observers=[])
+    tester = SelfTester(lambda: where, Setup, desk, lambda _: None)
+    if refused is not None:
+        revoked = found("key_refused", accounts="1 account: 1")
+        tester.last = replace(a_result(revoked, ok=2 - refused, lost=refused), finished_at=datetime.now(UTC))
+    return tester
+
+
+@pytest.mark.parametrize(("refused", "status", "why"), [(None, 200, ""), (1, 200, ""), (2, 503, "self-test")])
+async def test_the_routes_tell_it(tmp_path: Path, refused: int | None, status: int, why: str):
+    """GET /v1/check/last, its place in the status, the metrics; not ready if no account could be pressed."""
+    async with house(tmp_path, account(1), account(2), self_test=a_self_test(refused)) as it:
+        asked = await it.ask("GET", "/v1/check/last", token="viewer")
+        nobody = await it.ask("GET", "/v1/check/last", token="")
+        ready = await it.ask("GET", "/readyz", token="")
+        state = (await it.ask("GET", "/v1/status", token="viewer")).fits("StatusView")["self_test"]
+        metrics = (await it.ask("GET", "/metrics", token="viewer")).body.decode()
+
+        assert 401 == nobody.status
+        assert (status, why) == (ready.status, ready.json["why"])
+        assert ([] if refused is None else ["key_refused"]) == state["findings"]
+        assert (refused is not None) == ("panic_self_test_ok 0.0" in metrics)
+        if refused is None:
+            asked.problem("not_found")
+        else:
+            assert 2 == asked.fits("SelfTestResult")["accounts"]
+            assert f'panic_self_test_accounts{{state="refused"}} {refused}.0' in metrics
+            assert 'panic_self_test_findings{code="key_refused"} 1.0' in metrics

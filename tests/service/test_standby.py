@@ -12,13 +12,10 @@ import pytest
 from panic.accounts.plan import Scope
 from panic.broker.client import Broker
 from panic.broker.outcomes import Outcome
-from panic.config import Broker as BrokerSettings
 from panic.config import load
-from panic.engine.slots import Lanes, Slots
 from panic.kit.errors import ConfigurationError
 from panic.ledger import reader
 from panic.report.document import Flag
-from panic.run.pace import renewed
 from panic.run.press import Prepared, Press, prepare
 from panic.service.standby import Standby
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, http, listening
@@ -69,9 +66,7 @@ def warm_of(standby: Standby) -> object:
 
 def problems_of(standby: Standby) -> str:
     """Everything that the status names as wrong."""
-    found = standby.status()["problems"]
-    assert isinstance(found, list)
-    return "\n".join(found)
+    return "\n".join(standby.status()["problems"])
 
 
 async def taken(standby: Standby) -> Broker:
@@ -93,7 +88,16 @@ def methods(listener: Listener) -> list[str]:
 
 
 @pytest.fixture
-def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], threading.Event]]:
+def firm(tmp_path: Path) -> Firm:
+    """A firm with the accounts 1, 2 and 3, and no broker."""
+    return firm_of(tmp_path, rows=(1, 2, 3))
+
+
+Hang = Callable[[Path], threading.Event]
+
+
+@pytest.fixture
+def hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hang]:
     """Let every stat of a file hang, as on a dead file system; tells when one does."""
     over, real = threading.Event(), os.stat
 
@@ -130,42 +134,37 @@ async def test_a_press_finds_what_it_would_have_read_itself(tmp_path: Path):
 HOOK = '[hooks.risk]\nsecrets = [{ file = "risk.secret" }]\nall = true\n'
 
 
-async def test_a_secret_on_a_dead_file_system_holds_nobody_up(
-    tmp_path: Path, hang: Callable[[Path], threading.Event]
-):
+async def test_a_secret_on_a_dead_file_system_holds_nobody_up(tmp_path: Path, hang: Hang):
     """A press goes; whether all is in order nobody knows, and nobody says that it is."""
     hangs = hang(tmp_path / "risk.secret")
     async with ready(firm_of(tmp_path, more=SERVICE + HOOK)) as standby:
         await until(hangs.is_set)
-        prepared = standby.prepare(ALL)
 
-        assert ([1, 2], "starting") == (fired(prepared), standby.not_ready)
+        assert ([1, 2], "starting") == (fired(standby.prepare(ALL)), standby.not_ready)
 
 
-async def test_a_judgement_that_fails_is_no_readiness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_a_judgement_that_fails_is_no_readiness(firm: Firm, monkeypatch: pytest.MonkeyPatch):
     """Whatever breaks in it."""
     monkeypatch.setattr("panic.service.readiness.problems", lambda *_: 1 / 0)
-    async with ready(firm_of(tmp_path)) as standby:
+    async with ready(firm) as standby:
         await standby.judged()
 
         assert "configuration" == standby.not_ready
         assert "readiness could not be judged: ZeroDivisionError. Type panic check" in problems_of(standby)
 
 
-async def test_what_changed_is_read_at_the_press(tmp_path: Path):
+async def test_what_changed_is_read_at_the_press(firm: Firm):
     """Nobody has to wait for the next look: every_s is an hour here."""
-    firm = firm_of(tmp_path)
     async with ready(firm, every_s=3600) as standby:
-        firm.roster.write_text("id\n1\n2\n3\n")
+        firm.roster.write_text("id\n1\n2\n4\n")
         firm.key.write_text(NEW_KEY)
         prepared = standby.prepare(ALL)
 
-        assert ([1, 2, 3], NEW_KEY, ()) == (fired(prepared), key_of(prepared), prepared.flags)
+        assert ([1, 2, 4], NEW_KEY, ()) == (fired(prepared), key_of(prepared), prepared.flags)
 
 
-async def test_a_change_that_the_times_do_not_show_is_read(tmp_path: Path):
+async def test_a_change_that_the_times_do_not_show_is_read(firm: Firm):
     """The same size, the same inode and, as far as we are concerned, within one tick of the disk's clock."""
-    firm = firm_of(tmp_path)
     async with ready(firm, every_s=3600) as standby:
         for first in "3456":
             firm.roster.write_text(f"id\n{first}\n2\n")
@@ -174,76 +173,48 @@ async def test_a_change_that_the_times_do_not_show_is_read(tmp_path: Path):
             assert [2, int(first)] == fired(standby.prepare(ALL))
 
 
+NO_FILE = "the roster cannot be read: no such file or directory; what the roster said 0 s ago counts"
+NO_COLUMN = "accounts.csv:1: the roster has no column id; what the roster said 0 s ago counts"
+TYPO = "id,credential\n1,typo\n3,\n4,\n"
+NO_KEY = "panic.key: credential default: the key file cannot be read: no such file or directory"
+
+
 @pytest.mark.parametrize(
-    ("spoil", "words"),
+    ("spoil", "accounts", "unsent", "words"),
     [
-        (Path.unlink, "accounts.csv: the roster cannot be read: no such file"),
-        (lambda file: file.write_text("name\nx\n"), "accounts.csv:1: the roster has no column id"),
+        (lambda firm: firm.roster.unlink(), [1, 2, 3], [], NO_FILE),
+        (lambda firm: firm.roster.write_text("name\nx\n"), [1, 2, 3], [], NO_COLUMN),
+        (lambda firm: firm.roster.write_text(TYPO), [1, 3, 4], [], "account 1: the credential 'typo' is not"),
+        (lambda firm: firm.roster.write_text("id\n1\nxx\n4\n"), [1, 2, 3, 4], [3], "accounts.csv:3: "),
+        (lambda firm: firm.key.unlink(), [1, 2, 3], [], f"{NO_KEY}; the key of 0 s ago is used"),
     ],
-    ids=["removed", "no column"],
+    ids=["no roster", "no column", "a row with a name", "a row that nobody can read", "no key"],
 )
-async def test_a_roster_that_cannot_be_used_gives_way_to_the_last_good_one(
-    tmp_path: Path, spoil: Callable[[Path], object], words: str
+async def test_what_cannot_be_read_gives_way_to_the_last_that_could(
+    firm: Firm, spoil: Callable[[Firm], object], accounts: list[int], unsent: list[int], words: str
 ):
-    """A press fires, and its flag says by which roster and why; one that is mended counts again."""
-    firm = firm_of(tmp_path)
+    """A press fires by every row that can be read, and by the last good one of any that broke: its flag says so.
+
+    A row without a name may be any account that is missing, and is listed. What is mended counts again.
+    """
     async with ready(firm) as standby:
-        spoil(firm.roster)
+        spoil(firm)
         prepared = standby.prepare(ALL)
 
-        assert [1, 2] == fired(prepared)
-        assert ["roster"] == [flag.code for flag in prepared.flags]
+        assert (accounts, KEY) == (fired(prepared), key_of(prepared))
+        assert unsent == [one.row.line for one in prepared.plan.unsent if one.row]
         assert words in said(prepared.flags)
-        assert "; what the roster said 0 s ago counts" in said(prepared.flags)
-        assert words in problems_of(standby)
+        assert words.partition(";")[0] in problems_of(standby)
+        assert KEY not in said(prepared.flags) + problems_of(standby)
+        firm.key.touch(0o600)
+        firm.key.write_text(KEY)
         firm.roster.write_text("id\n7\n")
         mended = standby.prepare(ALL)
         assert ([7], ()) == (fired(mended), mended.flags)
 
 
-@pytest.mark.parametrize(
-    ("rows", "accounts", "unsent", "words"),
-    [
-        (
-            "id,credential\n1,typo\n3,\n4,\n",
-            [1, 3, 4],
-            [],
-            "account 1: the credential 'typo' is not in the settings",
-        ),
-        ("id\n1\nxx\n4\n", [1, 2, 3, 4], [3], "accounts.csv:3: "),
-    ],
-    ids=["a row with a name", "a row that nobody can read"],
-)
-async def test_accounts_whose_rows_broke_are_fired_by_their_last_good_rows(
-    tmp_path: Path, rows: str, accounts: list[int], unsent: list[int], words: str
-):
-    """Beside every row that can be read; one without a name may be any account that is missing, and is listed."""
-    firm = firm_of(tmp_path, rows=[1, 2, 3])
-    async with ready(firm) as standby:
-        firm.roster.write_text(rows)
-        prepared = standby.prepare(ALL)
-
-        assert accounts == fired(prepared)
-        assert unsent == [one.row.line for one in prepared.plan.unsent if one.row]
-        assert words in said(prepared.flags)
-
-
-async def test_a_key_that_cannot_be_read_gives_way_to_the_last_good_one(tmp_path: Path):
-    """And the flag says so, without the key."""
-    firm = firm_of(tmp_path)
-    async with ready(firm) as standby:
-        firm.key.unlink()
-        prepared = standby.prepare(ALL)
-
-        assert (KEY, ["credential"]) == (key_of(prepared), [flag.code for flag in prepared.flags])
-        assert "panic.key: credential default: the key file cannot be read" in said(prepared.flags)
-        assert "; the key of 0 s ago is used" in said(prepared.flags)
-        assert KEY not in said(prepared.flags) + problems_of(standby)
-
-
-async def test_nothing_good_ever_is_refused_and_mended_at_the_press(tmp_path: Path):
+async def test_nothing_good_ever_is_refused_and_mended_at_the_press(firm: Firm):
     """A service that starts on a broken roster says so, and a press finds a mended one."""
-    firm = firm_of(tmp_path)
     firm.roster.unlink()
     async with ready(firm) as standby:
         with pytest.raises(ConfigurationError, match="the roster cannot be read"):
@@ -255,42 +226,35 @@ async def test_nothing_good_ever_is_refused_and_mended_at_the_press(tmp_path: Pa
         assert [1] == fired(standby.prepare(ALL))
 
 
-async def test_a_file_system_that_hangs_delays_no_press(tmp_path: Path, hang: Callable[[Path], threading.Event]):
-    """What was loaded is used, with a flag."""
-    firm = firm_of(tmp_path)
+async def test_a_file_system_that_hangs_delays_no_press(firm: Firm, hang: Hang, monkeypatch: pytest.MonkeyPatch):
+    """What was loaded is used, with a flag; after a while it is no readiness."""
     async with ready(firm, every_s=3600, look_s=0.005) as standby:
         begun = hang(firm.roster)
         prepared = standby.prepare(ALL)
 
         assert begun.is_set()
-        assert [1, 2] == fired(prepared)
-        assert ["stale_files"] == [flag.code for flag in prepared.flags]
+        assert "" == problems_of(standby)
+        monkeypatch.setattr("panic.service.standby.files.STALE_S", 0)
+        assert "roster and keys could not be read for 0 s. Put them on a file system" in problems_of(standby)
+        assert ([1, 2, 3], ["stale_files"]) == (fired(prepared), [flag.code for flag in prepared.flags])
         assert "they are used as they were 1 s ago" in prepared.flags[0].text
 
 
-async def test_the_files_are_looked_at_when_nobody_presses(tmp_path: Path):
+async def test_the_files_are_looked_at_when_nobody_presses(firm: Firm):
     """So that what is wrong is known before a press, and the ages are young."""
-    firm = firm_of(tmp_path)
     async with ready(firm, every_s=0.01) as standby:
         firm.roster.write_text("name\n")
         await until(lambda: "the roster has no column id" in problems_of(standby))
-        status = standby.status()
 
-        assert isinstance(status["roster_age_s"], float)
-        assert isinstance(status["keys_age_s"], float)
+        assert all(isinstance(standby.status()[age], float) for age in ("roster_age_s", "keys_age_s"))
 
 
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def recorded(file: Path) -> list[str]:
-    """The runs that a ledger knows."""
-    return [row.run for row in reader.read(file).rows]
-
-
-async def test_the_ledger_is_open_before_anybody_presses(tmp_path: Path):
+async def test_the_ledger_is_open_before_anybody_presses(tmp_path: Path, firm: Firm):
     """One writer for all who write; a file that has gone is begun anew for the next run."""
-    async with ready(firm_of(tmp_path), every_s=0.01) as standby:
+    async with ready(firm, every_s=0.01) as standby:
         file, writer = tmp_path / "ledger.db", standby.ledger
         await until(lambda: file.exists() and reader.read(file).damage == "")
         assert writer is not None
@@ -301,7 +265,7 @@ async def test_the_ledger_is_open_before_anybody_presses(tmp_path: Path):
 
         assert await leg.settle(PATIENCE_S)
         assert standby.ledger is writer
-        assert (["run-1"], []) == (recorded(file), leg.troubles)
+        assert (["run-1"], []) == ([row.run for row in reader.read(file).rows], leg.troubles)
 
 
 # ── everything anew ─────────────────────────────────────────────────────────────────────────────────────────
@@ -327,65 +291,32 @@ async def test_a_reload_replaces_everything(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "is_kept", "rates"),
+    ("name", "text", "words"),
     [
-        ({}, True, {"default": 50.0}),
-        ({"requests_per_second": 0.2}, False, {"default": 0.2}),
-        ({"base_url": "https://other.test"}, False, {}),
+        ("settings", "[broker\n", "panic.toml:1: this is not TOML"),
+        ("roster", "id\n7\nx\n", "accounts.csv:3: "),
+        ("key", "", "panic.key: credential default: the key file is empty"),
     ],
-    ids=["the same", "another pace", "another broker"],
 )
-def test_a_reload_that_names_another_broker_or_pace_begins_anew(
-    changed: dict[str, Any], is_kept: bool, rates: dict[str, float]
-):
-    """What was learned of another broker counts no more; else it is where the new pace begins."""
-    old, lanes = BrokerSettings(base_url="https://x.test"), Lanes(known={"default": 50.0})
-    lanes.join("default", Slots(1, lambda: 0.0, lanes))
-    found = renewed(lanes, old, old.model_copy(update=changed))
-
-    assert is_kept == (found is lanes)
-    assert rates == found.rates(["default"])
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (lambda firm: firm.settings.write_text("[broker\n"), "panic.toml:1: this is not TOML"),
-        (lambda firm: firm.roster.write_text("id\n7\nx\n"), "accounts.csv:3: "),
-        (lambda firm: firm.key.write_text(""), "panic.key: credential default: the key file is empty"),
-    ],
-    ids=["no TOML", "bad row", "no key"],
-)
-async def test_a_reload_with_any_mistake_changes_nothing(
-    tmp_path: Path, spoil: Callable[[Firm], object], words: str
-):
+async def test_a_reload_with_any_mistake_changes_nothing(firm: Firm, name: str, text: str, words: str):
     """The old settings stay whole, and the mistake is told, also in the status, until it is corrected."""
-    async with listening(serve) as listener:
-        firm = firm_of(tmp_path, listener.base_url)
-        async with ready(firm) as standby:
-            await until(lambda: warm_of(standby) == WARM)
-            old, files = standby.settings, (firm.settings, firm.roster, firm.key)
-            texts = [one.read_text() for one in files]
-            spoil(firm)
-            reloaded = await standby.reload()
+    async with ready(firm) as standby:
+        old, file = standby.settings, getattr(firm, name)
+        before = file.read_text()
+        file.write_text(text)
+        reloaded = await standby.reload()
 
-            assert words in "\n".join(map(str, reloaded.problems))
-            assert () == reloaded.notes
-            assert old is standby.settings
-            assert words in problems_of(standby)
-            assert WARM == listener.connections
-            for file, text in zip(files, texts, strict=True):
-                file.write_text(text)
-            assert ((), ()) == await standby.reload()
-            assert "loaded again" not in problems_of(standby)
+        assert (True, ()) == (words in "\n".join(map(str, reloaded.problems)), reloaded.notes)
+        assert old is standby.settings
+        assert words in problems_of(standby)
+        file.write_text(before)
+        assert ((), ()) == await standby.reload()
+        assert "loaded again" not in problems_of(standby)
 
 
-async def test_a_reload_that_hangs_changes_nothing(
-    tmp_path: Path, hang: Callable[[Path], threading.Event], monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_reload_that_hangs_changes_nothing(firm: Firm, hang: Hang, monkeypatch: pytest.MonkeyPatch):
     """It is given up, and holds up no press meanwhile."""
     monkeypatch.setattr("panic.service.standby.health.RELOAD_S", 0.05)
-    firm = firm_of(tmp_path)
     async with ready(firm, every_s=3600) as standby:
         old = standby.settings
         hang(firm.roster)

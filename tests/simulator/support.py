@@ -45,9 +45,8 @@ class Line:
         host, port = simulator.base_url.removeprefix("http://").split(":")
         return cls(*await asyncio.open_connection(host, int(port), limit=1 << 27))
 
-    def send(self, method: str = "DELETE", path: str = ORDERS, *, key: str = "sim.key", body: str = "") -> None:
-        head = f"{method} {path} HTTP/1.1\r\nHost: sim\r\nAuthorization: Bearer {key}\r\n"
-        self.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+    def send(self, method: str = "DELETE", path: str = ORDERS, *, key: str = "sim.key") -> None:
+        self.writer.write(f"{method} {path} HTTP/1.1\r\nHost: sim\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
 
     async def reply(self) -> Reply:
         async with asyncio.timeout(PATIENCE_S):

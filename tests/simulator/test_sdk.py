@@ -149,68 +149,22 @@ async def test_list_with_filters(sdk: AsyncClearStreet):
 async def test_words_of_the_newest_release():
     """A client that believes nothing but its own enumerations reads the new words; several legs have no symbol."""
     orders = (
-        SimOrder(status="QUEUED", time_in_force="AT_OPEN", strategy="VWAP", queue_state="AWAITING_RELEASE"),
+        SimOrder(status="QUEUED", time_in_force="AT_OPEN"),
         SimOrder(symbol="", status="PENDING_TRIGGER", time_in_force="AT_CLOSE", side="SELL", filled=20),
     )
+    how: dict[str, Any] = {"api_key": "sim.key", "_strict_response_validation": True}
     async with (
         Simulator([SimAccount(1, orders=orders)]) as simulator,
-        AsyncClearStreet(
-            api_key="sim.key", base_url=simulator.base_url, _strict_response_validation=True
-        ) as strict,
+        AsyncClearStreet(base_url=simulator.base_url, **how) as strict,
     ):
         plain, legs = (await strict.v1.orders.get_orders(1)).data
-        fill = (await strict.v1.orders.get_executions(1)).data[0]
 
-    assert plain.strategy is not None
-    assert ("QUEUED", "AT_OPEN", "VWAP") == (plain.status, plain.time_in_force, plain.strategy.type)
-    assert ("PENDING_TRIGGER", "AT_CLOSE", None) == (legs.status, legs.time_in_force, legs.strategy)
+    assert ("QUEUED", "AT_OPEN") == (plain.status, plain.time_in_force)
+    assert ("PENDING_TRIGGER", "AT_CLOSE") == (legs.status, legs.time_in_force)
     assert (None, None, None) == (legs.symbol, legs.instrument_id, legs.instrument_type)
-    assert (legs.id, "20", None, None) == (fill.order_id, fill.quantity, fill.symbol, fill.price)
 
 
 # ── everything else ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_executions(simulator: Simulator, sdk: AsyncClearStreet):
-    """Each fill has its price, its venue and its order; they come page by page, latest first, and filtered."""
-    first = await sdk.v1.orders.get_executions(ALPHA, page_size=1)
-    rest = await sdk.v1.orders.get_executions(ALPHA, page_token=str(first.metadata.next_page_token))
-    filled, stop = first.data[0], rest.data[0]
-    asked: list[dict[str, Any]] = [
-        {"order_ids": [filled.order_id]},
-        {"from_": filled.transaction_time},
-        {"to": datetime.now(UTC) - timedelta(seconds=100)},
-        {"instrument_ids": ["aapl"]},
-    ]
-    shown = [(await sdk.v1.orders.get_executions(ALPHA, **filters)).data for filters in asked]
-
-    assert ("40", "149.95", "XNAS", "TSLA") == (stop.quantity, stop.price, stop.venue, stop.symbol)
-    assert ("100", "AAPL", 2) == (filled.quantity, filled.symbol, rest.metadata.total_items)
-    assert stop.order_id in simulator.truth(ALPHA).open
-    assert [[filled.id], [filled.id], [stop.id], [filled.id]] == [[one.id for one in page] for page in shown]
-
-
-async def test_one_order(simulator: Simulator, sdk: AsyncClearStreet):
-    """It is submitted, is PENDING_NEW, then NEW, is read and cancelled by itself; an unknown one is a 404."""
-    order: Any = {"id": "mine-1", "side": "BUY", "quantity": "7", "symbol": "IBM"}
-    order |= {"order_type": "MARKET", "time_in_force": "DAY"}
-    submitted = (await sdk.v1.orders.submit_orders(BETA, orders=[order])).data[0]
-    later = (await sdk.v1.orders.get_order_by_id(submitted.id, account_id=BETA)).data
-    opened = simulator.truth(BETA).open
-    cancelled = (await sdk.v1.orders.cancel_open_order(submitted.id, account_id=BETA)).data
-    after = (await sdk.v1.orders.get_order_by_id(submitted.id, account_id=BETA)).data
-
-    assert ["PENDING_NEW", "NEW", "PENDING_CANCEL", "CANCELED"] == [
-        one.status for one in (submitted, later, cancelled, after)
-    ]
-    assert ("mine-1", (submitted.id,)) == (submitted.client_order_id, opened)
-    for call in (sdk.v1.orders.get_order_by_id, sdk.v1.orders.cancel_open_order):
-        with pytest.raises(clearstreet.NotFoundError):
-            await call("nobody", account_id=BETA)
-    with pytest.raises(clearstreet.NotFoundError):
-        await sdk.v1.orders.cancel_open_order(submitted.id, account_id=BETA)
-    with pytest.raises(clearstreet.UnprocessableEntityError):
-        await sdk.v1.orders.submit_orders(BETA, orders=[order | {"quantity": "many"}])
 
 
 async def test_accounts(sdk: AsyncClearStreet):

@@ -1,16 +1,12 @@
 """The server: its door, its witness, its clock and its end."""
 
 import asyncio
-import ssl
-from datetime import date, datetime
+from datetime import datetime
 
-import aiohttp
 import pytest
-import trustme
 
-from panic.simulator import Fault, RateLimit, SimAccount, SimOrder, Simulator
+from panic.simulator import Fault, RateLimit, SimAccount, Simulator
 from panic.simulator.limits import Meter
-from tests.kit.virtual import virtually
 from tests.simulator.support import ACCOUNT, ORDERS, Line, ask, simulate, until
 
 HOURS = "/v1/calendars/market-hours"
@@ -30,7 +26,6 @@ async def test_bad_parameters():
           for token in ("AAAA", "!", "eyJvZmZzZXQiOi0xLCJsaW1pdCI6MX0=")),
         ("GET", f"{HOURS}?market=us_bonds", "market"),
         ("GET", f"{HOURS}?date=tomorrow", "date"),
-        ("POST", ORDERS, "body"),
     ]  # fmt: skip
     async with simulate() as simulator:
         for method, path, part in bad:
@@ -39,24 +34,6 @@ async def test_bad_parameters():
             assert (path, 400, 400) == (path, reply.status, reply.json["error"]["code"])
             assert part in reply.json["error"]["message"]
         assert 0 == simulator.truth(ACCOUNT).executed
-
-
-async def test_what_is_no_list_of_orders_is_refused():
-    """With 422, as the broker does."""
-    async with simulate() as simulator:
-        statuses = [(await ask(simulator, "POST", body=body)).status for body in ("[1]", '[{"side": "BUY"}]', "7")]
-
-    assert [422] * 3 == statuses
-
-
-async def test_special_days():
-    """The house can be told of holidays."""
-    async with simulate(special_days={date(2025, 12, 25): "HOLIDAY"}) as simulator:
-        reply = await ask(simulator, "GET", f"{HOURS}?date=2025-12-25&market=us_equities")
-        today = await ask(simulator, "GET", HOURS)
-
-    assert ["HOLIDAY"] == [day["status"]["day_type"] for day in reply.json["data"]]
-    assert 2 == len(today.json["data"])
 
 
 async def test_witness():
@@ -79,16 +56,6 @@ async def test_witness():
     assert first.at <= second.at
 
 
-async def test_in_flight():
-    """Requests that are being handled are counted, and so is the most at a time."""
-    async with simulate(latency_s=0.02) as simulator:
-        asking = [asyncio.create_task(ask(simulator, "GET")) for _ in range(3)]
-        await until(lambda: simulator.in_flight == 3)
-        await asyncio.gather(*asking)
-
-        assert (0, 3) == (simulator.in_flight, simulator.max_in_flight)
-
-
 @pytest.mark.parametrize(
     ("limit", "served"),
     [
@@ -109,61 +76,17 @@ def test_a_limit_serves(limit: RateLimit, served: str):
 
 
 @pytest.mark.parametrize("retry_after", ["1", None])
-def test_rate_limit(retry_after: str | None):
+@pytest.mark.virtual_time
+async def test_rate_limit(retry_after: str | None):
     """What comes too fast is answered 429 and not carried out; who waits is served."""
+    async with simulate(rate_limit=RateLimit(2, 2, retry_after=retry_after)) as simulator:
+        replies = [await ask(simulator) for _ in range(3)]
+        await asyncio.sleep(0.5)
+        later = await ask(simulator, "GET")
 
-    async def press() -> None:
-        async with simulate(rate_limit=RateLimit(2, 2, retry_after=retry_after)) as simulator:
-            replies = [await ask(simulator) for _ in range(3)]
-            await asyncio.sleep(0.5)
-            later = await ask(simulator, "GET")
-
-            assert [200, 404, 429, 200] == [reply.status for reply in (*replies, later)]
-            assert retry_after == replies[2].headers.get("retry-after")
-            assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
-
-    virtually(press())
-
-
-async def test_added_order():
-    """An order that is added while the simulator runs is open at once."""
-    async with simulate(orders=0) as simulator:
-        added = simulator.add_order(ACCOUNT, SimOrder(symbol="IBM"))
-        listed = await ask(simulator, "GET")
-
-        assert (added,) == simulator.truth(ACCOUNT).open
-        assert [added] == [order["id"] for order in listed.json["data"]]
-
-
-async def test_same_seed_same_ids():
-    """Two simulators with one seed give out the same ids; another seed gives others."""
-    answers = []
-    for seed in (1, 1, 2):
-        async with simulate(seed=seed) as simulator:
-            answer = (await ask(simulator)).json
-            answers.append((answer["data"][0]["id"], answer["metadata"]["request_id"]))
-
-    assert answers[0] == answers[1]
-    assert not set(answers[0]) & set(answers[2])
-
-
-async def test_tls():
-    """With a certificate the same is served over https, resets included."""
-    authority = trustme.CA()
-    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
-    authority.issue_cert("127.0.0.1").configure_cert(server)
-    authority.configure_trust(client)
-    headers = {"Authorization": "Bearer sim.key"}
-    async with simulate(Fault("rst", on="ANY", times=1), ssl_context=server) as simulator:
-        async with aiohttp.ClientSession(simulator.base_url, headers=headers) as session:
-            with pytest.raises(aiohttp.ClientConnectionError):
-                # POST is not resent by itself, as a GET or DELETE would be.
-                await session.post(ORDERS, json=[], ssl=client)
-            async with session.delete(ORDERS, ssl=client) as answer:
-                status = answer.status
-
-        assert simulator.base_url.startswith("https://127.0.0.1:")
-        assert (200, 1) == (status, simulator.truth(ACCOUNT).executed)
+        assert [200, 404, 429, 200] == [reply.status for reply in (*replies, later)]
+        assert retry_after == replies[2].headers.get("retry-after")
+        assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
 
 
 # ── beginning and end ───────────────────────────────────────────────────────────────────────────────────────
@@ -172,27 +95,24 @@ async def test_tls():
 @pytest.mark.parametrize(
     "fault", [Fault("hang"), Fault("latency", seconds=60), Fault("drip", seconds=60), Fault("endless")]
 )
-def test_stopping_is_quick(fault: Fault):
+@pytest.mark.virtual_time
+async def test_stopping_is_quick(fault: Fault):
     """Whatever is under way, stopping ends it at once, leaves no task behind, and the truth stays."""
+    before, simulator = asyncio.all_tasks(), simulate(fault)
+    await simulator.start()
+    line = await Line.to(simulator)
+    line.send()
+    await until(lambda: bool(simulator.in_flight))
+    started = asyncio.get_running_loop().time()
+    await simulator.stop()
 
-    async def stop() -> None:
-        before, simulator = asyncio.all_tasks(), simulate(fault)
-        await simulator.start()
-        line = await Line.to(simulator)
-        line.send()
-        await until(lambda: bool(simulator.in_flight))
-        started = asyncio.get_running_loop().time()
-        await simulator.stop()
-
-        assert asyncio.get_running_loop().time() - started < 1
-        assert 0 == simulator.in_flight
-        assert before == asyncio.all_tasks()
-        assert 1 == simulator.truth(ACCOUNT).deletes
-        with pytest.raises(RuntimeError, match="not running"):
-            _ = simulator.base_url
-        await line.close()
-
-    virtually(stop())
+    assert asyncio.get_running_loop().time() - started < 1
+    assert 0 == simulator.in_flight
+    assert before == asyncio.all_tasks()
+    assert 1 == simulator.truth(ACCOUNT).deletes
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = simulator.base_url
+    await line.close()
 
 
 async def test_stopping_with_idle_connections():
@@ -233,51 +153,36 @@ def test_mistakes_in_the_accounts():
 # ── time, and beginning anew ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_hour_of_virtual_time():
-    """An hour of settling takes no time, and the clocks agree."""
-
-    async def hour() -> None:
-        async with simulate(settle_s=3600.0) as simulator:
-            await ask(simulator)
-            early = simulator.truth(ACCOUNT)
-            before = (await ask(simulator, "GET", "/v1/clock")).json["data"]["clock"]
-            await asyncio.sleep(3600.0)
-            after = (await ask(simulator, "GET", "/v1/clock")).json["data"]["clock"]
-
-            assert 1 == len(early.pending)
-            assert 1 == len(simulator.truth(ACCOUNT).canceled)
-            assert 3600 == pytest.approx((_time(after) - _time(before)).total_seconds(), abs=5)
-
-    virtually(hour())
-
-
-def test_restocked():
+@pytest.mark.virtual_time
+async def test_restocked():
     """Orders and faults are those of the start again, as old and under other ids; an open connection stays so."""
-
-    async def hour() -> None:
-        async with simulate(Fault("status", times=1), orders=2) as simulator:
-            line = await Line.to(simulator)
-            before, statuses = (await ask(simulator, "GET")).json["data"], []
-            for _ in range(2):
-                line.send()
-                statuses.append((await line.reply()).status)
-            emptied = simulator.truth(ACCOUNT).open
-            await asyncio.sleep(3600.0)
-            simulator.restock()
-            truth, seen = simulator.truth(ACCOUNT), list(simulator.requests)
+    async with simulate(Fault("status", times=1), orders=2) as simulator:
+        line = await Line.to(simulator)
+        before, statuses, clocks = (await ask(simulator, "GET")).json["data"], [], [await _clock(simulator)]
+        for _ in range(2):
             line.send()
-            again = await line.reply()
-            await line.close()
-            after = (await ask(simulator, "GET")).json["data"]
+            statuses.append((await line.reply()).status)
+        emptied = simulator.truth(ACCOUNT).open
+        await asyncio.sleep(3600.0)
+        simulator.restock()
+        clocks.append(await _clock(simulator))
+        truth, seen = simulator.truth(ACCOUNT), len(simulator.requests)
+        line.send()
+        again = await line.reply()
+        await line.close()
+        after = (await ask(simulator, "GET")).json["data"]
 
-            assert ([503, 200], ()) == (statuses, emptied)
-            assert (2, 0, 0, []) == (len(truth.open), truth.deletes, truth.executed, seen)
-            assert {one["id"] for one in before}.isdisjoint(truth.open)
-            assert 503 == again.status
-            passed = _time(after[0]["created_at"]) - _time(before[0]["created_at"])
-            assert 3600 == pytest.approx(passed.total_seconds(), abs=5)
+        assert ([503, 200], ()) == (statuses, emptied)
+        assert (2, 0, 0, 1) == (len(truth.open), truth.deletes, truth.executed, seen)
+        assert {one["id"] for one in before}.isdisjoint(truth.open)
+        assert 503 == again.status
+        born = [_time(orders[0]["created_at"]) for orders in (before, after)]
+        for earlier, later in (born, clocks):
+            assert 3600 == pytest.approx((later - earlier).total_seconds(), abs=5)
 
-    virtually(hour())
+
+async def _clock(simulator: Simulator) -> datetime:
+    return _time((await ask(simulator, "GET", "/v1/clock")).json["data"]["clock"])
 
 
 def _time(text: str) -> datetime:

@@ -16,10 +16,9 @@ from typing import Any
 from panic._version import VERSION
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
-from panic.ledger.chain import Head
-from panic.ledger.events import decode
+from panic.ledger.events import GENESIS, Head, decode
 from panic.ledger.history import past_of
-from panic.ledger.reader import Row, Volume
+from panic.ledger.reader import Row, Volume, links
 from panic.ledger.record import Kind
 from panic.report.document import Report, to_json
 
@@ -79,7 +78,7 @@ def export(volume: Volume, asked: Asked, *, by: str, at: datetime) -> tuple[Head
         raise UsageError(f"{volume.file} holds nothing of {what}{f'; {volume.damage}' if volume.damage else ''}")
     rows = volume.rows[places[0] : places[-1] + 1]
     before = volume.rows[places[0] - 1] if places[0] else None
-    base = Head(before.seq, before.hash) if before else volume.base
+    base = Head(before.seq, before.hash) if before else GENESIS
     head = Head(rows[-1].seq, rows[-1].hash)
     header = Header(
         schema=SCHEMA,
@@ -124,7 +123,6 @@ def write_row(row: Row) -> bytes:
 
 def report_of(run: str, rows: tuple[Row, ...], base: Head, ledger: str) -> Report:
     """Rebuild a run's report from rows without a gap: used by both export and verification."""
-    before = [base.hash, *(row.hash for row in rows)]
-    mine = [(row, hashed) for row, hashed in zip(rows, before, strict=False) if row.run == run]
-    its, links = tuple(row for row, _ in mine), tuple(hashed for _, hashed in mine)
-    return past_of(Volume(Path(ledger), base, its, before=links), run).report()
+    mine = [(row, before) for row, before in zip(rows, links(rows, base), strict=True) if row.run == run]
+    its, before = tuple(row for row, _ in mine), tuple(hashed for _, hashed in mine)
+    return past_of(Volume(Path(ledger), its, before=before), run).report()

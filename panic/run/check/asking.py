@@ -10,7 +10,7 @@ from panic.broker.answers import Answer, too_late
 from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
-from panic.broker.pages import Parameters, Query
+from panic.broker.pages import Parameters
 from panic.broker.proof import since
 from panic.config import Run
 from panic.engine.deadline import persistently
@@ -74,7 +74,7 @@ class Asking:
 
     async def orders(self, account: Account) -> Answer:
         """Ask for one order of an account, as far back as a press looks: a broker may not take that."""
-        query = Query((since(self._clock.earlier()), ("page_size", "1")))
+        query = (since(self._clock.earlier()), ("page_size", "1"))
 
         async def read() -> Answer:
             await self._turn()

@@ -112,7 +112,7 @@ class _Round:
         if (theirs := _time(answer.document)) is not None:
             ours = self._clock.wall((answer.began + answer.ended) / 2)
             self._skew_s = round((ours - theirs).total_seconds(), 3)
-        self._certificate_ends = self._broker.certificate_ends
+        self._certificate_ends = self._broker.connections.certificate_ends
         self._listings = await asyncio.gather(*map(self._asking.accounts, sorted(self._setup.keys)))
         for listing in self._listings:
             self._listed.update(listing.active)

@@ -1,16 +1,28 @@
-"""What several routes need: JSON as an answer, and work on a thread whose mistakes become problems."""
+"""What several routes need: JSON as an answer, work on a thread whose mistakes become problems, and a run."""
 
+import asyncio
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from contextlib import suppress
+from time import monotonic
+from typing import Final, TypeVar
 
 from aiohttp import web
 from pydantic_core import to_json
 
 from panic.kit.background import Aside
 from panic.kit.errors import UsageError
+from panic.ledger import history
+from panic.report import document as reports
+from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.problems import ProblemError, in_our_words
+from panic.service.standby import Standby
 
 _T = TypeVar("_T")
+
+_SWEEP_S: Final = 5.0
+_SHARED_S: Final = 0.5
+"""The least time between folding reports of a run under way, however many watch: the loop belongs to the run."""
 
 
 def document(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -21,11 +33,55 @@ def document(body: object, status: int = 200, headers: Mapping[str, str] | None 
     )
 
 
-async def on_thread(
-    threads: Aside, work: Callable[[], _T], name: str, *, usage: str = "not_found", most_s: float | None = None
-) -> _T:
-    """Do work that may hang; a UsageError becomes the problem `usage`."""
-    try:
-        return await threads.do(work, name, most_s)
-    except UsageError as error:
-        raise ProblemError(usage, in_our_words(str(error))) from error
+class Threads(Aside):
+    """Threads for work that may hang, and whose mistakes are the caller's."""
+
+    async def ask(
+        self, work: Callable[[], _T], name: str, most_s: float | None = None, *, usage: str = "not_found"
+    ) -> _T:
+        """Do work; a UsageError becomes the problem `usage`."""
+        try:
+            return await self.do(work, name, most_s)
+        except UsageError as error:
+            raise ProblemError(usage, in_our_words(str(error))) from error
+
+
+class Lookup:
+    """Finds a run wherever it is: at the desk while it is here, in the ledger afterwards."""
+
+    def __init__(self, desk: Desk, standby: Standby, threads: Threads) -> None:
+        self._desk, self._standby, self._threads = desk, standby, threads
+        self._reports: dict[str, tuple[float, bytes]] = {}
+
+    async def find(self, name: str) -> Live | str:
+        """Give a run that is here, or the id of the one on record; `not_found` if there is none, or several."""
+        live = self._desk.find(name)
+        if live is not None:
+            return live
+        ledger, here = self._standby.settings.ledger, self._desk.last_presses
+        run = await self._threads.ask(lambda: history.find(ledger, name, here), "find")
+        return self._desk.find(run) or run
+
+    async def report(self, name: str) -> bytes:
+        """Give a run's report as JSON, as it is known now."""
+        found = await self.find(name)
+        if isinstance(found, str):
+            ledger = self._standby.settings.ledger
+            told = lambda: reports.to_json(history.recall(ledger, found).report())  # noqa: E731  (on a thread)
+            return await self._threads.ask(told, "report")
+        if found.report is not None:
+            return reports.to_json(found.report)
+        await until_swept(found)
+        now = monotonic()
+        known = self._reports.get(found.run.id)
+        if known is None or now - known[0] > _SHARED_S:
+            self._reports = {run: one for run, one in self._reports.items() if self._desk.find(run)}
+            known = self._reports[found.run.id] = now, reports.to_json(found.run.report())
+        return known[1]
+
+
+async def until_swept(live: Live) -> None:
+    """Wait until every first DELETE has left, but not for long: to fold a report takes the loop's time."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_SWEEP_S):
+            await live.run.engine.swept.wait()

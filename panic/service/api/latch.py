@@ -1,17 +1,17 @@
 """The routes about what is engaged, and its end."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
 
 from panic.accounts.plan import Scope
-from panic.kit.background import Aside
 from panic.run import reset
 from panic.run.engagement import LatchView, look
 from panic.run.reset import ResetView
 from panic.service.api import models
-from panic.service.api.answers import document, on_thread
+from panic.service.api.answers import Threads, document
 from panic.service.api.models import ResetAsked
 from panic.service.audit import Audit
 from panic.service.auth import Identity, require_scope
@@ -23,18 +23,20 @@ from panic.service.standby import Standby
 _RESET_S = 30.0
 
 
+@dataclass
 class Latching:
     """What is engaged, and its end."""
 
-    def __init__(self, standby: Standby, audit: Audit, threads: Aside, env: Mapping[str, str]) -> None:
-        self._standby, self._audit, self._env = standby, audit, env
-        self._on_thread = partial(on_thread, threads)
+    _standby: Standby
+    _audit: Audit
+    _threads: Threads
+    _env: Mapping[str, str]
 
     @Operation("GET", "/v1/latch", "viewer", {200: LatchView}, (404, 504))
     async def latch(self, _: web.Request, __: Identity) -> web.Response:
         """What is engaged."""
         settings = self._standby.settings
-        found = await self._on_thread(lambda: look(settings), "latch")
+        found = await self._threads.ask(lambda: look(settings), "latch")
         return document(found.view(str(settings.latch.file)))
 
     @Operation("POST", "/v1/reset", "resetter", {200: ResetView}, (409, 503, 504), person=True, body=ResetAsked)
@@ -45,7 +47,7 @@ class Latching:
         scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
         named = scope if scope.groups or scope.accounts or scope.all else Scope(all=True)
         require_scope(identity, named, self._standby.roster)
-        prepared = await self._on_thread(
+        prepared = await self._threads.ask(
             lambda: reset.prepare(settings, scope, by=by, reason=asked.reason, force=asked.force, env=self._env),
             "reset",
             usage="conflict",
@@ -56,7 +58,7 @@ class Latching:
         self._audit.record_request(request, identity, "reset", **told)
         try:
             carry_out = partial(reset.carry_out, settings, prepared)
-            state = await self._on_thread(carry_out, "reset", usage="conflict", most_s=_RESET_S)
+            state = await self._threads.ask(carry_out, "reset", usage="conflict", most_s=_RESET_S)
         except TimeoutError:
             remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
             raise ProblemError("too_slow", remedy=remedy) from None

@@ -103,6 +103,12 @@ class ResetAsked(_Asked):
     dry_run: bool = False
 
 
+class TokenAsked(_Asked):
+    """Whose session it shall be."""
+
+    token: Annotated[str, Field(min_length=1, max_length=1000, repr=False)]
+
+
 class RunsQuery(_Query):
     """How many runs to list."""
 

@@ -1,4 +1,4 @@
-"""POST /v1/runs: a press, at once. Nothing waits between the request's last byte and the desk.
+"""A press, at once, and what it would do. Nothing waits between the request's last byte and the desk.
 
 Repeats of one Idempotency-Key never press again.
 """
@@ -7,17 +7,19 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable
+from time import monotonic
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from panic.engine.forecast import planned
+from panic.kit.background import Aside
 from panic.report.document import PlanReport, Report, Source, plan_json, to_json
 from panic.run.press import Press
 from panic.service import body
 from panic.service.api import models, views
 from panic.service.api.answers import document
-from panic.service.api.models import PressAsked
+from panic.service.api.models import PlanAsked, PressAsked
 from panic.service.audit import Audit
 from panic.service.auth import Identity, require_scope
 from panic.service.descriptors import held_most
@@ -32,6 +34,8 @@ WAITING_MOST: Final = 100
 
 KEPT_S: Final = 86_400.0
 KEPT_MOST: Final = 10_000
+
+_PLAN_S: Final = 5.0
 
 KEY: Final = r"[!-~]{1,255}"
 _KEY = {
@@ -79,8 +83,9 @@ class Keys:
 class Presses:
     """Takes presses over HTTP."""
 
-    def __init__(self, desk: Desk, standby: Standby, audit: Audit, keys: Keys) -> None:
-        self._desk, self._standby, self._audit, self._keys = desk, standby, audit, keys
+    def __init__(self, desk: Desk, standby: Standby, audit: Audit, threads: Aside) -> None:
+        self._desk, self._standby, self._audit, self._threads = desk, standby, audit, threads
+        self._keys = Keys(monotonic)
         self._waiting = 0
 
     @Operation("POST", views.RUNS, "presser", _ANSWERS, (422, 429, 503), body=PressAsked, headers=(_KEY,))
@@ -91,9 +96,7 @@ class Presses:
         if asked.dry_run:
             press = _press_of(asked, request, identity)
             require_scope(identity, press.scope, self._standby.roster)
-            prepared = self._standby.prepare(press)
-            forecast = planned(prepared.plan.accounts, self._standby.lanes, verify=press.verify)
-            return document(plan_json(prepared.plan, prepared.settings.broker.base_url, forecast))
+            return await self._planned(press)
         digest = hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
         kept = self._keys.find(identity.name, key) if key else None
         if kept is not None and kept.digest != digest:
@@ -104,6 +107,17 @@ class Presses:
         if asked.wait and (report := await self._report_within(started.run_id, asked.wait)) is not None:
             return report
         return document(started, 202, {"Location": started.links.self})
+
+    @Operation("POST", "/v1/plan", "viewer", {200: PlanReport}, (422, 503, 504), body=PlanAsked)
+    async def plan(self, request: web.Request, _: Identity) -> web.Response:
+        """What a press of this scope would do; nothing is sent."""
+        asked = models.read(PlanAsked, await body.read_json(request))
+        return await self._planned(Press(asked.to_scope(), "a plan"))
+
+    async def _planned(self, press: Press) -> web.Response:
+        found = await self._threads.do(lambda: self._standby.prepare(press), "plan", _PLAN_S)
+        forecast = planned(found.plan.accounts, self._standby.lanes, verify=press.verify)
+        return document(plan_json(found.plan, found.settings.broker.base_url, forecast))
 
     def _pressed(self, asked: PressAsked, request: web.Request, identity: Identity) -> views.Started:
         press = _press_of(asked, request, identity)

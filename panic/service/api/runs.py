@@ -1,14 +1,12 @@
 """The routes about runs, beside the press: listed, summed up, reported and resumed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 
 from aiohttp import web
 
 from panic.config import LedgerFiles
-from panic.kit.background import Aside
 from panic.kit.errors import UsageError
 from panic.ledger import history
 from panic.ledger.summary import Summary
@@ -16,8 +14,7 @@ from panic.report.document import Report
 from panic.run import resume
 from panic.service import body
 from panic.service.api import models, views
-from panic.service.api.answers import document, on_thread
-from panic.service.api.lookup import Lookup
+from panic.service.api.answers import Lookup, Threads, document
 from panic.service.api.models import ByAsked
 from panic.service.audit import Audit
 from panic.service.auth import Identity, require_scope
@@ -28,14 +25,16 @@ from panic.service.problems import ProblemError
 from panic.service.standby import Standby
 
 
+@dataclass
 class Runs:
     """Answers about runs."""
 
-    def __init__(
-        self, desk: Desk, standby: Standby, lookup: Lookup, threads: Aside, audit: Audit, env: Mapping[str, str]
-    ) -> None:
-        self._desk, self._standby, self._lookup = desk, standby, lookup
-        self._on_thread, self._audit, self._env = partial(on_thread, threads), audit, env
+    _desk: Desk
+    _standby: Standby
+    _lookup: Lookup
+    _threads: Threads
+    _audit: Audit
+    _env: Mapping[str, str]
 
     @Operation("GET", views.RUNS, "viewer", {200: views.Runs}, (504,), query=models.RunsQuery)
     async def runs(self, request: web.Request, _: Identity) -> web.Response:
@@ -46,7 +45,7 @@ class Runs:
         damage: list[str] = []
         looked_in: list[str] = []
         if ledger.file is not None:
-            found, damage = await self._on_thread(lambda: history.runs(ledger, limit), "runs")
+            found, damage = await self._threads.ask(lambda: history.runs(ledger, limit), "runs")
             looked_in = history.looked(ledger)
         now = datetime.now(UTC)
         recorded = {one.run for one in found}
@@ -63,7 +62,7 @@ class Runs:
         found = await self._lookup.find(request.match_info["id"])
         if isinstance(found, str):
             ledger = self._standby.settings.ledger
-            row = await self._on_thread(lambda: _row(ledger, found), "run")
+            row = await self._threads.ask(lambda: _row(ledger, found), "run")
         else:
             row = _live_row(found)
         told = views.RunFound("panic-run-summary/1", live=False, run=row, links=views.links(row.run_id))
@@ -88,10 +87,10 @@ class Runs:
             remedy = "Press again: that is always possible."
             raise ProblemError("conflict", f"run {found.run.id} {state}", remedy=remedy)
         recall = lambda: history.recall(settings.ledger, found).replay.scope  # noqa: E731  (on a thread)
-        scope = await self._on_thread(recall, "resume")
+        scope = await self._threads.ask(recall, "resume")
         require_scope(identity, scope, self._standby.roster)
         prepare = lambda: resume.prepare(settings, ledger, found, by, self._env)  # noqa: E731  (on a thread)
-        prepared = await self._on_thread(prepare, "resume", usage="conflict")
+        prepared = await self._threads.ask(prepare, "resume", usage="conflict")
         live = self._desk.start(prepared, automated=not identity.person)
         self._audit.record_request(request, identity, "resume", run_id=live.run.id, by=by)
         started = views.started(live.run.id)
@@ -101,7 +100,7 @@ class Runs:
 def _row(ledger: LedgerFiles, name: str) -> views.RunRow:
     for one in history.runs(ledger)[0]:
         if one.run == name:
-            return views.row(history.checked(ledger, [one], retold=True)[0], datetime.now(UTC))
+            return views.row(history.checked(ledger, one, retold=True), datetime.now(UTC))
     raise UsageError(f"run {name} is not on record any more")
 
 

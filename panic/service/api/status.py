@@ -1,15 +1,20 @@
-"""The routes about the service itself, for people, probes and Prometheus."""
+"""The routes about the service itself, for people, probes and Prometheus: how it is, and would a press work?"""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sized
 from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
 
 from aiohttp import web
 
 from panic import latch
 from panic._version import VERSION
+from panic.config import Settings
 from panic.kit.background import Aside
-from panic.run.check import State
+from panic.kit.errors import ConfigurationError
+from panic.run import check as checking
 from panic.service import metrics
 from panic.service.api import views
 from panic.service.api.answers import document
@@ -19,27 +24,50 @@ from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
 from panic.service.operations import Operation
+from panic.service.problems import ProblemError
+from panic.service.readiness import read_setup
+from panic.service.selftest.result import SelfTestResult
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
+_CHECK_MORE_S: Final = 15.0
 
+
+@dataclass
 class Status:
     """How the service is."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        standby: Standby,
-        not_ready: Callable[[], str],
-        notifier: Notifier,
-        measured: Metrics,
-        threads: Aside,
-        self_test: SelfTester | None,
-        streams: Sized,
-    ) -> None:
-        self._desk, self._standby, self._not_ready = desk, standby, not_ready
-        self._notifier, self._metrics = notifier, measured
-        self._threads, self._self_test, self._streams = threads, self_test, streams
+    _desk: Desk
+    _standby: Standby
+    _not_ready: Callable[[], str]
+    _notifier: Notifier
+    _metrics: Metrics
+    _threads: Aside
+    _self_test: SelfTester | None
+    _streams: Sized
+    _env: Mapping[str, str]
+    _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @Operation("POST", "/v1/check", "viewer", {200: checking.CheckReport}, (409, 503, 504))
+    async def check(self, _: web.Request, __: Identity) -> web.Response:
+        """Would a press work everywhere? Read-only, one at a time."""
+        if self._checking.locked():
+            remedy = "Wait for its end."
+            raise ProblemError("conflict", "a check is under way", remedy=remedy, headers={"Retry-After": "5"})
+        settings = self._standby.settings
+        most_s = settings.run.deadline_s + _CHECK_MORE_S
+        async with self._checking:
+            # a loop of its own: this one is for presses
+            work = lambda: asyncio.run(_checked(settings, self._env))  # noqa: E731
+            return document(checking.to_json(await self._threads.do(work, "check", most_s)))
+
+    @Operation("GET", "/v1/check/last", "viewer", {200: SelfTestResult}, (404,))
+    async def last_check(self, _: web.Request, __: Identity) -> web.Response:
+        """What the last self-test found; the broker is not asked."""
+        if self._self_test is None or (last := self._self_test.last) is None:
+            what, remedy = "no self-test has finished yet", "Wait for one, or use POST /v1/check."
+            raise ProblemError("not_found", what, remedy=remedy)
+        return document(last)
 
     @Operation("GET", "/v1/status", "viewer", {200: views.StatusView})
     async def status(self, _: web.Request, __: Identity) -> web.Response:
@@ -94,9 +122,16 @@ def _of_self_test(self_test: SelfTester | None) -> Mapping[str, metrics.Value]:
     return {
         "panic_self_test_age_seconds": self_test.status()["age_s"],
         "panic_self_test_ok": float(last.ok),
-        "panic_self_test_accounts": {state: last.states.get(state, 0) for state in State},
+        "panic_self_test_accounts": {state: last.states.get(state, 0) for state in checking.State},
         "panic_self_test_findings": Counter(one.code for one in last.findings),
     }
+
+
+async def _checked(settings: Settings, env: Mapping[str, str]) -> checking.CheckReport:
+    setup = read_setup(settings, env)
+    if setup.problems:
+        raise ConfigurationError(setup.problems)
+    return await checking.check(settings, setup)
 
 
 def _view(live: Live) -> views.LiveView:

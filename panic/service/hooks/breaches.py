@@ -35,8 +35,6 @@ log = structlog.get_logger()
 
 _NAME_MOST = 64
 _WHY_MOST = 1500
-_GUARD = "replay protection"
-
 
 Record = Callable[[str, dict[str, Any], bool], None]
 """Puts a kind of call and its facts on record, and where anybody can send many only some of them; never blocks."""
@@ -73,31 +71,27 @@ class _Received:
         )
 
 
+@dataclass
 class Breaches:
     """Answers the calls; `tell` must neither block nor raise."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        hooks: Callable[[], Mapping[str, Hook]],
-        tell: Callable[[Notice], None],
-        record: Record,
-        *,
-        replays: Replays,
-        keyring: Keyring,
-        scrub: Callable[[str], str],
-        pressable: Callable[[Scope], Scope | None],
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        self._desk, self._hooks, self._tell, self._record = desk, hooks, tell, record
-        self._replays, self._keyring, self._now = replays, keyring, now
-        self._scrub, self._pressable = scrub, pressable
-        desk.observers.append(self.observe)
+    desk: Desk
+    hooks: Callable[[], Mapping[str, Hook]]
+    tell: Callable[[Notice], None]
+    record: Record
+    replays: Replays
+    keyring: Keyring
+    scrub: Callable[[str], str]
+    pressable: Callable[[Scope], Scope | None]
+    now: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        self.desk.observers.append(self.observe)
 
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells of a run; one that broke off is not remembered as over."""
         if what == "finished" and live.failure is None:
-            self._replays.finished(live.run.id)
+            self.replays.finished(live.run.id)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a call: callers that cannot prove their identity learn nothing and change nothing."""
@@ -106,18 +100,18 @@ class Breaches:
             data = await body.read(request, body.HOOK_MOST)
         except ProblemError as error:
             failure = error
-        hooks = self._hooks()  # as they are now: one removed while its body came presses nothing
+        hooks = self.hooks()  # as they are now: one removed while its body came presses nothing
         hook = hooks.get(name)
-        secrets = await self._keyring.of(hooks, name)
+        secrets = await self.keyring.of(hooks, name)
         headers = {one.lower(): request.headers.getall(one) for one in request.headers}
-        verified = verify(secrets, headers, data, self._now(), hook.tolerance_s if hook else 0.0)
+        verified = verify(secrets, headers, data, self.now(), hook.tolerance_s if hook else 0.0)
         if hook is None or verified.kind is Kind.FORGED:
             return self._not_let_in(request, name, failure)
-        said = odd(failure.detail) if failure else understand(data or b"", self._scrub)
+        said = odd(failure.detail) if failure else understand(data or b"", self.scrub)
         digest = hashlib.sha256(data or b"").hexdigest()
         call = _Received(name, hook, verified, said, digest, request.remote or "")
         if call.signed:
-            await self._replays.ready()
+            await self.replays.ready()
         return self._answer(request, call)
 
     def _answer(self, request: web.Request, call: _Received) -> web.StreamResponse:
@@ -127,18 +121,18 @@ class Breaches:
         run, joined = repeats or "", bool(repeats)
         if decision.act is Act.PRESS:
             try:
-                pressing = self._desk.press(call.press(decision.reason), automated=True)
+                pressing = self.desk.press(call.press(decision.reason), automated=True)
             except Exception as error:  # noqa: BLE001  (whatever it was: a breach was not acted on)
                 return self._could_not(request, call, error)
             run, joined = pressing.live.run.id, pressing.joined
         if call.signed and repeats is None:
-            self._replays.add(call.signed, run, call.hook.tolerance_s)
+            self.replays.add(call.signed, run, call.hook.tolerance_s)
         self._page(call, decision, run)
         flags = self._flags(call, run)
         facts = {"run_id": run, "joined": joined, "flags": flags}
         is_refused = decision.act is Act.REFUSE
         is_repeatable = is_refused or repeats is not None  # whoever has one signed call can send many
-        self._record(f"hook_{decision.act}", _facts(call, decision) | facts, is_repeatable)
+        self.record(f"hook_{decision.act}", _facts(call, decision) | facts, is_repeatable)
         if is_refused:
             return _refused(request, decision)
         if call.said.meaning is Meaning.ODD and repeats is None:
@@ -154,25 +148,26 @@ class Breaches:
         A run that is neither under way nor known to have finished broke off: then the copy may be all that is left
         of a breach, and counts as a new call.
         """
-        earlier = self._replays.find(call)
+        earlier = self.replays.find(call)
         if earlier is None:
             return None
-        live = self._desk.find(earlier.run)
+        live = self.desk.find(earlier.run)
         is_live = live is not None and not live.is_over
         return earlier.run if is_live or earlier.is_over or not earlier.run else None
 
     def _flags(self, call: _Received, run: str) -> list[str]:
-        if not call.signed or not self._replays.trouble:
+        if not call.signed or not self.replays.trouble:
             return []
-        flag = f"a repeated call might press again: {self._replays.trouble}"
-        self._tell(Notice("flag", run, f"hook {call.name}: {_GUARD} is out of order", flag, f"hook-{_GUARD}"))
+        flag = f"a repeated call might press again: {self.replays.trouble}"
+        title = f"hook {call.name}: replay protection is out of order"
+        self.tell(Notice("flag", run, title, flag, "hook-replay protection"))
         return [flag]
 
     def _not_let_in(self, request: web.Request, name: str, failure: ProblemError | None) -> web.StreamResponse:
         """Refuse an unknown hook and a call that proves nothing alike, so that nobody learns which it was."""
         refused = failure or ProblemError("not_let_in", headers={"WWW-Authenticate": "Bearer"})
         facts = {"hook": clip(name, _NAME_MOST), "act": refused.code, "status": refused.status}
-        self._record("hook_forged", {**facts, "remote": request.remote or "", "sender": Kind.FORGED}, True)
+        self.record("hook_forged", {**facts, "remote": request.remote or "", "sender": Kind.FORGED}, True)
         return refused.response(request_id(request))
 
     def _could_not(self, request: web.Request, call: _Received, error: Exception) -> web.StreamResponse:
@@ -183,18 +178,16 @@ class Breaches:
         page = f"a breach came in through hook {call.name} and NOTHING was pressed: {why}"
         decision = Decision(Act.REFUSE, 503, "not_pressed", "NOTHING was pressed", detail, page)
         self._page(call, decision, "")
-        self._record("hook_failed", _facts(call, decision), False)
-        remedy = f"Send it again. If it matters now, {self._command(call.hook)}"
+        self.record("hook_failed", _facts(call, decision), False)
+        remedy = f"Send it again. If it matters now, {press_command(call.hook, self.pressable, 'breach')}"
         return _refused(request, decision, remedy=remedy, headers={"Retry-After": "1"})
 
     def _page(self, call: _Received, decision: Decision, run: str) -> None:
         if decision.page:
-            title = f"hook {call.name}: {decision.title}"
-            text = decision.page if run else f"{decision.page}. If this was a breach, {self._command(call.hook)}"
-            self._tell(Notice("page", run, title, text, f"hook {call.name} {decision.code}"))
-
-    def _command(self, hook: Hook) -> str:
-        return press_command(hook, self._pressable, "breach")
+            title, text = f"hook {call.name}: {decision.title}", decision.page
+            if not run:
+                text += f". If this was a breach, {press_command(call.hook, self.pressable, 'breach')}"
+            self.tell(Notice("page", run, title, text, f"hook {call.name} {decision.code}"))
 
 
 def _facts(call: _Received, decision: Decision) -> dict[str, Any]:

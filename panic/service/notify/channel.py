@@ -53,7 +53,6 @@ class Channel:
         self._do = do or Aside(HANGING_MOST).do
         self._turn = asyncio.Lock()
         self._waiting: dict[asyncio.Task[Any], Notice] = {}
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._untried: set[asyncio.Task[Any]] = set()
         self._under_way: asyncio.Task[Any] | None = None
         self._is_closing = False
@@ -66,27 +65,23 @@ class Channel:
         task = asyncio.create_task(self._until_told(notice), name=f"panic-notify-{self.name}")
         self._waiting[task] = notice
         self._untried.add(task)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
         task.add_done_callback(self._untried.discard)
         if len(self._waiting) > SIZE:
             self.failures += 1
-            self._forget(
-                next((t for t, n in self._waiting.items() if n.kind != "page"), next(iter(self._waiting)))
-            )
+            no_pages = (t for t, n in self._waiting.items() if n.kind != "page")
+            self._forget(next(no_pages, next(iter(self._waiting))))
 
     async def close(self, within_s: float) -> None:
-        """Try what was not tried yet, within a limit, and end; return how many notices are left."""
+        """Try what was not tried yet, within a limit, and end."""
         self._is_closing = True
         if self._untried:
             await asyncio.wait(self._untried, timeout=within_s)
-        for task in self._tasks:
+        if left := len(self._waiting):
+            log.warning("notices not delivered: panic stopped first", channel=self.name, notices=left)
+        tasks = {task for task in (*self._waiting, self._under_way) if task is not None}
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._waiting:
-            log.warning(
-                "notices not delivered: panic stopped first", channel=self.name, notices=len(self._waiting)
-            )
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
         del self._waiting[task]

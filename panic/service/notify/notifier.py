@@ -56,7 +56,6 @@ class Notifier:
         do: Do | None = None,
     ) -> None:
         self._tells = {name: frozenset(channel.tells) for name, channel in channels.items()}
-        self._pagers = {name for name, tells in self._tells.items() if "page" in tells}
         self._scrub, self._told, self._pages = scrub, told, dict[str, _Page]()
         self._reporting: set[asyncio.Task[Any]] = set()
         self._is_closed = self.is_ending = False
@@ -109,18 +108,15 @@ class Notifier:
 
     def _tell(self, notice: Notice) -> None:
         over = self._close(notice) if notice.closes else []
-        for end in over:
-            self._put(end, self._pagers)
         if notice.opens and not self._is_news(notice):
             return
-        wanting = {name for name, tells in self._tells.items() if notice.kind in tells}
         page = self._pages.get(notice.key)
         is_known = bool(over) or (page is not None and notice.kind != "page" and page.notice.title == notice.title)
-        self._put(notice, wanting - self._pagers if is_known else wanting)  # nobody is told the same twice
-
-    def _put(self, notice: Notice, names: set[str]) -> None:
-        for name in names:
-            self._channels[name].tell(notice)
+        for name, tells in self._tells.items():
+            for end in over if "page" in tells else ():
+                self._channels[name].tell(end)
+            if notice.kind in tells and not (is_known and "page" in tells):  # nobody is told the same twice
+                self._channels[name].tell(notice)
 
     def _is_news(self, page: Notice) -> bool:
         """Whether a page says something that nobody was told lately; from now on it was."""
@@ -128,7 +124,7 @@ class Notifier:
         if known is not None and known.notice == page and now - known.at < SAME_S:
             self._pages[page.key] = known
             return False
-        self._pages[page.key] = _Page(page, now, set(self._pagers))
+        self._pages[page.key] = _Page(page, now, {name for name, tells in self._tells.items() if "page" in tells})
         if len(self._pages) > PAGES_MOST:
             del self._pages[next(iter(self._pages))]
         return True

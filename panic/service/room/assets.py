@@ -59,23 +59,17 @@ def _asset(file: Path, *, drill: bool) -> Asset:
     return Asset(type_, body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:32])
 
 
-class Assets:
-    """Answers with the page and its files; they hold no data, and need no token."""
-
-    def __init__(self, files: Mapping[str, Asset]) -> None:
-        self._files = files
-
-    async def answer(self, request: web.Request) -> web.Response:
-        """Give the page, or the file of it that is named."""
-        asset = self._files.get(request.match_info.get("name", PAGE))
-        if asset is None:
-            raise ProblemError("not_found")
-        is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
-        etag = f"{asset.etag}{'-gzip' if is_packed else ''}"
-        headers = {**HEADERS, "ETag": f'"{etag}"'}
-        if any(one.value == etag for one in request.if_none_match or ()):
-            return web.Response(status=304, headers=headers)
-        headers["Content-Type"] = asset.type
-        if is_packed:
-            headers["Content-Encoding"] = "gzip"
-        return web.Response(body=asset.packed if is_packed else asset.body, headers=headers)
+async def answer(files: Mapping[str, Asset], request: web.Request) -> web.Response:
+    """Give the page, or the file of it that is named; they hold no data, and need no token."""
+    asset = files.get(request.match_info.get("name", PAGE))
+    if asset is None:
+        raise ProblemError("not_found")
+    is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    etag = f"{asset.etag}{'-gzip' if is_packed else ''}"
+    headers = {**HEADERS, "ETag": f'"{etag}"'}
+    if any(one.value == etag for one in request.if_none_match or ()):
+        return web.Response(status=304, headers=headers)
+    headers["Content-Type"] = asset.type
+    if is_packed:
+        headers["Content-Encoding"] = "gzip"
+    return web.Response(body=asset.packed if is_packed else asset.body, headers=headers)

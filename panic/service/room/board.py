@@ -1,33 +1,36 @@
 """The board of a run as one document: what the report says, a letter for each account, and how it went."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from math import ceil
 from typing import Any, Final
 
 from pydantic import TypeAdapter
 
 from panic.accounts.roster import Account
-from panic.broker.outcomes import Standing, Verdict
+from panic.broker.outcomes import Outcome, Standing, Verdict
 from panic.config import LedgerFiles
-from panic.engine.case import Case
+from panic.engine.case import Attempt, Case
 from panic.ledger import history
 from panic.report import fold
 from panic.report.account import Circumstances
 from panic.report.document import AccountReport, Orders, Report, Totals
 from panic.report.headline import headline, scope_words
-from panic.service.room.course import course_of
 from panic.service.room.letters import OF_VERDICT, PROVISIONAL, Letter
-from panic.service.room.views import Board, BoardAccount, Identity
+from panic.service.room.views import Board, BoardAccount, Course, Identity, Points
 
 WORST_MOST: Final = 25
 """How many accounts that are not clear are described; the report has all."""
 
+POINTS_MOST: Final = 120
+"""How many points a curve has."""
+
 _IDS_MOST = 5
+_OK, _NO_MORE_OK, _NOT_FOUND = 200, 300, 404
 
 _BOARD: TypeAdapter[Board] = TypeAdapter(Board)
-
 
 Listed = tuple[AccountReport, Letter]
 """An account that is described individually, and its letter."""
@@ -113,3 +116,34 @@ def _account(account: AccountReport, letter: Letter) -> BoardAccount:
 def _alike(view: type[Board | BoardAccount], told: Report | AccountReport) -> dict[str, Any]:
     """Give what a view has of a report under the same name."""
     return {one.name: getattr(told, one.name) for one in fields(view) if hasattr(told, one.name)}
+
+
+def course_of(
+    cases: Iterable[Case], clear: set[int], began: datetime, wall: Callable[[float], datetime]
+) -> Course:
+    """Sum up how a run went; when an account was clear is told of those only that are `clear` at its end."""
+    sent, accepted, cleared = list[float](), list[float](), list[float]()
+
+    def since(moment: datetime) -> float:
+        return max((moment - began).total_seconds(), 0.0)
+
+    for case in cases:
+        cancels = [(since(one.at or wall(one.began)), one) for one in case.attempts if one.method == "DELETE"]
+        sent += [at for at, _ in cancels[:1]]
+        if case.outcome in {Outcome.ACCEPTED, Outcome.NOTHING_TO_CANCEL}:
+            accepted += [at + one.elapsed for at, one in cancels if _is_answered(one)][:1]
+        if case.first_clear is not None and case.account.id in clear:
+            cleared.append(since(case.first_clear))
+    return Course(*(curve(sorted(one)) for one in (sent, accepted, cleared)))
+
+
+def _is_answered(one: Attempt) -> bool:
+    return one.status is not None and (_OK <= one.status < _NO_MORE_OK or one.status == _NOT_FOUND)
+
+
+def curve(times: Sequence[float]) -> Points:
+    """Count sorted times up, at so many of them at most that a curve can be drawn, the last one always."""
+    step = max(ceil(len(times) / POINTS_MOST), 1)
+    counts = range(len(times), 0, -step)
+    points = {round(times[count - 1], 3): count for count in reversed(counts)}
+    return tuple(points.items())

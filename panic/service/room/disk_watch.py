@@ -70,12 +70,8 @@ class DiskWatch:
 
     def __init__(self, desk: Desk, settings: Callable[[], Settings]) -> None:
         self._desk, self._settings = desk, settings
-        self._latch, self._ledger = Look[latch.State]("it"), Look[Recorded]("the ledger")
+        self._latch, self.ledger = Look[latch.State]("it"), Look[Recorded]("the ledger")
         self._reading: asyncio.Task[None] | None = None
-
-    def expire(self) -> None:
-        """Ask the ledger anew: a run has ended."""
-        self._ledger.expire()
 
     async def known(self) -> None:
         """Read again what is old, and wait a moment for it; a disk that hangs keeps nobody."""
@@ -101,15 +97,13 @@ class DiskWatch:
             return
         is_known = not self._latch.problem
         if self._latch.found != before:
-            self._ledger.expire()
-        await self._ledger.refresh(lambda: _recorded(settings, is_known=is_known), LEDGER_S)
-
-    # ── what the room is told ───────────────────────────────────────────────────────────────────────────
+            self.ledger.expire()
+        await self.ledger.refresh(lambda: _recorded(settings, is_known=is_known), LEDGER_S)
 
     @property
     def latched(self) -> RoomLatch:
         """What is engaged."""
-        state, found = self._latch.found, self._ledger.found and self._ledger.found.engaged
+        state, found = self._latch.found, self.ledger.found and self.ledger.found.engaged
         if state is None or self._latch.problem:
             return RoomLatch(known=False, engaged=False, problem=self._latch.problem)
         holds = found.holds if state.problem and found else state.holds
@@ -124,16 +118,16 @@ class DiskWatch:
     def _doubt(self, hold: latch.Hold, found: Engagement | None) -> str:
         if found is None or hold not in found.holds:
             return _UNSEEN
-        return self._ledger.problem or found.doubts.get(hold, "")
+        return self.ledger.problem or found.doubts.get(hold, "")
 
     def last_run(self, here: Mapping[str, Live]) -> tuple[LastRun | None, str]:
         """Give the run that was pressed last, on record or here and over; and why another may be the last."""
         over = {run: live for run, live in here.items() if live.is_over}
-        press, told = (self._ledger.found and self._ledger.found.last) or (None, None)
+        press, told = (self.ledger.found and self.ledger.found.last) or (None, None)
         order = history.by_last_press(
             [press] if press else [], [live.run.story.last_press for live in over.values()]
         )
-        return _ended(over[order[-1]]) if order and order[-1] in over else told, self._ledger.problem
+        return _ended(over[order[-1]]) if order and order[-1] in over else told, self.ledger.problem
 
 
 def _state(settings: Settings) -> latch.State:
@@ -158,7 +152,7 @@ def _last(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
     one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
     if one is None:
         return None
-    (one,) = history.checked(ledger, [one])
+    one = history.checked(ledger, one)
     verdict = one.finished.verdict if one.finished else None
     at = one.finished.finished_at if one.finished else one.pressed.started_at
     return one.last_press, LastRun(one.run, verdict, at, one.pressed.drill)

@@ -11,13 +11,11 @@ from typing import Final
 import structlog
 from pydantic import TypeAdapter
 
-from panic.kit.background import Aside
-from panic.service.api.answers import on_thread
+from panic.service.api.answers import Threads
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room.board import recorded
-from panic.service.room.live_board import LiveBoard
-from panic.service.room.mailbox import Mailbox, event
+from panic.service.room.live_board import LiveBoard, Mailbox, event
 from panic.service.room.overview import Overview
 from panic.service.room.views import Room
 from panic.service.standby import Standby
@@ -35,18 +33,16 @@ _ROOM: TypeAdapter[Room] = TypeAdapter(Room)
 class Hub:
     """Tells all pages; `watching` are these, and what each follows."""
 
-    def __init__(self, desk: Desk, standby: Standby, threads: Aside, overview: Overview) -> None:
+    def __init__(self, desk: Desk, standby: Standby, threads: Threads, overview: Overview) -> None:
         self._desk, self._standby, self._threads, self.overview = desk, standby, threads, overview
         self.boards: dict[str, LiveBoard] = {}  # of runs that are here
         self.watching: dict[Mailbox, LiveBoard | None] = {}
         self._pulse: asyncio.Task[None] | None = None
 
-    # ── runs ────────────────────────────────────────────────────────────────────────────────────────────
-
     def observe(self, what: str, live: Live) -> None:
         """Take what the desk tells."""
         if what == "finished":
-            self.overview.disks.expire()
+            self.overview.disks.ledger.expire()
         if self.watching:
             asyncio.get_running_loop().call_later(LATER_S, self._heard, live)
 
@@ -70,9 +66,7 @@ class Hub:
             return await self.board_of(found).text()
         ledger, scrub = self._standby.settings.ledger, self._standby.scrub
         work = lambda: scrub(recorded(ledger, found).decode()).encode()  # noqa: E731  (on a thread)
-        return await on_thread(self._threads, work, "board", usage="not_found")
-
-    # ── pages ───────────────────────────────────────────────────────────────────────────────────────────
+        return await self._threads.ask(work, "board")
 
     @contextmanager
     def joined(self, run: str = "", board: bytes = b"") -> Iterator[Mailbox]:
@@ -82,7 +76,7 @@ class Hub:
         if self._pulse is None:
             self._pulse = asyncio.create_task(self._beat(), name="panic-room")
         try:
-            one.room(self._message())
+            one.room(event("room", self._room()))
             if live := self._desk.find(run):
                 self._follow(one, live)
             elif board:
@@ -104,12 +98,10 @@ class Hub:
         self.watching[one] = now
         now.join(one)
 
-    # ── how things stand ────────────────────────────────────────────────────────────────────────────────
-
     async def room(self) -> bytes:
         """Say how things stand, to somebody who asks once."""
         await self.overview.disks.known()
-        return self._standby.scrub(_ROOM.dump_json(self.overview.view(), indent=2).decode()).encode()
+        return self._room()
 
     async def _beat(self) -> None:
         while True:
@@ -121,9 +113,9 @@ class Hub:
             await asyncio.sleep(BEAT_S)
 
     def _tell_room(self) -> None:
-        message = self._message()
+        message = event("room", self._room())
         for one in self.watching:
             one.room(message)
 
-    def _message(self) -> bytes:
-        return event("room", self._standby.scrub(_ROOM.dump_json(self.overview.view()).decode()).encode())
+    def _room(self) -> bytes:
+        return self._standby.scrub(_ROOM.dump_json(self.overview.view()).decode()).encode()

@@ -21,7 +21,6 @@ from panic.run.run import Run
 from panic.service.live import Live
 from panic.service.room import board
 from panic.service.room.letters import Letter, letter_of, worst_of
-from panic.service.room.mailbox import Mailbox, event
 from panic.service.room.views import Identity
 
 log = structlog.get_logger()
@@ -38,6 +37,41 @@ _BYTES_A_SECOND: Final = 1e9
 _SLICE_S: Final = 0.002
 _REST_S: Final = 0.008
 """How long the run has the loop after a slice of work."""
+
+
+def event(kind: str, text: bytes) -> bytes:
+    """Write a server-sent event; the text is JSON in one line."""
+    return b"event: %s\r\ndata: %s\r\n\r\n" % (kind.encode(), text)
+
+
+class Mailbox:
+    """Filled by those who know something, emptied by the one who sends it.
+
+    Attributes:
+        filled: Set while there is something in it.
+        run: The run that its watcher asked for; empty for none.
+    """
+
+    def __init__(self, run: str = "") -> None:
+        self.run = run
+        self.filled = asyncio.Event()
+        self._room = self._board = b""
+
+    def room(self, message: bytes) -> None:
+        """Tell how things stand."""
+        self._room = message
+        self.filled.set()
+
+    def board(self, message: bytes) -> None:
+        """Tell of the run."""
+        self._board = message
+        self.filled.set()
+
+    def take(self) -> bytes:
+        """Empty it."""
+        found, self._room, self._board = self._room + self._board, b"", b""
+        self.filled.clear()
+        return found
 
 
 class LiveBoard:
@@ -59,8 +93,6 @@ class LiveBoard:
 
     def _touch(self, case: Case) -> None:
         self._touched.add(self._places[case.account.id])
-
-    # ── who watches ─────────────────────────────────────────────────────────────────────────────────────
 
     def join(self, one: Mailbox) -> None:
         """Tell somebody from now on."""
@@ -85,8 +117,6 @@ class LiveBoard:
         if self.live.is_over:
             await self._end()
         return self._last or self._text(tuple(accounts))
-
-    # ── the work ────────────────────────────────────────────────────────────────────────────────────────
 
     async def _go(self) -> None:
         while not self._last:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from panic._version import VERSION
@@ -20,43 +21,41 @@ from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 
 
+@dataclass
 class Overview:
     """Knows how things stand; `ready` says why a press would not work, in one word, empty if it would."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        standby: Standby,
-        ready: Callable[[], str],
-        self_test: SelfTester | None,
-        calendar: Callable[[], Calendar],
-        *,
-        drill: bool,
-    ) -> None:
-        self._desk, self._standby, self._self_test, self._drill = desk, standby, self_test, drill
-        self.ready, self._calendar = ready, calendar
-        self.disks = DiskWatch(desk, lambda: standby.settings)
+    desk: Desk
+    standby: Standby
+    ready: Callable[[], str]
+    self_test: SelfTester | None
+    calendar: Callable[[], Calendar]
+    drill: bool
+
+    def __post_init__(self) -> None:
+        """Watch the disks."""
+        self.disks = DiskWatch(self.desk, lambda: self.standby.settings)
 
     def view(self) -> Room:
         """Say how things stand."""
-        settings, why, here = self._standby.settings, self.ready(), self._desk.live
-        accounts, groups = _accounts(self._standby.roster)
+        settings, why, here = self.standby.settings, self.ready(), self.desk.live
+        accounts, groups = _accounts(self.standby.roster)
         last, last_problem = self.disks.last_run(here)
         return Room(
             schema="panic-room/1",
             version=VERSION,
             base_url=settings.broker.base_url,
             contact=settings.broker.contact,
-            drill=self._drill,
+            drill=self.drill,
             now=datetime.now(UTC),
             ready=not why,
             why=why,
-            problems=tuple(map(str, self._standby.status().get("problems", ()))),
+            problems=tuple(map(str, self.standby.status().get("problems", ()))),
             accounts=accounts,
             groups=groups,
-            self_test=None if self._self_test is None else _self_test(self._self_test),
+            self_test=None if self.self_test is None else _self_test(self.self_test),
             latch=self.disks.latched,
-            next_run=next_of(settings.schedules, self._calendar(), datetime.now(UTC)),
+            next_run=next_of(settings.schedules, self.calendar(), datetime.now(UTC)),
             schedules=len(settings.schedules),
             live=tuple(_run(live) for live in [*here.values()][::-1] if not live.is_over),
             last=last,
@@ -83,16 +82,8 @@ def next_of(schedules: tuple[Schedule, ...], calendar: Calendar, now: datetime) 
 
 def _self_test(self_test: SelfTester) -> RoomSelfTest:
     last, status = self_test.last, self_test.status()
-    return RoomSelfTest(
-        ok=status["ok"],
-        ended_at=None if last is None else last.finished_at,
-        age_s=status["age_s"],
-        proven=status["proven"],
-        every_s=status["every_s"],
-        under_way=status["under_way"],
-        states={} if last is None else {str(state): count for state, count in last.states.items()},
-        findings=last.findings if last else (),
-    )
+    told = {"ended_at": last.finished_at, "states": last.states, "findings": last.findings} if last else {}
+    return RoomSelfTest(**{**status, "ended_at": None, "findings": (), **told})
 
 
 def _run(live: Live) -> RoomRun:

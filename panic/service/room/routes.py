@@ -1,47 +1,67 @@
-"""The room's read-only routes: the current state, boards, evidence and schedules."""
+"""The room's read-only routes: the current state, boards, the stream of both, evidence and schedules."""
 
 import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any, Final
 
 from aiohttp import web
+from aiohttp_sse import EventSourceResponse
 
 from panic.config import LedgerFiles
-from panic.kit.background import Aside
 from panic.ledger import history
 from panic.ledger.evidence.export import Asked, export
-from panic.service.api.answers import document, on_thread
-from panic.service.api.lookup import Lookup, until_swept
+from panic.service.api.answers import Lookup, Threads, document, until_swept
+from panic.service.api.models import EventsQuery, read_query
 from panic.service.api.views import RUN
 from panic.service.auth import Identity
+from panic.service.descriptors import held_most
 from panic.service.desk import Desk
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.room.hub import Hub
+from panic.service.room.signing import Signing
 from panic.service.room.views import Board, Room
 from panic.service.schedule.outlook import Schedules, outlook
 from panic.service.standby import Standby
+
+STREAMS_MOST: Final = 200
+"""Readers of the stream at once, where there are descriptors for them."""
+
+STALLED_S: Final = 10.0
+"""A reader that takes nothing for so long is dropped."""
+
+RETRY_MS: Final = 3000
+"""How long a browser waits before it reconnects to a stream that ended."""
 
 _RUNS_MOST = 3
 _EVIDENCE_S = 60.0
 _LINES = "application/x-ndjson"
 
 
+@dataclass
 class Looks:
-    """What is only looked at."""
+    """What is only looked at; `readers` are the tasks that follow the stream."""
 
-    def __init__(self, desk: Desk, standby: Standby, lookup: Lookup, threads: Aside, hub: Hub) -> None:
-        self._desk, self._standby, self._lookup, self._threads, self._hub = desk, standby, lookup, threads, hub
-        self._exporting = asyncio.Lock()
+    _desk: Desk
+    _standby: Standby
+    _lookup: Lookup
+    _threads: Threads
+    hub: Hub
+    signing: Signing
+    readers: set[asyncio.Task[Any]] = field(default_factory=set)
+    _exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @Operation("GET", "/v1/room", "viewer", {200: Room})
     async def room(self, _: web.Request, __: Identity) -> web.Response:
         """The current state, as the room shows it."""
-        return document(await self._hub.room())
+        return document(await self.hub.room())
 
     @Operation("GET", f"{RUN}/board", "viewer", {200: Board}, (504,))
     async def board(self, request: web.Request, _: Identity) -> web.Response:
         """The run account by account, a letter for each, as the room shows it."""
-        return document(await self._hub.board_text(await self._lookup.find(request.match_info["id"])))
+        return document(await self.hub.board_text(await self._lookup.find(request.match_info["id"])))
 
     @Operation("GET", f"{RUN}/evidence", "viewer", {200: _LINES}, (504,))
     async def evidence(self, request: web.Request, identity: Identity) -> web.Response:
@@ -54,23 +74,65 @@ class Looks:
         async with self._exporting:  # it reads the whole ledger: one at a time, never while first cancels leave
             for live in [live for live in self._desk.live.values() if not live.is_over]:
                 await until_swept(live)
-            body = await on_thread(
-                self._threads,
-                lambda: _exported(ledger, run, by),
-                "evidence",
-                usage="not_found",
-                most_s=_EVIDENCE_S,
-            )
+            body = await self._threads.ask(lambda: _exported(ledger, run, by), "evidence", _EVIDENCE_S)
         disposition = f'attachment; filename="panic-evidence-{run}.jsonl"'
         headers = {"Content-Type": _LINES, "Content-Disposition": disposition}
         return web.Response(body=body, headers=headers)
+
+    @Operation("GET", "/v1/events", "viewer", {200: "text/event-stream"}, (404, 429, 504), query=EventsQuery)
+    async def events(self, request: web.Request, _: Identity) -> web.StreamResponse:
+        """Follow the current state, and the board of one run."""
+        name = read_query(EventsQuery, request).run
+        found = await self._lookup.find(name) if name else None
+        run = found if isinstance(found, str) else found.run.id if found else ""
+        board = await self.hub.board_text(found) if isinstance(found, str) else b""
+        if len(self.readers) >= (most := held_most(STREAMS_MOST)):
+            raise ProblemError("throttled", f"{most} readers listen already", headers={"Retry-After": "10"})
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  (a handler runs in one)
+        self.readers.add(task)
+        response = EventSourceResponse(send_timeout=STALLED_S)
+        try:
+            await response.prepare(request)
+            async with response:
+                with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
+                    await self._tell(request, response, run, board)
+        finally:
+            self.readers.discard(task)
+        return response
+
+    async def _tell(self, request: web.Request, response: EventSourceResponse, run: str, board: bytes) -> None:
+        await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
+        with self.hub.joined(run, board) as mailbox:
+            while response.is_connected():
+                await mailbox.filled.wait()  # it is told every two seconds, so this is never long
+                if not self.signing.is_signed_in(request):
+                    break
+                await _send(request, response, mailbox.take())
+
+    async def end_streams(self, _: web.Application) -> None:
+        """Close event streams, so that the end of the service does not wait for them."""
+        for task in list(self.readers):
+            with suppress(RuntimeError):
+                task.cancel()
 
     @Operation("GET", "/v1/schedule", "viewer", {200: Schedules}, (504,))
     async def schedule(self, _: web.Request, __: Identity) -> web.Response:
         """The next scheduled runs, as `panic schedule --format json`."""
         settings = self._standby.settings
         look = lambda: outlook(settings, datetime.now(UTC), _RUNS_MOST)  # noqa: E731  (on a thread)
-        return document(await on_thread(self._threads, look, "schedule", usage="not_found"))
+        return document(await self._threads.ask(look, "schedule"))
+
+
+async def _send(request: web.Request, response: web.StreamResponse, words: bytes) -> None:
+    """Send pending events at once; drop a reader that takes nothing."""
+    try:
+        async with asyncio.timeout(STALLED_S):
+            await response.write(words)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()
+        raise
 
 
 def _exported(ledger: LedgerFiles, run: str, by: str) -> bytes:

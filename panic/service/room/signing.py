@@ -1,19 +1,18 @@
 """/v1/session: signing in with a token, and identifying callers by cookie."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
 
-from panic.service.api import models
+from panic.service import sessions
 from panic.service.api.answers import document
+from panic.service.api.models import TokenAsked, read
 from panic.service.audit import Audit
 from panic.service.auth import Identity, identify
 from panic.service.body import read_json
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
-from panic.service.room import origin
 from panic.service.sessions import SIGNED, Sessions, Signed
 from panic.service.standby import Standby
 
@@ -25,14 +24,6 @@ CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 _AGAIN: Final[dict[str, Any]] = {"remedy": "Sign in again with your token.", "headers": CHALLENGE}
 _SEVERAL = "several cookies of its name came with it: another page of this host set one"
 _CLEAR: Final = "Delete the cookies of this host in the browser, and sign in again."
-
-
-class TokenAsked(BaseModel):
-    """Whose session it shall be."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
-
-    token: Annotated[str, Field(min_length=1, max_length=1000, repr=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +54,20 @@ class Signing:
         self._standby, self._audit = standby, audit
         self.sessions = Sessions(lambda: standby.settings)
 
-    # ── who asks ────────────────────────────────────────────────────────────────────────────────────────
-
     def who(self, request: web.Request) -> Signed | None:
         """Say who asks with a cookie, which does not yet mean that they may; None without one."""
         cookies = self._cookies(request)
-        if not cookies:
-            return None
-        session = self.sessions.find(cookies[0])
-        identity = None if session is None else self.sessions.identity_of(session)
-        if session is None or identity is None:
+        found = self.sessions.find(cookies[0]) if cookies else None
+        if cookies and found is None:
             raise ProblemError("unauthenticated", "the session has ended", **_AGAIN)
-        return Signed(cookies[0], session, identity)
+        return found
 
     def require_ours(self, request: web.Request, who: Signed) -> None:
         """Go on if our own page sent this, and not an older copy of it."""
         self._require_origin(request)
-        if request.method not in origin.LOOKS and not origin.is_csrf(request.headers.getall(CSRF, []), who.cookie):
+        if request.method not in sessions.LOOKS and not sessions.is_csrf(
+            request.headers.getall(CSRF, []), who.cookie
+        ):
             raise ProblemError("csrf")
 
     def require_awake(self, request: web.Request, who: Signed, role: str) -> None:
@@ -101,44 +89,42 @@ class Signing:
 
     def _require_origin(self, request: web.Request) -> None:
         service = self._standby.settings.service
-        ours = {origin.origin_of(request.headers.get("Host", ""), secure=self._is_secure(request))}
+        ours = {sessions.origin_of(request.headers.get("Host", ""), secure=self._is_secure(request))}
         if service.behind_proxy:  # it may call us by another name, and is itself asked with TLS at the usual port
             names = (f"[{name}]" if ":" in name else name for name in service.allowed_hosts)
-            ours |= {origin.origin_of(name, secure=True) for name in names}
+            ours |= {sessions.origin_of(name, secure=True) for name in names}
         origins, sites = (request.headers.getall(name, []) for name in ("Origin", "Sec-Fetch-Site"))
-        if why := origin.refusal(request.method, ours, origins, sites):
+        if why := sessions.refusal(request.method, ours, origins, sites):
             raise ProblemError("not_same_origin", why)
 
     def _cookies(self, request: web.Request) -> list[str]:
         """Give our cookie, or none; another page of this host may have set one beside it."""
-        found = origin.cookies(request.headers.getall("Cookie", []), self._cookie_name(request))
+        found = sessions.cookies(request.headers.getall("Cookie", []), self._cookie_name(request))
         if len(found) > 1:
             raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
         return found
 
     def _cookie_name(self, request: web.Request) -> str:
-        return origin.cookie_name(request.headers.get("Host", ""), secure=self._is_secure(request))
+        return sessions.cookie_name(request.headers.get("Host", ""), secure=self._is_secure(request))
 
     def _is_secure(self, request: web.Request) -> bool:
         return request.secure or self._standby.settings.service.behind_proxy
-
-    # ── the routes ──────────────────────────────────────────────────────────────────────────────────────
 
     @Operation("POST", SESSION, "", {200: SessionView}, (401, 403), body=TokenAsked)
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
         """Sign in from a browser: a token for a cookie."""
         self._require_origin(request)
         cookies = self._cookies(request)
-        asked = models.read(TokenAsked, await read_json(request))
+        asked = read(TokenAsked, await read_json(request))
         identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
         if identity is None:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
         for one in cookies:  # so that none can be planted
             self.sessions.end(one)
-        cookie, session = self.sessions.begin(identity.name)
+        who = self.sessions.begin(identity)
         self._audit.record_request(request, identity, "sign_in")
-        response = self._view(Signed(cookie, session, identity))
-        self._set_cookie(request, response, cookie)
+        response = self._view(who)
+        self._set_cookie(request, response, who.cookie)
         return response
 
     @Operation("GET", SESSION, "viewer", {200: SessionView}, (404,))
@@ -160,30 +146,23 @@ class Signing:
         self._set_cookie(request, response, "", max_age=0)
         return response
 
-    def _set_cookie(
-        self, request: web.Request, response: web.Response, cookie: str, max_age: int | None = None
-    ) -> None:
-        name, secure = self._cookie_name(request), self._is_secure(request)
-        response.set_cookie(
-            name, cookie, max_age=max_age, path="/", httponly=True, samesite="Strict", secure=secure
-        )
+    def _set_cookie(self, request: web.Request, response: web.Response, cookie: str, **how: Any) -> None:
+        how |= {"httponly": True, "samesite": "Strict", "secure": self._is_secure(request)}
+        response.set_cookie(self._cookie_name(request), cookie, **how)
 
     def _view(self, who: Signed) -> web.Response:
-        return document(_view_of(who, self.sessions.acts_for_s(who.session)))
-
-
-def _view_of(who: Signed, acts_for_s: float) -> SessionView:
-    one = who.identity
-    return SessionView(
-        "panic-session/1",
-        one.name,
-        one.person,
-        tuple(sorted(one.roles)),
-        None if one.groups is None else tuple(sorted(one.groups)),
-        may_act=acts_for_s > 0,
-        acts_for_s=round(acts_for_s, 3),
-        csrf=origin.csrf_of(who.cookie),
-    )
+        one, acts_for_s = who.identity, self.sessions.acts_for_s(who.session)
+        view = SessionView(
+            "panic-session/1",
+            one.name,
+            one.person,
+            tuple(sorted(one.roles)),
+            None if one.groups is None else tuple(sorted(one.groups)),
+            may_act=acts_for_s > 0,
+            acts_for_s=round(acts_for_s, 3),
+            csrf=sessions.csrf_of(who.cookie),
+        )
+        return document(view)
 
 
 def _signed(request: web.Request) -> Signed:

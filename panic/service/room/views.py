@@ -1,5 +1,6 @@
 """What the control room is told: each a document with a published schema."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -19,12 +20,13 @@ from panic.report.document import (
     Trigger,
 )
 from panic.run.engagement import HoldView
-from panic.service.room.course import Course
 from panic.service.room.letters import Letter
 from panic.service.selftest.findings import Finding
 
 Identity = tuple[str | None, str, str]
 """Who an account is: its id, name and group."""
+
+Points = tuple[tuple[float, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class RoomSelfTest:
     proven: str | None
     every_s: float
     under_way: bool
-    states: dict[str, int] = field(default_factory=dict)
+    states: Mapping[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
 
 
@@ -149,6 +151,15 @@ class BoardAccount:
     orders: Orders
     attempts: int
     request_ids: tuple[AttemptReport, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How many accounts had come how far after how many seconds since the press."""
+
+    sent: Points
+    accepted: Points
+    clear: Points
 
 
 @dataclass(frozen=True, slots=True)

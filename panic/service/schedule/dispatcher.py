@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -16,8 +17,9 @@ from panic.kit import background
 from panic.kit.errors import PanicError
 from panic.report.document import Source
 from panic.run.press import Press
-from panic.service.desk import Desk, Refused
+from panic.service.desk import Desk
 from panic.service.press_command import press_command
+from panic.service.problems import ProblemError
 from panic.service.schedule.claims import Claims
 from panic.service.schedule.due import Due
 from panic.service.standby import Standby
@@ -35,40 +37,36 @@ Page = Callable[[str, str, str], None]
 """Pages somebody: what it is about, a title and a text."""
 
 
+@dataclass
 class Dispatcher:
     """Begins runs that are owed; `page` pages people, `audit` puts on record what came of a drill."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        standby: Standby,
-        claims: Claims,
-        page: Page,
-        audit: Callable[[str, dict[str, Any]], None],
-        now: Callable[[], datetime],
-    ) -> None:
-        self._desk, self._standby, self._claims, self._page = desk, standby, claims, page
-        self._audit, self._now = audit, now
-        self._drills: set[asyncio.Task[None]] = set()
+    desk: Desk
+    standby: Standby
+    claims: Claims
+    page: Page
+    audit: Callable[[str, dict[str, Any]], None]
+    now: Callable[[], datetime]
+    drills: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def close(self) -> None:
         """End the drills that are under way."""
-        for task in tuple(self._drills):
+        for task in tuple(self.drills):
             task.cancel()
             await asyncio.wait([task])
 
     async def begin(self, due: Due, settings: Settings) -> bool:
         """Claim a run and begin it; False if it could not be claimed."""
         try:
-            is_ours = await self._claims.claim(self._standby.ledger, due.key, self._now())
+            is_ours = await self.claims.claim(self.standby.ledger, due.key, self.now())
         except Exception as error:  # noqa: BLE001  (whatever is wrong with the ledger)
             why = str(error) or "the ledger does not answer"
-            self._page(due.key, f"{due.key} cannot begin", f"It could not be written down: {why}")
+            self.page(due.key, f"{due.key} cannot begin", f"It could not be written down: {why}")
             return False
         if is_ours and due.schedule.drill:
             task = asyncio.create_task(self._drill(due, settings))
-            self._drills.add(task)
-            task.add_done_callback(self._drills.discard)
+            self.drills.add(task)
+            task.add_done_callback(self.drills.discard)
         elif is_ours:
             self._press(due)
         return True
@@ -86,30 +84,30 @@ class Dispatcher:
             key=due.key,
         )
         try:
-            live = self._desk.press(press, automated=True).live
+            live = self.desk.press(press, automated=True).live
             log.info("schedule_began", key=due.key, run_id=live.run.id)
-        except (PanicError, Refused) as error:
+        except (PanicError, ProblemError) as error:
             text = f"Nothing was sent: {str(error) or 'the service is ending'}. {self._by_hand(schedule)}"
-            self._page(due.key, f"{due.key} did NOT run", text)
+            self.page(due.key, f"{due.key} did NOT run", text)
 
     async def give_up(self, due: Due, settings: Settings) -> None:
         """Tell once that a run did not begin in time."""
         with suppress(Exception):  # told twice is better than not at all
-            await self._claims.read(settings.ledger, self._now())
-            if due.key in self._claims.keys:  # another process ran it in time
+            await self.claims.read(settings.ledger, self.now())
+            if due.key in self.claims.keys:  # another process ran it in time
                 return
-        self._claims.keys.add(due.late_key)
+        self.claims.keys.add(due.late_key)
         is_first = True
         with suppress(Exception):
-            is_first = await self._claims.claim(self._standby.ledger, due.late_key, self._now())
+            is_first = await self.claims.claim(self.standby.ledger, due.late_key, self.now())
         if is_first:
             remedy = "Run: panic drill" if due.schedule.drill else self._by_hand(due.schedule)
             text = f"It was due at {due.at:%Y-%m-%d %H:%M:%S} UTC, and now it is too late. {remedy}"
-            self._page(due.key, f"{due.key} did NOT run", text)
+            self.page(due.key, f"{due.key} did NOT run", text)
 
     def _by_hand(self, schedule: Schedule) -> str:
         """Say what to do about what it did not cancel."""
-        command = press_command(schedule, self._standby.pressable, f"{schedule.name} did not run")
+        command = press_command(schedule, self.standby.pressable, f"{schedule.name} did not run")
         return f"{STILL_OPEN}. If it must not be, {command}"
 
     async def _drill(self, due: Due, settings: Settings) -> None:
@@ -119,11 +117,11 @@ class Dispatcher:
             passed, report = await rehearse(due.key, settings.ledger.file)
         except Exception as error:  # whatever kept it from running
             log.exception("drill_failed")
-            self._page(due.key, f"the drill {due.key} did NOT run", f"{type(error).__name__}. Run: panic drill")
+            self.page(due.key, f"the drill {due.key} did NOT run", f"{type(error).__name__}. Run: panic drill")
             return
-        self._audit("drill", {"key": due.key, "passed": passed, "report": report.name})
+        self.audit("drill", {"key": due.key, "passed": passed, "report": report.name})
         if not passed:
-            self._page(due.key, f"the drill {due.key} did NOT pass", f"Its report: {report}. Run: panic drill")
+            self.page(due.key, f"the drill {due.key} did NOT pass", f"Its report: {report}. Run: panic drill")
 
 
 async def rehearse(key: str, ledger: Path, *words: str) -> tuple[bool, Path]:

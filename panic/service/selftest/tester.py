@@ -5,8 +5,7 @@ that a run begins. What it finds is told to people, to Prometheus, to the API, a
 """
 
 import asyncio
-import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,13 +17,11 @@ import structlog
 from panic.config import Settings
 from panic.engine.slots import Lanes
 from panic.kit.background import Aside, Do
-from panic.kit.errors import Problem
 from panic.kit.words import ago
 from panic.run.check import Pace, Setup, check
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.notify import Notice
-from panic.service.readiness import read_setup
 from panic.service.selftest.findings import Finding, exit_code, findings, found
 from panic.service.selftest.machine import look
 from panic.service.selftest.result import SelfTestResult, place, read, write
@@ -41,7 +38,7 @@ KEY: Final = "selftest"
 """Of the page: there is one at a time."""
 
 ASIDE_S: Final = 10.0
-"""How long files and disks may take; longer is a finding."""
+"""How long disks may take; longer is a finding."""
 
 _READ_S = 2.0
 _OFF_S = 30.0
@@ -50,20 +47,23 @@ _TOLD_MOST = 6
 
 
 class SelfTester:
-    """The loop, between `start` and `close`, beside a desk whose runs come first."""
+    """The loop, between `start` and `close`, beside a desk whose runs come first.
+
+    It tests the `setup` that a press would go by now.
+    """
 
     def __init__(
         self,
         settings: Callable[[], Settings],
+        setup: Callable[[], Setup],
         desk: Desk,
         tell: Callable[[Notice], None],
-        env: Mapping[str, str] = os.environ,
         *,
         first_s: float = FIRST_S,
         do: Do | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._settings, self._desk, self._tell, self._env = settings, desk, tell, env
+        self._settings, self._setup, self._desk, self._tell = settings, setup, desk, tell
         self._first_s, self._now, self._do = first_s, now, do or Aside(2).do
         self.last: SelfTestResult | None = None
         self._alarming: tuple[Finding, ...] = ()
@@ -130,8 +130,8 @@ class SelfTester:
                     await asyncio.sleep(max(began + settings.self_test.every_s - loop.time(), 0.0))
 
     async def _prove(self, settings: Settings) -> None:
-        how = (self._env, self._do, self._now, self._alarm_early, self._desk.lanes)
-        before, result = self.last, await go_round(settings, *how)
+        how = (self._do, self._now, self._alarm_early, self._desk.lanes)
+        before, result = self.last, await go_round(settings, self._setup(), *how)
         self.last = result if result.ok or before is None else replace(result, proven_at=before.proven_at)
         alarming = _alarming(self.last.findings)
         if alarming != self._alarming:
@@ -175,20 +175,20 @@ def _alarming(everything: Iterable[Finding]) -> tuple[Finding, ...]:
 
 async def go_round(
     settings: Settings,
-    env: Mapping[str, str],
+    setup: Setup,
     do: Do,
     now: Callable[[], datetime],
     tell: Callable[[tuple[Finding, ...]], None],
     lanes: Lanes,
 ) -> SelfTestResult:
-    """Look at the files, this machine and every account at a pace; `tell` hears of failures before the end.
+    """Look at this machine and, at a pace, at every account; `tell` hears of failures before the end.
 
     It takes turns of the service's `lanes`, behind everybody else.
     """
     loop, pace = asyncio.get_running_loop(), Pace(settings.self_test.rate, settings.self_test.share)
-    began, setup, report = loop.time(), Setup(), None
+    began, report = loop.time(), None
     try:
-        setup, machine = await _look(settings, env, do)
+        machine = await _look(settings, do)
         is_paged = any("page" in channel.tells for channel in settings.channels.values())
         judge = partial(findings, now=now(), problems=setup.problems, machine=machine, is_paged=is_paged)
         report = await check(settings, setup, pace=pace, tell=lambda so_far: tell(judge(so_far)), lanes=lanes)
@@ -210,14 +210,10 @@ async def go_round(
     )
 
 
-async def _look(settings: Settings, env: Mapping[str, str], do: Do) -> tuple[Setup, Iterable[Finding]]:
-    """Read the files and look at the machine; what hangs is told, and the rest is looked at."""
+async def _look(settings: Settings, do: Do) -> Iterable[Finding]:
+    """Look at the machine; that it hangs is a finding, and the accounts are asked about all the same."""
     try:
-        setup = await do(partial(read_setup, settings, env), "self-test-load", ASIDE_S)
+        looked: Iterable[Finding] = await do(partial(look, settings), "self-test-machine", ASIDE_S)
     except (TimeoutError, RuntimeError):
-        what = f"roster and keys could not be read in {ASIDE_S:.0f} s"
-        setup = Setup(problems=(Problem(what, "Put them on a file system that answers."),))
-    try:
-        return setup, await do(partial(look, settings), "self-test-machine", ASIDE_S)
-    except (TimeoutError, RuntimeError):
-        return setup, (found("hangs", what="the disk of ledger or latch", seconds=ASIDE_S),)
+        return (found("hangs", what="the disk of ledger or latch", seconds=ASIDE_S),)
+    return looked

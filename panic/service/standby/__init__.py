@@ -9,17 +9,17 @@ from typing import Any
 
 import structlog
 
-from panic.accounts.plan import Scope, pressable
+from panic.accounts.plan import Scope
 from panic.accounts.roster import Roster
 from panic.broker.client import Broker
 from panic.config import Settings, secret
 from panic.config.secret import Key
-from panic.kit.background import begin
-from panic.kit.errors import ConfigurationError, Problem
+from panic.kit.background import begin, wait
+from panic.kit.errors import ConfigurationError
 from panic.ledger.writer import Writer, open_ledger
-from panic.report import flags
+from panic.run.check import Setup
 from panic.run.pace import lanes_of, renewed
-from panic.run.press import Prepared, Press, prepared_of
+from panic.run.press import Prepared, Press
 from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
 from panic.service.standby.health import (
     Judgement,
@@ -69,7 +69,7 @@ class Standby:
         self.ledger: Writer | None = None
         self.lanes = lanes_of(settings)
         self._probed_at = time.monotonic()
-        self._warm: Warm | None = None
+        self._warm = _warm_of(self._files)
         self._tending: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
         self._refused: list[str] = []
@@ -80,7 +80,8 @@ class Standby:
         files.start()
         with suppress(RuntimeError):  # there is no thread for it
             await begin(lambda: files.look(START_S, START_S), "files-start")
-        self._open_connections()
+        self._warm.start()
+        self.judgement.look(self.settings, files.loaded)
         self.ledger = open_ledger(self.settings.ledger)
         self._tending = asyncio.create_task(self._tend(), name="panic-standby")
 
@@ -91,35 +92,22 @@ class Standby:
         if self._tending is not None:
             self._tending.cancel()
             await asyncio.wait([self._tending])
-        if self._warm is not None:
-            await self._warm.close()
+        await self._warm.close()
         if ledger := self.ledger:
             with suppress(TimeoutError, RuntimeError):
-                async with asyncio.timeout(CLOSE_S + 1):
-                    await begin(lambda: ledger.close(CLOSE_S), "ledger-close")
+                await wait(lambda: ledger.close(CLOSE_S), CLOSE_S + 1, "ledger-close")
 
     # ── for a press ─────────────────────────────────────────────────────────────────────────────────────
 
     def prepare(self, press: Press) -> Prepared:
-        """Make a press ready from what is loaded; what changed since is read again, what cannot be is kept.
-
-        UsageError: no reason, or a scope that makes no sense. ConfigurationError: no account of it can be fired.
-        """
-        settings, files = self.settings, self._files
+        """Make a press ready from what is loaded; what changed since is read again, what cannot be is kept."""
+        files = self._files
         in_time = files.look(READ_S if files.loaded.roster.value is None else self._look_s)
-        loaded = files.loaded
-        raised = [*flags.from_problems("settings", settings.problems), *loaded.flags(in_time=in_time)]
-        if loaded.roster.value is None:
-            what = "the roster could not be read in time"
-            unread = Problem(what, "Put it on a file system that answers, and press again.", settings.roster.file)
-            raise ConfigurationError(loaded.failures or [unread])
-        return prepared_of(settings, press, loaded.roster.value, loaded.usable, raised, loaded.broken)
+        return files.loaded.prepared(self.settings, press, in_time=in_time)
 
     def pressable(self, scope: Scope) -> Scope | None:
-        """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
-        loaded = self._files.loaded
-        there = {name for name, found in loaded.keys.items() if found.value is not None and not found.failure}
-        return None if loaded.roster.value is None else pressable(scope, loaded.roster.value, there)
+        """Give what `Loaded.pressable` gives."""
+        return self._files.loaded.pressable(scope)
 
     @property
     def roster(self) -> Roster | None:
@@ -137,9 +125,6 @@ class Standby:
 
     def take_broker(self) -> Broker | None:
         """Hand over an open Broker, with its connections; None if none is ready. The taker closes it."""
-        if self._warm is None:
-            return None
-        self._warm.use(self.keys)
         return self._warm.take()
 
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
@@ -148,20 +133,21 @@ class Standby:
         """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them."""
         async with self._reloading:
             old, old_files, old_warm = self.settings, self._files, self._warm
-            found = await read_again(old, self._env, self._every_s)
-            problems = found if isinstance(found, tuple) else ()
-            self._refused = [f"the settings could not be loaded again: {problem}" for problem in problems]
-            if isinstance(found, tuple):
-                return Reloaded(found)
+            try:
+                found = await read_again(old, self._env, self._every_s)
+            except ConfigurationError as error:
+                self._refused = [f"the settings could not be loaded again: {one}" for one in error.problems]
+                return Reloaded(error.problems)
+            self._refused = []
             if not self._is_closed:
                 self.settings = found.settings.model_copy(update={"ledger": old.ledger})
                 self.lanes = renewed(self.lanes, old.broker, self.settings.broker)
-                self._files = found
+                self._files, self._warm = found, _warm_of(found)
                 found.start()
-                self._open_connections()
+                self._warm.start()
+                self.judgement.look(self.settings, found.loaded)
                 old_files.close()
-                if old_warm is not None:
-                    await old_warm.close()
+                await old_warm.close()
             return Reloaded(notes=restart_notes(old, found.settings))
 
     async def judged(self) -> None:
@@ -173,30 +159,29 @@ class Standby:
         """Why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
         return why_not_ready(self.settings, self._files.loaded, self.judgement)
 
+    def setup(self) -> Setup:
+        """Give what a press would go by now, with everything that is wrong with it."""
+        loaded = self._files.loaded
+        return Setup(loaded.roster.value, loaded.usable, tuple(mistakes(self.settings, loaded, self.judgement)))
+
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
-        problems = (*map(str, mistakes(self.settings, self._files.loaded, self.judgement)), *self._refused)
+        problems = (*map(str, self.setup().problems), *self._refused)
         return status(self.settings, self._files.loaded, self._warm, problems, self.ledger)
-
-    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
-
-    def _open_connections(self) -> None:
-        self.judgement.look(self.settings, self._files.loaded)
-        wanted = self.settings.service.warm_connections
-        self._warm = Warm(self.settings.broker, wanted) if wanted else None
-        if self._warm is not None:
-            self._warm.use(self.keys)
-            self._warm.start()
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(self._every_s)
             try:
                 self.judgement.look(self.settings, self._files.loaded)
-                if self._warm is not None:
-                    self._warm.use(self.keys)
                 if self.ledger and time.monotonic() - self._probed_at >= PROBE_S:
                     self._probed_at = time.monotonic()
                     self.ledger.probe()
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
+
+
+def _warm_of(files: Files) -> Warm:
+    """Make the connections for what was read from these files, and for no other broker."""
+    settings = files.settings
+    return Warm(settings.broker, settings.service.warm_connections, lambda: files.loaded.usable)

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from panic.accounts import roster as rosters
+from panic.accounts.plan import Scope, pressable
 from panic.accounts.roster import Roster
 from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.errors import ConfigurationError, Problem
 from panic.report import flags
 from panic.report.document import Flag
+from panic.run.press import Prepared, Press, prepared_of
 
 LOOK_S = 0.005
 """How long a press waits to learn whether the files have changed."""
@@ -28,6 +30,9 @@ READ_S = 0.5
 """How long it waits for a file that has changed: a newly added account is worth that long, but no longer."""
 
 EVERY_S = 1.0
+
+STALE_S = 10.0
+"""Files that were not looked at for so long are on a file system that hangs."""
 
 _SETTLED_NS = 2_000_000_000
 """A file that changed so shortly before it was read may change again without its times showing it."""
@@ -78,12 +83,32 @@ class Loaded:
     def failures(self) -> list[Problem]:
         """Everything that cannot be used as it is now."""
         roster = self.roster.failure or self.roster.problems
+        if self.roster.value is not None and not roster and time.monotonic() - self.roster.seen_at > STALE_S:
+            what = f"roster and keys could not be read for {STALE_S:.0f} s"
+            roster = (Problem(what, "Put them on a file system that answers."),)
         return [*(problem for found in self.keys.values() for problem in found.failure), *roster]
 
     @property
     def problems(self) -> list[Problem]:
         """The same, and what is wrong with keys that can be used."""
         return [*(problem for found in self.keys.values() for problem in found.problems), *self.failures]
+
+    def pressable(self, scope: Scope) -> Scope | None:
+        """Give the scope nearest to this one that a press by hand would take now; None where there is none."""
+        there = {name for name, found in self.keys.items() if found.value is not None and not found.failure}
+        return None if self.roster.value is None else pressable(scope, self.roster.value, there)
+
+    def prepared(self, settings: Settings, press: Press, *, in_time: bool) -> Prepared:
+        """Make a press ready; `in_time` says whether the files were looked at just now.
+
+        UsageError: no reason, or a scope that makes no sense. ConfigurationError: no account of it can be fired.
+        """
+        raised = [*flags.from_problems("settings", settings.problems), *self.flags(in_time=in_time)]
+        if self.roster.value is None:
+            what = "the roster could not be read in time"
+            unread = Problem(what, "Put it on a file system that answers, and press again.", settings.roster.file)
+            raise ConfigurationError(self.failures or [unread])
+        return prepared_of(settings, press, self.roster.value, self.usable, raised, self.broken)
 
     def ages(self) -> dict[str, float | None]:
         """Say how old roster and keys are, seconds; None for never."""

@@ -10,12 +10,12 @@ from typing import Any, Final, NamedTuple
 from panic import config
 from panic.config import Settings
 from panic.config.own_files import fingerprints
-from panic.kit.background import begin
+from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
 from panic.service import readiness
 from panic.service.standby.files import Files, Loaded, age, settled, stamp_of
-from panic.service.standby.warm import Health, Warm
+from panic.service.standby.warm import Warm
 
 RELOAD_S: Final = 10.0
 """How long a reload may take before it is abandoned."""
@@ -76,18 +76,19 @@ def why_not_ready(settings: Settings, loaded: Loaded, judgement: Judgement) -> s
 
 
 def status(
-    settings: Settings, loaded: Loaded, warm: Warm | None, problems: Iterable[str], ledger: Writer | None
+    settings: Settings, loaded: Loaded, warm: Warm, problems: Iterable[str], ledger: Writer | None
 ) -> dict[str, Any]:
     """Say what is ready, how old it is (seconds; null for never) and what is wrong beside these problems."""
-    health = warm.health if warm else Health()
+    health = warm.health
+    unheard = [f"connections to the broker: {health.trouble}"] if health.trouble else []
     unwritten = [f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else []
     return {
         **loaded.ages(),
-        "warm_connections": warm.idle if warm else 0,
+        "warm_connections": warm.idle,
         "warm_connections_wanted": settings.service.warm_connections,
         "last_contact_age_s": age(health.contact_at, asyncio.get_running_loop().time()),
         "clock_ahead_s": None if health.ahead_s is None else round(health.ahead_s, 3),
-        "problems": [*problems, *health.problems, *unwritten],
+        "problems": [*problems, *unheard, *unwritten],
     }
 
 
@@ -98,16 +99,13 @@ class Reloaded(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-async def read_again(old: Settings, env: Mapping[str, str], every_s: float) -> Files | tuple[Problem, ...]:
-    """Read everything again; give it, or what is wrong with it."""
+async def read_again(old: Settings, env: Mapping[str, str], every_s: float) -> Files:
+    """Read everything again, or raise a ConfigurationError with everything that is wrong with it."""
     try:
-        async with asyncio.timeout(RELOAD_S):
-            return await begin(lambda: _read(old, env, every_s), "reload")
-    except ConfigurationError as error:
-        return error.problems
+        return await wait(lambda: _read(old, env, every_s), RELOAD_S, "reload")
     except (TimeoutError, RuntimeError):
         what = f"the files could not be read within {RELOAD_S:.0f} s"
-        return (Problem(what, "Put them on a file system that answers.", old.file),)
+        raise ConfigurationError([Problem(what, "Put them on a file system that answers.", old.file)]) from None
 
 
 def _read(old: Settings, env: Mapping[str, str], every_s: float) -> Files:

@@ -13,6 +13,8 @@ from tests.service.hooks.support import BREACH, alertmanager, grafana, legacy
 SUMMARY = "Desk A is below its daily loss limit"
 FIRING = f"firing: DrawdownLimit: {SUMMARY}"
 RESOLVED = f"resolved: DrawdownLimit: {SUMMARY}"
+MANY = [{"status": "firing", "labels": {"alertname": f"Limit{n // 2}"}} for n in range(16)]
+NAMED = "firing: Limit0, Limit1, Limit2, Limit3, Limit4 and 3 more"
 
 
 @pytest.mark.parametrize(
@@ -22,6 +24,7 @@ RESOLVED = f"resolved: DrawdownLimit: {SUMMARY}"
         (alertmanager("resolved", "firing", status="resolved"), Meaning.FIRING, FIRING),
         (alertmanager("resolved", status="firing"), Meaning.FIRING, FIRING),
         (alertmanager("firing", truncatedAlerts=7), Meaning.FIRING, FIRING),
+        (alertmanager(alerts=MANY), Meaning.FIRING, f"{NAMED}: {SUMMARY}"),
         (alertmanager("resolved", "resolved"), Meaning.RESOLVED, RESOLVED),
         (grafana("resolved", "firing"), Meaning.FIRING, FIRING),
         (grafana("resolved"), Meaning.RESOLVED, RESOLVED),
@@ -117,16 +120,6 @@ def test_a_secret_is_taken_out_while_it_is_whole():
 def test_what_nobody_knows_is_odd(body: bytes, why: str):
     """Also where it seems to say that it is over, but may not."""
     assert (Meaning.ODD, why) == (understand(body).meaning, understand(body).text)
-
-
-def test_alerts_are_named_once_each_and_counted():
-    """Five names, and how many there are besides."""
-    one = json.loads(alertmanager("firing"))["alerts"][0]
-    alerts = [one | {"labels": {"alertname": f"Limit{index // 2}"}} for index in range(16)]
-
-    assert (
-        "firing: Limit0, Limit1, Limit2, Limit3, Limit4 and 3 more" in understand(alertmanager(alerts=alerts)).text
-    )
 
 
 _WORDS = st.sampled_from(["status", "state", "alerts", "type", "data", "labels", "firing", "ok", "\x1b"])

@@ -11,20 +11,14 @@ from panic.config import Credential, Hook
 from panic.service.hooks import keyring
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.signatures import BEARER, Kind, Secrets, verify
-from tests.service.hooks.support import BREACH, NOW, OTHER, SECRET, TOKEN, lists, sign
+from tests.service.hooks.support import BREACH, HOOKS, NOW, OTHER, SECRET, TOKEN, lists, sign
 
 
-def hook(*places: Path | str, **more: Any) -> Hook:
-    """A hook whose secrets are in these files and variables."""
-    secrets = tuple(Credential(env=one) if isinstance(one, str) else Credential(file=one) for one in places)
-    return Hook(secrets=secrets, all=True, **more)
-
-
-def write(file: Path, text: str) -> Path:
-    """A secret in a file."""
+def hook(file: Path, text: str, **more: Any) -> Hook:
+    """A hook whose secret is in a file, before others."""
     file.write_text(text)
     file.chmod(0o600)
-    return file
+    return Hook(secrets=(Credential(file=file), *more.pop("secrets", ())), all=True, **more)
 
 
 def opens(secrets: Secrets, secret: str = SECRET) -> bool:
@@ -51,8 +45,8 @@ def counted(monkeypatch: pytest.MonkeyPatch, go: threading.Event | None = None) 
 async def test_secrets_of_files_and_variables_count(tmp_path: Path):
     """Each opens its own hook and no other."""
     hooks = {
-        "one": hook(write(tmp_path / "a", f"{SECRET}\n"), "ANOTHER"),
-        "two": hook(write(tmp_path / "b", TOKEN), scheme=BEARER),
+        "one": hook(tmp_path / "a", f"{SECRET}\n", secrets=(Credential(env="ANOTHER"),)),
+        "two": hook(tmp_path / "b", TOKEN, scheme=BEARER),
     }
     ring = Keyring({"ANOTHER": OTHER})
     opened = {
@@ -68,10 +62,10 @@ async def test_secrets_of_files_and_variables_count(tmp_path: Path):
 
 async def test_a_new_secret_counts_without_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """And the old one no longer; what was read a moment ago is not read again, unless the settings are others."""
-    hooks = {"one": hook(write(tmp_path / "a", SECRET))}
+    hooks = {"one": hook(tmp_path / "a", SECRET)}
     ring, slow = Keyring({}, every_s=0), Keyring({}, every_s=60)
     before = await ring.of(hooks, "one")
-    write(tmp_path / "a", OTHER)
+    (tmp_path / "a").write_text(OTHER)
     after = await ring.of(hooks, "one")
     times = counted(monkeypatch)
     for _ in range(5):
@@ -86,15 +80,15 @@ async def test_a_new_secret_counts_without_a_restart(tmp_path: Path, monkeypatch
 async def test_what_cannot_be_read_is_told_and_an_older_secret_counts_meanwhile(tmp_path: Path):
     """A weak one is told and used, one that cannot be used opens nothing; neither is printed."""
     hooks = {
-        "one": hook(write(tmp_path / "a", SECRET)),
-        "two": hook(write(tmp_path / "b", "no-secret!")),
-        "three": hook(write(tmp_path / "c", "weak"), scheme=BEARER),
+        "one": hook(tmp_path / "a", SECRET),
+        "two": hook(tmp_path / "b", "no-secret!"),
+        "three": hook(tmp_path / "c", "weak", scheme=BEARER),
     }
     ring = Keyring({}, every_s=0)
     await ring.of(hooks, "one")
     (tmp_path / "a").unlink()
     kept = await ring.of(hooks, "one")
-    dropped = await ring.of({"one": hook(tmp_path / "d")}, "one")
+    dropped = await ring.of({"one": HOOKS["unset"]}, "one")
     problems = [problem.what for problem in keyring.read(hooks, {})[1]]
 
     assert (True, False) == (opens(kept), opens(dropped))
@@ -107,7 +101,7 @@ async def test_what_cannot_be_read_is_told_and_an_older_secret_counts_meanwhile(
 
 async def test_files_that_hang_are_waited_for_only_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What is known goes on counting, and one thread at most hangs."""
-    hooks, go = {"one": hook(write(tmp_path / "a", SECRET))}, threading.Event()
+    hooks, go = {"one": hook(tmp_path / "a", SECRET)}, threading.Event()
     ring = Keyring({}, every_s=0, patience_s=0.01)
     while not opens(await ring.of(hooks, "one")):
         pass

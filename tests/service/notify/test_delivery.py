@@ -12,6 +12,8 @@ from panic.service.notify.delivery import Undelivered, deliver, examine
 from panic.service.notify.notice import Notice
 from tests.service.notify.support import CANARY, RUN, Receiver, a_channel, a_notice, receiving
 
+pytestmark = pytest.mark.usefixtures("the_library_is_loaded")
+
 SLACK = f"https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/{CANARY[:24]}"
 PAGERDUTY = f"pagerduty://{CANARY}@{CANARY}/panic/orders"
 
@@ -148,37 +150,13 @@ def test_without_the_library_the_remedy_is_told(tmp_path: Path, monkeypatch: pyt
     assert "the library apprise is not installed" == str(failure(tmp_path, f"json://{CANARY}"))
 
 
-class _Everything(logging.Handler):
-    """Keeps all that any logger says."""
-
-    def __init__(self) -> None:
-        super().__init__(level=logging.NOTSET)
-        self.said: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.said.append(f"{record.getMessage()} {record.__dict__}")
-
-
-@pytest.fixture
-def everything():
-    """All of `logging`, at its most talkative, from every logger that is likely to know an address."""
-    handler = _Everything()
-    loggers = [logging.getLogger(name) for name in ("", "apprise", "urllib3.connectionpool", "requests")]
-    before = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(1)
-    for logger in loggers[:2]:
-        logger.addHandler(handler)
-    yield handler
-    for logger in loggers[:2]:
-        logger.removeHandler(handler)
-    for logger, level in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-
-
 @pytest.mark.parametrize("status", [200, 500])
-def test_no_library_logs_an_address(tmp_path: Path, server: Receiver, everything: _Everything, status: int):
+def test_no_library_logs_an_address(
+    tmp_path: Path, server: Receiver, caplog: pytest.LogCaptureFixture, status: int
+):
     """The HTTP client would log the path, and the library its payload, at the levels of debugging."""
+    for name in ("", "apprise", "urllib3.connectionpool", "requests"):
+        caplog.set_level(1, name)
     server.status = status
     logging.getLogger("urllib3.connectionpool").debug("before")
     address = f"json://user:{CANARY}@{server.place}/{CANARY}"
@@ -190,5 +168,5 @@ def test_no_library_logs_an_address(tmp_path: Path, server: Receiver, everything
     logging.getLogger("urllib3.connectionpool").debug("after")
 
     assert 1 == len(server.got)
-    assert ["before", "after"] == [line.split(" ", 1)[0] for line in everything.said]
-    assert CANARY not in "".join(everything.said)
+    assert ["before", "after"] == caplog.messages
+    assert CANARY not in "".join(str(record.__dict__) for record in caplog.records)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -14,8 +14,9 @@ from panic.service.notify import Notice, Notifier
 from panic.service.notify.channel import DELIVERY_S, OTHER_KEPT_S, PAGE_KEPT_S, SIZE, WAITS_S
 from panic.service.notify.delivery import Undelivered
 from panic.service.notify.notifier import SAME_S
-from tests.kit.virtual import virtually
 from tests.service.notify.support import CANARY, RUN, a_notice
+
+pytestmark = pytest.mark.virtual_time
 
 EVERYTHING: tuple[Tells, ...] = ("start", "verdict", "flag", "page")
 CLEAR = a_notice("verdict", "CLEAR  all clear", closes=True, about=frozenset({1, 2, 3}))
@@ -67,54 +68,36 @@ class World:
         await asyncio.sleep(1.5)
 
 
-Test = Callable[[World], Coroutine[Any, Any, None]]
+Make = Callable[..., World]
 
 
-def story(
-    **tells: tuple[Tells, ...],
-) -> Callable[[Callable[[World], Coroutine[Any, Any, None]]], Callable[[], None]]:
-    """Let a test happen on virtual time, in a world with these channels."""
+@pytest.fixture
+async def made() -> AsyncIterator[Make]:
+    """Makes a world with these channels, and what each of them wants to know."""
+    worlds: list[World] = []
 
-    def decorated(test: Test) -> Callable[[], None]:
-        async def whole() -> None:
-            world = World(**tells)
-            try:
-                await test(world)
-            finally:
-                await world.notifier.close(0.0)
+    def make(**tells: tuple[Tells, ...]) -> World:
+        worlds.append(World(**tells))
+        return worlds[-1]
 
-        def run() -> None:
-            virtually(whole())
-
-        run.__name__, run.__doc__ = test.__name__, test.__doc__
-        return run
-
-    return decorated
+    yield make
+    for world in worlds:
+        await world.notifier.close(0.0)
 
 
-def raising(error: BaseException) -> Callable[[str, Notice], object]:
-    """A delivery that fails at the channel named hook."""
+def raising(error: Exception, title: str = "") -> Callable[[str, Notice], object]:
+    """A delivery that fails at the channel named hook, be it for one notice only."""
 
-    def fail(name: str, _: Notice) -> None:
-        if name == "hook":
+    def fail(name: str, notice: Notice) -> None:
+        if name == "hook" and title in ("", notice.title):
             raise error
 
     return fail
 
 
-@story(all=EVERYTHING, ends=("verdict",))
-async def test_a_channel_is_told_what_it_wants_to_know(world: World):
-    """And nothing else."""
-    await world.tell(a_notice("start", "a"), a_notice("flag", "b"), CLEAR)
-
-    assert ["a", "b", CLEAR.title] == world.titles("all")
-    assert [CLEAR.title] == world.titles("ends")
-    assert {"all": 0, "ends": 0} == world.notifier.failures
-
-
-@story(hook=("page",))
-async def test_a_page_is_told_once_for_each_change(world: World):
+async def test_a_page_is_told_once_for_each_change(made: Make):
     """The same again is none, unless it comes an hour later: whoever saw to it may not know of this one."""
+    world = made(hook=("page",))
     await world.tell(a_notice(), a_notice(), a_notice())
     await world.tell(a_notice(title="REFUSED"), a_notice(title="REFUSED"))
     once = world.titles("hook")
@@ -137,38 +120,36 @@ async def test_a_page_is_told_once_for_each_change(world: World):
         (a_notice(run="", key="selftest"), a_notice(run="", key="selftest", closes=True), True),
     ],
 )
-def test_a_clear_run_ends_the_pages_about_its_accounts(page: Notice | None, end: Notice, is_over: bool):
+async def test_a_clear_run_ends_the_pages_about_its_accounts(
+    made: Make, page: Notice | None, end: Notice, is_over: bool
+):
     """By its key, so that a pager resolves it, also one of an earlier process; what asks for more stays."""
+    world = made(pager=("page",))
+    if page is None:
+        world.notifier.remember(RUN)
+    else:
+        await world.tell(page)
+    await world.tell(end, end)
+    ends = [(one.key, one.closes) for one in world.got["pager"] if one.closes and one.title.startswith("OVER")]
 
-    async def whole() -> None:
-        world = World(pager=("page",))
-        if page is None:
-            world.notifier.remember(RUN)
-        else:
-            await world.tell(page)
-        await world.tell(end, end)
-        ends = [(one.key, one.closes) for one in world.got["pager"] if one.closes and one.title.startswith("OVER")]
-        await world.notifier.close(0.0)
-
-        assert [(page.key if page else RUN, True)] * is_over == ends
-
-    virtually(whole())
+    assert [(page.key if page else RUN, True)] * is_over == ends
 
 
-@story(pager=("page",), chat=EVERYTHING, ends=("verdict",))
-async def test_nobody_is_told_the_same_twice(world: World):
+async def test_nobody_is_told_the_same_twice(made: Make):
     """Neither the verdict after its page, nor that it is clear after the page is over."""
-    await world.tell(a_notice(), a_notice("verdict"))
+    world = made(pager=("page",), chat=EVERYTHING, ends=("verdict",))
+    await world.tell(a_notice("start", "begun"), a_notice(), a_notice("verdict"), a_notice("flag", "odd"))
     await world.tell(CLEAR)
+    pages = ["OPEN  still open", "OVER  OPEN  still open"]
 
-    assert ["OPEN  still open", "OVER  OPEN  still open"] == world.titles("pager") == world.titles("chat")
+    assert (pages, ["begun", pages[0], "odd", pages[1]]) == (world.titles("pager"), world.titles("chat"))
     assert ["OPEN  still open", CLEAR.title] == world.titles("ends")
     assert world.got["pager"][-1].text.startswith(CLEAR.title)
 
 
-@story(hook=("page",))
-async def test_a_page_is_tried_until_it_is_delivered(world: World):
+async def test_a_page_is_tried_until_it_is_delivered(made: Make):
     """Later and later; a channel that comes back to life is told how things are now, and once."""
+    world = made(hook=("page",))
     world.fail = raising(Undelivered("it answered HTTP 503"))
     world.notifier.tell(a_notice())
     await asyncio.sleep(sum(WAITS_S) + 1)
@@ -182,9 +163,9 @@ async def test_a_page_is_tried_until_it_is_delivered(world: World):
     assert {"hook": 7} == world.notifier.failures
 
 
-@story(hook=EVERYTHING, works=EVERYTHING)
-async def test_a_channel_that_hangs_holds_up_nobody(world: World):
+async def test_a_channel_that_hangs_holds_up_nobody(made: Make):
     """Neither who tells, nor the other channel, nor the end."""
+    world = made(hook=EVERYTHING, works=EVERYTHING)
     world.fail = raising(BlockingIOError())
     await world.tell(*(a_notice("flag", f"{n}") for n in range(20)))
     began = asyncio.get_running_loop().time()
@@ -196,9 +177,9 @@ async def test_a_channel_that_hangs_holds_up_nobody(world: World):
     assert 0 == world.notifier.failures["works"]
 
 
-@story(hook=("page",), pager=("page",), chat=("verdict",))
-async def test_a_page_counts_as_told_when_every_pager_has_it(world: World):
+async def test_a_page_counts_as_told_when_every_pager_has_it(made: Make):
     """Else the next start of the service tells it again."""
+    world = made(hook=("page",), pager=("page",), chat=("verdict",))
     world.fail = raising(Undelivered("it answered HTTP 503"))
     await world.tell(a_notice(title="one"), a_notice("verdict", "two"))
     before = list(world.told)
@@ -209,10 +190,10 @@ async def test_a_page_counts_as_told_when_every_pager_has_it(world: World):
     assert ["one"] == world.told
 
 
-@story(hook=EVERYTHING)
-async def test_the_end_tries_what_was_not_tried_and_takes_nothing_more(world: World):
+async def test_the_end_tries_what_was_not_tried_and_takes_nothing_more(made: Make):
     """What failed before is left, and said so."""
-    world.fail = lambda _, notice: raising(Undelivered("no"))("hook", notice) if notice.title == "dead" else None
+    world = made(hook=EVERYTHING)
+    world.fail = raising(Undelivered("no"), "dead")
     await world.tell(a_notice(title="dead", key="dead"))
     world.notifier.tell(a_notice("verdict", "last"))
     with structlog.testing.capture_logs() as logs:
@@ -232,22 +213,18 @@ async def test_the_end_tries_what_was_not_tried_and_takes_nothing_more(world: Wo
         (BlockingIOError(), f"no end within {DELIVERY_S:g} s"),
     ],
 )
-def test_whatever_a_delivery_raises_is_a_failure_in_our_words(error: Exception, why: str):
+async def test_whatever_a_delivery_raises_is_a_failure_in_our_words(made: Make, error: Exception, why: str):
     """And the next notice is delivered."""
+    world = made(hook=EVERYTHING)
+    world.fail = raising(error, "first")
+    with structlog.testing.capture_logs() as logs:
+        await world.tell(a_notice("flag", "first"), a_notice("flag", "second"))
+        await asyncio.sleep(DELIVERY_S)
+        await world.notifier.close(0.0)
 
-    async def whole() -> None:
-        world = World(hook=EVERYTHING)
-        world.fail = lambda _, notice: raising(error)("hook", notice) if notice.title == "first" else None
-        with structlog.testing.capture_logs() as logs:
-            await world.tell(a_notice("flag", "first"), a_notice("flag", "second"))
-            await asyncio.sleep(DELIVERY_S)
-            await world.notifier.close(0.0)
-
-        assert why == logs[0]["why"]
-        assert ["second"] == world.titles("hook")
-        assert CANARY not in str(logs)
-
-    virtually(whole())
+    assert why == logs[0]["why"]
+    assert ["second"] == world.titles("hook")
+    assert CANARY not in str(logs)
 
 
 @pytest.mark.parametrize(
@@ -255,26 +232,22 @@ def test_whatever_a_delivery_raises_is_a_failure_in_our_words(error: Exception, 
     [("flag",) * (SIZE + 7), ("flag", "page", "verdict") * SIZE, (*("page",) * (SIZE - 10), *("flag",) * 30)],
     ids=["full", "mixed", "pages first"],
 )
-def test_of_what_waits_the_newest_stay_and_pages_go_last(kinds: tuple[str, ...]):
+async def test_of_what_waits_the_newest_stay_and_pages_go_last(made: Make, kinds: tuple[str, ...]):
     """Never more than its size, each once and in order; what is dropped counts as a failure."""
+    world = made(hook=EVERYTHING)
+    notices = [a_notice(kind, f"{n}", key=f"{n}") for n, kind in enumerate(kinds)]
+    await world.tell(*notices)
+    pages = [one.title for one in notices if one.kind == "page"][-SIZE:]
+    others = [one.title for one in notices if one.kind != "page"]
+    others = others[max(len(others) - (SIZE - len(pages)), 0) :]
 
-    async def whole() -> None:
-        world = World(hook=EVERYTHING)
-        notices = [a_notice(kind, f"{n}", key=f"{n}") for n, kind in enumerate(kinds)]
-        await world.tell(*notices)
-        pages = [one.title for one in notices if one.kind == "page"][-SIZE:]
-        others = [one.title for one in notices if one.kind != "page"]
-        others = others[max(len(others) - (SIZE - len(pages)), 0) :]
-
-        assert sorted([*pages, *others], key=int) == world.titles("hook")
-        assert {"hook": len(kinds) - SIZE} == world.notifier.failures
-
-    virtually(whole())
+    assert sorted([*pages, *others], key=int) == world.titles("hook")
+    assert {"hook": len(kinds) - SIZE} == world.notifier.failures
 
 
-@story(hook=EVERYTHING)
-async def test_what_was_not_delivered_is_given_up_when_it_is_too_late(world: World):
+async def test_what_was_not_delivered_is_given_up_when_it_is_too_late(made: Make):
     """A page after a day; a start that is told a day later helps nobody."""
+    world = made(hook=EVERYTHING)
     world.fail = raising(Undelivered("no"))
     await world.tell(a_notice("flag", "flag"))
     await asyncio.sleep(OTHER_KEPT_S + 1)
@@ -290,28 +263,23 @@ async def test_what_was_not_delivered_is_given_up_when_it_is_too_late(world: Wor
 
 @pytest.mark.parametrize("newer", [a_notice(title="new"), CLEAR])
 @pytest.mark.parametrize("after_s", [1.0, DELIVERY_S + 1.0])
-def test_a_page_that_failed_does_not_come_back_behind_newer_words(newer: Notice, after_s: float):
+async def test_a_page_that_failed_does_not_come_back_behind_newer_words(made: Make, newer: Notice, after_s: float):
     """Whether it waits or is under way: else it would open again what is over."""
+    world = made(hook=EVERYTHING)
+    world.fail = raising(BlockingIOError())
+    world.notifier.tell(a_notice(title="old"))
+    await asyncio.sleep(after_s)
+    world.fail = lambda *_: None
+    world.notifier.tell(newer)
+    await asyncio.sleep(DELIVERY_S + WAITS_S[1])
 
-    async def whole() -> None:
-        world = World(hook=EVERYTHING)
-        world.fail = raising(BlockingIOError())
-        world.notifier.tell(a_notice(title="old"))
-        await asyncio.sleep(after_s)
-        world.fail = lambda *_: None
-        world.notifier.tell(newer)
-        await asyncio.sleep(DELIVERY_S + WAITS_S[1])
-        await world.notifier.close(0.0)
-
-        assert "old" not in world.titles("hook")
-        assert 1 == len(world.titles("hook"))
-
-    virtually(whole())
+    assert "old" not in world.titles("hook")
+    assert 1 == len(world.titles("hook"))
 
 
-@story(hook=EVERYTHING)
-async def test_nothing_that_is_told_raises(world: World):
+async def test_nothing_that_is_told_raises(made: Make):
     """A run never fails because its notifier is broken."""
+    world = made(hook=EVERYTHING)
     with structlog.testing.capture_logs() as logs:
         world.notifier.tell(a_notice(["page"], CANARY))
 

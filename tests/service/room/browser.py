@@ -24,17 +24,14 @@ class Browser:
 
     @property
     def origin(self) -> str:
-        """Where the page comes from."""
         return f"http://{self.host}"
 
     @property
     def host(self) -> str:
-        """What stands in the address bar."""
         url = self.it.client.make_url("/")
         return f"{url.host}:{url.port}"
 
     async def sign_in(self, token: str = "joe", **headers: str) -> Answer:  # noqa: S107  (a name)
-        """Give a token."""
         answer = await self.ask("POST", "/v1/session", {"token": f"{token}-secret-token"}, **headers)
         if answer.status == 200:
             self.cookie = answer.headers["Set-Cookie"].partition(";")[0]
@@ -53,7 +50,6 @@ class Browser:
             self.it.client.session.cookie_jar.clear()
 
     async def press(self, **headers: str) -> Answer:
-        """Press for everything."""
         return await self.ask("POST", "/v1/runs", dict(QUICK), **headers)
 
 

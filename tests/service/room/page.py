@@ -14,18 +14,16 @@ from panic.broker.outcomes import Standing
 from panic.report.document import Report
 from panic.service.live import Live
 from panic.service.room.letters import OF_VERDICT
-from panic.service.room.mailbox import Mailbox
+from panic.service.room.live_board import Mailbox
 from tests.cli.support import until
 from tests.service.house import QUICK, House, bearer
 
 
 def codes(report: Report) -> dict[int | None, str]:
-    """The letter of each account at the end, by the report."""
     return {one.id: str(OF_VERDICT[one.verdict]) for one in report.accounts}
 
 
 def letters(board: dict[str, Any]) -> dict[int | None, str]:
-    """The letter of each account, by a board that names them."""
     pairs = zip(board["accounts"], board["codes"], strict=True)
     return {None if id_ is None else int(id_): code for (id_, _, _), code in pairs}
 
@@ -53,7 +51,6 @@ class Told(NamedTuple):
 
     @property
     def body(self) -> Any:
-        """What it says."""
         return json.loads(self.text)
 
 
@@ -82,7 +79,6 @@ class Spy(Mailbox):
 
     @property
     def boards(self) -> list[dict[str, Any]]:
-        """Every board so far."""
         return [one.body for one in self.told if one.kind == "board"]
 
 
@@ -95,7 +91,6 @@ class Page:
         self.is_over = False
 
     async def read(self) -> None:
-        """Read until the stream ends."""
         try:
             with suppress(ClientError, ConnectionError):
                 while block := await self.response.content.readuntil(b"\r\n\r\n"):
@@ -105,25 +100,20 @@ class Page:
 
     @property
     def kinds(self) -> list[str]:
-        """What sort of events came."""
         return [one.kind for one in self.told]
 
     def latest(self, kind: str) -> Any:
-        """The newest event of a sort."""
         return next(one.body for one in reversed(self.told) if one.kind == kind)
 
     async def has(self, *kinds: str) -> None:
-        """Wait until all these came."""
         await until(lambda: set(kinds) <= set(self.kinds))
 
     async def hears(self, kind: str) -> Any:
-        """Wait for the next event of a sort."""
         seen = len(self.told)
         await until(lambda: kind in self.kinds[seen:])
         return self.latest(kind)
 
     async def ends(self) -> dict[str, Any]:
-        """Wait for the last board of the run that it follows."""
         await until(lambda: "board" in self.kinds and not self.latest("board")["live"])
         found: dict[str, Any] = self.latest("board")
         return found
@@ -148,11 +138,9 @@ async def opened(it: House, run: str = "", *, token: str = "viewer", **headers: 
 
 
 async def pressed(it: House, **how: Any) -> str:
-    """Press, and give the run."""
     run_id: str = (await it.press({**QUICK, **how})).json["run_id"]
     return run_id
 
 
 async def board_of(it: House, name: str) -> dict[str, Any]:
-    """A board, asked for once."""
     return (await it.ask("GET", f"/v1/runs/{name}/board", token="viewer")).fits("Board")

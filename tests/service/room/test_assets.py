@@ -17,14 +17,12 @@ PLAIN = "identity"
 
 @pytest.fixture
 async def it(tmp_path: Path) -> AsyncIterator[House]:
-    """A service; its client does not unpack what was sent."""
     async with house(tmp_path) as made:
         made.client.session._auto_decompress = False
         yield made
 
 
 async def fetch(it: House, path: str, method: str = "GET", **headers: str) -> Answer:
-    """Fetch without a token."""
     return await it.ask(method, path, token="", **headers)
 
 
@@ -36,6 +34,7 @@ def test_what_is_shipped_is_whole() -> None:
     assert "text/html; charset=utf-8" == found[PAGE].type
     assert set() == named - found.keys()
     assert set() == {one.name for one in FOLDER.iterdir()} - found.keys()
+    assert 100_000 > sum(len(one.packed) for one in found.values())  # a slow link is quick enough
 
 
 async def test_the_page_is_there_for_anybody_with_its_fences(it: House) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from panic.accounts.plan import Unsent
@@ -18,10 +20,19 @@ from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.store import SqliteStore
 from panic.report.document import Flag, to_json
-from panic.service.room.board import WORST_MOST, final_board, live_board, recorded, write
+from panic.service.room.board import (
+    POINTS_MOST,
+    WORST_MOST,
+    course_of,
+    curve,
+    final_board,
+    live_board,
+    recorded,
+    write,
+)
 from panic.service.room.letters import OF_VERDICT, Letter
-from panic.service.room.views import Board
-from tests.kit.builders import an_answer, circumstances, no_answer, wall
+from panic.service.room.views import Board, Course
+from tests.kit.builders import MIDNIGHT, an_answer, circumstances, no_answer, wall
 from tests.ledger.test_replay import RECORDS
 from tests.report.test_report import a_report, a_worked_case
 from tests.service.house import Answer
@@ -181,7 +192,6 @@ def test_letters_are_in_the_order_of_the_plan():
 
 
 def kept(folder: Path, events: Iterable[Event]) -> LedgerFiles:
-    """A ledger that holds these events."""
     store = SqliteStore(folder / "ledger.db")
     store.append([(one.run, one.kind, encode(one)) for one in events])
     store.close()
@@ -205,3 +215,30 @@ def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
         assert (report.finished, str(report.verdict)) == (found["finished"], found["verdict"])
         assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == letters(found)
         assert [*past.replay.cases] == [*letters(found)][: len(past.replay.cases)]
+
+
+# ── how it went ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_when_an_account_came_how_far_is_since_the_press():
+    """The first DELETE counts, the first that was answered well, and the first read that showed it clear."""
+    answers = no_answer(began=3.0, ended=8.0), an_answer(began=9.0, ended=9.5), an_answer(began=20.0, ended=20.5)
+    case = a_worked_case(1, *answers, standing=Standing.CLEAR)
+    first = case.first_clear
+    assert first is not None
+    refused = a_worked_case(2, an_answer(403, began=4.0, ended=4.5))
+    again = a_worked_case(3, an_answer(began=4.0, ended=5.0), standing=Standing.CLEAR)
+    course = course_of([case, refused, again], {1}, MIDNIGHT, wall)
+    cleared = (first - MIDNIGHT).total_seconds()
+
+    assert Course(((3.0, 1), (4.0, 3)), ((5.0, 1), (9.5, 2)), ((cleared, 1),)) == course
+
+
+@given(st.lists(st.floats(0, 1e4, allow_nan=False), max_size=2000))
+def test_a_curve_has_so_many_points_and_ends_with_all(times: list[float]):
+    """It never falls."""
+    points = curve(sorted(times))
+
+    assert len(points) <= POINTS_MOST
+    assert list(points) == sorted(points)
+    assert (points[-1][1] if points else 0) == len(times)

@@ -1,8 +1,7 @@
 """Boards of runs whose record tells of them, and what no board tells: keys."""
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from panic.service.desk import ENDED_KEPT
 from panic.service.notify import Notice
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, started, until
-from tests.service.house import QUICK, House, house
+from tests.service.house import QUICK, house
 from tests.service.room.page import board_of, codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
@@ -32,47 +31,42 @@ async def test_a_run_on_record_has_the_board_that_it_had_when_it_was_here(tmp_pa
         assert [here] * 3 == on_record
 
 
-@asynccontextmanager
-async def left(folder: Path) -> AsyncIterator[House]:
-    """A service, and on record a run that a process left: account 1 is clear, 2 is not."""
-    async with house(folder, account(1), account(2, Fault("stuck", times=1))) as it:
+async def test_a_page_of_a_run_that_died_sees_it_resumed(tmp_path: Path):
+    """Under its own id; nobody is clear who was it only before; the record ends as the run did, with its name."""
+    async with house(tmp_path, account(1), account(2, Fault("stuck", times=1))) as it:
+
+        def standings() -> set[str]:
+            rows = history.read(it.standby.settings.ledger, kinds=("outcome", "standing")).rows
+            told = [one for row in rows for one in decode(row.record).body["accounts"]]
+            return {one["standing"] for one in told if "standing" in one}
+
         words = ("press", "--all", "--reason", f"algo {KEY}", "--watch", "1")
-        async with started(*it.firm.lines(*words), cwd=folder) as dying:
-            await until(lambda: {"clear", "pending"} <= set(standings(it)))
+        async with started(*it.firm.lines(*words), cwd=tmp_path) as dying:
+            await until(lambda: {"clear", "pending"} <= standings())
             dying.process.kill()
             await dying.process.wait()
-        yield it
-
-
-def standings(it: House) -> list[str]:
-    """What is on record of how accounts stand."""
-    rows = history.read(it.standby.settings.ledger, kinds=("outcome", "standing")).rows
-    told = [decode(row.record).body["accounts"] for row in rows]
-    return [account["standing"] for accounts in told for account in accounts if "standing" in account]
-
-
-async def test_a_page_of_a_run_that_died_sees_it_resumed(tmp_path: Path):
-    """Nobody is clear who was it only before; times are since the press, and the record ends as the run did."""
-    async with left(tmp_path) as it:
-        run_id = (await board_of(it, "last"))["run_id"]
+        (row,) = (await it.ask("GET", "/v1/runs")).fits("Runs")["runs"]
+        run_id = row["run_id"]
         async with opened(it, run_id) as page:
             died = await page.ends()
-            await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})
+            answer = await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})
             await until(lambda: page.latest("board")["live"])
             last = await page.ends()
         report = await it.live(run_id).finished()
         it.forget()
         on_record = await board_of(it, run_id)
 
-        assert (False, False, None, "open") == tuple(
+        assert ("unfinished", 202, run_id) == (row["state"], answer.status, answer.fits("Started")["run_id"])
+        assert [False, False, None, "open"] == [
             died[key] for key in ("live", "finished", "finished_at", "verdict")
-        )
+        ]
         assert {1: "c", 2: "o"} == letters(died)
         assert [2, 1] == [died["course"][key][-1][1] for key in ("sent", "clear")]
         assert {1: "c", 2: "c"} == letters(last) == codes(report)
         assert [["joe on behalf of Ann"]] == [[one["by"] for one in last["resumed"]]]
         assert last["course"]["sent"][0][0] < last["elapsed_s"] / 2
         assert last == on_record
+        assert ["resume"] == it.kinds()
 
 
 async def test_a_damaged_record_has_a_board_that_says_so(tmp_path: Path):

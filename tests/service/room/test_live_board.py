@@ -11,32 +11,30 @@ from typing import Any
 import pytest
 
 from panic.engine.case import Case
-from panic.engine.slots import Lanes
 from panic.kit.background import Aside
 from panic.ledger.recorder import Recorder
 from panic.report import account as told
 from panic.report.account import Told as Account
 from panic.report.document import Flag, Report, to_json
 from panic.run import drill, run
-from panic.run.press import Prepared, Press
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room import board as boards
 from panic.service.room import live_board
-from panic.service.room.live_board import LiveBoard
+from panic.service.room.live_board import LiveBoard, Mailbox, event
 from panic.simulator import Fault
 from tests.cli.support import account, sent, until
 from tests.kit.virtual import virtually
 from tests.run.test_seeds import _firm
+from tests.service.desks import Supplies
 from tests.service.house import House, house
-from tests.service.room.page import Spy, board_of, clear_in, codes, held_clear, letters, pressed
+from tests.service.room.page import Spy, clear_in, codes, held_clear, letters, pressed
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
 
 
 async def begun(it: House, **how: Any) -> tuple[Live, LiveBoard]:
-    """Press, and give the run and its board."""
     live = it.live(await pressed(it, **how))
     return live, it.hub.board_of(live)
 
@@ -47,23 +45,6 @@ async def to_the_end(board: LiveBoard, spy: Spy) -> dict[str, Any]:
     await until(lambda: bool(spy.boards) and not spy.boards[-1]["live"])
     board.leave(spy)
     return spy.boards[-1]
-
-
-async def test_at_the_end_a_board_is_the_report(tmp_path: Path):
-    """Verdict, totals, flags and every account's letter; and asked for once it is the same."""
-    accounts = account(1), account(2, STUCK), account(3, Fault("status", status=403), Fault("hang", on="GET"))
-    async with house(tmp_path, *accounts) as it:
-        live, board = await begun(it, deadline_s=1)
-        last = await to_the_end(board, Spy())
-        report = await live.finished()
-        told = json.loads(to_json(report))
-        asked = await board_of(it, live.run.id)
-
-        assert {1: "c", 2: "o", 3: "r"} == letters(last) == codes(report)
-        for key in ("run_id", "verdict", "exit_code", "finished", "totals", "coverage", "flags", "ledger_head"):
-            assert told[key] == last[key], key
-        assert [3, 1] == [last["course"]["sent"][-1][1], last["course"]["clear"][-1][1]]
-        assert last == asked
 
 
 async def test_while_first_cancels_leave_nobody_is_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -163,28 +144,14 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
 # ── whole runs, on virtual time ─────────────────────────────────────────────────────────────────────────────
 
 
-class Supplies:
-    """What a desk needs to run a made-up firm."""
-
-    ledger = None
-
-    def __init__(self, ready: Prepared) -> None:
-        self._ready = ready
-        self.lanes = Lanes()
-
-    def prepare(self, press: Press) -> Prepared:
-        return replace(self._ready, press=press)
-
-    def take_broker(self) -> None:
-        return None
-
-
 async def _watched(seed: int) -> tuple[list[Spy], Report]:
     """Run a seed while pages watch and others press; give the pages and the report."""
     made_up, rng = _firm(seed), random.Random(seed)
     async with drill.simulator(made_up, seed=seed, latency_s=0.01) as simulator:
         ready = drill.prepare(made_up, simulator.base_url, watch_s=3.0)
-        desk = Desk(Supplies(ready), drill=True)
+        supplies = Supplies(simulator, (1,))
+        supplies.ready = ready
+        desk = Desk(supplies, drill=True)
         press = replace(ready.press, deadline_s=15.0)
         live = desk.press(press).live
         board = LiveBoard(live, Aside())
@@ -216,3 +183,24 @@ def test_no_letter_is_clear_of_which_the_run_is_not_sure(monkeypatch: pytest.Mon
     assert [] == early.wrong + late.wrong
     assert codes(report) == letters(early.boards[-1])
     assert json.loads(to_json(report))["totals"] == early.boards[-1]["totals"]
+
+
+# ── mailboxes ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_event_is_one_block_of_two_lines():
+    """As the standard for server-sent events has it, with the line ends that no JSON has."""
+    text = json.dumps({"name": "two\nlines\r\n\r\ndata: no"}).encode()
+
+    assert b"event: board\r\ndata: " + text + b"\r\n\r\n" == event("board", text)
+
+
+def test_what_is_newer_takes_the_place_of_what_is_older():
+    """How things stand comes first; each sort wakes the one who sends it, by itself."""
+    box, taken = Mailbox(), list[object]()
+    for words in ("board1 room1 board2 room2", "", "board3", "room3"):
+        for word in words.split():
+            (box.board if word.startswith("board") else box.room)(word.encode())
+        taken += [box.filled.is_set(), box.take()]
+
+    assert [True, b"room2board2", False, b"", True, b"board3", True, b"room3"] == taken

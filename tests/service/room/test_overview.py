@@ -20,12 +20,11 @@ from panic.run.press import Press
 from panic.service.room import disk_watch, hub
 from panic.service.room.overview import next_of
 from panic.service.schedule.calendar import fallback
-from panic.service.schedule.due import Due, upcoming
 from panic.simulator import Fault
 from tests.cli.support import account, until
 from tests.service.house import House, house
 from tests.service.room.page import opened, pressed
-from tests.service.test_self_tester import REVOKED, a_self_test
+from tests.service.test_selftest import a_self_test
 
 STUCK = Fault("stuck")
 DAILY = """
@@ -34,7 +33,7 @@ name = "{name}"
 at = "{at} Europe/London on weekdays"
 {what}
 """
-ALL = "all = true\ncancels_gtc_and_close_orders = true"
+ALL, DRILL = "all = true\ncancels_gtc_and_close_orders = true", "drill = true"
 
 
 @pytest.fixture(autouse=True)
@@ -53,12 +52,10 @@ async def it(tmp_path: Path) -> AsyncIterator[House]:
 
 
 async def room(it: House, token: str = "viewer") -> dict[str, Any]:  # noqa: S107  (a name)
-    """How things stand."""
     return (await it.ask("GET", "/v1/room", token=token)).fits("Room")
 
 
 async def when(it: House, so: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
-    """Ask until things stand so."""
     async with asyncio.timeout(20):
         while not so(found := await room(it)):  # noqa: ASYNC110  (nothing tells)
             await asyncio.sleep(0.02)
@@ -72,18 +69,15 @@ async def test_before_anything_happens_it_says_what_would(tmp_path: Path):
     """Who is reached, with which broker, and whom to call; excluded accounts are not counted, nor bad rows."""
     rows = ("1,East,", "2,West,", "3,East,yes", "4,Gone,yes", "5,,", "six,East,")
     async with house(tmp_path, rows=rows, columns="id,group,excluded") as it:
-        found = await room(it)
+        found, url = await room(it), it.simulator.base_url
 
-        assert (VERSION, it.simulator.base_url, "the desk, +1 555 0100") == tuple(
-            found[key] for key in ("version", "base_url", "contact")
-        )
-        assert (False, "configuration", False) == (found["ready"], found["why"], found["drill"])
-        assert 3 == found["accounts"]
-        assert [("East", 1), ("West", 1)] == [(one["name"], one["accounts"]) for one in found["groups"]]
-        assert any("six" in problem for problem in found["problems"])
-        assert ([], None, None, 0) == tuple(found[key] for key in ("live", "last", "next_run", "schedules"))
-        assert found["self_test"] is None
-        assert abs(datetime.fromisoformat(found["now"]) - datetime.now(UTC)) < timedelta(seconds=10)
+    assert (VERSION, url, "the desk, +1 555 0100") == (found["version"], found["base_url"], found["contact"])
+    assert (False, "configuration", False) == (found["ready"], found["why"], found["drill"])
+    assert [("East", 1), ("West", 1)] == [(one["name"], one["accounts"]) for one in found["groups"]]
+    assert any("six" in problem for problem in found["problems"])
+    assert (3, [], 0) == (found["accounts"], found["live"], found["schedules"])
+    assert [None] * 3 == [found[name] for name in ("last", "next_run", "self_test")]
+    assert abs(datetime.fromisoformat(found["now"]) - datetime.now(UTC)) < timedelta(seconds=10)
 
 
 async def test_a_roster_that_changes_is_counted_anew_and_without_one_nobody_knows(it: House):
@@ -101,23 +95,19 @@ async def test_a_roster_that_changes_is_counted_anew_and_without_one_nobody_know
 
 async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
     """With its remedies; before the first one there is nothing to tell but how often there is one."""
+    found = []
     for refused in (None, 1):
-        async with a_self_test(tmp_path, refused) as tester, house(tmp_path, self_test=tester) as it:
-            found = (await room(it))["self_test"]
+        async with house(tmp_path, self_test=(tester := a_self_test(refused))) as it:
+            found.append((await room(it))["self_test"])
+    nothing = dict.fromkeys(("ok", "ended_at", "age_s", "proven"))
 
-        assert 300.0 == found["every_s"]
-        assert not found["under_way"]
-        if refused is None:
-            assert (None, None, None, None, {}, []) == tuple(
-                found[key] for key in ("ok", "ended_at", "age_s", "proven", "states", "findings")
-            )
-        else:
-            assert (False, {"ok": 1, "refused": 1}) == (found["ok"], found["states"])
-            assert tester.last is not None
-            assert tester.last.finished_at == datetime.fromisoformat(found["ended_at"])
-            assert [(REVOKED.code, REVOKED.text, REVOKED.remedy)] == [
-                tuple(one[key] for key in ("code", "text", "remedy")) for one in found["findings"]
-            ]
+    assert {**nothing, "states": {}, "findings": [], "every_s": 300.0, "under_way": False} == found[0]
+    assert (False, {"ok": 1, "refused": 1}) == (found[1]["ok"], found[1]["states"])
+    assert tester.last is not None
+    assert tester.last.finished_at == datetime.fromisoformat(found[1]["ended_at"])
+    (revoked,) = tester.last.findings
+    told = {"code": revoked.code, "text": revoked.text, "remedy": revoked.remedy}
+    assert told.items() <= found[1]["findings"][0].items()
 
 
 # ── what comes by the clock ─────────────────────────────────────────────────────────────────────────────────
@@ -125,21 +115,18 @@ async def test_what_the_last_self_test_found_is_told(tmp_path: Path):
 
 async def test_what_comes_next_by_the_clock_is_told(tmp_path: Path):
     """The earliest of all schedules, with what it presses; when it has come, the one after it."""
-    now = datetime.now(UTC)
-    soon, late = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (26, 27))
-    more = DAILY.format(name="late", at=late, what=ALL) + DAILY.format(name="early", at=soon, what="drill = true")
+    more = DAILY.format(name="late", at="17:00", what=ALL) + DAILY.format(name="early", at="16:00", what=DRILL)
     async with house(tmp_path, more=more) as it:
         told, schedules = await room(it), it.standby.settings.schedules
-        due = [next(upcoming(one, fallback(), now)) for one in schedules]
-        first = min((run for run in due if isinstance(run, Due)), key=lambda run: run.at)
-        what = {"early": (True, "a drill"), "late": (False, "all accounts")}[first.schedule.name]
-        later = next_of(schedules, fallback(), first.at + timedelta(seconds=1))
+    monday = datetime(2026, 3, 2, 15, 59, tzinfo=UTC)
+    found = [next_of(schedules, fallback(), monday + timedelta(hours=hours)) for hours in (0, 1, 2)]
 
-        assert 2 == told["schedules"]
-        assert (first.schedule.name, *what) == tuple(told["next_run"][key] for key in ("name", "drill", "what"))
-        assert first.at == datetime.fromisoformat(told["next_run"]["at"])
-        assert later is not None
-        assert later.at > first.at
+    assert (2, True) == (told["schedules"], told["next_run"]["name"] in {"early", "late"})
+    assert [
+        ("early", "a drill", True, "03-02T16"),
+        ("late", "all accounts", False, "03-02T17"),
+        ("early", "a drill", True, "03-03T16"),
+    ] == [(one.name, one.what, one.drill, f"{one.at:%m-%dT%H}") for one in found if one is not None]
 
 
 # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -157,16 +144,15 @@ async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
             it.live(run_id).run.stop()
             await it.over(run_id)
         found = await room(it)
+    keys = ("run_id", "source", "by", "reason", "scope", "accounts")
 
-        assert [second, first] == [one["run_id"] for one in under_way]
-        assert [
-            ("schedule", "schedule cleanup", "the close", "all accounts", 2),
-            ("api", "joe", "the first", "group East", 1),
-        ] == [tuple(one[key] for key in ("source", "by", "reason", "scope", "accounts")) for one in under_way]
-        assert all(0 <= one["elapsed_s"] < one["deadline_s"] for one in under_way)
-        assert [] == found["live"]
-        assert (second, "") == (found["last"]["run_id"], found["last_problem"])
-        assert found["last"]["verdict"] in {"open", "unverified", "unknown"}
+    assert [
+        (second, "schedule", "schedule cleanup", "the close", "all accounts", 2),
+        (first, "api", "joe", "the first", "group East", 1),
+    ] == [tuple(one[key] for key in keys) for one in under_way]
+    assert all(0 <= one["elapsed_s"] < one["deadline_s"] for one in under_way)
+    assert ([], second, "") == (found["live"], found["last"]["run_id"], found["last_problem"])
+    assert found["last"]["verdict"] in {"open", "unverified", "unknown"}
 
 
 async def test_a_run_that_did_not_come_to_its_end_has_no_verdict(it: House):
@@ -199,42 +185,34 @@ async def test_what_the_latch_says_is_shown(it: House):
     assert (False, "the settings name no [latch] file") == (unknown["engaged"], unknown["problem"])
 
 
-async def test_what_is_engaged_is_shown_with_its_doubts(tmp_path: Path):
-    """While the run goes nobody has looked whether it is clear; at its end it is not, and says why."""
-    async with house(tmp_path, account(1), account(2, Fault("stuck"))) as it:
-        await asyncio.to_thread(latch.create, tmp_path / "panic.latch")
-        run_id = await pressed(it, latch=True, deadline_s=1)
-        under_way = (await when(it, lambda found: found["latch"]["holds"]))["latch"]
-        await it.over(run_id)
-        after = (await when(it, lambda found: "not looked" not in found["latch"]["holds"][0]["doubt"]))["latch"]
-
-        assert [("all", "", run_id)] == [(one["what"], one["name"], one["run"]) for one in under_way["holds"]]
-        assert ["whether it is clear was not looked at yet"] == [one["doubt"] for one in under_way["holds"]]
-        assert (True, 1) == (after["engaged"], len(after["holds"]))
-        assert run_id in after["holds"][0]["doubt"]
-
-
-async def test_what_is_engaged_and_clear_has_no_doubt(it: House, monkeypatch: pytest.MonkeyPatch):
-    """But where the ledger does not answer; and after a reset it is gone."""
-    await pressed(it, latch=True, wait=30)
+async def test_what_is_engaged_is_shown_with_its_doubts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nobody has looked; it is not clear; it is clear, unless the ledger does not answer; it is gone."""
 
     def hold(found: dict[str, Any]) -> dict[str, Any]:
         return next(iter(found["latch"]["holds"]), {"doubt": "nothing is engaged"})
 
-    engaged = await when(it, lambda found: not hold(found)["doubt"])
-
     def broken(_: Settings) -> Engagement:
         raise OSError
 
-    with monkeypatch.context() as patch:
-        patch.setattr(disk_watch, "look", broken)
-        patch.setattr(disk_watch, "LEDGER_S", 0.01)
-        doubted = await when(it, lambda found: hold(found)["doubt"])
-    await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")
-    over = (await when(it, lambda found: not found["latch"]["engaged"]))["latch"]
+    async with house(tmp_path, account(1), account(2, Fault("stuck", times=1))) as it:
+        await asyncio.to_thread(latch.create, tmp_path / "panic.latch")
+        run = await pressed(it, latch=True, deadline_s=1)
+        under_way = hold(await when(it, lambda found: found["latch"]["holds"]))
+        await it.over(run)
+        after = hold(await when(it, lambda found: "not looked" not in hold(found)["doubt"]))
+        await pressed(it, wait=30)
+        await when(it, lambda found: not hold(found)["doubt"])
+        with monkeypatch.context() as patch:
+            patch.setattr(disk_watch, "look", broken)
+            patch.setattr(disk_watch, "LEDGER_S", 0.01)
+            doubted = hold(await when(it, lambda found: hold(found)["doubt"]))
+        await it.ask("POST", "/v1/reset", {"reason": "over"}, token="boss")
+        over = (await when(it, lambda found: not found["latch"]["engaged"]))["latch"]
 
-    assert "all" == hold(engaged)["what"]
-    assert "the ledger does not answer: OSError" == hold(doubted)["doubt"]
+    assert ("all", "", run) == (under_way["what"], under_way["name"], under_way["run"])
+    assert "whether it is clear was not looked at yet" == under_way["doubt"]
+    assert run in after["doubt"]
+    assert "the ledger does not answer: OSError" == doubted["doubt"]
     assert (True, []) == (over["known"], over["holds"])
 
 
@@ -264,7 +242,7 @@ async def test_a_latch_that_hangs_keeps_nobody(
     monkeypatch.setattr(disk_watch, "PATIENCE_S", 0.2)
     monkeypatch.setattr(disk_watch, "LATCH_S", 0.01)
     found = await room(it)
-    run_id = await pressed(it, wait=30)
+    run_id = [await pressed(it, wait=30) for _ in range(2)][1]
     it.forget()
     async with opened(it) as page:
         await page.has("room")

@@ -3,16 +3,13 @@
 import asyncio
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from panic import cli
-from panic.ledger.chain import Head
-from panic.ledger.evidence.verify import verify
 from panic.simulator import Fault
 from tests.cli.support import KEY, account
-from tests.service.house import QUICK, Answer, house
+from tests.service.house import QUICK, house
 from tests.service.room.page import pressed
 
 NAME = "20990101T000000Z-000000"
@@ -50,11 +47,6 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path, ledger: bool):
 # ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def checked(answer: Answer, *heads: Any) -> Any:
-    """What `panic evidence verify` would say of it."""
-    return verify(answer.body.splitlines(keepends=True), [Head.parse(str(head)) for head in heads])
-
-
 @pytest.mark.parametrize("is_here", [True, False], ids=["here", "on record"])
 async def test_evidence_of_a_run_proves_its_report(
     tmp_path: Path, is_here: bool, capsys: pytest.CaptureFixture[str]
@@ -67,7 +59,6 @@ async def test_evidence_of_a_run_proves_its_report(
             it.forget()
         run_id = report["run_id"]
         answer = await it.ask("GET", f"/v1/runs/{run_id}/evidence", token="viewer")
-        found = checked(answer, report["ledger_head"])
         (tmp_path / "kept.jsonl").write_bytes(answer.body)
         words = ["evidence", "verify", str(tmp_path / "kept.jsonl"), "--head", report["ledger_head"]]
         code = await asyncio.to_thread(cli.run, words)
@@ -75,7 +66,7 @@ async def test_evidence_of_a_run_proves_its_report(
 
         assert (200, "application/x-ndjson") == (answer.status, answer.response.content_type)
         assert f'attachment; filename="panic-evidence-{run_id}.jsonl"' == answer.headers["Content-Disposition"]
-        assert ("anchored", (), 0) == (str(found.finding), found.faults, code)
+        assert 0 == code
         assert [(run_id, "refused")] == [(run["run"], run["verdict"]) for run in said["runs"]]
         assert KEY.encode() not in answer.body
         assert b'"by":"viewer"' in answer.body.splitlines()[0]
@@ -92,11 +83,10 @@ async def test_evidence_is_written_one_at_a_time_and_when_first_cancels_have_lef
         await asyncio.sleep(0.2)
         early = [one.done() for one in asking]
         live.run.engine.swept.set()
-        found = [checked(answer) for answer in await asyncio.gather(*asking)]
+        found = [answer.status for answer in await asyncio.gather(*asking)]
         live.run.stop()
 
-    assert [False] * 3 == early
-    assert 3 == len(found)
+    assert ([False] * 3, [200] * 3) == (early, found)
 
 
 # ── what comes by the clock ─────────────────────────────────────────────────────────────────────────────────

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from panic.report.document import to_json
-from panic.service.room import stream
-from panic.service.room.mailbox import event
+from panic.service.room import routes
+from panic.service.room.live_board import event
 from panic.simulator import Fault
 from tests.cli.support import account, until
 from tests.service.house import House, bearer, house
@@ -17,6 +17,9 @@ from tests.service.room.browser import Browser
 from tests.service.room.page import Page, codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
+ENDS = ("run_id", "verdict", "exit_code", "finished", "totals", "coverage", "flags", "ledger_head")
+"""What the last board and the report have alike."""
+
 pytestmark = pytest.mark.usefixtures("often")
 
 
@@ -46,9 +49,7 @@ async def test_a_page_is_told_of_a_run_from_its_press_to_its_end(it: House):
     assert {"room", "board"} == set(late.kinds)
     assert (True, None) == (under_way["live"], under_way["accounts"])
     assert lasts[0] == lasts[1]
-    assert (run_id, told["verdict"], told["totals"]) == tuple(
-        lasts[0][key] for key in ("run_id", "verdict", "totals")
-    )
+    assert [told[key] for key in ENDS] == [lasts[0][key] for key in ENDS]
     assert codes(report) == letters(lasts[0])
     assert {"room"} == set(other.kinds)
     assert (run_id, "open") == tuple(other.latest("room")["last"][key] for key in ("run_id", "verdict"))
@@ -113,7 +114,7 @@ async def test_what_cannot_be_told_for_a_while_is_told_again(it: House, monkeypa
 async def test_there_are_only_so_many_pages(it: House, monkeypatch: pytest.MonkeyPatch):
     """One more is told to come back later; those that are open go on. Of no run there is no stream."""
     (await it.ask("GET", "/v1/events?run=20990101T000000Z-000000")).problem("not_found")
-    monkeypatch.setattr(stream, "STREAMS_MOST", 1)
+    monkeypatch.setattr(routes, "STREAMS_MOST", 1)
     async with opened(it) as page:
         answer = await it.ask("GET", "/v1/events", token="viewer")
         await page.hears("room")
@@ -159,7 +160,7 @@ async def test_with_its_session_a_page_ends_and_with_each_of_its_tabs(it: House,
 
 async def test_who_takes_nothing_is_cut_off_and_holds_nobody_up(it: House, monkeypatch: pytest.MonkeyPatch):
     """What waits for it is one board and no more; another page is told all the while."""
-    monkeypatch.setattr(stream, "STALLED_S", 0.3)
+    monkeypatch.setattr(routes, "STALLED_S", 0.3)
     run_id = await pressed(it)
     reader, writer = await asyncio.open_connection(it.client.host, it.client.port, limit=1)
     token = bearer("viewer")["Authorization"]

@@ -1,10 +1,8 @@
 """What comes by the clock, as the command line and the service both tell it: the worst first."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
@@ -14,7 +12,6 @@ from panic.config import LedgerFiles, Settings
 from panic.service.schedule.calendar import fallback
 from panic.service.schedule.outlook import Schedules, outlook
 from tests.cli.support import Firm
-from tests.service.schedule.support import session
 
 WEDNESDAY = datetime(2026, 11, 25, 22, tzinfo=UTC)
 MEANT = "cancels_gtc_and_close_orders = true"
@@ -34,21 +31,6 @@ def settings(folder: Path, *schedules: str, ledger: bool = True) -> Settings:
     firm = Firm(folder, "http://127.0.0.1:9", rows=("7,East",), columns="id,group", more="".join(schedules))
     found = config.load(firm.settings, {})
     return found if ledger else found.model_copy(update={"ledger": LedgerFiles()})
-
-
-def test_each_thing_that_is_wrong_is_a_doubt(tmp_path: Path):
-    """Whatever it is alone."""
-    fine = outlook(settings(tmp_path, one("a", "5 minutes before close")), WEDNESDAY, 1)
-    (line,) = fine.schedules
-    doubtful = replace(line.runs[0], session=session("2026-11-27", doubt="they disagree"))
-    lines: list[dict[str, Any]] = [{"refused": "x"}, {"ends": "x"}, {"runs": (doubtful,)}]
-    wrong = [
-        replace(fine, left_out=("x",)),
-        replace(fine, calendar=replace(fine.calendar, problems=("x",))),
-        *(replace(fine, schedules=(replace(line, **fields),)) for fields in lines),
-    ]
-
-    assert [False, *[True] * 5] == [found.is_in_doubt for found in (fine, *wrong)]
 
 
 @pytest.mark.parametrize(("days", "is_told"), [(61, False), (60, True), (0, True), (-1, True)])
