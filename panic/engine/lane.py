@@ -114,13 +114,13 @@ class Lane:
             self.begin_anew(now)
             self._has_found_room = True
 
-    def sent(self, now: float, gaps: int = 1) -> None:
-        """Take a turn; the next one comes after so many gaps."""
+    def sent(self, now: float) -> None:
+        """Take a turn."""
         if self.closed_at is not None:
             self._probed_at = now
             self._next_at = now + PROBE_PATIENCE_S
         elif self.rate.value is not None:
-            self._next_at = max(self._next_at, now - self.rate.gap_s / 2) + gaps * self.rate.gap_s
+            self._next_at = max(self._next_at, now - self.rate.gap_s / 2) + self.rate.gap_s
 
     def answered(
         self, account: int, period: int, now: float, *, limited: bool, retry_after: float | None
@@ -159,7 +159,7 @@ class Lane:
                 self._probes.append(account)
                 self._wait_longer(now, retry_after)
         elif is_current:
-            is_far_off = self._slow_down(now)
+            is_far_off = self._slow_down(now, is_doubtful=times > 1)
             if is_far_off or self._told_s(retry_after):
                 self._close(now, retry_after)
         return 0.0
@@ -177,10 +177,10 @@ class Lane:
         self._refused[account] = times, self.rate.turns
         return times
 
-    def _slow_down(self, now: float) -> bool:
+    def _slow_down(self, now: float, *, is_doubtful: bool = False) -> bool:
         """Learn from a refusal; tell whether the rate was far off."""
         is_far_off = self._passed < FEW
-        self.rate.refused(now, is_far_off=is_far_off)
+        self.rate.refused(now, is_far_off=is_far_off, is_doubtful=is_doubtful)
         self.period += 1
         self._passed = 0
         self._next_at = max(self._next_at, now + self.rate.gap_s)

@@ -11,17 +11,14 @@
 from collections import deque
 from dataclasses import dataclass, field
 
-FIRST = 5.0
-"""Turns a second after the first refusal: as slow as any broker is known to be."""
+FIRST = 7.0
+"""Turns a second after the first refusal: low, for a broker may be slow."""
 
 LEAST = 0.2
 """The slowest, turns a second."""
 
 KNOWN_MOST = 1000.0
 """The fastest that is believed beforehand, turns a second. What is slower than the first rate is not believed."""
-
-IDLE_S, IDLE_TURNS = 2.0, 10
-"""After so long, and so many turns' time, without a turn nothing is learned from what was served before."""
 
 DOUBLE_S, DOUBLE_TURNS = 0.25, 2
 SEARCH, SEARCH_TURNS = 1.25, 4
@@ -59,7 +56,6 @@ class Rate:
     _growth: float = GROWTH_FIRST
     _grown_at: float = 0.0
     _grown_turns: int = 0
-    _served_at: float = 0.0
     _pause: float = 0.0
     _refusals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=LEARN_FROM))
 
@@ -86,21 +82,21 @@ class Rate:
         """The time from one turn to the next, seconds."""
         return 1 / self.value if self.value else 0.0
 
-    def refused(self, now: float, *, is_far_off: bool) -> None:
+    def refused(self, now: float, *, is_far_off: bool, is_doubtful: bool) -> None:
         """Learn from a refusal; `is_far_off` if hardly anything was served since the last one."""
         if self.value is None:
             self._set(FIRST)
         else:
             since = [(now - at, self.turns - turns) for at, turns in self._refusals]
-            served = [n / past for past, n in since if past >= LEARN_S and n >= LEARN_TURNS]
+            served = max((n / past for past, n in since if past >= LEARN_S and n >= LEARN_TURNS), default=0.0)
             if served and not is_far_off:
-                value, self._factor = BENEATH * max(served), 0.0
+                value, self._factor = BENEATH * served, 0.0
             else:
                 past, n = since[-1] if since else (0.0, 0)
-                most = (n + 1) / past if past else self.value
+                most = (n + 1) / past if past and not is_doubtful else self.value
                 value, self._factor = min(most, FAR_OFF * self.value), min(self._factor, SEARCH)
-            self._set(max(value, LEFT * self.value))
-        if not (is_far_off and self._refusals):
+            self._set(min(self.value, max(value, LEFT * max(self.value, served))))
+        if not self._refusals or now - self._refusals[-1][0] >= LEARN_S / 2:
             self._refusals.append((now, self.turns))
         self._growth = GROWTH_FIRST
         self._grown_at, self._grown_turns = now, self.turns
@@ -115,10 +111,6 @@ class Rate:
         self.turns += 1
         if self.value is None:
             return
-        if now - self._served_at > max(IDLE_S, IDLE_TURNS * self.gap_s):
-            self._refusals.clear()
-            self._grown_at, self._grown_turns = now, self.turns
-        self._served_at = now
         past, turns = now - self._grown_at, self.turns - self._grown_turns
         least_s, least_turns = self._next_growth()
         if past < least_s or turns < least_turns:

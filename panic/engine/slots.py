@@ -21,13 +21,10 @@ NOBODY = 0
 
 FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
 """At first a fifth of the accounts fly, at least 20, and one more for each that is served, as in TCP's slow start:
-a broker that lets few through refuses few. So it is again after a quarter of a second in which nothing flew."""
+a broker that lets few through refuses few. A quarter of a second later all may."""
 
 SPREAD = 0.9
 """The turns of all lanes are apart by this part of what they would be if one broker served them at all their rates."""
-
-ROOM = 4
-"""A lane takes every fourth turn while its requests are less urgent than another's, which may share its limit."""
 
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
@@ -88,7 +85,7 @@ class Lanes:
     """
 
     def __init__(self, most: float | None = None, known: Mapping[str, float] | None = None) -> None:
-        self._most, self._known = most, known or {}
+        self._most, self.known = most, known or {}
         self._lanes: dict[str, Lane] = {}
         self._users: dict[str, list[Slots]] = {}
         self._next_at = 0.0
@@ -110,7 +107,7 @@ class Lanes:
         return {name: round(rate.value, 2) for name, rate in rates.items() if rate.value is not None}
 
     def _first(self, name: str) -> Rate:
-        return Rate.known(self._known.get(name), self._most)
+        return Rate.known(self.known.get(name), self._most)
 
     def admits_at(self, lane: Lane, kind: Kind) -> float:
         """Give the time from which the next request of a lane may go."""
@@ -120,17 +117,16 @@ class Lanes:
     def sent(self, lane: Lane, kind: Kind, now: float, waiting: Iterable[tuple[Lane, Kind]]) -> None:
         """Take a turn of a lane while others have such requests `waiting`: they may all be behind one limit.
 
-        So their turns are kept apart, too; a closed lane's probe goes in another's stead; and what is less urgent
-        makes room.
+        So their turns are kept apart, too; a closed lane's probe goes in another's stead; and a lane whose requests
+        are more urgent looks once for what this one leaves it.
         """
+        lane.sent(now)
         if lane.is_free or len(self._lanes) == 1:
-            lane.sent(now)
             return
         before = Kind.READ_AGAIN if kind is Kind.READ_CLEAR else Kind.REFUSED_CANCEL
-        urgent = [other for other, its in waiting if its <= before < kind and other is not lane]
-        for other in urgent:
-            other.find_room(now)
-        lane.sent(now, ROOM if urgent else 1)
+        for other, its in waiting:
+            if its <= before < kind and other is not lane:
+                other.find_room(now)
         rates = [one.rate.value for one in self._lanes.values() if one.rate.value is not None]
         any_closed = any(one.closed_at is not None for one in self._lanes.values())
         gap = 1 / max(rates) if any_closed else SPREAD / sum(rates)
@@ -168,10 +164,8 @@ class Slots:
         *,
         urgency: Urgency = Urgency.PERSON,
     ) -> None:
-        self._size = self._free = size
-        self._flight = size
+        self._free = size
         self._withheld = 0
-        self._quiet_since: float | None = None
         self.now = now
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
@@ -188,13 +182,8 @@ class Slots:
 
     def begin(self, accounts: int) -> None:
         """Let only some of so many accounts' requests fly before answers come, or a moment has passed."""
-        self._flight = min(self._size, max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
-        self._withhold()
-
-    def _withhold(self) -> None:
-        """Begin a first flight; nothing flies now."""
-        self._withheld = self._size - self._flight
-        self._free = self._flight
+        self._withheld = max(0, self._free - max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
+        self._free -= self._withheld
         if self._withheld:
             asyncio.get_running_loop().call_later(FLIGHT_S, self._give, self._withheld)
 
@@ -205,17 +194,10 @@ class Slots:
         self._free += more
         self._dispatch()
 
-    def _end_quiet(self) -> None:
-        if self._quiet_since is not None and self.now() - self._quiet_since >= FLIGHT_S:
-            self._withhold()
-        self._quiet_since = None
-
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
         """Wait for a slot; False means that nothing may be sent, or that something else is due before it."""
         if self._closed:
             return False
-        if self._quiet_since is not None:
-            self._end_quiet()
         queue = self._queues.get(lane_name) or self._join(lane_name)
         if self._free and not self._held and queue.is_free:
             self._free -= 1
@@ -267,8 +249,6 @@ class Slots:
     def release(self) -> None:
         """Give a slot back."""
         self._free += 1
-        if self._free + self._withheld == self._size:
-            self._quiet_since = self.now()
         if self._waiting:
             self._dispatch()
 
