@@ -9,14 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from clearstreet.types import SecurityType
-from clearstreet.types.v1 import (
-    AccountStatus,
-    DayType,
-    OrderStatus,
-    OrderType,
-    RequestOrderType,
-    Side,
-)
+from clearstreet.types.v1 import AccountStatus, DayType, OrderStatus, OrderType, RequestOrderType, Side
 from clearstreet.types.v1.order_cancel_all_open_orders_params import OrderCancelAllOpenOrdersParams
 from clearstreet.types.v1.order_get_orders_params import OrderGetOrdersParams
 

@@ -16,10 +16,7 @@ _LONGEST_ROW = 80
 _GROUPED = re.compile("[0-9]{1,3}([,'\u2019 \u00a0\u202f])[0-9]{3}(?:\\1[0-9]{3})*")
 _ROUNDED = re.compile(r"[0-9]+([.,][0-9]*)?[eE]\+?[0-9]+")
 _BLANK = ' \t,;"\u00a0\x0b\x0c'
-_YES_OR_NO = {
-    **dict.fromkeys(("", "no", "false", "0"), False),
-    **dict.fromkeys(("yes", "true", "1", "x"), True),
-}
+YES_OR_NO = {**dict.fromkeys(("", "no", "false", "0"), False), **dict.fromkeys(("yes", "true", "1", "x"), True)}
 
 
 class UnreadableError(Exception):
@@ -99,8 +96,3 @@ def priority(text: str) -> int | None:
         return DEFAULT_PRIORITY
     is_known = _is_digits(text) and len(text) <= _LONGEST_NUMBER and int(text) <= LARGEST_PRIORITY
     return int(text) if is_known else None
-
-
-def yes_or_no(text: str) -> bool | None:
-    """None when the cell says neither."""
-    return _YES_OR_NO.get(text.lower())

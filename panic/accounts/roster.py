@@ -146,7 +146,7 @@ class _Table:
             self._complain(line, "a quote is not closed in its line", "Close it; each account has one line.")
         fields = self._fields(row)
         number = cells.account_id(fields["id"])
-        excluded = cells.yes_or_no(fields["excluded"])
+        excluded = cells.YES_OR_NO.get(fields["excluded"].lower())
         if excluded is None:
             what = f"account {number}: excluded is {shown(fields['excluded'])}"
             raise UnreadableError(what, "Write yes or no.", number)

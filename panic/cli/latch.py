@@ -57,8 +57,10 @@ def do_reset(options: argparse.Namespace) -> int:
     """End the engaged state, and say what that does and does not do."""
     settings = output.load(options)
     scope = Scope.of(options.all, options.group, options.account)
-    by = options.by or whoami()
-    prepared = reset.prepare(settings, scope, by=by, reason=options.reason, force=options.force)
+    reset.require_reason(options.reason)
+    found = engagement.look(settings, walk=True)
+    by = whoami(options.by)
+    prepared = reset.prepare(settings, scope, found, by=by, reason=options.reason, force=options.force)
     state = None if options.dry_run else reset.carry_out(settings, prepared)
     document = json.dumps(asdict(prepared.view(state)), indent=2)
     output.show(document, reset_table(prepared, state), options)

@@ -13,14 +13,14 @@ from panic import latch
 from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.config import Settings
-from panic.config.secret import read_all, scrub
+from panic.config.secret import read_all, scrub, without_tokens
 from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.kit.words import clip
 from panic.latch import Hold, State
 from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind
-from panic.run.engagement import Engagement, look, recorded
+from panic.run.engagement import Engagement, recorded
 
 WILL_NOT = (
     "Nothing is sent to the broker: no order is cancelled, none is restored. "
@@ -63,19 +63,27 @@ class Reset:
         return self.document if state is None else replace(self.document, done=True, engaged_now=state.engaged)
 
 
+def require_reason(reason: str) -> None:
+    """Raise a UsageError where there is none."""
+    if not reason.strip():
+        raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
+
+
 def prepare(
     settings: Settings,
     scope: Scope,
+    found: Engagement,
     *,
     by: str,
     reason: str,
     force: str = "",
     env: Mapping[str, str] = os.environ,
 ) -> Reset:
-    """Say what a reset would end, an empty scope everything; a UsageError where it may not end."""
-    if not reason.strip():
-        raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
-    found = look(settings, walk=True)
+    """Say what a reset would end, an empty scope everything; a UsageError where it may not end.
+
+    `found` is what `look` found with a walk.
+    """
+    require_reason(reason)
     if not found.state.engaged and not found.lost:
         raise UsageError(f"nothing is engaged: {settings.latch.file} says disengaged")
     everything = not (scope.all or scope.groups or scope.accounts)
@@ -94,14 +102,18 @@ def prepare(
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
             + f"\nLooked in {' and '.join(looked_in)}"
         )
-    keys = read_all(settings.credentials, env)[0].values()  # what a person typed stays on record for ever
+    keys = read_all(settings.credentials, env)[0].values()
+
+    def clean(text: str) -> str:  # what a person typed stays on record for ever
+        return scrub(without_tokens(text.strip(), settings.token_digests), keys)
+
     document = ResetView(
         schema="panic-reset/1",
         done=False,
         ends=tuple(hold._asdict() for hold in holds),
-        by=clip(scrub(by, keys)),
-        reason=clip(scrub(reason.strip(), keys), 1000),
-        forced_because=clip(scrub(force.strip(), keys), 1000) if doubts else None,
+        by=clip(clean(by)),
+        reason=clip(clean(reason), 1000),
+        forced_because=clip(clean(force), 1000) if doubts else None,
         doubts=doubts,
         engaged_now=None,
         will_not=WILL_NOT,

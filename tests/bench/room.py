@@ -36,9 +36,6 @@ def _settings(folder: Path) -> Path:
     return file
 
 
-# ── the pages, in a process of their own ────────────────────────────────────────────────────────────────────
-
-
 async def _page(session: aiohttp.ClientSession, url: str, counts: dict[str, int]) -> None:
     """Hear of a run, and then follow it, as the page does."""
     run = ""
@@ -71,9 +68,6 @@ async def watch(url: str, watchers: int) -> None:
             page.cancel()
         await asyncio.gather(*pages, return_exceptions=True)
     print(json.dumps(counts), flush=True)
-
-
-# ── a round ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def _round(service: Service, watchers: int) -> tuple[float, float, dict[str, int]]:

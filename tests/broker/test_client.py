@@ -28,8 +28,6 @@ from tests.broker.support import (
     simulate,
 )
 
-# ── every fault that the simulator knows ────────────────────────────────────────────────────────────────
-
 ACCEPTED, UNKNOWN = Outcome.ACCEPTED, Outcome.UNKNOWN
 SOUND = (
     *("empty_list", "hidden_orders", "second_answer", "late_second_answer", "latency"),
@@ -88,9 +86,6 @@ async def test_a_read_meets_every_fault(kind: str):
 
     assert (kind in SOUND) == (answer.page is not None)
     assert answer.ended - answer.began <= 5.1
-
-
-# ── one attempt, one request ────────────────────────────────────────────────────────────────────────────
 
 
 @METHODS
@@ -154,9 +149,6 @@ async def test_a_read_asks_for_its_page():
 
     asked = "status=NEW,OTHER&from=2026-01-01T00:00:00Z&page_token=a%2Bb%2Fc%3D%3D"
     assert listener.heads[0].startswith(f"GET /gate/v1/accounts/{ID}/orders?{asked} HTTP")
-
-
-# ── redirects ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @METHODS

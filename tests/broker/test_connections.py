@@ -32,8 +32,6 @@ from tests.broker.support import (
     until,
 )
 
-# ── connections are kept ────────────────────────────────────────────────────────────────────────────────
-
 
 @METHODS
 @pytest.mark.parametrize(
@@ -111,9 +109,6 @@ async def test_nothing_queues_for_a_connection():
     assert [Outcome.ACCEPTED] * 150 == [answer.outcome for answer in answers]
 
 
-# ── nothing was sent ────────────────────────────────────────────────────────────────────────────────────
-
-
 @METHODS
 async def test_refused(method: str):
     """Nobody listens: nothing was sent."""
@@ -124,9 +119,6 @@ async def test_refused(method: str):
 
     assert Outcome.UNREACHABLE == answer.outcome
     assert answer.error.startswith("no connection: ")
-
-
-# ── the bound on connections ────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

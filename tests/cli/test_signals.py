@@ -6,18 +6,7 @@ from pathlib import Path
 import pytest
 
 from panic.simulator import Fault
-from tests.cli.support import (
-    PRESS,
-    Firm,
-    account,
-    codes,
-    panic,
-    sent,
-    simulate,
-    started,
-    until,
-    valid,
-)
+from tests.cli.support import PRESS, Firm, account, codes, panic, sent, simulate, started, until, valid
 
 STOPPING = "stopping: nothing more is sent; the report follows. Once more ends at once."
 

@@ -30,8 +30,6 @@ from tests.kit.builders import (
     wall,
 )
 
-# ── DELETE ──────────────────────────────────────────────────────────────────────────────────────────────────
-
 
 @pytest.mark.parametrize("pace", [PACE, WATCH, BLIND, a_pace(0.1)])
 def test_a_new_case_is_cancelled_at_once(pace: Pace):
@@ -68,9 +66,6 @@ def test_the_outcome_is_folded_over_all_deletes(statuses: list[int | None]):
 def test_the_envelope_counts_of_the_answer_that_named_the_outcome(answers: list[Answer], verdict: Verdict):
     """A stranger's 404 proves nothing at all."""
     assert verdict is cancelled(a_case(), *answers).verdict
-
-
-# ── reads that count, and reads that do not ────────────────────────────────────────────────────────────────
 
 
 def test_a_whole_look_without_open_orders_is_clear():
@@ -162,9 +157,6 @@ def test_who_asks_to_look_again_is_not_answered_by_an_older_look():
     under_way, _ = case.look, case.look_again(1.0)
 
     assert (False, None) == (under_way is None, case.look)
-
-
-# ── what takes a proof back ──────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("failures", [0, 2])

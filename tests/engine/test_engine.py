@@ -97,9 +97,6 @@ def gaps(times: Sequence[float]) -> list[float]:
     return [later - earlier for earlier, later in pairwise(times)]
 
 
-# ── order and bounds ────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_every_first_delete_goes_before_any_read():
     """Reads wait until every account was sent its first cancel."""
     pressed = await press(accounts(*[()] * 40), concurrency=3, latency_s=0.1)
@@ -115,9 +112,6 @@ async def test_accounts_seen_clear_do_not_keep_the_others_from_being_read():
 
     assert Verdict.CLEAR is pressed.report.verdict
     assert {Standing.CLEAR} == {account.standing for account in pressed.report.accounts}
-
-
-# ── retrying ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("header", "hold_s"), [("3", 3.0), ("9999", 20.0)])
@@ -137,9 +131,6 @@ async def test_slow_reads_do_not_keep_the_next_delete_waiting(faults: list[Fault
     pressed = await press(accounts([Fault("stuck"), *faults]), deadline_s=70.0)
 
     assert 20.0 >= max(gaps(pressed.times("DELETE", 1)))
-
-
-# ── time ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("deadline_s", [0.4, 5.3])
@@ -182,9 +173,6 @@ async def test_an_answer_under_way_at_a_stop_is_still_heard():
     assert Outcome.ACCEPTED is pressed[1].outcome
 
 
-# ── mixed-up answers ────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_clears_over_used_connections_are_read_again_when_answers_get_mixed_up():
     """After an unasked answer every proof stands on a connection that nobody used before."""
     late = [Fault("latency", seconds=2.0, times=1), Fault("second_answer", on="GET", times=1)]
@@ -195,9 +183,6 @@ async def test_clears_over_used_connections_are_read_again_when_answers_get_mixe
     assert Verdict.CLEAR is pressed.report.verdict
     assert "mixed_up_answers" in {flag.code for flag in pressed.report.flags}
     assert all(() == pressed.simulator.truth(i).open for i in range(1, 12))
-
-
-# ── handed-in calls ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -22,7 +22,7 @@ from panic.ledger.record import Finished, Kind, body, planned
 from panic.ledger.store import SqliteStore
 from panic.report.document import Timings, Trigger
 from panic.run import engagement, reset
-from panic.run.engagement import Engagement
+from panic.run.engagement import Engagement, look
 from panic.run.latching import holds_of
 from tests.ledger.runs import a_press
 
@@ -106,7 +106,8 @@ class Firm:
 
     def asks(self, scope: Scope | None = None, reason: str = "all is well", force: str = "") -> reset.Reset:
         """Ask for a reset."""
-        return reset.prepare(self.settings, scope or Scope(), by="Ann", reason=reason, force=force)
+        found = look(self.settings, walk=True)
+        return reset.prepare(self.settings, scope or Scope(), found, by="Ann", reason=reason, force=force)
 
     def ends(self, scope: Scope | None = None, force: str = "") -> State:
         """Reset."""

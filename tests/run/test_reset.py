@@ -15,6 +15,7 @@ from panic.kit.errors import ConfigurationError, UsageError
 from panic.latch import LatchError, State, change
 from panic.ledger import store
 from panic.run import reset
+from panic.run.engagement import look
 from tests.run.conftest import KEY, Firm
 from tests.run.test_engagement import ALL, CLEAR, NOTHING, OPEN, SEVEN
 
@@ -78,7 +79,9 @@ def test_a_reset_takes_a_reason_and_in_doubt_a_second_one(firm: Firm):
             firm.asks(reason=reason)
     with pytest.raises(UsageError, match="ended open"):
         firm.asks(force=" \t")
-    prepared = reset.prepare(firm.settings, Scope(), by=f"Ann {KEY}", reason=f"why {KEY}", force=f"for {KEY}")
+    found = look(firm.settings, walk=True)
+    by, reason, force = f"Ann {KEY}", f"why {KEY}", f"for {KEY}"
+    prepared = reset.prepare(firm.settings, Scope(), found, by=by, reason=reason, force=force)
     state, done = reset.carry_out(firm.settings, prepared), firm.resets()[-1]
 
     assert not state.engaged

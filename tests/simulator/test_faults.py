@@ -17,8 +17,6 @@ from tests.simulator.support import ACCOUNT, ORDERS, Line, Reply, ask, drain, ex
 
 NO_ORDERS = "No orders match the specified filters"
 
-# ── answers that are sound HTTP and wrong ───────────────────────────────────────────────────────────────────
-
 
 def is_html(reply: Reply) -> bool:
     """Whether it is a page for people."""
@@ -81,9 +79,6 @@ async def test_schema_drift():
     assert ["CANCELED"] == [order["status"] for order in listed["data"]]
 
 
-# ── lists that lie ──────────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     ("fault", "path", "expected"),
     [
@@ -134,9 +129,6 @@ async def test_refuses_status(status: str):
 
     assert (400, 200) == (refused.status, cancelled.status)
     assert refused.json["error"]["message"].strip("`").endswith(status.removeprefix("NEW,"))
-
-
-# ── the wire ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def is_half(wire: bytes) -> bool:
@@ -256,9 +248,6 @@ async def test_an_answer_that_nobody_asked_for(kind: str):
         assert (200, []) == (unasked.status, unasked.json["data"])
         assert "CANCELED" == asked.json["data"][0]["status"]
         assert 2 == simulator.truth(ACCOUNT).executed
-
-
-# ── which requests a script hits ────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

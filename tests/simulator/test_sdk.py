@@ -46,9 +46,6 @@ def error_of(caught: clearstreet.APIStatusError) -> tuple[int, str]:
     return body["error"]["code"], body["error"]["message"]
 
 
-# ── the DELETE ──────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_cancel_all(simulator: Simulator, sdk: AsyncClearStreet):
     """The SDK reads the cancelled orders as PENDING_CANCEL, and then they are gone."""
     answer = await sdk.v1.orders.cancel_all_open_orders(ALPHA)
@@ -105,9 +102,6 @@ async def test_refusals(simulator: Simulator, sdk: AsyncClearStreet):
     assert (4, 0) == (simulator.truth(ALPHA).deletes, simulator.truth(ALPHA).executed)
 
 
-# ── the list ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 async def test_pages(sdk: AsyncClearStreet):
     """Following the tokens shows every order once; a token carries the offset only, and forgets the filters."""
     seen, numbers, token = list[str](), list[int | None](), None
@@ -162,9 +156,6 @@ async def test_words_of_the_newest_release():
     assert ("QUEUED", "AT_OPEN") == (plain.status, plain.time_in_force)
     assert ("PENDING_TRIGGER", "AT_CLOSE") == (legs.status, legs.time_in_force)
     assert (None, None, None) == (legs.symbol, legs.instrument_id, legs.instrument_type)
-
-
-# ── everything else ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def test_accounts(sdk: AsyncClearStreet):

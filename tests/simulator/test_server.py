@@ -89,9 +89,6 @@ async def test_rate_limit(retry_after: str | None):
         assert (3, 2) == (simulator.truth(ACCOUNT).deletes, simulator.truth(ACCOUNT).executed)
 
 
-# ── beginning and end ───────────────────────────────────────────────────────────────────────────────────────
-
-
 @pytest.mark.parametrize(
     "fault", [Fault("hang"), Fault("latency", seconds=60), Fault("drip", seconds=60), Fault("endless")]
 )
@@ -148,9 +145,6 @@ def test_mistakes_in_the_accounts():
         Simulator([SimAccount(1), SimAccount(1)])
     with pytest.raises(ValueError, match="put it into fault_all"):
         Simulator([SimAccount(1, faults=(Fault("rst", on="OTHER"),))])
-
-
-# ── time, and beginning anew ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.virtual_time

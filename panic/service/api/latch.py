@@ -25,18 +25,20 @@ _RESET_S = 30.0
 
 @dataclass
 class Latching:
-    """What is engaged, and its end."""
+    """What is engaged, and its end; what a reset is judged by is read beside what is only looked at."""
 
     _standby: Standby
     _audit: Audit
     _threads: Threads
+    _reading: Threads
+    _judging: Threads
     _env: Mapping[str, str]
 
     @Operation("GET", "/v1/latch", "viewer", {200: LatchView}, (404, 504))
     async def latch(self, _: web.Request, __: Identity) -> web.Response:
         """What is engaged."""
         settings = self._standby.settings
-        found = await self._threads.ask(lambda: look(settings), "latch")
+        found = await self._reading.ask(partial(look, settings), "latch")
         return document(found.view(str(settings.latch.file)))
 
     @Operation("POST", "/v1/reset", "resetter", {200: ResetView}, (409, 503, 504), person=True, body=ResetAsked)
@@ -47,8 +49,12 @@ class Latching:
         scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
         named = scope if scope.groups or scope.accounts or scope.all else Scope(all=True)
         require_scope(identity, named, self._standby.roster)
+        reset.require_reason(asked.reason)
+        found = await self._judging.ask(partial(look, settings, walk=True), "reset", _RESET_S, usage="conflict")
         prepared = await self._threads.ask(
-            lambda: reset.prepare(settings, scope, by=by, reason=asked.reason, force=asked.force, env=self._env),
+            lambda: reset.prepare(
+                settings, scope, found, by=by, reason=asked.reason, force=asked.force, env=self._env
+            ),
             "reset",
             usage="conflict",
         )

@@ -48,6 +48,10 @@ class Keyring:
                     await asyncio.wait([self._reading or self._begin(dict(hooks))])
         return self._secrets.get(name, _NOBODY)
 
+    def scrub(self, text: str) -> str:
+        """Take the secrets out of words from outside."""
+        return secret.scrub(text, map(secret.Key, self._texts.values()))
+
     def _begin(self, hooks: Mapping[str, Hook]) -> asyncio.Future[_Read]:
         self._reading = reading = begin(lambda: read(hooks, self._env), "hook-secrets")
         reading.add_done_callback(lambda done: self._keep(hooks, done))

@@ -1,7 +1,7 @@
 // The other pages: the runs on record, the schedule, and the latch with its reset.
 
 import { command, h, mistakes, put, say, shout } from "./dom.js";
-import { ask, may } from "./service.js";
+import { ask, atProvider, may, providerName } from "./service.js";
 import { verdictWord } from "./ready.js";
 import { ahead, count, utc } from "./words.js";
 
@@ -19,6 +19,7 @@ async function page(stage, heading, draw) {
 export function problem(error) {
   return h("div", { class: "panel bad", role: "alert" }, h("h2", {}, error.message), h("p", {}, error.remedy ?? ""),
     mistakes(error),
+    error.code === "stale_sign_in" ? h("p", {}, h("a", { href: atProvider("latch", true) }, "Sign in again")) : null,
     error.requestId ? h("p", { class: "note" }, `Request ${error.requestId}`) : null);
 }
 
@@ -131,10 +132,19 @@ function preview(found, carryOut) {
 
 // ── sign in ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function signInPage(stage, { isDrill, enter }) {
+const NOT_IN = {
+  down: "The identity provider does not answer. Your token, and the command line, work without it.",
+  expired: "This sign-in was begun too long ago, or in another browser. Begin again.",
+  refused: "The identity provider did not let you in.",
+  invalid: "What the identity provider answered proves nothing. Whoever runs this service finds why in the log.",
+  nobody: "None of your groups may do anything here. Whoever runs this service can grant it.",
+  stale: "The identity provider did not ask you anew who you are.",
+};
+
+export function signInPage(stage, { isDrill, enter, page, why }) {
   const token = h("input", { type: "password", name: "token", id: "token", autocomplete: "current-password", required: true, spellcheck: "false" });
   const told = h("p", { class: "bad", role: "alert" });
-  const button = h("button", { type: "submit", class: "primary" }, "Sign in");
+  const elsewhere = h("p", { hidden: true }), button = h("button", { type: "submit", class: "primary" }, "Sign in");
   const form = h("form", { id: "sign-in", class: "panel", onsubmit: async (event) => {
     event.preventDefault();
     button.disabled = true;
@@ -149,9 +159,14 @@ export function signInPage(stage, { isDrill, enter }) {
   } },
   h("h1", {}, "panic"), h("p", {}, "Cancel every open order in every account, and see that they are gone."),
   h("input", { type: "text", name: "username", value: "panic", autocomplete: "username", hidden: true }), // what a password manager keeps it under
-  h("label", { class: "field" }, h("span", {}, "Your token"), token), button, told,
+  elsewhere, h("label", { class: "field" }, h("span", {}, "Your token"), token), button, told,
   isDrill ? h("p", { class: "note" }, "This is a drill: the token is the word drill.")
     : h("p", { class: "note" }, "No token at hand? At a terminal with the settings: ", h("code", {}, "panic press --all --reason \"…\"")));
   put(stage, h("article", { class: "alone" }, form));
+  say(told, NOT_IN[why] ?? "");
   token.focus();
+  providerName().then((name) => {
+    put(elsewhere, name ? h("a", { id: "at-provider", href: atProvider(page) }, `Sign in with ${name}`) : null);
+    elsewhere.hidden = !name;
+  }).catch(() => {}); // a token is taken all the same
 }

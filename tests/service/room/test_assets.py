@@ -10,7 +10,7 @@ import pytest
 
 from panic.service.room.assets import FOLDER, PAGE, load
 from tests.service.house import Answer, House, house
-from tests.service.room.browser import exchange
+from tests.service.room.page import exchange
 
 PLAIN = "identity"
 

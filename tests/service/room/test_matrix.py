@@ -16,7 +16,7 @@ import pytest
 from tests.cli.inside import beside
 from tests.cli.support import sent
 from tests.service.house import QUICK, House, house
-from tests.service.room.browser import Browser, Raw, exchange
+from tests.service.room.page import Browser, Raw, exchange
 
 NAME = "20990101T000000Z-000000"
 

@@ -14,7 +14,7 @@ import pytest
 from panic import latch
 from tests.cli.support import account, simulate
 from tests.service.house import QUICK, House, bearer, house
-from tests.service.room.browser import Browser
+from tests.service.room.page import Browser
 from tests.service.support import TOKEN as PROCESS_TOKEN
 from tests.service.support import firm, serving
 from tests.service.test_tls import a_certificate

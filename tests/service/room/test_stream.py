@@ -13,8 +13,7 @@ from panic.service.room.live_board import event
 from panic.simulator import Fault
 from tests.cli.support import account, until
 from tests.service.house import House, bearer, house
-from tests.service.room.browser import Browser
-from tests.service.room.page import Page, codes, letters, opened, pressed
+from tests.service.room.page import Browser, Page, codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
 ENDS = ("run_id", "verdict", "exit_code", "finished", "totals", "coverage", "flags", "ledger_head")
