@@ -70,6 +70,8 @@ export const latch = (stage, room) => page(stage, "Latch", async () => {
         : "Strategies that ask the latch may trade. A press with “leave the scope engaged” engages it."),
       found.holds.length ? h("ul", {}, found.holds.map((hold) => h("li", {}, h("b", {}, hold.name || hold.what), ` since ${utc(hold.at)}, `,
         h("a", { href: `#/runs/${hold.run}` }, "its run"), hold.doubt ? h("p", { class: "bad" }, hold.doubt) : " — known to be clear"))) : null,
+      found.asked.length ? h("ul", { id: "asked" }, found.asked.map((one) => h("li", {}, h("b", {}, one.by), ` asked ${utc(one.at)} to end `,
+        one.ends.join(", ") || "everything", `: ${one.reason}. Another person must reset the same, too.`))) : null,
       found.warnings.length ? h("ul", { class: "flags" }, found.warnings.map((words) => h("li", {}, words))) : null),
     found.engaged || found.problem ? reset(stage, room, !found.problem) : null,
   ];
@@ -101,7 +103,7 @@ function reset(stage, room, isWhole) {
       put(shown, preview(found, async () => {
         try {
           const done = await ask("POST", "/v1/reset", { ...asked, scope: scopeOf(found.ends, isWhole) });
-          shout(done.engaged_now ? "Some of it is still engaged." : "The engaged state has ended.");
+          shout(done.awaits_another ? "Asked. Another person must reset the same, too." : done.engaged_now ? "Some of it is still engaged." : "The engaged state has ended.");
           await latch(stage, room);
         } catch (error) {
           refused(error);
@@ -123,6 +125,8 @@ function preview(found, carryOut) {
   const word = h("input", { id: "reset-word", autocomplete: "off", size: "8", oninput: () => { go.disabled = word.value.trim().toUpperCase() !== "RESET"; } });
   const go = h("button", { type: "button", id: "reset-go", class: "danger", disabled: true, onclick: carryOut }, "Reset");
   return h("div", { class: "panel warn" }, h("h2", {}, "What this will do"),
+    found.awaits_another ? h("p", {}, "It asks another person: nothing ends until somebody else resets the same, within 15 minutes and in the same way (both with tokens, or both signed in elsewhere). What then happens:") : null,
+    found.asked_by ? h("p", {}, `${found.asked_by} has asked for this. You confirm it, and it is done at once.`) : null,
     h("ul", {}, found.ends.map((hold) => h("li", {}, `End the engaged state of ${hold.name || hold.what}, engaged ${utc(hold.at)}: strategies that test the latch may trade again.`)),
       found.ends.length ? null : h("li", {}, "End the engaged state: strategies that test the latch may trade again.")),
     h("h2", {}, "What it will not do"), h("p", {}, found.will_not),
