@@ -331,7 +331,9 @@ class Slots:
         best: tuple[str, Waiter] | None = None
         for name, queue in self._queues.items():
             head = queue.head()
-            if head is None or (best is not None and best[1] < head) or self.lanes.admits_at(queue.lane, head.kind) > now:
+            if head is None or (best is not None and best[1] < head):
+                continue
+            if self.lanes.admits_at(queue.lane, head.kind) > now:
                 continue
             if queue.lane.is_free or self.lanes.is_first(name, self, head):
                 best = name, head
