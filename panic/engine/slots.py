@@ -24,7 +24,7 @@ FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
 a broker that lets few through refuses few. A quarter of a second later all may."""
 
 SPREAD = 0.9
-"""The turns of all lanes are apart by this part of what they would be if one broker served them at all their rates."""
+"""The turns of all lanes are so far apart, in parts of what one broker would need that served all their rates."""
 
 Rank = tuple[Kind, int]
 """A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
@@ -117,8 +117,8 @@ class Lanes:
     def sent(self, lane: Lane, kind: Kind, now: float, waiting: Iterable[tuple[Lane, Kind]]) -> None:
         """Take a turn of a lane while others have such requests `waiting`: they may all be behind one limit.
 
-        So their turns are kept apart, too; a closed lane's probe goes in another's stead; and a lane whose requests
-        are more urgent looks once for what this one leaves it.
+        So their turns are kept apart, too; a closed lane's probe goes in another's stead; and a lane with more
+        urgent requests looks once for what this one leaves it.
         """
         lane.sent(now)
         if lane.is_free or len(self._lanes) == 1:
