@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from panic.config.identity import Provider
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section, StateFolder
 from panic.config.service import Channel, Hook, Schedule, SelfTest, Service, Token
 from panic.kit.errors import Problem
@@ -31,6 +32,7 @@ class Settings(Section):
     ledger: LedgerFiles = LedgerFiles()
     latch: LatchFile = LatchFile()
     service: Service = Service()
+    identity: Provider | None = None
     tokens: dict[str, Token] = Field(default_factory=dict)
     hooks: dict[str, Hook] = Field(default_factory=dict)
     channels: dict[str, Channel] = Field(default_factory=dict)

@@ -25,6 +25,8 @@ from panic.service.room import assets
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
 from panic.service.room.routes import Looks
+from panic.service.room.session_list import SessionList
+from panic.service.room.sign_in import SignIn
 from panic.service.room.signing import Signing
 from panic.service.schedule.calendar import Calendar
 from panic.service.selftest.tester import SelfTester
@@ -49,12 +51,15 @@ RUNNER: Final[Mapping[str, Any]] = {
     "auto_decompress": False,
     "access_log": None,
     "logger": _DROPPED,
-    "keepalive_timeout": 75.0,
+    "keepalive_timeout": 30.0,
     "lingering_time": 2.0,
+    "read_bufsize": 16 << 10,
 }
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
-OPERATIONS: Final = operations_of(Presses, Runs, Looks, Latching, Status, Signing, Documentation)
+OPERATIONS: Final = operations_of(
+    Presses, Runs, Looks, Latching, Status, Signing, SignIn, SessionList, Documentation
+)
 """Everything that can be asked, in the order of the documents."""
 
 LOOKS: Final = web.AppKey("looks", Looks)
@@ -103,6 +108,8 @@ def make_app(
         Latching(standby, audit, threads, looking, judging, env),
         Status(desk, standby, not_ready, notifier, metrics, threads, self_test, looks.readers, env),
         signing,
+        SignIn(standby, audit, signing, env),
+        SessionList(signing, audit),
         Documentation(OPERATIONS),
     )
     for handler in handlers:

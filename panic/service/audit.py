@@ -58,7 +58,7 @@ class Audit:
     def record_request(self, request: web.Request, identity: Identity, kind: str, **body: object) -> None:
         """Put on record what somebody asked for and got."""
         where = {"from": request.get(CALLER, ""), "request_id": request_id(request)}
-        self.record(kind, {"token": identity.name, **body, **where})
+        self.record(kind, {**identity.on_record, **body, **where})
 
     def record_some(self, kind: str, body: Mapping[str, Any]) -> None:
         """Put something on record that anybody can repeat; in a flood it is only counted."""

@@ -11,7 +11,7 @@ from aiohttp import web
 from panic.service import problems
 from panic.service.api.views import RUNS
 from panic.service.audit import Audit
-from panic.service.auth import Identity, caller, host_is_allowed, identify, require_role
+from panic.service.auth import ROLE, Identity, caller, host_is_allowed, identify, require_role
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
 from panic.service.problems import CALLER, REQUEST_ID, ProblemError
@@ -75,11 +75,14 @@ class Guard:
             self._signing.require_ours(request, who)
         require_role(identity, one.role)
         if one.person and not identity.person:
-            what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
+            what = f"{identity.called} is a program's, and this is a person's deliberate act"
             raise ProblemError("forbidden", what, remedy="Use the token of a person.")
         if who is not None:
             self._signing.require_awake(request, who, one.role)
-        return identity
+            if one.person:
+                self._signing.require_fresh(who)
+        request[ROLE] = one.role
+        return identity.in_role(one.role)
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Next) -> web.StreamResponse:
@@ -90,11 +93,14 @@ class Guard:
         request[REQUEST_ID] = theirs if _REQUEST_ID.fullmatch(theirs) else secrets.token_hex(8)
         try:
             self._require_our_name(request)
-            return self._without_keys(await handler(request))
+            response = self._without_keys(await handler(request))
         except Exception as error:
             if isinstance(error, web.HTTPException) and error.status < 400:  # noqa: PLR2004
                 raise
-            return self._without_keys(self._refused(request, error))
+            response = self._without_keys(self._refused(request, error))
+        if ROLE not in request:  # whoever proves nothing has one answer, and no place to ask on without end
+            response.force_close()
+        return response
 
     def _require_our_name(self, request: web.Request) -> None:
         given = request.headers.getall("Host", [])

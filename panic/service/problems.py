@@ -48,6 +48,9 @@ KINDS: Final = {
     ),
     "csrf": Kind(403, "X-CSRF-Token is not this session's", "Read `csrf` of GET /v1/session, and send it again."),
     "idle": Kind(403, "The session was idle for too long", "Give your token again."),
+    "stale_sign_in": Kind(
+        403, "This takes a fresh sign-in", "Sign in again: open /v1/sign-in/begin?fresh=true in the browser."
+    ),
     "not_found": Kind(404, "Not found", "Look at /openapi.json, or at GET /v1/runs for runs."),
     "method_not_allowed": Kind(405, "This method is not allowed", "Use a method that the Allow header lists."),
     "too_slow_a_request": Kind(408, "The request did not arrive in time", "Send it again, all at once."),

@@ -1,8 +1,8 @@
 """Who is signed in, and whether a request that comes with their cookie may do what it asks.
 
-Sessions live in memory: after a restart everybody signs in again. A session stands for a token of the settings,
-and is as good as that token is now: one that was removed or replaced has no sessions any more. The service knows
-cookies by their digests only.
+Sessions live in memory: after a restart everybody signs in again. A session stands for a token of the settings, or
+for somebody whom the identity provider named, and is as good as that token, or what is granted to them, is now.
+The service knows cookies by their digests only.
 
 A browser sends a cookie along with whatever any page makes it send. So a cookie alone proves nothing: what changes
 something must prove by its Origin that our page sent it, and repeat a token only our page can read. Whatever is
@@ -13,14 +13,15 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, NamedTuple
 
 from aiohttp import web
 
 from panic.config import Settings
-from panic.service.auth import Identity, bearer_of
+from panic.service.auth import Identity, Member, bearer_of, identity_of
 
 LOOKS: Final = ("GET", "HEAD")
 """Methods that change nothing."""
@@ -31,12 +32,22 @@ _CSRF: Final = b"panic: the page may act"
 
 @dataclass(slots=True)
 class Session:
-    """Somebody who gave a token to a page of ours, and last did something deliberate when they `acted`."""
+    """Somebody who gave a token to our page, or came from the provider, and last did something when they `acted`.
+
+    Attributes:
+        address: From where.
+        member: Whom the identity provider named; None for a token.
+        proved: When they proved to it who they are.
+    """
 
     token: str
     token_digest: str
     began: float
     acted: float
+    address: str = ""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    member: Member | None = None
+    proved: float = float("-inf")
 
 
 class Signed(NamedTuple):
@@ -45,6 +56,19 @@ class Signed(NamedTuple):
     cookie: str
     session: Session
     identity: Identity
+
+
+class Open(NamedTuple):
+    """A session that is open; `digest` is that of its cookie, and `id` tells it from others."""
+
+    digest: str
+    session: Session
+    identity: Identity
+
+    @property
+    def id(self) -> str:
+        """The beginning of its digest."""
+        return self.digest[:16]
 
 
 SIGNED: Final = web.RequestKey("signed", Signed)
@@ -66,11 +90,20 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._known)
 
-    def begin(self, identity: Identity) -> Signed:
+    def begin(self, identity: Identity, address: str = "") -> Signed:
         """Create a session for a token of the settings; its cookie exists nowhere else."""
         now, token = self._now(), self._settings().tokens[identity.name]
+        return self._begun(Session(identity.name, token.digest, now, now, address), identity)
+
+    def admit(self, member: Member, proved_s: float, address: str = "") -> Signed | None:
+        """Create a session for whom the provider named, `proved_s` after they proved it; None if nobody may."""
+        now, identity = self._now(), identity_of(member, self._settings().identity)
+        session = Session("", "", now, now, address, member=member, proved=now - proved_s)
+        return self._begun(session, identity) if identity else None
+
+    def _begun(self, session: Session, identity: Identity) -> Signed:
         self._known = {digest: one for digest, one in self._known.items() if self._identity_of(one)}
-        cookie, session = secrets.token_urlsafe(32), Session(identity.name, token.digest, now, now)
+        cookie = secrets.token_urlsafe(32)
         self._known[digest_of(cookie)] = session
         return Signed(cookie, session, identity)
 
@@ -83,16 +116,35 @@ class Sessions:
             return None
         return Signed(cookie, session, identity)
 
+    def open(self) -> list[Open]:
+        """Give every session that is still good, oldest first."""
+        pairs = ((digest, one, self._identity_of(one)) for digest, one in self._known.items())
+        return [Open(digest, one, identity) for digest, one, identity in pairs if identity]
+
     def end(self, cookie: str) -> None:
         """Invalidate a cookie."""
-        self._known.pop(digest_of(cookie), None)
+        self.forget(digest_of(cookie))
+
+    def forget(self, digest: str) -> None:
+        """Invalidate the cookie of this digest."""
+        self._known.pop(digest, None)
 
     def _identity_of(self, session: Session) -> Identity | None:
         settings = self._settings()
+        if session.began + settings.service.session_max_s <= self._now():
+            return None
+        if session.member is not None:
+            return identity_of(session.member, settings.identity)
         token = settings.tokens.get(session.token)
         is_same = token is not None and token.digest == session.token_digest
-        has_expired = session.began + settings.service.session_max_s <= self._now()
-        return bearer_of(session.token, token) if token and is_same and not has_expired else None
+        return bearer_of(session.token, token) if token and is_same else None
+
+    def fresh_for_s(self, session: Session) -> float | None:
+        """Give how long it counts as a fresh sign-in, seconds; None for a token, which is given or not."""
+        provider = self._settings().identity
+        if session.member is None or provider is None:
+            return None
+        return max(session.proved + provider.fresh_s - self._now(), 0.0)
 
     def acts_for_s(self, session: Session) -> float:
         """Give how long it may still do more than look, seconds; 0 where it only looks."""

@@ -13,6 +13,7 @@ import pytest
 
 from panic.kit.pool import LostError, Pool
 from tests import ROOT
+from tests.cli.support import until as eventually
 from tests.ledger.support import until
 
 
@@ -29,6 +30,12 @@ def _die_once(mark: Path) -> int:
         mark.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return os.getpid()
+
+
+def _be_busy(mark: Path) -> None:
+    """Never come to an end."""
+    mark.write_text(str(os.getpid()))
+    time.sleep(600)
 
 
 def _is_gone(pid: int) -> bool:
@@ -59,16 +66,17 @@ async def test_a_process_that_died_is_replaced_and_its_work_is_done_once_more(po
     assert isinstance(await pool.start(os.getpid, "pid"), int)
 
 
-async def test_a_pool_that_is_closed_waits_for_nothing(pool: Pool):
+async def test_a_pool_that_is_closed_waits_for_nothing(pool: Pool, tmp_path: Path):
     """Whatever its process does."""
-    pid = await pool.start(os.getpid, "pid")
-    busy = pool.start(partial(time.sleep, 600), "busy")
+    mark = tmp_path / "mark"
+    busy = pool.start(partial(_be_busy, mark), "busy")
+    await eventually(lambda: bool(mark.exists() and mark.read_text()))
     pool.close()
     busy.cancel()
-    until(lambda: _is_gone(pid))
+    until(lambda: _is_gone(int(mark.read_text())))
 
 
-def test_a_process_ends_with_the_one_that_began_it():
+def test_a_process_ends_with_the_one_that_began_it(tmp_path: Path):
     """However that ends."""
     code = (
         "import asyncio, os, signal\n"
@@ -78,7 +86,11 @@ def test_a_process_ends_with_the_one_that_began_it():
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
         "asyncio.run(main())\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
-    until(lambda: _is_gone(int(done.stdout)))
+    out = tmp_path / "out"
+    with out.open("w") as stream:  # a pipe would be held by the process that outlives it
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=stream, stderr=subprocess.DEVNULL, cwd=ROOT, check=False
+        )
+    until(lambda: _is_gone(int(out.read_text())))
 
     assert -signal.SIGKILL == done.returncode

@@ -31,6 +31,19 @@ async def test_nobody_does_anything_without_a_token_and_a_viewer_only_looks(tmp_
         assert {} == it.desk.live
 
 
+async def test_only_who_proved_something_is_kept_alive(tmp_path: Path):
+    """Others would ask on and on over a thousand connections, and every press would wait among them."""
+    async with house(tmp_path) as it:
+        strangers = [
+            await it.ask("GET", path, token=token)
+            for path, token in (("/healthz", ""), ("/", ""), ("/nothing", ""), ("/v1/runs", ""), ("/v1/runs", "x"))
+        ]
+        known = await it.ask("GET", "/v1/runs", token="viewer")
+
+        assert [{"close"}] * 5 == [{one.headers.get("Connection")} for one in strangers]
+        assert "close" != known.headers.get("Connection")
+
+
 async def test_a_token_of_a_group_presses_that_group(tmp_path: Path):
     """And nothing beside it, dry run or not; a run of everybody it does not resume."""
     scopes: list[dict[str, Any]] = [{"groups": ["East"]}, {"accounts": [1]}, {"groups": ["West"]}, {"all": True}]

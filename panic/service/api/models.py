@@ -109,6 +109,12 @@ class TokenAsked(_Asked):
     token: Annotated[str, Field(min_length=1, max_length=1000, repr=False)]
 
 
+class EndAsked(_Asked):
+    """Which session to end."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
 class RunsQuery(_Query):
     """How many runs to list."""
 
@@ -119,6 +125,24 @@ class EventsQuery(_Query):
     """Which run to tell of, beside how things stand."""
 
     run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
+
+
+class BeginQuery(_Query):
+    """Where on the page to go on afterwards, and whether to prove anew who one is."""
+
+    page: Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9/-]*$")] = ""
+    fresh: bool = False
+
+
+class DoneQuery(_Query):
+    """What the identity provider sends back; it may say more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: Annotated[str, Field(max_length=200)] = ""
+    code: Annotated[str, Field(max_length=4000, repr=False)] = ""
+    error: Annotated[str, Field(max_length=200)] = ""
+    iss: Annotated[str, Field(max_length=2000)] = ""
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

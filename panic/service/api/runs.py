@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
 
 from aiohttp import web
 from pydantic_core import to_json
@@ -26,6 +27,9 @@ from panic.service.live import Live
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.standby import Standby
+
+_JUDGED_S: Final = 5.0
+"""How long the records of listed runs may be looked at: whoever asks does not wait for ever."""
 
 
 @dataclass
@@ -91,7 +95,7 @@ class Runs:
 def _listed(ledger: LedgerFiles, here: Sequence[views.RunRow], limit: int) -> bytes:
     found, damage, looked_in = list[Summary](), list[str](), list[str]()
     if ledger.file is not None:
-        (found, damage), looked_in = history.runs(ledger, limit), history.looked(ledger)
+        (found, damage), looked_in = history.runs(ledger, limit, _JUDGED_S), history.looked(ledger)
     now, recorded = datetime.now(UTC), {one.run for one in found}
     rows = sorted((one for one in here if one.run_id not in recorded), key=lambda row: row.finished_at is not None)
     shown = (*rows[:limit], *(views.row(one, now) for one in found[: max(limit - len(rows), 0)]))

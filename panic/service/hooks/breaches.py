@@ -20,6 +20,7 @@ from panic.kit.words import clip
 from panic.report.document import Source
 from panic.run.press import Press
 from panic.service import body
+from panic.service.auth import ROLE
 from panic.service.desk import Desk
 from panic.service.hooks.bodies import Meaning, Understood, odd, understand
 from panic.service.hooks.decisions import Act, Decision, decide
@@ -107,6 +108,7 @@ class Breaches:
         verified = verify(secrets, headers, data, self.now(), hook.tolerance_s if hook else 0.0)
         if hook is None or verified.kind is Kind.FORGED:
             return self._not_let_in(request, name, failure)
+        request[ROLE] = "presser"
         said = odd(failure.detail) if failure else understand(data or b"", self.scrub)
         digest = hashlib.sha256(data or b"").hexdigest()
         call = _Received(name, hook, verified, said, digest, request.get(CALLER, ""))
