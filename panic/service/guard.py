@@ -2,19 +2,21 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
-from panic.service import problems
+from panic.service import body, problems
 from panic.service.api.views import RUNS
 from panic.service.audit import Audit
-from panic.service.auth import Identity, host_is_allowed, identify, require_role
+from panic.service.auth import AGAIN, CHALLENGE, Identity, host_is_allowed, identify, require_role
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
 from panic.service.problems import REQUEST_ID, ProblemError
-from panic.service.room.signing import CHALLENGE, Signing
+from panic.service.room.signing import Signing
 from panic.service.standby import Standby
 
 _NOBODY: Final = Identity("nobody", frozenset())
@@ -46,19 +48,24 @@ class Guard:
         """Let only authorised callers reach a handler."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            identity = self._identify(request, one) if one.role else _NOBODY
+            who: Callable[[], Identity] = partial(self._identify, request, one)
+            identity, request[AGAIN] = who(), who
             if one.query is None and request.query:
                 raise ProblemError("malformed", "nothing can be asked here behind a question mark")
+            if one.body is not None:
+                await body.arrival(request)
+                identity = who()  # rights may have been taken away while it came
             return await handler(request, identity)
 
         return handle
 
     def _identify(self, request: web.Request, one: Operation) -> Identity:
         """Authorise the caller; a token in the request counts alone: a cookie cannot make up for a bad one."""
+        if not one.role:
+            return _NOBODY
         given = request.headers.getall("Authorization", [])
         who = None if given else self._signing.who(request)
-        tokens = self._standby.settings.tokens
-        identity = who.identity if who else identify(tokens, given[0]) if len(given) == 1 else None
+        identity = who.identity if who else self._bearer(given)
         if identity is None:
             raise ProblemError("unauthenticated", headers=CHALLENGE)
         request[_WHO] = identity.name
@@ -71,6 +78,10 @@ class Guard:
         if who is not None:
             self._signing.require_awake(request, who, one.role)
         return identity
+
+    def _bearer(self, given: Sequence[str]) -> Identity | None:
+        tokens = self._standby.settings.tokens
+        return identify(tokens, given[0], datetime.now(UTC)) if len(given) == 1 else None
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Next) -> web.StreamResponse:

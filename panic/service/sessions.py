@@ -14,6 +14,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -68,9 +69,9 @@ class Sessions:
 
     def begin(self, identity: Identity) -> Signed:
         """Create a session for a token of the settings; its cookie exists nowhere else."""
-        now, token = self._now(), self._settings().tokens[identity.name]
+        now = self._now()
         self._known = {digest: one for digest, one in self._known.items() if self._identity_of(one)}
-        cookie, session = secrets.token_urlsafe(32), Session(identity.name, token.digest, now, now)
+        cookie, session = secrets.token_urlsafe(32), Session(identity.name, identity.digest, now, now)
         self._known[digest_of(cookie)] = session
         return Signed(cookie, session, identity)
 
@@ -90,9 +91,10 @@ class Sessions:
     def _identity_of(self, session: Session) -> Identity | None:
         settings = self._settings()
         token = settings.tokens.get(session.token)
-        is_same = token is not None and token.digest == session.token_digest
+        if token is None or session.token_digest not in token.digest or token.refusal(datetime.now(UTC)):
+            return None
         has_expired = session.began + settings.service.session_max_s <= self._now()
-        return bearer_of(session.token, token) if token and is_same and not has_expired else None
+        return None if has_expired else bearer_of(session.token, token, session.token_digest)
 
     def acts_for_s(self, session: Session) -> float:
         """Give how long it may still do more than look, seconds; 0 where it only looks."""

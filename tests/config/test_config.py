@@ -253,7 +253,7 @@ def test_what_the_service_needs_is_read_beside_what_a_press_needs(settings: Load
     assert ("0.0.0.0", 0) == (loaded.service.host, loaded.service.port)  # noqa: S104  (read, and not listened at)
     assert ("panic.example.com", "fd00::1") == loaded.service.allowed_hosts
     assert tmp_path / "panic.pem" == loaded.service.tls_certificate
-    assert {"desk-1": Token(digest=DIGEST, roles=("viewer", "presser"), groups=("arb",))} == loaded.tokens
+    assert {"desk-1": Token(digest=(DIGEST,), roles=("viewer", "presser"), groups=("arb",))} == loaded.tokens
     secrets = (Credential(file=tmp_path / "risk.secret"), Credential(env="PANIC_RISK"))
     assert {"risk": Hook(secrets=secrets, accounts=(7,))} == loaded.hooks
     assert {"pager": Channel(url=Credential(env="PANIC_PAGER"), tells=("page",))} == loaded.channels
