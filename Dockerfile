@@ -11,7 +11,10 @@
 # that serves does so in it, by `docker exec … panic press …`. Where people press on the machine itself with the same
 # settings, name the folder in them, [state] folder, and mount that folder of the machine under the same name.
 
-FROM python:3.13.9-slim-trixie AS build
+# Pin the base to the digest that you have verified: --build-arg BASE=python:3.13.9-slim-trixie@sha256:…
+ARG BASE=python:3.13.9-slim-trixie
+
+FROM ${BASE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /src
 COPY .locks/ .locks/
@@ -25,7 +28,7 @@ RUN python -m hatchling build -t wheel -d /tmp/wheel \
 # Compiled ahead of time: the root file system is read-only, and a cold start counts.
 RUN python -m compileall -q -j 0 /opt/panic/lib
 
-FROM python:3.13.9-slim-trixie
+FROM ${BASE}
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin panic \
  && install --directory --owner=10001 --group=10001 --mode=755 /var/lib/panic
 COPY --from=build /opt/panic /opt/panic
@@ -36,8 +39,8 @@ ENV PANIC_CONFIG=/config/panic.toml PANIC_STATE_FOLDER=/var/lib/panic
 VOLUME /var/lib/panic
 USER 10001:10001
 WORKDIR /tmp
-# Healthy means that the installation is whole: a container that cannot start panic cannot press.
-HEALTHCHECK --interval=60s --timeout=10s --start-period=5s CMD ["panic", "--version"]
+# Healthy means that the service answers. One that answers and is not ready still takes a person's press.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s CMD ["panic", "health"]
 # Exec form, so that signals reach panic itself: SIGTERM lets the service send every first cancel that is owed.
 ENTRYPOINT ["panic"]
 CMD ["serve"]

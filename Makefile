@@ -114,11 +114,15 @@ kill: setup $(VENV)/.dev ## kill real processes in the middle, hundreds of times
 docs: setup $(VENV)/.dev ## write what the docs take from the code: the outcome table and the schema
 	@$(BIN)/python -m tests.docs
 
+.PHONY: sbom
+sbom: setup $(VENV)/.dev ## write dist/panic.cdx.json, the bill of materials (CycloneDX) of what the lock installs
+	@mkdir -p dist && $(BIN)/python -m tests.sbom > dist/panic.cdx.json
+
 .PHONY: lock
 lock: ## pin every dependency again, with hashes and without a host (needs uv)
 	@for g in run build dev; do \
-	  case $$g in run) what="pyproject.toml --extra notify";; build) what="--group build";; \
-	    dev) what="pyproject.toml --extra notify --group dev";; esac; \
+	  case $$g in run) what="pyproject.toml --extra notify --extra oidc";; build) what="--group build";; \
+	    dev) what="pyproject.toml --extra notify --extra oidc --group dev";; esac; \
 	  uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links $$what --output-file .locks/$$g.txt; done
 

@@ -81,13 +81,13 @@ async def press(
         ConfigurationError: Nothing could be sent with this roster and these credentials.
     """
     from panic.ledger.writer import open_ledger  # noqa: PLC0415
-    from panic.run.press import Press, prepare  # noqa: PLC0415
+    from panic.run.press import Press, prepare, whoami  # noqa: PLC0415
     from panic.run.run import Run  # noqa: PLC0415
 
     how = Press(
         scope=scope,
         reason=reason,
-        by=by,
+        by=whoami(by),
         deadline_s=deadline_s,
         concurrency=concurrency,
         watch_s=watch_s,

@@ -25,7 +25,10 @@ from pathlib import Path
 from tests import ROOT
 
 TABLE = Path(__file__).with_suffix(".txt")
-COPIED = ("panic", "tests", "config", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "Makefile")
+COPIED = (
+    *("panic", "tests", "config", "docs", ".locks", "pyproject.toml"),
+    *("README.md", "CHANGELOG.md", "SECURITY.md", "Makefile", "Dockerfile"),
+)
 
 HANG_S = 120.0
 """The slowest tests of the table take a quarter of this on a busy machine."""

@@ -10,7 +10,7 @@ from panic import cli
 from panic.cli.commands import parser
 from tests import ROOT, docs
 
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *(ROOT / "docs").rglob("*.md")])
 _NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 

@@ -2,6 +2,8 @@
 
 import configparser
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,23 @@ def test_it_may_do_little():
 
     assert {**little, "CapabilityBoundingSet": [""]}.items() <= unit().items()
     assert ["Unit", "Service", "Install"] == sections.sections()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("file", [UNIT, CLEANUP], ids=lambda file: file.name)
+def test_where_systemd_is_installed_it_finds_little_exposed(file: Path):
+    """2.0 of 10, or better."""
+    words = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", str(file)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert 0 == done.returncode, done.stdout[-300:] + done.stderr
+
+
+def test_it_is_asked_how_it_is_and_not_ended_for_it():
+    """Image and unit ask the running service; a unit that does not answer yet may still press."""
+    (asked,) = unit()["ExecStartPost"]
+    words = shlex.split(asked.removeprefix("-"))
+
+    assert asked.startswith("-")
+    assert "health:do_health" == parser().parse_args(words[1:]).command
+    assert 'CMD ["panic", "health"]' in (ROOT / "Dockerfile").read_text()

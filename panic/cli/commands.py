@@ -17,7 +17,8 @@ _RUNS = """
 _LATCH = """
   0 disengaged · 20 engaged, or missing or unreadable, which means engaged · 64 usage"""
 _RESET = """
-  0 done · 64 refused · 70 the latch could not be changed · 78 it could not be put on record"""
+  0 done · 20 asked: another person must reset the same · 64 refused · 70 the latch could not be changed
+  78 it could not be put on record"""
 _MAKING = """
   0 made and shown · 64 usage · 70 it could not be shown"""
 _CHECK = """
@@ -31,6 +32,8 @@ _DRILL = """
   with --room: 0 ended by a signal"""
 _SERVE = """
   0 ended by a signal · 78 it may not, or cannot, listen at the address in the settings"""
+_HEALTH = """
+  0 it answers; with --ready: a press would work · 1 it does not"""
 _SCHEDULE = """
   0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
 _EXPORT = """
@@ -80,6 +83,7 @@ def parser() -> Parser:
     _output_options(config("show", "config:do_show", "every setting in force, and where it comes from", _CONFIG))
     _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator", _DRILL))
     add("serve", "serve:do_serve", "run the service: API, hooks, control room", _SERVE)
+    _health(add("health", "health:do_health", "ask the running service how it is", _HEALTH))
     _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
@@ -89,7 +93,7 @@ def _press(parser: Parser) -> None:
     add = parser.add_argument
     _scope(parser.add_argument_group("scope (required; there is no default)"))
     add("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
-    add("--by", default="", metavar="NAME", help="who presses (default: user@host)")
+    add("--by", default="", metavar="NAME", help="on whose behalf; user, id and host are always recorded")
     only = parser.add_argument_group("only these orders (default: every order)").add_argument
     only("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
     only("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
@@ -120,7 +124,7 @@ def _check(parser: Parser) -> None:
 
 def _resume(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
-    parser.add_argument("--by", default="", metavar="NAME", help="who resumes it (default: user@host)")
+    parser.add_argument("--by", default="", metavar="NAME", help="on whose behalf")
     _output_options(parser)
 
 
@@ -168,7 +172,7 @@ def _reset(parser: Parser) -> None:
     _scope(parser.add_argument_group("what to end (default: everything that is engaged)"))
     parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes on record")
     parser.add_argument("--force", default="", metavar="TEXT", help="why to end it without proof that it is clear")
-    parser.add_argument("--by", default="", metavar="NAME", help="who resets (default: user@host)")
+    parser.add_argument("--by", default="", metavar="NAME", help="on whose behalf")
     parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
     _output_options(parser)
 
@@ -181,6 +185,12 @@ def _token(parser: Parser) -> None:
     group = "press accounts of this group only; repeatable (default: every account)"
     add("--group", action="append", default=[], metavar="G", help=group)
     add("--automated", action="store_true", help="held by a program: its identical presses count as one")
+
+
+def _health(parser: Parser) -> None:
+    add = parser.add_argument
+    add("--ready", action="store_true", help="ask for more: that it is ready, so that a press would work")
+    add("--wait", type=_seconds, default=0.0, metavar="S", help="until it is so, for S seconds at most (0)")
 
 
 def _schedule(parser: Parser) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from panic import config
 from panic.cli import output
 from panic.cli.tables.drawing import Text
-from panic.config.entries import NAMED, TITLE
+from panic.config.entries import IDENTITY, NAMED, TITLE
 from panic.config.loading import SECTIONS
 from panic.config.sections import Credential
 from panic.config.settings import Settings
@@ -81,6 +81,8 @@ def _effective(found: config.Survey) -> Iterator[Setting]:
     """Give every setting, in the order of the documentation; those of a section with a name of its own, too."""
     for path, model in _sections(found.settings):
         for key in type(model).model_fields:
+            if key == "grants":  # each is a section of its own
+                continue
             value = _shown(key, getattr(model, key))
             origin = _DEFAULT if value is None else found.document.origins.get((*path, key), _DEFAULT)
             yield Setting(".".join((path[0].strip("[]"), *path[1:], key)), value, origin)
@@ -97,6 +99,9 @@ def _sections(settings: Settings) -> Iterator[tuple[tuple[str, ...], BaseModel]]
     for section, named in zip(NAMED, held, strict=True):
         yield from (((section, name), one) for name, one in named.items())
     yield from (((TITLE, one.name), one) for one in settings.schedules)
+    if (provider := settings.identity) is not None:
+        yield (IDENTITY,), provider
+        yield from (((IDENTITY, "grants", name), one) for name, one in provider.grants.items())
 
 
 def _shown(key: str, value: Any) -> Any:

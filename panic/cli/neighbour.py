@@ -3,7 +3,7 @@
 import json
 import ssl
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from panic.config import Settings
 from panic.config.own_files import fingerprints
@@ -29,22 +29,31 @@ def look(settings: Settings) -> Neighbour | None:
 
 
 def _look(settings: Settings) -> Neighbour | None:
+    ours = fingerprints(settings)
+    if not settings.service.port:
+        return None
+    theirs = ready(settings, _ASK_S)["files"]
+    return Neighbour(url_of(settings), tuple(what for what in ours if theirs.get(what, ours[what]) != ours[what]))
+
+
+def url_of(settings: Settings) -> str:
+    """Give where the service listens, as the settings say."""
+    service = settings.service
+    host = f"[{service.host}]" if ":" in service.host else service.host
+    return f"http{'s' if service.tls_certificate else ''}://{host}:{service.port}"
+
+
+def ready(settings: Settings, most_s: float) -> Any:
+    """Give what its /readyz says, whether it is ready or not; raises whatever may be raised."""
     from urllib.error import HTTPError  # noqa: PLC0415  (no press waits for it)
     from urllib.request import HTTPSHandler, ProxyHandler, build_opener  # noqa: PLC0415
 
-    service, ours = settings.service, fingerprints(settings)
-    if not service.port:
-        return None
-    host = f"[{service.host}]" if ":" in service.host else service.host
-    url = f"http{'s' if service.tls_certificate else ''}://{host}:{service.port}"
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # any certificate: no secret is sent to it
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    opener = build_opener(ProxyHandler({}), HTTPSHandler(context=context))
     try:
-        answer = build_opener(ProxyHandler({}), HTTPSHandler(context=context)).open(
-            f"{url}/readyz", timeout=_ASK_S
-        )
+        answer = opener.open(f"{url_of(settings)}/readyz", timeout=most_s)
     except HTTPError as not_ready:
         answer = not_ready
     with answer:
-        theirs = json.loads(answer.read(_MOST))["files"]
-    return Neighbour(url, tuple(what for what in ours if theirs.get(what, ours[what]) != ours[what]))
+        return json.loads(answer.read(_MOST))

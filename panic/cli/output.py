@@ -120,4 +120,4 @@ def _write(document: str, path: Path) -> None:
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is not a file")
-    replace(path, f"{document}\n".encode(), 0o666)
+    replace(path, f"{document}\n".encode())  # it names every account

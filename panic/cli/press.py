@@ -16,7 +16,7 @@ from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
 from panic.report.headline import narrowing
 from panic.run.pace import lanes_of
-from panic.run.press import Prepared, Press, prepare
+from panic.run.press import Prepared, Press, prepare, whoami
 
 _CLOSING_S = 0.5
 """The report is out: only tidying up is left, and it may not take long."""
@@ -41,7 +41,7 @@ def do_resume(options: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = config.load(options.config)
     ledger = open_ledger(settings.ledger, at_once=False)
-    return _carry_out(resume.prepare(settings, ledger, options.run, options.by), ledger, options)
+    return _carry_out(resume.prepare(settings, ledger, options.run, whoami(options.by)), ledger, options)
 
 
 def _carry_out(prepared: Prepared, ledger: Writer | None, options: argparse.Namespace) -> int:
@@ -68,7 +68,7 @@ def _press_of(options: argparse.Namespace) -> Press:
     return Press(
         scope=Scope.of(options.all, options.group, options.account, orders),
         reason=options.reason,
-        by=options.by,
+        by=whoami(options.by),
         source=Source.CLI,
         deadline_s=options.deadline,
         concurrency=options.concurrency,

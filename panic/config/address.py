@@ -12,6 +12,11 @@ _ADDRESS = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[a-z0-9_-]+)*)/*",
     re.IGNORECASE,
 )
+_LINK = re.compile(
+    rf"(?P<scheme>https?)://(?P<host>{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/[a-z0-9._~%-]*)*(?:\?[a-z0-9._~%&=-]*)?",
+    re.IGNORECASE,
+)
 _EXAMPLE = "https://api.clearstreet.com"
 _LARGEST_PORT = 65_535
 _LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
@@ -28,6 +33,12 @@ def safe_base_url(url: str) -> str:
     assert match is not None  # noqa: S101  (that would be an objection)
     port = f":{match['port']}" if match["port"] else ""
     return f"{match['scheme']}://{match['host']}".lower() + port + match["path"].removesuffix("/v1")
+
+
+def is_safe_address(url: str) -> bool:
+    """Whether nobody reads on the way what is sent there: https, or http on this machine; it may have a query."""
+    match = _LINK.fullmatch(url)
+    return match is not None and (match["scheme"].lower() == "https" or _is_loopback(match["host"]))
 
 
 def canonical(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | str:

@@ -26,6 +26,7 @@ _SECRET = re.compile("key|token|secret|passw", re.IGNORECASE)
 _NO_SECRET = {
     "tokens": "A token never stands here: panic token makes one and prints the digest to write.",
     "hooks": "A secret never stands here: secrets names its env or file.",
+    "identity": "A secret never stands here: client_secret names its env or file.",
     "notify": "A key never stands here: url names the env or file of the whole address.",
 }
 

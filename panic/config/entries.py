@@ -10,12 +10,13 @@ from typing import Any, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from panic.config.document import Document, relative
+from panic.config.identity import Grant, Provider
 from panic.config.sections import Credential, MistakeError
 from panic.config.service import Channel, Hook, Schedule, Token, is_plain_name
 from panic.kit.words import shown
 
 NAMED = ("credentials", "tokens", "hooks", "notify")
-SCHEDULES = "schedules"
+SCHEDULES, IDENTITY = "schedules", "identity"
 TITLE = "[[schedules]]"
 """How every problem with a schedule begins."""
 
@@ -24,8 +25,12 @@ _WITHOUT = {
     "hooks": "nothing is pressed through it",
     "notify": "nothing is sent there",
     SCHEDULES: "it does not run",
+    IDENTITY: "nobody signs in with it",
 }
 """What happens until a mistake in one is fixed."""
+
+_PLACES = frozenset({"secrets", "url", "client_secret"})
+"""The settings that say where secrets are."""
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -38,13 +43,15 @@ class Named(NamedTuple):
     hooks: dict[str, Hook]
     channels: dict[str, Channel]
     schedules: tuple[Schedule, ...]
+    identity: Provider | None
 
     @property
     def variables(self) -> set[str]:
         """The environment variables that hold their secrets."""
         hooks = (place for hook in self.hooks.values() for place in hook.secrets)
         channels = (channel.url for channel in self.channels.values())
-        return {place.env for place in (*self.credentials.values(), *hooks, *channels) if place.env}
+        client = (self.identity.client_secret,) if self.identity and self.identity.client_secret else ()
+        return {place.env for place in (*self.credentials.values(), *hooks, *channels, *client) if place.env}
 
 
 def read_named(document: Document) -> Named:
@@ -52,7 +59,7 @@ def read_named(document: Document) -> Named:
     tokens = _entries(document, Token, "tokens")
     _drop_doubles(document, tokens)
     hooks, channels = _entries(document, Hook, "hooks"), _entries(document, Channel, "notify")
-    return Named(_credentials(document), tokens, hooks, channels, _schedules(document))
+    return Named(_credentials(document), tokens, hooks, channels, _schedules(document), _identity(document))
 
 
 def _credentials(document: Document) -> dict[str, Credential]:
@@ -89,8 +96,7 @@ def _entry(document: Document, model: type[_M], section: str, name: str, raw: ob
         remedy = f"Write [{section}.NAME] and its keys below it; {until}"
         document.complain(f"[{section}] {shown(name)} is not a section", remedy, section, name)
         return None
-    table = {key: _places(value, document) if key in {"secrets", "url"} else value for key, value in raw.items()}
-    entry = _whole(document, model, f"[{section}.{name}]", table, section, name)
+    entry = _whole(document, model, f"[{section}.{name}]", raw, section, name)
     if is_plain_name(name):
         return entry
     remedy = f"Use letters, digits, '.', '_' and '-', at most 64; {until}"
@@ -101,6 +107,7 @@ def _entry(document: Document, model: type[_M], section: str, name: str, raw: ob
 def _whole(document: Document, model: type[_M], called: str, table: dict[str, Any], *path: str) -> _M | None:
     """One section, or None and a problem for each mistake in it."""
     before, without = len(document.problems), _WITHOUT[path[0]]
+    table = {key: _places(value, document) if key in _PLACES else value for key, value in table.items()}
     values = document.fields(model, table, *path, otherwise=without, called=called)
     for key, info in model.model_fields.items():
         if info.is_required() and key not in table:
@@ -124,6 +131,24 @@ def _places(raw: object, document: Document) -> object:
     if isinstance(raw, dict):
         return {key: relative(Credential, key, value, document.file.parent) for key, value in raw.items()}
     return raw
+
+
+def _identity(document: Document) -> Provider | None:
+    """The identity provider; a grant with a mistake is left out alone, since it can only give."""
+    table = document.table(IDENTITY)
+    if not table:
+        return None
+    raw = table.get("grants")
+    if not isinstance(raw, dict):
+        return _whole(document, Provider, f"[{IDENTITY}]", table, IDENTITY)
+    grants: dict[str, Grant] = {}
+    for name, entry in raw.items():
+        called, path = f"[{IDENTITY}.grants.{name}]", (IDENTITY, "grants", name)
+        if not isinstance(entry, dict):
+            document.complain(f"{called} is not a section", 'Give it roles = ["presser"].', *path)
+        elif grant := _whole(document, Grant, called, entry, *path):
+            grants[name] = grant
+    return _whole(document, Provider, f"[{IDENTITY}]", {**table, "grants": grants}, IDENTITY)
 
 
 def _drop_doubles(document: Document, tokens: dict[str, Token]) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from panic.config.address import safe_base_url
 from panic.config.document import Document, line_of, mistake, relative
-from panic.config.entries import NAMED, SCHEDULES, read_named
+from panic.config.entries import IDENTITY, NAMED, SCHEDULES, read_named
 from panic.config.own_files import own_files
 from panic.config.sections import Broker, LatchFile
 from panic.config.settings import Settings
@@ -161,7 +161,7 @@ def _overridable(model: type[BaseModel]) -> list[str]:
 
 
 def _unknown_sections(document: Document) -> None:
-    known = (*SECTIONS, *NAMED, SCHEDULES)
+    known = (*SECTIONS, *NAMED, SCHEDULES, IDENTITY)
     for name in (name for name in document.tables if name not in known):
         document.complain(f"there is no section or setting {shown(name)}", did_you_mean(name, known), name)
 

@@ -33,6 +33,8 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
         yield from ((f"the secret of [hooks.{name}]", place.file) for place in hook.secrets)
     for name, channel in settings.channels.items():
         yield f"the secret of [notify.{name}]", channel.url.file
+    if settings.identity and settings.identity.client_secret:
+        yield "the secret of [identity]", settings.identity.client_secret.file
     if (ledger := settings.ledger.file) is not None:
         yield from (("the ledger", ledger.with_name(ledger.name + end)) for end in _OF_SQLITE)
         yield from (("kept beside the ledger", ledger.with_name(name)) for name in (CALENDAR, CLOCK, SELF_TEST))

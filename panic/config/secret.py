@@ -1,8 +1,10 @@
 """Keys: read at every press, never printed."""
 
+import hashlib
 import json
+import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NoReturn, SupportsIndex
 
@@ -13,6 +15,9 @@ from panic.kit.files import read_regular, why
 _LONGEST_KEY = 4096
 _LARGEST_FILE = 1 << 16
 _SHORTEST_SECRET = 8
+_WORDS = (re.compile(r"[A-Za-z0-9_-]{16,}"), re.compile(r"[^\s\"'<>,;]{16,}"))
+"""What may be a token in a text: of the letters that `panic token` uses, or whatever stands alone."""
+
 _REMEDY = "Put the key there and nothing else, in one line."
 
 
@@ -59,6 +64,18 @@ def scrub(text: str, keys: Iterable[Key]) -> str:
     """`text` without any of these keys."""
     for key in keys:
         text = key.scrub(text)
+    return text
+
+
+def without_tokens(text: str, digests: Collection[str]) -> str:
+    """`text` without any of the tokens that have these digests: somebody pastes the wrong thing."""
+
+    def hidden(found: re.Match[str]) -> str:
+        digest = hashlib.sha256(found[0].encode(errors="replace")).hexdigest()
+        return "[token]" if f"sha256:{digest}" in digests else found[0]
+
+    for word in _WORDS if digests else ():
+        text = word.sub(hidden, text)
     return text
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -29,6 +30,11 @@ def _printable(text: str) -> str:
     """Check a text against this Python's character table, as a press does: the pattern's may be newer."""
     if not text.isprintable():
         raise ValueError("it cannot be printed")
+    return text
+
+
+def _network(text: str) -> str:
+    ip_network(text)
     return text
 
 
@@ -78,6 +84,11 @@ class Service(Section):
 
     behind_proxy: bool = False
     """Whether something in front speaks TLS. Default: no. Tokens must not travel in the clear."""
+
+    trusted_proxies: Items[Annotated[str, AfterValidator(_network)]] = Field(
+        default=(), description='Give addresses or networks, such as "10.0.0.7" or "10.0.0.0/24"'
+    )
+    """Whose X-Forwarded-For says who called, for the record. Default: nobody's. Anybody else could write any."""
 
     warm_connections: int = Field(default=8, ge=0, le=64)
     """Connections to the broker kept open. Default: 8. Spares the first DELETEs their handshakes."""

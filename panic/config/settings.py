@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from panic.config.identity import Provider
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, Section, StateFolder
 from panic.config.service import Channel, Hook, Schedule, SelfTest, Service, Token
 from panic.kit.errors import Problem
@@ -31,8 +32,14 @@ class Settings(Section):
     ledger: LedgerFiles = LedgerFiles()
     latch: LatchFile = LatchFile()
     service: Service = Service()
+    identity: Provider | None = None
     tokens: dict[str, Token] = Field(default_factory=dict)
     hooks: dict[str, Hook] = Field(default_factory=dict)
     channels: dict[str, Channel] = Field(default_factory=dict)
     schedules: tuple[Schedule, ...] = ()
     self_test: SelfTest = SelfTest()
+
+    @property
+    def token_digests(self) -> frozenset[str]:
+        """The digests of all tokens: a text that holds a token can be told by them."""
+        return frozenset(token.digest for token in self.tokens.values())

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 _T = TypeVar("_T")
 
@@ -38,18 +38,25 @@ def _start(work: Callable[[], _T], name: str) -> Future[_T]:
     return future
 
 
-class Aside:
-    """Does work on threads of its own; a thread that hangs keeps its slot until it is done."""
+class Start(Protocol):
+    """Starts work under a name and gives a future with its result, as `begin` does on a thread."""
 
-    def __init__(self, at_once: int = 8, most_s: float = 10.0) -> None:
+    def __call__(self, work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
+        """Start it."""
+
+
+class Aside:
+    """Does work on threads of its own, or as `start` does; what hangs keeps its slot until it is done."""
+
+    def __init__(self, at_once: int = 8, most_s: float = 10.0, start: Start = begin) -> None:
         self._places = asyncio.Semaphore(at_once)
-        self._most_s = most_s
+        self._most_s, self._start = most_s, start
 
     async def do(self, work: Callable[[], _T], name: str, most_s: float | None = None) -> _T:
         """Do work, and give its result within `most_s` seconds, or a TimeoutError; it may still be done later."""
         async with asyncio.timeout(self._most_s if most_s is None else most_s):
             await self._places.acquire()
-            future = begin(work, name)
+            future = self._start(work, name)
             future.add_done_callback(self._over)
             return await asyncio.shield(future)
 

@@ -42,12 +42,12 @@ def why(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
-def replace(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Write a file, or write over it, at once and durably; after an OSError what was there stays."""
+def replace(path: Path, data: bytes) -> None:
+    """Write a file for its owner alone, at once and durably, also over another; after an OSError it stays."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.part")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with os.fdopen(os.open(part, flags, mode), "wb") as stream:
+        with os.fdopen(os.open(part, flags, 0o600), "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())

@@ -22,6 +22,12 @@ def clip(words: str, most: int = SHOWN_MOST) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def on_behalf(who: str, whom: str) -> str:
+    """Say who did something, as far as that is known, and on whose behalf, as they say. Not clipped."""
+    named = clean(" ".join(whom.split()))
+    return f"{who} on behalf of {named}" if named else who
+
+
 def shown(value: object, limit: int = 40) -> str:
     """A value from a file, quoted, printable and clipped."""
     try:

@@ -6,10 +6,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
+from math import inf
 from pathlib import Path
+from time import monotonic
 
 from panic.broker.outcomes import EXIT_CODES, Verdict, worst
 from panic.config import LedgerFiles
+from panic.kit.collector import Pause
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
 from panic.ledger import reader
@@ -26,6 +30,8 @@ LAST = "last"
 
 _TOLD_MOST = 5
 """How many faults of a ledger are named."""
+
+_KNOWN_MOST = 4096
 
 _EVENT_ID = re.compile(rb'"id":"([!-~]+?)"')
 
@@ -112,37 +118,66 @@ def _summary(run: str, events: Mapping[int, Event], damage: list[str]) -> Summar
     )
 
 
-def runs(ledger: LedgerFiles, shown: int = 0) -> tuple[list[Summary], list[str]]:
-    """Give every run, unfinished ones first and then the latest, the first few checked; and what is wrong."""
-    found = headings(ledger)
+def runs(ledger: LedgerFiles, shown: int = 0, within_s: float = inf) -> tuple[list[Summary], list[str]]:
+    """List every run, unfinished ones first and then the latest, and name damage.
+
+    The first `shown` get no better verdict than their record supports. It is said which of them could not be
+    judged within so many seconds; the next time it goes faster.
+    """
+    found, until = headings(ledger), monotonic() + within_s
     told = list(reversed(found.runs))
     told.sort(key=lambda one: one.finished is not None)
-    first = [checked(ledger, one) for one in told[:shown]]
-    edited = [
-        f"run {one.run}: its record is not what was written: panic show {one.run}"
-        for one, before in zip(first, told, strict=False)
-        if one is not before
-    ]
-    return [*first, *told[shown:]], [*found.damage, *edited]
+    edited = list[str]()
+    for place, one in enumerate(told[:shown]):
+        if monotonic() >= until:
+            edited.append(f"run {one.run} and those after it: their records were not looked at, which takes long")
+            break
+        if (judged := checked(ledger, one)) is not one:
+            edited.append(f"run {one.run}: its record is not what was written: panic show {one.run}")
+            told[place] = judged
+    return told, [*found.damage, *edited]
 
 
 def checked(ledger: LedgerFiles, one: Summary, *, retold: bool = False) -> Summary:
     """Give a run again, with no better verdict than its record supports.
 
-    With `retold` its report is made again; else only events that were edited or are missing are looked for.
+    If it is said to be clear, or with `retold`, its report is made again; else only events that were edited or are
+    missing are looked for.
     """
     end = one.finished
     if end is None:
         return one
-    verdict = worst(end.verdict, Verdict.UNVERIFIED)
-    if retold:
-        past = recall(ledger, one.run)
-        with suppress(UsageError):
-            verdict = past.report().verdict
-        is_whole = not (past.damage or past.faults) and verdict is end.verdict
+    volume = read(ledger, run=one.run)
+    if one.is_clear or retold:
+        verdict, is_whole = _judged(volume, one.run)
+        is_whole = is_whole and verdict is end.verdict
     else:
-        is_whole = not _is_broken(read(ledger, run=one.run))
-    return one if is_whole else replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict]))
+        verdict, is_whole = None, not _is_broken(volume)
+    if is_whole:
+        return one
+    verdict = verdict or worst(end.verdict, Verdict.UNVERIFIED)
+    return replace(one, finished=replace(end, verdict=verdict, exit_code=EXIT_CODES[verdict]))
+
+
+_known: dict[bytes, tuple[Verdict | None, bool]] = {}
+"""What records come to, by the hash over all their bytes: a fold takes far longer than that."""
+
+
+def _judged(volume: Volume, run: str) -> tuple[Verdict | None, bool]:
+    """Give the verdict that a run's record comes to, None if to none, and whether it is as it was written."""
+    seal = sha256(repr((volume.file, run, volume.damage, volume.before)).encode())
+    for row in volume.rows:
+        seal.update(row.record + row.hash.encode())
+    key = seal.digest()
+    if key not in _known:
+        while len(_known) >= _KNOWN_MOST:
+            del _known[next(iter(_known))]
+        with Pause():
+            past, verdict = past_of(volume, run), None
+            with suppress(UsageError):
+                verdict = past.report().verdict
+        _known[key] = verdict, not (past.damage or past.faults)
+    return _known[key]
 
 
 def _is_broken(volume: Volume) -> bool:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from panic import latch
@@ -17,6 +18,7 @@ from panic.ledger.record import Joined, Kind, Pressed, read
 from panic.ledger.replay import scope_of
 from panic.ledger.summary import Summary
 from panic.report.document import AccountReport
+from panic.run.asked import Asked, pending
 from panic.run.latching import holds_of
 
 
@@ -32,8 +34,22 @@ class HoldView:
 
 
 @dataclass(frozen=True, slots=True)
+class AskView:
+    """Somebody asked for a reset of these scopes, and another person has not yet."""
+
+    by: str
+    reason: str
+    at: str
+    ends: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LatchView:
-    """What is engaged; `lost` is what the ledger says is engaged and the file does not."""
+    """What is engaged; `lost` is what the ledger says is engaged and the file does not.
+
+    Attributes:
+        asked: Resets that await another person, where the settings want two.
+    """
 
     schema: Literal["panic-latch/1"]
     file: str
@@ -42,6 +58,7 @@ class LatchView:
     holds: tuple[HoldView, ...]
     lost: tuple[HoldView, ...]
     warnings: tuple[str, ...]
+    asked: tuple[AskView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,7 @@ class Engagement:
     recorded: tuple[Hold, ...]
     doubts: dict[Hold, str]
     damage: tuple[str, ...]
+    asked: tuple[Asked, ...] = ()
 
     @property
     def holds(self) -> tuple[Hold, ...]:
@@ -87,7 +105,11 @@ class Engagement:
             for some in (self.holds, self.lost)
         )
         state = self.state
-        return LatchView("panic-latch/1", file, state.engaged, state.problem, holds, lost, self.warnings)
+        asked = tuple(
+            AskView(one.by, one.reason, one.at, tuple(str(Hold(*hold)) for hold in one.holds))
+            for one in self.asked
+        )
+        return LatchView("panic-latch/1", file, state.engaged, state.problem, holds, lost, self.warnings, asked)
 
 
 def look(settings: Settings, *, walk: bool = False) -> Engagement:
@@ -98,67 +120,88 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
     found = history.headings(settings.ledger)
     asked, unread = _recorded(found.events)
     damage = [*unread, *found.damage, *(history.walk(settings.ledger) if walk else ())]
-    engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)))
+    awaiting = pending(found.events, datetime.now(UTC)) if settings.latch.resets > 1 else ()
+    engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)), awaiting)
     host = settings.broker.base_url
     here = [one for one in found.runs if one.pressed.base_url == host and not one.pressed.drill]
+    judge = _Judge(here, settings.ledger)
     for hold in engaged.known:
-        if doubt := _doubt(hold, here, settings.ledger):
+        if doubt := judge.doubt(hold):
             engaged.doubts[hold] = f"{hold}: {doubt}"
     return engaged
 
 
-def _doubt(hold: Hold, here: Sequence[Summary], ledger: LedgerFiles) -> str:
-    """Say why what a hold covers is not known to be clear; "" if it is.
+@dataclass(frozen=True)
+class _Judge:
+    """Judges by the records of runs at this broker, never by what their last events say alone."""
 
-    It is clear if a run that covers all of it, the hold's own or a later one, was clear, and no run that may be
-    about the same accounts ended after that one began without being clear.
-    """
-    own = next((one for one in here if one.run == hold.run), None)
-    if own is None:
-        return f"run {hold.run} is not on record at this broker, so that nobody knows whether it is clear"
-    accounts = _clear_by_record(own.run, ledger)[0]
-    mine = {one.id for one in accounts if hold.what == "all" or hold.name in {one.group, str(one.id)}}
-    later = [one for one in here if one.began >= own.began]
-    proof = next((one for one in reversed(later) if _proves(one, hold, mine, ledger)), None)
-    since = (proof or own).began
-    for one in sorted(here, key=_last_word, reverse=True):
-        if not one.is_clear and _last_word(one) >= since and not _is_elsewhere(one, hold, mine, ledger):
-            unfinished = "is under way" if one.alive else "did not come to its end"
-            return f"run {one.run} {f'ended {one.finished.verdict}' if one.finished else unfinished}"
-    return "" if proof else f"no run since {own.run} shows all of it clear, whatever its accounts and its orders"
+    runs: Sequence[Summary]
+    ledger: LedgerFiles
+    _told: dict[str, tuple[Sequence[AccountReport], Verdict | None]] = field(default_factory=dict)
+
+    def doubt(self, hold: Hold) -> str:
+        """Say why what a hold covers is not known to be clear; "" if it is.
+
+        It is clear if a run that covers all of it, the hold's own or a later one, was clear, and no run that may
+        be about the same accounts ended after that one began without being clear.
+        """
+        own = next((one for one in self.runs if one.run == hold.run), None)
+        if own is None:
+            return f"run {hold.run} is not on record at this broker, so that nobody knows whether it is clear"
+        accounts = self._record(own)[0]
+        mine = {one.id for one in accounts if hold.what == "all" or hold.name in {one.group, str(one.id)}}
+        later = [one for one in self.runs if one.began >= own.began]
+        proof = next((one for one in reversed(later) if self._proves(one, hold, mine)), None)
+        since = (proof or own).began
+        for one in sorted(self.runs, key=_last_word, reverse=True):
+            if _last_word(one) < since:
+                break
+            if not self._is_clear(one) and not self._is_elsewhere(one, hold, mine):
+                return f"run {one.run} {self._end(one)}"
+        if proof is None:
+            return f"no run since {own.run} shows all of it clear, whatever its accounts and its orders"
+        return ""
+
+    def _end(self, one: Summary) -> str:
+        if one.finished is None:
+            return "is under way" if one.alive else "did not come to its end"
+        if one.is_clear:
+            return f"ended clear, and its record comes to {self._record(one)[1] or 'nothing'}"
+        return f"ended {one.finished.verdict}"
+
+    def _is_clear(self, one: Summary) -> bool:
+        return one.is_clear and self._record(one)[1] is Verdict.CLEAR
+
+    def _proves(self, one: Summary, hold: Hold, mine: set[int | None]) -> bool:
+        """Whether a run shows that everything a hold covers is clear."""
+        scope = scope_of(one.pressed.scope)
+        is_wide = hold.what == "account" or scope.all or hold.name in scope.groups
+        if scope.filters or not is_wide or not self._is_clear(one):
+            return False
+        # Beyond the scope's name: an account may have left its group or the roster since.
+        return bool(mine) and mine <= {account.id for account in self._record(one)[0]}
+
+    def _is_elsewhere(self, one: Summary, hold: Hold, mine: set[int | None]) -> bool:
+        """Whether a run is certainly about other accounts."""
+        accounts = self._record(one)[0]
+        theirs = {account.id for account in accounts}
+        if hold.what == "all" or not (mine and theirs) or None in theirs:
+            return False
+        return not theirs & mine and hold.name not in {account.group for account in accounts}
+
+    def _record(self, one: Summary) -> tuple[Sequence[AccountReport], Verdict | None]:
+        """Make a run's report again: its accounts and its verdict, none if its record is too damaged."""
+        if one.run not in self._told:
+            self._told[one.run] = (), None
+            with suppress(UsageError):
+                report = history.recall(self.ledger, one.run).report()
+                self._told[one.run] = report.accounts, report.verdict
+        return self._told[one.run]
 
 
 def _last_word(one: Summary) -> float:
     """Give the place in the ledger of the last event that a run may have seen; a dead run saw no more."""
     return one.ended or (float("inf") if one.alive else one.began)
-
-
-def _proves(one: Summary, hold: Hold, mine: set[int | None], ledger: LedgerFiles) -> bool:
-    """Whether a run's record, not only its verdict, shows that everything a hold covers is clear."""
-    scope = scope_of(one.pressed.scope)
-    is_wide = hold.what == "account" or scope.all or hold.name in scope.groups
-    if not one.is_clear or scope.filters or not is_wide:
-        return False
-    accounts, is_clear = _clear_by_record(one.run, ledger)
-    # Beyond the scope's name: an account may have left its group or the roster since.
-    return bool(mine) and is_clear and mine <= {account.id for account in accounts}
-
-
-def _is_elsewhere(one: Summary, hold: Hold, mine: set[int | None], ledger: LedgerFiles) -> bool:
-    """Whether a run is certainly about other accounts."""
-    accounts = _clear_by_record(one.run, ledger)[0]
-    theirs = {account.id for account in accounts}
-    if hold.what == "all" or not (mine and theirs) or None in theirs:
-        return False
-    return not theirs & mine and hold.name not in {account.group for account in accounts}
-
-
-def _clear_by_record(run: str, ledger: LedgerFiles) -> tuple[Sequence[AccountReport], bool]:
-    """Make a run's report again: its accounts, none if its record is too damaged, and whether it is clear."""
-    with suppress(UsageError):
-        report = history.recall(ledger, run).report()
-        return report.accounts, report.verdict is Verdict.CLEAR
-    return (), False
 
 
 # ── on record ───────────────────────────────────────────────────────────────────────────────────────────────

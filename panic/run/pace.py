@@ -39,7 +39,7 @@ def renewed(lanes: Lanes, old: BrokerSettings, new: BrokerSettings) -> Lanes:
 
 async def remember(settings: Settings, lanes: Lanes) -> None:
     """Keep what was learned for later processes; a disk that fails costs them a second, and nothing else."""
-    path, rates = _path(settings), lanes.rates()
+    path, rates = _path(settings), {**lanes.known, **lanes.rates()}  # a narrow run keeps the others' paces
     if path is not None and rates:
         learned = {"base_url": settings.broker.base_url, "at": f"{datetime.now(UTC):%FT%TZ}", "per_second": rates}
         with suppress(Exception):

@@ -3,14 +3,15 @@
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from panic.accounts.plan import Plan, Scope, plan
 from panic.accounts.roster import Roster
 from panic.accounts.roster import load as load_roster
 from panic.config import Settings
-from panic.config.secret import Key, read_all
+from panic.config.secret import Key, read_all, without_tokens
 from panic.kit.errors import Problem, UsageError
+from panic.kit.words import on_behalf
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
 from panic.report import flags
@@ -99,6 +100,9 @@ def prepared_of(
 ) -> Prepared:
     """Make the plan from what was read before; raises as `prepare` does."""
     _check(press)
+    digests = settings.token_digests
+    by, reason = without_tokens(press.by, digests), without_tokens(press.reason, digests)
+    press = replace(press, by=by, reason=reason)
     return Prepared(press, settings, roster, keys, plan(roster, press.scope, keys, broken), tuple(raised))
 
 
@@ -121,9 +125,11 @@ def _check(press: Press) -> None:
         raise UsageError(f"--concurrency {press.concurrency}: give a number between 1 and 1000")
 
 
-def whoami() -> str:
-    """Give user@host of this process, for the report, without asking a directory service that may hang."""
-    user = (
-        os.environ.get("SUDO_USER") or os.environ.get("LOGNAME") or os.environ.get("USER") or f"uid {os.getuid()}"
-    )
-    return f"{user}@{socket.gethostname()}"
+def whoami(said: str = "") -> str:
+    """Give user@host of this process and the user id, for the record, and on whose behalf, as they said.
+
+    The environment tells the name, which anybody may set; the id is the system's. A directory service may hang.
+    """
+    env = os.environ
+    user = env.get("SUDO_USER") or env.get("LOGNAME") or env.get("USER") or "somebody"
+    return on_behalf(f"{user}@{socket.gethostname()} (uid {os.getuid()})", said)

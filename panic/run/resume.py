@@ -14,7 +14,7 @@ from panic.accounts.plan import Plan
 from panic.accounts.roster import Roster
 from panic.accounts.roster import load as load_roster
 from panic.config import Settings
-from panic.config.secret import scrub
+from panic.config.secret import scrub, without_tokens
 from panic.kit import background
 from panic.kit.errors import ConfigurationError, PanicError, Problem, UsageError
 from panic.kit.process import here
@@ -49,7 +49,10 @@ def prepare(
     keys, raised, broken = read_keys(settings, env)
     if not any(case.account.credential in keys for case in replay.cases.values()):
         raise ConfigurationError([*broken, Problem("no account of this run can be reached", "Fix the keys.")])
-    who, leg = clip(scrub(by or whoami(), keys.values())), secrets.token_hex(4)
+    who, leg = (
+        clip(scrub(without_tokens(by or whoami(), settings.token_digests), keys.values())),
+        secrets.token_hex(4),
+    )
     resumed = Resumed(datetime.now(UTC), who, VERSION, here())
     raised.append(Flag("resumed", f"resumed by {who}: {replay.process} had died in the middle of it"))
     raised += [Flag(RECORD_DAMAGED, clip(words, 500)) for words in past.damage]

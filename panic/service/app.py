@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from panic.kit.background import Start, begin
 from panic.service import problems
 from panic.service.api.answers import Lookup, Threads
 from panic.service.api.latch import Latching
@@ -24,6 +25,7 @@ from panic.service.room import assets
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
 from panic.service.room.routes import Looks
+from panic.service.room.sign_in import SignIn
 from panic.service.room.signing import Signing
 from panic.service.schedule.calendar import Calendar
 from panic.service.selftest.tester import SelfTester
@@ -48,12 +50,13 @@ RUNNER: Final[Mapping[str, Any]] = {
     "auto_decompress": False,
     "access_log": None,
     "logger": _DROPPED,
-    "keepalive_timeout": 75.0,
+    "keepalive_timeout": 30.0,
     "lingering_time": 2.0,
+    "read_bufsize": 16 << 10,
 }
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
-OPERATIONS: Final = operations_of(Presses, Runs, Looks, Latching, Status, Signing, Documentation)
+OPERATIONS: Final = operations_of(Presses, Runs, Looks, Latching, Status, Signing, SignIn, Documentation)
 """Everything that can be asked, in the order of the documents."""
 
 LOOKS: Final = web.AppKey("looks", Looks)
@@ -71,20 +74,23 @@ def make_app(
     self_test: SelfTester | None = None,
     drill: bool = False,
     calendar: Callable[[], Calendar],
+    reading: Start = begin,
 ) -> web.Application:
     """Make the application. Call it inside the running loop that serves it.
 
     The hooks' handler carries out POST /v1/hooks/{name} and checks itself who calls; `calendar` gives the
-    exchange's days as far as they are known now.
+    exchange's days as far as they are known now; `reading` starts what reads the ledger, away from the loop.
     """
 
     def not_ready() -> str:
         return standby.not_ready or ("" if self_test is None else self_test.not_ready)
 
-    threads = Threads()
-    lookup, signing = Lookup(desk, standby, threads), Signing(standby, audit)
-    hub = Hub(desk, standby, threads, Overview(desk, standby, not_ready, self_test, calendar, drill))
-    looks = Looks(desk, standby, lookup, threads, hub, signing)
+    threads, planning = Threads(), Threads(1)
+    looking, exporting, judging = (Threads(1, start=reading) for _ in range(3))  # none waits for another
+    lookup, signing = Lookup(desk, standby, looking), Signing(standby, audit)
+    overview = Overview(desk, standby, not_ready, self_test, calendar, drill, reading)
+    hub = Hub(desk, standby, threads, looking, overview)
+    looks = Looks(desk, standby, lookup, planning, exporting, hub, signing)
     desk.observers += [metrics.observe, hub.observe]
     guard = Guard(standby, standby.settings.service.host, audit, metrics, signing)
     app = web.Application(middlewares=[guard.answer])
@@ -93,12 +99,13 @@ def make_app(
     app.on_shutdown.append(looks.end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     handlers = (
-        Presses(desk, standby, audit, threads),
-        Runs(desk, standby, lookup, threads, audit, env),
+        Presses(desk, standby, audit, planning),
+        Runs(desk, standby, lookup, threads, looking, audit, env),
         looks,
-        Latching(standby, audit, threads, env),
+        Latching(standby, audit, threads, looking, judging, env),
         Status(desk, standby, not_ready, notifier, metrics, threads, self_test, looks.readers, env),
         signing,
+        SignIn(standby, audit, signing, env),
         Documentation(OPERATIONS),
     )
     for handler in handlers:

@@ -18,7 +18,7 @@ from panic.ledger.events import Event, decode
 from panic.ledger.reader import Row
 from panic.ledger.record import Kind
 from panic.service.auth import Identity
-from panic.service.problems import request_id
+from panic.service.problems import CALLER, request_id
 
 log = structlog.get_logger()
 
@@ -57,8 +57,8 @@ class Audit:
 
     def record_request(self, request: web.Request, identity: Identity, kind: str, **body: object) -> None:
         """Put on record what somebody asked for and got."""
-        where = {"from": request.remote, "request_id": request_id(request)}
-        self.record(kind, {"token": identity.name, **body, **where})
+        where = {"from": request.get(CALLER, ""), "request_id": request_id(request)}
+        self.record(kind, {**identity.on_record, **body, **where})
 
     def record_some(self, kind: str, body: Mapping[str, Any]) -> None:
         """Put something on record that anybody can repeat; in a flood it is only counted."""

@@ -8,18 +8,18 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
 from aiohttp import web
 
 from panic.accounts.plan import Scope
 from panic.accounts.roster import Roster
-from panic.config import Token
+from panic.config import Provider, Token
 from panic.config.address import canonical
-from panic.kit.words import clip
+from panic.kit.words import on_behalf
 from panic.service.problems import ProblemError
 
 SHORTEST: Final = 16
@@ -31,24 +31,59 @@ _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?")
 
 CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
+ROLE: Final = web.RequestKey("role", str)
+"""The role in which a request was let in; none where its caller proved nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks, as a token of this name told; no `groups` means every account, and "viewer" is always a role.
+    """Who asks: a token's name, or who signed in. No `groups` means every account; "viewer" is always a role.
 
-    `digest` is that of the token's value that they gave.
+    Attributes:
+        issuer: Who says that it is them; empty where it is a token of the settings.
+        subject: Who they are there, for good: a name can be given to somebody else.
+        limits: The groups of each role, where they differ.
+        digest: That of the token's value that they gave.
     """
 
     name: str
     roles: frozenset[str]
     groups: frozenset[str] | None = None
     person: bool = True
+    issuer: str = ""
+    subject: str = ""
+    limits: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
     digest: str = field(default="", compare=False, repr=False)
+
+    @property
+    def called(self) -> str:
+        """What to call them in a sentence."""
+        return self.name if self.issuer else f"the token {self.name}"
+
+    @property
+    def on_record(self) -> dict[str, str]:
+        """What the audit says of them."""
+        who = {"issuer": self.issuer, "subject": self.subject} if self.issuer else {}
+        return {"token": self.name, **who}
+
+    def in_role(self, role: str) -> "Identity":
+        """Give who they are for what takes this role: with the groups of that role alone."""
+        return replace(self, groups=self.limits[role]) if role in self.limits else self
 
     def acting_for(self, whom: str) -> str:
         """Say who does something: the token, and on whose behalf."""
-        named = clip(whom.strip(), 100)
-        return f"{self.name} on behalf of {named}" if named else self.name
+        return on_behalf(self.name, whom)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Who signed in with the identity provider, and the groups that it said they are in."""
+
+    issuer: str
+    client_id: str
+    subject: str
+    name: str
+    groups: frozenset[str]
 
 
 AGAIN: Final[web.RequestKey[Callable[[], Identity]]] = web.RequestKey("again")
@@ -99,15 +134,36 @@ def identify(tokens: Mapping[str, Token], authorization: str, now: datetime) -> 
 def bearer_of(name: str, token: Token, digest: str) -> Identity:
     """Say who a token's bearer is."""
     groups = None if token.groups is None else frozenset(token.groups)
-    return Identity(name, frozenset({*token.roles, "viewer"}), groups, token.person, digest)
+    return Identity(name, frozenset({*token.roles, "viewer"}), groups, token.person, digest=digest)
+
+
+def identity_of(member: Member, provider: Provider | None) -> Identity | None:
+    """Say who a member is by the settings in force; None where nothing is granted to them."""
+    if provider is None or (provider.issuer, provider.client_id) != (member.issuer, member.client_id):
+        return None
+    grants = [grant for name, grant in provider.grants.items() if name in member.groups]
+    limits: dict[str, frozenset[str] | None] = {}
+    for grant in grants:
+        ours = None if grant.groups is None else frozenset(grant.groups)
+        for role in {*grant.roles, "viewer"}:
+            before = limits.get(role, frozenset())
+            limits[role] = None if ours is None or before is None else before | ours
+    if not grants:
+        return None
+    name = f"{member.name} ({member.issuer})"
+    most = limits.get("presser", limits["viewer"])
+    return Identity(name, frozenset(limits), most, True, member.issuer, member.subject, limits)
 
 
 def require_role(identity: Identity, role: str) -> None:
     """Raise `forbidden` where somebody may not do what takes `role`."""
     if role not in identity.roles:
         verb = {"viewer": "look", "presser": "press", "resetter": "end the engaged state"}[role]
-        remedy = f"Give it the role {role} in the settings, [tokens.{identity.name}], or ask somebody who has it."
-        raise ProblemError("forbidden", f"the token {identity.name} may not {verb}", remedy=remedy)
+        whom, where = (
+            ("one of their groups", "identity.grants") if identity.issuer else ("it", f"tokens.{identity.name}")
+        )
+        remedy = f"Give {whom} the role {role} in the settings, [{where}], or ask somebody who has it."
+        raise ProblemError("forbidden", f"{identity.called} may not {verb}", remedy=remedy)
 
 
 def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> None:
@@ -123,7 +179,7 @@ def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> No
     ids = [str(id_) for id_ in scope.accounts if id_ not in theirs]
     if scope.all or groups or ids:
         named = f"the group {_listed(groups)}" if groups else f"the account {_listed(ids)}"
-        what = f"the token {identity.name} is not for {'all accounts' if scope.all else named}"
+        what = f"{identity.called} is not for {'all accounts' if scope.all else named}"
         remedy = "Press these, or ask somebody whose token is not limited."
         raise ProblemError("forbidden", f"{what}, only for {_listed(sorted(ours))}", remedy=remedy)
 
@@ -131,6 +187,25 @@ def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> No
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED_MOST} more" if len(names) > _LISTED_MOST else ""
     return f"{', '.join(names[:_LISTED_MOST])}{more}"
+
+
+def caller(peer: str, forwarded: Iterable[str], trusted: Iterable[str]) -> str:
+    """Give the address of who called, by X-Forwarded-For, right to left, as far as trusted proxies wrote it."""
+    networks = [ip_network(one) for one in trusted]
+    hops = [one.strip() for line in forwarded for one in line.split(",")]
+    address = peer
+    while hops and _is_within(address, networks):
+        found = _HOST.fullmatch(hop := hops.pop())
+        named = canonical(hop if found is None else found[1] or found[2])
+        if isinstance(named, str):  # "unknown", or anything
+            break
+        address = str(named)
+    return address
+
+
+def _is_within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    known = canonical(address)
+    return not isinstance(known, str) and any(known in network for network in networks)
 
 
 def host_is_allowed(host_header: str, names: Iterable[str]) -> bool:

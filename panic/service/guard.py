@@ -1,5 +1,6 @@
 """Wraps every route: checks who may do what, and turns exceptions into problems, on record."""
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,10 +13,11 @@ from aiohttp import web
 from panic.service import body, problems
 from panic.service.api.views import RUNS
 from panic.service.audit import Audit
-from panic.service.auth import AGAIN, CHALLENGE, Identity, host_is_allowed, identify, require_role
+from panic.service.auth import AGAIN, CHALLENGE, ROLE, Identity, caller, host_is_allowed, identify, require_role
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
-from panic.service.problems import REQUEST_ID, ProblemError
+from panic.service.problems import CALLER, REQUEST_ID, ProblemError
+from panic.service.quota import Quota
 from panic.service.room.signing import Signing
 from panic.service.standby import Standby
 
@@ -32,6 +34,9 @@ _JSON: Final = ("application/json", problems.MEDIA_TYPE)
 _ECHO_MOST: Final = 64 << 10
 """Bytes: what repeats a caller is a problem or a few lines, and those are bounded; a report is longer."""
 
+_TAKEN_S: Final = 30.0
+"""How long somebody may take to receive a long answer, which fills memory until then."""
+
 _RECORDED: Final = (401, 403, 421, 429)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _WHO: Final = web.RequestKey("who", str)
@@ -43,6 +48,7 @@ class Guard:
     def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, signing: Signing) -> None:
         self._standby, self._host = standby, host
         self._audit, self._metrics, self._signing = audit, metrics, signing
+        self._quota = Quota()
 
     def before(self, one: Operation, handler: Handler) -> Next:
         """Let only authorised callers reach a handler."""
@@ -55,7 +61,10 @@ class Guard:
             if one.body is not None:
                 await body.arrival(request)
                 identity = who()  # rights may have been taken away while it came
-            return await handler(request, identity)
+            if not one.is_look:
+                return await handler(request, identity)
+            async with self._quota.of(identity.name):
+                return await _sent(request, await handler(request, identity))
 
         return handle
 
@@ -73,11 +82,14 @@ class Guard:
             self._signing.require_ours(request, who)
         require_role(identity, one.role)
         if one.person and not identity.person:
-            what = f"the token {identity.name} is a program's, and this is a person's deliberate act"
+            what = f"{identity.called} is a program's, and this is a person's deliberate act"
             raise ProblemError("forbidden", what, remedy="Use the token of a person.")
         if who is not None:
             self._signing.require_awake(request, who, one.role)
-        return identity
+            if one.person:
+                self._signing.require_fresh(who)
+        request[ROLE] = one.role
+        return identity.in_role(one.role)
 
     def _bearer(self, given: Sequence[str]) -> Identity | None:
         tokens = self._standby.settings.tokens
@@ -86,15 +98,20 @@ class Guard:
     @web.middleware
     async def answer(self, request: web.Request, handler: Next) -> web.StreamResponse:
         """Answer under our names alone, turn any exception into a problem, and never reveal a key."""
+        trusted = self._standby.settings.service.trusted_proxies
+        request[CALLER] = caller(request.remote or "", request.headers.getall("X-Forwarded-For", []), trusted)
         theirs = self._standby.scrub(request.headers.get("X-Request-Id", ""))
         request[REQUEST_ID] = theirs if _REQUEST_ID.fullmatch(theirs) else secrets.token_hex(8)
         try:
             self._require_our_name(request)
-            return self._without_keys(await handler(request))
+            response = self._without_keys(await handler(request))
         except Exception as error:
             if isinstance(error, web.HTTPException) and error.status < 400:  # noqa: PLR2004
                 raise
-            return self._without_keys(self._refused(request, error))
+            response = self._without_keys(self._refused(request, error))
+        if ROLE not in request:  # whoever proves nothing has one answer, and no place to ask on without end
+            response.force_close()
+        return response
 
     def _require_our_name(self, request: web.Request) -> None:
         given = request.headers.getall("Host", [])
@@ -120,8 +137,22 @@ class Guard:
         if problem.status in _RECORDED and (not opens_the_page or "Authorization" in request.headers):
             path = self._standby.scrub(request.path)[:100]
             what = {"code": problem.code, "method": request.method[:16], "path": path}
-            who = {"token": request.get(_WHO, ""), "from": request.remote, "request_id": request[REQUEST_ID]}
+            who = {"token": request.get(_WHO, ""), "from": request[CALLER], "request_id": request[REQUEST_ID]}
             self._audit.record_some("refused", {**what, **who})
         if asked[:2] == ("POST", RUNS):
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])
+
+
+async def _sent(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    """Send a long answer while it still counts as under way; drop whoever does not take it."""
+    body = response.body if isinstance(response, web.Response) else None
+    if isinstance(body, bytes) and len(body) > _ECHO_MOST:
+        try:
+            async with asyncio.timeout(_TAKEN_S):
+                await response.prepare(request)
+                await response.write_eof()
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+    return response

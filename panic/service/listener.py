@@ -1,91 +1,69 @@
 """Limits connections: a fixed number, no idle ones for long, and descriptors left for the broker.
 
-Callers that hold connections open without a request must not keep a press out: if there is no room for a new
-connection, the oldest idle one is closed, but never one whose request is being carried out.
+Callers that hold connections must not keep a press out: if there is no room for a new one, the address that holds
+most gives way with its oldest, so that a new one has time to ask. One whose press is being carried out stays.
+A crowd must not keep the loop either: connections are accepted at once, but of each address one a turn is begun.
 """
 
 import asyncio
 import errno
-import secrets
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Any, Final
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from ipaddress import IPv6Address
+from itertools import islice
+from typing import Final
 
 import structlog
 from aiohttp import web
-from aiohttp.web_request import BaseRequest
 
-from panic.service import problems
-from panic.service.app import HEADERS, RUNNER
-from panic.service.problems import ProblemError
+from panic.service.app import RUNNER
+from panic.service.caller import Caller
 
 log = structlog.get_logger()
 
 FIRST_S: Final = 10.0
 """How long a new connection may take for its first whole request, handshake included."""
 
-BACKLOG: Final = 128
+BACKLOG: Final = 4096
+"""Connections that the kernel keeps for us: a caller whom it drops tries again after a second, at the earliest."""
+
+BURST: Final = 64
+"""Connections that are accepted at once; then what is under way goes on."""
+
+_TURN_MOST: Final = 16
+_BUFFER: Final = 32 << 10
+"""Bytes that the kernel keeps of each connection, for us to read; it takes twice as much."""
 
 _COMPLAIN_S = 1.0
 _PAUSE_S = 0.05
 _FULL = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
-class Caller(web.RequestHandler):
-    """One connection; anything it sends that is not HTTP is neither logged nor echoed, as it may hold a token."""
+class Line:
+    """A connection, and who calls, once it said something and had its turn."""
 
-    def __init__(self, *args: Any, gone: Callable[["Caller"], None], first_s: float, **how: Any) -> None:
-        super().__init__(*args, **how)
-        self._gone, self._first_s = gone, first_s
-        self._silent: asyncio.TimerHandle | None = None
+    def __init__(self, connection: socket.socket, address: str) -> None:
+        self.connection, self.address = connection, address
+        self.caller: Caller | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.silent: asyncio.TimerHandle | None = None
 
     @property
-    def may_go(self) -> bool:
-        """Whether it waits for its caller: to ask, to finish asking or to take the answer."""
-        if self._request_count == 0 or (self._waiter is not None and not self._waiter.done()):
-            return True
-        request = self._current_request
-        return self.writing_paused or (request is not None and not request.content.is_eof())
+    def has_asked(self) -> bool:
+        """Whether a whole request ever came."""
+        return self.caller is not None and self.caller.has_asked
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin, and end it soon if nothing comes."""
-        super().connection_made(transport)
-        self._silent = self._loop.call_later(self._first_s, self._end_if_silent)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """End."""
-        if self._silent is not None:
-            self._silent.cancel()
-        self._gone(self)
-        super().connection_lost(exc)
-
-    def _end_if_silent(self) -> None:
-        if self._request_count == 0:
-            self.force_close()
-
-    def handle_error(
-        self,
-        request: BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002  (it quotes what came)
-    ) -> web.StreamResponse:
-        """Answer an invalid request, or an unexpected failure."""
-        if request.writer.output_size > 0:
-            raise ConnectionError("an answer is under way")
-        if status < 500:  # noqa: PLR2004
-            name = type(exc).__name__
-            problem = ProblemError("malformed", f"this is no HTTP request that can be read ({name})")
+    def end(self) -> None:
+        """Cut it."""
+        if self.task is None or self.caller is None:
+            asyncio.get_running_loop().remove_reader(self.connection)
+            self.connection.close()
+        elif self.caller.transport is None:
+            self.task.cancel()
         else:
-            error = exc if isinstance(exc, Exception) else TimeoutError()
-            problem = problems.of(error)
-            problems.report_failure(error, request)
-        id_ = secrets.token_hex(8)
-        response = problem.response(id_)
-        response.headers.update({**HEADERS, "X-Request-Id": id_})
-        response.force_close()
-        return response
+            self.caller.transport.abort()
 
 
 class Listener(web.BaseSite):
@@ -104,10 +82,18 @@ class Listener(web.BaseSite):
         super().__init__(runner, ssl_context=context, backlog=BACKLOG)
         self.port = port
         self._host, self._context, self._most, self._first_s = host, context, most, first_s
-        self._callers: dict[Caller, asyncio.Task[None]] = {}
-        self._listening: dict[asyncio.Task[None], socket.socket] = {}
+        self._lines: defaultdict[str, dict[Line, None]] = defaultdict(dict)
+        self._queues: dict[str, deque[Line]] = {}
+        self._listening: list[socket.socket] = []
         self._complained_at = -_COMPLAIN_S
         self._unsaid = 0
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines.values()))
+
+    def renew(self, context: ssl.SSLContext | None) -> None:
+        """Meet new callers with another certificate."""
+        self._context = context
 
     @property
     def name(self) -> str:
@@ -132,66 +118,122 @@ class Listener(web.BaseSite):
             raise
         for one in listeners:
             one.setblocking(False)
-            self._listening[asyncio.create_task(self._listen(one), name="panic-listener")] = one
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            loop.add_reader(one, self._accept, one)
+        self._listening = listeners
 
     async def stop(self) -> None:
         """Accept no more connections; the runner ends those that are open."""
         await super().stop()
-        listening, self._listening = self._listening, {}
-        for task in listening:
-            task.cancel()
-        if listening:
-            await asyncio.wait(listening)
-        for one in listening.values():
+        listening, self._listening = self._listening, []
+        for one in listening:
+            asyncio.get_running_loop().remove_reader(one)
             one.close()
+        for line in [line for lines in self._lines.values() for line in lines if line.caller is None]:
+            self._end(line)
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _listen(self, listener: socket.socket) -> None:
-        loop, server = asyncio.get_running_loop(), self._runner.server
-        assert server is not None  # noqa: S101  (the runner was set up)
-        while True:
+    def _accept(self, listener: socket.socket) -> None:
+        for _ in range(BURST):
             try:
-                connection, _ = await loop.sock_accept(listener)
+                connection, address = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
             except OSError as error:
                 self._complain("accept_failed", error=errno.errorcode.get(error.errno or 0, "unknown"))
                 if error.errno in _FULL:
                     self._make_room()
-                await asyncio.sleep(_PAUSE_S)
-                continue
-            if len(self._callers) >= self._most and not self._make_room():
+                self._pause(listener)
+                return
+            connection.setblocking(False)
+            if len(self) >= self._most and not self._make_room():
                 connection.close()
-                self._complain("connection_refused", connections=len(self._callers))
+                self._complain("connection_refused", connections=len(self))
                 continue
-            caller = Caller(server, loop=loop, gone=self._forget, first_s=self._first_s, **RUNNER)
-            self._callers[caller] = task = asyncio.create_task(self._let_in(caller, connection))
-            task.add_done_callback(lambda done, one=connection: one.close() if done.cancelled() else None)  # type: ignore[misc]
-            await asyncio.sleep(0)  # a flood of callers does not hold up the loop
+            self._take(Line(connection, neighbourhood(address[0])))
 
-    async def _let_in(self, caller: Caller, connection: socket.socket) -> None:
+    def _pause(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(listener)
+
+        def go_on() -> None:
+            if listener in self._listening:
+                loop.add_reader(listener, self._accept, listener)
+
+        loop.call_later(_PAUSE_S, go_on)
+
+    def _take(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
+        self._lines[line.address][line] = None
+        line.silent = loop.call_later(self._first_s, self._end_if_silent, line)
+        loop.add_reader(line.connection, self._queue, line)  # the silent cost no more than that
+
+    def _end_if_silent(self, line: Line) -> None:
+        if not line.has_asked:
+            self._end(line)
+
+    def _queue(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(line.connection)
+        if not self._queues:
+            loop.call_soon(self._turn)
+        self._queues.setdefault(line.address, deque()).append(line)
+
+    def _turn(self) -> None:
+        """Begin one connection of each address; who had a turn stands at the end."""
+        for address in [*islice(self._queues, _TURN_MOST)]:
+            queue = self._queues.pop(address)
+            self._begin(queue.popleft())
+            if queue:
+                self._queues[address] = queue
+        if self._queues:
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _begin(self, line: Line) -> None:
+        server = self._runner.server
+        if line not in self._lines.get(line.address, ()) or server is None:  # it gave way, or the runner is ending
+            return
+        loop = asyncio.get_running_loop()
+        line.caller = Caller(server, loop=loop, gone=lambda: self._forget(line), **RUNNER)
+        line.task = loop.create_task(self._let_in(line, line.caller))
+        line.task.add_done_callback(lambda done: line.connection.close() if done.cancelled() else None)
+
+    async def _let_in(self, line: Line, caller: Caller) -> None:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(self._first_s):
-                await loop.connect_accepted_socket(lambda: caller, connection, ssl=self._context)
-        except (OSError, TimeoutError):  # it hung up, or speaks no TLS
-            self._forget(caller)
-            connection.close()
+            await loop.connect_accepted_socket(lambda: caller, line.connection, ssl=self._context)
+        except OSError:  # it hung up, or speaks no TLS
+            self._forget(line)
+            line.connection.close()
 
     def _make_room(self) -> bool:
-        """End the oldest connection that waits for its caller; False if all of them are being served."""
-        caller = next((one for one in self._callers if one.may_go), None)
-        if caller is None:
-            return False
-        task = self._callers.pop(caller)
-        if caller.transport is None:
-            task.cancel()
-        else:
-            caller.transport.abort()
-        self._complain("connection_ended_for_another", connections=len(self._callers) + 1)
-        return True
+        """End a connection that may go, of the address that holds most; False if there is none anywhere."""
+        line = next(self._may_go(), None)
+        if line is not None:
+            self._complain("connection_ended_for_another", connections=len(self))
+            self._end(line)
+        return line is not None
 
-    def _forget(self, caller: Caller) -> None:
-        self._callers.pop(caller, None)
+    def _may_go(self) -> Iterator[Line]:
+        """Give who may go: of the address that holds most, its oldest that is silent, then that only waits."""
+        for address in sorted(self._lines, key=lambda one: -len(self._lines[one])):
+            lines = self._lines[address]
+            yield from (one for one in lines if one.caller is None)
+            yield from (one for one in lines if one.caller and one.caller.waits)
+            yield from (one for one in lines if one.caller and one.caller.may_go)
+
+    def _end(self, line: Line) -> None:
+        self._forget(line)
+        line.end()
+
+    def _forget(self, line: Line) -> None:
+        if line.silent is not None:
+            line.silent.cancel()
+        if lines := self._lines.get(line.address):
+            lines.pop(line, None)
+            if not lines:
+                del self._lines[line.address]
 
     def _complain(self, event: str, **facts: object) -> None:
         """Log, but not in a flood."""
@@ -203,3 +245,11 @@ class Listener(web.BaseSite):
         if structlog.is_configured():
             log.warning(event, **facts, unsaid=self._unsaid)
         self._unsaid = 0
+
+
+def neighbourhood(address: str) -> str:
+    """Give what counts as one address: of IPv6, everybody has a whole network."""
+    if ":" not in address:
+        return address
+    found = IPv6Address(address.partition("%")[0])
+    return str(found.ipv4_mapped or int(found) >> 64)

@@ -43,11 +43,18 @@ class Operation:
         return handler
 
     @property
+    def is_look(self) -> bool:
+        """Whether it only looks, and gives an answer that ends; a session is what a page presses with."""
+        return self.role == "viewer" and not self.path.startswith(("/v1/events", "/v1/session"))
+
+    @property
     def refusals(self) -> tuple[int, ...]:
         """Every status with which it may be refused."""
         found = {400, 421, *self.refuses}
         if self.role:
             found |= {401, 403}
+        if self.is_look:
+            found |= {429, 503}
         if self.body is not None:
             found |= {408, 413, 415}
         if "{id}" in self.path:

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 
 MEDIA_TYPE: Final = "application/problem+json"
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+CALLER: Final = web.RequestKey("caller", str)
+"""The address of who called, as far as it can be trusted."""
 
 _LISTED_MOST = 50
 _DETAIL_MOST = 2000
@@ -46,6 +48,9 @@ KINDS: Final = {
     ),
     "csrf": Kind(403, "X-CSRF-Token is not this session's", "Read `csrf` of GET /v1/session, and send it again."),
     "idle": Kind(403, "The session was idle for too long", "Give your token again."),
+    "stale_sign_in": Kind(
+        403, "This takes a fresh sign-in", "Sign in again: open /v1/sign-in/begin?fresh=true in the browser."
+    ),
     "not_found": Kind(404, "Not found", "Look at /openapi.json, or at GET /v1/runs for runs."),
     "method_not_allowed": Kind(405, "This method is not allowed", "Use a method that the Allow header lists."),
     "too_slow_a_request": Kind(408, "The request did not arrive in time", "Send it again, all at once."),
@@ -55,6 +60,10 @@ KINDS: Final = {
     "wrong_host": Kind(421, "This service has another name", "Add the name to [service] allowed_hosts."),
     "unprocessable": Kind(422, "The request makes no sense", "Correct what `detail` says, and send it again."),
     "key_reused": Kind(422, "This Idempotency-Key was used for another body", "Use a new key for a new press."),
+    "busy": Kind(503, "Too many requests are under way", "Wait for as long as Retry-After says."),
+    "unread": Kind(
+        503, "The ledger could not be read", "Try again; if it stays so, use panic runs and panic show."
+    ),
     "throttled": Kind(429, "Too many at once", "Wait for as long as Retry-After says."),
     "refused": Kind(400, "The request is refused", "Look at /openapi.json."),
     "internal": Kind(500, "panic itself failed", _BY_HAND),

@@ -6,10 +6,11 @@ None of it stops a press or keeps the service from starting; it only makes the s
 import socket
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 
 from panic.accounts.plan import MisnamedError, Scope, plan, scope_of
 from panic.accounts.roster import Roster
-from panic.config import Settings
+from panic.config import Settings, secret
 from panic.config.address import canonical
 from panic.config.document import line_of
 from panic.config.own_files import shared
@@ -36,6 +37,7 @@ def problems(
     yield from keyring.read(settings.hooks, env)[1]
     for name, channel in settings.channels.items():
         yield from examine(name, channel.url, env)
+    yield from _identity(settings, env)
     for one, other, file in shared(settings):
         yield Problem(f"{one} and {other} are one file, {file}", "Give each a file of its own.", settings.file)
     if settings.hooks or settings.schedules:
@@ -68,12 +70,27 @@ def _unbindable(settings: Settings) -> Iterator[Problem]:
         yield Problem(what, "Name one that `ip address` shows, or 127.0.0.1.", settings.file, line)
 
 
+def _identity(settings: Settings, env: Mapping[str, str]) -> Iterator[Problem]:
+    """Say what keeps people from signing in, apart from the provider itself: no press waits for that."""
+    provider = settings.identity
+    if provider is None:
+        return
+    if find_spec("joserfc") is None:
+        remedy = "Install panic[oidc]; until then nobody signs in with it."
+        yield Problem("[identity] needs the package joserfc", remedy, settings.file)
+    if provider.client_secret is not None:
+        yield from secret.read("identity", provider.client_secret, env)[1]
+
+
 def _rules(settings: Settings) -> Iterator[tuple[str, Scope, tuple[str, ...]]]:
     """Give everything that will press: what a person calls it, what it covers, its place in the settings."""
     yield "a press for all accounts", Scope(all=True), ()
     for name, token in settings.tokens.items():
         if token.groups is not None:
             yield f"[tokens.{name}]", Scope(groups=token.groups), ("tokens", name)
+    for name, grant in settings.identity.grants.items() if settings.identity else ():
+        if grant.groups is not None:
+            yield f"[identity.grants.{name}]", Scope(groups=grant.groups), ("identity", "grants", name)
     for name, hook in settings.hooks.items():
         yield f"[hooks.{name}]", scope_of(hook), ("hooks", name)
     for schedule in settings.schedules:

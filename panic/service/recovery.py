@@ -1,14 +1,17 @@
 """What earlier processes left: runs to resume, and runs to tell somebody about."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import structlog
 
 from panic.config import Settings
 from panic.kit import background
+from panic.kit.background import Start
 from panic.kit.errors import PanicError, UsageError
 from panic.ledger import history
 from panic.ledger.writer import Writer
@@ -41,11 +44,13 @@ class Recovery:
     notifier: Notifier
     say: Callable[[str], None]
     env: Mapping[str, str]
+    reading: Start = background.begin
 
     async def go(self) -> None:
         """Look at the ledger, and deal with each run by itself."""
         try:
-            found = await background.wait(lambda: look(self.settings), LOOK_S, "look-back")
+            async with asyncio.timeout(LOOK_S):
+                found = await self.reading(partial(look, self.settings), "look-back")
         except (TimeoutError, PanicError, OSError, RuntimeError, ValueError) as error:
             text = f"what earlier processes left could not be read: {type(error).__name__}. Run: panic runs"
             self.notifier.tell(Notice("page", "", "panic serve: the ledger does not answer", text, "look-back"))
@@ -72,7 +77,7 @@ class Recovery:
             return
         log.error("run_interrupted", run_id=run, why=found)
         self.say(f"panic: run {run} was interrupted and is not resumed: {found}")
-        self._page("interrupted", await background.begin(lambda: _report(self.settings, run), "report"))
+        self._page("interrupted", await self.reading(partial(_report, self.settings, run), "report"))
 
     def _claim(self, run: str) -> Prepared | str:
         """Claim in the ledger what is left of a run, and make it ready; or say why that cannot be."""

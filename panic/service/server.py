@@ -5,6 +5,8 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
+from importlib import import_module
 from typing import Any, Final
 
 import structlog
@@ -12,6 +14,8 @@ from aiohttp import web
 
 from panic.config import Settings
 from panic.kit.errors import ConfigurationError, Problem
+from panic.kit.pool import Pool
+from panic.ledger.backlog import RewrittenError, Trouble
 from panic.ledger.record import Kind
 from panic.ledger.writer import Leg
 from panic.service import descriptors, tls
@@ -25,6 +29,7 @@ from panic.service.listener import Listener
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
+from panic.service.room import board
 from panic.service.schedule.clockwork import Clockwork
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
@@ -34,6 +39,9 @@ log = structlog.get_logger()
 
 _END_S: Final = 2.0
 _TOLD_MOST: Final = 5
+
+_READERS: Final = 3
+"""Processes that read the ledger: for whoever looks, for evidence, and for resets and the room."""
 
 
 class Server:
@@ -57,6 +65,7 @@ class Server:
         self._self_test = SelfTester(
             lambda: self.standby.settings, self.standby.setup, self.desk, self.notifier.tell
         )
+        self._pool = Pool(_READERS)
         self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -66,7 +75,10 @@ class Server:
     async def start(self) -> None:
         """Begin everything; a ConfigurationError says why it may not, or cannot, listen where it should."""
         context, callers_most = _context(self._settings, self._say), descriptors.take_all()
+        self.standby.gone = self._ledger_gone
         await self.standby.start()
+        self._ending.callback(self._pool.close)
+        self._pool.start(partial(import_module, board.__name__), "readers")  # the first look need not wait for it
         self._ending.push_async_callback(self.standby.close)
         self._ending.push_async_callback(self.notifier.close)
         ledger = self.standby.ledger
@@ -85,7 +97,9 @@ class Server:
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._self_test.start()
         self._before_runs.push_async_callback(self._self_test.close)
-        recovery = Recovery(self._settings, ledger, self.desk, self.notifier, self._say, self._env)
+        recovery = Recovery(
+            self._settings, ledger, self.desk, self.notifier, self._say, self._env, self._pool.start
+        )
         self._recovery = asyncio.create_task(recovery.go(), name="panic-recovery")
         await self.standby.judged()
         for problem in self.standby.status()["problems"]:
@@ -132,7 +146,7 @@ class Server:
             self._hook_called,
             replays=self._replays,
             keyring=self._keyring,
-            scrub=self.standby.scrub,
+            scrub=lambda text: self._keyring.scrub(self.standby.scrub(text)),
             pressable=self.standby.pressable,
         )
         return make_app(
@@ -146,12 +160,18 @@ class Server:
             self_test=self._self_test,
             drill=self._drill,
             calendar=lambda: self._clockwork.almanac.calendar,
+            reading=self._pool.start,
         )
 
     def _paged(self, page: Notice) -> None:
         """Record that people know about a run, so that the next start does not tell them again."""
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
+
+    def _ledger_gone(self, trouble: Trouble) -> None:
+        what = "somebody else changed what panic wrote" if trouble.code == RewrittenError.code else "it is gone"
+        text = f"{trouble.text}. Compare the heads in earlier reports and log lines: docs/ledger.md"
+        self.notifier.tell(Notice("page", "", f"THE LEDGER IS NOT TO BE TRUSTED  {what}", text, trouble.code))
 
     def _hook_called(self, kind: str, facts: dict[str, Any], is_repeatable: bool) -> None:
         self._metrics.recorded(kind, facts)

@@ -1,8 +1,8 @@
 """Who is signed in, and whether a request that comes with their cookie may do what it asks.
 
-Sessions live in memory: after a restart everybody signs in again. A session stands for a token of the settings,
-and is as good as that token is now: one that was removed or replaced has no sessions any more. The service knows
-cookies by their digests only.
+Sessions live in memory: after a restart everybody signs in again. A session stands for a token of the settings, or
+for somebody whom the identity provider named, and is as good as that token, or what is granted to them, is now.
+The service knows cookies by their digests only.
 
 A browser sends a cookie along with whatever any page makes it send. So a cookie alone proves nothing: what changes
 something must prove by its Origin that our page sent it, and repeat a token only our page can read. Whatever is
@@ -21,7 +21,7 @@ from typing import Final, NamedTuple
 from aiohttp import web
 
 from panic.config import Settings
-from panic.service.auth import Identity, bearer_of
+from panic.service.auth import Identity, Member, bearer_of, identity_of
 
 LOOKS: Final = ("GET", "HEAD")
 """Methods that change nothing."""
@@ -32,12 +32,19 @@ _CSRF: Final = b"panic: the page may act"
 
 @dataclass(slots=True)
 class Session:
-    """Somebody who gave a token to a page of ours, and last did something deliberate when they `acted`."""
+    """Somebody who gave a token to our page, or came from the provider, and last did something when they `acted`.
+
+    Attributes:
+        member: Whom the identity provider named; None for a token.
+        proved: When they proved to it who they are.
+    """
 
     token: str
     token_digest: str
     began: float
     acted: float
+    member: Member | None = None
+    proved: float = float("-inf")
 
 
 class Signed(NamedTuple):
@@ -70,8 +77,16 @@ class Sessions:
     def begin(self, identity: Identity) -> Signed:
         """Create a session for a token of the settings; its cookie exists nowhere else."""
         now = self._now()
+        return self._begun(Session(identity.name, identity.digest, now, now), identity)
+
+    def admit(self, member: Member, proved_s: float) -> Signed | None:
+        """Create a session for whom the provider named, `proved_s` after they proved it; None if nobody may."""
+        now, identity = self._now(), identity_of(member, self._settings().identity)
+        return self._begun(Session("", "", now, now, member, now - proved_s), identity) if identity else None
+
+    def _begun(self, session: Session, identity: Identity) -> Signed:
         self._known = {digest: one for digest, one in self._known.items() if self._identity_of(one)}
-        cookie, session = secrets.token_urlsafe(32), Session(identity.name, identity.digest, now, now)
+        cookie = secrets.token_urlsafe(32)
         self._known[digest_of(cookie)] = session
         return Signed(cookie, session, identity)
 
@@ -86,15 +101,22 @@ class Sessions:
 
     def end(self, cookie: str) -> None:
         """Invalidate a cookie."""
-        self._known.pop(digest_of(cookie), None)
+        self.forget(digest_of(cookie))
+
+    def forget(self, digest: str) -> None:
+        """Invalidate the cookie of this digest."""
+        self._known.pop(digest, None)
 
     def _identity_of(self, session: Session) -> Identity | None:
         settings = self._settings()
+        if session.began + settings.service.session_max_s <= self._now():
+            return None
+        if session.member is not None:
+            return identity_of(session.member, settings.identity)
         token = settings.tokens.get(session.token)
         if token is None or session.token_digest not in token.digest or token.refusal(datetime.now(UTC)):
             return None
-        has_expired = session.began + settings.service.session_max_s <= self._now()
-        return None if has_expired else bearer_of(session.token, token, session.token_digest)
+        return bearer_of(session.token, token, session.token_digest)
 
     def acts_for_s(self, session: Session) -> float:
         """Give how long it may still do more than look, seconds; 0 where it only looks."""

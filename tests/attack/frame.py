@@ -7,6 +7,7 @@ answered within ten seconds, or refused. Told is the time to the answer, without
 import asyncio
 import hashlib
 import math
+import os
 import resource
 import ssl
 import statistics
@@ -86,6 +87,7 @@ class Attack:
         program: What Python runs as the service, such as one with few descriptors.
         tls: Whether the service speaks TLS.
         round_trip_s: How far away the person is who presses.
+        prepare: Puts what the service is to find into its folder.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Attack:
     program: Sequence[str] = ("-m", "panic")
     tls: bool = False
     round_trip_s: float = 0.0
+    prepare: Callable[[Path], None] = lambda _: None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ class Figures:
 
     took: Sequence[float]
     memory_mb: float
+    busy: float
 
     @property
     def lost(self) -> int:
@@ -119,7 +123,7 @@ class Figures:
         median = statistics.median(self.took)
         return (
             f"p50 {median * 1000:7.0f} ms  p99 {self.p99 * 1000:7.0f} ms  lost {self.lost:2} of {len(self.took)}"
-            f"  service holds {self.memory_mb:4.0f} MB at most"
+            f"  service: {self.memory_mb:4.0f} MB at most, {self.busy:4.0%} of a core"
         )
 
 
@@ -133,6 +137,7 @@ async def measure(attack: Attack) -> bool:
         firm = Firm(folder, simulator.base_url, range(1, ACCOUNTS + 1), run=QUICK, more=settings)
         (folder / "hook.secret").write_text(SECRET)
         (folder / "hook.secret").chmod(0o600)
+        attack.prepare(folder)
         how = {"cwd": folder, "program": attack.program, "cold": True, "stderr": asyncio.subprocess.PIPE}
         process = await stack.enter_async_context(started(*firm.lines("serve"), **how))  # type: ignore[arg-type]
         said = await process.says("serving on")
@@ -185,11 +190,12 @@ def _settings(folder: Path, attack: Attack) -> tuple[str, str]:
 
 async def _presses(target: Target, service: Process, times: int = PRESSES) -> Figures:
     took, most = [], 0.0
+    began, worked = time.monotonic(), _worked_s(service.pid)
     for n in range(times):
         took.append(await _press(target, n))
         most = max(most, _memory_mb(service.pid))
         await asyncio.sleep(_BETWEEN_S)
-    return Figures(took, most)
+    return Figures(took, most, (_worked_s(service.pid) - worked) / (time.monotonic() - began))
 
 
 async def _press(target: Target, n: int) -> float:
@@ -212,6 +218,11 @@ async def _press(target: Target, n: int) -> float:
 def _memory_mb(pid: int) -> float:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
+
+
+def _worked_s(pid: int) -> float:
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 @asynccontextmanager

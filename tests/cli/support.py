@@ -15,7 +15,9 @@ from typing import IO, Any
 import jsonschema
 
 from panic.report.document import json_schema
+from panic.run.press import whoami
 from panic.simulator import Fault, SimAccount, SimOrder, Simulator
+from tests import ROOT
 from tests.cli import warm
 
 KEY = "keyid42.aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR5tU8wX1"
@@ -31,9 +33,14 @@ _LEFT_OUT = ("PANIC_", "CLEAR_STREET_", "COLUMNS", "LINES", "NO_COLOR", "LC_", "
 
 
 def clean_environment(**more: str) -> dict[str, str]:
-    """This process's environment without anything that panic or a terminal would heed."""
+    """This process's environment without what panic or a terminal would heed; panic is that of the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
-    return {**kept, "LANG": "C.UTF-8", "TERM": "xterm", "PYTHONWARNINGS": "error", **more}
+    return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "TERM": "xterm", "PYTHONWARNINGS": "error", **more}
+
+
+def on_behalf_of(whom: str) -> str:
+    """Who is on record where a process of the tests says this; none of them is told a user's name."""
+    return f"{whoami()} on behalf of {whom}"
 
 
 def account(id_: int, *faults: Fault, orders: int = 1, **more: Any) -> SimAccount:

@@ -20,6 +20,7 @@ from tests.cli.support import (
     codes,
     contents,
     http,
+    on_behalf_of,
     panic,
     raw_server,
     sent,
@@ -107,7 +108,7 @@ async def test_runs_are_listed_with_the_unfinished_ones_first(tmp_path: Path):
     assert (0, 10, 10, 10) == (before, table.code, found.code, few.code)
     assert ("panic-runs/1", [latest, oldest]) == (document["schema"], [run["run_id"] for run in others])
     assert ["unfinished", "clear", "clear"] == [run["state"] for run in (first, *others)]
-    who = {"by": "Risk Officer", "reason": "runaway algo", "source": "cli"}
+    who = {"by": on_behalf_of("Risk Officer"), "reason": "runaway algo", "source": "cli"}
     assert {**who, **nothing_yet}.items() <= first.items()
     assert first["resumable_until"] > first["started_at"]
     assert lines[0].startswith(f"UNFINISHED {first['run_id']}")

@@ -18,7 +18,20 @@ from panic.ledger.record import Kind
 from panic.simulator import Fault, Simulator
 from tests.cli.breakages import NO_PRIVILEGES, after
 from tests.cli.inside import typed
-from tests.cli.support import KEY, Finished, Firm, account, codes, contents, panic, sent, simulate, started, until
+from tests.cli.support import (
+    KEY,
+    Finished,
+    Firm,
+    account,
+    codes,
+    contents,
+    on_behalf_of,
+    panic,
+    sent,
+    simulate,
+    started,
+    until,
+)
 
 DISENGAGED = b"disengaged\nend 94defd48\n"
 LEDGER = '[ledger]\nfile = "ledger.db"\n'
@@ -219,9 +232,36 @@ async def test_a_reset_ends_what_was_seen_clear(tmp_path: Path):
     assert ["all"] == [one["what"] for one in document["ends"]]
     assert document["will_not"].startswith("Nothing is sent to the broker")
     assert [] == here.simulator.requests
-    assert [("intended", "Ann"), ("done", "Ann")] == [(one["state"], one["by"]) for one in here.resets()]
+    assert [(state, on_behalf_of("Ann")) for state in ("intended", "done")] == [
+        (one["state"], one["by"]) for one in here.resets()
+    ]
     assert (DISENGAGED, False, []) == (here.file.read_bytes(), after_that["engaged"], after_that["warnings"])
     assert (64, True) == (nothing.code, "nothing is engaged" in nothing.err)
+
+
+async def test_a_reset_that_takes_two_people_is_asked_for_by_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It says so, and the exit code says that it is engaged; a variable makes nobody another person."""
+    async with desk(tmp_path) as here:
+        await here.panic(*LATCHING)
+        settings = here.firm.settings
+        settings.write_text(settings.read_text() + "\n[latch]\nresets = 2\n")
+        monkeypatch.setattr("panic.run.asked._LOGIN", tmp_path / "loginuid")
+        asked, table = here.command("reset", *WHY, *TABLE), here.command("latch", *TABLE)
+        monkeypatch.setenv("SUDO_USER", "somebody else")
+        again = here.command("reset", *WHY)
+        (tmp_path / "loginuid").write_text("1001")
+        done = here.command("reset", *WHY)
+
+    assert (20, 20, 0) == (asked.code, again.code, done.code)
+    assert asked.out.startswith("ASKED  this asks another person to end the engaged state of all accounts")
+    assert "asked to end all accounts at " in table.out
+    assert (False, True, False) == (
+        json.loads(again.out)["done"],
+        json.loads(done.out)["done"],
+        json.loads(done.out)["engaged_now"],
+    )
 
 
 async def test_a_reset_in_doubt_takes_a_second_reason(tmp_path: Path):
@@ -244,7 +284,12 @@ async def test_a_reset_in_doubt_takes_a_second_reason(tmp_path: Path):
     assert (0, DISENGAGED) == (done.code, here.file.read_bytes())
     assert done.out.startswith("RESET  this ends the engaged state of all accounts")
     assert "forced: for [key]\n" in done.out
-    told = {"by": "Joe [key]", "reason": "why [key]", "forced_because": "for [key]", "doubts": [doubt]}
+    told = {
+        "by": on_behalf_of("Joe [key]"),
+        "reason": "why [key]",
+        "forced_because": "for [key]",
+        "doubts": [doubt],
+    }
     assert told.items() <= here.resets()[-1].items()
     assert [] == [one for one in (press, *refusals, done) if secret in one.out + one.err]
     assert ["panic.key"] == [name for name, data in contents(tmp_path).items() if secret.encode() in data]

@@ -16,7 +16,7 @@ from panic.kit.errors import ConfigurationError, UsageError
 from panic.run.reporter import Reporter
 from panic.simulator import Fault
 from tests.cli import support
-from tests.cli.support import KEY, Firm, account, clean_environment, sent, simulate, until
+from tests.cli.support import KEY, Firm, account, clean_environment, on_behalf_of, sent, simulate, until
 
 Build = Callable[[str], Settings]
 HEAVY = ("aiohttp", "pydantic", "rich", "structlog", "tenacity", "asyncio")
@@ -55,7 +55,7 @@ async def test_a_press_from_code(settings: Build, capfd: pytest.CaptureFixture[s
 
     assert isinstance(report, panic.Report)
     assert ("refused", 40, 20) == (report.verdict, report.exit_code, report.timings.deadline_s)
-    assert ("library", "risk engine", "limit breach") == (trigger.source, trigger.by, trigger.reason)
+    assert ("library", on_behalf_of("risk engine"), "limit breach") == (trigger.source, trigger.by, trigger.reason)
     assert {1: "clear", 2: "refused"} == {one.id: one.verdict for one in report.accounts}
     assert ("", "") == said
 

@@ -10,7 +10,19 @@ import pytest
 from panic.engine.forecast import Forecast
 from panic.simulator import Fault, SimAccount, SimOrder
 from tests.cli.inside import beside, typed
-from tests.cli.support import PRESS, Firm, account, codes, panic, sent, simulate, told, valid, verdicts
+from tests.cli.support import (
+    PRESS,
+    Firm,
+    account,
+    codes,
+    on_behalf_of,
+    panic,
+    sent,
+    simulate,
+    told,
+    valid,
+    verdicts,
+)
 
 COLUMNS = "id,name,group,owner,priority,excluded"
 ROWS = (
@@ -36,7 +48,7 @@ async def test_a_press_of_the_whole_firm(tmp_path: Path):
         assert (0, "clear", 0) == (done.code, report["verdict"], report["exit_code"])
         assert dict.fromkeys([1, 2, 3, 5], "clear") == verdicts(report)
         assert ("accepted", "nothing_to_cancel") == (told(report, 1)["outcome"], told(report, 2)["outcome"])
-        assert {"source": "cli", "by": "Risk Officer", "reason": "runaway algo"}.items() <= report[
+        assert {"source": "cli", "by": on_behalf_of("Risk Officer"), "reason": "runaway algo"}.items() <= report[
             "trigger"
         ].items()
         assert (simulator.base_url, False, []) == (report["base_url"], report["drill"], codes(report))

@@ -19,6 +19,7 @@ from tests.cli.support import (
     account,
     codes,
     contents,
+    on_behalf_of,
     panic,
     sent,
     simulate,
@@ -78,7 +79,7 @@ async def test_what_is_proven_is_read_again_and_the_rest_is_sent_again(tmp_path:
         assert dict.fromkeys([1, 2, 3], "clear") == verdicts(report)
         assert [1, 2, 2, 3, 3] == sorted(ids)
         assert sent(simulator, "GET").count(1) > reads
-        assert (["the night shift [key]"], ["resumed"]) == (
+        assert ([on_behalf_of("the night shift [key]")], ["resumed"]) == (
             [one["by"] for one in report["resumed"]],
             codes(report),
         )

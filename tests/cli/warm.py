@@ -108,6 +108,7 @@ class _Panic:
         os.environ.update(self.env)
         warnings.simplefilter("error")
         sys.argv = ["panic", *self.words]
+        multiprocessing.current_process().daemon = False  # which must not have processes of its own
         if self.code:
             exec(self.code, {"__name__": "__main__"})  # noqa: S102  (a test's own)
         sys.exit(run(self.words))

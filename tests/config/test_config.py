@@ -230,6 +230,7 @@ SERVICE = """
 [service]
 host = "0.0.0.0"
 allowed_hosts = ["panic.example.com", "fd00::1"]
+trusted_proxies = ["10.0.0.7", "fd00::/8"]
 tls_certificate = "panic.pem"
 tls_key = "panic.key"
 [tokens.desk-1]
@@ -252,6 +253,7 @@ def test_what_the_service_needs_is_read_beside_what_a_press_needs(settings: Load
     assert () == loaded.problems
     assert ("0.0.0.0", 0) == (loaded.service.host, loaded.service.port)  # noqa: S104  (read, and not listened at)
     assert ("panic.example.com", "fd00::1") == loaded.service.allowed_hosts
+    assert ("10.0.0.7", "fd00::/8") == loaded.service.trusted_proxies
     assert tmp_path / "panic.pem" == loaded.service.tls_certificate
     assert {"desk-1": Token(digest=(DIGEST,), roles=("viewer", "presser"), groups=("arb",))} == loaded.tokens
     secrets = (Credential(file=tmp_path / "risk.secret"), Credential(env="PANIC_RISK"))

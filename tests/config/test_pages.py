@@ -10,7 +10,9 @@ from panic.config import (
     Broker,
     Channel,
     Credential,
+    Grant,
     Hook,
+    Provider,
     RosterFile,
     Run,
     Schedule,
@@ -27,6 +29,7 @@ URL = "https://api.clearstreet.com"
 _NAMED: dict[str, type[BaseModel]] = {
     "credentials": Credential,
     "tokens": Token,
+    "identity": Provider,
     "hooks": Hook,
     "notify": Channel,
     "schedules": Schedule,
@@ -49,6 +52,11 @@ def test_the_example_file_shows_every_setting_with_its_default(tmp_path: Path):
         assert list(SECTIONS[name].model_fields) == list(shown[name])
     for name in NAMED:
         assert [list(SECTIONS[name].model_fields)] == [list(example) for example in shown[name].values()]
+    assert list(Provider.model_fields) == list(shown["identity"])
+    assert [list(Grant.model_fields)] == [list(one) for one in shown["identity"]["grants"].values()]
+    assert Provider(**shown["identity"]) == Provider.model_validate(
+        {key: shown["identity"][key] for key in ("issuer", "client_id", "client_secret", "grants")}
+    )
     assert [list(Schedule.model_fields)] == [list(example) for example in shown["schedules"]]
     assert Run() == Run(**shown["run"]) == loaded.run
     broker = {**shown["broker"], "ca_file": None, "requests_per_second": None}
@@ -56,10 +64,16 @@ def test_the_example_file_shows_every_setting_with_its_default(tmp_path: Path):
     assert RosterFile() == RosterFile(**shown["roster"])
     assert loaded.ledger.file == ROOT / "config" / shown["ledger"]["file"]
     assert loaded.latch.file == ROOT / "config" / shown["latch"]["file"]
-    unset = {"tls_certificate": None, "tls_key": None, "allowed_hosts": ()}
+    unset = {"tls_certificate": None, "tls_key": None, "allowed_hosts": (), "trusted_proxies": ()}
     assert Service() == Service(**{**shown["service"], **unset})
     assert SelfTest() == SelfTest(**shown["self_test"]) == loaded.self_test
-    assert ({}, {}, {}, ()) == (loaded.tokens, loaded.hooks, loaded.channels, loaded.schedules)
+    assert ({}, {}, {}, (), None) == (
+        loaded.tokens,
+        loaded.hooks,
+        loaded.channels,
+        loaded.schedules,
+        loaded.identity,
+    )
     (tmp_path / "panic.toml").write_text(bare)
     assert 1 == len(load(tmp_path / "panic.toml", {}).problems)  # its ca_file is not there
 
@@ -73,7 +87,7 @@ def test_the_page_on_configuration_tells_the_truth():
         for section in settings.split("### ")[1:]
     }
     common = [key for key in Hook.model_fields if key in Schedule.model_fields and key != "watch_s"]
-    models: dict[str, type[BaseModel]] = {**SECTIONS, "hooks and schedules": Hook}
+    models: dict[str, type[BaseModel]] = {**SECTIONS, "identity.grants": Grant, "hooks and schedules": Hook}
     keys = {name: list(model.model_fields) for name, model in models.items()}
     for name in ("hooks", "schedules"):
         keys[name] = [key for key in keys[name] if key not in common]

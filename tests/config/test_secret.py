@@ -1,6 +1,7 @@
 """Keys: found at every press, and never printed."""
 
 import copy
+import hashlib
 import json
 import os
 import pickle
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panic.config import Credential
-from panic.config.secret import Key, read
+from panic.config.secret import Key, read, without_tokens
 from panic.kit.errors import Problem
 
 TEXT = "k3yid.s3cr3t-part-of-it"
@@ -160,3 +161,22 @@ def test_nothing_that_was_scrubbed_holds_the_key(key: str, pieces: list[str | No
     assert key not in scrubbed
     assert secret not in scrubbed
     assert scrubbed == Key(key).scrub(scrubbed)
+
+
+TOKENS = ("Xk4_ab-9dEfGhIjKlMnOpQrStUvWxYz0123456789_-A", "made/by+hand==.0815")
+DIGESTS = {f"sha256:{hashlib.sha256(token.encode()).hexdigest()}" for token in TOKENS}
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize(
+    "words", ["{}", "pressed with Bearer {}", '{{"token": "{}"}}', "oh\n{}\tno", "'{}', twice: {}"]
+)
+def test_a_token_that_somebody_pastes_does_not_stay(token: str, words: str):
+    """It is known by its digest alone, and cut out wherever it stands as a word."""
+    assert words.format("[token]", "[token]") == without_tokens(words.format(token, token), DIGESTS)
+
+
+@pytest.mark.parametrize("words", ["", "runaway algo", TOKENS[0][1:], *sorted(DIGESTS), "\ud800" * 20])
+def test_what_is_no_token_stays(words: str):
+    """Also a part of one, its digest, and what is no text at all."""
+    assert words == without_tokens(words, DIGESTS)

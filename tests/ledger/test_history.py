@@ -20,7 +20,7 @@ from panic.ledger.replay import Replay, report_of
 from panic.ledger.store import SqliteStore
 from panic.ledger.summary import Summary
 from tests.kit.builders import MIDNIGHT
-from tests.ledger.runs import accepted, clear, event, finished, pressed, resumed, sending, start, told
+from tests.ledger.runs import accepted, clear, event, finished, plan_of, pressed, resumed, sending, start, told
 from tests.ledger.support import tamper
 
 
@@ -215,3 +215,34 @@ def test_the_state_of_a_run_is_a_word_or_two():
     assert "unfinished, too old to resume" == open_run.state(too_late)
     assert "unfinished, of the future" == open_run.state(early)
     assert [True, False, False] == [open_run.resumable(now) for now in (just_in_time, too_late, early)]
+
+
+CLEARED = [
+    pressed(),
+    plan_of(1, unsent=()),
+    sending(3, (1, 1)),
+    told(4, accepted(1)),
+    told(5, clear(1)),
+    finished(6),
+]
+
+
+def test_a_record_that_was_changed_since_it_was_judged_is_judged_anew(ledger: LedgerFiles):
+    """What it came to before counts for the same bytes only."""
+    assert ledger.file is not None
+    put(ledger.file, CLEARED)
+    before, _ = history.runs(ledger, 1)
+    tamper(ledger.file, "UPDATE events SET record = replace(record, 'clear', 'open') WHERE seq = 5")
+    after, damage = history.runs(ledger, 1)
+
+    assert [True, False] == [one[0].is_clear for one in (before, after)]
+    assert ["run run: its record is not what was written: panic show run"] == damage[-1:]
+
+
+def test_it_is_said_which_records_were_not_looked_at(ledger: LedgerFiles):
+    """All runs are listed: whoever asks must not wait for ever."""
+    put(ledger.file, CLEARED)
+    found, damage = history.runs(ledger, 1, within_s=0.0)
+
+    assert [True] == [one.is_clear for one in found]
+    assert ["run run and those after it: their records were not looked at, which takes long"] == damage

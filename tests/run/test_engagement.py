@@ -11,12 +11,13 @@ from panic.broker.outcomes import Verdict
 from panic.kit.errors import UsageError
 from panic.kit.process import Process, here
 from panic.latch import State
+from panic.ledger.events import Event
 from panic.ledger.record import Joined, Kind, Resumed, body
 from panic.orders import Filters
 from panic.report.document import scope_report
 from panic.run.engagement import Engagement
 from panic.run.latching import holds_of
-from tests.ledger.support import tamper
+from tests.ledger.support import rewrite, tamper
 from tests.run.conftest import BEGAN, GROUPS, Firm, at, trigger
 
 OTHER_BROKER = "https://sandbox.example.com"
@@ -118,7 +119,7 @@ LATER = [
     (OPEN, ALL, run(base_url=OTHER_BROKER), "run r1 ended open"),
     (OPEN, ARB, run(ARB, groups=MOVED), "run r1 ended open"),
     (OPEN, ALL, run(groups=WITHOUT_77), "run r1 ended open"),
-    (OPEN, ARB, run(ARB, is_planned=False), "run r1 ended open"),
+    (OPEN, ARB, run(ARB, is_planned=False), "run r2 ended clear, and its record comes to nothing"),
     # one that is not clear takes a proof away, by whatever name; in doubt the accounts are the same
     (CLEAR, ALL, run(verdict=OPEN), "all accounts: run r2 ended open"),
     (CLEAR, ALL, run(BUYS, OPEN), "all accounts: run r2 ended open"),
@@ -220,5 +221,20 @@ def test_what_is_clear_by_its_word_and_not_by_its_record_shows_nothing(firm: Fir
     firm.plans["r1"] = Plan(SEVEN, ())
     firm.finish("r1", CLEAR, 1)
 
-    with pytest.raises(UsageError, match=NOT_ALL):
+    with pytest.raises(UsageError, match="run r1 ended clear, and its record comes to unknown"):
+        firm.asks()
+
+
+def test_a_later_run_that_was_made_clear_afterwards_is_still_a_doubt(firm: Firm):
+    """Whoever can write the file wrote another end, and all hashes fit: what was seen does not come to it."""
+
+    def cleared(event: Event) -> Event:
+        end = {"verdict": "clear", "exit_code": 0}
+        return event._replace(body={**event.body, **end}) if event.kind == Kind.FINISHED else event
+
+    firm.press("r1")
+    firm.press("r2", ALL, OPEN, second=60, latched=False)
+    rewrite(firm.ledger, cleared)
+
+    with pytest.raises(UsageError, match="run r2"):
         firm.asks()

@@ -33,6 +33,13 @@ def test_what_was_learned_is_known_to_the_next_process_for_the_same_broker(tmp_p
     assert {} == lanes_of(settings(tmp_path, "https://other.example.com")).rates(["main"])
 
 
+def test_a_run_of_one_key_keeps_the_pace_of_the_others(tmp_path: Path):
+    """It has learned nothing of them."""
+    asyncio.run(remember(settings(tmp_path), Lanes(known={"main": 20.0})))
+
+    assert {"main": 20.0} == lanes_of(settings(tmp_path)).rates(["main"])
+
+
 @pytest.mark.parametrize(
     "rate",
     ["1" + "0" * 400, "NaN", "Infinity", "-5", "0", '"fast"', "null", "[" * 100_000],

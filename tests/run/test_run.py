@@ -83,7 +83,7 @@ def test_a_run_that_is_stopped_says_so_at_once():
     [
         ({"SUDO_USER": "joe", "LOGNAME": "panic", "USER": "panic"}, "joe"),
         ({"LOGNAME": "joe", "USER": "panic"}, "joe"),
-        ({}, f"uid {os.getuid()}"),
+        ({}, "somebody"),
     ],
 )
 def test_who_presses_is_the_person(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], who: str):
@@ -93,7 +93,9 @@ def test_who_presses_is_the_person(monkeypatch: pytest.MonkeyPatch, env: dict[st
     for name, value in env.items():
         monkeypatch.setenv(name, value)
 
-    assert f"{who}@{socket.gethostname()}" == whoami()
+    me = f"{who}@{socket.gethostname()} (uid {os.getuid()})"
+    assert me == whoami()
+    assert f"{me} on behalf of Jane Doe (CRO)" == whoami(" Jane Doe (CRO)\n")
 
 
 def test_which_accounts_there_are_is_asked_when_every_first_delete_is_over():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from panic.accounts.plan import Scope
 from panic.accounts.roster import Account, Roster
 from panic.config import Token
-from panic.service.auth import Identity, host_is_allowed, identify, require_role, require_scope
+from panic.service.auth import Identity, caller, host_is_allowed, identify, require_role, require_scope
 from panic.service.problems import ProblemError
 
 
@@ -188,3 +188,27 @@ def test_the_service_answers_to_its_names_alone(names: tuple[str, ...], allowed:
     """What rebinds a name is a name: where it listens at every address, any address counts."""
     assert [] == [header for header in allowed.split() if not host_is_allowed(header, names)]
     assert [] == [header for header in ("", *refused.split()) if host_is_allowed(header, names)]
+
+
+TRUSTED = ("10.0.0.7", "fd00::/8")
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("192.0.2.1", ["198.51.100.1"], "192.0.2.1"),  # nobody in particular writes what they like
+        ("10.0.0.7", [], "10.0.0.7"),
+        ("10.0.0.7", ["198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.7", ["203.0.113.9, 198.51.100.1"], "198.51.100.1"),  # what was there already, the caller wrote
+        ("10.0.0.7", ["203.0.113.9", "198.51.100.1, fd00::2"], "198.51.100.1"),
+        ("::ffff:10.0.0.7", ["[2001:db8::1]:4711"], "2001:db8::1"),
+        ("10.0.0.7", ["198.51.100.1:4711"], "198.51.100.1"),
+        ("10.0.0.7", ["203.0.113.9, unknown"], "10.0.0.7"),
+        ("10.0.0.7", ["10.0.0.7, 10.0.0.7"], "10.0.0.7"),
+        ("", ["198.51.100.1"], ""),
+    ],
+)
+def test_who_called_is_told_by_trusted_proxies_alone(peer: str, forwarded: list[str], address: str):
+    """Right to left, as far as they wrote it: the rest may be anything."""
+    assert address == caller(peer, forwarded, TRUSTED)
+    assert peer == caller(peer, forwarded, ())

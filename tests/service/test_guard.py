@@ -31,6 +31,19 @@ async def test_nobody_does_anything_without_a_token_and_a_viewer_only_looks(tmp_
         assert {} == it.desk.live
 
 
+async def test_only_who_proved_something_is_kept_alive(tmp_path: Path):
+    """Others would ask on and on over a thousand connections, and every press would wait among them."""
+    async with house(tmp_path) as it:
+        strangers = [
+            await it.ask("GET", path, token=token)
+            for path, token in (("/healthz", ""), ("/", ""), ("/nothing", ""), ("/v1/runs", ""), ("/v1/runs", "x"))
+        ]
+        known = await it.ask("GET", "/v1/runs", token="viewer")
+
+        assert [{"close"}] * 5 == [{one.headers.get("Connection")} for one in strangers]
+        assert "close" != known.headers.get("Connection")
+
+
 async def test_a_token_of_a_group_presses_that_group(tmp_path: Path):
     """And nothing beside it, dry run or not; a run of everybody it does not resume."""
     scopes: list[dict[str, Any]] = [{"groups": ["East"]}, {"accounts": [1]}, {"groups": ["West"]}, {"all": True}]
@@ -119,3 +132,33 @@ async def test_a_record_that_fails_stops_nothing(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(it.audit, "_scrub", fail)
 
         assert 202 == (await it.press()).status
+
+
+async def test_on_record_is_who_called_behind_a_proxy_of_ours(tmp_path: Path):
+    """By what our proxy wrote, which comes last; where none is trusted, the proxy itself."""
+    for more, address in (("", "127.0.0.1"), ('trusted_proxies = ["127.0.0.0/8"]', "198.51.100.1")):
+        (folder := tmp_path / address).mkdir()
+        async with house(folder, more=more) as it:
+            pressed = await it.press(X_Forwarded_For="203.0.113.9, 198.51.100.1")
+            refused = await it.press(token="", X_Forwarded_For="203.0.113.9, 198.51.100.1")
+            told = [facts["from"] for _, facts in it.told]
+
+        assert ([202, 401], [address, address]) == ([pressed.status, refused.status], told)
+
+
+async def test_a_token_that_somebody_pastes_is_not_put_on_record(tmp_path: Path):
+    """Neither as the reason nor as the name: not in the answer, the report, the room or the audit."""
+    async with house(tmp_path) as it:
+        words = {"reason": "the token is boss-secret-token", "by": "joe-secret-token"}
+        started = await it.press({**QUICK, **words})
+        live = it.live(started.json["run_id"])
+        await it.over(live.run.id)
+        report = await it.ask("GET", started.json["links"]["report"], token="viewer")
+        room = await it.ask("GET", "/v1/room", token="viewer")
+        trigger = report.json["trigger"]
+        everything = [started.body, report.body, room.body, str(it.told).encode(), str(it.recorded).encode()]
+
+    kept = live.run.story.pressed.trigger
+    assert ("the token is [token]", "joe on behalf of [token]") == (trigger["reason"], trigger["by"])
+    assert ("the token is [token]", "joe on behalf of [token]") == (kept.reason, kept.by)
+    assert [] == [one for one in everything if b"secret-token" in one]

@@ -13,7 +13,9 @@ from aiohttp import web
 
 from panic.service import descriptors
 from panic.service.app import RUNNER
-from panic.service.listener import Listener
+from panic.service.auth import ROLE
+from panic.service.caller import HEAD_MOST
+from panic.service.listener import BURST, Listener, neighbourhood
 from tests.cli.support import account, sent, simulate, until
 from tests.service.support import TOKEN, firm, serving
 from tests.service.test_tls import a_certificate, the_context
@@ -31,19 +33,24 @@ class Place:
     runner: web.AppRunner = field(init=False)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     inside: int = 0
+    role: str = "presser"
     lines: list[asyncio.StreamWriter] = field(default_factory=list)
+    asked: list[str | None] = field(default_factory=list)
 
-    async def call(self, words: bytes = b"") -> Line:
-        """Connect, and say something."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port)
+    async def call(self, words: bytes = b"", local: str = "") -> Line:
+        """Connect, from another address if one is named, and say something."""
+        source = (local, 0) if local else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.listener.port, local_addr=source)
         self.lines.append(writer)
         writer.write(words)
         return reader, writer
 
-    async def quick(self, _: web.Request) -> web.Response:
+    async def quick(self, request: web.Request) -> web.Response:
+        self.asked.append(request.remote)
         return web.Response(text="quick")
 
-    async def slow(self, _: web.Request) -> web.Response:
+    async def slow(self, request: web.Request) -> web.Response:
+        request[ROLE] = self.role
         self.inside += 1
         await self.go_on.wait()
         return web.Response(text="slow")
@@ -92,18 +99,100 @@ async def answer(line: Line) -> bytes:
 
 
 async def test_whoever_comes_is_let_in_for_the_oldest_who_waits():
-    """Be it one who asked before; the younger ones stay."""
+    """Be it one who asked before; the younger ones, who are about to ask, stay."""
     async with standing(most=2) as place:
         asked = await place.call(ASK)
         assert (await answer(asked)).endswith(b"quick")
-        second = await place.call()
-        await until(lambda: 2 == len(place.listener._callers))
+        second = await place.call(ASK[:-2])
+        await until(lambda: 2 == len({one for one in place.listener._may_go() if one.caller}))
         new = await place.call(ASK)
 
         assert (await answer(new)).endswith(b"quick")
         assert b"" == await answer(asked)
-        second[1].write(ASK)
+        second[1].write(b"\r\n")
         assert (await answer(second)).endswith(b"quick")
+
+
+async def test_whoever_only_looks_gives_way():
+    """Looking never slows pressing, however many look."""
+    async with standing(most=1) as place:
+        place.role = "viewer"
+        looking = await place.call(WAIT)
+        await until(lambda: 1 == place.inside)
+
+        assert (await answer(await place.call(ASK))).endswith(b"quick")
+        assert b"" == await answer(looking)
+
+
+async def test_the_address_that_holds_most_gives_way():
+    """However long the one connection of another address is there already."""
+    async with standing(most=3) as place:
+        person = await place.call()
+        await until(lambda: 1 == len(place.listener))
+        crowd = [await place.call(local="127.0.0.2") for _ in range(3)]
+
+        assert b"" == await answer(crowd[0])
+        person[1].write(ASK)
+        assert (await answer(person)).endswith(b"quick")
+
+
+async def test_each_address_has_its_turn():
+    """Whoever comes last, behind a crowd, is answered among the first."""
+    async with standing(most=100) as place:
+        crowd = [await place.call(local="127.0.0.2") for _ in range(40)]
+        person = await place.call()
+        await until(lambda: 41 == len(place.listener))
+        for _, writer in [*crowd, person]:
+            writer.write(ASK)
+
+        assert (await answer(person)).endswith(b"quick")
+        assert place.asked.index("127.0.0.1") < 5
+
+
+async def test_of_ipv6_a_whole_network_is_one_address():
+    """Everybody has one, and could come from another address each time."""
+    ours = ("2001:db8::1", "2001:db8::ffff:1", "fe80::1%eth0", "::ffff:10.0.0.7", "10.0.0.7")
+    found = [neighbourhood(one) for one in ours]
+
+    assert found[0] == found[1] != found[2]
+    assert "10.0.0.7" == found[3] == found[4]
+
+
+async def test_a_head_without_end_is_cut():
+    """A thousand of them, each held back before its last line, would fill the memory."""
+    async with standing(most=2) as place:
+        line = await place.call(ASK)
+        assert (await answer(line)).endswith(b"quick")
+        for n in range(HEAD_MOST // 1000 + 2):
+            line[1].write(b"X-%d: %s\r\n" % (n, b"x" * 1000) if n else b"GET /quick HTTP/1.1\r\n")
+
+        assert b"" == await answer(line)
+
+
+async def test_who_comes_while_many_wait_at_the_door_is_let_in_at_once():
+    """A whole burst is accepted in one turn of the loop."""
+    async with standing(most=100) as place:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(BURST):
+                group.create_task(place.call())
+        loops = 0
+        while len(place.listener) < BURST:
+            loops += 1
+            await asyncio.sleep(0)
+
+        assert loops < BURST // 4
+
+
+async def test_the_silent_give_way_first():
+    """A caller speaks at once; a crowd that only connects pushes out nobody who does."""
+    async with standing(most=3) as place:
+        asking = await place.call(ASK[:-2])
+        await until(lambda: any(one.caller for one in place.listener._may_go()))
+        silent = [await place.call() for _ in range(3)]
+
+        assert b"" == await answer(silent[0])
+        asking[1].write(b"\r\n")
+        assert (await answer(asking)).endswith(b"quick")
 
 
 async def test_whoever_is_served_never_goes():
@@ -132,7 +221,7 @@ async def test_whoever_keeps_a_line_busy_gives_way(words: bytes):
     async with standing(most=1) as place:
         await place.call(words)
         await until(lambda: 1 == place.inside)
-        await until(lambda: all(one.may_go for one in place.listener._callers))
+        await until(lambda: any(place.listener._may_go()))
 
         assert (await answer(await place.call(ASK))).endswith(b"quick")
 
@@ -157,7 +246,7 @@ async def test_a_handshake_that_does_not_come_gives_way_and_is_cut(tmp_path: Pat
     made.ca.configure_trust(trusting)
     async with standing(most=1, first_s=1.0, context=the_context(made.service)) as place:
         silent = await place.call()
-        await until(lambda: 1 == len(place.listener._callers))
+        await until(lambda: 1 == len(place.listener))
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", place.listener.port, ssl=trusting, server_hostname="panic.example.com"
         )

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from panic import config
-from panic.config import Hook, Settings, Token
+from panic.config import Grant, Hook, Settings, Token
 from panic.service import body as bodies
 from panic.service.standby.rights import narrowed
 from tests.cli.support import account, simulate, until
@@ -22,6 +22,12 @@ A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 SECRETS = 'secrets = [{ env = "ONE" }, { env = "TWO" }]'
 TOKEN = f'[tokens.joe]\ndigest = ["{A}", "{B}"]\nroles = ["presser", "resetter"]\ngroups = ["East", "West"]\n'
 HOOK = f"[hooks.risk]\nall = true\n{SECRETS}\n"
+PEOPLE = """[identity]
+issuer = "https://login.example.com"
+client_id = "client"
+[identity.grants.desk]
+roles = ["presser", "resetter"]
+"""
 
 
 def settings(folder: Path, text: str) -> tuple[Settings, config.Survey]:
@@ -56,6 +62,12 @@ EARLY, LATE = "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"
         (HOOK, HOOK.replace("TWO", "THREE"), HOOK.replace(', { env = "TWO" }', "")),
         (HOOK, HOOK.replace("ONE", "X").replace("TWO", "Y"), ""),
         ("", HOOK, ""),
+        (PEOPLE, "", ""),
+        (PEOPLE, PEOPLE.replace("issuer", "isuer"), ""),
+        (PEOPLE, PEOPLE.replace("client", "another"), ""),
+        (PEOPLE, PEOPLE.replace("desk", "risk"), ""),
+        (PEOPLE, PEOPLE.replace('"resetter"', '"viewer"'), PEOPLE.replace(', "resetter"', "")),
+        (PEOPLE, f'{PEOPLE}groups = ["East"]', f'{PEOPLE}groups = ["East"]'),
         (TOKEN + HOOK, "[tokens", TOKEN + HOOK),
     ],
 )
@@ -65,12 +77,13 @@ def test_nobody_has_more_rights_than_both_settings_give(tmp_path: Path, old: str
     found, fewer = narrowed(before, settings(tmp_path, new)[1])
 
     assert (expected.tokens, expected.hooks) == (found.tokens, found.hooks)
-    assert bool(fewer) == ((before.tokens, before.hooks) != (found.tokens, found.hooks))
+    assert expected.identity == found.identity
     assert (found is before) == (not fewer)
 
 
 def test_every_setting_that_gives_a_right_is_looked_at():
-    """A new one of tokens or hooks is to be thought of where rights are taken away."""
+    """A new one is to be thought of where rights are taken away."""
+    assert {"roles", "groups"} == set(Grant.model_fields)
     assert {"digest", "roles", "groups", "person", "not_before", "expires"} == set(Token.model_fields)
     rule = {"all", "groups", "accounts", "side", "type", "instrument_type", "instruments"}
     more = {"watch_s", "deadline_s", "latch", "on_odd", "tolerance_s", "scheme", "secrets"}

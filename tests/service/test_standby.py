@@ -15,12 +15,15 @@ from panic.broker.outcomes import Outcome
 from panic.config import load
 from panic.kit.errors import ConfigurationError
 from panic.ledger import reader
+from panic.ledger.backlog import Trouble
 from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepare
+from panic.service import standby as standby_module
 from panic.service.standby import Standby
 from panic.service.standby.health import Reloaded
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, http, listening
 from tests.cli.support import KEY, Firm, closed_port, raw_server, until
+from tests.ledger.support import rewrite
 
 ALL = Press(Scope(all=True), "runaway algo")
 TIME = http(200, {"data": {}, "error": None}, "Date: Tue, 24 Nov 2026 02:00:00 GMT")
@@ -267,6 +270,27 @@ async def test_the_ledger_is_open_before_anybody_presses(tmp_path: Path, firm: F
         assert await leg.settle(PATIENCE_S)
         assert standby.ledger is writer
         assert (["run-1"], []) == ([row.run for row in reader.read(file).rows], leg.troubles)
+
+
+async def test_a_ledger_that_somebody_wrote_anew_is_told(
+    tmp_path: Path, firm: Firm, monkeypatch: pytest.MonkeyPatch
+):
+    """Once, though nobody presses; and it stays among the problems."""
+    monkeypatch.setattr(standby_module, "PROBE_S", 0.0)
+    async with ready(firm, every_s=0.01) as standby:
+        assert standby.ledger is not None
+        told = list[Trouble]()
+        standby.gone = told.append
+        leg = standby.ledger.leg("run-1")
+        leg.append("note", "2026-11-24T02:00:00Z", {})
+        await leg.settle(PATIENCE_S)
+        rewrite(tmp_path / "ledger.db", lambda one: one._replace(body={"by": "nobody"}))
+        await until(lambda: bool(told))
+        leg.append("note", "2026-11-24T02:00:01Z", {})
+        await leg.settle(PATIENCE_S)
+
+        assert ["ledger_rewritten"] == [one.code for one in told]
+        assert "was written anew by others" in problems_of(standby)
 
 
 # ── everything anew ─────────────────────────────────────────────────────────────────────────────────────────

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from math import inf
 from time import monotonic
 from typing import Final, TypeVar
 
 from aiohttp import web
 from pydantic_core import to_json
 
+from panic.config import LedgerFiles
 from panic.kit.background import Aside
 from panic.kit.errors import UsageError
+from panic.kit.pool import LostError
 from panic.ledger import history
 from panic.report import document as reports
 from panic.service.desk import Desk
@@ -22,7 +26,9 @@ _T = TypeVar("_T")
 
 _SWEEP_S: Final = 5.0
 _SHARED_S: Final = 0.5
-"""The least time between folding reports of a run under way, however many watch: the loop belongs to the run."""
+_SHARE: Final = 0.05
+"""The least time between folding reports of a run under way, however many watch, and the share of the loop's time
+that this may take: the loop belongs to the run."""
 
 
 def document(body: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
@@ -34,7 +40,7 @@ def document(body: object, status: int = 200, headers: Mapping[str, str] | None 
 
 
 class Threads(Aside):
-    """Threads for work that may hang, and whose mistakes are the caller's."""
+    """Threads, or processes, for work that may hang, and whose mistakes are the caller's."""
 
     async def ask(
         self, work: Callable[[], _T], name: str, most_s: float | None = None, *, usage: str = "not_found"
@@ -42,6 +48,8 @@ class Threads(Aside):
         """Do work; a UsageError becomes the problem `usage`."""
         try:
             return await self.do(work, name, most_s)
+        except LostError as error:
+            raise ProblemError("unread", str(error)) from error
         except UsageError as error:
             raise ProblemError(usage, in_our_words(str(error))) from error
 
@@ -49,8 +57,8 @@ class Threads(Aside):
 class Lookup:
     """Finds a run wherever it is: at the desk while it is here, in the ledger afterwards."""
 
-    def __init__(self, desk: Desk, standby: Standby, threads: Threads) -> None:
-        self._desk, self._standby, self._threads = desk, standby, threads
+    def __init__(self, desk: Desk, standby: Standby, reading: Threads) -> None:
+        self._desk, self._standby, self._reading = desk, standby, reading
         self._reports: dict[str, tuple[float, bytes]] = {}
 
     async def find(self, name: str) -> Live | str:
@@ -59,25 +67,29 @@ class Lookup:
         if live is not None:
             return live
         ledger, here = self._standby.settings.ledger, self._desk.last_presses
-        run = await self._threads.ask(lambda: history.find(ledger, name, here), "find")
+        run = await self._reading.ask(partial(history.find, ledger, name, here), "find")
         return self._desk.find(run) or run
 
     async def report(self, name: str) -> bytes:
         """Give a run's report as JSON, as it is known now."""
         found = await self.find(name)
         if isinstance(found, str):
-            ledger = self._standby.settings.ledger
-            told = lambda: reports.to_json(history.recall(ledger, found).report())  # noqa: E731  (on a thread)
-            return await self._threads.ask(told, "report")
-        if found.report is not None:
-            return reports.to_json(found.report)
-        await until_swept(found)
+            return await self._reading.ask(partial(_report, self._standby.settings.ledger, found), "report")
+        if found.report is None:
+            await until_swept(found)
         now = monotonic()
-        known = self._reports.get(found.run.id)
-        if known is None or now - known[0] > _SHARED_S:
-            self._reports = {run: one for run, one in self._reports.items() if self._desk.find(run)}
-            known = self._reports[found.run.id] = now, reports.to_json(found.run.report())
-        return known[1]
+        fresh_until, text = self._reports.get(found.run.id, (0.0, b""))
+        if now < fresh_until:
+            return text
+        self._reports = {run: one for run, one in self._reports.items() if self._desk.find(run)}
+        text = reports.to_json(found.report or found.run.report())
+        shared_s = inf if found.report else max(_SHARED_S, (monotonic() - now) / _SHARE)
+        self._reports[found.run.id] = now + shared_s, text
+        return text
+
+
+def _report(ledger: LedgerFiles, run: str) -> bytes:
+    return reports.to_json(history.recall(ledger, run).report())
 
 
 async def until_swept(live: Live) -> None:

@@ -121,6 +121,24 @@ class EventsQuery(_Query):
     run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
 
 
+class BeginQuery(_Query):
+    """Where on the page to go on afterwards, and whether to prove anew who one is."""
+
+    page: Annotated[str, StringConstraints(max_length=100, pattern=r"^[A-Za-z0-9/-]*$")] = ""
+    fresh: bool = False
+
+
+class DoneQuery(_Query):
+    """What the identity provider sends back; it may say more."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    state: Annotated[str, Field(max_length=200)] = ""
+    code: Annotated[str, Field(max_length=4000, repr=False)] = ""
+    error: Annotated[str, Field(max_length=200)] = ""
+    iss: Annotated[str, Field(max_length=2000)] = ""
+
+
 _Model = TypeVar("_Model", bound=BaseModel)
 
 

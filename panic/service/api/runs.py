@@ -1,11 +1,15 @@
 """The routes about runs, beside the press: listed, summed up, reported and resumed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from typing import Final
 
 from aiohttp import web
+from pydantic_core import to_json
 
+from panic.accounts.plan import Scope
 from panic.config import LedgerFiles
 from panic.kit.errors import UsageError
 from panic.ledger import history
@@ -24,6 +28,9 @@ from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.standby import Standby
 
+_JUDGED_S: Final = 5.0
+"""How long the records of listed runs may be looked at: whoever asks does not wait for ever."""
+
 
 @dataclass
 class Runs:
@@ -33,6 +40,7 @@ class Runs:
     _standby: Standby
     _lookup: Lookup
     _threads: Threads
+    _reading: Threads
     _audit: Audit
     _env: Mapping[str, str]
 
@@ -41,20 +49,8 @@ class Runs:
         """List runs, unfinished ones first."""
         limit = models.read_query(models.RunsQuery, request).limit
         ledger = self._standby.settings.ledger
-        found: list[Summary] = []
-        damage: list[str] = []
-        looked_in: list[str] = []
-        if ledger.file is not None:
-            found, damage = await self._threads.ask(lambda: history.runs(ledger, limit), "runs")
-            looked_in = history.looked(ledger)
-        now = datetime.now(UTC)
-        recorded = {one.run for one in found}
-        unrecorded = [live for run, live in self._desk.live.items() if run not in recorded]
-        rows = [_live_row(live) for live in reversed(unrecorded)]
-        rows.sort(key=lambda row: row.finished_at is not None)
-        shown = (*rows[:limit], *(views.row(one, now) for one in found[: max(limit - len(rows), 0)]))
-        more = len(found) + len(rows) - len(shown)
-        return document(views.Runs("panic-runs/1", shown, more, tuple(damage), tuple(looked_in)))
+        here = [_live_row(live) for live in reversed(self._desk.live.values())]
+        return document(await self._reading.ask(partial(_listed, ledger, here, limit), "runs"))
 
     @Operation("GET", views.RUN, "viewer", {200: views.RunFound}, (504,))
     async def run(self, request: web.Request, _: Identity) -> web.Response:
@@ -62,7 +58,7 @@ class Runs:
         found = await self._lookup.find(request.match_info["id"])
         if isinstance(found, str):
             ledger = self._standby.settings.ledger
-            row = await self._threads.ask(lambda: _row(ledger, found), "run")
+            row = await self._reading.ask(partial(_row, ledger, found), "run")
         else:
             row = _live_row(found)
         told = views.RunFound("panic-run-summary/1", live=False, run=row, links=views.links(row.run_id))
@@ -86,8 +82,7 @@ class Runs:
             state = "came to its end" if found.is_over else "is under way"
             remedy = "Press again: that is always possible."
             raise ProblemError("conflict", f"run {found.run.id} {state}", remedy=remedy)
-        recall = lambda: history.recall(settings.ledger, found).replay.scope  # noqa: E731  (on a thread)
-        scope = await self._threads.ask(recall, "resume")
+        scope = await self._reading.ask(partial(_scope, settings.ledger, found), "resume")
         require_scope(identity, scope, self._standby.roster)
         prepare = lambda: resume.prepare(settings, ledger, found, by, self._env)  # noqa: E731  (on a thread)
         prepared = await self._threads.ask(prepare, "resume", usage="conflict")
@@ -95,6 +90,21 @@ class Runs:
         self._audit.record_request(request, identity, "resume", run_id=live.run.id, by=by)
         started = views.started(live.run.id)
         return document(started, 202, {"Location": started.links.self})
+
+
+def _listed(ledger: LedgerFiles, here: Sequence[views.RunRow], limit: int) -> bytes:
+    found, damage, looked_in = list[Summary](), list[str](), list[str]()
+    if ledger.file is not None:
+        (found, damage), looked_in = history.runs(ledger, limit, _JUDGED_S), history.looked(ledger)
+    now, recorded = datetime.now(UTC), {one.run for one in found}
+    rows = sorted((one for one in here if one.run_id not in recorded), key=lambda row: row.finished_at is not None)
+    shown = (*rows[:limit], *(views.row(one, now) for one in found[: max(limit - len(rows), 0)]))
+    more = len(found) + len(rows) - len(shown)
+    return to_json(views.Runs("panic-runs/1", shown, more, tuple(damage), tuple(looked_in)), indent=2)
+
+
+def _scope(ledger: LedgerFiles, run: str) -> Scope:
+    return history.recall(ledger, run).replay.scope
 
 
 def _row(ledger: LedgerFiles, name: str) -> views.RunRow:

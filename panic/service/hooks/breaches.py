@@ -20,6 +20,7 @@ from panic.kit.words import clip
 from panic.report.document import Source
 from panic.run.press import Press
 from panic.service import body
+from panic.service.auth import ROLE
 from panic.service.desk import Desk
 from panic.service.hooks.bodies import Meaning, Understood, odd, understand
 from panic.service.hooks.decisions import Act, Decision, decide
@@ -29,7 +30,7 @@ from panic.service.hooks.signatures import Kind, Verified, verify
 from panic.service.live import Live
 from panic.service.notify import Notice
 from panic.service.press_command import press_command
-from panic.service.problems import ProblemError, request_id
+from panic.service.problems import CALLER, ProblemError, request_id
 
 log = structlog.get_logger()
 
@@ -107,9 +108,10 @@ class Breaches:
         verified = verify(secrets, headers, data, self.now(), hook.tolerance_s if hook else 0.0)
         if hook is None or verified.kind is Kind.FORGED:
             return self._not_let_in(request, name, failure)
+        request[ROLE] = "presser"
         said = odd(failure.detail) if failure else understand(data or b"", self.scrub)
         digest = hashlib.sha256(data or b"").hexdigest()
-        call = _Received(name, hook, verified, said, digest, request.remote or "")
+        call = _Received(name, hook, verified, said, digest, request.get(CALLER, ""))
         if call.signed:
             await self.replays.ready()
         return self._answer(request, call)
@@ -167,7 +169,7 @@ class Breaches:
         """Refuse an unknown hook and a call that proves nothing alike, so that nobody learns which it was."""
         refused = failure or ProblemError("not_let_in", headers={"WWW-Authenticate": "Bearer"})
         facts = {"hook": clip(name, _NAME_MOST), "act": refused.code, "status": refused.status}
-        self.record("hook_forged", {**facts, "remote": request.remote or "", "sender": Kind.FORGED}, True)
+        self.record("hook_forged", {**facts, "remote": request.get(CALLER, ""), "sender": Kind.FORGED}, True)
         return refused.response(request_id(request))
 
     def _could_not(self, request: web.Request, call: _Received, error: Exception) -> web.StreamResponse:

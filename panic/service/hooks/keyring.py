@@ -48,6 +48,10 @@ class Keyring:
         known = (self._texts.get((name, place)) for place in hook.secrets)  # a place that is gone opens nothing
         return Secrets(hook.scheme, filter(None, known))
 
+    def scrub(self, text: str) -> str:
+        """Take the secrets out of words from outside."""
+        return secret.scrub(text, map(secret.Key, self._texts.values()))
+
     def _begin(self, hooks: Mapping[str, Hook]) -> asyncio.Future[_Read]:
         self._reading = reading = begin(lambda: read(hooks, self._env), "hook-secrets")
         reading.add_done_callback(lambda done: self._keep(hooks, done))

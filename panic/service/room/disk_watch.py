@@ -1,14 +1,15 @@
-"""What the latch and the ledger say, for the control room: read on threads now and then, since a disk may hang."""
+"""What the latch and the ledger say, for the control room: read aside now and then, since a disk may hang."""
 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from panic import latch
 from panic.config import LedgerFiles, Settings
-from panic.kit.background import Aside
+from panic.kit.background import Aside, Start, begin
 from panic.kit.errors import PanicError, UsageError
 from panic.ledger import history
 from panic.ledger.record import LastPress
@@ -35,11 +36,13 @@ _T = TypeVar("_T")
 class Look(Generic[_T]):
     """Something on a disk, as it was `found` last; `problem` is why another may be true by now."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, start: Start = begin) -> None:
         self.found: _T | None = None
         self.problem = f"{what} was not read yet"
         self._what, self._read_at = what, _NEVER
-        self._aside = Aside(1)  # an open page asks again and again, and a disk that hangs keeps its place
+        self._aside = Aside(
+            1, start=start
+        )  # an open page asks again and again, and a disk that hangs keeps its place
 
     def expire(self) -> None:
         """Read it anew at the next refresh."""
@@ -68,9 +71,9 @@ class Recorded(NamedTuple):
 class DiskWatch:
     """Knows what latch and ledger said last. During a sweep it reads nothing, and during a run not the ledger."""
 
-    def __init__(self, desk: Desk, settings: Callable[[], Settings]) -> None:
+    def __init__(self, desk: Desk, settings: Callable[[], Settings], reading: Start) -> None:
         self._desk, self._settings = desk, settings
-        self._latch, self.ledger = Look[latch.State]("it"), Look[Recorded]("the ledger")
+        self._latch, self.ledger = Look[latch.State]("it"), Look[Recorded]("the ledger", reading)
         self._reading: asyncio.Task[None] | None = None
 
     async def known(self) -> None:
@@ -98,7 +101,7 @@ class DiskWatch:
         is_known = not self._latch.problem
         if self._latch.found != before:
             self.ledger.expire()
-        await self.ledger.refresh(lambda: _recorded(settings, is_known=is_known), LEDGER_S)
+        await self.ledger.refresh(partial(_recorded, settings, is_known=is_known), LEDGER_S)
 
     @property
     def latched(self) -> RoomLatch:

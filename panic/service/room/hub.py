@@ -6,6 +6,7 @@ The words are written once; each page has a mailbox of its own, so that none wai
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final
 
 import structlog
@@ -33,8 +34,11 @@ _ROOM: TypeAdapter[Room] = TypeAdapter(Room)
 class Hub:
     """Tells all pages; `watching` are these, and what each follows."""
 
-    def __init__(self, desk: Desk, standby: Standby, threads: Threads, overview: Overview) -> None:
-        self._desk, self._standby, self._threads, self.overview = desk, standby, threads, overview
+    def __init__(
+        self, desk: Desk, standby: Standby, threads: Threads, reading: Threads, overview: Overview
+    ) -> None:
+        self._desk, self._standby, self.overview = desk, standby, overview
+        self._threads, self._reading = threads, reading
         self.boards: dict[str, LiveBoard] = {}  # of runs that are here
         self.watching: dict[Mailbox, LiveBoard | None] = {}
         self._pulse: asyncio.Task[None] | None = None
@@ -64,9 +68,8 @@ class Hub:
         """Give a board once, of a run that is here or on record."""
         if not isinstance(found, str):
             return await self.board_of(found).text()
-        ledger, scrub = self._standby.settings.ledger, self._standby.scrub
-        work = lambda: scrub(recorded(ledger, found).decode()).encode()  # noqa: E731  (on a thread)
-        return await self._threads.ask(work, "board")
+        text = await self._reading.ask(partial(recorded, self._standby.settings.ledger, found), "board")
+        return self._standby.scrub(text.decode()).encode()
 
     @contextmanager
     def joined(self, run: str = "", board: bytes = b"") -> Iterator[Mailbox]:

@@ -10,6 +10,7 @@ from panic.accounts.plan import scope_of
 from panic.accounts.roster import Roster
 from panic.broker.outcomes import Standing
 from panic.config import Schedule
+from panic.kit.background import Start
 from panic.kit.words import clip
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -31,10 +32,11 @@ class Overview:
     self_test: SelfTester | None
     calendar: Callable[[], Calendar]
     drill: bool
+    reading: Start
 
     def __post_init__(self) -> None:
         """Watch the disks."""
-        self.disks = DiskWatch(self.desk, lambda: self.standby.settings)
+        self.disks = DiskWatch(self.desk, lambda: self.standby.settings, self.reading)
 
     def view(self) -> Room:
         """Say how things stand."""

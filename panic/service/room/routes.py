@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 from aiohttp import web
@@ -48,6 +49,7 @@ class Looks:
     _standby: Standby
     _lookup: Lookup
     _threads: Threads
+    _exports: Threads
     hub: Hub
     signing: Signing
     readers: set[asyncio.Task[Any]] = field(default_factory=set)
@@ -74,7 +76,7 @@ class Looks:
         async with self._exporting:  # it reads the whole ledger: one at a time, never while first cancels leave
             for live in [live for live in self._desk.live.values() if not live.is_over]:
                 await until_swept(live)
-            body = await self._threads.ask(lambda: _exported(ledger, run, by), "evidence", _EVIDENCE_S)
+            body = await self._exports.ask(partial(_exported, ledger, run, by), "evidence", _EVIDENCE_S)
         disposition = f'attachment; filename="panic-evidence-{run}.jsonl"'
         headers = {"Content-Type": _LINES, "Content-Disposition": disposition}
         return web.Response(body=body, headers=headers)

@@ -34,6 +34,8 @@ class SessionView:
         groups: Whose accounts it may press; null for every account.
         may_act: Whether it may do more than look now; if not, give the token again.
         acts_for_s: Until it only looks, if nobody does anything.
+        issuer: The identity provider that named them; empty for a token.
+        fresh_for_s: Until a reset takes a new sign-in there; null for a token.
         csrf: What every request but GET and HEAD repeats as X-CSRF-Token.
     """
 
@@ -44,6 +46,8 @@ class SessionView:
     groups: tuple[str, ...] | None
     may_act: bool
     acts_for_s: float
+    issuer: str
+    fresh_for_s: float | None
     csrf: str
 
 
@@ -56,7 +60,7 @@ class Signing:
 
     def who(self, request: web.Request) -> Signed | None:
         """Say who asks with a cookie, which does not yet mean that they may; None without one."""
-        cookies = self._cookies(request)
+        cookies = self.cookies(request)
         found = self.sessions.find(cookies[0]) if cookies else None
         if cookies and found is None:
             raise ProblemError("unauthenticated", "the session has ended", **_AGAIN)
@@ -82,9 +86,14 @@ class Signing:
             self.sessions.act(who.session)
         request[SIGNED] = who
 
+    def require_fresh(self, who: Signed) -> None:
+        """Go on if they proved who they are lately, or gave a token."""
+        if self.sessions.fresh_for_s(who.session) == 0:
+            raise ProblemError("stale_sign_in")
+
     def _require_origin(self, request: web.Request) -> None:
         service = self._standby.settings.service
-        ours = {sessions.origin_of(request.headers.get("Host", ""), secure=self._is_secure(request))}
+        ours = {sessions.origin_of(request.headers.get("Host", ""), secure=self.is_secure(request))}
         if service.behind_proxy:  # it may call us by another name, and is itself asked with TLS at the usual port
             names = (f"[{name}]" if ":" in name else name for name in service.allowed_hosts)
             ours |= {sessions.origin_of(name, secure=True) for name in names}
@@ -92,24 +101,26 @@ class Signing:
         if why := sessions.refusal(request.method, ours, origins, sites):
             raise ProblemError("not_same_origin", why)
 
-    def _cookies(self, request: web.Request) -> list[str]:
+    def cookies(self, request: web.Request) -> list[str]:
         """Give our cookie, or none; another page of this host may have set one beside it."""
-        found = sessions.cookies(request.headers.getall("Cookie", []), self._cookie_name(request))
+        found = sessions.cookies(request.headers.getall("Cookie", []), self.cookie_name(request))
         if len(found) > 1:
             raise ProblemError("not_same_origin", _SEVERAL, remedy=_CLEAR)
         return found
 
-    def _cookie_name(self, request: web.Request) -> str:
-        return sessions.cookie_name(request.headers.get("Host", ""), secure=self._is_secure(request))
+    def cookie_name(self, request: web.Request) -> str:
+        """Give the name of our cookie."""
+        return sessions.cookie_name(request.headers.get("Host", ""), secure=self.is_secure(request))
 
-    def _is_secure(self, request: web.Request) -> bool:
+    def is_secure(self, request: web.Request) -> bool:
+        """Whether the browser asks with TLS."""
         return request.secure or self._standby.settings.service.behind_proxy
 
     @Operation("POST", SESSION, "", {200: SessionView}, (401, 403), body=TokenAsked)
     async def sign_in(self, request: web.Request, _: Identity) -> web.Response:
         """Sign in from a browser: a token for a cookie."""
         self._require_origin(request)
-        cookies = self._cookies(request)
+        cookies = self.cookies(request)
         asked = read(TokenAsked, await read_json(request))
         identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}", datetime.now(UTC))
         if identity is None:
@@ -119,7 +130,7 @@ class Signing:
         who = self.sessions.begin(identity)
         self._audit.record_request(request, identity, "sign_in")
         response = self._view(who)
-        self._set_cookie(request, response, who.cookie)
+        self.set_cookie(request, response, who.cookie)
         return response
 
     @Operation("GET", SESSION, "viewer", {200: SessionView}, (404,))
@@ -138,12 +149,13 @@ class Signing:
         self.sessions.end(_signed(request).cookie)
         self._audit.record_request(request, identity, "sign_out")
         response = web.Response(status=204)
-        self._set_cookie(request, response, "", max_age=0)
+        self.set_cookie(request, response, "", max_age=0)
         return response
 
-    def _set_cookie(self, request: web.Request, response: web.Response, cookie: str, **how: Any) -> None:
-        how |= {"httponly": True, "samesite": "Strict", "secure": self._is_secure(request)}
-        response.set_cookie(self._cookie_name(request), cookie, **how)
+    def set_cookie(self, request: web.Request, response: web.Response, cookie: str, **how: Any) -> None:
+        """Give the browser its cookie."""
+        how |= {"httponly": True, "samesite": "Strict", "secure": self.is_secure(request)}
+        response.set_cookie(self.cookie_name(request), cookie, **how)
 
     def _view(self, who: Signed) -> web.Response:
         one, acts_for_s = who.identity, self.sessions.acts_for_s(who.session)
@@ -155,6 +167,8 @@ class Signing:
             None if one.groups is None else tuple(sorted(one.groups)),
             may_act=acts_for_s > 0,
             acts_for_s=round(acts_for_s, 3),
+            issuer=one.issuer,
+            fresh_for_s=self.sessions.fresh_for_s(who.session),
             csrf=sessions.csrf_of(who.cookie),
         )
         return document(view)

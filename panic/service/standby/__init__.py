@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +16,7 @@ from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError
+from panic.ledger.backlog import Trouble
 from panic.ledger.writer import Writer, open_ledger
 from panic.run.check import Setup
 from panic.run.pace import lanes_of, renewed
@@ -53,6 +54,7 @@ class Standby:
         settings: Those in force; they replace each other when they are loaded again.
         ledger: The one writer of the ledger; None where the settings name none.
         lanes: The pace of each credential, which all runs and self-tests share.
+        gone: Called where the ledger is not what this process wrote any more, each time.
     """
 
     def __init__(
@@ -70,7 +72,8 @@ class Standby:
         self.judgement = Judgement(env)
         self.ledger: Writer | None = None
         self.lanes = lanes_of(settings)
-        self._probed_at = time.monotonic()
+        self.gone: Callable[[Trouble], None] = lambda _: None
+        self._probed_at, self._told = time.monotonic(), 0
         self._warm = _warm_of(self._files)
         self._tending: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
@@ -122,8 +125,8 @@ class Standby:
         return self._files.loaded.usable
 
     def scrub(self, text: str) -> str:
-        """Take keys out of words from outside."""
-        return secret.scrub(text, self.keys.values())
+        """Take keys and tokens out of words from outside."""
+        return secret.scrub(secret.without_tokens(text, self.settings.token_digests), self.keys.values())
 
     def take_broker(self) -> Broker | None:
         """Hand over an open Broker, with its connections; None if none is ready. The taker closes it."""
@@ -185,8 +188,16 @@ class Standby:
                 if self.ledger and time.monotonic() - self._probed_at >= PROBE_S:
                     self._probed_at = time.monotonic()
                     self.ledger.probe()
+                self._tell_gone()
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
+
+    def _tell_gone(self) -> None:
+        gone = self.ledger.gone[self._told :] if self.ledger else ()
+        for trouble in gone:
+            self._told += 1
+            log.error("ledger_trouble", code=trouble.code, text=trouble.text)
+            self.gone(trouble)
 
 
 def _warm_of(files: Files) -> Warm:

@@ -48,6 +48,9 @@ class Judgement:
         roster, usable = loaded.roster.value, frozenset(loaded.usable)
         places = [place for hook in settings.hooks.values() for place in hook.secrets]
         places += [channel.url for channel in settings.channels.values()]
+        places += (
+            [settings.identity.client_secret] if settings.identity and settings.identity.client_secret else []
+        )
         files = [settings.service.tls_certificate, settings.service.tls_key, *(place.file for place in places)]
         stamps = [stamp_of(file) for file in files if file is not None]
         if self._seen == (settings, roster, usable, stamps):
@@ -84,6 +87,7 @@ def status(
     health = warm.health
     unheard = [f"connections to the broker: {health.trouble}"] if health.trouble else []
     unwritten = [f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else []
+    unwritten += [f"ledger: {one.text}" for one in ledger.gone] if ledger else []
     return {
         **loaded.ages(),
         "warm_connections": warm.idle,

@@ -1,7 +1,7 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
-import { Refusal, Silence, ask, encode, may, session, signIn } from "./service.js";
+import { Refusal, Silence, ask, atProvider, encode, may, session, signIn } from "./service.js";
 import { commandLine, count, isDrill, number } from "./words.js";
 
 const HOLD_MS = 1000;
@@ -46,7 +46,8 @@ export class PressPanel {
     this.touched = h("p", { id: "touches", class: "touches", "aria-live": "polite" });
     this.token = h("input", { type: "password", id: "token-again", autocomplete: "current-password", placeholder: "Your token" });
     this.locked = h("form", { hidden: true, onsubmit: (event) => event.preventDefault() },
-      h("label", { class: "field" }, h("span", {}, "You have been away. To press, give your token again:"), this.token));
+      h("label", { class: "field" }, h("span", {}, "You have been away. To press, give your token again:"), this.token),
+      this.away = h("p", { hidden: true }, "Or ", h("a", { href: atProvider("") }, "sign in again"), "."));
     this.answer = h("div", { id: "answer", class: "answer", role: "status" });
     this.buildHold();
     this.element = h("section", { id: "press", class: "press", "aria-labelledby": "press-title" },
@@ -185,10 +186,11 @@ export class PressPanel {
     }
     const isIdle = Boolean(session.now) && !session.now.may_act;
     this.locked.hidden = !(isIdle && mayPress);
+    this.away.hidden = !session.now?.issuer;
     this.element.querySelector("#scope-all").disabled = this.limited;
     this.go.disabled = this.word.value.trim().toUpperCase() !== "CANCEL" || !this.isChosen || !mayPress;
     if (mayPress || !session.now) this.plan();
-    else say(this.touched, `The token ${session.now.name} may not press: it lacks the role presser.`);
+    else say(this.touched, `${session.now.issuer ? "" : "The token "}${session.now.name} may not press: the role presser is missing.`);
   }
 
   /** Ask what the press would touch, once the typing has come to rest: only the service knows the roster. */

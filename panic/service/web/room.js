@@ -124,7 +124,8 @@ function route() {
     byId("underway").hidden = true;
     document.body.classList.remove("lost");
     drawTop();
-    signInPage(stage, { isDrill: isDrillPage, enter });
+    const [where, why] = location.hash.replace(/^#\/?/, "").split("/"), isRefused = where === "sign-in";
+    signInPage(stage, { isDrill: isDrillPage, enter, page: isRefused ? "" : location.hash.replace(/^#\/?/, ""), why: isRefused ? why : "" });
     return;
   }
   if (!room) {

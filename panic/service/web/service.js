@@ -87,6 +87,15 @@ export async function whoIsIn() {
   }
 }
 
+/** The link at which one signs in with the firm's provider, and comes back to a page; `fresh` asks them who they are. */
+export const atProvider = (page, fresh = false) => `/v1/sign-in/begin?page=${encodeURIComponent(page)}&fresh=${fresh}`;
+
+/** The name of the firm's provider; "" where there is none. */
+export async function providerName() {
+  const { issuer } = await ask("GET", "/v1/sign-in", undefined, { within: OPENING_MS });
+  return issuer ? new URL(issuer).host : "";
+}
+
 export const signIn = async (token) => become(await ask("POST", "/v1/session", { token }));
 
 /** End the session; without an answer the user is still signed in. */

@@ -1,0 +1,95 @@
+"""Work that would keep this process from better things, in others: it never competes for the interpreter."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from multiprocessing import active_children, parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from pathlib import Path
+from typing import Final, TypeVar
+
+from panic.kit.errors import PanicError
+
+_T = TypeVar("_T")
+
+_NICE: Final = 10
+_FIRST_TO_GO: Final = "1000"
+"""What the kernel ends first where memory runs out."""
+
+
+class LostError(PanicError):
+    """The process that did the work died, twice, or there was none to be had."""
+
+
+class _Process(SpawnProcess):
+    """One of ours, told apart from other children of this process."""
+
+
+class _Context(SpawnContext):
+    Process = _Process
+
+
+class Pool:
+    """Up to `workers` processes, each begun when it is needed; one that died is replaced.
+
+    Work and what comes of it are pickled: give a partial of a function that can be imported. It must only read,
+    for it is begun again where a process died.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._executor: ProcessPoolExecutor | None = None
+
+    def start(self, work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
+        """Begin work; give a future of the running loop with what comes of it, or with a LostError."""
+        return asyncio.create_task(self._done(work), name=f"panic-{name}")
+
+    def close(self) -> None:
+        """End all processes, whatever they do: an interpreter that ends would wait for them."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown(wait=False, cancel_futures=True)
+            for one in active_children():
+                if isinstance(one, _Process):
+                    one.kill()
+
+    async def _done(self, work: Callable[[], _T]) -> _T:
+        with suppress(BrokenProcessPool):
+            return await asyncio.wrap_future(self._submitted(work))
+        try:
+            return await asyncio.wrap_future(self._submitted(work))
+        except BrokenProcessPool as error:
+            raise LostError("the process that was to read it died, twice") from error
+
+    def _submitted(self, work: Callable[[], _T]) -> Future[_T]:
+        for _ in range(2):
+            try:
+                if self._executor is None:
+                    self._executor = ProcessPoolExecutor(self._workers, _Context(), _begin)
+                return self._executor.submit(work)
+            except BrokenProcessPool:  # one died since
+                self._executor = None
+            except (OSError, RuntimeError) as error:
+                self._executor = None
+                raise LostError(f"no process can be begun to read it: {type(error).__name__}") from error
+        raise LostError("no process stays alive to read it")
+
+
+def _begin() -> None:
+    """Begin a process: it gives way to its parent, and ends with it, however that ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(OSError):
+        os.nice(_NICE)
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_GO)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := parent_process()) is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,96 @@
+"""Work in other processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from panic.kit.pool import LostError, Pool
+from tests import ROOT
+from tests.cli.support import until as eventually
+from tests.ledger.support import until
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    pool = Pool(1)
+    yield pool
+    pool.close()
+
+
+def _die_once(mark: Path) -> int:
+    """Die the first time."""
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+def _be_busy(mark: Path) -> None:
+    """Never come to an end."""
+    mark.write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def _is_gone(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+async def test_work_is_done_in_another_process_that_gives_way_to_this_one(pool: Pool):
+    """What comes of it arrives here, and what goes wrong as well."""
+    there = await pool.start(os.getpid, "pid")
+    nice = await pool.start(partial(os.getpriority, os.PRIO_PROCESS, 0), "nice")
+    with pytest.raises(FileNotFoundError):
+        await pool.start(partial(os.stat, "/nowhere"), "stat")
+
+    assert os.getpid() != there
+    assert nice > os.getpriority(os.PRIO_PROCESS, 0)
+    assert there == await pool.start(os.getpid, "pid")
+
+
+async def test_a_process_that_died_is_replaced_and_its_work_is_done_once_more(pool: Pool, tmp_path: Path):
+    """Where that dies, too, it is said; and the next work is done."""
+    before = await pool.start(os.getpid, "pid")
+    after = await pool.start(partial(_die_once, tmp_path / "mark"), "die")
+    with pytest.raises(LostError):
+        await pool.start(partial(os._exit, 3), "die")
+
+    assert after != before
+    assert isinstance(await pool.start(os.getpid, "pid"), int)
+
+
+async def test_a_pool_that_is_closed_waits_for_nothing(pool: Pool, tmp_path: Path):
+    """Whatever its process does."""
+    mark = tmp_path / "mark"
+    busy = pool.start(partial(_be_busy, mark), "busy")
+    await eventually(lambda: bool(mark.exists() and mark.read_text()))
+    pool.close()
+    busy.cancel()
+    until(lambda: _is_gone(int(mark.read_text())))
+
+
+def test_a_process_ends_with_the_one_that_began_it(tmp_path: Path):
+    """However that ends."""
+    code = (
+        "import asyncio, os, signal\n"
+        "from panic.kit.pool import Pool\n"
+        "async def main():\n"
+        "    print(await Pool(1).start(os.getpid, 'pid'), flush=True)\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    out = tmp_path / "out"
+    with out.open("w") as stream:  # a pipe would be held by the process that outlives it
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=stream, stderr=subprocess.DEVNULL, cwd=ROOT, check=False
+        )
+    until(lambda: _is_gone(int(out.read_text())))
+
+    assert -signal.SIGKILL == done.returncode
