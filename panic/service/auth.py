@@ -66,6 +66,10 @@ class Identity:
         who = {"issuer": self.issuer, "subject": self.subject} if self.issuer else {}
         return {"token": self.name, **who}
 
+    def is_same(self, other: "Identity") -> bool:
+        """Whether it is the same token, or the same person of the provider."""
+        return (self.issuer, self.subject or self.name) == (other.issuer, other.subject or other.name)
+
     def in_role(self, role: str) -> "Identity":
         """Give who they are for what takes this role: with the groups of that role alone."""
         return replace(self, groups=self.limits[role]) if role in self.limits else self

@@ -26,6 +26,7 @@ from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.replays import Replays, recorded
 from panic.service.listener import Listener
+from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
@@ -83,7 +84,7 @@ class Server:
         self._ending.push_async_callback(self.notifier.close)
         ledger = self.standby.ledger
         self._leg = ledger.leg() if ledger else None
-        self.desk.observers.append(self.notifier.observe)
+        self.desk.observers += [self.notifier.observe, self._say_head]
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
@@ -167,6 +168,11 @@ class Server:
         """Record that people know about a run, so that the next start does not tell them again."""
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
+
+    def _say_head(self, what: str, live: Live) -> None:
+        """Say the head after a run, so that the journal, and wherever that is sent, can vouch for it."""
+        if what == "finished" and (report := live.report) is not None and report.ledger_head:
+            self._say(f"panic: run {report.run_id} ended {report.verdict}; ledger head {report.ledger_head}")
 
     def _ledger_gone(self, trouble: Trouble) -> None:
         what = "somebody else changed what panic wrote" if trouble.code == RewrittenError.code else "it is gone"

@@ -13,7 +13,7 @@ from panic.service.audit import Audit
 from panic.service.auth import CHALLENGE, Identity, identify
 from panic.service.body import read_json
 from panic.service.operations import Operation
-from panic.service.problems import ProblemError
+from panic.service.problems import CALLER, ProblemError
 from panic.service.sessions import SIGNED, Sessions, Signed
 from panic.service.standby import Standby
 
@@ -86,6 +86,12 @@ class Signing:
             self.sessions.act(who.session)
         request[SIGNED] = who
 
+    def require_active(self, request: web.Request) -> None:
+        """Go on if somebody was there lately, or gave a token."""
+        who = request.get(SIGNED)
+        if who is not None and not self.sessions.acts_for_s(who.session):
+            raise ProblemError("idle")
+
     def require_fresh(self, who: Signed) -> None:
         """Go on if they proved who they are lately, or gave a token."""
         if self.sessions.fresh_for_s(who.session) == 0:
@@ -127,7 +133,7 @@ class Signing:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
         for one in cookies:  # so that none can be planted
             self.sessions.end(one)
-        who = self.sessions.begin(identity)
+        who = self.sessions.begin(identity, request.get(CALLER, ""))
         self._audit.record_request(request, identity, "sign_in")
         response = self._view(who)
         self.set_cookie(request, response, who.cookie)
