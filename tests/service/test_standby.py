@@ -212,9 +212,9 @@ async def test_what_cannot_be_read_gives_way_to_the_last_that_could(
         assert KEY not in said(prepared.flags) + problems_of(standby)
         firm.key.touch(0o600)
         firm.key.write_text(KEY)
-        firm.roster.write_text("id\n7\n")
+        firm.roster.write_text("id\n5\n6\n7\n8\n")
         mended = standby.prepare(ALL)
-        assert ([7], ()) == (fired(mended), mended.flags)
+        assert ([5, 6, 7, 8], ()) == (fired(mended), mended.flags)
 
 
 async def test_nothing_good_ever_is_refused_and_mended_at_the_press(firm: Firm):

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError
 from panic.ledger.backlog import Trouble
 from panic.ledger.writer import Writer, open_ledger
+from panic.report.document import Flag
 from panic.run.check import Setup
 from panic.run.pace import lanes_of, renewed
 from panic.run.press import Prepared, Press
@@ -25,6 +27,7 @@ from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
 from panic.service.standby.health import (
     Judgement,
     Reloaded,
+    doubts,
     mistakes,
     read_files,
     read_settings,
@@ -108,11 +111,17 @@ class Standby:
         """Make a press ready from what is loaded; what changed since is read again, what cannot be is kept."""
         files = self._files
         in_time = files.look(READ_S if files.loaded.roster.value is None else self._look_s)
-        return files.loaded.prepared(self.settings, press, in_time=in_time)
+        prepared = files.loaded.prepared(self.settings, press, in_time=in_time)
+        return replace(prepared, flags=(*self.doubts, *prepared.flags))
 
     def pressable(self, scope: Scope) -> Scope | None:
         """Give what `Loaded.pressable` gives."""
         return self._files.loaded.pressable(scope)
+
+    @property
+    def doubts(self) -> tuple[Flag, ...]:
+        """Why the roster may lack accounts, though nothing is wrong with what it says."""
+        return tuple(doubts(self._files.loaded, self.judgement))
 
     @property
     def roster(self) -> Roster | None:
@@ -177,7 +186,8 @@ class Standby:
 
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
-        problems = (*map(str, self.setup().problems), *self._refused)
+        doubted = (flag.text for flag in self.doubts)
+        problems = (*doubted, *map(str, self.setup().problems), *self._refused)
         return status(self.settings, self._files.loaded, self._warm, problems, self.ledger)
 
     async def _tend(self) -> None:

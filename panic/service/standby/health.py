@@ -5,6 +5,7 @@ Whoever asks is told at once. Of settings, roster and keys that are read again a
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
 
 from panic import config
@@ -13,6 +14,9 @@ from panic.config.own_files import fingerprints
 from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError, Problem
 from panic.ledger.writer import Writer
+from panic.report import flags
+from panic.report.document import Flag
+from panic.run import roster_size
 from panic.service import readiness
 from panic.service.standby.files import Files, Loaded, age, settled, stamp_of
 from panic.service.standby.warm import Warm
@@ -27,11 +31,15 @@ _AT_START: Final = ("host", "port", "tls_certificate", "tls_key")
 
 
 class Judgement:
-    """Keeps what `panic.service.readiness` says of what is loaded; None until it was looked at once."""
+    """Keeps what `panic.service.readiness` says of what is loaded; None until it was looked at once.
+
+    `good_rows` is how many rows the roster had when it was last good, 0 where nobody knows.
+    """
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self.problems: tuple[Problem, ...] | None = None
         self.files: dict[str, str] = {}
+        self.good_rows = 0
         self._env = env
         self._seen: object = None
         self._looking: asyncio.Future[None] | None = None
@@ -46,6 +54,9 @@ class Judgement:
     def _look(self, settings: Settings, loaded: Loaded) -> None:
         self.files = fingerprints(settings)
         roster, usable = loaded.roster.value, frozenset(loaded.usable)
+        if roster is not None:
+            with suppress(OSError):
+                self.good_rows = roster_size.look(settings, roster)
         places = [place for hook in settings.hooks.values() for place in hook.secrets]
         places += [channel.url for channel in settings.channels.values()]
         places += (
@@ -64,6 +75,12 @@ class Judgement:
         self.problems, self._seen = found, (settings, roster, usable, [settled(one) for one in stamps])
 
 
+def doubts(loaded: Loaded, judgement: Judgement) -> Iterable[Flag]:
+    """Say that the roster has lost many rows: it is no mistake to refuse, since only the broker can tell."""
+    roster = loaded.roster.value
+    return flags.from_roster(judgement.good_rows, roster_size.rows_of(roster)) if roster else ()
+
+
 def mistakes(settings: Settings, loaded: Loaded, judgement: Judgement) -> list[Problem]:
     """Give everything that `panic check` would refuse."""
     return [*settings.problems, *loaded.problems, *(judgement.problems or ())]
@@ -71,7 +88,7 @@ def mistakes(settings: Settings, loaded: Loaded, judgement: Judgement) -> list[P
 
 def why_not_ready(settings: Settings, loaded: Loaded, judgement: Judgement) -> str:
     """Say why a press by a person, a hook or the clock would not work, in a word; empty if each of them would."""
-    if loaded.roster.value is None:
+    if loaded.roster.value is None or list(doubts(loaded, judgement)):
         return "roster"
     if not loaded.usable:
         return "keys"
