@@ -57,6 +57,25 @@ export const schedule = (stage) => page(stage, "Schedule", async () => {
   ];
 });
 
+// ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const sessions = (stage) => page(stage, "Signed in", async () => {
+  const found = await ask("GET", "/v1/sessions");
+  const end = (one) => h("button", { type: "button", class: "quiet small", onclick: async () => {
+    try {
+      await ask("POST", "/v1/sessions/end", { id: one.id });
+      await sessions(stage);
+    } catch (error) {
+      stage.append(problem(error));
+    }
+  } }, "End");
+  const rows = found.sessions.map((one) => h("tr", {}, h("td", {}, one.name), h("td", {}, one.address), h("td", {}, utc(one.began_at)),
+    h("td", {}, one.may_act ? "may act" : "only looks"), h("td", {}, one.this ? "this page" : end(one))));
+  return [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Sessions" }, h("table", { class: "rows" },
+    h("thead", {}, h("tr", {}, ["Who", "From", "Since", "Now", "End"].map((word) => h("th", { scope: "col" }, word)))), h("tbody", {}, rows))),
+  h("p", { class: "note" }, "An ended session has to sign in again. Whoever may reset sees and ends everybody's; it goes on record.")];
+});
+
 // ── latch ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const latch = (stage, room) => page(stage, "Latch", async () => {
