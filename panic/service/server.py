@@ -34,10 +34,12 @@ from panic.service.room import board
 from panic.service.schedule.clockwork import Clockwork
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
+from panic.service.standby.health import Reloaded
 
 log = structlog.get_logger()
 
 _END_S: Final = 2.0
+_TOLD_MOST: Final = 5
 
 _READERS: Final = 3
 """Processes that read the ledger: for whoever looks, for evidence, and for resets and the room."""
@@ -117,13 +119,20 @@ class Server:
             await self._ending.aclose()
 
     async def reload(self) -> None:
-        """Reload settings, roster and keys, and report the result: all of them take effect, or none."""
+        """Reload settings, roster and keys, and tell people where they are refused.
+
+        All of them take effect, or none; but rights that they take away are gone in any case.
+        """
         found = await self.standby.reload()
+        if found.fewer:
+            self._say(f"panic: rights were taken away: {', '.join(found.fewer)}")
+            self._audit.record("rights_taken_away", {"whose": found.fewer, "refused": bool(found.problems)})
         for problem in found.problems:
             self._say(f"panic: not reloaded: {problem}")
+        self.notifier.tell(_told(found))
         if found.problems:
             self._say("panic: the settings stay as they were; run panic check, fix them, and reload again")
-            log.error("reload_refused", problems=len(found.problems))
+            log.error("reload_refused", problems=len(found.problems), rights_taken_away=found.fewer)
             return
         for note in found.notes:
             self._say(f"panic: {note}")
@@ -177,6 +186,16 @@ class Server:
     def _write(self, at: str, body: dict[str, Any]) -> None:
         if self._leg is not None:
             self._leg.append(Kind.AUDIT, at, body)
+
+
+def _told(found: Reloaded) -> Notice:
+    """Give what people are told of a reload: a page where it was refused, and the end of that page."""
+    if not found.problems:
+        return Notice("flag", "", "The settings were reloaded", "All of them count.", "reload", closes=True)
+    rights = f"Fewer rights count all the same: {', '.join(found.fewer)}." if found.fewer else ""
+    lines = [*map(str, found.problems[:_TOLD_MOST]), rights, "Run panic check, fix them, and reload again."]
+    title = "The settings were NOT reloaded: they stay as they were"
+    return Notice("page", "", title, "\n".join(filter(None, lines)), "reload")
 
 
 def _context(settings: Settings, say: Callable[[str], None]) -> ssl.SSLContext | None:

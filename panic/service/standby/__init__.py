@@ -29,11 +29,13 @@ from panic.service.standby.health import (
     Reloaded,
     doubts,
     mistakes,
-    read_again,
+    read_files,
+    read_settings,
     restart_notes,
     status,
     why_not_ready,
 )
+from panic.service.standby.rights import narrowed
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
@@ -142,14 +144,20 @@ class Standby:
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Reloaded:
-        """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them."""
+        """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them.
+
+        What they take away from anybody is taken away first, and in any case.
+        """
         async with self._reloading:
             old, old_files, old_warm = self.settings, self._files, self._warm
+            fewer: tuple[str, ...] = ()
             try:
-                found = await read_again(old, self._env, self._every_s)
+                survey = await read_settings(old, self._env)
+                self.settings, fewer = narrowed(old, survey)
+                found = await read_files(survey, self._env, self._every_s)
             except ConfigurationError as error:
                 self._refused = [f"the settings could not be loaded again: {one}" for one in error.problems]
-                return Reloaded(error.problems)
+                return Reloaded(error.problems, fewer=fewer)
             self._refused = []
             if not self._is_closed:
                 self.settings = found.settings.model_copy(update={"ledger": old.ledger})
@@ -160,7 +168,7 @@ class Standby:
                 self.judgement.look(self.settings, found.loaded)
                 old_files.close()
                 await old_warm.close()
-            return Reloaded(notes=restart_notes(old, found.settings))
+            return Reloaded((), restart_notes(old, found.settings), fewer)
 
     async def judged(self) -> None:
         """Wait until everything that a press needs was looked at, but not for long."""

@@ -4,12 +4,12 @@ Whoever asks is told at once. Of settings, roster and keys that are read again a
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from panic import config
-from panic.config import Settings
+from panic.config import Settings, Survey
 from panic.config.own_files import fingerprints
 from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError, Problem
@@ -23,6 +23,8 @@ from panic.service.standby.warm import Warm
 
 RELOAD_S: Final = 10.0
 """How long a reload may take before it is abandoned."""
+
+_T = TypeVar("_T")
 
 _AT_START: Final = ("host", "port", "tls_certificate", "tls_key")
 """What of [service] counts only at the start."""
@@ -100,7 +102,9 @@ def status(
 ) -> dict[str, Any]:
     """Say what is ready, how old it is (seconds; null for never) and what is wrong beside these problems."""
     health = warm.health
-    unheard = [f"connections to the broker: {health.trouble}"] if health.trouble else []
+    refused = {name: status for name, status in health.refused.items() if name in loaded.usable}
+    unheard = [f"credential {name}: the broker answers {status} to its key" for name, status in refused.items()]
+    unheard += [f"connections to the broker: {health.trouble}"] if health.trouble else []
     unwritten = [f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else []
     unwritten += [f"ledger: {one.text}" for one in ledger.gone] if ledger else []
     return {
@@ -114,25 +118,42 @@ def status(
 
 
 class Reloaded(NamedTuple):
-    """Why the old settings stay, if they do; and what of the new ones counts only after a restart."""
+    """Why the old settings stay, if they do; what of the new ones counts only after a restart.
+
+    Attributes:
+        fewer: Who has fewer rights now, in either case.
+    """
 
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    fewer: tuple[str, ...] = ()
 
 
-async def read_again(old: Settings, env: Mapping[str, str], every_s: float) -> Files:
-    """Read everything again, or raise a ConfigurationError with everything that is wrong with it."""
-    try:
-        return await wait(lambda: _read(old, env, every_s), RELOAD_S, "reload")
-    except (TimeoutError, RuntimeError):
-        what = f"the files could not be read within {RELOAD_S:.0f} s"
-        raise ConfigurationError([Problem(what, "Put them on a file system that answers.", old.file)]) from None
-
-
-def _read(old: Settings, env: Mapping[str, str], every_s: float) -> Files:
+async def read_settings(old: Settings, env: Mapping[str, str]) -> Survey:
+    """Read the settings again, whatever is wrong with them, or raise a ConfigurationError."""
     if old.file is None:
         raise ConfigurationError([Problem("the settings were built in code", "Restart to change them.")])
-    settings = config.load(old.file, env)
+    return await _in_time(lambda: config.survey(old.file, env), old)
+
+
+async def read_files(survey: Survey, env: Mapping[str, str], every_s: float) -> Files:
+    """Read the rest again, or raise a ConfigurationError with everything that is wrong with any of it."""
+    return await _in_time(lambda: _read(survey, env, every_s), survey.settings)
+
+
+async def _in_time(work: Callable[[], _T], settings: Settings) -> _T:
+    try:
+        return await wait(work, RELOAD_S, "reload")
+    except (TimeoutError, RuntimeError):
+        what = f"the files could not be read within {RELOAD_S:.0f} s"
+        place = settings.file
+        raise ConfigurationError([Problem(what, "Put them on a file system that answers.", place)]) from None
+
+
+def _read(survey: Survey, env: Mapping[str, str], every_s: float) -> Files:
+    settings = survey.settings
+    if not survey.is_usable:
+        raise ConfigurationError(settings.problems)
     files = Files(settings, env, every_s=every_s)
     loaded = files.loaded = files.read()
     needed = readiness.problems(settings, loaded.roster.value, loaded.usable, env)
