@@ -136,8 +136,14 @@ def _runs(parser: Parser) -> None:
 
 def _show(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
+    _heads(parser)
     _ledger(parser)
     _output_options(parser)
+
+
+def _heads(parser: Parser) -> None:
+    head = "a ledger head that was kept elsewhere; repeatable"
+    parser.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
 
 
 def _ledger(parser: Parser) -> None:
@@ -155,8 +161,7 @@ def _evidence(parser: Parser) -> None:
     what = "check whether it was altered; needs no settings and no ledger"
     verify = add("verify", "evidence:do_verify", what, _VERIFY)
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
-    head = "a ledger head that was kept elsewhere; repeatable"
-    verify.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
+    _heads(verify)
     _output_options(verify)
     backup = add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")

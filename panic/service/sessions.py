@@ -92,8 +92,8 @@ class Sessions:
 
     def begin(self, identity: Identity, address: str = "") -> Signed:
         """Create a session for a token of the settings; its cookie exists nowhere else."""
-        now, token = self._now(), self._settings().tokens[identity.name]
-        return self._begun(Session(identity.name, token.digest, now, now, address), identity)
+        now = self._now()
+        return self._begun(Session(identity.name, identity.digest, now, now, address), identity)
 
     def admit(self, member: Member, proved_s: float, address: str = "") -> Signed | None:
         """Create a session for whom the provider named, `proved_s` after they proved it; None if nobody may."""
@@ -136,8 +136,9 @@ class Sessions:
         if session.member is not None:
             return identity_of(session.member, settings.identity)
         token = settings.tokens.get(session.token)
-        is_same = token is not None and token.digest == session.token_digest
-        return bearer_of(session.token, token) if token and is_same else None
+        if token is None or session.token_digest not in token.digest or token.refusal(datetime.now(UTC)):
+            return None
+        return bearer_of(session.token, token, session.token_digest)
 
     def fresh_for_s(self, session: Session) -> float | None:
         """Give how long it counts as a fresh sign-in, seconds; None for a token, which is given or not."""

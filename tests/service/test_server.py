@@ -177,8 +177,10 @@ async def test_people_are_told_that_somebody_wrote_the_ledger_anew(tmp_path: Pat
             rewrite(tmp_path / LEDGER, later)
             pressed = await service.press(reason="another", wait=15)
             await until(lambda: bool(told))
+            said = await service.process.says(f"{pressed.body['run_id']} ended")
 
     assert "clear" == pressed.body["verdict"]
+    assert f"ended clear; ledger head {pressed.body['ledger_head']}" in said
     assert told[0]["title"].startswith("THE LEDGER IS NOT TO BE TRUSTED")
 
 

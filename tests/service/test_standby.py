@@ -20,6 +20,7 @@ from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepare
 from panic.service import standby as standby_module
 from panic.service.standby import Standby
+from panic.service.standby.health import Reloaded
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, http, listening
 from tests.cli.support import KEY, Firm, closed_port, raw_server, until
 from tests.ledger.support import rewrite
@@ -211,9 +212,9 @@ async def test_what_cannot_be_read_gives_way_to_the_last_that_could(
         assert KEY not in said(prepared.flags) + problems_of(standby)
         firm.key.touch(0o600)
         firm.key.write_text(KEY)
-        firm.roster.write_text("id\n7\n")
+        firm.roster.write_text("id\n5\n6\n7\n8\n")
         mended = standby.prepare(ALL)
-        assert ([7], ()) == (fired(mended), mended.flags)
+        assert ([5, 6, 7, 8], ()) == (fired(mended), mended.flags)
 
 
 async def test_nothing_good_ever_is_refused_and_mended_at_the_press(firm: Firm):
@@ -309,7 +310,7 @@ async def test_a_reload_replaces_everything(tmp_path: Path):
                 answer = await cancel(broker)
 
         assert standby.lanes is not lanes
-        assert ((), ("[service] port counts after a restart",)) == reloaded
+        assert ((), ("[service] port counts after a restart",), ()) == reloaded
         assert ([7], new.base_url) == (fired(prepared), prepared.settings.broker.base_url)
         assert (Outcome.ACCEPTED, WARM) == (answer.outcome, new.connections)
 
@@ -334,7 +335,7 @@ async def test_a_reload_with_any_mistake_changes_nothing(firm: Firm, name: str, 
         assert old is standby.settings
         assert words in problems_of(standby)
         file.write_text(before)
-        assert ((), ()) == await standby.reload()
+        assert Reloaded() == await standby.reload()
         assert "loaded again" not in problems_of(standby)
 
 

@@ -1,6 +1,7 @@
 """/v1/session: signing in with a token, and identifying callers by cookie."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -9,7 +10,7 @@ from panic.service import sessions
 from panic.service.api.answers import document
 from panic.service.api.models import TokenAsked, read
 from panic.service.audit import Audit
-from panic.service.auth import Identity, identify
+from panic.service.auth import CHALLENGE, Identity, identify
 from panic.service.body import read_json
 from panic.service.operations import Operation
 from panic.service.problems import CALLER, ProblemError
@@ -19,7 +20,6 @@ from panic.service.standby import Standby
 CSRF: Final = "X-CSRF-Token"
 SESSION: Final = "/v1/session"
 SEEN: Final = f"{SESSION}/seen"
-CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
 _AGAIN: Final[dict[str, Any]] = {"remedy": "Sign in again with your token.", "headers": CHALLENGE}
 _SEVERAL = "several cookies of its name came with it: another page of this host set one"
@@ -97,11 +97,6 @@ class Signing:
         if self.sessions.fresh_for_s(who.session) == 0:
             raise ProblemError("stale_sign_in")
 
-    def is_signed_in(self, request: web.Request) -> bool:
-        """Whether a caller admitted by cookie still would be; always true for a token."""
-        who = request.get(SIGNED)
-        return who is None or self.sessions.find(who.cookie) is not None
-
     def _require_origin(self, request: web.Request) -> None:
         service = self._standby.settings.service
         ours = {sessions.origin_of(request.headers.get("Host", ""), secure=self.is_secure(request))}
@@ -133,7 +128,7 @@ class Signing:
         self._require_origin(request)
         cookies = self.cookies(request)
         asked = read(TokenAsked, await read_json(request))
-        identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
+        identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}", datetime.now(UTC))
         if identity is None:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
         for one in cookies:  # so that none can be planted

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError
 from panic.ledger.backlog import Trouble
 from panic.ledger.writer import Writer, open_ledger
+from panic.report.document import Flag
 from panic.run.check import Setup
 from panic.run.pace import lanes_of, renewed
 from panic.run.press import Prepared, Press
@@ -25,12 +27,15 @@ from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
 from panic.service.standby.health import (
     Judgement,
     Reloaded,
+    doubts,
     mistakes,
-    read_again,
+    read_files,
+    read_settings,
     restart_notes,
     status,
     why_not_ready,
 )
+from panic.service.standby.rights import narrowed
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
@@ -106,11 +111,17 @@ class Standby:
         """Make a press ready from what is loaded; what changed since is read again, what cannot be is kept."""
         files = self._files
         in_time = files.look(READ_S if files.loaded.roster.value is None else self._look_s)
-        return files.loaded.prepared(self.settings, press, in_time=in_time)
+        prepared = files.loaded.prepared(self.settings, press, in_time=in_time)
+        return replace(prepared, flags=(*self.doubts, *prepared.flags))
 
     def pressable(self, scope: Scope) -> Scope | None:
         """Give what `Loaded.pressable` gives."""
         return self._files.loaded.pressable(scope)
+
+    @property
+    def doubts(self) -> tuple[Flag, ...]:
+        """Why the roster may lack accounts, though nothing is wrong with what it says."""
+        return tuple(doubts(self._files.loaded, self.judgement))
 
     @property
     def roster(self) -> Roster | None:
@@ -133,14 +144,20 @@ class Standby:
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Reloaded:
-        """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them."""
+        """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them.
+
+        What they take away from anybody is taken away first, and in any case.
+        """
         async with self._reloading:
             old, old_files, old_warm = self.settings, self._files, self._warm
+            fewer: tuple[str, ...] = ()
             try:
-                found = await read_again(old, self._env, self._every_s)
+                survey = await read_settings(old, self._env)
+                self.settings, fewer = narrowed(old, survey)
+                found = await read_files(survey, self._env, self._every_s)
             except ConfigurationError as error:
                 self._refused = [f"the settings could not be loaded again: {one}" for one in error.problems]
-                return Reloaded(error.problems)
+                return Reloaded(error.problems, fewer=fewer)
             self._refused = []
             if not self._is_closed:
                 self.settings = found.settings.model_copy(update={"ledger": old.ledger})
@@ -151,7 +168,7 @@ class Standby:
                 self.judgement.look(self.settings, found.loaded)
                 old_files.close()
                 await old_warm.close()
-            return Reloaded(notes=restart_notes(old, found.settings))
+            return Reloaded((), restart_notes(old, found.settings), fewer)
 
     async def judged(self) -> None:
         """Wait until everything that a press needs was looked at, but not for long."""
@@ -169,7 +186,8 @@ class Standby:
 
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
-        problems = (*map(str, self.setup().problems), *self._refused)
+        doubted = (flag.text for flag in self.doubts)
+        problems = (*doubted, *map(str, self.setup().problems), *self._refused)
         return status(self.settings, self._files.loaded, self._warm, problems, self.ledger)
 
     async def _tend(self) -> None:
