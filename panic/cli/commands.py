@@ -17,7 +17,8 @@ _RUNS = """
 _LATCH = """
   0 disengaged · 20 engaged, or missing or unreadable, which means engaged · 64 usage"""
 _RESET = """
-  0 done · 64 refused · 70 the latch could not be changed · 78 it could not be put on record"""
+  0 done · 20 asked: another person must reset the same · 64 refused · 70 the latch could not be changed
+  78 it could not be put on record"""
 _MAKING = """
   0 made and shown · 64 usage · 70 it could not be shown"""
 _CHECK = """
@@ -135,8 +136,14 @@ def _runs(parser: Parser) -> None:
 
 def _show(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
+    _heads(parser)
     _ledger(parser)
     _output_options(parser)
+
+
+def _heads(parser: Parser) -> None:
+    head = "a ledger head that was kept elsewhere; repeatable"
+    parser.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
 
 
 def _ledger(parser: Parser) -> None:
@@ -154,8 +161,7 @@ def _evidence(parser: Parser) -> None:
     what = "check whether it was altered; needs no settings and no ledger"
     verify = add("verify", "evidence:do_verify", what, _VERIFY)
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
-    head = "a ledger head that was kept elsewhere; repeatable"
-    verify.add_argument("--head", action="append", default=[], metavar="N:HASH", help=head)
+    _heads(verify)
     _output_options(verify)
     backup = add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")

@@ -53,7 +53,7 @@ def do_export(options: argparse.Namespace) -> int:
     else:
         with new_file(options.output) as stream:
             stream.writelines(lines)
-    terminal.say(f"{clip(volume.file.name)}: ledger head {head} proves it: {_KEEP}")
+    terminal.say(f"{clip(volume.file.name)}: not anchored: ledger head {head} proves it: {_KEEP}")
     return _DAMAGED if _complain(volume) else 0
 
 
@@ -89,12 +89,17 @@ def _complain(volume: reader.Volume) -> bool:
     return bool(wrong)
 
 
-def do_verify(options: argparse.Namespace) -> int:
-    """Check evidence, print what was found and give its exit code; the settings may be missing or wrong."""
+def heads_of(options: argparse.Namespace) -> list[Head]:
+    """Give the heads that were kept elsewhere."""
     try:
-        heads = [Head.parse(words) for words in options.head]
+        return [Head.parse(words) for words in options.head]
     except ValueError as error:
         raise UsageError(f"--head: {error}") from None
+
+
+def do_verify(options: argparse.Namespace) -> int:
+    """Check evidence, print what was found and give its exit code; the settings may be missing or wrong."""
+    heads = heads_of(options)
     if options.output is not None and is_same(options.output, options.file):
         raise UsageError("--output would overwrite the evidence: name another file")
     output.guard(options, config.survey(options.config).settings)

@@ -7,12 +7,21 @@ from datetime import UTC, datetime, timedelta
 from pydantic_core import to_json
 from rich.console import RenderableType
 
+from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.cli import output
+from panic.cli.evidence import heads_of
 from panic.cli.tables.drawing import STYLES, Text, indented, line
 from panic.config import LedgerFiles
+from panic.kit import terminal
 from panic.ledger import history
+from panic.ledger.evidence.export import Asked, export
+from panic.ledger.evidence.verify import Finding, verify
 from panic.ledger.summary import Summary
+from panic.run.press import whoami
 from panic.service.api.views import Runs, row
+
+_HEADS = "reports, notifications and the service's log have heads, --head N:HASH takes one"
+_IN_DOUBT = EXIT_CODES[Verdict.UNVERIFIED]
 
 _FRESH = timedelta(hours=24)
 """How long an unfinished run affects the exit code; longer, and it would hide the next one."""
@@ -46,10 +55,18 @@ def _ledger(options: argparse.Namespace) -> LedgerFiles:
 
 def do_show(options: argparse.Namespace) -> int:
     """Print a report rebuilt from the ledger; the exit code is the run's own, or at least 10 in doubt."""
-    ledger = _ledger(options)
-    report = history.recall(ledger, history.find(ledger, options.run)).report()
+    ledger, heads = _ledger(options), heads_of(options)
+    run = history.find(ledger, options.run)
+    report = history.recall(ledger, run).report()
     output.deliver(report, options)
-    return report.exit_code
+    if not heads:
+        head = f"compare {report.ledger_head}" if report.ledger_head else "there is no head of its end to compare"
+        terminal.say(f"panic: not anchored: nothing outside the ledger vouches for this; {head}: {_HEADS}")
+        return report.exit_code
+    _, lines = export(history.read(ledger, whole=True), Asked(run), by=whoami(), at=datetime.now(UTC))
+    found = verify(lines, heads)
+    terminal.say(f"panic: {found.finding}{'' if not found.faults else f': {found.faults[0].text}'}")
+    return report.exit_code if found.finding is Finding.ANCHORED else max(report.exit_code, _IN_DOUBT)
 
 
 def runs_table(

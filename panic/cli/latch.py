@@ -16,6 +16,7 @@ from panic.config import Settings
 from panic.kit import terminal
 from panic.kit.errors import UsageError
 from panic.run import engagement, reset
+from panic.run.asked import user
 from panic.run.press import whoami
 
 ENGAGED = 20
@@ -54,17 +55,19 @@ def _create(settings: Settings, file: Path) -> None:
 
 
 def do_reset(options: argparse.Namespace) -> int:
-    """End the engaged state, and say what that does and does not do."""
+    """End the engaged state, or ask another person to, and say what that does and does not do."""
     settings = output.load(options)
     scope = Scope.of(options.all, options.group, options.account)
     reset.require_reason(options.reason)
     found = engagement.look(settings, walk=True)
     by = whoami(options.by)
-    prepared = reset.prepare(settings, scope, found, by=by, reason=options.reason, force=options.force)
+    prepared = reset.prepare(
+        settings, scope, found, person=user(), by=by, reason=options.reason, force=options.force
+    )
     state = None if options.dry_run else reset.carry_out(settings, prepared)
     document = json.dumps(asdict(prepared.view(state)), indent=2)
     output.show(document, reset_table(prepared, state), options)
-    return 0
+    return ENGAGED if state is not None and prepared.document.awaits_another else 0
 
 
 def latch_table(found: engagement.Engagement, file: Path) -> Iterable[RenderableType]:
@@ -81,18 +84,25 @@ def latch_table(found: engagement.Engagement, file: Path) -> Iterable[Renderable
         yield Text(f"{hold}: since {hold.at}, by run {hold.run}")
         if hold in found.doubts:
             yield indented(f"not clear: {found.doubts[hold]}")
+    for one in found.asked[:LISTED_MOST]:
+        ends = latch.listed(latch.Hold(*hold) for hold in one.holds) if one.holds else "everything"
+        yield Text(f"{one.by} asked to end {ends} at {one.at}: another person must, too")
     if state.engaged:
         yield Text('→ panic reset --reason "…" ends it')
 
 
 def reset_table(done: reset.Reset, state: latch.State | None) -> Iterable[RenderableType]:
     """Give what a reset did, or without a state what it would do."""
-    yield line(("DRY RUN", "bold") if state is None else ("RESET", "bold green"), f"  this {done}")
+    asks = done.document.awaits_another
+    carried_out = ("ASKED", "bold yellow") if asks else ("RESET", "bold green")
+    yield line(("DRY RUN", "bold") if state is None else carried_out, f"  this {done}")
     yield Text(reset.WILL_NOT)
     if state is not None:
         yield Text(f"the latch is {state} now", style="bold")
     yield from (Text(f"! {doubt}", style="yellow") for doubt in done.document.doubts[:LISTED_MOST])
     if done.document.forced_because:
         yield Text(f"forced: {done.document.forced_because}")
+    if done.document.asked_by:
+        yield Text(f"asked for by {done.document.asked_by}")
     yield Text(f"by {done.document.by}: {done.document.reason}")
     yield from (Text(f"looked in {file}", style="dim") for file in done.document.looked_in)

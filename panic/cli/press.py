@@ -17,6 +17,7 @@ from panic.report.document import LatchReport, Source, plan_json
 from panic.report.headline import narrowing
 from panic.run.pace import lanes_of
 from panic.run.press import Prepared, Press, prepare, whoami
+from panic.run.roster_size import doubts_of_plan
 
 _CLOSING_S = 0.5
 """The report is out: only tidying up is left, and it may not take long."""
@@ -82,7 +83,7 @@ def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
     plan, base_url = prepared.plan, prepared.settings.broker.base_url
     forecast = planned(plan.accounts, lanes_of(prepared.settings), verify=prepared.press.verify)
     output.show(plan_json(plan, base_url, forecast).decode(), plan_table(plan, base_url, forecast), options)
-    for flag in prepared.flags:
+    for flag in (*doubts_of_plan(prepared.settings, prepared.roster), *prepared.flags):
         terminal.say(f"! {flag.text}")
     return 0
 

@@ -31,7 +31,7 @@ from panic.service.server import Server
 from panic.simulator import Simulator
 
 PORT: Final = 8788  # next to the real service's port, never on it
-TOKEN = "drill"  # noqa: S105  (everybody may practise)
+TOKEN = "drill-drill-drill"  # noqa: S105  (everybody may practise; a shorter one does not count)
 RESTOCK_S = 5.0
 WATCH_S: Final = 5.0  # practice should be quick
 
@@ -125,7 +125,7 @@ def _settings(made_up: drill.Firm, simulator: Simulator, options: argparse.Names
     digest = hashlib.sha256(TOKEN.encode()).hexdigest()
     sections = (
         f"[run]\ndeadline_s = {drill.DEADLINE_S}\nwatch_s = {WATCH_S}\n\n[service]\nport = {options.port}\n\n"
-        f'[tokens.{TOKEN}]\ndigest = "sha256:{digest}"\nroles = ["presser", "resetter"]\nperson = true\n'
+        f'[tokens.drill]\ndigest = "sha256:{digest}"\nroles = ["presser", "resetter"]\nperson = true\n'
     )
     settings = config.load(drill.write(made_up, simulator.base_url, folder, sections), {})
     assert settings.latch.file is not None  # noqa: S101  (it is beside the settings)

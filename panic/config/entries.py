@@ -153,8 +153,8 @@ def _identity(document: Document) -> Provider | None:
 
 def _drop_doubles(document: Document, tokens: dict[str, Token]) -> None:
     """Remove tokens that have two names: nobody could say who is asking."""
-    times = Counter(token.digest for token in tokens.values())
-    for name in [name for name, token in tokens.items() if times[token.digest] > 1]:
+    times = Counter(digest for token in tokens.values() for digest in token.digest)
+    for name in [name for name, token in tokens.items() if any(times[digest] > 1 for digest in token.digest)]:
         del tokens[name]
         remedy = f"Make another with panic token; until then {_WITHOUT['tokens']}."
         document.complain(f"[tokens.{name}] is the same token as another", remedy, "tokens", name)

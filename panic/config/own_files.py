@@ -10,8 +10,8 @@ from panic.config.settings import Settings
 from panic.kit.errors import UsageError
 from panic.kit.words import clip
 
-CALENDAR, CLOCK, SELF_TEST = "calendar.json", "clock.json", "selftest.json"
-"""What the service keeps beside the ledger."""
+CALENDAR, CLOCK, PACE, SELF_TEST = "calendar.json", "clock.json", "pace.json", "selftest.json"
+"""What is kept beside the ledger."""
 
 _OF_SQLITE = ("", "-wal", "-shm", "-journal")
 
@@ -37,7 +37,8 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
         yield "the secret of [identity]", settings.identity.client_secret.file
     if (ledger := settings.ledger.file) is not None:
         yield from (("the ledger", ledger.with_name(ledger.name + end)) for end in _OF_SQLITE)
-        yield from (("kept beside the ledger", ledger.with_name(name)) for name in (CALENDAR, CLOCK, SELF_TEST))
+        beside = (CALENDAR, CLOCK, PACE, SELF_TEST)
+        yield from (("kept beside the ledger", ledger.with_name(name)) for name in beside)
     if (latch := settings.latch.file) is not None:
         yield from (("the latch", latch.with_name(latch.name + end)) for end in ("", ".lock"))
 

@@ -131,3 +131,6 @@ class LatchFile(Section):
 
     file: StateFile = None
     """Text file. Default: panic.latch in the state folder. `press --latch` engages it, `reset` ends that."""
+
+    resets: int = Field(default=1, ge=1, le=2)
+    """How many people a reset takes. Default: 1. With 2, nobody lets strategies trade again alone."""

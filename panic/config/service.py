@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, field_validator, model_validator
 
 from panic.config.sections import Credential, MistakeError, Section
 from panic.config.times import At, parse
@@ -20,6 +21,7 @@ Tells = Literal["start", "verdict", "flag", "page"]
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HOST = r"^([A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*)$"  # one colon alone would begin a port
+_A_TIME = "Give a time with its zone, such as 2027-06-30T18:00:00Z"
 _A_HOST = "Give host names or addresses, without a port"
 _INSTRUMENT = r"^[^\s,\p{C}]+(?: [^\s,\p{C}]+)*$"  # what a press takes: it must not be refused in a breach
 
@@ -41,6 +43,10 @@ def _one_of(words: Sequence[str]) -> str:
     return f"^({'|'.join(words)}|)$"
 
 
+def _listed(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 def _frozen(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
@@ -48,6 +54,7 @@ def _frozen(value: object) -> object:
 _Item = TypeVar("_Item")
 Items = Annotated[tuple[_Item, ...], BeforeValidator(_frozen)]
 _Text = Annotated[str, Field(min_length=1)]
+_Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 _Account = Annotated[int, Field(ge=1, le=(1 << 63) - 1)]
 _Instrument = Annotated[str, Field(pattern=_INSTRUMENT), AfterValidator(_printable)]
 
@@ -94,14 +101,15 @@ class Service(Section):
 
 
 class Token(Section):
-    """Who may ask the service for what: one bearer token, of which only the digest is here."""
+    """Who may ask the service for what: a bearer token, of which only the digest is here."""
 
-    digest: str = Field(
-        pattern=r"^sha256:[0-9a-f]{64}$",
+    digest: Annotated[Items[_Digest], BeforeValidator(_listed)] = Field(
+        min_length=1,
+        max_length=2,
         repr=False,  # somebody will paste the token itself
         description="Give the line digest = that panic token printed",
     )
-    """SHA-256 of the token. No default. A reader of the settings cannot press with it."""
+    """SHA-256 of the token, two while one replaces another. No default. A reader of the settings cannot press."""
 
     roles: Items[Role] = Field(min_length=1, description='Give roles = ["viewer"], or "presser", or "resetter"')
     """What it allows. No default: a right is given, not assumed. Each of them may look."""
@@ -111,6 +119,18 @@ class Token(Section):
 
     person: bool = True
     """Whether a person holds it. Default: yes. A program's identical presses are one, a person's never."""
+
+    not_before: AwareDatetime | None = Field(default=None, description=_A_TIME)
+    """From when it counts. Default: at once. One can be handed out before the day."""
+
+    expires: AwareDatetime | None = Field(default=None, description=_A_TIME)
+    """From when it does not count any more. Default: never. Somebody's who will leave dies by itself."""
+
+    def refusal(self, now: datetime) -> str:
+        """Say why it does not count now, in the middle of a sentence; empty if it does."""
+        if self.not_before is not None and now < self.not_before:
+            return f"counts from {self.not_before:%F %T %Z}"
+        return f"expired at {self.expires:%F %T %Z}" if self.expires is not None and now >= self.expires else ""
 
 
 class Rule(Section):

@@ -42,4 +42,4 @@ class Settings(Section):
     @property
     def token_digests(self) -> frozenset[str]:
         """The digests of all tokens: a text that holds a token can be told by them."""
-        return frozenset(token.digest for token in self.tokens.values())
+        return frozenset(digest for token in self.tokens.values() for digest in token.digest)

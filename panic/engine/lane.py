@@ -82,6 +82,7 @@ class Lane:
     _recent: int = 0
     _refused: dict[int, tuple[int, int]] = field(default_factory=dict)
     _probes: list[int] = field(default_factory=list)
+    _has_found_room: bool = False
 
     @property
     def is_free(self) -> bool:
@@ -101,10 +102,17 @@ class Lane:
 
     def begin_anew(self, now: float) -> None:
         """Find its limit once more: somebody presses."""
+        self._has_found_room = False
         self.rate.begin_anew()
         self.period += 1
         if self.closed_at is not None:
             self._next_at = min(self._next_at, now)
+
+    def find_room(self, now: float) -> None:
+        """Find its limit once more, and not again: another lane leaves it the turns of their common broker."""
+        if not self._has_found_room:
+            self.begin_anew(now)
+            self._has_found_room = True
 
     def sent(self, now: float) -> None:
         """Take a turn."""
@@ -151,7 +159,7 @@ class Lane:
                 self._probes.append(account)
                 self._wait_longer(now, retry_after)
         elif is_current:
-            is_far_off = self._slow_down(now)
+            is_far_off = self._slow_down(now, is_doubtful=times > 1)
             if is_far_off or self._told_s(retry_after):
                 self._close(now, retry_after)
         return 0.0
@@ -169,10 +177,10 @@ class Lane:
         self._refused[account] = times, self.rate.turns
         return times
 
-    def _slow_down(self, now: float) -> bool:
+    def _slow_down(self, now: float, *, is_doubtful: bool = False) -> bool:
         """Learn from a refusal; tell whether the rate was far off."""
         is_far_off = self._passed < FEW
-        self.rate.refused(now, is_far_off=is_far_off)
+        self.rate.refused(now, is_far_off=is_far_off, is_doubtful=is_doubtful)
         self.period += 1
         self._passed = 0
         self._next_at = max(self._next_at, now + self.rate.gap_s)

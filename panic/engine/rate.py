@@ -2,24 +2,23 @@
 
 * After the first refusal it begins low and doubles every quarter second: slow start.
 * A refusal sets it to what was served since an earlier refusal, by the time since, as TCP Westwood does: a token
-  bucket is empty at each refusal, so that is its rate whatever its burst; and a window's is the same.
+  bucket is empty at each refusal, so that is its rate whatever its burst; and a window's is the same. Where too
+  little was served for that, one more would have been too many: that is as fast as the broker can be. No refusal
+  takes more than 30 %, as with CUBIC: a window that was used up says little of its rate.
 * Between refusals it grows by 2, 4, 8 % and so on, as CUBIC does: flat near the last limit, steep once that moved.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-FIRST = 10.0
-"""Turns a second after the first refusal."""
+FIRST = 7.0
+"""Turns a second after the first refusal: low, for a broker may be slow."""
 
 LEAST = 0.2
 """The slowest, turns a second."""
 
 KNOWN_MOST = 1000.0
 """The fastest that is believed beforehand, turns a second. What is slower than the first rate is not believed."""
-
-IDLE_S, IDLE_TURNS = 2.0, 10
-"""After so long, and so many turns' time, without a turn nothing is learned from what was served before."""
 
 DOUBLE_S, DOUBLE_TURNS = 0.25, 2
 SEARCH, SEARCH_TURNS = 1.25, 4
@@ -33,8 +32,8 @@ PAUSES = 5
 BENEATH = 0.95
 """After a refusal the rate is this part of what was served, so that the next one is some time away."""
 
-FAR_OFF = 0.85
-"""What is left of a rate that was refused at once."""
+LEFT, FAR_OFF = 0.7, 0.85
+"""Between these parts is left of a rate that was refused at once; the first is left of any."""
 
 LEARN_S, LEARN_TURNS, LEARN_FROM = 1.0, 10, 5
 """What was served is counted over at least so many seconds and turns, from any of the last so many refusals."""
@@ -57,8 +56,6 @@ class Rate:
     _growth: float = GROWTH_FIRST
     _grown_at: float = 0.0
     _grown_turns: int = 0
-    _lasted: float = 0.0
-    _served_at: float = 0.0
     _pause: float = 0.0
     _refusals: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=LEARN_FROM))
 
@@ -85,24 +82,23 @@ class Rate:
         """The time from one turn to the next, seconds."""
         return 1 / self.value if self.value else 0.0
 
-    def refused(self, now: float, *, is_far_off: bool) -> None:
+    def refused(self, now: float, *, is_far_off: bool, is_doubtful: bool) -> None:
         """Learn from a refusal; `is_far_off` if hardly anything was served since the last one."""
         if self.value is None:
             self._set(FIRST)
-        elif is_far_off:
-            self._set(FAR_OFF * self.value)
-            self._factor = min(self._factor, SEARCH)
         else:
-            served = [
-                (self.turns - turns) / (now - at)
-                for at, turns in self._refusals
-                if now - at >= LEARN_S and self.turns - turns >= LEARN_TURNS
-            ]
-            self._set(max(BENEATH * max(served) if served else self.value / 2, self._lasted))
-            self._factor = 0.0 if served else min(self._factor, SEARCH)
-        if not (is_far_off and self._refusals):
+            since = [(now - at, self.turns - turns) for at, turns in self._refusals]
+            served = max((n / past for past, n in since if past >= LEARN_S and n >= LEARN_TURNS), default=0.0)
+            if served and not is_far_off:
+                value, self._factor = BENEATH * served, 0.0
+            else:
+                past, n = since[-1] if since else (0.0, 0)
+                most = (n + 1) / past if past and not is_doubtful else self.value
+                value, self._factor = min(most, FAR_OFF * self.value), min(self._factor, SEARCH)
+            self._set(min(self.value, max(value, LEFT * max(self.value, served))))
+        if not self._refusals or now - self._refusals[-1][0] >= LEARN_S / 2:
             self._refusals.append((now, self.turns))
-        self._growth, self._lasted = GROWTH_FIRST, 0.0
+        self._growth = GROWTH_FIRST
         self._grown_at, self._grown_turns = now, self.turns
 
     def paused(self, seconds: float, now: float) -> None:
@@ -115,16 +111,11 @@ class Rate:
         self.turns += 1
         if self.value is None:
             return
-        if now - self._served_at > max(IDLE_S, IDLE_TURNS * self.gap_s):
-            self._refusals.clear()
-            self._grown_at, self._grown_turns = now, self.turns
-        self._served_at = now
         past, turns = now - self._grown_at, self.turns - self._grown_turns
         least_s, least_turns = self._next_growth()
         if past < least_s or turns < least_turns:
             return
         if turns >= self.value * past / 2:  # else fewer came than might have gone
-            self._lasted = self.value
             self._set(self.value * (self._factor or 1 + self._growth))
             if not self._factor:
                 self._growth = min(2 * self._growth, GROWTH_MOST)

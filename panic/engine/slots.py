@@ -5,73 +5,23 @@ is not ready, so it never keeps a slot from work that is.
 """
 
 import asyncio
-import heapq
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
-from enum import IntEnum
-from itertools import count
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 
 from panic.broker.answers import Answer
 from panic.engine.lane import Kind, Lane
+from panic.engine.queue import Queue, Rank, Urgency, Waiter
 from panic.engine.rate import Rate
 
 NOBODY = 0
 """Stands in for an account if a request concerns none; no account has this id."""
 
 FLIGHT_LEAST, FLIGHT_SHARE, FLIGHT_S = 20, 5, 0.25
-"""At first a fifth of the accounts fly, at least 20: a broker that lets few through refuses few."""
+"""At first a fifth of the accounts fly, at least 20, and one more for each that is served, as in TCP's slow start:
+a broker that lets few through refuses few. A quarter of a second later all may."""
 
-Rank = tuple[Kind, int]
-"""A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
-
-_numbers = count()
-
-
-class Urgency(IntEnum):
-    """Who goes first where several wait for the same broker, within a kind of request."""
-
-    PERSON = 0
-    PROGRAM = 1
-    CLOCK = 2
-    SELF_TEST = 3
-
-
-class Waiter(NamedTuple):
-    """Somebody who waits for a turn; equals go in order, and no futures are compared.
-
-    Attributes:
-        urgency: Of its run; several runs may share a lane.
-    """
-
-    kind: Kind
-    urgency: Urgency
-    priority: int
-    number: int
-    account: int
-    turn: "asyncio.Future[bool]"
-
-
-class _Queue:
-    """Those of one run who wait for turns of a lane."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self.heap: list[Waiter] = []
-
-    @property
-    def is_free(self) -> bool:
-        """Whether nobody waits and everybody may go."""
-        return not self.heap and self.lane.is_free
-
-    def head(self) -> Waiter | None:
-        """Give who goes first."""
-        while self.heap and self.heap[0].turn.done():  # it has had its turn, or has gone
-            heapq.heappop(self.heap)
-        if self.heap and self.heap[0].account in self.lane.doubted:
-            better = (one for one in self.heap if one.account not in self.lane.doubted and not one.turn.done())
-            return min(better, default=self.heap[0])
-        return self.heap[0] if self.heap else None
+SPREAD = 0.9
+"""The turns of all lanes are so far apart, in parts of what one broker would need that served all their rates."""
 
 
 class Lanes:
@@ -81,9 +31,10 @@ class Lanes:
     """
 
     def __init__(self, most: float | None = None, known: Mapping[str, float] | None = None) -> None:
-        self._most, self._known = most, known or {}
+        self._most, self.known = most, known or {}
         self._lanes: dict[str, Lane] = {}
         self._users: dict[str, list[Slots]] = {}
+        self._next_at = 0.0
 
     def join(self, name: str, slots: "Slots") -> Lane:
         """Give a lane, of which these slots take turns from now on."""
@@ -102,7 +53,30 @@ class Lanes:
         return {name: round(rate.value, 2) for name, rate in rates.items() if rate.value is not None}
 
     def _first(self, name: str) -> Rate:
-        return Rate.known(self._known.get(name), self._most)
+        return Rate.known(self.known.get(name), self._most)
+
+    def admits_at(self, lane: Lane, kind: Kind) -> float:
+        """Give the time from which the next request of a lane may go."""
+        at = lane.admits_at(kind)
+        return at if lane.is_free else max(at, self._next_at)
+
+    def sent(self, lane: Lane, kind: Kind, now: float, waiting: Iterable[tuple[Lane, Kind]]) -> None:
+        """Take a turn of a lane while others have such requests `waiting`: they may all be behind one limit.
+
+        So their turns are kept apart, too; a closed lane's probe goes in another's stead; and a lane with more
+        urgent requests looks once for what this one leaves it.
+        """
+        lane.sent(now)
+        if lane.is_free or len(self._lanes) == 1:
+            return
+        before = Kind.READ_AGAIN if kind is Kind.READ_CLEAR else Kind.REFUSED_CANCEL
+        for other, its in waiting:
+            if its <= before < kind and other is not lane:
+                other.find_room(now)
+        rates = [one.rate.value for one in self._lanes.values() if one.rate.value is not None]
+        any_closed = any(one.closed_at is not None for one in self._lanes.values())
+        gap = 1 / max(rates) if any_closed else SPREAD / sum(rates)
+        self._next_at = max(self._next_at, now - gap / 8) + gap
 
     def leave(self, name: str, slots: "Slots") -> None:
         """Take no more turns."""
@@ -137,13 +111,12 @@ class Slots:
         urgency: Urgency = Urgency.PERSON,
     ) -> None:
         self._free = size
-        self._withheld = self._first_flight = self._heard = 0
-        self._is_refused = False
+        self._withheld = 0
         self.now = now
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
         self.is_press = urgency < Urgency.CLOCK
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, Queue] = {}
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False
         self._held = False
@@ -157,20 +130,14 @@ class Slots:
         """Let only some of so many accounts' requests fly before answers come, or a moment has passed."""
         self._withheld = max(0, self._free - max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
         self._free -= self._withheld
-        self._first_flight = self._free
         if self._withheld:
-            asyncio.get_running_loop().call_later(FLIGHT_S, self._give_all)
+            asyncio.get_running_loop().call_later(FLIGHT_S, self._give, self._withheld)
 
-    def _hear(self, *, limited: bool) -> None:
-        """Let all fly once half of the first flight was served; after a refusal its lane knows better."""
-        self._is_refused |= limited
-        self._heard += 1
-        if self._heard >= self._first_flight // 2 and not self._is_refused:
-            self._give_all()
-
-    def _give_all(self) -> None:
-        self._free += self._withheld
-        self._withheld = 0
+    def _give(self, more: int) -> None:
+        """Let more fly, of those that were withheld."""
+        more = min(more, self._withheld)
+        self._withheld -= more
+        self._free += more
         self._dispatch()
 
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
@@ -182,9 +149,7 @@ class Slots:
             self._free -= 1
             self._periods[account] = queue.lane.period
             return True
-        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        kind, priority = rank
-        heapq.heappush(queue.heap, Waiter(kind, self._urgency, priority, next(_numbers), account, turn))
+        turn = queue.join(rank, self._urgency, account)
         self._waiting += 1
         if self._free:
             self._dispatch()
@@ -216,8 +181,8 @@ class Slots:
                 )
                 if lane.period != period:
                     self.lanes.wake_others(lane_name, self)
-                if self._withheld:
-                    self._hear(limited=answer.is_limited)
+                if self._withheld and not answer.is_limited:
+                    self._give(1)
                 if answer.is_limited:
                     self.refused[lane_name] += 1
                     answer = answer._replace(retry_after=wait)
@@ -283,8 +248,8 @@ class Slots:
         """Give who would take a lane's next turn; None if nobody can."""
         return self._queues[lane_name].head() if self._free and not self._held else None
 
-    def _join(self, lane_name: str) -> _Queue:
-        queue = self._queues[lane_name] = _Queue(self.lanes.join(lane_name, self))
+    def _join(self, lane_name: str) -> Queue:
+        queue = self._queues[lane_name] = Queue(self.lanes.join(lane_name, self))
         return queue
 
     def _dispatch(self) -> None:
@@ -297,7 +262,7 @@ class Slots:
         while self._free and (first := self._next(now)):
             name, waiter = first
             lane = self._queues[name].lane
-            lane.sent(now)
+            self.lanes.sent(lane, waiter.kind, now, ((other, head.kind) for other, head in self._heads()))
             self.lanes.wake_others(name, self)
             self._periods[waiter.account] = lane.period
             self._free -= 1
@@ -310,7 +275,9 @@ class Slots:
         best: tuple[str, Waiter] | None = None
         for name, queue in self._queues.items():
             head = queue.head()
-            if head is None or (best is not None and best[1] < head) or queue.lane.admits_at(head.kind) > now:
+            if head is None or (best is not None and best[1] < head):
+                continue
+            if self.lanes.admits_at(queue.lane, head.kind) > now:
                 continue
             if queue.lane.is_free or self.lanes.is_first(name, self, head):
                 best = name, head
@@ -318,13 +285,18 @@ class Slots:
                 self.lanes.wake_others(name, self)  # and after their turn they wake us
         return best
 
+    def _heads(self) -> Iterator[tuple[Lane, Waiter]]:
+        """Give who goes first in each lane in which somebody waits."""
+        for queue in self._queues.values():
+            if (head := queue.head()) is not None:
+                yield queue.lane, head
+
     def _set_alarm(self, now: float) -> None:
         """Wake up when the first lane with a queue admits somebody."""
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        heads = ((queue.lane, queue.head()) for queue in self._queues.values())
-        due = [at for lane, head in heads if head is not None and (at := lane.admits_at(head.kind)) > now]
+        due = [at for lane, head in self._heads() if (at := self.lanes.admits_at(lane, head.kind)) > now]
         if due:
             self._idle_since = now
             self._wake = asyncio.get_running_loop().call_at(min(due), self._dispatch)

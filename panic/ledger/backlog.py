@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from panic.kit.errors import PanicError
-from panic.ledger.events import Event, Head
+from panic.ledger.events import GENESIS, Event, Head
 
 _GAP_S = 0.05
 """Seconds between batches, so that a rush of events makes few transactions."""
@@ -21,11 +21,14 @@ Record = tuple[str, str, bytes]
 class Store(Protocol):
     """All that the writer needs."""
 
-    def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
+    def append(
+        self, records: Sequence[Record], *, after: int | None = None, unless: str = "", known: Head = GENESIS
+    ) -> Head:
         """Make records durable, all or none, in this order, and give the head after the last.
 
         A ConflictError tells that `after` is not the last event of their run (0: it has none), or that an event of
-        their kind has the words of `unless`; a GoneError that opening it again begins a new one.
+        their kind has the words of `unless`; a GoneError that opening it again begins a new one; a RewrittenError
+        that what led to the head `known` is not in it any more.
         """
 
     def close(self) -> None:
@@ -38,6 +41,14 @@ class ConflictError(PanicError):
 
 class GoneError(OSError):
     """What was recorded so far has gone from its place."""
+
+    code = "ledger_removed"
+
+
+class RewrittenError(GoneError):
+    """What was recorded so far was written anew by somebody else."""
+
+    code = "ledger_rewritten"
 
 
 class Trouble(NamedTuple):
@@ -108,13 +119,15 @@ class Backlog:
     """What is not durable yet, in order; one thread takes from it. `changed` is the lock of all that is shared.
 
     Attributes:
-        gone: Why each of the files that stood in the ledger's place before stands there no more.
+        gone: Why what was recorded is not in its place any more, each time.
+        head: The last one that this process wrote or found.
     """
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.items: deque[Item] = deque()
         self.gone: list[Trouble] = []
+        self.head = GENESIS
         self._is_closed = False
         self._batch_at = 0.0
 

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
-from panic.ledger.backlog import ConflictError, GoneError, Record
+from panic.ledger.backlog import ConflictError, GoneError, Record, RewrittenError
 from panic.ledger.events import GENESIS, Head, link
 
 APPLICATION = int.from_bytes(b"PANC", "big")
@@ -58,7 +58,9 @@ class SqliteStore:
         self._inode = _created(self._file)
         self._connection = _connect(self._file)
 
-    def append(self, records: Sequence[Record], *, after: int | None = None, unless: str = "") -> Head:
+    def append(
+        self, records: Sequence[Record], *, after: int | None = None, unless: str = "", known: Head = GENESIS
+    ) -> Head:
         """Append as `Store` says; an OSError or sqlite3.Error where they could not be made durable."""
         if not self._is_in_place():
             raise GoneError(errno.ESTALE, "It was removed or replaced while it was in use")
@@ -66,6 +68,7 @@ class SqliteStore:
         connection.execute("BEGIN IMMEDIATE")
         try:
             head = _last(connection)
+            _require(connection, known)
             if after is not None and records:
                 _expect(connection, records[0][0], after)
             if unless and records:
@@ -199,6 +202,13 @@ def _last(connection: sqlite3.Connection) -> Head:
     if not is_hash or not isinstance(seq, int) or not 0 <= seq < _SEQ_MOST:
         raise sqlite3.DatabaseError("its last event has no number or no hash")
     return Head(seq, hashed.hex())
+
+
+def _require(connection: sqlite3.Connection, known: Head) -> None:
+    """Make sure that a head is in it: whoever changes an earlier event changes the hash of every later one."""
+    row = connection.execute("SELECT lower(hex(hash)) FROM events WHERE seq = ?", (known.seq,)).fetchone()
+    if known != GENESIS and row != (known.hash,):
+        raise RewrittenError(errno.ESTALE, f"What was recorded up to event {known.seq} was written anew by others")
 
 
 def _expect(connection: sqlite3.Connection, run: str, after: int) -> None:

@@ -9,9 +9,7 @@ from panic.kit.errors import PanicError
 from panic.kit.files import why
 from panic.kit.words import clip
 from panic.ledger.backlog import Backlog, ConflictError, GoneError, Item, Record, Store, Trail, Trouble
-from panic.ledger.events import Event, Head, UnencodableError, encode
-
-REMOVED = "ledger_removed"
+from panic.ledger.events import GENESIS, Event, Head, UnencodableError, encode
 
 
 class Worker(threading.Thread):
@@ -59,19 +57,24 @@ class Worker(threading.Thread):
             item.resolve(PanicError(trouble.text))
 
     def _write(self, items: Sequence[Item], *, is_second: bool = False) -> None:
-        """Make items durable; if the file was removed, begin a new one, but only once."""
+        """Make items durable; if the file was removed or written anew, begin again, but only once."""
         try:
             self._store = self._store or self._open_store()
             items = self._writable(items)
             records = [_record(item.trail, item.event) for item in items if item.event]
-            head = self._store.append(records, after=items[0].after, unless=items[0].unless) if items else None
+            head = None
+            if items:
+                how = items[0]
+                known = self._backlog.head
+                head = self._store.append(records, after=how.after, unless=how.unless, known=known)
         except ConflictError as error:
             items[0].resolve(error)
         except Exception as error:  # noqa: BLE001  (whatever it is, the run goes on)
             self._let_go()
             reason = clip(why(error) if isinstance(error, OSError) else str(error) or type(error).__name__)
             if isinstance(error, GoneError) and not is_second:
-                self._backlog.gone.append(Trouble(REMOVED, f"{self._place}: {reason}"))
+                self._backlog.gone.append(Trouble(error.code, f"{self._place}: {reason}"))
+                self._backlog.head = GENESIS
                 self._write(items, is_second=True)
                 return
             self.trouble = Trouble("ledger_failed", f"{self._place}: {reason}")
@@ -95,7 +98,7 @@ class Worker(threading.Thread):
         with self._backlog.changed:
             if self.is_relieved:
                 return
-            self.trouble = None
+            self.trouble, self._backlog.head = None, head or self._backlog.head
             self.moved_at = time.monotonic()
             for item in items:
                 if item.trail.run:

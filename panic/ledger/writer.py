@@ -7,7 +7,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,11 @@ class Writer:
     def trouble(self) -> str:
         """Why nothing gets into the store at present; "" where all is well."""
         return self._worker.trouble.text if self._worker and self._worker.trouble else ""
+
+    @property
+    def gone(self) -> Sequence[Trouble]:
+        """Why what was recorded is not in its place any more, each time."""
+        return self._backlog.gone
 
     def leg(self, run: str = "", scrub: Callable[[str], str] = str, name: str = "") -> "Leg":
         """Begin this process's part of a run, or of events about no run; `name` is the first half of their ids."""
@@ -172,15 +177,15 @@ class Leg(Trail):
             told.cancel()
 
 
-def sqlite_writer(file: Path) -> Writer:
-    """Write to a ledger file."""
+def sqlite_writer(file: Path, say: Callable[[str], None] | None = None) -> Writer:
+    """Write to a ledger file; `say` is as of `Writer`."""
 
     def opened() -> Store:
         from panic.ledger.store import SqliteStore  # noqa: PLC0415  (on the thread, beside whatever else begins)
 
         return SqliteStore(file)
 
-    return Writer(opened, str(file))
+    return Writer(opened, str(file), say=say)
 
 
 def open_ledger(files: LedgerFiles, *, at_once: bool = True) -> Writer | None:

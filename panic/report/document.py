@@ -199,6 +199,10 @@ class Flag:
 FILTER_NAMES_NOTHING: Final = "filter_names_nothing"
 CLOCK_UNEXPLAINED: Final = "clock_unexplained"
 NOT_ATTEMPTED: Final = "not_attempted"
+ROSTER_SHRANK: Final = "roster_shrank"
+UNLISTED: Final = "unlisted_accounts"
+LEFT_OUT: Final = (UNLISTED, ROSTER_SHRANK, NOT_ATTEMPTED)
+"""The flags that are told before anything else: accounts that nobody cancelled in."""
 NEVER_CLEAR = frozenset({FILTER_NAMES_NOTHING, CLOCK_UNEXPLAINED})
 """Codes of the flags that keep a run from being clear, whatever was read."""
 

@@ -9,9 +9,17 @@ from panic.engine.case import Case
 from panic.kit.errors import Problem
 from panic.kit.words import clip
 from panic.orders import Filters
-from panic.report.document import CLOCK_UNEXPLAINED, FILTER_NAMES_NOTHING, NOT_ATTEMPTED, Flag
+from panic.report.document import (
+    CLOCK_UNEXPLAINED,
+    FILTER_NAMES_NOTHING,
+    NOT_ATTEMPTED,
+    ROSTER_SHRANK,
+    UNLISTED,
+    Flag,
+)
 
 _TEXT_MOST = 500
+ROSTER_REMEDY = "Was it copied by half? If it is whole, panic check accepts it where the broker lists no others."
 SKEW_MOST_S = 5.0
 """More than this between our clock and the broker's makes the times in a report hard to compare."""
 
@@ -20,6 +28,18 @@ _SKEW_EXPLAINED_S = LOOKBACK.total_seconds()
 
 _LISTED_MOST = 10
 """Mistakes of one file that a report spells out; `panic check` lists them all."""
+
+
+def lost_many(good: int, rows: int) -> bool:
+    """Whether a roster of so many rows lacks a tenth of a good one, and two at least: accounts end one by one."""
+    return good - rows >= max(2, good / 10)
+
+
+def from_roster(good: int, rows: int) -> Iterable[Flag]:
+    """Say that the roster has lost many of the rows that it had when it was last good."""
+    if lost_many(good, rows):
+        text = f"the roster lists {rows:,} accounts, and listed {good:,} when it was last good"
+        yield Flag(ROSTER_SHRANK, f"{text}. {ROSTER_REMEDY}")
 
 
 def from_problems(code: str, problems: Sequence[Problem]) -> list[Flag]:
@@ -95,7 +115,7 @@ def from_listings(listings: Mapping[str, Listing], unlisted: Sequence[int]) -> I
         ids = ", ".join(map(str, unlisted[:_LISTED_MOST])) + (", …" if len(unlisted) > _LISTED_MOST else "")
         count = "1 active account is" if len(unlisted) == 1 else f"{len(unlisted):,} active accounts are"
         text = f"{count} at the broker and not in the roster: {ids}; add them, or list them as excluded"
-        yield Flag("unlisted_accounts", text)
+        yield Flag(UNLISTED, text)
     for name, listing in listings.items():
         if listing.failure:
             text = f"the accounts that credential '{name}' may see are not known: {listing.failure}"

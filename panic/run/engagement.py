@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal
 
 from panic import latch
@@ -17,6 +18,7 @@ from panic.ledger.record import Joined, Kind, Pressed, read
 from panic.ledger.replay import scope_of
 from panic.ledger.summary import Summary
 from panic.report.document import AccountReport
+from panic.run.asked import Asked, pending
 from panic.run.latching import holds_of
 
 
@@ -32,8 +34,22 @@ class HoldView:
 
 
 @dataclass(frozen=True, slots=True)
+class AskView:
+    """Somebody asked for a reset of these scopes, and another person has not yet."""
+
+    by: str
+    reason: str
+    at: str
+    ends: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LatchView:
-    """What is engaged; `lost` is what the ledger says is engaged and the file does not."""
+    """What is engaged; `lost` is what the ledger says is engaged and the file does not.
+
+    Attributes:
+        asked: Resets that await another person, where the settings want two.
+    """
 
     schema: Literal["panic-latch/1"]
     file: str
@@ -42,6 +58,7 @@ class LatchView:
     holds: tuple[HoldView, ...]
     lost: tuple[HoldView, ...]
     warnings: tuple[str, ...]
+    asked: tuple[AskView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,7 @@ class Engagement:
     recorded: tuple[Hold, ...]
     doubts: dict[Hold, str]
     damage: tuple[str, ...]
+    asked: tuple[Asked, ...] = ()
 
     @property
     def holds(self) -> tuple[Hold, ...]:
@@ -87,7 +105,11 @@ class Engagement:
             for some in (self.holds, self.lost)
         )
         state = self.state
-        return LatchView("panic-latch/1", file, state.engaged, state.problem, holds, lost, self.warnings)
+        asked = tuple(
+            AskView(one.by, one.reason, one.at, tuple(str(Hold(*hold)) for hold in one.holds))
+            for one in self.asked
+        )
+        return LatchView("panic-latch/1", file, state.engaged, state.problem, holds, lost, self.warnings, asked)
 
 
 def look(settings: Settings, *, walk: bool = False) -> Engagement:
@@ -98,7 +120,8 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
     found = history.headings(settings.ledger)
     asked, unread = _recorded(found.events)
     damage = [*unread, *found.damage, *(history.walk(settings.ledger) if walk else ())]
-    engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)))
+    awaiting = pending(found.events, datetime.now(UTC)) if settings.latch.resets > 1 else ()
+    engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)), awaiting)
     host = settings.broker.base_url
     here = [one for one in found.runs if one.pressed.base_url == host and not one.pressed.drill]
     judge = _Judge(here, settings.ledger)

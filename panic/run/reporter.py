@@ -34,8 +34,8 @@ class Unlisted:
     def __init__(self, prepared: Prepared, broker: Broker, engine: Engine) -> None:
         self._roster, self._broker, self._engine = prepared.roster, broker, engine
         self.is_asked = prepared.press.verify and prepared.press.scope.all
-        used = {account.credential for account in prepared.roster.accounts} & prepared.keys.keys()
-        self.listings = {name: Listing() for name in sorted(used) if self.is_asked}
+        # also those of which no account is left in the roster: it may have been copied by half
+        self.listings = {name: Listing() for name in sorted(prepared.keys) if self.is_asked}
 
     def accounts(self, cases: Iterable[Case]) -> tuple[int, ...]:
         """Give the active accounts that neither the roster nor a case of the run knows."""
@@ -120,6 +120,7 @@ class Reporter:
 
     def _flags(self, unlisted: Sequence[int]) -> Iterable[Flag]:
         cases, story, over = self.story.cases, self.story, self.story.ended_at is not None
+        yield from flags.from_listings(self.unlisted.listings if over else {}, unlisted)
         yield from self.prepared.flags
         yield from self.flags
         yield from flags.from_cases(cases, story.pressed.base_url, stopped=self.engine.stopped, over=over)
@@ -130,7 +131,6 @@ class Reporter:
             yield Flag("mixed_up_answers", text)
         yield from flags.from_clock(self.clock.ahead_s)
         yield from flags.from_filters(cases) if over else ()
-        yield from flags.from_listings(self.unlisted.listings if over else {}, unlisted)
         if story.latch is not None and not story.latch.as_asked:
             yield Flag("latch", story.latch.text)
         if story.recorder is not None:

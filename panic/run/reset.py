@@ -20,6 +20,7 @@ from panic.latch import Hold, State
 from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind
+from panic.run.asked import Person
 from panic.run.engagement import Engagement, recorded
 
 WILL_NOT = (
@@ -30,7 +31,12 @@ WILL_NOT = (
 
 @dataclass(frozen=True, slots=True)
 class ResetView:
-    """What a reset did, or would do."""
+    """What a reset did, or would do.
+
+    Attributes:
+        asked_by: Who asked for it before, where it takes two people.
+        awaits_another: Whether it only asks, and another person must ask for the same.
+    """
 
     schema: Literal["panic-reset/1"]
     done: bool
@@ -42,11 +48,15 @@ class ResetView:
     engaged_now: bool | None
     will_not: str
     looked_in: tuple[str, ...]
+    asked_by: str | None
+    awaits_another: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
     """A reset that may be carried out; of its holds the file lists `listed`, the ledger alone the others."""
+
+    person: Person
 
     holds: tuple[Hold, ...]
     listed: tuple[Hold, ...]
@@ -56,11 +66,15 @@ class Reset:
     def __str__(self) -> str:
         scopes = {hold[:2]: hold for hold in self.holds}
         what = latch.listed(scopes.values()) if scopes else "everything"
+        if self.document.awaits_another:
+            return f"asks another person to end the engaged state of {what}, within 15 minutes and in the same way"
         return f"ends the engaged state of {what}: strategies that test the latch may trade again"
 
     def view(self, state: State | None) -> ResetView:
         """Give the document that the command line and the API print; `state` is None where nothing was done."""
-        return self.document if state is None else replace(self.document, done=True, engaged_now=state.engaged)
+        if state is None:
+            return self.document
+        return replace(self.document, done=not self.document.awaits_another, engaged_now=state.engaged)
 
 
 def require_reason(reason: str) -> None:
@@ -74,6 +88,7 @@ def prepare(
     scope: Scope,
     found: Engagement,
     *,
+    person: Person,
     by: str,
     reason: str,
     force: str = "",
@@ -81,7 +96,8 @@ def prepare(
 ) -> Reset:
     """Say what a reset would end, an empty scope everything; a UsageError where it may not end.
 
-    `found` is what `look` found with a walk.
+    `found` is what `look` found with a walk. Where it takes two people and nobody else has asked for the same, it
+    only asks.
     """
     require_reason(reason)
     if not found.state.engaged and not found.lost:
@@ -102,6 +118,7 @@ def prepare(
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
             + f"\nLooked in {' and '.join(looked_in)}"
         )
+    first = next((one for one in reversed(found.asked) if one.agrees(person, holds)), None)
     keys = read_all(settings.credentials, env)[0].values()
 
     def clean(text: str) -> str:  # what a person typed stays on record for ever
@@ -118,14 +135,22 @@ def prepare(
         engaged_now=None,
         will_not=WILL_NOT,
         looked_in=looked_in,
+        asked_by=first.by if first else None,
+        awaits_another=settings.latch.resets > 1 and first is None,
     )
     listed = tuple(hold for hold in holds if hold in found.state.holds)
-    return Reset(holds, listed, recreate=bool(found.state.problem), document=document)
+    return Reset(person, holds, listed, recreate=bool(found.state.problem), document=document)
 
 
 def carry_out(settings: Settings, reset: Reset) -> State:
-    """Record the reset, end the engaged state, and say what the latch says now; an error says what failed."""
+    """Record the reset, end the engaged state, and say what the latch says now; an error says what failed.
+
+    Where it awaits another person, it is recorded that this one asked, and nothing else happens.
+    """
     assert settings.latch.file is not None  # noqa: S101  (it was read before)
+    if reset.document.awaits_another:
+        _put_on_record(settings, reset, "asked")
+        return latch.read(settings.latch.file)
     _put_on_record(settings, reset, "intended")
     wrong: latch.LatchError | None = None
     try:
@@ -169,6 +194,9 @@ def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:
     body = {
         "state": state,
         "by": reset.document.by,
+        "way": reset.person.way,
+        "person": reset.person.name,
+        "asked_by": reset.document.asked_by or "",
         "reason": reset.document.reason,
         "forced_because": reset.document.forced_because or "",
         "doubts": reset.document.doubts,
@@ -187,6 +215,6 @@ def _put_on_record(settings: Settings, reset: Reset, state: str) -> None:
             store.close()
     except (OSError, sqlite3.Error) as error:
         what = f"the reset could not be put on record ({clip(str(error))}), so that it was not carried out"
-        if state != "intended":
+        if state == "done":
             what = f"the reset is {state}, and that could not be put on record ({clip(str(error))})"
         raise ConfigurationError([Problem(what, "Repair the ledger, then see: panic latch", file)]) from error

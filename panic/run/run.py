@@ -11,7 +11,8 @@ from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
-from panic.engine.slots import Lanes, Slots, Urgency
+from panic.engine.queue import Urgency
+from panic.engine.slots import Lanes, Slots
 from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
 from panic.ledger.record import Joined
@@ -19,6 +20,7 @@ from panic.ledger.recorder import Recorder
 from panic.ledger.writer import Writer
 from panic.report import flags
 from panic.report.document import AUTOMATED, Report, Source, scope_report
+from panic.run import roster_size
 from panic.run.latching import Latching
 from panic.run.pace import lanes_of, remember
 from panic.run.press import Prepared
@@ -107,6 +109,8 @@ class Run:
             beside = self._unlisted.ask() if self._unlisted.is_asked else None
             await self.engine.run(_within_reach(self.cases, self.prepared.keys), beside)
         self.story.latch = await self._latching.end(self.story.latch)
+        if not self.drill and self.prepared.unfinished is None:
+            self.reporter.flags += await roster_size.doubts(self.prepared.settings, self.prepared.roster)
         self.story.ended_at = self._clock.now()
         report = self.report()
         if self._recorder is not None:

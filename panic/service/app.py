@@ -25,6 +25,7 @@ from panic.service.room import assets
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
 from panic.service.room.routes import Looks
+from panic.service.room.session_list import SessionList
 from panic.service.room.sign_in import SignIn
 from panic.service.room.signing import Signing
 from panic.service.schedule.calendar import Calendar
@@ -56,7 +57,9 @@ RUNNER: Final[Mapping[str, Any]] = {
 }
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
-OPERATIONS: Final = operations_of(Presses, Runs, Looks, Latching, Status, Signing, SignIn, Documentation)
+OPERATIONS: Final = operations_of(
+    Presses, Runs, Looks, Latching, Status, Signing, SignIn, SessionList, Documentation
+)
 """Everything that can be asked, in the order of the documents."""
 
 LOOKS: Final = web.AppKey("looks", Looks)
@@ -106,6 +109,7 @@ def make_app(
         Status(desk, standby, not_ready, notifier, metrics, threads, self_test, looks.readers, env),
         signing,
         SignIn(standby, audit, signing, env),
+        SessionList(signing, audit),
         Documentation(OPERATIONS),
     )
     for handler in handlers:

@@ -7,8 +7,9 @@ is refused. The scope of a hook is not asked about here: the settings wrote it.
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
@@ -21,9 +22,14 @@ from panic.config.address import canonical
 from panic.kit.words import on_behalf
 from panic.service.problems import ProblemError
 
+SHORTEST: Final = 16
+"""Characters of the shortest token that counts; `panic token` makes 43. What is shorter can be guessed."""
+
 _LISTED_MOST = 10
 _HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+))(?::[0-9]{0,5})?")
 
+
+CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
 ROLE: Final = web.RequestKey("role", str)
 """The role in which a request was let in; none where its caller proved nothing."""
@@ -37,6 +43,7 @@ class Identity:
         issuer: Who says that it is them; empty where it is a token of the settings.
         subject: Who they are there, for good: a name can be given to somebody else.
         limits: The groups of each role, where they differ.
+        digest: That of the token's value that they gave.
     """
 
     name: str
@@ -46,6 +53,7 @@ class Identity:
     issuer: str = ""
     subject: str = ""
     limits: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
+    digest: str = field(default="", compare=False, repr=False)
 
     @property
     def called(self) -> str:
@@ -57,6 +65,10 @@ class Identity:
         """What the audit says of them."""
         who = {"issuer": self.issuer, "subject": self.subject} if self.issuer else {}
         return {"token": self.name, **who}
+
+    def is_same(self, other: "Identity") -> bool:
+        """Whether it is the same token, or the same person of the provider."""
+        return (self.issuer, self.subject or self.name) == (other.issuer, other.subject or other.name)
 
     def in_role(self, role: str) -> "Identity":
         """Give who they are for what takes this role: with the groups of that role alone."""
@@ -78,27 +90,55 @@ class Member:
     groups: frozenset[str]
 
 
-def identify(tokens: Mapping[str, Token], authorization: str) -> Identity | None:
-    """Say whose token "Bearer TOKEN" is; None for nobody's.
+AGAIN: Final[web.RequestKey[Callable[[], Identity]]] = web.RequestKey("again")
+"""Of a request that was let in: says who asks by the rights of this moment, or raises what it was refused with."""
+
+
+def again(request: web.Request) -> Identity:
+    """Say once more who asks: rights may have been taken away while a body came, or while somebody listens."""
+    return request[AGAIN]()
+
+
+def is_still_let_in(request: web.Request) -> bool:
+    """Whether a caller who was let in still would be."""
+    try:
+        again(request)
+    except ProblemError:
+        return False
+    return True
+
+
+def identify(tokens: Mapping[str, Token], authorization: str, now: datetime) -> Identity | None:
+    """Say whose token "Bearer TOKEN" is; None for nobody's. One that does not count now is `unauthenticated`.
 
     Every token is compared, and each in the same time, so that the time says nothing about any.
     """
     scheme, _, text = authorization.strip(" \t").partition(" ")
+    text = text.strip(" \t")
     try:
-        digest = hashlib.sha256(text.strip(" \t").encode()).digest()
+        digest = hashlib.sha256(text.encode()).digest()
     except UnicodeEncodeError:  # bytes that were no UTF-8
         return None
     found = None
     for name, token in tokens.items():
-        if hmac.compare_digest(bytes.fromhex(token.digest.removeprefix("sha256:")), digest):
-            found = bearer_of(name, token)
-    return found if scheme.lower() == "bearer" else None
+        for known in token.digest:
+            if hmac.compare_digest(bytes.fromhex(known.removeprefix("sha256:")), digest):
+                found = bearer_of(name, token, known)
+    if found is None or scheme.lower() != "bearer":
+        return None
+    why = tokens[found.name].refusal(now)
+    if len(text) < SHORTEST:
+        why = f"is shorter than {SHORTEST} characters, and can be guessed"
+    if why:
+        remedy = "Make another with panic token, or have the settings changed."
+        raise ProblemError("unauthenticated", f"the token {found.name} {why}", remedy=remedy, headers=CHALLENGE)
+    return found
 
 
-def bearer_of(name: str, token: Token) -> Identity:
+def bearer_of(name: str, token: Token, digest: str) -> Identity:
     """Say who a token's bearer is."""
     groups = None if token.groups is None else frozenset(token.groups)
-    return Identity(name, frozenset({*token.roles, "viewer"}), groups, token.person)
+    return Identity(name, frozenset({*token.roles, "viewer"}), groups, token.person, digest=digest)
 
 
 def identity_of(member: Member, provider: Provider | None) -> Identity | None:

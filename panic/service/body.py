@@ -43,10 +43,18 @@ class Budget:
 
 
 STRANGERS: Final = Budget(STRANGERS_MOST)
+_ARRIVED: Final = web.RequestKey("arrived", bytes)
+
+
+async def arrival(request: web.Request) -> None:
+    """Wait for the body, and keep it for `read`."""
+    request[_ARRIVED] = await read(request)
 
 
 async def read(request: web.Request, most: int = MOST) -> bytes:
     """Read a body; a problem if it is longer than `most` bytes, takes too long, or breaks off."""
+    if _ARRIVED in request:
+        return request[_ARRIVED]
     too_large = ProblemError("too_large", f"the body is larger than {most:,} bytes")
     if (request.content_length or 0) > most:
         raise too_large

@@ -3,20 +3,22 @@
 import asyncio
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from aiohttp import web
 
-from panic.service import problems
+from panic.service import body, problems
 from panic.service.api.views import RUNS
 from panic.service.audit import Audit
-from panic.service.auth import ROLE, Identity, caller, host_is_allowed, identify, require_role
+from panic.service.auth import AGAIN, CHALLENGE, ROLE, Identity, caller, host_is_allowed, identify, require_role
 from panic.service.metrics import Metrics
 from panic.service.operations import Operation
 from panic.service.problems import CALLER, REQUEST_ID, ProblemError
 from panic.service.quota import Quota
-from panic.service.room.signing import CHALLENGE, Signing
+from panic.service.room.signing import Signing
 from panic.service.standby import Standby
 
 _NOBODY: Final = Identity("nobody", frozenset())
@@ -52,9 +54,13 @@ class Guard:
         """Let only authorised callers reach a handler."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            identity = self._identify(request, one) if one.role else _NOBODY
+            who: Callable[[], Identity] = partial(self._identify, request, one)
+            identity, request[AGAIN] = who(), who
             if one.query is None and request.query:
                 raise ProblemError("malformed", "nothing can be asked here behind a question mark")
+            if one.body is not None:
+                await body.arrival(request)
+                identity = who()  # rights may have been taken away while it came
             if not one.is_look:
                 return await handler(request, identity)
             async with self._quota.of(identity.name):
@@ -64,10 +70,11 @@ class Guard:
 
     def _identify(self, request: web.Request, one: Operation) -> Identity:
         """Authorise the caller; a token in the request counts alone: a cookie cannot make up for a bad one."""
+        if not one.role:
+            return _NOBODY
         given = request.headers.getall("Authorization", [])
         who = None if given else self._signing.who(request)
-        tokens = self._standby.settings.tokens
-        identity = who.identity if who else identify(tokens, given[0]) if len(given) == 1 else None
+        identity = who.identity if who else self._bearer(given)
         if identity is None:
             raise ProblemError("unauthenticated", headers=CHALLENGE)
         request[_WHO] = identity.name
@@ -83,6 +90,10 @@ class Guard:
                 self._signing.require_fresh(who)
         request[ROLE] = one.role
         return identity.in_role(one.role)
+
+    def _bearer(self, given: Sequence[str]) -> Identity | None:
+        tokens = self._standby.settings.tokens
+        return identify(tokens, given[0], datetime.now(UTC)) if len(given) == 1 else None
 
     @web.middleware
     async def answer(self, request: web.Request, handler: Next) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from aiohttp import web
 from panic.config import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.pool import Pool
+from panic.ledger.backlog import RewrittenError, Trouble
 from panic.ledger.record import Kind
 from panic.ledger.writer import Leg
 from panic.service import descriptors, tls
@@ -25,6 +26,7 @@ from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.replays import Replays, recorded
 from panic.service.listener import Listener
+from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
@@ -32,10 +34,12 @@ from panic.service.room import board
 from panic.service.schedule.clockwork import Clockwork
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
+from panic.service.standby.health import Reloaded
 
 log = structlog.get_logger()
 
 _END_S: Final = 2.0
+_TOLD_MOST: Final = 5
 
 _READERS: Final = 3
 """Processes that read the ledger: for whoever looks, for evidence, and for resets and the room."""
@@ -72,6 +76,7 @@ class Server:
     async def start(self) -> None:
         """Begin everything; a ConfigurationError says why it may not, or cannot, listen where it should."""
         context, callers_most = _context(self._settings, self._say), descriptors.take_all()
+        self.standby.gone = self._ledger_gone
         await self.standby.start()
         self._ending.callback(self._pool.close)
         self._pool.start(partial(import_module, board.__name__), "readers")  # the first look need not wait for it
@@ -79,7 +84,7 @@ class Server:
         self._ending.push_async_callback(self.notifier.close)
         ledger = self.standby.ledger
         self._leg = ledger.leg() if ledger else None
-        self.desk.observers.append(self.notifier.observe)
+        self.desk.observers += [self.notifier.observe, self._say_head]
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
@@ -114,13 +119,20 @@ class Server:
             await self._ending.aclose()
 
     async def reload(self) -> None:
-        """Reload settings, roster and keys, and report the result: all of them take effect, or none."""
+        """Reload settings, roster and keys, and tell people where they are refused.
+
+        All of them take effect, or none; but rights that they take away are gone in any case.
+        """
         found = await self.standby.reload()
+        if found.fewer:
+            self._say(f"panic: rights were taken away: {', '.join(found.fewer)}")
+            self._audit.record("rights_taken_away", {"whose": found.fewer, "refused": bool(found.problems)})
         for problem in found.problems:
             self._say(f"panic: not reloaded: {problem}")
+        self.notifier.tell(_told(found))
         if found.problems:
             self._say("panic: the settings stay as they were; run panic check, fix them, and reload again")
-            log.error("reload_refused", problems=len(found.problems))
+            log.error("reload_refused", problems=len(found.problems), rights_taken_away=found.fewer)
             return
         for note in found.notes:
             self._say(f"panic: {note}")
@@ -157,6 +169,16 @@ class Server:
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
 
+    def _say_head(self, what: str, live: Live) -> None:
+        """Say the head after a run, so that the journal, and wherever that is sent, can vouch for it."""
+        if what == "finished" and (report := live.report) is not None and report.ledger_head:
+            self._say(f"panic: run {report.run_id} ended {report.verdict}; ledger head {report.ledger_head}")
+
+    def _ledger_gone(self, trouble: Trouble) -> None:
+        what = "somebody else changed what panic wrote" if trouble.code == RewrittenError.code else "it is gone"
+        text = f"{trouble.text}. Compare the heads in earlier reports and log lines: docs/ledger.md"
+        self.notifier.tell(Notice("page", "", f"THE LEDGER IS NOT TO BE TRUSTED  {what}", text, trouble.code))
+
     def _hook_called(self, kind: str, facts: dict[str, Any], is_repeatable: bool) -> None:
         self._metrics.recorded(kind, facts)
         (self._audit.record_some if is_repeatable else self._audit.record)(kind, facts)
@@ -164,6 +186,16 @@ class Server:
     def _write(self, at: str, body: dict[str, Any]) -> None:
         if self._leg is not None:
             self._leg.append(Kind.AUDIT, at, body)
+
+
+def _told(found: Reloaded) -> Notice:
+    """Give what people are told of a reload: a page where it was refused, and the end of that page."""
+    if not found.problems:
+        return Notice("flag", "", "The settings were reloaded", "All of them count.", "reload", closes=True)
+    rights = f"Fewer rights count all the same: {', '.join(found.fewer)}." if found.fewer else ""
+    lines = [*map(str, found.problems[:_TOLD_MOST]), rights, "Run panic check, fix them, and reload again."]
+    title = "The settings were NOT reloaded: they stay as they were"
+    return Notice("page", "", title, "\n".join(filter(None, lines)), "reload")
 
 
 def _context(settings: Settings, say: Callable[[str], None]) -> ssl.SSLContext | None:

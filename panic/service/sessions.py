@@ -13,7 +13,8 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -34,6 +35,7 @@ class Session:
     """Somebody who gave a token to our page, or came from the provider, and last did something when they `acted`.
 
     Attributes:
+        address: From where.
         member: Whom the identity provider named; None for a token.
         proved: When they proved to it who they are.
     """
@@ -42,6 +44,8 @@ class Session:
     token_digest: str
     began: float
     acted: float
+    address: str = ""
+    at: datetime = field(default_factory=lambda: datetime.now(UTC))
     member: Member | None = None
     proved: float = float("-inf")
 
@@ -52,6 +56,19 @@ class Signed(NamedTuple):
     cookie: str
     session: Session
     identity: Identity
+
+
+class Open(NamedTuple):
+    """A session that is open; `digest` is that of its cookie, and `id` tells it from others."""
+
+    digest: str
+    session: Session
+    identity: Identity
+
+    @property
+    def id(self) -> str:
+        """The beginning of its digest."""
+        return self.digest[:16]
 
 
 SIGNED: Final = web.RequestKey("signed", Signed)
@@ -73,15 +90,16 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._known)
 
-    def begin(self, identity: Identity) -> Signed:
+    def begin(self, identity: Identity, address: str = "") -> Signed:
         """Create a session for a token of the settings; its cookie exists nowhere else."""
-        now, token = self._now(), self._settings().tokens[identity.name]
-        return self._begun(Session(identity.name, token.digest, now, now), identity)
+        now = self._now()
+        return self._begun(Session(identity.name, identity.digest, now, now, address), identity)
 
-    def admit(self, member: Member, proved_s: float) -> Signed | None:
+    def admit(self, member: Member, proved_s: float, address: str = "") -> Signed | None:
         """Create a session for whom the provider named, `proved_s` after they proved it; None if nobody may."""
         now, identity = self._now(), identity_of(member, self._settings().identity)
-        return self._begun(Session("", "", now, now, member, now - proved_s), identity) if identity else None
+        session = Session("", "", now, now, address, member=member, proved=now - proved_s)
+        return self._begun(session, identity) if identity else None
 
     def _begun(self, session: Session, identity: Identity) -> Signed:
         self._known = {digest: one for digest, one in self._known.items() if self._identity_of(one)}
@@ -98,6 +116,11 @@ class Sessions:
             return None
         return Signed(cookie, session, identity)
 
+    def open(self) -> list[Open]:
+        """Give every session that is still good, oldest first."""
+        pairs = ((digest, one, self._identity_of(one)) for digest, one in self._known.items())
+        return [Open(digest, one, identity) for digest, one, identity in pairs if identity]
+
     def end(self, cookie: str) -> None:
         """Invalidate a cookie."""
         self.forget(digest_of(cookie))
@@ -113,8 +136,9 @@ class Sessions:
         if session.member is not None:
             return identity_of(session.member, settings.identity)
         token = settings.tokens.get(session.token)
-        is_same = token is not None and token.digest == session.token_digest
-        return bearer_of(session.token, token) if token and is_same else None
+        if token is None or session.token_digest not in token.digest or token.refusal(datetime.now(UTC)):
+            return None
+        return bearer_of(session.token, token, session.token_digest)
 
     def fresh_for_s(self, session: Session) -> float | None:
         """Give how long it counts as a fresh sign-in, seconds; None for a token, which is given or not."""

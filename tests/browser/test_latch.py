@@ -39,6 +39,27 @@ async def _preview(page: Screen) -> None:
     await page("#reset-word").fill("RESET")
 
 
+async def test_two_people_end_what_is_engaged_where_the_settings_want_two(tmp_path: Path, browser: Browser):
+    """The page of the second says who asked, and why."""
+    async with house(tmp_path, more="[latch]\nresets = 2") as it, screen(browser, address(it)) as page:
+        latch.create(_file(it))
+        await it.ask("POST", "/v1/runs", {**BODY, "scope": {"groups": ["East"]}})
+        asked = {"reason": "the desk is closed", "scope": {"groups": ["East"]}}
+        first = (await it.ask("POST", "/v1/reset", asked, token="east")).fits("ResetView")
+        held = _held(it)
+        await _open(page)
+        told = await page.text("#asked")
+        await _preview(page)
+        shown = await page.text("#reset-preview")
+        await page("#reset-go").click()
+        await expect(page("#stage h2").first).to_have_text("NOT ENGAGED")
+
+    assert (True, False, ["East"]) == (first["awaits_another"], first["done"], held)
+    assert told.startswith("east asked ")
+    assert "to end group East: the desk is closed." in told
+    assert "east has asked for this. You confirm it" in shown
+
+
 async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path: Path, browser: Browser):
     """The open page follows the latch; an old preview goes; what is engaged during the click stays."""
     rows = ("1,East", "2,West", "3,North")

@@ -78,6 +78,19 @@ async def test_two_tabs_share_a_session(it: House, page: Screen):
     assert not any("account" in text.replace("in every account", "") for text in left)
 
 
+async def test_a_session_elsewhere_is_ended_by_a_click(it: House, page: Screen, browser: Browser):
+    """One's own: the other page is out at once."""
+    async with screen(browser, address(it), "joe-secret-token") as lost:
+        await page("#who").click()
+        await expect(page("#stage tbody tr")).to_have_count(2)
+        await page.page.get_by_role("button", name="End", exact=True).click()
+        await expect(page("#stage tbody tr")).to_have_count(1)
+        await expect(lost("#sign-in")).to_be_visible()
+        lost.complaints.clear()  # the browser writes the refusal down
+
+    assert 1 == len(it.sessions)
+
+
 async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House, page: Screen):
     """After a quarter of an hour the page only looks; with the token given again the hold presses at once."""
     (session,) = it.sessions._known.values()

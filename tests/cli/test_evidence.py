@@ -50,7 +50,7 @@ async def test_from_a_press_to_the_proof(tmp_path: Path):
     found = json.loads(checked.out)
 
     assert (0, "", 0o600) == (done.code, done.out, file.stat().st_mode & 0o777)
-    assert f"ledger.db: ledger head {report['ledger_head']} proves it: keep it" in done.err
+    assert f"ledger.db: not anchored: ledger head {report['ledger_head']} proves it: keep it" in done.err
     facts = {"schema": "panic-verification/1", "finding": "anchored", "faults": []}
     assert (0, True) == (checked.code, facts.items() <= found.items())
     assert [(report["run_id"], "clear")] == [(run["run"], run["verdict"]) for run in found["runs"]]

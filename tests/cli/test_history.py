@@ -29,6 +29,7 @@ from tests.cli.support import (
     until,
     verdicts,
 )
+from tests.ledger.support import rewrite
 
 RUNS = ("runs", "--format", "json")
 SHOW = ("show", "last", "--format", "json")
@@ -69,6 +70,23 @@ ODD = (
     Fault("stuck"),
     Fault("paged", count=1),
 )
+
+
+async def test_what_is_shown_is_anchored_only_by_a_head_that_was_kept_elsewhere(tmp_path: Path):
+    """It is said where there is none; and one that does not fit a ledger written anew puts all in doubt."""
+    async with simulate(account(1)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1], more=SETTINGS)
+        report = (await ask(firm, *PRESS)).report
+    head = report["ledger_head"]
+    bare, anchored = typed(*firm.lines(*SHOW)), typed(*firm.lines(*SHOW, "--head", head))
+    rewrite(tmp_path / LEDGER, lambda one: one._replace(at="2026-03-01T15:30:00.000000+00:00"))
+    altered, wrong = typed(*firm.lines(*SHOW, "--head", head)), typed(*firm.lines(*SHOW, "--head", "12:xy"))
+
+    assert [0, 0, 10, 64] == [one.code for one in (bare, anchored, altered, wrong)]
+    assert f"not anchored: nothing outside the ledger vouches for this; compare {head}" in bare.err
+    assert "panic: anchored" in anchored.err
+    assert "panic: altered or damaged: event" in altered.err
+    assert report == json.loads(bare.out) == json.loads(anchored.out)
 
 
 async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):

@@ -239,6 +239,31 @@ async def test_a_reset_ends_what_was_seen_clear(tmp_path: Path):
     assert (64, True) == (nothing.code, "nothing is engaged" in nothing.err)
 
 
+async def test_a_reset_that_takes_two_people_is_asked_for_by_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It says so, and the exit code says that it is engaged; a variable makes nobody another person."""
+    async with desk(tmp_path) as here:
+        await here.panic(*LATCHING)
+        settings = here.firm.settings
+        settings.write_text(settings.read_text() + "\n[latch]\nresets = 2\n")
+        monkeypatch.setattr("panic.kit.process._LOGIN", tmp_path / "loginuid")
+        asked, table = here.command("reset", *WHY, *TABLE), here.command("latch", *TABLE)
+        monkeypatch.setenv("SUDO_USER", "somebody else")
+        again = here.command("reset", *WHY)
+        (tmp_path / "loginuid").write_text("1001")
+        done = here.command("reset", *WHY)
+
+    assert (20, 20, 0) == (asked.code, again.code, done.code)
+    assert asked.out.startswith("ASKED  this asks another person to end the engaged state of all accounts")
+    assert "asked to end all accounts at " in table.out
+    assert (False, True, False) == (
+        json.loads(again.out)["done"],
+        json.loads(done.out)["done"],
+        json.loads(done.out)["engaged_now"],
+    )
+
+
 async def test_a_reset_in_doubt_takes_a_second_reason(tmp_path: Path):
     """With it both reasons are on record, and no key that somebody pasted into them is anywhere."""
     async with desk(tmp_path, Fault("stuck")) as here:

@@ -39,6 +39,7 @@ OWN = (
     "state/selftest.json",
     "state/calendar.json",
     "state/clock.json",
+    "state/pace.json",
 )
 WRITERS = {
     "press, only planned": (*PRESS, "--dry-run", "--output"),

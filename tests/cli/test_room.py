@@ -60,7 +60,7 @@ async def test_who_practises_opens_the_page_presses_and_is_told_that_it_is_a_dri
     summaries, damage = history.runs(LedgerFiles(file=kept))
 
     assert f"Sign in with the token: {TOKEN}. No order at any broker is touched. Ctrl-C ends it." in hint
-    assert ("drill", 200, True) == (TOKEN, signed_in.status, "<!doctype html>" in page.text.lower())
+    assert ("drill-drill-drill", 200, True) == (TOKEN, signed_in.status, "<!doctype html>" in page.text.lower())
     assert (True, True, 8) == (before["ready"], before["drill"], before["accounts"])
     assert (True, "clear", 8) == (report["drill"], report["verdict"], report["totals"]["accounts"])
     assert report["base_url"].startswith("http://127.0.0.1:")

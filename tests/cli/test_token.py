@@ -1,6 +1,7 @@
 """`panic token`: a token is shown once, and the settings take what is printed beside it."""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def test_what_is_printed_lets_its_bearer_in(tmp_path: Path, words: tuple[str, ..
 
     assert (0, ()) == (done.code, settings.problems)
     assert re.fullmatch(r"[\w-]{43}\n", done.out)
-    assert identity == identify(settings.tokens, f"Bearer {done.out.strip()}")
+    assert identity == identify(settings.tokens, f"Bearer {done.out.strip()}", datetime.now(UTC))
 
 
 @settings(max_examples=15)

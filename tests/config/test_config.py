@@ -255,7 +255,7 @@ def test_what_the_service_needs_is_read_beside_what_a_press_needs(settings: Load
     assert ("panic.example.com", "fd00::1") == loaded.service.allowed_hosts
     assert ("10.0.0.7", "fd00::/8") == loaded.service.trusted_proxies
     assert tmp_path / "panic.pem" == loaded.service.tls_certificate
-    assert {"desk-1": Token(digest=DIGEST, roles=("viewer", "presser"), groups=("arb",))} == loaded.tokens
+    assert {"desk-1": Token(digest=(DIGEST,), roles=("viewer", "presser"), groups=("arb",))} == loaded.tokens
     secrets = (Credential(file=tmp_path / "risk.secret"), Credential(env="PANIC_RISK"))
     assert {"risk": Hook(secrets=secrets, accounts=(7,))} == loaded.hooks
     assert {"pager": Channel(url=Credential(env="PANIC_PAGER"), tells=("page",))} == loaded.channels

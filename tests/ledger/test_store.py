@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from panic.ledger import store as store_module
-from panic.ledger.backlog import ConflictError
+from panic.ledger.backlog import ConflictError, RewrittenError
 from panic.ledger.events import GENESIS, link
 from panic.ledger.reader import read
 from panic.ledger.store import SqliteStore
-from tests.ledger.support import begun, ids, names, notes, python, record, theirs
+from tests.ledger.support import begun, ids, names, notes, python, record, rewrite, theirs
 
 
 @pytest.fixture
@@ -82,6 +82,24 @@ def test_what_is_written_stays(file: Path, change: str):
         connection.execute(change)
 
     assert names(1, 2) == ids(file)
+
+
+def test_a_file_that_was_written_anew_in_its_place_is_not_what_was_left_there(file: Path):
+    """Another process may add to it, and change or remove nothing."""
+    with closing(begun(file, 3)) as store, closing(SqliteStore(file)) as other:
+        known = store.append([])
+        other.append([record(4)])
+        known = store.append([record(5)], known=known)
+        rewrite(file, lambda one: one._replace(at="2026-03-01T16:00:00.000000+00:00") if "2" in one.id else one)
+        for records in ([], [record(6)]):
+            with pytest.raises(RewrittenError):
+                store.append(records, known=known)
+        known = store.append([record(6)])
+        rewrite(file, lambda one: None if "6" in one.id else one)
+        with pytest.raises(RewrittenError):
+            store.append([record(7)], known=known)
+
+    assert names(1, 2, 3, 4, 5) == ids(file)
 
 
 def test_after_keeps_two_who_resume_one_run_apart(file: Path):

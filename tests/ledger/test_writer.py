@@ -2,8 +2,10 @@
 
 import asyncio
 import errno
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from panic.ledger import backlog
 from panic.ledger.backlog import ConflictError, GoneError
 from panic.ledger.events import decode
 from panic.ledger.writer import Writer, sqlite_writer
-from tests.ledger.support import AT, PATIENCE_S, Memory, append, event, ids, leg_of, names, until
+from tests.ledger.support import AT, PATIENCE_S, Memory, append, event, ids, leg_of, names, rewrite, until
 
 FULL_WORDS = "no space left on device"
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -191,6 +193,46 @@ async def test_a_ledger_that_was_removed_is_begun_anew_for_those_with_nothing_in
         THE_REST,
     ] == old.troubles
     assert [] == new.troubles
+    assert writer.close()
+
+
+async def test_a_ledger_that_others_wrote_anew_is_not_believed_by_those_with_something_in_it(file: Path):
+    """Whoever has something in it is told, and the rest of that goes to standard error; others go on in it."""
+    said = list[str]()
+    writer = sqlite_writer(file, said.append)
+    old, new = leg_of(writer), leg_of(writer, "r2", "next")
+    append(old, 1, 2)
+    first = await old.settle(PATIENCE_S)
+    rewrite(file, lambda one: one._replace(body={"account": 7}) if one.id == "leg-1" else one)
+    writer.probe()
+    until(lambda: writer.gone)
+    append(old, 3)
+    append(new, 1)
+    settled = await new.settle(PATIENCE_S), await old.settle(PATIENCE_S)
+
+    told = ("ledger_rewritten", f"{file}: what was recorded up to event 2 was written anew by others")
+    assert (True, (True, False)) == (first, settled)
+    assert [*names(1, 2), "next-1"] == ids(file)
+    assert ([told, THE_REST], [], [told]) == (old.troubles, new.troubles, writer.gone)
+    assert names(3) == [decode(line.encode()).id for line in said]
+    assert writer.close()
+
+
+async def test_a_store_that_failed_in_between_is_not_believed_blindly(file: Path):
+    """What was in it is known to the process, not to the connection."""
+    writer = sqlite_writer(file)
+    old = leg_of(writer)
+    append(old, 1)
+    await old.settle(PATIENCE_S)
+    with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        writer.probe()
+        until(lambda: writer.trouble)
+    rewrite(file, lambda one: one._replace(body={"account": 7}))
+    writer.probe()
+    until(lambda: writer.gone)
+
+    assert ["ledger_rewritten"] == [one.code for one in writer.gone]
     assert writer.close()
 
 

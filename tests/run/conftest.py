@@ -22,6 +22,7 @@ from panic.ledger.record import Finished, Kind, body, planned
 from panic.ledger.store import SqliteStore
 from panic.report.document import Timings, Trigger
 from panic.run import engagement, reset
+from panic.run.asked import Person
 from panic.run.engagement import Engagement, look
 from panic.run.latching import holds_of
 from tests.ledger.runs import a_press
@@ -29,6 +30,7 @@ from tests.ledger.runs import a_press
 KEY = "keyid42.aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0eF3hI6kL9nO2qR5tU8wX1"
 BEGAN = datetime(2026, 3, 2, 10, tzinfo=UTC)
 BROKER = "https://api.example.com"
+ANN, BOB = Person("token", "Ann"), Person("token", "Bob")
 GROUPS = {1: "arb", 2: "arb", 3: "fx", 7: "", 8: "", 70: "7", 77: "", 90: "a\tb"}
 """The roster: whose group is which."""
 
@@ -104,14 +106,17 @@ class Firm:
         end = Finished("1", verdict, EXIT_CODES[verdict], at(second), timings, roster_checked=True, unlisted=())
         self.put(Kind.FINISHED, body(end), run, second)
 
-    def asks(self, scope: Scope | None = None, reason: str = "all is well", force: str = "") -> reset.Reset:
+    def asks(
+        self, scope: Scope | None = None, reason: str = "all is well", force: str = "", person: Person = ANN
+    ) -> reset.Reset:
         """Ask for a reset."""
         found = look(self.settings, walk=True)
-        return reset.prepare(self.settings, scope or Scope(), found, by="Ann", reason=reason, force=force)
+        who: Any = {"person": person, "by": person.name}
+        return reset.prepare(self.settings, scope or Scope(), found, **who, reason=reason, force=force)
 
-    def ends(self, scope: Scope | None = None, force: str = "") -> State:
+    def ends(self, scope: Scope | None = None, force: str = "", person: Person = ANN) -> State:
         """Reset."""
-        return reset.carry_out(self.settings, self.asks(scope, force=force))
+        return reset.carry_out(self.settings, self.asks(scope, force=force, person=person))
 
     def looks(self) -> Engagement:
         """Look at what is engaged."""

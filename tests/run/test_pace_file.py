@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from panic.config import Broker, Settings
+from panic.config.own_files import PACE
 from panic.engine.slots import Lanes, Slots
-from panic.run.pace import FILE, lanes_of, remember, renewed
+from panic.run.pace import lanes_of, remember, renewed
 
 URL = "https://api.example.com"
 
@@ -24,13 +25,20 @@ def settings(tmp_path: Path, url: str = URL) -> Settings:
 def test_what_was_learned_is_known_to_the_next_process_for_the_same_broker(tmp_path: Path):
     """Another broker has a pace of its own."""
     asyncio.run(remember(settings(tmp_path), Lanes(20.0)))
-    nothing_used = (tmp_path / FILE).exists()
+    nothing_used = (tmp_path / PACE).exists()
     learned = {"base_url": URL, "at": f"{datetime.now(UTC):%FT%TZ}", "per_second": {"main": 20.0}}
-    (tmp_path / FILE).write_text(json.dumps(learned))
+    (tmp_path / PACE).write_text(json.dumps(learned))
 
     assert not nothing_used
     assert {"main": 20.0} == lanes_of(settings(tmp_path)).rates(["main"])
     assert {} == lanes_of(settings(tmp_path, "https://other.example.com")).rates(["main"])
+
+
+def test_a_run_of_one_key_keeps_the_pace_of_the_others(tmp_path: Path):
+    """It has learned nothing of them."""
+    asyncio.run(remember(settings(tmp_path), Lanes(known={"main": 20.0})))
+
+    assert {"main": 20.0} == lanes_of(settings(tmp_path)).rates(["main"])
 
 
 @pytest.mark.parametrize(
@@ -41,7 +49,7 @@ def test_what_was_learned_is_known_to_the_next_process_for_the_same_broker(tmp_p
 def test_a_rate_that_is_none_is_ignored(tmp_path: Path, rate: str):
     """A press begins at full speed without it."""
     at = f"{datetime.now(UTC):%FT%TZ}"
-    (tmp_path / FILE).write_text(f'{{"base_url": "{URL}", "at": "{at}", "per_second": {{"main": {rate}}}}}')
+    (tmp_path / PACE).write_text(f'{{"base_url": "{URL}", "at": "{at}", "per_second": {{"main": {rate}}}}}')
 
     assert {} == lanes_of(settings(tmp_path)).rates(["main"])
 

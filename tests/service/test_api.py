@@ -113,6 +113,28 @@ async def test_without_a_ledger_the_runs_that_are_here_are_known(tmp_path: Path)
 # ── the latch ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_a_reset_that_takes_two_people_is_asked_for_and_then_done(tmp_path: Path):
+    """By another token; on record as asked, and as done."""
+    async with house(tmp_path, more="[latch]\nresets = 2") as it:
+        latch.create(tmp_path / "panic.latch")
+        latched = (await it.press({**QUICK, "scope": {"groups": ["East"]}, "latch": True, "wait": 30})).json
+        body = {"reason": "over", "scope": {"groups": ["East"]}}
+        asked = [await it.ask("POST", "/v1/reset", body, token="boss") for _ in range(2)]
+        waits = (await it.ask("GET", "/v1/latch")).fits("LatchView")
+        done = await it.ask("POST", "/v1/reset", body, token="east")
+        kinds = it.kinds()
+
+    assert [202, 202, 200] == [one.status for one in (*asked, done)]
+    assert [False, False, True] == [one.fits("ResetView")["done"] for one in (*asked, done)]
+    assert ([("boss", "over")] * 2, True) == (
+        [(one["by"], one["reason"]) for one in waits["asked"]],
+        waits["engaged"],
+    )
+    assert ["boss", False] == [done.json[key] for key in ("asked_by", "engaged_now")]
+    assert ["press", "reset_asked", "reset_asked", "reset"] == kinds
+    assert latched["verdict"] == "clear"
+
+
 async def test_the_latch_is_told_and_reset(tmp_path: Path):
     """Engaged by a press, told, ended by a person once clear: no presser, no program, not for one group alone."""
     over = {"reason": "over"}

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,32 +31,37 @@ ARB = Identity("arb", frozenset({"viewer", "presser"}), frozenset({"arb"}))
 def a_token(text: str, *roles: Any, **fields: Any) -> Token:
     """The settings' token whose bearer has `text`."""
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-    return Token(digest=digest, roles=roles or ("viewer",), **fields)
+    return Token(digest=(digest,), roles=roles or ("viewer",), **fields)
 
 
+ONE, TWO, THREE, SHORT = "one-of-the-tokens", "two-of-the-tokens", "drei der Token ß", "fifteen-letters"
+NOW, HOUR = datetime(2026, 11, 24, 10, tzinfo=UTC), timedelta(hours=1)
 TOKENS = {
-    "desk": a_token("one", "presser", "resetter"),
-    "algo": a_token("two", "presser", groups=("arb",), person=False),
-    "wall": a_token("drei ß", "viewer"),
+    "desk": a_token(ONE, "presser", "resetter"),
+    "algo": a_token(TWO, "presser", groups=("arb",), person=False),
+    "wall": a_token(THREE, "viewer"),
 }
 
 
 @pytest.mark.parametrize(
     ("header", "identity"),
     [
-        ("Bearer one", Identity("desk", frozenset({"viewer", "presser", "resetter"}))),
-        ("bearer two", Identity("algo", frozenset({"viewer", "presser"}), frozenset({"arb"}), person=False)),
-        ("BEARER  drei ß ", Identity("wall", frozenset({"viewer"}))),
-        *((f"Bearer {words}", None) for words in ("One", "one two", "", "\udcff", TOKENS["desk"].digest)),
-        *((words, None) for words in ("Bearer", "Basic one", "one", "")),
+        (f"Bearer {ONE}", Identity("desk", frozenset({"viewer", "presser", "resetter"}))),
+        (f"bearer {TWO}", Identity("algo", frozenset({"viewer", "presser"}), frozenset({"arb"}), person=False)),
+        (f"BEARER  {THREE} ", Identity("wall", frozenset({"viewer"}))),
+        *(
+            (f"Bearer {words}", None)
+            for words in (ONE.upper(), f"{ONE} {TWO}", "", "\udcff", *TOKENS["desk"].digest)
+        ),
+        *((words, None) for words in ("Bearer", f"Basic {ONE}", ONE, "")),
     ],
 )
 def test_a_token_stands_for_whom_the_settings_say(header: str, identity: Identity | None):
     """The token is taken as it is, and whoever may do anything may look; a digest is no token."""
-    assert identity == identify(TOKENS, header)
+    assert identity == identify(TOKENS, header, NOW)
 
 
-@pytest.mark.parametrize("header", ["Bearer one", "Bearer drei ß", "Bearer none", "Basic one"])
+@pytest.mark.parametrize("header", [f"Bearer {ONE}", f"Bearer {THREE}", "Bearer none", f"Basic {ONE}"])
 def test_every_token_is_compared_whoever_asks(header: str, monkeypatch: pytest.MonkeyPatch):
     """So that the time tells neither which of them it was nor that it was none."""
     compared: list[bytes] = []
@@ -65,12 +71,40 @@ def test_every_token_is_compared_whoever_asks(header: str, monkeypatch: pytest.M
         return known == digest
 
     monkeypatch.setattr(hmac, "compare_digest", counted)
-    identify(TOKENS, header)
+    identify(TOKENS, header, NOW)
 
     assert 3 == len(set(compared)) == len(compared)
 
 
-def refused(require: Callable[..., None], *what: Any) -> str:
+@pytest.mark.parametrize(
+    ("text", "fields", "why"),
+    [
+        (ONE, {}, ""),
+        (ONE, {"not_before": NOW, "expires": NOW + HOUR}, ""),
+        (ONE, {"not_before": NOW + HOUR}, "the token desk counts from 2026-11-24 11:00:00 UTC"),
+        (ONE, {"expires": NOW}, "the token desk expired at 2026-11-24 10:00:00 UTC"),
+        (SHORT, {}, "the token desk is shorter than 16 characters, and can be guessed"),
+    ],
+)
+def test_a_token_counts_only_at_its_time_and_if_nobody_can_guess_it(text: str, fields: dict[str, Any], why: str):
+    """Whoever has it is told why it does not count; nobody else hears of it."""
+    tokens = {"desk": a_token(text, **fields)}
+
+    assert why in refused(identify, tokens, f"Bearer {text}", NOW)
+    assert ("" == why) == ("" == refused(identify, tokens, f"Bearer {text}", NOW))
+    assert "" == refused(identify, tokens, f"Bearer {text}?", NOW)
+
+
+def test_both_values_of_a_token_count_while_one_replaces_another():
+    """For the same name, with the same rights."""
+    old, new = (a_token(text).digest for text in (ONE, TWO))
+    tokens = {"desk": Token(digest=(*old, *new), roles=("presser",))}
+    found = [identify(tokens, f"Bearer {text}", NOW) for text in (ONE, TWO, THREE)]
+
+    assert [("desk", *old), ("desk", *new), None] == [one and (one.name, one.digest) for one in found]
+
+
+def refused(require: Callable[..., object], *what: Any) -> str:
     """Why somebody may not do something, and what to do; empty if they may."""
     try:
         require(*what)

@@ -7,11 +7,13 @@ from pathlib import Path
 from aiohttp import web
 
 from panic import config
+from panic.ledger.events import Event
 from panic.service.recovery import look
 from panic.simulator import Fault
 from tests.cli.breakages import after
 from tests.cli.ledgers import LEDGER, events, kinds
 from tests.cli.support import KEY, PANIC, account, panic, sent, simulate, started, until
+from tests.ledger.support import rewrite
 from tests.service.support import TOKEN, firm, listening, serving
 
 IDS = range(1, 9)
@@ -151,6 +153,35 @@ async def test_no_secret_is_shown(tmp_path: Path):
     assert "audit" in kinds(tmp_path / LEDGER)
     assert not any(KEY[10:30] in text for text in texts)
     assert not any(TOKEN in text or secret.read_text() in text for text in texts)
+
+
+async def test_people_are_told_that_somebody_wrote_the_ledger_anew(tmp_path: Path):
+    """While the service runs, and with hashes that fit."""
+    told: list[dict[str, str]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append(await request.json())
+        return web.Response()
+
+    def later(one: Event) -> Event:
+        return one._replace(at="2026-03-01T15:30:00.000000+00:00")
+
+    async with simulate(account(1)) as simulator, listening(take) as url:
+        secret = tmp_path / "pager.url"
+        secret.touch(mode=0o600)
+        secret.write_text(url.replace("http://", "json://"))
+        more = f'[notify.pager]\nurl = {{ file = "{secret}" }}\ntells = ["page"]\n'
+        calm = {"PYTHONWARNINGS": "default"}  # the library that delivers is warned of what it uses itself
+        async with serving(firm(tmp_path, simulator, [1], more=more), env=calm) as service:
+            await service.press(wait=15)
+            rewrite(tmp_path / LEDGER, later)
+            pressed = await service.press(reason="another", wait=15)
+            await until(lambda: bool(told))
+            said = await service.process.says(f"{pressed.body['run_id']} ended")
+
+    assert "clear" == pressed.body["verdict"]
+    assert f"ended clear; ledger head {pressed.body['ledger_head']}" in said
+    assert told[0]["title"].startswith("THE LEDGER IS NOT TO BE TRUSTED")
 
 
 async def test_a_run_that_is_not_clear_pages_once(tmp_path: Path):

@@ -15,11 +15,15 @@ from panic.broker.outcomes import Outcome
 from panic.config import load
 from panic.kit.errors import ConfigurationError
 from panic.ledger import reader
+from panic.ledger.backlog import Trouble
 from panic.report.document import Flag
 from panic.run.press import Prepared, Press, prepare
+from panic.service import standby as standby_module
 from panic.service.standby import Standby
+from panic.service.standby.health import Reloaded
 from tests.broker.support import ID, PATIENCE_S, Line, Listener, cancel, envelope, http, listening
 from tests.cli.support import KEY, Firm, closed_port, raw_server, until
+from tests.ledger.support import rewrite
 
 ALL = Press(Scope(all=True), "runaway algo")
 TIME = http(200, {"data": {}, "error": None}, "Date: Tue, 24 Nov 2026 02:00:00 GMT")
@@ -208,9 +212,9 @@ async def test_what_cannot_be_read_gives_way_to_the_last_that_could(
         assert KEY not in said(prepared.flags) + problems_of(standby)
         firm.key.touch(0o600)
         firm.key.write_text(KEY)
-        firm.roster.write_text("id\n7\n")
+        firm.roster.write_text("id\n5\n6\n7\n8\n")
         mended = standby.prepare(ALL)
-        assert ([7], ()) == (fired(mended), mended.flags)
+        assert ([5, 6, 7, 8], ()) == (fired(mended), mended.flags)
 
 
 async def test_nothing_good_ever_is_refused_and_mended_at_the_press(firm: Firm):
@@ -268,6 +272,27 @@ async def test_the_ledger_is_open_before_anybody_presses(tmp_path: Path, firm: F
         assert (["run-1"], []) == ([row.run for row in reader.read(file).rows], leg.troubles)
 
 
+async def test_a_ledger_that_somebody_wrote_anew_is_told(
+    tmp_path: Path, firm: Firm, monkeypatch: pytest.MonkeyPatch
+):
+    """Once, though nobody presses; and it stays among the problems."""
+    monkeypatch.setattr(standby_module, "PROBE_S", 0.0)
+    async with ready(firm, every_s=0.01) as standby:
+        assert standby.ledger is not None
+        told = list[Trouble]()
+        standby.gone = told.append
+        leg = standby.ledger.leg("run-1")
+        leg.append("note", "2026-11-24T02:00:00Z", {})
+        await leg.settle(PATIENCE_S)
+        rewrite(tmp_path / "ledger.db", lambda one: one._replace(body={"by": "nobody"}))
+        await until(lambda: bool(told))
+        leg.append("note", "2026-11-24T02:00:01Z", {})
+        await leg.settle(PATIENCE_S)
+
+        assert ["ledger_rewritten"] == [one.code for one in told]
+        assert "was written anew by others" in problems_of(standby)
+
+
 # ── everything anew ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -285,7 +310,7 @@ async def test_a_reload_replaces_everything(tmp_path: Path):
                 answer = await cancel(broker)
 
         assert standby.lanes is not lanes
-        assert ((), ("[service] port counts after a restart",)) == reloaded
+        assert ((), ("[service] port counts after a restart",), ()) == reloaded
         assert ([7], new.base_url) == (fired(prepared), prepared.settings.broker.base_url)
         assert (Outcome.ACCEPTED, WARM) == (answer.outcome, new.connections)
 
@@ -310,7 +335,7 @@ async def test_a_reload_with_any_mistake_changes_nothing(firm: Firm, name: str, 
         assert old is standby.settings
         assert words in problems_of(standby)
         file.write_text(before)
-        assert ((), ()) == await standby.reload()
+        assert Reloaded() == await standby.reload()
         assert "loaded again" not in problems_of(standby)
 
 

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 
 from panic.broker.outcomes import Verdict
 from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, indented, line
-from panic.report.document import NOT_ATTEMPTED, AccountReport, Report, counts
+from panic.report.document import LEFT_OUT, AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 
 _DETAILED_MOST = 25
@@ -30,13 +30,13 @@ def table(report: Report) -> Iterable[RenderableType]:
     if report.drill:
         yield Text("DRILL  against the embedded simulator. No order at any broker was touched.", style="bold cyan")
     yield verdict_line(report)
-    yield from (Text(f"! {flag.text}", style="bold red") for flag in report.flags if flag.code == NOT_ATTEMPTED)
+    yield from (Text(f"! {flag.text}", style="bold red") for flag in report.flags if flag.code in LEFT_OUT)
     if report.latch is not None and not report.latch.engaged:
         yield Text(f"! THE LATCH IS NOT ENGAGED: {report.latch.text}", style="bold red")
     yield Text(f"{report.base_url}", style="bold")
     yield from _circumstances(report)
     yield from _record(report)
-    yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags if flag.code != NOT_ATTEMPTED)
+    yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags if flag.code not in LEFT_OUT)
     yield from _accounts(report)
     yield from _sums(report)
 

@@ -60,6 +60,7 @@ class CheckReport:
     drift_checked: bool = True
     certificate_ends: datetime | None = None
     forecast: Forecast | None = None
+    roster_doubt: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from panic.kit.errors import ConfigurationError, Problem
 from panic.run.check.asking import PACED_AT_ONCE, Asking, Pace
 from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of
 from panic.run.pace import lanes_of, remember
+from panic.run.roster_size import doubts
 
 _CERTIFICATES_S = 10.0
 
@@ -69,7 +70,16 @@ async def check(
     lanes = lanes_of(settings) if lanes is None else lanes
     report = await _Round(settings, setup, pace, tell, lanes).run()
     await remember(settings, lanes)
-    return report
+    return report if setup.roster is None else await _with_doubts(report, settings, setup, setup.roster)
+
+
+async def _with_doubts(report: CheckReport, settings: Settings, setup: Setup, roster: Roster) -> CheckReport:
+    """Say first that the roster has lost many rows; where the broker lists no others, it is good as it is."""
+    is_asked = report.drift_checked and setup.keys.keys() == settings.credentials.keys()
+    found = await doubts(settings, roster, is_whole=is_asked and not report.unlisted_accounts)
+    warnings = (*(flag.text for flag in found), *report.warnings)
+    code = exit_code_of(report.states.keys(), warnings)
+    return replace(report, warnings=warnings, exit_code=code, roster_doubt=found[0].text if found else None)
 
 
 class _Round:

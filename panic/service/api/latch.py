@@ -8,6 +8,7 @@ from aiohttp import web
 
 from panic.accounts.plan import Scope
 from panic.run import reset
+from panic.run.asked import Person
 from panic.run.engagement import LatchView, look
 from panic.run.reset import ResetView
 from panic.service.api import models
@@ -21,6 +22,7 @@ from panic.service.problems import ProblemError
 from panic.service.standby import Standby
 
 _RESET_S = 30.0
+_ANSWERS = {200: ResetView, 202: ResetView}
 
 
 @dataclass
@@ -41,9 +43,9 @@ class Latching:
         found = await self._reading.ask(partial(look, settings), "latch")
         return document(found.view(str(settings.latch.file)))
 
-    @Operation("POST", "/v1/reset", "resetter", {200: ResetView}, (409, 503, 504), person=True, body=ResetAsked)
+    @Operation("POST", "/v1/reset", "resetter", _ANSWERS, (409, 503, 504), person=True, body=ResetAsked)
     async def reset(self, request: web.Request, identity: Identity) -> web.Response:
-        """End the engaged state: a person's deliberate act."""
+        """End the engaged state, or ask another person to (202): a person's deliberate act."""
         asked = models.read(ResetAsked, await read_json(request))
         settings, by = self._standby.settings, identity.acting_for(asked.by)
         scope = Scope.of(asked.scope.all, asked.scope.groups, asked.scope.accounts)
@@ -53,7 +55,14 @@ class Latching:
         found = await self._judging.ask(partial(look, settings, walk=True), "reset", _RESET_S, usage="conflict")
         prepared = await self._threads.ask(
             lambda: reset.prepare(
-                settings, scope, found, by=by, reason=asked.reason, force=asked.force, env=self._env
+                settings,
+                scope,
+                found,
+                person=Person(identity.issuer or "token", identity.subject or identity.name),
+                by=by,
+                reason=asked.reason,
+                force=asked.force,
+                env=self._env,
             ),
             "reset",
             usage="conflict",
@@ -61,11 +70,12 @@ class Latching:
         if asked.dry_run:
             return document(prepared.view(None))
         told = {"by": prepared.document.by, "reason": prepared.document.reason, "ends": str(prepared)}
-        self._audit.record_request(request, identity, "reset", **told)
+        awaits = prepared.document.awaits_another
+        self._audit.record_request(request, identity, "reset_asked" if awaits else "reset", **told)
         try:
             carry_out = partial(reset.carry_out, settings, prepared)
             state = await self._threads.ask(carry_out, "reset", usage="conflict", most_s=_RESET_S)
         except TimeoutError:
             remedy = "Look at GET /v1/latch before you try again: it may still be carried out."
             raise ProblemError("too_slow", remedy=remedy) from None
-        return document(prepared.view(state))
+        return document(prepared.view(state), 202 if awaits else 200)

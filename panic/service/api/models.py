@@ -109,6 +109,12 @@ class TokenAsked(_Asked):
     token: Annotated[str, Field(min_length=1, max_length=1000, repr=False)]
 
 
+class EndAsked(_Asked):
+    """Which session to end."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
+
+
 class RunsQuery(_Query):
     """How many runs to list."""
 

@@ -123,7 +123,10 @@ class Presses:
         press = _press_of(asked, request, identity)
         require_scope(identity, press.scope, self._standby.roster)
         found = self._desk.press(press, automated=not identity.person)
-        started = views.started(found.live.run.id, joined=found.joined, resent=found.resent)
+        run = found.live.run
+        # a run that it joined was prepared earlier
+        flags = tuple(dict.fromkeys([*self._standby.doubts, *run.prepared.flags]))
+        started = views.started(run.id, flags, joined=found.joined, resent=found.resent)
         said = {"by": press.by, "reason": press.reason.strip(), "scope": str(press.scope)}
         how = {"run_id": started.run_id, "joined": found.joined, "resent": found.resent}
         self._audit.record_request(request, identity, "press", **said, **how)

@@ -1,5 +1,6 @@
 """What the service answers with, beside reports, plans and checks: each a document with a published schema."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -7,7 +8,7 @@ from typing import Any, Final, Literal
 from panic.broker.outcomes import Verdict
 from panic.engine.forecast import Forecast
 from panic.ledger.summary import Summary
-from panic.report.document import Report
+from panic.report.document import Flag, Report
 
 RUNS: Final = "/v1/runs"
 RUN: Final = f"{RUNS}/{{id}}"
@@ -29,18 +30,22 @@ def links(run_id: str) -> Links:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a press came to: whether it joined a run that was under way, and whether that sent everything again."""
+    """What a press came to: whether it joined a run that was under way, and whether that sent everything again.
+
+    The flags are what was known before anything was sent.
+    """
 
     schema: Literal["panic-started/1"]
     run_id: str
     joined: bool
     resent: bool
     links: Links
+    flags: tuple[Flag, ...] = ()
 
 
-def started(run_id: str, *, joined: bool = False, resent: bool = True) -> Started:
+def started(run_id: str, flags: Sequence[Flag] = (), *, joined: bool = False, resent: bool = True) -> Started:
     """Say what a press, or a resume, came to."""
-    return Started("panic-started/1", run_id, joined, resent, links(run_id))
+    return Started("panic-started/1", run_id, joined, resent, links(run_id), tuple(flags))
 
 
 @dataclass(frozen=True, slots=True)

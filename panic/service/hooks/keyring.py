@@ -3,22 +3,20 @@
 import asyncio
 import os
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 from contextlib import suppress
 
-from panic.config import Hook, secret
+from panic.config import Credential, Hook, secret
 from panic.kit.background import begin
 from panic.kit.errors import Problem
 from panic.service.hooks.signatures import STANDARD, Secrets, flaw, weakness
 
 _REMEDY = "Put a secret of its scheme there, as docs/hooks.md tells, and nothing else."
 
-Texts = dict[tuple[str, int], str]
-"""The secrets that could be read, by hook and place in its list."""
+Texts = dict[tuple[str, Credential], str]
+"""The secrets that could be read, by hook and where they are."""
 
 _Read = tuple[Texts, tuple[Problem, ...]]
-_NOBODY = Secrets(STANDARD, ())
 
 
 class Keyring:
@@ -33,7 +31,6 @@ class Keyring:
         self._env, self._every_s, self._patience_s = env, every_s, patience_s
         self._hooks: Mapping[str, Hook] = {}
         self._texts: Texts = {}
-        self._secrets: dict[str, Secrets] = {}
         self._read_at = -float("inf")
         self._reading: asyncio.Future[_Read] | None = None
 
@@ -46,7 +43,10 @@ class Keyring:
                     if hooks == self._hooks and time.monotonic() - self._read_at < self._every_s:
                         break
                     await asyncio.wait([self._reading or self._begin(dict(hooks))])
-        return self._secrets.get(name, _NOBODY)
+        if (hook := hooks.get(name)) is None:
+            return Secrets(STANDARD, ())
+        known = (self._texts.get((name, place)) for place in hook.secrets)  # a place that is gone opens nothing
+        return Secrets(hook.scheme, filter(None, known))
 
     def scrub(self, text: str) -> str:
         """Take the secrets out of words from outside."""
@@ -61,17 +61,16 @@ class Keyring:
         self._reading, self._read_at = None, time.monotonic()
         if done.cancelled() or done.exception() is not None:  # no thread can be started: use what is known
             return
-        older = self._texts if hooks == self._hooks else {}  # settings are replaced only where all can be read
-        self._hooks, self._texts = hooks, {**older, **done.result()[0]}
-        usable: defaultdict[str, list[str]] = defaultdict(list)
-        for (name, _), text in self._texts.items():
-            usable[name].append(text)
-        self._secrets = {name: Secrets(hooks[name].scheme, texts) for name, texts in usable.items()}
+        self._hooks = hooks
+        places = {(name, place) for name, hook in hooks.items() for place in hook.secrets}
+        texts = {**self._texts, **done.result()[0]}
+        self._texts = {place: text for place, text in texts.items() if place in places}
 
 
 def read(hooks: Mapping[str, Hook], env: Mapping[str, str]) -> _Read:
     """Give the secrets of all hooks that can be used, and what is wrong with any. Blocks as files do."""
     texts: Texts = {}
+    opens: dict[str, str] = {}
     problems: list[Problem] = []
     for name, hook in hooks.items():
         for index, place in enumerate(hook.secrets):
@@ -79,9 +78,12 @@ def read(hooks: Mapping[str, Hook], env: Mapping[str, str]) -> _Read:
             problems += found
             if key is None:
                 continue
-            wrong = flaw(hook.scheme, key.reveal())
+            text = key.reveal()
+            wrong = flaw(hook.scheme, text)
+            if not wrong and (other := opens.setdefault(text, name)) != name:
+                wrong = f"is one of hook {other} too, and opens that one alone"
             if not wrong:
-                texts[name, index] = key.reveal()
-            if wrong := wrong or weakness(hook.scheme, key.reveal()):
+                texts[name, place] = text
+            if wrong := wrong or weakness(hook.scheme, text):
                 problems.append(Problem(f"secret {index + 1} of hook {name} {wrong}", _REMEDY, place.file))
     return texts, tuple(problems)

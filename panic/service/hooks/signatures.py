@@ -58,7 +58,7 @@ class Secrets:
     def __init__(self, scheme: str, texts: Iterable[str]) -> None:
         known = list(texts)
         self.scheme = scheme
-        self.__keys = [_decoded(text) or b"" for text in known] if scheme == STANDARD else []
+        self.__keys = [key for text in known if (key := _decoded(text))] if scheme == STANDARD else []
         self.__bearers = [_digest(text) for text in known] if scheme == BEARER else []
 
     def __bool__(self) -> bool:

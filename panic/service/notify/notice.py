@@ -135,6 +135,8 @@ def _circumstances(report: Report) -> Iterable[str]:
     pressed = f"pressed {report.started_at:%Y-%m-%d %H:%M:%S} UTC by {clip(trigger.by, 80)}"
     yield f"{pressed}: {clip(trigger.reason, _REASON_MOST)}"
     yield f"run {report.run_id}"
+    if report.ledger_head:  # whoever has this mail can prove later that nothing before it was changed
+        yield f"ledger head {report.ledger_head}"
 
 
 def _verdict_line(report: Report) -> str:

@@ -16,7 +16,7 @@ from panic.ledger.evidence.export import Asked, export
 from panic.service.api.answers import Lookup, Threads, document, until_swept
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.api.views import RUN
-from panic.service.auth import Identity
+from panic.service.auth import Identity, is_still_let_in
 from panic.service.descriptors import held_most
 from panic.service.desk import Desk
 from panic.service.operations import Operation
@@ -108,7 +108,7 @@ class Looks:
         with self.hub.joined(run, board) as mailbox:
             while response.is_connected():
                 await mailbox.filled.wait()  # it is told every two seconds, so this is never long
-                if not self.signing.is_signed_in(request):
+                if not is_still_let_in(request):
                     break
                 await _send(request, response, mailbox.take())
 

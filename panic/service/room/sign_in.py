@@ -113,7 +113,7 @@ class SignIn:
         try:
             begun = self._begun(request, asked, client.provider)
             proof = await self._proof(client, begun, asked)
-            who = self._admitted(proof, begun)
+            who = self._admitted(proof, begun, request.get(CALLER, ""))
         except RefusedError as error:
             return self._refused(request, error)
         self._signing.sessions.forget(begun.before)
@@ -173,13 +173,13 @@ class SignIn:
             raise ProviderError(f"the client's secret: {problems[0].what}")
         return key.reveal()
 
-    def _admitted(self, proof: Proof, begun: Begun) -> Signed:
+    def _admitted(self, proof: Proof, begun: Begun, address: str) -> Signed:
         """Begin a session; where the provider does not say when they proved who they are, that was never."""
         at = proof.proved_at
         if begun.fresh and (at is None or at < begun.at - id_token.SKEW_S):
             raise RefusedError("stale", "the provider did not ask them anew (auth_time)")
         proved_s = float("inf") if at is None else max(time.time() - at, 0.0)
-        who = self._signing.sessions.admit(proof.member, proved_s)
+        who = self._signing.sessions.admit(proof.member, proved_s, address)
         if who is None:
             raise RefusedError("nobody", f"nothing is granted to the groups of {proof.member.subject}")
         return who

@@ -1,6 +1,7 @@
 """/v1/session: signing in with a token, and identifying callers by cookie."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 from aiohttp import web
@@ -9,17 +10,16 @@ from panic.service import sessions
 from panic.service.api.answers import document
 from panic.service.api.models import TokenAsked, read
 from panic.service.audit import Audit
-from panic.service.auth import Identity, identify
+from panic.service.auth import CHALLENGE, Identity, identify
 from panic.service.body import read_json
 from panic.service.operations import Operation
-from panic.service.problems import ProblemError
+from panic.service.problems import CALLER, ProblemError
 from panic.service.sessions import SIGNED, Sessions, Signed
 from panic.service.standby import Standby
 
 CSRF: Final = "X-CSRF-Token"
 SESSION: Final = "/v1/session"
 SEEN: Final = f"{SESSION}/seen"
-CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="panic"'}
 
 _AGAIN: Final[dict[str, Any]] = {"remedy": "Sign in again with your token.", "headers": CHALLENGE}
 _SEVERAL = "several cookies of its name came with it: another page of this host set one"
@@ -86,15 +86,16 @@ class Signing:
             self.sessions.act(who.session)
         request[SIGNED] = who
 
+    def require_active(self, request: web.Request) -> None:
+        """Go on if somebody was there lately, or gave a token."""
+        who = request.get(SIGNED)
+        if who is not None and not self.sessions.acts_for_s(who.session):
+            raise ProblemError("idle")
+
     def require_fresh(self, who: Signed) -> None:
         """Go on if they proved who they are lately, or gave a token."""
         if self.sessions.fresh_for_s(who.session) == 0:
             raise ProblemError("stale_sign_in")
-
-    def is_signed_in(self, request: web.Request) -> bool:
-        """Whether a caller admitted by cookie still would be; always true for a token."""
-        who = request.get(SIGNED)
-        return who is None or self.sessions.find(who.cookie) is not None
 
     def _require_origin(self, request: web.Request) -> None:
         service = self._standby.settings.service
@@ -127,12 +128,12 @@ class Signing:
         self._require_origin(request)
         cookies = self.cookies(request)
         asked = read(TokenAsked, await read_json(request))
-        identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}")
+        identity = identify(self._standby.settings.tokens, f"Bearer {asked.token.strip()}", datetime.now(UTC))
         if identity is None:
             raise ProblemError("unauthenticated", "this token is nobody's", **_AGAIN)
         for one in cookies:  # so that none can be planted
             self.sessions.end(one)
-        who = self.sessions.begin(identity)
+        who = self.sessions.begin(identity, request.get(CALLER, ""))
         self._audit.record_request(request, identity, "sign_in")
         response = self._view(who)
         self.set_cookie(request, response, who.cookie)

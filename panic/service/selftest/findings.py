@@ -13,7 +13,7 @@ from panic.broker.answers import Cause
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Verdict
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.words import clip
-from panic.report.flags import SKEW_MOST_S
+from panic.report.flags import ROSTER_REMEDY, SKEW_MOST_S
 from panic.run.check import AccountCheck, CheckReport, State
 
 SOON_DAYS: Final = 14
@@ -81,6 +81,7 @@ _KINDS: Final = {
     Verdict.UNVERIFIED: {
         "account_missing": ("the broker does not list {accounts}", "Correct the ids, or take them out."),
         "account_closed": ("closed at the broker: {accounts}", "Take them out of the roster, or exclude them."),
+        "roster_shrank": ("{text}", ROSTER_REMEDY),
         "unlisted": ("active at the broker, not in the roster: {accounts}", "Add them, or exclude them."),
         "clock_unchecked": ("the broker did not tell its time", "Type panic check and see why."),
         "clock_skew": (
@@ -198,6 +199,8 @@ def _accounts(ids: Collection[int]) -> str:
 
 def _of_broker(report: CheckReport) -> Iterator[Finding]:
     skew_s = report.clock_skew_s
+    if report.roster_doubt is not None:
+        yield found("roster_shrank", text=report.roster_doubt.removesuffix(f". {ROSTER_REMEDY}"))
     if report.unlisted_accounts:
         yield found("unlisted", accounts=_accounts(report.unlisted_accounts))
     if skew_s is None:

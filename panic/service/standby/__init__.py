@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import structlog
@@ -16,7 +17,9 @@ from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError
+from panic.ledger.backlog import Trouble
 from panic.ledger.writer import Writer, open_ledger
+from panic.report.document import Flag
 from panic.run.check import Setup
 from panic.run.pace import lanes_of, renewed
 from panic.run.press import Prepared, Press
@@ -24,12 +27,15 @@ from panic.service.standby.files import EVERY_S, LOOK_S, READ_S, Files
 from panic.service.standby.health import (
     Judgement,
     Reloaded,
+    doubts,
     mistakes,
-    read_again,
+    read_files,
+    read_settings,
     restart_notes,
     status,
     why_not_ready,
 )
+from panic.service.standby.rights import narrowed
 from panic.service.standby.warm import Warm
 
 log = structlog.get_logger()
@@ -51,6 +57,7 @@ class Standby:
         settings: Those in force; they replace each other when they are loaded again.
         ledger: The one writer of the ledger; None where the settings name none.
         lanes: The pace of each credential, which all runs and self-tests share.
+        gone: Called where the ledger is not what this process wrote any more, each time.
     """
 
     def __init__(
@@ -68,7 +75,8 @@ class Standby:
         self.judgement = Judgement(env)
         self.ledger: Writer | None = None
         self.lanes = lanes_of(settings)
-        self._probed_at = time.monotonic()
+        self.gone: Callable[[Trouble], None] = lambda _: None
+        self._probed_at, self._told = time.monotonic(), 0
         self._warm = _warm_of(self._files)
         self._tending: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
@@ -103,11 +111,17 @@ class Standby:
         """Make a press ready from what is loaded; what changed since is read again, what cannot be is kept."""
         files = self._files
         in_time = files.look(READ_S if files.loaded.roster.value is None else self._look_s)
-        return files.loaded.prepared(self.settings, press, in_time=in_time)
+        prepared = files.loaded.prepared(self.settings, press, in_time=in_time)
+        return replace(prepared, flags=(*self.doubts, *prepared.flags))
 
     def pressable(self, scope: Scope) -> Scope | None:
         """Give what `Loaded.pressable` gives."""
         return self._files.loaded.pressable(scope)
+
+    @property
+    def doubts(self) -> tuple[Flag, ...]:
+        """Why the roster may lack accounts, though nothing is wrong with what it says."""
+        return tuple(doubts(self._files.loaded, self.judgement))
 
     @property
     def roster(self) -> Roster | None:
@@ -130,14 +144,20 @@ class Standby:
     # ── for whoever runs the service ────────────────────────────────────────────────────────────────────
 
     async def reload(self) -> Reloaded:
-        """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them."""
+        """Reload settings, roster and keys; they replace the old ones only if nothing is wrong with them.
+
+        What they take away from anybody is taken away first, and in any case.
+        """
         async with self._reloading:
             old, old_files, old_warm = self.settings, self._files, self._warm
+            fewer: tuple[str, ...] = ()
             try:
-                found = await read_again(old, self._env, self._every_s)
+                survey = await read_settings(old, self._env)
+                self.settings, fewer = narrowed(old, survey)
+                found = await read_files(survey, self._env, self._every_s)
             except ConfigurationError as error:
                 self._refused = [f"the settings could not be loaded again: {one}" for one in error.problems]
-                return Reloaded(error.problems)
+                return Reloaded(error.problems, fewer=fewer)
             self._refused = []
             if not self._is_closed:
                 self.settings = found.settings.model_copy(update={"ledger": old.ledger})
@@ -148,7 +168,7 @@ class Standby:
                 self.judgement.look(self.settings, found.loaded)
                 old_files.close()
                 await old_warm.close()
-            return Reloaded(notes=restart_notes(old, found.settings))
+            return Reloaded((), restart_notes(old, found.settings), fewer)
 
     async def judged(self) -> None:
         """Wait until everything that a press needs was looked at, but not for long."""
@@ -166,7 +186,8 @@ class Standby:
 
     def status(self) -> dict[str, Any]:
         """Say what is ready, how old it is (seconds; null for never) and what is wrong."""
-        problems = (*map(str, self.setup().problems), *self._refused)
+        doubted = (flag.text for flag in self.doubts)
+        problems = (*doubted, *map(str, self.setup().problems), *self._refused)
         return status(self.settings, self._files.loaded, self._warm, problems, self.ledger)
 
     async def _tend(self) -> None:
@@ -177,8 +198,16 @@ class Standby:
                 if self.ledger and time.monotonic() - self._probed_at >= PROBE_S:
                     self._probed_at = time.monotonic()
                     self.ledger.probe()
+                self._tell_gone()
             except Exception as error:  # noqa: BLE001  (what is not ready is made ready by the press itself)
                 log.warning("standby_failed", error=type(error).__name__)
+
+    def _tell_gone(self) -> None:
+        gone = self.ledger.gone[self._told :] if self.ledger else ()
+        for trouble in gone:
+            self._told += 1
+            log.error("ledger_trouble", code=trouble.code, text=trouble.text)
+            self.gone(trouble)
 
 
 def _warm_of(files: Files) -> Warm:

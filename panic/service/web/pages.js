@@ -57,6 +57,25 @@ export const schedule = (stage) => page(stage, "Schedule", async () => {
   ];
 });
 
+// ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const sessions = (stage) => page(stage, "Signed in", async () => {
+  const found = await ask("GET", "/v1/sessions");
+  const end = (one) => h("button", { type: "button", class: "quiet small", onclick: async () => {
+    try {
+      await ask("POST", "/v1/sessions/end", { id: one.id });
+      await sessions(stage);
+    } catch (error) {
+      stage.append(problem(error));
+    }
+  } }, "End");
+  const rows = found.sessions.map((one) => h("tr", {}, h("td", {}, one.name), h("td", {}, one.address), h("td", {}, utc(one.began_at)),
+    h("td", {}, one.may_act ? "may act" : "only looks"), h("td", {}, one.this ? "this page" : end(one))));
+  return [h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Sessions" }, h("table", { class: "rows" },
+    h("thead", {}, h("tr", {}, ["Who", "From", "Since", "Now", "End"].map((word) => h("th", { scope: "col" }, word)))), h("tbody", {}, rows))),
+  h("p", { class: "note" }, "An ended session has to sign in again. Whoever may reset sees and ends everybody's; it goes on record.")];
+});
+
 // ── latch ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const latch = (stage, room) => page(stage, "Latch", async () => {
@@ -70,6 +89,8 @@ export const latch = (stage, room) => page(stage, "Latch", async () => {
         : "Strategies that ask the latch may trade. A press with “leave the scope engaged” engages it."),
       found.holds.length ? h("ul", {}, found.holds.map((hold) => h("li", {}, h("b", {}, hold.name || hold.what), ` since ${utc(hold.at)}, `,
         h("a", { href: `#/runs/${hold.run}` }, "its run"), hold.doubt ? h("p", { class: "bad" }, hold.doubt) : " — known to be clear"))) : null,
+      found.asked.length ? h("ul", { id: "asked" }, found.asked.map((one) => h("li", {}, h("b", {}, one.by), ` asked ${utc(one.at)} to end `,
+        one.ends.join(", ") || "everything", `: ${one.reason}. Another person must reset the same, too.`))) : null,
       found.warnings.length ? h("ul", { class: "flags" }, found.warnings.map((words) => h("li", {}, words))) : null),
     found.engaged || found.problem ? reset(stage, room, !found.problem) : null,
   ];
@@ -101,7 +122,7 @@ function reset(stage, room, isWhole) {
       put(shown, preview(found, async () => {
         try {
           const done = await ask("POST", "/v1/reset", { ...asked, scope: scopeOf(found.ends, isWhole) });
-          shout(done.engaged_now ? "Some of it is still engaged." : "The engaged state has ended.");
+          shout(done.awaits_another ? "Asked. Another person must reset the same, too." : done.engaged_now ? "Some of it is still engaged." : "The engaged state has ended.");
           await latch(stage, room);
         } catch (error) {
           refused(error);
@@ -123,6 +144,8 @@ function preview(found, carryOut) {
   const word = h("input", { id: "reset-word", autocomplete: "off", size: "8", oninput: () => { go.disabled = word.value.trim().toUpperCase() !== "RESET"; } });
   const go = h("button", { type: "button", id: "reset-go", class: "danger", disabled: true, onclick: carryOut }, "Reset");
   return h("div", { class: "panel warn" }, h("h2", {}, "What this will do"),
+    found.awaits_another ? h("p", {}, "It asks another person: nothing ends until somebody else resets the same, within 15 minutes and in the same way (both with tokens, or both signed in elsewhere). What then happens:") : null,
+    found.asked_by ? h("p", {}, `${found.asked_by} has asked for this. You confirm it, and it is done at once.`) : null,
     h("ul", {}, found.ends.map((hold) => h("li", {}, `End the engaged state of ${hold.name || hold.what}, engaged ${utc(hold.at)}: strategies that test the latch may trade again.`)),
       found.ends.length ? null : h("li", {}, "End the engaged state: strategies that test the latch may trade again.")),
     h("h2", {}, "What it will not do"), h("p", {}, found.will_not),

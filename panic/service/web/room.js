@@ -2,7 +2,7 @@
 
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
 import { Link } from "./link.js";
-import { latch, problem, runs, schedule, signInPage } from "./pages.js";
+import { latch, problem, runs, schedule, sessions, signInPage } from "./pages.js";
 import { PressPanel } from "./press.js";
 import { tiles, troubles, underway } from "./ready.js";
 import { RunView } from "./run.js";
@@ -108,7 +108,7 @@ function drawHeard() {
 function page() {
   const hash = location.hash.replace(/^#\/?/, "");
   if (hash.startsWith("runs/")) return "run";
-  return ["runs", "schedule", "latch"].includes(hash) ? hash : "ready";
+  return ["runs", "schedule", "latch", "sessions"].includes(hash) ? hash : "ready";
 }
 
 function route() {
@@ -138,6 +138,7 @@ function route() {
   if (name === "ready") openReady();
   if (name in SHOWS) refresh(true);
   if (name === "schedule") schedule(stage);
+  if (name === "sessions") sessions(stage);
   drawTop();
 }
 

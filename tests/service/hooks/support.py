@@ -26,6 +26,7 @@ from panic.service.notify import Notice
 NOW = 1_800_000_000
 SECRET = "whsec_bm90LWEtcmVhbC1rZXktb25seS1mb3ItdGVzdHM="
 OTHER = "whsec_YW5vdGhlci1rZXktd2hpY2gtaXMtbm90LXJlYWw="
+CAREFUL = "whsec_b25lLW1vcmUta2V5LWZvci1hbm90aGVyLWhvb2s="
 TOKEN = "a-bearer-secret-for-tests-only"
 
 BREACH = b'{"type":"risk.limit.breached","timestamp":"2026-11-24T10:00:00Z","data":{"message":"desk A lost 2m"}}'
@@ -79,11 +80,11 @@ def legacy(state: str) -> bytes:
 
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-ENV = {"SECRET": SECRET, "OTHER": OTHER, "TOKEN": TOKEN}
+ENV = {"SECRET": SECRET, "OTHER": OTHER, "CAREFUL": CAREFUL, "TOKEN": TOKEN}
 _PLACES = (Credential(env="SECRET"), Credential(env="OTHER"))
 HOOKS = {
     "desk": Hook(secrets=_PLACES, groups=("arbitrage",), side="BUY", watch_s=3, deadline_s=60, latch=True),
-    "careful": Hook(secrets=_PLACES, all=True, on_odd="page"),
+    "careful": Hook(secrets=(Credential(env="CAREFUL"),), all=True, on_odd="page"),
     "alerts": Hook(secrets=(Credential(env="TOKEN"),), scheme="bearer", accounts=(100019,)),
     "unset": Hook(secrets=(Credential(env="NOT_SET"),), all=True),
 }

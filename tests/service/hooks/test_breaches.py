@@ -19,6 +19,7 @@ from tests.service import support as processes
 from tests.service.hooks.support import (
     BEARER,
     BREACH,
+    CAREFUL,
     HOOKS,
     NOW,
     SECRET,
@@ -78,7 +79,8 @@ async def test_what_an_authentic_call_sets_off(
     service: Service, name: str, body: bytes, act: str, presses: bool, pages: bool
 ):
     """What is not understood is flagged and pages, and presses unless the hook only pages for it."""
-    answer = await service.call(name, body, BEARER if name == "alerts" else sign(body))
+    signed = sign(body, "msg_1", NOW, CAREFUL if name == "careful" else SECRET)
+    answer = await service.call(name, body, BEARER if name == "alerts" else signed)
     reasons = [press.reason.startswith(f"hook {name}: ") for press in service.desk.presses]
 
     assert (202 if presses or pages else 200, act) == (answer.status, said(answer)["act"])

@@ -1,5 +1,7 @@
 """The secrets of the hooks: read again while the service runs, and never waited for long."""
 
+import base64
+import hmac
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -112,3 +114,35 @@ async def test_files_that_hang_are_waited_for_only_so_long(tmp_path: Path, monke
 
     assert [True] * 3 == found
     assert 1 <= len(times) <= 2
+
+
+async def test_a_secret_opens_one_hook_alone(tmp_path: Path):
+    """The first that names it; else who may call one could call another, and so could a copy of a call."""
+    hooks = {"one": hook(tmp_path / "a", SECRET), "two": hook(tmp_path / "b", SECRET)}
+    ring = Keyring({})
+    opened = [opens(await ring.of(hooks, name)) for name in hooks]
+    problems = [problem.what for problem in keyring.read(hooks, {})[1]]
+
+    assert [True, False] == opened
+    assert ["secret 1 of hook two is one of hook one too, and opens that one alone"] == problems
+
+
+async def test_a_secret_that_the_settings_name_no_more_opens_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """At once, also while files hang; nor does one of another scheme, read as if it were of this one."""
+    file, go = tmp_path / "a", threading.Event()
+    two = hook(file, TOKEN, scheme=BEARER, secrets=(Credential(env="A"),))
+    ring = Keyring({"A": "another-bearer-secret-of-tests"}, every_s=0, patience_s=0.01)
+    while not opens(await ring.of({"one": two}, "one"), TOKEN):
+        pass
+    counted(monkeypatch, go)
+    fewer = await ring.of({"one": two.model_copy(update={"secrets": two.secrets[1:]})}, "one")
+    other = await ring.of({"one": two.model_copy(update={"scheme": "standard-webhooks"})}, "one")
+    go.set()
+    content = f"msg_1.{NOW}.".encode() + BREACH
+    mac = base64.b64encode(hmac.digest(b"", content, "sha256")).decode()
+    headers = {"webhook-id": "msg_1", "webhook-timestamp": str(NOW), "webhook-signature": f"v1,{mac}"}
+    empty = verify(other, lists(headers), BREACH, NOW, 5)
+
+    assert (False, Kind.FORGED) == (opens(fewer, TOKEN), empty.kind)

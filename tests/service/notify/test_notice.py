@@ -1,5 +1,6 @@
 """The words of a notice: the verdict and the counts first, what to type last, nothing that is too long."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -70,6 +71,15 @@ def test_a_run_that_is_not_clear_pages_with_what_to_do():
     assert TYPE_IT == page.text.splitlines()[-1]
     assert (False, frozenset({2, 3})) == (page.closes, page.about)
     assert not verdict.closes
+
+
+def test_what_is_told_of_an_end_holds_the_ledgers_head():
+    """Whoever keeps it can prove later what was on record by then; without one nothing is said of it."""
+    head = f"7:{'ab' * 32}"
+    with_head = notices_of("finished", replace(not_clear(), ledger_head=head))
+
+    assert [True, True] == [f"ledger head {head}" in notice.text.splitlines() for notice in with_head]
+    assert not any("ledger head" in notice.text for notice in notices_of("finished", not_clear()))
 
 
 @pytest.mark.parametrize(

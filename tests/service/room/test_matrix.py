@@ -35,6 +35,7 @@ ROUTES: Final = (
     Route("POST", f"/v1/runs/{NAME}/resume", {"by": "Ann"}, 404),
     Route("POST", "/v1/check", {}),
     Route("POST", "/v1/session/seen", {}),
+    Route("POST", "/v1/sessions/end", {"id": "0" * 16}, 404),
     Route("POST", "/v1/runs", QUICK, 202),
     Route("DELETE", "/v1/session", {}, 204),
 )

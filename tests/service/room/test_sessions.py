@@ -1,5 +1,6 @@
 """Sessions, as good as their token is now and bounded in time; and whether what comes with a cookie may act."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ class World:
         self.sessions = Sessions(lambda: self.settings, lambda: self.now)
 
     def begin(self, name: str = "joe") -> Signed:
-        identity = identify(self.settings.tokens, f"Bearer {name}-secret-token")
+        identity = identify(self.settings.tokens, f"Bearer {name}-secret-token", datetime.now(UTC))
         assert identity is not None
         return self.sessions.begin(identity)
 

@@ -1,0 +1,63 @@
+"""Two people for a reset, where the settings want them: who has asked for one, by the ledger, and who that was.
+
+The second asks for the same, in the same way, as the first: a token and a user of the machine may be one person,
+and so may a token and a sign-in.
+"""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from panic.kit.process import login
+from panic.latch import Hold
+from panic.ledger.events import Event
+from panic.ledger.record import Kind, read
+
+WITHIN: Final = timedelta(minutes=15)
+"""How long one person's word waits for the other's."""
+
+
+class Person(NamedTuple):
+    """Who somebody is, for good; `way` is how that is known: by a user id, a token or an identity provider."""
+
+    way: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is on record of somebody who asked for a reset, and awaits another person."""
+
+    state: str
+    by: str
+    reason: str
+    way: str
+    person: str
+    holds: tuple[tuple[str, str, str, str], ...]
+    at: str = ""
+
+    def agrees(self, person: Person, holds: Sequence[Hold]) -> bool:
+        """Whether another person asks for exactly this."""
+        is_other = self.way == person.way and self.person != person.name
+        return is_other and {tuple(hold) for hold in holds} == set(self.holds)
+
+
+def pending(events: Iterable[Event], now: datetime) -> tuple[Asked, ...]:
+    """Give what was asked for lately and not yet done, oldest first; what cannot be read was not asked."""
+    found: list[Asked] = []
+    for event in (one for one in events if one.kind == Kind.RESET):
+        state = event.body.get("state") if isinstance(event.body, dict) else None
+        if state == "done":
+            found.clear()
+        elif state == "asked":
+            with suppress(ValueError, TypeError):
+                if timedelta() <= now - datetime.fromisoformat(event.at) <= WITHIN:
+                    found.append(read(Asked, {**event.body, "at": event.at}))
+    return tuple(found)
+
+
+def user() -> Person:
+    """Give the user of this machine; where it does not say who logged in, who becomes one user is one person."""
+    return Person("user", str(login()))

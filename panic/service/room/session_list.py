@@ -1,0 +1,90 @@
+"""/v1/sessions: which sessions are open, and their end: one's own, or with the role resetter anybody's."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from aiohttp import web
+
+from panic.service.api.answers import document
+from panic.service.api.models import EndAsked, read
+from panic.service.audit import Audit
+from panic.service.auth import Identity
+from panic.service.body import read_json
+from panic.service.operations import Operation
+from panic.service.problems import ProblemError
+from panic.service.room.signing import Signing
+from panic.service.sessions import SIGNED, Open
+
+SESSIONS: Final = "/v1/sessions"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One session.
+
+    Attributes:
+        id: What it is ended by; no cookie follows from it.
+        address: From where it was begun.
+        may_act: Whether it may do more than look now.
+        this: Whether it is the one that asks.
+    """
+
+    id: str
+    name: str
+    issuer: str
+    address: str
+    began_at: datetime
+    may_act: bool
+    this: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRows:
+    """The open sessions, newest first: one's own, or with the role resetter everybody's."""
+
+    schema: Literal["panic-sessions/1"]
+    sessions: tuple[SessionRow, ...]
+
+
+@dataclass
+class SessionList:
+    """Lists sessions and ends them."""
+
+    _signing: Signing
+    _audit: Audit
+
+    @Operation("GET", SESSIONS, "viewer", {200: SessionRows})
+    async def sessions(self, request: web.Request, identity: Identity) -> web.Response:
+        """The open sessions: one's own, or with the role resetter everybody's."""
+        sessions, who = self._signing.sessions, request.get(SIGNED)
+        rows = [
+            SessionRow(
+                one.id,
+                one.identity.name,
+                one.identity.issuer,
+                one.session.address,
+                one.session.at,
+                may_act=sessions.acts_for_s(one.session) > 0,
+                this=who is not None and one.session is who.session,
+            )
+            for one in self._theirs(identity)
+        ]
+        return document(SessionRows("panic-sessions/1", tuple(reversed(rows))))
+
+    @Operation("POST", f"{SESSIONS}/end", "viewer", {204: None}, (404,), body=EndAsked)
+    async def end_session(self, request: web.Request, identity: Identity) -> web.Response:
+        """End a session: one's own, or with the role resetter anybody's."""
+        asked = read(EndAsked, await read_json(request))
+        found = next((one for one in self._theirs(identity) if one.id == asked.id), None)
+        if found is None:
+            raise ProblemError("not_found", "no such session of yours is open", remedy="Look at GET /v1/sessions.")
+        if not found.identity.is_same(identity):
+            self._signing.require_active(request)
+        self._signing.sessions.forget(found.digest)
+        self._audit.record_request(request, identity, "session_ended", of=found.identity.name, session=found.id)
+        return web.Response(status=204)
+
+    def _theirs(self, identity: Identity) -> list[Open]:
+        is_any = "resetter" in identity.roles and identity.person
+        return [one for one in self._signing.sessions.open() if is_any or one.identity.is_same(identity)]
