@@ -26,7 +26,7 @@ from panic.service.hooks.bodies import Meaning, Understood, odd, understand
 from panic.service.hooks.decisions import Act, Decision, decide
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.replays import Call, Replays
-from panic.service.hooks.signatures import Kind, Verified, verify
+from panic.service.hooks.signatures import BEARER, Kind, Verified, may_be_authentic, verify
 from panic.service.live import Live
 from panic.service.notify import Notice
 from panic.service.press_command import press_command
@@ -104,6 +104,12 @@ class Breaches:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a call: callers that cannot prove their identity learn nothing and change nothing."""
         name, data, failure = request.match_info["name"], None, None
+        headers = {one.lower(): request.headers.getall(one) for one in request.headers}
+        secrets = await self.keyring.of(self.hooks(), name)
+        if not may_be_authentic(secrets, headers):
+            return self._not_let_in(request, name, None)
+        if secrets.scheme == BEARER:  # borne; a signature needs the body
+            request[ROLE] = "presser"
         try:
             data = await body.read(request, body.HOOK_MOST)
         except ProblemError as error:
@@ -111,7 +117,6 @@ class Breaches:
         hooks = self.hooks()  # as they are now: one removed while its body came presses nothing
         hook = hooks.get(name)
         secrets = await self.keyring.of(hooks, name)
-        headers = {one.lower(): request.headers.getall(one) for one in request.headers}
         verified = verify(secrets, headers, data, self.now(), hook.tolerance_s if hook else 0.0)
         if hook is None or verified.kind is Kind.FORGED:
             return self._not_let_in(request, name, failure)
