@@ -5,15 +5,12 @@ is not ready, so it never keeps a slot from work that is.
 """
 
 import asyncio
-import heapq
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from enum import IntEnum
-from itertools import count
-from typing import NamedTuple
 
 from panic.broker.answers import Answer
 from panic.engine.lane import Kind, Lane
+from panic.engine.queue import Queue, Rank, Urgency, Waiter
 from panic.engine.rate import Rate
 
 NOBODY = 0
@@ -25,57 +22,6 @@ a broker that lets few through refuses few. A quarter of a second later all may.
 
 SPREAD = 0.9
 """The turns of all lanes are so far apart, in parts of what one broker would need that served all their rates."""
-
-Rank = tuple[Kind, int]
-"""A request's place in the queue: its kind, then its account's roster priority; lower goes first."""
-
-_numbers = count()
-
-
-class Urgency(IntEnum):
-    """Who goes first where several wait for the same broker, within a kind of request."""
-
-    PERSON = 0
-    PROGRAM = 1
-    CLOCK = 2
-    SELF_TEST = 3
-
-
-class Waiter(NamedTuple):
-    """Somebody who waits for a turn; equals go in order, and no futures are compared.
-
-    Attributes:
-        urgency: Of its run; several runs may share a lane.
-    """
-
-    kind: Kind
-    urgency: Urgency
-    priority: int
-    number: int
-    account: int
-    turn: "asyncio.Future[bool]"
-
-
-class _Queue:
-    """Those of one run who wait for turns of a lane."""
-
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
-        self.heap: list[Waiter] = []
-
-    @property
-    def is_free(self) -> bool:
-        """Whether nobody waits and everybody may go."""
-        return not self.heap and self.lane.is_free
-
-    def head(self) -> Waiter | None:
-        """Give who goes first."""
-        while self.heap and self.heap[0].turn.done():  # it has had its turn, or has gone
-            heapq.heappop(self.heap)
-        if self.heap and self.heap[0].account in self.lane.doubted:
-            better = (one for one in self.heap if one.account not in self.lane.doubted and not one.turn.done())
-            return min(better, default=self.heap[0])
-        return self.heap[0] if self.heap else None
 
 
 class Lanes:
@@ -170,7 +116,7 @@ class Slots:
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
         self.is_press = urgency < Urgency.CLOCK
-        self._queues: dict[str, _Queue] = {}
+        self._queues: dict[str, Queue] = {}
         self._wake: asyncio.TimerHandle | None = None
         self._closed = False
         self._held = False
@@ -203,9 +149,7 @@ class Slots:
             self._free -= 1
             self._periods[account] = queue.lane.period
             return True
-        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        kind, priority = rank
-        heapq.heappush(queue.heap, Waiter(kind, self._urgency, priority, next(_numbers), account, turn))
+        turn = queue.join(rank, self._urgency, account)
         self._waiting += 1
         if self._free:
             self._dispatch()
@@ -304,8 +248,8 @@ class Slots:
         """Give who would take a lane's next turn; None if nobody can."""
         return self._queues[lane_name].head() if self._free and not self._held else None
 
-    def _join(self, lane_name: str) -> _Queue:
-        queue = self._queues[lane_name] = _Queue(self.lanes.join(lane_name, self))
+    def _join(self, lane_name: str) -> Queue:
+        queue = self._queues[lane_name] = Queue(self.lanes.join(lane_name, self))
         return queue
 
     def _dispatch(self) -> None:

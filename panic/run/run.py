@@ -11,7 +11,8 @@ from panic.engine.case import Case
 from panic.engine.engine import Engine
 from panic.engine.events import Observer, What
 from panic.engine.pacing import Pace, hush
-from panic.engine.slots import Lanes, Slots, Urgency
+from panic.engine.queue import Urgency
+from panic.engine.slots import Lanes, Slots
 from panic.kit.clock import Clock
 from panic.kit.errors import PanicError
 from panic.ledger.record import Joined

@@ -15,7 +15,7 @@ from panic.broker.outcomes import Outcome
 from panic.config import Broker as Where
 from panic.config.secret import Key
 from panic.service.standby.warm import Warm
-from tests.broker.support import ID, Line, cancel, header, is_fresh, listening
+from tests.broker.support import ID, Line, cancel, header, http, is_fresh, listening
 from tests.cli.support import KEY, account, simulate, until
 from tests.service.test_standby import (
     ALL,
@@ -94,6 +94,24 @@ async def test_keys_that_changed_are_sent(tmp_path: Path):
         assert WARM == listener.connections
         assert f"Bearer {NEW_KEY}" == header(listener.heads[-1], "Authorization")
         assert f"Bearer {KEY}" == header(listener.heads[0], "Authorization")
+
+
+async def test_a_key_that_the_broker_refuses_is_known_beforehand(tmp_path: Path):
+    """Each is shown to the broker in turn; one that was revoked is said in seconds."""
+
+    async def play(line: Line) -> None:
+        while head := await line.request():
+            line.write(http(200 if header(head, "Authorization") == "Bearer key1" else 401, {}))
+
+    names = "".join(f'[credentials.c{number}]\nenv = "KEY{number}"\n' for number in range(3))
+    env = {f"KEY{number}": f"key{number}" for number in range(3)}
+    async with listening(play) as listener:
+        firm = firm_of(tmp_path, listener.base_url, ["1,c1"], columns="id,credential", credentials=names)
+        async with ready(firm, env) as standby:
+            await until(lambda: problems_of(standby).count("the broker answers 401 to its key") == 2)
+
+            assert "credential c0: the broker answers 401 to its key" in problems_of(standby)
+            assert "credential c1:" not in problems_of(standby)
 
 
 async def test_a_broker_out_of_reach_is_a_problem_and_no_hindrance(tmp_path: Path):

@@ -15,7 +15,8 @@ from panic.broker.proof import since
 from panic.config import Run
 from panic.engine.deadline import persistently
 from panic.engine.lane import Kind
-from panic.engine.slots import Lanes, Slots, Urgency
+from panic.engine.queue import Urgency
+from panic.engine.slots import Lanes, Slots
 from panic.kit.clock import Clock
 
 _TRIES = 3

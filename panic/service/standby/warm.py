@@ -1,12 +1,12 @@
 """Connections to the broker, open before anybody presses: a press pays for no handshake.
 
-They are kept open by asking for the time. Whether the broker takes each key is for the self-test to find out.
+They are kept open by asking for the time, with every key in turn: a revoked one is known before it is needed.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from panic.broker.client import Authorities, Broker, authorities
@@ -30,6 +30,7 @@ _SHARES = 4
 """The connections are used in turns, a fourth at a time: the others are there for a press."""
 
 _CLOSE_S = 1.0
+_REFUSED = (401, 403)
 
 
 @dataclass(slots=True)
@@ -37,11 +38,13 @@ class Health:
     """What the broker said when it was asked for the time.
 
     Attributes:
+        refused: The status that refused a credential's key, by its name.
         contact_at: Loop time of its last answer; None if there was none.
         ahead_s: How far this machine's clock is ahead of the broker's, seconds; None if nobody knows.
         trouble: Why there are no connections, in words; empty if there are, or none are wanted.
     """
 
+    refused: dict[str, int] = field(default_factory=dict)
     contact_at: float | None = None
     ahead_s: float | None = None
     trouble: str = ""
@@ -171,5 +174,9 @@ class Warm:
         answer = await one.broker.warm(credential, asyncio.timeout(_PING_S))
         if answer.evidence.status is None:
             self.health.trouble = answer.error
+            return
+        self.health.contact_at, self.health.trouble = answer.ended, ""
+        if answer.evidence.status in _REFUSED:
+            self.health.refused[credential] = answer.evidence.status
         else:
-            self.health.contact_at, self.health.trouble = answer.ended, ""
+            self.health.refused.pop(credential, None)
