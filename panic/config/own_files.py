@@ -27,6 +27,7 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     yield "[broker] ca_file", settings.broker.ca_file
     yield "[service] tls_certificate", settings.service.tls_certificate
     yield "[service] tls_key", settings.service.tls_key
+    yield "[service] tls_client_ca", settings.service.tls_client_ca
     for name, credential in settings.credentials.items():
         yield f"the secret of [credentials.{name}]", credential.file
     for name, hook in settings.hooks.items():

@@ -82,6 +82,9 @@ class Service(Section):
     tls_key: Path | None = None
     """PEM file of its key, mode 600, without a password. Default: none."""
 
+    tls_client_ca: Path | None = None
+    """PEM file of authorities whose certificates callers must bring. Default: none. A token alone may leak."""
+
     behind_proxy: bool = False
     """Whether something in front speaks TLS. Default: no. Tokens must not travel in the clear."""
 

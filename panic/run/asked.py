@@ -4,23 +4,19 @@ The second asks for the same, in the same way, as the first: a token and a user 
 and so may a token and a sign-in.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final, NamedTuple
 
+from panic.kit.process import login
 from panic.latch import Hold
 from panic.ledger.events import Event
 from panic.ledger.record import Kind, read
 
 WITHIN: Final = timedelta(minutes=15)
 """How long one person's word waits for the other's."""
-
-_LOGIN: Final = Path("/proc/self/loginuid")
-_NOBODY: Final = (1 << 32) - 1
 
 
 class Person(NamedTuple):
@@ -63,11 +59,5 @@ def pending(events: Iterable[Event], now: datetime) -> tuple[Asked, ...]:
 
 
 def user() -> Person:
-    """Give the user of this machine, as they logged in: the system keeps that through sudo, and nobody sets it.
-
-    Where the system does not say it, everybody who becomes one user is one person.
-    """
-    login = _NOBODY
-    with suppress(OSError, ValueError):
-        login = int(_LOGIN.read_text())
-    return Person("user", str(os.getuid() if login == _NOBODY else login))
+    """Give the user of this machine; where it does not say who logged in, who becomes one user is one person."""
+    return Person("user", str(login()))

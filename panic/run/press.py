@@ -11,6 +11,7 @@ from panic.accounts.roster import load as load_roster
 from panic.config import Settings
 from panic.config.secret import Key, read_all, without_tokens
 from panic.kit.errors import Problem, UsageError
+from panic.kit.process import login
 from panic.kit.words import on_behalf
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
@@ -126,10 +127,10 @@ def _check(press: Press) -> None:
 
 
 def whoami(said: str = "") -> str:
-    """Give user@host of this process and the user id, for the record, and on whose behalf, as they said.
+    """Give user@host of this process and the id of who logged in, and on whose behalf that is, as they said.
 
     The environment tells the name, which anybody may set; the id is the system's. A directory service may hang.
     """
     env = os.environ
     user = env.get("SUDO_USER") or env.get("LOGNAME") or env.get("USER") or "somebody"
-    return on_behalf(f"{user}@{socket.gethostname()} (uid {os.getuid()})", said)
+    return on_behalf(f"{user}@{socket.gethostname()} (uid {login()})", said)

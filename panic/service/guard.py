@@ -20,6 +20,7 @@ from panic.service.problems import CALLER, REQUEST_ID, ProblemError
 from panic.service.quota import Quota
 from panic.service.room.signing import Signing
 from panic.service.standby import Standby
+from panic.service.tls import lacks_certificate
 
 _NOBODY: Final = Identity("nobody", frozenset())
 """Who asks where no token is needed."""
@@ -28,7 +29,7 @@ Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Handler = Callable[[web.Request, Identity], Awaitable[web.StreamResponse]]
 
 _PROBES: Final = ("/healthz", "/readyz")
-"""Probes use the address, and learn nothing worth a DNS rebinding attack."""
+"""Probes use the address, bring no certificate, and learn nothing worth a DNS rebinding attack."""
 
 _JSON: Final = ("application/json", problems.MEDIA_TYPE)
 _ECHO_MOST: Final = 64 << 10
@@ -103,7 +104,7 @@ class Guard:
         theirs = self._standby.scrub(request.headers.get("X-Request-Id", ""))
         request[REQUEST_ID] = theirs if _REQUEST_ID.fullmatch(theirs) else secrets.token_hex(8)
         try:
-            self._require_our_name(request)
+            self._require_our_caller(request)
             response = self._without_keys(await handler(request))
         except Exception as error:
             if isinstance(error, web.HTTPException) and error.status < 400:  # noqa: PLR2004
@@ -113,12 +114,14 @@ class Guard:
             response.force_close()
         return response
 
-    def _require_our_name(self, request: web.Request) -> None:
+    def _require_our_caller(self, request: web.Request) -> None:
         given = request.headers.getall("Host", [])
         names = (self._host, *self._standby.settings.service.allowed_hosts)
         ours = len(given) == 1 and host_is_allowed(given[0], names)
         if not ours and request.path not in _PROBES:
             raise ProblemError("wrong_host")
+        if request.path not in _PROBES and lacks_certificate(request):
+            raise ProblemError("no_certificate")
 
     def _without_keys(self, response: web.StreamResponse) -> web.StreamResponse:
         """Remove keys from an answer that may echo its caller; reports hold none."""

@@ -48,6 +48,9 @@ KINDS: Final = {
     ),
     "csrf": Kind(403, "X-CSRF-Token is not this session's", "Read `csrf` of GET /v1/session, and send it again."),
     "idle": Kind(403, "The session was idle for too long", "Give your token again."),
+    "no_certificate": Kind(
+        403, "No certificate came with the connection", "Connect with a certificate of the firm's authority."
+    ),
     "stale_sign_in": Kind(
         403, "This takes a fresh sign-in", "Sign in again: open /v1/sign-in/begin?fresh=true in the browser."
     ),

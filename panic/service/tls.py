@@ -1,10 +1,12 @@
-"""The service's TLS: whether it is required, and the certificate and key."""
+"""The service's TLS: whether it is required, the certificate and key, and the certificates of callers."""
 
 import shlex
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
+
+from aiohttp.web_request import BaseRequest
 
 from panic.config import Service
 from panic.config.address import canonical
@@ -31,7 +33,29 @@ def server_context(service: Service) -> ssl.SSLContext | None:
         what = f"certificate and key {key} cannot be used: {reason}"
         remedy = "Give the two PEM files that were made together, the key without a password."
         raise ConfigurationError([Problem(what, remedy, certificate)]) from error
+    if service.tls_client_ca is not None:
+        _ask_callers(context, service.tls_client_ca)
     return context
+
+
+def _ask_callers(context: ssl.SSLContext, authorities: Path) -> None:
+    """Ask callers for a certificate; whoever brings none reaches the probes, as `lacks_certificate` has it."""
+    if unreadable := [*_unreadable("client_ca", authorities)]:
+        raise ConfigurationError(unreadable)
+    try:
+        context.load_verify_locations(authorities)
+    except ssl.SSLError:
+        remedy = "Give a PEM file of the authorities that sign callers' certificates."
+        raise ConfigurationError([Problem("tls_client_ca holds no certificate", remedy, authorities)]) from None
+    context.verify_mode = ssl.CERT_OPTIONAL
+
+
+def lacks_certificate(request: BaseRequest) -> bool:
+    """Whether a caller was asked for a certificate, and brought none; a wrong one ends the handshake."""
+    tls: ssl.SSLObject | None = request.get_extra_info("ssl_object")
+    return (
+        tls is not None and tls.context.verify_mode is ssl.CERT_OPTIONAL and not request.get_extra_info("peercert")
+    )
 
 
 def _unreadable(kind: str, file: Path) -> Iterator[Problem]:
@@ -49,6 +73,8 @@ def refusal_to_bind(service: Service) -> str:
     """Say why the service may not listen where the settings say, and what to do about it; empty where it may."""
     if (service.tls_certificate is None) != (service.tls_key is None):
         return "the settings name one of tls_certificate and tls_key: name both below [service], or none"
+    if service.tls_client_ca and not service.tls_certificate:
+        return "tls_client_ca means nothing without tls_certificate and tls_key: what speaks TLS in front must ask"
     host = canonical(service.host)
     is_local = host == "localhost" if isinstance(host, str) else host.is_loopback
     if is_local or service.tls_certificate or service.behind_proxy:

@@ -247,7 +247,7 @@ async def test_a_reset_that_takes_two_people_is_asked_for_by_the_first(
         await here.panic(*LATCHING)
         settings = here.firm.settings
         settings.write_text(settings.read_text() + "\n[latch]\nresets = 2\n")
-        monkeypatch.setattr("panic.run.asked._LOGIN", tmp_path / "loginuid")
+        monkeypatch.setattr("panic.kit.process._LOGIN", tmp_path / "loginuid")
         asked, table = here.command("reset", *WHY, *TABLE), here.command("latch", *TABLE)
         monkeypatch.setenv("SUDO_USER", "somebody else")
         again = here.command("reset", *WHY)

@@ -64,7 +64,13 @@ def test_the_example_file_shows_every_setting_with_its_default(tmp_path: Path):
     assert RosterFile() == RosterFile(**shown["roster"])
     assert loaded.ledger.file == ROOT / "config" / shown["ledger"]["file"]
     assert loaded.latch.file == ROOT / "config" / shown["latch"]["file"]
-    unset = {"tls_certificate": None, "tls_key": None, "allowed_hosts": (), "trusted_proxies": ()}
+    unset = {
+        "tls_certificate": None,
+        "tls_key": None,
+        "tls_client_ca": None,
+        "allowed_hosts": (),
+        "trusted_proxies": (),
+    }
     assert Service() == Service(**{**shown["service"], **unset})
     assert SelfTest() == SelfTest(**shown["self_test"]) == loaded.self_test
     assert ({}, {}, {}, (), None) == (

@@ -289,7 +289,7 @@ def test_a_word_waits_a_quarter_of_an_hour_and_ends_one_reset(two: Firm):
 def test_a_user_of_this_machine_is_who_logged_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What the system says of the login, and nothing that the environment says; else whom everybody becomes."""
     login = tmp_path / "loginuid"
-    monkeypatch.setattr("panic.run.asked._LOGIN", login)
+    monkeypatch.setattr("panic.kit.process._LOGIN", login)
     monkeypatch.setenv("SUDO_USER", "somebody")
     found = [user()]
     for said in ("1001", str((1 << 32) - 1), "x"):

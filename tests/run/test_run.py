@@ -1,7 +1,6 @@
 """A run under way says what is so at that moment, and nothing that only its end can tell."""
 
 import asyncio
-import os
 import socket
 import time
 from dataclasses import replace
@@ -93,7 +92,8 @@ def test_who_presses_is_the_person(monkeypatch: pytest.MonkeyPatch, env: dict[st
     for name, value in env.items():
         monkeypatch.setenv(name, value)
 
-    me = f"{who}@{socket.gethostname()} (uid {os.getuid()})"
+    monkeypatch.setattr("panic.run.press.login", lambda: 1001)
+    me = f"{who}@{socket.gethostname()} (uid 1001)"
     assert me == whoami()
     assert f"{me} on behalf of Jane Doe (CRO)" == whoami(" Jane Doe (CRO)\n")
 

@@ -1,17 +1,23 @@
 """TLS of the service: where it may listen, what may be served with it, and what is told of the rest."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import aiohttp
 import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
 from panic.config import Service
+from panic.kit.errors import ConfigurationError
 from panic.service.tls import problems, refusal_to_bind, server_context
+from tests.cli.inside import typed
+from tests.cli.support import account, closed_port, simulate
+from tests.service.support import TOKEN, firm, serving
 
 
 class Made(NamedTuple):
@@ -101,6 +107,55 @@ def test_what_is_wrong_is_told_with_file_and_remedy(
 
     assert len(told) == len(found)
     assert all(text.startswith(start) for text, start in zip(found, told, strict=True)), found
+
+
+async def test_whoever_brings_no_certificate_is_asked_for_one_and_reaches_the_probes(tmp_path: Path):
+    """As a process: one of another authority ends the handshake, one of ours replaces no token."""
+    (tmp_path / "tls").mkdir()
+    made, others = a_certificate(tmp_path / "tls"), trustme.CA()
+    made.ca.cert_pem.write_to_path(tmp_path / "callers.pem")
+    found: dict[str, list[int | str]] = {}
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1])
+        lines = f'tls_certificate = "{made.certificate}"\ntls_key = "{made.key}"\ntls_client_ca = "callers.pem"\n'
+        one.settings.write_text(one.settings.read_text().replace("port = 0\n", f"port = {closed_port()}\n{lines}"))
+        async with serving(one) as service:
+            for who, authority in (("nobody", None), ("stranger", others), ("ours", made.ca)):
+                context = ssl.create_default_context()
+                made.ca.configure_trust(context)
+                if authority is not None:
+                    authority.issue_cert(f"{who}@example.com").configure_cert(context)
+                how: Any = {"ssl": context, "server_hostname": "panic.example.com"}
+                found[who] = []
+                for path, token in (("/healthz", ""), ("/", ""), ("/v1/latch", ""), ("/v1/status", TOKEN)):
+                    headers = {"Authorization": f"Bearer {token}"} if token else {}
+                    try:
+                        async with service.session.get(f"{service.url}{path}", headers=headers, **how) as answer:
+                            found[who].append(answer.status)
+                    except aiohttp.ClientError:
+                        found[who].append("no handshake")
+            hook: Any = {"ssl": False, "json": {}}
+            async with service.session.post(f"{service.url}/v1/hooks/risk", **hook) as answer:
+                problem = (answer.status, (await answer.json())["code"])
+            health = await asyncio.to_thread(typed, *one.lines("health"))
+
+    assert [200, 403, 403, 403] == found["nobody"]
+    assert ["no handshake"] * 4 == found["stranger"]
+    assert [200, 200, 401, 200] == found["ours"]
+    assert ((403, "no_certificate"), 0) == (problem, health.code)
+
+
+def test_authorities_of_callers_that_cannot_be_used_stop_the_service(made: Made, tmp_path: Path):
+    """It would let everybody in; so does a proxy that does not ask."""
+    for text, told in ((None, "the client_ca cannot be read"), ("x", "tls_client_ca holds no certificate")):
+        file = tmp_path / "callers.pem"
+        if text is not None:
+            file.write_text(text)
+        service = made.service.model_copy(update={"tls_client_ca": file})
+        with pytest.raises(ConfigurationError, match=told):
+            server_context(service)
+        assert [told in str(problem) for problem in problems(service)] == [True]
+    assert "tls_client_ca means nothing" in refusal_to_bind(Service(tls_client_ca=file, behind_proxy=True))
 
 
 # ── where it may listen ─────────────────────────────────────────────────────────────────────────────────────

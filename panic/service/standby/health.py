@@ -26,7 +26,7 @@ RELOAD_S: Final = 10.0
 
 _T = TypeVar("_T")
 
-_AT_START: Final = ("host", "port", "tls_certificate", "tls_key")
+_AT_START: Final = ("host", "port", "tls_certificate", "tls_key", "tls_client_ca")
 """What of [service] counts only at the start."""
 
 
@@ -62,7 +62,9 @@ class Judgement:
         places += (
             [settings.identity.client_secret] if settings.identity and settings.identity.client_secret else []
         )
-        files = [settings.service.tls_certificate, settings.service.tls_key, *(place.file for place in places)]
+        service = settings.service
+        files = [service.tls_certificate, service.tls_key, service.tls_client_ca]
+        files += [place.file for place in places]
         stamps = [stamp_of(file) for file in files if file is not None]
         if self._seen == (settings, roster, usable, stamps):
             return
