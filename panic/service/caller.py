@@ -46,11 +46,9 @@ class Caller(web.RequestHandler):
 
     @property
     def may_go(self) -> bool:
-        """Whether it only waits or looks, or nobody knows who it is: then it gives way to a new one."""
+        """Whether it gives way to a new one: it waits, looks, takes no answer, or nobody knows who it is."""
         request = self._current_request
-        if request is None:
-            return self.waits or self.writing_paused
-        role: str = request.get(ROLE, "viewer")
+        role: str = "viewer" if request is None else request.get(ROLE, "viewer")
         return role == "viewer"
 
     def data_received(self, data: bytes) -> None:
@@ -65,6 +63,14 @@ class Caller(web.RequestHandler):
         """End."""
         self._gone()
         super().connection_lost(exc)
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer; what a stranger goes on sending is not read to be thrown away."""
+        if ROLE not in request:
+            self._lingering_time = 0.0
+        return await super().finish_response(request, resp, start_time)
 
     def handle_error(
         self,

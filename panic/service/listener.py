@@ -33,7 +33,7 @@ BURST: Final = 64
 """Connections that are accepted at once; then what is under way goes on."""
 
 _TURN_MOST: Final = 16
-_BUFFER: Final = 32 << 10
+_BUFFER: Final = 16 << 10
 """Bytes that the kernel keeps of each connection, for us to read; it takes twice as much."""
 
 _COMPLAIN_S = 1.0
@@ -49,6 +49,7 @@ class Line:
         self.caller: Caller | None = None
         self.task: asyncio.Task[None] | None = None
         self.silent: asyncio.TimerHandle | None = None
+        self.has_spoken = False
 
     @property
     def has_asked(self) -> bool:
@@ -176,6 +177,7 @@ class Listener(web.BaseSite):
     def _queue(self, line: Line) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(line.connection)
+        line.has_spoken = True
         if not self._queues:
             loop.call_soon(self._turn)
         self._queues.setdefault(line.address, deque()).append(line)
@@ -219,9 +221,9 @@ class Listener(web.BaseSite):
         """Give who may go: of the address that holds most, its oldest that is silent, then that only waits."""
         for address in sorted(self._lines, key=lambda one: -len(self._lines[one])):
             lines = self._lines[address]
-            yield from (one for one in lines if one.caller is None)
+            yield from (one for one in lines if not one.has_spoken)
             yield from (one for one in lines if one.caller and one.caller.waits)
-            yield from (one for one in lines if one.caller and one.caller.may_go)
+            yield from (one for one in lines if one.caller is None or one.caller.may_go)
 
     def _end(self, line: Line) -> None:
         self._forget(line)

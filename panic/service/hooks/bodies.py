@@ -16,6 +16,9 @@ from typing import Any
 from panic.kit.words import clip
 
 TEXT_MOST = 500
+PARTS_MOST = 5_000
+"""Objects and lists in a body, of which an alert has five: a few milliseconds of the loop."""
+
 _NAME_MOST = 120
 _NAMED_MOST = 5
 """How many alerts are named; the rest are counted."""
@@ -63,6 +66,8 @@ def understand(body: bytes, scrub: Callable[[str], str] = str) -> Understood:
             raise ValueError("a name stands twice in one object")
         return found
 
+    if body.count(b"{") + body.count(b"[") > PARTS_MOST:
+        return odd(f"it has more than {PARTS_MOST:,} parts")
     try:
         said = json.loads(body.decode("utf-8-sig"), object_pairs_hook=once, parse_constant=_constant)
     except UnicodeDecodeError:

@@ -26,7 +26,7 @@ from panic.service.hooks.bodies import Meaning, Understood, odd, understand
 from panic.service.hooks.decisions import Act, Decision, decide
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.replays import Call, Replays
-from panic.service.hooks.signatures import Kind, Verified, verify
+from panic.service.hooks.signatures import BEARER, Kind, Verified, may_be_authentic, verify
 from panic.service.live import Live
 from panic.service.notify import Notice
 from panic.service.press_command import press_command
@@ -72,6 +72,13 @@ class _Received:
         )
 
 
+class _DoubtError(Exception):
+    """A call may be a copy of one that an earlier process answered."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__(f"it was signed before this service began, and may be a copy: {trouble}")
+
+
 @dataclass
 class Breaches:
     """Answers the calls; `tell` must neither block nor raise."""
@@ -97,6 +104,12 @@ class Breaches:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a call: callers that cannot prove their identity learn nothing and change nothing."""
         name, data, failure = request.match_info["name"], None, None
+        headers = {one.lower(): request.headers.getall(one) for one in request.headers}
+        secrets = await self.keyring.of(self.hooks(), name)
+        if not may_be_authentic(secrets, headers):
+            return self._not_let_in(request, name, None)
+        if secrets.scheme == BEARER:  # borne; a signature needs the body
+            request[ROLE] = "presser"
         try:
             data = await body.read(request, body.HOOK_MOST)
         except ProblemError as error:
@@ -104,7 +117,6 @@ class Breaches:
         hooks = self.hooks()  # as they are now: one removed while its body came presses nothing
         hook = hooks.get(name)
         secrets = await self.keyring.of(hooks, name)
-        headers = {one.lower(): request.headers.getall(one) for one in request.headers}
         verified = verify(secrets, headers, data, self.now(), hook.tolerance_s if hook else 0.0)
         if hook is None or verified.kind is Kind.FORGED:
             return self._not_let_in(request, name, failure)
@@ -112,13 +124,20 @@ class Breaches:
         said = odd(failure.detail) if failure else understand(data or b"", self.scrub)
         digest = hashlib.sha256(data or b"").hexdigest()
         call = _Received(name, hook, verified, said, digest, request.get(CALLER, ""))
-        if call.signed:
-            await self.replays.ready()
+        if call.signed and not await self.replays.ready(verified.timestamp) and self._may_press(call):
+            return self._could_not(request, call, _DoubtError(self.replays.trouble))
+        if self.hooks().get(name) != hook:  # it was removed or changed meanwhile
+            return self._not_let_in(request, name, failure)
         return self._answer(request, call)
+
+    def _may_press(self, call: _Received) -> bool:
+        is_known = call.signed is not None and self.replays.find(call.signed) is not None
+        return not is_known and call.said.meaning not in {Meaning.RESOLVED, Meaning.TEST}
 
     def _answer(self, request: web.Request, call: _Received) -> web.StreamResponse:
         """Decide and act. Nothing is awaited, so that two copies of a call cannot interleave."""
-        repeats = self._repeated(call.signed) if call.signed else None
+        signed = call.verified.timestamp
+        repeats = self._repeated(call.signed, signed) if call.signed else None
         decision = decide(call.name, call.verified, call.said, on_odd=call.hook.on_odd, repeats=repeats)
         run, joined = repeats or "", bool(repeats)
         if decision.act is Act.PRESS:
@@ -128,7 +147,9 @@ class Breaches:
                 return self._could_not(request, call, error)
             run, joined = pressing.live.run.id, pressing.joined
         if call.signed and repeats is None:
-            self.replays.add(call.signed, run, call.hook.tolerance_s)
+            self.replays.add(call.signed, run, call.hook.tolerance_s, signed)
+        elif call.signed:
+            self.replays.again(call.signed, signed)
         self._page(call, decision, run)
         flags = self._flags(call, run)
         facts = {"run_id": run, "joined": joined, "flags": flags}
@@ -144,18 +165,19 @@ class Breaches:
         headers = {"Location": f"/v1/runs/{run}"} if run else {}
         return web.json_response(told | more, status=decision.status, headers=headers)
 
-    def _repeated(self, call: Call) -> str | None:
+    def _repeated(self, call: Call, signed: float) -> str | None:
         """Give the run that an earlier copy of a call set off, empty if it pressed nothing; None for a new call.
 
-        A run that is neither under way nor known to have finished broke off: then the copy may be all that is left
-        of a breach, and counts as a new call.
+        A run that is neither under way nor known to have finished broke off. If then the sender signs its call
+        anew, that may be all that is left of a breach, and counts as a new call; an exact copy is anybody's.
         """
         earlier = self.replays.find(call)
         if earlier is None:
             return None
         live = self.desk.find(earlier.run)
         is_live = live is not None and not live.is_over
-        return earlier.run if is_live or earlier.is_over or not earlier.run else None
+        is_done = is_live or earlier.is_over or not earlier.run
+        return earlier.run if is_done or signed <= earlier.signed else None
 
     def _flags(self, call: _Received, run: str) -> list[str]:
         if not call.signed or not self.replays.trouble:
@@ -173,7 +195,7 @@ class Breaches:
         return refused.response(request_id(request))
 
     def _could_not(self, request: web.Request, call: _Received, error: Exception) -> web.StreamResponse:
-        if not isinstance(error, UsageError | ConfigurationError) and structlog.is_configured():
+        if not isinstance(error, UsageError | ConfigurationError | _DoubtError) and structlog.is_configured():
             log.error("hook_press_failed", hook=call.name, error=type(error).__name__)
         why = clip(str(error), _WHY_MOST) or "the service is stopping, or panic itself failed"
         detail = f"The call is authentic, but no run could be started: {why}"

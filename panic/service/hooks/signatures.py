@@ -61,6 +61,9 @@ class Secrets:
         self.__keys = [key for text in known if (key := _decoded(text))] if scheme == STANDARD else []
         self.__bearers = [_digest(text) for text in known] if scheme == BEARER else []
 
+    def __bool__(self) -> bool:
+        return bool(self.__keys or self.__bearers)
+
     def signed(self, content: bytes, signatures: Sequence[bytes]) -> bool:
         """Whether one of the signatures is one of the secrets' over the content."""
         macs = [b"v1," + base64.b64encode(hmac.digest(key, content, "sha256")) for key in self.__keys]
@@ -99,6 +102,13 @@ def _decoded(text: str) -> bytes | None:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except (binascii.Error, ValueError):
         return None
+
+
+def may_be_authentic(held: Secrets, headers: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a call can be authentic, by its headers alone: nobody else's body is read."""
+    if held.scheme == BEARER:
+        return held.borne(_token(_only(headers, AUTHORIZATION)))
+    return bool(held) and all(_only(headers, name) for name in (ID, TIMESTAMP, SIGNATURE))
 
 
 def verify(

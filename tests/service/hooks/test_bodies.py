@@ -2,12 +2,13 @@
 
 import json
 import sys
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from panic.service.hooks.bodies import TEXT_MOST, Meaning, understand
+from panic.service.hooks.bodies import PARTS_MOST, TEXT_MOST, Meaning, understand
 from tests.service.hooks.support import BREACH, alertmanager, grafana, legacy
 
 SUMMARY = "Desk A is below its daily loss limit"
@@ -76,6 +77,13 @@ CONTRADICTIONS = {
         b'{"status":"resolved","a":' + b"9" * (sys.get_int_max_str_digits() + 1) + b"}",
     ],
 }
+
+
+def test_a_body_of_a_great_many_parts_is_not_read():
+    """It would hold up the loop; nobody's alerts have so many."""
+    parts = b",".join([b"{}"] * PARTS_MOST)
+
+    assert (Meaning.ODD, "it has more than 5,000 parts") == astuple(understand(b'{"alerts":[%s]}' % parts))
 
 
 @pytest.mark.parametrize("meaning", CONTRADICTIONS)
