@@ -78,9 +78,9 @@ async def read(request: web.Request, most: int = MOST) -> bytes:
 
 async def read_json(request: web.Request, *, needed: bool = True) -> bytes:
     """Read the body of a JSON request; an empty object where there is none and none is needed."""
-    if not request.can_read_body and not needed:
+    body = await read(request)
+    if not body and not needed:
         return b"{}"
     if request.content_type != _JSON or request.headers.get("Content-Encoding", "identity") != "identity":
         raise ProblemError("unsupported_type", headers={"Accept": _JSON})
-    body = await read(request)
-    return body if body or needed else b"{}"
+    return body
