@@ -121,8 +121,8 @@ sbom: setup $(VENV)/.dev ## write dist/panic.cdx.json, the bill of materials (Cy
 .PHONY: lock
 lock: ## pin every dependency again, with hashes and without a host (needs uv)
 	@for g in run build dev; do \
-	  case $$g in run) what="pyproject.toml --extra notify --extra oidc";; build) what="--group build";; \
-	    dev) what="pyproject.toml --extra notify --extra oidc --group dev";; esac; \
+	  case $$g in run) what="pyproject.toml --extra notify --extra oidc --extra sign";; build) what="--group build";; \
+	    dev) what="pyproject.toml --extra notify --extra oidc --extra sign --group dev";; esac; \
 	  uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links $$what --output-file .locks/$$g.txt; done
 

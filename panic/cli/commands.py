@@ -162,6 +162,9 @@ def _evidence(parser: Parser) -> None:
     verify = add("verify", "evidence:do_verify", what, _VERIFY)
     verify.add_argument("file", type=Path, metavar="FILE", help="what export wrote")
     _heads(verify)
+    what = "signed heads, the file LEDGER.heads beside the ledger; with --key"
+    verify.add_argument("--signed", type=Path, metavar="FILE", help=what)
+    verify.add_argument("--key", type=Path, metavar="PEM", help="the public key of whoever signed them")
     _output_options(verify)
     backup = add("backup", "evidence:do_backup", "copy the ledger while it is in use", _BACKUP)
     backup.add_argument("file", type=Path, metavar="FILE", help="a new file")

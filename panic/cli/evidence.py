@@ -22,7 +22,7 @@ from panic.kit import terminal
 from panic.kit.errors import PanicError, UsageError
 from panic.kit.files import new_file, why
 from panic.kit.words import clip
-from panic.ledger import history, reader
+from panic.ledger import history, reader, signing
 from panic.ledger.events import Head
 from panic.ledger.evidence.export import Asked, export
 from panic.ledger.evidence.verify import Finding, Verification, Wrong, verify
@@ -103,10 +103,23 @@ def do_verify(options: argparse.Namespace) -> int:
     if options.output is not None and is_same(options.output, options.file):
         raise UsageError("--output would overwrite the evidence: name another file")
     output.guard(options, config.survey(options.config).settings)
+    signed = _signed(options)
     with _opened(options.file) as stream:
-        found = verify(stream, heads)
+        found = verify(stream, heads, signed)
     output.show(json.dumps(asdict(found), indent=2), evidence_table(found), options)
     return found.exit_code
+
+
+def _signed(options: argparse.Namespace) -> list[Head]:
+    if (options.signed is None) != (options.key is None):
+        raise UsageError("--signed and --key: give both, or none")
+    if options.signed is None:
+        return []
+    with _opened(options.signed) as stream:
+        heads = signing.signed((line.decode("ascii", "replace") for line in stream), options.key)
+    if not heads:
+        terminal.say(f"! {clip(str(options.signed))}: no head in it is signed by this key")
+    return heads
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from panic.cli.evidence import heads_of
 from panic.cli.tables.drawing import STYLES, Text, indented, line
 from panic.config import LedgerFiles
 from panic.kit import terminal
-from panic.ledger import history
+from panic.ledger import history, signing
 from panic.ledger.evidence.export import Asked, export
 from panic.ledger.evidence.verify import Finding, verify
 from panic.ledger.summary import Summary
@@ -50,7 +50,8 @@ def _is_open(one: Summary, now: datetime) -> bool:
 def _ledger(options: argparse.Namespace) -> LedgerFiles:
     """Return the ledger that the options name, else the one in the settings."""
     settings = output.load(options)
-    return settings.ledger if options.ledger is None else LedgerFiles(file=options.ledger)
+    named = {} if options.ledger is None else {"file": options.ledger}
+    return settings.ledger.model_copy(update=named)
 
 
 def do_show(options: argparse.Namespace) -> int:
@@ -59,14 +60,16 @@ def do_show(options: argparse.Namespace) -> int:
     run = history.find(ledger, options.run)
     report = history.recall(ledger, run).report()
     output.deliver(report, options)
-    if not heads:
+    signed = signing.signed_beside(ledger)
+    if not heads and not signed:
         head = f"compare {report.ledger_head}" if report.ledger_head else "there is no head of its end to compare"
         terminal.say(f"panic: not anchored: nothing outside the ledger vouches for this; {head}: {_HEADS}")
         return report.exit_code
     _, lines = export(history.read(ledger, whole=True), Asked(run), by=whoami(), at=datetime.now(UTC))
-    found = verify(lines, heads)
+    found = verify(lines, heads, signed)
     terminal.say(f"panic: {found.finding}{'' if not found.faults else f': {found.faults[0].text}'}")
-    return report.exit_code if found.finding is Finding.ANCHORED else max(report.exit_code, _IN_DOUBT)
+    is_in_doubt = found.finding is Finding.ALTERED or (heads and found.finding is not Finding.ANCHORED)
+    return max(report.exit_code, _IN_DOUBT) if is_in_doubt else report.exit_code
 
 
 def runs_table(

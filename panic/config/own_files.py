@@ -13,7 +13,7 @@ from panic.kit.words import clip
 CALENDAR, CLOCK, PACE, SELF_TEST = "calendar.json", "clock.json", "pace.json", "selftest.json"
 """What is kept beside the ledger."""
 
-_OF_SQLITE = ("", "-wal", "-shm", "-journal")
+_OF_LEDGER = ("", "-wal", "-shm", "-journal", ".heads")
 
 
 def own_files(settings: Settings) -> Iterator[tuple[str, Path]]:
@@ -27,6 +27,7 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     yield "[broker] ca_file", settings.broker.ca_file
     yield "[service] tls_certificate", settings.service.tls_certificate
     yield "[service] tls_key", settings.service.tls_key
+    yield "[ledger] signing_key", settings.ledger.signing_key
     yield "[service] tls_client_ca", settings.service.tls_client_ca
     for name, credential in settings.credentials.items():
         yield f"the secret of [credentials.{name}]", credential.file
@@ -37,7 +38,7 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path | None]]:
     if settings.identity and settings.identity.client_secret:
         yield "the secret of [identity]", settings.identity.client_secret.file
     if (ledger := settings.ledger.file) is not None:
-        yield from (("the ledger", ledger.with_name(ledger.name + end)) for end in _OF_SQLITE)
+        yield from (("the ledger", ledger.with_name(ledger.name + end)) for end in _OF_LEDGER)
         beside = (CALENDAR, CLOCK, PACE, SELF_TEST)
         yield from (("kept beside the ledger", ledger.with_name(name)) for name in beside)
     if (latch := settings.latch.file) is not None:

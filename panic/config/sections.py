@@ -125,6 +125,9 @@ class LedgerFiles(Section):
     file: StateFile = None
     """SQLite file on a local disk. Default: ledger.db in the state folder. Survives the process, and proves."""
 
+    signing_key: Path | None = None
+    """PEM file of an Ed25519 key, mode 600. Default: none. Who writes the ledger alone makes no history."""
+
 
 class LatchFile(Section):
     """Where strategies read whether they are stopped."""

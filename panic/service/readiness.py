@@ -15,6 +15,7 @@ from panic.config.address import canonical
 from panic.config.document import line_of
 from panic.config.own_files import shared
 from panic.kit.errors import ConfigurationError, Problem
+from panic.ledger import signing
 from panic.run import check
 from panic.run.check import Setup
 from panic.service import tls
@@ -46,6 +47,7 @@ def problems(
         remedy = "Until then the service does not start; see docs/service.md."
         yield Problem(why, remedy, settings.file, line_of(settings.lines, "service"))
     yield from tls.problems(settings.service)
+    yield from signing.problems(settings.ledger)
 
 
 def read_setup(settings: Settings, env: Mapping[str, str]) -> Setup:

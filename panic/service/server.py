@@ -12,11 +12,15 @@ import structlog
 from aiohttp import web
 
 from panic.config import Settings
+from panic.kit.background import wait
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.pool import Pool
+from panic.ledger import signing
 from panic.ledger.backlog import RewrittenError, Trouble
+from panic.ledger.events import Head
 from panic.ledger.record import Kind
 from panic.ledger.writer import Leg
+from panic.report.document import Report
 from panic.service import descriptors, tls
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
@@ -67,6 +71,7 @@ class Server:
             lambda: self.standby.settings, self.standby.setup, self.desk, self.notifier.tell
         )
         self._pool = Pool(_READERS)
+        self._vouching = set[asyncio.Task[None]]()
         self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -118,6 +123,7 @@ class Server:
             await self._before_runs.aclose()
         finally:
             await self.desk.close()
+            await asyncio.gather(*self._vouching)
             self._audit.flush()
             await self._ending.aclose()
 
@@ -177,7 +183,20 @@ class Server:
     def _say_head(self, what: str, live: Live) -> None:
         """Say the head after a run, so that the journal, and wherever that is sent, can vouch for it."""
         if what == "finished" and (report := live.report) is not None and report.ledger_head:
-            self._say(f"panic: run {report.run_id} ended {report.verdict}; ledger head {report.ledger_head}")
+            task = asyncio.create_task(self._vouch(report, report.ledger_head))
+            self._vouching.add(task)
+            task.add_done_callback(self._vouching.discard)
+
+    async def _vouch(self, report: Report, head: str) -> None:
+        """Sign a head, if there is a key for it, and say it."""
+        ledger = self.standby.settings.ledger
+        file, key = ledger.file, ledger.signing_key
+        if file is not None and key is not None:
+            try:
+                head = await wait(lambda: signing.sign(file, key, Head.parse(head)), _END_S, "sign")
+            except Exception as error:  # the head counts unsigned as well
+                log.exception("head_not_signed", run_id=report.run_id, why=type(error).__name__)
+        self._say(f"panic: run {report.run_id} ended {report.verdict}; ledger head {head}")
 
     def _ledger_gone(self, trouble: Trouble) -> None:
         what = "somebody else changed what panic wrote" if trouble.code == RewrittenError.code else "it is gone"

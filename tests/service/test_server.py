@@ -11,9 +11,11 @@ from panic.ledger.events import Event
 from panic.service.recovery import look
 from panic.simulator import Fault
 from tests.cli.breakages import after
-from tests.cli.ledgers import LEDGER, events, kinds
+from tests.cli.inside import typed
+from tests.cli.ledgers import LEDGER, SETTINGS, events, kinds
 from tests.cli.support import KEY, PANIC, account, panic, sent, simulate, started, until
 from tests.ledger.support import rewrite
+from tests.ledger.test_signing import key_in
 from tests.service.support import TOKEN, firm, listening, serving
 
 IDS = range(1, 9)
@@ -153,6 +155,32 @@ async def test_no_secret_is_shown(tmp_path: Path):
     assert "audit" in kinds(tmp_path / LEDGER)
     assert not any(KEY[10:30] in text for text in texts)
     assert not any(TOKEN in text or secret.read_text() in text for text in texts)
+
+
+async def test_heads_are_signed_so_that_nobody_without_the_key_makes_another_history(tmp_path: Path):
+    """The line of a run's end has the signature; what is shown later is anchored, until it is written anew."""
+    key_in(tmp_path / "ledger.key")
+    more = 'signing_key = "ledger.key"\n'
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1], ledger=f"{SETTINGS}{more}")
+        async with serving(one) as service:
+            pressed = (await service.press(wait=15)).body
+            said = await service.process.says(f"{pressed['run_id']} ended")
+    (line,) = (tmp_path / f"{LEDGER}.heads").read_text().splitlines()
+    shown = typed(*one.lines("show", "last", "--format", "json"))
+    typed(*one.lines("evidence", "export", "last", "--output", str(tmp_path / "run.evidence")))
+    given = ("--signed", str(tmp_path / f"{LEDGER}.heads"), "--key", str(tmp_path / "ledger.key.pub"))
+    verified = typed("evidence", "verify", str(tmp_path / "run.evidence"), *given)
+    half = typed("evidence", "verify", str(tmp_path / "run.evidence"), *given[:2])
+    rewrite(tmp_path / LEDGER, lambda one: one._replace(at="2026-03-01T15:30:00.000000+00:00"))
+    altered = typed(*one.lines("show", "last", "--format", "json"))
+
+    assert line.startswith(f"{pressed['ledger_head']} ")
+    assert f"ended clear; ledger head {line}" in said
+    assert (0, 0, 64, 10) == (shown.code, verified.code, half.code, altered.code)
+    assert "panic: anchored" in shown.err
+    assert '"finding": "anchored"' in verified.out
+    assert "panic: altered or damaged" in altered.err
 
 
 async def test_people_are_told_that_somebody_wrote_the_ledger_anew(tmp_path: Path):

@@ -76,11 +76,15 @@ class Verification:
     faults: tuple[Fault, ...]
 
 
-def verify(lines: Iterable[bytes], heads: Sequence[Head]) -> Verification:
-    """Check the lines of evidence against heads that were kept elsewhere; never fails, whatever they are."""
+def verify(lines: Iterable[bytes], heads: Sequence[Head], signed: Sequence[Head] = ()) -> Verification:
+    """Check the lines of evidence against heads that were kept elsewhere; never fails, whatever they are.
+
+    Of those that the ledger's key has `signed` only these count that are about the lines.
+    """
     check = _Check()
     check.read(lines)
-    anchored = check.chain(heads)
+    rows = {row.seq for row in check.rows}
+    anchored = check.chain([*heads, *(one for one in signed if one.seq in rows)])
     runs = tuple(check.runs())
     faults = sorted(check.faults, key=lambda fault: list(Wrong).index(fault.kind))
     finding = Finding.ANCHORED

@@ -72,6 +72,13 @@ class _Received:
         )
 
 
+class _DoubtError(Exception):
+    """A call may be a copy of one that an earlier process answered."""
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__(f"it was signed before this service began, and may be a copy: {trouble}")
+
+
 @dataclass
 class Breaches:
     """Answers the calls; `tell` must neither block nor raise."""
@@ -117,13 +124,20 @@ class Breaches:
         said = odd(failure.detail) if failure else understand(data or b"", self.scrub)
         digest = hashlib.sha256(data or b"").hexdigest()
         call = _Received(name, hook, verified, said, digest, request.get(CALLER, ""))
-        if call.signed:
-            await self.replays.ready()
+        if call.signed and not await self.replays.ready(verified.timestamp) and self._may_press(call):
+            return self._could_not(request, call, _DoubtError(self.replays.trouble))
+        if self.hooks().get(name) != hook:  # it was removed or changed meanwhile
+            return self._not_let_in(request, name, failure)
         return self._answer(request, call)
+
+    def _may_press(self, call: _Received) -> bool:
+        is_known = call.signed is not None and self.replays.find(call.signed) is not None
+        return not is_known and call.said.meaning not in {Meaning.RESOLVED, Meaning.TEST}
 
     def _answer(self, request: web.Request, call: _Received) -> web.StreamResponse:
         """Decide and act. Nothing is awaited, so that two copies of a call cannot interleave."""
-        repeats = self._repeated(call.signed) if call.signed else None
+        signed = call.verified.timestamp
+        repeats = self._repeated(call.signed, signed) if call.signed else None
         decision = decide(call.name, call.verified, call.said, on_odd=call.hook.on_odd, repeats=repeats)
         run, joined = repeats or "", bool(repeats)
         if decision.act is Act.PRESS:
@@ -133,7 +147,9 @@ class Breaches:
                 return self._could_not(request, call, error)
             run, joined = pressing.live.run.id, pressing.joined
         if call.signed and repeats is None:
-            self.replays.add(call.signed, run, call.hook.tolerance_s)
+            self.replays.add(call.signed, run, call.hook.tolerance_s, signed)
+        elif call.signed:
+            self.replays.again(call.signed, signed)
         self._page(call, decision, run)
         flags = self._flags(call, run)
         facts = {"run_id": run, "joined": joined, "flags": flags}
@@ -149,18 +165,19 @@ class Breaches:
         headers = {"Location": f"/v1/runs/{run}"} if run else {}
         return web.json_response(told | more, status=decision.status, headers=headers)
 
-    def _repeated(self, call: Call) -> str | None:
+    def _repeated(self, call: Call, signed: float) -> str | None:
         """Give the run that an earlier copy of a call set off, empty if it pressed nothing; None for a new call.
 
-        A run that is neither under way nor known to have finished broke off: then the copy may be all that is left
-        of a breach, and counts as a new call.
+        A run that is neither under way nor known to have finished broke off. If then the sender signs its call
+        anew, that may be all that is left of a breach, and counts as a new call; an exact copy is anybody's.
         """
         earlier = self.replays.find(call)
         if earlier is None:
             return None
         live = self.desk.find(earlier.run)
         is_live = live is not None and not live.is_over
-        return earlier.run if is_live or earlier.is_over or not earlier.run else None
+        is_done = is_live or earlier.is_over or not earlier.run
+        return earlier.run if is_done or signed <= earlier.signed else None
 
     def _flags(self, call: _Received, run: str) -> list[str]:
         if not call.signed or not self.replays.trouble:
@@ -178,7 +195,7 @@ class Breaches:
         return refused.response(request_id(request))
 
     def _could_not(self, request: web.Request, call: _Received, error: Exception) -> web.StreamResponse:
-        if not isinstance(error, UsageError | ConfigurationError) and structlog.is_configured():
+        if not isinstance(error, UsageError | ConfigurationError | _DoubtError) and structlog.is_configured():
             log.error("hook_press_failed", hook=call.name, error=type(error).__name__)
         why = clip(str(error), _WHY_MOST) or "the service is stopping, or panic itself failed"
         detail = f"The call is authentic, but no run could be started: {why}"

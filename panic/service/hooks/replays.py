@@ -1,10 +1,13 @@
 """Which signed calls came before: in memory, and from the presses that an earlier process put on record.
 
-The record never delays a breach's press for long: only the first call waits for it, and briefly. Where it cannot
-be read, calls still press, and the answer says that a replay might, too.
+The record never delays a breach's press for long: of the calls that were signed since this process began only the
+first waits for it, and briefly. Where it cannot be read, these still press, and the answer says that a repetition
+might, too. A call that was signed before may be a copy of one that an earlier process answered: it presses nothing
+until that is known. Its sender signs anew what is not taken, and that presses.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -35,11 +38,19 @@ class Call(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """What an earlier call came to: its run, empty where it pressed nothing. Copies are let in `until` then."""
+    """What an earlier call came to.
+
+    Attributes:
+        run: Empty where it pressed nothing.
+        until: Until when copies are let in.
+        is_over: Whether the run is known to have finished.
+        signed: The latest time at which it was signed: what was signed later is no copy, but its sender's again.
+    """
 
     run: str
     until: float
     is_over: bool = False
+    signed: float = 0.0
 
 
 def recorded(settings: Settings) -> dict[Call, Earlier]:
@@ -75,31 +86,43 @@ class Replays:
         *,
         now: Callable[[], float] = time.time,
         patience_s: float = 0.5,
+        doubt_s: float = 5.0,
     ) -> None:
         self.trouble = "the ledger was not read yet"
-        self._recall, self._now, self._patience_s = recall, now, patience_s
+        self.began = now()
+        self._recall, self._now, self._patience_s, self._doubt_s = recall, now, patience_s, doubt_s
         self._known: dict[Call, Earlier] = {}
         self._reading: asyncio.Future[Mapping[Call, Earlier]] | None = None
 
-    async def ready(self) -> None:
-        """Wait for the record, but only once and not for long."""
-        if self.trouble:
-            if self._reading is None:
-                self._reading = begin(self._recall, "hook-calls")
-                self._reading.add_done_callback(self._read)
+    async def ready(self, signed: float = math.inf) -> bool:
+        """Wait for the record; False if a call signed then may be a copy, for all that is known."""
+        if not self.trouble:
+            return True
+        if self._reading is None:
+            self._reading = begin(self._recall, "hook-calls")
+            self._reading.add_done_callback(self._read)
+        if signed > self.began:
             await asyncio.wait([self._reading], timeout=self._patience_s)
             self._patience_s = 0.0
+            return True
+        await asyncio.wait([self._reading], timeout=self._doubt_s)
+        return not self.trouble
 
     def find(self, call: Call) -> Earlier | None:
         """Give what the same call came to before."""
         earlier = self._known.get(call)
         return earlier if earlier is not None and earlier.until >= self._now() else None
 
-    def add(self, call: Call, run: str, tolerance_s: float) -> None:
+    def again(self, call: Call, signed: float) -> None:
+        """Remember that a call came again, perhaps signed anew."""
+        earlier = self._known[call]
+        self._known[call] = earlier._replace(signed=max(earlier.signed, signed))
+
+    def add(self, call: Call, run: str, tolerance_s: float, signed: float = 0.0) -> None:
         """Remember a call, from this moment on."""
         now = self._now()
         self._known = {one: earlier for one, earlier in self._known.items() if earlier.until >= now}
-        self._known[call] = Earlier(run, now + KEPT_TIMES * tolerance_s)
+        self._known[call] = Earlier(run, now + KEPT_TIMES * tolerance_s, signed=signed)
 
     def finished(self, run: str) -> None:
         """Remember that a run came to its end."""
@@ -115,4 +138,5 @@ class Replays:
             self.trouble = f"the ledger cannot be read: {clip(str(error) or type(error).__name__)}"
         else:
             self.trouble = ""
-            self._known = {**done.result(), **self._known}
+            before = {call: one._replace(signed=self.began) for call, one in done.result().items()}
+            self._known = {**before, **self._known}

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from pydantic import TypeAdapter
 
+from panic.kit.background import begin
 from panic.service.api.answers import Threads
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -69,7 +70,7 @@ class Hub:
         if not isinstance(found, str):
             return await self.board_of(found).text()
         text = await self._reading.ask(partial(recorded, self._standby.settings.ledger, found), "board")
-        return self._standby.scrub(text.decode()).encode()
+        return await begin(lambda: self._standby.scrub(text.decode()).encode(), "scrub")
 
     @contextmanager
     def joined(self, run: str = "", board: bytes = b"") -> Iterator[Mailbox]:

@@ -131,7 +131,8 @@ class Service:
     ) -> None:
         self.desk, self.notices = FakeDesk(), list[Notice]()
         self.records: list[tuple[str, dict[str, Any], bool]] = []
-        self.replays = Replays(recall, now=lambda: NOW, patience_s=patience_s)
+        self.replays = Replays(recall, now=lambda: NOW, patience_s=patience_s, doubt_s=patience_s)
+        self.replays.began = NOW - 60
         self.breaches = Breaches(
             cast("Desk", self.desk),
             lambda: hooks,

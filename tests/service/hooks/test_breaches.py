@@ -1,6 +1,7 @@
 """POST /v1/hooks/{name}: exactly those calls press that should, and only one that could not press gets a 5xx."""
 
 import asyncio
+import hashlib
 import signal
 import threading
 import time
@@ -151,19 +152,59 @@ async def test_a_call_that_is_not_of_now_pages_with_what_to_type(
 
 @pytest.mark.parametrize("is_over", [True, False])
 @pytest.mark.parametrize("is_restarted", [True, False])
-async def test_a_copy_joins_a_run_that_finished_and_replaces_one_that_broke_off(is_over: bool, is_restarted: bool):
-    """Also a run of an earlier process: the copy may be all that is left of a breach. Its own copies join it."""
+async def test_a_copy_presses_never_again_and_its_sender_can_where_the_run_broke_off(
+    is_over: bool, is_restarted: bool
+):
+    """Also a run of an earlier process: what is signed anew may be all that is left of a breach."""
     service = Service()
     await service.call("desk", BREACH, sign(BREACH))
     service.end(None if is_over else RuntimeError())
     if is_restarted:
-        known = dict(service.replays._known)
+        known = {call: earlier._replace(signed=0.0) for call, earlier in service.replays._known.items()}
         service = Service(lambda: known)
+        service.replays.began = NOW
     pressed = len(service.desk.presses)
-    answers = [await service.call("desk", BREACH, sign(BREACH)) for _ in range(2)]
+    signed = [sign(BREACH, at=NOW + late) for late in (0, 1, 1, 0)]
+    answers = [said(await service.call("desk", BREACH, one))["act"] for one in signed]
 
-    assert ["joined" if is_over else "pressed", "joined"] == [said(one)["act"] for one in answers]
+    assert ["joined", "joined" if is_over else "pressed", "joined", "joined"] == answers
     assert (0 if is_over else 1) == len(service.desk.presses) - pressed
+
+
+async def test_what_was_signed_before_the_service_began_waits_until_copies_are_known():
+    """A copy could press again while the record is read; who sent it signs it anew, and a person is paged."""
+    go = threading.Event()
+
+    def hang() -> dict[Call, Earlier]:
+        go.wait(20)
+        return {Call("desk", "msg_1", hashlib.sha256(BREACH).hexdigest()): Earlier("run-0", NOW + 600)}
+
+    service = Service(hang, patience_s=0.01)
+    service.replays.began = NOW
+    copy = await service.call("desk", BREACH, sign(BREACH))
+    over = await service.call("desk", RESOLVED, sign(RESOLVED, "msg_3"))
+    fresh = await service.call("desk", BREACH, sign(BREACH, "msg_2", NOW + 1))
+    go.set()
+    service.replays._doubt_s = 20
+    after = await service.call("desk", BREACH, sign(BREACH))
+
+    assert (503, "not_pressed", "1") == (copy.status, said(copy)["code"], copy.headers["Retry-After"])
+    assert "it was signed before this service began, and may be a copy" in said(copy)["detail"]
+    assert (200, "recorded") == (over.status, said(over)["act"])
+    assert [said(fresh)["run_id"]] == [live.run.id for live in service.desk.lives]
+    assert ("joined", "run-0") == (said(after)["act"], said(after)["run_id"])
+    assert ["hook desk: NOTHING was pressed"] == [page.title for page in service.pages]
+
+
+async def test_a_delivery_that_joined_a_run_has_copies_too():
+    """Although the run breaks off later."""
+    service = Service()
+    for late in (0, 1):
+        await service.call("desk", BREACH, sign(BREACH, at=NOW + late))
+    service.end(RuntimeError())
+    copy = await service.call("desk", BREACH, sign(BREACH, at=NOW + 1))
+
+    assert ("joined", 1) == (said(copy)["act"], len(service.desk.presses))
 
 
 async def test_a_breach_presses_although_the_record_cannot_be_read():
