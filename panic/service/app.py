@@ -43,6 +43,9 @@ HEADERS: Final = {
 }
 """Of every answer; a route may set its own policy, and then how it may be cached, and nothing else."""
 
+HSTS: Final = "max-age=31536000"
+"""Of every answer over TLS: for a year no browser asks without it, and no token travels in the clear."""
+
 _DROPPED: Final = logging.getLogger("panic.dropped")
 _DROPPED.disabled = True
 """What a server would log of a request that is none quotes it, token and all; nobody hears of that."""
@@ -136,4 +139,6 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
     for name, value in HEADERS.items():
         if name not in kept:
             response.headers[name] = value
+    if request.secure:
+        response.headers["Strict-Transport-Security"] = HSTS
     response.headers["X-Request-Id"] = problems.request_id(request)

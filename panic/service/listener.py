@@ -92,7 +92,7 @@ class Listener(web.BaseSite):
     def __len__(self) -> int:
         return sum(map(len, self._lines.values()))
 
-    def renew(self, context: ssl.SSLContext | None) -> None:
+    def renew(self, context: ssl.SSLContext) -> None:
         """Meet new callers with another certificate."""
         self._context = context
 

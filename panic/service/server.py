@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -25,6 +24,7 @@ from panic.report.document import Report
 from panic.service import descriptors, tls
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
+from panic.service.certificate import Certificate
 from panic.service.desk import Desk
 from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
@@ -76,11 +76,12 @@ class Server:
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
         self._recovery: asyncio.Task[None] | None = None
+        self._certificate: Certificate | None = None
         self.url = ""
 
     async def start(self) -> None:
         """Begin everything; a ConfigurationError says why it may not, or cannot, listen where it should."""
-        context, callers_most = _context(self._settings, self._say), descriptors.take_all()
+        self._certificate, callers_most = _certificate(self._settings, self._say), descriptors.take_all()
         self.standby.gone = self._ledger_gone
         await self.standby.start()
         self._ending.callback(self._pool.close)
@@ -95,10 +96,12 @@ class Server:
         self._ending.push_async_callback(runner.cleanup)
         await asyncio.gather(self._replays.ready(), self._keyring.of(self._settings.hooks, ""))
         try:
-            self.url = await _listen(runner, self._settings, context, callers_most)
+            self.url = await _listen(runner, self._settings, self._certificate, callers_most)
         except ConfigurationError:
             await self._ending.aclose()
             raise
+        following = asyncio.create_task(self._certificate.follow(), name="panic-certificate")
+        self._before_runs.callback(following.cancel)
         await self._clockwork.start()
         self._before_runs.push_async_callback(self._clockwork.close)
         await self._self_test.start()
@@ -129,6 +132,8 @@ class Server:
 
         All of them take effect, or none; but rights that they take away are gone in any case.
         """
+        if self._certificate is not None:
+            await self._certificate.renew()
         found = await self.standby.reload()
         if found.fewer:
             self._say(f"panic: rights were taken away: {', '.join(found.fewer)}")
@@ -217,20 +222,19 @@ def _told(found: Reloaded) -> Notice:
     return Notice("page", "", title, "\n".join(filter(None, lines)), "reload")
 
 
-def _context(settings: Settings, say: Callable[[str], None]) -> ssl.SSLContext | None:
+def _certificate(settings: Settings, say: Callable[[str], None]) -> Certificate:
     if why := tls.refusal_to_bind(settings.service):
         raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", settings.file)])
     if not settings.tokens:
         say("panic: no [tokens.NAME] is set up: nobody can press through this service; see panic token")
-    return tls.server_context(settings.service)
+    return Certificate(settings.service)
 
 
-async def _listen(
-    runner: web.AppRunner, settings: Settings, context: ssl.SSLContext | None, callers_most: int
-) -> str:
+async def _listen(runner: web.AppRunner, settings: Settings, certificate: Certificate, callers_most: int) -> str:
     """Listen, and give where."""
     service = settings.service
-    listener = Listener(runner, service.host, service.port, context=context, most=callers_most)
+    listener = Listener(runner, service.host, service.port, context=certificate.context, most=callers_most)
+    certificate.renewed = listener.renew
     try:
         await listener.start()
     except OSError as error:

@@ -1,6 +1,7 @@
 """The room's read-only routes: the current state, boards, the stream of both, evidence and schedules."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ from panic.service.standby import Standby
 STREAMS_MOST: Final = 200
 """Readers of the stream at once, where there are descriptors for them."""
 
+KEPT: Final = 4
+"""One of so many is kept for those who may press; one token has as many at most."""
+
 STALLED_S: Final = 10.0
 """A reader that takes nothing for so long is dropped."""
 
@@ -43,7 +47,7 @@ _LINES = "application/x-ndjson"
 
 @dataclass
 class Looks:
-    """What is only looked at; `readers` are the tasks that follow the stream."""
+    """What is only looked at; `readers` are the tasks that follow the stream, and for whom."""
 
     _desk: Desk
     _standby: Standby
@@ -52,7 +56,7 @@ class Looks:
     _exports: Threads
     hub: Hub
     signing: Signing
-    readers: set[asyncio.Task[Any]] = field(default_factory=set)
+    readers: dict[asyncio.Task[Any], Identity] = field(default_factory=dict)
     _exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @Operation("GET", "/v1/room", "viewer", {200: Room})
@@ -82,17 +86,17 @@ class Looks:
         return web.Response(body=body, headers=headers)
 
     @Operation("GET", "/v1/events", "viewer", {200: "text/event-stream"}, (404, 429, 504), query=EventsQuery)
-    async def events(self, request: web.Request, _: Identity) -> web.StreamResponse:
+    async def events(self, request: web.Request, identity: Identity) -> web.StreamResponse:
         """Follow the current state, and the board of one run."""
         name = read_query(EventsQuery, request).run
         found = await self._lookup.find(name) if name else None
         run = found if isinstance(found, str) else found.run.id if found else ""
         board = await self.hub.board_text(found) if isinstance(found, str) else b""
-        if len(self.readers) >= (most := held_most(STREAMS_MOST)):
-            raise ProblemError("throttled", f"{most} readers listen already", headers={"Retry-After": "10"})
+        if refusal := refused([*self.readers.values()], identity, held_most(STREAMS_MOST)):
+            raise ProblemError("throttled", refusal, headers={"Retry-After": "10"})
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (a handler runs in one)
-        self.readers.add(task)
+        self.readers[task] = identity
         response = EventSourceResponse(send_timeout=STALLED_S)
         try:
             await response.prepare(request)
@@ -100,7 +104,7 @@ class Looks:
                 with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
                     await self._tell(request, response, run, board)
         finally:
-            self.readers.discard(task)
+            self.readers.pop(task, None)
         return response
 
     async def _tell(self, request: web.Request, response: EventSourceResponse, run: str, board: bytes) -> None:
@@ -124,6 +128,19 @@ class Looks:
         settings = self._standby.settings
         look = lambda: outlook(settings, datetime.now(UTC), _RUNS_MOST)  # noqa: E731  (on a thread)
         return document(await self._threads.ask(look, "schedule"))
+
+
+def refused(readers: Sequence[Identity], one: Identity, most: int) -> str:
+    """Say why somebody may not follow the stream as well, in the middle of a sentence; empty where they may."""
+    kept = most // KEPT
+    each = max(kept, 1)
+    if len(readers) >= most:
+        return f"{most} readers listen already"
+    if sum(map(one.is_same, readers)) >= each:
+        return f"{one.called} listens {each} times already"
+    if "presser" not in one.roles and sum("presser" not in other.roles for other in readers) >= most - kept:
+        return f"{most - kept} readers listen already who may not press"
+    return ""
 
 
 async def _send(request: web.Request, response: web.StreamResponse, words: bytes) -> None:

@@ -27,7 +27,7 @@ function ready(room) {
 }
 
 const WHY = {
-  roster: "the roster could not be read",
+  roster: "the roster could not be read, or has lost many accounts",
   keys: "no key could be read",
   starting: "being checked",
   configuration: "a press works, but something needs fixing: see below",

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from panic.report.document import to_json
+from panic.service.auth import Identity
 from panic.service.room import routes
 from panic.service.room.live_board import event
 from panic.simulator import Fault
@@ -120,6 +121,29 @@ async def test_there_are_only_so_many_pages(it: House, monkeypatch: pytest.Monke
 
     assert answer.problem("throttled")
     assert "10" == answer.headers["Retry-After"]
+
+
+VIEWERS = [Identity(f"viewer-{n}", frozenset({"viewer"})) for n in range(8)]
+PRESSER = Identity("joe", frozenset({"viewer", "presser"}))
+
+
+@pytest.mark.parametrize(
+    ("readers", "one", "refusal"),
+    [
+        (VIEWERS[:1] * 2, VIEWERS[0], "the token viewer-0 listens 2 times already"),
+        (VIEWERS[:1] * 2, VIEWERS[1], ""),
+        (VIEWERS[:6], VIEWERS[6], "6 readers listen already who may not press"),
+        (VIEWERS[:6], PRESSER, ""),
+        ([*VIEWERS[:5], PRESSER], VIEWERS[6], ""),
+        ([PRESSER] * 2, PRESSER, "the token joe listens 2 times already"),
+        (VIEWERS, PRESSER, "8 readers listen already"),
+    ],
+)
+def test_nobody_takes_the_places_of_all_and_some_are_kept_for_who_presses(
+    readers: list[Identity], one: Identity, refusal: str
+):
+    """Of eight: one token has two, and who only looks six."""
+    assert refusal == routes.refused(readers, one, 8)
 
 
 async def ended(page: Page) -> int:
