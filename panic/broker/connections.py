@@ -23,8 +23,8 @@ from aiohttp.client_reqrep import ConnectionKey
 from panic.broker.answers import Receipt
 from panic.kit.background import begin
 
-_SPARE_DESCRIPTORS = 16
-"""Descriptors left for files, the terminal, the event loop and a resolver."""
+_SPARE_DESCRIPTORS = 32
+"""Descriptors left for the ledger and other files, the terminal, the event loop and a resolver."""
 
 _SOCKETS_A_CONNECTION = 2
 """While connecting, an IPv6 and an IPv4 attempt may be under way for one request."""

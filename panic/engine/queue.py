@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections.abc import Mapping
 from enum import IntEnum
 from itertools import count
 from typing import NamedTuple
@@ -56,6 +57,11 @@ class Queue:
         kind, priority = rank
         heapq.heappush(self.heap, Waiter(kind, urgency, priority, next(_numbers), account, turn))
         return turn
+
+    def hurry(self, accounts: Mapping[int, Urgency]) -> None:
+        """Let accounts go before others that wait."""
+        self.heap = [one._replace(urgency=accounts.get(one.account, one.urgency)) for one in self.heap]
+        heapq.heapify(self.heap)
 
     def head(self) -> Waiter | None:
         """Give who goes first."""

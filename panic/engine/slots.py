@@ -115,6 +115,7 @@ class Slots:
         self.now = now
         self.lanes = lanes if lanes is not None else Lanes()
         self._urgency = urgency
+        self._hurried: dict[int, Urgency] = {}
         self.is_press = urgency < Urgency.CLOCK
         self._queues: dict[str, Queue] = {}
         self._wake: asyncio.TimerHandle | None = None
@@ -149,7 +150,7 @@ class Slots:
             self._free -= 1
             self._periods[account] = queue.lane.period
             return True
-        turn = queue.join(rank, self._urgency, account)
+        turn = queue.join(rank, self._hurried.get(account, self._urgency), account)
         self._waiting += 1
         if self._free:
             self._dispatch()
@@ -201,6 +202,14 @@ class Slots:
         self._held = so
         if not so:
             self._dispatch()
+
+    def hurry(self, accounts: Collection[int], urgency: Urgency) -> None:
+        """Let accounts go before more others from now on: somebody more urgent pressed them."""
+        if urgency < self._urgency:
+            self._hurried.update(dict.fromkeys(accounts, urgency))
+            for queue in self._queues.values():
+                queue.hurry(self._hurried)
+            self.wake_soon()
 
     def recall(self, accounts: Collection[int]) -> None:
         """Remove accounts from the queue that wait for anything but a first DELETE: they owe one now."""

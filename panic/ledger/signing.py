@@ -4,6 +4,7 @@ Each stands in a line of a file beside the ledger: the head, a blank, and the si
 `openssl pkeyutl -verify -rawin` checks it as well.
 """
 
+import os
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -48,7 +49,7 @@ def problems(ledger: LedgerFiles) -> Iterator[Problem]:
 def sign(ledger: Path, key: Path, head: Head) -> str:
     """Put a signed head beside a ledger; give its line."""
     line = f"{head} {b64encode(_private(key).sign(str(head).encode())).decode()}"
-    with beside(ledger).open("a", encoding="ascii") as stream:
+    with open(beside(ledger), "a", encoding="ascii", opener=partial(os.open, mode=0o600)) as stream:
         stream.write(f"{line}\n")
     return line
 

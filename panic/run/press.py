@@ -23,7 +23,8 @@ from panic.report.document import Flag, Source
 class Press:
     """The act: which accounts, why, and how this run differs from the settings (None: it does not).
 
-    `key` is what it is known by on record: a schedule's name and day, or a hook's signed call.
+    `key` is what it is known by on record: a schedule's name and day, or a hook's signed call; `program` is the
+    name of the program that presses by the API, empty for a person.
     """
 
     scope: Scope
@@ -36,6 +37,7 @@ class Press:
     verify: bool = True
     latch: bool = False
     key: str = ""
+    program: str = ""
 
 
 @dataclass(frozen=True, slots=True)

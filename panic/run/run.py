@@ -23,7 +23,7 @@ from panic.report.document import AUTOMATED, Report, Source, scope_report
 from panic.run import roster_size
 from panic.run.latching import Latching
 from panic.run.pace import lanes_of, remember
-from panic.run.press import Prepared
+from panic.run.press import Prepared, Press
 from panic.run.reporter import Reporter, Unlisted, log_finished
 from panic.run.story import begin, trigger_of
 
@@ -82,7 +82,7 @@ class Run:
             cancel=broker.cancel,
             read=broker.read,
             pace=pace,
-            slots=Slots(self._concurrency, self._clock.now, self._lanes, urgency=_urgency(prepared.press.source)),
+            slots=Slots(self._concurrency, self._clock.now, self._lanes, urgency=_urgency(prepared.press)),
             clock=self._clock,
             observe=observe,
             rng=rng or random.Random(),  # noqa: S311  (spreads retries; nothing secret)
@@ -136,6 +136,7 @@ class Run:
             latest = now + prepared.longest_s
             if not self.engine.press_again(ids, deadline=deadline, watch_s=prepared.watch_s, latest=latest):
                 return False
+            self.engine.slots.hurry(ids, _urgency(press))
             deadline_s, watch_s = max(deadline_s, deadline - story.began_at), max(watch_s, prepared.watch_s)
         joined = Joined(
             trigger=trigger_of(press, self.wall(now), self.scrub),
@@ -182,10 +183,10 @@ def _within_reach(cases: Sequence[Case], keys: Collection[str]) -> Sequence[Case
     return [case for case in cases if case.account.credential in keys]
 
 
-def _urgency(source: str) -> Urgency:
-    if source == Source.SCHEDULE:
+def _urgency(press: Press) -> Urgency:
+    if press.source == Source.SCHEDULE:
         return Urgency.CLOCK
-    return Urgency.PROGRAM if source in AUTOMATED else Urgency.PERSON
+    return Urgency.PROGRAM if press.program or press.source in AUTOMATED else Urgency.PERSON
 
 
 def _pace(prepared: Prepared, now: float) -> Pace:

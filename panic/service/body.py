@@ -78,7 +78,7 @@ async def read(request: web.Request, most: int = MOST) -> bytes:
 
 async def read_json(request: web.Request, *, needed: bool = True) -> bytes:
     """Read the body of a JSON request; an empty object where there is none and none is needed."""
-    if not request.can_read_body and not needed:
+    if not needed and not (request.get(_ARRIVED) or request.can_read_body):  # one that has arrived cannot be read
         return b"{}"
     if request.content_type != _JSON or request.headers.get("Content-Encoding", "identity") != "identity":
         raise ProblemError("unsupported_type", headers={"Accept": _JSON})

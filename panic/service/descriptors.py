@@ -8,12 +8,15 @@ CALLERS_MOST: Final = 1024
 
 
 def take_all() -> int:
-    """Take as many descriptors as this process may have, and give how many of them callers may hold."""
+    """Take as many descriptors as this process may have, and give how many of them callers may hold.
+
+    A quarter: connections to the broker take two while they are made, and the ledger needs some at any moment.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # not every system lets a process have what it says
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return CALLERS_MOST if soft == resource.RLIM_INFINITY else max(min(CALLERS_MOST, soft // 2), 1)
+    return CALLERS_MOST if soft == resource.RLIM_INFINITY else max(min(CALLERS_MOST, soft // 4), 1)
 
 
 def held_most(most: int) -> int:

@@ -5,7 +5,7 @@ sent already is then sent again. No press is answered with an older press's DELE
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -30,6 +30,9 @@ AUTOMATED_AS_ONE_S = 5.0
 
 ENDED_KEPT = 5
 """How many ended runs are kept here; the ledger has them all."""
+
+PROGRAM_RUNS = 2
+"""How many runs a program may have under way, beside one for all accounts: more would starve people."""
 
 _CLOSE_S = 20.0
 """How long first DELETEs that are still owed may take to be sent once the service is told to end."""
@@ -76,11 +79,12 @@ class Desk:
     def press(self, press: Press, *, automated: bool = False) -> Pressing:
         """Press: at once, and without waiting for anything. A PanicError or ProblemError: nothing was sent."""
         self._require_open()
-        prepared = self._supplies.prepare(press)
-        for live in self._under_way():
+        prepared, under_way = self._supplies.prepare(press), self._under_way()
+        for live in under_way:
             if found := _joined(live, prepared, automated=automated):
                 self._tell("joined", live)
                 return found
+        _require_few(press, under_way)
         return Pressing(self.start(prepared, automated=automated))
 
     def start(self, prepared: Prepared, *, automated: bool = False) -> Live:
@@ -142,6 +146,18 @@ class Desk:
                     log.exception("observer_failed", what=what, run_id=live.run.id)
 
 
+def _require_few(press: Press, under_way: Iterable[Live]) -> None:
+    """Refuse a program that has its runs. All accounts it may always press: such presses join each other."""
+    is_whole = press.scope.all and not press.scope.filters and press.verify
+    own = [live.run.id for live in under_way if live.program == press.program]
+    if press.program and not is_whole and len(own) >= PROGRAM_RUNS:
+        what = f"the program {press.program} has {len(own)} runs under way: {', '.join(own)}"
+        remedy = "Press all accounts without filters, which is always taken, or wait until one of them is over."
+        raise ProblemError(
+            "throttled", f"{what}; NOTHING was pressed", remedy=remedy, headers={"Retry-After": "5"}
+        )
+
+
 def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | None:
     """Make a press a part of a run under way, if it can be."""
     if (live.source == Source.SCHEDULE) != (prepared.press.source == Source.SCHEDULE):
@@ -150,6 +166,8 @@ def _joined(live: Live, prepared: Prepared, *, automated: bool) -> Pressing | No
         repeats = automated and live.automated and live.sent_within(AUTOMATED_AS_ONE_S)
         if (repeats or live.sent_within(AS_ONE_S)) and live.take_in(prepared, Join.LOOK_AGAIN):
             return Pressing(live, joined=True)
+        if automated and live.automated and live.take_in(prepared, Join.SEND_AGAIN):
+            return Pressing(live, joined=True, resent=True)  # also where it has filters: they are the same
     if live.may_take_in(prepared) and live.take_in(prepared, Join.SEND_AGAIN):
         return Pressing(live, joined=True, resent=True)
     return None

@@ -40,12 +40,13 @@ class Live:
         run: The run.
         source: Who pressed first.
         automated: Whether no person pressed.
+        program: Which program pressed by the API; empty for anybody else.
         watchers: Called with each account that has changed; must not block.
     """
 
     def __init__(self, prepared: Prepared, supplies: Supplies, *, automated: bool, drill: bool = False) -> None:
         self.automated = automated
-        self.source = prepared.press.source
+        self.source, self.program = prepared.press.source, prepared.press.program
         self.watchers: list[Callable[[Case], None]] = []
         broker = supplies.take_broker()
         self.run = Run(

@@ -55,6 +55,7 @@ def test_heads_are_signed_in_a_file_that_openssl_checks_too(ledger: LedgerFiles,
         [*check, "-in", "text", "-sigfile", "signature"], cwd=tmp_path, capture_output=True, check=False
     )
 
+    assert 0o600 == (tmp_path / "ledger.db.heads").stat().st_mode & 0o777
     assert heads == signing.signed_beside(ledger) == signing.signed(lines, tmp_path / "key.pub")
     assert b"Success" in done.stdout
 

@@ -19,6 +19,7 @@ from panic.kit.process import here
 from panic.ledger.events import Head
 from panic.ledger.record import Resumed
 from panic.ledger.replay import report_of
+from panic.orders import Filters
 from panic.report.document import Source, to_json
 from panic.run import latching
 from panic.run.press import Press, Unfinished
@@ -341,3 +342,52 @@ async def test_a_report_counts_its_own_refusals():
         reports = [await place.press().live.finished() for _ in range(2)]
 
     assert [1, 0] == [report.timings.paces[0].refused for report in reports]
+
+
+async def test_whose_press_a_person_repeats_goes_first_with_their_accounts():
+    """Also where they join a program's run: what they pressed leaves before what else that run has left."""
+    async with a_desk(*[QUIET] * 30) as place:
+        place.lanes = Lanes(most=20.0)
+        program = place.press(program="algo", automated=True, watch_s=5.0)
+        await until(lambda: place.deletes.total() >= 5)
+        person = place.press(Scope(accounts=(*range(26, 31),)), watch_s=0.0)
+        report = await program.live.finished()
+    sent = [one.account_id for one in place.simulator.requests if one.method == "DELETE"]
+
+    assert (True, program.live.run.id) == (person.joined, report.run_id)
+    assert max(sent.index(id_) for id_ in range(26, 31)) <= 11
+
+
+async def test_a_program_has_few_runs_at_a_time_and_may_always_press_everything():
+    """What it presses beyond is refused, whatever the filters; another program and a person have their own."""
+
+    def only(symbol: str) -> Scope:
+        return Scope(all=True, filters=Filters(instrument_ids=(symbol,)))
+
+    async with a_desk(QUIET) as place:
+        first = [place.press(only(symbol), program="algo", automated=True, watch_s=9.0) for symbol in "AB"]
+        with pytest.raises(ProblemError, match=r"algo has 2 runs under way: .* NOTHING was pressed"):
+            place.press(only("C"), program="algo", automated=True)
+        others = [
+            place.press(program="algo", automated=True),
+            place.press(only("C"), program="other", automated=True),
+            *(place.press(only(symbol)) for symbol in "DEF"),
+        ]
+        await asyncio.gather(*(one.live.finished() for one in first))
+        place.press(only("C"), program="algo", automated=True)
+
+    assert 5 == len({one.live.run.id for one in others})
+
+
+async def test_a_hook_with_filters_has_one_run_however_often_it_calls():
+    """What it has sent is sent again; nothing is lost, since it asks for the same."""
+    scope = Scope(all=True, filters=Filters(side="BUY"))
+    async with a_desk(QUIET) as place:
+        pressed = []
+        for _ in range(3):
+            pressed.append(place.press(scope, source=Source.HOOK, automated=True, watch_s=20.0))
+            await asyncio.sleep(AUTOMATED_AS_ONE_S + 1)
+        await pressed[0].live.finished()
+
+    assert [(False, False), (True, True), (True, True)] == [(one.joined, one.resent) for one in pressed]
+    assert 3 == place.deletes[1]

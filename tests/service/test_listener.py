@@ -259,15 +259,15 @@ async def test_a_handshake_that_does_not_come_gives_way_and_is_cut(tmp_path: Pat
         assert b"" == await answer(await place.call(b"no handshake at all\r\n\r\n"))
 
 
-def test_callers_get_half_of_what_there_is_at_most(monkeypatch: pytest.MonkeyPatch):
-    """The broker's connections, and files, have the other half."""
+def test_callers_get_a_quarter_of_what_there_is_at_most(monkeypatch: pytest.MonkeyPatch):
+    """The broker's connections, and files, have the rest."""
     limits = [(100, 300)]
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", lambda _, limit: limits.append(limit))
     few = descriptors.take_all()
     limits.append((10, resource.RLIM_INFINITY))
 
-    assert (150, descriptors.CALLERS_MOST) == (few, descriptors.take_all())
+    assert (75, descriptors.CALLERS_MOST) == (few, descriptors.take_all())
 
 
 # ── the service behind it ───────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from panic.service.api.press import KEPT_MOST, KEPT_S, KEY, Keys
 from panic.service.api.views import started
 from panic.simulator import Fault
 from tests.cli.support import account, sent, valid
-from tests.service.house import EVERYTHING, QUICK, bearer, house
+from tests.service.house import EVERYTHING, QUICK, Answer, bearer, house
 
 ONE, OTHER = started("one"), started("other")
 
@@ -201,3 +201,19 @@ def test_a_key_is_kept_for_its_time_and_its_token_alone():
 def test_what_a_key_may_be(words: str, right: int):
     """Visible ASCII, so that it means the same on every way here."""
     assert bool(right) == bool(re.fullmatch(KEY, words))
+
+
+async def test_a_programs_token_has_two_runs_at_a_time(tmp_path: Path):
+    """The third filter is refused, and told how to press all the same; a person's third one is a run."""
+    async with house(tmp_path) as it:
+
+        async def presses(token: str) -> list[Answer]:
+            asked = ({**EVERYTHING, "filters": {"instruments": [symbol]}} for symbol in (f"{token}A", "B", "C"))
+            return [await it.press(one, token=token) for one in asked]
+
+        program, person = await presses("risk"), await presses("joe")
+        program[2].problem("throttled")
+
+    assert [202, 202, 429] == [one.status for one in program]
+    assert ("5", [202] * 3) == (program[2].headers["Retry-After"], [one.status for one in person])
+    assert "Press all accounts without filters" in program[2].json["remedy"]

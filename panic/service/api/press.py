@@ -160,6 +160,7 @@ def _press_of(asked: PressAsked, request: web.Request, identity: Identity) -> Pr
         watch_s=asked.watch_s,
         verify=asked.verify,
         latch=asked.latch,
+        program="" if identity.person else identity.name,
     )
 
 

@@ -35,6 +35,7 @@ class Idp:
         claims: What a token says beside what it must.
         keys: What it publishes.
         sign: Makes a token of its claims.
+        way: How the client proves itself, as OpenID Connect calls it.
         is_down: Whether it hangs up at whatever is asked.
         asked: Every path that was asked for.
     """
@@ -46,6 +47,7 @@ class Idp:
     keys: list[Any] = field(default_factory=lambda: [KEY.as_dict(private=False)])
     sign: Callable[[dict[str, Any]], str] = lambda claims: jwt.encode({"alg": "RS256", "kid": "one"}, claims, KEY)
     configuration: dict[str, Any] = field(default_factory=dict)
+    way: str = "client_secret_basic"
     is_down: bool = False
     asked: list[str] = field(default_factory=list)
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -78,7 +80,8 @@ boss = {{ roles = ["presser", "resetter"] }}
                     "jwks_uri": "/keys",
                 }
                 found = {"issuer": self.url, **{key: self.url + path for key, path in named.items()}}
-                return web.json_response(found | self.configuration)
+                methods = {"token_endpoint_auth_methods_supported": [self.way]}
+                return web.json_response(found | methods | self.configuration)
             case "/keys":
                 return web.json_response({"keys": self.keys})
             case "/authorize":
@@ -88,6 +91,8 @@ boss = {{ roles = ["presser", "resetter"] }}
                     f"{request.query['redirect_uri']}?code={code}&state={request.query['state']}&session_state=x"
                 )
                 return web.Response(status=302, headers={"Location": back})
+            case "/moved":
+                return web.Response(status=307, headers={"Location": f"{self.url}/keys"})
             case "/token":
                 return await self._token(request)
         raise web.HTTPNotFound
@@ -100,7 +105,7 @@ boss = {{ roles = ["presser", "resetter"] }}
             asked.get("code_challenge") == base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
             and asked["code_challenge_method"] == "S256"
             and asked["redirect_uri"] == form["redirect_uri"]
-            and request.headers.get("Authorization") == aiohttp.encode_basic_auth(CLIENT, SECRET)
+            and self._is_the_client(request, dict(form))
         )
         if not is_right:
             return web.json_response({"error": "invalid_grant"}, status=400)
@@ -109,6 +114,12 @@ boss = {{ roles = ["presser", "resetter"] }}
         must |= {"auth_time": now} if "max_age" in asked else {}
         claims = {key: value for key, value in {**must, **self.claims}.items() if value is not None}
         return web.json_response({"access_token": "x", "token_type": "Bearer", "id_token": self.sign(claims)})
+
+    def _is_the_client(self, request: web.Request, form: dict[str, Any]) -> bool:
+        basic, given = request.headers.get("Authorization"), (form.get("client_id"), form.get("client_secret"))
+        if self.way == "client_secret_basic":
+            return (aiohttp.encode_basic_auth(CLIENT, SECRET), (None, None)) == (basic, given)
+        return (None, (CLIENT, None if self.way == "none" else SECRET)) == (basic, given)
 
 
 @asynccontextmanager

@@ -359,15 +359,54 @@ async def test_the_way_back_leads_nowhere_else(it: House, page: str):
         {"token_endpoint": "http://evil.example/token"},
         {"jwks_uri": "https://user@evil.example/"},
         {"authorization_endpoint": None},
+        {"claims_supported": "x" * 300_000},
     ],
 )
-async def test_a_provider_that_is_another_or_not_private_is_not_asked(it: House, idp: Idp, said: dict[str, Any]):
+async def test_a_provider_that_is_another_or_not_private_or_endless_is_not_asked(
+    it: House, idp: Idp, said: dict[str, Any]
+):
     idp.configuration = said
     jane = Person(it)
     await jane.begin()
 
     assert "/#/sign-in/down" == jane.location
     assert ["/.well-known/openid-configuration"] == idp.asked
+
+
+async def test_no_redirect_of_the_provider_is_followed(it: House, idp: Idp):
+    """It could lead to whoever stands in between."""
+    idp.configuration = {"jwks_uri": f"{idp.url}/moved"}
+
+    assert "/#/sign-in/down" == await Person(it).arrive()
+    assert "/keys" not in idp.asked
+
+
+@pytest.mark.parametrize("way", ["client_secret_post", "none"])
+async def test_the_client_proves_itself_as_the_provider_takes_it(it: House, idp: Idp, way: str):
+    """In a header, in the form, or not at all where it has no secret: the code's own proof goes along anyway."""
+    idp.way = way
+    if way == "none":
+        identity = it.standby.settings.identity
+        assert identity is not None
+        public = identity.model_copy(update={"client_secret": None})
+        it.standby.settings = it.standby.settings.model_copy(update={"identity": public})
+
+    assert "/#/" == await Person(it).arrive()
+
+
+async def test_behind_a_proxy_the_way_back_and_the_cookie_are_of_tls(tmp_path: Path, idp: Idp):
+    """The provider sends people to the name by which the proxy is asked."""
+    (tmp_path / "client.secret").touch(0o600)
+    (tmp_path / "client.secret").write_text(SECRET)
+    more = f'behind_proxy = true\nallowed_hosts = ["panic.example"]\n{idp.settings()}'
+    async with house(tmp_path, more=more) as it:
+        headers = {"Host": "panic.example"}
+        async with it.client.get("/v1/sign-in/begin", headers=headers, allow_redirects=False) as response:
+            cookie, location = response.headers["Set-Cookie"], response.headers["Location"]
+
+    assert "redirect_uri=https%3A%2F%2Fpanic.example%2Fv1%2Fsign-in%2Fdone&" in location
+    assert cookie.startswith("__Host-panic-443-sign-in=")
+    assert cookie.endswith("; HttpOnly; Max-Age=600; Path=/; SameSite=Lax; Secure")
 
 
 async def test_without_a_provider_only_tokens_are_taken(tmp_path: Path):
