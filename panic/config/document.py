@@ -107,7 +107,7 @@ class Document:
 
     def problem(self, what: str, remedy: str, *path: str) -> Problem:
         """A mistake at the key that `path` leads to, or at the nearest section around it."""
-        return Problem(what, remedy, self.file, line_of(self.lines, *path), path[0] if path else "")
+        return Problem(what, remedy, self.file, line_of(self.lines, *path), *path[:2])
 
     def place(self, *path: str) -> str:
         """File and line of the key that `path` leads to, or of the nearest section around it."""

@@ -58,6 +58,11 @@ class Provider(Section):
     )
     """What each group of the provider allows. No default: whoever is in none of them is not let in."""
 
+    @property
+    def authority(self) -> tuple[str, str, str]:
+        """By whose word, to whom, and by which claim people are in groups: with another they sign in anew."""
+        return self.issuer, self.client_id, self.groups_claim
+
     @field_validator("issuer")
     @classmethod
     def _is_safe(cls, issuer: str) -> str:

@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Final, get_origin
 
 from pydantic import BaseModel
 
@@ -32,6 +32,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     for name, info in Settings.model_fields.items()
     if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel)
 }
+
+KNOWN: Final = (*SECTIONS, *NAMED, SCHEDULES, IDENTITY)
+"""The names of all sections."""
 
 
 def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
@@ -148,7 +151,8 @@ def _section(document: Document, env: Mapping[str, str], name: str) -> dict[str,
             continue
         value = relative(model, key, raw, Path())
         if error := mistake(model, key, value, strict=False):
-            document.problems.append(Problem(f"{variable} is {shown(raw)}", f"{error.remedy} Until then ignored."))
+            what, remedy = f"{variable} is {shown(raw)}", f"{error.remedy} Until then ignored."
+            document.problems.append(Problem(what, remedy, section=name, key=key))
         else:
             values[key] = value
             document.origins[name, key] = f"environment {variable}"
@@ -161,9 +165,8 @@ def _overridable(model: type[BaseModel]) -> list[str]:
 
 
 def _unknown_sections(document: Document) -> None:
-    known = (*SECTIONS, *NAMED, SCHEDULES, IDENTITY)
-    for name in (name for name in document.tables if name not in known):
-        document.complain(f"there is no section or setting {shown(name)}", did_you_mean(name, known), name)
+    for name in (name for name in document.tables if name not in KNOWN):
+        document.complain(f"there is no section or setting {shown(name)}", did_you_mean(name, KNOWN), name)
 
 
 def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Collection[str]) -> None:

@@ -27,7 +27,7 @@ class UsageError(PanicError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake and its remedy, in a file and in a section of the settings, or in neither.
+    """One mistake and its remedy, in a file and at a key of a section of the settings, or in neither.
 
     `what` names the offending value, without a full stop; the remedy is a sentence, and lines count from 1.
     """
@@ -37,6 +37,7 @@ class Problem:
     file: Path | None = None
     line: int | None = None
     section: str = field(default="", compare=False)
+    key: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         place = "" if self.file is None else f"{self.file}:{self.line}: " if self.line else f"{self.file}: "

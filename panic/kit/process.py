@@ -45,7 +45,7 @@ def keep_to_itself() -> None:
 
 
 def login() -> int:
-    """Give the id of the user who logged in: the system keeps that through sudo, and nobody sets it.
+    """Give the id of the user who logged in: the system keeps that through sudo, and who logged in does not set it.
 
     Where the system does not say it, the user id of this process.
     """

@@ -28,7 +28,12 @@ class Person(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is on record of somebody who asked for a reset, and awaits another person."""
+    """What is on record of somebody who asked for a reset, and awaits another person.
+
+    Attributes:
+        forced_because: Why it may end in spite of doubts; empty where there were none.
+        recreate: Whether the latch was missing or not whole, so that everything was engaged.
+    """
 
     state: str
     by: str
@@ -36,12 +41,15 @@ class Asked:
     way: str
     person: str
     holds: tuple[tuple[str, str, str, str], ...]
+    forced_because: str
+    recreate: bool
     at: str = ""
 
-    def agrees(self, person: Person, holds: Sequence[Hold]) -> bool:
-        """Whether another person asks for exactly this."""
+    def agrees(self, person: Person, holds: Sequence[Hold], *, recreate: bool, is_forced: bool) -> bool:
+        """Whether another person asks for exactly this; a doubt that came up since is for both of them."""
         is_other = self.way == person.way and self.person != person.name
-        return is_other and {tuple(hold) for hold in holds} == set(self.holds)
+        is_same = {tuple(hold) for hold in holds} == set(self.holds) and recreate == self.recreate
+        return is_other and is_same and (bool(self.forced_because) or not is_forced)
 
 
 def pending(events: Iterable[Event], now: datetime) -> tuple[Asked, ...]:

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from panic import latch
 from panic._version import VERSION
 from panic.accounts.plan import Scope
 from panic.config import Settings
+from panic.config.loading import KNOWN
 from panic.config.secret import read_all, scrub, without_tokens
 from panic.kit.errors import ConfigurationError, Problem, UsageError
 from panic.kit.words import clip
@@ -20,7 +22,7 @@ from panic.latch import Hold, State
 from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind
-from panic.run.asked import Person
+from panic.run.asked import Asked, Person
 from panic.run.engagement import Engagement, recorded
 
 WILL_NOT = (
@@ -57,7 +59,6 @@ class Reset:
     """A reset that may be carried out; of its holds the file lists `listed`, the ledger alone the others."""
 
     person: Person
-
     holds: tuple[Hold, ...]
     listed: tuple[Hold, ...]
     recreate: bool
@@ -83,6 +84,15 @@ def require_reason(reason: str) -> None:
         raise UsageError("no reason: say --reason TEXT; the auditor will ask who ended it, and why")
 
 
+def _require_certain(settings: Settings) -> None:
+    """Raise where a mistake may hide how many people a reset takes; an unknown section may be [latch], misspelt."""
+    doubtful = [one for one in settings.problems if one.section == "latch" or one.section not in {"", *KNOWN}]
+    if doubtful:
+        raise ConfigurationError(
+            [replace(one, remedy=f"{one.remedy} Nothing is reset before that.") for one in doubtful]
+        )
+
+
 def prepare(
     settings: Settings,
     scope: Scope,
@@ -97,9 +107,10 @@ def prepare(
     """Say what a reset would end, an empty scope everything; a UsageError where it may not end.
 
     `found` is what `look` found with a walk. Where it takes two people and nobody else has asked for the same, it
-    only asks.
+    only asks. A ConfigurationError where the settings do not say how many it takes.
     """
     require_reason(reason)
+    _require_certain(settings)
     if not found.state.engaged and not found.lost:
         raise UsageError(f"nothing is engaged: {settings.latch.file} says disengaged")
     everything = not (scope.all or scope.groups or scope.accounts)
@@ -118,7 +129,9 @@ def prepare(
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
             + f"\nLooked in {' and '.join(looked_in)}"
         )
-    first = next((one for one in reversed(found.asked) if one.agrees(person, holds)), None)
+    recreate = bool(found.state.problem)
+    asks = partial(Asked.agrees, person=person, holds=holds, recreate=recreate, is_forced=bool(doubts))
+    first = next(filter(asks, reversed(found.asked)), None)
     keys = read_all(settings.credentials, env)[0].values()
 
     def clean(text: str) -> str:  # what a person typed stays on record for ever
@@ -139,7 +152,7 @@ def prepare(
         awaits_another=settings.latch.resets > 1 and first is None,
     )
     listed = tuple(hold for hold in holds if hold in found.state.holds)
-    return Reset(person, holds, listed, recreate=bool(found.state.problem), document=document)
+    return Reset(person, holds, listed, recreate=recreate, document=document)
 
 
 def carry_out(settings: Settings, reset: Reset) -> State:

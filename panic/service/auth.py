@@ -81,10 +81,10 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Who signed in with the identity provider, and the groups that it said they are in."""
+    """Who signed in with the identity provider, and the groups that it said they are in; `authority` is its own."""
 
+    authority: tuple[str, str, str]
     issuer: str
-    client_id: str
     subject: str
     name: str
     groups: frozenset[str]
@@ -143,7 +143,7 @@ def bearer_of(name: str, token: Token, digest: str) -> Identity:
 
 def identity_of(member: Member, provider: Provider | None) -> Identity | None:
     """Say who a member is by the settings in force; None where nothing is granted to them."""
-    if provider is None or (provider.issuer, provider.client_id) != (member.issuer, member.client_id):
+    if provider is None or provider.authority != member.authority:
         return None
     grants = [grant for name, grant in provider.grants.items() if name in member.groups]
     limits: dict[str, frozenset[str] | None] = {}

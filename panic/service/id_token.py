@@ -101,8 +101,8 @@ def _member(claims: Mapping[str, Any], provider: Provider) -> Member:
     listed = [groups] if isinstance(groups, str) else groups if isinstance(groups, list) else []
     subject = claims["sub"]
     return Member(
+        provider.authority,
         provider.issuer,
-        provider.client_id,
         subject,
         name or subject,
         frozenset(group for group in listed if isinstance(group, str)),

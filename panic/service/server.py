@@ -223,6 +223,8 @@ def _told(found: Reloaded) -> Notice:
 
 
 def _certificate(settings: Settings, say: Callable[[str], None]) -> Certificate:
+    if unprotected := list(tls.unprotected(settings)):
+        raise ConfigurationError(unprotected)
     if why := tls.refusal_to_bind(settings.service):
         raise ConfigurationError([Problem(why, "See docs/service.md, Where it listens.", settings.file)])
     if not settings.tokens:

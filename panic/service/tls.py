@@ -3,12 +3,13 @@
 import shlex
 import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 from aiohttp.web_request import BaseRequest
 
-from panic.config import Service
+from panic.config import Service, Settings
 from panic.config.address import canonical
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
@@ -83,6 +84,16 @@ def refusal_to_bind(service: Service) -> str:
         f"at {service.host} without TLS, tokens would travel in the clear: name tls_certificate and tls_key below "
         "[service], or write behind_proxy = true where something in front speaks TLS, or listen at 127.0.0.1"
     )
+
+
+def unprotected(settings: Settings) -> Iterator[Problem]:
+    """Give the mistakes with which the service must not start: whom it was to keep out it might let in.
+
+    A key that it does not know may be tls_client_ca, misspelt.
+    """
+    for one in settings.problems:
+        if one.section == "service" and (one.key.startswith("tls_") or one.key not in Service.model_fields):
+            yield replace(one, remedy=f"{one.remedy} The service does not start before that.")
 
 
 def problems(service: Service) -> Iterator[Problem]:

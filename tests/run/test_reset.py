@@ -12,7 +12,7 @@ import pytest
 
 from panic import latch
 from panic.accounts.plan import Scope
-from panic.config import LatchFile, LedgerFiles
+from panic.config import LatchFile, LedgerFiles, survey
 from panic.kit.errors import ConfigurationError, UsageError
 from panic.latch import LatchError, State, change
 from panic.ledger import history, store
@@ -266,6 +266,52 @@ def test_another_person_confirms_what_was_asked_and_nothing_else(two: Firm):
     with pytest.raises(UsageError, match="run r3 ended open"):
         two.asks(Scope(groups=("arb",)), person=BOB)
     assert ["asked"] * 3 == two.states()
+
+
+def test_a_word_for_less_ends_no_more(two: Firm):
+    """Since it was given the latch was lost, so that everything is engaged, or a doubt came up."""
+    two.press("r1", Scope(groups=("arb",)))
+    two.ends()
+    two.file.unlink()
+
+    assert two.ends(person=BOB).problem
+    assert not two.ends().engaged
+    two.press("r2", Scope(groups=("arb",)), second=10)
+    two.ends()
+    two.press("r3", ALL, OPEN, second=20, latched=False)
+
+    assert two.ends(person=BOB, force="I know better").engaged
+    assert not two.ends(force="so do I").engaged
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "told"),
+    [
+        ('[latch]\nresets = "2"', {}, "resets is '2'"),
+        ("[latch]\nresets = 3", {}, "resets is 3"),
+        ("[latch]\nreset = 2", {}, "no setting 'reset'"),
+        ("[[latch]]\nresets = 2", {}, "latch is not a section"),
+        ("[latches]\nresets = 2", {}, "no section or setting 'latches'"),
+        ("", {"PANIC_LATCH_RESETS": "two"}, "PANIC_LATCH_RESETS is 'two'"),
+    ],
+)
+def test_where_a_mistake_may_hide_that_it_takes_two_people_nobody_resets(
+    firm: Firm, tmp_path: Path, text: str, env: dict[str, str], told: str
+):
+    """One would do by default. A mistake elsewhere keeps nobody from it."""
+    firm.press("r1")
+    found = []
+    for more in (text, "[run]\nwatch_s = -1"):
+        file = tmp_path / "panic.toml"
+        file.write_text(f'[broker]\nbase_url = "https://api.example.com"\n[credentials.a]\nenv = "A"\n{more}\n')
+        found.append(survey(file, env if more == text else {}).settings.problems)
+    firm.settings = firm.settings.model_copy(update={"problems": found[0]})
+    with pytest.raises(ConfigurationError, match=f"{told}.*Nothing is reset before that"):
+        firm.asks()
+    firm.settings = firm.settings.model_copy(update={"problems": found[1]})
+
+    assert [1, 1] == [len(problems) for problems in found]
+    assert not firm.ends().engaged
 
 
 def test_a_word_waits_a_quarter_of_an_hour_and_ends_one_reset(two: Firm):

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from panic import config
+from panic import config, latch
 from panic.config import Grant, Hook, Settings, Token
+from panic.run.engagement import Engagement, look
 from panic.service import body as bodies
 from panic.service.standby.rights import narrowed
 from tests.cli.support import account, simulate, until
-from tests.service.house import House, bearer, house
+from tests.service.house import QUICK, House, bearer, house
 from tests.service.room.page import opened
 from tests.service.support import firm, listening, serving
 
@@ -22,6 +23,7 @@ A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 SECRETS = 'secrets = [{ env = "ONE" }, { env = "TWO" }]'
 TOKEN = f'[tokens.joe]\ndigest = ["{A}", "{B}"]\nroles = ["presser", "resetter"]\ngroups = ["East", "West"]\n'
 HOOK = f"[hooks.risk]\nall = true\n{SECRETS}\n"
+TWO = "[latch]\nresets = 2\n"
 PEOPLE = """[identity]
 issuer = "https://login.example.com"
 client_id = "client"
@@ -68,6 +70,9 @@ EARLY, LATE = "2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z"
         (PEOPLE, PEOPLE.replace("desk", "risk"), ""),
         (PEOPLE, PEOPLE.replace('"resetter"', '"viewer"'), PEOPLE.replace(', "resetter"', "")),
         (PEOPLE, f'{PEOPLE}groups = ["East"]', f'{PEOPLE}groups = ["East"]'),
+        (PEOPLE, PEOPLE.replace("[identity]", '[identity]\ngroups_claim = "roles"'), ""),
+        ("", TWO, TWO),
+        (TWO, TWO.replace("2", "3"), TWO),
         (TOKEN + HOOK, "[tokens", TOKEN + HOOK),
     ],
 )
@@ -77,7 +82,7 @@ def test_nobody_has_more_rights_than_both_settings_give(tmp_path: Path, old: str
     found, fewer = narrowed(before, settings(tmp_path, new)[1])
 
     assert (expected.tokens, expected.hooks) == (found.tokens, found.hooks)
-    assert expected.identity == found.identity
+    assert (expected.identity, expected.latch.resets) == (found.identity, found.latch.resets)
     assert (found is before) == (not fewer)
 
 
@@ -141,6 +146,31 @@ async def test_what_somebody_lost_while_their_body_came_they_cannot_use(
     writer.close()
 
     assert (b"HTTP/1.1 401 Unauthorized\r\n", {}) == (status, it.desk.live)
+
+
+async def test_what_somebody_lost_while_their_reset_was_judged_they_cannot_use(
+    it: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The whole ledger is read, which may take half a minute; neither a token nor one of its groups outlives it."""
+    latch.create(tmp_path / "panic.latch")
+    await it.press({**QUICK, "scope": {"groups": ["East"]}, "latch": True, "wait": 30})
+    east = it.standby.settings.tokens["east"]
+    answers = []
+    for left in ({}, {"east": east.model_copy(update={"groups": ("West",)})}):
+
+        def judged(settings: Settings, left: dict[str, Token] = left, **how: bool) -> Engagement:
+            it.standby.settings = settings.model_copy(update={"tokens": left})
+            return look(settings, **how)
+
+        monkeypatch.setattr("panic.service.api.latch.look", judged)
+        before = it.standby.settings
+        body = {"reason": "over", "scope": {"groups": ["East"]}}
+        answers.append(await it.ask("POST", "/v1/reset", body, token="east"))
+        it.standby.settings = before
+
+    answers[0].problem("unauthenticated")
+    answers[1].problem("forbidden")
+    assert latch.read(tmp_path / "panic.latch").engaged
 
 
 async def test_a_stream_ends_with_the_token_that_opened_it(it: House):

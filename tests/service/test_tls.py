@@ -12,11 +12,11 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization
 
-from panic.config import Service
+from panic.config import Service, survey
 from panic.kit.errors import ConfigurationError
-from panic.service.tls import problems, refusal_to_bind, server_context
+from panic.service.tls import problems, refusal_to_bind, server_context, unprotected
 from tests.cli.inside import typed
-from tests.cli.support import account, closed_port, simulate
+from tests.cli.support import account, closed_port, panic, simulate
 from tests.service.support import TOKEN, firm, serving
 
 
@@ -156,6 +156,38 @@ def test_authorities_of_callers_that_cannot_be_used_stop_the_service(made: Made,
             server_context(service)
         assert [told in str(problem) for problem in problems(service)] == [True]
     assert "tls_client_ca means nothing" in refusal_to_bind(Service(tls_client_ca=file, behind_proxy=True))
+
+
+_WRONG = ["tls_client_ca = 5", 'tls_client_cas = "callers.pem"', 'client_ca = "callers.pem"', "tls_key = 5"]
+
+
+@pytest.mark.parametrize("wrong", _WRONG)
+def test_a_mistake_that_may_let_everybody_in_stops_the_service(tmp_path: Path, wrong: str):
+    """Its default would be no protection. One in another key does not."""
+    file = tmp_path / "panic.toml"
+    file.write_text(f"[service]\nsession_idle_s = 1\n{wrong}\n[tokens.x]\ntls_client_ca = 5\n")
+    (found,) = unprotected(survey(file, {}).settings)
+
+    assert wrong.partition(" ")[0] in found.what
+    assert found.remedy.endswith("The service does not start before that.")
+
+
+async def test_a_service_that_would_ask_nobody_for_a_certificate_does_not_start(tmp_path: Path):
+    """As a process; the check says so beforehand, and another mistake keeps nobody from pressing."""
+    async with simulate(account(1)) as simulator:
+        one = firm(tmp_path, simulator, [1])
+        text = one.settings.read_text()
+        one.settings.write_text(text.replace("port = 0\n", "port = 0\ntls_client_ca = 5\n"))
+        refused = await panic(*one.lines("serve"), cwd=tmp_path)
+        checked = await asyncio.to_thread(typed, *one.lines("check"))
+        one.settings.write_text(text.replace("port = 0\n", "port = 0\nsession_idle_s = 1\n"))
+        async with serving(one) as service:
+            pressed = await service.press()
+
+    assert (78, 78, 202) == (refused.code, checked.code, pressed.status)
+    assert "tls_client_ca is 5" in refused.err
+    assert "The service does not start before that." in refused.err
+    assert "tls_client_ca is 5" in checked.out + checked.err
 
 
 # ── where it may listen ─────────────────────────────────────────────────────────────────────────────────────

@@ -15,7 +15,7 @@ from panic.service.api import models
 from panic.service.api.answers import Threads, document
 from panic.service.api.models import ResetAsked
 from panic.service.audit import Audit
-from panic.service.auth import Identity, require_scope
+from panic.service.auth import Identity, again, require_scope
 from panic.service.body import read_json
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
@@ -69,6 +69,7 @@ class Latching:
         )
         if asked.dry_run:
             return document(prepared.view(None))
+        require_scope(again(request), named, self._standby.roster)  # rights may have gone while it was judged
         told = {"by": prepared.document.by, "reason": prepared.document.reason, "ends": str(prepared)}
         awaits = prepared.document.awaits_another
         self._audit.record_request(request, identity, "reset_asked" if awaits else "reset", **told)

@@ -12,7 +12,7 @@ def narrowed(old: Settings, new: Survey) -> tuple[Settings, tuple[str, ...]]:
     """Give the old settings with no right that the new ones do not give, and who has fewer; nobody has more.
 
     A token with a mistake goes: half of one could allow too much. A hook with a mistake stays as it was, since a
-    breach must press; it goes with its section. A file that cannot be read takes nothing away.
+    breach must press; it goes with its section. Where a reset takes two people now, it takes two. A file that cannot be read takes nothing away.
     """
     if not new.settings.digest:
         return old, ()
@@ -27,9 +27,11 @@ def narrowed(old: Settings, new: Survey) -> tuple[Settings, tuple[str, ...]]:
     fewer = [f"[tokens.{name}]" for name, one in old.tokens.items() if tokens[name] != one]
     fewer += [f"[hooks.{name}]" for name, one in old.hooks.items() if hooks[name] != one]
     fewer += ["[identity]"] if identity != old.identity else []
+    latch = old.latch.model_copy(update={"resets": max(old.latch.resets, new.settings.latch.resets)})
+    fewer += ["[latch] resets"] if latch != old.latch else []
     if not fewer:
         return old, ()
-    left = {"tokens": _present(tokens), "hooks": _present(hooks), "identity": identity}
+    left = {"tokens": _present(tokens), "hooks": _present(hooks), "identity": identity, "latch": latch}
     return old.model_copy(update=left), tuple(fewer)
 
 
@@ -60,7 +62,7 @@ def _hook(old: Hook, new: Hook | None) -> Hook | None:
 
 def _identity(old: Provider, new: Provider | None) -> Provider | None:
     """Give a provider without the grants that it has no more; one without any, or another one, lets nobody in."""
-    if new is None or (old.issuer, old.client_id) != (new.issuer, new.client_id):
+    if new is None or old.authority != new.authority:
         return None
     grants = _present({name: _grant(one, new.grants.get(name)) for name, one in old.grants.items()})
     return old.model_copy(update={"grants": grants, "fresh_s": min(old.fresh_s, new.fresh_s)}) if grants else None

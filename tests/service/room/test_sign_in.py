@@ -134,12 +134,15 @@ async def test_who_is_in_no_group_is_not_let_in_and_whose_group_goes_is_out_at_o
     identity = it.standby.settings.identity
     assert identity is not None
     less = {name: grant for name, grant in identity.grants.items() if name != "desk"}
-    it.standby.settings = it.standby.settings.model_copy(
-        update={"identity": identity.model_copy(update={"grants": less})}
-    )
+    for change in ({"grants": less}, {"groups_claim": "roles"}):
+        idp.claims["groups"] = ["desk"]
+        await jane.arrive()
+        before = it.standby.settings
+        it.standby.settings = before.model_copy(update={"identity": identity.model_copy(update=change)})
+        (await jane.press()).problem("unauthenticated")
+        it.standby.settings = before
 
     assert "" == nobody.cookie
-    (await jane.press()).problem("unauthenticated")
 
 
 async def test_a_name_is_no_proof_and_cannot_pass_for_a_token(it: House, idp: Idp):
