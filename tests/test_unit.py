@@ -101,7 +101,7 @@ def test_where_systemd_is_installed_it_finds_little_exposed(file: Path):
 
 
 def test_what_the_service_calls_is_not_forbidden():
-    """Its processes for looking take a lower priority, and the filter that forbids most of such calls allows that."""
+    """Its processes for looking take a lower priority, and the filter that forbids such calls allows that."""
     allowed, *more = unit()["SystemCallFilter"]
 
     assert "@system-service" == allowed
