@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import active_children, parent_process
@@ -13,9 +13,12 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Final, TypeVar
 
+from panic.kit.background import begin
 from panic.kit.errors import PanicError
 
 _T = TypeVar("_T")
+
+_TRIES: Final = 3
 
 _NICE: Final = 10
 _FIRST_TO_GO: Final = "1000"
@@ -23,7 +26,7 @@ _FIRST_TO_GO: Final = "1000"
 
 
 class LostError(PanicError):
-    """The process that did the work died, twice, or there was none to be had."""
+    """The process that did the work died, again and again."""
 
 
 class _Process(SpawnProcess):
@@ -37,6 +40,8 @@ class _Context(SpawnContext):
 class Pool:
     """Up to `workers` processes, each begun when it is needed; one that died is replaced.
 
+    Where the system lets us have none, work is done on a thread.
+
     Work and what comes of it are pickled: give a partial of a function that can be imported. It must only read,
     for it is begun again where a process died.
     """
@@ -47,7 +52,7 @@ class Pool:
 
     def start(self, work: Callable[[], _T], name: str) -> "asyncio.Future[_T]":
         """Begin work; give a future of the running loop with what comes of it, or with a LostError."""
-        return asyncio.create_task(self._done(work), name=f"panic-{name}")
+        return asyncio.create_task(self._done(work, name), name=f"panic-{name}")
 
     def close(self) -> None:
         """End all processes, whatever they do: an interpreter that ends would wait for them."""
@@ -58,26 +63,31 @@ class Pool:
                 if isinstance(one, _Process):
                     one.kill()
 
-    async def _done(self, work: Callable[[], _T]) -> _T:
-        with suppress(BrokenProcessPool):
-            return await asyncio.wrap_future(self._submitted(work))
-        try:
-            return await asyncio.wrap_future(self._submitted(work))
-        except BrokenProcessPool as error:
-            raise LostError("the process that was to read it died, twice") from error
-
-    def _submitted(self, work: Callable[[], _T]) -> Future[_T]:
-        for _ in range(2):
+    async def _done(self, work: Callable[[], _T], name: str) -> _T:
+        for _ in range(_TRIES):
+            executor = self._executor
             try:
-                if self._executor is None:
-                    self._executor = ProcessPoolExecutor(self._workers, _Context(), _begin)
-                return self._executor.submit(work)
+                executor = self._executor = executor or ProcessPoolExecutor(self._workers, _Context(), _begin)
+                future = executor.submit(work)
             except BrokenProcessPool:  # one died since
-                self._executor = None
-            except (OSError, RuntimeError) as error:
-                self._executor = None
-                raise LostError(f"no process can be begun to read it: {type(error).__name__}") from error
-        raise LostError("no process stays alive to read it")
+                self._forget(executor)
+                continue
+            except (
+                OSError,
+                RuntimeError,
+                NotImplementedError,
+            ):  # there is none to be had: slow is better than not
+                self._forget(executor)
+                return await begin(work, name)
+            with suppress(BrokenProcessPool):
+                return await asyncio.wrap_future(future)
+            self._forget(executor)
+        raise LostError("the process that was to read it died, again and again")
+
+    def _forget(self, executor: ProcessPoolExecutor | None) -> None:
+        """Begin with others; but those that somebody else has begun meanwhile are kept."""
+        if self._executor is executor:
+            self._executor = None
 
 
 def _begin() -> None:

@@ -128,7 +128,9 @@ class Guard:
         if isinstance(response, web.Response) and response.content_type in _JSON:
             body = response.body
             if isinstance(body, bytes) and len(body) <= _ECHO_MOST:
-                response.body = self._standby.scrub(body.decode()).encode()
+                is_echo = response.content_type == problems.MEDIA_TYPE
+                scrub = self._standby.scrub if is_echo else self._standby.without_keys
+                response.body = scrub(body.decode()).encode()
         return response
 
     def _refused(self, request: web.Request, error: Exception) -> web.Response:

@@ -23,7 +23,9 @@ WITHIN_S: Final = 5.0
 AT_ONCE_MOST: Final = 16
 """Codes that are redeemed at once: strangers can send some, too."""
 
-_FRESH_S: Final = 3600.0
+_FRESH_S: Final = 600.0
+"""How long its addresses and keys are kept: a key that it withdraws counts no longer."""
+
 _FAILED_S: Final = 2.0
 _KEYS_S: Final = 30.0
 """How often its keys are read anew for a token whose key is unknown: anybody can name one."""

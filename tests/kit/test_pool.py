@@ -1,5 +1,6 @@
 """Work in other processes."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from panic.kit import pool as pool_module
 from panic.kit.pool import LostError, Pool
 from tests import ROOT
 from tests.cli.support import until as eventually
@@ -56,7 +58,7 @@ async def test_work_is_done_in_another_process_that_gives_way_to_this_one(pool: 
 
 
 async def test_a_process_that_died_is_replaced_and_its_work_is_done_once_more(pool: Pool, tmp_path: Path):
-    """Where that dies, too, it is said; and the next work is done."""
+    """Where that dies again and again it is said; and the next work is done."""
     before = await pool.start(os.getpid, "pid")
     after = await pool.start(partial(_die_once, tmp_path / "mark"), "die")
     with pytest.raises(LostError):
@@ -64,6 +66,19 @@ async def test_a_process_that_died_is_replaced_and_its_work_is_done_once_more(po
 
     assert after != before
     assert isinstance(await pool.start(os.getpid, "pid"), int)
+
+
+async def test_where_no_process_is_to_be_had_work_is_done_on_a_thread(pool: Pool, monkeypatch: pytest.MonkeyPatch):
+    """What an earlier service left must be found all the same."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool_module, "ProcessPoolExecutor", refuse)
+
+        assert os.getpid() == await pool.start(os.getpid, "pid")
+    assert os.getpid() != await pool.start(os.getpid, "pid")
 
 
 async def test_a_pool_that_is_closed_waits_for_nothing(pool: Pool, tmp_path: Path):

@@ -71,7 +71,7 @@ class Hub:
         if not isinstance(found, str):
             return await self.board_of(found).text()
         text = await self._reading.ask(partial(recorded, self._standby.settings.ledger, found), "board")
-        return await begin(lambda: self._standby.scrub(text.decode()).encode(), "scrub")
+        return await begin(lambda: self._standby.without_keys(text.decode()).encode(), "scrub")
 
     @contextmanager
     def joined(self, run: str = "", board: bytes = b"", reach: Reach | None = None) -> Iterator[Mailbox]:
@@ -124,4 +124,4 @@ class Hub:
             one.room(messages[one.reach])
 
     def _room(self, reach: Reach | None) -> bytes:
-        return self._standby.scrub(_ROOM.dump_json(self.overview.view(reach)).decode()).encode()
+        return self._standby.without_keys(_ROOM.dump_json(self.overview.view(reach)).decode()).encode()

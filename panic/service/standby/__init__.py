@@ -135,7 +135,11 @@ class Standby:
 
     def scrub(self, text: str) -> str:
         """Take keys and tokens out of words from outside."""
-        return secret.scrub(secret.without_tokens(text, self.settings.token_digests), self.keys.values())
+        return self.without_keys(secret.without_tokens(text, self.settings.token_digests))
+
+    def without_keys(self, text: str) -> str:
+        """Take keys alone out of a text that may be long, and of which each word would have to be looked at."""
+        return secret.scrub(text, self.keys.values())
 
     def take_broker(self) -> Broker | None:
         """Hand over an open Broker, with its connections; None if none is ready. The taker closes it."""

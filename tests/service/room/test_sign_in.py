@@ -419,6 +419,19 @@ async def test_without_a_provider_only_tokens_are_taken(tmp_path: Path):
     assert view["issuer"] is None
 
 
+async def test_a_missing_library_is_told_before_anybody_signs_in(
+    tmp_path: Path, idp: Idp, monkeypatch: pytest.MonkeyPatch
+):
+    """It is an extra."""
+    monkeypatch.setattr("panic.service.readiness.find_spec", lambda _: None)
+    (tmp_path / "client.secret").touch(0o600)
+    (tmp_path / "client.secret").write_text(SECRET)
+    async with house(tmp_path, more=idp.settings()) as it:
+        problems = it.standby.status()["problems"]
+
+    assert ["Install panic[oidc]" in one for one in problems] == [True]
+
+
 async def test_the_clients_secret_is_judged_beforehand_and_shown_nowhere(tmp_path: Path, idp: Idp):
     """Readiness tells that nobody could sign in; afterwards neither audit nor answers hold it."""
     (tmp_path / "one").mkdir()
