@@ -76,3 +76,20 @@ async def test_a_stream_ends_where_the_groups_of_its_token_change(it: House):
         it.firm.settings.write_text(it.firm.settings.read_text().replace('groups = ["East"]', 'groups = ["West"]'))
         await it.standby.reload()
         await until(lambda: page.is_over)
+
+
+async def test_it_is_told_when_each_value_of_a_token_was_last_used(it: House):
+    """Since the service started; programs, and who is limited to groups, see their own token alone."""
+    await it.ask("GET", "/v1/runs", token="viewer")
+    told = {
+        token: (await it.ask("GET", "/v1/tokens", token=token)).fits("TokensView") for token in ("boss", "east")
+    }
+    robot = (await it.ask("GET", "/v1/tokens", token="robot")).json
+    used = {one["name"]: one["values"][0]["last_used_at"] is not None for one in told["boss"]["tokens"]}
+
+    assert {"viewer": True, "joe": False, "boss": True, "east": False} == {
+        name: used[name] for name in ("viewer", "joe", "boss", "east")
+    }
+    assert [["east"], ["robot"]] == [[one["name"] for one in seen["tokens"]] for seen in (told["east"], robot)]
+    assert told["east"]["tokens"][0]["values"][0]["digest"].startswith("sha256:")
+    assert {15} == {len(one["values"][0]["digest"]) for one in told["boss"]["tokens"]}
