@@ -33,13 +33,14 @@ def keep_to_itself() -> None:
 
     A handler of cores is called whatever the limit says, but not for what is not dumpable.
     """
-    import ctypes  # noqa: PLC0415  (a help text needs neither)
-    import resource  # noqa: PLC0415
+    import resource  # noqa: PLC0415  (a help text needs neither)
 
     os.umask(os.umask(0o077) | 0o022)
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(OSError, AttributeError):  # only Linux has it
+    with suppress(Exception):  # only Linux has it, and ctypes may want memory that a unit forbids
+        import ctypes  # noqa: PLC0415
+
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 

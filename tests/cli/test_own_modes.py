@@ -53,3 +53,17 @@ sys.exit(panic.__main__.main())
 
     assert "(0, 0) 0\n" == done.stdout
     assert before == resource.getrlimit(resource.RLIMIT_CORE)
+
+
+def test_where_it_may_not_have_that_it_starts_all_the_same(tmp_path: Path):
+    """A hardened unit may forbid what ctypes needs; a press must not fail for it."""
+    script = """
+import sys, panic.cli, panic.__main__
+sys.modules["ctypes"] = None
+panic.cli.run = lambda _: print("started")
+sys.exit(panic.__main__.main())
+"""
+    command, env = [sys.executable, "-c", script], clean_environment()
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    assert ("started\n", "") == (done.stdout, done.stderr)
