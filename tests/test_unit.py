@@ -100,6 +100,14 @@ def test_where_systemd_is_installed_it_finds_little_exposed(file: Path):
     assert 0 == done.returncode, done.stdout[-300:] + done.stderr
 
 
+def test_what_the_service_calls_is_not_forbidden():
+    """Its processes for looking take a lower priority, and the filter that forbids such calls allows that."""
+    allowed, *more = unit()["SystemCallFilter"]
+
+    assert "@system-service" == allowed
+    assert more.index("~@privileged @resources") < more.index("setpriority")
+
+
 def test_it_is_asked_how_it_is_and_not_ended_for_it():
     """Image and unit ask the running service; a unit that does not answer yet may still press."""
     (asked,) = unit()["ExecStartPost"]

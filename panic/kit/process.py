@@ -45,9 +45,10 @@ def keep_to_itself() -> None:
 
 
 def login() -> int:
-    """Give the id of the user who logged in: the system keeps that through sudo, and who logged in does not set it.
+    """Give the id of the user who logged in: the system keeps that through sudo, and it is set once.
 
-    Where the system does not say it, the user id of this process.
+    Where the system does not say it, the user id of this process. Where nobody logged in, as in a container,
+    whoever runs it can set it.
     """
     found = _NOBODY
     with suppress(OSError, ValueError):

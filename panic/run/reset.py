@@ -85,7 +85,7 @@ def require_reason(reason: str) -> None:
 
 
 def _require_certain(settings: Settings) -> None:
-    """Raise where a mistake may hide how many people a reset takes; an unknown section may be [latch], misspelt."""
+    """Raise where a mistake may hide how many people a reset takes; a misspelt [latch] is an unknown section."""
     doubtful = [one for one in settings.problems if one.section == "latch" or one.section not in {"", *KNOWN}]
     if doubtful:
         raise ConfigurationError(

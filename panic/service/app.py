@@ -14,6 +14,7 @@ from panic.service.api.latch import Latching
 from panic.service.api.press import Presses
 from panic.service.api.runs import Runs
 from panic.service.api.status import Status
+from panic.service.api.tokens import Tokens
 from panic.service.audit import Audit
 from panic.service.desk import Desk
 from panic.service.guard import Guard, Next
@@ -61,7 +62,7 @@ RUNNER: Final[Mapping[str, Any]] = {
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
 OPERATIONS: Final = operations_of(
-    Presses, Runs, Looks, Latching, Status, Signing, SignIn, SessionList, Documentation
+    Presses, Runs, Looks, Latching, Status, Signing, SignIn, SessionList, Tokens, Documentation
 )
 """Everything that can be asked, in the order of the documents."""
 
@@ -98,7 +99,8 @@ def make_app(
     hub = Hub(desk, standby, threads, looking, overview)
     looks = Looks(desk, standby, lookup, planning, exporting, hub, signing)
     desk.observers += [metrics.observe, hub.observe]
-    guard = Guard(standby, standby.settings.service.host, audit, metrics, signing)
+    tokens = Tokens(lambda: standby.settings)
+    guard = Guard(standby, standby.settings.service.host, audit, metrics, signing, tokens)
     app = web.Application(middlewares=[guard.answer])
     app[LOOKS] = looks
     app.on_response_prepare.append(_add_headers)
@@ -113,6 +115,7 @@ def make_app(
         signing,
         SignIn(standby, audit, signing, env),
         SessionList(signing, audit),
+        tokens,
         Documentation(OPERATIONS),
     )
     for handler in handlers:

@@ -20,6 +20,7 @@ from panic.accounts.roster import Roster
 from panic.config import Provider, Token
 from panic.config.address import canonical
 from panic.kit.words import on_behalf
+from panic.report.document import ScopeReport
 from panic.service.problems import ProblemError
 
 SHORTEST: Final = 16
@@ -81,7 +82,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Who signed in with the identity provider, and the groups that it said they are in; `authority` is its own."""
+    """Who signed in with the identity provider, and their groups by its word; `authority` is its own."""
 
     authority: tuple[str, str, str]
     issuer: str
@@ -99,13 +100,12 @@ def again(request: web.Request) -> Identity:
     return request[AGAIN]()
 
 
-def is_still_let_in(request: web.Request) -> bool:
-    """Whether a caller who was let in still would be."""
+def is_still(request: web.Request, identity: Identity) -> bool:
+    """Whether a caller who was let in as somebody still would be, with the same rights."""
     try:
-        again(request)
+        return again(request) == identity
     except ProblemError:
         return False
-    return True
 
 
 def identify(tokens: Mapping[str, Token], authorization: str, now: datetime) -> Identity | None:
@@ -186,6 +186,29 @@ def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> No
         what = f"{identity.called} is not for {'all accounts' if scope.all else named}"
         remedy = "Press these, or ask somebody whose token is not limited."
         raise ProblemError("forbidden", f"{what}, only for {_listed(sorted(ours))}", remedy=remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The groups of somebody who is limited to them, and the ids of their accounts."""
+
+    groups: frozenset[str]
+    ids: frozenset[int]
+
+
+def reach_of(identity: Identity, roster: Roster | None) -> Reach | None:
+    """Give what somebody is limited to; None for nothing."""
+    if identity.groups is None:
+        return None
+    accounts = roster.accounts if roster else ()
+    return Reach(identity.groups, frozenset(one.id for one in accounts if one.group in identity.groups))
+
+
+def covers(reach: Reach | None, scope: Scope | ScopeReport) -> bool:
+    """Whether a run of this scope is of these groups alone, and so may be seen by who is limited to them."""
+    if reach is None:
+        return True
+    return not scope.all and reach.groups.issuperset(scope.groups) and reach.ids.issuperset(scope.accounts)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from panic.service import body, problems
+from panic.service.api.tokens import Tokens
 from panic.service.api.views import RUNS
 from panic.service.audit import Audit
 from panic.service.auth import AGAIN, CHALLENGE, ROLE, Identity, caller, host_is_allowed, identify, require_role
@@ -46,9 +47,11 @@ _WHO: Final = web.RequestKey("who", str)
 class Guard:
     """Stands before every route of the service that listens at `host`."""
 
-    def __init__(self, standby: Standby, host: str, audit: Audit, metrics: Metrics, signing: Signing) -> None:
+    def __init__(
+        self, standby: Standby, host: str, audit: Audit, metrics: Metrics, signing: Signing, tokens: Tokens
+    ) -> None:
         self._standby, self._host = standby, host
-        self._audit, self._metrics, self._signing = audit, metrics, signing
+        self._audit, self._metrics, self._signing, self._tokens = audit, metrics, signing, tokens
         self._quota = Quota()
 
     def before(self, one: Operation, handler: Handler) -> Next:
@@ -57,6 +60,7 @@ class Guard:
         async def handle(request: web.Request) -> web.StreamResponse:
             who: Callable[[], Identity] = partial(self._identify, request, one)
             identity, request[AGAIN] = who(), who
+            self._tokens.note(identity)
             if one.query is None and request.query:
                 raise ProblemError("malformed", "nothing can be asked here behind a question mark")
             if one.body is not None:

@@ -10,7 +10,7 @@ from panic.engine.case import Case
 from panic.engine.events import What
 from panic.engine.slots import Lanes
 from panic.ledger.writer import Writer
-from panic.report.document import Report
+from panic.report.document import Report, ScopeReport
 from panic.run.press import Prepared, Press
 from panic.run.run import Join, Run
 
@@ -54,6 +54,11 @@ class Live:
         )
         self.last_sent_at = _now() if prepared.unfinished is None else -math.inf
         self._task = asyncio.create_task(self.run.go())
+
+    @property
+    def scope(self) -> ScopeReport:
+        """What was pressed."""
+        return self.run.story.pressed.scope
 
     @property
     def is_over(self) -> bool:

@@ -33,7 +33,7 @@ OWN = (
     "desk.url",
     "tls.pem",
     "tls.key",
-    *(f"state/ledger.db{end}" for end in ("", "-wal", "-shm")),
+    *(f"state/ledger.db{end}" for end in ("", "-wal", "-shm", ".heads")),
     "state/panic.latch",
     "state/panic.latch.lock",
     "state/selftest.json",

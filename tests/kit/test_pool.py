@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -35,9 +36,9 @@ def _die_once(mark: Path) -> int:
 
 
 def _be_busy(mark: Path) -> None:
-    """Never come to an end."""
+    """Be busy for longer than anybody waits here."""
     mark.write_text(str(os.getpid()))
-    time.sleep(600)
+    time.sleep(40)
 
 
 def _is_gone(pid: int) -> bool:
@@ -106,6 +107,11 @@ def test_a_process_ends_with_the_one_that_began_it(tmp_path: Path):
         done = subprocess.run(
             [sys.executable, "-c", code], stdout=stream, stderr=subprocess.DEVNULL, cwd=ROOT, check=False
         )
-    until(lambda: _is_gone(int(out.read_text())))
+    pid = int(out.read_text())
+    try:
+        until(lambda: _is_gone(pid))
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
     assert -signal.SIGKILL == done.returncode

@@ -56,7 +56,7 @@ async def test_a_token_of_a_group_presses_that_group(tmp_path: Path):
 
         assert [202, 202, 403, 403] == pressed
         assert [200, 200, 403, 403] == dry
-        assert "all accounts" in resumed.problem("forbidden")["detail"]
+        assert "or of more" in resumed.problem("forbidden")["detail"]
 
 
 async def test_only_our_names_lead_here(tmp_path: Path):

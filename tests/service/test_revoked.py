@@ -151,7 +151,7 @@ async def test_what_somebody_lost_while_their_body_came_they_cannot_use(
 async def test_what_somebody_lost_while_their_reset_was_judged_they_cannot_use(
     it: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The whole ledger is read, which may take half a minute; neither a token nor one of its groups outlives it."""
+    """The whole ledger is read, which may take half a minute; neither a token nor its groups outlive it."""
     latch.create(tmp_path / "panic.latch")
     await it.press({**QUICK, "scope": {"groups": ["East"]}, "latch": True, "wait": 30})
     east = it.standby.settings.tokens["east"]

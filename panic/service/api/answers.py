@@ -11,12 +11,14 @@ from typing import Final, TypeVar
 from aiohttp import web
 from pydantic_core import to_json
 
+from panic.accounts.plan import Scope
 from panic.config import LedgerFiles
 from panic.kit.background import Aside
 from panic.kit.errors import UsageError
 from panic.kit.pool import LostError
 from panic.ledger import history
 from panic.report import document as reports
+from panic.service.auth import Identity, covers, reach_of
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.problems import ProblemError, in_our_words
@@ -61,18 +63,27 @@ class Lookup:
         self._desk, self._standby, self._reading = desk, standby, reading
         self._reports: dict[str, tuple[float, bytes]] = {}
 
-    async def find(self, name: str) -> Live | str:
-        """Give a run that is here, or the id of the one on record; `not_found` if there is none, or several."""
-        live = self._desk.find(name)
-        if live is not None:
-            return live
-        ledger, here = self._standby.settings.ledger, self._desk.last_presses
-        run = await self._reading.ask(partial(history.find, ledger, name, here), "find")
-        return self._desk.find(run) or run
+    async def find(self, name: str, identity: Identity) -> Live | str:
+        """Give a run that is here, or the id of the one on record, to somebody who may see it.
 
-    async def report(self, name: str) -> bytes:
+        `not_found` if there is none, or several; `forbidden` if it is of other groups than theirs, or of more.
+        """
+        ledger, here = self._standby.settings.ledger, self._desk.last_presses
+        run = name
+        if (live := self._desk.find(name)) is None:
+            run = await self._reading.ask(partial(history.find, ledger, name, here), "find")
+            live = self._desk.find(run)
+        reach = reach_of(identity, self._standby.roster)
+        if reach is not None:
+            scope = live.scope if live else await self._reading.ask(partial(_scope, ledger, run), "scope")
+            if not covers(reach, scope):
+                what = f"run {run} is of other groups than {', '.join(sorted(reach.groups))}, or of more"
+                raise ProblemError("forbidden", what, remedy="Ask somebody whose token is not limited.")
+        return live or run
+
+    async def report(self, name: str, identity: Identity) -> bytes:
         """Give a run's report as JSON, as it is known now."""
-        found = await self.find(name)
+        found = await self.find(name, identity)
         if isinstance(found, str):
             return await self._reading.ask(partial(_report, self._standby.settings.ledger, found), "report")
         if found.report is None:
@@ -86,6 +97,10 @@ class Lookup:
         shared_s = inf if found.report else max(_SHARED_S, (monotonic() - now) / _SHARE)
         self._reports[found.run.id] = now + shared_s, text
         return text
+
+
+def _scope(ledger: LedgerFiles, run: str) -> Scope:
+    return history.recall(ledger, run).replay.scope
 
 
 def _report(ledger: LedgerFiles, run: str) -> bytes:

@@ -18,7 +18,7 @@ from panic.run import check as checking
 from panic.service import metrics
 from panic.service.api import views
 from panic.service.api.answers import document
-from panic.service.auth import Identity
+from panic.service.auth import Identity, covers, reach_of
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.metrics import Metrics
@@ -70,9 +70,10 @@ class Status:
         return document(last)
 
     @Operation("GET", "/v1/status", "viewer", {200: views.StatusView})
-    async def status(self, _: web.Request, __: Identity) -> web.Response:
+    async def status(self, _: web.Request, identity: Identity) -> web.Response:
         """The state of the service."""
-        why = self._not_ready()
+        why, reach = self._not_ready(), reach_of(identity, self._standby.roster)
+        here = [live for live in self._desk.live.values() if not live.is_over and covers(reach, live.scope)]
         found = views.StatusView(
             schema="panic-status/1",
             version=VERSION,
@@ -80,7 +81,7 @@ class Status:
             ready=not why,
             why=why,
             standby=self._standby.status(),
-            live=tuple(_view(live) for live in self._desk.live.values() if not live.is_over),
+            live=tuple(map(_view, here)),
             streams=len(self._streams),
             self_test=None if self._self_test is None else self._self_test.status(),
         )

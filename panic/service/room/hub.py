@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from panic.kit.background import begin
 from panic.service.api.answers import Threads
+from panic.service.auth import Reach
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room.board import recorded
@@ -73,14 +74,14 @@ class Hub:
         return await begin(lambda: self._standby.without_keys(text.decode()).encode(), "scrub")
 
     @contextmanager
-    def joined(self, run: str = "", board: bytes = b"") -> Iterator[Mailbox]:
+    def joined(self, run: str = "", board: bytes = b"", reach: Reach | None = None) -> Iterator[Mailbox]:
         """Tell a page, and of a run if it asks for one; `board` is of one that is not here, and may be resumed."""
-        one = Mailbox(run)
+        one = Mailbox(run, reach)
         self.watching[one] = None
         if self._pulse is None:
             self._pulse = asyncio.create_task(self._beat(), name="panic-room")
         try:
-            one.room(event("room", self._room()))
+            one.room(event("room", self._room(reach)))
             if live := self._desk.find(run):
                 self._follow(one, live)
             elif board:
@@ -102,10 +103,10 @@ class Hub:
         self.watching[one] = now
         now.join(one)
 
-    async def room(self) -> bytes:
+    async def room(self, reach: Reach | None = None) -> bytes:
         """Say how things stand, to somebody who asks once."""
         await self.overview.disks.known()
-        return self._room()
+        return self._room(reach)
 
     async def _beat(self) -> None:
         while True:
@@ -117,9 +118,10 @@ class Hub:
             await asyncio.sleep(BEAT_S)
 
     def _tell_room(self) -> None:
-        message = event("room", self._room())
+        reaches = {one.reach for one in self.watching}
+        messages = {reach: event("room", self._room(reach)) for reach in reaches}
         for one in self.watching:
-            one.room(message)
+            one.room(messages[one.reach])
 
-    def _room(self) -> bytes:
-        return self._standby.without_keys(_ROOM.dump_json(self.overview.view()).decode()).encode()
+    def _room(self, reach: Reach | None) -> bytes:
+        return self._standby.without_keys(_ROOM.dump_json(self.overview.view(reach)).decode()).encode()

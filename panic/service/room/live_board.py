@@ -18,6 +18,7 @@ from panic.kit.background import Aside
 from panic.report import account as told
 from panic.report.document import AccountReport
 from panic.run.run import Run
+from panic.service.auth import Reach
 from panic.service.live import Live
 from panic.service.room import board
 from panic.service.room.letters import Letter, letter_of, worst_of
@@ -50,10 +51,11 @@ class Mailbox:
     Attributes:
         filled: Set while there is something in it.
         run: The run that its watcher asked for; empty for none.
+        reach: The groups to whose runs its watcher is limited; None for all.
     """
 
-    def __init__(self, run: str = "") -> None:
-        self.run = run
+    def __init__(self, run: str = "", reach: Reach | None = None) -> None:
+        self.run, self.reach = run, reach
         self.filled = asyncio.Event()
         self._room = self._board = b""
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from panic._version import VERSION
 from panic.accounts.plan import scope_of
@@ -12,6 +13,7 @@ from panic.broker.outcomes import Standing
 from panic.config import Schedule
 from panic.kit.background import Start
 from panic.kit.words import clip
+from panic.service.auth import Reach, covers
 from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room.disk_watch import DiskWatch
@@ -20,6 +22,8 @@ from panic.service.schedule.calendar import Calendar
 from panic.service.schedule.due import Due, upcoming
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
+
+_LIMITED: Final = "who is limited to groups is told of the runs of these alone; see the list of runs"
 
 
 @dataclass
@@ -38,11 +42,11 @@ class Overview:
         """Watch the disks."""
         self.disks = DiskWatch(self.desk, lambda: self.standby.settings, self.reading)
 
-    def view(self) -> Room:
-        """Say how things stand."""
+    def view(self, reach: Reach | None = None) -> Room:
+        """Say how things stand, to somebody who sees the runs of some groups alone, or all of them."""
         settings, why, here = self.standby.settings, self.ready(), self.desk.live
         accounts, groups = _accounts(self.standby.roster)
-        last, last_problem = self.disks.last_run(here)
+        last, last_problem = self.disks.last_run(here) if reach is None else (None, _LIMITED)
         return Room(
             schema="panic-room/1",
             version=VERSION,
@@ -59,7 +63,9 @@ class Overview:
             latch=self.disks.latched,
             next_run=next_of(settings.schedules, self.calendar(), datetime.now(UTC)),
             schedules=len(settings.schedules),
-            live=tuple(_run(live) for live in [*here.values()][::-1] if not live.is_over),
+            live=tuple(
+                _run(live) for live in [*here.values()][::-1] if not live.is_over and covers(reach, live.scope)
+            ),
             last=last,
             last_problem=last_problem,
         )

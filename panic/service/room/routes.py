@@ -17,7 +17,7 @@ from panic.ledger.evidence.export import Asked, export
 from panic.service.api.answers import Lookup, Threads, document, until_swept
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.api.views import RUN
-from panic.service.auth import Identity, is_still_let_in
+from panic.service.auth import Identity, Reach, is_still, reach_of
 from panic.service.descriptors import held_most
 from panic.service.desk import Desk
 from panic.service.operations import Operation
@@ -60,20 +60,20 @@ class Looks:
     _exporting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @Operation("GET", "/v1/room", "viewer", {200: Room})
-    async def room(self, _: web.Request, __: Identity) -> web.Response:
+    async def room(self, _: web.Request, identity: Identity) -> web.Response:
         """The current state, as the room shows it."""
-        return document(await self.hub.room())
+        return document(await self.hub.room(self._reach(identity)))
 
     @Operation("GET", f"{RUN}/board", "viewer", {200: Board}, (504,))
-    async def board(self, request: web.Request, _: Identity) -> web.Response:
+    async def board(self, request: web.Request, identity: Identity) -> web.Response:
         """The run account by account, a letter for each, as the room shows it."""
-        return document(await self.hub.board_text(await self._lookup.find(request.match_info["id"])))
+        return document(await self.hub.board_text(await self._lookup.find(request.match_info["id"], identity)))
 
     @Operation("GET", f"{RUN}/evidence", "viewer", {200: _LINES}, (504,))
     async def evidence(self, request: web.Request, identity: Identity) -> web.Response:
         """The evidence of a run, as `panic evidence export` writes it."""
         ledger, by = self._standby.settings.ledger, self._standby.scrub(identity.name)
-        found = await self._lookup.find(request.match_info["id"])
+        found = await self._lookup.find(request.match_info["id"], identity)
         run = found if isinstance(found, str) else found.run.id
         if ledger.file is None:
             raise ProblemError("not_found", "the settings name no [ledger] file")
@@ -89,7 +89,7 @@ class Looks:
     async def events(self, request: web.Request, identity: Identity) -> web.StreamResponse:
         """Follow the current state, and the board of one run."""
         name = read_query(EventsQuery, request).run
-        found = await self._lookup.find(name) if name else None
+        found = await self._lookup.find(name, identity) if name else None
         run = found if isinstance(found, str) else found.run.id if found else ""
         board = await self.hub.board_text(found) if isinstance(found, str) else b""
         if refusal := refused([*self.readers.values()], identity, held_most(STREAMS_MOST)):
@@ -102,17 +102,22 @@ class Looks:
             await response.prepare(request)
             async with response:
                 with suppress(ConnectionError, TimeoutError):  # it went away, or took nothing
-                    await self._tell(request, response, run, board)
+                    await self._tell(request, response, identity, run, board)
         finally:
             self.readers.pop(task, None)
         return response
 
-    async def _tell(self, request: web.Request, response: EventSourceResponse, run: str, board: bytes) -> None:
+    def _reach(self, identity: Identity) -> Reach | None:
+        return reach_of(identity, self._standby.roster)
+
+    async def _tell(
+        self, request: web.Request, response: EventSourceResponse, identity: Identity, run: str, board: bytes
+    ) -> None:
         await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
-        with self.hub.joined(run, board) as mailbox:
+        with self.hub.joined(run, board, self._reach(identity)) as mailbox:
             while response.is_connected():
                 await mailbox.filled.wait()  # it is told every two seconds, so this is never long
-                if not is_still_let_in(request):
+                if not is_still(request, identity):
                     break
                 await _send(request, response, mailbox.take())
 

@@ -12,7 +12,8 @@ def narrowed(old: Settings, new: Survey) -> tuple[Settings, tuple[str, ...]]:
     """Give the old settings with no right that the new ones do not give, and who has fewer; nobody has more.
 
     A token with a mistake goes: half of one could allow too much. A hook with a mistake stays as it was, since a
-    breach must press; it goes with its section. Where a reset takes two people now, it takes two. A file that cannot be read takes nothing away.
+    breach must press; it goes with its section. Where either wants two people for a reset, it takes two. A file
+    that cannot be read takes nothing away.
     """
     if not new.settings.digest:
         return old, ()
