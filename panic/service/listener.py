@@ -2,7 +2,8 @@
 
 Callers that hold connections must not keep a press out: if there is no room for a new one, the address that holds
 most gives way with its oldest, so that a new one has time to ask. One whose press is being carried out stays.
-A crowd must not keep the loop either: connections are accepted at once, but of each address one a turn is begun.
+A crowd must not keep the loop either: connections are accepted at once, but begun a few at a time, by turns of
+their addresses.
 """
 
 import asyncio
@@ -12,7 +13,6 @@ import ssl
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from ipaddress import IPv6Address
-from itertools import islice
 from typing import Final
 
 import structlog
@@ -32,7 +32,9 @@ BACKLOG: Final = 4096
 BURST: Final = 64
 """Connections that are accepted at once; then what is under way goes on."""
 
-_TURN_MOST: Final = 16
+_TURN_MOST: Final = 8
+"""Connections that are begun in a turn of the loop: who is let in already waits no longer for that."""
+
 _BUFFER: Final = 16 << 10
 """Bytes that the kernel keeps of each connection, for us to read; it takes twice as much."""
 
@@ -49,7 +51,6 @@ class Line:
         self.caller: Caller | None = None
         self.task: asyncio.Task[None] | None = None
         self.silent: asyncio.TimerHandle | None = None
-        self.has_spoken = False
 
     @property
     def has_asked(self) -> bool:
@@ -177,14 +178,16 @@ class Listener(web.BaseSite):
     def _queue(self, line: Line) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(line.connection)
-        line.has_spoken = True
         if not self._queues:
             loop.call_soon(self._turn)
         self._queues.setdefault(line.address, deque()).append(line)
 
     def _turn(self) -> None:
-        """Begin one connection of each address; who had a turn stands at the end."""
-        for address in [*islice(self._queues, _TURN_MOST)]:
+        """Begin a few connections, those of each address by turns; who had a turn stands at the end."""
+        for _ in range(_TURN_MOST):
+            address = next(iter(self._queues), None)
+            if address is None:
+                return
             queue = self._queues.pop(address)
             self._begin(queue.popleft())
             if queue:
@@ -218,11 +221,10 @@ class Listener(web.BaseSite):
         return line is not None
 
     def _may_go(self) -> Iterator[Line]:
-        """Give who may go: of the address that holds most, its oldest that is silent, then that only waits."""
+        """Give who may go: of the address that holds most, its oldest that only waits, then that looks."""
         for address in sorted(self._lines, key=lambda one: -len(self._lines[one])):
             lines = self._lines[address]
-            yield from (one for one in lines if not one.has_spoken)
-            yield from (one for one in lines if one.caller and one.caller.waits)
+            yield from (one for one in lines if one.caller is None or one.caller.waits)
             yield from (one for one in lines if one.caller is None or one.caller.may_go)
 
     def _end(self, line: Line) -> None:

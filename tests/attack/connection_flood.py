@@ -1,4 +1,4 @@
-"""Connections that say nothing, as many as one process can open, from somebody who has no token."""
+"""Connections that say nothing or one byte, as many as one process can open, from somebody without a token."""
 
 import asyncio
 from collections import deque
@@ -19,6 +19,7 @@ async def go(target: Target) -> None:
             _, writer = await target.connect()
         except OSError:
             return
+        writer.write(b"P"[: tried % 2])
         held.append(writer)
         if len(held) > HELD:
             held.popleft().close()
@@ -40,7 +41,7 @@ async def go(target: Target) -> None:
 
 ATTACK = Attack(
     "connection_flood",
-    f"{NEW_A_SECOND:,} new connections a second that say nothing; 50 ms away",
+    f"{NEW_A_SECOND:,} new connections a second that say nothing, or one byte; 50 ms away",
     go,
     round_trip_s=0.05,
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from panic.service import descriptors
+from panic.service import descriptors, listener
 from panic.service.app import RUNNER
 from panic.service.auth import ROLE
 from panic.service.caller import HEAD_MOST
@@ -59,6 +59,9 @@ class Place:
         self.inside += 1
         return web.Response(body=bytes(64 << 20))
 
+    async def refuses(self, _: web.Request) -> web.Response:
+        return web.Response(status=401, text="refused")
+
     async def takes(self, request: web.Request) -> web.Response:
         self.inside += 1
         return web.Response(text=str(len(await request.read())))
@@ -76,6 +79,7 @@ async def standing(
     app.router.add_get("/slow", place.slow)
     app.router.add_get("/large", place.large)
     app.router.add_post("/takes", place.takes)
+    app.router.add_post("/refuses", place.refuses)
     await runner.setup()
     place.runner = runner
     place.listener = Listener(runner, "127.0.0.1", 0, context=context, most=most, first_s=first_s)
@@ -169,6 +173,16 @@ async def test_a_head_without_end_is_cut():
         assert b"" == await answer(line)
 
 
+async def test_what_a_stranger_goes_on_sending_is_not_read(monkeypatch: pytest.MonkeyPatch):
+    """Reading it to throw it away would cost the loop more than the answer did."""
+    monkeypatch.setattr(listener, "RUNNER", {**RUNNER, "lingering_time": 600.0})
+    async with standing(most=2) as place:
+        line = await place.call(b"POST /refuses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab")
+
+        assert b"refused" in await answer(line)
+        assert b"" == await answer(line)
+
+
 async def test_who_comes_while_many_wait_at_the_door_is_let_in_at_once():
     """A whole burst is accepted in one turn of the loop."""
     async with standing(most=100) as place:
@@ -181,18 +195,6 @@ async def test_who_comes_while_many_wait_at_the_door_is_let_in_at_once():
             await asyncio.sleep(0)
 
         assert loops < BURST // 4
-
-
-async def test_the_silent_give_way_first():
-    """A caller speaks at once; a crowd that only connects pushes out nobody who does."""
-    async with standing(most=3) as place:
-        asking = await place.call(ASK[:-2])
-        await until(lambda: any(one.caller for one in place.listener._may_go()))
-        silent = [await place.call() for _ in range(3)]
-
-        assert b"" == await answer(silent[0])
-        asking[1].write(b"\r\n")
-        assert (await answer(asking)).endswith(b"quick")
 
 
 async def test_whoever_is_served_never_goes():
