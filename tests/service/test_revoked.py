@@ -14,7 +14,7 @@ from panic.config import Grant, Hook, Settings, Token
 from panic.run.engagement import Engagement, look
 from panic.service import body as bodies
 from panic.service.standby.rights import narrowed
-from tests.cli.support import account, simulate, until
+from tests.cli.support import PATIENCE_S, account, simulate, until
 from tests.service.house import QUICK, House, bearer, house
 from tests.service.room.page import opened
 from tests.service.support import firm, listening, serving
@@ -205,11 +205,14 @@ async def test_people_hear_that_a_reload_was_refused_and_that_one_was_not(tmp_pa
             service.process.signal(signal.SIGHUP)
             await service.process.says("rights were taken away: [tokens.joe]")
             await service.process.says("not reloaded")
-            page, room = await told.get(), (await service.ask("GET", "/v1/room")).text
+            page, room = (
+                await asyncio.wait_for(told.get(), PATIENCE_S),
+                (await service.ask("GET", "/v1/room")).text,
+            )
             one.roster.write_text("id\n1\n")
             service.process.signal(signal.SIGHUP)
             await service.process.says("panic: reloaded")
-            over = await told.get()
+            over = await asyncio.wait_for(told.get(), PATIENCE_S)
 
     assert "The settings were NOT reloaded" in page
     assert "[tokens.joe]" in page
