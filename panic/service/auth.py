@@ -67,9 +67,14 @@ class Identity:
         who = {"issuer": self.issuer, "subject": self.subject} if self.issuer else {}
         return {"token": self.name, **who}
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells them from all others for good: their issuer and subject, or "token" and its name."""
+        return (self.issuer, self.subject) if self.issuer else ("token", self.name)
+
     def is_same(self, other: "Identity") -> bool:
         """Whether it is the same token, or the same person of the provider."""
-        return (self.issuer, self.subject or self.name) == (other.issuer, other.subject or other.name)
+        return self.key == other.key
 
     def in_role(self, role: str) -> "Identity":
         """Give who they are for what takes this role: with the groups of that role alone."""

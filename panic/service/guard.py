@@ -68,7 +68,7 @@ class Guard:
                 identity = who()  # rights may have been taken away while it came
             if not one.is_look:
                 return await handler(request, identity)
-            async with self._quota.of(identity.name):
+            async with self._quota.of(identity):
                 return await _sent(request, await handler(request, identity))
 
         return handle

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+from panic.service.auth import Identity
 from panic.service.problems import ProblemError
 
 EACH_MOST: Final = 8
@@ -21,26 +22,26 @@ _REMEDY: Final = "Wait for an answer before you ask again; presses and resets ar
 
 
 class Quota:
-    """Counts, by token, the requests that only look."""
+    """Counts, by token and by person, the requests that only look."""
 
     def __init__(self) -> None:
-        self._held = Counter[str]()
+        self._held = Counter[tuple[str, str]]()
 
     @asynccontextmanager
-    async def of(self, token: str) -> AsyncIterator[None]:
-        """Have one more of a token's requests under way, or refuse it."""
-        refused = ""
-        if self._held[token] >= EACH_MOST:
-            refused, what = "throttled", f"the token {token} has {EACH_MOST} requests under way"
+    async def of(self, identity: Identity) -> AsyncIterator[None]:
+        """Have one more of somebody's requests under way, or refuse it."""
+        refused, key = "", identity.key
+        if self._held[key] >= EACH_MOST:
+            refused, what = "throttled", f"{identity.called} has {EACH_MOST} requests under way"
         elif self._held.total() >= ALL_MOST:
             refused, what = "busy", f"{ALL_MOST} requests are under way"
         if refused:
             await asyncio.sleep(_PAUSE_S)
             raise ProblemError(refused, what, remedy=_REMEDY, headers={"Retry-After": "1"})
-        self._held[token] += 1
+        self._held[key] += 1
         try:
             yield
         finally:
-            self._held[token] -= 1
-            if not self._held[token]:
-                del self._held[token]
+            self._held[key] -= 1
+            if not self._held[key]:
+                del self._held[key]

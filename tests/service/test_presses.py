@@ -179,20 +179,20 @@ async def test_an_idempotency_key_presses_once(tmp_path: Path):
 
 def test_a_key_is_kept_for_its_time_and_its_token_alone():
     """And may then stand for something else; where there are very many the oldest are forgotten."""
-    now = [0.0]
+    now, joe, ann = [0.0], ("token", "joe"), ("token", "ann")
     keys = Keys(lambda: now[0])
-    keys.keep("joe", "k", "body", ONE)
+    keys.keep(joe, "k", "body", ONE)
     now[0] = KEPT_S - 1
-    found = [keys.find("joe", "k"), keys.find("ann", "k")]
+    found = [keys.find(joe, "k"), keys.find(ann, "k")]
     now[0] = KEPT_S
-    found.append(keys.find("joe", "k"))
-    keys.keep("joe", "k", "body", OTHER)
-    found.append(keys.find("joe", "k"))
+    found.append(keys.find(joe, "k"))
+    keys.keep(joe, "k", "body", OTHER)
+    found.append(keys.find(joe, "k"))
     for n in range(KEPT_MOST):
-        keys.keep("joe", str(n), "body", ONE)
+        keys.keep(joe, str(n), "body", ONE)
 
     assert [(0.0, "body", ONE), None, None, (KEPT_S, "body", OTHER)] == found
-    assert [False, True] == [keys.find("joe", key) is not None for key in ("k", "0")]
+    assert [False, True] == [keys.find(joe, key) is not None for key in ("k", "0")]
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ class Latching:
                 settings,
                 scope,
                 found,
-                person=Person(identity.issuer or "token", identity.subject or identity.name),
+                person=Person(*identity.key),
                 by=by,
                 reason=asked.reason,
                 force=asked.force,

@@ -57,7 +57,7 @@ class Kept(NamedTuple):
 
 
 class Keys:
-    """Which Idempotency-Keys stand for which runs, each with its token.
+    """Which Idempotency-Keys stand for which runs, each with the `Identity.key` of who gave it.
 
     They are kept in memory: a key stands for a caller's repeats of one trigger, and a service that was started
     anew has had no trigger yet.
@@ -65,17 +65,17 @@ class Keys:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._known: dict[tuple[str, str], Kept] = {}
+        self._known: dict[tuple[tuple[str, str], str], Kept] = {}
 
-    def find(self, token: str, key: str) -> Kept | None:
-        """Give what this token's key stands for."""
-        kept = self._known.get((token, key))
+    def find(self, who: tuple[str, str], key: str) -> Kept | None:
+        """Give what somebody's key stands for."""
+        kept = self._known.get((who, key))
         return kept if kept is not None and kept.at > self._now() - KEPT_S else None
 
-    def keep(self, token: str, key: str, digest: str, started: views.Started) -> None:
+    def keep(self, who: tuple[str, str], key: str, digest: str, started: views.Started) -> None:
         """Record what an unused key stands for."""
-        self._known.pop((token, key), None)
-        self._known[token, key] = Kept(self._now(), digest, started)
+        self._known.pop((who, key), None)
+        self._known[who, key] = Kept(self._now(), digest, started)
         if len(self._known) > KEPT_MOST:
             del self._known[next(iter(self._known))]
 
@@ -98,12 +98,12 @@ class Presses:
             require_scope(identity, press.scope, self._standby.roster)
             return await self._planned(press)
         digest = hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
-        kept = self._keys.find(identity.name, key) if key else None
+        kept = self._keys.find(identity.key, key) if key else None
         if kept is not None and kept.digest != digest:
             raise ProblemError("key_reused", f"this key stands for run {kept.started.run_id}")
         started = kept.started if kept else self._pressed(asked, request, identity)
         if key and not kept:  # nothing was awaited since it was looked for
-            self._keys.keep(identity.name, key, digest, started)
+            self._keys.keep(identity.key, key, digest, started)
         if asked.wait and (report := await self._report_within(started.run_id, asked.wait)) is not None:
             return report
         return document(started, 202, {"Location": started.links.self})

@@ -155,6 +155,22 @@ async def test_a_name_is_no_proof_and_cannot_pass_for_a_token(it: House, idp: Id
         assert f"{by} ({idp.url})" == (jane.session or {})["name"]
 
 
+async def test_two_people_of_one_name_are_two(it: House, idp: Idp):
+    """A name can be chosen, or given to somebody else: neither presses, looks nor ends sessions as the other."""
+    one, other = Person(it), Person(it)
+    await one.arrive()
+    idp.claims["sub"] = "u-2"
+    await other.arrive()
+    pressed = [
+        (await person.ask("POST", "/v1/runs", {**QUICK, "reason": reason}, Idempotency_Key="k")).status
+        for person, reason in ((one, "mine"), (one, "another"), (other, "theirs"))
+    ]
+    sessions = (await other.ask("GET", "/v1/sessions")).json["sessions"]
+
+    assert [202, 422, 202] == pressed
+    assert [True] == [row["this"] for row in sessions]
+
+
 # ── a fresh sign-in ─────────────────────────────────────────────────────────────────────────────────────────
 
 
