@@ -76,11 +76,16 @@ class Desk:
         """The last press of each of them."""
         return [live.run.story.last_press for live in self.live.values()]
 
-    def press(self, press: Press, *, automated: bool = False) -> Pressing:
-        """Press: at once, and without waiting for anything. A PanicError or ProblemError: nothing was sent."""
+    def press(
+        self, press: Press, *, automated: bool = False, may_see: Callable[[Live], bool] = lambda _: True
+    ) -> Pressing:
+        """Press: at once, and without waiting for anything. A PanicError or ProblemError: nothing was sent.
+
+        It joins no run whose report whoever presses may not see.
+        """
         self._require_open()
         prepared, under_way = self._supplies.prepare(press), self._under_way()
-        for live in under_way:
+        for live in filter(may_see, under_way):
             if found := _joined(live, prepared, automated=automated):
                 self._tell("joined", live)
                 return found

@@ -46,9 +46,9 @@ CHECKS = (
 class _Still(Desk):
     """Takes presses as always, and lets each come to the run that there is."""
 
-    def press(self, press: Press, *, automated: bool = False) -> Pressing:
+    def press(self, press: Press, *, automated: bool = False, **how: Any) -> Pressing:
         if not self.live:
-            return super().press(press, automated=automated)
+            return super().press(press, automated=automated, **how)
         self._supplies.prepare(press)
         return Pressing(next(iter(self.live.values())), joined=True)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.support import until
-from tests.service.house import EVERYTHING, House, house
+from tests.service.house import EVERYTHING, QUICK, House, house
 from tests.service.room.page import opened
 
 STAYS = {"reason": "x", "watch_s": 60}
@@ -16,7 +16,7 @@ SCOPES = {
     "both": {"accounts": [1, 2]},
     "east": {"accounts": [1]},
 }
-PATHS = ("", "/report", "/board", "/evidence")
+PATHS = ("", "/report", "/board")
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ async def it(tmp_path: Path) -> AsyncIterator[House]:
 
 @pytest.mark.parametrize("is_here", [True, False], ids=["at the desk", "on record"])
 async def test_runs_of_other_groups_are_not_shown(it: House, is_here: bool):
-    """Neither listed nor by their ids, as little as their evidence; one of more groups is none of theirs."""
+    """Neither listed nor by their ids; one of more groups is none of theirs."""
     runs = {}
     for name, scope in SCOPES.items():
         how = {"filters": {"side": "BUY"}, "watch_s": 0, "wait": 30}  # so that each is a run of its own
@@ -53,6 +53,27 @@ async def test_runs_of_other_groups_are_not_shown(it: House, is_here: bool):
 
     assert (403, 403) == (stream.status, resumed.status)
     assert "is of other groups than East, or of more" in stream.problem("forbidden")["detail"]
+
+
+async def test_evidence_which_holds_what_others_wrote_meanwhile_is_not_for_them(it: House):
+    """It has no gap: between the rows of a run stand those of others, and who did what."""
+    run = (await it.press({**QUICK, "scope": SCOPES["east"], "wait": 30}, token="east")).json["run_id"]
+    refused = await it.ask("GET", f"/v1/runs/{run}/evidence", token="east")
+
+    assert "what others wrote meanwhile" in refused.problem("forbidden")["detail"]
+    assert 200 == (await it.ask("GET", f"/v1/runs/{run}/evidence", token="viewer")).status
+
+
+async def test_a_press_for_their_groups_joins_no_run_that_they_may_not_see(it: House):
+    """Its report would tell of all; another's press for the same joins it."""
+    whole = (await it.press({**STAYS, "scope": {"all": True}})).json["run_id"]
+    body = {**QUICK, "scope": {"groups": ["East"]}}
+    own = await it.press({**body, "wait": 30}, token="east")
+    other = (await it.press(body)).json
+
+    assert own.json["run_id"] != whole == other["run_id"]
+    assert [1] == [one["id"] for one in own.fits("Report")["accounts"]]
+    assert 200 == (await it.ask("GET", f"/v1/runs/{own.json['run_id']}", token="east")).status
 
 
 async def test_the_current_state_names_no_run_of_other_groups(it: House):

@@ -21,9 +21,10 @@ from panic.service.api import models, views
 from panic.service.api.answers import document
 from panic.service.api.models import PlanAsked, PressAsked
 from panic.service.audit import Audit
-from panic.service.auth import Identity, require_scope
+from panic.service.auth import Identity, covers, reach_of, require_scope
 from panic.service.descriptors import held_most
 from panic.service.desk import Desk
+from panic.service.live import Live
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
 from panic.service.sessions import SIGNED
@@ -122,7 +123,9 @@ class Presses:
     def _pressed(self, asked: PressAsked, request: web.Request, identity: Identity) -> views.Started:
         press = _press_of(asked, request, identity)
         require_scope(identity, press.scope, self._standby.roster)
-        found = self._desk.press(press, automated=not identity.person)
+        reach = reach_of(identity, self._standby.roster)
+        may_see: Callable[[Live], bool] = lambda live: covers(reach, live.scope)  # noqa: E731
+        found = self._desk.press(press, automated=not identity.person, may_see=may_see)
         run = found.live.run
         # a run that it joined was prepared earlier
         flags = tuple(dict.fromkeys([*self._standby.doubts, *run.prepared.flags]))

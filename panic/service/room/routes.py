@@ -75,6 +75,9 @@ class Looks:
         ledger, by = self._standby.settings.ledger, self._standby.scrub(identity.name)
         found = await self._lookup.find(request.match_info["id"], identity)
         run = found if isinstance(found, str) else found.run.id
+        if identity.groups is not None:
+            what = "evidence has no gap: it holds what others wrote meanwhile"
+            raise ProblemError("forbidden", what, remedy="Ask somebody whose token is not limited.")
         if ledger.file is None:
             raise ProblemError("not_found", "the settings name no [ledger] file")
         async with self._exporting:  # it reads the whole ledger: one at a time, never while first cancels leave
