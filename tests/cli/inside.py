@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager, redirect_stderr, redirect_stdout
@@ -17,6 +18,8 @@ from tests.cli.support import Finished, clean_environment
 from tests.kit.virtual import connections_close
 
 T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -42,7 +45,10 @@ def typed(*words: str, env: Mapping[str, str] | None = None) -> Finished:
     """Type a command, and give what it left behind."""
     out, err, began = io.StringIO(), io.StringIO(), monotonic()
     environment = patch.dict(os.environ, clean_environment(**{"COLUMNS": "300", **(env or {})}), clear=True)
+    obeyed = {number: signal.getsignal(number) for number in SIGNALS}
     with environment, redirect_stdout(out), redirect_stderr(err):
         code = cli.run(list(words))
+    for number, handler in obeyed.items():  # a command that is done ignores them
+        signal.signal(number, handler)
     structlog.reset_defaults()
     return Finished(code, out.getvalue(), err.getvalue(), monotonic() - began)

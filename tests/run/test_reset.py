@@ -291,7 +291,7 @@ def test_the_word_of_who_may_not_reset_any_more_does_not_count(two: Firm):
     two.ends()
     ann, before = two.settings.tokens["Ann"], two.settings
     changes: list[dict[str, Any]] = [{"expires": datetime.now(UTC)}, {"roles": ("viewer",)}]
-    for tokens in ({}, *({"Ann": ann.model_copy(update=change)} for change in changes)):
+    for tokens in ({}, *({"Ann": ann.model_copy(update=less)} for less in changes)):
         two.settings = before.model_copy(update={"tokens": tokens})
         assert not two.looks().asked
     two.settings = before
