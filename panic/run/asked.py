@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
+from panic.config import Settings
 from panic.kit.process import login
 from panic.latch import Hold
 from panic.ledger.events import Event
@@ -17,6 +18,10 @@ from panic.ledger.record import Kind, read
 
 WITHIN: Final = timedelta(minutes=15)
 """How long one person's word waits for the other's."""
+
+USER: Final = "user"
+BEARER: Final = "token"
+"""How somebody is known, beside the address of an identity provider."""
 
 
 class Person(NamedTuple):
@@ -66,6 +71,20 @@ def pending(events: Iterable[Event], now: datetime) -> tuple[Asked, ...]:
     return tuple(found)
 
 
+def may_still(one: Asked, settings: Settings, now: datetime) -> bool:
+    """Whether who asked by a token may still reset by it; a user of the machine may whatever the settings say.
+
+    Of the identity provider's people it is only known whether anybody may.
+    """
+    token, provider = settings.tokens.get(one.person), settings.identity
+    if one.way == BEARER:
+        return token is not None and "resetter" in token.roles and not token.refusal(now)
+    if one.way == USER:
+        return True
+    grants = provider.grants.values() if provider is not None and provider.issuer == one.way else ()
+    return any("resetter" in grant.roles for grant in grants)
+
+
 def user() -> Person:
     """Give the user of this machine; where it does not say who logged in, who becomes one user is one person."""
-    return Person("user", str(login()))
+    return Person(USER, str(login()))

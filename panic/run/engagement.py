@@ -18,7 +18,7 @@ from panic.ledger.record import Joined, Kind, Pressed, read
 from panic.ledger.replay import scope_of
 from panic.ledger.summary import Summary
 from panic.report.document import AccountReport
-from panic.run.asked import Asked, pending
+from panic.run.asked import Asked, may_still, pending
 from panic.run.latching import holds_of
 
 
@@ -120,7 +120,9 @@ def look(settings: Settings, *, walk: bool = False) -> Engagement:
     found = history.headings(settings.ledger)
     asked, unread = _recorded(found.events)
     damage = [*unread, *found.damage, *(history.walk(settings.ledger) if walk else ())]
-    awaiting = pending(found.events, datetime.now(UTC)) if settings.latch.resets > 1 else ()
+    now = datetime.now(UTC)
+    asks = pending(found.events, now) if settings.latch.resets > 1 else ()
+    awaiting = tuple(one for one in asks if may_still(one, settings, now))
     engaged = Engagement(state, asked, {}, tuple(dict.fromkeys(damage)), awaiting)
     host = settings.broker.base_url
     here = [one for one in found.runs if one.pressed.base_url == host and not one.pressed.drill]

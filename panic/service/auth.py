@@ -21,6 +21,7 @@ from panic.config import Provider, Token
 from panic.config.address import canonical
 from panic.kit.words import on_behalf
 from panic.report.document import ScopeReport
+from panic.run.asked import BEARER
 from panic.service.problems import ProblemError
 
 SHORTEST: Final = 16
@@ -70,7 +71,7 @@ class Identity:
     @property
     def key(self) -> tuple[str, str]:
         """What tells them from all others for good: their issuer and subject, or "token" and its name."""
-        return (self.issuer, self.subject) if self.issuer else ("token", self.name)
+        return (self.issuer, self.subject) if self.issuer else (BEARER, self.name)
 
     def is_same(self, other: "Identity") -> bool:
         """Whether it is the same token, or the same person of the provider."""

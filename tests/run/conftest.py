@@ -13,7 +13,7 @@ from panic import latch
 from panic.accounts.plan import Plan, Scope, Unsent
 from panic.accounts.roster import Account
 from panic.broker.outcomes import EXIT_CODES, Verdict
-from panic.config import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Settings
+from panic.config import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Settings, Token
 from panic.kit.process import Process
 from panic.latch import Hold, State
 from panic.ledger import reader
@@ -142,6 +142,9 @@ def firm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Firm:
         roster=RosterFile(file=tmp_path / "accounts.csv"),
         ledger=LedgerFiles(file=ledger),
         latch=LatchFile(file=file),
+        tokens={
+            one.name: Token(digest=(f"sha256:{n:064}",), roles=("resetter",)) for n, one in enumerate((ANN, BOB))
+        },
     )
     latch.create(file)
     return Firm(settings, file, ledger)

@@ -5,14 +5,15 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from panic import latch
 from panic.accounts.plan import Scope
-from panic.config import LatchFile, LedgerFiles, survey
+from panic.config import Grant, LatchFile, LedgerFiles, Provider, survey
 from panic.kit.errors import ConfigurationError, UsageError
 from panic.latch import LatchError, State, change
 from panic.ledger import history, store
@@ -282,6 +283,28 @@ def test_a_word_for_less_ends_no_more(two: Firm):
 
     assert two.ends(person=BOB, force="I know better").engaged
     assert not two.ends(force="so do I").engaged
+
+
+def test_the_word_of_who_may_not_reset_any_more_does_not_count(two: Firm):
+    """Their token is gone, has expired or only looks; their provider is another, or grants it to nobody."""
+    two.press("r1")
+    two.ends()
+    ann, before = two.settings.tokens["Ann"], two.settings
+    changes: list[dict[str, Any]] = [{"expires": datetime.now(UTC)}, {"roles": ("viewer",)}]
+    for tokens in ({}, *({"Ann": ann.model_copy(update=less)} for less in changes)):
+        two.settings = before.model_copy(update={"tokens": tokens})
+        assert not two.looks().asked
+    two.settings = before
+    issuer = "https://login.example.com"
+    two.ends(person=Person(issuer, "u-1"))
+    found = []
+    for role in ("resetter", "presser"):
+        grants = {"x": Grant(roles=(role,))}
+        identity = Provider(issuer=issuer, client_id="panic", grants=grants)
+        two.settings = before.model_copy(update={"identity": identity})
+        found.append([one.by for one in two.looks().asked])
+
+    assert [["Ann", "u-1"], ["Ann"]] == found
 
 
 @pytest.mark.parametrize(
