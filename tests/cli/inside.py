@@ -48,7 +48,8 @@ def typed(*words: str, env: Mapping[str, str] | None = None) -> Finished:
     obeyed = {number: signal.getsignal(number) for number in SIGNALS}
     with environment, redirect_stdout(out), redirect_stderr(err):
         code = cli.run(list(words))
-    for number, handler in obeyed.items():  # a command that is done ignores them
-        signal.signal(number, handler)
+    if threading.current_thread() is threading.main_thread():  # a command that is done ignores them
+        for number, handler in obeyed.items():
+            signal.signal(number, handler)
     structlog.reset_defaults()
     return Finished(code, out.getvalue(), err.getvalue(), monotonic() - began)
