@@ -43,6 +43,11 @@ def test_it_starts_a_press(clock: str):
     assert "press:do_press" == options.command
 
 
+def test_no_service_that_is_called_panic_sets_its_settings():
+    """Kubernetes would set PANIC_SERVICE_HOST and PANIC_PORT, and panic would refuse to press."""
+    assert cronjob()["jobTemplate"]["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
 def test_the_timer_knows_the_early_closes_of_the_shipped_calendar():
     """Five minutes after each close that is still to come; and of every weekday's."""
     first, *special = unit("panic-cleanup.timer")["OnCalendar"]
