@@ -83,7 +83,13 @@ class Rate:
         return 1 / self.value if self.value else 0.0
 
     def refused(self, now: float, *, is_far_off: bool, is_doubtful: bool) -> None:
-        """Learn from a refusal; `is_far_off` if hardly anything was served since the last one."""
+        """Learn from a refusal.
+
+        Args:
+            now: The time.
+            is_far_off: Whether hardly anything was served since the last one.
+            is_doubtful: Whether its account may be limited by itself: then it says less of the lane.
+        """
         if self.value is None:
             self._set(FIRST)
         else:

@@ -76,7 +76,7 @@ class Lanes:
         rates = [one.rate.value for one in self._lanes.values() if one.rate.value is not None]
         any_closed = any(one.closed_at is not None for one in self._lanes.values())
         gap = 1 / max(rates) if any_closed else SPREAD / sum(rates)
-        self._next_at = max(self._next_at, now - gap / 8) + gap
+        self._next_at = max(self._next_at, now - gap / 8) + gap  # hardly anything is made up for: turns collide
 
     def leave(self, name: str, slots: "Slots") -> None:
         """Take no more turns."""
@@ -132,13 +132,11 @@ class Slots:
         self._withheld = max(0, self._free - max(FLIGHT_LEAST, accounts // FLIGHT_SHARE))
         self._free -= self._withheld
         if self._withheld:
-            asyncio.get_running_loop().call_later(FLIGHT_S, self._give, self._withheld)
+            asyncio.get_running_loop().call_later(FLIGHT_S, self._give_all)
 
-    def _give(self, more: int) -> None:
-        """Let more fly, of those that were withheld."""
-        more = min(more, self._withheld)
-        self._withheld -= more
-        self._free += more
+    def _give_all(self) -> None:
+        self._free += self._withheld
+        self._withheld = 0
         self._dispatch()
 
     async def acquire(self, lane_name: str, rank: Rank, account: int = NOBODY) -> bool:
@@ -183,7 +181,8 @@ class Slots:
                 if lane.period != period:
                     self.lanes.wake_others(lane_name, self)
                 if self._withheld and not answer.is_limited:
-                    self._give(1)
+                    self._withheld -= 1
+                    self._free += 1  # handed out with the one that is given back
                 if answer.is_limited:
                     self.refused[lane_name] += 1
                     answer = answer._replace(retry_after=wait)

@@ -104,8 +104,8 @@ def status(
 ) -> dict[str, Any]:
     """Say what is ready, how old it is (seconds; null for never) and what is wrong beside these problems."""
     health = warm.health
-    refused = {name: status for name, status in health.refused.items() if name in loaded.usable}
-    unheard = [f"credential {name}: the broker answers {status} to its key" for name, status in refused.items()]
+    refused = {name: code for name, code in health.refused.items() if name in loaded.usable}
+    unheard = [f"credential {name}: the broker answers {code} to its key" for name, code in refused.items()]
     unheard += [f"connections to the broker: {health.trouble}"] if health.trouble else []
     unwritten = [f"ledger: {ledger.trouble}"] if ledger and ledger.trouble else []
     unwritten += [f"ledger: {one.text}" for one in ledger.gone] if ledger else []
