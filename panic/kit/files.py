@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import stat
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from panic.kit.errors import PanicError, UsageError
+from panic.kit.errors import PanicError, Problem, UsageError
 from panic.kit.words import clip
 
 
@@ -34,6 +35,15 @@ def read_regular(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     if len(data) > limit:
         raise OSError(errno.EFBIG, f"It is longer than {limit:,} bytes")
     return data, status
+
+
+def open_to_others(key: Path) -> Iterator[Problem]:
+    """Say that others than its owner can read a key, where they can; of one that is not there nothing is said."""
+    mode = 0
+    with suppress(OSError):
+        mode = key.stat().st_mode
+    if mode & 0o077:
+        yield Problem("others than its owner can read the key", f"Run: chmod 600 {shlex.quote(str(key))}", key)
 
 
 def why(error: Exception) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from panic.config import LedgerFiles
 from panic.kit.errors import Problem, UsageError
-from panic.kit.files import read_regular, why
+from panic.kit.files import open_to_others, read_regular, why
 from panic.kit.words import clip
 from panic.ledger.events import Head
 
@@ -40,10 +39,10 @@ def problems(ledger: LedgerFiles) -> Iterator[Problem]:
         return
     try:
         _private(key)
-        if key.stat().st_mode & 0o077:
-            yield Problem("others than its owner can read the key", f"Run: chmod 600 {quote(str(key))}", key)
-    except (OSError, UsageError) as error:
+    except UsageError as error:
         yield Problem(str(error), "Correct it, or signing_key in [ledger]; runs go on without.", key)
+    else:
+        yield from open_to_others(key)
 
 
 def sign(ledger: Path, key: Path, head: Head) -> str:

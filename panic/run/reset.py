@@ -22,7 +22,7 @@ from panic.latch import Hold, State
 from panic.ledger import history
 from panic.ledger.events import Event, encode
 from panic.ledger.record import Kind
-from panic.run.asked import Asked, Person
+from panic.run.asked import WITHIN, Asked, Person
 from panic.run.engagement import Engagement, recorded
 
 WILL_NOT = (
@@ -68,7 +68,8 @@ class Reset:
         scopes = {hold[:2]: hold for hold in self.holds}
         what = latch.listed(scopes.values()) if scopes else "everything"
         if self.document.awaits_another:
-            return f"asks another person to end the engaged state of {what}, within 15 minutes and in the same way"
+            within = f"{WITHIN.total_seconds() / 60:g} minutes"
+            return f"asks another person to end the engaged state of {what}, within {within} and in the same way"
         return f"ends the engaged state of {what}: strategies that test the latch may trade again"
 
     def view(self, state: State | None) -> ResetView:

@@ -1,6 +1,5 @@
 """The service's TLS: whether it is required, the certificate and key, and the certificates of callers."""
 
-import shlex
 import ssl
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +11,7 @@ from aiohttp.web_request import BaseRequest
 from panic.config import Service, Settings
 from panic.config.address import canonical
 from panic.kit.errors import ConfigurationError, Problem
-from panic.kit.files import read_regular, why
+from panic.kit.files import open_to_others, read_regular, why
 
 _LARGEST_FILE = 1 << 20
 
@@ -102,10 +101,5 @@ def problems(service: Service) -> Iterator[Problem]:
         server_context(service)
     except ConfigurationError as error:
         yield from error.problems
-    key = service.tls_key
-    try:
-        mode = 0 if key is None else key.stat().st_mode
-    except OSError:  # `server_context` says so
-        mode = 0
-    if mode & 0o077:
-        yield Problem("others than its owner can read the key", f"Run: chmod 600 {shlex.quote(str(key))}", key)
+    if service.tls_key is not None:
+        yield from open_to_others(service.tls_key)
