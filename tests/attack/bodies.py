@@ -34,14 +34,9 @@ async def go(target: Target) -> None:
                 writer.close()
             await asyncio.sleep(0.1)
 
-    tasks = [asyncio.create_task(one("limits" if n % 2 else "nobody")) for n in range(BODIES)]
-    await asyncio.sleep(5)
-    target.under_way()
     try:
-        await asyncio.wait(tasks)
+        await target.crowd((one("limits" if n % 2 else "nobody") for n in range(BODIES)), 5)
     finally:
-        for task in tasks:
-            task.cancel()
         print(f"{counts['begun']:,} bodies begun, {counts['sent'] >> 20:,} MiB sent")
 
 

@@ -29,14 +29,9 @@ async def go(target: Target) -> None:
                 writer.close()
             await asyncio.sleep(0.05)
 
-    tasks = [asyncio.create_task(one()) for _ in range(CONNECTIONS)]
-    await asyncio.sleep(3)
-    target.under_way()
     try:
-        await asyncio.wait(tasks)
+        await target.crowd((one() for _ in range(CONNECTIONS)), 3)
     finally:
-        for task in tasks:
-            task.cancel()
         print(f"{counts['connected']:,} connections, {counts['asked']:,} times a hundred requests")
 
 

@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +73,17 @@ class Target:
         """Say that the attack is at its full force: now the presses begin."""
         print("under way", flush=True)
 
+    async def crowd(self, callers: Iterable[Coroutine[object, object, None]], force_s: float) -> None:
+        """Let them all call at once until this is cancelled; after so long the attack is at its full force."""
+        tasks = [asyncio.create_task(one) for one in callers]
+        try:
+            await asyncio.sleep(force_s)
+            self.under_way()
+            await asyncio.wait(tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+
 
 @dataclass(frozen=True)
 class Attack:
@@ -81,7 +92,7 @@ class Attack:
     Attributes:
         name: The name of its module.
         what: In a few words.
-        go: Carries it out, in a process of its own; calls `Target.under_way` once.
+        go: Carries it out, in a process of its own; calls `Target.under_way` once, or `Target.crowd`.
         settings: More sections of the service's settings; a hook `limits` with SECRET is there.
         service: More lines of their [service].
         program: What Python runs as the service, such as one with few descriptors.

@@ -55,14 +55,9 @@ async def go(target: Target) -> None:
 
     connector = aiohttp.TCPConnector(limit=0, ssl=target.context or True)
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        tasks = [asyncio.create_task(one(session)) for _ in range(STRANGERS)]
-        await asyncio.sleep(2)
-        target.under_way()
         try:
-            await asyncio.wait(tasks)
+            await target.crowd((one(session) for _ in range(STRANGERS)), 2)
         finally:
-            for task in tasks:
-                task.cancel()
             await runner.cleanup()
             print(", ".join(f"{value:,} {what}" for what, value in counts.items()))
 
