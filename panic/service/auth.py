@@ -176,24 +176,6 @@ def require_role(identity: Identity, role: str) -> None:
         raise ProblemError("forbidden", f"{identity.called} may not {verb}", remedy=remedy)
 
 
-def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> None:
-    """Raise `forbidden` where a scope is not somebody's.
-
-    An account that the roster does not show in one of their groups is not theirs; nor is one in an unreadable row.
-    """
-    if identity.groups is None:
-        return
-    ours = identity.groups
-    groups = [group for group in scope.groups if group not in ours]
-    theirs = {account.id for account in (roster.accounts if roster else ()) if account.group in ours}
-    ids = [str(id_) for id_ in scope.accounts if id_ not in theirs]
-    if scope.all or groups or ids:
-        named = f"the group {_listed(groups)}" if groups else f"the account {_listed(ids)}"
-        what = f"{identity.called} is not for {'all accounts' if scope.all else named}"
-        remedy = "Press these, or ask somebody whose token is not limited."
-        raise ProblemError("forbidden", f"{what}, only for {_listed(sorted(ours))}", remedy=remedy)
-
-
 @dataclass(frozen=True, slots=True)
 class Reach:
     """The groups of somebody who is limited to them, and the ids of their accounts."""
@@ -211,10 +193,26 @@ def reach_of(identity: Identity, roster: Roster | None) -> Reach | None:
 
 
 def covers(reach: Reach | None, scope: Scope | ScopeReport) -> bool:
-    """Whether a run of this scope is of these groups alone, and so may be seen by who is limited to them."""
+    """Whether a scope is of these groups alone: who is limited to them may press it, and see its runs."""
     if reach is None:
         return True
     return not scope.all and reach.groups.issuperset(scope.groups) and reach.ids.issuperset(scope.accounts)
+
+
+def require_scope(identity: Identity, scope: Scope, roster: Roster | None) -> Reach | None:
+    """Raise `forbidden` where a scope is not somebody's; give what they are limited to.
+
+    An account that the roster does not show in one of their groups is not theirs; nor is one in an unreadable row.
+    """
+    reach = reach_of(identity, roster)
+    if reach is not None and not covers(reach, scope):
+        groups = [group for group in scope.groups if group not in reach.groups]
+        ids = [str(id_) for id_ in scope.accounts if id_ not in reach.ids]
+        named = f"the group {_listed(groups)}" if groups else f"the account {_listed(ids)}"
+        what = f"{identity.called} is not for {'all accounts' if scope.all else named}"
+        remedy = "Press these, or ask somebody whose token is not limited."
+        raise ProblemError("forbidden", f"{what}, only for {_listed(sorted(reach.groups))}", remedy=remedy)
+    return reach
 
 
 def _listed(names: Sequence[str]) -> str:

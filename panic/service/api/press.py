@@ -21,7 +21,7 @@ from panic.service.api import models, views
 from panic.service.api.answers import document
 from panic.service.api.models import PlanAsked, PressAsked
 from panic.service.audit import Audit
-from panic.service.auth import Identity, covers, reach_of, require_scope
+from panic.service.auth import Identity, covers, require_scope
 from panic.service.descriptors import held_most
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -122,8 +122,7 @@ class Presses:
 
     def _pressed(self, asked: PressAsked, request: web.Request, identity: Identity) -> views.Started:
         press = _press_of(asked, request, identity)
-        require_scope(identity, press.scope, self._standby.roster)
-        reach = reach_of(identity, self._standby.roster)
+        reach = require_scope(identity, press.scope, self._standby.roster)
         may_see: Callable[[Live], bool] = lambda live: covers(reach, live.scope)  # noqa: E731
         found = self._desk.press(press, automated=not identity.person, may_see=may_see)
         run = found.live.run
