@@ -1,6 +1,6 @@
 """How many rows the roster had when it was last good: a file that was copied by half presses half of the firm.
 
-The number is kept beside the pace, in the file that the next process begins with.
+The number stands beside the pace, among what a process has learned of its broker.
 """
 
 from contextlib import suppress
@@ -11,8 +11,8 @@ from panic.config import Settings
 from panic.kit.background import wait, within
 from panic.report import flags
 from panic.report.document import Flag
-from panic.run import pace
-from panic.run.pace import DISK_S
+from panic.run import learned
+from panic.run.learned import DISK_S
 
 _ROWS: Final = "rows"
 
@@ -24,7 +24,7 @@ def rows_of(roster: Roster) -> int:
 
 def known(settings: Settings) -> int | None:
     """Give how many rows it had when it was last good; None where nobody knows. Blocks as a disk does."""
-    rows = pace.read(settings).get(_ROWS)
+    rows = learned.read(settings).get(_ROWS)
     return rows if isinstance(rows, int) else None
 
 
@@ -39,7 +39,7 @@ def look(settings: Settings, roster: Roster, *, is_whole: bool = False) -> int:
     if before is not None and flags.lost_many(before, rows) and not is_whole:
         return before
     if before != rows and not roster.problems:
-        pace.write(settings, {_ROWS: rows})
+        learned.write(settings, {_ROWS: rows})
     return rows
 
 
