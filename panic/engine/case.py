@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from panic.accounts.roster import Account
 from panic.broker.answers import Answer, Receipt
+from panic.broker.findings import Findings
 from panic.broker.outcomes import REFUSED, TRY_AGAIN, Body, Outcome, Standing, Verdict, judge, succeed
 from panic.broker.proof import Look
 from panic.engine.pacing import Pace
@@ -178,24 +179,23 @@ class Case:
 
     def _drop_look(self) -> None:
         if self.look is not None:
-            self.tally.learn(self.look)
+            self.tally.learn(self.look.found)
             self.look = None
 
     # ── GET ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def begin_look(self, now: float, wall: datetime, since: datetime | None = None) -> Look:
+    def begin_look(self, now: float, wall: datetime, since: datetime) -> Look:
         """Give the look under way, or begin one; `since` is where the questions look back from."""
         if self.look is None:
-            self.look = Look(
-                began=now,
-                now=wall,
-                since=since,
-                matches=self.filters.matches,
-                named=self.tally.not_ended(),
-                size=self._size,
-                miscounts=self._miscounts,
-                unmet=self.tally.unmet.instrument_ids,
+            found = Findings(
+                since,
+                self.filters.matches,
+                frozenset(self.tally.not_ended()),
+                self.tally.unmet.instrument_ids,
+                self._size,
+                self._miscounts,
             )
+            self.look = Look(found, began=now, now=wall)
         return self.look
 
     def read(self, answer: Answer, pace: Pace) -> None:
@@ -212,9 +212,9 @@ class Case:
             self._looked(look, answer, pace)
 
     def _looked(self, look: Look, answer: Answer, pace: Pace) -> None:
-        standing = look.standing
-        self.look, self._size, self._miscounts = None, look.size, look.miscounts
-        self.tally.learn(look)
+        standing, found = look.standing, look.found
+        self.look, self._size, self._miscounts = None, found.size, found.miscounts
+        self.tally.learn(found)
         if standing is Standing.CLEAR and not self._bears_out(look):
             standing = None
         if standing is not None:
@@ -241,7 +241,7 @@ class Case:
             since = now if self.proof.clear_since is None else self.proof.clear_since
         elif self._found_nothing:
             self.note("open orders were seen after the broker answered 404, nothing to cancel")
-        self.proof = Proof(standing, look.at, len(look.open), look.is_counted, look.receipts, since)
+        self.proof = Proof(standing, look.at, len(look.found.open), look.found.is_counted, look.receipts, since)
 
     def _record(self, method: str, answer: Answer) -> None:
         elapsed = answer.ended - answer.began

@@ -179,7 +179,7 @@ class Clearing:
             is_read=True,
             until=case.timetable.cancel_at,
         )
-        if case.look is look and look.since - self.clock.earlier() > BEGAN_LATE:
+        if case.look is look and look.found.since - self.clock.earlier() > BEGAN_LATE:
             look.break_off("the broker's clock is behind ours: it looked back from too late a moment")
         case.read(answer, self.deadline.pace)
         if len(case.tally.reappeared) > reappeared:

@@ -16,6 +16,9 @@ from panic.kit.clock import Clock
 HELD_MOST_S = 600.0
 """How much a run's deadline may move in all while it gives way to others: no run lasts for ever."""
 
+STOP_GRACE_S = 1.0
+"""How long requests in flight may still be answered after a stop."""
+
 LEAST_ATTEMPT_S = 1.0
 """The least time that a read gets before it makes way for a DELETE."""
 

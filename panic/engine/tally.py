@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from panic.broker.proof import Look
+from panic.broker.findings import Findings
 from panic.kit.words import clip
 from panic.orders import Filters, Order
 
@@ -54,15 +54,15 @@ class Tally:
         if orders and len(filters.instrument_ids) <= 1:  # the broker itself says that they match
             self.unmet = Filters()
 
-    def learn(self, look: Look) -> None:
+    def learn(self, found: Findings) -> None:
         """Bring the orders up to date with what a look has shown."""
-        for id_, order in look.orders.items():
+        for id_, order in found.orders.items():
             self._meet(order)
             tracked = self.orders.get(id_)
             if tracked is not None:
                 tracked.last = order
                 tracked.seen_ended = order.is_ended
-            elif id_ in look.open and order.id:
+            elif id_ in found.open and order.id:
                 self.orders[id_] = Tracked(order, order)
                 if self.looks:
                     self.reappeared.add(id_)

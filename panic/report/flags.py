@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from panic.broker.listing import Listing
 from panic.broker.outcomes import Outcome, Verdict
-from panic.broker.proof import LOOKBACK
+from panic.broker.questions import LOOKBACK
 from panic.engine.case import Case
 from panic.kit.errors import Problem
 from panic.kit.words import clip

@@ -7,7 +7,7 @@ from typing import Any
 
 from panic.accounts.plan import Unsent
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Standing, Verdict, worst
-from panic.broker.proof import LOOKBACK
+from panic.broker.questions import LOOKBACK
 from panic.engine.case import Case
 from panic.report.account import Circumstances, Wall, account_of, sum_of, unsent_of
 from panic.report.document import (

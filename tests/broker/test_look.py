@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from panic.broker.findings import Findings
 from panic.broker.outcomes import Standing
 from panic.broker.pages import MOST_PAGES, Page
 from panic.broker.proof import Look
@@ -14,7 +15,7 @@ from tests.kit.shelf import LARGE, SINCE, a_look, a_shelf, after, asked
 
 def test_a_look_goes_400_days_back_from_the_earlier_of_two_clocks():
     """A clock that is ahead would ask for the orders of tomorrow."""
-    look = Look(began=7.0, now=wall(7.0), since=wall(-3600.0), matches=Filters().matches, named=())
+    look = Look(Findings(wall(-3600.0), Filters().matches), began=7.0, now=wall(7.0))
 
     assert ("2025-01-25T23:00:00Z", wall(7.0)) == (asked(look)["from"], look.at)
     assert timedelta(days=400) == wall(7.0) - datetime.fromisoformat(SINCE)

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from panic.broker.outcomes import Standing
-from panic.broker.proof import FIRST_PAGE, Look
+from panic.broker.questions import FIRST_PAGE
 from panic.orders import ENDED_STATUSES, OPEN_STATUSES, OPEN_STATUSES_BEFORE, Filters, Order
-from tests.kit.builders import a_page, an_order, wall
+from tests.kit.builders import a_page, an_order
 from tests.kit.shelf import BUSY, HIDDEN, LARGE, LIES, SINCE, SIZES, Shelf, a_look, a_shelf
 
 EVERYTHING = {"from": SINCE}
@@ -41,8 +41,8 @@ def test_an_account_without_open_orders_is_clear_after_these_questions(
     look = shelf.show(a_look(size=size))
 
     assert requests == shelf.requests
-    assert (Standing.CLEAR, is_counted) == (look.standing, look.is_counted)
-    assert (0 if len(shelf.orders) <= FIRST_PAGE else len(shelf.orders)) == look.size
+    assert (Standing.CLEAR, is_counted) == (look.standing, look.found.is_counted)
+    assert (0 if len(shelf.orders) <= FIRST_PAGE else len(shelf.orders)) == look.found.size
 
 
 @pytest.mark.parametrize("ended", [0, FIRST_PAGE - 1, FIRST_PAGE, BUSY, 3000])
@@ -55,7 +55,7 @@ def test_no_status_hides_an_order(ended: int, size: int, status: str):
 
     assert not (size and status in OPEN_STATUSES) or [LISTED] == shelf.requests
     assert (Standing.PENDING if status == "PENDING_CANCEL" else Standing.OPEN) is look.standing
-    assert ["hidden"] == list(look.open)
+    assert ["hidden"] == list(look.found.open)
 
 
 def test_an_unknown_status_among_too_many_orders_to_read_is_told_by_the_counts():
@@ -123,23 +123,23 @@ def test_a_page_that_is_too_long_to_read_leaves_the_counts():
     look.take(a_page())  # nothing is on the list
     look.refuse("longer than we read")
 
-    assert (Standing.CLEAR, True) == (shelf.show(look).standing, look.is_counted)
+    assert (Standing.CLEAR, True) == (shelf.show(look).standing, look.found.is_counted)
 
 
 def test_counts_that_never_add_up_are_not_tried_again():
     """Estimates are right now and then, and trying until they are would be a lottery."""
     first = a_shelf(20_010, HIDDEN).show(a_look())
     shelf = a_shelf(20_011)
-    second = shelf.show(a_look(size=first.size, miscounts=first.miscounts))
+    second = shelf.show(a_look(size=first.found.size, miscounts=first.found.miscounts))
 
-    assert (True, None) == (first.miscounts, second.standing)
+    assert (True, None) == (first.found.miscounts, second.standing)
     assert 1 == len(shelf.requests)
 
 
 def test_a_counted_account_is_asked_for_the_instruments_that_nobody_saw():
     """Else a symbol that it traded last month would pass for a misspelt one."""
     shelf = a_shelf(LARGE)
-    look = Look(began=7.0, now=wall(7.0), matches=Filters().matches, named=(), unmet=("AAPL", "MSFT"))
+    look = a_look(unmet=("AAPL", "MSFT"))
 
     assert Standing.CLEAR is shelf.show(look).standing
     assert {"instrument_ids": "AAPL,MSFT", "page_size": "1"}.items() <= shelf.requests[-1].items()
@@ -159,9 +159,11 @@ def test_what_has_ended_by_its_fields_or_is_spared_counts_beside_what_has_ended(
     shelf = a_shelf(LARGE, spared)
     look = shelf.show(a_look(filters=Filters(side="BUY")))
 
-    assert (Standing.CLEAR, True) == (look.standing, look.is_counted)
+    assert (Standing.CLEAR, True) == (look.standing, look.found.is_counted)
     assert 5 == len(shelf.requests)
-    assert None is not a_shelf(LARGE, spared, HIDDEN).show(a_look(filters=Filters(side="BUY"))).open.get("hidden")
+    assert None is not a_shelf(LARGE, spared, HIDDEN).show(a_look(filters=Filters(side="BUY"))).found.open.get(
+        "hidden"
+    )
 
 
 @pytest.mark.parametrize("when", range(1, 5))
@@ -195,7 +197,7 @@ def test_orders_that_come_and_end_between_two_counts_are_counted_again():
 
     shelf.before = reject
     look = shelf.show(a_look())
-    assert (Standing.CLEAR, True) == (look.standing, look.is_counted)
+    assert (Standing.CLEAR, True) == (look.standing, look.found.is_counted)
     assert {"to": "2026-03-02T00:00:07Z"}.items() <= shelf.requests[-2].items()  # what is newer was read by itself
     assert "2026-03-02T00:00:07Z" == shelf.requests[-1]["from"]
 
@@ -250,7 +252,7 @@ def test_clear_is_never_said_while_an_order_is_open(  # the whole of what a look
     look = shelf.show(a_look(*named, size=size))
     if look.standing is Standing.CLEAR:
         assert [] == [order for order in shelf.orders.values() if not order.is_ended]
-        assert named <= set(look.orders)
+        assert named <= set(look.found.orders)
 
 
 @settings(max_examples=25)

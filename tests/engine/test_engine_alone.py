@@ -89,7 +89,7 @@ async def test_a_look_that_went_back_from_too_late_a_moment_proves_nothing(off: 
             return 404
         look = case.look
         assert look is not None
-        back.append(look.since)
+        back.append(look.found.since)
         clock = engine._clock
         clock.compare(format_datetime(clock.wall() - off, usegmt=True), clock.now())
         return 200

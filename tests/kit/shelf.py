@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from panic.broker.findings import Findings
 from panic.broker.outcomes import Standing
 from panic.broker.pages import PAGE_SIZE, Page
-from panic.broker.proof import FIRST_PAGE, Look
+from panic.broker.proof import Look
+from panic.broker.questions import FIRST_PAGE
 from panic.orders import Filters, Order
 from tests.kit.builders import STALE, an_order, wall
 
@@ -13,12 +15,16 @@ SINCE = "2025-01-26T00:00:07Z"
 """400 days before 7 s of loop time."""
 
 
-def a_look(*named: str, filters: Filters | None = None, size: int = 0, miscounts: bool = False) -> Look:
+def a_look(
+    *named: str,
+    filters: Filters | None = None,
+    unmet: tuple[str, ...] = (),
+    size: int = 0,
+    miscounts: bool = False,
+) -> Look:
     """A look that begins at 7 s of loop time."""
     matches = (filters or Filters()).matches
-    return Look(
-        began=7.0, now=wall(7.0), since=wall(7.0), matches=matches, named=named, size=size, miscounts=miscounts
-    )
+    return Look(Findings(wall(7.0), matches, frozenset(named), unmet, size, miscounts), began=7.0, now=wall(7.0))
 
 
 def asked(look: Look) -> dict[str, str]:

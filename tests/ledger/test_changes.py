@@ -153,7 +153,7 @@ def test_a_case_made_again_from_its_record_is_told_as_it_was(life: Life):
         case.resume(life.now, life.pace)
     assert told(life.case) == told(restored)
     asked = [begin_look(case, life.now) for case in (life.case, restored)]
-    assert asked[0]._named == asked[1]._named
+    assert asked[0].found.named == asked[1].found.named
 
 
 def test_whether_an_order_was_seen_ended_is_on_record():

@@ -11,7 +11,7 @@ from panic.broker.client import Broker
 from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
 from panic.broker.pages import Parameters
-from panic.broker.proof import since
+from panic.broker.questions import since
 from panic.config import Run
 from panic.engine.deadline import persistently
 from panic.engine.lane import Kind
