@@ -35,7 +35,7 @@ _BYTES_A_SECOND: Final = 1e9
 """What it takes to hand a text to one watcher."""
 
 _SLICE_S: Final = 0.002
-_REST_S: Final = 0.008
+_REST_S: Final = 0.002
 """How long the run has the loop after a slice of work."""
 
 

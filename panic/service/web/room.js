@@ -11,7 +11,7 @@ import { ago, commandLine, isDrill, utc } from "./words.js";
 
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", drawn = "", isStillIn = false;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false;
 
 const link = new Link({
   room(found) {
@@ -167,6 +167,7 @@ function openReady() {
     back: () => link.isLent && link.open(),
     pressed(run) {
       panel = null; // a new press begins with nothing chosen
+      begun = run;
       location.hash = `#/runs/${run}`;
     },
   });
@@ -186,7 +187,8 @@ async function openRun(run) {
   shown = run;
   const mine = view = new RunView();
   put(stage, mine.element);
-  link.follow(room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
+  mine.know(run);
+  link.follow(run === begun || room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
   try {
     const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`, undefined, { within: BOARD_MS });
     if (view !== mine) return;
