@@ -165,7 +165,8 @@ async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path,
 
 PLACE: Final = """() => {
     const { x, y, width, height, bottom } = document.getElementById("hold").getBoundingClientRect();
-    const isOnTop = [0.1, 0.5, 0.9].every((at) => document.elementFromPoint(x + width * at, y + height / 2)?.closest("#hold"));
+    const under = (at) => document.elementFromPoint(x + width * at, y + height / 2);
+    const isOnTop = [0.1, 0.5, 0.9].every((at) => under(at)?.closest("#hold"));
     return [isOnTop, window.innerHeight - bottom, x, y, width, height].map(Number);
 }"""
 
