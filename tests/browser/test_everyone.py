@@ -1,5 +1,6 @@
 """For everyone: a screen reader, a phone, a window at twice its size, hostile names."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -193,6 +194,7 @@ async def test_the_button_has_one_place_and_nothing_covers_it(it: House, page: S
     await look()
     await page.page.route("**/v1/**", lambda route: route.abort())
     for reader in list(it.readers):
+        assert isinstance(reader, asyncio.Task)
         reader.cancel()
     await page.type_the_word()
     await expect(page("#answer h2")).to_be_attached()

@@ -176,7 +176,7 @@ async def test_a_press_while_disconnected_changes_nothing_but_its_answer(page: S
     await page.page.clock.fast_forward(7000)
     await expect(page("#lost")).to_contain_text("DISCONNECTED")
     await page.type_the_word()
-    await until(lambda: held)
+    await until(lambda: bool(held))
     await page.page.clock.run_for(700)
     states = [await page("body").get_attribute("data-link"), await page.text("#connection")]
     may_go.set()
