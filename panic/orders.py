@@ -29,6 +29,9 @@ SIDES = ("BUY", "SELL")
 """What a cancel may be narrowed to. SELL includes short sales, which older releases called SELL_SHORT."""
 
 TYPES = ("MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER")
+SHARES_A_CONTRACT = 100
+"""What one option contract of the exchanges is for; an adjusted one may differ."""
+
 INSTRUMENT_TYPES = ("COMMON_STOCK", "INDEX", "OPTION", "CASH")
 
 
@@ -50,6 +53,43 @@ class Order(NamedTuple):
     status: str = ""
     filled_quantity: str = ""
     leaves_quantity: str = ""
+    limit_price: str = ""
+    stop_price: str = ""
+    average_fill_price: str = ""
+    created_at: str = ""
+
+    @property
+    def leaves(self) -> Decimal | None:
+        """Quantity that can still fill, shares or contracts; None where it cannot be read."""
+        return _number(self.leaves_quantity)
+
+    @property
+    def price(self) -> Decimal | None:
+        """The price it waits for, its limit before its stop, in dollars a share; None where it has none."""
+        limit = _number(self.limit_price)
+        return _number(self.stop_price) if limit is None else limit
+
+    @property
+    def notional(self) -> Decimal | None:
+        """What can still fill at its price, dollars; None where quantity or price is not known."""
+        if self.leaves is None or self.price is None:
+            return None
+        return abs(self.leaves * self.price * (SHARES_A_CONTRACT if self.is_option else 1))
+
+    @property
+    def is_option(self) -> bool:
+        """Whether it is counted in contracts."""
+        return self.instrument_type == "OPTION" or bool(_OSI.fullmatch(_letters(self.symbol)))
+
+    @property
+    def outlives_the_day(self) -> bool:
+        """Whether it would come back tomorrow if nobody cancelled it: good till cancel, or till a date."""
+        return self.time_in_force in {"GOOD_TILL_CANCEL", "GOOD_TILL_DATE"}
+
+    @property
+    def is_on_close(self) -> bool:
+        """Whether it takes part in the closing auction."""
+        return self.time_in_force in {"AT_CLOSE", "AT_THE_CLOSE"}
 
     @property
     def filled(self) -> Decimal:
@@ -95,6 +135,10 @@ def order(raw: object) -> Order:
         _text(field("status")),
         _text(field("filled_quantity")),
         _text(field("leaves_quantity")),
+        _text(field("limit_price")),
+        _text(field("stop_price")),
+        _text(field("average_fill_price")),
+        _text(field("created_at")),
     )
 
 

@@ -37,6 +37,7 @@ json_values = st.recursive(
 FIELDS = (
     *("id", "account_id", "client_order_id", "symbol", "side", "order_type", "instrument_type"),
     *("instrument_id", "time_in_force", "status", "filled_quantity", "leaves_quantity"),
+    *("limit_price", "stop_price", "average_fill_price", "created_at"),
 )
 
 
@@ -82,6 +83,23 @@ def test_an_order_is_read_field_by_field():
     expected = {"type" if name == "order_type" else name: value for name, value in raw.items()}
 
     assert expected == order(raw)._asdict()
+
+
+@pytest.mark.parametrize(
+    ("notional", "fields"),
+    [
+        ("1500.00", {"leaves_quantity": "10", "limit_price": "150.00", "stop_price": "1"}),
+        ("52", {"leaves_quantity": "1", "stop_price": "52"}),
+        ("250.00", {"leaves_quantity": "1", "limit_price": "2.50", "symbol": "AAPL261218C00190000"}),
+        ("5", {"leaves_quantity": "1", "limit_price": "-0.05", "instrument_type": "OPTION"}),
+        (None, {"leaves_quantity": "10"}),
+        (None, {"leaves_quantity": "", "limit_price": "150.00"}),
+        (None, {"leaves_quantity": "10", "limit_price": "nan"}),
+    ],
+)
+def test_notional_is_told_where_quantity_and_price_are_known(notional: str | None, fields: dict[str, str]):
+    """A contract of an option is for a hundred shares; nothing is guessed."""
+    assert (notional and Decimal(notional)) == an_order(**{"leaves_quantity": "", **fields}).notional
 
 
 @settings(max_examples=40)
