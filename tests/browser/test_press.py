@@ -296,7 +296,7 @@ async def test_a_press_that_hangs_is_in_doubt_and_the_page_still_hears(it: House
         await page("#more summary").click()
         await page("#latch").check()
         await page.type_the_word()
-        await expect(page("#connection")).to_have_text("Sending")
+        await expect(page("#hold")).to_have_text("SENDING")
         await expect(page("#answer h2")).to_have_text(IN_DOUBT)
         command = await page.text("#answer code")
         await expect(page("#connection")).to_have_text("Connected")

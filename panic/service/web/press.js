@@ -6,16 +6,17 @@ import { commandLine, count, isDrill, number } from "./words.js";
 
 const HOLD_MS = 1000;
 const ROOM_MS = 500; // a later answer may be waiting for a connection that this page itself holds
+const SLIP_PX = 40;
 const TRY_MS = 6000; // the service answers a press at once
+const NAMED_MOST = 4; // groups that are named above the button
 const UNSAID = "not said at the press (control room)";
 const REASONS = ["Runaway algorithm", "Risk limit breached", "Compromised key", "Market event"];
 
 export class PressPanel {
-  /** `pressed(run_id)` is told of the run; `lend()` lets a connection go for a press, and `back()` takes it again. */
-  constructor({ pressed, lend, back }) {
+  /** `pressed(run_id)` is told of the run; `link` lends its connection to a press. */
+  constructor({ pressed, link }) {
     this.pressed = pressed;
-    this.lend = lend;
-    this.back = back;
+    this.link = link;
     this.scope = "";
     this.groups = new Set();
     this.room = null;
@@ -64,7 +65,8 @@ export class PressPanel {
           h("label", { class: "check" }, this.latch,
             h("span", {}, "Leave the scope engaged: strategies that ask the latch stay stopped until a person resets it."))),
         h("p", { class: "note without" }, isDrill() ? "In earnest, should this page fail you, you would type: " : "If this page ever fails, type at a terminal: ", command("panic press --all --reason 'why'"))),
-      h("div", { class: "act" }, this.touched, this.locked, this.hold, this.typed, this.answer));
+      this.act = h("div", { class: "act" }, h("div", { class: "above" }, this.answer, this.touched, this.locked, this.byWord), this.hold, this.note));
+    new ResizeObserver(() => document.documentElement.style.setProperty("--act-height", `${this.act.offsetHeight}px`)).observe(this.act);
     this.update();
   }
 
@@ -100,7 +102,6 @@ export class PressPanel {
     this.byWord = h("details", { class: "by-word" }, h("summary", {}, "Cannot hold? Type the word instead"),
       h("label", { class: "field" }, h("span", {}, "Type CANCEL"), this.word), this.go);
     this.note = h("p", { id: "hold-note", class: "note" }, "Press and hold for one second. With a keyboard: hold Space or Enter.");
-    this.typed = h("div", {}, this.note, this.byWord);
   }
 
   /** Take what is known of the room. */
@@ -177,7 +178,7 @@ export class PressPanel {
     this.element.classList.toggle("unchosen", !this.isChosen);
     this.element.classList.toggle("barred", !mayPress);
     const words = this.isSending ? ["SENDING"] : !mayPress ? ["View only"] : !this.isChosen ? ["Choose", "the accounts"]
-      : ["HOLD", `to cancel${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
+      : ["HOLD", this.link.isLost ? "to try: DISCONNECTED" : `to cancel${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
     const told = words.join("\n");
     if (told !== this.told) {
       this.told = told;
@@ -218,7 +219,7 @@ export class PressPanel {
 
   tells({ accounts, unsent, scope, filters, forecast }) {
     const left = unsent.length ? `, and ${number(unsent.length)} more cannot be sent` : "";
-    const where = this.scope === "groups" ? `: ${scope}` : "";
+    const where = this.scope !== "groups" ? "" : this.groups.size > NAMED_MOST ? ` in ${count(this.groups.size, "group")}` : `: ${scope}`;
     const only = Object.entries(filters).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
     return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}${forecast ? `; ${forecast.text}` : ""}`;
   }
@@ -239,8 +240,8 @@ export class PressPanel {
 
   /** Whether the pointer was drawn away from the button: a finger may slip, but one can still stop on purpose. */
   isOff({ clientX: x, clientY: y }) {
-    const { left, top, width } = this.hold.getBoundingClientRect();
-    return Math.hypot(x - left - width / 2, y - top - width / 2) > width * 0.65;
+    const { left, right, top, bottom } = this.hold.getBoundingClientRect();
+    return x < left - SLIP_PX || x > right + SLIP_PX || y < top - SLIP_PX || y > bottom + SLIP_PX;
   }
 
   release() {
@@ -273,6 +274,7 @@ export class PressPanel {
     if (this.isSending) return;
     this.isSending = true;
     this.word.value = "";
+    this.byWord.open = false; // what is said of the press needs the place
     this.update();
     shout("Pressed. Sending.");
     put(this.answer);
@@ -298,7 +300,7 @@ export class PressPanel {
   async send(body) {
     const key = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
     const how = { headers: { "Idempotency-Key": key }, within: TRY_MS };
-    const slow = setTimeout(() => this.lend(), ROOM_MS);
+    const slow = setTimeout(() => this.link.lend(), ROOM_MS);
     try {
       return await ask("POST", "/v1/runs", body, how);
     } catch (error) {
@@ -309,7 +311,7 @@ export class PressPanel {
       });
     } finally {
       clearTimeout(slow);
-      this.back();
+      if (this.link.isLent) this.link.open();
     }
   }
 

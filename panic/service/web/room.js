@@ -29,25 +29,15 @@ const link = new Link({
   stale({ run_id: run }) {
     if (shown === run) view?.stale();
   },
-  paused() {
-    document.body.classList.toggle("lost", link.isPaused);
-    view?.freeze(true);
+  changed(state, before) {
+    document.body.dataset.link = state;
+    view?.freeze(link.isLost || state === "paused");
+    byId("lost").hidden = !link.isLost;
+    if (link.isLost) drawLost();
+    panel?.update();
     drawTop();
-  },
-  lost() {
-    document.body.classList.add("lost");
-    view?.freeze(true);
-    drawLost();
-    drawTop();
-    shout("Disconnected. This page has lost the service. Use the command line.");
-  },
-  back() {
-    const wasLost = !byId("lost").hidden;
-    document.body.classList.remove("lost");
-    byId("lost").hidden = true;
-    view?.freeze(false);
-    drawTop();
-    if (wasLost) announce("Connected again.");
+    if (link.isLost) shout("Disconnected. This page has lost the service. Use the command line.");
+    else if (before === "lost" && state === "connected") announce("Connected again.");
   },
   async refused() { // by the service itself: most likely the session has ended
     try {
@@ -60,15 +50,15 @@ const link = new Link({
 
 // ── around every page ─────────────────────────────────────────────────────────────────────────────────────────
 
+const PILLS = { connected: ["good", "Connected"], late: ["warn", "Late"], lost: ["bad", "DISCONNECTED"], paused: ["calm", "Paused"] };
+
 function drawTop() {
   byId("top").hidden = !session.now;
   document.documentElement.classList.toggle("is-drill", isDrillPage || Boolean(room?.drill));
   byId("drill").hidden = !isDrill();
   if (!room) return;
   say(byId("broker"), new URL(room.base_url).host);
-  const pill = byId("connection");
-  pill.className = `pill ${link.isLost ? "bad" : link.isPaused || link.isLent ? "calm" : "good"}`;
-  say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : link.isLent ? "Sending" : "Connected");
+  drawPill();
   say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}` : "");
   drawUnderway();
   for (const one of document.querySelectorAll("nav a[data-page]")) {
@@ -78,29 +68,35 @@ function drawTop() {
   document.title = title();
 }
 
+function drawPill() {
+  const [kind, word] = PILLS[link.state] ?? ["", ""];
+  byId("connection").className = `pill ${kind}`;
+  say(byId("connection"), link.state === "late" && link.beatAt ? `${word}: ${heardAgo()}` : word);
+}
+
+const heardAgo = () => `last heard ${ago((Date.now() - link.beatAt) / 1000)}`;
+
 function drawUnderway() {
   if (room) underway(byId("underway"), room, page() === "run" ? shown : "");
 }
 
 function title() {
   if (link.isLost) return "DISCONNECTED · panic";
-  if (link.isPaused || !session.now) return "panic";
+  if (link.state === "paused" || !session.now) return "panic";
   const drill = room?.drill ? "DRILL · " : "";
   if (page() === "run" && view?.board) return `${drill}${view.isOver ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
   return `${drill}${room?.ready ? "ready" : "NOT READY"} · panic`;
 }
 
 function drawLost() {
-  const element = byId("lost");
-  element.hidden = false;
-  put(element, h("strong", {}, "DISCONNECTED"), h("p", {}, "This page has lost the service. ", h("span", { id: "heard" }), "What you see is outdated."),
+  put(byId("lost"), h("strong", {}, "DISCONNECTED"), h("p", {}, "This page has lost the service. ", h("span", { id: "heard" }), "What you see is outdated."),
     h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ", command(commandLine({ scope: { all: true }, reason: "control room disconnected" }))),
     room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null);
   drawHeard();
 }
 
 function drawHeard() {
-  if (link.heardAt) say(byId("heard"), `Last heard ${utc(new Date(link.heardAt).toISOString())}, ${ago((Date.now() - link.heardAt) / 1000)}. `);
+  if (link.beatAt) say(byId("heard"), `Last heard ${utc(new Date(link.beatAt).toISOString())}, ${ago((Date.now() - link.beatAt) / 1000)}. `);
 }
 
 // ── pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +118,7 @@ function route() {
     room = panel = null; // the next user begins with nothing chosen
     byId("lost").hidden = true;
     byId("underway").hidden = true;
-    document.body.classList.remove("lost");
+    delete document.body.dataset.link;
     drawTop();
     const [where, why] = location.hash.replace(/^#\/?/, "").split("/"), isRefused = where === "sign-in";
     signInPage(stage, { isDrill: isDrillPage, enter, page: isRefused ? "" : location.hash.replace(/^#\/?/, ""), why: isRefused ? why : "" });
@@ -163,8 +159,7 @@ function refresh(isNew = false) {
 
 function openReady() {
   panel ??= new PressPanel({
-    lend: () => link.lend(),
-    back: () => link.isLent && link.open(),
+    link,
     pressed(run) {
       panel = null; // a new press begins with nothing chosen
       begun = run;
@@ -231,6 +226,7 @@ window.addEventListener("hashchange", route);
 for (const act of ["pointerdown", "keydown"]) window.addEventListener(act, seen, { passive: true });
 setInterval(() => {
   if (link.isLost) drawHeard();
+  drawPill();
   if (!session.now || !room) return;
   if (session.now.may_act && Date.now() > session.now.until) {
     session.now.may_act = false;
