@@ -156,6 +156,7 @@ async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path,
             await page.page.keyboard.press(key)
             told.append((await page.text("#cell")).split(" ")[0])
         words = await board.get_attribute("aria-label")
+        desks = [" ".join(one.split()) for one in await page(".desk").all_text_contents()]
 
     assert "Pressed. Sending." == heard[0]
     assert "CLEAR: every one of 100 accounts was read and shows no open order" == heard[-1]
