@@ -198,6 +198,15 @@ def _wrong(volume: Volume) -> list[str]:
     return [f"{volume.file}: {words}" for words in told]
 
 
+def pressed_with(ledger: LedgerFiles, key: str) -> tuple[str, datetime] | None:
+    """Give the run of the press that is on record by this key, and when it was made; None for none."""
+    for one in headings(ledger).runs:
+        for press in (one.pressed, *one.joined):
+            if press.key == key:
+                return one.run, press.trigger.at
+    return None
+
+
 def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:
     """Put runs in the order of their last presses: those on record in their order, those of this process beside.
 
