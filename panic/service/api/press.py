@@ -122,14 +122,14 @@ class Presses:
         key, ledger = _key_of(request), self._standby.settings.ledger
         if not key:
             raise ProblemError("malformed", "the press that is looked for has no Idempotency-Key")
-        found: tuple[str, datetime] | None = None
+        run, at = None, None
         if kept := self._keys.find(identity.key, key):
-            found = kept.started.run_id, kept.came
+            run, at = kept.started.run_id, kept.came
         elif ledger.file is not None:
             look = partial(history.pressed_with, ledger, _mark(identity, key))
-            found = await self._reading.ask(look, "arrival", _ARRIVAL_S)
+            run, at = await self._reading.ask(look, "arrival", _ARRIVAL_S) or (None, None)
         known_s = round(monotonic() - self._began, 3)
-        return document(views.Arrival("panic-arrival/1", *(found or (None, None)), known_s))
+        return document(views.Arrival("panic-arrival/1", run, at, known_s))
 
     @Operation("POST", "/v1/plan", "viewer", {200: PlanReport}, (422, 503, 504), body=PlanAsked)
     async def plan(self, request: web.Request, _: Identity) -> web.Response:
