@@ -48,7 +48,7 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path, ledger: bool):
 async def test_who_the_accounts_are_is_told_once_and_each_alone_as_the_report_tells_it(
     tmp_path: Path, is_here: bool
 ):
-    """In gzip, and again only where it has changed; one that could not be sent is an account, a stranger is not."""
+    """In gzip, and again only where it has changed; who could not be sent is an account, a stranger is not."""
     async with house(tmp_path, account(1), account(2, Fault("status", status=403)), rows=("1", "2", "x")) as it:
         report = (await it.press({**QUICK, "deadline_s": 1, "wait": 30})).json
         if not is_here:
