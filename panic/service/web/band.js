@@ -2,7 +2,7 @@
 
 import { announce, h, put, say, shout } from "./dom.js";
 import { mark } from "./shapes.js";
-import { CODE_OF, STATES, clock, count, number, seconds } from "./words.js";
+import { CODE_OF, SIGNS, STATES, clock, count, number, seconds } from "./words.js";
 
 export class Band {
   constructor() {
@@ -39,7 +39,7 @@ export class Band {
     if (isOver) return [live || finished ? headline : `${headline}. This run did not finish.`];
     if (clear === all) return [`${count(clear, "account")} read clear`, "still watching for orders that reappear"];
     const loud = ["r", "k", "o"].filter((code) => counts[code]).map((code) => h("span", { class: `loud m-${code}` },
-      h("span", { "aria-hidden": "true" }, `${STATES[code].sign} `), `${number(counts[code])} ${STATES[code].name}`));
+      h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `), `${number(counts[code])} ${STATES[code].name}`));
     const sending = (counts.w ?? 0) + (counts.s ?? 0), left = sending + ["t", "a", "p"].reduce((sum, code) => sum + (counts[code] ?? 0), 0);
     const rest = sending ? `${number(sending)} being sent` : left ? "the rest is being read" : "";
     return [h("span", {}, h("b", {}, number(clear)), ` of ${number(all)} clear`), ...loud, rest ? h("span", { class: "rest" }, rest) : null].filter(Boolean);

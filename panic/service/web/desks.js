@@ -1,5 +1,7 @@
 // Desks: the accounts of one roster group each; which is worse than another, and where each has its place. Pure.
 
+import { SIGNS } from "./words.js";
+
 const LARGEST = 26, SMALLEST = 3, STEP = 0.25; // pixels from cell to cell
 const HEADING = 19, GAP_X = 12, GAP_Y = 4; // pixels for a desk's name, and between desks
 const NARROWEST = 150;
@@ -18,7 +20,7 @@ export function divide(accounts, codes) {
 
 /** The worst first, the finished last; what is only further on its way by a quarter is further back. */
 export function compare(a, b) {
-  for (const code of ["r", "k", "o", "u"]) {
+  for (const code of Object.keys(SIGNS)) {
     const more = (b.counts[code] ?? 0) - (a.counts[code] ?? 0);
     if (more) return more;
   }

@@ -2,8 +2,8 @@
 
 import { h, put, say } from "./dom.js";
 import { compare, divide, fit } from "./desks.js";
-import { backdrop, draw, fill, isLoud } from "./shapes.js";
-import { CODES, STATES, count, number } from "./words.js";
+import { backdrop, draw, fill } from "./shapes.js";
+import { CODES, SIGNS, STATES, count, number } from "./words.js";
 
 const SORT_MS = 4000; // desks do not jump about more often than this
 const BELOW = 44; // pixels that are left free below the board, for the line that tells of a cell
@@ -132,8 +132,8 @@ export class Mosaic {
       desk.told = told;
       desk.head.classList.toggle("is-done", clear === all);
       put(desk.head, h("b", { title: desk.name }, desk.name),
-        ["r", "k", "o", "u"].filter((code) => counts[code]).map((code) => h("span", { class: `m-${code}` },
-          h("span", { "aria-hidden": "true" }, `${STATES[code].sign} `), number(counts[code]), h("span", { class: "unseen" }, ` ${STATES[code].name}, `))),
+        Object.keys(SIGNS).filter((code) => counts[code]).map((code) => h("span", { class: `m-${code}` },
+          h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `), number(counts[code]), h("span", { class: "unseen" }, ` ${STATES[code].name}, `))),
         clear === all ? h("span", {}, "✓ ", number(all), h("span", { class: "unseen" }, " clear")) : h("span", {}, `${number(clear)} / ${number(all)}`, h("span", { class: "unseen" }, " clear")));
     }
   }
@@ -165,7 +165,7 @@ export class Mosaic {
         if (codes[index] !== code) continue;
         const x = desk.x + (place % columns) * pitch, y = desk.y + Math.floor(place / columns) * pitch;
         const isQuiet = isShown && !isShown(index);
-        if (isLoud(code) && !isQuiet) loud.push([code, x, y]);
+        if (code in SIGNS && !isQuiet) loud.push([code, x, y]);
         else {
           pen.globalAlpha = isQuiet ? HIDDEN : 1;
           (pitch > 10 ? draw : fill)(pen, code, Math.round(x), Math.round(y), Math.round(x + size) - Math.round(x));

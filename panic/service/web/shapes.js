@@ -14,9 +14,6 @@ export function backdrop(isFresh = false) {
   return colours;
 }
 
-/** Whether a state is one that somebody should see: what is normal recedes. */
-export const isLoud = (code) => code in { r: 1, k: 1, o: 1, u: 1 };
-
 /** Draw a state that is too small for a shape. */
 export function fill(pen, code, x, y, size) {
   pen.fillStyle = backdrop()[code];

@@ -8,16 +8,19 @@ export const STATES = {
   a: { name: "accepted", tells: "accepted, or nothing to cancel; nobody has read the account yet" },
   p: { name: "pending", tells: "read: only orders that are being cancelled are left" },
   c: { name: "clear", tells: "read: no order is open" },
-  u: { name: "unverified", sign: "○", tells: "nobody saw that nothing is open" },
-  o: { name: "open", sign: "▲", tells: "read: orders are open" },
-  k: { name: "unknown", sign: "◆", tells: "nobody knows what became of the cancel" },
-  r: { name: "refused", sign: "✕", tells: "the broker refused to cancel" },
+  u: { name: "unverified", tells: "nobody saw that nothing is open" },
+  o: { name: "open", tells: "read: orders are open" },
+  k: { name: "unknown", tells: "nobody knows what became of the cancel" },
+  r: { name: "refused", tells: "the broker refused to cancel" },
 };
+
+/** What somebody should see, the worst first, with its sign in words; all else is normal, and recedes. */
+export const SIGNS = { r: "✕", k: "◆", o: "▲", u: "○" };
 
 export const CODES = Object.keys(STATES);
 
 /** The counts that a board is filtered by, what needs somebody first: each of one state, or of all that are on their way. */
-export const FILTERS = ["r", "k", "o", "u", "wstap", "c"];
+export const FILTERS = [...Object.keys(SIGNS), "wstap", "c"];
 
 export const CODE_OF = { clear: "c", unverified: "u", open: "o", unknown: "k", refused: "r" };
 
