@@ -161,7 +161,7 @@ def _recorded(settings: Settings, *, is_known: bool) -> Recorded:
 
 
 def _runs(ledger: LedgerFiles, broker: str) -> list[Ended]:
-    """Give the latest runs, back to one that shows everything clear; what a clear may hide, its record must support.
+    """Give the latest runs, back to one that shows all of it clear; the record of a clear one must support that.
 
     The accounts of the one that is shown are counted.
     """
