@@ -4,6 +4,8 @@ import { copies, h, put, say } from "./dom.js";
 import { mark } from "./shapes.js";
 import { CODE_OF, STATES, blocks, capital, count, number, phone, utc } from "./words.js";
 
+const IDS_MOST = 10;
+
 /** How the orders of an account stand, in a line; "" where none is known. */
 const ORDERS = [["open", "open"], ["accepted", "accepted for cancel"], ["canceled", "seen cancelled"], ["filled", "filled meanwhile"]];
 const ordersOf = ({ orders }) => ORDERS.filter(([key]) => orders[key]).map(([key, words]) => `${number(orders[key])} ${words}`).join(", ");
@@ -68,8 +70,10 @@ export class Card {
   }
 }
 
-function requests(ids) {
+function requests(all) {
+  const ids = all.slice(0, IDS_MOST), earlier = all.length - ids.length;
   return h("ul", { class: "ids", "aria-label": "Request ids, newest first" }, ids.map((request) => h("li", {},
     h("span", {}, `${request.method} ${request.error ?? request.status ?? "no answer"}, ${utc(request.at)}`),
-    request.request_id ? h("span", { class: "spelled" }, h("code", {}, blocks(request.request_id).map((block) => [h("span", {}, block), " "])), copies(request.request_id)) : h("span", {}, "no request id"))));
+    request.request_id ? h("span", { class: "spelled" }, h("code", {}, blocks(request.request_id).map((block) => [h("span", {}, block), " "])), copies(request.request_id)) : h("span", {}, "no request id"))),
+  earlier ? h("li", {}, h("span", {}, `and ${count(earlier, "earlier request")}: see the report`)) : null);
 }

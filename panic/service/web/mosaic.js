@@ -72,7 +72,12 @@ export class Mosaic {
   /** Let only some accounts stand out: `isShown(index)`; null for all. */
   filter(isShown) {
     this.isShown = isShown;
-    this.arrange();
+    for (const desk of this.desks) {
+      this.dirty.add(desk);
+      desk.isOther = Boolean(isShown) && !desk.cells.some(isShown);
+      desk.head?.classList.toggle("is-other", desk.isOther);
+    }
+    this.later();
   }
 
   describe(words) {
@@ -101,8 +106,9 @@ export class Mosaic {
     if (!width || !this.accounts.length) return;
     const isBeside = getComputedStyle(this.frame).getPropertyValue("--beside").trim() === "1"; // the list is beside it
     const height = Math.max(LEAST, isBeside ? window.innerHeight - top - BELOW : window.innerHeight * 0.5);
-    Object.assign(this, fit(this.desks, width, height));
-    this.frame.style.maxHeight = `${Math.max(height, LEAST)}px`;
+    Object.assign(this, fit(this.desks, width, height, isBeside ? 3 : 4));
+    this.frame.style.maxHeight = isBeside ? `${height}px` : "none"; // nobody scrolls twice on a phone
+    this.element.closest(".run-body")?.style.setProperty("--high", isBeside ? `${height + BELOW - 16}px` : "none");
     const scale = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(width * scale);
     this.canvas.height = Math.round(this.height * scale);
@@ -119,7 +125,7 @@ export class Mosaic {
   // ── heads: words, and the board's equivalent in words ────────────────────────────────────────────────────────
 
   head(desk) {
-    desk.head = h("li", { class: "desk" });
+    desk.head = h("li", { class: desk.isOther ? "desk is-other" : "desk" });
     desk.told = "";
     Object.assign(desk.head.style, { left: `${desk.x}px`, top: `${desk.y - this.heading}px`, width: `${desk.width}px` });
     return desk.head;

@@ -152,8 +152,8 @@ export class RunView {
     this.told = told;
     const fact = (name, ...inside) => h("span", {}, h("small", {}, name), " ", inside);
     put(this.facts, fact("Scope", h("b", {}, scope)), fact("By", h("b", {}, trigger.by)), fact("Why", trigger.reason),
-      fact("Pressed", `${utc(at)} (${newYork(at)} New York)`), fact("At", host), contact ? fact("Broker", h("b", { class: "contact" }, contact)) : null,
-      fact("Run", h("code", { title: run }, run), copies(run)));
+      fact("Pressed", `${utc(at)} (${newYork(at)} New York)`), fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, contact || host)),
+      fact("Run", h("code", {}, run), copies(run)));
     const lines = [
       this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS OUT OF DATE. The run continues: at a terminal, ", command(`panic show ${run}`)) : null,
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,
