@@ -1,4 +1,4 @@
-"""What a run under way has come to so far: counts that cost little to read, and the accounts that need somebody."""
+"""What a run under way has come to so far: counts that are cheap to read, and the accounts that need somebody."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
