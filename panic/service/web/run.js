@@ -67,21 +67,21 @@ export class RunView {
   async know(run) {
     if (this.asks) return;
     this.asks = true;
-    try {
-      const found = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/accounts`, undefined, { within: ACCOUNTS_MS, cache: "no-cache" });
-      this.accounts = found.accounts;
-      this.order = found.order;
-      this.asks = false;
-      if (this.isEnded || !this.board) return;
-      if (this.order === this.board.order) this.show();
-      else this.retry();
-    } catch {
-      this.retry();
-    }
+    const how = { within: ACCOUNTS_MS, cache: "no-cache" };
+    const found = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/accounts`, undefined, how).catch(() => null);
+    if (this.isEnded) return;
+    if (!found) return this.retry();
+    this.accounts = found.accounts;
+    this.order = found.order;
+    this.asks = false;
+    if (!this.board) return;
+    if (this.order === this.board.order) this.show();
+    else this.retry();
   }
 
   retry() {
-    if (!this.isEnded) this.retrying = setTimeout(() => {
+    this.asks = true;
+    this.retrying = setTimeout(() => {
       this.asks = false;
       if (this.board && this.board.order !== this.order) this.know(this.board.run_id);
     }, AGAIN_MS);
