@@ -23,8 +23,8 @@ from panic.run.engagement import HoldView
 from panic.service.room.letters import Letter
 from panic.service.selftest.findings import Finding
 
-Identity = tuple[str | None, str, str]
-"""Who an account is: its id, name and group."""
+Identity = tuple[str | None, str, str, str]
+"""Who an account is: its id, name, group and owner."""
 
 Points = tuple[tuple[float, int], ...]
 
@@ -92,12 +92,22 @@ class RoomRun:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The run that was pressed last, and when it ended; without a verdict it did not, and was pressed then."""
+    """The run that was pressed last, or a later one did not answer for; without a verdict it did not end.
+
+    Attributes:
+        at: When it ended, or was pressed if it did not.
+        accounts: How many it had, `not_clear` of them not clear; null where that was not counted.
+        is_latest: Whether no run was pressed later.
+    """
 
     run_id: str
     verdict: Verdict | None
     at: datetime
     drill: bool
+    scope: str
+    accounts: int | None
+    not_clear: int | None
+    is_latest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,8 +181,7 @@ class Board:
         finished: Whether it came to its end.
         deadline_s: When it ends at the latest, seconds since the press.
         forecast: How long it takes while the broker limits the pace; else null.
-        accounts: Each in the plan's order, those that could not be sent at the end; null in a stream while the run
-            is under way.
+        order: Names the accounts in their order: who they are, `/accounts` says under the same name.
         codes: A letter for each of them.
         counts: How many accounts have which code.
         worst: Those that are not clear, worst first; `more` counts those beyond.
@@ -203,7 +212,7 @@ class Board:
     flags: tuple[Flag, ...]
     latch: LatchReport | None
     ledger_head: str | None
-    accounts: tuple[Identity, ...] | None
+    order: str
     codes: str
     counts: dict[Letter, int]
     totals: Totals | None
@@ -212,3 +221,13 @@ class Board:
     worst: tuple[BoardAccount, ...]
     more: int
     course: Course | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts of a run, in the plan's order, those that could not be sent at the end; `order` names it."""
+
+    schema: Literal["panic-accounts/1"]
+    run_id: str
+    order: str
+    accounts: tuple[Identity, ...]

@@ -1,8 +1,9 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
+import { inDoubt, keep, settle } from "./doubt.js";
 import { Refusal, Silence, ask, atProvider, encode, may, session, signIn } from "./service.js";
-import { commandLine, count, isDrill, number } from "./words.js";
+import { commandLine, count, isDrill, number, utc } from "./words.js";
 
 const HOLD_MS = 1000;
 const ROOM_MS = 500; // a later answer may be waiting for a connection that this page itself holds
@@ -13,9 +14,10 @@ const UNSAID = "not said at the press (control room)";
 const REASONS = ["Runaway algorithm", "Risk limit breached", "Compromised key", "Market event"];
 
 export class PressPanel {
-  /** `pressed(run_id)` is told of the run; `link` lends its connection to a press. */
-  constructor({ pressed, link }) {
+  /** `pressed(run_id)` is told of the run, `doubted()` of a press in doubt; `link` lends its connection to a press. */
+  constructor({ pressed, doubted, link }) {
     this.pressed = pressed;
+    this.doubted = doubted;
     this.link = link;
     this.scope = "";
     this.groups = new Set();
@@ -154,6 +156,10 @@ export class PressPanel {
     return body;
   }
 
+  body() {
+    return { ...this.asked(), reason: this.reason.value.trim() || UNSAID, latch: this.latch.checked };
+  }
+
   /** The ids that were typed; what is no id stays as it is, and the service says so. */
   listed() {
     return [...new Set(this.ids.value.split(/[\s,;]+/).filter(Boolean))].map((one) => (/^\d{1,19}$/.test(one) ? BigInt(one) : one));
@@ -175,10 +181,11 @@ export class PressPanel {
   update() {
     const mayPress = may("presser"), n = this.touches();
     const only = Object.keys(this.asked().filters).length ? " (only some orders)" : "";
+    const isAgain = this.isChosen && this.missed && inDoubt()?.body === encode(this.body());
     this.element.classList.toggle("unchosen", !this.isChosen);
     this.element.classList.toggle("barred", !mayPress);
     const words = this.isSending ? ["SENDING"] : !mayPress ? ["View only"] : !this.isChosen ? ["Choose", "the accounts"]
-      : ["HOLD", this.link.isLost ? "to try: DISCONNECTED" : `to cancel${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
+      : ["HOLD", this.link.isLost ? "to try: DISCONNECTED" : `to ${isAgain ? "press again" : "cancel"}${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
     const told = words.join("\n");
     if (told !== this.told) {
       this.told = told;
@@ -278,7 +285,7 @@ export class PressPanel {
     this.update();
     shout("Pressed. Sending.");
     put(this.answer);
-    const body = { ...this.asked(), reason: this.reason.value.trim() || UNSAID, latch: this.latch.checked };
+    const body = this.body();
     let found = null, isOut = false;
     try {
       if (!session.now?.may_act && this.token.value) await signIn(this.token.value.trim());
@@ -291,15 +298,18 @@ export class PressPanel {
     this.isSending = false;
     this.hold.classList.remove("held");
     this.update();
-    if (!found) return;
+    if (!found) {
+      this.doubted();
+      return;
+    }
+    settle();
     shout(found.joined ? "The press joined the run under way." : "The run has begun.");
     this.pressed(found.run_id);
   }
 
   /** Send it, and once more if nothing answered: the same key makes both one press. */
   async send(body) {
-    const key = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-    const how = { headers: { "Idempotency-Key": key }, within: TRY_MS };
+    const how = { headers: { "Idempotency-Key": keep(body) }, within: TRY_MS };
     const slow = setTimeout(() => this.link.lend(), ROOM_MS);
     try {
       return await ask("POST", "/v1/runs", body, how);
@@ -315,8 +325,21 @@ export class PressPanel {
     }
   }
 
+  /** Say that a press in doubt did not arrive, and offer to press it again: it goes with the same key. */
+  miss({ command: typed }, { isRestarted }) {
+    this.missed = true;
+    const title = `Your press had not arrived at ${utc(new Date().toISOString())}`;
+    shout(title);
+    put(this.answer, h("div", { class: "panel bad" }, h("h2", {}, title),
+      h("p", {}, isRestarted ? "The service was started again since, and nothing of your press is on record." : "The service knows nothing of it."),
+      h("p", {}, "Choose the same and hold the button to press again: with the same key, so that both are one."),
+      h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(typed))));
+    this.update();
+  }
+
   failed(error, body, isOut) {
     const isRefused = !isOut || (error instanceof Refusal && error.isCertain && !error.isSecond);
+    if (isRefused && isOut) settle();
     const isIdle = isRefused && (error.code === "idle" || error.status === 401);
     const title = isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived";
     const words = error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";

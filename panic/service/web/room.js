@@ -1,6 +1,7 @@
 // The control room: who is signed in, which page is shown, and whether the service is still there.
 
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
+import { inDoubt, lookUp, settle } from "./doubt.js";
 import { Link } from "./link.js";
 import { latch, problem, runs, schedule, sessions, signInPage } from "./pages.js";
 import { PressPanel } from "./press.js";
@@ -9,9 +10,10 @@ import { RunView } from "./run.js";
 import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
 import { ago, commandLine, isDrill, utc } from "./words.js";
 
+const DOUBT_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", drawn = "", isStillIn = false;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null;
 
 const link = new Link({
   room(found) {
@@ -38,6 +40,7 @@ const link = new Link({
     drawTop();
     if (link.isLost) shout("Disconnected. This page has lost the service. Use the command line.");
     else if (before === "lost" && state === "connected") announce("Connected again.");
+    settleDoubt();
   },
   async refused() { // by the service itself: most likely the session has ended
     try {
@@ -160,14 +163,17 @@ function refresh(isNew = false) {
 function openReady() {
   panel ??= new PressPanel({
     link,
+    doubted: settleDoubt,
     pressed(run) {
       panel = null; // a new press begins with nothing chosen
+      begun = run;
       location.hash = `#/runs/${run}`;
     },
   });
   glance = tiles(room, roomAt);
   put(stage, glance, panel.element, h("div", { id: "troubles" }));
   drawReady();
+  settleDoubt();
 }
 
 function drawReady() {
@@ -177,11 +183,35 @@ function drawReady() {
   panel.know(room);
 }
 
+/** Ask what became of a press whose answer was lost, as soon as the service is there; where it arrived, show its run. */
+async function settleDoubt() {
+  const kept = link.state === "connected" && !panel?.isSending && !isAsking ? inDoubt() : null;
+  if (!kept) return;
+  isAsking = true;
+  try {
+    const found = await lookUp(kept);
+    if (inDoubt()?.key !== kept.key || panel?.isSending) return; // settled, or pressed again meanwhile
+    if (found.run_id === null) return panel?.miss(kept, found);
+    settle();
+    panel = null;
+    arrived = found;
+    shout(arrivedWords());
+    location.hash = `#/runs/${found.run_id}`;
+  } catch {
+    setTimeout(settleDoubt, DOUBT_MS);
+  } finally {
+    isAsking = false;
+  }
+}
+
+const arrivedWords = () => `Your press arrived at ${utc(arrived.at)}.`;
+
 async function openRun(run) {
   shown = run;
   const mine = view = new RunView();
-  put(stage, mine.element);
-  link.follow(room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
+  put(stage, arrived?.run_id === run ? h("p", { id: "arrived", class: "panel good" }, arrivedWords()) : null, mine.element);
+  mine.know(run);
+  link.follow(run === begun || room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
   try {
     const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`, undefined, { within: BOARD_MS });
     if (view !== mine) return;
