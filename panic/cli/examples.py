@@ -39,6 +39,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     "panic drill": ("panic drill", "panic drill --accounts 1000 --rate 50", "panic drill --room"),
     "panic serve": ("panic serve", "panic serve --config /etc/panic/panic.toml --log-level info"),
     "panic health": ("panic health", "panic health --ready --wait 10"),
+    "panic sessions": ("panic sessions --token desk.token", "panic sessions --token desk.token --end alice"),
     "panic schedule": ("panic schedule", "panic schedule --count 10 --format json"),
     "panic simulate": (
         "panic simulate --write practice",
