@@ -34,6 +34,7 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "panic evidence verify incident.jsonl --signed ledger.db.heads --key public.pem",
     ),
     "panic evidence backup": ("panic evidence backup copy.db", "panic evidence backup copy.db --format json"),
+    "panic orders": ("panic orders --all", "panic orders --group arbitrage --side buy --format csv"),
     "panic check": ("panic check", "panic check --last"),
     "panic config show": ("panic config show", "panic config show --config /etc/panic/panic.toml --format json"),
     "panic drill": ("panic drill", "panic drill --accounts 1000 --rate 50", "panic drill --room"),
