@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Collection
+from decimal import Decimal
 
 SHOWN_MOST = 200
 """Characters: enough to read out over the phone, too few to flood a report."""
@@ -42,6 +43,14 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
     name = name[:_LONGEST_NAME]
     close = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name.lower(), known, 1)
     return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."
+
+
+def dollars(amount: Decimal) -> str:
+    """Say an amount as people do: "$950", "$412 K", "$1.2 M"."""
+    for unit, size in (("B", 10**9), ("M", 10**6)):
+        if amount >= size:
+            return f"${amount / size:,.1f} {unit}"
+    return f"${amount / 1000:,.0f} K" if amount >= 1000 else f"${amount:,.0f}"  # noqa: PLR2004
 
 
 def ago(seconds: float) -> str:

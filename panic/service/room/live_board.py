@@ -194,7 +194,7 @@ class LiveBoard:
 
 def _account(run: Run, place: int, facts: told.Circumstances) -> AccountReport:
     if place < len(run.cases):
-        return told.account_of(run.cases[place], facts, run.wall)[0]
+        return told.account_of(run.cases[place], facts, run.wall)
     return told.unsent_of(run.prepared.plan.unsent[place - len(run.cases)], facts.contact)
 
 
