@@ -34,6 +34,9 @@ _SERVE = """
   0 ended by a signal · 78 it may not, or cannot, listen at the address in the settings"""
 _HEALTH = """
   0 it answers; with --ready: a press would work · 1 it does not"""
+_SESSIONS = """
+  0 listed, or ended · 1 the service does not answer, or refuses
+  64 usage, or nobody of that name is signed in · 78 the settings, or the token, cannot be used"""
 _SCHEDULE = """
   0 every schedule has a next run · 10 some will not run, or a calendar is in doubt"""
 _EXPORT = """
@@ -84,6 +87,7 @@ def parser() -> Parser:
     _drill(add("drill", "drill:do_drill", "practise a whole press on the embedded simulator", _DRILL))
     add("serve", "serve:do_serve", "run the service: API, hooks, control room", _SERVE)
     _health(add("health", "health:do_health", "ask the running service how it is", _HEALTH))
+    _sessions(add("sessions", "sessions:do_sessions", "list who is signed in, or end it", _SESSIONS))
     _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
@@ -199,6 +203,16 @@ def _health(parser: Parser) -> None:
     add = parser.add_argument
     add("--ready", action="store_true", help="ask for more: that it is ready, so that a press would work")
     add("--wait", type=_seconds, default=0.0, metavar="S", help="until it is so, for S seconds at most (0)")
+
+
+def _sessions(parser: Parser) -> None:
+    add = parser.add_argument
+    what = "end a session: its id, or a name for all of theirs; repeatable"
+    add("--end", action="append", default=[], metavar="ID|NAME", help=what)
+    add("--token", type=Path, metavar="FILE", help="file of your token, mode 600 (else the variable PANIC_TOKEN)")
+    what = "PEM file of your certificate and key, where the service asks for one"
+    add("--certificate", type=Path, metavar="FILE", help=what)
+    _output_options(parser)
 
 
 def _schedule(parser: Parser) -> None:

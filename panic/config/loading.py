@@ -172,7 +172,7 @@ def _unknown_sections(document: Document) -> None:
 def _stray_variables(document: Document, env: Mapping[str, str], spoken_for: Collection[str]) -> None:
     known = {f"PANIC_{name}_{key}".upper() for name, model in SECTIONS.items() for key in _overridable(model)}
     for name in sorted(name for name in env if name.startswith("PANIC_")):
-        if name not in {*known, *spoken_for, "PANIC_CONFIG", "PANIC_TRACEBACK"}:
+        if name not in {*known, *spoken_for, "PANIC_CONFIG", "PANIC_TOKEN", "PANIC_TRACEBACK"}:
             guess = did_you_mean(name, sorted(known), "Unset it.")
             document.problems.append(Problem(f"the environment variable {shown(name)} means nothing", guess))
 

@@ -19,7 +19,7 @@ from panic.kit.words import clip
 from panic.ledger import reader
 from panic.ledger.events import Event, Head, decode
 from panic.ledger.reader import Row, Volume, faults
-from panic.ledger.record import Kind, LastPress, gaps
+from panic.ledger.record import Joined, Kind, LastPress, Pressed, gaps
 from panic.ledger.replay import Replay, report_of
 from panic.ledger.summary import Summary
 from panic.report.document import Report
@@ -196,6 +196,16 @@ def _wrong(volume: Volume) -> list[str]:
     if (more := len(told) - _TOLD_MOST) > 0:
         told = (*told[:_TOLD_MOST], f"and {more:,} more of its events")
     return [f"{volume.file}: {words}" for words in told]
+
+
+def pressed_with(ledger: LedgerFiles, key: str) -> tuple[str, datetime] | None:
+    """Give the run of the press that is on record by this key, and when it was made; None for none."""
+    for one in headings(ledger).runs:
+        presses: tuple[Pressed | Joined, ...] = (one.pressed, *one.joined)
+        for press in presses:
+            if press.key == key:
+                return one.run, press.trigger.at
+    return None
 
 
 def by_last_press(recorded: Sequence[LastPress], here: Sequence[LastPress]) -> list[str]:

@@ -23,8 +23,9 @@ from panic.report.document import Flag, Source
 class Press:
     """The act: which accounts, why, and how this run differs from the settings (None: it does not).
 
-    `key` is what it is known by on record: a schedule's name and day, or a hook's signed call; `program` is the
-    name of the program that presses by the API, empty for a person.
+    `key` is what it is known by on record: a schedule's name and day, a hook's signed call, or a digest of an
+    Idempotency-Key and its owner; `program` is the name of the program that presses by the API, empty for a
+    person.
     """
 
     scope: Scope

@@ -107,7 +107,7 @@ def make_app(
     app.on_shutdown.append(looks.end_streams)
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     handlers = (
-        Presses(desk, standby, audit, planning),
+        Presses(desk, standby, audit, planning, looking),
         Runs(desk, standby, lookup, threads, looking, audit, env),
         looks,
         Latching(standby, audit, threads, looking, judging, env),

@@ -14,7 +14,7 @@ import hmac
 import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -152,6 +152,10 @@ class Sessions:
         limits = self._settings().service
         until = min(session.acted + limits.session_idle_s, session.began + limits.session_max_s)
         return max(until - self._now(), 0.0)
+
+    def ends_at(self, session: Session) -> datetime:
+        """Give when it ends at the latest."""
+        return session.at + timedelta(seconds=self._settings().service.session_max_s)
 
     def act(self, session: Session) -> None:
         """Count the time anew, unless it only looks by now: then it takes the token."""

@@ -1,5 +1,6 @@
 """For everyone: a screen reader, a phone, a window at twice its size, hostile names."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
 from tests.cli.support import account
 from tests.service.house import House, house
+from tests.service.room.page import pressed
 
 pytestmark = chromium.needed
 
@@ -160,6 +162,50 @@ async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path,
     assert len(heard) <= 8
     assert ["1", "3", "1", "100", "1", "1"] == told
     assert "Board of 100 accounts: 100 clear. East: 50 of 50 clear. West: 50 of 50 clear" == words
+
+
+PLACE: Final = """() => {
+    const { x, y, width, height, bottom } = document.getElementById("hold").getBoundingClientRect();
+    const under = (at) => document.elementFromPoint(x + width * at, y + height / 2);
+    const isOnTop = [0.1, 0.5, 0.9].every((at) => under(at)?.closest("#hold"));
+    return [isOnTop, window.innerHeight - bottom, x, y, width, height].map(Number);
+}"""
+
+
+async def test_the_button_has_one_place_and_nothing_covers_it(it: House, page: Screen):
+    """Whatever is chosen, begins, grows, is answered or lost; on a phone it is under the thumb, at the bottom."""
+    places: dict[int, list[list[float]]] = {}
+
+    async def look() -> None:
+        for size in SIZES:
+            await page.page.set_viewport_size(size)
+            places.setdefault(size["width"], []).append(await page.page.evaluate(PLACE))
+
+    await look()
+    await page("#scope-groups").check()
+    await page.page.get_by_label("East").check()
+    await page("#more summary").click()
+    await page("details.by-word summary").click()
+    await look()
+    await pressed(it, deadline_s=1)
+    await expect(page("#underway a")).to_have_count(1)
+    await look()
+    await page.page.evaluate("window.scrollTo(0, 9999)")
+    await look()
+    await page.page.route("**/v1/**", lambda route: route.abort())
+    for reader in list(it.readers):
+        assert isinstance(reader, asyncio.Task)
+        reader.cancel()
+    await page.type_the_word()
+    await expect(page("#answer h2")).to_be_attached()
+    await page.page.clock.run_for(4500)
+    await expect(page("#lost")).to_contain_text("DISCONNECTED")
+    await look()
+    page.complaints.clear()
+
+    assert {width: [first] * 5 for width, (first, *_) in places.items()} == places
+    assert {1} == {first[0] for first, *_ in places.values()}
+    assert 40 > places[390][0][1]
 
 
 async def test_a_finger_presses_without_motion_and_without_colours(tmp_path: Path, browser: Browser):

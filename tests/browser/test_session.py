@@ -1,17 +1,19 @@
 """Who is in: signing in and out, a desk that was left alone, and pages that lose the service."""
 
+import asyncio
 import re
 from pathlib import Path
+from typing import Final
 
 import pytest
 from aiohttp.web import Request, StreamResponse
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from panic.service.room import routes
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, another, screen
-from tests.cli.support import sent
+from tests.cli.support import sent, until
 from tests.service.house import House, house
 
 pytestmark = chromium.needed
@@ -111,19 +113,89 @@ async def test_whoever_was_away_looks_and_presses_again_with_the_token(it: House
     assert [1, 2] == sorted(sent(it.simulator, "DELETE"))
 
 
-async def test_a_page_that_hears_nothing_says_so(page: Screen, monkeypatch: pytest.MonkeyPatch):
-    """The connection stands and nothing comes: it is lost three beats later. One that nobody sees is paused."""
-    proper, silent = routes._send, [True]
+STATES: Final = [
+    ({"beatAt": 0, "answerAt": 0, "sinceAt": 0, "brokeAt": 0}, ["connected"] * 2 + ["late"] * 3 + ["lost"] * 5),
+    ({"beatAt": -60, "answerAt": 0, "sinceAt": 0, "brokeAt": 0}, ["late"] * 5 + ["lost"] * 5),
+    ({"beatAt": 0, "answerAt": 4, "sinceAt": 0, "brokeAt": 0}, ["connected"] * 2 + ["late"] * 7 + ["lost"]),
+    ({"beatAt": 0, "answerAt": 0, "sinceAt": 0, "brokeAt": 1}, ["connected"] + ["lost"] * 9),
+    ({"beatAt": 0, "answerAt": 4, "sinceAt": 0, "brokeAt": 1}, ["connected"] * 2 + ["late"] * 2 + ["lost"] * 6),
+]
+"""What was heard last, in seconds, and the state of the link 1.9, 2.9, … 10.9 seconds after the beat."""
+
+
+async def test_the_link_has_one_state(page: Screen):
+    """It follows from the last beat and the last answer; an answer alone makes nothing on the page current."""
+    found = await page.page.evaluate(
+        """(heards) => import("/room/link.js").then(({ stateOf }) => heards.map((heard) => {
+            const ms = Object.fromEntries(Object.entries(heard).map(([name, s]) => [name, s && s * 1000 + 1e6]));
+            for (const name of ["beatAt", "sinceAt"]) ms[name] ||= 1e6;
+            return [...Array(10).keys()].map((i) => stateOf(ms, 1e6 + 1900 + i * 1000));
+        }))""",
+        [heard for heard, _ in STATES],
+    )
+
+    assert [states for _, states in STATES] == found
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """While it holds something, the stream stands and says nothing."""
+    proper, silent = routes._send, list[bool]()
 
     async def swallow(request: Request, response: StreamResponse, words: bytes) -> None:
         if not silent:
             await proper(request, response, words)
 
+    monkeypatch.setattr(routes, "_send", swallow)
+    return silent
+
+
+ABOVE: Final = """() => {
+    const [answer, hold] = ["answer", "hold"].map((id) => document.getElementById(id));
+    const greys = [];
+    for (let one = answer; one; one = one.parentElement) greys.push(getComputedStyle(one).filter);
+    const { top, bottom } = answer.getBoundingClientRect();
+    return [top >= 0 && bottom <= hold.getBoundingClientRect().top, greys.filter((grey) => grey !== "none")];
+}"""
+
+
+async def test_a_press_while_disconnected_changes_nothing_but_its_answer(page: Screen, silent: list[bool]):
+    """While it is sent and afterwards the page is lost; what became of it stands above the button, never grey."""
+    await page("#scope-all").check()
+    await page("#touches", has_text="Touches").wait_for()
+    held, may_go = list[str](), asyncio.Event()
+
+    async def hang(route: Route) -> None:
+        if route.request.url.endswith("/v1/runs"):
+            held.append(route.request.url)
+            await may_go.wait()
+        await route.abort()
+
+    await page.page.route("**/v1/**", hang)
+    silent.append(True)
+    await page.page.clock.fast_forward(7000)
+    await expect(page("#lost")).to_contain_text("DISCONNECTED")
+    await page.type_the_word()
+    await until(lambda: bool(held))
+    await page.page.clock.run_for(700)
+    states = [await page("body").get_attribute("data-link"), await page.text("#connection")]
+    may_go.set()
+    await expect(page("#answer h2")).to_have_text("Nobody knows whether this press arrived")
+    states += [await page("body").get_attribute("data-link"), await page.text("#connection")]
+    above = await page.page.evaluate(ABOVE)
+    page.complaints.clear()  # the browser says that a request failed
+
+    assert ["lost", "DISCONNECTED"] * 2 == states
+    assert [True, []] == above
+
+
+async def test_a_page_that_hears_nothing_says_so(page: Screen, silent: list[bool]):
+    """The connection stands and nothing comes: it is lost three beats later. One that nobody sees is paused."""
     tile = page("a.tile", has_text="Latch")
     await tile.focus()
     await page.page.clock.run_for(3000)
     await expect(tile).to_be_focused()  # what is drawn again keeps the focus
-    monkeypatch.setattr(routes, "_send", swallow)
+    silent.append(True)
     await page.page.clock.fast_forward(7000)
     await expect(page("#lost")).to_contain_text("DISCONNECTED")
     await page("#lost button").focus()

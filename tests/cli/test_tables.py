@@ -44,6 +44,18 @@ CLEAR      1 accounts, read between 00:00:01 and 00:00:01 UTC
 orders: 0 accepted for cancel, 0 seen cancelled, 0 filled meanwhile, 1 seen open
 coverage: 1 accounts read clear: nothing but ended orders over 400 days, 0 of 1
 named orders seen ended
+
+OPEN  orders are still open in 1 of 3 accounts; 2 are not clear
+"""
+WRONG_KEY = """\
+REFUSED    80 accounts
+  cancel unauthenticated · read unread · 1 DELETE, the last: HTTP 401
+  → The broker does not know the key. Put a valid key in place and press again.
+  Call the desk, +1 555 0100, quoting r1.
+  · the same of all
+  1 · name 1 · mm
+  2 · name 2 · mm · its own
+  3 · name 3 · mm
 """
 
 
@@ -90,6 +102,21 @@ def a_check(ok: bool = False, **facts: Any) -> CheckReport:
 def test_a_small_report_reads_like_this():
     """Word for word, so that a change of it is seen."""
     assert GOLDEN == drawn(a_small_report(), width=80)
+
+
+def test_a_wrong_key_is_one_cause_and_has_one_block():
+    """With its remedy once, the accounts under it, and how many more there are; another cause has its own."""
+    ids = range(1, 81)
+    cases = [a_worked_case(n, an_answer(401, request_id=f"r{n}"), name=f"name {n}", group="mm") for n in ids]
+    for case in cases:
+        case.note("the same of all")
+    cases[1].note("its own")
+    text = drawn(a_report(*cases, a_worked_case(99, an_answer(403))), width=80)
+
+    assert WRONG_KEY in text
+    assert "  10 · name 10 · mm\n  11, 12, 13, " in text
+    assert (3, 1) == (text.count("\nREFUSED  "), text.count("\nREFUSED    99\n"))
+    assert "70 and 10 more (--format json has all)" in " ".join(text.split())
 
 
 def test_what_was_not_sent_is_said_before_anything_else():

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from panic.service import descriptors, listener
+from panic.service import descriptors, lines
 from panic.service.app import RUNNER
 from panic.service.auth import ROLE
 from panic.service.caller import HEAD_MOST
-from panic.service.listener import BURST, Listener, neighbourhood
+from panic.service.lines import neighbourhood
+from panic.service.listener import BURST, Listener
 from tests.cli.support import account, sent, simulate, until
 from tests.service.support import TOKEN, firm, serving
 from tests.service.test_tls import a_certificate, the_context
@@ -108,7 +109,7 @@ async def test_whoever_comes_is_let_in_for_the_oldest_who_waits():
         asked = await place.call(ASK)
         assert (await answer(asked)).endswith(b"quick")
         second = await place.call(ASK[:-2])
-        await until(lambda: 2 == len({one for one in place.listener._may_go() if one.caller}))
+        await until(lambda: 2 == len({one for one in place.listener.lines._may_go() if one.caller}))
         new = await place.call(ASK)
 
         assert (await answer(new)).endswith(b"quick")
@@ -132,7 +133,7 @@ async def test_the_address_that_holds_most_gives_way():
     """However long the one connection of another address is there already."""
     async with standing(most=3) as place:
         person = await place.call()
-        await until(lambda: 1 == len(place.listener))
+        await until(lambda: 1 == len(place.listener.lines))
         crowd = [await place.call(local="127.0.0.2") for _ in range(3)]
 
         assert b"" == await answer(crowd[0])
@@ -145,7 +146,7 @@ async def test_each_address_has_its_turn():
     async with standing(most=100) as place:
         crowd = [await place.call(local="127.0.0.2") for _ in range(40)]
         person = await place.call()
-        await until(lambda: 41 == len(place.listener))
+        await until(lambda: 41 == len(place.listener.lines))
         for _, writer in [*crowd, person]:
             writer.write(ASK)
 
@@ -175,7 +176,7 @@ async def test_a_head_without_end_is_cut():
 
 async def test_what_a_stranger_goes_on_sending_is_not_read(monkeypatch: pytest.MonkeyPatch):
     """Reading it to throw it away would cost the loop more than the answer did."""
-    monkeypatch.setattr(listener, "RUNNER", {**RUNNER, "lingering_time": 600.0})
+    monkeypatch.setattr(lines, "RUNNER", {**RUNNER, "lingering_time": 600.0})
     async with standing(most=2) as place:
         line = await place.call(b"POST /refuses HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nab")
 
@@ -190,7 +191,7 @@ async def test_who_comes_while_many_wait_at_the_door_is_let_in_at_once():
             for _ in range(BURST):
                 group.create_task(place.call())
         loops = 0
-        while len(place.listener) < BURST:
+        while len(place.listener.lines) < BURST:
             loops += 1
             await asyncio.sleep(0)
 
@@ -223,7 +224,7 @@ async def test_whoever_keeps_a_line_busy_gives_way(words: bytes):
     async with standing(most=1) as place:
         await place.call(words)
         await until(lambda: 1 == place.inside)
-        await until(lambda: any(place.listener._may_go()))
+        await until(lambda: any(place.listener.lines._may_go()))
 
         assert (await answer(await place.call(ASK))).endswith(b"quick")
 
@@ -248,7 +249,7 @@ async def test_a_handshake_that_does_not_come_gives_way_and_is_cut(tmp_path: Pat
     made.ca.configure_trust(trusting)
     async with standing(most=1, first_s=1.0, context=the_context(made.service)) as place:
         silent = await place.call()
-        await until(lambda: 1 == len(place.listener))
+        await until(lambda: 1 == len(place.listener.lines))
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", place.listener.port, ssl=trusting, server_hostname="panic.example.com"
         )

@@ -177,6 +177,26 @@ async def test_an_idempotency_key_presses_once(tmp_path: Path):
         assert ["press", "press"] == it.kinds()
 
 
+async def test_whoever_lost_an_answer_learns_whether_the_press_arrived(tmp_path: Path):
+    """By its key, also of one that joined a run, and after a restart; never by somebody else's."""
+    runs, found = list[str](), list[list[str | None]]()
+    for _ in ("before", "after a restart"):
+        async with house(tmp_path) as it:
+            if not runs:
+                runs = [(await it.press(Idempotency_Key=key)).json["run_id"] for key in ("a", "b")]
+            asked = [("a", "joe"), ("b", "joe"), ("c", "joe"), ("a", "boss")]
+            answers = [await it.ask("GET", "/v1/press", token=by, Idempotency_Key=key) for key, by in asked]
+            arrivals = [one.fits("Arrival") for one in answers]
+            found.append([one["run_id"] for one in arrivals])
+            (await it.ask("GET", "/v1/press")).problem("malformed")
+            for run in it.desk.live:
+                await it.over(run)
+
+        assert [True, True, False, False] == [one["at"] is not None for one in arrivals]
+
+    assert [[*runs, None, None]] * 2 == found
+
+
 def test_a_key_is_kept_for_its_time_and_its_token_alone():
     """And may then stand for something else; where there are very many the oldest are forgotten."""
     now, joe, ann = [0.0], ("token", "joe"), ("token", "ann")
@@ -191,7 +211,8 @@ def test_a_key_is_kept_for_its_time_and_its_token_alone():
     for n in range(KEPT_MOST):
         keys.keep(joe, str(n), "body", ONE)
 
-    assert [(0.0, "body", ONE), None, None, (KEPT_S, "body", OTHER)] == found
+    expected = [(0.0, "body", ONE), None, None, (KEPT_S, "body", OTHER)]
+    assert expected == [one and (one.at, one.digest, one.started) for one in found]
     assert [False, True] == [keys.find(joe, key) is not None for key in ("k", "0")]
 
 

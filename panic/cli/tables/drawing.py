@@ -4,7 +4,7 @@ Names and messages come from outside, so everything is drawn as plain `Text`: no
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -44,6 +44,12 @@ def line(*pieces: str | tuple[str, str]) -> Text:
 def indented(words: str, style: str = "") -> Padding:
     """Give a line that belongs to the one above it."""
     return Padding(Text(words, style=style), (0, 0, 0, 2))
+
+
+def listed(words: Sequence[str], most: int = LISTED_MOST) -> str:
+    """Join the first so many, and say how many more there are and what has them all."""
+    more = f" and {len(words) - most:,} more (--format json has all)" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 def draw(parts: Iterable[RenderableType], *, width: int = 80, colour: bool = False) -> str:

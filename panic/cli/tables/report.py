@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 from rich.console import RenderableType
 
 from panic.broker.outcomes import Verdict
-from panic.cli.tables.drawing import LISTED_MOST, STYLES, Text, indented, line
+from panic.cli.tables.drawing import STYLES, Text, indented, line, listed
 from panic.report.document import LEFT_OUT, AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
 
-_DETAILED_MOST = 25
-"""Accounts described one by one; the rest are listed by id. Nobody reads a thousand paragraphs."""
+_MEMBERS_MOST = 10
+"""Accounts of one cause that have a line of their own; the rest are listed by id."""
 
 _ODD_MOST = 8
 """Clear accounts whose notes are shown: these can wait, and must not bury the rest."""
 
 _NOTES_MOST = 4
+_QUOTING = ", quoting "
 _PACES_MOST = 6
 
 
@@ -26,10 +27,10 @@ def verdict_line(report: Report) -> Text:
 
 
 def table(report: Report) -> Iterable[RenderableType]:
-    """Give the lines of a report."""
+    """Give the lines of a report; the verdict is the last one too, because a screen scrolls."""
+    yield verdict_line(report)
     if report.drill:
         yield Text("DRILL  against the embedded simulator. No order at any broker was touched.", style="bold cyan")
-    yield verdict_line(report)
     yield from (Text(f"! {flag.text}", style="bold red") for flag in report.flags if flag.code in LEFT_OUT)
     if report.latch is not None and not report.latch.engaged:
         yield Text(f"! THE LATCH IS NOT ENGAGED: {report.latch.text}", style="bold red")
@@ -39,6 +40,8 @@ def table(report: Report) -> Iterable[RenderableType]:
     yield from (Text(f"! {flag.text}", style="yellow") for flag in report.flags if flag.code not in LEFT_OUT)
     yield from _accounts(report)
     yield from _sums(report)
+    yield Text()
+    yield verdict_line(report)
 
 
 def _circumstances(report: Report) -> Iterable[Text]:
@@ -73,31 +76,67 @@ def _record(report: Report) -> Iterable[Text]:
 
 
 def _accounts(report: Report) -> Iterable[RenderableType]:
-    bad = [account for account in report.accounts if account.verdict is not Verdict.CLEAR]
-    for account in bad[:_DETAILED_MOST]:
-        yield Text()
-        yield from _account(account)
-    yield from _rest(bad[_DETAILED_MOST:])
+    causes: dict[tuple[str, ...], list[AccountReport]] = {}
+    for account in report.accounts:
+        causes.setdefault(_cause(account), []).append(account)
     clear = [account for account in report.accounts if account.verdict is Verdict.CLEAR]
+    for accounts in causes.values():
+        if accounts[0].verdict is not Verdict.CLEAR:
+            yield Text()
+            yield from _account(accounts[0]) if len(accounts) == 1 else _alike(accounts)
     if clear:
         yield Text()
         yield from _clear(clear)
 
 
+def _cause(account: AccountReport) -> tuple[str, ...]:
+    """Give what accounts have in common that one remedy helps, such as a wrong key."""
+    return (account.verdict, account.outcome, account.standing, account.next_step.partition(_QUOTING)[0])
+
+
 def _account(account: AccountReport) -> Iterable[RenderableType]:
-    who = " · ".join(part for part in (account.name, account.group, account.owner) if part)
-    name = "(no readable id)" if account.id is None else str(account.id)
     standing = f"read {account.standing}" + (f" at {account.as_of:%H:%M:%S}" if account.as_of else "")
-    count = f" · {account.orders.open} open" if account.orders.open else ""
-    yield line(
-        (f"{account.verdict.upper():<10}", STYLES[account.verdict]),
-        (f" {name}", "bold"),
-        f"  {who}" if who else "",
-    )
-    yield indented(f"cancel {account.outcome} · {standing}{count} · {_attempts(account)}")
+    who = _who(account)
+    yield line(_word(account.verdict), (f" {_name(account)}", "bold"), f"  {who}" if who else "")
+    yield indented(f"cancel {account.outcome} · {standing}{_open(account)} · {_attempts(account)}")
     yield indented(f"→ {account.next_step}")
     for note in account.notes[:_NOTES_MOST]:
         yield indented(f"· {note}", style="dim")
+
+
+def _alike(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
+    """Give the accounts that one cause has made what they are; what all of them say is said once."""
+    first = accounts[0]
+    shared = [note for note in first.notes if all(note in one.notes for one in accounts)]
+    step = next((one.next_step for one in accounts if _QUOTING in one.next_step), first.next_step)
+    yield line(_word(first.verdict), (f" {len(accounts):,} accounts", "bold"))
+    yield indented(f"cancel {first.outcome} · read {first.standing} · {_attempts(first)}")
+    yield indented(f"→ {step}")
+    for note in shared[:_NOTES_MOST]:
+        yield indented(f"· {note}", style="dim")
+    for one in accounts[:_MEMBERS_MOST]:
+        own = [note for note in one.notes if note not in shared][:_NOTES_MOST]
+        more = "".join(f" · {words}" for words in (_who(one), *own) if words)
+        yield indented(f"{_name(one)}{_open(one)}{more}")
+    ids = [str(one.id or one.name) for one in accounts[_MEMBERS_MOST:]]
+    if ids:
+        yield indented(listed(ids))
+
+
+def _word(verdict: Verdict) -> tuple[str, str]:
+    return f"{verdict.upper():<10}", STYLES[verdict]
+
+
+def _name(account: AccountReport) -> str:
+    return "(no readable id)" if account.id is None else str(account.id)
+
+
+def _who(account: AccountReport) -> str:
+    return " · ".join(part for part in (account.name, account.group, account.owner) if part)
+
+
+def _open(account: AccountReport) -> str:
+    return f" · {account.orders.open} open" if account.orders.open else ""
 
 
 def _attempts(account: AccountReport) -> str:
@@ -109,20 +148,10 @@ def _attempts(account: AccountReport) -> str:
     return f"{len(deletes)} DELETE{'s' * (len(deletes) != 1)}, the last: {result}"
 
 
-def _rest(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
-    for verdict in dict.fromkeys(account.verdict for account in accounts):
-        ids = [str(account.id or account.name) for account in accounts if account.verdict is verdict]
-        more = ", …" if len(ids) > LISTED_MOST else ""
-        yield Text()
-        yield line((f"{verdict.upper():<10}", STYLES[verdict]), f" {len(ids):,} more accounts")
-        yield indented(", ".join(ids[:LISTED_MOST]) + more)
-        yield indented("→ --format json or --output FILE says what to do about each of them")
-
-
 def _clear(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
     times = sorted(account.as_of for account in accounts if account.as_of)
     when = f", read between {times[0]:%H:%M:%S} and {times[-1]:%H:%M:%S} UTC" if times else ""
-    yield line(("CLEAR     ", STYLES[Verdict.CLEAR]), f" {len(accounts):,} accounts{when}")
+    yield line(_word(Verdict.CLEAR), f" {len(accounts):,} accounts{when}")
     odd = [account for account in accounts if account.notes]
     for account in odd[:_ODD_MOST]:
         yield indented(f"{account.id}: {'; '.join(account.notes[:_NOTES_MOST])}", style="dim")

@@ -5,8 +5,11 @@ Repeats of one Idempotency-Key never press again.
 
 import asyncio
 import hashlib
+import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import Final, NamedTuple
 
@@ -14,11 +17,12 @@ from aiohttp import web
 
 from panic.engine.forecast import planned
 from panic.kit.background import Aside
+from panic.ledger import history
 from panic.report.document import PlanReport, Report, Source, plan_json, to_json
 from panic.run.press import Press
 from panic.service import body
 from panic.service.api import models, views
-from panic.service.api.answers import document
+from panic.service.api.answers import Threads, document
 from panic.service.api.models import PlanAsked, PressAsked
 from panic.service.audit import Audit
 from panic.service.auth import Identity, covers, require_scope
@@ -37,6 +41,7 @@ KEPT_S: Final = 86_400.0
 KEPT_MOST: Final = 10_000
 
 _PLAN_S: Final = 5.0
+_ARRIVAL_S: Final = 10.0
 
 KEY: Final = r"[!-~]{1,255}"
 _KEY = {
@@ -50,18 +55,19 @@ _ANSWERS = {200: Report | PlanReport, 202: views.Started}
 
 
 class Kept(NamedTuple):
-    """What a key stands for: the digest of a body, and how it was answered."""
+    """What a key stands for: the digest of a body, how it was answered, and when it came, by the clock."""
 
     at: float
     digest: str
     started: views.Started
+    came: datetime
 
 
 class Keys:
     """Which Idempotency-Keys stand for which runs, each with the `Identity.key` of who gave it.
 
-    They are kept in memory: a key stands for a caller's repeats of one trigger, and a service that was started
-    anew has had no trigger yet.
+    They are kept in memory, since no press waits for a disk: a service that was started anew presses again, which
+    harms nobody, and finds in the ledger what an earlier process was asked.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -76,7 +82,7 @@ class Keys:
     def keep(self, who: tuple[str, str], key: str, digest: str, started: views.Started) -> None:
         """Record what an unused key stands for."""
         self._known.pop((who, key), None)
-        self._known[who, key] = Kept(self._now(), digest, started)
+        self._known[who, key] = Kept(self._now(), digest, started, datetime.now(UTC))
         if len(self._known) > KEPT_MOST:
             del self._known[next(iter(self._known))]
 
@@ -84,8 +90,9 @@ class Keys:
 class Presses:
     """Takes presses over HTTP."""
 
-    def __init__(self, desk: Desk, standby: Standby, audit: Audit, threads: Aside) -> None:
+    def __init__(self, desk: Desk, standby: Standby, audit: Audit, threads: Aside, reading: Threads) -> None:
         self._desk, self._standby, self._audit, self._threads = desk, standby, audit, threads
+        self._reading, self._began = reading, monotonic()
         self._keys = Keys(monotonic)
         self._waiting = 0
 
@@ -108,6 +115,21 @@ class Presses:
         if asked.wait and (report := await self._report_within(started.run_id, asked.wait)) is not None:
             return report
         return document(started, 202, {"Location": started.links.self})
+
+    @Operation("GET", "/v1/press", "viewer", {200: views.Arrival}, (504,), headers=(_KEY,))
+    async def arrival(self, request: web.Request, identity: Identity) -> web.Response:
+        """Whether a press with this Idempotency-Key arrived, for whoever lost its answer."""
+        key, ledger = _key_of(request), self._standby.settings.ledger
+        if not key:
+            raise ProblemError("malformed", "the press that is looked for has no Idempotency-Key")
+        run, at = None, None
+        if kept := self._keys.find(identity.key, key):
+            run, at = kept.started.run_id, kept.came
+        elif ledger.file is not None:
+            look = partial(history.pressed_with, ledger, _mark(identity, key))
+            run, at = await self._reading.ask(look, "arrival", _ARRIVAL_S) or (None, None)
+        known_s = round(monotonic() - self._began, 3)
+        return document(views.Arrival("panic-arrival/1", run, at, known_s))
 
     @Operation("POST", "/v1/plan", "viewer", {200: PlanReport}, (422, 503, 504), body=PlanAsked)
     async def plan(self, request: web.Request, _: Identity) -> web.Response:
@@ -162,8 +184,14 @@ def _press_of(asked: PressAsked, request: web.Request, identity: Identity) -> Pr
         watch_s=asked.watch_s,
         verify=asked.verify,
         latch=asked.latch,
+        key=_mark(identity, key) if (key := _key_of(request)) else "",
         program="" if identity.person else identity.name,
     )
+
+
+def _mark(identity: Identity, key: str) -> str:
+    """Give what a press is known by on record: a digest of whose key it is."""
+    return f"request {hashlib.sha256(json.dumps([identity.key, key]).encode()).hexdigest()}"
 
 
 def _key_of(request: web.Request) -> str:

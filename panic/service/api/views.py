@@ -49,6 +49,20 @@ def started(run_id: str, flags: Sequence[Flag] = (), *, joined: bool = False, re
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """Whether a press arrived: its run, and when; null where nothing is known of it.
+
+    Attributes:
+        known_s: For how long the service has known keys; what came before that, it knows from the ledger alone.
+    """
+
+    schema: Literal["panic-arrival/1"]
+    run_id: str | None
+    at: datetime | None
+    known_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     """One run in a list of runs."""
 

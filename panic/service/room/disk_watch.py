@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
+from pathlib import Path
 from time import monotonic
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -12,10 +13,11 @@ from panic.config import LedgerFiles, Settings
 from panic.kit.background import Aside, Start, begin
 from panic.kit.errors import PanicError, UsageError
 from panic.ledger import history
-from panic.ledger.record import LastPress
+from panic.report.document import Totals
 from panic.run.engagement import Engagement, HoldView, look
 from panic.service.desk import Desk
 from panic.service.live import Live
+from panic.service.room.last_run import Ended, counted, ended, is_everything, shown
 from panic.service.room.views import LastRun, RoomLatch
 
 LATCH_S: Final = 1.0
@@ -26,6 +28,8 @@ LEDGER_S: Final = 15.0
 
 PATIENCE_S: Final = 5.0
 _KNOWN_S: Final = 0.5
+
+_RUNS_MOST: Final = 100
 
 _UNSEEN: Final = "whether it is clear was not looked at yet"
 _NEVER: Final = float("-inf")
@@ -62,10 +66,10 @@ class Look(Generic[_T]):
 
 
 class Recorded(NamedTuple):
-    """What the ledger says of what is engaged, unless the latch itself is unknown; and the run pressed last."""
+    """What the ledger says of what is engaged, unless the latch itself is unknown; and its runs, latest first."""
 
     engaged: Engagement | None
-    last: tuple[LastPress, LastRun] | None
+    runs: tuple[Ended, ...]
 
 
 class DiskWatch:
@@ -124,13 +128,15 @@ class DiskWatch:
         return self.ledger.problem or found.doubts.get(hold, "")
 
     def last_run(self, here: Mapping[str, Live]) -> tuple[LastRun | None, str]:
-        """Give the run that was pressed last, on record or here and over; and why another may be the last."""
-        over = {run: live for run, live in here.items() if live.is_over}
-        press, told = (self.ledger.found and self.ledger.found.last) or (None, None)
+        """Give the run to show as the last one, on record or here and over; and why it may be another."""
+        over = {run: _ended(live) for run, live in here.items() if live.is_over}
+        recorded = {one.press.run: one for one in reversed(self.ledger.found.runs if self.ledger.found else ())}
         order = history.by_last_press(
-            [press] if press else [], [live.run.story.last_press for live in over.values()]
+            [one.press for one in recorded.values()],
+            [live.run.story.last_press for live in here.values() if live.is_over],
         )
-        return _ended(over[order[-1]]) if order and order[-1] in over else told, self.ledger.problem
+        known = [(recorded | over)[run] for run in reversed(order)]
+        return shown(known, self._settings().broker.base_url), self.ledger.problem
 
 
 def _state(settings: Settings) -> latch.State:
@@ -139,23 +145,43 @@ def _state(settings: Settings) -> latch.State:
     return latch.read(settings.latch.file)
 
 
-def _ended(live: Live) -> LastRun:
-    report, run = live.report, live.run
-    verdict = report.verdict if report and report.finished else None
-    return LastRun(run.id, verdict, report.finished_at if report else run.started_at, run.drill)
+def _ended(live: Live) -> Ended:
+    report, story = live.report, live.run.story
+    is_whole = report is not None and report.finished
+    one = ended(
+        story.last_press, story.pressed, (report.verdict, report.finished_at) if report and is_whole else None
+    )
+    return counted(one, report.totals) if report and is_whole else one
 
 
 def _recorded(settings: Settings, *, is_known: bool) -> Recorded:
     if settings.ledger.file is None:
         raise UsageError("there is no ledger, and nothing is known of other runs")
-    return Recorded(look(settings) if is_known else None, _last(settings.ledger))
+    return Recorded(look(settings) if is_known else None, tuple(_runs(settings.ledger, settings.broker.base_url)))
 
 
-def _last(ledger: LedgerFiles) -> tuple[LastPress, LastRun] | None:
-    one = max(history.runs(ledger)[0], key=lambda one: one.pressed_last, default=None)
-    if one is None:
-        return None
-    one = history.checked(ledger, one)
-    verdict = one.finished.verdict if one.finished else None
-    at = one.finished.finished_at if one.finished else one.pressed.started_at
-    return one.last_press, LastRun(one.run, verdict, at, one.pressed.drill)
+def _runs(ledger: LedgerFiles, broker: str) -> list[Ended]:
+    """Give the latest runs, back to one that shows all of it clear; the record of a clear one must support that.
+
+    The accounts of the one that is shown are counted.
+    """
+    found, places = list[Ended](), dict[str, int]()
+    for one in sorted(history.runs(ledger)[0], key=lambda one: one.pressed_last, reverse=True)[:_RUNS_MOST]:
+        told = history.checked(ledger, one) if one.is_clear or not found else one
+        end = told.finished
+        found.append(ended(told.last_press, told.pressed, (end.verdict, end.finished_at) if end else None))
+        places[one.run] = one.ended
+        if found[-1].broker == broker and is_everything(found[-1]):
+            break
+    if (view := shown(found, broker)) and view.verdict and ledger.file:
+        totals = _totals(ledger.file, view.run_id, places[view.run_id])
+        return [counted(one, totals) if totals and one.press.run == view.run_id else one for one in found]
+    return found
+
+
+@lru_cache(maxsize=8)
+def _totals(file: Path, run: str, _ended: int) -> Totals | None:
+    """Count a run's accounts; None where too little is left of its record. It takes long, so once for each end."""
+    with suppress(UsageError):
+        return history.recall(LedgerFiles(file=file), run).report().totals
+    return None

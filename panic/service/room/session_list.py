@@ -26,6 +26,8 @@ class SessionRow:
     Attributes:
         id: What it is ended by; no cookie follows from it.
         address: From where it was begun.
+        groups: Whose accounts it may press; null for every account.
+        ends_at: At the latest; it ends before where the token or the grants do.
         may_act: Whether it may do more than look now.
         this: Whether it is the one that asks.
     """
@@ -33,8 +35,11 @@ class SessionRow:
     id: str
     name: str
     issuer: str
+    roles: tuple[str, ...]
+    groups: tuple[str, ...] | None
     address: str
     began_at: datetime
+    ends_at: datetime
     may_act: bool
     this: bool
 
@@ -63,8 +68,11 @@ class SessionList:
                 one.id,
                 one.identity.name,
                 one.identity.issuer,
+                tuple(sorted(one.identity.roles)),
+                None if one.identity.groups is None else tuple(sorted(one.identity.groups)),
                 one.session.address,
                 one.session.at,
+                sessions.ends_at(one.session),
                 may_act=sessions.acts_for_s(one.session) > 0,
                 this=who is not None and one.session is who.session,
             )

@@ -92,12 +92,22 @@ class RoomRun:
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """The run that was pressed last, and when it ended; without a verdict it did not, and was pressed then."""
+    """The run that was pressed last, or a later one did not answer for; without a verdict it did not end.
+
+    Attributes:
+        at: When it ended, or was pressed if it did not.
+        accounts: How many it had, `not_clear` of them not clear; null where that was not counted.
+        is_latest: Whether no run was pressed later.
+    """
 
     run_id: str
     verdict: Verdict | None
     at: datetime
     drill: bool
+    scope: str
+    accounts: int | None
+    not_clear: int | None
+    is_latest: bool
 
 
 @dataclass(frozen=True, slots=True)

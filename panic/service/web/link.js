@@ -1,25 +1,36 @@
-// The page's only stream. It says every two seconds how things stand; a page that misses it says so loudly.
+// The page's only stream, and the one word that says what a page may claim: connected, late or lost.
 
-const SILENT_MS = 6000; // three beats
-const LOST_MS = 1500; // how long a broken connection may take to come back before the page says that it is lost
-const AGAIN_MS = 1000;
+import { answered } from "./service.js";
+
+const LATE_MS = 3500; // a beat comes every two seconds
+const SILENT_MS = 6000;
+const BROKEN_MS = 1500; // how long a broken stream may take to come back
+const AGAIN_MS = 3000;
+
+/** The state of the link from what was heard: the last beat of the stream, the last answer to anything, when the page
+ *  began to listen, and since when the stream is broken (0 for not). Only a beat makes what is shown current. */
+export function stateOf({ beatAt, answerAt, sinceAt, brokeAt }, now) {
+  const isSilent = now - Math.max(beatAt, answerAt, sinceAt) > SILENT_MS;
+  const isBroken = brokeAt && now - Math.max(brokeAt, answerAt) > BROKEN_MS;
+  if (isSilent || isBroken) return "lost";
+  return now - beatAt > LATE_MS ? "late" : "connected";
+}
 
 export class Link {
-  /** `on` has room, board, stale, paused, lost, back and refused. */
+  /** `on` has room, board, stale, refused, and `changed(state, before)`: one of `stateOf`, "paused" or "rest". */
   constructor(on) {
     this.on = on;
     this.run = ""; // the run to follow; "" for none
-    this.heardAt = 0;
-    this.isLost = this.isPaused = this.isLent = false;
     this.source = null;
-    this.brokeAt = 0;
-    this.openedAt = 0;
+    this.rest();
     setInterval(() => this.look(), 500);
     document.addEventListener("visibilitychange", () => {
-      if (!this.isUsed) return;
-      if (document.hidden) this.pause();
-      else this.open();
+      if (this.isUsed) this.open();
     });
+  }
+
+  get isLost() {
+    return this.state === "lost";
   }
 
   /** Follow this run from now on. */
@@ -31,23 +42,29 @@ export class Link {
 
   open() {
     this.close();
-    this.isBack = this.isBack || this.isLent;
     this.isLent = false;
+    const now = Date.now();
+    if (!this.isUsed || this.state === "paused") {
+      this.sinceAt = now;
+      this.brokeAt = 0;
+    }
     this.isUsed = true;
-    if (document.hidden) return this.pause();
-    this.wanted = true;
-    this.brokeAt ||= Date.now();
-    this.openedAt = Date.now();
-    const source = new EventSource(`/v1/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
-    this.source = source;
-    const hear = (name, take) => source.addEventListener(name, (event) => {
-      if (source !== this.source) return;
-      this.heard();
-      take(JSON.parse(event.data));
-    });
-    hear("room", (found) => this.on.room(found));
-    hear("board", (found) => this.on.board(found));
-    hear("stale", (found) => this.on.stale(found));
+    if (!document.hidden) this.listen(now); // a browser keeps six connections: a page that nobody sees takes none
+    this.look();
+  }
+
+  listen(now) {
+    this.openedAt = now;
+    const source = this.source = new EventSource(`/v1/events${this.run ? `?run=${encodeURIComponent(this.run)}` : ""}`);
+    for (const name of ["room", "board", "stale"]) {
+      source.addEventListener(name, (event) => {
+        if (source !== this.source) return;
+        this.beatAt = Date.now();
+        this.brokeAt = 0;
+        this.on[name](JSON.parse(event.data));
+        this.look();
+      });
+    }
     source.onerror = () => {
       if (source !== this.source) return;
       this.brokeAt ||= Date.now();
@@ -58,23 +75,14 @@ export class Link {
     };
   }
 
-  /** A browser keeps six connections to a service: a page that nobody sees takes none, and claims nothing. */
-  pause() {
-    this.close();
-    this.isPaused = true;
-    this.on.paused();
-  }
-
   /** Let the connection go for a moment: a press may wait for it. Whoever borrows it calls `open` again. */
   lend() {
-    if (!this.wanted) return;
+    if (!this.source) return;
     this.close();
     this.isLent = true;
-    this.on.paused();
   }
 
   close() {
-    this.wanted = false;
     if (this.source) this.source.close();
     this.source = null;
   }
@@ -84,34 +92,16 @@ export class Link {
     this.close();
     this.run = "";
     this.isUsed = this.isLent = false;
-    this.brokeAt = 0;
-    this.heardAt = 0;
-    this.isLost = this.isPaused = false;
-  }
-
-  heard() {
-    this.heardAt = Date.now();
-    this.brokeAt = 0;
-    if (this.isLost || this.isPaused || this.isBack) {
-      this.isLost = this.isPaused = this.isBack = false;
-      this.on.back();
-    }
+    this.beatAt = this.sinceAt = this.brokeAt = this.openedAt = 0;
+    this.state = "rest";
   }
 
   look() {
-    if (!this.wanted && !this.isLent) return;
-    const now = Date.now();
-    const isBroken = !this.isLent && this.brokeAt && now - this.brokeAt > LOST_MS;
-    const isSilent = this.heardAt && now - Math.max(this.heardAt, this.openedAt) > SILENT_MS;
-    if (!isBroken && !isSilent) return;
-    if (!this.isLost) {
-      this.isLost = true;
-      this.on.lost();
-    }
-    const isStuck = !this.isLent && (this.source === null || isSilent);
-    if (isStuck && now - (this.triedAt || 0) > AGAIN_MS * 3) {
-      this.triedAt = now;
-      this.open();
-    }
+    if (!this.isUsed) return;
+    const now = Date.now(), before = this.state;
+    this.state = document.hidden ? "paused" : stateOf({ ...this, answerAt: answered.at }, now);
+    if (this.state !== before) this.on.changed(this.state, before);
+    const isStuck = this.source === null || now - Math.max(this.beatAt, this.openedAt) > SILENT_MS;
+    if (isStuck && !document.hidden && !this.isLent && now - this.openedAt > AGAIN_MS) this.open();
   }
 }

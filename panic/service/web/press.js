@@ -1,21 +1,24 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
+import { inDoubt, keep, settle } from "./doubt.js";
 import { Refusal, Silence, ask, atProvider, encode, may, session, signIn } from "./service.js";
-import { commandLine, count, isDrill, number } from "./words.js";
+import { commandLine, count, isDrill, number, utc } from "./words.js";
 
 const HOLD_MS = 1000;
 const ROOM_MS = 500; // a later answer may be waiting for a connection that this page itself holds
+const SLIP_PX = 40;
 const TRY_MS = 6000; // the service answers a press at once
+const NAMED_MOST = 4; // groups that are named above the button
 const UNSAID = "not said at the press (control room)";
 const REASONS = ["Runaway algorithm", "Risk limit breached", "Compromised key", "Market event"];
 
 export class PressPanel {
-  /** `pressed(run_id)` is told of the run; `lend()` lets a connection go for a press, and `back()` takes it again. */
-  constructor({ pressed, lend, back }) {
+  /** `pressed(run_id)` is told of the run, `doubted()` of a press in doubt; `link` lends its connection to a press. */
+  constructor({ pressed, doubted, link }) {
     this.pressed = pressed;
-    this.lend = lend;
-    this.back = back;
+    this.doubted = doubted;
+    this.link = link;
     this.scope = "";
     this.groups = new Set();
     this.room = null;
@@ -64,7 +67,8 @@ export class PressPanel {
           h("label", { class: "check" }, this.latch,
             h("span", {}, "Leave the scope engaged: strategies that ask the latch stay stopped until a person resets it."))),
         h("p", { class: "note without" }, isDrill() ? "In earnest, should this page fail you, you would type: " : "If this page ever fails, type at a terminal: ", command("panic press --all --reason 'why'"))),
-      h("div", { class: "act" }, this.touched, this.locked, this.hold, this.typed, this.answer));
+      this.act = h("div", { class: "act" }, h("div", { class: "above" }, this.answer, this.touched, this.locked, this.byWord), this.hold, this.note));
+    new ResizeObserver(() => document.documentElement.style.setProperty("--act-height", `${this.act.offsetHeight}px`)).observe(this.act);
     this.update();
   }
 
@@ -100,7 +104,6 @@ export class PressPanel {
     this.byWord = h("details", { class: "by-word" }, h("summary", {}, "Cannot hold? Type the word instead"),
       h("label", { class: "field" }, h("span", {}, "Type CANCEL"), this.word), this.go);
     this.note = h("p", { id: "hold-note", class: "note" }, "Press and hold for one second. With a keyboard: hold Space or Enter.");
-    this.typed = h("div", {}, this.note, this.byWord);
   }
 
   /** Take what is known of the room. */
@@ -153,6 +156,10 @@ export class PressPanel {
     return body;
   }
 
+  body() {
+    return { ...this.asked(), reason: this.reason.value.trim() || UNSAID, latch: this.latch.checked };
+  }
+
   /** The ids that were typed; what is no id stays as it is, and the service says so. */
   listed() {
     return [...new Set(this.ids.value.split(/[\s,;]+/).filter(Boolean))].map((one) => (/^\d{1,19}$/.test(one) ? BigInt(one) : one));
@@ -174,10 +181,11 @@ export class PressPanel {
   update() {
     const mayPress = may("presser"), n = this.touches();
     const only = Object.keys(this.asked().filters).length ? " (only some orders)" : "";
+    const isAgain = this.isChosen && this.missed && inDoubt()?.body === encode(this.body());
     this.element.classList.toggle("unchosen", !this.isChosen);
     this.element.classList.toggle("barred", !mayPress);
     const words = this.isSending ? ["SENDING"] : !mayPress ? ["View only"] : !this.isChosen ? ["Choose", "the accounts"]
-      : ["HOLD", `to cancel${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
+      : ["HOLD", this.link.isLost ? "to try: DISCONNECTED" : `to ${isAgain ? "press again" : "cancel"}${only}`, n === null ? "in these accounts" : `in ${count(n, "account")}`];
     const told = words.join("\n");
     if (told !== this.told) {
       this.told = told;
@@ -218,7 +226,7 @@ export class PressPanel {
 
   tells({ accounts, unsent, scope, filters, forecast }) {
     const left = unsent.length ? `, and ${number(unsent.length)} more cannot be sent` : "";
-    const where = this.scope === "groups" ? `: ${scope}` : "";
+    const where = this.scope !== "groups" ? "" : this.groups.size > NAMED_MOST ? ` in ${count(this.groups.size, "group")}` : `: ${scope}`;
     const only = Object.entries(filters).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
     return `Touches ${count(accounts.length, "account")}${left}${where}${only ? `, only ${only}` : ""}${forecast ? `; ${forecast.text}` : ""}`;
   }
@@ -239,8 +247,8 @@ export class PressPanel {
 
   /** Whether the pointer was drawn away from the button: a finger may slip, but one can still stop on purpose. */
   isOff({ clientX: x, clientY: y }) {
-    const { left, top, width } = this.hold.getBoundingClientRect();
-    return Math.hypot(x - left - width / 2, y - top - width / 2) > width * 0.65;
+    const { left, right, top, bottom } = this.hold.getBoundingClientRect();
+    return x < left - SLIP_PX || x > right + SLIP_PX || y < top - SLIP_PX || y > bottom + SLIP_PX;
   }
 
   release() {
@@ -273,10 +281,11 @@ export class PressPanel {
     if (this.isSending) return;
     this.isSending = true;
     this.word.value = "";
+    this.byWord.open = false; // what is said of the press needs the place
     this.update();
     shout("Pressed. Sending.");
     put(this.answer);
-    const body = { ...this.asked(), reason: this.reason.value.trim() || UNSAID, latch: this.latch.checked };
+    const body = this.body();
     let found = null, isOut = false;
     try {
       if (!session.now?.may_act && this.token.value) await signIn(this.token.value.trim());
@@ -289,16 +298,19 @@ export class PressPanel {
     this.isSending = false;
     this.hold.classList.remove("held");
     this.update();
-    if (!found) return;
+    if (!found) {
+      this.doubted();
+      return;
+    }
+    settle();
     shout(found.joined ? "The press joined the run under way." : "The run has begun.");
     this.pressed(found.run_id);
   }
 
   /** Send it, and once more if nothing answered: the same key makes both one press. */
   async send(body) {
-    const key = [...crypto.getRandomValues(new Uint8Array(16))].map((b) => b.toString(16).padStart(2, "0")).join("");
-    const how = { headers: { "Idempotency-Key": key }, within: TRY_MS };
-    const slow = setTimeout(() => this.lend(), ROOM_MS);
+    const how = { headers: { "Idempotency-Key": keep(body) }, within: TRY_MS };
+    const slow = setTimeout(() => this.link.lend(), ROOM_MS);
     try {
       return await ask("POST", "/v1/runs", body, how);
     } catch (error) {
@@ -309,12 +321,25 @@ export class PressPanel {
       });
     } finally {
       clearTimeout(slow);
-      this.back();
+      if (this.link.isLent) this.link.open();
     }
+  }
+
+  /** Say that a press in doubt did not arrive, and offer to press it again: it goes with the same key. */
+  miss({ command: typed }, { isRestarted }) {
+    this.missed = true;
+    const title = `Your press had not arrived at ${utc(new Date().toISOString())}`;
+    shout(title);
+    put(this.answer, h("div", { class: "panel bad" }, h("h2", {}, title),
+      h("p", {}, isRestarted ? "The service was started again since, and nothing of your press is on record." : "The service knows nothing of it."),
+      h("p", {}, "Choose the same and hold the button to press again: with the same key, so that both are one."),
+      h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(typed))));
+    this.update();
   }
 
   failed(error, body, isOut) {
     const isRefused = !isOut || (error instanceof Refusal && error.isCertain && !error.isSecond);
+    if (isRefused && isOut) settle();
     const isIdle = isRefused && (error.code === "idle" || error.status === 401);
     const title = isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived";
     const words = error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";

@@ -63,8 +63,9 @@ function last(room) {
   const { last: run, last_problem: problem } = room;
   if (!run) return problem ? tile(WARN, "Last run", "UNKNOWN", problem, "#/runs") : tile(CALM, "Last run", "NONE", "nobody has pressed yet", "#/runs");
   const kind = !run.verdict || problem ? WARN : run.verdict === "clear" ? GOOD : BAD;
-  const detail = [run.drill && !room.drill ? "a drill" : "", utc(run.at), problem].filter(Boolean).join("; ");
-  return tile(kind, "Last run", (run.verdict || "not finished").toUpperCase(), detail, `#/runs/${run.run_id}`);
+  const of = run.accounts === null ? "" : run.not_clear ? `: ${number(run.not_clear)} of ${number(run.accounts)} not clear` : `, ${count(run.accounts, "account")}`;
+  const detail = [run.drill && !room.drill ? "a drill" : "", run.scope + of, utc(run.at), problem].filter(Boolean).join("; ");
+  return tile(kind, run.is_latest ? "Last run" : "Still not clear", (run.verdict || "not finished").toUpperCase(), detail, `#/runs/${run.run_id}`);
 }
 
 /** What stands in the way of a press, or deserves a look; empty where nothing does. */

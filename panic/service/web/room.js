@@ -1,6 +1,7 @@
 // The control room: who is signed in, which page is shown, and whether the service is still there.
 
 import { announce, byId, command, h, put, renew, say, shout } from "./dom.js";
+import { inDoubt, lookUp, settle } from "./doubt.js";
 import { Link } from "./link.js";
 import { latch, problem, runs, schedule, sessions, signInPage } from "./pages.js";
 import { PressPanel } from "./press.js";
@@ -9,9 +10,10 @@ import { RunView } from "./run.js";
 import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
 import { ago, commandLine, isDrill, utc } from "./words.js";
 
+const DOUBT_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", drawn = "", isStillIn = false;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", drawn = "", isStillIn = false, isAsking = false, arrived = null;
 
 const link = new Link({
   room(found) {
@@ -29,25 +31,16 @@ const link = new Link({
   stale({ run_id: run }) {
     if (shown === run) view?.stale();
   },
-  paused() {
-    document.body.classList.toggle("lost", link.isPaused);
-    view?.freeze(true);
+  changed(state, before) {
+    document.body.dataset.link = state;
+    view?.freeze(link.isLost || state === "paused");
+    byId("lost").hidden = !link.isLost;
+    if (link.isLost) drawLost();
+    panel?.update();
     drawTop();
-  },
-  lost() {
-    document.body.classList.add("lost");
-    view?.freeze(true);
-    drawLost();
-    drawTop();
-    shout("Disconnected. This page has lost the service. Use the command line.");
-  },
-  back() {
-    const wasLost = !byId("lost").hidden;
-    document.body.classList.remove("lost");
-    byId("lost").hidden = true;
-    view?.freeze(false);
-    drawTop();
-    if (wasLost) announce("Connected again.");
+    if (link.isLost) shout("Disconnected. This page has lost the service. Use the command line.");
+    else if (before === "lost" && state === "connected") announce("Connected again.");
+    settleDoubt();
   },
   async refused() { // by the service itself: most likely the session has ended
     try {
@@ -60,15 +53,15 @@ const link = new Link({
 
 // ── around every page ─────────────────────────────────────────────────────────────────────────────────────────
 
+const PILLS = { connected: ["good", "Connected"], late: ["warn", "Late"], lost: ["bad", "DISCONNECTED"], paused: ["calm", "Paused"] };
+
 function drawTop() {
   byId("top").hidden = !session.now;
   document.documentElement.classList.toggle("is-drill", isDrillPage || Boolean(room?.drill));
   byId("drill").hidden = !isDrill();
   if (!room) return;
   say(byId("broker"), new URL(room.base_url).host);
-  const pill = byId("connection");
-  pill.className = `pill ${link.isLost ? "bad" : link.isPaused || link.isLent ? "calm" : "good"}`;
-  say(pill, link.isLost ? "DISCONNECTED" : link.isPaused ? "Paused" : link.isLent ? "Sending" : "Connected");
+  drawPill();
   say(byId("who"), session.now ? `${session.now.name}${session.now.may_act ? "" : " (view only)"}${isStillIn ? ", NOT signed out" : ""}` : "");
   drawUnderway();
   for (const one of document.querySelectorAll("nav a[data-page]")) {
@@ -78,29 +71,35 @@ function drawTop() {
   document.title = title();
 }
 
+function drawPill() {
+  const [kind, word] = PILLS[link.state] ?? ["", ""];
+  byId("connection").className = `pill ${kind}`;
+  say(byId("connection"), link.state === "late" && link.beatAt ? `${word}: ${heardAgo()}` : word);
+}
+
+const heardAgo = () => `last heard ${ago((Date.now() - link.beatAt) / 1000)}`;
+
 function drawUnderway() {
   if (room) underway(byId("underway"), room, page() === "run" ? shown : "");
 }
 
 function title() {
   if (link.isLost) return "DISCONNECTED · panic";
-  if (link.isPaused || !session.now) return "panic";
+  if (link.state === "paused" || !session.now) return "panic";
   const drill = room?.drill ? "DRILL · " : "";
   if (page() === "run" && view?.board) return `${drill}${view.isOver ? view.board.verdict.toUpperCase() : "cancelling"} · panic`;
   return `${drill}${room?.ready ? "ready" : "NOT READY"} · panic`;
 }
 
 function drawLost() {
-  const element = byId("lost");
-  element.hidden = false;
-  put(element, h("strong", {}, "DISCONNECTED"), h("p", {}, "This page has lost the service. ", h("span", { id: "heard" }), "What you see is outdated."),
+  put(byId("lost"), h("strong", {}, "DISCONNECTED"), h("p", {}, "This page has lost the service. ", h("span", { id: "heard" }), "What you see is outdated."),
     h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "To cancel everything now, type at a terminal: ", command(commandLine({ scope: { all: true }, reason: "control room disconnected" }))),
     room?.contact ? h("p", {}, `Broker: ${room.contact}`) : null);
   drawHeard();
 }
 
 function drawHeard() {
-  if (link.heardAt) say(byId("heard"), `Last heard ${utc(new Date(link.heardAt).toISOString())}, ${ago((Date.now() - link.heardAt) / 1000)}. `);
+  if (link.beatAt) say(byId("heard"), `Last heard ${utc(new Date(link.beatAt).toISOString())}, ${ago((Date.now() - link.beatAt) / 1000)}. `);
 }
 
 // ── pages ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -122,7 +121,7 @@ function route() {
     room = panel = null; // the next user begins with nothing chosen
     byId("lost").hidden = true;
     byId("underway").hidden = true;
-    document.body.classList.remove("lost");
+    delete document.body.dataset.link;
     drawTop();
     const [where, why] = location.hash.replace(/^#\/?/, "").split("/"), isRefused = where === "sign-in";
     signInPage(stage, { isDrill: isDrillPage, enter, page: isRefused ? "" : location.hash.replace(/^#\/?/, ""), why: isRefused ? why : "" });
@@ -163,8 +162,8 @@ function refresh(isNew = false) {
 
 function openReady() {
   panel ??= new PressPanel({
-    lend: () => link.lend(),
-    back: () => link.isLent && link.open(),
+    link,
+    doubted: settleDoubt,
     pressed(run) {
       panel = null; // a new press begins with nothing chosen
       location.hash = `#/runs/${run}`;
@@ -173,6 +172,7 @@ function openReady() {
   glance = tiles(room, roomAt);
   put(stage, glance, panel.element, h("div", { id: "troubles" }));
   drawReady();
+  settleDoubt();
 }
 
 function drawReady() {
@@ -182,10 +182,33 @@ function drawReady() {
   panel.know(room);
 }
 
+/** Ask what became of a press whose answer was lost, as soon as the service is there; where it arrived, show its run. */
+async function settleDoubt() {
+  const kept = link.state === "connected" && !panel?.isSending && !isAsking ? inDoubt() : null;
+  if (!kept) return;
+  isAsking = true;
+  try {
+    const found = await lookUp(kept);
+    if (inDoubt()?.key !== kept.key || panel?.isSending) return; // settled, or pressed again meanwhile
+    if (found.run_id === null) return panel?.miss(kept, found);
+    settle();
+    panel = null;
+    arrived = found;
+    shout(arrivedWords());
+    location.hash = `#/runs/${found.run_id}`;
+  } catch {
+    setTimeout(settleDoubt, DOUBT_MS);
+  } finally {
+    isAsking = false;
+  }
+}
+
+const arrivedWords = () => `Your press arrived at ${utc(arrived.at)}.`;
+
 async function openRun(run) {
   shown = run;
   const mine = view = new RunView();
-  put(stage, mine.element);
+  put(stage, arrived?.run_id === run ? h("p", { id: "arrived", class: "panel good" }, arrivedWords()) : null, mine.element);
   link.follow(room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
   try {
     const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`, undefined, { within: BOARD_MS });
@@ -229,6 +252,7 @@ window.addEventListener("hashchange", route);
 for (const act of ["pointerdown", "keydown"]) window.addEventListener(act, seen, { passive: true });
 setInterval(() => {
   if (link.isLost) drawHeard();
+  drawPill();
   if (!session.now || !room) return;
   if (session.now.may_act && Date.now() > session.now.until) {
     session.now.may_act = false;

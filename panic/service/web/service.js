@@ -29,6 +29,9 @@ export class Silence extends Error {
 
 export const session = { now: null, changed: () => {} };
 
+/** When the service itself answered last; what a gateway says is not its answer. */
+export const answered = { at: 0 };
+
 /** Ask, and give the document that it answers with; null where there is none. */
 export async function ask(method, path, body, { headers = {}, within = ANSWER_MS } = {}) {
   try {
@@ -54,7 +57,7 @@ async function askOnce(method, path, body, headers, within) {
       method, headers: sent, body: body === undefined ? undefined : encode(body), signal: AbortSignal.timeout(within),
       credentials: "same-origin", cache: "no-store", redirect: "error",
     });
-    if (answer.status === 204) return null;
+    if (answer.status === 204) return heard(null);
     found = await answer.text();
   } catch {
     throw new Silence();
@@ -64,11 +67,17 @@ async function askOnce(method, path, body, headers, within) {
   } catch {
     throw answer.ok ? new Silence() : new Refusal({ status: answer.status, title: `answered ${answer.status}, in words that are not the service's` });
   }
-  if (answer.ok) return found;
+  if (answer.ok) return heard(found);
+  if (found.code) heard(found);
   const refusal = new Refusal({ ...found, status: answer.status });
   if (refusal.status === 401 && path !== "/v1/session") become(null);
   if (refusal.code === "idle" && session.now) become({ ...session.now, may_act: false });
   throw refusal;
+}
+
+function heard(found) {
+  answered.at = Date.now();
+  return found;
 }
 
 function become(found) {

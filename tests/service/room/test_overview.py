@@ -155,6 +155,20 @@ async def test_runs_under_way_are_told_the_newest_first(tmp_path: Path):
     assert found["last"]["verdict"] in {"open", "unverified", "unknown"}
 
 
+async def test_a_narrow_clear_hides_no_wider_run_that_is_not(tmp_path: Path):
+    """Here and on record, with its scope and how many accounts are not clear."""
+    async with house(tmp_path, account(1, STUCK), account(2)) as it:
+        bad = await pressed(it, deadline_s=1, wait=30)
+        await pressed(it, scope={"groups": ["West"]}, wait=30)
+        here = (await room(it))["last"]
+        it.forget()
+        it.hub.overview.disks.ledger.expire()
+        recorded = (await when(it, lambda found: found["last"]))["last"]
+
+    expected = {"run_id": bad, "scope": "all accounts", "accounts": 2, "not_clear": 1, "is_latest": False}
+    assert [expected] * 2 == [{name: one[name] for name in expected} for one in (here, recorded)]
+
+
 async def test_a_run_that_did_not_come_to_its_end_has_no_verdict(it: House):
     """It was pressed last, and an older clear does not stand in its place."""
     await pressed(it, wait=30)
