@@ -21,7 +21,7 @@ from panic.service.guard import Guard, Next
 from panic.service.metrics import Metrics
 from panic.service.notify import Notifier
 from panic.service.openapi import Documentation
-from panic.service.operations import RUN_ID, operations_of
+from panic.service.operations import ACCOUNT_ID, RUN_ID, operations_of
 from panic.service.room import assets
 from panic.service.room.hub import Hub
 from panic.service.room.overview import Overview
@@ -120,7 +120,7 @@ def make_app(
     )
     for handler in handlers:
         for one in operations_of(type(handler)):
-            path = one.path.replace("{id}", f"{{id:{RUN_ID}}}")
+            path = one.path.replace("{id}", f"{{id:{RUN_ID}}}").replace("{account}", f"{{account:{ACCOUNT_ID}}}")
             _add(app, one.method, path, guard.before(one, getattr(handler, one.id)))
     page = partial(assets.answer, assets.load(drill=drill))
     for path in ("/", "/room/{name}"):
@@ -138,9 +138,9 @@ def _add(app: web.Application, method: str, path: str, handler: Next) -> None:
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    kept = ("Cache-Control", "Content-Security-Policy") if "Content-Security-Policy" in response.headers else ()
+    may_be_kept = "ETag" in response.headers
     for name, value in HEADERS.items():
-        if name not in kept:
+        if not (may_be_kept and name in response.headers):
             response.headers[name] = value
     if request.secure:
         response.headers["Strict-Transport-Security"] = HSTS

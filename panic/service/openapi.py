@@ -12,7 +12,7 @@ from panic._version import VERSION
 from panic.service import problems
 from panic.service.api.answers import document as answer_with
 from panic.service.auth import Identity
-from panic.service.operations import RUN_ID, Operation
+from panic.service.operations import ACCOUNT_ID, RUN_ID, Operation
 
 REF: Final = "#/components/schemas/{model}"
 
@@ -109,6 +109,9 @@ def _parameters(one: Operation) -> Iterable[Mapping[str, Any]]:
         text = "The run's id, the beginning of it, or `last`."
         schema = {"type": "string", "pattern": f"^{RUN_ID}$"}
         yield {"name": "id", "in": "path", "required": True, "description": text, "schema": schema}
+    if "{account}" in one.path:
+        schema = {"type": "string", "pattern": f"^{ACCOUNT_ID}$"}
+        yield {"name": "account", "in": "path", "required": True, "description": "Its id.", "schema": schema}
     query = one.query.model_json_schema(ref_template=REF)["properties"] if one.query else {}
     yield from ({"name": name, "in": "query", "schema": schema} for name, schema in query.items())
     yield from one.headers

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 Role = Literal["", "viewer", "presser", "resetter"]
 RUN_ID: Final = "[A-Za-z0-9-]{1,64}"
+ACCOUNT_ID: Final = "[0-9]{1,19}"
 
 _Handler = TypeVar("_Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
 

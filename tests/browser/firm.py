@@ -55,7 +55,7 @@ async def desk(
     sections = (
         f"[run]\ndeadline_s = {deadline_s}\nattempt_s = 2.0\nwatch_s = 1.0\n\n"
         f"[service]\nport = {port}\n\n[self_test]\n{self_test}\n\n"
-        f'[ledger]\nfile = "ledger.db"\nfallback = "second.db"\n\n'
+        f'[ledger]\nfile = "ledger.db"\n\n'
         f'[tokens.desk]\ndigest = "sha256:{hashlib.sha256(TOKEN.encode()).hexdigest()}"\n'
         f'roles = ["presser", "resetter"]\nperson = true\n{more}'
     )

@@ -79,7 +79,7 @@ class Screen:
 
     async def counts(self) -> dict[str, int]:
         """How many accounts are in which state, as the page says."""
-        words = await self(".counts li").all_inner_texts()
+        words = await self(".counts button:not([value=''])").all_inner_texts()
         pairs = [word.strip().split(maxsplit=1) for word in words]
         return {name: int(number.replace(",", "")) for number, name in pairs}
 

@@ -156,12 +156,13 @@ async def test_a_screen_reader_hears_of_a_run_and_is_not_drowned(tmp_path: Path,
             await page.page.keyboard.press(key)
             told.append((await page.text("#cell")).split(" ")[0])
         words = await board.get_attribute("aria-label")
+        desks = [" ".join(one.split()) for one in await page(".desk").all_text_contents()]
 
     assert "Pressed. Sending." == heard[0]
     assert "CLEAR: every one of 100 accounts was read and shows no open order" == heard[-1]
     assert len(heard) <= 8
     assert ["1", "3", "1", "100", "1", "1"] == told
-    assert "Board of 100 accounts: 100 clear. East: 50 of 50 clear. West: 50 of 50 clear" == words
+    assert ("Board of 100 accounts: 100 clear", ["East✓ 50 clear", "West✓ 50 clear"]) == (words, desks)
 
 
 PLACE: Final = """() => {

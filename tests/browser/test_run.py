@@ -37,11 +37,11 @@ async def test_a_run_of_many_accounts_from_the_press_to_the_evidence(tmp_path: P
         await page.page.reload()
         assert run == await page.run()
         await expect(page(".counts")).to_contain_text("94 clear")
-        await expect(page(".pace")).to_have_text(str(it.live(run).run.engine.forecast))
+        await expect(page(".to-go")).to_have_attribute("title", str(it.live(run).run.engine.forecast))
         it.live(run).run.stop()  # nobody waits for those that are stuck
         verdict = await page.over()
         assert verdict == await second.over()
-        await expect(page(".pace")).to_be_hidden()
+        await expect(page(".to-go")).to_be_hidden()
         counts = await page.counts()
         assert counts == await second.counts()
 

@@ -16,7 +16,7 @@ SCOPES = {
     "both": {"accounts": [1, 2]},
     "east": {"accounts": [1]},
 }
-PATHS = ("", "/report", "/board")
+PATHS = ("", "/report", "/board", "/accounts", "/accounts/1")
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ async def test_whatever_reads_the_ledger_is_done_elsewhere(tmp_path: Path):
         paths = [
             "/v1/runs",
             "/v1/latch",
-            *(f"/v1/runs/{run}{one}" for one in ("", "/report", "/board", "/evidence")),
+            *(f"/v1/runs/{run}{one}" for one in ("", "/report", "/board", "/accounts", "/evidence")),
         ]
         found = [(await it.ask("GET", path, token="viewer")).status for path in paths]
 

@@ -12,6 +12,7 @@ from panic.service.problems import ProblemError
 
 FOLDER: Final = Path(__file__).parent.parent / "web"
 PAGE: Final = "index.html"
+JSON: Final = "application/json"
 
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -25,7 +26,6 @@ HEADERS: Final = {
     "Content-Security-Policy": CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Vary": "Accept-Encoding",
 }
 """Of the page and each of its files, beside those of every answer."""
 
@@ -38,7 +38,7 @@ _TYPES: Final[Mapping[str, str]] = {
 
 
 class Asset(NamedTuple):
-    """A file of the page, plain and in gzip; `etag` is of its content, without quotes."""
+    """What many may get, as a file of the page, plain and in gzip; `etag` is of its content, without quotes."""
 
     type: str
     body: bytes
@@ -55,8 +55,13 @@ def _asset(file: Path, *, drill: bool) -> Asset:
     body = file.read_bytes()
     if drill and file.name == PAGE:
         body = body.replace(b"<html ", b"<html data-drill ", 1)
-    type_ = f"{_TYPES[file.suffix]}; charset=utf-8"
-    return Asset(type_, body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:32])
+    return pack(_TYPES[file.suffix], body)
+
+
+def pack(type_: str, body: bytes) -> Asset:
+    """Make an answer ready that many may get."""
+    packed = gzip.compress(body, compresslevel=6, mtime=0)
+    return Asset(f"{type_}; charset=utf-8", body, packed, hashlib.sha256(body).hexdigest()[:32])
 
 
 async def answer(files: Mapping[str, Asset], request: web.Request) -> web.Response:
@@ -64,9 +69,19 @@ async def answer(files: Mapping[str, Asset], request: web.Request) -> web.Respon
     asset = files.get(request.match_info.get("name", PAGE))
     if asset is None:
         raise ProblemError("not_found")
-    is_packed = "gzip" in request.headers.get("Accept-Encoding", "")
+    return give(asset, request, HEADERS)
+
+
+def takes_gzip(request: web.Request) -> bool:
+    """Whether whoever asks can read gzip."""
+    return "gzip" in request.headers.get("Accept-Encoding", "")
+
+
+def give(asset: Asset, request: web.Request, headers: Mapping[str, str]) -> web.Response:
+    """Give it, in gzip to whom can read that; to whom has it already only say so."""
+    is_packed = takes_gzip(request)
     etag = f"{asset.etag}{'-gzip' if is_packed else ''}"
-    headers = {**HEADERS, "ETag": f'"{etag}"'}
+    headers = {**headers, "Vary": "Accept-Encoding", "ETag": f'"{etag}"'}
     if any(one.value == etag for one in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
     headers["Content-Type"] = asset.type

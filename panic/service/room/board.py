@@ -4,10 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
+from hashlib import sha256
 from math import ceil
 from typing import Any, Final
 
 from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from panic.accounts.roster import Account
 from panic.broker.outcomes import Outcome, Standing, Verdict
@@ -31,12 +33,16 @@ _IDS_MOST = 5
 _OK, _NO_MORE_OK, _NOT_FOUND = 200, 300, 404
 
 _BOARD: TypeAdapter[Board] = TypeAdapter(Board)
+_ACCOUNT: TypeAdapter[AccountReport] = TypeAdapter(AccountReport)
 
-Listed = tuple[AccountReport, Letter]
+Listed = AccountReport | Account
+"""An account in its row."""
+
+Described = tuple[AccountReport, Letter]
 """An account that is described individually, and its letter."""
 
 
-def live_board(facts: Circumstances, row: str, worst: Sequence[Listed], deadline_s: float) -> Board:
+def live_board(facts: Circumstances, row: str, worst: Sequence[Described], deadline_s: float) -> Board:
     """Make the board of a run under way: verdict and headline are those that its letters come to."""
     facts = replace(facts, finished=False)  # in the moment of its end the last board, which says so, is to come
     clear, verdicts = row.count(Letter.CLEAR), Counter[Verdict]()
@@ -48,24 +54,29 @@ def live_board(facts: Circumstances, row: str, worst: Sequence[Listed], deadline
 
 
 def final_board(report: Report, cases: Sequence[Case], wall: Callable[[float], datetime]) -> bytes:
-    """Write the whole board of a run that nobody works on any more: its report, in the plan's order of `cases`."""
-    places = {case.account.id: place for place, case in enumerate(cases)}
-    last = len(places)
-    accounts = sorted(report.accounts, key=lambda one: last if one.id is None else places.get(one.id, last))
+    """Write the board of a run that nobody works on any more: its report, in the plan's order of `cases`."""
+    accounts = as_planned(report, cases)
     row = "".join(OF_VERDICT[one.verdict] for one in accounts)
     bad = [(one, OF_VERDICT[one.verdict]) for one in report.accounts if one.verdict is not Verdict.CLEAR]
     clear = {one.id for one in accounts if one.id is not None and one.verdict is Verdict.CLEAR}
     course = course_of(cases, clear, report.started_at, wall)
     board = _board(report, row, bad[:WORST_MOST], len(bad), report.timings.deadline_s, live=False)
-    names = tuple(identity(one) for one in accounts)
-    return write(replace(board, course=course, accounts=names))
+    return write(replace(board, course=course, order=order_of(accounts)))
 
 
-def recorded(ledger: LedgerFiles, run: str) -> bytes:
-    """Write the board of a run on record; raises UsageError where too little is left of it. Blocks."""
+def recorded(ledger: LedgerFiles, run: str) -> tuple[bytes, bytes]:
+    """Write the board of a run on record, and its accounts; raises UsageError where too little is left. Blocks."""
     past = history.recall(ledger, run)
-    report = past.report()
-    return final_board(report, [*past.replay.cases.values()], lambda _: report.started_at)
+    report, cases = past.report(), [*past.replay.cases.values()]
+    rows = as_planned(report, cases)
+    return final_board(report, cases, lambda _: report.started_at), accounts(run, order_of(rows), rows)
+
+
+def recorded_account(ledger: LedgerFiles, run: str, id_: int) -> bytes | None:
+    """Report on one account of a run on record; None if it is not of this run. Blocks."""
+    found = (one for one in history.recall(ledger, run).report().accounts if one.id == id_)
+    account = next(found, None)
+    return None if account is None else write_account(account)
 
 
 def write(board: Board) -> bytes:
@@ -73,12 +84,48 @@ def write(board: Board) -> bytes:
     return _BOARD.dump_json(board)
 
 
-def identity(account: AccountReport | Account) -> Identity:
+def write_account(account: AccountReport) -> bytes:
+    """Write the report on an account in one line; keys are still in it."""
+    return _ACCOUNT.dump_json(account)
+
+
+def as_planned(report: Report, cases: Iterable[Case]) -> list[AccountReport]:
+    """Give the accounts of a report in the plan's order of `cases`, and then those that could not be sent."""
+    places = {case.account.id: place for place, case in enumerate(cases)}
+    sent, rest = dict[int, AccountReport](), list[AccountReport]()
+    for one in sorted(report.accounts, key=lambda one: not one.attempts):  # a bad row may repeat an account's id
+        place = None if one.id is None else places.pop(one.id, None)
+        if place is None:
+            rest.append(one)
+        else:
+            sent[place] = one
+    return [*(sent[place] for place in sorted(sent)), *in_order(rest)]
+
+
+def in_order(unsent: Iterable[AccountReport]) -> list[AccountReport]:
+    """Put accounts that could not be sent in an order that depends on nothing else."""
+    return sorted(unsent, key=lambda one: (one.id is None, one.id or 0, one.name, one.group))
+
+
+def order_of(accounts: Iterable[Listed]) -> str:
+    """Name accounts and their order: two lists that differ have other names."""
+    return sha256(",".join(str(one.id) for one in accounts).encode()).hexdigest()[:16]
+
+
+def accounts(run: str, order: str, rows: Iterable[Listed]) -> bytes:
+    """Write who the accounts are, row by row: on a thread the loop has turns in between. Keys are still in it."""
+    head = to_json({"schema": "panic-accounts/1", "run_id": run, "order": order})[:-1]
+    return head + b',"accounts":[' + b",".join(to_json(identity(one)) for one in rows) + b"]}"
+
+
+def identity(account: Listed) -> Identity:
     """Give who an account is; its id as text, since a browser's numbers end before an int64 does."""
-    return None if account.id is None else str(account.id), account.name, account.group
+    return None if account.id is None else str(account.id), account.name, account.group, account.owner
 
 
-def _board(report: Report, row: str, worst: Sequence[Listed], bad: int, deadline_s: float, *, live: bool) -> Board:
+def _board(
+    report: Report, row: str, worst: Sequence[Described], bad: int, deadline_s: float, *, live: bool
+) -> Board:
     mine: dict[str, Any] = {
         "schema": "panic-board/1",
         "live": live,
@@ -90,7 +137,7 @@ def _board(report: Report, row: str, worst: Sequence[Listed], bad: int, deadline
         "deadline_s": deadline_s,
         "watch_s": report.scope.watch_s,
         "forecast": None,
-        "accounts": None,
+        "order": "",
         "codes": row,
         "counts": {letter: count for letter in Letter if (count := row.count(letter))},
         "totals": None if live else report.totals,

@@ -17,8 +17,10 @@ from panic.service.api.answers import Threads
 from panic.service.auth import Reach
 from panic.service.desk import Desk
 from panic.service.live import Live
-from panic.service.room.board import recorded
-from panic.service.room.live_board import LiveBoard, Mailbox, event
+from panic.service.room.assets import JSON, Asset, pack
+from panic.service.room.board import recorded, recorded_account
+from panic.service.room.live_board import LiveBoard
+from panic.service.room.mailbox import Mailbox, event
 from panic.service.room.overview import Overview
 from panic.service.room.views import Room
 from panic.service.standby import Standby
@@ -26,6 +28,8 @@ from panic.service.standby import Standby
 log = structlog.get_logger()
 
 BEAT_S: Final = 2.0
+
+LOOKED_AT_MOST: Final = 4
 
 LATER_S: Final = 0.05
 """How long after the desk the pages hear of a run: its first DELETEs leave first."""
@@ -42,6 +46,7 @@ class Hub:
         self._desk, self._standby, self.overview = desk, standby, overview
         self._threads, self._reading = threads, reading
         self.boards: dict[str, LiveBoard] = {}  # of runs that are here
+        self._looked_at: dict[str, Asset] = {}  # the accounts of runs on record, by the latest boards
         self.watching: dict[Mailbox, LiveBoard | None] = {}
         self._pulse: asyncio.Task[None] | None = None
 
@@ -70,8 +75,31 @@ class Hub:
         """Give a board once, of a run that is here or on record."""
         if not isinstance(found, str):
             return await self.board_of(found).text()
-        text = await self._reading.ask(partial(recorded, self._standby.settings.ledger, found), "board")
-        return await begin(lambda: self._standby.without_keys(text.decode()).encode(), "scrub")
+        texts = await self._reading.ask(partial(recorded, self._standby.settings.ledger, found), "board")
+
+        def work() -> tuple[bytes, Asset]:
+            text, accounts = (self._standby.without_keys(one.decode()).encode() for one in texts)
+            return text, pack(JSON, accounts)
+
+        text, accounts = await begin(work, "scrub")
+        self._looked_at = {**dict([*self._looked_at.items()][1 - LOOKED_AT_MOST :]), found: accounts}
+        return text
+
+    async def accounts(self, found: Live | str) -> Asset:
+        """Say who the accounts of a run are; of one on record as its board told when it was last looked at."""
+        if not isinstance(found, str):
+            return await self.board_of(found).accounts()
+        if found not in self._looked_at:
+            await self.board_text(found)
+        return self._looked_at[found]
+
+    async def account(self, found: Live | str, id_: int) -> bytes | None:
+        """Report on one account of a run, as it stands now; None if it is not of this run."""
+        if not isinstance(found, str):
+            return self.board_of(found).account(id_)
+        work = partial(recorded_account, self._standby.settings.ledger, found, id_)
+        text = await self._reading.ask(work, "account")
+        return None if text is None else self._standby.without_keys(text.decode()).encode()
 
     @contextmanager
     def joined(self, run: str = "", board: bytes = b"", reach: Reach | None = None) -> Iterator[Mailbox]:

@@ -17,12 +17,11 @@ from panic.engine.case import Case
 from panic.kit.background import Aside
 from panic.report import account as told
 from panic.report.document import AccountReport
-from panic.run.run import Run
-from panic.service.auth import Reach
 from panic.service.live import Live
 from panic.service.room import board
+from panic.service.room.assets import JSON, Asset, pack
 from panic.service.room.letters import Letter, letter_of, worst_of
-from panic.service.room.views import Identity
+from panic.service.room.mailbox import Mailbox, event
 
 log = structlog.get_logger()
 
@@ -36,44 +35,8 @@ _BYTES_A_SECOND: Final = 1e9
 """What it takes to hand a text to one watcher."""
 
 _SLICE_S: Final = 0.002
-_REST_S: Final = 0.008
+_REST_S: Final = 0.002
 """How long the run has the loop after a slice of work."""
-
-
-def event(kind: str, text: bytes) -> bytes:
-    """Write a server-sent event; the text is JSON in one line."""
-    return b"event: %s\r\ndata: %s\r\n\r\n" % (kind.encode(), text)
-
-
-class Mailbox:
-    """Filled by those who know something, emptied by the one who sends it.
-
-    Attributes:
-        filled: Set while there is something in it.
-        run: The run that its watcher asked for; empty for none.
-        reach: The groups to whose runs its watcher is limited; None for all.
-    """
-
-    def __init__(self, run: str = "", reach: Reach | None = None) -> None:
-        self.run, self.reach = run, reach
-        self.filled = asyncio.Event()
-        self._room = self._board = b""
-
-    def room(self, message: bytes) -> None:
-        """Tell how things stand."""
-        self._room = message
-        self.filled.set()
-
-    def board(self, message: bytes) -> None:
-        """Tell of the run."""
-        self._board = message
-        self.filled.set()
-
-    def take(self) -> bytes:
-        """Empty it."""
-        found, self._room, self._board = self._room + self._board, b"", b""
-        self.filled.clear()
-        return found
 
 
 class LiveBoard:
@@ -81,13 +44,18 @@ class LiveBoard:
 
     def __init__(self, live: Live, aside: Aside) -> None:
         self.live, self._run, self._aside = live, live.run, aside
-        cases = live.run.cases
-        self._row = bytearray(b"w" * len(cases) + b"k" * len(live.run.prepared.plan.unsent))
+        cases, contact = live.run.cases, live.run.reporter.circumstances().contact
+        self._unsent = board.in_order(told.unsent_of(one, contact) for one in live.run.prepared.plan.unsent)
+        self._rows: list[board.Listed] = [*(case.account for case in cases), *self._unsent]
+        self._order = board.order_of(self._rows)
+        self._row = bytearray(b"w" * len(cases) + b"k" * len(self._unsent))
         self._places = {case.account.id: place for place, case in enumerate(cases)}
         self._touched = set(range(len(cases)))
         self.watchers: set[Mailbox] = set()
         self._over = asyncio.Event()
         self._last = b""
+        self._accounts: Asset | None = None
+        self._writing = asyncio.Lock()
         self._has_failed = False
         self._task: asyncio.Task[None] | None = None
         live.watchers.append(self._touch)
@@ -112,13 +80,33 @@ class LiveBoard:
             self._task = None
 
     async def text(self) -> bytes:
-        """Give the board of this moment with its accounts, for somebody who asks once."""
-        accounts = [board.identity(one.account) async for one in _in_slices(self._run.cases)]
-        accounts += [board.identity(told.unsent_of(one, "")) for one in self._run.prepared.plan.unsent]
+        """Give the board of this moment, for somebody who asks once."""
         await self._catch_up()
         if self.live.is_over:
             await self._end()
-        return self._last or self._text(tuple(accounts))
+        return self._last or self._text()
+
+    async def accounts(self) -> Asset:
+        """Give who the accounts are, in the order of the letters; the first to ask waits until it is written."""
+        run = self._run
+
+        def work() -> Asset:
+            return pack(JSON, run.scrub(board.accounts(run.id, self._order, self._rows).decode()).encode())
+
+        async with self._writing:
+            if self._accounts is None:
+                self._accounts = await self._aside.do(work, "accounts")
+        return self._accounts
+
+    def account(self, id_: int) -> bytes | None:
+        """Report on one account as it stands now; None if it is not of this run."""
+        place = self._places.get(id_)
+        if place is None:
+            place = next((n for n, one in enumerate(self._rows) if one.id == id_), None)
+        if place is None:
+            return None
+        found = self._report(place, self._run.reporter.circumstances())
+        return self._run.scrub(board.write_account(found).decode()).encode()
 
     async def _go(self) -> None:
         while not self._last:
@@ -169,15 +157,21 @@ class LiveBoard:
             self._last = text
             self._tell("board", text)
 
-    def _text(self, accounts: tuple[Identity, ...] | None = None) -> bytes:
+    def _text(self) -> bytes:
         """Write the board of this moment; before the sweep is over without a word on single accounts."""
         run, facts, worst = self._run, self._run.reporter.circumstances(), list[tuple[AccountReport, Letter]]()
         if run.engine.swept.is_set():
             for place in worst_of(self._row, board.WORST_MOST):
-                worst.append((_account(run, place, facts), Letter(chr(self._row[place]))))
+                worst.append((self._report(place, facts), Letter(chr(self._row[place]))))
         found = board.live_board(facts, self._row.decode(), worst, run.reporter.ends_s)
-        found = replace(found, accounts=accounts, forecast=run.engine.forecast)
+        found = replace(found, order=self._order, forecast=run.engine.forecast)
         return run.scrub(board.write(found).decode()).encode()
+
+    def _report(self, place: int, facts: told.Circumstances) -> AccountReport:
+        cases = self._run.cases
+        if place < len(cases):
+            return told.account_of(cases[place], facts, self._run.wall)
+        return self._unsent[place - len(cases)]
 
     def _fail(self, error: Exception) -> None:
         """Say that what is shown is old: a page must not look alive when it is not."""
@@ -190,12 +184,6 @@ class LiveBoard:
         message = event(kind, text)
         for one in self.watchers:
             one.board(message)
-
-
-def _account(run: Run, place: int, facts: told.Circumstances) -> AccountReport:
-    if place < len(run.cases):
-        return told.account_of(run.cases[place], facts, run.wall)
-    return told.unsent_of(run.prepared.plan.unsent[place - len(run.cases)], facts.contact)
 
 
 async def _in_slices(several: Iterable[_T]) -> AsyncIterator[_T]:

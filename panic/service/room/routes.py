@@ -14,6 +14,7 @@ from aiohttp_sse import EventSourceResponse
 from panic.config import LedgerFiles
 from panic.ledger import history
 from panic.ledger.evidence.export import Asked, export
+from panic.report.document import AccountReport
 from panic.service.api.answers import Lookup, Threads, document, until_swept
 from panic.service.api.models import EventsQuery, read_query
 from panic.service.api.views import RUN
@@ -22,9 +23,11 @@ from panic.service.descriptors import held_most
 from panic.service.desk import Desk
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
+from panic.service.room import assets
 from panic.service.room.hub import Hub
+from panic.service.room.mailbox import GZIP_HEAD, Message
 from panic.service.room.signing import Signing
-from panic.service.room.views import Board, Room
+from panic.service.room.views import Accounts, Board, Room
 from panic.service.schedule.outlook import Schedules, outlook
 from panic.service.standby import Standby
 
@@ -39,6 +42,9 @@ STALLED_S: Final = 10.0
 
 RETRY_MS: Final = 3000
 """How long a browser waits before it reconnects to a stream that ended."""
+
+_NEVER_S = 365.0 * 86400
+"""A ping of the library's own would not be packed; somebody is told every two seconds anyway."""
 
 _RUNS_MOST = 3
 _EVIDENCE_S = 60.0
@@ -67,7 +73,23 @@ class Looks:
     @Operation("GET", f"{RUN}/board", "viewer", {200: Board}, (504,))
     async def board(self, request: web.Request, identity: Identity) -> web.Response:
         """The run account by account, a letter for each, as the room shows it."""
-        return document(await self.hub.board_text(await self._lookup.find(request.match_info["id"], identity)))
+        text = await self.hub.board_text(await self._lookup.find(request.match_info["id"], identity))
+        return assets.give(assets.pack(assets.JSON, text), request, {})
+
+    @Operation("GET", f"{RUN}/accounts", "viewer", {200: Accounts}, (504,))
+    async def accounts(self, request: web.Request, identity: Identity) -> web.Response:
+        """Who the accounts of a board are, in its order; once for each run."""
+        asset = await self.hub.accounts(await self._lookup.find(request.match_info["id"], identity))
+        return assets.give(asset, request, {"Cache-Control": "private, no-cache"})
+
+    @Operation("GET", f"{RUN}/accounts/{{account}}", "viewer", {200: AccountReport}, (504,))
+    async def account(self, request: web.Request, identity: Identity) -> web.Response:
+        """One account of a run as its report tells it, as far as it is known now."""
+        found = await self._lookup.find(request.match_info["id"], identity)
+        text = await self.hub.account(found, int(request.match_info["account"]))
+        if text is None:
+            raise ProblemError("not_found", f"the run has no account {request.match_info['account']}")
+        return document(text)
 
     @Operation("GET", f"{RUN}/evidence", "viewer", {200: _LINES}, (504,))
     async def evidence(self, request: web.Request, identity: Identity) -> web.Response:
@@ -100,7 +122,8 @@ class Looks:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  (a handler runs in one)
         self.readers[task] = identity
-        response = EventSourceResponse(send_timeout=STALLED_S)
+        headers = {"Content-Encoding": "gzip"} if assets.takes_gzip(request) else {}
+        response = EventSourceResponse(headers=headers, send_timeout=STALLED_S, ping_interval=_NEVER_S)
         try:
             await response.prepare(request)
             async with response:
@@ -116,13 +139,19 @@ class Looks:
     async def _tell(
         self, request: web.Request, response: EventSourceResponse, identity: Identity, run: str, board: bytes
     ) -> None:
-        await response.write(f"retry: {RETRY_MS}\r\n\r\n".encode())
+        is_packed = assets.takes_gzip(request)
+
+        async def send(*messages: Message, head: bytes = b"") -> None:
+            words = b"".join(one.packed if is_packed else one.text for one in messages)
+            await _send(request, response, head + words)
+
+        await send(Message(f"retry: {RETRY_MS}\r\n\r\n".encode()), head=GZIP_HEAD if is_packed else b"")
         with self.hub.joined(run, board, self._reach(identity)) as mailbox:
             while response.is_connected():
                 await mailbox.filled.wait()  # it is told every two seconds, so this is never long
                 if not is_still(request, identity):
                     break
-                await _send(request, response, mailbox.take())
+                await send(*mailbox.take())
 
     async def end_streams(self, _: web.Application) -> None:
         """Close event streams, so that the end of the service does not wait for them."""

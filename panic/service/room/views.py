@@ -23,8 +23,8 @@ from panic.run.engagement import HoldView
 from panic.service.room.letters import Letter
 from panic.service.selftest.findings import Finding
 
-Identity = tuple[str | None, str, str]
-"""Who an account is: its id, name and group."""
+Identity = tuple[str | None, str, str, str]
+"""Who an account is: its id, name, group and owner."""
 
 Points = tuple[tuple[float, int], ...]
 
@@ -181,8 +181,7 @@ class Board:
         finished: Whether it came to its end.
         deadline_s: When it ends at the latest, seconds since the press.
         forecast: How long it takes while the broker limits the pace; else null.
-        accounts: Each in the plan's order, those that could not be sent at the end; null in a stream while the run
-            is under way.
+        order: Names the accounts in their order: who they are, `/accounts` says under the same name.
         codes: A letter for each of them.
         counts: How many accounts have which code.
         worst: Those that are not clear, worst first; `more` counts those beyond.
@@ -213,7 +212,7 @@ class Board:
     flags: tuple[Flag, ...]
     latch: LatchReport | None
     ledger_head: str | None
-    accounts: tuple[Identity, ...] | None
+    order: str
     codes: str
     counts: dict[Letter, int]
     totals: Totals | None
@@ -222,3 +221,13 @@ class Board:
     worst: tuple[BoardAccount, ...]
     more: int
     course: Course | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The accounts of a run, in the plan's order, those that could not be sent at the end; `order` names it."""
+
+    schema: Literal["panic-accounts/1"]
+    run_id: str
+    order: str
+    accounts: tuple[Identity, ...]

@@ -30,8 +30,8 @@ function picture(label, ...parts) {
   return s("svg", { viewBox: `0 0 ${width()} ${HEIGHT}`, role: "img", "aria-label": label }, parts);
 }
 
-export function timeline({ course, accounts, elapsed_s: elapsed }) {
-  const all = accounts.length, last = Math.max(...LINES.map((name) => course[name].at(-1)?.[0] ?? 0), 0.1);
+export function timeline({ course, codes, elapsed_s: elapsed }) {
+  const all = codes.length, last = Math.max(...LINES.map((name) => course[name].at(-1)?.[0] ?? 0), 0.1);
   const mostX = Math.min(Math.max(elapsed, 0.1), last * 1.1);
   const x = (at) => LEFT + (Math.min(at, mostX) / mostX) * (width() - LEFT - LABELS), y = (n) => HEIGHT - BOTTOM - (n / all) * (HEIGHT - TOP - BOTTOM);
   const ends = [];

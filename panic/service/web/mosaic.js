@@ -1,221 +1,251 @@
-// The board: one cell for each account, thousands of them on one canvas, by group.
+// The board: one cell for each account, thousands of them on one canvas, desk by desk, the worst desk first.
 
-import { h, say } from "./dom.js";
-import { draw } from "./shapes.js";
-import { STATES, count, number } from "./words.js";
+import { h, put, say } from "./dom.js";
+import { compare, divide, fit } from "./desks.js";
+import { backdrop, draw, fill } from "./shapes.js";
+import { CODES, SIGNS, STATES, count, number } from "./words.js";
 
-const LARGEST = 26, SMALLEST = 6;
-const HEADING = 26; // pixels for a group's name
-const GROUPS_MOST = 12; // more of them would be headings with a few cells between
+const SORT_MS = 4000; // desks do not jump about more often than this
+const BELOW = 44; // pixels that are left free below the board, for the line that tells of a cell
+const LEAST = 200;
+const LOUD = 9; // how large a cell is at least that somebody should see
+const HIDDEN = 0.16;
 
 export class Mosaic {
-  constructor() {
-    this.accounts = [];
-    this.codes = [];
-    this.sections = [];
-    this.where = []; // for each account its section, and its place in that
+  /** `open(index)` is called for an account that somebody chooses. */
+  constructor(open) {
+    this.open = open;
+    this.accounts = this.desks = [];
+    this.codes = "";
+    this.where = []; // for each account its desk, and its place in that
     this.dirty = new Set();
-    this.dirtyHeadings = new Set();
     this.cursor = -1;
-    this.columns = 1;
-    this.pitch = LARGEST;
+    this.sortedAt = 0;
+    this.isHeld = false; // under somebody's hand nothing changes its place
     this.canvas = h("canvas", {
       id: "board", role: "img", tabindex: "0", "aria-label": "The board of accounts", "aria-describedby": "cell",
-      onmousemove: (event) => this.point(event), onmouseleave: () => this.pick(-1),
-      onkeydown: (event) => this.key(event), onblur: () => this.pick(-1), onclick: (event) => this.point(event),
+      onpointermove: (event) => this.pick(this.at(event)), onkeydown: (event) => this.key(event),
+      onblur: () => this.pick(-1), onclick: (event) => this.choose(this.at(event)),
     });
+    this.heads = h("ul", { class: "desks", "aria-label": "Desks, the worst first" });
     this.told = h("output", { id: "cell", class: "cell" });
-    this.frame = h("div", { class: "mosaic" }, this.canvas);
+    this.frame = h("div", { class: "mosaic", onpointerenter: () => (this.isHeld = true), onpointerleave: () => this.release() }, this.canvas, this.heads);
     this.element = h("div", {}, this.frame, this.told);
     this.watcher = new ResizeObserver(() => this.arrange());
     this.watcher.observe(this.frame);
-    this.hint();
+    this.onresize = () => this.arrange();
+    window.addEventListener("resize", this.onresize);
+    this.theme = window.matchMedia("(prefers-color-scheme: dark)");
+    this.theme.addEventListener("change", this.onresize);
+    say(this.told, "The board is on its way.");
   }
 
-  /** Show these accounts: rows of id, name and group, and a letter for each. */
+  /** Show these accounts: rows of id, name, group and owner, and a letter for each. */
   show(accounts, codes) {
     this.accounts = accounts;
-    this.codes = [...codes];
+    this.codes = codes;
     this.cursor = -1;
-    this.divide();
-    this.arrange();
-    this.hint();
-  }
-
-  /** Put the accounts of one group together, if the groups are few enough to be read. */
-  divide() {
-    const groups = new Map();
-    this.accounts.forEach(([, , group], index) => {
-      if (!groups.has(group)) groups.set(group, []);
-      groups.get(group).push(index);
-    });
-    const isDivided = groups.size > 1 && groups.size <= GROUPS_MOST;
-    this.sections = isDivided ? [...groups].map(([name, cells]) => ({ name: name || "no group", cells })) : [{ name: "", cells: [...this.accounts.keys()] }];
-    this.heading = isDivided ? HEADING : 0;
+    this.desks = divide(accounts, codes);
     this.where = [];
-    this.sections.forEach((section, n) => {
-      section.clear = section.cells.filter((index) => this.codes[index] === "c").length;
-      section.cells.forEach((index, place) => (this.where[index] = [n, place]));
-    });
+    for (const desk of this.desks) desk.cells.forEach((index, place) => (this.where[index] = [desk, place]));
+    this.sort();
+    this.hint();
   }
 
   /** Take the letters of all accounts, in the order in which they are shown. */
   change(codes) {
-    [...codes].forEach((code, index) => {
-      const before = this.codes[index];
-      if (before === code) return;
-      this.codes[index] = code;
-      this.dirty.add(index);
-      if (code === "c" || before === "c") {
-        const n = this.where[index][0];
-        this.sections[n].clear += code === "c" ? 1 : -1;
-        this.dirtyHeadings.add(n);
-      }
-    });
+    const before = this.codes;
+    this.codes = codes;
+    for (let index = 0; index < codes.length; index++) {
+      if (codes[index] === before[index]) continue;
+      const [desk] = this.where[index];
+      desk.counts[before[index]]--;
+      desk.counts[codes[index]] = (desk.counts[codes[index]] ?? 0) + 1;
+      this.dirty.add(desk);
+    }
+    if (this.dirty.size) this.drawHeads();
     if (this.cursor >= 0) this.hint();
+    if (performance.now() - this.sortedAt >= SORT_MS) this.sort();
     this.later();
+  }
+
+  /** Let only some accounts stand out: `isShown(index)`; null for all. */
+  filter(isShown) {
+    this.isShown = isShown;
+    this.arrange();
   }
 
   describe(words) {
-    const groups = this.heading ? this.sections.map((one) => `. ${one.name}: ${number(one.clear)} of ${number(one.cells.length)} clear`).join("") : "";
-    this.canvas.setAttribute("aria-label", words + groups);
+    this.canvas.setAttribute("aria-label", words);
   }
 
-  /** Choose the largest cells with which all accounts fit. */
+  release() {
+    this.isHeld = false;
+    this.pick(-1);
+    if (performance.now() - this.sortedAt >= SORT_MS) this.sort();
+  }
+
+  /** Put the worst desk first, unless somebody points at the board. */
+  sort() {
+    if (this.isHeld || this.cursor >= 0) return;
+    this.sortedAt = performance.now();
+    const sorted = [...this.desks].sort(compare);
+    if (this.columns && sorted.every((desk, n) => desk === this.desks[n])) return;
+    this.desks = sorted;
+    this.arrange();
+  }
+
+  /** Choose the largest cells with which all desks fit. */
   arrange() {
-    const width = this.frame.clientWidth, height = parseFloat(getComputedStyle(this.frame).maxHeight);
+    const width = this.frame.clientWidth, top = this.frame.getBoundingClientRect().top + window.scrollY;
     if (!width || !this.accounts.length) return;
-    const rows = (section, pitch) => Math.ceil(section.cells.length / Math.max(1, Math.floor(width / pitch)));
-    const needs = (pitch) => this.sections.reduce((sum, one) => sum + this.heading + rows(one, pitch) * pitch, 0);
-    let pitch = LARGEST;
-    while (pitch > SMALLEST && needs(pitch) > height) pitch -= 0.5;
-    this.pitch = pitch;
-    this.columns = Math.max(1, Math.floor(width / pitch));
-    let top = 0;
-    for (const section of this.sections) {
-      section.top = top + this.heading;
-      top = section.top + rows(section, pitch) * pitch;
-    }
+    const isBeside = getComputedStyle(this.frame).getPropertyValue("--beside").trim() === "1"; // the list is beside it
+    const height = Math.max(LEAST, isBeside ? window.innerHeight - top - BELOW : window.innerHeight * 0.5);
+    Object.assign(this, fit(this.desks, width, height));
+    this.frame.style.maxHeight = `${Math.max(height, LEAST)}px`;
     const scale = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(width * scale);
-    this.canvas.height = Math.round(top * scale);
-    this.canvas.style.height = `${top}px`;
+    this.canvas.height = Math.round(this.height * scale);
+    this.canvas.style.height = `${this.height}px`;
     this.pen = this.canvas.getContext("2d");
     this.pen.setTransform(scale, 0, 0, scale, 0, 0);
-    this.codes.forEach((_, index) => this.dirty.add(index));
-    if (this.heading) this.sections.forEach((_, n) => this.dirtyHeadings.add(n));
+    backdrop(true);
+    this.desks.forEach((desk) => this.dirty.add(desk));
+    put(this.heads, this.heading ? this.desks.map((desk) => this.head(desk)) : null);
+    this.drawHeads();
     this.later();
   }
 
-  later() {
-    if (!this.frameAsked) {
-      this.frameAsked = requestAnimationFrame(() => {
-        this.frameAsked = 0;
-        this.paint();
-      });
+  // ── heads: words, and the board's equivalent in words ────────────────────────────────────────────────────────
+
+  head(desk) {
+    desk.head = h("li", { class: "desk" });
+    desk.told = "";
+    Object.assign(desk.head.style, { left: `${desk.x}px`, top: `${desk.y - this.heading}px`, width: `${desk.width}px` });
+    return desk.head;
+  }
+
+  drawHeads() {
+    for (const desk of this.heading ? this.desks : []) {
+      const { counts, cells: { length: all } } = desk, clear = counts.c ?? 0, told = JSON.stringify(counts);
+      if (told === desk.told) continue;
+      desk.told = told;
+      desk.head.classList.toggle("is-done", clear === all);
+      put(desk.head, h("b", { title: desk.name }, desk.name),
+        Object.keys(SIGNS).filter((code) => counts[code]).map((code) => h("span", { class: `m-${code}` },
+          h("span", { "aria-hidden": "true" }, `${SIGNS[code]} `), number(counts[code]), h("span", { class: "unseen" }, ` ${STATES[code].name}, `))),
+        clear === all ? h("span", {}, "✓ ", number(all), h("span", { class: "unseen" }, " clear")) : h("span", {}, `${number(clear)} / ${number(all)}`, h("span", { class: "unseen" }, " clear")));
     }
+  }
+
+  // ── cells ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  later() {
+    if (this.frameAsked) return;
+    this.frameAsked = requestAnimationFrame(() => {
+      this.frameAsked = 0;
+      this.paint();
+    });
   }
 
   paint() {
-    const { pen, pitch, columns } = this;
-    if (!pen) return;
-    const gap = pitch > 10 ? 2 : 1;
-    for (const n of this.heading ? this.dirtyHeadings : []) this.paintHeading(this.sections[n]);
-    for (const index of this.dirty) {
-      const [n, place] = this.where[index];
-      const x = (place % columns) * pitch, y = this.sections[n].top + Math.floor(place / columns) * pitch;
-      pen.clearRect(x - 0.5, y - 0.5, pitch, pitch);
-      draw(pen, this.codes[index], x + gap / 2, y + gap / 2, pitch - gap);
-      if (index === this.cursor) {
-        pen.strokeStyle = "#fff";
-        pen.lineWidth = 1.5;
-        pen.strokeRect(x, y, pitch - 1, pitch - 1);
+    if (!this.pen) return;
+    for (const desk of this.dirty) this.paintDesk(desk);
+    this.dirty.clear();
+  }
+
+  /** All cells of a desk: a loud one is larger than its place, and covers its neighbours. */
+  paintDesk(desk) {
+    const { pen, pitch, columns, codes, isShown } = this, gap = pitch > 10 ? 2 : 1, size = pitch - gap, loud = [];
+    pen.clearRect(desk.x - 1, desk.y - 1, desk.width + 2, desk.rows * pitch + 2);
+    for (const code of CODES) { // one colour after the other is quicker
+      if (!desk.counts[code]) continue;
+      for (let place = 0; place < desk.cells.length; place++) {
+        const index = desk.cells[place];
+        if (codes[index] !== code) continue;
+        const x = desk.x + (place % columns) * pitch, y = desk.y + Math.floor(place / columns) * pitch;
+        const isQuiet = isShown && !isShown(index);
+        if (code in SIGNS && !isQuiet) loud.push([code, x, y]);
+        else {
+          pen.globalAlpha = isQuiet ? HIDDEN : 1;
+          (pitch > 10 ? draw : fill)(pen, code, Math.round(x), Math.round(y), Math.round(x + size) - Math.round(x));
+        }
       }
     }
-    this.dirty.clear();
-    this.dirtyHeadings.clear();
+    pen.globalAlpha = 1;
+    const isCrowded = loud.length > desk.cells.length / 5, large = isCrowded ? size : Math.max(size, LOUD), more = (large - size) / 2;
+    const right = desk.x + Math.min(columns, desk.cells.length) * pitch, bottom = desk.y + desk.rows * pitch;
+    for (const [code, x, y] of loud) {
+      const left = Math.max(desk.x, Math.min(x - more, right - large)), top = Math.max(desk.y, Math.min(y - more, bottom - large));
+      draw(pen, code, left, top, large, more > 0);
+    }
+    if (this.cursor >= 0 && this.where[this.cursor][0] === desk) {
+      const [, place] = this.where[this.cursor], edge = Math.max(size, LOUD), off = (edge - size) / 2;
+      pen.strokeStyle = backdrop().text;
+      pen.lineWidth = 2;
+      pen.strokeRect(desk.x + (place % columns) * pitch - off, desk.y + Math.floor(place / columns) * pitch - off, edge, edge);
+    }
   }
 
-  paintHeading({ name, clear, cells, top }) {
-    const pen = this.pen, width = this.frame.clientWidth, isDone = clear === cells.length;
-    const style = getComputedStyle(this.frame);
-    pen.clearRect(0, top - HEADING, width, HEADING - 1);
-    pen.textBaseline = "alphabetic";
-    pen.font = `600 14px ${style.fontFamily}`;
-    pen.fillStyle = style.getPropertyValue("--text");
-    pen.textAlign = "left";
-    pen.fillText(name, 0, top - 8, width - 130);
-    pen.font = `400 13px ${style.fontFamily}`;
-    pen.fillStyle = style.getPropertyValue(isDone ? "--good" : "--dim");
-    const words = isDone ? `✓ ${count(clear, "account")} clear` : `${number(clear)} of ${number(cells.length)} clear`;
-    pen.textAlign = "right";
-    pen.fillText(words, this.columns * this.pitch - 1, top - 8);
-  }
+  // ── pointing, with a mouse or keys ───────────────────────────────────────────────────────────────────────────
 
-  point(event) {
-    const column = Math.floor(event.offsetX / this.pitch), y = event.offsetY;
-    const section = this.sections.findLast((one) => y >= one.top);
-    const place = section && column < this.columns ? Math.floor((y - section.top) / this.pitch) * this.columns + column : -1;
-    this.pick(section?.cells[place] ?? -1);
+  at({ offsetX: x, offsetY: y }) {
+    const desk = this.desks.find((one) => x >= one.x && x < one.x + this.columns * this.pitch && y >= one.y && y < one.y + one.rows * this.pitch);
+    if (!desk) return -1;
+    return desk.cells[Math.floor((y - desk.y) / this.pitch) * this.columns + Math.floor((x - desk.x) / this.pitch)] ?? -1;
   }
 
   key(event) {
+    const first = this.desks[0]?.cells[0], last = this.desks.at(-1)?.cells.at(-1);
     const aims = {
       ArrowRight: () => this.beside(1), ArrowLeft: () => this.beside(-1), ArrowDown: () => this.below(1), ArrowUp: () => this.below(-1),
-      Home: () => this.sections[0].cells[0], End: () => this.sections.at(-1).cells.at(-1),
+      Home: () => first, End: () => last, Enter: () => this.choose(this.cursor), " ": () => this.choose(this.cursor),
     };
     if (!(event.key in aims) || !this.accounts.length) return;
     event.preventDefault();
-    const index = this.cursor < 0 ? this.sections[0].cells[0] : aims[event.key]();
+    const index = this.cursor < 0 ? first : aims[event.key]();
     if (index !== undefined) this.pick(index);
   }
 
-  /** The cell before or after the chosen one, over the ends of groups. */
-  beside(step) {
-    const [n, place] = this.where[this.cursor];
-    return this.sections[n].cells[place + step] ?? this.sections[n + step]?.cells.at(step > 0 ? 0 : -1);
+  choose(index) {
+    if (index >= 0) this.open(index);
+    return undefined;
   }
 
-  /** The cell a row further down or up, in the same column where there is one. */
+  /** The cell before or after the chosen one, over the ends of desks. */
+  beside(step) {
+    const [desk, place] = this.where[this.cursor];
+    return desk.cells[place + step] ?? this.desks[this.desks.indexOf(desk) + step]?.cells.at(step > 0 ? 0 : -1);
+  }
+
+  /** The cell a row further down or up, in the same column where there is one; then in the next desk. */
   below(step) {
-    const [n, place] = this.where[this.cursor], column = place % this.columns, here = this.sections[n].cells;
-    const row = Math.floor(place / this.columns) + step, lastRow = Math.floor((here.length - 1) / this.columns);
-    if (row >= 0 && row <= lastRow) return here[Math.min(row * this.columns + column, here.length - 1)];
-    const there = this.sections[n + step]?.cells;
-    if (!there) return undefined;
-    const theirRow = step > 0 ? 0 : Math.floor((there.length - 1) / this.columns);
-    return there[Math.min(theirRow * this.columns + column, there.length - 1)];
+    const [desk, place] = this.where[this.cursor], column = place % this.columns, row = Math.floor(place / this.columns) + step;
+    if (row >= 0 && row < desk.rows) return desk.cells[Math.min(row * this.columns + column, desk.cells.length - 1)];
+    const next = this.desks[this.desks.indexOf(desk) + step];
+    if (!next) return undefined;
+    return next.cells[Math.min((step > 0 ? 0 : next.rows - 1) * this.columns + column, next.cells.length - 1)];
   }
 
   pick(index) {
     if (index === this.cursor) return;
-    for (const one of [this.cursor, index]) if (one >= 0) this.around(one);
+    for (const one of [this.cursor, index]) if (one >= 0) this.dirty.add(this.where[one][0]);
     this.cursor = index;
     this.hint();
     this.later();
   }
 
-  /** The frame of a cell touches its neighbours. */
-  around(index) {
-    const [n, place] = this.where[index], cells = this.sections[n].cells, row = this.columns;
-    for (const step of [0, 1, -1, row, -row, row + 1, row - 1, -row - 1, 1 - row]) {
-      if (cells[place + step] !== undefined) this.dirty.add(cells[place + step]);
-    }
-    if (place < row && this.heading) this.dirtyHeadings.add(n);
-  }
-
   hint() {
     const row = this.accounts[this.cursor];
-    if (!row) {
-      say(this.told, "Point at a cell, or use the arrow keys, to see its account.");
-      return;
-    }
+    if (!row) return say(this.told, `Point at a cell, or use the arrow keys, to see its account; click or Enter opens it. ${count(this.accounts.length, "account")}.`);
     const state = STATES[this.codes[this.cursor]];
-    say(this.told, [row[0] ?? "no readable id", row[1], row[2]].filter(Boolean).join(" · ") + ` — ${state.name}: ${state.tells}`);
+    return say(this.told, [row[0] ?? "no readable id", row[1], row[2], row[3]].filter(Boolean).join(" · ") + ` — ${state.name}: ${state.tells}`);
   }
 
   end() {
     this.watcher.disconnect();
+    window.removeEventListener("resize", this.onresize);
+    this.theme.removeEventListener("change", this.onresize);
     cancelAnimationFrame(this.frameAsked);
   }
 }

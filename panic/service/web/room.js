@@ -13,7 +13,7 @@ import { ago, commandLine, isDrill, utc } from "./words.js";
 const DOUBT_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", drawn = "", isStillIn = false, isAsking = false, arrived = null;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null;
 
 const link = new Link({
   room(found) {
@@ -166,6 +166,7 @@ function openReady() {
     doubted: settleDoubt,
     pressed(run) {
       panel = null; // a new press begins with nothing chosen
+      begun = run;
       location.hash = `#/runs/${run}`;
     },
   });
@@ -209,7 +210,8 @@ async function openRun(run) {
   shown = run;
   const mine = view = new RunView();
   put(stage, arrived?.run_id === run ? h("p", { id: "arrived", class: "panel good" }, arrivedWords()) : null, mine.element);
-  link.follow(room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
+  mine.know(run);
+  link.follow(run === begun || room.live.some((one) => one.run_id === run) ? run : ""); // none until it is known that there is such a run
   try {
     const board = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/board`, undefined, { within: BOARD_MS });
     if (view !== mine) return;

@@ -1,37 +1,42 @@
-// One run: the verdict in one line, the board, and the accounts not clear, worst first. Afterwards the report.
+// One run: the band, the board, and the accounts not clear, worst first. Afterwards the report.
 
-import { announce, command, h, put, say, shout } from "./dom.js";
+import { Band } from "./band.js";
+import { command, copies, h, put, shout } from "./dom.js";
+import { Find } from "./find.js";
 import { Mosaic } from "./mosaic.js";
 import { report } from "./report.js";
-import { legend, mark } from "./shapes.js";
+import { ask } from "./service.js";
 import { Worst } from "./worst.js";
-import { CODE_OF, STATES, count, number, seconds, utc } from "./words.js";
+import { STATES, count, number, utc } from "./words.js";
+
+const ACCOUNTS_MS = 60_000; // who thousands of accounts are, over a slow link
+const AGAIN_MS = 3000;
 
 export class RunView {
   constructor() {
     this.board = null;
-    this.mosaic = new Mosaic();
-    this.verdict = h("div", { id: "verdict", class: "verdict" });
+    this.accounts = [];
+    this.order = ""; // of the accounts that are known
+    this.opened = -1;
+    this.mosaic = new Mosaic((index) => this.open(index));
+    this.find = new Find({ changed: () => this.look(), open: (index) => this.open(index) });
+    this.worst = new Worst(this.find.found);
+    this.band = new Band();
     this.facts = h("p", { class: "facts" });
-    this.clock = h("span", { class: "clock", role: "timer", "aria-live": "off" });
-    this.pace = h("p", { class: "pace" });
-    this.counts = h("div", {});
     this.flags = h("div", {});
-    this.worst = new Worst();
     this.report = h("div", { id: "report", class: "report" });
-    this.again = h("a", { class: "danger", href: "#/" }, "Press again");
-    this.element = h("article", { class: "run" },
-      h("header", { class: "run-top" }, this.verdict, h("div", { class: "run-side" }, this.clock, this.pace, this.again)),
-      this.facts, this.flags, this.counts,
+    this.element = h("article", { class: "run" }, this.band.element, this.facts, this.flags, this.find.element,
       h("div", { class: "run-body" }, h("section", { "aria-label": "Board" }, this.mosaic.element), this.worst.element),
       this.report);
     this.ticking = setInterval(() => this.tick(), 100);
-    put(this.verdict, h("h1", {}, "Waiting for the run"));
   }
 
   end() {
+    this.isEnded = true;
     clearInterval(this.ticking);
+    clearTimeout(this.retrying);
     this.mosaic.end();
+    this.find.end();
   }
 
   /** The page has lost the service: stop everything that looks alive. */
@@ -40,24 +45,66 @@ export class RunView {
     this.tick();
   }
 
-  /** Take a board; while the run is under way a stream leaves out who the accounts are. */
+  /** Take a board; one that was overtaken on its way is old. */
   take(board) {
     const was = this.board;
-    const accounts = board.accounts ?? (was?.run_id === board.run_id ? was.accounts : null);
-    if (!accounts || accounts.length !== board.codes.length) return;
-    this.board = { ...board, accounts };
+    if (was?.live && board.live && board.elapsed_s < was.elapsed_s) return;
+    this.board = board;
     this.heardAt = performance.now();
     this.isStale = false;
-    if (was?.accounts.length !== accounts.length) {
-      this.mosaic.show(accounts, board.codes);
-    } else {
-      this.mosaic.change(board.codes);
-    }
-    this.draw(board.counts);
+    if (board.order !== this.order) this.know(board.run_id);
+    else if (was?.order !== board.order || !this.isShown) this.show();
+    else this.mosaic.change(board.codes);
+    this.draw();
     this.drawFacts();
     this.worst.take(board);
-    put(this.report, this.isOver ? report(this.board) : null);
+    if (this.opened >= 0 && this.isKnown) this.worst.now(board.codes[this.opened]);
+    put(this.report, this.isOver ? report(board) : null);
     if (board.finished && !was?.finished) shout(`${board.drill ? "Drill. " : ""}${board.verdict.toUpperCase()}: ${board.headline}`);
+  }
+
+  /** Ask who the accounts of a run are, once; the band is true before. */
+  async know(run) {
+    if (this.asks) return;
+    this.asks = true;
+    try {
+      const found = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/accounts`, undefined, { within: ACCOUNTS_MS, cache: "no-cache" });
+      this.accounts = found.accounts;
+      this.order = found.order;
+      this.asks = false;
+      if (this.isEnded || !this.board) return;
+      if (this.order === this.board.order) this.show();
+      else this.retry();
+    } catch {
+      this.retry();
+    }
+  }
+
+  retry() {
+    if (!this.isEnded) this.retrying = setTimeout(() => {
+      this.asks = false;
+      if (this.board && this.board.order !== this.order) this.know(this.board.run_id);
+    }, AGAIN_MS);
+  }
+
+  show() {
+    this.isShown = true;
+    this.opened = -1;
+    this.mosaic.show(this.accounts, this.board.codes);
+    this.find.know(this.accounts);
+  }
+
+  open(index) {
+    this.opened = index;
+    this.worst.open(this.accounts[index], this.board.codes[index]);
+  }
+
+  /** Something else is looked for. */
+  look() {
+    if (!this.isKnown) return;
+    this.mosaic.filter(this.find.by(this.board.codes));
+    this.find.show(this.board.codes);
+    this.worst.arrange();
   }
 
   /** The service cannot update the board any more: stop everything that looks alive. */
@@ -68,8 +115,9 @@ export class RunView {
     shout("This board is no longer up to date. The run continues.");
   }
 
-  get all() {
-    return this.board.accounts.length;
+  /** Whether it is known who the accounts of this board are. */
+  get isKnown() {
+    return this.isShown && this.order === this.board.order;
   }
 
   /** Whether nobody works on it any more: it came to its end, or its process did. */
@@ -77,50 +125,35 @@ export class RunView {
     return this.board.finished || !this.board.live;
   }
 
-  draw(counts) {
-    const { verdict, drill } = this.board, clear = counts.c ?? 0, isClear = clear === this.all;
-    const [code, word] = this.isOver ? [CODE_OF[verdict], verdict.toUpperCase()] : isClear ? ["c", "CLEAR SO FAR"] : ["s", "CANCELLING"];
-    const rest = this.sentence(clear);
-    const told = `${code}${word}${rest}`;
-    if (told !== this.told) {
-      this.told = told;
-      this.verdict.className = this.isOver ? `verdict v-${verdict}` : "verdict";
-      this.again.className = this.isOver && verdict === "clear" ? "button" : "danger";
-      put(this.verdict, h("h1", {}, mark(code), h("span", {}, drill ? "DRILL · " : "", word)), h("p", {}, rest), this.isOver ? null : bar(clear / this.all));
-    }
-    const step = `${word} ${Math.floor((4 * clear) / this.all)}`; // a screen reader hears of quarters, not of every account
-    if (!this.isOver && step !== this.step) announce(`${word.toLowerCase()}: ${rest}`);
-    this.step = step;
+  draw() {
+    const { counts, codes } = this.board;
+    this.band.draw(this.board, this.isOver);
     const sums = JSON.stringify(counts);
     if (sums !== this.sums) {
       this.sums = sums;
-      put(this.counts, legend(counts));
-      this.mosaic.describe(`Board of ${count(this.all, "account")}: ${Object.entries(counts).filter(([, n]) => n)
+      this.find.draw(counts);
+      this.mosaic.describe(`Board of ${count(codes.length, "account")}: ${Object.entries(counts).filter(([, n]) => n)
         .map(([one, n]) => `${number(n)} ${STATES[one].name}`).join(", ")}`);
     }
+    if (this.isKnown && this.find.by(codes)) this.look();
     this.tick();
-  }
-
-  sentence(clear) {
-    const { finished, live, headline } = this.board;
-    if (finished) return headline;
-    if (!live) return `${headline}. This run did not finish.`;
-    if (clear === this.all) return `${count(clear, "account")} read clear; still watching for orders that reappear`;
-    return `${number(clear)} of ${count(this.all, "account")} read clear`;
   }
 
   tick() {
     if (!this.board) return;
-    const { elapsed_s: elapsed, deadline_s: deadline, finished, forecast } = this.board;
-    const since = this.isOver || this.isLost || this.isStale ? 0 : (performance.now() - this.heardAt) / 1000;
-    say(this.pace, this.isOver ? "" : forecast?.text ?? "");
-    say(this.clock, finished ? `took ${seconds(elapsed)}` : `${seconds(elapsed + since)} of ${seconds(deadline)}`);
+    const isStill = this.isOver || this.isLost || this.isStale;
+    this.band.tick(this.board, this.isOver, isStill ? 0 : (performance.now() - this.heardAt) / 1000);
   }
 
   drawFacts() {
-    const { scope, trigger, base_url: host, run_id: run, joined, resumed, latch, flags, started_at: at, contact } = this.board;
-    put(this.facts, h("b", {}, scope), ` at ${host}, pressed ${utc(at)} by `, h("b", {}, trigger.by), `: ${trigger.reason} `,
-      h("code", {}, run), " ", contact ? h("span", { class: "contact" }, `Broker: ${contact}`) : null);
+    const { scope, trigger, base_url: host, run_id: run, joined, resumed, latch, flags, started_at: at, contact, order } = this.board;
+    const told = JSON.stringify([scope, trigger, joined, resumed, latch, flags, order, this.isStale]);
+    if (told === this.told) return;
+    this.told = told;
+    const fact = (name, ...inside) => h("span", {}, h("small", {}, name), " ", inside);
+    put(this.facts, fact("Scope", h("b", {}, scope)), fact("By", h("b", {}, trigger.by)), fact("Why", trigger.reason),
+      fact("Pressed", `${utc(at)} (${newYork(at)} New York)`), fact("At", host), contact ? fact("Broker", h("b", { class: "contact" }, contact)) : null,
+      fact("Run", h("code", { title: run }, run), copies(run)));
     const lines = [
       this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS OUT OF DATE. The run continues: at a terminal, ", command(`panic show ${run}`)) : null,
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,
@@ -131,12 +164,8 @@ export class RunView {
     ].filter(Boolean);
     this.flags.hidden = !lines.length;
     put(this.flags, h("ul", { class: "flags" }, lines));
+    this.mosaic.arrange(); // what stands above it has another height now
   }
 }
 
-/** How much is read clear, as a bar; the words above it say it to everybody else. */
-function bar(share) {
-  const done = h("span", {});
-  done.style.width = `${(share * 100).toFixed(2)}%`;
-  return h("div", { class: "bar-of-clear", "aria-hidden": "true" }, done);
-}
+const newYork = (iso) => new Intl.DateTimeFormat("en-GB", { timeZone: "America/New_York", hour: "2-digit", minute: "2-digit" }).format(new Date(iso));

@@ -33,13 +33,13 @@ export const session = { now: null, changed: () => {} };
 export const answered = { at: 0 };
 
 /** Ask, and give the document that it answers with; null where there is none. */
-export async function ask(method, path, body, { headers = {}, within = ANSWER_MS } = {}) {
+export async function ask(method, path, body, { headers = {}, within = ANSWER_MS, cache = "no-store" } = {}) {
   try {
-    return await askOnce(method, path, body, headers, within);
+    return await askOnce(method, path, body, headers, within, cache);
   } catch (error) {
     if (error.code !== "csrf") throw error;
     await whoIsIn(); // another tab signed in: this one shares its session, and now knows its word
-    return askOnce(method, path, body, headers, within);
+    return askOnce(method, path, body, headers, within, cache);
   }
 }
 
@@ -47,7 +47,7 @@ export async function ask(method, path, body, { headers = {}, within = ANSWER_MS
 export const encode = (body) => JSON.stringify(body, (_, value) => (typeof value === "bigint" ? `\u0001int:${value}` : value))
   .replace(/"\\u0001int:(\d+)"/g, "$1");
 
-async function askOnce(method, path, body, headers, within) {
+async function askOnce(method, path, body, headers, within, cache) {
   const sent = { ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
   if (method !== "GET" && session.now) sent["X-CSRF-Token"] = session.now.csrf;
@@ -55,7 +55,7 @@ async function askOnce(method, path, body, headers, within) {
   try {
     answer = await fetch(path, {
       method, headers: sent, body: body === undefined ? undefined : encode(body), signal: AbortSignal.timeout(within),
-      credentials: "same-origin", cache: "no-store", redirect: "error",
+      credentials: "same-origin", cache, redirect: "error",
     });
     if (answer.status === 204) return heard(null);
     found = await answer.text();

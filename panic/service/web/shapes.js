@@ -1,22 +1,33 @@
 // The states of an account as shapes, each its own beside its colour: on the canvas, in legends and in words.
 
-import { h, s } from "./dom.js";
-import { SHOWN, STATES, number } from "./words.js";
+import { s } from "./dom.js";
+import { STATES } from "./words.js";
 
 let colours = null;
 
-function colour(code) {
-  if (!colours) {
-    const style = getComputedStyle(document.documentElement);
-    colours = Object.fromEntries(Object.keys(STATES).map((one) => [one, style.getPropertyValue(`--s-${one}`).trim()]));
+/** The page's colours, for the canvas: each state's, the ground's and the text's; `isFresh` reads them again. */
+export function backdrop(isFresh = false) {
+  if (!colours || isFresh) {
+    const style = getComputedStyle(document.documentElement), named = (name) => style.getPropertyValue(name).trim();
+    colours = { ...Object.fromEntries(Object.keys(STATES).map((one) => [one, named(`--s-${one}`)])), ground: named("--ground"), text: named("--text") };
   }
-  return colours[code];
+  return colours;
 }
 
-/** Draw one state into a square of `size` at x, y. The same shapes stand in every legend. */
-export function draw(pen, code, x, y, size) {
+/** Draw a state that is too small for a shape. */
+export function fill(pen, code, x, y, size) {
+  pen.fillStyle = backdrop()[code];
+  pen.fillRect(x, y, size, size);
+}
+
+/** Draw one state into a square of `size` at x, y, on ground of its own if it covers others. */
+export function draw(pen, code, x, y, size, isAbove = false) {
+  if (isAbove) {
+    pen.fillStyle = backdrop().ground;
+    pen.fillRect(x - 1, y - 1, size + 2, size + 2);
+  }
   const line = Math.max(1, Math.round(size / 8)), middle = size / 2;
-  pen.fillStyle = pen.strokeStyle = colour(code);
+  pen.fillStyle = pen.strokeStyle = backdrop()[code];
   pen.lineWidth = line;
   pen.beginPath();
   switch (code) {
@@ -85,11 +96,4 @@ const SHAPES = {
 /** A state's shape, for legends and words; it says nothing to a screen reader, which has the word. */
 export function mark(code) {
   return s("svg", { class: `mark m-${code}`, viewBox: "0 0 16 16", "aria-hidden": "true" }, [SHAPES[code]()].flat());
-}
-
-/** The counts of each state, with their shapes: the legend and the sum in one. */
-export function legend(counts) {
-  return h("ul", { class: "counts", "aria-label": "Accounts by state" },
-    SHOWN.filter((code) => counts[code]).map((code) => h("li", { title: STATES[code].tells },
-      mark(code), h("strong", {}, number(counts[code])), ` ${STATES[code].name}`)));
 }

@@ -14,8 +14,13 @@ export const STATES = {
   r: { name: "refused", tells: "the broker refused to cancel" },
 };
 
-/** In which order counts are shown: what needs somebody first, then what is on its way, then what is done. */
-export const SHOWN = ["r", "k", "o", "u", "t", "w", "s", "a", "p", "c"];
+/** What somebody should see, the worst first, with its sign in words; all else is normal, and recedes. */
+export const SIGNS = { r: "✕", k: "◆", o: "▲", u: "○" };
+
+export const CODES = Object.keys(STATES);
+
+/** The counts that a board is filtered by, what needs somebody first: each of one state, or of all that are on their way. */
+export const FILTERS = [...Object.keys(SIGNS), "wstap", "c"];
 
 export const CODE_OF = { clear: "c", unverified: "u", open: "o", unknown: "k", refused: "r" };
 
@@ -55,8 +60,14 @@ export function utc(iso, now = new Date()) {
   return at.slice(0, 10) === now.toISOString().slice(0, 10) ? time : `${at.slice(0, 10)} ${time}`;
 }
 
-/** A request id in groups of four, to be read over the phone. */
-export const spelled = (id) => (id.length > 12 ? id.replace(/(.{4})(?=.)/g, "$1 ") : id);
+/** Seconds on a clock: 0:35, 12:05. */
+export const clock = (value) => `${Math.floor(Math.max(0, value) / 60)}:${String(Math.floor(Math.max(0, value) % 60)).padStart(2, "0")}`;
+
+/** A request id in blocks of four at most, to be read over the phone; a dash ends its block. */
+export const blocks = (id) => id.match(/[^-]{1,4}-*|-+/g) ?? [];
+
+/** The first telephone number in a contact, to be dialled; "" for none. */
+export const phone = (contact) => (contact.match(/\+?\d[\d ().\/-]{5,}\d/)?.[0] ?? "").replace(/[^+\d]/g, "");
 
 /** Whether this is practice: then no command may be typed that reaches a broker. */
 export const isDrill = () => document.documentElement.classList.contains("is-drill");

@@ -1,78 +1,109 @@
-// Accounts that are not clear, worst first, each with what to do next and the request ids to read out.
+// Accounts that are not clear, worst first; above them the account that somebody has opened.
 
-import { copies, h, put, say } from "./dom.js";
+import { Card } from "./account.js";
+import { h, put, say } from "./dom.js";
+import { ask } from "./service.js";
 import { mark } from "./shapes.js";
-import { CODE_OF, STATES, count, number, spelled, capital, utc } from "./words.js";
+import { STATES, count, number } from "./words.js";
+
+const AGAIN_MS = 2000; // how often an account that is open is asked for while it changes
 
 export class Worst {
-  constructor() {
+  constructor(found) {
     this.cards = new Map();
     this.title = h("h2", {});
     this.list = h("ol", {});
     this.rest = h("p", { class: "note" });
-    this.element = h("section", { id: "worst", class: "worst", "aria-label": "Accounts that are not clear", tabindex: "0" });
+    this.all = h("div", {});
+    this.opened = h("section", { id: "opened", class: "opened", "aria-label": "Account", tabindex: "-1", hidden: true, onkeydown: (event) => event.key === "Escape" && this.close() });
+    this.found = found;
+    this.element = h("section", { id: "worst", class: "worst", "aria-label": "Accounts that are not clear", tabindex: "0" }, this.opened, found, this.all);
   }
 
   /** Take the whole board; a card that says the same as before stays, and stays open, as it is. */
-  take({ worst, more, live, finished }) {
+  take(board) {
+    const { worst, more, live, finished } = board;
+    this.board = board;
     this.isLive = live && !finished;
     const cards = new Map();
     for (const one of worst) {
       const key = one.id ?? `row ${cards.size}`, text = JSON.stringify([one, this.isLive]), before = this.cards.get(key);
-      cards.set(key, before?.text === text ? before : new Card(one, text, this.isLive, before?.isOpen));
+      const card = before?.text === text ? before : new Card(one, board, { isLive: this.isLive, isOpen: before?.isOpen });
+      cards.set(key, Object.assign(card, { text }));
     }
     this.cards = cards;
-    this.more = more;
     const elements = [...cards.values()].map((card) => card.element);
     if (elements.some((element, i) => this.list.children[i] !== element) || this.list.children.length !== elements.length) put(this.list, elements);
-    this.draw(worst.length + more);
+    this.draw(worst.length + more, board.counts);
   }
 
-  draw(left) {
-    say(this.title, this.isLive ? `Not clear yet: ${number(left)}` : `Not clear: ${number(left)}, worst first`);
-    say(this.rest, this.more > 0 && left > this.cards.size ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": the report lists all of them"}` : "");
+  draw(left, { r: refused = 0, o: open = 0, k: unknown = 0 }) {
+    const bad = [refused && `${number(refused)} refused`, unknown && `${number(unknown)} unknown`, open && `${number(open)} open`].filter(Boolean).join(" · ");
+    say(this.title, this.isLive ? `Not clear yet: ${bad || number(left)}` : `Not clear: ${number(left)}, worst first`);
+    say(this.rest, left > this.cards.size && this.cards.size ? `and ${count(left - this.cards.size, "more account")}${this.isLive ? "" : ": the report lists all of them"}` : "");
     const kind = this.cards.size ? "list" : this.isLive ? "shapes" : left ? "list" : "clear";
-    if (kind === this.kind) return;
-    this.kind = kind;
-    this.element.hidden = kind === "clear"; // the verdict says it all, and the board gets the space
-    put(this.element, kind === "list" ? [this.title, this.list, this.rest] : kind === "shapes" ? shapes() : null);
-  }
-}
-
-class Card {
-  constructor(one, text, isLive, isOpen = false) {
-    this.id = one.id;
-    this.text = text;
-    this.state = h("span", { class: "state" });
-    this.details = h("details", { open: isOpen }, h("summary", {}, `${count(one.attempts, "request")}, cancel ${one.outcome.replaceAll("_", " ")}, read ${one.standing}`),
-      one.notes.length ? h("ul", { class: "notes" }, one.notes.map((note) => h("li", {}, note))) : null,
-      one.request_ids.length ? requests(one.request_ids) : null);
-    const who = [one.name, one.group, one.owner].filter(Boolean).join(" · ");
-    this.next = h("p", { class: "next" });
-    this.step = isLive && one.verdict !== "refused" ? "" : one.next_step; // while it is being worked on there is nothing to do
-    this.element = h("li", { class: `account v-${one.verdict}` },
-      h("div", { class: "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
-      this.next, this.details);
-    this.become(isLive ? one.code : CODE_OF[one.verdict]);
+    if (kind !== this.kind) {
+      this.kind = kind;
+      put(this.all, kind === "list" ? [this.title, this.list, this.rest] : kind === "shapes" ? shapes() : null);
+    }
+    this.arrange();
   }
 
-  get isOpen() {
-    return this.details.open;
+  /** What is looked for takes the place of the worst; where there is neither, the board gets the space. */
+  arrange() {
+    this.all.hidden = !this.found.hidden;
+    this.element.hidden = this.kind === "clear" && this.found.hidden && this.opened.hidden;
   }
 
-  become(code) {
-    if (code === this.code || code === undefined) return;
+  // ── one account ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Open an account: its row, and its letter now. */
+  async open(row, code) {
+    this.row = row;
     this.code = code;
-    put(this.state, mark(code), h("b", {}, capital(STATES[code].name)));
-    say(this.next, this.step && code !== "c" ? this.step : capital(STATES[code].tells));
-    this.element.classList.toggle("is-clear", code === "c");
+    const back = document.activeElement;
+    this.back = this.opened.contains(back) ? this.back : back;
+    this.opened.hidden = false;
+    put(this.opened, this.top(), h("p", { class: "note" }, `Reading account ${row[0] ?? ""}…`));
+    this.arrange();
+    this.opened.scrollIntoView({ block: "nearest" });
+    this.opened.focus();
+    await this.ask();
   }
-}
 
-function requests(ids) {
-  return h("table", { class: "ids" }, h("caption", {}, "Request ids, newest first"), h("tbody", {}, ids.map((request) => h("tr", {},
-    h("td", {}, request.method), h("td", {}, request.error ?? request.status ?? "–"), h("td", {}, utc(request.at)),
-    h("td", {}, request.request_id ? [h("code", {}, spelled(request.request_id)), copies(request.request_id)] : "none")))));
+  /** Take the letter that an open account has now; a new one is a reason to ask again. */
+  now(code) {
+    if (this.opened.hidden || (code === this.code && this.isLive === this.wasLive)) return;
+    this.code = code;
+    clearTimeout(this.again);
+    this.again = setTimeout(() => this.ask(), Math.max(0, (this.askedAt ?? 0) + AGAIN_MS - performance.now()));
+  }
+
+  async ask() {
+    const row = this.row, [id] = row;
+    this.askedAt = performance.now();
+    this.wasLive = this.isLive;
+    try {
+      const one = id === null ? null : await ask("GET", `/v1/runs/${this.board.run_id}/accounts/${id}`, undefined, { within: 60_000 });
+      if (row !== this.row) return;
+      put(this.opened, this.top(), one ? h("ul", {}, new Card({ ...one, id, code: this.code }, this.board, { isLive: this.isLive, isFull: true }).element)
+        : h("p", {}, `${row[1]}: this row has no readable id. Nothing was sent: cancel its orders by hand.`));
+    } catch (error) {
+      if (row === this.row) put(this.opened, this.top(), h("p", { class: "bad" }, `Account ${id}: ${error.message}.`));
+    }
+  }
+
+  top() {
+    return h("p", { class: "opened-top" }, h("b", {}, "Account"), h("button", { type: "button", class: "quiet small", onclick: () => this.close() }, "Close"));
+  }
+
+  close() {
+    this.row = null;
+    clearTimeout(this.again);
+    this.opened.hidden = true;
+    this.arrange();
+    if (this.back?.isConnected) this.back.focus();
+  }
 }
 
 /** What the shapes mean, for as long as there is nothing worse to tell. */

@@ -17,7 +17,7 @@ from panic.broker.outcomes import Standing
 from panic.report.document import Report
 from panic.service.live import Live
 from panic.service.room.letters import OF_VERDICT
-from panic.service.room.live_board import Mailbox
+from panic.service.room.mailbox import Mailbox, Message
 from tests.cli.support import until
 from tests.service.house import QUICK, Answer, House, bearer
 
@@ -26,9 +26,11 @@ def codes(report: Report) -> dict[int | None, str]:
     return {one.id: str(OF_VERDICT[one.verdict]) for one in report.accounts}
 
 
-def letters(board: dict[str, Any]) -> dict[int | None, str]:
-    pairs = zip(board["accounts"], board["codes"], strict=True)
-    return {None if id_ is None else int(id_): code for (id_, _, _), code in pairs}
+def letters(board: dict[str, Any], told: dict[str, Any]) -> dict[int | None, str]:
+    """The letter of each account, by what was told of who they are."""
+    assert (board["run_id"], board["order"]) == (told["run_id"], told["order"])
+    pairs = zip(told["accounts"], board["codes"], strict=True)
+    return {None if row[0] is None else int(row[0]): code for row, code in pairs}
 
 
 def clear_in(board: dict[str, Any]) -> set[int]:
@@ -70,9 +72,9 @@ class Spy(Mailbox):
         super().__init__()
         self.told, self.wrong, self._look = list[Told](), list[object](), look
 
-    def board(self, message: bytes) -> None:
+    def board(self, message: Message) -> None:
         super().board(message)
-        told = parse(message)
+        told = parse(message.text)
         assert told is not None
         self.told.append(told)
         if told.kind == "board":
@@ -147,6 +149,10 @@ async def pressed(it: House, **how: Any) -> str:
 
 async def board_of(it: House, name: str) -> dict[str, Any]:
     return (await it.ask("GET", f"/v1/runs/{name}/board", token="viewer")).fits("Board")
+
+
+async def accounts_of(it: House, name: str) -> dict[str, Any]:
+    return (await it.ask("GET", f"/v1/runs/{name}/accounts", token="viewer")).fits("Accounts")
 
 
 @dataclass

@@ -23,10 +23,13 @@ from panic.report.document import Flag, to_json
 from panic.service.room.board import (
     POINTS_MOST,
     WORST_MOST,
+    accounts,
+    as_planned,
     course_of,
     curve,
     final_board,
     live_board,
+    order_of,
     recorded,
     write,
 )
@@ -97,7 +100,7 @@ def test_it_says_what_the_report_says():
     assert ("all accounts", True, 15.0, False) == tuple(
         found[key] for key in ("scope", "verify", "watch_s", "live")
     )
-    assert ["9", "3", "7", "1", "5"] == [id_ for id_, _, _ in found["accounts"]]
+    assert order_of([case.account for case in cases]) == found["order"]
     assert ("cuokr", {"c": 1, "u": 1, "o": 1, "k": 1, "r": 1}) == (found["codes"], found["counts"])
     assert 10.0 == found["elapsed_s"] == found["timings"]["total_s"]
 
@@ -154,7 +157,7 @@ def test_a_run_under_way_is_told_by_its_letters(row: str, verdict: str, headline
     assert (verdict, headline, row) == (found["verdict"], found["headline"], found["codes"])
     assert (True, False, 9.0) == (found["live"], found["finished"], found["deadline_s"])
     assert 2 - row.count("c") == found["more"] + len(worst)
-    assert {None} == {found[key] for key in ("finished_at", "accounts", "totals", "coverage", "course")}
+    assert {None} == {found[key] for key in ("finished_at", "totals", "coverage", "course")}
 
 
 # ── words from outside ──────────────────────────────────────────────────────────────────────────────────────
@@ -165,8 +168,9 @@ def test_whatever_a_name_is_it_stays_a_name():
     cases = [a_worked_case(n, an_answer(403), name=name, group=name, owner=name) for n, name in enumerate(EVIL, 1)]
     flags = [Flag("roster", words) for words in EVIL]
     found = board_of(*cases, flags=flags, contact="".join(EVIL), base_url="".join(EVIL))
+    who = Answer(cast("Any", None), accounts("run", "order", [case.account for case in cases])).fits("Accounts")
 
-    assert [[str(n), name, name] for n, name in enumerate(EVIL, 1)] == found["accounts"]
+    assert [[str(n), name, name, name] for n, name in enumerate(EVIL, 1)] == who["accounts"]
     assert list(EVIL) == [one["name"] for one in found["worst"]] == [one["text"] for one in found["flags"]]
     assert ("".join(EVIL), "".join(EVIL)) == (found["contact"], found["base_url"])
 
@@ -181,9 +185,10 @@ def test_letters_are_in_the_order_of_the_plan():
     order = (4, 1, 5, 2, 3)
     unsent = (Unsent("no key", account=Account(6, "Six")), Unsent("nobody can read it"))
     report = a_report(*clear.values(), *refused.values(), unsent=unsent)
-    found = valid(final_board(report, [(clear | refused)[n] for n in order], wall))
+    cases = [(clear | refused)[n] for n in order]
+    found = valid(final_board(report, cases, wall))
 
-    assert [*map(str, order), "6", None] == [id_ for id_, _, _ in found["accounts"]]
+    assert [*order, 6, None] == [one.id for one in as_planned(report, cases)]
     assert "crrcrkk" == found["codes"]
     assert {"c": 2, "r": 3, "k": 2} == found["counts"]
 
@@ -206,15 +211,16 @@ def test_a_record_has_a_board_wherever_it_breaks_off(tmp_path: Path, name: str):
         folder = tmp_path / str(n)
         folder.mkdir()
         ledger = kept(folder, events[:n])
-        found = valid(recorded(ledger, events[0].run))
+        board, who = recorded(ledger, events[0].run)
+        found, told = valid(board), Answer(cast("Any", None), who).fits("Accounts")
         past = history.recall(ledger, events[0].run)
         report = past.report()
         verdicts = {one.id: one.verdict for one in report.accounts}
 
         assert not found["live"]
         assert (report.finished, str(report.verdict)) == (found["finished"], found["verdict"])
-        assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == letters(found)
-        assert [*past.replay.cases] == [*letters(found)][: len(past.replay.cases)]
+        assert {id_: str(OF_VERDICT[verdict]) for id_, verdict in verdicts.items()} == letters(found, told)
+        assert [*past.replay.cases] == [*letters(found, told)][: len(past.replay.cases)]
 
 
 # ── how it went ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from panic.service.notify import Notice
 from panic.simulator import Fault
 from tests.cli.support import KEY, account, started, until
 from tests.service.house import QUICK, house
-from tests.service.room.page import board_of, codes, letters, opened, pressed
+from tests.service.room.page import accounts_of, board_of, codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
@@ -23,12 +23,13 @@ async def test_a_run_on_record_has_the_board_that_it_had_when_it_was_here(tmp_pa
     """Word for word, by its whole name, its beginning, and as the last."""
     async with house(tmp_path, account(1), account(2, STUCK), account(3, Fault("status", status=403))) as it:
         run_id = await pressed(it, deadline_s=1, wait=30)
-        here = await board_of(it, run_id)
+        here, who = await board_of(it, run_id), await accounts_of(it, run_id)
         it.forget()
         on_record = [await board_of(it, name) for name in (run_id, run_id[:-1], "last")]
 
-        assert {1: "c", 2: "o"}.items() < letters(here).items()
+        assert {1: "c", 2: "o"}.items() < letters(here, who).items()
         assert [here] * 3 == on_record
+        assert who == await accounts_of(it, run_id)
 
 
 async def test_a_page_of_a_run_that_died_sees_it_resumed(tmp_path: Path):
@@ -49,6 +50,7 @@ async def test_a_page_of_a_run_that_died_sees_it_resumed(tmp_path: Path):
         run_id = row["run_id"]
         async with opened(it, run_id) as page:
             died = await page.ends()
+            who = await accounts_of(it, run_id)
             answer = await it.ask("POST", "/v1/runs/last/resume", {"by": "Ann"})
             await until(lambda: page.latest("board")["live"])
             last = await page.ends()
@@ -60,9 +62,9 @@ async def test_a_page_of_a_run_that_died_sees_it_resumed(tmp_path: Path):
         assert [False, False, None, "open"] == [
             died[key] for key in ("live", "finished", "finished_at", "verdict")
         ]
-        assert {1: "c", 2: "o"} == letters(died)
+        assert {1: "c", 2: "o"} == letters(died, who)
         assert [2, 1] == [died["course"][key][-1][1] for key in ("sent", "clear")]
-        assert {1: "c", 2: "c"} == letters(last) == codes(report)
+        assert {1: "c", 2: "c"} == letters(last, who) == codes(report)
         assert [["joe on behalf of Ann"]] == [[one["by"] for one in last["resumed"]]]
         assert last["course"]["sent"][0][0] < last["elapsed_s"] / 2
         assert last == on_record
@@ -79,7 +81,7 @@ async def test_a_damaged_record_has_a_board_that_says_so(tmp_path: Path):
             ledger.execute("DELETE FROM events WHERE kind = 'standing'")
         found = await board_of(it, run_id)
 
-        assert "c" not in letters(found).values()
+        assert "c" not in found["codes"]
         assert "record_damaged" in [flag["code"] for flag in found["flags"]]
 
 
@@ -89,18 +91,19 @@ async def test_no_key_is_told(tmp_path: Path):
     async with house(tmp_path, account(1), account(2, STUCK), rows=rows, columns="id,group,name") as it:
         it.notifier.tell(Notice("page", "run-1", f"it said {KEY}", KEY, "run-1"))
         run_id = (await it.press({**QUICK, "deadline_s": 1, "reason": f"it said {KEY}", "by": KEY})).json["run_id"]
-        paths = ("/v1/room", f"/v1/runs/{run_id}/board")
+        paths = ("/v1/room", *(f"/v1/runs/{run_id}/{what}" for what in ("board", "accounts", "accounts/2")))
         async with opened(it, run_id) as page:
             await until(lambda: "board" in page.kinds and bool(page.latest("board")["worst"]))
-            under_way, shown = [await it.ask("GET", path) for path in paths]
+            under_way, shown, who, one = [await it.ask("GET", path) for path in paths]
             await page.ends()
         it.forget()
         texts = [(await it.ask("GET", path)).body for path in paths]
-        texts += [under_way.body, shown.body, *(one.text for one in page.told)]
+        texts += [under_way.body, shown.body, who.body, one.body, *(one.text for one in page.told)]
 
         assert not any(part.encode() in text for text in texts for part in (KEY, KEY.partition(".")[2]))
         assert shown.json["live"]
-        assert [["1", "[key]", "East"], ["2", "Two", "[key]"]] == shown.json["accounts"][:2]
+        assert [["1", "[key]", "East", ""], ["2", "Two", "[key]", ""]] == who.json["accounts"][:2]
+        assert ("Two", "[key]") == (one.json["name"], one.json["group"])
         assert "it said [key]" == shown.json["trigger"]["reason"] == under_way.json["live"][0]["reason"]
 
 

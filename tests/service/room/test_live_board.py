@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,14 +21,15 @@ from panic.service.desk import Desk
 from panic.service.live import Live
 from panic.service.room import board as boards
 from panic.service.room import live_board
-from panic.service.room.live_board import LiveBoard, Mailbox, event
+from panic.service.room.live_board import LiveBoard
+from panic.service.room.mailbox import GZIP_HEAD, Mailbox, Message, event
 from panic.simulator import Fault
 from tests.cli.support import account, sent, until
 from tests.kit.virtual import virtually
 from tests.run.test_seeds import _firm
 from tests.service.desks import Supplies
 from tests.service.house import House, house
-from tests.service.room.page import Spy, clear_in, codes, held_clear, letters, pressed
+from tests.service.room.page import Spy, accounts_of, clear_in, codes, held_clear, letters, pressed
 
 STUCK = Fault("stuck")
 pytestmark = pytest.mark.usefixtures("often")
@@ -116,7 +118,7 @@ async def test_a_board_that_fails_is_no_matter_of_the_run(tmp_path: Path, monkey
 
         assert answer.problem("internal")
         assert "stale" in [one.kind for one in spy.told]
-        assert codes(await live.finished()) == letters(last)
+        assert codes(await live.finished()) == letters(last, await accounts_of(it, live.run.id))
 
 
 async def test_where_panic_itself_fails_the_board_says_what_is_known(
@@ -137,14 +139,14 @@ async def test_where_panic_itself_fails_the_board_says_what_is_known(
         last = await to_the_end(board, Spy())
 
         assert live.failure is not None
-        assert (False, "open", {1: "o"}) == (last["live"], last["verdict"], letters(last))
+        assert (False, "open", "o") == (last["live"], last["verdict"], last["codes"])
 
 
 # ── whole runs, on virtual time ─────────────────────────────────────────────────────────────────────────────
 
 
-async def _watched(seed: int) -> tuple[list[Spy], Report]:
-    """Run a seed while pages watch and others press; give the pages and the report."""
+async def _watched(seed: int) -> tuple[list[Spy], dict[str, Any], Report]:
+    """Run a seed while pages watch and others press; give the pages, who the accounts are, and the report."""
     made_up, rng = _firm(seed), random.Random(seed)
     async with drill.simulator(made_up, seed=seed, latency_s=0.01) as simulator:
         ready = drill.prepare(made_up, simulator.base_url, watch_s=3.0)
@@ -166,8 +168,9 @@ async def _watched(seed: int) -> tuple[list[Spy], Report]:
             await asyncio.sleep(0.1)
         for spy in spies:
             board.leave(spy)
+        accounts = json.loads((await board.accounts()).body)
         await desk.close()
-    return spies, report
+    return spies, accounts, report
 
 
 def test_no_letter_is_clear_of_which_the_run_is_not_sure(monkeypatch: pytest.MonkeyPatch):
@@ -175,12 +178,12 @@ def test_no_letter_is_clear_of_which_the_run_is_not_sure(monkeypatch: pytest.Mon
     monkeypatch.setattr(live_board, "perf_counter", lambda: asyncio.get_running_loop().time())
     monkeypatch.setattr(live_board, "BOARD_S", 0.1)
     monkeypatch.setattr(run, "random", SimpleNamespace(Random=lambda: random.Random(501)))
-    (early, late), report = virtually(_watched(501))
+    (early, late), accounts, report = virtually(_watched(501))
 
     assert 10 < len(late.told) < len(early.told)
     assert late.told == early.told[-len(late.told) :]
     assert [] == early.wrong + late.wrong
-    assert codes(report) == letters(early.boards[-1])
+    assert codes(report) == letters(early.boards[-1], accounts)
     assert json.loads(to_json(report))["totals"] == early.boards[-1]["totals"]
 
 
@@ -191,7 +194,19 @@ def test_an_event_is_one_block_of_two_lines():
     """As the standard for server-sent events has it, with the line ends that no JSON has."""
     text = json.dumps({"name": "two\nlines\r\n\r\ndata: no"}).encode()
 
-    assert b"event: board\r\ndata: " + text + b"\r\n\r\n" == event("board", text)
+    assert b"event: board\r\ndata: " + text + b"\r\n\r\n" == event("board", text).text
+
+
+def test_whoever_comes_when_unpacks_what_is_packed_once_for_all():
+    """A board of 20,000 accounts, in the worst of mixtures, three times a second, takes a third of a megabit."""
+    rng = random.Random(1)
+    codes = "".join(rng.choices("cao", (8, 4, 1), k=20_000)).encode()
+    early, late = Message(b"early"), Message(codes)
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16)
+
+    assert codes + b"early" == unpack.decompress(GZIP_HEAD + late.packed + early.packed)
+    assert late.packed is late.packed
+    assert len(late.packed) * 8 * 3 < 333_000
 
 
 def test_what_is_newer_takes_the_place_of_what_is_older():
@@ -199,7 +214,7 @@ def test_what_is_newer_takes_the_place_of_what_is_older():
     box, taken = Mailbox(), list[object]()
     for words in ("board1 room1 board2 room2", "", "board3", "room3"):
         for word in words.split():
-            (box.board if word.startswith("board") else box.room)(word.encode())
-        taken += [box.filled.is_set(), box.take()]
+            (box.board if word.startswith("board") else box.room)(Message(word.encode()))
+        taken += [box.filled.is_set(), b"".join(one.text for one in box.take())]
 
     assert [True, b"room2board2", False, b"", True, b"board3", True, b"room3"] == taken

@@ -31,7 +31,7 @@ all = true
 async def test_what_is_not_there_is_not_found(tmp_path: Path, ledger: bool):
     """A run that nobody knows; and without a ledger there is no evidence, not of a run that is here."""
     async with house(tmp_path, ledger=ledger) as it:
-        for what in ("board", "evidence"):
+        for what in ("board", "accounts", "accounts/1", "evidence"):
             for name in (NAME, "last"):
                 (await it.ask("GET", f"/v1/runs/{name}/{what}")).problem("not_found")
         run_id = await pressed(it, wait=30)
@@ -42,6 +42,29 @@ async def test_what_is_not_there_is_not_found(tmp_path: Path, ledger: bool):
             assert 200 == evidence.status
         else:
             assert "no [ledger] file" in evidence.problem("not_found")["detail"]
+
+
+@pytest.mark.parametrize("is_here", [True, False], ids=["here", "on record"])
+async def test_who_the_accounts_are_is_told_once_and_each_alone_as_the_report_tells_it(
+    tmp_path: Path, is_here: bool
+):
+    """In gzip, and again only where it has changed; who could not be sent is an account, a stranger is not."""
+    async with house(tmp_path, account(1), account(2, Fault("status", status=403)), rows=("1", "2", "x")) as it:
+        report = (await it.press({**QUICK, "deadline_s": 1, "wait": 30})).json
+        if not is_here:
+            it.forget()
+        path = f"/v1/runs/{report['run_id']}/accounts"
+        whole = await it.ask("GET", path)
+        again = await it.ask("GET", path, If_None_Match=whole.headers["ETag"])
+        alone = (await it.ask("GET", f"{path}/2")).fits("AccountReport")
+
+        assert [["1", "", "", ""], ["2", "", "", ""], [None, "x", "", ""]] == whole.json["accounts"]
+        assert ("gzip", "private, no-cache") == tuple(
+            whole.headers[name] for name in ("Content-Encoding", "Cache-Control")
+        )
+        assert (304, b"") == (again.status, again.body)
+        assert [alone] == [one for one in report["accounts"] if one["id"] == 2]
+        assert (await it.ask("GET", f"{path}/3")).problem("not_found")
 
 
 # ── evidence ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,11 +10,11 @@ import pytest
 from panic.report.document import to_json
 from panic.service.auth import Identity
 from panic.service.room import routes
-from panic.service.room.live_board import event
+from panic.service.room.mailbox import event
 from panic.simulator import Fault
 from tests.cli.support import account, until
 from tests.service.house import House, bearer, house
-from tests.service.room.page import Browser, Page, codes, letters, opened, pressed
+from tests.service.room.page import Browser, Page, accounts_of, codes, letters, opened, pressed
 
 STUCK = Fault("stuck")
 ENDS = ("run_id", "verdict", "exit_code", "finished", "totals", "coverage", "flags", "ledger_head")
@@ -42,15 +42,15 @@ async def test_a_page_is_told_of_a_run_from_its_press_to_its_end(it: House):
             under_way = page.latest("board")
             await until(lambda: [1] == [one["clear"] for one in other.latest("room")["live"]])
             lasts = [await one.ends() for one in (page, late)]
-        report = await it.live(run_id).finished()
+        report, who = await it.live(run_id).finished(), await accounts_of(it, run_id)
         told = json.loads(to_json(report))
         await until(lambda: (other.latest("room")["last"] or {}).get("verdict") is not None)
 
     assert {"room", "board"} == set(late.kinds)
-    assert (True, None) == (under_way["live"], under_way["accounts"])
+    assert (True, None) == (under_way["live"], under_way["totals"])
     assert lasts[0] == lasts[1]
     assert [told[key] for key in ENDS] == [lasts[0][key] for key in ENDS]
-    assert codes(report) == letters(lasts[0])
+    assert codes(report) == letters(lasts[0], who)
     assert {"room"} == set(other.kinds)
     assert (run_id, "open") == tuple(other.latest("room")["last"][key] for key in ("run_id", "verdict"))
 
@@ -196,12 +196,12 @@ async def test_who_takes_nothing_is_cut_off_and_holds_nobody_up(it: House, monke
         for _ in range(200):
             if stalled in it.hub.watching:
                 stalled.board(large)
-                waiting.append(len(stalled._board))
+                waiting.append(len(stalled._board.text))
             await asyncio.sleep(0.005)
         await until(lambda: stalled not in it.hub.watching)
         await page.hears("room")
         writer.close()
 
     assert 2 < len(waiting)
-    assert max(waiting) == len(large)
+    assert max(waiting) == len(large.text)
     del reader

@@ -1,0 +1,75 @@
+// One account: what became of it, what to do, whom to call, and the request ids to read out.
+
+import { copies, h, put, say } from "./dom.js";
+import { mark } from "./shapes.js";
+import { CODE_OF, STATES, blocks, capital, count, number, phone, utc } from "./words.js";
+
+/** How the orders of an account stand, in a line; "" where none is known. */
+const ORDERS = [["open", "open"], ["accepted", "accepted for cancel"], ["canceled", "seen cancelled"], ["filled", "filled meanwhile"]];
+const ordersOf = ({ orders }) => ORDERS.filter(([key]) => orders[key]).map(([key, words]) => `${number(orders[key])} ${words}`).join(", ");
+const outcomeOf = (one) => `cancel ${one.outcome.replaceAll("_", " ")}, read ${one.standing}`;
+
+/** The board's list counts requests and has the latest; a report has all of them, the oldest first. */
+const requestsOf = (one) => one.request_ids ?? [...one.attempts].reverse();
+const numberOf = (one) => (one.request_ids ? one.attempts : one.attempts.length);
+
+/** What to have in hand at the telephone, as plain text. */
+export function callSheet(one, { run_id: run, contact, base_url: host, scope }) {
+  const ids = requestsOf(one).filter((request) => request.request_id)
+    .map((request) => `  ${request.method} ${request.error ?? request.status ?? "no answer"}, ${utc(request.at)}: ${request.request_id}`);
+  return [
+    `Broker: ${contact || "not named"} (${host})`,
+    `Account: ${one.id ?? "no readable id"} ${[one.name, one.group, one.owner].filter(Boolean).join(", ")}`.trim(),
+    `Verdict: ${one.verdict.toUpperCase()} (${outcomeOf(one)}), as of ${utc(new Date().toISOString())}`,
+    `Orders: ${ordersOf(one) || "none known"}`,
+    ...one.notes.map((note) => `Note: ${note}`),
+    one.next_step ? `Next: ${one.next_step}` : "",
+    "Request ids, newest first:", ...(ids.length ? ids : ["  none"]),
+    `Run: ${run}, ${scope}`,
+  ].filter(Boolean).join("\n");
+}
+
+/** A link that calls the broker, where the contact has a telephone number. */
+export function caller(contact) {
+  const to = phone(contact);
+  return to ? h("a", { class: "button call", href: `tel:${to}`, title: contact }, "☎ Call the broker") : null;
+}
+
+export class Card {
+  /** `isFull` shows at once what is folded away in a list. */
+  constructor(one, board, { isLive, isOpen = false, isFull = false }) {
+    this.id = one.id;
+    this.isLive = isLive;
+    const who = [one.name, one.group, one.owner].filter(Boolean).join(" · "), isFinal = !isLive || one.verdict === "refused";
+    const told = ordersOf(one);
+    this.state = h("span", { class: "state" });
+    this.next = h("p", { class: "next" });
+    this.step = isFinal ? one.next_step : ""; // while it is being worked on there is nothing to do
+    this.details = h("details", { open: isOpen || isFull }, h("summary", {}, `${count(numberOf(one), "request")}, ${outcomeOf(one)}`),
+      one.notes.length ? h("ul", { class: "notes" }, one.notes.map((note) => h("li", {}, note))) : null,
+      requestsOf(one).length ? requests(requestsOf(one)) : null);
+    this.element = h("li", { class: `account v-${one.verdict}` },
+      h("div", { class: "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
+      this.next, told ? h("p", { class: "orders" }, told) : null, this.details,
+      (isFinal && one.verdict !== "clear") || isFull ? h("p", { class: "calls" }, caller(board.contact), copies(callSheet(one, board), "Copy call sheet")) : null);
+    this.become(isLive && one.code ? one.code : CODE_OF[one.verdict]);
+  }
+
+  get isOpen() {
+    return this.details.open;
+  }
+
+  become(code) {
+    if (code === this.code || code === undefined) return;
+    this.code = code;
+    put(this.state, mark(code), h("b", {}, capital(STATES[code].name)));
+    say(this.next, this.step && code !== "c" ? this.step : capital(STATES[code].tells));
+    this.element.classList.toggle("is-clear", code === "c");
+  }
+}
+
+function requests(ids) {
+  return h("ul", { class: "ids", "aria-label": "Request ids, newest first" }, ids.map((request) => h("li", {},
+    h("span", {}, `${request.method} ${request.error ?? request.status ?? "no answer"}, ${utc(request.at)}`),
+    request.request_id ? h("span", { class: "spelled" }, h("code", {}, blocks(request.request_id).map((block) => [h("span", {}, block), " "])), copies(request.request_id)) : h("span", {}, "no request id"))));
+}
