@@ -22,11 +22,14 @@ from panic.broker.request import UNDERWAY, Request, exchange
 from panic.broker.wire import answer
 from panic.config import Broker as Where
 from panic.config.secret import Key, scrub
+from panic.kit.background import begin
 from panic.kit.clock import Clock
 from panic.orders import Filters
 
 _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None)
 """The leash owns every deadline; aiohttp's own totals are rounded up to whole seconds and count queueing."""
+
+_CERTIFICATES_S = 10.0
 
 
 class Authorities(NamedTuple):
@@ -99,6 +102,12 @@ class Broker:
         """Read the authorities to trust, once."""
         if self.authorities is None:
             self.authorities = authorities(self._where)
+
+    async def certify(self) -> None:
+        """Read them on a thread: their file may hang, and then a TimeoutError comes of it."""
+        if self._where.ca_file is not None:
+            async with asyncio.timeout(_CERTIFICATES_S):
+                await begin(self.load_certificates, "certificates")
 
     @property
     def problem(self) -> str:

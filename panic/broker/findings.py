@@ -18,6 +18,7 @@ class Findings:
         unmet: Instruments named by the filters for which no order was seen.
         size: About how many orders the account has, as an earlier look or this one found; 0 if nobody knows.
         miscounts: Whether the broker's counts did not add up, in an earlier look or in this one.
+        every: Whether every open order is wanted, and not just whether there is one.
         is_counted: Whether what it shows rests on the broker's counts rather than on reading everything.
         told: The broker's counts of everything, as its pages told them.
         orders: All that were shown, by id.
@@ -30,6 +31,7 @@ class Findings:
     unmet: Collection[str] = ()
     size: int = 0
     miscounts: bool = False
+    every: bool = False
     is_counted: bool = False
     told: set[int | None] = field(default_factory=set)
     orders: dict[str, Order] = field(default_factory=dict)
@@ -43,6 +45,11 @@ class Findings:
         self.orders[key] = order
         if not order.is_ended and (order.id in self.named or self.matches(order)):
             self.open[key] = order
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether nothing needs to be asked any more: there is an open order, and that was the question."""
+        return bool(self.open) and not self.every
 
     def unseen(self) -> list[str]:
         """Give the orders that were named and not shown."""

@@ -11,8 +11,8 @@ unknown status counts as open. A list of open statuses cannot prove that: the ne
 3. If the counts are missing, contradict what is shown or do not add up, everything is read, page by page.
 4. Every order that any answer of this run named, and that was not yet seen ended, is asked for by its id.
 
-A look ends at the first question that shows an open order. One that broke off proves "open" if it saw an open
-order, and nothing if it saw none.
+A look ends at the first question that shows an open order, unless every one of them is wanted. One that broke off
+proves "open" if it saw an open order, and nothing if it saw none.
 """
 
 from datetime import datetime

@@ -46,11 +46,11 @@ def _stamp(moment: datetime) -> str:
 
 
 def ask(found: Findings) -> Course:
-    """Ask whatever it takes to prove that nothing is open, or that something is."""
+    """Ask whatever it takes to prove that nothing is open, or that something is; or to see all that is."""
     others, least = None, 0
     if found.size:  # while something is open, the list of it is shorter than a page of everything
         others = yield from _listed(found)
-        if found.open:
+        if found.is_decided:
             return others.wrong
     for size in (FIRST_PAGE, PAGE_SIZE):
         if found.size <= size:
@@ -62,7 +62,7 @@ def ask(found: Findings) -> Course:
             found.size = least = max(page.count or 0, page.shown + 1, size + 1 if page.refused else 0)
     others = others or (yield from _listed(found))
     wrong = yield from _ask_named(found)
-    if found.open or wrong:
+    if found.is_decided or wrong:
         return wrong or others.wrong
     why = others.wrong or (yield from _count(found, others, least))
     if why:
@@ -78,9 +78,10 @@ def _bear_out(found: Findings, page: Pages, others: Pages | None) -> Course:
     """
     is_cut = page.shown and page.shown % _OFTEN_CUT_TO == 0 and page.shown not in found.told
     is_odd = page.totals == {None} or is_cut
-    if is_odd and others is None and not found.open:
+    wants_list = is_odd and others is None and not found.is_decided
+    if wants_list:
         others = yield from _listed(found)
-        if found.open:
+        if found.is_decided:
             return others.wrong
     return (yield from _ask_named(found))
 
@@ -109,7 +110,7 @@ def _count(found: Findings, others: Pages, least: int) -> Course:
         before = others
         if window or others.shown:  # one that ends after it was listed would count twice
             others = yield from _listed(found, *window)
-            if found.open or others.wrong:
+            if found.is_decided or others.wrong:
                 return others.wrong
         all_ = yield _question(found, *window, size=1, most=1)
         if ends.count is None or all_.count is None or all_.count < max(least, PAGE_SIZE):
@@ -130,7 +131,7 @@ def _look_at_newer(found: Findings) -> Course:
 
 def _read_everything(found: Findings, why: str, others: Pages) -> Course:
     """Read every order if counting proves nothing, unless there are too many."""
-    if found.open or found.size > MOST_READ:
+    if found.is_decided or found.size > MOST_READ:
         return why
     all_ = yield _question(found, size=PAGE_SIZE - 1, most=MOST_READ)  # a thousand orders must not fill a page
     if all_.is_cut:
@@ -148,14 +149,14 @@ def _look_for_instruments(found: Findings) -> Course:
 
 def _ask_named(found: Findings) -> Course:
     """Ask for the orders that were named but not yet shown, unless an open order has been seen already."""
-    if found.open:
+    if found.is_decided:
         return ""
     if len(found.unseen()) > NAMED_MANY:  # most are of today: one page shows a thousand
         yield _question(found, back=RECENT)
     missing = found.unseen()
     for start in range(0, len(missing), NAMED_AT_ONCE):
         pages = yield _question(found, ("order_ids", ",".join(missing[start : start + NAMED_AT_ONCE])))
-        if pages.wrong or found.open:
+        if pages.wrong or found.is_decided:
             return pages.wrong
     missing = found.unseen()
     return f"order {missing[0]} was named by the broker and is not shown by it any more" if missing else ""

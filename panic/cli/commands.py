@@ -25,6 +25,9 @@ _CHECK = """
   0 a press would work everywhere · 10 drift, skew, a disk problem, or not all could be checked
   30 no valid answer for some account · 40 some account refused · 78 mistakes in the files
   with --last: the code of the last self-test, at least 10 if it is old · 64 there was none"""
+_ORDERS = """
+  0 every account was read whole · 10 some could not be: what is open there is not known
+  64 usage · 78 configuration"""
 _CONFIG = """
   0 shown · 78 shown, but a press would send nothing with these settings"""
 _DRILL = """
@@ -81,6 +84,7 @@ def parser() -> Parser:
     _reset(add("reset", "latch:do_reset", "end the engaged state", _RESET))
     _token(add("token", "token:do_token", "make a token for the service, and show it once", _MAKING))
     _evidence(add("evidence", "", "export the ledger's record to a file that anybody can check"))
+    _orders(add("orders", "orders:do_orders", "show every open order of a scope; only reads", _ORDERS))
     _check(add("check", "check:do_check", "check whether a press would work everywhere; only reads", _CHECK))
     config = partial(_command, _commands(add("config", "", "the settings in force")))
     _output_options(config("show", "config:do_show", "every setting in force, and where it comes from", _CONFIG))
@@ -98,11 +102,7 @@ def _press(parser: Parser) -> None:
     _scope(parser.add_argument_group("scope (required; there is no default)"))
     add("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
     add("--by", default="", metavar="NAME", help="on whose behalf; user, id and host are always recorded")
-    only = parser.add_argument_group("only these orders (default: every order)").add_argument
-    only("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
-    only("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
-    only("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
-    only("--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable")
+    _filters(parser)
     how = parser.add_argument_group("how").add_argument
     how("--deadline", type=float, metavar="S", help="end the run after S seconds (default: from settings)")
     how("--concurrency", type=int, metavar="N", help="most requests in flight (default: from settings)")
@@ -118,6 +118,20 @@ def _scope(group: Any) -> None:
     every("--all", action="store_true", help="every account of the roster")
     every("--group", **named, metavar="G", help="every account of a group; repeatable")
     every("--account", **named, type=_account_id, metavar="ID", help="one account; repeatable")
+
+
+def _filters(parser: Parser) -> None:
+    only = parser.add_argument_group("only these orders (default: every order)").add_argument
+    only("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
+    only("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
+    only("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
+    only("--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable")
+
+
+def _orders(parser: Parser) -> None:
+    _scope(parser.add_argument_group("scope (required; there is no default)"))
+    _filters(parser)
+    _output_options(parser, "csv")
 
 
 def _check(parser: Parser) -> None:
@@ -278,8 +292,9 @@ def _common_options(parser: Parser) -> None:
     parser.add_argument("--log-level", choices=levels, default=nothing, help="what to log on standard error")
 
 
-def _output_options(parser: Parser) -> None:
-    parser.add_argument("--format", choices=("table", "json"), help="default: table on a terminal, json in a pipe")
+def _output_options(parser: Parser, *more: str) -> None:
+    shown = "default: table on a terminal, json in a pipe"
+    parser.add_argument("--format", choices=("table", "json", *more), help=shown)
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the whole report there, as JSON")
 
 

@@ -47,8 +47,14 @@ async def with_progress(prepared: "Prepared", *, drill: bool, ledger: "Writer | 
 
     progress = Progress()
     run = Run(prepared, progress.observe, ledger=ledger, drill=drill)
-    progress.run = run
-    obey(run.stop, "panic: stopping: nothing more is sent; the report follows.")
+    progress.follow(run)
+
+    def stop() -> None:
+        if progress.overview is not None and progress.overview.is_untouched:
+            terminal.say("panic: NOTHING WAS SENT.")
+        run.stop()
+
+    obey(stop, "panic: stopping: nothing more is sent; the report follows.")
     async with progress:
         report = await run.go()
     for number in ENDING:

@@ -65,9 +65,8 @@ def _tell_of_latch(latch: LatchReport, prepared: Prepared) -> None:
 
 
 def _press_of(options: argparse.Namespace) -> Press:
-    orders = (options.side, options.type, options.instrument_type, options.instrument)
     return Press(
-        scope=Scope.of(options.all, options.group, options.account, orders),
+        scope=scope_of(options),
         reason=options.reason,
         by=whoami(options.by),
         source=Source.CLI,
@@ -77,6 +76,12 @@ def _press_of(options: argparse.Namespace) -> Press:
         verify=not options.no_verify,
         latch=options.latch,
     )
+
+
+def scope_of(options: argparse.Namespace) -> Scope:
+    """Give the scope that the options name, with its filters."""
+    orders = (options.side, options.type, options.instrument_type, options.instrument)
+    return Scope.of(options.all, options.group, options.account, orders)
 
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:

@@ -10,8 +10,7 @@ from typing import IO, TYPE_CHECKING, Self, cast
 from rich.console import Console
 from rich.text import Text
 
-from panic.broker.outcomes import TRY_AGAIN, Standing
-from panic.cli.tables.report import verdict_line
+from panic.cli.overview import Mark, Overview
 from panic.engine.case import Case
 from panic.engine.events import What
 from panic.engine.forecast import Forecast
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 _BOARD_EVERY_S = 0.1
 _LOOK_EVERY_S = 1.0  # at a forecast, in a pipe
-_LINE_EVERY_S = 5.0
+_FIRST_LINE_S, _LINE_EVERY_S = 1.0, 5.0
 _SHARE_OF_TIME = 0.02  # that drawing may take of the loop's time, however many accounts there are
 _NAMED_MOST = 8
 _MOVED_S, _MOVED_SHARE = 10.0, 0.3
@@ -52,19 +51,26 @@ class Progress:
 
     def __init__(self) -> None:
         self.run: Run | None = None
+        self.overview: Overview | None = None
         self._live: Live | None = None
         self._task: asyncio.Task[None] | None = None
         self._foretold = Foretold()
-        self._next_line_s = _LINE_EVERY_S
+        self._next_line_s = _FIRST_LINE_S
+
+    def follow(self, run: Run) -> None:
+        """Draw this run, of which nothing has happened yet."""
+        self.run, self.overview = run, Overview(run)
 
     def observe(self, what: What, case: Case | None) -> None:
         """Take an event of the engine."""
+        if case is not None and self.overview is not None:
+            self.overview.observe(case)
         if what is What.REAPPEARED and case is not None:
             prefix = clip(case.tally.reappeared_prefix(self.run.scrub), 40) if self.run else ""
             whose = f", client order ids {prefix}…" if prefix else ""
             self._say(f"account {case.account.id}: new orders after the cancel{whose}: something is still trading")
-        elif what is What.SETTLED and self.run is not None:
-            self._say(self._provisional(self.run))
+        elif what is What.SETTLED and self.run is not None and self.overview is not None:
+            self._say(_provisional(self.run, self.overview))
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._draw())
@@ -84,11 +90,6 @@ class Progress:
         else:
             self._live.console.print(Text(words))
 
-    def _provisional(self, run: Run) -> str:
-        watch = run.engine.deadline.pace.watch_s
-        line = f"{verdict_line(run.report()).plain} ({run.elapsed_s:.1f} s)"
-        return f"{line}; watching {watch:g} s for orders that reappear" if watch else line
-
     def _board(self) -> "Live":
         from rich.live import Live  # noqa: PLC0415  (only where somebody is looking)
 
@@ -106,41 +107,47 @@ class Progress:
         while True:
             every_s = _BOARD_EVERY_S if self._live else _LOOK_EVERY_S
             await asyncio.sleep(max(every_s, took_s / _SHARE_OF_TIME))
-            if self.run is None:
+            if self.run is None or self.overview is None:
                 continue
             began = time.perf_counter()
+            for words in self.overview.news():
+                self._say(f"{_drill(self.run)}{words}")
             if self._live is None:
-                self._say_lines(self.run)
+                self._say_lines(self.run, self.overview)
             else:
-                self._live.update(_picture(self.run), refresh=True)
+                self._live.update(_picture(self.run, self.overview), refresh=True)
             took_s = time.perf_counter() - began
 
-    def _say_lines(self, run: Run) -> None:
+    def _say_lines(self, run: Run, overview: Overview) -> None:
         if news := self._foretold.news(run.engine.forecast, run.elapsed_s):
-            terminal.say(f"{'DRILL ' if run.drill else ''}{news}")
+            terminal.say(f"{_drill(run)}{news}")
         if run.elapsed_s >= self._next_line_s:
             self._next_line_s = run.elapsed_s + _LINE_EVERY_S
-            terminal.say(status_line(run))
+            terminal.say(_status_line(run, overview))
 
 
-def status_line(run: Run) -> str:
-    """Give the state of a run in one line."""
-    cases = run.cases
-    sent = sum(case.cancels > 0 for case in cases)
-    clear = sum(case.standing is Standing.CLEAR for case in cases)
-    drill = "DRILL " if run.drill else ""
-    return (
-        f"{drill}{run.elapsed_s:5.1f} s  sent {sent:,}/{len(cases):,}  clear {clear:,}  "
-        f"left {sum(not case.is_concluded for case in cases):,}"
-    )
+def _drill(run: Run) -> str:
+    return "DRILL " if run.drill else ""
 
 
-def _picture(run: Run) -> Text:
-    cases = run.cases
-    done = sum(case.is_concluded for case in cases)
-    states = Counter(_state(case) for case in cases)
+def _status_line(run: Run, overview: Overview) -> str:
+    return f"{_drill(run)}{run.elapsed_s:5.1f} s  {overview.status()}"
+
+
+def _provisional(run: Run, overview: Overview) -> str:
+    """Say what every account has come to; never the verdict, which only the end of a run gives."""
+    watch = run.engine.deadline.pace.watch_s
+    line = f"{_drill(run)}{overview.so_far()} ({run.elapsed_s:.1f} s)"
+    return f"{line}; watching {watch:g} s for orders that reappear" if watch else line
+
+
+def _picture(run: Run, overview: Overview) -> Text:
+    left = overview.count(lambda mark: not mark.is_concluded)
+    states = Counter[str]()
+    for mark, count in overview.marks.items():
+        states[str(mark)] += count
     width = max(min(terminal.width() - 2, 60), 10)
-    filled = width * done // max(len(cases), 1)
+    filled = width * (overview.accounts - left) // max(overview.accounts, 1)
     picture = Text()
     if run.drill:
         picture.append("DRILL against the simulator\n", style="bold cyan")
@@ -148,18 +155,11 @@ def _picture(run: Run) -> Text:
     picture.append("█" * filled, style="green")
     picture.append("░" * (width - filled) + "\n")
     ends_s = run.engine.deadline.pace.deadline - run.story.began_at
-    picture.append(f"{status_line(run)}  (deadline {ends_s:.4g} s)\n")
+    picture.append(f"{_status_line(run, overview)}  (deadline {ends_s:.4g} s)\n")
     if run.engine.forecast is not None:
         picture.append(f"{run.engine.forecast}\n", style="yellow")
-    picture.append("  ".join(f"{state} {count:,}" for state, count in sorted(states.items())) + "\n")
-    waiting = [case for case in cases if not case.is_concluded]
-    if run.engine.swept.is_set() and 0 < len(waiting) <= _NAMED_MOST:
-        for case in waiting:
-            picture.append(f"  {case.account.id} {case.account.name[:30]}: {_state(case)}\n")
+    picture.append("  ".join(f"{state} {count:,}" for state, count in sorted(states.items()) if count) + "\n")
+    if run.engine.swept.is_set() and 0 < left <= _NAMED_MOST:
+        for case in (case for case in run.cases if not case.is_concluded):
+            picture.append(f"  {case.account.id} {case.account.name[:30]}: {Mark.of(case)}\n")
     return picture
-
-
-def _state(case: Case) -> str:
-    if case.standing is not Standing.UNREAD:
-        return str(case.standing)
-    return f"{case.outcome} (again)" if case.outcome in TRY_AGAIN else str(case.outcome)

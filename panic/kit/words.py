@@ -45,12 +45,12 @@ def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
     return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."
 
 
-def dollars(amount: Decimal) -> str:
-    """Say an amount as people do: "$950", "$412 K", "$1.2 M"."""
+def money(dollars: Decimal) -> str:
+    """Say how much money it is, as people do: $3,400 or $41.2 M."""
     for unit, size in (("B", 10**9), ("M", 10**6)):
-        if amount >= size:
-            return f"${amount / size:,.1f} {unit}"
-    return f"${amount / 1000:,.0f} K" if amount >= 1000 else f"${amount:,.0f}"  # noqa: PLR2004
+        if dollars >= size:
+            return f"${dollars / size:,.1f} {unit}"
+    return f"${dollars:,.0f}"
 
 
 def ago(seconds: float) -> str:

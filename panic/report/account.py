@@ -104,7 +104,7 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
         standing=case.standing,
         as_of=case.proof.as_of,
         verdict=verdict,
-        next_step=_next_step(case, verdict, facts.contact),
+        next_step=next_step(case, verdict, facts.contact),
         notes=tuple(notes),
         orders=_orders(case),
         attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
@@ -158,7 +158,7 @@ def unsent_of(one: Unsent, contact: str) -> AccountReport:
     return _unread(one.account, nothing, verdict, step, clip(one.why, _NOTE_MOST), one.row)
 
 
-def _next_step(case: Case, verdict: Verdict, contact: str) -> str:
+def next_step(case: Case, verdict: Verdict, contact: str) -> str:
     """Say in a sentence or two what to do about an account that is not clear."""
     if verdict is Verdict.CLEAR:
         return ""

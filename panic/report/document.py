@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from panic.accounts.plan import Plan, Scope
 from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
 from panic.engine.forecast import Forecast
-from panic.report.order_list import NO_OPEN_ORDERS, Fill, OpenOrders, OrderReport
+from panic.report.order_list import NOTHING_OPEN, Fill, OrderReport, StillOpen
 
 SCHEMA: Final = "panic-report/1"
 
@@ -159,7 +159,7 @@ class Totals:
     attempts: int
     orders: Orders
     fills: tuple[Fill, ...]
-    open_orders: OpenOrders = NO_OPEN_ORDERS
+    still_open: StillOpen = NOTHING_OPEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from panic.report.document import (
     Report,
     Totals,
 )
-from panic.report.order_list import fills_of, open_orders
+from panic.report.order_list import fills_of, still_open
 
 _RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 
@@ -94,5 +94,5 @@ def _totals(accounts: list[AccountReport]) -> Totals:
             open=sum(c.open for c in counts),
         ),
         fills=fills_of(order for account in accounts for order in account.order_list),
-        open_orders=open_orders((account.order_list, account.standing is not Standing.UNREAD) for account in bad),
+        still_open=still_open((account.order_list, account.standing is not Standing.UNREAD) for account in bad),
     )

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from panic.engine.tally import Tally, Tracked
-from panic.kit.words import clip, dollars
-from panic.orders import Order, a_price
+from panic.kit.words import clip, money
+from panic.orders import a_price
 
 _TEXT_MOST = 100
 
@@ -56,7 +56,7 @@ class OrderReport:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenOrders:
+class StillOpen:
     """Orders that nobody has seen ended, in accounts that are not clear.
 
     `notional` is what can still fill at their prices, dollars, of all but the `unpriced` ones, whose price or
@@ -75,14 +75,14 @@ class OpenOrders:
         seen = "not seen ended" if self.unread_accounts else "open"
         words = f"{self.orders:,} order{'s' * (self.orders != 1)} {seen}"
         if self.unpriced < self.orders:
-            words += f", about {dollars(self.notional)}"
+            words += f", about {money(self.notional)}"
             words += f" and {self.unpriced:,} without a price" if self.unpriced else ""
         if self.unread_accounts:
             words += f", beside what {self.unread_accounts:,} unread accounts hold"
         return words
 
 
-NO_OPEN_ORDERS = OpenOrders()
+NOTHING_OPEN = StillOpen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +105,6 @@ class Fill:
         """Say it: "SELL 300 AAPL at 150.02"."""
         price = "" if self.price is None else f"at {self.price:,f}"
         return " ".join(part for part in (self.side, f"{self.quantity:,f}", self.symbol, price) if part)
-
-
-def told(order: Order, scrub: Scrub = str, *, accepted: bool = False, reappeared: bool = False) -> OrderReport:
-    """Tell of an order that was seen once."""
-    return _told(Tracked(order, order, order.is_ended), scrub, accepted=accepted, reappeared=reappeared)
 
 
 def orders_of(tally: Tally, scrub: Scrub) -> tuple[OrderReport, ...]:
@@ -171,11 +166,11 @@ def _fill(symbol: str, side: str, orders: list[OrderReport]) -> Fill:
     return Fill(symbol, side, quantity, a_price(paid / priced), notional, quantity - priced)
 
 
-def open_orders(accounts: Iterable[tuple[Sequence[OrderReport], bool]]) -> OpenOrders:
+def still_open(accounts: Iterable[tuple[Sequence[OrderReport], bool]]) -> StillOpen:
     """Add up what is open in accounts that are not clear: their orders, and whether they were read."""
     accounts = list(accounts)
     found = [order for orders, _ in accounts for order in orders if order.open]
-    return OpenOrders(
+    return StillOpen(
         orders=len(found),
         notional=sum((order.notional or Decimal() for order in found), Decimal()),
         unpriced=sum(order.notional is None for order in found),

@@ -3,13 +3,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
 
-from panic.simulator.book import Clock, Order, SimAccount, instrument_id
+from panic.simulator.book import Clock, Order, SimAccount, instrument_id, price_of
 
 Json = dict[str, Any]
+
+_CLOSE, _FAR = Decimal("0.05"), Decimal(10)
+"""Dollars below its price at which a share was bought, and at which a stop waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +50,10 @@ def failure(status: int, message: str, request_id: str) -> Answer:
 
 def order_json(order: Order, clock: Clock) -> Json:
     """An order as the specification has it."""
-    seed = order.seed
+    seed, price = order.seed, price_of(order.seed.symbol)
     return {
         "account_id": order.account_id,
-        "average_fill_price": "149.95" if order.filled else None,
+        "average_fill_price": f"{price - _CLOSE:.2f}" if order.filled else None,
         "client_order_id": order.client_order_id,
         "created_at": clock.stamp(order.created),
         "details": [],
@@ -60,13 +64,13 @@ def order_json(order: Order, clock: Clock) -> Json:
         "leaves_quantity": str(order.leaves),
         "instrument_id": instrument_id(seed.symbol) if seed.symbol else None,
         "instrument_type": seed.instrument_type if seed.symbol else None,
-        "limit_price": "150.00" if seed.order_type in {"LIMIT", "STOP_LIMIT"} else None,
+        "limit_price": f"{price:.2f}" if seed.order_type in {"LIMIT", "STOP_LIMIT"} else None,
         "order_type": seed.order_type,
         "quantity": str(seed.quantity),
         "queue_state": None,
         "side": seed.side,
         "status": order.status,
-        "stop_price": "140.00" if seed.order_type in {"STOP", "STOP_LIMIT"} else None,
+        "stop_price": f"{price - _FAR:.2f}" if seed.order_type in {"STOP", "STOP_LIMIT"} else None,
         "strategy": None,
         "symbol": seed.symbol or None,
         "time_in_force": seed.time_in_force,

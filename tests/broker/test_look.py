@@ -10,7 +10,7 @@ from panic.broker.pages import MOST_PAGES, Page
 from panic.broker.proof import Look
 from panic.orders import Filters
 from tests.kit.builders import STALE, a_page, an_order, wall
-from tests.kit.shelf import LARGE, SINCE, a_look, a_shelf, after, asked
+from tests.kit.shelf import BUSY, HIDDEN, LARGE, LIES, SINCE, SIZES, a_look, a_shelf, after, asked
 
 
 def test_a_look_goes_400_days_back_from_the_earlier_of_two_clocks():
@@ -119,3 +119,26 @@ def test_an_answer_that_shows_an_order_both_open_and_ended_shows_it_open(statuse
     page = a_page(*(an_order("a", status) for status in statuses))
 
     assert Standing.OPEN is after(a_look(), page)
+
+
+@pytest.mark.parametrize("ended", [0, BUSY, LARGE, 2 * LARGE])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("lie", ["none", *LIES])
+def test_a_look_for_every_open_order_shows_them_all_or_breaks_off(ended: int, size: int, lie: str):
+    """Whatever their status: to have seen some of them is no end of it."""
+    some = [an_order(f"o{n}", status) for n, status in enumerate(("NEW", "PENDING_CANCEL") * 40)]
+    shelf = a_shelf(ended, *some, HIDDEN, counts=LIES.get(lie, lambda total, *_: total))
+    look = shelf.show(a_look(size=size, every=True))
+    is_whole = {*shelf.orders} - {f"old-{n:05}" for n in range(ended)} == {*look.found.open}
+
+    assert is_whole or look.broke_off
+    assert not look.broke_off or lie != "none"
+
+
+def test_a_large_account_that_has_every_order_counted_is_not_read_one_by_one():
+    """Its open orders are listed, and the counts of the rest add up."""
+    shelf = a_shelf(20 * LARGE, an_order("a"), an_order("b", "SUSPENDED"))
+    look = shelf.show(a_look(every=True))
+
+    assert ({"a", "b"}, "") == ({*look.found.open}, look.broke_off)
+    assert 5 == len(shelf.requests)

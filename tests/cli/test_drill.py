@@ -32,9 +32,12 @@ def practised(accounts: int, faults: str, latency_s: float, limit: RateLimit | N
     async def work() -> tuple[Report, drill.Examination]:
         made_up, progress = drill.firm(accounts, 1, faults), Progress()
         async with drill.simulator(made_up, seed=1, latency_s=latency_s, rate_limit=limit) as simulator:
-            progress.run = Run(drill.prepare(made_up, simulator.base_url), drill=True, rng=random.Random(1))
+            run = Run(
+                drill.prepare(made_up, simulator.base_url), progress.observe, drill=True, rng=random.Random(1)
+            )
+            progress.follow(run)
             async with progress:
-                report = await progress.run.go()
+                report = await run.go()
             return report, drill.examine(report, made_up, simulator.truth)
 
     report, examination = virtually(work())
@@ -67,8 +70,8 @@ def test_behind_a_limit_a_drill_says_how_long_it_takes_and_ends_clear(capsys: py
     assert Verdict.CLEAR is report.verdict
     assert drill.DEADLINE_S < report.timings.total_s < min(75, report.timings.deadline_s)
     assert ("default", True) == (pace.credential, 4 <= pace.requests_per_second <= 7)
-    assert said[0].startswith("DRILL the broker lets about ")
-    assert ": all cancels accepted in about " in said[0]
+    assert said[1].startswith("DRILL the broker lets about ")
+    assert ": all cancels accepted in about " in said[1]
     assert 1 <= len(told) <= 4
 
 

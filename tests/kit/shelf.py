@@ -21,10 +21,12 @@ def a_look(
     unmet: tuple[str, ...] = (),
     size: int = 0,
     miscounts: bool = False,
+    every: bool = False,
 ) -> Look:
     """A look that begins at 7 s of loop time."""
     matches = (filters or Filters()).matches
-    return Look(Findings(wall(7.0), matches, frozenset(named), unmet, size, miscounts), began=7.0, now=wall(7.0))
+    found = Findings(wall(7.0), matches, frozenset(named), unmet, size, miscounts, every)
+    return Look(found, began=7.0, now=wall(7.0))
 
 
 def asked(look: Look) -> dict[str, str]:

@@ -10,7 +10,7 @@ from panic.accounts.roster import Account
 from panic.broker.outcomes import Standing
 from panic.orders import Order
 from panic.report.document import Report, to_json
-from panic.report.order_list import Fill, OpenOrders, OrderReport, told
+from panic.report.order_list import Fill, OrderReport, StillOpen
 from tests.kit.builders import a_read, an_answer, an_order, look
 from tests.report.test_report import a_report, a_worked_case, the
 
@@ -30,6 +30,7 @@ def test_an_order_is_told_with_all_that_is_known_of_it():
     first = an_order("a", "PENDING_CANCEL", **{**OPEN, "filled_quantity": "100", "average_fill_price": "150.10"})
     last = an_order("a", "NEW", **{**OPEN, "filled_quantity": "200", "average_fill_price": "150.20"})
     new = an_order("b", leaves_quantity="5")
+    bare = OrderReport("b", "", "", "", "", "", "NEW", Decimal(5), None, None, open=True)
     report = a_run((first,), last, new)
 
     known = (
@@ -46,10 +47,10 @@ def test_an_order_is_told_with_all_that_is_known_of_it():
     )
     filled = {"filled": Decimal(100), "fill_price": Decimal("150.3"), "fill_notional": Decimal(15_030)}
     told_of = OrderReport(*known, open=True, accepted=True, **filled)  # type: ignore[arg-type]
-    assert (told_of, told(new)) == the(report, 1).order_list
-    assert OpenOrders(2, Decimal(45_000), 1) == report.totals.open_orders
-    assert "2 orders open, about $45 K and 1 without a price" == str(report.totals.open_orders)
-    assert ("SELL 300 AAPL at 150.00", "5") == (told_of.words, told(new).words)
+    assert (told_of, bare) == the(report, 1).order_list
+    assert StillOpen(2, Decimal(45_000), 1) == report.totals.still_open
+    assert "2 orders open, about $45,000 and 1 without a price" == str(report.totals.still_open)
+    assert ("SELL 300 AAPL at 150.00", "5") == (told_of.words, bare.words)
 
 
 def test_an_order_that_appeared_after_the_cancel_is_told_as_such():
@@ -83,10 +84,10 @@ def test_what_is_open_is_never_told_as_if_it_were_all_where_an_account_was_not_r
     clear = a_worked_case(2, an_answer(orders=(an_order("b", **OPEN),)), standing=Standing.CLEAR)
     report = a_report(unread, clear, unsent=(Unsent("no key", account=Account(5)),))
 
-    assert OpenOrders(1, Decimal(45_000), 0, unread_accounts=2) == report.totals.open_orders
-    words = "1 order not seen ended, about $45 K, beside what 2 unread accounts hold"
-    assert words == str(report.totals.open_orders)
-    assert "" == str(OpenOrders(unread_accounts=3))
+    assert StillOpen(1, Decimal(45_000), 0, unread_accounts=2) == report.totals.still_open
+    words = "1 order not seen ended, about $45,000, beside what 2 unread accounts hold"
+    assert words == str(report.totals.still_open)
+    assert "" == str(StillOpen(unread_accounts=3))
 
 
 def test_fills_are_added_up_with_their_prices():
@@ -112,7 +113,7 @@ def test_fills_are_added_up_with_their_prices():
 def test_no_text_of_an_order_carries_a_key_or_what_steers_a_terminal(field: str):
     """Whoever wrote it."""
     order = an_order(id_="a", leaves_quantity="1")._replace(**{field: "\x1b[2J hunter2"})  # type: ignore[arg-type]
-    shown = told(order, lambda text: text.replace("hunter2", "[key]"))
+    report = a_run((order,), order, scrub=lambda text: text.replace("hunter2", "[key]"))
 
-    assert " [2J [key]" == getattr(shown, field)
-    assert b"hunter2" not in to_json(a_run((order,), order, scrub=lambda text: text.replace("hunter2", "[key]")))
+    assert " [2J [key]" == getattr(the(report, 1).order_list[0], field)
+    assert b"hunter2" not in to_json(report)

@@ -10,7 +10,7 @@ from panic.broker.pages import Parameters
 from panic.config.sections import Run
 from panic.engine.slots import Lanes
 from panic.kit.clock import Clock
-from panic.run.check.asking import Asking
+from panic.run.asking import Asking
 from tests.kit.builders import a_read
 from tests.kit.virtual import without_sockets
 

@@ -1,6 +1,6 @@
 """The check: would a press work, everywhere, now? Read-only: it makes GETs and nothing else."""
 
-from panic.run.check.asking import Pace
+from panic.run.asking import Pace
 from panic.run.check.result import AccountCheck, CheckReport, State, to_json
 from panic.run.check.round import Setup, check, read_setup
 

@@ -15,15 +15,12 @@ from panic.config import Settings
 from panic.config.secret import Key, read_all
 from panic.engine.forecast import planned
 from panic.engine.slots import Lanes
-from panic.kit.background import begin
 from panic.kit.clock import Clock
 from panic.kit.errors import ConfigurationError, Problem
-from panic.run.check.asking import PACED_AT_ONCE, Asking, Pace
+from panic.run.asking import PACED_AT_ONCE, Asking, Pace
 from panic.run.check.result import AccountCheck, CheckReport, State, exit_code_of, judge, warnings_of
 from panic.run.pace import lanes_of, remember
 from panic.run.roster_size import doubts
-
-_CERTIFICATES_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +97,7 @@ class _Round:
         self._told: set[State] = set()
 
     async def run(self) -> CheckReport:
-        if self._settings.broker.ca_file is not None:  # its file system may hang
-            async with asyncio.timeout(_CERTIFICATES_S):
-                await begin(self._broker.load_certificates, "certificates")
+        await self._broker.certify()
         async with self._broker:
             if self._setup.keys:
                 await self._look_around()

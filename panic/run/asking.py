@@ -1,4 +1,4 @@
-"""How a check asks: a few requests at once, paced, retried, and never past its deadline."""
+"""How whoever only looks asks: a few requests at once, paced, retried, and never past its deadline."""
 
 import asyncio
 import math
@@ -27,7 +27,7 @@ PACED_AT_ONCE = 32
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much a check takes of the requests a second that the broker is taken to allow: evenly, never a burst."""
+    """How much a look takes of the requests a second that the broker is taken to allow: evenly, never a burst."""
 
     rate: float = 50.0
     share: float = 0.1
@@ -43,7 +43,7 @@ class Pace:
 
 
 class Asking:
-    """Makes the requests of one check; its own pace, or the broker's, prolongs it by what the accounts take."""
+    """Makes the requests of one look at many accounts; a pace, its own or the broker's, prolongs it."""
 
     def __init__(
         self, broker: Broker, clock: Clock, run: Run, pace: Pace | None, accounts: int, lanes: Lanes
@@ -55,7 +55,7 @@ class Asking:
         self._accounts, self._latest = accounts, clock.now() + run.longest_s
         most = min(run.concurrency, connections_possible())
         urgency, self._kind = Urgency.PERSON, Kind.READ
-        if pace:  # a self-test, which goes behind everything of a run
+        if pace:  # it goes behind everything of a run
             most, urgency, self._kind = min(most, PACED_AT_ONCE), Urgency.SELF_TEST, Kind.READ_CLEAR
         self._slots = Slots(most, clock.now, lanes, urgency=urgency)
 
@@ -75,7 +75,10 @@ class Asking:
 
     async def orders(self, account: Account) -> Answer:
         """Ask for one order of an account, as far back as a press looks: a broker may not take that."""
-        query = (since(self._clock.earlier()), ("page_size", "1"))
+        return await self.read(account, (since(self._clock.earlier()), ("page_size", "1")))
+
+    async def read(self, account: Account, query: Parameters) -> Answer:
+        """Ask for a page of an account's orders."""
 
         async def read() -> Answer:
             await self._turn()
