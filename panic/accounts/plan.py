@@ -112,11 +112,17 @@ def pressable(scope: Scope, roster: Roster, usable: Collection[str]) -> Scope | 
 
 
 class Misnamed(NamedTuple):
-    """Something in a scope that no roster has, or that no press takes; `what` begins with its name."""
+    """Names in a scope that no roster has, or that no press takes, and why."""
 
     key: Literal["groups", "accounts"]
-    what: str
+    names: tuple[str, ...]
+    why: str
     remedy: str
+
+    @property
+    def what(self) -> str:
+        """Name them, and say why."""
+        return f"{', '.join(self.names)} {self.why}"
 
     def __str__(self) -> str:
         return f"--{self.key.removesuffix('s')} {self.what}. {self.remedy}"
@@ -126,7 +132,8 @@ class MisnamedError(UsageError):
     """A scope names something that no press accepts."""
 
     def __init__(self, found: Sequence[Misnamed]) -> None:
-        super().__init__("\n".join(map(str, found)))
+        mistakes = [(f"body/scope/{one.key}", f"{name} {one.why}") for one in found for name in one.names]
+        super().__init__("\n".join(map(str, found)), mistakes)
         self.found = tuple(found)
 
 
@@ -165,7 +172,7 @@ def _wrong_groups(groups: Iterable[str], roster: Roster) -> Iterator[Misnamed]:
     for group in groups:
         if group not in known:
             remedy = did_you_mean(group, known, otherwise)
-            yield Misnamed("groups", f"{group!r} is not in {roster.file}", remedy)
+            yield Misnamed("groups", (repr(group),), f"is not in {roster.file}", remedy)
 
 
 def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[Misnamed]:
@@ -176,7 +183,7 @@ def _wrong_ids(ids: set[int], roster: Roster) -> Iterator[Misnamed]:
         (ids & excluded, "is marked excluded in", "Take the mark away to press it."),
     ):
         if wrong:
-            yield Misnamed("accounts", f"{', '.join(map(str, sorted(wrong)))} {what} {roster.file}", remedy)
+            yield Misnamed("accounts", tuple(map(str, sorted(wrong))), f"{what} {roster.file}", remedy)
 
 
 def _nothing_to_fire(roster: Roster, unsent: list[Unsent]) -> list[Problem]:

@@ -20,9 +20,13 @@ class PanicError(Exception):
 
 
 class UsageError(PanicError):
-    """The request makes no sense as it stands."""
+    """The request makes no sense as it stands; `mistakes` are where it is wrong and what, one by one, if known."""
 
     exit_code = 64
+
+    def __init__(self, text: str = "", mistakes: Sequence[tuple[str, str]] = ()) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,8 @@ def prepare(
         raise UsageError(
             "\n".join(doubts)
             + '\nPress again until it is clear, or say why it may end all the same: --force "TEXT"'
-            + f"\nLooked in {' and '.join(looked_in)}"
+            + f"\nLooked in {' and '.join(looked_in)}",
+            [("latch", words) for words in doubts],
         )
     recreate = bool(found.state.problem)
     asks = partial(Asked.agrees, person=person, holds=holds, recreate=recreate, is_forced=bool(doubts))

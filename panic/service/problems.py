@@ -156,13 +156,18 @@ def in_our_words(text: str) -> str:
     return re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: _FIELDS.get(found[1], found[1].replace("-", "_")), text)
 
 
+def of_usage(error: UsageError, code: str = "unprocessable") -> ProblemError:
+    """Say what makes no sense, and list it."""
+    return ProblemError(code, in_our_words(str(error)), errors=[Mistake(*one) for one in error.mistakes])
+
+
 def of(error: Exception) -> ProblemError:
     """Turn an exception into a problem."""
     match error:
         case ProblemError():
             return error
         case UsageError():
-            return ProblemError("unprocessable", in_our_words(str(error)))
+            return of_usage(error)
         case ConfigurationError():
             return ProblemError("unusable", "Nothing was sent.", errors=list(_mistakes(error)))
         case PanicError():

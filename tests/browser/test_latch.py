@@ -1,11 +1,13 @@
 """The latch on the page: it follows the latch, and a reset ends what it has shown and nothing else."""
 
+import asyncio
 from pathlib import Path
 from typing import Any, Final
 
 from playwright.async_api import Browser, Route, expect
 
 from panic import latch
+from panic.simulator import Fault
 from tests.browser import chromium
 from tests.browser.conftest import address
 from tests.browser.page import Screen, screen
@@ -58,6 +60,38 @@ async def test_two_people_end_what_is_engaged_where_the_settings_want_two(tmp_pa
     assert told.startswith("east asked ")
     assert "to end group East: the desk is closed." in told
     assert "east has asked for this. You confirm it" in shown
+
+
+async def test_a_reset_speaks_to_a_person_of_what_is_not_clear(tmp_path: Path, browser: Browser):
+    """At once it says that it reads the ledger; then each doubt, and that somebody may say why it ends anyway."""
+    stuck = account(1, Fault("stuck"))
+    async with house(tmp_path, stuck) as it, screen(browser, address(it)) as page:
+        latch.create(_file(it))
+        run = (await it.ask("POST", "/v1/runs", {**BODY, "scope": {"all": True}, "deadline_s": 1})).json["run_id"]
+        await _open(page)
+        may_go = asyncio.Event()
+
+        async def slow(route: Route) -> None:
+            await may_go.wait()
+            await route.continue_()
+
+        await page.page.route("**/v1/reset", slow)
+        await page("#reset-reason").fill("all is quiet")
+        show = page.page.get_by_role("button", name="Show what it would do")
+        await show.click()
+        await expect(page("#reset-preview")).to_contain_text("Reading the whole ledger")
+        await expect(show).to_be_disabled()
+        may_go.set()
+        await expect(page("#reset-preview h2")).to_have_text("Not all of it is known to be clear")
+        told = await page.text("#reset-preview")
+        await page("#reset-force").fill("the desk is closed")
+        await _preview(page)
+        await page("#reset-go").click()
+        await expect(page("#stage h2").first).to_have_text("NOT ENGAGED")
+        page.complaints.clear()  # the browser writes the refusal down
+
+    assert f"run {run} ended open" in told
+    assert "TEXT" not in told
 
 
 async def test_a_reset_ends_what_was_shown_and_nothing_that_came_after(tmp_path: Path, browser: Browser):

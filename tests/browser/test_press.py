@@ -177,11 +177,18 @@ async def test_accounts_that_are_none_are_refused_and_ids_keep_all_their_digits(
         screen(browser, address(it), "joe-secret-token") as page,
     ):
         await page("#scope-accounts").check()
+        await page("#accounts").fill(f"{two} 3 x")
+        await expect(page("#touches")).to_have_text("1 account of 3 cannot be pressed: see where they stand")
+        no_id = await page(".marks mark").all_inner_texts()
         await page("#accounts").fill(f"{two} 3")
+        await expect(page("#wrong-ids li")).to_have_text("3 is not in the roster")
+        marked = await page(".marks mark").all_inner_texts()
         await page.type_the_word()
         await expect(page("#answer h2")).to_have_text("Nothing was sent")
         told, before = await page.text("#answer"), dict(it.desk.live)
-        await page("#accounts").fill(f"{two},")
+        await page.page.get_by_role("button", name="Leave it out: cancel in the one that is known").click()
+        left = await page("#accounts").input_value()
+        await expect(page("#touches")).to_have_text("Touches 1 account")
         await page.press_by_word()
         await page.verdict("CLEAR")
         await page("#board").focus()
@@ -191,6 +198,7 @@ async def test_accounts_that_are_none_are_refused_and_ids_keep_all_their_digits(
 
     assert {} == before
     assert f"panic press --account {two} --account 3" in told
+    assert (["x"], ["3"], str(two)) == (no_id, marked, left)
     assert ([two], str(two)) == (sent(it.simulator, "DELETE"), shown)
 
 

@@ -21,7 +21,7 @@ from panic.report import document as reports
 from panic.service.auth import Identity, covers, reach_of
 from panic.service.desk import Desk
 from panic.service.live import Live
-from panic.service.problems import ProblemError, in_our_words
+from panic.service.problems import ProblemError, of_usage
 from panic.service.standby import Standby
 
 _T = TypeVar("_T")
@@ -53,7 +53,7 @@ class Threads(Aside):
         except LostError as error:
             raise ProblemError("unread", str(error)) from error
         except UsageError as error:
-            raise ProblemError(usage, in_our_words(str(error))) from error
+            raise of_usage(error, usage) from error
 
 
 class Lookup:

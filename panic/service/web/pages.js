@@ -5,6 +5,8 @@ import { ask, atProvider, may, providerName } from "./service.js";
 import { verdictWord } from "./ready.js";
 import { ahead, count, utc } from "./words.js";
 
+const RESET_MS = 40_000; // the service gives its ledger 30 s
+
 /** A page that asks for something and draws it, or says why it cannot. */
 async function page(stage, heading, draw) {
   const body = h("div", {}, h("p", { class: "note" }, "Asking the service…"));
@@ -110,18 +112,23 @@ function reset(stage, room, isWhole) {
   const force = h("input", { id: "reset-force", maxlength: "1000", autocomplete: "off" });
   const forced = h("label", { class: "field", hidden: true }, h("span", {}, "Not all of it is known to be clear. Why may it end anyway?"), force);
   const shown = h("div", { id: "reset-preview", role: "status" });
+  const show = h("button", { type: "submit" }, "Show what it would do");
   const refused = (error) => {
-    if (error.status === 409) forced.hidden = false;
-    put(shown, problem(error));
+    const isDoubted = error.errors?.some((one) => one.where === "latch");
+    if (isDoubted) forced.hidden = false;
+    put(shown, isDoubted ? doubted(error.errors) : problem(error));
+    if (isDoubted) force.focus();
   };
   const look = async (event) => {
     event.preventDefault();
+    put(shown, h("p", { class: "note" }, "Reading the whole ledger, to say whether everything is clear. Nothing is reset meanwhile…"));
+    show.disabled = true;
     const asked = { reason: reason.value.trim(), force: force.value.trim() }; // what is shown is what will be done
     try {
-      const found = await ask("POST", "/v1/reset", { ...asked, dry_run: true });
+      const found = await ask("POST", "/v1/reset", { ...asked, dry_run: true }, { within: RESET_MS });
       put(shown, preview(found, async () => {
         try {
-          const done = await ask("POST", "/v1/reset", { ...asked, scope: scopeOf(found.ends, isWhole) });
+          const done = await ask("POST", "/v1/reset", { ...asked, scope: scopeOf(found.ends, isWhole) }, { within: 2 * RESET_MS });
           shout(done.awaits_another ? "Asked. Another person must reset the same, too." : done.engaged_now ? "Some of it is still engaged." : "The engaged state has ended.");
           await latch(stage, room);
         } catch (error) {
@@ -131,18 +138,29 @@ function reset(stage, room, isWhole) {
       shown.querySelector("#reset-word").focus();
     } catch (error) {
       refused(error);
+    } finally {
+      show.disabled = false;
     }
   };
   return h("form", { class: "panel", id: "reset", onsubmit: look, oninput: (event) => event.target.id !== "reset-word" && put(shown) }, h("h2", {}, "Reset"),
     h("p", {}, "Ends the engaged state. It is shown in full before anything is done."),
     h("label", { class: "field" }, h("span", {}, "Why? Recorded with your name"), reason), forced,
-    h("button", { type: "submit" }, "Show what it would do"), shown);
+    show, shown);
 }
+
+/** Why a reset is not shown: not all of it is known to be clear, and nobody said why it may end anyway. */
+const doubted = (errors) => h("div", { class: "panel bad", role: "alert" }, h("h2", {}, "Not all of it is known to be clear"),
+  h("ul", {}, errors.map((one) => h("li", {}, one.what))),
+  h("p", {}, "Press again until it is clear. If it must end anyway, say above why, and look again: your reason is recorded."));
 
 /** What a reset will do and will not, and the word that does it. */
 function preview(found, carryOut) {
   const word = h("input", { id: "reset-word", autocomplete: "off", size: "8", oninput: () => { go.disabled = word.value.trim().toUpperCase() !== "RESET"; } });
-  const go = h("button", { type: "button", id: "reset-go", class: "danger", disabled: true, onclick: carryOut }, "Reset");
+  const go = h("button", { type: "button", id: "reset-go", class: "danger", disabled: true, onclick: async () => {
+    go.disabled = true;
+    say(go, "Resetting…");
+    await carryOut();
+  } }, "Reset");
   return h("div", { class: "panel warn" }, h("h2", {}, "What this will do"),
     found.awaits_another ? h("p", {}, "It asks another person: nothing ends until somebody else resets the same, within 15 minutes and in the same way (both with tokens, or both signed in elsewhere). What then happens:") : null,
     found.asked_by ? h("p", {}, `${found.asked_by} has asked for this. You confirm it, and it is done at once.`) : null,

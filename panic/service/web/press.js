@@ -1,6 +1,7 @@
 // The press: which accounts, why, and one deliberate act. Two clicks for all of them.
 
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
+import { IdList } from "./ids.js";
 import { inDoubt, keep, settle } from "./doubt.js";
 import { Refusal, Silence, ask, atProvider, encode, may, session, signIn } from "./service.js";
 import { commandLine, count, isDrill, number, utc } from "./words.js";
@@ -40,9 +41,7 @@ export class PressPanel {
       id: "reason", name: "reason", maxlength: "1000", autocomplete: "off", placeholder: "Why? In a hurry, leave it empty",
       "aria-describedby": "reason-note", oninput: () => this.update() });
     this.list = h("div", { class: "choices", id: "groups" });
-    this.ids = h("textarea", {
-      id: "accounts", rows: "3", spellcheck: "false", inputmode: "numeric",
-      placeholder: "Account ids, separated by spaces, commas or lines", oninput: () => this.update() });
+    this.ids = new IdList(() => this.update());
     this.detail = h("div", { class: "detail-of-scope", hidden: true });
     this.filters = this.buildFilters();
     this.latch = h("input", { type: "checkbox", id: "latch" });
@@ -140,7 +139,7 @@ export class PressPanel {
   choose(scope) {
     this.scope = scope;
     this.detail.hidden = scope === "all";
-    put(this.detail, scope === "groups" ? this.list : scope === "accounts" ? this.ids : null);
+    put(this.detail, scope === "groups" ? this.list : scope === "accounts" ? this.ids.element : null);
     this.update();
   }
 
@@ -152,7 +151,7 @@ export class PressPanel {
     const body = { scope: {}, filters };
     if (this.scope === "all") body.scope.all = true;
     if (this.scope === "groups") body.scope.groups = [...this.groups].sort();
-    if (this.scope === "accounts") body.scope.accounts = this.listed();
+    if (this.scope === "accounts") body.scope.accounts = this.ids.listed;
     return body;
   }
 
@@ -160,22 +159,17 @@ export class PressPanel {
     return { ...this.asked(), reason: this.reason.value.trim() || UNSAID, latch: this.latch.checked };
   }
 
-  /** The ids that were typed; what is no id stays as it is, and the service says so. */
-  listed() {
-    return [...new Set(this.ids.value.split(/[\s,;]+/).filter(Boolean))].map((one) => (/^\d{1,19}$/.test(one) ? BigInt(one) : one));
-  }
-
   /** How many accounts the press will touch, as far as this page knows; null where it does not. */
   touches() {
     if (!this.room) return null;
     if (this.scope === "all") return this.room.accounts;
     if (this.scope === "groups") return this.room.groups.filter((one) => this.groups.has(one.name)).reduce((sum, one) => sum + one.accounts, 0);
-    if (this.scope === "accounts") return this.listed().length;
+    if (this.scope === "accounts") return this.ids.listed.length;
     return null;
   }
 
   get isChosen() {
-    return this.scope === "all" || (this.scope === "groups" && this.groups.size > 0) || (this.scope === "accounts" && this.listed().length > 0);
+    return this.scope === "all" || (this.scope === "groups" && this.groups.size > 0) || (this.scope === "accounts" && this.ids.listed.length > 0);
   }
 
   update() {
@@ -215,11 +209,15 @@ export class PressPanel {
     this.planning = setTimeout(async () => {
       try {
         const plan = await ask("POST", "/v1/plan", asked);
-        if (what === this.planned) say(this.touched, this.tells(plan));
+        if (what !== this.planned) return;
+        this.ids.judge();
+        say(this.touched, this.tells(plan));
       } catch (error) {
         if (what !== this.planned) return;
         this.planned = null; // it may be another answer next time
-        say(this.touched, [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "));
+        this.ids.judge(error.errors);
+        say(this.touched, this.ids.wrong.size ? `${count(this.ids.wrong.size, "account")} of ${number(this.ids.words.length)} cannot be pressed: see where they stand`
+          : [error.message, ...(error.errors ?? []).slice(0, 3).map((one) => one.what)].join("; "));
       }
     }, 250);
   }
@@ -342,10 +340,12 @@ export class PressPanel {
     if (isRefused && isOut) settle();
     const isIdle = isRefused && (error.code === "idle" || error.status === 401);
     const title = isRefused ? "Nothing was sent" : "Nobody knows whether this press arrived";
-    const words = error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
+    this.ids.judge(error.errors);
+    const isMarked = this.ids.wrong.size > 0; // what is wrong is told where it stands
+    const words = isMarked ? "Not every account can be pressed" : error instanceof Refusal || error instanceof Silence ? error.message : "the page itself failed";
     shout(`${title}: ${words}`);
     put(this.answer, h("div", { class: "panel bad" },
-      h("h2", {}, title), h("p", {}, `${words}. ${error.remedy ?? ""}`), mistakes(error),
+      h("h2", {}, title), h("p", {}, isMarked ? `${words}: correct what is marked, or leave it out.` : `${words}. ${error.remedy ?? ""}`), isMarked ? null : mistakes(error),
       isIdle ? null : h("p", {}, isDrill() ? "In earnest, you would now type at a terminal: " : "Or type at a terminal: ", command(commandLine(body)))));
     if (isIdle) this.token.focus();
   }
