@@ -20,7 +20,7 @@ class Tracked:
     @property
     def filled(self) -> Decimal:
         """Quantity filled since this run first saw the order."""
-        return Decimal() if self.last is self.first else max(self.last.filled - self.first.filled, Decimal())
+        return Decimal() if self.last is self.first else max(Decimal(), self.last.filled - self.first.filled)
 
     @property
     def fill_price(self) -> Decimal | None:
