@@ -17,6 +17,8 @@ _CANCELLING = frozenset({"press", "resume"})
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command and give its exit code."""
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     try:
         options = parser().parse_args(arguments)
         import_module("panic.kit.logs").configure(options.log_level)
