@@ -89,7 +89,7 @@ def _is_there(file: Path) -> bool:
 
 def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Survey:
     """Read the settings as `load` does; all that is wrong with them is in their `problems`."""
-    file, named = find(path, env)
+    file, named_by = find(path, env)
     unreadable: tuple[Problem, ...] = ()
     try:
         others = (
