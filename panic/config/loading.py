@@ -92,10 +92,9 @@ def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Sur
     file, named_by = find(path, env)
     unreadable: tuple[Problem, ...] = ()
     try:
-        others = (
-            "" if named else f" Nor is there one in {' or '.join(str(one.parent) for one in places(env)[1:])}."
-        )
-        remedy = f"Name one that you may read in --config or PANIC_CONFIG, or make it: panic init.{others}"
+        others = " or ".join(str(one.parent) for one in places(env)[1:])
+        remedy = "Name one that you may read in --config or PANIC_CONFIG, or make it: panic init."
+        remedy += "" if named_by else f" Nor is there one in {others}."
         document = Document.read(file, remedy)
     except ConfigurationError as error:
         document, unreadable = Document(file, {}, {}), error.problems
