@@ -72,9 +72,9 @@ def _row(one: str | Attempt | tuple[str, Order, Order, bool], clock: Clock) -> A
         at = one.at.timestamp() if one.at else clock.epoch(one.began)
         return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
     id_, first, last, ended = one
-    symbol = last.symbol or first.symbol
-    row = [id_, last.status, ended, last.filled_quantity, symbol, last.side, last.client_order_id]
-    return row if first is last else [*row, first.filled_quantity]
+    row = [id_, last.status, ended, last.filled_quantity, last.symbol, last.side, last.client_order_id]
+    at_first = [first.filled_quantity, first.average_fill_price]
+    return [*row, *at_first, *(getattr(last, name) for name in _MORE)]
 
 
 def apply(case: Case, found: Any) -> None:
@@ -109,7 +109,18 @@ def moment(words: Any) -> datetime:
 _Moment = Annotated[InstanceOf[datetime], BeforeValidator(moment)]
 _Epoch = Annotated[float, Field(strict=True, ge=0, lt=2**37)]
 _Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-_OrderRow = tuple[Text, Text, StrictBool, Text, Text, Text, Text]
+_MORE = (
+    *("type", "time_in_force", "instrument_type"),
+    *("leaves_quantity", "limit_price", "stop_price", "average_fill_price"),
+)
+"""What the second half of an order's row holds, in this order."""
+
+_OldRow = tuple[Text, Text, StrictBool, Text, Text, Text, Text]
+_OldRowSinceFirst = tuple[Text, Text, StrictBool, Text, Text, Text, Text, Text]
+_OrderRow = tuple[
+    Text, Text, StrictBool, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text
+]
+"""Ledgers of older releases have shorter rows, the longer ones with how filled the order was at first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +138,14 @@ class _Changes:
     counted: StrictBool
     attempts: tuple[tuple[Text, _Epoch, _Seconds, StrictInt | None, Text, Text], ...] = ()
     notes: tuple[Text, ...] = ()
-    orders: tuple[_OrderRow | tuple[Text, Text, StrictBool, Text, Text, Text, Text, Text], ...] = ()
+    orders: tuple[_OrderRow | _OldRowSinceFirst | _OldRow, ...] = ()
     accepted: tuple[Text, ...] = ()
     reappeared: tuple[Text, ...] = ()
 
 
 def _restore_order(case: Case, row: Sequence[Any]) -> None:
-    id_, status, ended, filled, symbol, side, client_order_id, *at_first = row
+    id_, status, ended, filled, symbol, side, client_order_id, *more = row
+    filled_first, average_first, *told = (*more, "") if more else (filled, "")
     last = Order(
         id=id_,
         status=status,
@@ -142,10 +154,11 @@ def _restore_order(case: Case, row: Sequence[Any]) -> None:
         side=side,
         client_order_id=client_order_id,
         account_id=case.account.id,
+        **dict(zip(_MORE, told, strict=False)),
     )
     known = case.tally.orders.get(id_)
     if known is None:
-        first = last._replace(filled_quantity=at_first[0]) if at_first else last
+        first = last._replace(filled_quantity=filled_first, average_fill_price=average_first)
         case.tally.orders[id_] = Tracked(first, last, ended)
     else:
         known.last, known.seen_ended = last, ended

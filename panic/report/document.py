@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -11,6 +10,7 @@ from pydantic import TypeAdapter
 from panic.accounts.plan import Plan, Scope
 from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
 from panic.engine.forecast import Forecast
+from panic.report.order_list import NOTHING_OPEN, Fill, OrderReport, StillOpen
 
 SCHEMA: Final = "panic-report/1"
 
@@ -149,15 +149,6 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
-    """Quantity that filled between this run's first and last sight of the orders."""
-
-    symbol: str
-    side: str
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over all accounts."""
 
@@ -168,6 +159,7 @@ class Totals:
     attempts: int
     orders: Orders
     fills: tuple[Fill, ...]
+    still_open: StillOpen = NOTHING_OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +213,10 @@ class AttemptReport:
 
 @dataclass(frozen=True, slots=True)
 class AccountReport:
-    """One account, exactly once. `id` is null only for a roster row whose id cannot be read."""
+    """One account, exactly once. `id` is null only for a roster row whose id cannot be read.
+
+    `order_list` has every order that an answer of the run named, except those that had ended at first sight.
+    """
 
     id: int | None
     name: str
@@ -235,6 +230,7 @@ class AccountReport:
     notes: tuple[str, ...]
     orders: Orders
     attempts: tuple[AttemptReport, ...]
+    order_list: tuple[OrderReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
