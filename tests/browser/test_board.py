@@ -1,4 +1,4 @@
-"""The board of a run at any size: by desk, the worst first, found by words, opened, and true before it is whole."""
+"""The board of a run at any size: by desk, the worst first, found by words, and true before it is whole."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ async def take(page: Screen, found: dict[str, Any]) -> None:
 
 
 async def test_forty_desks_are_on_one_screen_the_worst_first_and_stay_under_a_hand(it: Any, page: Screen):
-    """20,000 accounts without a scroll; desks change their places now and then, and never while one points there."""
+    """20,000 accounts without a scroll; desks change places now and then, and never while one points there."""
     row = "a" * DESKS * EACH
     await show(page, rows(DESKS, EACH), board(with_letters(row, _7="r", _1="o", _41="o", _2="o")))
     desks = page(".desk")
