@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import RenderableType
 
-from panic import config
 from panic.accounts.plan import Plan, Scope
 from panic.cli import loop, neighbour, output
 from panic.cli.tables.drawing import LISTED_MOST, Text
@@ -34,7 +33,7 @@ def do_press(options: argparse.Namespace) -> int:
     """Press, print the report and return its exit code."""
     loop.stand_by()
     press = _press_of(options)
-    settings = config.load(options.config)
+    settings = output.read(options)
     if options.dry_run:
         output.guard(options, settings)
         return _dry_run(prepare(settings, press), options)
@@ -59,7 +58,7 @@ def do_resume(options: argparse.Namespace) -> int:
     from panic.run import resume  # noqa: PLC0415  (a press does not need it)
 
     loop.stand_by()
-    settings = config.load(options.config)
+    settings = output.read(options)
     ledger = open_ledger(settings.ledger, at_once=False)
     return _carry_out(resume.prepare(settings, ledger, options.run, whoami(options.by)), ledger, options)
 
