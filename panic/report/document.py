@@ -290,8 +290,8 @@ def counts(report: Report) -> str:
 class PlanReport:
     """What a press would do: `accounts` in the order of their first DELETEs, `unsent` with the reason.
 
-    `forecast` is how many seconds it takes, where the broker's pace is known; `open_orders` says what is open, or why
-    that was not asked.
+    `forecast` is how many seconds it takes, where the broker's pace is known; `open_orders` says what is open,
+    or why that was not asked.
     """
 
     schema: Literal["panic-plan/1"]
