@@ -1,12 +1,11 @@
 """`panic press`: a whole press, or with --dry-run its plan; `panic resume`: the rest of one."""
 
 import argparse
-import signal
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import RenderableType
 
-from panic import config
 from panic.accounts.plan import Plan, Scope
 from panic.cli import loop, neighbour, output
 from panic.cli.tables.drawing import LISTED_MOST, Text
@@ -19,28 +18,43 @@ from panic.run.pace import lanes_of
 from panic.run.press import Prepared, Press, prepare, whoami
 from panic.run.roster_size import doubts_of_plan
 
+LARGE_ROSTER = 1_000_000
+"""Bytes of a roster of some ten thousand accounts, which take half a second to read."""
+
 _CLOSING_S = 0.5
 """The report is out: only tidying up is left, and it may not take long."""
 
 
 def do_press(options: argparse.Namespace) -> int:
     """Press, print the report and return its exit code."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a terminal that closes does not stop a press
+    loop.stand_by()
     press = _press_of(options)
-    settings = config.load(options.config)
+    settings = output.read(options)
     if options.dry_run:
         output.guard(options, settings)
         return _dry_run(prepare(settings, press), options)
     ledger = open_ledger(settings.ledger)  # on a thread of its own, while the roster is read
-    return _carry_out(prepare(settings, press), ledger, options)
+    is_large = _tell_of_a_large_roster(settings.roster.file)
+    prepared = prepare(settings, press)
+    if is_large:
+        terminal.say(f"panic: {len(prepared.plan.accounts):,} accounts: sending begins")
+    return _carry_out(prepared, ledger, options)
+
+
+def _tell_of_a_large_roster(file: Path) -> bool:
+    """Say what takes a second or more, so that nobody takes silence for death; tell whether it does."""
+    size = file.stat().st_size if file.is_file() else 0
+    if size > LARGE_ROSTER:
+        terminal.say(f"panic: reading {file} ({size / 1e6:.0f} MB)")
+    return size > LARGE_ROSTER
 
 
 def do_resume(options: argparse.Namespace) -> int:
     """Complete a run that a process left unfinished; otherwise like `press`."""
     from panic.run import resume  # noqa: PLC0415  (a press does not need it)
 
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    settings = config.load(options.config)
+    loop.stand_by()
+    settings = output.read(options)
     ledger = open_ledger(settings.ledger, at_once=False)
     return _carry_out(resume.prepare(settings, ledger, options.run, whoami(options.by)), ledger, options)
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from panic.cli import press
 from panic.engine.forecast import Forecast
 from panic.simulator import Fault, SimAccount, SimOrder
+from tests.cli.breakages import after
 from tests.cli.inside import beside, typed
 from tests.cli.support import (
     PRESS,
@@ -126,6 +128,28 @@ def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path):
     assert all(firm.base_url in text and "accounts.csv:7" in text for text in (str(plan), table))
     assert table.startswith("DRY RUN")
     assert "in this order: 1, 2, 5, 3" in table
+
+
+async def test_a_press_takes_the_descriptors_that_it_may_have(tmp_path: Path):
+    """A shell's limit of open files does not narrow it: as much is in flight as the settings say."""
+    few = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, (100, r.getrlimit(r.RLIMIT_NOFILE)[1]))"
+    async with simulate(account(1)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1])
+        done = await panic(*firm.lines(*PRESS), cwd=tmp_path, program=after(few))
+
+    assert (0, []) == (done.code, codes(done.report))
+
+
+def test_a_large_roster_is_not_read_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What takes a second is said before it begins."""
+    monkeypatch.setattr(press, "LARGE_ROSTER", 1)
+    with beside(simulate(account(1))) as simulator:
+        first, second, *_ = typed(*Firm(tmp_path, simulator.base_url, [1]).lines(*PRESS)).err.splitlines()
+
+    assert (f"panic: reading {tmp_path / 'accounts.csv'} (0 MB)", "panic: 1 accounts: sending begins") == (
+        first,
+        second,
+    )
 
 
 def test_filters_go_on_the_wire_and_are_matched_here(tmp_path: Path):
