@@ -21,6 +21,7 @@ from panic.config.sections import Broker, LatchFile
 from panic.config.settings import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
+from panic.kit.process import ENVIRONMENT
 from panic.kit.words import did_you_mean, shown
 
 DEFAULT_FILE = Path("config/panic.toml")
@@ -37,7 +38,7 @@ KNOWN: Final = (*SECTIONS, *NAMED, SCHEDULES, IDENTITY)
 """The names of all sections."""
 
 
-def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
+def load(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> Settings:
     """Read the settings from `path`, else from where PANIC_CONFIG says, else from config/panic.toml.
 
     A ConfigurationError lists every problem where the file cannot be read, or `base_url` is missing or unsafe.
@@ -57,9 +58,9 @@ class Survey:
     document: Document
 
 
-def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Survey:
+def survey(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> Survey:
     """Read the settings as `load` does; all that is wrong with them is in their `problems`."""
-    file = path or Path(env.get("PANIC_CONFIG") or DEFAULT_FILE)
+    file = Path(path or env.get("PANIC_CONFIG") or DEFAULT_FILE)
     unreadable: tuple[Problem, ...] = ()
     try:
         remedy = f"Copy config/panic.example.toml to {file}, or name another in PANIC_CONFIG."

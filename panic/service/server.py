@@ -1,7 +1,6 @@
 """The service as a whole: it starts its parts in order, connects them, and ends them in order."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -15,6 +14,7 @@ from panic.config import Settings
 from panic.kit.background import wait
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.pool import Pool
+from panic.kit.process import ENVIRONMENT
 from panic.ledger import signing
 from panic.ledger.backlog import RewrittenError, Trouble
 from panic.ledger.events import Head
@@ -56,7 +56,7 @@ class Server:
         self,
         settings: Settings,
         say: Callable[[str], None],
-        env: Mapping[str, str] = os.environ,
+        env: Mapping[str, str] = ENVIRONMENT,
         *,
         drill: bool = False,
     ) -> None:
