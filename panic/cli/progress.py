@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 _BOARD_EVERY_S = 0.1
-_LOOK_EVERY_S = 1.0  # at a forecast, in a pipe
+_LOOK_EVERY_S = 0.25  # at news, in a pipe
 _FIRST_LINE_S, _LINE_EVERY_S = 1.0, 5.0
 _SHARE_OF_TIME = 0.02  # that drawing may take of the loop's time, however many accounts there are
 _NAMED_MOST = 8

@@ -44,6 +44,17 @@ def keep_to_itself() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
+def take_descriptors() -> int | None:
+    """Take as many file descriptors as this process may have, and give how many that is; None: any number."""
+    import resource  # noqa: PLC0415  (see above)
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # not every system lets a process have what it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
 def login() -> int:
     """Give the id of the user who logged in: the system keeps that through sudo, and it is set once.
 

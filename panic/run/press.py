@@ -10,6 +10,7 @@ from panic.accounts.roster import Roster
 from panic.accounts.roster import load as load_roster
 from panic.config import Settings
 from panic.config.secret import Key, read_all, without_tokens
+from panic.kit.collector import Pause
 from panic.kit.errors import Problem, UsageError
 from panic.kit.process import login
 from panic.kit.words import on_behalf
@@ -89,7 +90,8 @@ def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.enviro
     """Read roster and keys and make the plan; an error where nothing could be sent, or nothing should."""
     _check(press)
     keys, raised, broken = read_keys(settings, env)
-    roster = load_roster(settings.roster.file, settings.credentials)
+    with Pause():  # as for the report: a hundred thousand small values, and no garbage
+        roster = load_roster(settings.roster.file, settings.credentials)
     raised += flags.from_problems("roster", roster.problems)
     return prepared_of(settings, press, roster, keys, raised, broken)
 
