@@ -98,7 +98,7 @@ def _press(parser: Parser) -> None:
     how("--watch", type=float, metavar="S", help="read on for S seconds after the first clear (default: settings)")
     how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
     how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
-    how("--dry-run", action="store_true", help="print the plan and send nothing")
+    how("--dry-run", action="store_true", help="print the plan and what is open; only reads")
     _output_options(parser)
 
 
@@ -282,7 +282,7 @@ def _commands(parser: Parser) -> Any:
 def _common_options(parser: Parser) -> None:
     # They may come before or after the command.
     nothing = argparse.SUPPRESS  # else the later parser's default would undo what the earlier one read
-    where = "settings (else PANIC_CONFIG, else config/panic.toml)"
+    where = "settings (else PANIC_CONFIG, else config/, ~/.config/panic/ or /etc/panic/panic.toml)"
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--config", type=Path, metavar="FILE", default=nothing, help=where)
     parser.add_argument("--log-level", choices=levels, default=nothing, help="what to log on standard error")

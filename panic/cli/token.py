@@ -13,7 +13,7 @@ from panic.kit.words import shown
 _WORDS = """\
 panic: this is the token; it is shown once and stored nowhere. Keep it in a password manager or in
 a file of mode 600, never in an argument, an address or a log. Paste this into the settings of the
-service, config/panic.toml, and let it read them again:
+service, and let it read them again:
 """
 
 

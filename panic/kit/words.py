@@ -40,9 +40,10 @@ def shown(value: object, limit: int = 40) -> str:
 
 def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
     """A sentence that suggests a known name for a misspelt one."""
-    folded = {one.casefold(): one for one in known}
-    close = difflib.get_close_matches(name[:_LONGEST_NAME].casefold(), folded, 1)
-    return f"Did you mean {folded[close[0]]}?" if close else otherwise or f"Known are: {', '.join(known)}."
+    name, folded = name[:_LONGEST_NAME], {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(name, known, 1)
+    close = close or [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, 1)]
+    return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."
 
 
 def money(dollars: Decimal) -> str:

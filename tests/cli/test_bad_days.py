@@ -106,7 +106,7 @@ def _swap(file: str, old: str, new: str) -> Callable[[Firm], None]:
             _swap("settings", NOBODY, "https://joe:hunter2@api.clearstreet.com"),
             ["panic.toml:2:", "a user name or a password", "@"],
         ),
-        (lambda firm: firm.settings.unlink(), ["panic.toml", "no such file", "Copy config/panic.example.toml"]),
+        (lambda firm: firm.settings.unlink(), ["panic.toml", "no such file", "or make it: panic init"]),
         (lambda firm: firm.roster.write_text("id\nx\ny\n"), ["accounts.csv:2:", "accounts.csv:3:", "'x'", "'y'"]),
         (
             _swap("settings", 'file = "panic.key"', 'env = "CLEAR_STREET_API_KEY"'),
