@@ -20,13 +20,13 @@ class Listing:
 
     Attributes:
         active: Whether each account can hold orders; an unknown status counts as active.
-        names: What the broker calls each account.
         failure: Why the list is not whole; empty once it is.
+        names: What the broker calls each account.
     """
 
     active: dict[int, bool] = field(default_factory=dict)
-    names: dict[int, str] = field(default_factory=dict)
     failure: str = "the broker did not answer in time"
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def are_whole(listings: Collection[Listing]) -> bool:
