@@ -238,7 +238,7 @@ def test_a_dry_run_says_what_it_would_do():
     lines = draw(plan_table(found, "https://api.example.com"), width=120).splitlines()
 
     assert [
-        "DRY RUN  nothing was sent; 1 of 101 accounts CANNOT BE REACHED",
+        "DRY RUN  nothing was cancelled; 1 of 101 accounts CANNOT BE REACHED",
         "https://api.example.com",
         "would cancel in 100 accounts (all accounts, only side BUY)",
     ] == lines[:3]
