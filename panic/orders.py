@@ -8,6 +8,7 @@ is open, and an order whose fields are missing matches every filter.
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import NamedTuple
 
 ENDED_STATUSES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED")
@@ -74,7 +75,12 @@ class Order(NamedTuple):
         """What can still fill at its price, dollars; None where quantity or price is not known."""
         if self.leaves is None or self.price is None:
             return None
-        return abs(self.leaves * self.price * (SHARES_A_CONTRACT if self.is_option else 1))
+        return abs(self.leaves * self.price * self.multiplier)
+
+    @property
+    def multiplier(self) -> int:
+        """How many shares its quantity counts by."""
+        return SHARES_A_CONTRACT if self.is_option else 1
 
     @property
     def is_option(self) -> bool:
@@ -96,6 +102,32 @@ class Order(NamedTuple):
         """Cumulative filled quantity, shares or contracts; 0 when it cannot be read."""
         return _number(self.filled_quantity) or Decimal()
 
+    def price_since(self, first: "Order") -> Decimal | None:
+        """Average price of what filled since an earlier sight of it, dollars a share, to four decimals.
+
+        It follows from both average prices; None where one is not known, or where they were rounded so much that
+        it may be wrong by more than a hundredth.
+        """
+        filled, filled_first = _number(self.filled_quantity), _number(first.filled_quantity)
+        average, average_first = _number(self.average_fill_price), _number(first.average_fill_price)
+        if filled is None or average is None or filled_first is None or not filled > filled_first >= 0:
+            return None
+        if filled_first == 0:
+            return a_price(average)
+        if average_first is None:
+            return None
+        since = filled - filled_first
+        price = (filled * average - filled_first * average_first) / since
+        slack = (filled * _half_digit(average) + filled_first * _half_digit(average_first)) / since
+        return a_price(price) if price * average > 0 and slack <= abs(price) / 100 else None
+
+    def after(self, earlier: "Order") -> "Order":
+        """Give it with what an earlier sight of it told and this one leaves out, of what stays as it is."""
+        if self.limit_price and all(self[2:9]):
+            return self
+        known = {name: old for name in _LASTING if not getattr(self, name) and (old := getattr(earlier, name))}
+        return self._replace(**known) if known else self
+
     @property
     def cancel_side(self) -> str:
         """Its side as a cancel names it; older releases show short sales as SELL_SHORT."""
@@ -114,6 +146,23 @@ class Order(NamedTuple):
     def is_pending(self) -> bool:
         """Whether the broker has accepted its cancel but not finished it."""
         return self.status == "PENDING_CANCEL"
+
+
+_LASTING = (
+    *("client_order_id", "symbol", "side", "type", "instrument_type", "instrument_id", "time_in_force"),
+    *("limit_price", "stop_price", "created_at"),
+)
+
+
+def a_price(number: Decimal) -> Decimal | None:
+    """Give a price to four decimals at most; None where it is none that anybody trades at."""
+    return number.quantize(_FOUR_DECIMALS).normalize() if number.adjusted() < _MAGNITUDE_MOST else None
+
+
+def _half_digit(average: Decimal) -> Decimal:
+    """How much rounding may have changed an average: half its last digit, and half a cent at most."""
+    exponent = average.as_tuple().exponent
+    return Decimal((0, (5,), min(exponent if isinstance(exponent, int) else 0, -2) - 1))
 
 
 def order(raw: object) -> Order:
@@ -157,13 +206,17 @@ def _whole(value: object) -> int | None:
 
 
 _DIGITS_MOST = 40
+_FOUR_DECIMALS = Decimal("0.0001")
 _MAGNITUDE_MOST = 18
 """No order is for more than 10^18 shares; a larger number is not added up."""
 
 
 def _number(text: str) -> Decimal | None:
-    if len(text) > _DIGITS_MOST:
-        return None
+    return _parsed(text) if len(text) <= _DIGITS_MOST else None
+
+
+@lru_cache(maxsize=4096)  # the orders of a report hold the same few numbers again and again
+def _parsed(text: str) -> Decimal | None:
     try:
         number = Decimal(text)
     except InvalidOperation:

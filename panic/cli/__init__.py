@@ -4,6 +4,7 @@ Cold starts must be fast, and `panic --help` needs nothing: a command is importe
 """
 
 import os
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -17,17 +18,22 @@ _CANCELLING = frozenset({"press", "resume"})
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out one command and give its exit code."""
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     try:
         options = parser().parse_args(arguments)
         import_module("panic.kit.logs").configure(options.log_level)
         module, function = options.command.split(":")
         code: int = getattr(import_module(f"panic.cli.{module}"), function)(options)
     except PanicError as error:
-        is_worth_saying = error.exit_code in {64, 78} and "evidence" not in arguments
+        is_worth_saying = error.exit_code in {64, 78} and {"evidence", "init"}.isdisjoint(arguments)
         terminal.say(f"panic: {error}\nNothing was sent." if is_worth_saying else f"panic: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        terminal.say("panic: interrupted; if a press was under way, look at the broker")
+        loop = sys.modules.get("panic.cli.loop")
+        has_sent = loop is not None and loop.Sending.has_begun
+        what = "; if a press was under way, look at the broker" if has_sent else ". Nothing was sent."
+        terminal.say(f"panic: interrupted{what}")
         return 130
     except Exception as error:
         by_hand = "" if _CANCELLING.isdisjoint(arguments) else " Cancel at the broker by hand, now."

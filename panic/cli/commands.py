@@ -1,13 +1,13 @@
 """Each command, its options, and the function that carries it out."""
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from panic._version import VERSION
-from panic.kit.errors import UsageError
+from panic.cli.arguments import Accounts, Joined, Parser, account_ids, capitals, port, positive, seconds
+from panic.cli.examples import EXAMPLES
 
 _OF_A_RUN = """
   0 clear · 10 unverified · 20 open · 30 unknown · 40 refused
@@ -21,6 +21,8 @@ _RESET = """
   78 it could not be put on record"""
 _MAKING = """
   0 made and shown · 64 usage · 70 it could not be shown"""
+_INIT = """
+  0 made · 64 there already · 78 no usable key, or the broker lists no account; nothing was made"""
 _CHECK = """
   0 a press would work everywhere · 10 drift, skew, a disk problem, or not all could be checked
   30 no valid answer for some account · 40 some account refused · 78 mistakes in the files
@@ -51,31 +53,21 @@ _BACKUP = """
   0 copied and whole · 20 copied, and altered or damaged · 64 usage · 70 not copied"""
 
 _RUN = "the run's id, the start of it, or `last`"
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that reports mistakes as usage errors (64), like the rest of panic."""
-
-    def __init__(self, **what: Any) -> None:
-        """Accept no abbreviated options, and print help texts as they are written."""
-        super().__init__(**what, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-
-    def error(self, message: str) -> NoReturn:
-        """Refuse."""
-        raise UsageError(f"{message}\n{self.format_usage().strip()}")
+_TEXT: dict[str, Any] = {"action": Joined, "nargs": "+", "default": "", "metavar": "TEXT"}
 
 
 def parser() -> Parser:
     """Build the command-line parser; in the options it returns, `command` is the function to call."""
     parser = Parser(
         prog="panic",
-        description="Cancel every open order in every Clear Street account, and prove that they are gone.",
+        description=_described("panic", "cancel every open order in every Clear Street account, and prove it"),
         epilog=f"exit codes:{_OF_A_RUN}",
     )
     parser.add_argument("--version", action="version", version=f"panic {VERSION}")
     parser.set_defaults(config=None, log_level="warning")
     _common_options(parser)
     add = partial(_command, _commands(parser))
+    _init(add("init", "init:do_init", "make settings, key, roster and latch, once", _INIT))
     _press(add("press", "press:do_press", "cancel every open order of a scope", _OF_A_RUN))
     _resume(add("resume", "press:do_resume", "complete a run whose process died", _OF_A_RUN))
     _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS))
@@ -97,10 +89,24 @@ def parser() -> Parser:
     return parser
 
 
+def _init(parser: Parser) -> None:
+    add = parser.add_argument
+    where = "the broker's address, such as https://api.clearstreet.com"
+    add("--base-url", required=True, metavar="URL", help=where)
+    key = "file that holds the key (default: it is asked for, or read from standard input)"
+    add("--key", type=Path, metavar="FILE", help=key)
+    add(
+        "--contact",
+        default="",
+        metavar="TEXT",
+        help="whom to call at the broker; a report that is not clear says it",
+    )
+
+
 def _press(parser: Parser) -> None:
     add = parser.add_argument
     _scope(parser.add_argument_group("scope (required; there is no default)"))
-    add("--reason", default="", metavar="TEXT", help="why; required, goes into the report")
+    add("--reason", **_TEXT, help="why; required, goes into the report")
     add("--by", default="", metavar="NAME", help="on whose behalf; user, id and host are always recorded")
     _filters(parser)
     how = parser.add_argument_group("how").add_argument
@@ -109,22 +115,24 @@ def _press(parser: Parser) -> None:
     how("--watch", type=float, metavar="S", help="read on for S seconds after the first clear (default: settings)")
     how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
     how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
-    how("--dry-run", action="store_true", help="print the plan and send nothing")
+    how("--dry-run", action="store_true", help="print the plan and what is open; only reads")
     _output_options(parser)
 
 
 def _scope(group: Any) -> None:
-    every, named = group.add_argument, {"action": "append", "default": []}
+    every, several = group.add_argument, {"nargs": "+", "default": []}
     every("--all", action="store_true", help="every account of the roster")
-    every("--group", **named, metavar="G", help="every account of a group; repeatable")
-    every("--account", **named, type=_account_id, metavar="ID", help="one account; repeatable")
+    every("--group", **several, action="extend", metavar="G", help="every account of a group; repeatable")
+    ids = {**several, "action": Accounts, "type": account_ids}
+    every("--account", **ids, metavar="ID", help="one account, or several: 1,2; repeatable")
 
 
 def _filters(parser: Parser) -> None:
     only = parser.add_argument_group("only these orders (default: every order)").add_argument
-    only("--side", default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
-    only("--type", default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
-    only("--instrument-type", default="", metavar="TYPE", help="COMMON_STOCK, INDEX, OPTION or CASH")
+    only("--side", type=capitals, default="", metavar="SIDE", help="BUY or SELL; short sales are SELL")
+    only("--type", type=capitals, default="", metavar="TYPE", help="MARKET, LIMIT, STOP, STOP_LIMIT, …")
+    kinds = "COMMON_STOCK, INDEX, OPTION or CASH"
+    only("--instrument-type", type=capitals, default="", metavar="TYPE", help=kinds)
     only("--instrument", action="append", default=[], metavar="ID", help="a symbol or UUID; repeatable")
 
 
@@ -147,7 +155,7 @@ def _resume(parser: Parser) -> None:
 
 
 def _runs(parser: Parser) -> None:
-    parser.add_argument("--limit", type=_positive, default=20, metavar="N", help="list at most N (20)")
+    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="list at most N (20)")
     _ledger(parser)
     _output_options(parser)
 
@@ -196,8 +204,8 @@ def _latch(parser: Parser) -> None:
 
 def _reset(parser: Parser) -> None:
     _scope(parser.add_argument_group("what to end (default: everything that is engaged)"))
-    parser.add_argument("--reason", default="", metavar="TEXT", help="why; required, goes on record")
-    parser.add_argument("--force", default="", metavar="TEXT", help="why to end it without proof that it is clear")
+    parser.add_argument("--reason", **_TEXT, help="why; required, goes on record")
+    parser.add_argument("--force", **_TEXT, help="why to end it without proof that it is clear")
     parser.add_argument("--by", default="", metavar="NAME", help="on whose behalf")
     parser.add_argument("--dry-run", action="store_true", help="print what it would do and change nothing")
     _output_options(parser)
@@ -216,7 +224,7 @@ def _token(parser: Parser) -> None:
 def _health(parser: Parser) -> None:
     add = parser.add_argument
     add("--ready", action="store_true", help="ask for more: that it is ready, so that a press would work")
-    add("--wait", type=_seconds, default=0.0, metavar="S", help="until it is so, for S seconds at most (0)")
+    add("--wait", type=seconds, default=0.0, metavar="S", help="until it is so, for S seconds at most (0)")
 
 
 def _sessions(parser: Parser) -> None:
@@ -230,24 +238,24 @@ def _sessions(parser: Parser) -> None:
 
 
 def _schedule(parser: Parser) -> None:
-    parser.add_argument("--count", type=_positive, default=3, metavar="N", help="show N runs of each (3)")
+    parser.add_argument("--count", type=positive, default=3, metavar="N", help="show N runs of each (3)")
     _output_options(parser)
 
 
 def _firm(parser: Parser) -> None:
     add = parser.add_argument
-    add("--accounts", type=_positive, default=300, metavar="N", help="accounts of the made-up firm (300)")
+    add("--accounts", type=positive, default=300, metavar="N", help="accounts of the made-up firm (300)")
     add("--seed", type=int, default=1, metavar="N", help="seed from which everything random is derived (1)")
-    add("--latency", type=_seconds, default=0.02, metavar="S", help="seconds until an answer arrives (0.02)")
+    add("--latency", type=seconds, default=0.02, metavar="S", help="seconds until an answer arrives (0.02)")
     faults = "typical (the default without --rate), none, or kinds of fault, comma-separated"
     add("--faults", default="", metavar="KINDS", help=faults)
     add(
         "--rate",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="let N requests a second through, 429 beyond (default: no limit)",
     )
-    add("--burst", type=_positive, metavar="N", help="and N at once after a pause (default: a second's worth)")
+    add("--burst", type=positive, metavar="N", help="and N at once after a pause (default: a second's worth)")
 
 
 def _drill(parser: Parser) -> None:
@@ -256,14 +264,14 @@ def _drill(parser: Parser) -> None:
     parser.add_argument("--ledger", type=Path, metavar="FILE", help=ledger)
     room = parser.add_argument_group("in the control room, the page of panic serve")
     room.add_argument("--room", action="store_true", help="serve it with the simulator, until Ctrl-C")
-    room.add_argument("--port", type=_port, metavar="N", help="on 127.0.0.1 (8788; 0 for any)")
+    room.add_argument("--port", type=port, metavar="N", help="on 127.0.0.1 (8788; 0 for any)")
     room.add_argument("--no-open", action="store_true", help="do not open a browser")
     _output_options(parser)
 
 
 def _simulate(parser: Parser) -> None:
     _firm(parser)
-    parser.add_argument("--port", type=_port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
+    parser.add_argument("--port", type=port, default=8790, metavar="N", help="on 127.0.0.1 (8790; 0 for any)")
     parser.add_argument("--write", type=Path, metavar="DIR", help="write settings, roster and key for it to DIR")
 
 
@@ -272,11 +280,16 @@ def _simulate(parser: Parser) -> None:
 
 def _command(commands: Any, name: str, do: str, what: str, codes: str = "") -> Parser:
     """Add a command that `do`, a "module:function" under `panic.cli`, carries out; give its parser."""
-    epilog, description = codes and f"exit codes:{codes}", f"{what[0].upper()}{what[1:]}."
-    parser: Parser = commands.add_parser(name, help=what, description=description, epilog=epilog)
+    parser: Parser = commands.add_parser(name, help=what, epilog=codes and f"exit codes:{codes}")
+    parser.description = _described(parser.prog, what)
     _common_options(parser)
     parser.set_defaults(command=do)
     return parser
+
+
+def _described(command: str, what: str) -> str:
+    examples = "\n  ".join(["", *EXAMPLES.get(command, ())])
+    return f"{what[0].upper()}{what[1:]}.\n{examples}".rstrip()
 
 
 def _commands(parser: Parser) -> Any:
@@ -286,7 +299,7 @@ def _commands(parser: Parser) -> Any:
 def _common_options(parser: Parser) -> None:
     # They may come before or after the command.
     nothing = argparse.SUPPRESS  # else the later parser's default would undo what the earlier one read
-    where = "settings (else PANIC_CONFIG, else config/panic.toml)"
+    where = "settings (else PANIC_CONFIG, else config/, ~/.config/panic/ or /etc/panic/panic.toml)"
     levels = ("debug", "info", "warning", "error")
     parser.add_argument("--config", type=Path, metavar="FILE", default=nothing, help=where)
     parser.add_argument("--log-level", choices=levels, default=nothing, help="what to log on standard error")
@@ -296,24 +309,3 @@ def _output_options(parser: Parser, *more: str) -> None:
     shown = "default: table on a terminal, json in a pipe"
     parser.add_argument("--format", choices=("table", "json", *more), help=shown)
     parser.add_argument("--output", type=Path, metavar="FILE", help="also write the whole report there, as JSON")
-
-
-def _whole(least: int, most: int, what: str = "") -> Callable[[str], int]:
-    def read(words: str) -> int:
-        if not (words.isascii() and words.isdigit() and least <= int(words[:20]) <= most):
-            raise argparse.ArgumentTypeError(f"{words!r}{what or f': a whole number from {least:,} to {most:,}'}")
-        return int(words)
-
-    return read
-
-
-_account_id = _whole(1, (1 << 63) - 1, " is not an account id: give a positive whole number")
-_positive = _whole(1, 1_000_000)
-_port = _whole(0, 65_535)
-
-
-def _seconds(words: str) -> float:
-    value = float(words)
-    if not 0 <= value <= 60:  # noqa: PLR2004
-        raise argparse.ArgumentTypeError(f"{words!r}: seconds from 0 to 60")
-    return value

@@ -51,8 +51,7 @@ def do_show(options: argparse.Namespace) -> int:
 
 def _file(options: argparse.Namespace, found: config.Survey) -> Setting:
     """The settings file itself, shown as a setting."""
-    origin = "environment PANIC_CONFIG" if os.environ.get("PANIC_CONFIG") else _DEFAULT
-    origin = "--config" if options.config else origin
+    origin = config.find(options.config)[1] or f"the first of {', '.join(map(str, config.places()))}"
     return Setting("settings", str(found.document.file.absolute()), origin)
 
 

@@ -41,7 +41,7 @@ _FINDINGS = {
 
 def do_export(options: argparse.Namespace) -> int:
     """Write the evidence of a run or a period."""
-    settings = config.load(options.config)
+    settings = output.read(options)
     if options.output is not None:
         refuse_own(options.output, settings, "--output")
     asked = _asked(options, settings.ledger)
@@ -137,7 +137,7 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 def do_backup(options: argparse.Namespace) -> int:
     """Copy the ledger into a new file and check the copy."""
-    settings = config.load(options.config)
+    settings = output.read(options)
     refuse_own(options.file, settings, "FILE")
     if settings.ledger.file is None:
         raise UsageError("the settings name no [ledger] file")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from panic.kit import terminal
+from panic.kit.process import take_descriptors
 
 if TYPE_CHECKING:
     from panic.ledger.writer import Writer
@@ -20,6 +21,26 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 
 # Commands without a run to watch do not need the progress module.
 # ruff: noqa: PLC0415
+
+
+class Sending:
+    """Whether a run has begun to send in this process: until then whoever interrupts it has stopped all of it."""
+
+    has_begun = False
+
+
+def stand_by() -> None:
+    """Get ready to press: a terminal that closes stops nothing, Ctrl-C stops at once what has not begun to send.
+
+    With Python's own handler the event loop would note a Ctrl-C, and act on it once a large roster is planned.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, _interrupt)
+    take_descriptors()
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
@@ -54,6 +75,7 @@ async def with_progress(prepared: "Prepared", *, drill: bool, ledger: "Writer | 
             terminal.say("panic: NOTHING WAS SENT.")
         run.stop()
 
+    Sending.has_begun = True
     obey(stop, "panic: stopping: nothing more is sent; the report follows.")
     async with progress:
         report = await run.go()

@@ -31,8 +31,16 @@ cell_len("\u4e2d")  # else rich imports its table of wide characters when it mee
 
 def load(options: argparse.Namespace) -> Settings:
     """Load the settings, and check that --output does not name one of panic's own files."""
-    settings = config.load(options.config)
+    settings = read(options)
     guard(options, settings)
+    return settings
+
+
+def read(options: argparse.Namespace) -> Settings:
+    """Load the settings, and say which they are where nobody named them and they are not in this directory."""
+    settings = config.load(options.config)
+    if not config.find(options.config)[1] and settings.file != config.places()[0]:
+        terminal.say(f"panic: the settings are {settings.file}")
     return settings
 
 

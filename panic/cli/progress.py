@@ -10,19 +10,19 @@ from typing import IO, TYPE_CHECKING, Self, cast
 from rich.console import Console
 from rich.text import Text
 
-from panic.cli.overview import Mark, Overview
 from panic.engine.case import Case
 from panic.engine.events import What
 from panic.engine.forecast import Forecast
 from panic.kit import terminal
 from panic.kit.words import clip
+from panic.run.overview import Mark, Overview
 from panic.run.run import Run
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 _BOARD_EVERY_S = 0.1
-_LOOK_EVERY_S = 1.0  # at a forecast, in a pipe
+_LOOK_EVERY_S = 0.25  # at news, in a pipe
 _FIRST_LINE_S, _LINE_EVERY_S = 1.0, 5.0
 _SHARE_OF_TIME = 0.02  # that drawing may take of the loop's time, however many accounts there are
 _NAMED_MOST = 8
@@ -142,7 +142,7 @@ def _provisional(run: Run, overview: Overview) -> str:
 
 
 def _picture(run: Run, overview: Overview) -> Text:
-    left = overview.count(lambda mark: not mark.is_concluded)
+    left = overview.progress.left
     states = Counter[str]()
     for mark, count in overview.marks.items():
         states[str(mark)] += count

@@ -7,8 +7,7 @@ from typing import Any
 
 import structlog
 
-from panic import config
-from panic.cli import loop
+from panic.cli import loop, output
 from panic.kit import logs, terminal
 from panic.service.problems import place_of
 from panic.service.server import Server
@@ -21,7 +20,7 @@ def do_serve(options: argparse.Namespace) -> int:
     asked: list[int] = []  # even before there is a loop, SIGHUP asks for a reload and does not end the process
     signal.signal(signal.SIGHUP, lambda number, _: asked.append(number))
     logs.configure(options.log_level)
-    settings = config.load(options.config)
+    settings = output.read(options)
     return loop.run(_serve(Server(settings, terminal.say), asked))
 
 

@@ -13,7 +13,7 @@ from panic.kit.words import shown
 _WORDS = """\
 panic: this is the token; it is shown once and stored nowhere. Keep it in a password manager or in
 a file of mode 600, never in an argument, an address or a log. Paste this into the settings of the
-service, config/panic.toml, and let it read them again:
+service, and let it read them again:
 """
 
 
@@ -28,15 +28,16 @@ def do_token(options: argparse.Namespace) -> int:
     lines = [
         f"[tokens.{name}]" if "." not in name else f'[tokens."{name}"]',
         f'digest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"',
-        f"roles = {_toml(list(dict.fromkeys(options.role or ['viewer'])))}",
-        *([f"groups = {_toml(groups)}"] if groups else []),
+        f"roles = {toml(list(dict.fromkeys(options.role or ['viewer'])))}",
+        *([f"groups = {toml(groups)}"] if groups else []),
         f"person = {str(not options.automated).lower()}",
     ]
     terminal.say("\n".join([_WORDS, *lines]))
     return 0
 
 
-def _toml(names: list[str]) -> str:
-    return json.dumps(names, ensure_ascii=False).replace(
+def toml(value: str | list[str]) -> str:
+    """Write a text, or a list of them, as TOML does."""
+    return json.dumps(value, ensure_ascii=False).replace(
         "\x7f", "\\u007f"
     )  # the one text that TOML writes otherwise

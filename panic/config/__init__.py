@@ -1,7 +1,7 @@
 """Settings: what can be set, and how it is read. The rest of panic imports from here."""
 
 from panic.config.identity import Grant, Provider
-from panic.config.loading import Survey, load, survey
+from panic.config.loading import Survey, find, load, places, survey
 from panic.config.sections import Broker, Credential, LatchFile, LedgerFiles, RosterFile, Run, StateFolder
 from panic.config.service import Channel, Hook, Role, Schedule, SelfTest, Service, Tells, Token, is_plain_name
 from panic.config.settings import Settings
@@ -26,7 +26,9 @@ __all__ = [
     "Survey",
     "Tells",
     "Token",
+    "find",
     "is_plain_name",
     "load",
+    "places",
     "survey",
 ]

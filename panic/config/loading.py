@@ -21,9 +21,12 @@ from panic.config.sections import Broker, LatchFile
 from panic.config.settings import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
+from panic.kit.process import ENVIRONMENT
 from panic.kit.words import did_you_mean, shown
 
-DEFAULT_FILE = Path("config/panic.toml")
+NAME: Final = "panic.toml"
+SYSTEM = Path("/etc/panic")
+_HERE = Path("config")
 _BASE_URL = "PANIC_BROKER_BASE_URL"
 _LARGEST_CA_FILE = 4 << 20
 
@@ -37,8 +40,8 @@ KNOWN: Final = (*SECTIONS, *NAMED, SCHEDULES, IDENTITY)
 """The names of all sections."""
 
 
-def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings from `path`, else from where PANIC_CONFIG says, else from config/panic.toml.
+def load(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> Settings:
+    """Read the settings from `path`, else from where PANIC_CONFIG says, else from the first of `places`.
 
     A ConfigurationError lists every problem where the file cannot be read, or `base_url` is missing or unsafe.
     """
@@ -57,12 +60,42 @@ class Survey:
     document: Document
 
 
-def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Survey:
+def places(env: Mapping[str, str] = ENVIRONMENT) -> list[Path]:
+    """Give the files where settings are looked for: in the working directory, the user's, the system's."""
+    home = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME") or "", ".config")  # noqa: PTH118
+    users = [Path(home, "panic")] if os.path.isabs(home) else []  # noqa: PTH117  (a relative one is to be ignored)
+    return [folder / NAME for folder in (_HERE, *users, SYSTEM)]
+
+
+def find(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> tuple[Path, str]:
+    """Give the file of the settings, and what named it; "" where it is the first that is there."""
+    if path is not None:
+        return Path(path), "--config"
+    if named := env.get("PANIC_CONFIG"):
+        return Path(named), "environment PANIC_CONFIG"
+    looked_in = places(env)
+    return next(filter(_is_there, looked_in), looked_in[0]), ""
+
+
+def _is_there(file: Path) -> bool:
+    """Whether it is there; who may not look is told so, and does not get another one instead."""
+    try:
+        os.lstat(file)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def survey(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> Survey:
     """Read the settings as `load` does; all that is wrong with them is in their `problems`."""
-    file = path or Path(env.get("PANIC_CONFIG") or DEFAULT_FILE)
+    file, named_by = find(path, env)
     unreadable: tuple[Problem, ...] = ()
     try:
-        remedy = f"Copy config/panic.example.toml to {file}, or name another in PANIC_CONFIG."
+        others = " or ".join(str(one.parent) for one in places(env)[1:])
+        remedy = "Name one that you may read in --config or PANIC_CONFIG, or make it: panic init."
+        remedy += "" if named_by else f" Nor is there one in {others}."
         document = Document.read(file, remedy)
     except ConfigurationError as error:
         document, unreadable = Document(file, {}, {}), error.problems

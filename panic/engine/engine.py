@@ -28,6 +28,9 @@ from panic.kit.clock import Clock
 _STARTED_AT_ONCE = 8
 """Accounts whose DELETEs leave before tasks are made for thousands of others, which takes time."""
 
+_STARTED_BY_TURNS = 1000
+"""Tasks made before others have a turn: answers, a signal, and whoever watches."""
+
 _TURNS_TO_LEAVE = 3
 """Turns of the loop until a request that found an open connection is on the wire."""
 
@@ -91,8 +94,10 @@ class Engine:
             self._start(case)
         for _ in range(_TURNS_TO_LEAVE):
             await asyncio.sleep(0)
-        for case in self._cases[_STARTED_AT_ONCE:]:
+        for number, case in enumerate(self._cases[_STARTED_AT_ONCE:], 1):
             self._start(case)
+            if not number % _STARTED_BY_TURNS:
+                await asyncio.sleep(0)
         try:
             await self._tasks.until_idle()
             while self.deadline.pace.verify and await self._is_disturbed():

@@ -20,7 +20,12 @@ class Tracked:
     @property
     def filled(self) -> Decimal:
         """Quantity filled since this run first saw the order."""
-        return Decimal() if self.last is self.first else max(self.last.filled - self.first.filled, Decimal())
+        return Decimal() if self.last is self.first else max(Decimal(), self.last.filled - self.first.filled)
+
+    @property
+    def fill_price(self) -> Decimal | None:
+        """Average price of that, dollars a share; None where the sights do not tell it."""
+        return None if self.last is self.first else self.last.price_since(self.first)
 
 
 @dataclass(slots=True)
@@ -60,7 +65,7 @@ class Tally:
             self._meet(order)
             tracked = self.orders.get(id_)
             if tracked is not None:
-                tracked.last = order
+                tracked.last = order.after(tracked.last)
                 tracked.seen_ended = order.is_ended
             elif id_ in found.open and order.id:
                 self.orders[id_] = Tracked(order, order)

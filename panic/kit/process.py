@@ -2,9 +2,11 @@
 
 import os
 import socket
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 _PROC = Path("/proc")
 _LOGIN = _PROC / "self/loginuid"
@@ -28,6 +30,25 @@ class Process:
         return f"process {self.pid} on {self.host}"
 
 
+class _Environment(Mapping[str, str]):
+    """The environment of this process, as a default argument: no help text or traceback shows what is in it."""
+
+    def __getitem__(self, name: str) -> str:
+        return os.environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+    def __repr__(self) -> str:
+        return "ENVIRONMENT"
+
+
+ENVIRONMENT: Final = _Environment()
+
+
 def keep_to_itself() -> None:
     """Dump no core, which would hold the keys, and make no file or folder that others may write.
 
@@ -42,6 +63,17 @@ def keep_to_itself() -> None:
         import ctypes  # noqa: PLC0415
 
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def take_descriptors() -> int | None:
+    """Take as many file descriptors as this process may have, and give how many that is; None: any number."""
+    import resource  # noqa: PLC0415  (see above)
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # not every system lets a process have what it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def login() -> int:

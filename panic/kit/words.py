@@ -40,8 +40,9 @@ def shown(value: object, limit: int = 40) -> str:
 
 def did_you_mean(name: str, known: Collection[str], otherwise: str = "") -> str:
     """A sentence that suggests a known name for a misspelt one."""
-    name = name[:_LONGEST_NAME]
-    close = difflib.get_close_matches(name, known, 1) or difflib.get_close_matches(name.lower(), known, 1)
+    name, folded = name[:_LONGEST_NAME], {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(name, known, 1)
+    close = close or [folded[one] for one in difflib.get_close_matches(name.casefold(), folded, 1)]
     return f"Did you mean {close[0]}?" if close else otherwise or f"Known are: {', '.join(known)}."
 
 

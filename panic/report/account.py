@@ -3,19 +3,16 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 
 from panic._version import VERSION
 from panic.accounts.plan import Unsent
 from panic.accounts.roster import Account, BadRow
 from panic.broker.outcomes import Outcome, Standing, Verdict, judge, worst
 from panic.engine.case import Attempt, Case
-from panic.engine.tally import Tracked
 from panic.kit.words import clip
 from panic.report.document import (
     AccountReport,
     AttemptReport,
-    Fill,
     Flag,
     Joining,
     LatchReport,
@@ -26,16 +23,14 @@ from panic.report.document import (
     Timings,
     Trigger,
 )
+from panic.report.order_list import NAMING, OrderReport, fills_of, largest_open, orders_of
 
 _NOTE_MOST = 300
-_IDS_MOST = 2
+_IDS_MOST = _NAMED_MOST = 2
 _NO_ORDERS = Orders()
 
 Wall = Callable[[float], datetime]
 """Gives the time of day of a loop time."""
-
-Told = tuple[AccountReport, tuple[Fill, ...]]
-"""The report on an account, and what filled in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +62,14 @@ class Circumstances:
     scrub: Callable[[str], str] = field(default=lambda text: text)
 
 
-def account_of(case: Case, facts: Circumstances, wall: Wall) -> Told:
+def account_of(case: Case, facts: Circumstances, wall: Wall) -> AccountReport:
     """Report on an account; if that fails, say less: one odd account never costs the others their report."""
     try:
         return _account(case, facts, wall)
     except Exception as error:  # noqa: BLE001  (see above)
         step = f"Panic could not report on it. Take its orders as open. {_call(facts.contact)}."
         failed = f"panic itself failed on this account: {type(error).__name__}"
-        return _unread(case.account, case.outcome, Verdict.UNKNOWN, step, failed), ()
+        return _unread(case.account, case.outcome, Verdict.UNKNOWN, step, failed)
 
 
 def _unread(
@@ -96,11 +91,11 @@ def _unread(
     )
 
 
-def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> Told:
-    fills = _fills(case.tally.orders.values(), facts.scrub)
-    notes = [clip(facts.scrub(note), _NOTE_MOST) for note in _notes(case, fills, facts.scrub)]
+def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]) -> AccountReport:
+    orders = orders_of(case.tally, facts.scrub)
+    notes = [clip(facts.scrub(note), _NOTE_MOST) for note in _notes(case, orders, facts.scrub)]
     verdict = worst(case.verdict, Verdict.UNVERIFIED) if facts.is_damaged else case.verdict
-    account = AccountReport(
+    return AccountReport(
         id=case.account.id,
         name=case.account.name,
         group=case.account.group,
@@ -109,12 +104,12 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
         standing=case.standing,
         as_of=case.proof.as_of,
         verdict=verdict,
-        next_step=next_step(case, verdict, facts.contact),
+        next_step=next_step(case, verdict, facts.contact) + _naming(verdict, orders),
         notes=tuple(notes),
         orders=_orders(case),
         attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
+        order_list=orders,
     )
-    return account, fills
 
 
 def _attempt(attempt: Attempt, wall: Callable[[float], datetime]) -> AttemptReport:
@@ -141,35 +136,18 @@ def _orders(case: Case) -> Orders:
     )
 
 
-def _fills(tracked: Iterable[Tracked], scrub: Callable[[str], str]) -> tuple[Fill, ...]:
-    return sum_of(
-        (clip(scrub(one.last.symbol or one.first.symbol), 40), clip(scrub(one.last.side), 20), quantity)
-        for one in tracked
-        if (quantity := one.filled)
-    )
-
-
-def sum_of(fills: Iterable[tuple[str, str, Decimal]]) -> tuple[Fill, ...]:
-    """Add fills up by symbol and side."""
-    sums: dict[tuple[str, str], Decimal] = {}
-    for symbol, side, quantity in fills:
-        sums[symbol, side] = sums.get((symbol, side), Decimal()) + quantity
-    return tuple(Fill(symbol, side, quantity) for (symbol, side), quantity in sorted(sums.items()))
-
-
-def _notes(case: Case, fills: Sequence[Fill], scrub: Callable[[str], str]) -> Iterable[str]:
+def _notes(case: Case, orders: Iterable[OrderReport], scrub: Callable[[str], str]) -> Iterable[str]:
     yield from case.notes
     if case.standing is Standing.UNREAD and case.seen_open is not None:
         count, moment = case.seen_open
         yield f"{count} open orders were seen at {moment:%H:%M:%S} UTC, before the last cancel, and nothing since"
-    if fills:
-        words = ", ".join(f"{fill.side} {fill.quantity} {fill.symbol}".strip() for fill in fills)
-        yield f"filled during the cancel: {words}"
+    if fills := fills_of(orders):
+        yield f"filled during the cancel: {', '.join(fill.words for fill in fills)}"
     if case.tally.reappeared:
         count, prefix = len(case.tally.reappeared), clip(case.tally.reappeared_prefix(scrub), 40)
         whose = f"; their client order ids begin with {prefix!r}" if prefix else ""
-        orders = "new order" if count == 1 else "new orders"
-        yield f"{count} {orders} appeared after the cancel: something is still trading{whose}"
+        new = "new order" if count == 1 else "new orders"
+        yield f"{count} {new} appeared after the cancel: something is still trading{whose}"
 
 
 def unsent_of(one: Unsent, contact: str) -> AccountReport:
@@ -187,6 +165,14 @@ def next_step(case: Case, verdict: Verdict, contact: str) -> str:
     ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_IDS_MOST:]
     quoting = f", quoting {' or '.join(reversed(ids))}" if ids else ""
     return f"{_advice(case, verdict)} {_call(contact)}{quoting}."
+
+
+def _naming(verdict: Verdict, orders: Iterable[OrderReport]) -> str:
+    """Name the largest of the orders to speak of; what many accounts share stands before it."""
+    found = largest_open(orders) if verdict is not Verdict.CLEAR else []
+    named = ", ".join(order.words for order in found[:_NAMED_MOST])
+    more = f" and {len(found) - _NAMED_MOST:,} more" if len(found) > _NAMED_MOST else ""
+    return f"{NAMING}{named}{more}." if found else ""
 
 
 def _call(contact: str) -> str:

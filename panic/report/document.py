@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, Literal
 
@@ -11,6 +10,7 @@ from pydantic import TypeAdapter
 from panic.accounts.plan import Plan, Scope
 from panic.broker.outcomes import WORST_FIRST, Outcome, Standing, Verdict
 from panic.engine.forecast import Forecast
+from panic.report.order_list import NOTHING_OPEN, Fill, OrderReport, StillOpen
 
 SCHEMA: Final = "panic-report/1"
 
@@ -149,15 +149,6 @@ class Orders:
 
 
 @dataclass(frozen=True, slots=True)
-class Fill:
-    """Quantity that filled between this run's first and last sight of the orders."""
-
-    symbol: str
-    side: str
-    quantity: Decimal
-
-
-@dataclass(frozen=True, slots=True)
 class Totals:
     """Counts over all accounts."""
 
@@ -168,6 +159,7 @@ class Totals:
     attempts: int
     orders: Orders
     fills: tuple[Fill, ...]
+    still_open: StillOpen = NOTHING_OPEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +213,10 @@ class AttemptReport:
 
 @dataclass(frozen=True, slots=True)
 class AccountReport:
-    """One account, exactly once. `id` is null only for a roster row whose id cannot be read."""
+    """One account, exactly once. `id` is null only for a roster row whose id cannot be read.
+
+    `order_list` has every order that an answer of the run named, except those that had ended at first sight.
+    """
 
     id: int | None
     name: str
@@ -235,6 +230,7 @@ class AccountReport:
     notes: tuple[str, ...]
     orders: Orders
     attempts: tuple[AttemptReport, ...]
+    order_list: tuple[OrderReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +265,10 @@ class Report:
     ledger_head: str | None
     accounts: tuple[AccountReport, ...]
 
+    def to_json(self) -> str:
+        """Write it as JSON by the schema of `panic-report/1`, indented."""
+        return to_json(self).decode()
+
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
@@ -294,7 +294,8 @@ def counts(report: Report) -> str:
 class PlanReport:
     """What a press would do: `accounts` in the order of their first DELETEs, `unsent` with the reason.
 
-    `forecast` is how many seconds it takes, where the broker's pace is known.
+    `forecast` is how many seconds it takes, where the broker's pace is known; `open_orders` says what is open,
+    or why that was not asked.
     """
 
     schema: Literal["panic-plan/1"]
@@ -304,9 +305,12 @@ class PlanReport:
     accounts: tuple[int, ...]
     unsent: tuple[str, ...]
     forecast: Forecast | None = None
+    open_orders: str | None = None
 
 
-def plan_json(plan: Plan, base_url: str, forecast: Forecast | None = None) -> bytes:
+def plan_json(
+    plan: Plan, base_url: str, forecast: Forecast | None = None, open_orders: str | None = None
+) -> bytes:
     """Write a plan as JSON."""
     found = PlanReport(
         schema="panic-plan/1",
@@ -316,5 +320,6 @@ def plan_json(plan: Plan, base_url: str, forecast: Forecast | None = None) -> by
         accounts=tuple(account.id for account in plan.accounts),
         unsent=tuple(map(str, plan.unsent)),
         forecast=forecast,
+        open_orders=open_orders,
     )
     return TypeAdapter(PlanReport).dump_json(found, indent=2)

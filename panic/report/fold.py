@@ -9,18 +9,18 @@ from panic.accounts.plan import Unsent
 from panic.broker.outcomes import EXIT_CODES, WORST_FIRST, Standing, Verdict, worst
 from panic.broker.questions import LOOKBACK
 from panic.engine.case import Case
-from panic.report.account import Circumstances, Wall, account_of, sum_of, unsent_of
+from panic.report.account import Circumstances, Wall, account_of, unsent_of
 from panic.report.document import (
     NEVER_CLEAR,
     SCHEMA,
     AccountReport,
     Coverage,
-    Fill,
     Flag,
     Orders,
     Report,
     Totals,
 )
+from panic.report.order_list import fills_of, still_open
 
 _RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 
@@ -28,12 +28,10 @@ _RANKS = {verdict: rank for rank, verdict in enumerate(WORST_FIRST)}
 def fold(cases: Iterable[Case], unsent: Iterable[Unsent], facts: Circumstances, wall: Wall) -> Report:
     """Make the report of a run from what is known at this moment."""
     cases = list(cases)
-    told = [account_of(case, facts, wall) for case in cases]
-    accounts = [account for account, _ in told]
+    accounts = [account_of(case, facts, wall) for case in cases]
     accounts += [unsent_of(one, facts.contact) for one in unsent]
     accounts.sort(key=lambda a: (_RANKS[a.verdict], a.id is None, a.id or 0))
-    totals = _totals(accounts, [fill for _, fills in told for fill in fills])
-    return assemble(facts, accounts, totals, coverage_of(facts, accounts, cases))
+    return assemble(facts, accounts, _totals(accounts), coverage_of(facts, accounts, cases))
 
 
 def assemble(
@@ -80,8 +78,9 @@ def _loudest_first(facts: Circumstances) -> tuple[Flag, ...]:
     return tuple(sorted(facts.flags, key=lambda flag: is_quiet or flag.code != "latch"))
 
 
-def _totals(accounts: list[AccountReport], fills: Iterable[Fill]) -> Totals:
+def _totals(accounts: list[AccountReport]) -> Totals:
     counts = [account.orders for account in accounts]
+    bad = [account for account in accounts if account.verdict is not Verdict.CLEAR]
     return Totals(
         accounts=len(accounts),
         verdicts=dict(Counter(account.verdict for account in accounts)),
@@ -94,5 +93,6 @@ def _totals(accounts: list[AccountReport], fills: Iterable[Fill]) -> Totals:
             filled=sum(c.filled for c in counts),
             open=sum(c.open for c in counts),
         ),
-        fills=sum_of((fill.symbol, fill.side, fill.quantity) for fill in fills),
+        fills=fills_of(order for account in accounts for order in account.order_list),
+        still_open=still_open((account.order_list, account.standing is not Standing.UNREAD) for account in bad),
     )

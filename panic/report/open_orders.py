@@ -59,7 +59,7 @@ class OpenOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Sum:
+class OrderSum:
     """Open orders counted together: all, those of a group, or those of a symbol and side.
 
     `notional` is in dollars, of the `priced` orders; `outlive_the_day` counts good-till-cancel and -date ones.
@@ -104,13 +104,18 @@ class OpenOrders:
     headline: str
     accounts: int
     not_known: tuple[NotKnown, ...]
-    total: Sum
-    groups: tuple[Sum, ...]
-    symbols: tuple[Sum, ...]
+    total: OrderSum
+    groups: tuple[OrderSum, ...]
+    symbols: tuple[OrderSum, ...]
     largest: tuple[OpenOrder, ...]
     oldest: tuple[OpenOrder, ...]
     orders: tuple[OpenOrder, ...]
     more: int = 0
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing is known: not one account could be read."""
+        return len(self.not_known) == self.accounts and not self.total.orders
 
     def first(self, most: int) -> "OpenOrders":
         """Give it with only so many of the orders."""
@@ -134,7 +139,7 @@ def fold(
     took_s: float,
     scrub: Callable[[str], str] = str,
 ) -> OpenOrders:
-    """Sum up what was seen in the accounts of a plan; `scrub` takes secrets out of what the broker says."""
+    """OrderSum up what was seen in the accounts of a plan; `scrub` takes secrets out of what the broker says."""
     seen = tuple(seen)
     orders = sorted((_told(one.account, order, scrub) for one in seen for order in one.orders), key=_largest_first)
     not_known = (*_unsent(plan), *_doubted(seen))
@@ -197,8 +202,8 @@ def _largest_first(order: OpenOrder) -> tuple[bool, Decimal, int, str]:
     return order.notional is None, -(order.notional or Decimal()), order.account, order.id
 
 
-def _sums(orders: Iterable[OpenOrder], key: Callable[[OpenOrder], tuple[str, str, str]]) -> tuple[Sum, ...]:
-    """Sum up by group, symbol and side, as far as `key` tells them apart; the largest first."""
+def _sums(orders: Iterable[OpenOrder], key: Callable[[OpenOrder], tuple[str, str, str]]) -> tuple[OrderSum, ...]:
+    """OrderSum up by group, symbol and side, as far as `key` tells them apart; the largest first."""
     together: dict[tuple[str, str, str], list[OpenOrder]] = {}
     for order in orders:
         together.setdefault(key(order), []).append(order)
@@ -206,9 +211,9 @@ def _sums(orders: Iterable[OpenOrder], key: Callable[[OpenOrder], tuple[str, str
     return tuple(sorted(found, key=lambda one: (-one.notional, -one.orders, one.group, one.symbol, one.side)))
 
 
-def _sum(orders: Sequence[OpenOrder], group: str = "", symbol: str = "", side: str = "") -> Sum:
+def _sum(orders: Sequence[OpenOrder], group: str = "", symbol: str = "", side: str = "") -> OrderSum:
     prices = [order.notional for order in orders if order.notional is not None]
-    return Sum(
+    return OrderSum(
         group,
         symbol,
         side,
@@ -235,7 +240,7 @@ def _doubted(seen: Iterable[Seen]) -> Iterable[NotKnown]:
             yield NotKnown(account.id, account.name, account.group, one.doubt, len(one.orders))
 
 
-def _headline(total: Sum, accounts: int, not_known: int) -> str:
+def _headline(total: OrderSum, accounts: int, not_known: int) -> str:
     """Say it in a line; a sum that may lack something never looks whole."""
     blind = f"{not_known:,} of {_accounts(accounts)} could not be read whole; " if not_known else ""
     if not total.orders:
@@ -251,7 +256,7 @@ def _accounts(count: int) -> str:
     return f"{count:,} account{'s' * (count != 1)}"
 
 
-def _worth(total: Sum) -> str:
+def _worth(total: OrderSum) -> str:
     if not total.priced:
         return ", none with a known price"
     known = "" if total.priced == total.orders else f" (of {total.priced:,} with a known price)"

@@ -2,14 +2,16 @@
 
 import asyncio
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 from panic.accounts.roster import Account
 from panic.broker.client import Broker
 from panic.broker.findings import Findings
 from panic.broker.proof import Look
 from panic.engine.slots import Lanes
+from panic.kit.background import begin
 from panic.kit.clock import Clock
 from panic.report.open_orders import OpenOrders, Seen, fold
 from panic.run.asking import Asking, Pace
@@ -33,13 +35,14 @@ async def open_orders(
 ) -> OpenOrders:
     """Read every account of a plan, as far as `within_s` seconds allow; what was not read is said. Cancel to stop.
 
-    The orders are those that the filters of the plan's scope name, in whatever status that has not ended.
+    The orders are those that the filters of the plan's scope name, in whatever status that has not ended. What the
+    caller's own lanes learn is the caller's to keep.
     """
-    settings = prepared.settings
-    lanes = lanes_of(settings) if lanes is None else lanes
-    found = await _Round(prepared, lanes).run(within_s)
-    await remember(settings, lanes)
-    return found
+    own = lanes_of(prepared.settings) if lanes is None else lanes
+    sum_up = await _Round(prepared, own).run(within_s)
+    if lanes is None:
+        await remember(prepared.settings, own)
+    return await begin(sum_up, "orders")  # of many orders that takes a while, and a loop may have to press
 
 
 class _Round:
@@ -51,7 +54,7 @@ class _Round:
         self._asking = Asking(self._broker, self._clock, settings.run, pace, accounts, lanes)
         self._looks: dict[int, Look] = {}
 
-    async def run(self, within_s: float | None) -> OpenOrders:
+    async def run(self, within_s: float | None) -> Callable[[], OpenOrders]:
         turns = iter(self._plan.accounts)
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -61,8 +64,9 @@ class _Round:
                         await asyncio.gather(*(self._work(turns) for _ in range(AT_ONCE)))
                     finally:
                         self._asking.close()
-        return fold(
-            map(self._seen, self._plan.accounts),
+        return partial(
+            fold,
+            [*map(self._seen, self._plan.accounts)],
             self._plan,
             base_url=self._base_url,
             at=self._clock.wall(self._began),

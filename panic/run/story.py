@@ -10,6 +10,7 @@ from panic._version import VERSION
 from panic.engine.case import Case
 from panic.engine.pacing import Pace
 from panic.kit.clock import Clock
+from panic.kit.collector import Pause
 from panic.kit.process import here
 from panic.kit.words import clip
 from panic.ledger.record import SCHEMA, Joined, LastPress, Pressed, Resumed
@@ -107,12 +108,14 @@ def begin(prepared: Prepared, clock: Clock, pace: Pace, scrub: Scrub, concurrenc
         process=here(),
         key=press.key,
     )
+    with Pause():  # the first DELETE waits for it, and it makes no garbage
+        cases = [Case(account, press.scope.filters) for account in prepared.plan.accounts]
     return Story(
         id=f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
         pressed=pressed,
         pressed_at=now,
         began_at=now,
-        cases=[Case(account, press.scope.filters) for account in prepared.plan.accounts],
+        cases=cases,
     )
 
 

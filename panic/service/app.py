@@ -11,6 +11,7 @@ from panic.kit.background import Start, begin
 from panic.service import problems
 from panic.service.api.answers import Lookup, Threads
 from panic.service.api.latch import Latching
+from panic.service.api.orders import Orders
 from panic.service.api.press import Presses
 from panic.service.api.runs import Runs
 from panic.service.api.status import Status
@@ -62,7 +63,7 @@ RUNNER: Final[Mapping[str, Any]] = {
 """Arguments for `web.AppRunner`: no small body is inflated to a large one before we see it."""
 
 OPERATIONS: Final = operations_of(
-    Presses, Runs, Looks, Latching, Status, Signing, SignIn, SessionList, Tokens, Documentation
+    Presses, Orders, Runs, Looks, Latching, Status, Signing, SignIn, SessionList, Tokens, Documentation
 )
 """Everything that can be asked, in the order of the documents."""
 
@@ -99,15 +100,17 @@ def make_app(
     hub = Hub(desk, standby, threads, looking, overview)
     looks = Looks(desk, standby, lookup, planning, exporting, hub, signing)
     desk.observers += [metrics.observe, hub.observe]
+    orders = Orders(desk, standby, planning)
     tokens = Tokens(lambda: standby.settings)
     guard = Guard(standby, standby.settings.service.host, audit, metrics, signing, tokens)
     app = web.Application(middlewares=[guard.answer])
     app[LOOKS] = looks
     app.on_response_prepare.append(_add_headers)
-    app.on_shutdown.append(looks.end_streams)
+    app.on_shutdown.extend([looks.end_streams, orders.end])
     app.on_cleanup.append(lambda _: hub.overview.disks.close())
     handlers = (
         Presses(desk, standby, audit, planning, looking),
+        orders,
         Runs(desk, standby, lookup, threads, looking, audit, env),
         looks,
         Latching(standby, audit, threads, looking, judging, env),

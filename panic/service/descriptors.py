@@ -1,8 +1,9 @@
 """File descriptors: how many this process may open, and how many of them callers may hold."""
 
 import resource
-from contextlib import suppress
 from typing import Final
+
+from panic.kit.process import take_descriptors
 
 CALLERS_MOST: Final = 1024
 
@@ -12,11 +13,8 @@ def take_all() -> int:
 
     A quarter: connections to the broker take two while they are made, and the ledger needs some at any moment.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):  # not every system lets a process have what it says
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return CALLERS_MOST if soft == resource.RLIM_INFINITY else max(min(CALLERS_MOST, soft // 4), 1)
+    most = take_descriptors()
+    return CALLERS_MOST if most is None else max(min(CALLERS_MOST, most // 4), 1)
 
 
 def held_most(most: int) -> int:

@@ -76,6 +76,11 @@ class Desk:
         """The last press of each of them."""
         return [live.run.story.last_press for live in self.live.values()]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a run is under way: whoever only looks keeps off."""
+        return bool(self._under_way())
+
     def press(
         self, press: Press, *, automated: bool = False, may_see: Callable[[Live], bool] = lambda _: True
     ) -> Pressing:

@@ -63,6 +63,9 @@ KINDS: Final = {
     "wrong_host": Kind(421, "This service has another name", "Add the name to [service] allowed_hosts."),
     "unprocessable": Kind(422, "The request makes no sense", "Correct what `detail` says, and send it again."),
     "key_reused": Kind(422, "This Idempotency-Key was used for another body", "Use a new key for a new press."),
+    "unreachable": Kind(
+        502, "The broker could not be read", "See panic check. A press sends its cancels all the same."
+    ),
     "busy": Kind(503, "Too many requests are under way", "Wait for as long as Retry-After says."),
     "unread": Kind(
         503, "The ledger could not be read", "Try again; if it stays so, use panic runs and panic show."

@@ -1,7 +1,6 @@
 """The service as a whole: it starts its parts in order, connects them, and ends them in order."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -12,15 +11,12 @@ import structlog
 from aiohttp import web
 
 from panic.config import Settings
-from panic.kit.background import wait
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.pool import Pool
-from panic.ledger import signing
+from panic.kit.process import ENVIRONMENT
 from panic.ledger.backlog import RewrittenError, Trouble
-from panic.ledger.events import Head
 from panic.ledger.record import Kind
 from panic.ledger.writer import Leg
-from panic.report.document import Report
 from panic.service import descriptors, tls
 from panic.service.app import RUNNER, make_app
 from panic.service.audit import Audit
@@ -30,7 +26,6 @@ from panic.service.hooks.breaches import Breaches
 from panic.service.hooks.keyring import Keyring
 from panic.service.hooks.replays import Replays, recorded
 from panic.service.listener import Listener
-from panic.service.live import Live
 from panic.service.metrics import Metrics
 from panic.service.notify import Notice, Notifier
 from panic.service.recovery import Recovery
@@ -39,6 +34,7 @@ from panic.service.schedule.clockwork import Clockwork
 from panic.service.selftest.tester import SelfTester
 from panic.service.standby import Standby
 from panic.service.standby.health import Reloaded
+from panic.service.vouching import Vouching
 
 log = structlog.get_logger()
 
@@ -56,7 +52,7 @@ class Server:
         self,
         settings: Settings,
         say: Callable[[str], None],
-        env: Mapping[str, str] = os.environ,
+        env: Mapping[str, str] = ENVIRONMENT,
         *,
         drill: bool = False,
     ) -> None:
@@ -71,7 +67,7 @@ class Server:
             lambda: self.standby.settings, self.standby.setup, self.desk, self.notifier.tell
         )
         self._pool = Pool(_READERS)
-        self._vouching = set[asyncio.Task[None]]()
+        self._vouching = Vouching(lambda: self.standby.settings.ledger, say)
         self._replays, self._keyring = Replays(lambda: recorded(self.standby.settings)), Keyring(env)
         self._leg: Leg | None = None
         self._before_runs, self._ending = AsyncExitStack(), AsyncExitStack()
@@ -90,7 +86,7 @@ class Server:
         self._ending.push_async_callback(self.notifier.close)
         ledger = self.standby.ledger
         self._leg = ledger.leg() if ledger else None
-        self.desk.observers += [self.notifier.observe, self._say_head]
+        self.desk.observers += [self.notifier.observe, self._vouching.observe]
         runner = web.AppRunner(self._app(), **RUNNER, shutdown_timeout=_END_S)
         await runner.setup()
         self._ending.push_async_callback(runner.cleanup)
@@ -123,7 +119,7 @@ class Server:
             await self._before_runs.aclose()
         finally:
             await self.desk.close()
-            await asyncio.gather(*self._vouching)
+            await self._vouching.end()
             self._audit.flush()
             await self._ending.aclose()
 
@@ -179,24 +175,6 @@ class Server:
         """Record that people know about a run, so that the next start does not tell them again."""
         if page.run:
             self._audit.record("paged", {"run_id": page.run, "key": page.key})
-
-    def _say_head(self, what: str, live: Live) -> None:
-        """Say the head after a run, so that the journal, and wherever that is sent, can vouch for it."""
-        if what == "finished" and (report := live.report) is not None and report.ledger_head:
-            task = asyncio.create_task(self._vouch(report, report.ledger_head))
-            self._vouching.add(task)
-            task.add_done_callback(self._vouching.discard)
-
-    async def _vouch(self, report: Report, head: str) -> None:
-        """Sign a head, if there is a key for it, and say it."""
-        ledger = self.standby.settings.ledger
-        file, key = ledger.file, ledger.signing_key
-        if file is not None and key is not None:
-            try:
-                head = await wait(lambda: signing.sign(file, key, Head.parse(head)), _END_S, "sign")
-            except Exception as error:  # the head counts unsigned as well
-                log.exception("head_not_signed", run_id=report.run_id, why=type(error).__name__)
-        self._say(f"panic: run {report.run_id} ended {report.verdict}; ledger head {head}")
 
     def _ledger_gone(self, trouble: Trouble) -> None:
         what = "somebody else changed what panic wrote" if trouble.code == RewrittenError.code else "it is gone"

@@ -7,9 +7,7 @@ allowed (1.3 times the shortest and two seconds), all requests (reads too), the 
 accounts proven clear; of the loop, which only cancels, the time and the part refused. A miss is marked.
 """
 
-import argparse
 import asyncio
-import heapq
 import json
 import os
 import random
@@ -19,13 +17,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import panic
 from panic.config import Broker, Credential, RosterFile, Settings
+from tests.bench.held import MEASURES
 from tests.kit.elsewhere import Elsewhere, Held, Ways
 from tests.kit.limited import CONCURRENCY, Limited
 from tests.kit.limits import Bucket, Sliding, Window
@@ -35,8 +33,6 @@ T = TypeVar("T")
 
 ALLOWED, ALLOWED_S, REFUSED_MOST = 1.3, 2.0, 0.1
 GIVE_UP = 10.0
-HUNG_S = 5.0
-"""How long a request that nobody answers keeps its slot."""
 
 
 class Limit(Protocol):
@@ -316,67 +312,6 @@ async def real_row(cell: Cell, folder: Path) -> list[str]:
     return _row(cell, took_s, broker.asked, broker.refused, clear, None)
 
 
-# ── R10, R11, S4 ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _deletes(seen: Limited, account: int) -> list[float]:
-    return [at for method, id_, at, _ in seen.log if (method, id_) == ("DELETE", account)]
-
-
-@without_sockets
-async def nothing_but_503() -> str:
-    """R10: a minute of nothing but 503."""
-    ids = range(1, 1001)
-    seen = await Limited([Unlimited()], len(ids), instead=dict.fromkeys(ids, 503), deadline_s=60.0).press()
-    moments = [_deletes(seen, id_) for id_ in ids]
-    silence = max(later - earlier for one in moments for earlier, later in pairwise([*one, 60.0]))
-    return f"R10 {len(ids):,} accounts, at most {max(map(len, moments))} DELETEs each, one each {silence:.1f} s"
-
-
-@without_sockets
-async def told_to_wait() -> str:
-    """R11: a tenth of a thousand accounts is told, for ever, to wait for twenty seconds.
-
-    DELETEs are counted: a Retry-After of a read holds no DELETE that is due.
-    """
-    own = range(1, 1001, 10)
-    seen = await Limited([Unlimited()], 1000, by_themselves=own, retry_after=20.0).press()
-    early = sum(later - earlier < 20.0 for id_ in own for earlier, later in pairwise(_deletes(seen, id_)[1:]))
-    last = max(seen.accepted.values())
-    return f"R11 {early} DELETEs before their Retry-After; the last neighbour accepted after {last:.2f} s"
-
-
-@without_sockets
-async def held_by_one_answer() -> str:
-    """R11: all are told to wait for twenty seconds, and are served again after one."""
-    seen = await Limited([lambda now: not 0.1 < now < 1.0], 1000, retry_after=20.0, latency_s=0.05).press()
-    silence = max(later - earlier for earlier, later in pairwise(at for *_, at, _ in seen.log))
-    return f"R11 a lane that is told to wait for 20 s, and is served after 1 s, is silent for {silence:.2f} s"
-
-
-@without_sockets
-async def hanging_and_limited() -> str:
-    """S4: the last first DELETE with 5 % of the accounts hanging and 10 % limited by themselves."""
-    accounts, latency_s = 1000, 0.05
-    hung, own = range(7, accounts + 1, 20), range(1, accounts + 1, 10)
-    instead = dict.fromkeys(hung, None)
-    seen = await Limited(
-        [Unlimited()], accounts, latency_s=latency_s, by_themselves=own, instead=instead, deadline_s=60.0
-    ).press()
-    first: dict[int, float] = {}
-    for method, id_, at, _ in seen.log:
-        if method == "DELETE":
-            first.setdefault(id_, at - latency_s / 2)
-    slots, ideal = [0.0] * CONCURRENCY, 0.0
-    for id_ in range(1, accounts + 1):  # each as soon as any slot is free
-        ideal = heapq.heappop(slots)
-        heapq.heappush(slots, ideal + (HUNG_S if id_ in instead else latency_s))
-    last = max(first.values())
-    return (
-        f"S4  {len(first):,} first DELETEs, the last after {last:.3f} s; ideal {ideal:.3f} s: {last / ideal:.2f} x"
-    )
-
-
 def _virtual_row(number: int) -> list[str]:
     return virtual_row(CELLS[number])
 
@@ -388,27 +323,19 @@ def _drawn(rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--virtual", action="store_true", help="leave out what takes real time")
-    parser.add_argument("--only", default="", help="only cases whose name has this in it")
-    parser.add_argument("--after", type=int, default=0, help="leave out so many cases")
-    options = parser.parse_args()
     for line in _drawn([HEAD, ["---"] * len(HEAD)]):
         print(line)
-    chosen = [n for n, cell in enumerate(CELLS) if options.only in cell.name and n >= options.after]
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        for line in _drawn(pool.map(_virtual_row, chosen)):
+        for line in _drawn(pool.map(_virtual_row, range(len(CELLS)))):
             print(line, flush=True)
-    if not options.virtual:
-        os.environ |= {"BENCH_A": KEY, "BENCH_B": KEY}
-        print("\nThe whole stack, on real time:\n")
-        with tempfile.TemporaryDirectory() as folder:
-            for cell in (cell for cell in REAL if options.only in cell.name):
-                print(*_drawn([asyncio.run(real_row(cell, Path(folder)))]), flush=True)
-    if not options.only:
-        print()
-        for measure in (nothing_but_503, told_to_wait, held_by_one_answer, hanging_and_limited):
-            print(measure(), flush=True)
+    os.environ |= {"BENCH_A": KEY, "BENCH_B": KEY}
+    print("\nThe whole stack, on real time:\n")
+    with tempfile.TemporaryDirectory() as folder:
+        for cell in REAL:
+            print(*_drawn([asyncio.run(real_row(cell, Path(folder)))]), flush=True)
+    print()
+    for measure in MEASURES:
+        print(measure(), flush=True)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,8 @@ _LEFT_OUT = ("PANIC_", "CLEAR_STREET_", "COLUMNS", "LINES", "NO_COLOR", "LC_", "
 def clean_environment(**more: str) -> dict[str, str]:
     """This process's environment without what panic or a terminal would heed; panic is that of the tests."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
-    return {**kept, "PYTHONPATH": str(ROOT), "LANG": "C.UTF-8", "TERM": "xterm", "PYTHONWARNINGS": "error", **more}
+    own = {"XDG_CONFIG_HOME": "/nowhere", "LANG": "C.UTF-8", "TERM": "xterm", "PYTHONWARNINGS": "error"}
+    return {**kept, "PYTHONPATH": str(ROOT), **own, **more}
 
 
 def on_behalf_of(whom: str) -> str:

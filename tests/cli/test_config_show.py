@@ -109,3 +109,18 @@ def test_settings_that_cannot_be_used_are_shown_as_far_as_they_go(tmp_path: Path
     assert ((7, "panic.toml:2") if text and "concurrency" in text else (64, "default")) == found["run.concurrency"]
     assert ("panic.latch", "default") == found["latch.file"]
     assert "hunter2" not in table.out + json.dumps(document)
+
+
+def test_settings_that_nobody_named_are_named(tmp_path: Path):
+    """From any directory the runbook's command works; where the settings are not in sight, it is said which."""
+    (tmp_path / "panic").mkdir()
+    firm = Firm(tmp_path / "panic", "http://127.0.0.1:1", [1])
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+    found = {one["name"]: one for one in json.loads(typed("config", "show", env=env).out)["settings"]}["settings"]
+    planned = typed("press", "--all", "--reason", "x", "--dry-run", env=env)
+    named = typed(*firm.lines("press", "--all", "--reason", "x", "--dry-run"), env=env)
+
+    assert (0, f"panic: the settings are {firm.settings}\n") == (planned.code, planned.err)
+    assert (0, "") == (named.code, named.err)
+    assert str(firm.settings) == found["value"]
+    assert f"the first of config/panic.toml, {firm.settings}, /etc/panic/panic.toml" == found["origin"]

@@ -3,9 +3,11 @@
 import argparse
 import asyncio
 import fcntl
+import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -22,6 +24,7 @@ from panic.cli import output
 from panic.kit import terminal
 from panic.simulator import Fault, Simulator
 from tests.cli.inside import beside, typed
+from tests.cli.ledgers import SETTINGS
 from tests.cli.support import (
     PRESS,
     STARTING_S,
@@ -138,9 +141,15 @@ class Screen:
         """What was shown, without colours and movements."""
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text)
 
+    def hang_up(self) -> None:
+        """Close the window: whoever has the terminal open gets an error, and nothing more."""
+        if self.master >= 0:
+            asyncio.get_running_loop().remove_reader(self.master)
+            os.close(self.master)
+        self.master = -1
+
     def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.master)
-        os.close(self.master)
+        self.hang_up()
         os.close(self.slave)
 
 
@@ -194,6 +203,22 @@ async def test_a_paused_terminal_does_not_pause_a_press(tmp_path: Path):
 
         assert "" == shown
         assert 0 == done.code
+
+
+async def test_a_terminal_that_closes_does_not_end_a_press(tmp_path: Path):
+    """It goes on to its end and its record, although the line to it is cut while an account is open."""
+    failing = Fault("status", status=503, times=1)
+    async with simulate(account(1, failing), account(2)) as simulator:
+        firm = Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS)
+        async with on_screen(firm, *PRESS) as (process, screen):
+            await until(lambda: bool(sent(simulator, "DELETE")))
+            screen.hang_up()
+            process.signal(signal.SIGHUP)
+            done = await process.finish()
+        (row,) = json.loads(typed(*firm.lines("runs", "--format", "json")).out)["runs"]
+
+    assert (0, "clear", "clear") == (done.code, row["state"], row["verdict"])
+    assert ((), ()) == (simulator.truth(1).open, simulator.truth(2).open)
 
 
 async def test_a_locale_without_our_letters(tmp_path: Path):

@@ -42,33 +42,40 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path):
     assert (128 + signal.SIGINT, "") == (done.code, done.out)
 
 
-# A real process that gets its signal at a certain moment: while its settings are read, before there is a loop.
+# A real process that gets its signal at a certain moment: whenever it calls a certain function.
 SIGNALLED = """
-import os, sys
-import panic.config
+import importlib, os, sys
 from panic.cli import run
-load = panic.config.load
-def signalled(*arguments):
+module, name = os.environ["WHEN"].split(":")
+module = importlib.import_module(module)
+call = getattr(module, name)
+def signalled(*arguments, **more):
     os.kill(os.getpid(), int(os.environ["NUMBER"]))
-    return load(*arguments)
-panic.config.load = signalled
+    return call(*arguments, **more)
+setattr(module, name, signalled)
 sys.exit(run(sys.argv[1:]))
 """
+SETTINGS_ARE_READ, CASES_ARE_MADE = "panic.config:load", "panic.run.run:begin"
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "sends"),
-    [(signal.SIGINT, 130, []), (signal.SIGTERM, -signal.SIGTERM, []), (signal.SIGHUP, 0, [1])],
+    ("number", "when", "code", "sends"),
+    [
+        (signal.SIGINT, SETTINGS_ARE_READ, 130, []),
+        (signal.SIGINT, CASES_ARE_MADE, 130, []),
+        (signal.SIGTERM, SETTINGS_ARE_READ, -signal.SIGTERM, []),
+        (signal.SIGHUP, SETTINGS_ARE_READ, 0, [1]),
+    ],
 )
-async def test_a_signal_before_the_run(tmp_path: Path, number: int, code: int, sends: list[int]):
-    """Stopped while it starts, it ends at once and has sent nothing; a connection that drops stops nothing."""
+async def test_a_signal_before_the_run(tmp_path: Path, number: int, when: str, code: int, sends: list[int]):
+    """Stopped while it starts, it ends at once, in the loop as well; a connection that drops stops nothing."""
     async with simulate(account(1)) as simulator:
         firm = Firm(tmp_path, simulator.base_url, [1])
-        program, env = ("-c", SIGNALLED), {"NUMBER": str(int(number))}
+        program, env = ("-c", SIGNALLED), {"NUMBER": str(int(number)), "WHEN": when}
         done = await panic(*firm.lines(*PRESS), cwd=tmp_path, program=program, env=env)
 
     assert (code, sends) == (done.code, sent(simulator, "DELETE"))
-    assert (number == signal.SIGINT) is ("interrupted; if a press was under way" in done.err)
+    assert (number == signal.SIGINT) is ("panic: interrupted. Nothing was sent." in done.err)
     assert "Traceback" not in done.err
 
 

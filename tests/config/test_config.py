@@ -182,18 +182,45 @@ def _within(folder: Path, file: Path | None) -> str:
     return str(file).removeprefix(f"{folder}/")
 
 
-def test_the_file_is_found_by_argument_then_variable_then_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """The nearest word counts; where there is none, the remedy is a command away."""
+def test_the_file_is_found_by_argument_then_variable_then_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The nearest word counts, then the nearest file: in this directory, the user's, the system's."""
     monkeypatch.chdir(tmp_path)
-    env = {"PANIC_CONFIG": "b.toml"}
-    with pytest.raises(ConfigurationError, match=r"no such file or directory\. Copy config/panic"):
+    monkeypatch.setattr("panic.config.loading.SYSTEM", tmp_path / "etc")
+    env = {"PANIC_CONFIG": "", "HOME": str(tmp_path / "home")}
+    with pytest.raises(
+        ConfigurationError, match=rf"Nor is there one in {tmp_path}/home/\.config/panic or {tmp_path}/etc"
+    ):
         load(env=env)
-    (tmp_path / "config").mkdir()
-    for name in ("a.toml", "b.toml", "config/panic.toml"):
+    found = []
+    for name in ("etc/panic.toml", "home/.config/panic/panic.toml", "xdg/panic/panic.toml", "config/panic.toml"):
+        (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text(GOOD)
-    found = [load(Path("a.toml"), env).file, load(env=env).file, load(env={"PANIC_CONFIG": ""}).file]
+        env |= {"XDG_CONFIG_HOME": str(tmp_path / "xdg")} if "xdg" in name else {}
+        found.append(_within(tmp_path, load(env=env).file))
+    for name in ("a.toml", "b.toml"):
+        (tmp_path / name).write_text(GOOD)
+    named = [load(Path("a.toml"), {"PANIC_CONFIG": "b.toml"}).file, load(env={"PANIC_CONFIG": "b.toml"}).file]
 
-    assert [Path("a.toml"), Path("b.toml"), Path("config/panic.toml")] == found
+    assert [
+        "etc/panic.toml",
+        "home/.config/panic/panic.toml",
+        "xdg/panic/panic.toml",
+        "config/panic.toml",
+    ] == found
+    assert [Path("a.toml"), Path("b.toml")] == named
+
+
+def test_settings_that_may_not_be_read_are_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whoever has lost the right to their own would press at another broker, by the system's."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("panic.config.loading.SYSTEM", tmp_path / "etc")
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/panic.toml").write_text(GOOD)
+    (tmp_path / "panic").symlink_to("panic")  # nobody can look into it, root neither
+    env = {"XDG_CONFIG_HOME": str(tmp_path)}
+
+    with pytest.raises(ConfigurationError, match=f"{tmp_path}/panic/panic.toml: the settings cannot be read"):
+        load(env=env)
 
 
 @given(st.text() | st.text(alphabet="[]{}=.,\"'\n #ab1_"))

@@ -1,5 +1,6 @@
 """A case made again from its changes on record is told as it was."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from panic.ledger.changes import Image, apply, changes
 from panic.orders import Filters, Order
 from panic.report.document import to_json
 from panic.report.fold import fold
+from panic.report.order_list import OrderReport
 from tests.kit.builders import a_case, a_pace, a_page, an_answer, an_order, begin_look, circumstances
 from tests.kit.virtual import virtually
 from tests.ledger.mangle import mangled
@@ -36,6 +38,11 @@ ORDERS = st.builds(
     status=st.sampled_from(STATUSES),
     filled_quantity=st.sampled_from(QUANTITIES),
     leaves_quantity=st.sampled_from(["", "0", "7"]),
+    limit_price=st.sampled_from(["", "150.00"]),
+    stop_price=st.sampled_from(["", "140"]),
+    average_fill_price=st.sampled_from(["", "0.5", "149.95", "1e17", "none"]),
+    type=st.sampled_from(["", "LIMIT", "x\ud800"]),
+    instrument_type=st.sampled_from(["", "OPTION"]),
     symbol=st.sampled_from(["", "AAPL", "BRK.B", "\udcff"]),
     side=st.sampled_from(["", "BUY", "SELL", "7"]),
     client_order_id=st.sampled_from(["", "algo-1", "algo-22", "a\ud800", "\x1b[2J"]),
@@ -199,7 +206,10 @@ GOOD = {
     "seen_open": [2, "2026-03-02T00:00:00+00:00"],
     "looks": 1,
     "notes": ["odd"],
-    "orders": [["a", "NEW", False, "5", "AAPL", "BUY", "mine", "3"], ["b", "NEW", False, "", "", "", ""]],
+    "orders": [
+        ["a", "NEW", False, "5", "AAPL", "BUY", "mine", "3", "1.5", "LIMIT", "DAY", "OPTION", "1", "2", "3", "4"],
+        ["b", "NEW", False, "", "", "", ""],
+    ],
     "accepted": ["a"],
     "reappeared": ["b"],
 }
@@ -216,6 +226,54 @@ def test_a_record_of_everything_is_taken_in():
     tracked = case.tally.orders["a"]
     assert ("3", "5") == (tracked.first.filled_quantity, tracked.last.filled_quantity)
     assert ({"a"}, {"b"}) == (case.tally.accepted, case.tally.reappeared)
+
+
+@pytest.mark.parametrize(
+    ("row", "first", "told_of"),
+    [
+        (["5", "AAPL", "BUY", "mine"], "5", (Decimal(), None, None, "")),
+        (["5", "AAPL", "BUY", "mine", "3"], "3", (Decimal(2), None, None, "")),
+        (
+            ["5", "AAPL", "BUY", "mine", "3", "150", "LIMIT", "DAY", "COMMON_STOCK", "150.00", "", "7", "151"],
+            "3",
+            (Decimal(2), Decimal("152.5"), Decimal("150.00"), "LIMIT"),
+        ),
+    ],
+)
+def test_an_order_on_record_by_any_release_is_told(row: list[str], first: str, told_of: tuple[Any, ...]):
+    """Older ones wrote less of it, and that it was not filled when first seen not at all."""
+    case = a_case(7)
+    apply(case, {"account": 7, "orders": [["a", "NEW", False, *row]]})
+    (order,) = fold([case], (), circumstances(), CLOCK.wall).accounts[0].order_list
+
+    assert first == case.tally.orders["a"].first.filled_quantity
+    assert told_of == (order.filled, order.fill_price, order.price, order.type)
+    assert ("a", "mine", "AAPL", "BUY", "NEW", True) == (*_names(order), order.status, order.open)
+
+
+def test_what_is_on_record_of_an_order_is_not_written_again_when_it_ends():
+    """Thousands end in a moment; where the first part of a record is lost, the rest is told."""
+    life = Life(Filters(), PACES[0])
+    told_of = {"symbol": "AAPL", "type": "LIMIT", "limit_price": "150.00", "filled_quantity": "0"}
+    life.case.cancelled(an_answer(200, orders=(an_order("a", **told_of),)), life.pace)
+    life.on_record()
+    filled = {**told_of, "filled_quantity": "7", "average_fill_price": "149.5"}
+    begin_look(life.case, 1.0)
+    life.case.read(an_answer(200, began=1.0, page=a_page(an_order("a", "FILLED", **filled))), life.pace)
+    life.on_record()
+    late = a_case(7)
+    apply(late, life.record[1])
+
+    assert [["a", "FILLED", True, "7", "", "149.5"]] == life.record[1]["orders"]
+    assert ("AAPL", "150.00") == (
+        life.again().tally.orders["a"].last.symbol,
+        life.again().tally.orders["a"].last.limit_price,
+    )
+    assert ("FILLED", "") == (late.tally.orders["a"].last.status, late.tally.orders["a"].last.symbol)
+
+
+def _names(order: OrderReport) -> tuple[str, str, str, str]:
+    return order.id, order.client_order_id, order.symbol, order.side
 
 
 @pytest.mark.parametrize(

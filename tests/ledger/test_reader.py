@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -239,26 +238,6 @@ def test_a_backup_is_the_ledger(file: Path, tmp_path: Path):
     assert () == copy.wrong()
     assert 0o600 == target.stat().st_mode & 0o777
     assert names(1, 2, 3, 4, 5, 6) == ids(target)
-
-
-def test_a_ledger_in_use_is_copied_as_it_stood_at_one_moment(tmp_path: Path):
-    """While somebody writes: whole transactions, and an unbroken chain."""
-    store, over = begun(tmp_path / "ledger.db", 1), threading.Event()
-
-    def write() -> None:
-        n = 1
-        while not over.is_set():
-            store.append([record(n := n + 1), record(n := n + 1)])
-
-    thread = threading.Thread(target=write)
-    thread.start()
-    copies = [backup(tmp_path / "ledger.db", tmp_path / f"{n}.db") for n in range(3)]
-    over.set()
-    thread.join()
-    store.close()
-
-    assert [()] * 3 == [copy.wrong() for copy in copies]
-    assert [1] * 3 == [len(copy.rows) % 2 for copy in copies]
 
 
 @pytest.mark.parametrize("make", [Path.exists, Path.mkdir, notes])

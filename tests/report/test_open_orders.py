@@ -11,7 +11,7 @@ from panic.accounts.plan import Plan, Unsent
 from panic.accounts.roster import Account
 from panic.kit.words import money
 from panic.orders import Order
-from panic.report.open_orders import OpenOrders, Seen, Sum, fold, to_json
+from panic.report.open_orders import OpenOrders, OrderSum, Seen, fold, to_json
 from tests.kit.builders import EVERYTHING, MIDNIGHT, a_bad_row, an_order
 
 _WORDS = st.sampled_from(
@@ -39,7 +39,7 @@ def of(*seen: Seen, unsent: tuple[Unsent, ...] = ()) -> OpenOrders:
     return fold(seen, Plan(EVERYTHING, (), unsent), base_url="https://b", at=MIDNIGHT, took_s=1.0)
 
 
-def numbers(*sums: Sum) -> tuple[int, int, Decimal, int, int]:
+def numbers(*sums: OrderSum) -> tuple[int, int, Decimal, int, int]:
     """What must be the same, however it is told apart."""
     return (
         sum(one.orders for one in sums),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from panic import latch
-from panic.engine import engine
+from panic.engine import foresight
 from panic.engine.forecast import Forecast
 from panic.engine.slots import Lanes
 from panic.ledger import history
@@ -71,8 +71,8 @@ async def test_wherever_a_run_is_told_of_it_says_how_long_it_takes_and_when_it_e
 ):
     """The broker limits its pace: so long it takes by now, and so much later it ends at the latest."""
     foreseen = Forecast(0.01, 100.0, 300.0)  # whatever has had its turn by the time that each of them is asked
-    monkeypatch.setattr(engine, "foresee", lambda *_, **__: foreseen)
-    monkeypatch.setattr(engine, "EVERY_S", 0.01)
+    monkeypatch.setattr(foresight, "foresee", lambda *_, **__: foreseen)
+    monkeypatch.setattr(foresight, "EVERY_S", 0.01)
     async with house(tmp_path, account(1, Fault("stuck")), account(2, Fault("stuck"))) as it:
         it.standby.lanes = Lanes(most=0.01)
         run_id = (await it.press()).json["run_id"]

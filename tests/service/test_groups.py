@@ -4,9 +4,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
-from tests.cli.support import until
-from tests.service.house import EVERYTHING, QUICK, House, house
+from panic.run.check import CheckReport, only
+from panic.simulator import Fault
+from tests.cli.support import account, until
+from tests.service.house import EVERYTHING, JOE, QUICK, House, house
 from tests.service.room.page import opened
 
 STAYS = {"reason": "x", "watch_s": 60}
@@ -88,6 +91,25 @@ async def test_the_current_state_names_no_run_of_other_groups(it: House):
     assert [[east]] * 3 == [told[0], *([one["run_id"] for one in seen["live"]] for seen in (room, status))]
     assert 2 == len(told[1])
     assert (None, True) == (room["last"], "of these alone" in room["last_problem"])
+
+
+async def test_a_plan_is_told_of_their_own_accounts_alone(it: House):
+    """As a press is, which they may not make for others."""
+    told = [await it.ask("POST", "/v1/plan", {"scope": scope}, token="east") for scope in SCOPES.values()]
+
+    assert [403, 403, 403, 200] == [one.status for one in told]
+    assert [1] == told[-1].fits("PlanReport")["accounts"]
+
+
+async def test_a_check_tells_of_their_own_accounts_alone(tmp_path: Path):
+    """What is wrong with others is not theirs; of none it says that nothing was checked."""
+    async with house(tmp_path, account(1), account(2, Fault("status", status=401, on="GET"))) as it:
+        east, all_ = [(await it.ask("POST", "/v1/check", token=one)).fits("CheckReport") for one in ("east", JOE)]
+    none = only(TypeAdapter(CheckReport).validate_python(all_), ())
+
+    assert ([1], [2, 1]) == tuple([row["id"] for row in one["accounts"]] for one in (east, all_))
+    assert ({"ok": 1}, 0, 40) == (east["states"], east["exit_code"], all_["exit_code"])
+    assert (10, (), True) == (none.exit_code, none.accounts, "nothing was checked" in none.warnings[0])
 
 
 async def test_a_stream_ends_where_the_groups_of_its_token_change(it: House):

@@ -86,18 +86,6 @@ async def test_every_answer_carries_the_headers_that_keep_browsers_quiet(tmp_pat
         assert 16 == len(odd.headers["X-Request-Id"])
 
 
-async def test_tokens_count_as_the_settings_in_force_have_them(tmp_path: Path):
-    """After a reload an old token opens nothing."""
-    async with house(tmp_path) as it:
-        before = await it.ask("GET", "/v1/runs")
-        text = it.firm.settings.read_text()
-        it.firm.settings.write_text(text[: text.index("[tokens.joe]")])
-        reloaded = await it.standby.reload()
-        after = await it.ask("GET", "/v1/runs")
-
-        assert ((), 200, 401) == (reloaded.problems, before.status, after.status)
-
-
 async def test_a_flood_of_refusals_fills_no_ledger():
     """Three of a kind a second are on record, the rest are counted, and the next one tells how many there were."""
     now, told = [0.0], list[dict[str, Any]]()

@@ -86,24 +86,6 @@ async def test_told_to_end_it_sends_every_first_delete_that_is_owed(tmp_path: Pa
         assert (run, "unfinished") == (row["run_id"], row["state"])
 
 
-async def test_a_reload_counts_wholly_or_not_at_all(tmp_path: Path):
-    """SIGHUP with a mistake in the roster keeps the old one; with a good one the next press has it."""
-    async with simulate(*(account(id_) for id_ in IDS)) as simulator:
-        one = firm(tmp_path, simulator, [1, 2])
-        async with serving(one) as service:
-            one.settings.write_text(one.settings.read_text().replace("port = 0", 'port = "none"'))
-            service.process.signal(signal.SIGHUP)
-            refused = await service.process.says("not reloaded")
-            one.settings.write_text(one.settings.read_text().replace('port = "none"', "port = 0"))
-            one.roster.write_text("id\n1\n2\n3\n")
-            service.process.signal(signal.SIGHUP)
-            await service.process.says("panic: reloaded")
-            await service.press(wait=15)
-
-        assert "port" in refused
-        assert [1, 2, 3] == sorted(sent(simulator, "DELETE"))
-
-
 async def test_it_does_not_listen_where_it_must_not_or_cannot(tmp_path: Path):
     """Elsewhere than on loopback it wants TLS or a proxy; neither that nor a port that is taken is a traceback."""
     async with simulate(account(1)) as simulator:

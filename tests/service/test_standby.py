@@ -244,15 +244,6 @@ async def test_a_file_system_that_hangs_delays_no_press(firm: Firm, hang: Hang, 
         assert "they are used as they were 1 s ago" in prepared.flags[0].text
 
 
-async def test_the_files_are_looked_at_when_nobody_presses(firm: Firm):
-    """So that what is wrong is known before a press, and the ages are young."""
-    async with ready(firm, every_s=0.01) as standby:
-        firm.roster.write_text("name\n")
-        await until(lambda: "the roster has no column id" in problems_of(standby))
-
-        assert all(isinstance(standby.status()[age], float) for age in ("roster_age_s", "keys_age_s"))
-
-
 # ── the ledger ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

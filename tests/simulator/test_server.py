@@ -36,26 +36,6 @@ async def test_bad_parameters():
         assert 0 == simulator.truth(ACCOUNT).executed
 
 
-async def test_witness():
-    """Everything that arrives is kept, in order, as it was on the wire; a route that there is not, too."""
-    async with simulate() as simulator:
-        await ask(simulator, "DELETE", f"{ORDERS}?side=BUY")
-        await ask(simulator, "GET", key="wrong")
-        nowhere = await ask(simulator, "GET", "/v2/accounts")
-        first, second, third = simulator.requests
-
-    assert ("DELETE", ORDERS, {"side": "BUY"}) == (first.method, first.path, first.query)
-    assert (ACCOUNT, True, "Bearer sim.key") == (
-        first.account_id,
-        first.authorized,
-        first.headers["authorization"],
-    )
-    assert ("GET", False) == (second.method, second.authorized)
-    assert ("/v2/accounts", None) == (third.path, third.account_id)
-    assert (404, True) == (nowhere.status, nowhere.headers["content-type"].startswith("text/plain"))
-    assert first.at <= second.at
-
-
 @pytest.mark.parametrize(
     ("limit", "served"),
     [
@@ -110,33 +90,6 @@ async def test_stopping_is_quick(fault: Fault):
     with pytest.raises(RuntimeError, match="not running"):
         _ = simulator.base_url
     await line.close()
-
-
-async def test_stopping_with_idle_connections():
-    """Connections that are kept alive end with the simulator."""
-    async with simulate() as simulator:
-        line = await Line.to(simulator)
-        line.send("GET")
-        await line.reply()
-
-    assert b"" == await line.rest()
-    await line.close()
-
-
-async def test_port_in_use():
-    """A port that is taken is an error, and leaves nothing half open."""
-    async with simulate() as simulator:
-        port = int(simulator.base_url.rsplit(":", 1)[1])
-        with pytest.raises(OSError, match="address already in use"):
-            await simulate(port=port).start()
-
-
-def test_not_started():
-    """Before the start there is neither an address nor a truth."""
-    with pytest.raises(RuntimeError, match="not running"):
-        _ = simulate().base_url
-    with pytest.raises(RuntimeError, match="has not been started"):
-        simulate().truth(ACCOUNT)
 
 
 def test_mistakes_in_the_accounts():

@@ -9,7 +9,7 @@ from rich.table import Table
 from panic.cli.tables.drawing import LISTED_MOST, Text, indented
 from panic.kit.words import ago, money
 from panic.report.headline import narrowing
-from panic.report.open_orders import OpenOrder, OpenOrders, Sum
+from panic.report.open_orders import OpenOrder, OpenOrders, OrderSum
 
 _SYMBOLS_MOST = 15
 
@@ -35,7 +35,7 @@ def table(found: OpenOrders) -> Iterable[RenderableType]:
     yield from _orders("oldest", found.oldest, found.at)
 
 
-def _sums(title: str, sums: Sequence[Sum], name: Callable[[Sum], str]) -> Iterable[RenderableType]:
+def _sums(title: str, sums: Sequence[OrderSum], name: Callable[[OrderSum], str]) -> Iterable[RenderableType]:
     yield Text()
     grid = _grid(title, "orders", "accounts", "notional", "GTC", "on close")
     for one in sums[:_SYMBOLS_MOST]:

@@ -1,7 +1,7 @@
 """The check: would a press work, everywhere, now? Read-only: it makes GETs and nothing else."""
 
 from panic.run.asking import Pace
-from panic.run.check.result import AccountCheck, CheckReport, State, to_json
+from panic.run.check.result import AccountCheck, CheckReport, State, only, to_json
 from panic.run.check.round import Setup, check, read_setup
 
-__all__ = ["AccountCheck", "CheckReport", "Pace", "Setup", "State", "check", "read_setup", "to_json"]
+__all__ = ["AccountCheck", "CheckReport", "Pace", "Setup", "State", "check", "only", "read_setup", "to_json"]

@@ -1,7 +1,8 @@
 """What a check found, and what follows from it: pure."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -74,6 +75,20 @@ _REPORT: TypeAdapter[CheckReport] = TypeAdapter(CheckReport)
 def to_json(report: CheckReport) -> bytes:
     """Write what the check found as JSON."""
     return _REPORT.dump_json(report, indent=2)
+
+
+def only(report: CheckReport, ids: Collection[int]) -> CheckReport:
+    """Give what a check says to somebody who is shown these accounts alone, and none that the roster lacks.
+
+    Where there are none of them nothing was checked, which is no clean bill.
+    """
+    accounts = tuple(one for one in report.accounts if one.id in ids)
+    states = Counter(one.state for one in accounts)
+    others = {flag.text for flag in flags.from_listings({}, report.unlisted_accounts)}
+    nobody = () if accounts else ("the roster has no account that you are shown: nothing was checked for you",)
+    warnings = (*nobody, *(one for one in report.warnings if one not in others))
+    told = replace(report, accounts=accounts, states=dict(states), unlisted_accounts=(), warnings=warnings)
+    return replace(told, exit_code=exit_code_of(states, warnings))
 
 
 def judge(account: Account, answer: Answer, listed: Mapping[int, bool] | None) -> AccountCheck:

@@ -24,6 +24,10 @@ Group = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 AccountId = Annotated[int, Field(ge=1, lt=1 << 63)]
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=_SYMBOL)]
 
+Side = Literal["BUY", "SELL"]
+Type = Literal["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"]
+InstrumentType = Literal["COMMON_STOCK", "INDEX", "OPTION", "CASH"]
+
 
 class _Query(BaseModel):
     """Frozen, closed, and silent about its input."""
@@ -48,11 +52,9 @@ class ScopeAsked(_Asked):
 class FiltersAsked(_Asked):
     """Which of their orders; what is left out means every order."""
 
-    side: Literal["BUY", "SELL"] | None = None
-    type: (
-        Literal["MARKET", "LIMIT", "STOP", "STOP_LIMIT", "TRAILING_STOP", "TRAILING_STOP_LIMIT", "OTHER"] | None
-    ) = None
-    instrument_type: Literal["COMMON_STOCK", "INDEX", "OPTION", "CASH"] | None = None
+    side: Side | None = None
+    type: Type | None = None
+    instrument_type: InstrumentType | None = None
     instruments: Annotated[
         tuple[Symbol, ...], Field(max_length=1000, description="Symbols or UUIDs, one in each item.")
     ] = ()
@@ -125,6 +127,28 @@ class EventsQuery(_Query):
     """Which run to tell of, beside how things stand."""
 
     run: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Za-z0-9-]*$")] = ""
+
+
+class OrdersQuery(_Query):
+    """Which open orders: scope and filters as of a press, lists as words between commas; the largest first."""
+
+    all: bool = False
+    groups: Annotated[str, StringConstraints(max_length=1000)] = ""
+    accounts: Annotated[str, StringConstraints(max_length=4000, pattern=r"^([0-9]{1,18}(,[0-9]{1,18})*)?$")] = ""
+    side: Side | None = None
+    type: Type | None = None
+    instrument_type: InstrumentType | None = None
+    instruments: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[ -~]*$")] = ""
+    limit: Annotated[int, Field(ge=0, le=10_000, description="So many of the orders; the sums are of all.")] = 1000
+
+    def to_scope(self) -> Scope:
+        """Give the scope as the engine has it."""
+        orders = (self.side, self.type, self.instrument_type, _words(self.instruments))
+        return Scope.of(self.all, _words(self.groups), map(int, _words(self.accounts)), orders)
+
+
+def _words(text: str) -> list[str]:
+    return text.split(",") if text else []
 
 
 class BeginQuery(_Query):

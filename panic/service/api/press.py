@@ -102,9 +102,7 @@ class Presses:
         asked = models.read(PressAsked, await body.read_json(request))
         key = _key_of(request)
         if asked.dry_run:
-            press = _press_of(asked, request, identity)
-            require_scope(identity, press.scope, self._standby.roster)
-            return await self._planned(press)
+            return await self._planned(_press_of(asked, request, identity), identity)
         digest = hashlib.sha256(asked.model_dump_json(exclude={"wait"}).encode()).hexdigest()
         kept = self._keys.find(identity.key, key) if key else None
         if kept is not None and kept.digest != digest:
@@ -132,12 +130,13 @@ class Presses:
         return document(views.Arrival("panic-arrival/1", run, at, known_s))
 
     @Operation("POST", "/v1/plan", "viewer", {200: PlanReport}, (422, 503, 504), body=PlanAsked)
-    async def plan(self, request: web.Request, _: Identity) -> web.Response:
+    async def plan(self, request: web.Request, identity: Identity) -> web.Response:
         """What a press of this scope would do; nothing is sent."""
         asked = models.read(PlanAsked, await body.read_json(request))
-        return await self._planned(Press(asked.to_scope(), "a plan"))
+        return await self._planned(Press(asked.to_scope(), "a plan"), identity)
 
-    async def _planned(self, press: Press) -> web.Response:
+    async def _planned(self, press: Press, identity: Identity) -> web.Response:
+        require_scope(identity, press.scope, self._standby.roster)
         found = await self._threads.do(lambda: self._standby.prepare(press), "plan", _PLAN_S)
         forecast = planned(found.plan.accounts, self._standby.lanes, verify=press.verify)
         return document(plan_json(found.plan, found.settings.broker.base_url, forecast))

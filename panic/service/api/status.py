@@ -49,8 +49,8 @@ class Status:
     _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @Operation("POST", "/v1/check", "viewer", {200: checking.CheckReport}, (409, 503, 504))
-    async def check(self, _: web.Request, __: Identity) -> web.Response:
-        """Would a press work everywhere? Read-only, one at a time."""
+    async def check(self, _: web.Request, identity: Identity) -> web.Response:
+        """Would a press work everywhere? Read-only, one at a time; shows the accounts of one's groups."""
         if self._checking.locked():
             remedy = "Wait for its end."
             raise ProblemError("conflict", "a check is under way", remedy=remedy, headers={"Retry-After": "5"})
@@ -59,7 +59,9 @@ class Status:
         async with self._checking:
             # a loop of its own: this one is for presses
             work = lambda: asyncio.run(_checked(settings, self._env))  # noqa: E731
-            return document(checking.to_json(await self._threads.do(work, "check", most_s)))
+            found = await self._threads.do(work, "check", most_s)
+        reach = reach_of(identity, self._standby.roster)
+        return document(checking.to_json(found if reach is None else checking.only(found, reach.ids)))
 
     @Operation("GET", "/v1/check/last", "viewer", {200: SelfTestResult}, (404,))
     async def last_check(self, _: web.Request, __: Identity) -> web.Response:

@@ -137,7 +137,7 @@ class Breaches:
     def _answer(self, request: web.Request, call: _Received) -> web.StreamResponse:
         """Decide and act. Nothing is awaited, so that two copies of a call cannot interleave."""
         signed = call.verified.timestamp
-        repeats = self._repeated(call.signed, signed) if call.signed else None
+        repeats = self.replays.repeats(call.signed, signed, self._is_live) if call.signed else None
         decision = decide(call.name, call.verified, call.said, on_odd=call.hook.on_odd, repeats=repeats)
         run, joined = repeats or "", bool(repeats)
         if decision.act is Act.PRESS:
@@ -148,8 +148,6 @@ class Breaches:
             run, joined = pressing.live.run.id, pressing.joined
         if call.signed and repeats is None:
             self.replays.add(call.signed, run, call.hook.tolerance_s, signed)
-        elif call.signed:
-            self.replays.again(call.signed, signed)
         self._page(call, decision, run)
         flags = self._flags(call, run)
         facts = {"run_id": run, "joined": joined, "flags": flags}
@@ -165,19 +163,9 @@ class Breaches:
         headers = {"Location": f"/v1/runs/{run}"} if run else {}
         return web.json_response(told | more, status=decision.status, headers=headers)
 
-    def _repeated(self, call: Call, signed: float) -> str | None:
-        """Give the run that an earlier copy of a call set off, empty if it pressed nothing; None for a new call.
-
-        A run that is neither under way nor known to have finished broke off. If then the sender signs its call
-        anew, that may be all that is left of a breach, and counts as a new call; an exact copy is anybody's.
-        """
-        earlier = self.replays.find(call)
-        if earlier is None:
-            return None
-        live = self.desk.find(earlier.run)
-        is_live = live is not None and not live.is_over
-        is_done = is_live or earlier.is_over or not earlier.run
-        return earlier.run if is_done or signed <= earlier.signed else None
+    def _is_live(self, run: str) -> bool:
+        live = self.desk.find(run)
+        return live is not None and not live.is_over
 
     def _flags(self, call: _Received, run: str) -> list[str]:
         if not call.signed or not self.replays.trouble:

@@ -113,10 +113,20 @@ class Replays:
         earlier = self._known.get(call)
         return earlier if earlier is not None and earlier.until >= self._now() else None
 
-    def again(self, call: Call, signed: float) -> None:
-        """Remember that a call came again, perhaps signed anew."""
-        earlier = self._known[call]
+    def repeats(self, call: Call, signed: float, is_live: Callable[[str], bool]) -> str | None:
+        """Give the run that an earlier copy of a call set off, empty if it pressed nothing; None for a new call.
+
+        A run that is neither under way nor known to have finished broke off. If then the sender signs its call
+        anew, that may be all that is left of a breach, and counts as a new call; an exact copy is anybody's.
+        """
+        earlier = self.find(call)
+        if earlier is None:
+            return None
+        is_done = earlier.is_over or not earlier.run or is_live(earlier.run)
+        if not is_done and signed > earlier.signed:
+            return None
         self._known[call] = earlier._replace(signed=max(earlier.signed, signed))
+        return earlier.run
 
     def add(self, call: Call, run: str, tolerance_s: float, signed: float = 0.0) -> None:
         """Remember a call, from this moment on."""

@@ -170,7 +170,7 @@ class LiveBoard:
     def _report(self, place: int, facts: told.Circumstances) -> AccountReport:
         cases = self._run.cases
         if place < len(cases):
-            return told.account_of(cases[place], facts, self._run.wall)[0]
+            return told.account_of(cases[place], facts, self._run.wall)
         return self._unsent[place - len(cases)]
 
     def _fail(self, error: Exception) -> None:

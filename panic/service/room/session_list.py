@@ -1,4 +1,4 @@
-"""/v1/sessions: which sessions are open, and their end: one's own, or with the role resetter anybody's."""
+"""/v1/sessions: which sessions are open, and their end: one's own, or with the role resetter others'."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,10 +6,11 @@ from typing import Final, Literal
 
 from aiohttp import web
 
+from panic.accounts.plan import Scope
 from panic.service.api.answers import document
 from panic.service.api.models import EndAsked, read
 from panic.service.audit import Audit
-from panic.service.auth import Identity
+from panic.service.auth import Identity, covers, reach_of
 from panic.service.body import read_json
 from panic.service.operations import Operation
 from panic.service.problems import ProblemError
@@ -46,7 +47,7 @@ class SessionRow:
 
 @dataclass(frozen=True, slots=True)
 class SessionRows:
-    """The open sessions, newest first: one's own, or with the role resetter everybody's."""
+    """The open sessions, newest first: one's own, or with the role resetter those of no further reach."""
 
     schema: Literal["panic-sessions/1"]
     sessions: tuple[SessionRow, ...]
@@ -61,7 +62,7 @@ class SessionList:
 
     @Operation("GET", SESSIONS, "viewer", {200: SessionRows})
     async def sessions(self, request: web.Request, identity: Identity) -> web.Response:
-        """The open sessions: one's own, or with the role resetter everybody's."""
+        """The open sessions: one's own, or with the role resetter those of no further reach."""
         sessions, who = self._signing.sessions, request.get(SIGNED)
         rows = [
             SessionRow(
@@ -82,7 +83,7 @@ class SessionList:
 
     @Operation("POST", f"{SESSIONS}/end", "viewer", {204: None}, (404,), body=EndAsked)
     async def end_session(self, request: web.Request, identity: Identity) -> web.Response:
-        """End a session: one's own, or with the role resetter anybody's."""
+        """End a session: one's own, or with the role resetter one of no further reach."""
         asked = read(EndAsked, await read_json(request))
         found = next((one for one in self._theirs(identity) if one.id == asked.id), None)
         if found is None:
@@ -94,5 +95,16 @@ class SessionList:
         return web.Response(status=204)
 
     def _theirs(self, identity: Identity) -> list[Open]:
-        is_any = "resetter" in identity.roles and identity.person
-        return [one for one in self._signing.sessions.open() if is_any or one.identity.is_same(identity)]
+        return [one for one in self._signing.sessions.open() if may_end(identity, one.identity)]
+
+
+def may_end(mine: Identity, other: Identity) -> bool:
+    """Whether somebody may end another's session: their own, or as a person who may reset one of no further reach.
+
+    What another reaches is what they may look at, which every role includes.
+    """
+    if mine.is_same(other):
+        return True
+    groups = other.in_role("viewer").groups
+    whole = Scope(all=groups is None, groups=tuple(groups or ()))
+    return "resetter" in mine.roles and mine.person and covers(reach_of(mine.in_role("resetter"), None), whole)

@@ -121,7 +121,7 @@ class SelfTester:
             settings, began = self._settings(), loop.time()
             if not settings.self_test.every_s:
                 await asyncio.sleep(_OFF_S)
-            elif _is_busy(self._desk) or began - self._ended_at < AFTER_RUN_S:
+            elif self._desk.is_busy or began - self._ended_at < AFTER_RUN_S:
                 await asyncio.sleep(_LOOK_S)
             else:
                 self._round = asyncio.create_task(self._prove(settings), name="panic-self-test-round")
@@ -151,10 +151,6 @@ class SelfTester:
     def _alarm(self, alarming: tuple[Finding, ...]) -> None:
         self._alarming = alarming
         self._tell(page_of(alarming))
-
-
-def _is_busy(desk: Desk) -> bool:
-    return any(not live.is_over for live in desk.live.values())
 
 
 def page_of(alarming: tuple[Finding, ...]) -> Notice:

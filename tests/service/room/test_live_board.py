@@ -15,8 +15,7 @@ from panic.engine.case import Case
 from panic.kit.background import Aside
 from panic.ledger.recorder import Recorder
 from panic.report import account as told
-from panic.report.account import Told as Account
-from panic.report.document import Flag, Report, to_json
+from panic.report.document import AccountReport, Flag, Report, to_json
 from panic.run import drill, run
 from panic.service.desk import Desk
 from panic.service.live import Live
@@ -54,7 +53,7 @@ async def test_while_first_cancels_leave_nobody_is_described(tmp_path: Path, mon
     swept, tell_of = list[bool](), told.account_of
     early: list[dict[str, Any]] = []
 
-    def count(case: Case, *more: Any) -> Account:
+    def count(case: Case, *more: Any) -> AccountReport:
         swept.append(live.run.engine.swept.is_set())
         return tell_of(case, *more)
 

@@ -1,7 +1,11 @@
-"""Sessions are listed and ended: one's own, and by whoever may reset, anybody's."""
+"""Sessions are listed and ended: one's own, and by whoever may reset, those that reach no further."""
 
 from pathlib import Path
 
+import pytest
+
+from panic.service.auth import Identity
+from panic.service.room.session_list import may_end
 from tests.cli.support import until
 from tests.service.house import bearer, house
 from tests.service.room.page import Browser, opened
@@ -54,3 +58,36 @@ async def test_an_ended_session_is_out_with_its_streams_and_on_record(tmp_path: 
     assert [("boss", "joe", ids["joe"]), ("east", "east", ids["east"])] == [
         (one["token"], one["of"], one["session"]) for one in told
     ]
+
+
+EAST, WEST = frozenset({"East"}), frozenset({"West"})
+
+
+def _who(name: str, *roles: str, person: bool = True, **limits: frozenset[str] | None) -> Identity:
+    """Somebody with these roles, each for all accounts unless it is limited."""
+    every = {"viewer": None, **dict.fromkeys(roles), **limits}
+    return Identity(name, frozenset(every), every["viewer"], person, "idp", name, every)
+
+
+DESK, EASTERN = _who("desk", viewer=EAST), _who("east", "resetter", viewer=EAST, resetter=EAST)
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "may"),
+    [
+        (_who("boss", "resetter"), _who("ann", "presser"), True),
+        (_who("boss", "resetter"), DESK, True),
+        (_who("boss", "resetter", person=False), DESK, False),
+        (_who("ann", "presser"), DESK, False),
+        (EASTERN, DESK, True),
+        (EASTERN, _who("both", viewer=EAST | WEST), False),
+        (EASTERN, _who("ann"), False),
+        (EASTERN, _who("ann", "presser", presser=EAST), False),
+        (_who("looks", "resetter", resetter=EAST), _who("west", viewer=WEST), False),
+        (_who("looks", "resetter", resetter=EAST), DESK, True),
+        (DESK, _who("desk"), True),
+    ],
+)
+def test_whoever_may_reset_ends_sessions_of_no_further_reach(mine: Identity, other: Identity, may: bool):
+    """By the groups that they may reset, and against all that the other may look at; one's own always."""
+    assert may is may_end(mine, other)
