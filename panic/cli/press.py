@@ -10,6 +10,7 @@ from panic.accounts.plan import Plan, Scope
 from panic.cli import loop, neighbour, output
 from panic.cli.tables.drawing import LISTED_MOST, Text
 from panic.engine.forecast import Forecast, planned
+from panic.engine.slots import Lanes
 from panic.kit import terminal
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
@@ -20,6 +21,9 @@ from panic.run.roster_size import doubts_of_plan
 
 LARGE_ROSTER = 1_000_000
 """Bytes of a roster of some ten thousand accounts, which take half a second to read."""
+
+_LOOK_S = 5.0
+"""How long a dry run may ask what is open."""
 
 _CLOSING_S = 0.5
 """The report is out: only tidying up is left, and it may not take long."""
@@ -99,24 +103,42 @@ def scope_of(options: argparse.Namespace) -> Scope:
 
 
 def _dry_run(prepared: Prepared, options: argparse.Namespace) -> int:
-    plan, base_url = prepared.plan, prepared.settings.broker.base_url
-    forecast = planned(plan.accounts, lanes_of(prepared.settings), verify=prepared.press.verify)
-    output.show(plan_json(plan, base_url, forecast).decode(), plan_table(plan, base_url, forecast), options)
+    plan, base_url, lanes = prepared.plan, prepared.settings.broker.base_url, lanes_of(prepared.settings)
+    forecast = planned(plan.accounts, lanes, verify=prepared.press.verify)
+    found = (plan, base_url, forecast, _open_now(prepared, lanes))
+    output.show(plan_json(*found).decode(), plan_table(*found), options)
     for flag in (*doubts_of_plan(prepared.settings, prepared.roster), *prepared.flags):
         terminal.say(f"! {flag.text}")
     return 0
 
 
-def plan_table(plan: Plan, base_url: str, forecast: Forecast | None = None) -> Iterable[RenderableType]:
+def _open_now(prepared: Prepared, lanes: Lanes) -> str:
+    """Say what is open, as far as the broker tells it in a few seconds."""
+    from panic.run.open_orders import open_orders  # noqa: PLC0415  (a press does not need it)
+
+    if not prepared.press.verify:
+        return "not asked: --no-verify"
+    try:
+        found = loop.run(open_orders(prepared, lanes=lanes, within_s=_LOOK_S))
+    except Exception as error:  # noqa: BLE001  (the plan is worth showing all the same)
+        return f"not asked: {type(error).__name__}"
+    return f"not asked: {found.not_known[-1].why}" if found.is_blind else found.headline
+
+
+def plan_table(
+    plan: Plan, base_url: str, forecast: Forecast | None = None, open_now: str | None = None
+) -> Iterable[RenderableType]:
     """Give what a press would do."""
     ids = ", ".join(str(account.id) for account in plan.accounts[:LISTED_MOST])
     more = ", …" if len(plan.accounts) > LISTED_MOST else ""
     all_ = len(plan.accounts) + len(plan.unsent)
     lost = f"; {len(plan.unsent):,} of {all_:,} accounts CANNOT BE REACHED" if plan.unsent else ""
-    yield Text(f"DRY RUN  nothing was sent{lost}", style="bold")
+    yield Text(f"DRY RUN  nothing was cancelled{lost}", style="bold")
     yield Text(base_url)
     what = f"{plan.scope}{narrowing(plan.scope.filters.query())}"
     yield Text(f"would cancel in {len(plan.accounts):,} accounts ({what})")
+    if open_now is not None:
+        yield Text(f"open now: {open_now}")
     yield Text(f"in this order: {ids}{more}")
     if forecast is not None:
         yield Text(str(forecast))

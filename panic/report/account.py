@@ -23,10 +23,10 @@ from panic.report.document import (
     Timings,
     Trigger,
 )
-from panic.report.order_list import OrderReport, fills_of, orders_of
+from panic.report.order_list import NAMING, OrderReport, fills_of, largest_open, orders_of
 
 _NOTE_MOST = 300
-_IDS_MOST = 2
+_IDS_MOST = _NAMED_MOST = 2
 _NO_ORDERS = Orders()
 
 Wall = Callable[[float], datetime]
@@ -104,7 +104,7 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
         standing=case.standing,
         as_of=case.proof.as_of,
         verdict=verdict,
-        next_step=next_step(case, verdict, facts.contact),
+        next_step=next_step(case, verdict, facts.contact) + _naming(verdict, orders),
         notes=tuple(notes),
         orders=_orders(case),
         attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
@@ -165,6 +165,14 @@ def next_step(case: Case, verdict: Verdict, contact: str) -> str:
     ids = [attempt.request_id for attempt in case.attempts if attempt.request_id][-_IDS_MOST:]
     quoting = f", quoting {' or '.join(reversed(ids))}" if ids else ""
     return f"{_advice(case, verdict)} {_call(contact)}{quoting}."
+
+
+def _naming(verdict: Verdict, orders: Iterable[OrderReport]) -> str:
+    """Name the largest of the orders to speak of; what many accounts share stands before it."""
+    found = largest_open(orders) if verdict is not Verdict.CLEAR else []
+    named = ", ".join(order.words for order in found[:_NAMED_MOST])
+    more = f" and {len(found) - _NAMED_MOST:,} more" if len(found) > _NAMED_MOST else ""
+    return f"{NAMING}{named}{more}." if found else ""
 
 
 def _call(contact: str) -> str:

@@ -265,6 +265,10 @@ class Report:
     ledger_head: str | None
     accounts: tuple[AccountReport, ...]
 
+    def to_json(self) -> str:
+        """Write it as JSON by the schema of `panic-report/1`, indented."""
+        return to_json(self).decode()
+
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 
@@ -290,7 +294,8 @@ def counts(report: Report) -> str:
 class PlanReport:
     """What a press would do: `accounts` in the order of their first DELETEs, `unsent` with the reason.
 
-    `forecast` is how many seconds it takes, where the broker's pace is known.
+    `forecast` is how many seconds it takes, where the broker's pace is known; `open_orders` says what is open,
+    or why that was not asked.
     """
 
     schema: Literal["panic-plan/1"]
@@ -300,9 +305,12 @@ class PlanReport:
     accounts: tuple[int, ...]
     unsent: tuple[str, ...]
     forecast: Forecast | None = None
+    open_orders: str | None = None
 
 
-def plan_json(plan: Plan, base_url: str, forecast: Forecast | None = None) -> bytes:
+def plan_json(
+    plan: Plan, base_url: str, forecast: Forecast | None = None, open_orders: str | None = None
+) -> bytes:
     """Write a plan as JSON."""
     found = PlanReport(
         schema="panic-plan/1",
@@ -312,5 +320,6 @@ def plan_json(plan: Plan, base_url: str, forecast: Forecast | None = None) -> by
         accounts=tuple(account.id for account in plan.accounts),
         unsent=tuple(map(str, plan.unsent)),
         forecast=forecast,
+        open_orders=open_orders,
     )
     return TypeAdapter(PlanReport).dump_json(found, indent=2)

@@ -30,6 +30,8 @@ def headline(report: Report) -> str:
     words = words.format(all=f"{total:,}", these=f"{these:,}")
     if bad > these and report.verdict is not Verdict.CLEAR:
         words += f"; {bad:,} are not clear"
+    if report.verdict is not Verdict.CLEAR and (found := str(report.totals.still_open)):
+        words += f"; {found}"
     if report.verdict is not Verdict.CLEAR and any(flag.code == RECORD_DAMAGED for flag in report.flags):
         words = f"the record was edited or is damaged; {words}"
     words = f"({filters}; other orders were left alone)  {words}" if filters else words

@@ -112,6 +112,11 @@ class OpenOrders:
     orders: tuple[OpenOrder, ...]
     more: int = 0
 
+    @property
+    def is_blind(self) -> bool:
+        """Whether nothing is known: not one account could be read."""
+        return len(self.not_known) == self.accounts and not self.total.orders
+
     def first(self, most: int) -> "OpenOrders":
         """Give it with only so many of the orders."""
         return replace(self, orders=self.orders[:most], more=max(len(self.orders) - most, 0))

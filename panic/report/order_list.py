@@ -3,10 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from panic.engine.tally import Tally, Tracked
 from panic.kit.words import clip, money
 from panic.orders import a_price
+
+NAMING: Final = " Not seen ended: "
+"""What comes before the orders that an account's next step names."""
 
 _TEXT_MOST = 100
 
@@ -49,7 +53,9 @@ class OrderReport:
 
     @property
     def words(self) -> str:
-        """What it still asks for: "SELL 300 AAPL at 150.00"."""
+        """What it still asks for: "SELL 300 AAPL at 150.00"; where hardly anything is known, which one it is."""
+        if not self.side and not self.symbol:
+            return f"order {self.id or self.client_order_id or 'without an id'}"
         quantity = "?" if self.leaves is None else f"{self.leaves:,f}"
         price = f"at {self.price:,f}" if self.price is not None else self.type.lower().replace("_", " ")
         return " ".join(part for part in (self.side, quantity, self.symbol, price) if part)
@@ -78,7 +84,7 @@ class StillOpen:
             words += f", about {money(self.notional)}"
             words += f" and {self.unpriced:,} without a price" if self.unpriced else ""
         if self.unread_accounts:
-            words += f", beside what {self.unread_accounts:,} unread accounts hold"
+            words += f"; {self.unread_accounts:,} account{'s' * (self.unread_accounts != 1)} unread"
         return words
 
 
@@ -104,7 +110,8 @@ class Fill:
     def words(self) -> str:
         """Say it: "SELL 300 AAPL at 150.02"."""
         price = "" if self.price is None else f"at {self.price:,f}"
-        return " ".join(part for part in (self.side, f"{self.quantity:,f}", self.symbol, price) if part)
+        unpriced = f"({self.unpriced:,f} of it at a price not known)" if price and self.unpriced else ""
+        return " ".join(part for part in (self.side, f"{self.quantity:,f}", self.symbol, price, unpriced) if part)
 
 
 def orders_of(tally: Tally, scrub: Scrub) -> tuple[OrderReport, ...]:
@@ -145,6 +152,12 @@ def _fit(shown: tuple[str, ...], scrub: Scrub) -> tuple[str, ...]:
     if len(together) <= _TEXT_MOST and together.isprintable() and scrub(together) == together:
         return shown
     return tuple(clip(scrub(text), _TEXT_MOST) for text in shown)
+
+
+def largest_open(orders: Iterable[OrderReport]) -> list[OrderReport]:
+    """Give those not seen ended, those that can cost most first; where that is not known, before all."""
+    found = [order for order in orders if order.open]
+    return sorted(found, key=lambda order: (order.notional is not None, -(order.notional or 0)))
 
 
 def fills_of(orders: Iterable[OrderReport]) -> tuple[Fill, ...]:

@@ -35,12 +35,13 @@ async def open_orders(
 ) -> OpenOrders:
     """Read every account of a plan, as far as `within_s` seconds allow; what was not read is said. Cancel to stop.
 
-    The orders are those that the filters of the plan's scope name, in whatever status that has not ended.
+    The orders are those that the filters of the plan's scope name, in whatever status that has not ended. What the
+    caller's own lanes learn is the caller's to keep.
     """
-    settings = prepared.settings
-    lanes = lanes_of(settings) if lanes is None else lanes
-    sum_up = await _Round(prepared, lanes).run(within_s)
-    await remember(settings, lanes)
+    own = lanes_of(prepared.settings) if lanes is None else lanes
+    sum_up = await _Round(prepared, own).run(within_s)
+    if lanes is None:
+        await remember(prepared.settings, own)
     return await begin(sum_up, "orders")  # of many orders that takes a while, and a loop may have to press
 
 

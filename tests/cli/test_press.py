@@ -104,30 +104,53 @@ def both(firm: Firm, *words: str) -> tuple[dict[str, Any], str]:
 def test_a_dry_run_and_a_check_tell_how_long_it_takes_at_a_known_pace(tmp_path: Path):
     """What the settings, or an earlier run, say of the broker's pace is told before anybody presses."""
     with beside(simulate(account(1), account(2), account(3))) as simulator:
-        known = 'contact = "the desk"\nrequests_per_second = 2\n'
+        known = 'contact = "the desk"\nrequests_per_second = 20\n'
         firm = Firm(tmp_path, simulator.base_url, [1, 2, 3], broker=known)
         plan, blind = both(firm, *PRESS, "--dry-run"), both(firm, *PRESS, "--dry-run", "--no-verify")
         check = both(firm, "check")
-    words = "the broker lets about 2 requests a second through: all cancels accepted in about 2 s"
-    whole, cancels = Forecast(2.0, 1.5, 3.0), Forecast(2.0, 1.5, 1.5)
+    words = "the broker lets about 20 requests a second through: all cancels accepted in about 1 s"
+    whole, cancels = Forecast(20.0, 0.1, 0.3), Forecast(20.0, 0.1, 0.1)
 
     assert [asdict(one) for one in (whole, cancels, whole)] == [one[0]["forecast"] for one in (plan, blind, check)]
-    assert f"\n{words}, all accounts read in about 3 s\n" in plan[1]
+    assert f"\n{words}, all accounts read in about 1 s\n" in plan[1]
     assert f"\n{words}\n" in blind[1]
-    assert f"\na press of all of them: {words}, all accounts read in about 3 s\n" in check[1]
+    assert f"\na press of all of them: {words}, all accounts read in about 1 s\n" in check[1]
 
 
-def test_a_dry_run_prints_the_plan_and_sends_nothing(tmp_path: Path):
-    """Whom it would fire, in which order, at which host and whom it could not reach: and the wire stays quiet."""
-    with beside(simulate()) as simulator:
+def test_a_dry_run_prints_the_plan_and_what_is_open_and_only_reads(tmp_path: Path):
+    """Whom it would fire, in which order, at which host, and whom it could not reach."""
+    with beside(simulate(*map(account, FIRST_TO_LAST))) as simulator:
         firm = Firm(tmp_path, simulator.base_url, (*ROWS, "x,Broken,arb,,,"), COLUMNS)
         plan, table = both(firm, *PRESS, "--dry-run")
+    words = "1 of 5 accounts could not be read whole; at least 4 open orders, about $"
 
-    assert [] == simulator.requests
+    assert {"GET"} == {one.method for one in simulator.requests}
+    assert plan["open_orders"].startswith(words)
+    assert f"\nopen now: {plan['open_orders']}\n" in table
     assert FIRST_TO_LAST == plan["accounts"]
     assert all(firm.base_url in text and "accounts.csv:7" in text for text in (str(plan), table))
     assert table.startswith("DRY RUN")
     assert "in this order: 1, 2, 5, 3" in table
+
+
+@pytest.mark.parametrize(
+    ("faults", "words", "why"),
+    [
+        ((Fault("status", on="GET", status=403),), (), "Simulated 403"),
+        ((Fault("hang", on="GET"),), (), "the broker did not answer in time"),
+        ((), ("--no-verify",), "--no-verify"),
+    ],
+)
+def test_a_dry_run_is_as_good_where_nobody_can_see_what_is_open(
+    tmp_path: Path, faults: tuple[Fault, ...], words: tuple[str, ...], why: str, monkeypatch: pytest.MonkeyPatch
+):
+    """It says so after a few seconds, and why."""
+    monkeypatch.setattr(press, "_LOOK_S", 0.5)
+    with beside(simulate(account(1, *faults))) as simulator:
+        plan, table = both(Firm(tmp_path, simulator.base_url, [1]), *PRESS, "--dry-run", *words)
+
+    assert ([1], f"not asked: {why}") == (plan["accounts"], plan["open_orders"])
+    assert "would cancel in 1 accounts" in table
 
 
 async def test_a_press_takes_the_descriptors_that_it_may_have(tmp_path: Path):

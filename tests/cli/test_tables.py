@@ -16,11 +16,12 @@ from panic.cli.tables.report import table
 from panic.orders import Filters
 from panic.report.document import Flag, Pace, Report, Timings
 from panic.run.check import AccountCheck, CheckReport, State
-from tests.kit.builders import a_bad_row, a_roster, an_answer, no_answer
-from tests.report.test_report import a_report, a_worked_case
+from tests.kit.builders import a_bad_row, a_read, a_roster, an_answer, an_order, look, no_answer
+from tests.report.test_report import a_report, a_worked_case, the
 
 GOLDEN = """\
-OPEN  orders are still open in 1 of 3 accounts; 2 are not clear
+OPEN  orders are still open in 1 of 3 accounts; 2 are not clear; 1 order not
+seen ended; 1 account unread
 https://api.example.com
 all accounts · 1 open, 1 unverified, 1 clear
 pressed 2026-03-02 00:00:00 UTC by joe@desk: a bad algo
@@ -33,6 +34,7 @@ OPEN       2  Two · mm · joe
   200
   → Orders are still open. Stop what is trading, and press again. Call the desk,
   +1 555 0100, quoting r2.
+  order o2 · NEW · o2
 
 UNVERIFIED 3
   cancel nothing_to_cancel · read unread · 2 DELETEs, the last: HTTP 404
@@ -45,7 +47,8 @@ orders: 0 accepted for cancel, 0 seen cancelled, 0 filled meanwhile, 1 seen open
 coverage: 1 accounts read clear: nothing but ended orders over 400 days, 0 of 1
 named orders seen ended
 
-OPEN  orders are still open in 1 of 3 accounts; 2 are not clear
+OPEN  orders are still open in 1 of 3 accounts; 2 are not clear; 1 order not
+seen ended; 1 account unread
 """
 WRONG_KEY = """\
 REFUSED    80 accounts
@@ -117,6 +120,31 @@ def test_a_wrong_key_is_one_cause_and_has_one_block():
     assert "  10 · name 10 · mm\n  11, 12, 13, " in text
     assert (3, 1) == (text.count("\nREFUSED  "), text.count("\nREFUSED    99\n"))
     assert "70 and 10 more (--format json has all)" in " ".join(text.split())
+
+
+def test_the_largest_open_orders_are_listed_with_their_ids_and_the_others_counted():
+    """One whose worth nobody knows before all; what filled is told with its price, what ended not at all."""
+    told = {"symbol": "AAPL", "side": "SELL", "limit_price": "150.00", "filled_quantity": "0"}
+    named = [
+        an_order(f"o{n}", "NEW", leaves_quantity=f"{n}000", client_order_id=f"algo-{n}", **told) for n in range(7)
+    ]
+    filled = {**told, "filled_quantity": "500", "average_fill_price": "151.25"}
+    case = a_worked_case(1, an_answer(orders=(*named, an_order("done", **told), an_order("odd"))))
+    look(case, a_read(*named, an_order("done", "FILLED", **filled), an_order("odd"), began=1.0))
+    text = drawn(a_report(case), width=200)
+
+    assert (
+        "OPEN  orders are still open in 1 of 1 accounts; 8 orders open, about $3.2 M and 1 without a price\n"
+        in text
+    )
+    assert " · 8 open, about $3.2 M · 1 DELETE" in text
+    listed = [
+        "order odd · NEW · odd",
+        *(f"SELL {n},000 AAPL at 150.00 · NEW · algo-{n} · o{n}" for n in (6, 5, 4, 3)),
+    ]
+    assert "\n".join(f"  {one}" for one in [*listed, "and 3 more orders, in the JSON report"]) in text
+    assert "\nfills during the run: SELL 500 AAPL at 151.25\n" in text
+    assert "Not seen ended: order odd, SELL 6,000 AAPL at 150.00 and 6 more." in the(a_report(case), 1).next_step
 
 
 def test_what_was_not_sent_is_said_before_anything_else():
@@ -210,7 +238,7 @@ def test_a_dry_run_says_what_it_would_do():
     lines = draw(plan_table(found, "https://api.example.com"), width=120).splitlines()
 
     assert [
-        "DRY RUN  nothing was sent; 1 of 101 accounts CANNOT BE REACHED",
+        "DRY RUN  nothing was cancelled; 1 of 101 accounts CANNOT BE REACHED",
         "https://api.example.com",
         "would cancel in 100 accounts (all accounts, only side BUY)",
     ] == lines[:3]

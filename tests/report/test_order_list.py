@@ -50,7 +50,7 @@ def test_an_order_is_told_with_all_that_is_known_of_it():
     assert (told_of, bare) == the(report, 1).order_list
     assert StillOpen(2, Decimal(45_000), 1) == report.totals.still_open
     assert "2 orders open, about $45,000 and 1 without a price" == str(report.totals.still_open)
-    assert ("SELL 300 AAPL at 150.00", "5") == (told_of.words, bare.words)
+    assert ("SELL 300 AAPL at 150.00", "order b") == (told_of.words, bare.words)
 
 
 def test_an_order_that_appeared_after_the_cancel_is_told_as_such():
@@ -85,7 +85,7 @@ def test_what_is_open_is_never_told_as_if_it_were_all_where_an_account_was_not_r
     report = a_report(unread, clear, unsent=(Unsent("no key", account=Account(5)),))
 
     assert StillOpen(1, Decimal(45_000), 0, unread_accounts=2) == report.totals.still_open
-    words = "1 order not seen ended, about $45,000, beside what 2 unread accounts hold"
+    words = "1 order not seen ended, about $45,000; 2 accounts unread"
     assert words == str(report.totals.still_open)
     assert "" == str(StillOpen(unread_accounts=3))
 
@@ -106,7 +106,7 @@ def test_fills_are_added_up_with_their_prices():
     sold = Fill("AAPL", "SELL", Decimal(450), Decimal("150.75"), Decimal(60_300), Decimal(50))
     contracts = Fill("AAPL  251219C00150000", "BUY", Decimal(2), Decimal("1.25"), Decimal(250))
     assert (sold, contracts) == report.totals.fills
-    assert "filled during the cancel: SELL 450 AAPL at 150.75, " in the(report, 1).notes[0]
+    assert "SELL 450 AAPL at 150.75 (50 of it at a price not known), BUY 2 AAPL" in the(report, 1).notes[0]
 
 
 @pytest.mark.parametrize("field", ["id", "client_order_id", "symbol", "side", "type", "time_in_force", "status"])

@@ -115,7 +115,8 @@ def test_the_next_step_says_what_to_do_whom_to_call_and_which_request(
     bare = the(a_report(a_case(1), contact=""), 1).next_step
 
     assert advice in step
-    assert step.endswith(" Call the desk, +1 555 0100, quoting r3 or r2.")
+    naming = " Not seen ended: order o1." if standing is not Standing.UNREAD else ""
+    assert step.endswith(f" Call the desk, +1 555 0100, quoting r3 or r2.{naming}")
     assert bare.endswith("Press again. Call the Clear Street desk (set [broker] contact to name it here).")
 
 

@@ -87,6 +87,8 @@ def _send(strategy: Any, it: House, cases: int, found: Counter[int]) -> None:
     @given(strategy)
     def send(case: Case[Any]) -> None:
         response = case.call(base_url=str(it.client.make_url("/")), headers=bearer("boss"), timeout=20)
+        if "Got more than 8190 bytes" in response.text:  # the server's own limit of a first line
+            return
         found[response.status_code] += 1
         apart = set[str]()
         if _has_whole_float(case.body) or (case.method, case.path) == ("POST", "/v1/session"):

@@ -1,13 +1,16 @@
 """A report: one verdict line first, then the host, then the accounts, worst first."""
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
 from rich.console import RenderableType
 
 from panic.broker.outcomes import Verdict
 from panic.cli.tables.drawing import STYLES, Text, indented, line, listed
+from panic.kit.words import money
 from panic.report.document import LEFT_OUT, AccountReport, Report, counts
 from panic.report.headline import filters_of, headline, scope_words
+from panic.report.order_list import NAMING, largest_open
 
 _MEMBERS_MOST = 10
 """Accounts of one cause that have a line of their own; the rest are listed by id."""
@@ -16,6 +19,7 @@ _ODD_MOST = 8
 """Clear accounts whose notes are shown: these can wait, and must not bury the rest."""
 
 _NOTES_MOST = 4
+_ORDERS_MOST = 5
 _QUOTING = ", quoting "
 _PACES_MOST = 6
 
@@ -91,7 +95,12 @@ def _accounts(report: Report) -> Iterable[RenderableType]:
 
 def _cause(account: AccountReport) -> tuple[str, ...]:
     """Give what accounts have in common that one remedy helps, such as a wrong key."""
-    return (account.verdict, account.outcome, account.standing, account.next_step.partition(_QUOTING)[0])
+    return (account.verdict, account.outcome, account.standing, _step(account).partition(_QUOTING)[0])
+
+
+def _step(account: AccountReport) -> str:
+    """Give its next step without its orders, which have lines of their own."""
+    return account.next_step.partition(NAMING)[0]
 
 
 def _account(account: AccountReport) -> Iterable[RenderableType]:
@@ -99,7 +108,8 @@ def _account(account: AccountReport) -> Iterable[RenderableType]:
     who = _who(account)
     yield line(_word(account.verdict), (f" {_name(account)}", "bold"), f"  {who}" if who else "")
     yield indented(f"cancel {account.outcome} · {standing}{_open(account)} · {_attempts(account)}")
-    yield indented(f"→ {account.next_step}")
+    yield indented(f"→ {_step(account)}")
+    yield from _orders(account)
     for note in account.notes[:_NOTES_MOST]:
         yield indented(f"· {note}", style="dim")
 
@@ -108,7 +118,7 @@ def _alike(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
     """Give the accounts that one cause has made what they are; what all of them say is said once."""
     first = accounts[0]
     shared = [note for note in first.notes if all(note in one.notes for one in accounts)]
-    step = next((one.next_step for one in accounts if _QUOTING in one.next_step), first.next_step)
+    step = next((_step(one) for one in accounts if _QUOTING in one.next_step), _step(first))
     yield line(_word(first.verdict), (f" {len(accounts):,} accounts", "bold"))
     yield indented(f"cancel {first.outcome} · read {first.standing} · {_attempts(first)}")
     yield indented(f"→ {step}")
@@ -121,6 +131,15 @@ def _alike(accounts: Sequence[AccountReport]) -> Iterable[RenderableType]:
     ids = [str(one.id or one.name) for one in accounts[_MEMBERS_MOST:]]
     if ids:
         yield indented(listed(ids))
+
+
+def _orders(account: AccountReport) -> Iterable[RenderableType]:
+    found = largest_open(account.order_list)
+    for order in found[:_ORDERS_MOST]:
+        more = "".join(f" · {words}" for words in (order.status, order.client_order_id, order.id) if words)
+        yield indented(f"{order.words}{more}")
+    if len(found) > _ORDERS_MOST:
+        yield indented(f"and {len(found) - _ORDERS_MOST:,} more orders, in the JSON report")
 
 
 def _word(verdict: Verdict) -> tuple[str, str]:
@@ -136,7 +155,9 @@ def _who(account: AccountReport) -> str:
 
 
 def _open(account: AccountReport) -> str:
-    return f" · {account.orders.open} open" if account.orders.open else ""
+    worth = sum((order.notional or Decimal() for order in account.order_list if order.open), Decimal())
+    about = f", about {money(worth)}" if worth else ""
+    return f" · {account.orders.open} open{about}" if account.orders.open else ""
 
 
 def _attempts(account: AccountReport) -> str:
@@ -167,8 +188,7 @@ def _sums(report: Report) -> Iterable[Text]:
         f"{orders.filled:,} filled meanwhile, {orders.open:,} seen open"
     )
     if report.totals.fills:
-        words = ", ".join(f"{fill.side} {fill.quantity:,} {fill.symbol}".strip() for fill in report.totals.fills)
-        yield Text(f"fills during the run: {words}")
+        yield Text(f"fills during the run: {listed([fill.words for fill in report.totals.fills])}")
     if not report.scope.verify:
         yield Text("coverage: nothing was read (--no-verify); accepted is not cancelled")
         return

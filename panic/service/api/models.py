@@ -133,12 +133,12 @@ class OrdersQuery(_Query):
     """Which open orders: scope and filters as of a press, lists as words between commas; the largest first."""
 
     all: bool = False
-    groups: Annotated[str, StringConstraints(max_length=4000)] = ""
+    groups: Annotated[str, StringConstraints(max_length=1000)] = ""
     accounts: Annotated[str, StringConstraints(max_length=4000, pattern=r"^([0-9]{1,18}(,[0-9]{1,18})*)?$")] = ""
     side: Side | None = None
     type: Type | None = None
     instrument_type: InstrumentType | None = None
-    instruments: Annotated[str, StringConstraints(max_length=4000, pattern=r"^[ -~]*$")] = ""
+    instruments: Annotated[str, StringConstraints(max_length=1000, pattern=r"^[ -~]*$")] = ""
     limit: Annotated[int, Field(ge=0, le=10_000, description="So many of the orders; the sums are of all.")] = 1000
 
     def to_scope(self) -> Scope:

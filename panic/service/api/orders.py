@@ -82,8 +82,8 @@ class Orders:
         if self._sweep.cancelled():
             raise _makes_way("began")
         found = self._sweep.result()
-        if len(found.not_known) == found.accounts and not found.orders:
-            raise ProblemError("unreachable", f"no account could be read: {found.not_known[0].why}")
+        if found.is_blind:
+            raise ProblemError("unreachable", f"no account could be read: {found.not_known[-1].why}")
         self._kept[scope] = monotonic() + max(FRESH_S, found.took_s), found
         return found
 

@@ -4,10 +4,15 @@ import { copies, h, put, say } from "./dom.js";
 import { mark } from "./shapes.js";
 import { CODE_OF, STATES, blocks, capital, count, number, phone, utc } from "./words.js";
 
+const IDS_MOST = 10;
+
 /** How the orders of an account stand, in a line; "" where none is known. */
 const ORDERS = [["open", "open"], ["accepted", "accepted for cancel"], ["canceled", "seen cancelled"], ["filled", "filled meanwhile"]];
 const ordersOf = ({ orders }) => ORDERS.filter(([key]) => orders[key]).map(([key, words]) => `${number(orders[key])} ${words}`).join(", ");
 const outcomeOf = (one) => `cancel ${one.outcome.replaceAll("_", " ")}, read ${one.standing}`;
+
+/** The orders that are still open, as far as they are told one by one: side and symbol, and how much at which price. */
+const openOf = (one) => (one.open_orders ?? []).map((order) => [`${order.side} ${order.symbol}`, `${order.quantity ?? "?"} @ ${order.price ?? order.type}`]);
 
 /** The board's list counts requests and has the latest; a report has all of them, the oldest first. */
 const requestsOf = (one) => one.request_ids ?? [...one.attempts].reverse();
@@ -22,6 +27,7 @@ export function callSheet(one, { run_id: run, contact, base_url: host, scope }) 
     `Account: ${one.id ?? "no readable id"} ${[one.name, one.group, one.owner].filter(Boolean).join(", ")}`.trim(),
     `Verdict: ${one.verdict.toUpperCase()} (${outcomeOf(one)}), as of ${utc(new Date().toISOString())}`,
     `Orders: ${ordersOf(one) || "none known"}`,
+    ...openOf(one).map(([what, much]) => `  ${what} ${much}`),
     ...one.notes.map((note) => `Note: ${note}`),
     one.next_step ? `Next: ${one.next_step}` : "",
     "Request ids, newest first:", ...(ids.length ? ids : ["  none"]),
@@ -50,7 +56,8 @@ export class Card {
       requestsOf(one).length ? requests(requestsOf(one)) : null);
     this.element = h("li", { class: `account v-${one.verdict}` },
       h("div", { class: "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
-      this.next, told ? h("p", { class: "orders" }, told) : null, this.details,
+      this.next, told ? h("p", { class: "orders" }, told) : null,
+      openOf(one).length ? h("dl", { class: "open-orders" }, openOf(one).map(([what, much]) => [h("dt", {}, what), h("dd", {}, much)])) : null, this.details,
       (isFinal && one.verdict !== "clear") || isFull ? h("p", { class: "calls" }, caller(board.contact), copies(callSheet(one, board), "Copy call sheet")) : null);
     this.become(isLive && one.code ? one.code : CODE_OF[one.verdict]);
   }
@@ -68,8 +75,10 @@ export class Card {
   }
 }
 
-function requests(ids) {
+function requests(all) {
+  const ids = all.slice(0, IDS_MOST), earlier = all.length - ids.length;
   return h("ul", { class: "ids", "aria-label": "Request ids, newest first" }, ids.map((request) => h("li", {},
     h("span", {}, `${request.method} ${request.error ?? request.status ?? "no answer"}, ${utc(request.at)}`),
-    request.request_id ? h("span", { class: "spelled" }, h("code", {}, blocks(request.request_id).map((block) => [h("span", {}, block), " "])), copies(request.request_id)) : h("span", {}, "no request id"))));
+    request.request_id ? h("span", { class: "spelled" }, h("code", {}, blocks(request.request_id).map((block) => [h("span", {}, block), " "])), copies(request.request_id)) : h("span", {}, "no request id"))),
+  earlier ? h("li", {}, h("span", {}, `and ${count(earlier, "earlier request")}: see the report`)) : null);
 }

@@ -60,7 +60,7 @@ export class Band {
     say(this.sinceWhat, finished ? "the run took" : "since the press");
     const left = forecast && !isOver && (counts.c ?? 0) < codes.length ? forecast.proven_s - since : 0;
     this.goes.hidden = isOver;
-    say(this.toGo, left >= 1 ? `≈ ${clock(left)}` : clock(deadline));
+    say(this.toGo, left >= 1 ? `≈ ${clock(Math.ceil(left))}` : clock(deadline));
     const isLate = left >= 1 && elapsed + since + left > deadline, what = counts.r || counts.k ? "read the rest" : "clear";
     say(this.toGoWhat, left >= 1 ? `to ${what} at this pace · ${isLate ? "TOO LONG: it ends" : "ends"} by ${clock(deadline)}` : "it ends at the latest");
     this.goes.classList.toggle("is-late", isLate);

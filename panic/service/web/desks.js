@@ -2,7 +2,7 @@
 
 import { SIGNS } from "./words.js";
 
-const LARGEST = 26, SMALLEST = 3, STEP = 0.25; // pixels from cell to cell
+const LARGEST = 26, EVEN = 8; // pixels from cell to cell; only small ones are in between
 const HEADING = 19, GAP_X = 12, GAP_Y = 4; // pixels for a desk's name, and between desks
 const NARROWEST = 150;
 
@@ -40,12 +40,12 @@ function place(desks, width, abreast, pitch, heading) {
   return { places, columns, pitch, heading, height: top };
 }
 
-/** Place all desks within a width and, if it can be, a height: with the largest cells, and then in the lowest way. */
-export function fit(desks, width, height) {
+/** Place all desks within a width and, if `smallest` cells are small enough, a height: with the largest, in the lowest way. */
+export function fit(desks, width, height, smallest) {
   const heading = desks.length > 1 ? HEADING : 0;
   const most = Math.max(1, Math.min(desks.length, Math.floor((width + GAP_X) / (NARROWEST + GAP_X))));
   let best = null;
-  for (let pitch = LARGEST; pitch >= SMALLEST; pitch -= STEP) {
+  for (let pitch = LARGEST; pitch >= smallest; pitch -= pitch > EVEN ? 1 : 0.25) {
     for (let abreast = 1; abreast <= most; abreast++) {
       const found = place(desks, width, abreast, pitch, heading);
       if (!best || found.height < best.height) best = found;

@@ -6,7 +6,7 @@ import { backdrop, draw, fill } from "./shapes.js";
 import { CODES, SIGNS, STATES, count, number } from "./words.js";
 
 const SORT_MS = 4000; // desks do not jump about more often than this
-const BELOW = 44; // pixels that are left free below the board, for the line that tells of a cell
+const BELOW = 48; // pixels that are left free below the board, for the line that tells of a cell
 const LEAST = 200;
 const LOUD = 9; // how large a cell is at least that somebody should see
 const HIDDEN = 0.16;
@@ -45,10 +45,11 @@ export class Mosaic {
     this.accounts = accounts;
     this.codes = codes;
     this.cursor = -1;
-    this.desks = divide(accounts, codes);
+    this.desks = divide(accounts, codes).sort(compare);
+    this.sortedAt = performance.now();
     this.where = [];
     for (const desk of this.desks) desk.cells.forEach((index, place) => (this.where[index] = [desk, place]));
-    this.sort();
+    this.arrange();
     this.hint();
   }
 
@@ -72,7 +73,12 @@ export class Mosaic {
   /** Let only some accounts stand out: `isShown(index)`; null for all. */
   filter(isShown) {
     this.isShown = isShown;
-    this.arrange();
+    for (const desk of this.desks) {
+      this.dirty.add(desk);
+      desk.isOther = Boolean(isShown) && !desk.cells.some(isShown);
+      desk.head?.classList.toggle("is-other", desk.isOther);
+    }
+    this.later();
   }
 
   describe(words) {
@@ -90,7 +96,7 @@ export class Mosaic {
     if (this.isHeld || this.cursor >= 0) return;
     this.sortedAt = performance.now();
     const sorted = [...this.desks].sort(compare);
-    if (this.columns && sorted.every((desk, n) => desk === this.desks[n])) return;
+    if (sorted.every((desk, n) => desk === this.desks[n])) return;
     this.desks = sorted;
     this.arrange();
   }
@@ -101,8 +107,9 @@ export class Mosaic {
     if (!width || !this.accounts.length) return;
     const isBeside = getComputedStyle(this.frame).getPropertyValue("--beside").trim() === "1"; // the list is beside it
     const height = Math.max(LEAST, isBeside ? window.innerHeight - top - BELOW : window.innerHeight * 0.5);
-    Object.assign(this, fit(this.desks, width, height));
-    this.frame.style.maxHeight = `${Math.max(height, LEAST)}px`;
+    Object.assign(this, fit(this.desks, width, height, isBeside ? 3 : 4));
+    this.frame.style.maxHeight = isBeside ? `${height}px` : "none"; // nobody scrolls twice on a phone
+    this.element.closest(".run-body")?.style.setProperty("--high", isBeside ? `${height + BELOW - 23}px` : "none");
     const scale = window.devicePixelRatio || 1;
     this.canvas.width = Math.round(width * scale);
     this.canvas.height = Math.round(this.height * scale);
@@ -119,7 +126,7 @@ export class Mosaic {
   // ── heads: words, and the board's equivalent in words ────────────────────────────────────────────────────────
 
   head(desk) {
-    desk.head = h("li", { class: "desk" });
+    desk.head = h("li", { class: desk.isOther ? "desk is-other" : "desk" });
     desk.told = "";
     Object.assign(desk.head.style, { left: `${desk.x}px`, top: `${desk.y - this.heading}px`, width: `${desk.width}px` });
     return desk.head;

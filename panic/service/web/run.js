@@ -67,21 +67,21 @@ export class RunView {
   async know(run) {
     if (this.asks) return;
     this.asks = true;
-    try {
-      const found = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/accounts`, undefined, { within: ACCOUNTS_MS, cache: "no-cache" });
-      this.accounts = found.accounts;
-      this.order = found.order;
-      this.asks = false;
-      if (this.isEnded || !this.board) return;
-      if (this.order === this.board.order) this.show();
-      else this.retry();
-    } catch {
-      this.retry();
-    }
+    const how = { within: ACCOUNTS_MS, cache: "no-cache" };
+    const found = await ask("GET", `/v1/runs/${encodeURIComponent(run)}/accounts`, undefined, how).catch(() => null);
+    if (this.isEnded) return;
+    if (!found) return this.retry();
+    this.accounts = found.accounts;
+    this.order = found.order;
+    this.asks = false;
+    if (!this.board) return;
+    if (this.order === this.board.order) this.show();
+    else this.retry();
   }
 
   retry() {
-    if (!this.isEnded) this.retrying = setTimeout(() => {
+    this.asks = true;
+    this.retrying = setTimeout(() => {
       this.asks = false;
       if (this.board && this.board.order !== this.order) this.know(this.board.run_id);
     }, AGAIN_MS);
@@ -152,8 +152,8 @@ export class RunView {
     this.told = told;
     const fact = (name, ...inside) => h("span", {}, h("small", {}, name), " ", inside);
     put(this.facts, fact("Scope", h("b", {}, scope)), fact("By", h("b", {}, trigger.by)), fact("Why", trigger.reason),
-      fact("Pressed", `${utc(at)} (${newYork(at)} New York)`), fact("At", host), contact ? fact("Broker", h("b", { class: "contact" }, contact)) : null,
-      fact("Run", h("code", { title: run }, run), copies(run)));
+      fact("Pressed", `${utc(at)} (${newYork(at)} New York)`), fact("Broker", h("b", { class: "contact", title: `${contact} (${host})` }, contact || host)),
+      fact("Run", h("code", {}, run), copies(run)));
     const lines = [
       this.isStale ? h("li", { class: "bad" }, "THIS BOARD IS OUT OF DATE. The run continues: at a terminal, ", command(`panic show ${run}`)) : null,
       latch && !latch.engaged ? h("li", { class: "bad" }, `THE LATCH IS NOT ENGAGED: ${latch.text}`) : null,

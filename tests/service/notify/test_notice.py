@@ -54,8 +54,8 @@ def test_a_run_that_is_not_clear_pages_with_what_to_do():
     assert ("page", "verdict") == (page.kind, verdict.kind)
     assert page.title == verdict.title
     assert (
-        "REFUSED  the broker refused to cancel in 1 of 3 accounts; 2 are not clear (1 refused, 1 open, 1 clear)"
-        == page.title
+        "REFUSED  the broker refused to cancel in 1 of 3 accounts; 2 are not clear; "
+        "1 order not seen ended; 1 account unread (1 refused, 1 open, 1 clear)" == page.title
     )
     assert [
         (
@@ -64,7 +64,7 @@ def test_a_run_that_is_not_clear_pages_with_what_to_do():
         ),
         (
             "OPEN 2 Two: Orders are still open. Stop what is trading, and press again. "
-            "Call the desk, +1 555 0100, quoting r2."
+            "Call the desk, +1 555 0100, quoting r2. Not seen ended: order o2."
         ),
         "Broker: the desk, +1 555 0100",
     ] == page.text.splitlines()[:3]

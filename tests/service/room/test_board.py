@@ -96,7 +96,8 @@ def test_it_says_what_the_report_says():
 
     assert {"run_id", "contact", "exit_code", "totals", "coverage", "flags", "trigger", "timings"} < same
     assert {key: told[key] for key in same} == {key: found[key] for key in same}
-    assert "the broker refused to cancel in 1 of 5 accounts; 4 are not clear" == found["headline"]
+    unclear = "4 are not clear; 1 order not seen ended; 3 accounts unread"
+    assert f"the broker refused to cancel in 1 of 5 accounts; {unclear}" == found["headline"]
     assert ("all accounts", True, 15.0, False) == tuple(
         found[key] for key in ("scope", "verify", "watch_s", "live")
     )

@@ -66,3 +66,18 @@ def test_every_letter_has_its_words_on_the_page_and_in_the_docs():
     assert set(Letter) == {letter for letter, _, _ in states} == PROVISIONAL.keys()
     assert [] == [name for _, name, tells in states if f"| {name} | {tells} |" not in docs]
     assert set(Verdict) == OF_VERDICT.keys()
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5)]
+    red, green, blue = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_what_somebody_should_see_is_brighter_than_all_that_is_normal():
+    """Without any colour: on the board the light of a cell alone tells the one from the other."""
+    style = (ROOT / "panic/service/web/room.css").read_text()
+    light = {code: _luminance(colour) for code, colour in re.findall(r"--s-(\w): (#\w{6});", style)}
+    loud, normal = [light[code] for code in "rkou"], [light[code] for code in "wstapc"]
+
+    assert min(loud) + 0.05 > 2.5 * (max(normal) + 0.05)
