@@ -5,6 +5,7 @@
 Everything else is imported on first use, because a cold start must be fast.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from panic._version import VERSION
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from panic.kit.errors import ConfigurationError, PanicError, UsageError
     from panic.orders import Filters
     from panic.report.document import Report
+    from panic.run.overview import Progress
 
 __version__ = VERSION
 
@@ -23,6 +25,7 @@ __all__ = [
     "ConfigurationError",
     "Filters",
     "PanicError",
+    "Progress",
     "Report",
     "Scope",
     "Settings",
@@ -38,6 +41,7 @@ _HOMES = {
     "panic.kit.errors": ("ConfigurationError", "PanicError", "UsageError"),
     "panic.orders": ("Filters",),
     "panic.report.document": ("Report",),
+    "panic.run.overview": ("Progress",),
 }
 
 
@@ -62,8 +66,14 @@ async def press(
     watch_s: float | None = None,
     verify: bool = True,
     latch: bool = False,
+    on_progress: "Callable[[Progress], None] | None" = None,
+    on_report: "Callable[[Report], None] | None" = None,
 ) -> "Report":
     """Press the button and give the report; None stands for what the settings say.
+
+    To stop a press, cancel the task that awaits it: nothing more is sent, what is in flight has a second to be
+    answered, the run goes on record as stopped, `on_report` gets its report, and CancelledError is raised.
+    Cancelled once more, it ends at once, as a crash would; `panic resume` completes it.
 
     Args:
         settings: From `load_settings`, or built in code.
@@ -75,14 +85,16 @@ async def press(
         watch_s: How long to keep reading after the first clear, seconds.
         verify: Whether to read until the accounts are proven clear.
         latch: Whether to leave the scope engaged in the settings' latch file.
+        on_progress: Called in this loop when something has changed, at most ten times a second, and at the end. It
+            must not block; what it raises goes to the loop's exception handler.
+        on_report: Called with the report, also of a press that is cancelled.
 
     Raises:
         UsageError: No reason, or a scope that makes no sense. Nothing was sent.
         ConfigurationError: Nothing could be sent with this roster and these credentials.
     """
-    from panic.ledger.writer import open_ledger  # noqa: PLC0415
-    from panic.run.press import Press, prepare, whoami  # noqa: PLC0415
-    from panic.run.run import Run  # noqa: PLC0415
+    from panic.run import call  # noqa: PLC0415
+    from panic.run.press import Press, whoami  # noqa: PLC0415
 
     how = Press(
         scope=scope,
@@ -94,10 +106,4 @@ async def press(
         verify=verify,
         latch=latch,
     )
-    prepared = prepare(settings, how)
-    ledger = open_ledger(settings.ledger)
-    try:
-        return await Run(prepared, ledger=ledger).go()
-    finally:
-        if ledger is not None:
-            ledger.close(0.0)
+    return await call.press(settings, how, on_progress, on_report)

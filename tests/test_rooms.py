@@ -16,7 +16,7 @@ def test_every_package_has_a_contract_that_covers_all_of_it() -> None:
     """A new file is forgotten neither by the layers nor by what is kept from the client."""
     top, client, *inner = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     packages = {one.parent for one in PANIC.rglob("__init__.py") if len(list(one.parent.glob("*.py"))) > 2}
-    rooms = {path.stem for path in PANIC.iterdir() if path.name != "__pycache__" and path.stem != "__init__"}
+    rooms = {path.stem for path in PANIC.iterdir() if path.name not in {"__pycache__", "__init__.py", "py.typed"}}
 
     assert all(contract["exhaustive"] for contract in (top, *inner))
     assert {".".join(one.relative_to(ROOT).parts) for one in packages} == {

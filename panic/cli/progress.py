@@ -10,12 +10,12 @@ from typing import IO, TYPE_CHECKING, Self, cast
 from rich.console import Console
 from rich.text import Text
 
-from panic.cli.overview import Mark, Overview
 from panic.engine.case import Case
 from panic.engine.events import What
 from panic.engine.forecast import Forecast
 from panic.kit import terminal
 from panic.kit.words import clip
+from panic.run.overview import Mark, Overview
 from panic.run.run import Run
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _provisional(run: Run, overview: Overview) -> str:
 
 
 def _picture(run: Run, overview: Overview) -> Text:
-    left = overview.count(lambda mark: not mark.is_concluded)
+    left = overview.progress.left
     states = Counter[str]()
     for mark, count in overview.marks.items():
         states[str(mark)] += count

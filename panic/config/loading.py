@@ -21,6 +21,7 @@ from panic.config.sections import Broker, LatchFile
 from panic.config.settings import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.files import read_regular, why
+from panic.kit.process import ENVIRONMENT
 from panic.kit.words import did_you_mean, shown
 
 NAME: Final = "panic.toml"
@@ -39,7 +40,7 @@ KNOWN: Final = (*SECTIONS, *NAMED, SCHEDULES, IDENTITY)
 """The names of all sections."""
 
 
-def load(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Settings:
+def load(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> Settings:
     """Read the settings from `path`, else from where PANIC_CONFIG says, else from the first of `places`.
 
     A ConfigurationError lists every problem where the file cannot be read, or `base_url` is missing or unsafe.
@@ -59,17 +60,17 @@ class Survey:
     document: Document
 
 
-def places(env: Mapping[str, str] = os.environ) -> list[Path]:
+def places(env: Mapping[str, str] = ENVIRONMENT) -> list[Path]:
     """Give the files where settings are looked for: in the working directory, the user's, the system's."""
     home = env.get("XDG_CONFIG_HOME") or os.path.join(env.get("HOME") or "", ".config")  # noqa: PTH118
     users = [Path(home, "panic")] if os.path.isabs(home) else []  # noqa: PTH117  (a relative one is to be ignored)
     return [folder / NAME for folder in (_HERE, *users, SYSTEM)]
 
 
-def find(path: Path | None = None, env: Mapping[str, str] = os.environ) -> tuple[Path, str]:
+def find(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> tuple[Path, str]:
     """Give the file of the settings, and what named it; "" where it is the first that is there."""
     if path is not None:
-        return path, "--config"
+        return Path(path), "--config"
     if named := env.get("PANIC_CONFIG"):
         return Path(named), "environment PANIC_CONFIG"
     looked_in = places(env)
@@ -87,7 +88,7 @@ def _is_there(file: Path) -> bool:
     return True
 
 
-def survey(path: Path | None = None, env: Mapping[str, str] = os.environ) -> Survey:
+def survey(path: str | Path | None = None, env: Mapping[str, str] = ENVIRONMENT) -> Survey:
     """Read the settings as `load` does; all that is wrong with them is in their `problems`."""
     file, named_by = find(path, env)
     unreadable: tuple[Problem, ...] = ()

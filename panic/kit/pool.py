@@ -79,9 +79,12 @@ class Pool:
             ):  # there is none to be had: slow is better than not
                 self._forget(executor)
                 return await begin(work, name)
-            with suppress(BrokenProcessPool):
+            try:
                 return await asyncio.wrap_future(future)
-            self._forget(executor)
+            except BrokenProcessPool:
+                self._forget(executor)
+            finally:
+                del future  # it holds its exception, and that this frame: semaphores would wait for the collector
         raise LostError("the process that was to read it died, again and again")
 
     def _forget(self, executor: ProcessPoolExecutor | None) -> None:

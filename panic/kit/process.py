@@ -2,9 +2,11 @@
 
 import os
 import socket
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 _PROC = Path("/proc")
 _LOGIN = _PROC / "self/loginuid"
@@ -26,6 +28,25 @@ class Process:
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host}"
+
+
+class _Environment(Mapping[str, str]):
+    """The environment of this process, as a default argument: no help text or traceback shows what is in it."""
+
+    def __getitem__(self, name: str) -> str:
+        return os.environ[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(os.environ)
+
+    def __len__(self) -> int:
+        return len(os.environ)
+
+    def __repr__(self) -> str:
+        return "ENVIRONMENT"
+
+
+ENVIRONMENT: Final = _Environment()
 
 
 def keep_to_itself() -> None:

@@ -265,6 +265,10 @@ class Report:
     ledger_head: str | None
     accounts: tuple[AccountReport, ...]
 
+    def to_json(self) -> str:
+        """Write it as JSON by the schema of `panic-report/1`, indented."""
+        return to_json(self).decode()
+
 
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
 

@@ -12,7 +12,7 @@ from panic.config import Settings
 from panic.config.secret import Key, read_all, without_tokens
 from panic.kit.collector import Pause
 from panic.kit.errors import Problem, UsageError
-from panic.kit.process import login
+from panic.kit.process import ENVIRONMENT, login
 from panic.kit.words import on_behalf
 from panic.ledger.record import Resumed
 from panic.ledger.replay import Replay
@@ -86,7 +86,7 @@ class Prepared:
         return self.settings.run.watch_s if self.press.watch_s is None else self.press.watch_s
 
 
-def prepare(settings: Settings, press: Press, env: Mapping[str, str] = os.environ) -> Prepared:
+def prepare(settings: Settings, press: Press, env: Mapping[str, str] = ENVIRONMENT) -> Prepared:
     """Read roster and keys and make the plan; an error where nothing could be sent, or nothing should."""
     _check(press)
     keys, raised, broken = read_keys(settings, env)

@@ -1,6 +1,5 @@
 """Ends the engaged state: a person's deliberate act. It fails closed: in doubt everything stays engaged."""
 
-import os
 import secrets
 import sqlite3
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from panic.config import Settings
 from panic.config.loading import KNOWN
 from panic.config.secret import read_all, scrub, without_tokens
 from panic.kit.errors import ConfigurationError, Problem, UsageError
+from panic.kit.process import ENVIRONMENT
 from panic.kit.words import clip
 from panic.latch import Hold, State
 from panic.ledger import history
@@ -103,7 +103,7 @@ def prepare(
     by: str,
     reason: str,
     force: str = "",
-    env: Mapping[str, str] = os.environ,
+    env: Mapping[str, str] = ENVIRONMENT,
 ) -> Reset:
     """Say what a reset would end, an empty scope everything; a UsageError where it may not end.
 

@@ -4,7 +4,6 @@ What the ledger proves clear is read again, everything else is sent again. Yeste
 today's book, so five minutes past its deadline a run is not resumed: press again instead.
 """
 
-import os
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from panic.config import Settings
 from panic.config.secret import scrub, without_tokens
 from panic.kit import background
 from panic.kit.errors import ConfigurationError, PanicError, Problem, UsageError
-from panic.kit.process import here
+from panic.kit.process import ENVIRONMENT, here
 from panic.kit.words import clip
 from panic.ledger import history
 from panic.ledger.backlog import ConflictError
@@ -39,7 +38,7 @@ _AGAIN = "Press again: that is always possible."
 
 
 def prepare(
-    settings: Settings, ledger: Writer | None, name: str, by: str = "", env: Mapping[str, str] = os.environ
+    settings: Settings, ledger: Writer | None, name: str, by: str = "", env: Mapping[str, str] = ENVIRONMENT
 ) -> Prepared:
     """Read an unfinished run from the ledger, claim it there, and prepare what is left of it, if it may be."""
     past = _recall(settings, name)

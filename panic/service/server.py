@@ -1,7 +1,6 @@
 """The service as a whole: it starts its parts in order, connects them, and ends them in order."""
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
@@ -14,6 +13,7 @@ from aiohttp import web
 from panic.config import Settings
 from panic.kit.errors import ConfigurationError, Problem
 from panic.kit.pool import Pool
+from panic.kit.process import ENVIRONMENT
 from panic.ledger.backlog import RewrittenError, Trouble
 from panic.ledger.record import Kind
 from panic.ledger.writer import Leg
@@ -52,7 +52,7 @@ class Server:
         self,
         settings: Settings,
         say: Callable[[str], None],
-        env: Mapping[str, str] = os.environ,
+        env: Mapping[str, str] = ENVIRONMENT,
         *,
         drill: bool = False,
     ) -> None:

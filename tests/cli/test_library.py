@@ -1,6 +1,10 @@
 """Panic as a library, and what it costs to start."""
 
 import asyncio
+import json
+import os
+import pydoc
+import re
 import subprocess
 import sys
 import threading
@@ -13,12 +17,17 @@ import panic
 from panic.config import Broker, Credential, RosterFile, Settings
 from panic.config import Run as RunSettings
 from panic.kit.errors import ConfigurationError, UsageError
+from panic.ledger import history
+from panic.run.press import prepare
 from panic.run.reporter import Reporter
 from panic.simulator import Fault
+from tests import ROOT
 from tests.cli import support
-from tests.cli.support import KEY, Firm, account, clean_environment, on_behalf_of, sent, simulate, until
+from tests.cli.ledgers import SETTINGS
+from tests.cli.support import KEY, Firm, account, clean_environment, on_behalf_of, sent, simulate, until, valid
 
 Build = Callable[[str], Settings]
+PROGRESS = ("sent", "left", "clear", "refused", "unreachable")
 HEAVY = ("aiohttp", "pydantic", "rich", "structlog", "tenacity", "asyncio")
 
 
@@ -71,17 +80,82 @@ async def test_settings_from_a_file(tmp_path: Path):
     assert {"side": "BUY"} == simulator.requests[0].query
 
 
+async def test_a_caller_hears_how_far_it_has_come(settings: Build):
+    """Of what has changed, and last of the end; the report is handed over, and is its own JSON."""
+    heard: list[panic.Progress] = []
+    reports: list[panic.Report] = []
+    async with simulate(account(1), account(2, Fault("status", on="ANY", status=403))) as simulator:
+        report = await panic.press(
+            settings(simulator.base_url),
+            scope=panic.Scope(all=True),
+            reason="x",
+            on_progress=heard.append,
+            on_report=reports.append,
+        )
+    first, last = heard[0], heard[-1]
+
+    assert (2, 2, 0, 1, 1, 0) == (last.accounts, *[getattr(last, name) for name in PROGRESS])
+    assert first.elapsed_s < last.elapsed_s
+    assert [report] == reports
+    assert valid(report.to_json()) == json.loads(report.to_json())
+
+
+async def test_what_a_caller_does_with_progress_stops_nothing(settings: Build):
+    """It raises, and the loop's handler of exceptions has it; the press goes on."""
+    caught: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: caught.append(context["message"]))
+
+    def fail(_: panic.Progress) -> None:
+        raise ZeroDivisionError
+
+    async with simulate(account(1), account(2)) as simulator:
+        its = settings(simulator.base_url)
+        report = await panic.press(its, scope=panic.Scope(all=True), reason="x", on_progress=fail)
+
+    assert ("clear", ()) == (report.verdict, report.flags)
+    assert {"on_progress raised; the press goes on"} == set(caught)
+
+
+async def test_a_press_that_is_cancelled_stops_sending_and_still_reports(tmp_path: Path):
+    """What was sent and what was not is told and on record; the caller's task ends as cancelled."""
+    reports: list[panic.Report] = []
+    async with simulate(account(1, Fault("hang", seconds=30)), account(2)) as simulator:
+        settings = panic.load_settings(str(Firm(tmp_path, simulator.base_url, [1, 2], more=SETTINGS).settings))
+        how = panic.press(
+            settings, scope=panic.Scope(all=True), reason="x", concurrency=1, on_report=reports.append
+        )
+        press = asyncio.create_task(how)
+        await until(lambda: bool(simulator.requests))
+        press.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(press, 10)
+    (report,) = reports
+
+    assert {1: "unknown", 2: "not_attempted"} == {one.id: one.outcome for one in report.accounts}
+    assert "stopped" in [one.code for one in report.flags]
+    assert [1] == sent(simulator, "DELETE")
+    assert report == history.recall(settings.ledger, report.run_id).report()
+
+
+def test_nothing_that_helps_a_programmer_shows_the_environment():
+    """A default argument's representation stands in help texts, and in tracebacks with locals."""
+    functions = (panic.load_settings, panic.press, prepare)
+
+    assert [] == [one for one in functions if os.environ["PATH"] in pydoc.render_doc(one)]
+
+
 async def test_what_makes_no_sense_is_raised(settings: Build):
-    """A usage or configuration error, before anything is sent; never a report."""
+    """A usage or configuration error, before anything is sent, in a program's words; never a report."""
     async with simulate(account(1)) as simulator:
         ready = settings(simulator.base_url)
         keyless = ready.model_copy(update={"credentials": {"default": Credential(env="NO_SUCH_KEY")}})
-        for its, scope, reason, error in (
-            (ready, panic.Scope(), "x", UsageError),
-            (ready, panic.Scope(all=True), " ", UsageError),
-            (keyless, panic.Scope(all=True), "x", ConfigurationError),
+        for its, scope, reason, error, words in (
+            (ready, panic.Scope(), "x", UsageError, "say Scope(all=True), Scope(groups=…) or Scope(accounts=…)"),
+            (ready, panic.Scope(groups=("c",)), "x", UsageError, "Scope(groups=…) 'c' is not in"),
+            (ready, panic.Scope(all=True), " ", UsageError, "no reason: say reason;"),
+            (keyless, panic.Scope(all=True), "x", ConfigurationError, "no usable key"),
         ):
-            with pytest.raises(error):
+            with pytest.raises(error, match=re.escape(words)):
                 await panic.press(its, scope=scope, reason=reason)
 
     assert [] == simulator.requests
@@ -109,7 +183,8 @@ async def test_a_press_from_code_that_does_not_end_well_lets_go_of_the_ledger(
 
 
 def test_everything_public_is_there():
-    """Each name in `__all__` can be had, and no other is made up."""
+    """Each name in `__all__` can be had, with its types, and no other is made up."""
+    assert (ROOT / "panic" / "py.typed").is_file()
     assert [] == [name for name in panic.__all__ if getattr(panic, name, None) is None]
     with pytest.raises(AttributeError, match="no attribute 'pres'"):
         _ = panic.pres

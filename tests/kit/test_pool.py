@@ -1,6 +1,7 @@
 """Work in other processes."""
 
 import errno
+import gc
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from multiprocessing import util
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,21 @@ async def test_a_process_that_died_is_replaced_and_its_work_is_done_once_more(po
 
     assert after != before
     assert isinstance(await pool.start(os.getpid, "pid"), int)
+
+
+async def test_the_semaphores_of_a_pool_that_broke_wait_for_no_collector(pool: Pool):
+    """Its turn comes at any moment, also amid calls that a test lets fail, and then Python drops them all."""
+    registered = vars(util)["_finalizer_registry"]
+    gc.collect()
+    before = set(registered)
+    gc.disable()
+    try:
+        with pytest.raises(LostError):
+            await pool.start(partial(os._exit, 3), "die")
+        pool.close()
+        await eventually(lambda: not set(registered) - before)
+    finally:
+        gc.enable()
 
 
 async def test_where_no_process_is_to_be_had_work_is_done_on_a_thread(pool: Pool, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import gc
 import os
 import resource
 import threading
@@ -24,7 +25,10 @@ Act = Callable[[Path], object]
 
 @contextmanager
 def watched(before: Callable[[str], object]) -> Iterator[None]:
-    """Have something done before each system call that changes or reads a file."""
+    """Have something done before each system call that changes or reads a file.
+
+    Python makes none of its own meanwhile: one that fails would end the process that keeps all semaphores.
+    """
 
     def watch(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def watching(*args: Any, **more: Any) -> Any:
@@ -33,10 +37,16 @@ def watched(before: Callable[[str], object]) -> Iterator[None]:
 
         return watching
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name in STEPS:
-            patch.setattr(os, name, watch(name, getattr(os, name)))
-        yield
+    was_collecting = gc.isenabled()
+    gc.disable()  # it removes the semaphores of pools that are gone
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in STEPS:
+                patch.setattr(os, name, watch(name, getattr(os, name)))
+            yield
+    finally:
+        if was_collecting:
+            gc.enable()
 
 
 def test_what_is_engaged_outlasts_a_power_cut(file: Path):

@@ -1,7 +1,6 @@
 """The secrets of all hooks, reread while the service runs: a new one takes effect without a restart."""
 
 import asyncio
-import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -9,6 +8,7 @@ from contextlib import suppress
 from panic.config import Credential, Hook, secret
 from panic.kit.background import begin
 from panic.kit.errors import Problem
+from panic.kit.process import ENVIRONMENT
 from panic.service.hooks.signatures import STANDARD, Secrets, flaw, weakness
 
 _REMEDY = "Put a secret of its scheme there, as docs/hooks.md tells, and nothing else."
@@ -26,7 +26,7 @@ class Keyring:
     """
 
     def __init__(
-        self, env: Mapping[str, str] = os.environ, *, every_s: float = 1.0, patience_s: float = 0.2
+        self, env: Mapping[str, str] = ENVIRONMENT, *, every_s: float = 1.0, patience_s: float = 0.2
     ) -> None:
         self._env, self._every_s, self._patience_s = env, every_s, patience_s
         self._hooks: Mapping[str, Hook] = {}

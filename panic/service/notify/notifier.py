@@ -1,7 +1,6 @@
 """Tells people about runs without delaying them, even if a channel is dead or slow."""
 
 import asyncio
-import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ import structlog
 
 from panic.config import Channel as ChannelSettings
 from panic.kit.background import Do
+from panic.kit.process import ENVIRONMENT
 from panic.service.live import Live
 from panic.service.notify.channel import Channel
 from panic.service.notify.delivery import deliver
@@ -48,7 +48,7 @@ class Notifier:
     def __init__(
         self,
         channels: Mapping[str, ChannelSettings],
-        env: Mapping[str, str] = os.environ,
+        env: Mapping[str, str] = ENVIRONMENT,
         *,
         scrub: Callable[[str], str] = str,
         told: Callable[[Notice], None] = lambda _: None,

@@ -1,7 +1,6 @@
 """What a press needs, ready before anybody presses: settings, roster, keys, connections and a ledger."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ from panic.config import Settings, secret
 from panic.config.secret import Key
 from panic.kit.background import begin, wait
 from panic.kit.errors import ConfigurationError
+from panic.kit.process import ENVIRONMENT
 from panic.ledger.backlog import Trouble
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import Flag
@@ -63,7 +63,7 @@ class Standby:
     def __init__(
         self,
         settings: Settings,
-        env: Mapping[str, str] = os.environ,
+        env: Mapping[str, str] = ENVIRONMENT,
         *,
         every_s: float = EVERY_S,
         look_s: float = LOOK_S,

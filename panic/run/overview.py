@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from panic.broker.outcomes import REFUSED, TRY_AGAIN, WORST_FIRST, Outcome, Standing, Verdict, worst
@@ -46,6 +47,27 @@ class Mark(NamedTuple):
         return f"{self.outcome} (again)" if self.outcome in TRY_AGAIN else str(self.outcome)
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a press has come, in accounts, `elapsed_s` seconds after it began.
+
+    Attributes:
+        sent: Those whose first cancel left this machine, or may have.
+        clear: Those that a read showed clear.
+        refused: Those in which the broker refused to cancel.
+        unreachable: Those whose cancels could not leave this machine so far.
+        left: Those with which panic is not done.
+    """
+
+    elapsed_s: float
+    accounts: int
+    sent: int
+    clear: int
+    refused: int
+    unreachable: int
+    left: int
+
+
 class Overview:
     """Follows a run by its events; nothing here grows slower with the number of accounts."""
 
@@ -78,9 +100,17 @@ class Overview:
         return sum(count for mark, count in self.marks.items() if is_so(mark))
 
     @property
-    def sent(self) -> int:
-        """How many accounts' DELETEs left this machine, or may have."""
-        return self.count(lambda mark: mark.was_sent)
+    def progress(self) -> Progress:
+        """Give the counts of this moment."""
+        return Progress(
+            elapsed_s=self._run.elapsed_s,
+            accounts=self.accounts,
+            sent=self.count(lambda mark: mark.was_sent),
+            clear=self.count(lambda mark: mark.standing is Standing.CLEAR),
+            refused=self.count(lambda mark: mark.verdict is Verdict.REFUSED),
+            unreachable=self.count(lambda mark: mark.outcome is Outcome.UNREACHABLE),
+            left=self.count(lambda mark: not mark.is_concluded),
+        )
 
     @property
     def is_untouched(self) -> bool:
@@ -89,19 +119,10 @@ class Overview:
 
     def status(self) -> str:
         """Give the counts in one line; what nobody has to hear of is left out."""
-        more = {
-            "under way": self.count(lambda mark: mark.is_sending and not mark.was_sent),
-            "REFUSED": self.count(lambda mark: mark.verdict is Verdict.REFUSED),
-            "NOT SENT": self.count(lambda mark: mark.outcome is Outcome.UNREACHABLE),
-        }
-        words = [f"sent {self.sent:,}/{self.accounts:,}", f"clear {self.clear:,}"]
-        words += [f"left {self.count(lambda mark: not mark.is_concluded):,}"]
+        now, under_way = self.progress, self.count(lambda mark: mark.is_sending and not mark.was_sent)
+        words = [f"sent {now.sent:,}/{now.accounts:,}", f"clear {now.clear:,}", f"left {now.left:,}"]
+        more = {"under way": under_way, "REFUSED": now.refused, "NOT SENT": now.unreachable}
         return "  ".join([*words, *(f"{what} {count:,}" for what, count in more.items() if count)])
-
-    @property
-    def clear(self) -> int:
-        """How many accounts are read clear."""
-        return self.count(lambda mark: mark.standing is Standing.CLEAR)
 
     def so_far(self) -> str:
         """Give the verdict that the run would have if nothing more happened, and what it is made of."""
