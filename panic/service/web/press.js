@@ -3,6 +3,7 @@
 import { command, h, mistakes, put, s, say, shout } from "./dom.js";
 import { IdList } from "./ids.js";
 import { inDoubt, keep, settle } from "./doubt.js";
+import { OpenOrders } from "./orders.js";
 import { Refusal, Silence, ask, atProvider, encode, may, session, signIn } from "./service.js";
 import { commandLine, count, isDrill, number, utc } from "./words.js";
 
@@ -44,6 +45,7 @@ export class PressPanel {
     this.ids = new IdList(() => this.update());
     this.detail = h("div", { class: "detail-of-scope", hidden: true });
     this.filters = this.buildFilters();
+    this.openOrders = new OpenOrders();
     this.latch = h("input", { type: "checkbox", id: "latch" });
     this.touched = h("p", { id: "touches", class: "touches", "aria-live": "polite" });
     this.token = h("input", { type: "password", id: "token-again", autocomplete: "current-password", placeholder: "Your token" });
@@ -59,6 +61,7 @@ export class PressPanel {
         h("fieldset", {}, h("legend", {}, "In which accounts?"),
           h("div", { class: "scopes" }, choice("all", "All accounts"), choice("groups", "Groups"), choice("accounts", "Accounts")),
           this.detail),
+        this.openOrders.element,
         h("label", { class: "field" }, h("span", {}, "Why?"), this.reason),
         this.chips,
         h("p", { id: "reason-note", class: "note" }, "Recorded with your name. If empty, the record says that no reason was given."),
@@ -174,6 +177,7 @@ export class PressPanel {
 
   update() {
     const mayPress = may("presser"), n = this.touches();
+    this.openOrders.choose(this.isChosen ? this.asked() : null);
     const only = Object.keys(this.asked().filters).length ? " (only some orders)" : "";
     const isAgain = this.isChosen && this.missed && inDoubt()?.body === encode(this.body());
     this.element.classList.toggle("unchosen", !this.isChosen);

@@ -28,6 +28,13 @@ const NUMBER = new Intl.NumberFormat("en-GB");
 export const number = (n) => NUMBER.format(n);
 export const count = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
 
+/** Dollars, as people say them: $3,400 or $41.2 M. */
+export function money(dollars) {
+  const [size, unit] = dollars >= 1e9 ? [1e9, " B"] : dollars >= 1e6 ? [1e6, " M"] : [1, ""];
+  const digits = unit ? 1 : 0;
+  return `$${(dollars / size).toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits })}${unit}`;
+}
+
 /** Seconds, as a clock on a wall would tell them: 3.4 s, 1:05. */
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
