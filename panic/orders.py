@@ -8,6 +8,7 @@ is open, and an order whose fields are missing matches every filter.
 import re
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import NamedTuple
 
 ENDED_STATUSES = ("FILLED", "CANCELED", "REJECTED", "EXPIRED")
@@ -211,8 +212,11 @@ _MAGNITUDE_MOST = 18
 
 
 def _number(text: str) -> Decimal | None:
-    if len(text) > _DIGITS_MOST:
-        return None
+    return _parsed(text) if len(text) <= _DIGITS_MOST else None
+
+
+@lru_cache(maxsize=4096)  # the orders of a report hold the same few numbers again and again
+def _parsed(text: str) -> Decimal | None:
     try:
         number = Decimal(text)
     except InvalidOperation:

@@ -108,7 +108,10 @@ class Clearing:
         if case.owes_first:
             await self._cancel(case)
         step = self._next(case)
-        if step.do is Do.REST:  # most accounts of a run that is not verified: no retrying to set up
+        while step.do is Do.READ:  # most accounts are read until they are clear: there is nothing to retry
+            await self._pause_until(step.at)
+            step = await self._take_step(case)
+        if step.do is Do.REST:
             return
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda step: step.do is not Do.REST),
@@ -116,8 +119,11 @@ class Clearing:
             sleep=self.deadline.pause,
             stop=stop_never,
         )
-        await self.deadline.pause(max(0.0, step.at - self.clock.now()))
+        await self._pause_until(step.at)
         await retrying(self._take_step, case)
+
+    async def _pause_until(self, moment: float) -> None:
+        await self.deadline.pause(max(0.0, moment - self.clock.now()))
 
     async def _take_step(self, case: Case) -> Step:
         """Do what is due for a case; give what is due after it."""

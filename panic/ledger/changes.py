@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, InstanceOf, StrictBool, StrictInt
@@ -30,8 +31,8 @@ def changes(case: Case, known: dict[int, Image], clock: Clock) -> dict[str, Any]
         if not isinstance(new, dict):
             if new != old:
                 found[name] = new
-        elif rows := [one for key, one in new.items() if key not in old or old[key] != one]:
-            found[name] = [_row(one, clock) for one in rows]
+        elif rows := [(one, old.get(key)) for key, one in new.items() if key not in old or old[key] != one]:
+            found[name] = [_row(one, known_so, clock) for one, known_so in rows]
     known[case.account.id] = now
     return {"account": case.account.id, **found} if found else found
 
@@ -62,19 +63,30 @@ def _state(case: Case) -> Image:
     }
 
 
+_Seen = tuple[str, Order, Order, bool]
+_LASTING = (
+    *("symbol", "side", "client_order_id"),
+    *("type", "time_in_force", "instrument_type", "limit_price", "stop_price"),
+)
+_MOVING = ("leaves_quantity", "average_fill_price")
+"""What an order's row holds beside id, status and fill: what stays as it is, and what changes as it fills."""
+
+_lasting, _moving = attrgetter(*_LASTING), attrgetter(*_MOVING)
+
 _BLANK = _image(Case(Account(0)))
 
 
-def _row(one: str | Attempt | tuple[str, Order, Order, bool], clock: Clock) -> Any:
+def _row(one: str | Attempt | _Seen, known_so: Any, clock: Clock) -> Any:
     if isinstance(one, str):
         return one
     if isinstance(one, Attempt):
         at = one.at.timestamp() if one.at else clock.epoch(one.began)
         return [one.method, at, one.elapsed, one.status, one.request_id, one.error]
     id_, first, last, ended = one
-    row = [id_, last.status, ended, last.filled_quantity, last.symbol, last.side, last.client_order_id]
-    at_first = [first.filled_quantity, first.average_fill_price]
-    return [*row, *at_first, *(getattr(last, name) for name in _MORE)]
+    seen, lasting = [id_, last.status, ended, last.filled_quantity], _lasting(last)
+    if known_so and _lasting(known_so[2]) == lasting:
+        return [*seen, *_moving(last)]
+    return [*seen, *lasting[:3], first.filled_quantity, first.average_fill_price, *lasting[3:], *_moving(last)]
 
 
 def apply(case: Case, found: Any) -> None:
@@ -109,18 +121,15 @@ def moment(words: Any) -> datetime:
 _Moment = Annotated[InstanceOf[datetime], BeforeValidator(moment)]
 _Epoch = Annotated[float, Field(strict=True, ge=0, lt=2**37)]
 _Seconds = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-_MORE = (
-    *("type", "time_in_force", "instrument_type"),
-    *("leaves_quantity", "limit_price", "stop_price", "average_fill_price"),
-)
-"""What the second half of an order's row holds, in this order."""
-
 _OldRow = tuple[Text, Text, StrictBool, Text, Text, Text, Text]
 _OldRowSinceFirst = tuple[Text, Text, StrictBool, Text, Text, Text, Text, Text]
+"""Of older releases: what was seen last; the longer one with how filled the order was at first."""
+
+_ShortRow = tuple[Text, Text, StrictBool, Text, Text, Text]
 _OrderRow = tuple[
     Text, Text, StrictBool, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text, Text
 ]
-"""Ledgers of older releases have shorter rows, the longer ones with how filled the order was at first."""
+"""A short one leaves out what is on record of the order already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,27 +147,28 @@ class _Changes:
     counted: StrictBool
     attempts: tuple[tuple[Text, _Epoch, _Seconds, StrictInt | None, Text, Text], ...] = ()
     notes: tuple[Text, ...] = ()
-    orders: tuple[_OrderRow | _OldRowSinceFirst | _OldRow, ...] = ()
+    orders: tuple[_OrderRow | _ShortRow | _OldRowSinceFirst | _OldRow, ...] = ()
     accepted: tuple[Text, ...] = ()
     reappeared: tuple[Text, ...] = ()
 
 
 def _restore_order(case: Case, row: Sequence[Any]) -> None:
-    id_, status, ended, filled, symbol, side, client_order_id, *more = row
-    filled_first, average_first, *told = (*more, "") if more else (filled, "")
-    last = Order(
-        id=id_,
-        status=status,
-        filled_quantity=filled,
-        symbol=symbol,
-        side=side,
-        client_order_id=client_order_id,
-        account_id=case.account.id,
-        **dict(zip(_MORE, told, strict=False)),
-    )
+    id_, status, ended, filled, *more = row
     known = case.tally.orders.get(id_)
+    seen = {"id": id_, "account_id": case.account.id, "status": status, "filled_quantity": filled}
+    if len(more) == len(_MOVING):
+        last = (known.last if known else Order())._replace(**seen, **_named(_MOVING, more))
+        at_first: Sequence[str] = ()
+    else:
+        lasting, at_first, moving = [*more[:3], *more[5:10]], more[3:5], more[10:]
+        last = Order(**seen, **_named(_LASTING, lasting), **_named(_MOVING, moving))
     if known is None:
-        first = last._replace(filled_quantity=filled_first, average_fill_price=average_first)
+        first = last._replace(**_named(("filled_quantity", "average_fill_price"), at_first))
         case.tally.orders[id_] = Tracked(first, last, ended)
     else:
         known.last, known.seen_ended = last, ended
+
+
+def _named(names: Sequence[str], values: Sequence[str]) -> dict[str, Any]:
+    """Give values by their names; older releases wrote fewer."""
+    return dict(zip(names, values, strict=False))

@@ -12,11 +12,13 @@ from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
 from panic.broker.pages import Parameters
 from panic.broker.questions import since
-from panic.config import Run
+from panic.config import Run, Settings
+from panic.config.secret import Key
 from panic.engine.deadline import persistently
 from panic.engine.lane import Kind
+from panic.engine.lanes import Lanes
 from panic.engine.queue import Urgency
-from panic.engine.slots import Lanes, Slots
+from panic.engine.slots import Slots
 from panic.kit.clock import Clock
 
 _TRIES = 3
@@ -129,3 +131,14 @@ class Asking:
 
     def _leash(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._clock.now() + self._attempt_s, self._deadline))
+
+
+async def listing_of(settings: Settings, key: Key) -> Listing:
+    """Ask once which accounts a key shows."""
+    clock = Clock()
+    async with Broker(settings.broker, {"default": key}, clock) as broker:
+        asking = Asking(broker, clock, settings.run, None, 1, Lanes())
+        try:
+            return await asking.accounts("default")
+        finally:
+            asking.close()

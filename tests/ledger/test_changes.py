@@ -234,7 +234,7 @@ def test_a_record_of_everything_is_taken_in():
         (["5", "AAPL", "BUY", "mine"], "5", (Decimal(), None, None, "")),
         (["5", "AAPL", "BUY", "mine", "3"], "3", (Decimal(2), None, None, "")),
         (
-            ["5", "AAPL", "BUY", "mine", "3", "150", "LIMIT", "DAY", "COMMON_STOCK", "7", "150.00", "", "151"],
+            ["5", "AAPL", "BUY", "mine", "3", "150", "LIMIT", "DAY", "COMMON_STOCK", "150.00", "", "7", "151"],
             "3",
             (Decimal(2), Decimal("152.5"), Decimal("150.00"), "LIMIT"),
         ),
@@ -249,6 +249,27 @@ def test_an_order_on_record_by_any_release_is_told(row: list[str], first: str, t
     assert first == case.tally.orders["a"].first.filled_quantity
     assert told_of == (order.filled, order.fill_price, order.price, order.type)
     assert ("a", "mine", "AAPL", "BUY", "NEW", True) == (*_names(order), order.status, order.open)
+
+
+def test_what_is_on_record_of_an_order_is_not_written_again_when_it_ends():
+    """Thousands end in a moment; where the first part of a record is lost, the rest is told."""
+    life = Life(Filters(), PACES[0])
+    told_of = {"symbol": "AAPL", "type": "LIMIT", "limit_price": "150.00", "filled_quantity": "0"}
+    life.case.cancelled(an_answer(200, orders=(an_order("a", **told_of),)), life.pace)
+    life.on_record()
+    filled = {**told_of, "filled_quantity": "7", "average_fill_price": "149.5"}
+    begin_look(life.case, 1.0)
+    life.case.read(an_answer(200, began=1.0, page=a_page(an_order("a", "FILLED", **filled))), life.pace)
+    life.on_record()
+    late = a_case(7)
+    apply(late, life.record[1])
+
+    assert [["a", "FILLED", True, "7", "", "149.5"]] == life.record[1]["orders"]
+    assert ("AAPL", "150.00") == (
+        life.again().tally.orders["a"].last.symbol,
+        life.again().tally.orders["a"].last.limit_price,
+    )
+    assert ("FILLED", "") == (late.tally.orders["a"].last.status, late.tally.orders["a"].last.symbol)
 
 
 def _names(order: OrderReport) -> tuple[str, str, str, str]:
