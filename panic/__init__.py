@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from panic.kit.errors import ConfigurationError, PanicError, UsageError
     from panic.orders import Filters
     from panic.report.document import Report
+    from panic.report.open_orders import OpenOrders
     from panic.run.overview import Progress
 
 __version__ = VERSION
