@@ -1,4 +1,4 @@
-"""`panic completion` prints a script for the shell; that asks `panic complete` for the words that may come next."""
+"""`panic completion` prints a script for the shell; it asks `panic complete` for the words that may come next."""
 
 import argparse
 import os

@@ -70,6 +70,6 @@ def test_the_script_works_in_bash(firm: Firm):
     program = f'panic() {{ {shlex.quote(sys.executable)} -m panic "$@"; }}\nsource <(panic completion bash)\n'
     asked = f'COMP_WORDS=({words}) COMP_CWORD=5\n_panic\nprintf "%s|" "${{COMPREPLY[@]}}"\ncomplete -p panic'
     command = ["/bin/bash", "-c", program + asked]
-    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), cwd=ROOT, check=False)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, env=clean_environment(), cwd=ROOT, check=False)
 
     assert ("Index\\ Arb|complete -o bashdefault -o default -F _panic panic\n", "") == (done.stdout, done.stderr)
