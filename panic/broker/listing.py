@@ -21,10 +21,12 @@ class Listing:
     Attributes:
         active: Whether each account can hold orders; an unknown status counts as active.
         failure: Why the list is not whole; empty once it is.
+        names: What the broker calls each account.
     """
 
     active: dict[int, bool] = field(default_factory=dict)
     failure: str = "the broker did not answer in time"
+    names: dict[int, str] = field(default_factory=dict)
 
 
 def are_whole(listings: Collection[Listing]) -> bool:
@@ -63,6 +65,7 @@ def _take(data: list[Any], listing: Listing) -> bool:
         if id_ is None:
             whole = False
         else:  # shown twice: active wins
+            listing.names[id_] = str(row.get("full_name") or row.get("short_name") or "")
             listing.active[id_] = listing.active.get(id_, False) or str(row.get("status") or "") not in _ASLEEP
     return whole
 

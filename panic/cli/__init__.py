@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
         module, function = options.command.split(":")
         code: int = getattr(import_module(f"panic.cli.{module}"), function)(options)
     except PanicError as error:
-        is_worth_saying = error.exit_code in {64, 78} and "evidence" not in arguments
+        is_worth_saying = error.exit_code in {64, 78} and {"evidence", "init"}.isdisjoint(arguments)
         terminal.say(f"panic: {error}\nNothing was sent." if is_worth_saying else f"panic: {error}")
         return error.exit_code
     except KeyboardInterrupt:

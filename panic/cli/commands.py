@@ -21,6 +21,8 @@ _RESET = """
   78 it could not be put on record"""
 _MAKING = """
   0 made and shown · 64 usage · 70 it could not be shown"""
+_INIT = """
+  0 made · 64 there already · 78 no usable key, or the broker lists no account; nothing was made"""
 _CHECK = """
   0 a press would work everywhere · 10 drift, skew, a disk problem, or not all could be checked
   30 no valid answer for some account · 40 some account refused · 78 mistakes in the files
@@ -65,6 +67,7 @@ def parser() -> Parser:
     parser.set_defaults(config=None, log_level="warning")
     _common_options(parser)
     add = partial(_command, _commands(parser))
+    _init(add("init", "init:do_init", "make settings, key, roster and latch, once", _INIT))
     _press(add("press", "press:do_press", "cancel every open order of a scope", _OF_A_RUN))
     _resume(add("resume", "press:do_resume", "complete a run whose process died", _OF_A_RUN))
     _runs(add("runs", "history:do_runs", "list the runs on record, unfinished ones first", _RUNS))
@@ -84,6 +87,20 @@ def parser() -> Parser:
     _schedule(add("schedule", "schedule:do_schedule", "show when schedules run next, and why", _SCHEDULE))
     _simulate(add("simulate", "drill:do_simulate", "serve a simulated broker on loopback"))
     return parser
+
+
+def _init(parser: Parser) -> None:
+    add = parser.add_argument
+    where = "the broker's address, such as https://api.clearstreet.com"
+    add("--base-url", required=True, metavar="URL", help=where)
+    key = "file that holds the key (default: it is asked for, or read from standard input)"
+    add("--key", type=Path, metavar="FILE", help=key)
+    add(
+        "--contact",
+        default="",
+        metavar="TEXT",
+        help="whom to call at the broker; a report that is not clear says it",
+    )
 
 
 def _press(parser: Parser) -> None:

@@ -8,6 +8,10 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
         "panic check",
         "panic drill",
     ),
+    "panic init": (
+        "panic init --base-url https://api.clearstreet.com",
+        "panic --config /etc/panic/panic.toml init --base-url https://api.clearstreet.com --key key.txt",
+    ),
     "panic press": (
         'panic press --all --reason "runaway algo on desk A" --latch',
         'panic press --group arbitrage --reason "risk limit breached" --dry-run',

@@ -28,15 +28,16 @@ def do_token(options: argparse.Namespace) -> int:
     lines = [
         f"[tokens.{name}]" if "." not in name else f'[tokens."{name}"]',
         f'digest = "sha256:{hashlib.sha256(token.encode()).hexdigest()}"',
-        f"roles = {_toml(list(dict.fromkeys(options.role or ['viewer'])))}",
-        *([f"groups = {_toml(groups)}"] if groups else []),
+        f"roles = {toml(list(dict.fromkeys(options.role or ['viewer'])))}",
+        *([f"groups = {toml(groups)}"] if groups else []),
         f"person = {str(not options.automated).lower()}",
     ]
     terminal.say("\n".join([_WORDS, *lines]))
     return 0
 
 
-def _toml(names: list[str]) -> str:
-    return json.dumps(names, ensure_ascii=False).replace(
+def toml(value: str | list[str]) -> str:
+    """Write a text, or a list of them, as TOML does."""
+    return json.dumps(value, ensure_ascii=False).replace(
         "\x7f", "\\u007f"
     )  # the one text that TOML writes otherwise

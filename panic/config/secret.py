@@ -94,7 +94,7 @@ def read(name: str, credential: Credential, env: Mapping[str, str]) -> tuple[Key
     if variable not in env:
         what = f"credential {name}: the environment variable {variable} is not set"
         return None, (Problem(what, "Set it to the key before panic starts."),)
-    return _checked(f"credential {name}: the environment variable {variable}", env[variable], None)
+    return checked(f"credential {name}: the environment variable {variable}", env[variable], None)
 
 
 def read_all(
@@ -115,7 +115,7 @@ def _from_file(name: str, file: Path) -> tuple[Key | None, tuple[Problem, ...]]:
     place = f"credential {name}: the key file"
     try:
         data, status = read_regular(file, _LARGEST_FILE)
-        key, problems = _checked(place, data.decode("utf-8-sig"), file)
+        key, problems = checked(place, data.decode("utf-8-sig"), file)
     except UnicodeDecodeError:
         return None, (Problem(f"{place} is not UTF-8 text", _REMEDY, file),)
     except OSError as error:
@@ -129,7 +129,8 @@ def _from_file(name: str, file: Path) -> tuple[Key | None, tuple[Problem, ...]]:
     return key, problems
 
 
-def _checked(place: str, text: str, file: Path | None) -> tuple[Key | None, tuple[Problem, ...]]:
+def checked(place: str, text: str, file: Path | None) -> tuple[Key | None, tuple[Problem, ...]]:
+    """Give the key that `text` is, or None and what is wrong with it; `place` says where it was."""
     text = text.strip(" \t\r\n")
     wrong = ""
     if not text:

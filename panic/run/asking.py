@@ -12,7 +12,8 @@ from panic.broker.connections import connections_possible
 from panic.broker.listing import Listing, list_accounts
 from panic.broker.pages import Parameters
 from panic.broker.questions import since
-from panic.config import Run
+from panic.config import Run, Settings
+from panic.config.secret import Key
 from panic.engine.deadline import persistently
 from panic.engine.lane import Kind
 from panic.engine.queue import Urgency
@@ -129,3 +130,14 @@ class Asking:
 
     def _leash(self) -> asyncio.Timeout:
         return asyncio.timeout_at(min(self._clock.now() + self._attempt_s, self._deadline))
+
+
+async def listing_of(settings: Settings, key: Key) -> Listing:
+    """Ask once which accounts a key shows."""
+    clock = Clock()
+    async with Broker(settings.broker, {"default": key}, clock) as broker:
+        asking = Asking(broker, clock, settings.run, None, 1, Lanes())
+        try:
+            return await asking.accounts("default")
+        finally:
+            asking.close()

@@ -40,7 +40,7 @@ def test_all_pages_are_read():
     """Each with the token of the one before."""
     found, asked = listed([a_list(active(1), token="t"), a_list(active(2), active(3))])
 
-    assert Listing({1: True, 2: True, 3: True}, "") == found
+    assert ({1: True, 2: True, 3: True}, "") == (found.active, found.failure)
     assert [(("page_size", "1000"),), (("page_size", "1000"), ("page_token", "t"))] == asked
 
 

@@ -13,10 +13,13 @@ PATIENCE_MS: Final = 20_000
 HELD_MS: Final = 1200
 """Longer than the second for which the button is held."""
 
+_USUAL: Final[dict[str, Any]] = {"viewport": {"width": 1440, "height": 900}, "service_workers": "block"}
+"""Tests stand between page and service, which a worker would hide from them."""
+
 expect.set_options(timeout=PATIENCE_MS)  # a busy machine is no fault
 
-_OPENING = re.compile(r"Failed to load resource: .* 401 ")
-"""A page that opens asks who is in, and the browser writes down that nobody is."""
+_OPENING = re.compile(r"Failed to load resource: .* 401 |Service Worker registration blocked by Playwright")
+"""A page that opens asks who is in, and the browser writes down that nobody is; here it gets no worker."""
 
 
 @dataclass
@@ -92,7 +95,7 @@ async def screen(
     browser: Browser, url: str, token: str = "", *, real_time: bool = False, **how: Any
 ) -> AsyncIterator[Screen]:
     """Open a window at a service's page, and sign in; what the browser complains of at its end is a fault."""
-    context = await browser.new_context(**{"viewport": {"width": 1440, "height": 900}, **how})
+    context = await browser.new_context(**{**_USUAL, **how})
     context.set_default_timeout(PATIENCE_MS)
     try:
         one = await another(context, url, real_time=real_time)

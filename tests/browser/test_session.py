@@ -48,8 +48,8 @@ async def test_a_wrong_token_is_told_and_a_right_one_is_let_in(it: House, browse
         touches = await page.text("#touches")
         page.complaints.clear()  # the browser writes the refusals down
 
-    assert '[{},{},""]' == kept
-    assert "joe-secret-token" not in html
+    assert re.fullmatch(r'\[{("panic-room":.*)?},{},""\]', kept)
+    assert "joe-secret-token" not in html + kept
     assert (0, ["", ""], "") == (chosen, words, touches)
 
 
@@ -238,7 +238,41 @@ async def test_an_address_of_no_run_is_told_and_a_service_that_is_gone_is_lost(p
 
     assert not lost
     assert "Connected" == connection.removeprefix("● ")
-    assert "The service does not answer." == words
+    assert "The service does not answer." in words
+
+
+KEPT: Final = """async () => {
+    const kept = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
+    const requests = await Promise.all(kept.map((one) => one.keys()));
+    return [Object.keys(localStorage), requests.flat().map(({ url }) => new URL(url).pathname)];
+}"""
+
+
+async def test_a_page_that_is_opened_without_the_service_says_what_to_do(it: House, browser: Browser):
+    """What to type, whom to call, and the last known state with its age; with the service back it is as ever."""
+    async with screen(browser, address(it), "joe-secret-token", service_workers="allow") as page:
+        await page.page.evaluate("navigator.serviceWorker.ready.then(() => {})")
+        await expect(page("#press")).to_be_visible()
+        await page.page.context.set_offline(True)
+        await page.page.reload()
+        await expect(page("#lost")).to_contain_text("panic press --all --reason")
+        told, state = await page.text("#lost"), await page.text(".tiles")
+        grey = await page(".tiles").evaluate("(one) => getComputedStyle(one).filter")
+        stored, _ = await page.page.evaluate(KEPT)
+        await page.page.context.set_offline(False)
+        await expect(page("#press")).to_be_visible()
+        await expect(page("#lost")).to_be_hidden()
+        await page("#out").click()
+        await expect(page("#sign-in")).to_be_visible()
+        left, files = await page.page.evaluate(KEPT)
+        page.complaints.clear()  # the browser says that it is offline
+
+    assert re.search(r"Last heard \d\d:\d\d:\d\d UTC, \d+ s ago\. .*Broker: the desk, \+1 555 0100", told)
+    assert ("READY" in state, "grayscale(1)") == (True, grey)
+    assert ["panic-room"] == stored
+    assert {"/", "/room/room.js", "/room/room.css"} <= {*files}
+    assert [] == [file for file in files if not (file == "/" or file.startswith("/room/"))]
+    assert [] == left
 
 
 async def test_a_drill_is_marked_before_anybody_signs_in(tmp_path: Path, browser: Browser):

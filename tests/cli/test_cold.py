@@ -22,6 +22,7 @@ EXPORT: Final = ("evidence", "export", "last", "--output")
 ENGAGED: Final = 20
 NOT_ANCHORED: Final = 10
 IS_FINISHED: Final = 64
+IS_THERE: Final = 64
 
 ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "press": (PRESS, 0),
@@ -38,6 +39,7 @@ ENDING: Final[dict[str, tuple[tuple[str, ...], int]]] = {
     "evidence, verified": (("evidence", "verify", "evidence"), NOT_ANCHORED),
     "token": (("token", "desk"), 0),
     "config": (("config", "show"), 0),
+    "init": (("init", "--base-url", "https://api.clearstreet.com"), IS_THERE),
     "drill": (("drill", "--accounts", "5", "--faults", "none"), 0),
 }
 STAYING: Final = {

@@ -12,14 +12,18 @@ from panic.service.problems import ProblemError
 
 FOLDER: Final = Path(__file__).parent.parent / "web"
 PAGE: Final = "index.html"
+
+WORKER: Final = "worker.js"
+"""What opens the page without the service; of all files it alone may speak for the whole of our addresses."""
 JSON: Final = "application/json"
 
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'; trusted-types 'none'"
+    "require-trusted-types-for 'script'; trusted-types worker"
 )
-"""Of the page: its own files and its own service, nothing that is written into it, and no frame around it."""
+"""Of the page: its own files and its own service, nothing that is written into it, and no frame around it. The one
+address of a script that a script may name is the worker's."""
 
 HEADERS: Final = {
     "Cache-Control": "no-cache",
@@ -28,6 +32,8 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 """Of the page and each of its files, beside those of every answer."""
+
+_OF_WORKER: Final = {"Service-Worker-Allowed": "/"}
 
 _TYPES: Final[Mapping[str, str]] = {
     ".html": "text/html",
@@ -66,10 +72,11 @@ def pack(type_: str, body: bytes) -> Asset:
 
 async def answer(files: Mapping[str, Asset], request: web.Request) -> web.Response:
     """Give the page, or the file of it that is named; they hold no data, and need no token."""
-    asset = files.get(request.match_info.get("name", PAGE))
+    name = request.match_info.get("name", PAGE)
+    asset = files.get(name)
     if asset is None:
         raise ProblemError("not_found")
-    return give(asset, request, HEADERS)
+    return give(asset, request, HEADERS | _OF_WORKER if name == WORKER else HEADERS)
 
 
 def takes_gzip(request: web.Request) -> bool:

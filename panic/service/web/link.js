@@ -75,6 +75,13 @@ export class Link {
     };
   }
 
+  /** Nothing answers, as somebody has found out already; what is shown is of `beatAt`. */
+  giveUp(beatAt) {
+    this.beatAt = beatAt;
+    this.brokeAt = 1;
+    this.look();
+  }
+
   /** Let the connection go for a moment: a press may wait for it. Whoever borrows it calls `open` again. */
   lend() {
     if (!this.source) return;

@@ -10,16 +10,19 @@ import { RunView } from "./run.js";
 import { ask, seen, session, signIn, signOut, whoIsIn } from "./service.js";
 import { ago, commandLine, isDrill, utc } from "./words.js";
 
+const KEPT = "panic-room", KEEP_MS = 5000;
 const DOUBT_MS = 2000;
 const BOARD_MS = 60_000; // a run on record is read from the disk
 const stage = byId("stage"), isDrillPage = document.documentElement.dataset.drill !== undefined;
-let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null;
+let room = null, roomAt = 0, view = null, panel = null, glance = null, shown = "", begun = "", drawn = "", isStillIn = false, isAsking = false, arrived = null, isKept = false, keptAt = 0;
 
 const link = new Link({
   room(found) {
-    const isFirst = room === null;
+    const isFirst = room === null || isKept;
     room = found;
     roomAt = Date.now();
+    if (isKept) return begin();
+    keepRoom();
     drawTop();
     if (isFirst) route();
     else if (page() === "ready") drawReady();
@@ -44,7 +47,9 @@ const link = new Link({
   },
   async refused() { // by the service itself: most likely the session has ended
     try {
-      if (!(await whoIsIn())) route();
+      if (await whoIsIn()) return;
+      isKept = false;
+      route();
     } catch {
       // the service is not there at all: the link says so
     }
@@ -111,6 +116,7 @@ function page() {
 }
 
 function route() {
+  if (isKept) return;
   panel?.release(); // leaving the page while holding lets go
   view?.end();
   view = null;
@@ -118,7 +124,8 @@ function route() {
   if (!session.now) {
     link.rest();
     isStillIn = false;
-    room = panel = null; // the next user begins with nothing chosen
+    room = panel = null; // the next user begins with nothing chosen, and sees nothing of what was
+    localStorage.removeItem(KEPT);
     byId("lost").hidden = true;
     byId("underway").hidden = true;
     delete document.body.dataset.link;
@@ -223,7 +230,37 @@ async function openRun(run) {
   }
 }
 
+// ── without the service ───────────────────────────────────────────────────────────────────────────────────────
+
+/** Keep what the service said last, for a page that is opened where it does not answer. */
+function keepRoom() {
+  if (roomAt - keptAt < KEEP_MS) return;
+  keptAt = roomAt;
+  localStorage.setItem(KEPT, JSON.stringify({ room, at: roomAt }));
+}
+
+/** Show that, as what it is: the past. Nothing can be pressed from here. */
+function showKept() {
+  const kept = JSON.parse(localStorage.getItem(KEPT));
+  isKept = true;
+  room = kept?.room ?? null;
+  link.open();
+  link.giveUp(kept?.at ?? 0);
+  put(stage, room ? tiles(room, kept.at) : null, h("p", { class: "panel" }, "The service does not answer. This page opened from what the browser kept, and connects by itself as soon as the service is back."));
+}
+
 // ── beginning ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function begin() {
+  try {
+    const isIn = await whoIsIn();
+    isKept = false;
+    if (isIn && !link.isUsed) link.open();
+    route();
+  } catch {
+    showKept();
+  }
+}
 
 async function enter(token) {
   await signIn(token);
@@ -264,12 +301,9 @@ setInterval(() => {
   document.title = title();
 }, 1000);
 
+const worker = { createScriptURL: () => "/room/worker.js" }; // whatever is asked for, this is all that may be run
+navigator.serviceWorker?.register((window.trustedTypes?.createPolicy("worker", worker) ?? worker).createScriptURL(""), { scope: "/" })
+  .catch(() => {}); // without one the page opens with the service alone
 drawTop();
 put(stage, h("p", { class: "alone note" }, "Asking the service…"));
-try {
-  if (await whoIsIn()) link.open();
-  route();
-} catch {
-  put(stage, h("p", { class: "alone note" }, "The service does not answer."));
-  link.open();
-}
+await begin();

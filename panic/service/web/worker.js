@@ -1,0 +1,35 @@
+// Keeps the page's own files, so that it opens where the service does not answer. It touches nothing else: what the
+// service is asked goes to the service, and no answer of it is kept here.
+
+const KEPT = "panic-page";
+const WITHIN_MS = 3000; // a service that hangs is no service
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(keepAll());
+  self.skipWaiting();
+});
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
+self.addEventListener("fetch", (event) => {
+  const { pathname, origin } = new URL(event.request.url);
+  const isFile = event.request.method === "GET" && origin === self.location.origin && (pathname === "/" || pathname.startsWith("/room/"));
+  if (isFile) event.respondWith(freshOrKept(event.request, pathname));
+});
+
+/** Keep the page and every file that it names. */
+async function keepAll() {
+  const page = await (await fetch("/", { cache: "no-cache" })).text();
+  const files = [...page.matchAll(/(?:src|href)="(room\/[^"]+)"/g)].map(([, name]) => `/${name}`);
+  await (await caches.open(KEPT)).addAll(["/", ...new Set(files)]);
+}
+
+/** Give a file as the service has it, or as it was when the service last answered. */
+async function freshOrKept(request, name) {
+  const kept = await caches.open(KEPT);
+  try {
+    const fresh = await fetch(request, { signal: AbortSignal.timeout(WITHIN_MS) });
+    if (fresh.ok) await kept.put(name, fresh.clone());
+    return fresh.ok ? fresh : (await kept.match(name)) ?? fresh;
+  } catch {
+    return (await kept.match(name)) ?? Response.error();
+  }
+}
