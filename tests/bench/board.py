@@ -1,7 +1,8 @@
-"""How smooth the board of thousands is: `make bench-room` runs this after the price of pages.
+"""How soon and how smooth the board of thousands is: `make bench-room` runs this after the price of pages.
 
 A browser draws a run of all accounts, and the same page before it began. Told are the frames a second of both and
-their ratio, and the longest time for which the page could not answer a hand. Broker, service and browser share the
+their ratio, the longest time for which the page could not answer a hand, and how long after the press it had its
+first colour. Broker, service and browser share the
 machine's processors.
 """
 
@@ -20,7 +21,17 @@ from tests.browser.firm import TOKEN, desk
 from tests.browser.page import Screen, screen
 
 _IDLE_S = 5.0
-_WATCH = """() => {
+_WATCH = """async () => {
+    const { Mosaic } = await import("/room/mosaic.js"), paint = Mosaic.prototype.paint, ask = window.fetch;
+    window.pressed = window.coloured = 0;
+    window.fetch = (path, how) => {
+        if (how?.method === "POST" && path === "/v1/runs") pressed ||= performance.now();
+        return ask(path, how);
+    };
+    Mosaic.prototype.paint = function () {
+        paint.call(this);
+        if (this.accounts.length) coloured ||= performance.now();
+    };
     window.frames_ = [];
     window.tasks = [];
     let last = performance.now();
@@ -29,21 +40,22 @@ _WATCH = """() => {
     new PerformanceObserver((list) => list.getEntries().forEach((one) => tasks.push(one.duration)))
         .observe({ type: "longtask", buffered: false });
 }"""
-_TAKE = "() => { const found = [frames_, tasks]; frames_ = []; tasks = []; return found; }"
+_TAKE = "() => { const found = [frames_, tasks, coloured - pressed]; frames_ = []; tasks = []; return found; }"
 
 
 class _Taken(NamedTuple):
-    """Frames a second, the longest frame and the longest task in milliseconds."""
+    """Frames a second, the longest frame and the longest task, and from press to colour, in milliseconds."""
 
     rate: float
     frame_ms: float
     task_ms: float
+    colour_ms: float
 
 
 async def _taken(page: Page) -> _Taken:
     """What was since the last time."""
-    frames, tasks = await page.evaluate(_TAKE)
-    return _Taken(len(frames) / (sum(frames) / 1000), max(frames), max(tasks, default=0.0))
+    frames, tasks, colour = await page.evaluate(_TAKE)
+    return _Taken(len(frames) / (sum(frames) / 1000), max(frames), max(tasks, default=0.0), colour)
 
 
 async def _turn(page: Screen) -> tuple[_Taken, _Taken]:
@@ -78,6 +90,7 @@ def _tell(accounts: int, idle: Sequence[_Taken], runs: Sequence[_Taken]) -> None
     print(f"{accounts:,} accounts on the board, {len(runs)} runs; the page at rest before each")
     print(f"  frames a second, run against rest: median {statistics.median(ratios):.2f}, least {min(ratios):.2f}")
     print(f"  frames a second at rest: {statistics.median(one.rate for one in idle):.0f}")
+    print(f"  first colour after the press: {', '.join(f'{one.colour_ms:.0f}' for one in runs)} ms")
     for name, of in (("frame", "frame_ms"), ("task", "task_ms")):
         longest = (max(getattr(one, of) for one in which) for which in (runs, idle))
         print(f"  longest {name}: {next(longest):.0f} ms, at rest {next(longest):.0f} ms")

@@ -37,8 +37,8 @@ export function callSheet(one, { run_id: run, contact, base_url: host, scope }) 
 
 /** A link that calls the broker, where the contact has a telephone number. */
 export function caller(contact) {
-  const to = phone(contact);
-  return to ? h("a", { class: "button call", href: `tel:${to}`, title: contact }, "☎ Call the broker") : null;
+  const number = phone(contact);
+  return number ? h("a", { class: "call", href: `tel:${number.replace(/[^+\d]/g, "")}`, title: contact, "aria-label": `Call the broker: ${number}` }, `☎ ${number}`) : null;
 }
 
 export class Card {
@@ -55,7 +55,7 @@ export class Card {
       one.notes.length ? h("ul", { class: "notes" }, one.notes.map((note) => h("li", {}, note))) : null,
       requestsOf(one).length ? requests(requestsOf(one)) : null);
     this.element = h("li", { class: `account v-${one.verdict}` },
-      h("div", { class: "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
+      h("div", { class: isFull ? "account-top is-full" : "account-top" }, this.state, h("span", { class: "id" }, one.id ?? "no readable id"), who ? h("span", { class: "name" }, who) : null),
       this.next, told ? h("p", { class: "orders" }, told) : null,
       openOf(one).length ? h("dl", { class: "open-orders" }, openOf(one).map(([what, much]) => [h("dt", {}, what), h("dd", {}, much)])) : null, this.details,
       (isFinal && one.verdict !== "clear") || isFull ? h("p", { class: "calls" }, caller(board.contact), copies(callSheet(one, board), "Copy call sheet")) : null);

@@ -3,6 +3,7 @@
 import { SIGNS } from "./words.js";
 
 const LARGEST = 26, EVEN = 8; // pixels from cell to cell; only small ones are in between
+const SCROLLED = 6; // the cells of a board that no screen holds
 const HEADING = 19, GAP_X = 12, GAP_Y = 4; // pixels for a desk's name, and between desks
 const NARROWEST = 150;
 
@@ -40,18 +41,20 @@ function place(desks, width, abreast, pitch, heading) {
   return { places, columns, pitch, heading, height: top };
 }
 
-/** Place all desks within a width and, if `smallest` cells are small enough, a height: with the largest, in the lowest way. */
+/** Place all desks within a width and, if cells of `smallest` are small enough, a height: with the largest, in the lowest way. */
 export function fit(desks, width, height, smallest) {
   const heading = desks.length > 1 ? HEADING : 0;
   const most = Math.max(1, Math.min(desks.length, Math.floor((width + GAP_X) / (NARROWEST + GAP_X))));
-  let best = null;
-  for (let pitch = LARGEST; pitch >= smallest; pitch -= pitch > EVEN ? 1 : 0.25) {
-    for (let abreast = 1; abreast <= most; abreast++) {
-      const found = place(desks, width, abreast, pitch, heading);
-      if (!best || found.height < best.height) best = found;
-    }
-    if (best.height <= height) break;
+  const lowest = (pitch) => {
+    const found = Array.from({ length: most }, (_, n) => place(desks, width, n + 1, pitch, heading));
+    return found.reduce((best, one) => (one.height < best.height ? one : best));
+  };
+  let pitch = LARGEST, best = lowest(pitch);
+  while (best.height > height && pitch > smallest) {
+    pitch -= pitch > EVEN ? 1 : 0.25;
+    best = lowest(pitch);
   }
+  if (best.height > height) best = lowest(SCROLLED);
   desks.forEach((desk, n) => Object.assign(desk, best.places[n]));
   return best;
 }

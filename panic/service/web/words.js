@@ -73,8 +73,8 @@ export const clock = (value) => `${Math.floor(Math.max(0, value) / 60)}:${String
 /** A request id in blocks of four at most, to be read over the phone; a dash ends its block. */
 export const blocks = (id) => id.match(/[^-]{1,4}-*|-+/g) ?? [];
 
-/** The first telephone number in a contact, to be dialled; "" for none. */
-export const phone = (contact) => (contact.match(/\+?\d[\d ().\/-]{5,}\d/)?.[0] ?? "").replace(/[^+\d]/g, "");
+/** The first telephone number in a contact, as it is written there; "" for none. */
+export const phone = (contact) => contact.match(/\+?\d[\d ().\/-]{5,}\d/)?.[0] ?? "";
 
 /** Whether this is practice: then no command may be typed that reaches a broker. */
 export const isDrill = () => document.documentElement.classList.contains("is-drill");
