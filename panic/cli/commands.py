@@ -115,7 +115,11 @@ def _press(parser: Parser) -> None:
     how("--watch", type=float, metavar="S", help="read on for S seconds after the first clear (default: settings)")
     how("--latch", action="store_true", help="leave the scope engaged: see panic latch")
     how("--no-verify", action="store_true", help="do not read; the verdict is unverified at best")
-    how("--dry-run", action="store_true", help="print the plan and what is open; only reads")
+    how(
+        "--dry-run",
+        action="store_true",
+        help="print the plan and what is open; only reads (0, or 30: not all could be reached)",
+    )
     _output_options(parser)
 
 
