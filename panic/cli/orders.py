@@ -12,6 +12,7 @@ from panic.kit import terminal
 from panic.report.open_orders import OpenOrder, OpenOrders, to_json
 from panic.run.open_orders import a_look, open_orders
 from panic.run.press import prepare
+from panic.run.roster_size import doubts_of_plan
 
 
 def do_orders(options: argparse.Namespace) -> int:
@@ -25,7 +26,7 @@ def do_orders(options: argparse.Namespace) -> int:
         output.save("document", to_json(found).decode(), options.output)
     else:
         output.show(to_json(found).decode(), table(found), options)
-    for flag in prepared.flags:
+    for flag in (*doubts_of_plan(settings, prepared.roster), *prepared.flags):
         terminal.say(f"! {flag.text}")
     return found.exit_code
 
