@@ -95,7 +95,7 @@ async def test_what_is_shown_is_anchored_only_by_a_head_that_was_kept_elsewhere(
 
 
 async def test_a_report_is_shown_as_it_was_printed(tmp_path: Path):
-    """To the byte, whatever odd things are in it, and with its exit code; as a table and as rows of orders, too."""
+    """To the byte, whatever odd things are in it, and with its exit code; as a table and rows of orders, too."""
     accounts = [account(id_, its, orders=1 + id_ % 3) for id_, its in enumerate(ODD, 2)]
     async with simulate(account(1), *accounts, latency_s=0.01) as simulator:
         rows = [*range(1, len(ODD) + 2), "x", "7"]
