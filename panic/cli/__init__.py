@@ -22,7 +22,7 @@ def run(arguments: Sequence[str]) -> int:
         arguments = [*arguments[1:], "--help"]
     try:
         options = parser().parse_args(arguments)
-        import_module("panic.kit.logs").configure(options.log_level)
+        import_module("panic.kit.logs").configure(options.log_level or "warning")
         module, function = options.command.split(":")
         code: int = getattr(import_module(f"panic.cli.{module}"), function)(options)
     except PanicError as error:

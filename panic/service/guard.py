@@ -144,12 +144,14 @@ class Guard:
             problems.report_failure(error, request)
         asked = (request.method, request.path, problem.code)
         opens_the_page = asked == ("GET", "/v1/session", "unauthenticated")  # ours, before anybody is in
-        if problem.status in _RECORDED and (not opens_the_page or "Authorization" in request.headers):
+        presses = asked[:2] == ("POST", RUNS)
+        is_recorded = presses or problem.status in _RECORDED
+        if is_recorded and (not opens_the_page or "Authorization" in request.headers):
             path = self._standby.scrub(request.path)[:100]
             what = {"code": problem.code, "method": request.method[:16], "path": path}
             who = {"token": request.get(_WHO, ""), "from": request[CALLER], "request_id": request[REQUEST_ID]}
             self._audit.record_some("refused", {**what, **who})
-        if asked[:2] == ("POST", RUNS):
+        if presses:
             self._metrics.press_refused(problem.code)
         return problem.response(request[REQUEST_ID])
 
