@@ -12,7 +12,7 @@ from panic.broker.outcomes import EXIT_CODES, Verdict
 from panic.cli import loop, neighbour, output
 from panic.cli.tables.drawing import LISTED_MOST, Text, listed
 from panic.engine.forecast import Forecast, planned
-from panic.engine.slots import Lanes
+from panic.engine.lanes import Lanes
 from panic.kit import terminal
 from panic.ledger.writer import Writer, open_ledger
 from panic.report.document import LatchReport, Source, plan_json
