@@ -10,14 +10,14 @@ from panic.cli.press import scope_of
 from panic.cli.tables.orders import table
 from panic.kit import terminal
 from panic.report.open_orders import OpenOrder, OpenOrders, to_json
-from panic.run.open_orders import open_orders
-from panic.run.press import Press, prepare
+from panic.run.open_orders import a_look, open_orders
+from panic.run.press import prepare
 
 
 def do_orders(options: argparse.Namespace) -> int:
     """Read, print what is open, and return the exit code."""
     settings = output.load(options)
-    prepared = prepare(settings, Press(scope_of(options), "a look at what is open"))
+    prepared = prepare(settings, a_look(scope_of(options)))
     found = loop.run(open_orders(prepared))
     if options.format == "csv":
         terminal.out(to_csv(found))

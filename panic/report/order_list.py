@@ -125,7 +125,7 @@ def orders_of(tally: Tally, scrub: Scrub) -> tuple[OrderReport, ...]:
 def _told(one: Tracked, scrub: Scrub, *, accepted: bool, reappeared: bool) -> OrderReport:
     last, filled, price = one.last, one.filled, one.fill_price
     shown = (last.id, last.client_order_id, last.symbol, last.side, last.type, last.time_in_force, last.status)
-    id_, client_order_id, symbol, side, type_, time_in_force, status = _fit(shown, scrub)
+    id_, client_order_id, symbol, side, type_, time_in_force, status = fit(shown, scrub)
     return OrderReport(
         id=id_,
         client_order_id=client_order_id,
@@ -146,7 +146,7 @@ def _told(one: Tracked, scrub: Scrub, *, accepted: bool, reappeared: bool) -> Or
     )
 
 
-def _fit(shown: tuple[str, ...], scrub: Scrub) -> tuple[str, ...]:
+def fit(shown: tuple[str, ...], scrub: Scrub) -> tuple[str, ...]:
     """Make foreign words fit to show; nearly all do already, which one look at them together tells."""
     together = " ".join(shown)
     if len(together) <= _TEXT_MOST and together.isprintable() and scrub(together) == together:
