@@ -61,7 +61,7 @@ def reference() -> str:
     text = f"""\
 # Reference
 
-Made from the code by `make docs`. Reasons are in [configuration](configuration.md), examples in `panic COMMAND --help`.
+Made from the code by `make docs`. [Configuration](configuration.md) has reasons, `panic COMMAND --help` examples.
 
 ## Exit codes
 
