@@ -173,7 +173,7 @@ def _show(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help=_RUN)
     _heads(parser)
     _ledger(parser)
-    _output_options(parser)
+    _output_options(parser, "csv")
 
 
 def _heads(parser: Parser) -> None:

@@ -109,6 +109,7 @@ def _account(case: Case, facts: Circumstances, wall: Callable[[float], datetime]
         orders=_orders(case),
         attempts=tuple(_attempt(attempt, wall) for attempt in case.attempts),
         order_list=orders,
+        read_whole=case.proof.is_whole and case.standing is not Standing.UNREAD,
     )
 
 
