@@ -23,8 +23,8 @@ AT_ONCE = 16
 """Accounts in progress at once: a press that begins meanwhile finds little before it."""
 
 _SHARE = 0.3
-"""How much it takes of a pace that the broker is known to keep: a press finds turns left. Were it half or more, the
-lane would learn that it may go faster, and that is not known."""
+"""How much it takes of a pace that the broker is known to keep: a press finds turns left. Of half or more its lane
+would learn that it may go faster, which nobody knows."""
 
 _LOOKS = 3
 """Orders come and go while a large account is counted; then it is looked at again."""
@@ -115,7 +115,7 @@ class _Round:
 
 
 def takes_s(prepared: Prepared) -> float:
-    """Give about how long it takes at the pace that the broker is known to keep, seconds; 0 where none is known."""
+    """Give about how long it takes at the pace that the broker is known to keep, seconds; 0 where none is."""
     accounts = prepared.plan.accounts
     return _pace(accounts, lanes_of(prepared.settings)).needs_s(len(accounts))
 
