@@ -112,7 +112,7 @@ async def test_the_band_says_the_worst_at_once_and_never_clear_before_the_end(it
 
 async def test_an_account_is_found_and_opened_with_all_that_a_call_needs(tmp_path: Path, browser: Browser):
     """By the keyboard alone; the band is true before anybody knows who the accounts are."""
-    accounts = [account(n, *([Fault("status", on="ANY", status=403)] if n == 7 else [])) for n in range(1, 11)]
+    accounts = [account(n, *([Fault("status", status=403)] if n == 7 else [])) for n in range(1, 11)]
     held = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -136,6 +136,7 @@ async def test_an_account_is_found_and_opened_with_all_that_a_call_needs(tmp_pat
         await page.page.keyboard.press("Enter")
         card = page("#opened .account")
         await expect(card).to_contain_text("Use a key that may, and press again")
+        orders = (await card.locator(".open-orders").inner_text()).split("\n")
         call, blocks = card.locator("a.call"), card.locator(".spelled").first.locator("code span")
         number, spelled = await call.get_attribute("href"), await blocks.all_text_contents()
         await card.get_by_role("button", name="Copy call sheet").click()
@@ -147,11 +148,12 @@ async def test_an_account_is_found_and_opened_with_all_that_a_call_needs(tmp_pat
         await expect(page("#found h2")).to_have_text("Found: 9 accounts")
 
     assert "tel:+15550100" == number
+    assert f"Orders: 1 open\n  {' '.join(orders)}\n" in sheet
     assert max(map(len, spelled)) <= 5
     assert "".join(spelled) in sheet
     for words in (
         "Broker: the desk, +1 555 0100",
         "Account: 7",
-        "Verdict: REFUSED (cancel forbidden, read unread)",
+        "Verdict: REFUSED (cancel forbidden, read open)",
     ):
         assert words in sheet
